@@ -1,0 +1,236 @@
+"""The telemetry contract of `semconv/*.yaml` as typed records.
+
+The files keep the format of OpenTelemetry's own convention registries: groups of type `attribute_group`, `span`,
+`metric` and `event`. Two keys are ours: `parent` (ids of the spans that may stand above, `any` or `none`) and `start`
+(the attribute is set when the span starts, so samplers see it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+
+Level = Literal["required", "conditionally_required", "recommended", "opt_in"]
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "semconv"
+TEMPLATE_PREFIX = "template["
+LEVELS: tuple[Level, ...] = ("required", "conditionally_required", "recommended", "opt_in")
+
+
+class ContractError(ValueError):
+    """A convention file says something that the format does not allow; the text names the group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute name of our own, or a family of names that share a prefix."""
+
+    id: str
+    """The name; of a template, the prefix without its last dot."""
+    type: str
+    """string, int, double, boolean, any, or one of these followed by `[]`."""
+    brief: str
+    template: bool = False
+    """True if `id` is a prefix: `<id>.<key>` are the names."""
+    content: str | None = None
+    """The setting that lets the attribute out: content, programs or datasets; None = always on."""
+    members: tuple[str, ...] = ()
+    """The only values allowed; empty = any of the type."""
+    examples: tuple[str, ...] = ()
+
+    @property
+    def constant(self) -> str:
+        """Name of the Python constant."""
+        return self.id.upper().replace(".", "_")
+
+    def covers(self, name: str) -> bool:
+        """Whether `name` is this attribute, or one of its family."""
+        return name.startswith(f"{self.id}.") if self.template else name == self.id
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeRef:
+    """What a signal says about an attribute that it carries."""
+
+    id: str
+    level: Level
+    condition: str | None = None
+    """In words, when the level is conditionally_required."""
+    start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What spans, metrics and events have in common."""
+
+    id: str
+    """The group's id, such as `span.dspy.compile`."""
+    name: str
+    """Span: a pattern where `{attribute}` stands for its value. Metric and event: the name itself."""
+    brief: str
+    attributes: tuple[AttributeRef, ...]
+
+    @property
+    def constant(self) -> str:
+        """Name of the Python constant."""
+        return self.id.upper().replace(".", "_")
+
+    def ref(self, attribute: Attribute) -> AttributeRef | None:
+        """What this signal says about `attribute`; None if it may not carry it."""
+        return next((ref for ref in self.attributes if ref.id == attribute.id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Span(Signal):
+    """A span."""
+
+    kind: str
+    """internal or client."""
+    parents: tuple[str, ...]
+    """Ids of the spans that may stand directly above; `any` = whatever is current or nothing; `none` = a root."""
+    extends: str | None = None
+    """`gen_ai` where the standard's own library emits the span and only what we set beside is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric(Signal):
+    """A metric."""
+
+    instrument: str
+    """histogram, counter, updowncounter or gauge."""
+    unit: str
+    """UCUM, such as `s`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Signal):
+    """A log event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Everything that otel-dspy may emit."""
+
+    attributes: tuple[Attribute, ...]
+    spans: tuple[Span, ...]
+    metrics: tuple[Metric, ...]
+    events: tuple[Event, ...]
+    groups: frozenset[str] = field(default_factory=frozenset[str])
+    """Ids of all groups."""
+
+    def attribute(self, name: str) -> Attribute | None:
+        """The attribute that an emitted `name` belongs to, templates included; None if nobody declared it."""
+        return next((attribute for attribute in self.attributes if attribute.covers(name)), None)
+
+    def span(self, group_id: str) -> Span:
+        """The span with that group id; raises KeyError."""
+        for span in self.spans:
+            if span.id == group_id:
+                return span
+        raise KeyError(group_id)
+
+
+def load(folder: Path = SOURCES) -> Contract:
+    """Read every YAML file of `folder`; raises ContractError where the format is broken."""
+    attributes: list[Attribute] = []
+    spans: list[Span] = []
+    metrics: list[Metric] = []
+    events: list[Event] = []
+    ids: list[str] = []
+    for path in sorted(folder.glob("*.yaml")):
+        document = cast("dict[str, Any]", yaml.safe_load(path.read_text(encoding="utf-8")))
+        for group in cast("list[dict[str, Any]]", document["groups"]):
+            ids.append(group["id"])
+            match group["type"]:
+                case "attribute_group":
+                    attributes.extend(_attribute(entry) for entry in group["attributes"])
+                case "span":
+                    spans.append(_span(group))
+                case "metric":
+                    metrics.append(
+                        Metric(
+                            **_signal(group, group["metric_name"]), instrument=group["instrument"], unit=group["unit"]
+                        )
+                    )
+                case "event":
+                    events.append(Event(**_signal(group, group["name"])))
+                case other:
+                    raise ContractError(f"{path.name}: {group['id']}: unknown type {other!r}")
+    contract = Contract(tuple(attributes), tuple(spans), tuple(metrics), tuple(events), frozenset(ids))
+    _check(contract, ids)
+    return contract
+
+
+def _attribute(entry: dict[str, Any]) -> Attribute:
+    raw: str | dict[str, Any] = entry["type"]
+    members: tuple[str, ...] = ()
+    template = False
+    if isinstance(raw, dict):
+        members = tuple(member["value"] for member in raw["members"])
+        kind = "string"
+    elif raw.startswith(TEMPLATE_PREFIX):
+        template = True
+        kind = raw.removeprefix(TEMPLATE_PREFIX).removesuffix("]")
+    else:
+        kind = raw
+    return Attribute(
+        id=entry["id"],
+        type=kind,
+        brief=entry["brief"],
+        template=template,
+        content=_content(entry.get("content")),
+        members=members,
+        examples=tuple(str(example) for example in entry.get("examples", ())),
+    )
+
+
+def _content(value: str | bool | None) -> str | None:  # noqa: FBT001 - YAML's own value, not a switch
+    return "content" if value is True else value or None
+
+
+def _signal(group: dict[str, Any], name: str) -> dict[str, Any]:
+    return {
+        "id": group["id"],
+        "name": name,
+        "brief": group["brief"],
+        "attributes": tuple(_ref(group["id"], entry) for entry in group["attributes"]),
+    }
+
+
+def _ref(group_id: str, entry: dict[str, Any]) -> AttributeRef:
+    level: str | dict[str, str] = entry["requirement_level"]
+    condition = None
+    if isinstance(level, dict):
+        level, condition = next(iter(level.items()))
+    if level not in LEVELS:
+        raise ContractError(f"{group_id}: {entry['ref']}: unknown requirement level {level!r}")
+    return AttributeRef(
+        id=entry["ref"], level=cast("Level", level), condition=condition, start=bool(entry.get("start", False))
+    )
+
+
+def _span(group: dict[str, Any]) -> Span:
+    return Span(
+        **_signal(group, group["name"]),
+        kind=group["span_kind"],
+        parents=tuple(group["parent"]),
+        extends=group.get("extends"),
+    )
+
+
+def _check(contract: Contract, ids: list[str]) -> None:
+    """Raise ContractError for an id given twice and for a reference to nothing."""
+    names = [*ids, *(attribute.id for attribute in contract.attributes)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ContractError(f"declared twice: {', '.join(twice)}")
+    own = {attribute.id for attribute in contract.attributes}
+    for signal in (*contract.spans, *contract.metrics, *contract.events):
+        if missing := [ref.id for ref in signal.attributes if ref.id.startswith("dspy.") and ref.id not in own]:
+            raise ContractError(f"{signal.id} refers to undeclared {', '.join(missing)}")
+    for span in contract.spans:
+        if missing := [parent for parent in span.parents if parent not in {"any", "none"} | contract.groups]:
+            raise ContractError(f"{span.id} has unknown parents {', '.join(missing)}")
