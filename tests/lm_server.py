@@ -1,0 +1,202 @@
+r"""A scripted language model behind OpenAI's chat-completions protocol, on loopback.
+
+It answers with what a script says, counts tokens as words, fails when told to, and keeps every request that it saw:
+
+    with scripted_lm(lambda messages: "[[ ## answer ## ]]\n4") as server:
+        lm = dspy.LM("openai/scripted", api_base=server.api_base, api_key="k", cache=False)
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+Message = Mapping[str, Any]
+SERVED_MODEL_SUFFIX = "-2026"
+"""The model that answers is told apart from the one that was asked for, as with a hosted model's dated versions."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One completion. Token counts that are None are counted as words of the request and of `text`."""
+
+    text: str
+    finish_reason: str = "stop"
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+Script = Callable[[Sequence[Message]], str | Reply]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Answer with this HTTP status and OpenAI's error body."""
+
+    code: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Close the connection without an answer."""
+
+
+@dataclass(frozen=True)
+class Stall:
+    """Stay silent for `seconds`, then close the connection (ends early when the server stops)."""
+
+    seconds: float
+
+
+Failure = Status | Drop | Stall
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as it arrived; header names are in lower case."""
+
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The conversation that was sent."""
+        return cast("Sequence[Message]", self.body["messages"])
+
+
+@dataclass
+class LMServer:
+    """Handle on a running server: where it listens, what it saw, and how it shall fail."""
+
+    api_base: str
+    script: Script
+    latency: float = 0.0
+    """Seconds to wait before each answer."""
+    requests: list[Seen] = field(default_factory=list[Seen])
+    """Every request in order of arrival, those that were failed included."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _failures: deque[Failure] = field(default_factory=deque[Failure])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fail(self, failure: Failure, times: int = 1) -> None:
+        """Fail the next `times` requests that way, after the failures asked for earlier."""
+        with self._lock:
+            self._failures.extend([failure] * times)
+
+    def arrive(self, seen: Seen) -> tuple[int, Failure | None]:
+        """Keep the request; give its number (from 1) and the failure that it shall meet."""
+        with self._lock:
+            self.requests.append(seen)
+            return len(self.requests), self._failures.popleft() if self._failures else None
+
+
+@contextmanager
+def scripted_lm(script: Script, *, latency: float = 0.0) -> Generator[LMServer]:
+    """Serve `script` on a free loopback port until the block ends. `latency` is in seconds."""
+    http = _HTTPServer(("127.0.0.1", 0), _Handler)
+    http.lm = LMServer(f"http://127.0.0.1:{http.server_address[1]}/v1", script, latency)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, name="scripted-lm")
+    thread.start()
+    try:
+        yield http.lm
+    finally:
+        http.lm.stopping.set()
+        http.shutdown()
+        http.server_close()
+        thread.join()
+
+
+class _HTTPServer(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # a client that keeps its connection open must not hold the test
+    lm: LMServer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        """Answer one chat completion."""
+        lm = cast("_HTTPServer", self.server).lm
+        body = cast("dict[str, Any]", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        number, failure = lm.arrive(Seen({name.lower(): value for name, value in self.headers.items()}, body))
+        if not self.path.endswith("/chat/completions"):
+            failure = Status(404)
+        match failure:
+            case Status(code, headers):
+                self._send_json(code, {"error": {"message": f"scripted {code}", "type": "scripted"}}, headers)
+            case Drop():
+                self.close_connection = True
+            case Stall(seconds):
+                lm.stopping.wait(seconds)
+                self.close_connection = True
+            case None:
+                time.sleep(lm.latency)
+                answer = lm.script(cast("Sequence[Message]", body["messages"]))
+                completion = _completion(number, body, answer if isinstance(answer, Reply) else Reply(answer))
+                if body.get("stream"):
+                    self._send_events(completion)
+                else:
+                    self._send_json(200, completion)
+
+    def _send_json(self, code: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        self._send(code, "application/json", json.dumps(body).encode(), headers)
+
+    def _send_events(self, completion: Mapping[str, Any]) -> None:
+        """Send the completion as a stream: one chunk a word, then the finish reason with the usage."""
+        common = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+        choice = completion["choices"][0]
+        words = choice["message"]["content"].split(" ")
+        pieces = [word if index == 0 else f" {word}" for index, word in enumerate(words)]
+        chunks = [{"choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]} for piece in pieces]
+        last: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
+        chunks.append({"choices": [last], "usage": completion["usage"]})
+        lines = [f"data: {json.dumps(common | chunk)}\n\n" for chunk in chunks]
+        self._send(200, "text/event-stream", "".join([*lines, "data: [DONE]\n\n"]).encode())
+
+    def _send(self, code: int, content_type: str, content: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(code)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing: a test's output is its own."""
+
+
+def _completion(number: int, body: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
+    asked = sum(len(str(message.get("content", "")).split()) for message in body["messages"])
+    input_tokens = asked if reply.input_tokens is None else reply.input_tokens
+    count = int(body.get("n") or 1)
+    answered = len(reply.text.split()) * count
+    output_tokens = answered if reply.output_tokens is None else reply.output_tokens
+    message = {"role": "assistant", "content": reply.text}
+    return {
+        "id": f"chatcmpl-{number}",
+        "object": "chat.completion",
+        "created": 1_750_000_000,
+        "model": f"{body['model']}{SERVED_MODEL_SUFFIX}",
+        "choices": [
+            {"index": index, "message": message, "finish_reason": reply.finish_reason} for index in range(count)
+        ],
+        "usage": {
+            "prompt_tokens": input_tokens,
+            "completion_tokens": output_tokens,
+            "total_tokens": input_tokens + output_tokens,
+        },
+    }
