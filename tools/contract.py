@@ -209,7 +209,7 @@ def _ref(group_id: str, entry: dict[str, Any]) -> AttributeRef:
     if level not in LEVELS:
         raise ContractError(f"{group_id}: {entry['ref']}: unknown requirement level {level!r}")
     return AttributeRef(
-        id=entry["ref"], level=cast("Level", level), condition=condition, start=bool(entry.get("start", False))
+        id=entry["ref"], level=level, condition=condition, start=bool(entry.get("start", False))
     )
 
 

@@ -1,0 +1,97 @@
+# Every target sets up what it needs: Python 3.11 or newer (with venv) and make are enough.
+# PYTHON=/path/to/python3.12 chooses the interpreter; ARGS='…' goes to the demo or to pytest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Versions that the tests run on come first.
+PYTHON ?= $(shell for candidate in python3.11 python3.12 python3.13 python3.14 python3; do \
+	"$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo "$$candidate"; break; }; done)
+
+VENV := .venv
+UV := .tools/bin/uv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+DEMO := $(VENV)/.installed-demo
+DEV := $(VENV)/.installed-dev
+
+# Nothing that runs here asks a host for anything but packages.
+export LITELLM_LOCAL_MODEL_COST_MAP := True
+export HF_HUB_OFFLINE := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export UV_PYTHON_DOWNLOADS := never
+# A virtual environment or a Python path of the caller's must not be mixed in.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: help demo test test-all lint format semconv docs pins clean
+
+help: ## Say what the targets do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
+
+demo: $(DEMO) ## Optimise a real program on a real model and see it in MLflow
+	$(BIN)/otel-dspy demo $(ARGS)
+
+test: $(DEV) ## Run the tests but the slow ones; the end says what was left out
+	$(RUN) -m pytest -m 'not slow' $(ARGS)
+
+test-all: $(DEV) ## Run every test
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(DEV) ## Check style, format, types and generated files; change nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(RUN) -m tools.generate_semconv --check
+
+format: $(DEV) ## Mend style and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+semconv: $(DEV) ## Write the names and the reference page from semconv/
+	$(RUN) -m tools.generate_semconv
+
+docs: $(DEV) ## Build the documentation into site/
+	$(RUN) -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+# Names and hashes only: neither a host nor a path of this machine gets into the pins.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --prerelease if-necessary-or-explicit --python $(PYTHON)
+RESOLVE = $(COMPILE) --overrides requirements/overrides.txt pyproject.toml --extra demo --group build
+
+pins: $(UV) ## Choose the newest versions anew and write them to requirements/
+	rm -f requirements/dev.txt requirements/demo.txt
+	$(RESOLVE) --extra otlp --group dev --constraints requirements/constraints.txt --output-file requirements/dev.txt
+	$(RESOLVE) --constraints requirements/dev.txt --output-file requirements/demo.txt
+	echo uv | $(COMPILE) - --output-file requirements/uv.txt
+
+clean: ## Remove the environments and everything built
+	rm -rf $(VENV) .tools site build dist .pytest_cache .ruff_cache .hypothesis
+
+# dev.txt holds all of demo.txt in the same versions, so one environment serves both and neither undoes the other.
+INSTALL = $(UV) pip install --quiet --python $(RUN)
+EDITABLE = $(INSTALL) --no-deps --no-build-isolation --editable .
+
+$(DEMO): requirements/demo.txt pyproject.toml $(UV) | $(RUN)
+	$(INSTALL) --require-hashes --requirements requirements/demo.txt
+	$(EDITABLE)
+	@touch $@
+
+$(DEV): requirements/dev.txt pyproject.toml $(UV) | $(RUN)
+	$(INSTALL) --require-hashes --requirements requirements/dev.txt
+	$(EDITABLE)
+	@touch $@ $(DEMO)
+
+$(RUN): | has-python
+	"$(PYTHON)" -m venv --without-pip $(VENV)
+
+$(UV): requirements/uv.txt | has-python
+	"$(PYTHON)" -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/uv.txt
+	@touch $@
+
+.PHONY: has-python
+has-python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
