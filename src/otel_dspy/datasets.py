@@ -1,0 +1,73 @@
+"""Examples and datasets: rows as plain data, and the digests by which they are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry.util.genai.utils import object_to_any_value
+
+from otel_dspy.programs import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def fields(example: Any) -> dict[str, Any]:
+    """The fields of a `dspy.Example`, a `dspy.Prediction` or a dict, as plain data.
+
+    What cannot be turned into data is left out. Anything else is one field named `value`.
+    """
+    items = getattr(example, "items", None)
+    pairs: Iterable[tuple[Any, Any]] = items() if callable(items) else (("value", example),)  # pyright: ignore[reportAssignmentType] - a duck-typed record
+    return {str(name): object_to_any_value(_unpacked(value)) for name, value in pairs}
+
+
+def split_fields(example: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An example's (inputs, labels). Without `with_inputs` DSPy knows no inputs: then all fields are labels."""
+    row = fields(example)
+    keys = cast("set[str]", getattr(example, "_input_keys", None) or set())
+    return (
+        {name: value for name, value in row.items() if name in keys},
+        {name: value for name, value in row.items() if name not in keys},
+    )
+
+
+def field_names(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The names of the rows' fields, in the order of their first appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+class ExampleRegistry:
+    """Rows and digests of examples, worked out once for each object while a compile or an evaluation lasts.
+
+    It holds on to the examples, so that an object's id stays its own.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, dict[str, Any], str]] = {}
+
+    def row(self, example: Any) -> dict[str, Any]:
+        """The example's fields as plain data."""
+        return self._entry(example)[1]
+
+    def example_id(self, example: Any) -> str:
+        """`dspy.example.id`: the digest of the example's fields."""
+        return self._entry(example)[2]
+
+    def dataset_id(self, examples: Iterable[Any]) -> str:
+        """`dspy.dataset.id`: the digest of the example ids in order."""
+        return digest([self.example_id(example) for example in examples])
+
+    def _entry(self, example: Any) -> tuple[Any, dict[str, Any], str]:
+        entry = self._known.get(id(example))
+        if entry is None:
+            row = fields(example)
+            entry = self._known[id(example)] = (example, row, digest(row))
+        return entry
+
+
+def _unpacked(value: Any) -> Any:
+    # An Example inside an example is no mapping to util-genai; its items are its data.
+    if callable(getattr(value, "toDict", None)):
+        return fields(value)
+    return value

@@ -1,0 +1,1 @@
+"""How DSPy is listened to: one file a kind of call."""

@@ -1,0 +1,116 @@
+"""The one way in which a call is watched: open, call, look at what came back, close. Sync and async share all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import attach, detach
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from contextvars import Token
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+
+_Result = TypeVar("_Result")
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+class Watch:
+    """Stands around one call of the user's.
+
+    Subclasses say what happens at the three moments. What they raise is reported and goes no further; what the call
+    raises is told to `close` and goes on to the user.
+    """
+
+    part = "a hook"
+    """What a failure of ours is reported as."""
+
+    def __init__(self) -> None:
+        self._token: Token[Context] | None = None
+        self._opened = False
+
+    def open(self) -> Context | None:
+        """Start the span; give the context that the call runs in, None = as it is."""
+        raise NotImplementedError
+
+    def see(self, result: Any) -> None:
+        """Look at what the call returned, without touching it."""
+
+    def close(self, error: BaseException | None) -> None:
+        """End the span. `error`: what the call raised, KeyboardInterrupt and cancellation too."""
+        raise NotImplementedError
+
+    def returned(self, result: _Result) -> _Result:
+        """Pass the call's result through."""
+        if self._opened:
+            with guarded(self.part):
+                self.see(result)
+        return result
+
+    def __enter__(self) -> Self:
+        with guarded(self.part):
+            context = self.open()
+            self._opened = True
+            if context is not None:
+                self._token = attach(context)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]:
+        if self._opened:
+            with guarded(self.part):
+                self.close(error)
+        if self._token is not None:
+            detach(self._token)
+        return False
+
+
+Watcher = Callable[[Callable[..., Any], Any, Args, Kwargs], Watch | None]
+"""Makes the watch of a call from (the wrapped function, its instance, args, kwargs); None = let the call be."""
+
+
+def around(watcher: Watcher) -> Callable[..., Any]:
+    """A wrapt wrapper that puts a watch around a function's calls."""
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        watch = _watch(watcher, wrapped, instance, args, kwargs)
+        if watch is None:
+            return wrapped(*args, **kwargs)
+        with watch:
+            return watch.returned(wrapped(*args, **kwargs))
+
+    return wrapper
+
+
+def around_async(watcher: Watcher) -> Callable[..., Any]:
+    """A wrapt wrapper that puts a watch around a coroutine function's calls."""
+
+    async def wrapper(wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        watch = _watch(watcher, wrapped, instance, args, kwargs)
+        if watch is None:
+            return await wrapped(*args, **kwargs)
+        with watch:
+            return watch.returned(await wrapped(*args, **kwargs))
+
+    return wrapper
+
+
+def _watch(
+    watcher: Watcher,
+    wrapped: Callable[..., Any],
+    instance: Any,
+    args: Args,
+    kwargs: Kwargs,
+) -> Watch | None:
+    if is_instrumentation_enabled():
+        with guarded("a hook"):
+            return watcher(wrapped, instance, args, kwargs)
+    return None

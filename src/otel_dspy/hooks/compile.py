@@ -1,0 +1,150 @@
+"""Compile calls: a `compile` span each, with its setup, for every optimizer that is or will be defined."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.util.genai.utils import bind_arguments
+
+from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.hooks.families import wrap_family
+from otel_dspy.hooks.lm import lm_parameters
+from otel_dspy.hooks.metric_name import metric_name
+from otel_dspy.programs import program_name, snapshot
+from otel_dspy.telemetry.compile_spans import (
+    CompileFacts,
+    SetupFacts,
+    close_compile,
+    emit_setup,
+    open_compile,
+)
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import current_place
+from otel_dspy.telemetry.trial_spans import ScoreUnit, close_trial, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.optimizers.registry import Registry
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
+    """Watch `compile` of every Teleprompter class, defined before now or later."""
+    from dspy.teleprompt.teleprompt import Teleprompter  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        outer = current_place().compile
+        if outer is not None and outer.key == id(instance):
+            return None  # `super().compile()`: one compile, not two.
+        arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
+        return _CompileWatch(telemetry, registry, instance, arguments)
+
+    def wrapper_for(function: Callable[..., Any]) -> Callable[..., Any]:
+        return around_async(watch) if inspect.iscoroutinefunction(function) else around(watch)
+
+    wrap_family(patches, Teleprompter, "compile", wrapper_for)
+
+
+class _CompileWatch(Watch):
+    part = "the span of a compile"
+
+    def __init__(self, telemetry: Telemetry, registry: Registry, optimizer: Any, arguments: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._hook = registry.for_optimizer(optimizer)
+        self._registry = registry
+        self._optimizer = optimizer
+        self._arguments = _flat(arguments)
+        self._result: ProgramSnapshot | None = None
+
+    def open(self) -> Context:
+        self._open_trial_of_outer_compile()
+        optimizer, arguments = self._optimizer, self._arguments
+        student = arguments.get("student")
+        metric = getattr(optimizer, "metric", None)
+        facts = CompileFacts(
+            key=id(optimizer),
+            optimizer_name=type(optimizer).__name__,
+            program_name=program_name(student),
+            metric_name=metric_name(metric),
+        )
+        # Dumped before compile may touch it: the initial program.
+        with guarded("the state of the initial program"):
+            self._initial = snapshot(student)
+        self._parameters = self._hook.parameters(optimizer, arguments)
+        self._scope = open_compile(self._telemetry, facts)
+        self._scope.notes["arguments"] = arguments
+        self._scope.notes["resolve"] = self._resolve
+        self._registry.remember(self._scope, self._hook)
+        if not self._hook.resolves_setup:
+            self._resolve({})
+        return self._scope.context
+
+    _initial: ProgramSnapshot | None = None
+
+    def _open_trial_of_outer_compile(self) -> None:
+        place = current_place()
+        outer = place.compile
+        if outer is None or place.trial is not None or outer.open_trial is not None:
+            return
+        if self._registry.of(outer).nested_compile_opens_trial:
+            outer.open_trial = open_trial(self._telemetry, outer)
+
+    def _resolve(self, resolved: Mapping[str, Any]) -> None:
+        """Emit the setup, with what the optimizer has resolved by now in the place of what it was given."""
+        arguments = {**self._arguments, **{name: value for name, value in resolved.items() if value is not None}}
+        lm = _lm(self._optimizer)
+        emit_setup(
+            self._telemetry,
+            self._scope,
+            SetupFacts(
+                program=self._initial,
+                parameters={**self._parameters, **{name: resolved[name] for name in resolved if name != "valset"}},
+                lm_model=getattr(lm, "model", None),
+                lm_parameters={} if lm is None else lm_parameters(lm),
+                datasets=self._hook.datasets(arguments),
+            ),
+        )
+
+    def see(self, result: Any) -> None:
+        with guarded("the state of the optimised program"):
+            self._result = snapshot(result)
+
+    def close(self, error: BaseException | None) -> None:
+        scope = self._scope
+        with guarded("the setup of a compile"):
+            self._resolve({})
+        ahead, scope.open_trial = scope.open_trial, None
+        if ahead is not None:
+            with guarded("a trial that was never scored"):
+                close_trial(
+                    self._telemetry,
+                    ahead,
+                    self._hook.open_trial_facts(scope),
+                    score=None,
+                    unit=ScoreUnit.PERCENT,
+                    program=None,
+                    error=error,
+                )
+        close_compile(self._telemetry, scope, result=self._result, error=error)
+
+
+def _flat(arguments: Kwargs) -> dict[str, Any]:
+    """Compile's arguments by name, those in `**kwargs` among them, without the optimizer itself."""
+    flat = {name: value for name, value in arguments.items() if name not in {"self", "kwargs"}}
+    extra = arguments.get("kwargs")
+    return {**flat, **extra} if isinstance(extra, dict) else flat
+
+
+def _lm(optimizer: Any) -> Any:
+    """The model that the program runs with during the compile."""
+    import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    return getattr(optimizer, "task_model", None) or dspy.settings.lm

@@ -1,0 +1,117 @@
+"""Evaluate calls: an `evaluate` span each, and the trial that it is when it stands directly under a compile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.util.genai.utils import bind_arguments
+
+from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.example import as_score
+from otel_dspy.hooks.metric_name import metric_name
+from otel_dspy.programs import program_name, snapshot
+from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, close_evaluate, open_evaluate
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import TrialScope, current_place
+from otel_dspy.telemetry.trial_spans import Scope, ScoreUnit, TrialFacts, close_trial, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.optimizers.registry import Registry
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
+    """Watch `Evaluate.__call__`."""
+    from dspy.evaluate.evaluate import Evaluate  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:
+        return _EvaluateWatch(telemetry, registry, instance, bind_arguments(wrapped, args, kwargs))
+
+    patches.wrap(Evaluate, "__call__", around(watch))
+
+
+class _EvaluateWatch(Watch):
+    part = "the span of an evaluation"
+
+    def __init__(self, telemetry: Telemetry, registry: Registry, evaluator: Any, arguments: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._registry = registry
+        self._evaluator = evaluator
+        self._arguments = arguments
+        self._score: float | None = None
+        self._program: ProgramSnapshot | None = None
+        self._trial: TrialScope | None = None
+        self._trial_facts = TrialFacts()
+
+    def open(self) -> Context:
+        arguments = self._arguments
+        program = arguments.get("program")
+        metric = _given(arguments, "metric", self._evaluator.metric)
+        devset: Sequence[Any] = _given(arguments, "devset", self._evaluator.devset) or ()
+        with guarded("the state of an evaluated program"):
+            self._program = snapshot(program)
+        self._facts = EvaluateFacts(
+            metric_name=metric_name(metric),
+            program_name=program_name(program),
+            devset=devset,
+            scope=_scope(arguments.get("callback_metadata")),
+        )
+        compiling = self._open_own_trial(program)
+        self._evaluation = open_evaluate(self._telemetry, self._facts, compiling)
+        return self._evaluation.context
+
+    def _open_own_trial(self, program: Any) -> Context | None:
+        """Open the trial that this evaluation is, unless one is open already; give its context."""
+        place = current_place()
+        compiling = place.compile
+        if compiling is None or place.trial is not None:
+            return None
+        optimizer = self._registry.of(compiling)
+        self._trial_facts = optimizer.trial(compiling, program, self._facts)
+        self._trial = compiling.open_trial or open_trial(self._telemetry, compiling)
+        compiling.open_trial = None
+        return self._trial.context
+
+    def see(self, result: Any) -> None:
+        self._score = as_score(result)
+
+    def close(self, error: BaseException | None) -> None:
+        close_evaluate(
+            self._telemetry, self._evaluation, self._facts, score=self._score, program=self._program, error=error
+        )
+        outer = current_place().trial
+        if self._trial is not None:
+            close_trial(
+                self._telemetry,
+                self._trial,
+                self._trial_facts,
+                score=self._score,
+                unit=ScoreUnit.PERCENT,
+                program=self._program,
+                error=error,
+            )
+        elif outer is not None and error is not None:
+            # The optimizer's own trial goes on; some optimizers swallow what the evaluation raised.
+            outer.error = error
+
+
+def _given(arguments: Kwargs, name: str, default: Any) -> Any:
+    # Evaluate itself takes None for "not given".
+    value = arguments.get(name)
+    return default if value is None else value
+
+
+def _scope(metadata: Any) -> Scope:
+    if isinstance(metadata, dict) and (metadata.get("metric_key") == "eval_minibatch" or metadata.get("disable_logging")):
+        return Scope.MINIBATCH
+    return Scope.FULL
+
+

@@ -1,0 +1,252 @@
+"""Language model calls: `chat` spans, spoken by opentelemetry-util-genai, with cost, cache hits and retries of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.util.genai.types import Error, InputMessage, OutputMessage, TextPart
+
+from otel_dspy import semconv
+from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.hooks.families import wrap_family
+from otel_dspy.hooks.lm_result import CallFacts, read_result
+from otel_dspy.telemetry.failure import error_message, error_type
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import current_place, inside
+from otel_dspy.telemetry.secrets import host_and_port, is_secret_name
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+LM_PARAMETERS: Final = (
+    "temperature",
+    "max_tokens",
+    "max_completion_tokens",
+    "top_p",
+    "top_k",
+    "n",
+    "seed",
+    "stop",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+    "rollout_id",
+)
+"""Keywords of an LM that are told. A fixed list: anything else may hold a key or a header."""
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `BaseLM.__call__` and `acall`, also where a subclass has its own, and DSPy's seams for the facts."""
+    from dspy.clients import execution  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy.clients.base_lm import BaseLM  # noqa: PLC0415
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        # A call inside a call (`super().__call__`, a router) is part of it; counted apart it would count twice.
+        return None if current_place().lm_call is not None else _LMWatch(telemetry, instance, args, kwargs)
+
+    wrap_family(patches, BaseLM, "__call__", lambda _: around(watch))
+    wrap_family(patches, BaseLM, "acall", lambda _: around_async(watch))
+    patches.wrap(execution, "finalize", _finalize)
+    patches.wrap(execution, "_attempt", _attempt)
+    patches.wrap(execution, "_aattempt", _aattempt)
+
+
+def lm_parameters(lm: Any) -> dict[str, object]:
+    """The plain settings of a language model, without keys, headers or addresses."""
+    keywords = cast("Mapping[str, object]", getattr(lm, "kwargs", None) or {})
+    settings: dict[str, object] = {name: keywords[name] for name in LM_PARAMETERS if keywords.get(name) is not None}
+    for name in ("model_type", "cache", "num_retries"):
+        value = getattr(lm, name, None)
+        if isinstance(value, bool | int | str):
+            settings[name] = value
+    return settings
+
+
+def _current_call() -> _LMWatch | None:
+    call = current_place().lm_call
+    return call if isinstance(call, _LMWatch) else None
+
+
+def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    with guarded("the facts of an LM call"):
+        call = _current_call()
+        if call is not None:
+            call.finalized(*args, **kwargs)
+    return wrapped(*args, **kwargs)
+
+
+def _attempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    try:
+        return wrapped(*args, **kwargs)
+    except Exception:
+        _count_failure()
+        raise
+
+
+async def _aattempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    try:
+        return await wrapped(*args, **kwargs)
+    except Exception:
+        _count_failure()
+        raise
+
+
+def _count_failure() -> None:
+    with guarded("counting an LM call's retries"):
+        call = _current_call()
+        if call is not None:
+            call.failed_attempts += 1
+
+
+class _LMWatch(Watch):
+    part = "the span of an LM call"
+
+    def __init__(self, telemetry: Telemetry, lm: Any, args: Args, kwargs: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._lm = lm
+        self._args = args
+        self._kwargs = kwargs
+        self._facts = CallFacts()
+        self._outputs: Any = None
+        self.failed_attempts = 0
+
+    def open(self) -> Context:
+        telemetry, lm = self._telemetry, self._lm
+        keywords: dict[str, Any] = {**(getattr(lm, "kwargs", None) or {}), **self._kwargs}
+        for name, value in keywords.items():
+            if is_secret_name(name):
+                telemetry.secrets.learn(value)
+        provider, model = provider_and_model(lm)
+        host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
+        place = current_place()
+        invocation = telemetry.genai.inference(
+            provider,
+            request_model=model,
+            server_address=host,
+            server_port=port,
+            operation_name="text_completion" if getattr(lm, "model_type", None) == "text" else "chat",
+            _attach_to_context=False,
+        )
+        self._invocation = invocation
+        if invocation.span.is_recording():
+            _put_request(invocation, keywords)
+            if telemetry.settings.capture_content:
+                invocation.input_messages = _messages(telemetry, self._prompt(), keywords.get("messages"))
+        self._usage = place.usage
+        self._module = place.predictor
+        return inside(invocation.span, place._replace(lm_call=self), invocation.context)
+
+    def finalized(self, lm: Any, _call: Any, result: Any) -> None:
+        """DSPy has the call's result. One of another LM, called inside, tells what this one may not know itself."""
+        facts = read_result(result)
+        if lm is self._lm or self._facts.usage is None:
+            self._facts = facts
+
+    def see(self, result: Any) -> None:
+        self._outputs = result
+
+    def close(self, error: BaseException | None) -> None:
+        invocation, facts = self._invocation, self._facts
+        attributes = invocation.attributes
+        if self._module is not None:
+            attributes[semconv.DSPY_MODULE_NAME] = self._module
+        failures = self.failed_attempts - (0 if error is None else 1)
+        attributes[semconv.DSPY_LM_RETRIES] = max(failures, 0)
+        usage = facts.billed()
+        if error is None:
+            attributes[semconv.DSPY_LM_CACHE_HIT] = facts.cache_hit
+            _put_response(invocation, facts)
+            if self._telemetry.settings.capture_content and invocation.span.is_recording():
+                invocation.output_messages = _outputs(self._telemetry, self._outputs, facts.finish_reasons)
+        if facts.cost is not None:
+            attributes[semconv.DSPY_LM_COST] = usage.cost
+        if self._usage is not None:
+            self._usage.add(usage)
+        if usage.cost:
+            self._telemetry.instruments.cost.add(usage.cost)
+        if error is None:
+            invocation.stop()
+        else:
+            message = error_message(error, self._telemetry.secrets)
+            invocation.fail(Error(message=message, type=error_type(error), exception=error))
+
+    def _prompt(self) -> Any:
+        return self._args[0] if self._args else self._kwargs.get("prompt")
+
+
+def provider_and_model(lm: Any) -> tuple[str, str | None]:
+    """`gen_ai.provider.name` and `gen_ai.request.model` of an LM, from DSPy's `provider/model`.
+
+    An LM without a prefix is named by its class, in lower case: nobody knows who serves it.
+    """
+    model = getattr(lm, "model", None)
+    if not isinstance(model, str):
+        return type(lm).__name__.lower(), None
+    provider, slash, name = model.partition("/")
+    return (provider, name) if slash else (type(lm).__name__.lower(), model)
+
+
+def _put_request(invocation: Any, keywords: Mapping[str, Any]) -> None:
+    names = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
+    for name in names:
+        value = keywords.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            setattr(invocation, name, value)
+    count = keywords.get("n")
+    if isinstance(count, int) and count > 1:
+        invocation.request_choice_count = count
+
+
+def _put_response(invocation: Any, facts: CallFacts) -> None:
+    invocation.response_model_name = facts.response_model
+    invocation.response_id = facts.response_id
+    invocation.finish_reasons = facts.finish_reasons or None
+    if facts.usage is not None and not facts.cache_hit:
+        invocation.input_tokens = facts.usage.input_tokens
+        invocation.output_tokens = facts.usage.output_tokens
+        invocation.cache_read_input_tokens = facts.cached_tokens
+        invocation.thinking_tokens = facts.reasoning_tokens
+
+
+def _messages(telemetry: Telemetry, prompt: Any, messages: Any) -> list[InputMessage]:
+    if isinstance(messages, list | tuple) and messages:
+        given = cast("Iterable[Any]", messages)
+        return [
+            InputMessage(role=str(_get(message, "role") or "user"), parts=_parts(telemetry, _get(message, "content")))
+            for message in given
+        ]
+    return [] if prompt is None else [InputMessage(role="user", parts=_parts(telemetry, prompt))]
+
+
+def _outputs(telemetry: Telemetry, outputs: Any, finish_reasons: list[str]) -> list[OutputMessage]:
+    # An explicit lm15.Request returns one typed response instead of DSPy's list.
+    given = cast("list[Any]", outputs) if isinstance(outputs, list) else [outputs]
+    return [
+        OutputMessage(
+            role="assistant",
+            parts=_parts(telemetry, _get(output, "text", output)),
+            finish_reason=finish_reasons[index] if index < len(finish_reasons) else None,
+        )
+        for index, output in enumerate(given)
+    ]
+
+
+def _parts(telemetry: Telemetry, content: Any) -> list[Any]:
+    attributes: dict[str, AttributeValue] = {}
+    telemetry.content.put(attributes, "content", content)
+    return [TextPart(content=str(attributes["content"]))]
+
+
+def _get(source: Any, name: str, default: Any = None) -> Any:
+    if isinstance(source, Mapping):
+        return cast("Mapping[str, Any]", source).get(name, default)
+    return getattr(source, name, default)
+
+

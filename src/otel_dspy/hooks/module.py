@@ -1,0 +1,109 @@
+"""Module calls: one `module` span each."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+
+from otel_dspy import semconv
+from otel_dspy.datasets import fields
+from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.telemetry.emitter import now
+from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.scopes import current_place, inside
+from opentelemetry.context import get_current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+_names: Final[weakref.WeakKeyDictionary[Any, Mapping[int, str]]] = weakref.WeakKeyDictionary()
+"""The paths of a program's modules by their identity, worked out once for each program object."""
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `Module.__call__` and `Module.acall`."""
+    from dspy.primitives.module import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:
+        return _ModuleWatch(telemetry, instance, args, kwargs)
+
+    patches.wrap(Module, "__call__", around(watch))
+    patches.wrap(Module, "acall", around_async(watch))
+
+
+def module_names(program: Any) -> Mapping[int, str]:
+    """Paths of a program's modules (`self`, `generate.predict`) by the modules' `id`."""
+    known = _names.get(program)
+    if known is None:
+        known = {id(module): name.removeprefix("self.") for name, module in program.named_sub_modules()}
+        _names[program] = known
+    return known
+
+
+class _ModuleWatch(Watch):
+    part = "the span of a module"
+
+    def __init__(self, telemetry: Telemetry, module: Any, args: Args, kwargs: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._module = module
+        self._args = args
+        self._kwargs = kwargs
+
+    def open(self) -> Context:
+        telemetry, module = self._telemetry, self._module
+        context = get_current()
+        place = current_place()
+        kind = type(module).__name__
+        attributes: dict[str, AttributeValue] = {
+            semconv.DSPY_OPERATION_NAME: "module",
+            semconv.DSPY_MODULE_TYPE: kind,
+        }
+        names = place.module_names
+        if names is None or id(module) not in names:
+            names = module_names(module)
+        name = attributes[semconv.DSPY_MODULE_NAME] = names[id(module)]
+        signature = getattr(getattr(module, "signature", None), "signature", None)
+        if isinstance(signature, str):
+            attributes[semconv.DSPY_MODULE_SIGNATURE] = signature
+        self._kind = kind
+        self._started = now()
+        self._span = telemetry.tracer.start_span(
+            semconv.SPAN_DSPY_MODULE.format(kind), context=context, attributes=attributes
+        )
+        if telemetry.settings.capture_content and self._span.is_recording():
+            content: dict[str, AttributeValue] = {}
+            given: dict[str, Any] = {"args": list(self._args), **self._kwargs} if self._args else self._kwargs
+            telemetry.content.put(content, semconv.DSPY_MODULE_INPUT, fields(given))
+            self._span.set_attributes(content)
+        return inside(self._span, place._replace(module_names=names, predictor=name), context)
+
+    def see(self, result: Any) -> None:
+        if self._telemetry.settings.capture_content and self._span.is_recording():
+            content: dict[str, AttributeValue] = {}
+            self._telemetry.content.put(content, semconv.DSPY_MODULE_OUTPUT, _output(result))
+            self._span.set_attributes(content)
+
+    def close(self, error: BaseException | None) -> None:
+        attributes: dict[str, AttributeValue] = {semconv.DSPY_MODULE_TYPE: self._kind}
+        if error is not None:
+            attributes[ERROR_TYPE] = error_type(error)
+            mark_failed(self._span, error, self._telemetry.secrets)
+        self._telemetry.instruments.module_duration.record(now() - self._started, attributes)
+        self._span.end()
+
+
+def _output(result: Any) -> Any:
+    # bootstrap_trace_data makes a program return (prediction, trace); the trace repeats the spans below.
+    if isinstance(result, tuple) and result:
+        return _output(cast("tuple[Any, ...]", result)[0])
+    return fields(result) if callable(getattr(result, "toDict", None)) else result

@@ -1,0 +1,89 @@
+"""The shape that every optimizer's hook has. The base class is the generic rule, for optimizers that nobody knows."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from otel_dspy.telemetry.compile_spans import DatasetFacts
+from otel_dspy.telemetry.trial_spans import TrialFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.scopes import CompileScope
+
+_EXAMPLES = {"trainset": ("train", "trainset"), "valset": ("validation", "valset")}
+
+
+class OptimizerHook:
+    """What is known of one optimizer. As it stands: an Evaluate directly under a compile is a trial.
+
+    A subclass names the optimizer's class and overrides what it knows better.
+    """
+
+    optimizer: ClassVar[str] = "dspy.teleprompt.teleprompt.Teleprompter"
+    """Module and name of the optimizer's class; its subclasses are meant too."""
+    resolves_setup: ClassVar[bool] = False
+    """True where the optimizer resolves its settings or datasets early in compile, and the hook emits the setup then."""
+    nested_compile_opens_trial: ClassVar[bool] = False
+    """True where a nested compile makes the candidate that the next evaluation scores."""
+    attribute_names: ClassVar[Mapping[str, str]] = {}
+    """Constructor parameter -> attribute that holds it, where the two differ."""
+
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        """Put watches around the optimizer's own seams."""
+
+    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
+        """The optimizer's parameters by name: the constructor's, then compile's arguments where they are given.
+
+        Args:
+            optimizer: the user's object; its attributes are read, never written.
+            arguments: compile's effective arguments by name, defaults included.
+        """
+        attributes = vars(optimizer)
+        values: dict[str, object] = {}
+        for name in _constructor_parameters(type(optimizer)) or [key for key in attributes if key[0] != "_"]:
+            held = self.attribute_names.get(name, name)
+            if attributes.get(held) is not None:
+                values[name] = attributes[held]
+        values.update({name: value for name, value in arguments.items() if value is not None})
+        for name in ("student", "teacher", *_EXAMPLES):
+            values.pop(name, None)
+        return values
+
+    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
+        """The datasets among compile's arguments."""
+        return [
+            DatasetFacts(role=role, name=name, examples=arguments[argument])
+            for argument, (role, name) in _EXAMPLES.items()
+            if isinstance(arguments.get(argument), list | tuple)
+        ]
+
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+        """What the evaluation, directly under this optimizer's compile, is a trial of."""
+        del scope, program
+        return TrialFacts(scope=evaluation.scope, derived=True)
+
+    def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
+        """What the trial that was opened ahead is, when the compile ends before it was scored."""
+        del scope
+        return TrialFacts()
+
+
+def _constructor_parameters(cls: type[Any]) -> list[str]:
+    names: dict[str, None] = {}
+    for base in cls.__mro__:
+        constructor = vars(base).get("__init__")
+        if constructor is None or base is object:
+            continue
+        parameters = list(inspect.signature(constructor).parameters.values())[1:]
+        names.update(
+            dict.fromkeys(p.name for p in parameters if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD})
+        )
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return list(names)

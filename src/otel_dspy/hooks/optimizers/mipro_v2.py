@@ -1,0 +1,183 @@
+"""MIPROv2: a trial an evaluation: the default program, each minibatch or full candidate, each periodic full evaluation.
+
+Source: `dspy/teleprompt/mipro_optimizer_v2.py` of dspy 3.4.1. `eval_candidate_program` is where every score comes from;
+it swallows what the evaluation raises and gives 0.0. A full evaluation runs inside the objective of a minibatch trial,
+on the same candidate object, which is how its parameters are known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.context import get_current
+from opentelemetry.util.genai.utils import bind_arguments
+
+from otel_dspy import semconv
+from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.example import as_score
+from otel_dspy.hooks.optimizers.base import OptimizerHook
+from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.programs import snapshot
+from otel_dspy.telemetry.compile_spans import DatasetFacts
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import current_place
+from otel_dspy.telemetry.trial_spans import Scope, ScoreUnit, TrialFacts, TrialKind, close_trial, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
+
+_RESOLVED: Final = ("num_trials", "valset", "minibatch", "num_instruct_candidates", "num_fewshot_candidates")
+"""What `_set_hyperparams_from_run_mode` returns, in its order."""
+_PHASES: Final = {
+    "_bootstrap_fewshot_examples": ("bootstrap", semconv.DSPY_PHASE_DEMOS),
+    "_propose_instructions": ("propose", semconv.DSPY_PHASE_INSTRUCTIONS),
+    "_optimize_prompt_parameters": ("search", None),
+}
+
+
+class MIPROv2Hook(OptimizerHook):
+    """Watches MIPROv2's phases and every evaluation of a candidate."""
+
+    optimizer = "dspy.teleprompt.mipro_optimizer_v2.MIPROv2"
+    resolves_setup = True
+
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.teleprompt import mipro_optimizer_v2 as module  # noqa: PLC0415 - imported when it is instrumented
+
+        cls = module.MIPROv2
+
+        def evaluation(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            scope = _compile()
+            return None if scope is None else _TrialWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs))
+
+        def full_evaluation(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+            scope = _compile()
+            return None if scope is None else _FullEvaluation(scope)
+
+        def phase(name: str, product: str | None) -> Callable[..., Watch | None]:
+            def watch(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+                scope = _compile()
+                return None if scope is None else PhaseWatch(telemetry, scope, name, product)
+
+            return watch
+
+        patches.wrap(cls, "_set_hyperparams_from_run_mode", _resolved)
+        patches.wrap(cls, "_select_and_insert_instructions_and_demos", _chosen)
+        patches.wrap(module, "eval_candidate_program", around(evaluation))
+        patches.wrap(cls, "_perform_full_evaluation", around(full_evaluation))
+        for method, (name, product) in _PHASES.items():
+            patches.wrap(cls, method, around(phase(name, product)))
+
+    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
+        values = super().parameters(optimizer, arguments)
+        values.pop("requires_permission_to_run", None)
+        return values
+
+    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
+        # Where none is given, MIPROv2 takes its validation set out of the training set and tells it when it resolves.
+        return super().datasets(arguments)
+
+
+def _compile() -> CompileScope | None:
+    """The compile around, where it is MIPROv2's own."""
+    scope = current_place().compile
+    return scope if scope is not None and isinstance(scope.notes.get("hook"), MIPROv2Hook) else None
+
+
+def _resolved(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    result = wrapped(*args, **kwargs)
+    with guarded("MIPROv2's resolved settings"):
+        scope = _compile()
+        if scope is not None:
+            scope.notes["resolve"](dict(zip(_RESOLVED, result, strict=True)))
+    return result
+
+
+def _chosen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    result = wrapped(*args, **kwargs)
+    with guarded("MIPROv2's choice of a candidate"):
+        scope = _compile()
+        if scope is not None:
+            candidate = bind_arguments(wrapped, args, kwargs)["candidate_program"]
+            # The candidate is kept too, so that its id stays its own until it is evaluated in full.
+            _choices(scope)[id(candidate)] = (candidate, dict(result[1]))
+    return result
+
+
+def _choices(scope: CompileScope) -> dict[int, tuple[Any, dict[str, Any]]]:
+    return scope.notes.setdefault("choices", {})
+
+
+class _FullEvaluation(Watch):
+    """Marks the compile while a periodic full evaluation runs."""
+
+    part = "MIPROv2's full evaluation"
+
+    def __init__(self, scope: CompileScope) -> None:
+        super().__init__()
+        self._scope = scope
+
+    def open(self) -> None:
+        self._scope.notes["full_evaluation"] = True
+
+    def close(self, error: BaseException | None) -> None:
+        del error
+        self._scope.notes["full_evaluation"] = False
+
+
+class _TrialWatch(Watch):
+    part = "the span of a MIPROv2 trial"
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._scope = scope
+        self._arguments = arguments
+        self._score: float | None = None
+        self._program: ProgramSnapshot | None = None
+
+    def open(self) -> Context:
+        with guarded("the state of a MIPROv2 candidate"):
+            self._program = snapshot(self._arguments["candidate_program"])
+        self._facts = self._what()
+        self._trial = open_trial(self._telemetry, self._scope)
+        return self._trial.context or get_current()
+
+    def _what(self) -> TrialFacts:
+        scope, arguments = self._scope, self._arguments
+        batch, total = arguments["batch_size"], len(arguments["trainset"])
+        choice = _choices(scope).get(id(arguments["candidate_program"]))
+        if scope.notes.get("full_evaluation"):
+            kind, label = TrialKind.FULL_EVALUATION, "full eval"
+        elif choice is None:
+            kind, label = TrialKind.BASELINE, "default program"
+        else:
+            kind, label = TrialKind.CANDIDATE, f"trial {len(_choices(scope))}"
+        return TrialFacts(
+            kind=kind,
+            label=label,
+            scope=Scope.FULL if batch >= total else Scope.MINIBATCH,
+            parameters={} if choice is None else choice[1],
+        )
+
+    def see(self, result: Any) -> None:
+        self._score = as_score(result)
+
+    def close(self, error: BaseException | None) -> None:
+        close_trial(
+            self._telemetry,
+            self._trial,
+            self._facts,
+            score=self._score,
+            unit=ScoreUnit.PERCENT,
+            program=self._program,
+            error=error,
+        )

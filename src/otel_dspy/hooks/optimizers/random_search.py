@@ -1,0 +1,64 @@
+"""BootstrapFewShotWithRandomSearch: a trial a seed, from -3 upwards.
+
+Source: `dspy/teleprompt/random_search.py` of dspy 3.4.1. Seed -3 is the program without demos, -2 has labelled demos,
+-1 bootstrapped ones, 0 and up bootstrapped ones of a shuffled training set. A seed's nested compile comes before its
+evaluation, so the trial begins with whichever of the two is first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+from otel_dspy.hooks.optimizers.base import OptimizerHook
+from otel_dspy.telemetry.compile_spans import DatasetFacts
+from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.scopes import CompileScope
+
+_FIRST_SEED: Final = -3
+
+
+class RandomSearchHook(OptimizerHook):
+    """Names each trial by its seed."""
+
+    optimizer = "dspy.teleprompt.random_search.BootstrapFewShotWithRandomSearch"
+    nested_compile_opens_trial = True
+    attribute_names: ClassVar[Mapping[str, str]] = {
+        "num_candidate_programs": "num_candidate_sets",
+        "max_bootstrapped_demos": "max_num_samples",
+    }
+
+    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
+        values = super().parameters(optimizer, arguments)
+        if "restrict" in values:
+            values["restrict"] = sorted(cast("Iterable[int]", values["restrict"]))
+        return values
+
+    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
+        # Without a validation set every candidate is scored on the training set.
+        return super().datasets({**arguments, "valset": arguments.get("valset") or arguments.get("trainset")})
+
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+        del program, evaluation
+        ahead = scope.open_trial
+        return self._facts(scope, scope.trial_count if ahead is None else ahead.index)
+
+    def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
+        return self._facts(scope, scope.trial_count - 1)
+
+    @staticmethod
+    def _facts(scope: CompileScope, index: int) -> TrialFacts:
+        restrict: Iterable[int] | None = scope.notes["arguments"].get("restrict")
+        if restrict is None:
+            seed = _FIRST_SEED + index
+        else:
+            seed = sorted(seed for seed in set(restrict) if seed >= _FIRST_SEED)[index]
+        return TrialFacts(
+            kind=TrialKind.BASELINE if seed == _FIRST_SEED else TrialKind.CANDIDATE,
+            label=f"seed {seed}",
+            parameters={"seed": seed},
+        )

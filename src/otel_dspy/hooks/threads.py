@@ -1,0 +1,57 @@
+"""DSPy's thread pools: they lose the OpenTelemetry context, so it is carried over; an evaluation's examples begin here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import get_current
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from otel_dspy.hooks.example import watched_examples
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import attach, detach, place_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `ParallelExecutor.execute(function, data)`, under Evaluate, Parallel and Module.batch alike."""
+    from dspy.utils.parallelizer import ParallelExecutor  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def execute(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        if not is_instrumentation_enabled():
+            return wrapped(*args, **kwargs)
+        function, data = _arguments(*args, **kwargs)
+        carrying = function
+        with guarded("carrying the context into threads"):
+            context = get_current()
+            evaluation = place_in(context).evaluation
+            if evaluation is not None:
+                carrying = watched_examples(telemetry, evaluation, function, data)
+            else:
+                carrying = _carried(function, context)
+        return wrapped(carrying, data)
+
+    patches.wrap(ParallelExecutor, "execute", execute)
+
+
+def _arguments(function: Callable[[Any], Any], data: Sequence[Any]) -> tuple[Callable[[Any], Any], Sequence[Any]]:
+    return function, data
+
+
+def _carried(function: Callable[[Any], Any], context: Context) -> Callable[[Any], Any]:
+    def carried(item: Any) -> Any:
+        token = attach(context)
+        try:
+            return function(item)
+        finally:
+            detach(token)
+
+    return carried

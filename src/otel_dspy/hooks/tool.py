@@ -1,0 +1,69 @@
+"""Tool calls: `execute_tool` spans, spoken by opentelemetry-util-genai."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.util.genai.types import Error
+from opentelemetry.util.genai.utils import object_to_any_value
+
+from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.telemetry.failure import error_message, error_type
+from otel_dspy.telemetry.secrets import is_secret_name, REDACTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `Tool.__call__` and `Tool.acall`."""
+    from dspy.adapters.types.tool import Tool  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, _args: Args, kwargs: Kwargs) -> Watch:
+        return _ToolWatch(telemetry, instance, kwargs)
+
+    patches.wrap(Tool, "__call__", around(watch))
+    patches.wrap(Tool, "acall", around_async(watch))
+
+
+class _ToolWatch(Watch):
+    part = "the span of a tool"
+
+    def __init__(self, telemetry: Telemetry, tool: Any, kwargs: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._tool = tool
+        self._kwargs = kwargs
+
+    def open(self) -> Context:
+        self._invocation = self._telemetry.genai.tool(
+            str(self._tool.name), tool_type="function", _attach_to_context=False
+        )
+        if self._telemetry.settings.capture_content:
+            self._invocation.tool_description = self._tool.desc
+            self._invocation.arguments = self._clean(
+                {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()}
+            )
+        return self._invocation.context
+
+    def see(self, result: Any) -> None:
+        if self._telemetry.settings.capture_content:
+            self._invocation.tool_result = self._clean(result)
+
+    def close(self, error: BaseException | None) -> None:
+        if error is None:
+            self._invocation.stop()
+        else:
+            message = error_message(error, self._telemetry.secrets)
+            self._invocation.fail(Error(message=message, type=error_type(error), exception=error))
+
+    def _clean(self, value: Any) -> str:
+        attributes: dict[str, Any] = {}
+        self._telemetry.content.put(attributes, "value", object_to_any_value(value))
+        return attributes["value"]

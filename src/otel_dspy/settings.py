@@ -1,0 +1,169 @@
+"""Settings of the instrumentation: environment and keywords end here, in one frozen record."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, Final, Self
+
+_logger = logging.getLogger(__name__)
+
+CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+"""The standard's own switch: NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT (opentelemetry-util-genai)."""
+
+Redact = Callable[[str, str], str]
+"""Takes an attribute's name and its text, gives the text that may leave."""
+
+
+class TraceShape(StrEnum):
+    """Where an example's spans stand."""
+
+    LINKED = "linked"
+    """The root of a trace of its own, linked to its evaluation."""
+    NESTED = "nested"
+    """A child of its evaluation."""
+
+
+class SettingError(ValueError):
+    """A setting has a value that cannot be used; the message says which, where and what would do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the instrumentation captures and how.
+
+    Attributes:
+        trace_shape: see `TraceShape`.
+        capture_content: whether texts (messages, inputs, outputs, feedback) may leave on spans.
+        capture_programs: whether program states, instructions and demo sets may leave. Follows content unless set.
+        capture_datasets: whether dataset rows may leave. Follows content unless set.
+        capture_adapters: whether adapters' format and parse get spans.
+        max_content_length: content texts are cut to this many characters; None = never. Program states and datasets
+            are never cut.
+        redact: called for every content text before it leaves.
+        example_ratio: share (0 to 1) of the `linked` example traces that are kept; control spans always are.
+    """
+
+    trace_shape: TraceShape = TraceShape.LINKED
+    capture_content: bool = False
+    capture_programs: bool = False
+    capture_datasets: bool = False
+    capture_adapters: bool = False
+    max_content_length: int | None = None
+    redact: Redact | None = None
+    example_ratio: float = 1.0
+
+    @classmethod
+    def resolve(cls, overrides: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Self:
+        """Build the settings from keywords first, environment second, defaults last.
+
+        Args:
+            overrides: keyword -> value; None means "not given". Unknown keywords are refused.
+            environment: variable -> text; `os.environ` unless given.
+
+        Raises:
+            SettingError: a keyword is unknown, or a keyword's value cannot be used. A bad environment variable is
+                logged and ignored instead: `opentelemetry-instrument` must not break a program.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(overrides) - known):
+            message = f"instrument() does not know {', '.join(unknown)}; it takes {', '.join(sorted(known))}"
+            raise SettingError(message)
+        values = _from_environment(os.environ if environment is None else environment)
+        for name, value in overrides.items():
+            if value is not None:
+                values[name] = _PARSERS[name](value, f"instrument({name}=...)")
+        content = values.get("capture_content", False)
+        values.setdefault("capture_programs", content)
+        values.setdefault("capture_datasets", content)
+        return cls(**values)
+
+
+def _flag(value: Any, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in {"true", "1", "yes", "on"}:
+        return True
+    if text in {"false", "0", "no", "off"}:
+        return False
+    message = f"{where}: {value!r} is neither true nor false"
+    raise SettingError(message)
+
+
+def _shape(value: Any, where: str) -> TraceShape:
+    try:
+        return TraceShape(str(value).strip().lower())
+    except ValueError:
+        message = f"{where}: {value!r} is not a trace shape; use linked or nested"
+        raise SettingError(message) from None
+
+
+def _length(value: Any, where: str) -> int:
+    try:
+        length = int(value)
+    except (TypeError, ValueError):
+        length = -1
+    if length < 0:
+        message = f"{where}: {value!r} is not a number of characters (0 or more)"
+        raise SettingError(message)
+    return length
+
+
+def _ratio(value: Any, where: str) -> float:
+    try:
+        ratio = float(value)
+    except (TypeError, ValueError):
+        ratio = -1.0
+    if not 0 <= ratio <= 1:
+        message = f"{where}: {value!r} is not a share between 0 and 1"
+        raise SettingError(message)
+    return ratio
+
+
+def _redactor(value: Any, where: str) -> Redact:
+    if callable(value):
+        return value
+    module, _, name = str(value).partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        message = f"{where}: cannot import {value!r} as module:function ({error})"
+        raise SettingError(message) from error
+    if not callable(found):
+        message = f"{where}: {value!r} is not callable"
+        raise SettingError(message)
+    return found
+
+
+_PARSERS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
+    "trace_shape": _shape,
+    "capture_content": _flag,
+    "capture_programs": _flag,
+    "capture_datasets": _flag,
+    "capture_adapters": _flag,
+    "max_content_length": _length,
+    "redact": _redactor,
+    "example_ratio": _ratio,
+}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    mode = environment.get(CONTENT_VARIABLE, "").strip().upper()
+    if mode:
+        values["capture_content"] = mode in {"SPAN_ONLY", "SPAN_AND_EVENT", "TRUE"}
+    for name, parse in _PARSERS.items():
+        variable = f"OTEL_DSPY_{name.upper()}"
+        text = environment.get(variable, "").strip()
+        if not text or name == "capture_content":
+            continue
+        try:
+            values[name] = parse(text, variable)
+        except SettingError as error:
+            _logger.warning("%s; it is ignored", error)
+    return values

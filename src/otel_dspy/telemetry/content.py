@@ -1,0 +1,60 @@
+"""Content on its way out: made into JSON text, cleared of secrets, redacted, cut to length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry.util.genai.utils import gen_ai_json_dumps, object_to_any_value
+
+from otel_dspy import semconv
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.settings import Settings
+    from otel_dspy.telemetry.secrets import SecretKeeper
+
+
+def as_json(value: object) -> str:
+    """Any object as JSON text. What cannot be turned into data is left out; nothing is consumed, no error is raised."""
+    plain = object_to_any_value(value)
+    return gen_ai_json_dumps(plain, ensure_ascii=False)
+
+
+class ContentFilter:
+    """Decides what of a text may leave."""
+
+    def __init__(self, settings: Settings, secrets: SecretKeeper) -> None:
+        self._settings = settings
+        self._secrets = secrets
+
+    def text(self, name: str, text: str) -> str:
+        """A text as it may leave, uncut: redacted, then scrubbed of secrets."""
+        return self._secrets.scrub(self.redacted(name, text))
+
+    def redacted(self, name: str, value: Any) -> Any:
+        """Plain data with the user's redactor applied to every string in it."""
+        if self._settings.redact is None:
+            return value
+        if isinstance(value, str):
+            return self._settings.redact(name, value)
+        if isinstance(value, dict):
+            return {key: self.redacted(name, item) for key, item in cast("dict[str, Any]", value).items()}
+        if isinstance(value, list):
+            return [self.redacted(name, item) for item in cast("list[Any]", value)]
+        return value
+
+    def put(self, attributes: MutableMapping[str, AttributeValue], name: str, value: Any) -> None:
+        """Add a content attribute, as JSON text unless it is a string, cut to `max_content_length` characters.
+
+        Where it is cut, `dspy.content.length.<name>` tells the original length in characters.
+        """
+        value = self.redacted(name, value if isinstance(value, str) else object_to_any_value(value))
+        text = self._secrets.scrub(value if isinstance(value, str) else gen_ai_json_dumps(value, ensure_ascii=False))
+        limit = self._settings.max_content_length
+        if limit is not None and len(text) > limit:
+            attributes[semconv.DSPY_CONTENT_LENGTH + name] = len(text)
+            text = text[:limit]
+        attributes[name] = text

@@ -1,0 +1,104 @@
+"""Everything that a hook needs to speak: tracer, instruments, log events, the GenAI handler, content and secrets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.semconv.schemas import Schemas
+from opentelemetry.trace import get_tracer, get_tracer_provider
+from opentelemetry.util.genai.handler import TelemetryHandler
+from opentelemetry.util.genai.types import ContentCapturingMode
+
+from otel_dspy.telemetry.content import ContentFilter
+from otel_dspy.telemetry.events import Events
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.instruments import Instruments
+from otel_dspy.telemetry.payloads import put_payload
+from otel_dspy.telemetry.secrets import SecretKeeper
+from otel_dspy.version import __version__
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
+    from otel_dspy.settings import Settings
+
+SCOPE: Final = "otel_dspy"
+"""Name of the instrumentation scope of every span, event and metric."""
+FLUSH_MILLISECONDS: Final = 5_000
+"""How long a flush between payload pieces may hold the program up, at most."""
+
+Flush = Callable[[], None]
+
+
+class _GenAIHandler(TelemetryHandler):
+    """util-genai's handler with the content switch of our settings instead of the environment's alone."""
+
+    def capture_on_spans(self) -> None:
+        """Let message content out on spans, as `instrument(capture_content=True)` asks."""
+        if self._content_capturing_mode is ContentCapturingMode.EVENT_ONLY:
+            self._content_capturing_mode = ContentCapturingMode.SPAN_AND_EVENT
+        elif self._content_capturing_mode is ContentCapturingMode.NO_CONTENT:
+            self._content_capturing_mode = ContentCapturingMode.SPAN_ONLY
+        self._capture_content = True
+
+    def capture_nothing(self) -> None:
+        """Keep message content in, as `instrument(capture_content=False)` asks."""
+        self._content_capturing_mode = ContentCapturingMode.NO_CONTENT
+        self._capture_content = False
+
+
+class Telemetry:
+    """One instrumentation's voice. Made by `DSPyInstrumentor.instrument`, handed to every hook.
+
+    Args:
+        settings: what may be said.
+        tracer_provider, meter_provider, logger_provider: where it goes; None = the global ones.
+        content_forced: True where the caller set `capture_content` by keyword, which then overrules the environment.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
+        content_forced: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.tracer_provider = tracer_provider
+        schema = Schemas.V1_37_0.value
+        self.tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
+        self.instruments = Instruments(meter_provider)
+        self.events = Events(logger_provider)
+        self.secrets = SecretKeeper()
+        self.content = ContentFilter(settings, self.secrets)
+        handler = _GenAIHandler(
+            tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__
+        )
+        if settings.capture_content and content_forced:
+            handler.capture_on_spans()
+        elif content_forced:
+            handler.capture_nothing()
+        self.genai: TelemetryHandler = handler
+
+    def put_payload(self, span: Span, name: str, text: str) -> None:
+        """Put a JSON text of any size on the span (see `payloads`), cleared of secrets, never cut short."""
+        if span.is_recording():
+            put_payload(self.tracer, self._flush, span, name, self.secrets.scrub(text))
+
+    def _flush(self) -> None:
+        with guarded("flush of large payloads"):
+            provider = self.tracer_provider or get_tracer_provider()
+            force_flush = getattr(provider, "force_flush", None)
+            if force_flush is not None:
+                force_flush(FLUSH_MILLISECONDS)
+
+
+def now() -> float:
+    """Seconds of a clock that only goes forward, for durations."""
+    return time.perf_counter()

@@ -1,0 +1,246 @@
+"""The spans of an evaluation: `evaluate` and its examples, linked roots or children."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from otel_dspy import semconv
+from otel_dspy.datasets import ExampleRegistry, fields, split_fields
+from otel_dspy.settings import TraceShape
+from otel_dspy.telemetry.compile_spans import DatasetFacts, emit_dataset, put_program
+from otel_dspy.telemetry.content import as_json
+from otel_dspy.telemetry.emitter import now
+from otel_dspy.telemetry.failure import describe, error_type, mark_failed
+from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope, inside, place_in, surroundings
+from otel_dspy.telemetry.usage import UsageTally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.trial_spans import Scope
+
+_CONTENT: Final = {
+    "inputs": semconv.DSPY_EXAMPLE_INPUTS,
+    "labels": semconv.DSPY_EXAMPLE_LABELS,
+    "prediction": semconv.DSPY_EXAMPLE_PREDICTION,
+    "feedback": semconv.DSPY_EXAMPLE_FEEDBACK,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateFacts:
+    """What is known when an evaluation begins."""
+
+    metric_name: str | None
+    program_name: str
+    devset: Sequence[Any]
+    scope: Scope
+
+
+def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context | None = None) -> EvaluateScope:
+    """Start an evaluate span in the context given, else where the caller stands."""
+    context = context or surroundings()
+    place = place_in(context)
+    trial_index = place.trial.index if place.trial is not None else None
+    belonging = _belonging(facts.metric_name, facts.program_name, place.compile, trial_index)
+    span = telemetry.tracer.start_span(
+        _named(semconv.SPAN_DSPY_EVALUATE, facts.metric_name),
+        context=context,
+        attributes={
+            semconv.DSPY_OPERATION_NAME: "evaluate",
+            semconv.DSPY_EVALUATE_NUM_EXAMPLES: len(facts.devset),
+            semconv.DSPY_EVALUATE_SCOPE: facts.scope.value,
+            **belonging,
+        },
+    )
+    evaluation = EvaluateScope(
+        span=span,
+        context=context,
+        usage=UsageTally(place.usage),
+        metric_name=facts.metric_name,
+        belonging=belonging,
+        compile=place.compile,
+        examples=place.compile.examples if place.compile is not None else ExampleRegistry(),
+        started=now(),
+    )
+    inner = place._replace(evaluation=evaluation, usage=evaluation.usage, module_names=None, predictor=None)
+    evaluation.context = inside(span, inner, context)
+    return evaluation
+
+
+def close_evaluate(
+    telemetry: Telemetry,
+    evaluation: EvaluateScope,
+    facts: EvaluateFacts,
+    *,
+    score: float | None,
+    program: ProgramSnapshot | None,
+    error: BaseException | None,
+) -> None:
+    """End an evaluation's span with its score (percent), result rows and roll-ups, or with the error it raised."""
+    span = evaluation.span
+    with evaluation.lock:
+        rows = [evaluation.rows[index] for index in sorted(evaluation.rows)]
+    num_errors = sum("error" in row for row in rows)
+    attributes: dict[str, AttributeValue] = {
+        semconv.DSPY_EVALUATE_NUM_ERRORS: num_errors,
+        **evaluation.usage.attributes(),
+    }
+    if score is not None:
+        attributes[semconv.DSPY_EVALUATE_SCORE] = score
+    span.set_attributes(attributes)
+    if evaluation.compile is None:
+        put_program(telemetry, None, span, program)
+    elif program is not None:
+        span.set_attribute(semconv.DSPY_PROGRAM_ID, program.id)
+    dataset = DatasetFacts(role="evaluation", name="devset", examples=facts.devset)
+    if evaluation.compile is None:
+        dataset_id = emit_dataset(telemetry, span, dataset, evaluation.examples, None)
+    else:
+        # The compile's own datasets went out with its setup; a minibatch is a sample of them.
+        dataset_id = evaluation.examples.dataset_id(facts.devset)
+    span.set_attribute(semconv.DSPY_DATASET_ID, dataset_id)
+    telemetry.put_payload(span, semconv.DSPY_EVALUATE_RESULTS, as_json(rows))
+    failure: dict[str, AttributeValue] = {}
+    if error is not None:
+        failure[ERROR_TYPE] = error_type(error)
+        mark_failed(span, error, telemetry.secrets)
+    telemetry.instruments.evaluate_duration.record(
+        now() - evaluation.started, {**_metric(evaluation.metric_name), **failure}, evaluation.context
+    )
+    span.end()
+
+
+@dataclass(slots=True)
+class ExampleScope:
+    """An open example."""
+
+    evaluation: EvaluateScope
+    index: int
+    example: Any
+    span: Span
+    context: Context
+    usage: UsageTally
+
+
+def open_example(telemetry: Telemetry, evaluation: EvaluateScope, index: int, example: Any) -> ExampleScope:
+    """Start an example's span: a root linked to the evaluation, or the evaluation's child."""
+    attributes: dict[str, AttributeValue] = {
+        semconv.DSPY_OPERATION_NAME: "example",
+        semconv.DSPY_EXAMPLE_INDEX: index,
+        **evaluation.belonging,
+    }
+    name = _named(semconv.SPAN_DSPY_EXAMPLE, evaluation.metric_name)
+    usage = UsageTally(evaluation.usage)
+    place = place_in(evaluation.context)._replace(evaluation=None, usage=usage)
+    if telemetry.settings.trace_shape is TraceShape.NESTED:
+        span = telemetry.tracer.start_span(name, context=evaluation.context, attributes=attributes)
+    elif _kept(telemetry.settings.example_ratio):
+        span = telemetry.tracer.start_span(
+            name,
+            context=set_span_in_context(INVALID_SPAN, evaluation.context),
+            attributes=attributes,
+            links=[Link(evaluation.span.get_span_context())],
+        )
+    else:
+        span = _dropped_span()
+    return ExampleScope(evaluation, index, example, span, inside(span, place, evaluation.context), usage)
+
+
+def close_example(
+    telemetry: Telemetry,
+    scope: ExampleScope,
+    *,
+    prediction: Any = None,
+    score: float | None = None,
+    feedback: str | None = None,
+    error: BaseException | None = None,
+) -> None:
+    """End an example's span and add its row to the evaluation's result.
+
+    Of an example that DSPy ran twice (a straggler) the run that ended first makes the row, as it does in DSPy.
+    """
+    span, evaluation = scope.span, scope.evaluation
+    row: dict[str, Any] = {"index": scope.index, "id": evaluation.examples.example_id(scope.example)}
+    attributes: dict[str, AttributeValue] = {
+        semconv.DSPY_EXAMPLE_ID: row["id"],
+        **scope.usage.attributes(),
+    }
+    if score is not None:
+        row["score"] = attributes[semconv.DSPY_EXAMPLE_SCORE] = score
+    if telemetry.settings.capture_content:
+        inputs, labels = split_fields(scope.example)
+        content: dict[str, Any] = {"inputs": inputs, "labels": labels}
+        if prediction is not None:
+            content["prediction"] = fields(prediction)
+        if feedback is not None:
+            content["feedback"] = feedback
+        for name, value in content.items():
+            row[name] = telemetry.content.redacted(_CONTENT[name], value)
+            telemetry.content.put(attributes, _CONTENT[name], value)
+    failure: dict[str, AttributeValue] = {}
+    if error is not None:
+        row["error"] = failure[ERROR_TYPE] = error_type(error)
+        if telemetry.settings.capture_content:
+            row["error_message"] = telemetry.secrets.scrub(describe(error))
+        mark_failed(span, error, telemetry.secrets)
+    span.set_attributes(attributes)
+    with evaluation.lock:
+        evaluation.rows.setdefault(scope.index, row)
+    result: dict[str, AttributeValue] = {"gen_ai.evaluation.name": evaluation.metric_name or "metric", **failure}
+    if score is not None:
+        result["gen_ai.evaluation.score.value"] = score
+    if feedback is not None and telemetry.settings.capture_content:
+        result["gen_ai.evaluation.explanation"] = telemetry.content.text("gen_ai.evaluation.explanation", feedback)
+    telemetry.events.emit(semconv.EVENT_GEN_AI_EVALUATION_RESULT, span, result)
+    telemetry.instruments.evaluate_examples.add(1, {**_metric(evaluation.metric_name), **failure})
+    span.end()
+
+
+def _belonging(
+    metric_name: str | None, program_name: str, scope: CompileScope | None, trial_index: int | None
+) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {semconv.DSPY_PROGRAM_NAME: program_name, **_metric(metric_name)}
+    if scope is not None:
+        attributes[semconv.DSPY_COMPILE_ID] = scope.id
+        if trial_index is not None:
+            attributes[semconv.DSPY_TRIAL_INDEX] = trial_index
+    return attributes
+
+
+def _metric(name: str | None) -> dict[str, AttributeValue]:
+    return {} if name is None else {semconv.DSPY_METRIC_NAME: name}
+
+
+def _named(pattern: str, metric_name: str | None) -> str:
+    return pattern.format(metric_name or "").rstrip()
+
+
+def _kept(ratio: float) -> bool:
+    return ratio >= 1 or random.random() < ratio  # noqa: S311 - sampling, not cryptography
+
+
+def _dropped_span() -> Span:
+    # An unsampled parent keeps the whole example from being recorded by any parent-based sampler (the SDK's default),
+    # while the hooks go on counting tokens and scores for the spans that are kept.
+    return NonRecordingSpan(
+        SpanContext(random.getrandbits(128) or 1, random.getrandbits(64) or 1, is_remote=False, trace_flags=TraceFlags(0))
+    )

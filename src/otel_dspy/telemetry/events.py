@@ -1,0 +1,35 @@
+"""The log events of the contract (`semconv/signals.yaml`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry._logs import LogRecord, SeverityNumber, get_logger
+from opentelemetry.trace import set_span_in_context
+
+from otel_dspy.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
+
+
+class Events:
+    """Emits log events, each in the context of the span that it tells of."""
+
+    def __init__(self, logger_provider: LoggerProvider | None) -> None:
+        self._logger = get_logger("otel_dspy", __version__, logger_provider)
+
+    def emit(self, name: str, span: Span, attributes: Mapping[str, AttributeValue]) -> None:
+        """Emit event `name` with the span as its parent."""
+        self._logger.emit(
+            LogRecord(
+                event_name=name,
+                context=set_span_in_context(span),
+                severity_number=SeverityNumber.INFO,
+                attributes=dict(attributes),
+            )
+        )

@@ -1,0 +1,68 @@
+"""The metrics of the contract (`semconv/signals.yaml`); those of `gen_ai.*` come from opentelemetry-util-genai."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.metrics import get_meter
+
+from otel_dspy import semconv
+from otel_dspy.version import __version__
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+
+_LONG_SECONDS: Final = [0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400]
+"""Bucket bounds for what lasts seconds to hours: evaluations, trials, compiles."""
+_SHORT_SECONDS: Final = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
+"""Bucket bounds for calls: those that the GenAI conventions advise for `gen_ai.client.operation.duration`."""
+
+
+class Instruments:
+    """Every instrument, made once for a meter provider (None = the global one)."""
+
+    def __init__(self, meter_provider: MeterProvider | None) -> None:
+        meter = get_meter("otel_dspy", __version__, meter_provider)
+        self.compile_duration = meter.create_histogram(
+            semconv.METRIC_DSPY_COMPILE_DURATION,
+            unit="s",
+            description="How long a compile took.",
+            explicit_bucket_boundaries_advisory=_LONG_SECONDS,
+        )
+        self.compile_active = meter.create_up_down_counter(
+            semconv.METRIC_DSPY_COMPILE_ACTIVE, unit="{compile}", description="Compiles that run now."
+        )
+        self.compile_best_score = meter.create_gauge(
+            semconv.METRIC_DSPY_COMPILE_BEST_SCORE,
+            unit="1",
+            description="Best full-scope score of the compile that ended or improved last.",
+        )
+        self.trial_duration = meter.create_histogram(
+            semconv.METRIC_DSPY_TRIAL_DURATION,
+            unit="s",
+            description="How long a trial took.",
+            explicit_bucket_boundaries_advisory=_LONG_SECONDS,
+        )
+        self.trial_score = meter.create_gauge(
+            semconv.METRIC_DSPY_TRIAL_SCORE, unit="1", description="Score of the trial that ended last."
+        )
+        self.evaluate_duration = meter.create_histogram(
+            semconv.METRIC_DSPY_EVALUATE_DURATION,
+            unit="s",
+            description="How long an evaluation took.",
+            explicit_bucket_boundaries_advisory=_LONG_SECONDS,
+        )
+        self.evaluate_examples = meter.create_counter(
+            semconv.METRIC_DSPY_EVALUATE_EXAMPLES,
+            unit="{example}",
+            description="Examples evaluated; those that raised carry error.type.",
+        )
+        self.module_duration = meter.create_histogram(
+            semconv.METRIC_DSPY_MODULE_DURATION,
+            unit="s",
+            description="How long a module call took.",
+            explicit_bucket_boundaries_advisory=_SHORT_SECONDS,
+        )
+        self.cost = meter.create_counter(
+            semconv.METRIC_DSPY_USAGE_COST, unit="{USD}", description="Cost of language model calls."
+        )

@@ -1,0 +1,164 @@
+"""Where a call stands: its compile, trial, evaluation, tally and program, carried in the OpenTelemetry context."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextvars import Token
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from opentelemetry import context as otel_context
+from opentelemetry.trace import set_span_in_context
+
+from otel_dspy.telemetry.leaderboard import Leaderboard
+from otel_dspy.telemetry.usage import UsageTally
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.datasets import ExampleRegistry
+
+_KEY: Final = otel_context.create_key("otel_dspy.place")
+
+
+@dataclass(slots=True, eq=False)
+class TrialScope:
+    """An open trial. `error` is set where something inside it failed and the optimizer went on."""
+
+    compile: CompileScope
+    index: int
+    span: Span
+    context: Context
+    usage: UsageTally
+    started: float
+    error: BaseException | None = None
+
+
+@dataclass(slots=True, eq=False)
+class CompileScope:
+    """An open compile.
+
+    Attributes:
+        key: identity of the optimizer object, to know `super().compile()` from a nested compile.
+        notes: what the optimizer's own hook keeps while the compile lasts.
+        sent_programs: ids whose state went out already in this compile.
+        sent_datasets: (role, id) of the datasets that went out already.
+        open_trial: a trial that the optimizer's hook opened ahead of the call that scores it.
+    """
+
+    id: str
+    key: int
+    optimizer_name: str
+    program_name: str
+    metric_name: str | None
+    examples: ExampleRegistry
+    usage: UsageTally
+    started: float
+    parent: CompileScope | None = None
+    parent_trial_index: int | None = None
+    depth: int = 0
+    leaderboard: Leaderboard = field(default_factory=Leaderboard)
+    score_unit: str | None = None
+    open_trial: TrialScope | None = None
+    setup_done: bool = False
+    sent_programs: set[str] = field(default_factory=set[str])
+    sent_datasets: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    notes: dict[str, Any] = field(default_factory=dict[str, Any])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    trial_count: int = 0
+    _span: Span | None = None
+    _context: Context | None = None
+
+    @property
+    def span(self) -> Span:
+        """The compile's span."""
+        return cast("Span", self._span)
+
+    @property
+    def context(self) -> Context:
+        """The context inside the compile."""
+        return cast("Context", self._context)
+
+    def opened(self, span: Span, context: Context) -> None:
+        """Take in the span, which is started after the scope whose ids it carries."""
+        self._span, self._context = span, context
+
+    def next_index(self) -> int:
+        """The next trial's index; dense from 0."""
+        with self.lock:
+            index = self.trial_count
+            self.trial_count += 1
+            return index
+
+
+@dataclass(slots=True, eq=False)
+class EvaluateScope:
+    """An open evaluation and the rows of its result, by the example's position."""
+
+    span: Span
+    context: Context
+    usage: UsageTally
+    metric_name: str | None
+    belonging: Mapping[str, AttributeValue]
+    """What every example says of where it belongs: program, metric, compile, trial."""
+    compile: CompileScope | None
+    examples: ExampleRegistry
+    started: float
+    rows: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Place(NamedTuple):
+    """Where a call stands."""
+
+    compile: CompileScope | None = None
+    trial: TrialScope | None = None
+    evaluation: EvaluateScope | None = None
+    """The evaluation whose examples have not begun yet."""
+    usage: UsageTally | None = None
+    module_names: Mapping[int, str] | None = None
+    """Paths of the modules of the program that runs, by the modules' identity."""
+    predictor: str | None = None
+    """`dspy.module.name` of the module that runs."""
+    lm_call: object | None = None
+    """The LM call that runs: what it calls in its turn is a part of it."""
+
+
+_NOWHERE: Final = Place()
+
+
+def place_in(context: Context) -> Place:
+    """Where a call in this context stands; nowhere outside everything that is instrumented."""
+    return cast("Place", otel_context.get_value(_KEY, context) or _NOWHERE)
+
+
+def current_place() -> Place:
+    """Where the caller stands."""
+    return place_in(otel_context.get_current())
+
+
+def surroundings() -> Context:
+    """The current context, or that of the trial which the optimizer's hook opened ahead in the compile around."""
+    context = otel_context.get_current()
+    place = place_in(context)
+    if place.compile is not None and place.trial is None and place.compile.open_trial is not None:
+        return place.compile.open_trial.context
+    return context
+
+
+def inside(span: Span, place: Place, context: Context) -> Context:
+    """The context given, with this span current and this place."""
+    return otel_context.set_value(_KEY, place, set_span_in_context(span, context))
+
+
+def attach(context: Context) -> Token[Context]:
+    """Make the context current; give the token back to `detach`."""
+    return otel_context.attach(context)
+
+
+def detach(token: Token[Context]) -> None:
+    """Restore what was current before."""
+    otel_context.detach(token)

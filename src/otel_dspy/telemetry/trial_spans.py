@@ -1,0 +1,162 @@
+"""The `trial` span: one candidate tried, or one evaluation of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from opentelemetry.context import get_current
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+
+from otel_dspy import semconv
+from otel_dspy.telemetry.compile_spans import put_program
+from otel_dspy.telemetry.emitter import now
+from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.parameters import parameter_attributes
+from otel_dspy.telemetry.scopes import CompileScope, Place, TrialScope, inside, place_in
+from otel_dspy.telemetry.usage import UsageTally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+class TrialKind(StrEnum):
+    """`dspy.trial.kind`."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+    FULL_EVALUATION = "full_evaluation"
+    MERGE = "merge"
+    STEP = "step"
+
+
+class Scope(StrEnum):
+    """`dspy.trial.scope`, `dspy.evaluate.scope`: the whole validation set or a sample of it."""
+
+    FULL = "full"
+    MINIBATCH = "minibatch"
+
+
+class ScoreUnit(StrEnum):
+    """`dspy.trial.score.unit`: 0-100, or the raw mean of what the metric returned."""
+
+    PERCENT = "percent"
+    RATIO = "ratio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFacts:
+    """What an optimizer says of a trial. `derived`: nobody said so, an evaluation was seen."""
+
+    kind: TrialKind = TrialKind.CANDIDATE
+    label: str | None = None
+    scope: Scope = Scope.FULL
+    parameters: Mapping[str, object] = field(default_factory=dict[str, object])
+    parent_program_ids: Sequence[str] = ()
+    derived: bool = False
+
+
+def open_trial(telemetry: Telemetry, scope: CompileScope) -> TrialScope:
+    """Start a trial span under the compile, or under the phase of it that is current."""
+    index = scope.next_index()
+    context = get_current()
+    if place_in(context).compile is not scope:
+        context = scope.context
+    span = telemetry.tracer.start_span(
+        semconv.SPAN_DSPY_TRIAL.format(scope.optimizer_name),
+        context=context,
+        attributes={
+            semconv.DSPY_OPERATION_NAME: "trial",
+            semconv.DSPY_COMPILE_ID: scope.id,
+            semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name,
+            semconv.DSPY_TRIAL_INDEX: index,
+        },
+    )
+    usage = UsageTally(scope.usage)
+    trial = TrialScope(scope, index, span, context, usage, now())
+    trial.context = inside(span, Place(compile=scope, trial=trial, usage=usage), context)
+    return trial
+
+
+def close_trial(
+    telemetry: Telemetry,
+    trial: TrialScope,
+    facts: TrialFacts,
+    *,
+    score: float | None,
+    unit: ScoreUnit,
+    program: ProgramSnapshot | None,
+    error: BaseException | None = None,
+) -> None:
+    """End a trial's span.
+
+    Args:
+        telemetry: the voice.
+        trial: as `open_trial` gave it.
+        facts: what the optimizer says of it.
+        score: in `unit`; None where the trial was never scored.
+        unit: percent (0-100) or ratio (raw mean).
+        program: the candidate.
+        error: what failed inside, also where the optimizer swallowed it and went on.
+    """
+    scope, span = trial.compile, trial.span
+    error = error or trial.error
+    standing = scope.leaderboard.enter(
+        trial.index,
+        score if error is None else None,
+        full=facts.scope is Scope.FULL,
+        baseline=facts.kind is TrialKind.BASELINE,
+    )
+    attributes: dict[str, AttributeValue] = {
+        semconv.DSPY_TRIAL_KIND: facts.kind.value,
+        semconv.DSPY_TRIAL_SCOPE: facts.scope.value,
+        semconv.DSPY_TRIAL_STATE: "complete" if error is None else "fail",
+        semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
+        **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, facts.parameters, telemetry.secrets),
+        **trial.usage.attributes(),
+        **scope.usage.compile_attributes(),
+    }
+    if facts.label is not None:
+        attributes[semconv.DSPY_TRIAL_LABEL] = facts.label
+    if facts.derived:
+        attributes[semconv.DSPY_TRIAL_DERIVED] = True
+    if facts.parent_program_ids:
+        attributes[semconv.DSPY_PROGRAM_PARENT_IDS] = list(facts.parent_program_ids)
+    if standing.best_score is not None:
+        attributes[semconv.DSPY_TRIAL_BEST_SCORE] = standing.best_score
+    metric_attributes: dict[str, AttributeValue] = {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name}
+    if score is not None:
+        scope.score_unit = unit.value
+        attributes[semconv.DSPY_TRIAL_SCORE] = score
+        attributes[semconv.DSPY_TRIAL_SCORE_UNIT] = unit.value
+    span.set_attributes(attributes)
+    put_program(telemetry, scope, span, program)
+    failure: dict[str, AttributeValue] = {}
+    if error is not None:
+        failure[ERROR_TYPE] = error_type(error)
+        mark_failed(span, error, telemetry.secrets)
+    told: dict[str, AttributeValue] = {
+        semconv.DSPY_COMPILE_ID: scope.id,
+        semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name,
+        semconv.DSPY_TRIAL_INDEX: trial.index,
+        semconv.DSPY_TRIAL_KIND: facts.kind.value,
+        semconv.DSPY_TRIAL_STATE: "complete" if error is None else "fail",
+        **failure,
+    }
+    scored = dict(metric_attributes)
+    if scope.metric_name is not None:
+        scored[semconv.DSPY_METRIC_NAME] = scope.metric_name
+    if score is not None:
+        told[semconv.DSPY_TRIAL_SCORE] = score
+        telemetry.instruments.trial_score.set(score, scored, trial.context)
+    if standing.is_best and standing.best_score is not None:
+        telemetry.instruments.compile_best_score.set(standing.best_score, scored, trial.context)
+    telemetry.events.emit(semconv.EVENT_DSPY_TRIAL_COMPLETED, span, told)
+    telemetry.instruments.trial_duration.record(now() - trial.started, {**metric_attributes, **failure}, trial.context)
+    span.end()
