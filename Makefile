@@ -71,16 +71,18 @@ clean: ## Remove the environments and everything built
 	rm -rf $(VENV) .tools site build dist .pytest_cache .ruff_cache .hypothesis
 
 # dev.txt holds all of demo.txt in the same versions, so one environment serves both and neither undoes the other.
-INSTALL = $(UV) pip install --quiet --python $(RUN)
-EDITABLE = $(INSTALL) --no-deps --no-build-isolation --editable .
+# The pins are complete: --no-deps keeps out what requirements/overrides.txt left out of them.
+INSTALL = $(UV) pip install --quiet --no-deps --python $(RUN)
+PINNED = $(INSTALL) --require-hashes --requirements
+EDITABLE = $(INSTALL) --no-build-isolation --editable .
 
 $(DEMO): requirements/demo.txt pyproject.toml $(UV) | $(RUN)
-	$(INSTALL) --require-hashes --requirements requirements/demo.txt
+	$(PINNED) requirements/demo.txt
 	$(EDITABLE)
 	@touch $@
 
 $(DEV): requirements/dev.txt pyproject.toml $(UV) | $(RUN)
-	$(INSTALL) --require-hashes --requirements requirements/dev.txt
+	$(PINNED) requirements/dev.txt
 	$(EDITABLE)
 	@touch $@ $(DEMO)
 
