@@ -58,7 +58,7 @@ docs: $(DEV) ## Build the documentation into site/
 
 # Names and hashes only: neither a host nor a path of this machine gets into the pins.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	--no-emit-index-url --prerelease if-necessary-or-explicit --python $(PYTHON)
+	--no-emit-index-url --prerelease if-necessary --python $(PYTHON)
 RESOLVE = $(COMPILE) --overrides requirements/overrides.txt pyproject.toml --extra demo --group build
 
 pins: $(UV) ## Choose the newest versions anew and write them to requirements/
