@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-def fields(example: Any) -> dict[str, Any]:
+def fields(example: object) -> dict[str, Any]:
     """The fields of a `dspy.Example`, a `dspy.Prediction` or a dict, as plain data.
 
     What cannot be turned into data is left out. Anything else is one field named `value`.
@@ -22,7 +22,7 @@ def fields(example: Any) -> dict[str, Any]:
     return {str(name): object_to_any_value(_unpacked(value)) for name, value in pairs}
 
 
-def split_fields(example: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_fields(example: object) -> tuple[dict[str, Any], dict[str, Any]]:
     """An example's (inputs, labels). Without `with_inputs` DSPy knows no inputs: then all fields are labels."""
     row = fields(example)
     keys = cast("set[str]", getattr(example, "_input_keys", None) or set())
@@ -46,11 +46,11 @@ class ExampleRegistry:
     def __init__(self) -> None:
         self._known: dict[int, tuple[Any, dict[str, Any], str]] = {}
 
-    def row(self, example: Any) -> dict[str, Any]:
+    def row(self, example: object) -> dict[str, Any]:
         """The example's fields as plain data."""
         return self._entry(example)[1]
 
-    def example_id(self, example: Any) -> str:
+    def example_id(self, example: object) -> str:
         """`dspy.example.id`: the digest of the example's fields."""
         return self._entry(example)[2]
 
@@ -58,7 +58,7 @@ class ExampleRegistry:
         """`dspy.dataset.id`: the digest of the example ids in order."""
         return digest([self.example_id(example) for example in examples])
 
-    def _entry(self, example: Any) -> tuple[Any, dict[str, Any], str]:
+    def _entry(self, example: object) -> tuple[Any, dict[str, Any], str]:
         entry = self._known.get(id(example))
         if entry is None:
             row = fields(example)
@@ -66,7 +66,7 @@ class ExampleRegistry:
         return entry
 
 
-def _unpacked(value: Any) -> Any:
+def _unpacked(value: object) -> object:
     # An Example inside an example is no mapping to util-genai; its items are its data.
     if callable(getattr(value, "toDict", None)):
         return fields(value)

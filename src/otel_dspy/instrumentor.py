@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from typing_extensions import override
 
 from otel_dspy.hooks import compile as compile_hook
 from otel_dspy.hooks import evaluate as evaluate_hook
@@ -14,7 +15,7 @@ from otel_dspy.hooks import threads as threads_hook
 from otel_dspy.hooks import tool as tool_hook
 from otel_dspy.hooks.optimizers.registry import Registry
 from otel_dspy.hooks.patches import Patches
-from otel_dspy.package import _instruments
+from otel_dspy.package import INSTRUMENTS
 from otel_dspy.settings import Settings
 from otel_dspy.telemetry.emitter import Telemetry
 
@@ -39,19 +40,19 @@ class DSPyInstrumentor(BaseInstrumentor):
     _patches: Patches | None = None
     _telemetry: Telemetry | None = None
 
+    @override
     def instrumentation_dependencies(self) -> Collection[str]:
         """The versions of DSPy that are understood, as pip requirements."""
-        return _instruments
+        return INSTRUMENTS
 
     @property
     def tracer_provider(self) -> TracerProvider | None:
         """The provider that `instrument` was given; None while not instrumented or where the global one is used."""
         return self._telemetry.tracer_provider if self._telemetry is not None else None
 
+    @override
     def _instrument(self, **kwargs: Any) -> None:
-        providers = {
-            name: kwargs.pop(name, None) for name in ("tracer_provider", "meter_provider", "logger_provider")
-        }
+        providers = {name: kwargs.pop(name, None) for name in ("tracer_provider", "meter_provider", "logger_provider")}
         telemetry = Telemetry(
             Settings.resolve(kwargs),
             content_forced=kwargs.get("capture_content") is not None,
@@ -72,6 +73,7 @@ class DSPyInstrumentor(BaseInstrumentor):
             raise
         self._patches, self._telemetry = patches, telemetry
 
+    @override
     def _uninstrument(self, **kwargs: Any) -> None:
         del kwargs
         if self._patches is not None:

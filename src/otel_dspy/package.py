@@ -1,6 +1,6 @@
-"""What OpenTelemetry's instrumentation loader reads about this package."""
+"""What this package instruments, for OpenTelemetry's instrumentation loader."""
 
 from typing import Final
 
-_instruments: Final = ("dspy >= 3.4.0, < 4",)
-_supports_metrics: Final = True
+INSTRUMENTS: Final = ("dspy >= 3.4.0, < 4",)
+"""Requirements of which one must be installed for the instrumentor to act."""

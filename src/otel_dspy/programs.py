@@ -5,9 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 _ID_DIGITS: Final = 16
+
+
+class Dumpable(Protocol):
+    """What a `dspy.Module` is to this file."""
+
+    def dump_state(self) -> dict[str, Any]:
+        """The state of every predictor, by its path."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +32,19 @@ class ProgramSnapshot:
     state: str
 
 
-def snapshot(program: Any) -> ProgramSnapshot:
+def snapshot(program: object) -> ProgramSnapshot:
     """Dump a `dspy.Module`.
 
     Raises:
         Exception: whatever a user's own `dump_state` raises; callers guard.
     """
-    dumped: dict[str, Any] = program.dump_state()
+    dumped = cast("Dumpable", program).dump_state()
     identity = {key: value for key, value in _map_lm(dumped, keep=False).items() if key != "metadata"}
     loadable = {**_map_lm(dumped, keep=True), "metadata": {"dependency_versions": _versions()}}
     return ProgramSnapshot(id=digest(identity), state=json.dumps(loadable, ensure_ascii=False, default=str))
 
 
-def program_name(program: Any) -> str:
+def program_name(program: object) -> str:
     """The program's class name, as `dspy.program.name` tells it."""
     return type(program).__name__
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _logger = logging.getLogger(__name__)
 
@@ -83,7 +86,7 @@ class Settings:
         return cls(**values)
 
 
-def _flag(value: Any, where: str) -> bool:
+def _flag(value: object, where: str) -> bool:
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()
@@ -95,7 +98,7 @@ def _flag(value: Any, where: str) -> bool:
     raise SettingError(message)
 
 
-def _shape(value: Any, where: str) -> TraceShape:
+def _shape(value: object, where: str) -> TraceShape:
     try:
         return TraceShape(str(value).strip().lower())
     except ValueError:
@@ -103,9 +106,9 @@ def _shape(value: Any, where: str) -> TraceShape:
         raise SettingError(message) from None
 
 
-def _length(value: Any, where: str) -> int:
+def _length(value: object, where: str) -> int:
     try:
-        length = int(value)
+        length = int(str(value))
     except (TypeError, ValueError):
         length = -1
     if length < 0:
@@ -114,9 +117,9 @@ def _length(value: Any, where: str) -> int:
     return length
 
 
-def _ratio(value: Any, where: str) -> float:
+def _ratio(value: object, where: str) -> float:
     try:
-        ratio = float(value)
+        ratio = float(str(value))
     except (TypeError, ValueError):
         ratio = -1.0
     if not 0 <= ratio <= 1:
@@ -125,9 +128,9 @@ def _ratio(value: Any, where: str) -> float:
     return ratio
 
 
-def _redactor(value: Any, where: str) -> Redact:
+def _redactor(value: object, where: str) -> Redact:
     if callable(value):
-        return value
+        return cast("Redact", value)
     module, _, name = str(value).partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
@@ -137,10 +140,10 @@ def _redactor(value: Any, where: str) -> Redact:
     if not callable(found):
         message = f"{where}: {value!r} is not callable"
         raise SettingError(message)
-    return found
+    return cast("Redact", found)
 
 
-_PARSERS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
+_PARSERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "trace_shape": _shape,
     "capture_content": _flag,
     "capture_programs": _flag,

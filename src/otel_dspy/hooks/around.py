@@ -55,6 +55,7 @@ class Watch:
         return result
 
     def __enter__(self) -> Self:
+        """Open; a failure to do so leaves the call unwatched."""
         with guarded(self.part):
             context = self.open()
             self._opened = True
@@ -65,6 +66,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
+        """Close, and let whatever the call raised go on."""
         if self._opened:
             with guarded(self.part):
                 self.close(error)

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.families import wrap_family
@@ -21,7 +22,7 @@ from otel_dspy.telemetry.compile_spans import (
 )
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import current_place
-from otel_dspy.telemetry.trial_spans import ScoreUnit, close_trial, open_trial
+from otel_dspy.telemetry.trial_spans import TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,8 +63,10 @@ class _CompileWatch(Watch):
         self._registry = registry
         self._optimizer = optimizer
         self._arguments = _flat(arguments)
+        self._initial: ProgramSnapshot | None = None
         self._result: ProgramSnapshot | None = None
 
+    @override
     def open(self) -> Context:
         self._open_trial_of_outer_compile()
         optimizer, arguments = self._optimizer, self._arguments
@@ -86,8 +89,6 @@ class _CompileWatch(Watch):
         if not self._hook.resolves_setup:
             self._resolve({})
         return self._scope.context
-
-    _initial: ProgramSnapshot | None = None
 
     def _open_trial_of_outer_compile(self) -> None:
         place = current_place()
@@ -113,10 +114,12 @@ class _CompileWatch(Watch):
             ),
         )
 
+    @override
     def see(self, result: Any) -> None:
         with guarded("the state of the optimised program"):
             self._result = snapshot(result)
 
+    @override
     def close(self, error: BaseException | None) -> None:
         scope = self._scope
         with guarded("the setup of a compile"):
@@ -124,15 +127,7 @@ class _CompileWatch(Watch):
         ahead, scope.open_trial = scope.open_trial, None
         if ahead is not None:
             with guarded("a trial that was never scored"):
-                close_trial(
-                    self._telemetry,
-                    ahead,
-                    self._hook.open_trial_facts(scope),
-                    score=None,
-                    unit=ScoreUnit.PERCENT,
-                    program=None,
-                    error=error,
-                )
+                close_trial(self._telemetry, ahead, self._hook.open_trial_facts(scope), TrialOutcome(error=error))
         close_compile(self._telemetry, scope, result=self._result, error=error)
 
 
@@ -147,4 +142,5 @@ def _lm(optimizer: Any) -> Any:
     """The model that the program runs with during the compile."""
     import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    return getattr(optimizer, "task_model", None) or dspy.settings.lm
+    settings: Any = dspy.settings  # pyright: ignore[reportUnknownMemberType] - dspy is untyped
+    return getattr(optimizer, "task_model", None) or settings.lm

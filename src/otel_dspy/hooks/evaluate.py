@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.metric_name import metric_name
 from otel_dspy.programs import program_name, snapshot
-from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, close_evaluate, open_evaluate
+from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.scopes import TrialScope, current_place
-from otel_dspy.telemetry.trial_spans import Scope, ScoreUnit, TrialFacts, close_trial, open_trial
+from otel_dspy.telemetry.scopes import current_place
+from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import TrialScope
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
@@ -51,6 +53,7 @@ class _EvaluateWatch(Watch):
         self._trial: TrialScope | None = None
         self._trial_facts = TrialFacts()
 
+    @override
     def open(self) -> Context:
         arguments = self._arguments
         program = arguments.get("program")
@@ -80,24 +83,18 @@ class _EvaluateWatch(Watch):
         compiling.open_trial = None
         return self._trial.context
 
+    @override
     def see(self, result: Any) -> None:
         self._score = as_score(result)
 
+    @override
     def close(self, error: BaseException | None) -> None:
-        close_evaluate(
-            self._telemetry, self._evaluation, self._facts, score=self._score, program=self._program, error=error
-        )
+        outcome = EvaluateOutcome(score=self._score, program=self._program, error=error)
+        close_evaluate(self._telemetry, self._evaluation, self._facts, outcome)
         outer = current_place().trial
         if self._trial is not None:
-            close_trial(
-                self._telemetry,
-                self._trial,
-                self._trial_facts,
-                score=self._score,
-                unit=ScoreUnit.PERCENT,
-                program=self._program,
-                error=error,
-            )
+            trial_outcome = TrialOutcome(score=self._score, program=self._program, error=error)
+            close_trial(self._telemetry, self._trial, self._trial_facts, trial_outcome)
         elif outer is not None and error is not None:
             # The optimizer's own trial goes on; some optimizers swallow what the evaluation raised.
             outer.error = error
@@ -110,8 +107,6 @@ def _given(arguments: Kwargs, name: str, default: Any) -> Any:
 
 
 def _scope(metadata: Any) -> Scope:
-    if isinstance(metadata, dict) and (metadata.get("metric_key") == "eval_minibatch" or metadata.get("disable_logging")):
-        return Scope.MINIBATCH
-    return Scope.FULL
-
-
+    told = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
+    minibatch = told.get("metric_key") == "eval_minibatch" or told.get("disable_logging")
+    return Scope.MINIBATCH if minibatch else Scope.FULL

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from typing_extensions import override
+
 from otel_dspy.hooks.around import Watch
-from otel_dspy.telemetry.evaluate_spans import close_example, open_example
+from otel_dspy.telemetry.evaluate_spans import ExampleOutcome, close_example, open_example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,22 +62,25 @@ class _ExampleWatch(Watch):
         self._evaluation = evaluation
         self._positions = positions
         self._example = example
-        self._outcome: dict[str, Any] = {}
+        self._outcome = ExampleOutcome()
 
+    @override
     def open(self) -> Context:
         position = self._positions.take(self._example)
         self._scope = open_example(self._telemetry, self._evaluation, position, self._example)
         return self._scope.context
 
+    @override
     def see(self, result: Any) -> None:
         prediction, score = cast("tuple[Any, Any]", result)
         if isinstance(prediction, tuple):
             # bootstrap_trace_data makes a program return (prediction, trace).
             prediction = cast("tuple[Any, ...]", prediction)[0]
-        self._outcome = {"prediction": prediction, "score": as_score(score), "feedback": _feedback(score)}
+        self._outcome = ExampleOutcome(prediction=prediction, score=as_score(score), feedback=_feedback(score))
 
+    @override
     def close(self, error: BaseException | None) -> None:
-        close_example(self._telemetry, self._scope, error=error, **self._outcome)
+        close_example(self._telemetry, self._scope, replace(self._outcome, error=error))
 
 
 def as_score(value: Any) -> float | None:

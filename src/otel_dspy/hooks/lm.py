@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.util.genai.types import Error, InputMessage, OutputMessage, TextPart
+from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around, around_async
@@ -17,6 +18,8 @@ from otel_dspy.telemetry.scopes import current_place, inside
 from otel_dspy.telemetry.secrets import host_and_port, is_secret_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
@@ -117,6 +120,7 @@ class _LMWatch(Watch):
         self._outputs: Any = None
         self.failed_attempts = 0
 
+    @override
     def open(self) -> Context:
         telemetry, lm = self._telemetry, self._lm
         keywords: dict[str, Any] = {**(getattr(lm, "kwargs", None) or {}), **self._kwargs}
@@ -149,9 +153,11 @@ class _LMWatch(Watch):
         if lm is self._lm or self._facts.usage is None:
             self._facts = facts
 
+    @override
     def see(self, result: Any) -> None:
         self._outputs = result
 
+    @override
     def close(self, error: BaseException | None) -> None:
         invocation, facts = self._invocation, self._facts
         attributes = invocation.attributes
@@ -248,5 +254,3 @@ def _get(source: Any, name: str, default: Any = None) -> Any:
     if isinstance(source, Mapping):
         return cast("Mapping[str, Any]", source).get(name, default)
     return getattr(source, name, default)
-
-

@@ -5,7 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from opentelemetry.context import get_current
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.datasets import fields
@@ -13,7 +15,6 @@ from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.scopes import current_place, inside
-from opentelemetry.context import get_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +60,7 @@ class _ModuleWatch(Watch):
         self._args = args
         self._kwargs = kwargs
 
+    @override
     def open(self) -> Context:
         telemetry, module = self._telemetry, self._module
         context = get_current()
@@ -87,12 +89,14 @@ class _ModuleWatch(Watch):
             self._span.set_attributes(content)
         return inside(self._span, place._replace(module_names=names, predictor=name), context)
 
+    @override
     def see(self, result: Any) -> None:
         if self._telemetry.settings.capture_content and self._span.is_recording():
             content: dict[str, AttributeValue] = {}
             self._telemetry.content.put(content, semconv.DSPY_MODULE_OUTPUT, _output(result))
             self._span.set_attributes(content)
 
+    @override
     def close(self, error: BaseException | None) -> None:
         attributes: dict[str, AttributeValue] = {semconv.DSPY_MODULE_TYPE: self._kind}
         if error is not None:
@@ -106,4 +110,5 @@ def _output(result: Any) -> Any:
     # bootstrap_trace_data makes a program return (prediction, trace); the trace repeats the spans below.
     if isinstance(result, tuple) and result:
         return _output(cast("tuple[Any, ...]", result)[0])
-    return fields(result) if callable(getattr(result, "toDict", None)) else result
+    record = cast("Any", result)
+    return fields(record) if callable(getattr(record, "toDict", None)) else record

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import wrapt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _logger = logging.getLogger(__name__)
 _ABSENT: Final = object()
@@ -26,7 +26,7 @@ class Patches:
 
         A name that the installed DSPy doesn't have is told once and passed over: less is recorded, nothing breaks.
         """
-        original = vars(owner).get(name)
+        original = _own(owner).get(name)
         if original is None:
             where = getattr(owner, "__qualname__", getattr(owner, "__name__", owner))
             _logger.info("otel-dspy: this DSPy has no %s.%s; what it tells is not recorded", where, name)
@@ -35,7 +35,7 @@ class Patches:
 
     def replace(self, owner: Any, name: str, new: Any) -> None:
         """Put `new` in the place of what `owner` itself defines as `name`, if anything."""
-        self._undo.append((_reference(owner), name, vars(owner).get(name, _ABSENT), new))
+        self._undo.append((_reference(owner), name, _own(owner).get(name, _ABSENT), new))
         setattr(owner, name, new)
 
     def undo(self) -> None:
@@ -43,12 +43,16 @@ class Patches:
         while self._undo:
             reference, name, original, new = self._undo.pop()
             owner = reference()
-            if owner is None or vars(owner).get(name) is not new:
+            if owner is None or _own(owner).get(name) is not new:
                 continue
             if original is _ABSENT:
                 delattr(owner, name)
             else:
                 setattr(owner, name, original)
+
+
+def _own(owner: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", vars(owner))
 
 
 def _reference(owner: Any) -> Callable[[], Any]:

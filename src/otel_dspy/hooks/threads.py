@@ -1,4 +1,4 @@
-"""DSPy's thread pools: they lose the OpenTelemetry context, so it is carried over; an evaluation's examples begin here."""
+"""DSPy's thread pools lose the OpenTelemetry context: it is carried over, and an evaluation's examples begin here."""
 
 from __future__ import annotations
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.util.genai.types import Error
 from opentelemetry.util.genai.utils import object_to_any_value
+from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.telemetry.failure import error_message, error_type
-from otel_dspy.telemetry.secrets import is_secret_name, REDACTED
+from otel_dspy.telemetry.secrets import REDACTED, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,7 @@ class _ToolWatch(Watch):
         self._tool = tool
         self._kwargs = kwargs
 
+    @override
     def open(self) -> Context:
         self._invocation = self._telemetry.genai.tool(
             str(self._tool.name), tool_type="function", _attach_to_context=False
@@ -52,10 +54,12 @@ class _ToolWatch(Watch):
             )
         return self._invocation.context
 
+    @override
     def see(self, result: Any) -> None:
         if self._telemetry.settings.capture_content:
             self._invocation.tool_result = self._clean(result)
 
+    @override
     def close(self, error: BaseException | None) -> None:
         if error is None:
             self._invocation.stop()

@@ -15,7 +15,7 @@ from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.parameters import parameter_attributes
-from otel_dspy.telemetry.scopes import CompileScope, Place, place_in, surroundings, inside
+from otel_dspy.telemetry.scopes import CompileScope, Place, inside, place_in, surroundings
 from otel_dspy.telemetry.usage import UsageTally
 
 if TYPE_CHECKING:
@@ -184,7 +184,9 @@ def emit_dataset(
         semconv.SPAN_DSPY_DATASET.format(facts.role), context=set_span_in_context(parent), attributes=attributes
     )
     if telemetry.settings.capture_datasets:
-        telemetry.put_payload(span, semconv.DSPY_DATASET_ROWS, as_json(telemetry.content.redacted(semconv.DSPY_DATASET_ROWS, rows)))
+        telemetry.put_payload(
+            span, semconv.DSPY_DATASET_ROWS, as_json(telemetry.content.redacted(semconv.DSPY_DATASET_ROWS, rows))
+        )
     span.end()
     return dataset_id
 
@@ -199,7 +201,10 @@ def close_compile(
     """End the compile's span with its result, scores and roll-ups, or with the error that it raised."""
     span = scope.span
     board = scope.leaderboard
-    measured: dict[str, AttributeValue] = {semconv.DSPY_COMPILE_TRIAL_COUNT: scope.trial_count, **scope.usage.attributes()}
+    measured: dict[str, AttributeValue] = {
+        semconv.DSPY_COMPILE_TRIAL_COUNT: scope.trial_count,
+        **scope.usage.attributes(),
+    }
     if board.initial_score is not None:
         measured[semconv.DSPY_COMPILE_INITIAL_SCORE] = board.initial_score
     if board.best_score is not None and board.best_index is not None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from opentelemetry.util.genai.utils import gen_ai_json_dumps, object_to_any_value
 
 from otel_dspy import semconv
+from otel_dspy.telemetry.guard import report
+from otel_dspy.telemetry.secrets import REDACTED
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from opentelemetry.util.types import AttributeValue
+    from opentelemetry.util.types import AnyValue, AttributeValue
 
     from otel_dspy.settings import Settings
     from otel_dspy.telemetry.secrets import SecretKeeper
@@ -32,21 +34,30 @@ class ContentFilter:
 
     def text(self, name: str, text: str) -> str:
         """A text as it may leave, uncut: redacted, then scrubbed of secrets."""
-        return self._secrets.scrub(self.redacted(name, text))
+        return self._secrets.scrub(self._redact(name, text))
 
-    def redacted(self, name: str, value: Any) -> Any:
+    def redacted(self, name: str, value: AnyValue) -> AnyValue:
         """Plain data with the user's redactor applied to every string in it."""
         if self._settings.redact is None:
             return value
         if isinstance(value, str):
-            return self._settings.redact(name, value)
+            return self._redact(name, value)
         if isinstance(value, dict):
-            return {key: self.redacted(name, item) for key, item in cast("dict[str, Any]", value).items()}
+            return {key: self.redacted(name, item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.redacted(name, item) for item in cast("list[Any]", value)]
+            return [self.redacted(name, item) for item in value]
         return value
 
-    def put(self, attributes: MutableMapping[str, AttributeValue], name: str, value: Any) -> None:
+    def _redact(self, name: str, text: str) -> str:
+        if self._settings.redact is None:
+            return text
+        try:
+            return self._settings.redact(name, text)
+        except Exception as error:  # noqa: BLE001 - a user's redactor may raise anything; then nothing may leave
+            report("the user's redactor", error)
+            return REDACTED
+
+    def put(self, attributes: MutableMapping[str, AttributeValue], name: str, value: object) -> None:
         """Add a content attribute, as JSON text unless it is a string, cut to `max_content_length` characters.
 
         Where it is cut, `dspy.content.length.<name>` tells the original length in characters.

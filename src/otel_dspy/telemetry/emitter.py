@@ -77,9 +77,7 @@ class Telemetry:
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
         self.content = ContentFilter(settings, self.secrets)
-        handler = _GenAIHandler(
-            tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__
-        )
+        handler = _GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         if settings.capture_content and content_forced:
             handler.capture_on_spans()
         elif content_forced:

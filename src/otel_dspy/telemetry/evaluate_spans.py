@@ -11,7 +11,6 @@ from opentelemetry.trace import (
     INVALID_SPAN,
     Link,
     NonRecordingSpan,
-    Span,
     SpanContext,
     TraceFlags,
     set_span_in_context,
@@ -24,19 +23,24 @@ from otel_dspy.telemetry.compile_spans import DatasetFacts, emit_dataset, put_pr
 from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import describe, error_type, mark_failed
-from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope, inside, place_in, surroundings
+from otel_dspy.telemetry.scopes import EvaluateScope, inside, place_in, surroundings
 from otel_dspy.telemetry.usage import UsageTally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opentelemetry.context import Context
+    from opentelemetry.trace import (
+        Span,
+    )
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.trial_spans import Scope
 
+_UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _CONTENT: Final = {
     "inputs": semconv.DSPY_EXAMPLE_INPUTS,
     "labels": semconv.DSPY_EXAMPLE_LABELS,
@@ -86,16 +90,20 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
     return evaluation
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOutcome:
+    """How an evaluation ended: its score in percent, the program it scored, what it raised."""
+
+    score: float | None = None
+    program: ProgramSnapshot | None = None
+    error: BaseException | None = None
+
+
 def close_evaluate(
-    telemetry: Telemetry,
-    evaluation: EvaluateScope,
-    facts: EvaluateFacts,
-    *,
-    score: float | None,
-    program: ProgramSnapshot | None,
-    error: BaseException | None,
+    telemetry: Telemetry, evaluation: EvaluateScope, facts: EvaluateFacts, outcome: EvaluateOutcome
 ) -> None:
-    """End an evaluation's span with its score (percent), result rows and roll-ups, or with the error it raised."""
+    """End an evaluation's span with its score, result rows and roll-ups, or with the error it raised."""
+    score, program, error = outcome.score, outcome.program, outcome.error
     span = evaluation.span
     with evaluation.lock:
         rows = [evaluation.rows[index] for index in sorted(evaluation.rows)]
@@ -135,13 +143,13 @@ class ExampleScope:
 
     evaluation: EvaluateScope
     index: int
-    example: Any
+    example: object
     span: Span
     context: Context
     usage: UsageTally
 
 
-def open_example(telemetry: Telemetry, evaluation: EvaluateScope, index: int, example: Any) -> ExampleScope:
+def open_example(telemetry: Telemetry, evaluation: EvaluateScope, index: int, example: object) -> ExampleScope:
     """Start an example's span: a root linked to the evaluation, or the evaluation's child."""
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "example",
@@ -165,19 +173,22 @@ def open_example(telemetry: Telemetry, evaluation: EvaluateScope, index: int, ex
     return ExampleScope(evaluation, index, example, span, inside(span, place, evaluation.context), usage)
 
 
-def close_example(
-    telemetry: Telemetry,
-    scope: ExampleScope,
-    *,
-    prediction: Any = None,
-    score: float | None = None,
-    feedback: str | None = None,
-    error: BaseException | None = None,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleOutcome:
+    """What came of an example: the program's answer, the metric's score as a number and its feedback, or the error."""
+
+    prediction: object = None
+    score: float | None = None
+    feedback: str | None = None
+    error: BaseException | None = None
+
+
+def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
     """End an example's span and add its row to the evaluation's result.
 
     Of an example that DSPy ran twice (a straggler) the run that ended first makes the row, as it does in DSPy.
     """
+    score, feedback, error = outcome.score, outcome.feedback, outcome.error
     span, evaluation = scope.span, scope.evaluation
     row: dict[str, Any] = {"index": scope.index, "id": evaluation.examples.example_id(scope.example)}
     attributes: dict[str, AttributeValue] = {
@@ -189,8 +200,8 @@ def close_example(
     if telemetry.settings.capture_content:
         inputs, labels = split_fields(scope.example)
         content: dict[str, Any] = {"inputs": inputs, "labels": labels}
-        if prediction is not None:
-            content["prediction"] = fields(prediction)
+        if outcome.prediction is not None:
+            content["prediction"] = fields(outcome.prediction)
         if feedback is not None:
             content["feedback"] = feedback
         for name, value in content.items():
@@ -242,5 +253,7 @@ def _dropped_span() -> Span:
     # An unsampled parent keeps the whole example from being recorded by any parent-based sampler (the SDK's default),
     # while the hooks go on counting tokens and scores for the spans that are kept.
     return NonRecordingSpan(
-        SpanContext(random.getrandbits(128) or 1, random.getrandbits(64) or 1, is_remote=False, trace_flags=TraceFlags(0))
+        SpanContext(
+            random.getrandbits(128) or 1, random.getrandbits(64) or 1, is_remote=False, trace_flags=TraceFlags(0)
+        )
     )

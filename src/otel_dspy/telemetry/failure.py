@@ -9,8 +9,6 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.util.genai.utils import fq_exception_type
 
-
-
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 

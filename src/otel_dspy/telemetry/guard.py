@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _logger = logging.getLogger("otel_dspy")
 _lock = threading.Lock()
@@ -36,7 +36,7 @@ def report(part: str, error: Exception) -> None:
 
 
 @contextmanager
-def guarded(part: str) -> Iterator[None]:
+def guarded(part: str) -> Generator[None]:
     """Run a block of ours whose failure must stay ours. KeyboardInterrupt and the like pass through."""
     try:
         yield

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.telemetry.secrets import is_secret_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.secrets import SecretKeeper

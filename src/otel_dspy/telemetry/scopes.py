@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from contextvars import Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -12,14 +10,17 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import set_span_in_context
 
 from otel_dspy.telemetry.leaderboard import Leaderboard
-from otel_dspy.telemetry.usage import UsageTally
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextvars import Token
+
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.datasets import ExampleRegistry
+    from otel_dspy.telemetry.usage import UsageTally
 
 _KEY: Final = otel_context.create_key("otel_dspy.place")
 

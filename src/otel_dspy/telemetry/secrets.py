@@ -32,9 +32,7 @@ class SecretKeeper:
 
     def __init__(self) -> None:
         self._values: frozenset[str] = frozenset(
-            value
-            for name, value in os.environ.items()
-            if is_secret_name(name) and len(value) >= _SHORTEST_KNOWN_SECRET
+            value for name, value in os.environ.items() if is_secret_name(name) and len(value) >= _SHORTEST_KNOWN_SECRET
         )
 
     def learn(self, value: object) -> None:

@@ -14,7 +14,7 @@ from otel_dspy.telemetry.compile_spans import put_program
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.parameters import parameter_attributes
-from otel_dspy.telemetry.scopes import CompileScope, Place, TrialScope, inside, place_in
+from otel_dspy.telemetry.scopes import Place, TrialScope, inside, place_in
 from otel_dspy.telemetry.usage import UsageTally
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
 
 
 class TrialKind(StrEnum):
@@ -84,29 +85,27 @@ def open_trial(telemetry: Telemetry, scope: CompileScope) -> TrialScope:
     return trial
 
 
-def close_trial(
-    telemetry: Telemetry,
-    trial: TrialScope,
-    facts: TrialFacts,
-    *,
-    score: float | None,
-    unit: ScoreUnit,
-    program: ProgramSnapshot | None,
-    error: BaseException | None = None,
-) -> None:
-    """End a trial's span.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """How a trial ended.
 
-    Args:
-        telemetry: the voice.
-        trial: as `open_trial` gave it.
-        facts: what the optimizer says of it.
+    Attributes:
         score: in `unit`; None where the trial was never scored.
-        unit: percent (0-100) or ratio (raw mean).
         program: the candidate.
         error: what failed inside, also where the optimizer swallowed it and went on.
     """
+
+    score: float | None = None
+    unit: ScoreUnit = ScoreUnit.PERCENT
+    program: ProgramSnapshot | None = None
+    error: BaseException | None = None
+
+
+def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
+    """End a trial's span with what the optimizer says of it and how it ended."""
     scope, span = trial.compile, trial.span
-    error = error or trial.error
+    error = outcome.error or trial.error
+    score = outcome.score
     standing = scope.leaderboard.enter(
         trial.index,
         score if error is None else None,
@@ -132,11 +131,11 @@ def close_trial(
         attributes[semconv.DSPY_TRIAL_BEST_SCORE] = standing.best_score
     metric_attributes: dict[str, AttributeValue] = {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name}
     if score is not None:
-        scope.score_unit = unit.value
+        scope.score_unit = outcome.unit.value
         attributes[semconv.DSPY_TRIAL_SCORE] = score
-        attributes[semconv.DSPY_TRIAL_SCORE_UNIT] = unit.value
+        attributes[semconv.DSPY_TRIAL_SCORE_UNIT] = outcome.unit.value
     span.set_attributes(attributes)
-    put_program(telemetry, scope, span, program)
+    put_program(telemetry, scope, span, outcome.program)
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)

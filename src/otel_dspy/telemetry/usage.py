@@ -39,15 +39,14 @@ class UsageTally:
 
     def add(self, call: CallUsage) -> None:
         """Count one LM call here and in every tally around."""
-        tally: UsageTally | None = self
-        while tally is not None:
-            with tally._lock:
-                tally.lm_calls += 1
-                tally.cache_hits += call.cache_hit
-                tally.input_tokens += call.input_tokens
-                tally.output_tokens += call.output_tokens
-                tally.cost += call.cost
-            tally = tally._around
+        with self._lock:
+            self.lm_calls += 1
+            self.cache_hits += call.cache_hit
+            self.input_tokens += call.input_tokens
+            self.output_tokens += call.output_tokens
+            self.cost += call.cost
+        if self._around is not None:
+            self._around.add(call)
 
     def attributes(self) -> dict[str, AttributeValue]:
         """The sum so far as `dspy.usage.*`."""

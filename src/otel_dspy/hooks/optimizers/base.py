@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from otel_dspy.telemetry.compile_spans import DatasetFacts
 from otel_dspy.telemetry.trial_spans import TrialFacts
@@ -28,7 +28,7 @@ class OptimizerHook:
     optimizer: ClassVar[str] = "dspy.teleprompt.teleprompt.Teleprompter"
     """Module and name of the optimizer's class; its subclasses are meant too."""
     resolves_setup: ClassVar[bool] = False
-    """True where the optimizer resolves its settings or datasets early in compile, and the hook emits the setup then."""
+    """True where the optimizer resolves its settings early in compile, and the hook emits the setup then."""
     nested_compile_opens_trial: ClassVar[bool] = False
     """True where a nested compile makes the candidate that the next evaluation scores."""
     attribute_names: ClassVar[Mapping[str, str]] = {}
@@ -44,9 +44,10 @@ class OptimizerHook:
             optimizer: the user's object; its attributes are read, never written.
             arguments: compile's effective arguments by name, defaults included.
         """
-        attributes = vars(optimizer)
+        attributes = cast("dict[str, object]", vars(optimizer))
         values: dict[str, object] = {}
-        for name in _constructor_parameters(type(optimizer)) or [key for key in attributes if key[0] != "_"]:
+        public = [key for key in attributes if not key.startswith("_")]
+        for name in _constructor_parameters(type(optimizer)) or public:
             held = self.attribute_names.get(name, name)
             if attributes.get(held) is not None:
                 values[name] = attributes[held]
@@ -81,9 +82,7 @@ def _constructor_parameters(cls: type[Any]) -> list[str]:
         if constructor is None or base is object:
             continue
         parameters = list(inspect.signature(constructor).parameters.values())[1:]
-        names.update(
-            dict.fromkeys(p.name for p in parameters if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD})
-        )
+        names.update(dict.fromkeys(p.name for p in parameters if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}))
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return list(names)

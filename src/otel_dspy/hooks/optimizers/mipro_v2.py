@@ -7,10 +7,11 @@ on the same candidate object, which is how its parameters are known.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.context import get_current
 from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around
@@ -18,10 +19,9 @@ from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot
-from otel_dspy.telemetry.compile_spans import DatasetFacts
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import current_place
-from otel_dspy.telemetry.trial_spans import Scope, ScoreUnit, TrialFacts, TrialKind, close_trial, open_trial
+from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +49,7 @@ class MIPROv2Hook(OptimizerHook):
     optimizer = "dspy.teleprompt.mipro_optimizer_v2.MIPROv2"
     resolves_setup = True
 
+    @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         from dspy.teleprompt import mipro_optimizer_v2 as module  # noqa: PLC0415 - imported when it is instrumented
 
@@ -76,14 +77,11 @@ class MIPROv2Hook(OptimizerHook):
         for method, (name, product) in _PHASES.items():
             patches.wrap(cls, method, around(phase(name, product)))
 
+    @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         values = super().parameters(optimizer, arguments)
         values.pop("requires_permission_to_run", None)
         return values
-
-    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
-        # Where none is given, MIPROv2 takes its validation set out of the training set and tells it when it resolves.
-        return super().datasets(arguments)
 
 
 def _compile() -> CompileScope | None:
@@ -106,13 +104,23 @@ def _chosen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwa
     with guarded("MIPROv2's choice of a candidate"):
         scope = _compile()
         if scope is not None:
-            candidate = bind_arguments(wrapped, args, kwargs)["candidate_program"]
+            arguments = bind_arguments(wrapped, args, kwargs)
+            candidate = arguments["candidate_program"]
             # The candidate is kept too, so that its id stays its own until it is evaluated in full.
-            _choices(scope)[id(candidate)] = (candidate, dict(result[1]))
+            _choices(scope)[id(candidate)] = _Choice(candidate, f"trial {arguments['trial_num']}", dict(result[1]))
     return result
 
 
-def _choices(scope: CompileScope) -> dict[int, tuple[Any, dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What Optuna chose for a candidate; the label is MIPROv2's own number, the key of its `trial_logs`."""
+
+    candidate: Any
+    label: str
+    parameters: dict[str, Any]
+
+
+def _choices(scope: CompileScope) -> dict[int, _Choice]:
     return scope.notes.setdefault("choices", {})
 
 
@@ -125,9 +133,11 @@ class _FullEvaluation(Watch):
         super().__init__()
         self._scope = scope
 
+    @override
     def open(self) -> None:
         self._scope.notes["full_evaluation"] = True
 
+    @override
     def close(self, error: BaseException | None) -> None:
         del error
         self._scope.notes["full_evaluation"] = False
@@ -144,12 +154,13 @@ class _TrialWatch(Watch):
         self._score: float | None = None
         self._program: ProgramSnapshot | None = None
 
+    @override
     def open(self) -> Context:
         with guarded("the state of a MIPROv2 candidate"):
             self._program = snapshot(self._arguments["candidate_program"])
         self._facts = self._what()
         self._trial = open_trial(self._telemetry, self._scope)
-        return self._trial.context or get_current()
+        return self._trial.context
 
     def _what(self) -> TrialFacts:
         scope, arguments = self._scope, self._arguments
@@ -160,24 +171,19 @@ class _TrialWatch(Watch):
         elif choice is None:
             kind, label = TrialKind.BASELINE, "default program"
         else:
-            kind, label = TrialKind.CANDIDATE, f"trial {len(_choices(scope))}"
+            kind, label = TrialKind.CANDIDATE, choice.label
         return TrialFacts(
             kind=kind,
             label=label,
             scope=Scope.FULL if batch >= total else Scope.MINIBATCH,
-            parameters={} if choice is None else choice[1],
+            parameters={} if choice is None else choice.parameters,
         )
 
+    @override
     def see(self, result: Any) -> None:
         self._score = as_score(result)
 
+    @override
     def close(self, error: BaseException | None) -> None:
-        close_trial(
-            self._telemetry,
-            self._trial,
-            self._facts,
-            score=self._score,
-            unit=ScoreUnit.PERCENT,
-            program=self._program,
-            error=error,
-        )
+        outcome = TrialOutcome(score=self._score, program=self._program, error=error)
+        close_trial(self._telemetry, self._trial, self._facts, outcome)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
+from typing_extensions import override
+
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.telemetry.compile_spans import DatasetFacts
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from otel_dspy.telemetry.compile_spans import DatasetFacts
     from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
     from otel_dspy.telemetry.scopes import CompileScope
 
@@ -32,21 +34,25 @@ class RandomSearchHook(OptimizerHook):
         "max_bootstrapped_demos": "max_num_samples",
     }
 
+    @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         values = super().parameters(optimizer, arguments)
         if "restrict" in values:
             values["restrict"] = sorted(cast("Iterable[int]", values["restrict"]))
         return values
 
+    @override
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
         # Without a validation set every candidate is scored on the training set.
         return super().datasets({**arguments, "valset": arguments.get("valset") or arguments.get("trainset")})
 
+    @override
     def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
         del program, evaluation
         ahead = scope.open_trial
         return self._facts(scope, scope.trial_count if ahead is None else ahead.index)
 
+    @override
     def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
         return self._facts(scope, scope.trial_count - 1)
 

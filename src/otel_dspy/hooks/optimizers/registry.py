@@ -21,9 +21,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._generic = OptimizerHook()
-        self._hooks: dict[str, OptimizerHook] = {
-            hook.optimizer: hook for hook in (MIPROv2Hook(), RandomSearchHook())
-        }
+        self._hooks: dict[str, OptimizerHook] = {hook.optimizer: hook for hook in (MIPROv2Hook(), RandomSearchHook())}
 
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         """Let every hook put watches around its optimizer's seams."""
