@@ -42,7 +42,7 @@ test-all: $(DEV) ## Run every test
 lint: $(DEV) ## Check style, format, types and generated files; change nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(RUN)
 	$(RUN) -m tools.generate_semconv --check
 
 format: $(DEV) ## Mend style and format

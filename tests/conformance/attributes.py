@@ -1,0 +1,82 @@
+"""Whether a set of attributes is what the contract says that a signal may carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
+from opentelemetry.semconv.attributes import error_attributes, server_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from opentelemetry.util.types import AttributeValue
+
+    from tools.contract import Attribute, Contract, Signal
+
+_PYTHON_TYPES: Final[Mapping[str, type]] = {"string": str, "int": int, "double": float, "boolean": bool}
+STANDARD_NAMES: Final = frozenset(
+    value
+    for module in (gen_ai_attributes, error_attributes, server_attributes)
+    for key, value in vars(module).items()
+    if key.isupper() and isinstance(value, str)
+)
+"""What `opentelemetry-util-genai` may set on the spans that it emits."""
+
+
+def attribute_violations(
+    contract: Contract,
+    signal: Signal,
+    attributes: Mapping[str, AttributeValue],
+    opted_in: Collection[str],
+    *,
+    standard_names: bool = False,
+) -> Iterator[str]:
+    """Tell what is wrong with `attributes` of a `signal`, one text a violation, without saying whose they are.
+
+    Args:
+        contract: what is declared.
+        signal: the span, metric or event that carries them.
+        attributes: name -> value, as emitted.
+        opted_in: the content settings (content, programs, datasets) that were on.
+        standard_names: whether the names that OpenTelemetry declares for GenAI spans may stand beside ours.
+    """
+    allowed = {ref.id for ref in signal.attributes}
+    for name, value in attributes.items():
+        attribute = contract.attribute(name)
+        if attribute is None:
+            if name.startswith("dspy."):
+                yield f"{name} is declared nowhere"
+            elif name not in allowed and not (standard_names and name in STANDARD_NAMES):
+                yield f"{name} is not a name that may stand here"
+            continue
+        if attribute.id not in allowed:
+            yield f"{name} does not belong here"
+        if attribute.content is not None and attribute.content not in opted_in:
+            yield f"{name} went out though {attribute.content} capture is off"
+        yield from _value_violations(attribute, name, value)
+    for ref in signal.attributes:
+        if ref.level == "required" and ref.id not in attributes:
+            yield f"{ref.id} is required and absent"
+
+
+def _value_violations(attribute: Attribute, name: str, value: AttributeValue) -> Iterator[str]:
+    if not _fits(attribute.type, value):
+        yield f"{name} is a {type(value).__name__}, not {attribute.type}"
+    elif attribute.members and value not in attribute.members:
+        yield f"{name} is {value!r}, not one of {', '.join(attribute.members)}"
+
+
+def _fits(declared: str, value: AttributeValue) -> bool:
+    if declared == "any":
+        return True
+    if declared.endswith("[]"):
+        element = declared.removesuffix("[]")
+        return (
+            isinstance(value, Sequence)
+            and not isinstance(value, str | bytes)
+            and all(_fits(element, item) for item in value)
+        )
+    # `type(…) is` because a bool is an int to isinstance, and the two are different types on the wire.
+    return type(value) is _PYTHON_TYPES[declared] or (declared == "string" and isinstance(value, str))

@@ -1,0 +1,189 @@
+"""The rules of the contract that bind spans to one another: parentage, nearest compile, roll-ups, payloads, states."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import math
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy import semconv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from tools.contract import Span
+
+SpanKey = tuple[int, int]
+"""Trace id and span id."""
+INFERENCE: Final = "span.gen_ai.inference"
+OPTED_IN_PROGRAMS: Final = "programs"
+
+
+class Tree:
+    """Finished spans with what the contract calls each of them, and the way from each to the ones above.
+
+    Args:
+        kinds: span -> its declaration; spans that are none of ours are None, and still count as parents.
+    """
+
+    def __init__(self, kinds: Sequence[tuple[ReadableSpan, Span | None]]) -> None:
+        self.kinds = kinds
+        self._by_key = {key(span): (span, kind) for span, kind in kinds}
+
+    def above(self, span: ReadableSpan) -> tuple[ReadableSpan, Span | None] | None:
+        """The span directly above: the parent, or for a linked example the evaluation that it links to."""
+        if span.parent is not None:
+            return self._by_key.get((span.parent.trace_id, span.parent.span_id))
+        for link in span.links:
+            if found := self._by_key.get((link.context.trace_id, link.context.span_id)):
+                return found
+        return None
+
+    def ancestors(self, span: ReadableSpan) -> Iterator[tuple[ReadableSpan, Span | None]]:
+        """Everything above, nearest first."""
+        step = self.above(span)
+        while step is not None:
+            yield step
+            step = self.above(step[0])
+
+    def is_below(self, span: ReadableSpan, top: ReadableSpan) -> bool:
+        """Whether `top` is among the ancestors of `span`."""
+        return any(above is top for above, _ in self.ancestors(span))
+
+
+def key(span: ReadableSpan) -> SpanKey:
+    """Trace id and span id of a finished span."""
+    assert span.context is not None
+    return span.context.trace_id, span.context.span_id
+
+
+def told(span: ReadableSpan) -> Mapping[str, Any]:
+    """The span's attributes, never None."""
+    return span.attributes or {}
+
+
+def parent_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:
+    """Orphans, parents that the contract does not allow, examples without their link."""
+    if span.parent is not None:
+        above = tree.above(span)
+        if above is None:
+            yield "its parent was never exported"
+        elif "any" not in kind.parents and (above[1] is None or above[1].id not in kind.parents):
+            yield f"its parent is {above[0].name!r}, not one of {', '.join(kind.parents)}"
+        return
+    if not {"any", "none"} & set(kind.parents):
+        yield f"it is a root, and its parent must be one of {', '.join(kind.parents)}"
+    if kind.id == "span.dspy.example":
+        linked = [tree.above(span)] if len(span.links) == 1 else []
+        if not any(found and found[1] and found[1].id == "span.dspy.evaluate" for found in linked):
+            yield "it is a root without one link to its evaluation"
+
+
+def belonging_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:
+    """Compile id, trial index and depth must be those of the nearest enclosing compile and trial."""
+    attributes = told(span)
+    names = {ref.id for ref in kind.attributes}
+    enclosing = [above for above, above_kind in tree.ancestors(span) if _is(above_kind, "compile")]
+    nearest = told(enclosing[0])[semconv.DSPY_COMPILE_ID] if enclosing else None
+    trial = next((above for above, above_kind in tree.ancestors(span) if _is(above_kind, "trial", "compile")), None)
+    index = told(trial).get(semconv.DSPY_TRIAL_INDEX) if trial is not None else None
+    if _is(kind, "compile"):
+        expected = {
+            semconv.DSPY_COMPILE_PARENT_ID: nearest,
+            semconv.DSPY_COMPILE_DEPTH: len(enclosing) or None,
+            semconv.DSPY_COMPILE_PARENT_TRIAL_INDEX: index,
+        }
+    elif semconv.DSPY_COMPILE_ID in names:
+        expected = {semconv.DSPY_COMPILE_ID: nearest}
+        if _is(kind, "evaluate", "example"):
+            expected[semconv.DSPY_TRIAL_INDEX] = index
+    else:
+        return
+    for name, value in expected.items():
+        if attributes.get(name) != value:
+            yield f"{name} is {attributes.get(name)!r} where {value!r} encloses it"
+
+
+def trial_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:
+    """A compile's trials are numbered 0, 1, 2 … and counted."""
+    if not _is(kind, "compile"):
+        return
+    own = told(span)[semconv.DSPY_COMPILE_ID]
+    indexes = sorted(
+        told(trial)[semconv.DSPY_TRIAL_INDEX]
+        for trial, trial_kind in tree.kinds
+        if _is(trial_kind, "trial") and told(trial).get(semconv.DSPY_COMPILE_ID) == own
+    )
+    if indexes != list(range(len(indexes))):
+        yield f"its trials are numbered {indexes}"
+    if told(span).get(semconv.DSPY_COMPILE_TRIAL_COUNT) != len(indexes):
+        yield f"it counts {told(span).get(semconv.DSPY_COMPILE_TRIAL_COUNT)} trials and has {len(indexes)}"
+
+
+def usage_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:
+    """A roll-up is the sum over the language model calls below; a cache hit counts no tokens and no cost."""
+    if semconv.DSPY_USAGE_LM_CALLS not in {ref.id for ref in kind.attributes}:
+        return
+    calls = [told(s) for s, k in tree.kinds if k is not None and k.id == INFERENCE and tree.is_below(s, span)]
+    sent = [call for call in calls if not call.get(semconv.DSPY_LM_CACHE_HIT)]
+    expected = {
+        semconv.DSPY_USAGE_LM_CALLS: len(calls),
+        semconv.DSPY_USAGE_CACHE_HITS: len(calls) - len(sent),
+        semconv.DSPY_USAGE_INPUT_TOKENS: sum(call.get("gen_ai.usage.input_tokens", 0) for call in sent),
+        semconv.DSPY_USAGE_OUTPUT_TOKENS: sum(call.get("gen_ai.usage.output_tokens", 0) for call in sent),
+        semconv.DSPY_USAGE_COST: sum(call.get(semconv.DSPY_LM_COST, 0.0) for call in sent),
+    }
+    for name, value in expected.items():
+        said = told(span).get(name)
+        if said is not None and not math.isclose(said, value, rel_tol=1e-9, abs_tol=1e-12):
+            yield f"{name} is {said}, and the calls below sum up to {value}"
+
+
+def payload_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:
+    """Every reference to a payload is met by all of its pieces, which give the text that the reference names."""
+    del kind
+    pieces: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for child, child_kind in tree.kinds:
+        if _is(child_kind, "payload") and child.parent is not None and child.parent.span_id == key(span)[1]:
+            pieces[told(child)[semconv.DSPY_PAYLOAD_ATTRIBUTE]].append(told(child))
+    for name, found in pieces.items():
+        try:
+            reference = json.loads(told(span)[name])
+            ordered = sorted(found, key=lambda piece: piece[semconv.DSPY_PAYLOAD_INDEX])
+            text = gzip.decompress(base64.b64decode("".join(piece[semconv.DSPY_PAYLOAD_DATA] for piece in ordered)))
+        except (KeyError, ValueError, TypeError, OSError, EOFError) as error:
+            yield f"the pieces of {name} cannot be joined: {error!r}"
+            continue
+        if hashlib.sha256(text).hexdigest() != reference["$payload"] or len(text) != reference["bytes"]:
+            yield f"the pieces of {name} are not the text that it refers to"
+    for name, value in told(span).items():
+        if isinstance(value, str) and value.startswith('{"$payload"') and name not in pieces:
+            yield f"{name} refers to pieces that were never sent"
+
+
+def state_violations(tree: Tree, span: ReadableSpan, kind: Span, opted_in: frozenset[str]) -> Iterator[str]:
+    """In a compile, each program id goes out with its state once, and with program capture on not less than once."""
+    if not _is(kind, "compile"):
+        return
+    own = told(span)[semconv.DSPY_COMPILE_ID]
+    named: set[str] = set()
+    sent: Counter[str] = Counter()
+    for other, other_kind in tree.kinds:
+        if _is(other_kind, "setup", "trial", "compile") and told(other).get(semconv.DSPY_COMPILE_ID) == own:
+            program = told(other).get(semconv.DSPY_PROGRAM_ID)
+            if program is not None:
+                named.add(program)
+                sent[program] += semconv.DSPY_PROGRAM_STATE in told(other)
+    for program in sorted(named):
+        if sent[program] > 1 or (sent[program] == 0 and OPTED_IN_PROGRAMS in opted_in):
+            yield f"the state of program {program} went out {sent[program]} times"
+
+
+def _is(kind: Span | None, *operations: str) -> bool:
+    return kind is not None and kind.id in {f"span.dspy.{operation}" for operation in operations}

@@ -1,0 +1,53 @@
+"""What every layer shares: an environment without outside influence, captured telemetry, an honest last line."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Before anything imports DSPy, litellm, MLflow or OpenTelemetry: they read these on import.
+for _name in [name for name in os.environ if name.startswith(("OTEL_", "MLFLOW_", "DSPY_"))]:
+    del os.environ[_name]
+_dspy_cache = tempfile.TemporaryDirectory(prefix="otel-dspy-tests-")
+os.environ |= {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or litellm asks a host for its price list
+    "HF_HUB_OFFLINE": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DSPY_CACHEDIR": _dspy_cache.name,  # the developer's own cache answers no test
+}
+
+from tests.telemetry_capture import TelemetryCapture  # noqa: E402 - it imports OpenTelemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+
+@pytest.fixture
+def capture() -> Generator[TelemetryCapture]:
+    """Telemetry kept in memory; the test fails at its end if anything in it breaks the contract."""
+    captured = TelemetryCapture()
+    yield captured
+    found = captured.violations()
+    captured.shutdown()
+    assert not found, "\n".join(["breaks the contract of semconv/:", *found])
+
+
+_left_out: Counter[str] = Counter()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Remember what `-m` and `-k` leave out, by the markers that may be the reason."""
+    for item in items:
+        _left_out[next((name for name in ("slow", "registry") if item.get_closest_marker(name)), "other")] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what did not run and why."""
+    skipped = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))
+    parts = [f"{count} {name} (left out by -m or -k)" for name, count in sorted(_left_out.items())]
+    parts += [f"{count} skipped: {reason.removeprefix('Skipped: ')}" for reason, count in sorted(skipped.items())]
+    terminalreporter.write_line(f"not run: {'; '.join(parts) or 'nothing'}")
