@@ -258,7 +258,8 @@ def _model_node(tracking_uri: str, model: LoggedModel) -> ModelNode:
         status=str(model.status),
         tags={key: str(value) for key, value in sorted(model.tags.items()) if key not in VOLATILE_TAGS},
         params=dict(model.params),
-        artifacts=_downloaded(f"models:/{model.model_id}", tracking_uri),
+        # Its own location: a `models:/` URI is looked up in the global tracking store, not in this one.
+        artifacts=_downloaded(model.artifact_location, tracking_uri),
     )
 
 

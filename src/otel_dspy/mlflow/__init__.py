@@ -1,0 +1,24 @@
+"""MLflow's side of otel-dspy: what spans tell becomes runs, metrics, artifacts and traces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.autologging import autolog
+    from otel_dspy.mlflow.processor import MlflowSpanProcessor
+
+__all__ = ["MlflowSpanProcessor", "autolog"]
+
+
+def __getattr__(name: str) -> object:
+    # MLflow takes seconds to import, so it waits until something is used.
+    if name == "autolog":
+        from otel_dspy.mlflow.autologging import autolog  # noqa: PLC0415 - see above
+
+        return autolog
+    if name == "MlflowSpanProcessor":
+        from otel_dspy.mlflow.processor import MlflowSpanProcessor  # noqa: PLC0415 - see above
+
+        return MlflowSpanProcessor
+    raise AttributeError(name)

@@ -1,0 +1,161 @@
+"""`autolog`: one line that makes DSPy speak and MLflow listen."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_dspy.mlflow import conflict
+from otel_dspy.mlflow.context import Options
+from otel_dspy.mlflow.processor import MlflowSpanProcessor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_logger = logging.getLogger(__name__)
+
+EXIT_TIMEOUT: Final = 300_000
+"""Milliseconds that the interpreter's exit waits for MLflow to take what is queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """What `autolog` has set up."""
+
+    processor: MlflowSpanProcessor
+    provider: TracerProvider | None
+    """Our own provider; None if the processor was added to the one that was in use."""
+
+
+_lock = threading.Lock()
+_active: _Active | None = None
+_at_exit = False
+
+
+def autolog(  # noqa: PLR0913 - the flags of mlflow.dspy.autolog, by name and order
+    log_traces: bool = True,  # noqa: FBT001, FBT002 - the same
+    log_traces_from_compile: bool = True,  # noqa: FBT001, FBT002 - the same
+    log_traces_from_eval: bool = True,  # noqa: FBT001, FBT002 - the same
+    log_compiles: bool = True,  # noqa: FBT001, FBT002 - the same
+    log_evals: bool = True,  # noqa: FBT001, FBT002 - the same
+    disable: bool = False,  # noqa: FBT001, FBT002 - the same
+    silent: bool = False,  # noqa: FBT001, FBT002 - the same
+    *,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+) -> None:
+    """Record DSPy's optimisations, evaluations and calls in MLflow, as they happen and off your threads.
+
+    Takes the place of `mlflow.dspy.autolog`: the same flags, all logging on by default. MLflow's tracking URI and
+    experiment are read when a compile, an evaluation or a call starts, so they may be set before or after.
+
+    Args:
+        log_traces: traces at all.
+        log_traces_from_compile: traces of compiles, their examples included.
+        log_traces_from_eval: example traces of stand-alone evaluations.
+        log_compiles: a run for each compile.
+        log_evals: a child run for each trial, and a run for each stand-alone evaluation.
+        disable: undo what an earlier call set up.
+        silent: no log lines of this package's MLflow side.
+        tracking_uri: record there instead of where MLflow is set to.
+        experiment: name of the experiment, created if need be.
+
+    Calling it again changes the flags and the destination for what starts from then on.
+    """
+    logging.getLogger("otel_dspy.mlflow").disabled = False
+    _silence(silent=silent)
+    if disable:
+        _disable()
+        return
+    options = Options(
+        log_traces=log_traces,
+        log_traces_from_compile=log_traces_from_compile,
+        log_traces_from_eval=log_traces_from_eval,
+        log_compiles=log_compiles,
+        log_evals=log_evals,
+    )
+    _enable(options, tracking_uri, experiment)
+    conflict.warn_if_mlflow_autologs()
+
+
+def _enable(options: Options, tracking_uri: str | None, experiment: str | None) -> None:
+    global _active  # noqa: PLW0603 - there is one DSPy to instrument
+    from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - the two wings meet only when this is called
+
+    instrumentor = DSPyInstrumentor()
+    with _lock:
+        if _active is not None:
+            if _active.provider is None or instrumentor.tracer_provider is _active.provider:
+                _active.processor.configure(options, tracking_uri, experiment)
+                return
+            # Somebody has undone the instrumentation in between: begin anew.
+            _active.processor.shutdown()
+            _active = None
+        processor = MlflowSpanProcessor()
+        processor.configure(options, tracking_uri, experiment)
+        in_use = instrumentor.tracer_provider
+        if in_use is None:
+            provider = TracerProvider(shutdown_on_exit=False)
+            provider.add_span_processor(processor)
+            instrumentor.instrument(
+                tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
+            )
+            _active = _Active(processor, provider)
+        elif isinstance(in_use, TracerProvider):
+            in_use.add_span_processor(processor)
+            _active = _Active(processor, None)
+            _logger.info(
+                "DSPy is instrumented already: MLflow gets what those settings capture (content, programs, datasets)"
+            )
+        else:
+            _logger.warning(
+                "DSPy is instrumented with a tracer provider that takes no span processor (%s): nothing is recorded in "
+                "MLflow. Call autolog() before instrument(), or add an MlflowSpanProcessor to an SDK TracerProvider.",
+                type(in_use).__name__,
+            )
+            return
+        _register_exit()
+
+
+def _disable() -> None:
+    global _active  # noqa: PLW0603 - see _enable
+    from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - see _enable
+
+    with _lock:
+        if _active is None:
+            return
+        if _active.provider is not None:
+            instrumentor = DSPyInstrumentor()
+            if instrumentor.tracer_provider is _active.provider:
+                instrumentor.uninstrument()
+        # In a provider of somebody else's the processor stays, deaf: the SDK has no way to take it out.
+        _active.processor.shutdown()
+        _active = None
+
+
+def _silence(*, silent: bool) -> None:
+    logging.getLogger("otel_dspy.mlflow").setLevel(logging.CRITICAL + 1 if silent else logging.NOTSET)
+
+
+def _flush_at_exit() -> None:
+    active = _active
+    if active is not None:
+        active.processor.force_flush(EXIT_TIMEOUT)
+
+
+def _register_exit() -> None:
+    global _at_exit  # noqa: PLW0603 - once in a process
+    if _at_exit:
+        return
+    _at_exit = True
+    # `atexit` runs after concurrent.futures has closed its pools ("cannot schedule new futures after interpreter
+    # shutdown"), which artifact stores use; the interpreter's own earlier hook is private, hence the fallback.
+    early = cast("Callable[[Any], None] | None", getattr(threading, "_register_atexit", None))
+    if early is not None:
+        early(_flush_at_exit)
+    atexit.register(_flush_at_exit)

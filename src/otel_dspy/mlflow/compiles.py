@@ -1,0 +1,201 @@
+"""Compiles to runs: setup, dataset, compile's end."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+from otel_dspy.mlflow import naming, tables
+from otel_dspy.mlflow.context import Options, TraceContext, compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.operations import (
+    EndRun,
+    EnsureRun,
+    ForgetPrograms,
+    KeepProgram,
+    LogDataset,
+    LogMetrics,
+    LogModel,
+    LogParams,
+    LogProgram,
+    LogTable,
+    LogText,
+    MetricPoint,
+    Operation,
+    RunKey,
+)
+from otel_dspy.mlflow.summary import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from otel_dspy.mlflow.operations import RunStatus
+    from otel_dspy.mlflow.records import CompileIdentity, CompileRecord, DatasetRecord, SetupRecord, TrialRecord
+
+INTERRUPTIONS = frozenset({"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit"})
+"""Names of exceptions that stop a program from outside: the run was killed, it did not fail."""
+
+TABLE_NAMES = {"train": "trainset.json", "validation": "valset.json", "evaluation": "evalset.json"}
+
+
+def setup_operations(setup: SetupRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
+    """The run, open, with its inputs."""
+    identity, span = setup.identity, setup.span
+    if setup.program_id and setup.program_state:
+        yield KeepProgram(
+            key=f"{span.span_id}/program", scope=identity.compile_id, program_id=setup.program_id,
+            state=setup.program_state,
+        )  # fmt: skip
+    run = compile_run(options, identity.compile_id)
+    if run is None:
+        return
+    yield EnsureRun(
+        key=f"{span.span_id}/run",
+        run=run,
+        name=naming.compile_name(identity),
+        start_ms=span.start_ms,
+        parent=_parent(identity, options, context),
+        tags=naming.tags(
+            {
+                "dspy.compile.id": identity.compile_id,
+                "dspy.compile.parent.id": identity.parent_id,
+                "dspy.optimizer.name": identity.optimizer,
+                "dspy.program.name": identity.program,
+                "dspy.metric.name": identity.metric,
+                naming.TRACE_ID: span.trace_id,
+                # The compile span, not the setup that tells of it: that is what the run stands for.
+                naming.SPAN_ID: span.parent_id or span.span_id,
+            }
+        ),
+    )
+    found = naming.params(setup.parameters) | naming.params(setup.lm_parameters, "lm.")
+    if setup.lm_model:
+        found |= naming.params({"lm.model": setup.lm_model})
+    if found:
+        yield LogParams(key=f"{span.span_id}/params", run=run, params=found)
+    if setup.program_id:
+        yield LogProgram(
+            key=f"{span.span_id}/initial_model", run=run, scope=identity.compile_id, program_id=setup.program_id,
+            path="initial_model.json",
+        )  # fmt: skip
+
+
+def _parent(identity: CompileIdentity, options: Options, context: TraceContext) -> RunKey | None:
+    if identity.parent_id is None:
+        return user_run(context)
+    return trial_run(options, identity.parent_id, identity.parent_trial) or compile_run(options, identity.parent_id)
+
+
+def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
+    """A dataset input and its table. An evaluation inside a compile brings no data that the compile did not."""
+    span = dataset.span
+    run: RunKey | None
+    if dataset.compile_id is not None:
+        if dataset.role == "evaluation":
+            return
+        run, owner = compile_run(options, dataset.compile_id), dataset.compile_id
+    else:
+        run = evaluate_run(options, context, (span.trace_id, span.parent_id) if span.parent_id else None)
+        owner = f"{span.trace_id}/{span.parent_id}"
+    if run is None:
+        return
+    yield LogDataset(
+        key=f"{owner}/dataset/{dataset.role}",
+        run=run,
+        # The store ignores a second input of the same name and digest, so a set that is used twice has two names.
+        name=dataset.name if dataset.role != "validation" or dataset.name != "trainset" else "valset",
+        digest=dataset.dataset_id[: naming.MAX_DIGEST],
+        role=dataset.role,
+        fields=dataset.fields,
+        size=dataset.size,
+    )
+    found = tables.rows(dataset.rows)
+    if found is not None:
+        columns, data = tables.dataset_table(dataset.fields, found)
+        path = TABLE_NAMES.get(dataset.role, f"{naming.key(dataset.role)}set.json")
+        yield LogTable(key=f"{owner}/table/{dataset.role}", run=run, path=path, columns=columns, rows=data)
+
+
+def compile_operations(
+    done: CompileRecord, options: Options, context: TraceContext, trials: Sequence[TrialRecord]
+) -> Iterator[Operation]:
+    """The run's end: what came out, and how it ended. `trials` are those that were seen, by index."""
+    identity, span, scope = done.identity, done.span, done.identity.compile_id
+    if done.program_id and done.program_state:
+        yield KeepProgram(
+            key=f"{span.span_id}/program", scope=scope, program_id=done.program_id, state=done.program_state
+        )
+    run = compile_run(options, scope)
+    if run is not None:
+        # Again, for a reader that has missed the setup; and some optimizers tell what `auto` came to only at the end.
+        yield EnsureRun(
+            key=f"{span.span_id}/run",
+            run=run,
+            name=naming.compile_name(identity),
+            start_ms=span.start_ms,
+            parent=_parent(identity, options, context),
+            tags=naming.tags(
+                {
+                    "dspy.compile.id": scope,
+                    "dspy.compile.parent.id": identity.parent_id,
+                    "dspy.optimizer.name": identity.optimizer,
+                    "dspy.program.name": identity.program,
+                    "dspy.metric.name": identity.metric,
+                    **naming.identity_tags(span),
+                }
+            ),
+        )
+        if done.parameters:
+            yield LogParams(key=f"{span.span_id}/params", run=run, params=naming.params(done.parameters))
+        yield LogMetrics(
+            key=f"{span.span_id}/totals",
+            run=run,
+            metrics=_totals(done),
+            tags=naming.tags({"dspy.program.id": done.program_id, "dspy.compile.best_trial.index": done.best_trial})
+            | naming.error_tags(span, done.error_type),
+        )
+        yield LogText(
+            key=f"{span.span_id}/summary", run=run, path="optimization_summary.json",
+            text=json.dumps(summary(done, trials), indent=2, ensure_ascii=False),
+        )  # fmt: skip
+        if done.program_id and _status(done) == "FINISHED":
+            yield from _result(done, run, options)
+        yield EndRun(key=f"{span.span_id}/end", run=run, status=_status(done), end_ms=span.end_ms)
+    yield ForgetPrograms(key=f"{span.span_id}/forget", scope=scope)
+
+
+def _result(done: CompileRecord, run: RunKey, options: Options) -> Iterator[Operation]:
+    identity, span = done.identity, done.span
+    program_id = done.program_id or ""
+    yield LogProgram(
+        key=f"{span.span_id}/best_model", run=run, scope=identity.compile_id, program_id=program_id,
+        path="best_model.json",
+    )  # fmt: skip
+    if identity.parent_id is None:
+        last = trial_run(options, identity.compile_id, done.trial_count - 1) if done.trial_count else None
+        yield LogModel(
+            key=f"{span.span_id}/model",
+            run=run,
+            also=last,
+            name=naming.key(f"{identity.optimizer}-{identity.program}").replace(".", "_").replace("/", "_"),
+            scope=identity.compile_id,
+            program_id=program_id,
+            path="best_model.json",
+            tags=naming.tags({"dspy.compile.id": identity.compile_id, "dspy.program.id": program_id}),
+        )
+
+
+def _totals(done: CompileRecord) -> tuple[MetricPoint, ...]:
+    # One step beyond the last trial's, so that the curve ends at the compile's own total.
+    step, time_ms = done.trial_count or 0, done.span.end_ms
+    values = naming.usage_metrics(done.usage)
+    values |= {"initial_score": done.initial_score} if done.initial_score is not None else {}
+    values |= {"best_score": done.best_score} if done.best_score is not None else {}
+    return tuple(MetricPoint(name, value, step, time_ms) for name, value in values.items())
+
+
+def _status(done: CompileRecord) -> Literal["FINISHED", "FAILED", "KILLED"]:
+    status: RunStatus = "FINISHED"
+    if done.error_type is not None or done.span.error:
+        # The type may be qualified: `asyncio.exceptions.CancelledError`.
+        status = "KILLED" if (done.error_type or "").rpartition(".")[2] in INTERRUPTIONS else "FAILED"
+    return status

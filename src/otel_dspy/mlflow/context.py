@@ -1,0 +1,104 @@
+"""What the mapping must know beside the span: the user's wishes, and which trace and run the span came under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from otel_dspy.mlflow.operations import CompileRun, EvaluateRun, RunKey, TrialRun, UserRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The flags of `autolog`, all on by default.
+
+    Attributes:
+        log_traces: traces at all.
+        log_traces_from_compile: traces of compiles, their examples included.
+        log_traces_from_eval: example traces of stand-alone evaluations.
+        log_compiles: a run a compile.
+        log_evals: a run a trial and a stand-alone evaluation; without it the parent's metrics stay.
+    """
+
+    log_traces: bool = True
+    log_traces_from_compile: bool = True
+    log_traces_from_eval: bool = True
+    log_compiles: bool = True
+    log_evals: bool = True
+
+
+class RootKind(Enum):
+    """What a trace is about, told by its root."""
+
+    COMPILE = "compile"
+    EVALUATE = "evaluate"
+    EXAMPLE = "example"
+    CALL = "call"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceContext:
+    """The trace that a span is logged in.
+
+    Attributes:
+        trace_id: 32 hex digits; not always the span's own (see `routing`).
+        root_id: span id of the trace's root.
+        kind: what the root is.
+        compile_id: the compile that the root is, or belongs to.
+        trial: the trial that the root belongs to.
+        evaluate: trace and span id of the evaluation that the root is, or is linked to.
+        user_run: id of the run that the user had open when the root started.
+    """
+
+    trace_id: str
+    root_id: str
+    kind: RootKind
+    compile_id: str | None = None
+    trial: int | None = None
+    evaluate: tuple[str, str] | None = None
+    user_run: str | None = None
+
+
+def compile_run(options: Options, compile_id: str | None) -> CompileRun | None:
+    """The compile's run, if compiles have runs."""
+    return CompileRun(compile_id) if compile_id and options.log_compiles else None
+
+
+def trial_run(options: Options, compile_id: str | None, index: int | None) -> TrialRun | None:
+    """The trial's run, if trials have runs."""
+    if compile_id is None or index is None or not options.log_evals:
+        return None
+    return TrialRun(compile_id, index, compile_run(options, compile_id))
+
+
+def evaluate_run(options: Options, context: TraceContext, evaluate: tuple[str, str] | None) -> RunKey | None:
+    """The run of a stand-alone evaluation: the user's, if one is open."""
+    if evaluate is None or not options.log_evals:
+        return None
+    return user_run(context) or EvaluateRun(*evaluate)
+
+
+def user_run(context: TraceContext) -> UserRun | None:
+    """The run that the user had open."""
+    return UserRun(context.user_run) if context.user_run else None
+
+
+def trace_run(options: Options, context: TraceContext) -> RunKey | None:
+    """The run that the trace belongs to: the nearest that is recorded."""
+    return (
+        (trial_run(options, context.compile_id, context.trial) if context.kind is RootKind.EXAMPLE else None)
+        or compile_run(options, context.compile_id)
+        or (evaluate_run(options, context, context.evaluate) if context.compile_id is None else None)
+        or user_run(context)
+    )
+
+
+def logs_traces(options: Options, context: TraceContext) -> bool:
+    """Whether the flags want this trace."""
+    if not options.log_traces:
+        return False
+    if context.compile_id is not None:
+        return options.log_traces_from_compile
+    if context.kind in {RootKind.EVALUATE, RootKind.EXAMPLE}:
+        return options.log_traces_from_eval
+    return True

@@ -1,0 +1,54 @@
+"""Where the user's MLflow calls would go at this moment: read on the user's thread, cheaply and without network."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import mlflow
+from mlflow.tracking import fluent
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment, by id where that is known, else by name; neither means MLflow's default one."""
+
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A tracking store and an experiment in it."""
+
+    tracking_uri: str
+    experiment: Experiment
+
+
+def current(tracking_uri: str | None, experiment: str | None) -> tuple[Destination, str | None]:
+    """The destination, and the id of the run that the user has open there.
+
+    Args:
+        tracking_uri: what the user told us; wins over what MLflow was told.
+        experiment: an experiment's name, the same.
+    """
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    # Told elsewhere than MLflow itself was, the user's open run is of another place.
+    run = mlflow.active_run() if tracking_uri in {None, mlflow.get_tracking_uri()} and experiment is None else None
+    if experiment is not None:
+        return Destination(uri, Experiment(name=experiment)), None
+    if run is not None:
+        return Destination(uri, Experiment(id=str(run.info.experiment_id))), str(run.info.run_id)
+    return Destination(uri, _experiment()), None
+
+
+def _experiment() -> Experiment:
+    # In the order of MLflow's own `_get_experiment_id`, which may ask the server; this may not.
+    chosen: object = getattr(fluent, "_active_experiment_id", None)
+    if chosen is not None:
+        return Experiment(id=str(chosen))
+    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+        return Experiment(name=name)
+    if number := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return Experiment(id=number)
+    return Experiment(name="Default")

@@ -1,0 +1,43 @@
+"""Facts to operations: a pure function, the same whichever way the spans came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.mlflow.compiles import compile_operations, dataset_operations, setup_operations
+from otel_dspy.mlflow.records import CompileRecord, DatasetRecord, EvaluateRecord, Fact, SetupRecord, TrialRecord
+from otel_dspy.mlflow.traces import trace_operations
+from otel_dspy.mlflow.trials import evaluate_operations, trial_operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from otel_dspy.mlflow.context import Options, TraceContext
+    from otel_dspy.mlflow.operations import Operation
+
+
+def operations(
+    fact: Fact, options: Options, context: TraceContext, trials: Sequence[TrialRecord] = ()
+) -> Iterator[Operation]:
+    """What MLflow is told because of one span, in order.
+
+    Args:
+        fact: what the span tells.
+        options: what the user wants logged.
+        context: the trace that the span is logged in.
+        trials: at a compile's end, its trials by index.
+    """
+    match fact:
+        case SetupRecord():
+            yield from setup_operations(fact, options, context)
+        case DatasetRecord():
+            yield from dataset_operations(fact, options, context)
+        case TrialRecord():
+            yield from trial_operations(fact, options)
+        case EvaluateRecord():
+            yield from evaluate_operations(fact, options, context)
+        case CompileRecord():
+            yield from compile_operations(fact, options, context, trials)
+        case _:
+            pass
+    yield from trace_operations(fact, options, context)

@@ -1,0 +1,80 @@
+"""Names and limits: how runs, metrics, parameters and tags are called, cut to what MLflow's stores take."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_dspy.mlflow.records import CompileIdentity, SpanRecord, Usage
+
+# Limits of MLflow 3.17's stores (mlflow/utils/validation.py); a longer value is refused with its whole batch.
+MAX_KEY: Final = 250
+MAX_PARAM: Final = 6000
+MAX_TAG: Final = 8000
+MAX_DIGEST: Final = 36
+MAX_PREVIEW: Final = 1000
+"""Characters of a trace's request and response preview."""
+
+PARENT_RUN: Final = "mlflow.parentRunId"
+RUN_NAME: Final = "mlflow.runName"
+_NOT_IN_KEYS: Final = re.compile(r"[^\w\-. :/]")
+
+TRACE_ID: Final = "otel.trace_id"
+SPAN_ID: Final = "otel.span_id"
+ERROR_TYPE: Final = "error.type"
+ERROR_MESSAGE: Final = "error.message"
+
+
+def compile_name(identity: CompileIdentity) -> str:
+    """Name of a compile's run and trace."""
+    return f"{identity.optimizer} {identity.program}"
+
+
+def key(name: str) -> str:
+    """A name as a key of a parameter, metric or tag."""
+    return _NOT_IN_KEYS.sub("_", name)[:MAX_KEY] or "_"
+
+
+def text(value: object) -> str:
+    """A value as text: a string as it is, anything else as JSON (true, 1.5, [1, 2])."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False, default=str)
+
+
+def params(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+    """Parameters with keys and values that MLflow takes."""
+    return {key(prefix + name): text(value)[:MAX_PARAM] for name, value in values.items()}
+
+
+def tags(values: Mapping[str, object]) -> dict[str, str]:
+    """Tags with keys and values that MLflow takes; None is left out."""
+    return {key(name): text(value)[:MAX_TAG] for name, value in values.items() if value is not None}
+
+
+def identity_tags(span: SpanRecord) -> dict[str, str]:
+    """Tags that find the run from the span and the other way round."""
+    return {TRACE_ID: span.trace_id, SPAN_ID: span.span_id}
+
+
+def error_tags(span: SpanRecord, error_type: str | None) -> dict[str, str]:
+    """Tags that tell why it failed; empty if it did not."""
+    if error_type is None and not span.error:
+        return {}
+    return tags({ERROR_TYPE: error_type or "ERROR", ERROR_MESSAGE: span.message})
+
+
+def usage_metrics(usage: Usage) -> dict[str, float]:
+    """Metric name to value; what is not known is left out."""
+    found = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "lm_calls": usage.lm_calls,
+        "cache_hits": usage.cache_hits,
+        "cost": usage.cost,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}

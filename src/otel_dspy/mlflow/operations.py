@@ -1,0 +1,239 @@
+"""What MLflow is told, as plain data: typed operations on runs that are known by name, not yet by id.
+
+Every operation has a `key`: applying two of the same key is the same as applying one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from otel_dspy.mlflow.records import SpanRecord
+
+RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompileRun:
+    """The run of one compile."""
+
+    compile_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRun:
+    """The run of one trial; below its compile's run if that is recorded."""
+
+    compile_id: str
+    index: int
+    parent: CompileRun | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateRun:
+    """The run of a stand-alone evaluation."""
+
+    trace_id: str
+    span_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserRun:
+    """A run that the user opened; never ended by us."""
+
+    run_id: str
+
+
+RunKey = CompileRun | TrialRun | EvaluateRun | UserRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsureRun:
+    """Create the run, or complete the one that was created for it before its facts were known."""
+
+    key: str
+    run: RunKey
+    name: str
+    start_ms: int
+    parent: RunKey | None
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogParams:
+    """Parameters; one that conflicts with a logged one loses, alone."""
+
+    key: str
+    run: RunKey
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint:
+    """One value of a metric; time in milliseconds since the epoch."""
+
+    name: str
+    value: float
+    step: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogMetrics:
+    """Metric values and, in the same request, tags."""
+
+    key: str
+    run: RunKey
+    metrics: tuple[MetricPoint, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogText:
+    """A text artifact."""
+
+    key: str
+    run: RunKey
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTable:
+    """A table artifact that the UI shows as one. A second table of the same path gets a path of its own."""
+
+    key: str
+    run: RunKey
+    path: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogProgram:
+    """A program's state as an artifact; where `state` is None it is the one that the compile sent for the id before."""
+
+    key: str
+    run: RunKey
+    scope: str
+    """Within what the id is known: the compile's id, or the evaluation's span id."""
+    program_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDataset:
+    """A dataset input."""
+
+    key: str
+    run: RunKey
+    name: str
+    digest: str
+    role: str
+    fields: tuple[str, ...]
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogModel:
+    """A LoggedModel that holds the program, linked to the run and to `also` if that run exists."""
+
+    key: str
+    run: RunKey
+    also: RunKey | None
+    name: str
+    scope: str
+    program_id: str
+    path: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRun:
+    """The run's end."""
+
+    key: str
+    run: RunKey
+    status: RunStatus
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """A score on a trace, or on one of its spans."""
+
+    assessment_id: str
+    name: str
+    value: float
+    rationale: str | None
+    span_id: str | None
+    time_ms: int
+
+
+TraceState = Literal["OK", "ERROR", "IN_PROGRESS"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTrace:
+    """What stands on a trace beside its spans. Told again, what is new is added and what is None stays as it was."""
+
+    key: str
+    trace_id: str
+    run: RunKey | None
+    start_ms: int
+    name: str | None = None
+    state: TraceState | None = None
+    duration_ms: int | None = None
+    request: str | None = None
+    response: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    assessments: tuple[Assessment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSpan:
+    """A span of a trace, its attributes as MLflow reads them (values not encoded)."""
+
+    key: str
+    trace_id: str
+    span: SpanRecord
+    parent_id: str | None
+    attributes: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepProgram:
+    """A program's state, for the operations that name its id."""
+
+    key: str
+    scope: str
+    program_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetPrograms:
+    """No more operations of this scope."""
+
+    key: str
+    scope: str
+
+
+Operation = (
+    EnsureRun
+    | LogParams
+    | LogMetrics
+    | LogText
+    | LogTable
+    | LogProgram
+    | LogDataset
+    | LogModel
+    | EndRun
+    | LogTrace
+    | LogSpan
+    | KeepProgram
+    | ForgetPrograms
+)

@@ -1,0 +1,106 @@
+"""Joins the pieces of large JSON texts and puts them where they belong."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import hashlib
+import json
+import logging
+import zlib
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.records import AttributeValue, PayloadPiece, SpanRecord
+
+_logger = logging.getLogger(__name__)
+
+MAX_WAITING = 64 * 1024 * 1024
+"""Characters of pieces whose span has not come; beyond it the oldest are given up."""
+
+ENCODING = "gzip+base64"
+
+
+class PayloadShelf:
+    """Pieces that wait for their span. Pieces are kept by the span that owns them, not by digest: two spans may send the
+    same text, and the first to end must not take the other's pieces along.
+    """  # fmt: skip
+
+    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+        self._pieces: OrderedDict[tuple[str, str, str], dict[int, PayloadPiece]] = OrderedDict()
+        self._waiting = 0
+        self._max_waiting = max_waiting
+
+    def add(self, piece: PayloadPiece) -> None:
+        """Keep a piece until its span comes. A piece that comes twice counts once."""
+        owner = (piece.span.trace_id, piece.owner_id, piece.attribute)
+        pieces = self._pieces.setdefault(owner, {})
+        if piece.index not in pieces:
+            pieces[piece.index] = piece
+            self._waiting += len(piece.data)
+        while self._waiting > self._max_waiting and len(self._pieces) > 1:
+            given_up, _ = next(iter(self._pieces.items()))
+            self._take(given_up)
+            _logger.warning("Too many payload pieces wait for their spans; %s of span %s is lost", given_up[2], given_up[1])
+
+    def resolve(self, span: SpanRecord) -> SpanRecord:
+        """The span with its payloads in place; one that cannot be made whole is left out and logged."""
+        references = {name: found for name, value in span.attributes.items() if (found := _reference(value))}
+        if not references:
+            return span
+        attributes: dict[str, AttributeValue] = dict(span.attributes)
+        for name, digest in references.items():
+            pieces = self._take((span.trace_id, span.span_id, name))
+            try:
+                attributes[name] = _join(pieces, digest)
+            except (ValueError, binascii.Error, zlib.error, EOFError, OSError) as error:
+                del attributes[name]
+                _logger.warning("%s of span %s is left out: %s", name, span.name, error)
+        return replace(span, attributes=attributes)
+
+    def _take(self, owner: tuple[str, str, str]) -> dict[int, PayloadPiece]:
+        pieces = self._pieces.pop(owner, {})
+        self._waiting -= sum(len(piece.data) for piece in pieces.values())
+        return pieces
+
+
+def _reference(value: AttributeValue) -> str | None:
+    """The digest that the attribute's text points to, if it is a reference and not the text itself."""
+    # A reference is some 100 characters long; a real text that begins alike is longer or has other keys.
+    if not isinstance(value, str) or not value.startswith('{"$payload"') or len(value) > 200:  # noqa: PLR2004 - above
+        return None
+    try:
+        found: Any = json.loads(value)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    digest = cast("dict[str, object]", found).get("$payload")
+    return digest if isinstance(digest, str) else None
+
+
+def _join(pieces: dict[int, PayloadPiece], digest: str) -> str:
+    """The text.
+
+    Raises:
+        ValueError: a piece is missing or of an unknown encoding, or the text is not the one that was sent.
+    """
+    if not pieces:
+        message = "none of its pieces arrived"
+        raise ValueError(message)
+    first = next(iter(pieces.values()))
+    if sorted(pieces) != list(range(first.count)):
+        message = f"{len(pieces)} of its {first.count} pieces arrived"
+        raise ValueError(message)
+    if first.encoding != ENCODING:
+        message = f"unknown encoding {first.encoding!r}"
+        raise ValueError(message)
+    packed = "".join(pieces[index].data for index in range(first.count))
+    text = gzip.decompress(base64.b64decode(packed, validate=True))
+    if hashlib.sha256(text).hexdigest() != digest:
+        message = "its digest is not that of the pieces"
+        raise ValueError(message)
+    return text.decode()

@@ -1,0 +1,113 @@
+"""The span processor that maps otel-dspy's spans onto MLflow."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.trace import SpanProcessor
+
+from otel_dspy.mlflow import conflict, destination
+from otel_dspy.mlflow.context import Options, RootKind
+from otel_dspy.mlflow.routing import Router
+from otel_dspy.mlflow.worker import Worker
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+    from otel_dspy.mlflow.destination import Destination
+
+_logger = logging.getLogger(__name__)
+
+SHUTDOWN_TIMEOUT: Final = 120.0
+"""Seconds that `shutdown` waits for MLflow to take what is queued."""
+
+
+class MlflowSpanProcessor(SpanProcessor):
+    """Gives every span that ends to MLflow: runs, metrics, artifacts and traces.
+
+    Add it to a TracerProvider of your own, or let `otel_dspy.mlflow.autolog` do so. Nothing is sent on the thread that
+    ends a span, and no failure reaches it.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracking_uri: str | None = None,
+        experiment: str | None = None,
+        log_traces: bool = True,
+        log_traces_from_compile: bool = True,
+        log_traces_from_eval: bool = True,
+        log_compiles: bool = True,
+        log_evals: bool = True,
+    ) -> None:
+        """
+        Args:
+            tracking_uri: where to; by default what MLflow is set to when a compile, evaluation or call starts.
+            experiment: name of the experiment, created if need be; by default the same.
+            log_traces: traces at all.
+            log_traces_from_compile: traces of compiles, their examples included.
+            log_traces_from_eval: example traces of stand-alone evaluations.
+            log_compiles: a run a compile.
+            log_evals: a run a trial and a stand-alone evaluation.
+        """  # fmt: skip
+        self.configure(
+            Options(
+                log_traces=log_traces,
+                log_traces_from_compile=log_traces_from_compile,
+                log_traces_from_eval=log_traces_from_eval,
+                log_compiles=log_compiles,
+                log_evals=log_evals,
+            ),
+            tracking_uri,
+            experiment,
+        )
+        self._router = Router(self._capture)
+        self._worker = Worker()
+        self._failed = False
+
+    def configure(self, options: Options, tracking_uri: str | None, experiment: str | None) -> None:
+        """Change what is wanted and where it goes, for what starts from now on."""
+        self._wanted = (options, tracking_uri, experiment)
+
+    def _capture(self) -> tuple[Destination, str | None, Options]:
+        options, tracking_uri, experiment = self._wanted
+        where, user_run = destination.current(tracking_uri, experiment)
+        return where, user_run, options
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Note where the span belongs."""
+        del parent_context  # the span carries its parent
+        try:
+            route = self._router.started(span)
+            if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
+                conflict.warn_if_mlflow_autologs()
+        except Exception:  # noqa: BLE001 - no failure of ours may reach the user's program
+            self._tell()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue the span."""
+        try:
+            route = self._router.ended(span)
+            if route is not None:
+                self._worker.put(span, route)
+        except Exception:  # noqa: BLE001 - the same
+            self._tell()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Wait until MLflow has taken all that has ended.
+
+        Returns:
+            False if the time ran out.
+        """
+        return self._worker.flush(timeout_millis / 1000)
+
+    def shutdown(self) -> None:
+        """Deliver what is queued, within `SHUTDOWN_TIMEOUT`, and end."""
+        self._worker.close(SHUTDOWN_TIMEOUT)
+
+    def _tell(self) -> None:
+        if not self._failed:
+            self._failed = True
+            _logger.exception("A span could not be recorded for MLflow; further failures are not logged")

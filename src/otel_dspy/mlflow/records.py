@@ -1,0 +1,238 @@
+"""Typed facts: a neutral span, and what each kind of span of the contract tells.
+
+Nothing here knows OpenTelemetry's SDK or MLflow. An absent fact is None or empty, never a made-up value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+AttributeValue = str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
+Attributes = Mapping[str, AttributeValue]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanLink:
+    """A reference to a span of another trace; ids in hex."""
+
+    trace_id: str
+    span_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanRecord:
+    """An ended span, wherever it came from."""
+
+    trace_id: str
+    """32 hex digits."""
+    span_id: str
+    """16 hex digits."""
+    parent_id: str | None
+    name: str
+    kind: str
+    """INTERNAL, CLIENT, ..."""
+    start_ns: int
+    end_ns: int
+    attributes: Attributes
+    error: bool = False
+    message: str | None = None
+    """The status' description, where the status is an error."""
+    links: tuple[SpanLink, ...] = ()
+    resource: Attributes = field(default_factory=dict[str, AttributeValue])
+    scope: str = ""
+    """Name of the instrumentation scope."""
+
+    @property
+    def start_ms(self) -> int:
+        """Start, milliseconds since the epoch."""
+        return self.start_ns // 1_000_000
+
+    @property
+    def end_ms(self) -> int:
+        """End, milliseconds since the epoch."""
+        return self.end_ns // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A roll-up of LM calls; cost in USD."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    lm_calls: int | None = None
+    cache_hits: int | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileIdentity:
+    """Which compile it is, who runs it on what, and where it stands."""
+
+    compile_id: str
+    parent_id: str | None = None
+    """The compile around it."""
+    parent_trial: int | None = None
+    """The trial of that compile that it is a step of."""
+    optimizer: str = "optimizer"
+    program: str = "program"
+    metric: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupRecord:
+    """The inputs of a compile."""
+
+    span: SpanRecord
+    identity: CompileIdentity
+    parameters: Attributes
+    lm_model: str | None = None
+    lm_parameters: Attributes
+    program_id: str | None = None
+    program_state: str | None = None
+    """JSON text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileRecord:
+    """A compile's end. Scores stand in `score_unit` (percent or ratio)."""
+
+    span: SpanRecord
+    identity: CompileIdentity
+    parameters: Attributes
+    initial_score: float | None = None
+    best_score: float | None = None
+    best_trial: int | None = None
+    score_unit: str | None = None
+    trial_count: int | None = None
+    program_id: str | None = None
+    program_state: str | None = None
+    usage: Usage
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """A trial's end. Scores stand in `score_unit` (percent or ratio)."""
+
+    span: SpanRecord
+    compile_id: str
+    index: int
+    label: str | None = None
+    kind: str | None = None
+    parameters: Attributes
+    score: float | None = None
+    score_unit: str | None = None
+    scope: str | None = None
+    best_score: float | None = None
+    is_best: bool | None = None
+    state: str | None = None
+    derived: bool | None = None
+    program_id: str | None = None
+    program_parents: tuple[str, ...] = ()
+    program_state: str | None = None
+    usage: Usage
+    compile_usage: Usage
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateRecord:
+    """An evaluation's end."""
+
+    span: SpanRecord
+    program: str = "program"
+    metric: str | None = None
+    compile_id: str | None = None
+    trial: int | None = None
+    score: float | None = None
+    """Percent."""
+    num_examples: int | None = None
+    num_errors: int | None = None
+    scope: str | None = None
+    results: str | None = None
+    """JSON text: an array of rows."""
+    dataset_id: str | None = None
+    program_id: str | None = None
+    program_state: str | None = None
+    usage: Usage
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRecord:
+    """A dataset that a compile or an evaluation was given."""
+
+    span: SpanRecord
+    role: str
+    """train, validation or evaluation."""
+    dataset_id: str
+    name: str
+    size: int | None = None
+    fields: tuple[str, ...] = ()
+    rows: str | None = None
+    """JSON text: an array of objects."""
+    compile_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleRecord:
+    """One example of an evaluation. `inputs`, `labels` and `prediction` are JSON texts."""
+
+    span: SpanRecord
+    program: str = "program"
+    metric: str | None = None
+    compile_id: str | None = None
+    trial: int | None = None
+    index: int | None = None
+    example_id: str | None = None
+    score: float | None = None
+    inputs: str | None = None
+    labels: str | None = None
+    prediction: str | None = None
+    feedback: str | None = None
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseRecord:
+    """A stretch of a compile that has a name."""
+
+    span: SpanRecord
+    compile_id: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadPiece:
+    """A piece of a JSON text that makes up `attribute` of the span `owner_id`."""
+
+    span: SpanRecord
+    payload_id: str
+    """sha256 of the whole text, hex."""
+    owner_id: str
+    attribute: str
+    index: int
+    count: int
+    encoding: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """Any other span: a module, a language model, a tool, or something of the user's own."""
+
+    span: SpanRecord
+
+
+Fact = (
+    SetupRecord
+    | CompileRecord
+    | TrialRecord
+    | EvaluateRecord
+    | DatasetRecord
+    | ExampleRecord
+    | PhaseRecord
+    | PayloadPiece
+    | CallRecord
+)

@@ -1,0 +1,118 @@
+"""From a run's name to its id: remembered, found by tag, or created."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, assert_never
+
+from otel_dspy.mlflow import naming
+from otel_dspy.mlflow.operations import CompileRun, EnsureRun, EvaluateRun, RunKey, TrialRun, UserRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_dspy.mlflow.store import RunHandle, Store
+
+RUN_TAG: Final = "otel_dspy.run"
+"""Tag that finds a run again: by whichever process, after whatever restart."""
+
+MAX_KNOWN: Final = 20_000
+"""Runs that are remembered; the oldest are found again by their tag."""
+
+
+def run_tag(run: RunKey) -> str:
+    """The run's name as a tag value."""
+    match run:
+        case CompileRun(compile_id):
+            return f"compile/{compile_id}"
+        case TrialRun(compile_id, index):
+            return f"trial/{compile_id}/{index}"
+        case EvaluateRun(trace_id, span_id):
+            return f"evaluate/{trace_id}/{span_id}"
+        case UserRun(run_id):
+            return f"user/{run_id}"
+        case _:
+            assert_never(run)
+
+
+class Runs:
+    """The runs of one experiment."""
+
+    def __init__(self, store: Store, experiment_id: Callable[[], str], *, look_first: bool) -> None:
+        """
+        Args:
+            store: where they are.
+            experiment_id: called when a run is to be made or found.
+            look_first: look for each run by its tag before creating it. Not needed where every compile is this
+                process' own; a reader of other processes' spans must.
+        """  # fmt: skip
+        self._store = store
+        self._experiment_id = experiment_id
+        self._look_first = look_first
+        self._known: OrderedDict[RunKey, RunHandle] = OrderedDict()
+        self._doubtful: set[RunKey] = set()
+
+    def known(self, run: RunKey) -> bool:
+        """Whether the run has been seen by this process."""
+        return run in self._known or isinstance(run, UserRun)
+
+    def handle(self, run: RunKey, start_ms: int) -> RunHandle:
+        """The run, with a placeholder created if nothing is known of it yet."""
+        found = self._known.get(run)
+        if found is not None:
+            return found
+        if isinstance(run, UserRun):
+            return self._remember(run, self._store.get_run(run.run_id))
+        return self._find(run) or self._create(run, _placeholder_name(run), start_ms, _parent(run), {})
+
+    def ensure(self, operation: EnsureRun) -> None:
+        """Create the run as told, or bring an existing one up to what is told."""
+        run = operation.run
+        found = self._known.get(run) or self._find(run)
+        if found is None:
+            self._create(run, operation.name, operation.start_ms, operation.parent, operation.tags)
+            return
+        parent = self._parent_tag(operation.parent, operation.start_ms)
+        self._store.log_metrics(
+            found.run_id, [], {naming.RUN_NAME: operation.name, RUN_TAG: run_tag(run)} | dict(operation.tags) | parent
+        )
+
+    def _find(self, run: RunKey) -> RunHandle | None:
+        if not self._look_first and run not in self._doubtful:
+            return None
+        found = self._store.find_run(self._experiment_id(), RUN_TAG, run_tag(run))
+        return self._remember(run, found) if found else None
+
+    def _create(
+        self, run: RunKey, name: str, start_ms: int, parent: RunKey | None, tags: Mapping[str, str]
+    ) -> RunHandle:
+        every = {RUN_TAG: run_tag(run)} | self._parent_tag(parent, start_ms) | dict(tags)
+        # Until the answer has come, the run may exist without our knowing: a second try must look first.
+        self._doubtful.add(run)
+        made = self._remember(run, self._store.create_run(self._experiment_id(), name, start_ms, every))
+        self._doubtful.discard(run)
+        return made
+
+    def _parent_tag(self, parent: RunKey | None, start_ms: int) -> dict[str, str]:
+        return {naming.PARENT_RUN: self.handle(parent, start_ms).run_id} if parent else {}
+
+    def _remember(self, run: RunKey, handle: RunHandle) -> RunHandle:
+        self._known[run] = handle
+        while len(self._known) > MAX_KNOWN:
+            forgotten, _ = self._known.popitem(last=False)
+            self._doubtful.add(forgotten)
+        return handle
+
+
+def _parent(run: RunKey) -> RunKey | None:
+    return run.parent if isinstance(run, TrialRun) else None
+
+
+def _placeholder_name(run: RunKey) -> str:
+    match run:
+        case TrialRun(index=index):
+            return f"trial {index}"
+        case EvaluateRun():
+            return "evaluate"
+        case _:
+            return "compile"

@@ -1,0 +1,39 @@
+"""A span of ours as a span of MLflow's, its attribute values encoded as MLflow's stores expect them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from mlflow.entities import Span
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.operations import LogSpan
+
+
+def mlflow_span(logged: LogSpan) -> Span:
+    """The span. MLflow keeps each attribute as JSON text, and the trace's id among them."""
+    span = logged.span
+    attributes = {name: json.dumps(value, ensure_ascii=False, default=list) for name, value in logged.attributes.items()}
+    attributes["mlflow.traceRequestId"] = json.dumps(f"tr-{logged.trace_id}")
+    status = Status(StatusCode.ERROR, span.message) if span.error else Status(StatusCode.OK)
+    return Span(
+        ReadableSpan(
+            name=span.name,
+            context=_context(logged.trace_id, span.span_id),
+            parent=_context(logged.trace_id, logged.parent_id) if logged.parent_id else None,
+            start_time=span.start_ns,
+            end_time=span.end_ns,
+            attributes=attributes,
+            status=status,
+            links=[Link(_context(link.trace_id, link.span_id)) for link in span.links],
+            resource=Resource(span.resource),
+        )
+    )
+
+
+def _context(trace_id: str, span_id: str) -> SpanContext:
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=False, trace_flags=TraceFlags(1))

@@ -1,0 +1,212 @@
+"""MLflow's tracking store, server or local alike, behind typed methods. Nothing else here calls it.
+
+`AbstractStore` is the interface that MLflow documents for plugins: one class behind `http://`, `sqlite:///` and the
+rest. `MlflowClient` would print a link and read the run again at each end of a run, and has no spans.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
+
+from mlflow.entities import (
+    AssessmentSource,
+    Dataset,
+    DatasetInput,
+    Feedback,
+    InputTag,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    LoggedModelTag,
+    Metric,
+    Param,
+    RunStatus,
+    RunTag,
+    TraceInfo,
+    TraceLocation,
+    TraceState,
+    ViewType,
+)
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - the only door to AbstractStore by URI
+from mlflow.tracking.context import registry as run_context
+
+from otel_dspy.mlflow.spans import mlflow_span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mlflow.entities import Run
+
+    from otel_dspy.mlflow.operations import Assessment, LogDataset, LogSpan, LogTrace, MetricPoint
+    from otel_dspy.mlflow.operations import RunStatus as RunState
+
+MAX_METRICS = 900
+"""Metrics in a request; a store takes 1000 entries of all kinds, tags ride along."""
+MAX_PARAMS = 100
+"""Parameters in a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHandle:
+    """A run that exists."""
+
+    run_id: str
+    artifact_uri: str
+
+
+class Store:
+    """One tracking store. Every method may raise what MLflow and its transports raise (see `refusals`)."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        self._uri = tracking_uri
+        self._store: Any = cast("Any", _get_store)(tracking_uri)
+        self._context_tags: dict[str, str] | None = None
+
+    def experiment_id(self, name: str) -> str:
+        """Id of the experiment of that name, created if there is none."""
+        found = self._store.get_experiment_by_name(name)
+        return str(found.experiment_id if found else self._store.create_experiment(name))
+
+    def create_run(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> RunHandle:
+        """A new run, RUNNING, with the tags that MLflow's own runs carry (user, source)."""
+        if self._context_tags is None:
+            self._context_tags = {
+                str(key): str(value) for key, value in cast("Any", run_context).resolve_tags().items()
+            }
+        every = self._context_tags | dict(tags)
+        run = self._store.create_run(
+            experiment_id, every.get("mlflow.user", "unknown"), start_ms, _tags(every), run_name=name
+        )
+        return _handle(run)
+
+    def find_run(self, experiment_id: str, tag: str, value: str) -> RunHandle | None:
+        """The run of the experiment with that tag."""
+        found = self._store.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", ViewType.ACTIVE_ONLY, 1)
+        return _handle(found[0]) if found else None
+
+    def get_run(self, run_id: str) -> RunHandle:
+        """The run of that id."""
+        return _handle(self._store.get_run(run_id))
+
+    def experiment_of(self, run_id: str) -> str:
+        """Id of the experiment that the run is in."""
+        return str(self._store.get_run(run_id).info.experiment_id)
+
+    def log_metrics(self, run_id: str, points: Sequence[MetricPoint], tags: Mapping[str, str]) -> None:
+        """Metrics, with tags in the same request."""
+        rest = _tags(tags)
+        for start in range(0, max(len(points), 1), MAX_METRICS):
+            chunk = [Metric(p.name, p.value, p.time_ms, p.step) for p in points[start : start + MAX_METRICS]]
+            self._store.log_batch(run_id, chunk, [], rest)
+            rest = []
+
+    def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        """Parameters; the store refuses all of a request if one of them has another value already."""
+        entries = [Param(key, value) for key, value in params.items()]
+        for start in range(0, len(entries), MAX_PARAMS):
+            self._store.log_batch(run_id, [], entries[start : start + MAX_PARAMS], [])
+
+    def end_run(self, run_id: str, status: RunState, end_ms: int) -> None:
+        """The run's end."""
+        self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, None)
+
+    def write_text(self, artifact_uri: str, path: str, text: str) -> None:
+        """A text file below the artifact URI."""
+        target = PurePosixPath(path)
+        folder = str(target.parent) if target.parent.parts else None
+        with tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
+            file = Path(local, target.name)
+            file.write_text(text, encoding="utf-8")
+            repository: Any = cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=self._uri)
+            repository.log_artifact(str(file), folder)
+
+    def log_dataset(self, run_id: str, dataset: LogDataset) -> None:
+        """A dataset input, its role as the context that the UI shows."""
+        columns = [{"type": "string", "name": name, "required": False} for name in dataset.fields]
+        entity = Dataset(
+            name=dataset.name,
+            digest=dataset.digest,
+            source_type="code",
+            source=json.dumps({"tags": {}}),
+            schema=json.dumps({"mlflow_colspec": columns}),
+            profile=json.dumps({"num_rows": dataset.size}) if dataset.size is not None else None,
+        )
+        self._store.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", dataset.role)])], None)
+
+    def has_model(self, run_id: str) -> bool:
+        """Whether the run has a model among its outputs."""
+        outputs = self._store.get_run(run_id).outputs
+        return bool(outputs and outputs.model_outputs)
+
+    def create_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> RunHandle:
+        """A new LoggedModel, PENDING: its id and where its artifacts go."""
+        model = self._store.create_logged_model(
+            experiment_id, name, run_id, [LoggedModelTag(key, value) for key, value in tags.items()], None, "dspy"
+        )
+        return RunHandle(str(model.model_id), str(model.artifact_location))
+
+    def finish_model(self, model_id: str) -> None:
+        """The model is whole: READY."""
+        self._store.finalize_logged_model(model_id, LoggedModelStatus.READY)
+
+    def link_model(self, run_id: str, model_id: str) -> None:
+        """The model is an output of the run."""
+        self._store.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+
+    def start_trace(self, experiment_id: str, trace: LogTrace, run_id: str | None) -> None:
+        """A trace's head with its assessments, merged into what is there of it."""
+        self._store.start_trace(_trace_info(experiment_id, trace, run_id))
+
+    def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
+        """Spans of one trace or several, in one request."""
+        self._store.log_spans(experiment_id, [mlflow_span(span) for span in spans])
+
+    def forget_version(self) -> None:
+        """Ask the server for its version again: a `log_spans` that could not get it remembers that for ever."""
+        version: Any = getattr(self._store, "_get_server_version", None)
+        if version is not None and hasattr(version, "cache_clear"):
+            version.cache_clear()
+
+
+def _handle(run: Run) -> RunHandle:
+    return RunHandle(str(run.info.run_id), str(run.info.artifact_uri))
+
+
+def _tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(key, value) for key, value in tags.items()]
+
+
+def _trace_info(experiment_id: str, trace: LogTrace, run_id: str | None) -> TraceInfo:
+    metadata = {"mlflow.trace_schema.version": "3"} | ({"mlflow.sourceRun": run_id} if run_id else {})
+    return TraceInfo(
+        trace_id=f"tr-{trace.trace_id}",
+        trace_location=TraceLocation.from_experiment_id(experiment_id),
+        request_time=trace.start_ms,
+        state=TraceState(trace.state or "IN_PROGRESS"),
+        request_preview=trace.request,
+        response_preview=trace.response,
+        execution_duration=trace.duration_ms,
+        trace_metadata=metadata,
+        tags=dict(trace.tags) | ({"mlflow.traceName": trace.name} if trace.name else {}),
+        assessments=[_feedback(trace, score, run_id) for score in trace.assessments],
+    )
+
+
+def _feedback(trace: LogTrace, score: Assessment, run_id: str | None) -> Feedback:
+    feedback = Feedback(
+        name=score.name,
+        value=score.value,
+        rationale=score.rationale,
+        source=AssessmentSource(source_type="CODE", source_id=score.name),
+        trace_id=f"tr-{trace.trace_id}",
+        span_id=score.span_id,
+        create_time_ms=score.time_ms,
+        last_update_time_ms=score.time_ms,
+        metadata={"mlflow.assessment.sourceRunId": run_id} if run_id else None,
+    )
+    feedback.assessment_id = score.assessment_id
+    return feedback

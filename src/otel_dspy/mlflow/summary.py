@@ -1,0 +1,56 @@
+"""`optimization_summary.json`: the whole compile in one file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_dspy.mlflow.records import CompileRecord, TrialRecord, Usage
+
+
+def summary(done: CompileRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]:
+    """The compile as plain JSON values; scores in `score_unit` (percent or ratio), cost in USD, times in seconds."""
+    return {
+        "optimizer": done.identity.optimizer,
+        "program": done.identity.program,
+        "metric": done.identity.metric,
+        "parameters": dict(done.parameters),
+        "initial_score": done.initial_score,
+        "best_score": done.best_score,
+        "score_unit": done.score_unit,
+        "best_trial": done.best_trial,
+        "program_id": done.program_id,
+        "error": done.error_type,
+        "duration": (done.span.end_ns - done.span.start_ns) / 1e9,
+        "usage": _usage(done.usage),
+        "trials": [_trial(trial) for trial in trials],
+    }
+
+
+def _trial(trial: TrialRecord) -> dict[str, Any]:
+    return {
+        "index": trial.index,
+        "label": trial.label,
+        "kind": trial.kind,
+        "scope": trial.scope,
+        "score": trial.score,
+        "unit": trial.score_unit,
+        "state": trial.state,
+        "parameters": dict(trial.parameters),
+        "program_id": trial.program_id,
+        "error": trial.error_type,
+        "duration": (trial.span.end_ns - trial.span.start_ns) / 1e9,
+        "usage": _usage(trial.usage),
+    }
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "lm_calls": usage.lm_calls,
+        "cache_hits": usage.cache_hits,
+        "cost": usage.cost,
+    }

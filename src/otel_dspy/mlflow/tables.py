@@ -1,0 +1,73 @@
+"""Rows of JSON to tables in the layout of `mlflow.log_table`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from otel_dspy.mlflow.operations import LogTable
+
+Row = dict[str, Any]
+
+
+def rows(text: str | None) -> list[Row] | None:
+    """The rows of a JSON array of objects; None if it is not one."""
+    if text is None:
+        return None
+    try:
+        found: object = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, list):
+        return None
+    return [cast("Row", row) for row in cast("list[object]", found) if isinstance(row, dict)]
+
+
+def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
+    """Columns and rows of a dataset; fields that `fields` does not name come last."""
+    columns = list(fields)
+    for row in found:
+        columns += [name for name in row if name not in columns]
+    return columns, [[row.get(name) for name in columns] for row in found]
+
+
+def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
+    """Columns and rows of an evaluation: index, example_<field>, pred_<field>, score, error, feedback.
+
+    A column that no row has is left out, but for index and score.
+    """
+    flat = [_flat(row) for row in found]
+    names = {name for row in flat for name in row}
+    first = [name for row in flat for name in row if name.startswith("example_")]
+    second = [name for row in flat for name in row if name.startswith("pred_")]
+    order = ["index", *dict.fromkeys(first), *dict.fromkeys(second), "score", "error", "error_message", "feedback"]
+    columns = [name for name in order if name in names or name in {"index", "score"}]
+    return columns, [[row.get(name) for name in columns] for row in flat]
+
+
+def _flat(row: Row) -> Row:
+    flat: Row = {"index": row.get("index"), "score": row.get("score")}
+    flat |= {name: row[name] for name in ("error", "error_message", "feedback") if row.get(name) is not None}
+    for prefix, source in (("example_", "inputs"), ("example_", "labels"), ("pred_", "prediction")):
+        flat |= {f"{prefix}{name}": value for name, value in _fields(row.get(source)).items()}
+    return flat
+
+
+def _fields(value: object) -> Mapping[str, object]:
+    """Fields of an object, or of an object as JSON text; anything else is one field named `value`."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {"value": value}
+    if value is None:
+        return {}
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {"value": value}
+
+
+def table_json(table: LogTable) -> str:
+    """The artifact's text."""
+    return json.dumps({"columns": list(table.columns), "data": [list(row) for row in table.rows]}, ensure_ascii=False)

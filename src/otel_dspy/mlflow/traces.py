@@ -1,0 +1,151 @@
+"""Spans to MLflow traces: what its pages read, and what would only weigh them down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy import semconv as sc
+from otel_dspy.mlflow import naming
+from otel_dspy.mlflow.context import Options, RootKind, TraceContext, logs_traces, trace_run
+from otel_dspy.mlflow.operations import Assessment, LogSpan, LogTrace, Operation
+from otel_dspy.mlflow.records import CompileRecord, EvaluateRecord, ExampleRecord, Fact, PayloadPiece, SetupRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_dspy.mlflow.records import SpanRecord
+
+LEFT_OUT: Final = frozenset(
+    {
+        sc.DSPY_PROGRAM_STATE,
+        sc.DSPY_DATASET_ROWS,
+        sc.DSPY_EVALUATE_RESULTS,
+        sc.DSPY_PHASE_INSTRUCTIONS,
+        sc.DSPY_PHASE_DEMOS,
+    }
+)
+"""Attributes that are artifacts of a run and would make a trace slow to read."""
+
+SPAN_TYPES: Final = {
+    "compile": "WORKFLOW", "setup": "TASK", "dataset": "TASK", "phase": "TASK", "trial": "TASK",
+    "evaluate": "EVALUATOR", "example": "EVALUATOR", "metric": "EVALUATOR", "module": "CHAIN",
+}  # fmt: skip
+"""`dspy.operation.name` to MLflow's span type; `gen_ai.*` spans are typed by MLflow itself."""
+
+INPUTS: Final = {"module": sc.DSPY_MODULE_INPUT, "example": sc.DSPY_EXAMPLE_INPUTS}
+OUTPUTS: Final = {"module": sc.DSPY_MODULE_OUTPUT, "example": sc.DSPY_EXAMPLE_PREDICTION}
+
+
+def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Iterator[Operation]:
+    """The span in its trace and, where it tells something of the whole trace, that."""
+    if isinstance(fact, PayloadPiece) or not logs_traces(options, context):
+        return
+    span = fact.span
+    root = span.span_id == context.root_id
+    yield LogSpan(
+        key=f"{span.span_id}/span",
+        trace_id=context.trace_id,
+        span=span,
+        # A trace whose root has a parent never ends for MLflow, so a parent outside the trace is dropped.
+        parent_id=None if root else span.parent_id,
+        attributes=_attributes(span),
+    )
+    scores = _assessments(fact, context)
+    if root:
+        yield LogTrace(
+            key=f"{span.span_id}/trace",
+            trace_id=context.trace_id,
+            run=trace_run(options, context),
+            start_ms=span.start_ms,
+            name=_name(fact),
+            state="ERROR" if span.error else "OK",
+            duration_ms=max(0, (span.end_ns - span.start_ns) // 1_000_000),
+            request=_preview(span, INPUTS),
+            response=_preview(span, OUTPUTS),
+            tags=_tags(fact),
+            assessments=scores,
+        )
+    elif scores or (isinstance(fact, SetupRecord) and context.kind is RootKind.COMPILE):
+        # The compile's trace gets its run and name now, hours before its root ends.
+        named = isinstance(fact, SetupRecord) and fact.identity.compile_id == context.compile_id
+        if named or scores:
+            yield LogTrace(
+                key=f"{span.span_id}/trace",
+                trace_id=context.trace_id,
+                run=trace_run(options, context),
+                start_ms=span.start_ms,
+                name=_name(fact) if named else None,
+                assessments=scores,
+            )
+
+
+def _attributes(span: SpanRecord) -> dict[str, object]:
+    found: dict[str, object] = {name: value for name, value in span.attributes.items() if name not in LEFT_OUT}
+    operation = str(span.attributes.get(sc.DSPY_OPERATION_NAME))
+    if operation in SPAN_TYPES:
+        found["mlflow.spanType"] = SPAN_TYPES[operation]
+    for target, sources in (("mlflow.spanInputs", INPUTS), ("mlflow.spanOutputs", OUTPUTS)):
+        if (source := sources.get(operation)) and (value := found.pop(source, None)) is not None:
+            found[target] = _parsed(value)
+    cost = span.attributes.get(sc.DSPY_LM_COST)
+    if isinstance(cost, int | float) and not isinstance(cost, bool):
+        # Told even where it is 0, else MLflow puts its own price on a call that a cache answered.
+        found["mlflow.llm.cost"] = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": float(cost)}
+    return found
+
+
+def _parsed(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        # Content that was cut to a length is no JSON any more.
+        return value
+
+
+def _preview(span: SpanRecord, sources: dict[str, str]) -> str | None:
+    source = sources.get(str(span.attributes.get(sc.DSPY_OPERATION_NAME)))
+    value = span.attributes.get(source) if source else None
+    return value[: naming.MAX_PREVIEW] if isinstance(value, str) else None
+
+
+def _name(fact: Fact) -> str:
+    match fact:
+        case SetupRecord() | CompileRecord():
+            return naming.compile_name(fact.identity)
+        case EvaluateRecord():
+            return f"evaluate {fact.program}"
+        case ExampleRecord():
+            return f"{fact.program} example" + (f" {fact.index}" if fact.index is not None else "")
+        case _:
+            module = fact.span.attributes.get(sc.DSPY_MODULE_TYPE)
+            return str(module) if module else fact.span.name
+
+
+def _tags(fact: Fact) -> dict[str, str]:
+    names = (
+        sc.DSPY_COMPILE_ID, sc.DSPY_TRIAL_INDEX, sc.DSPY_EXAMPLE_INDEX, sc.DSPY_EXAMPLE_ID, sc.DSPY_PROGRAM_NAME,
+        sc.DSPY_OPTIMIZER_NAME,
+    )  # fmt: skip
+    return naming.tags({name: fact.span.attributes.get(name) for name in names} | {"otel.trace_id": fact.span.trace_id})
+
+
+def _assessments(fact: Fact, context: TraceContext) -> tuple[Assessment, ...]:
+    if not isinstance(fact, ExampleRecord) or fact.score is None:
+        return ()
+    name = fact.metric or "score"
+    # From the span's identity alone, so that telling it twice is telling it once.
+    digest = hashlib.sha256(f"{context.trace_id}/{fact.span.span_id}/{name}".encode()).hexdigest()
+    return (
+        Assessment(
+            assessment_id=f"a-{digest[:32]}",
+            name=name,
+            value=fact.score,
+            rationale=fact.feedback,
+            span_id=None if fact.span.span_id == context.root_id else fact.span.span_id,
+            time_ms=fact.span.end_ms,
+        ),
+    )

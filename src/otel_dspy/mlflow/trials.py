@@ -1,0 +1,163 @@
+"""Trials and evaluations to runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.mlflow import naming, tables
+from otel_dspy.mlflow.context import Options, TraceContext, compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.operations import (
+    EndRun,
+    EnsureRun,
+    EvaluateRun,
+    ForgetPrograms,
+    KeepProgram,
+    LogMetrics,
+    LogParams,
+    LogProgram,
+    LogTable,
+    MetricPoint,
+    Operation,
+    RunKey,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_dspy.mlflow.records import EvaluateRecord, TrialRecord
+
+SCORE = "eval"
+"""Metric of a trial's or evaluation's own score: the name that users of MLflow's autologging know."""
+
+
+def trial_operations(trial: TrialRecord, options: Options) -> Iterator[Operation]:
+    """The trial's own run, and its points on the compile's curves."""
+    if trial.program_id and trial.program_state:
+        yield KeepProgram(
+            key=f"{trial.span.span_id}/program", scope=trial.compile_id, program_id=trial.program_id,
+            state=trial.program_state,
+        )  # fmt: skip
+    run = trial_run(options, trial.compile_id, trial.index)
+    if run is not None:
+        yield from _trial_run_operations(trial, run, run.parent)
+    parent = compile_run(options, trial.compile_id)
+    points = _progress(trial)
+    if parent is not None and points:
+        yield LogMetrics(key=f"{trial.span.span_id}/progress", run=parent, metrics=points)
+
+
+def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None) -> Iterator[Operation]:
+    span = trial.span
+    failed = trial.state == "fail" or trial.error_type is not None
+    yield EnsureRun(
+        key=f"{span.span_id}/run",
+        run=run,
+        name=f"trial {trial.index}" + (f" ({trial.label})" if trial.label else ""),
+        start_ms=span.start_ms,
+        parent=parent,
+        tags=naming.tags(
+            {
+                "dspy.compile.id": trial.compile_id,
+                "dspy.trial.index": trial.index,
+                "dspy.trial.label": trial.label,
+                "dspy.trial.kind": trial.kind,
+                "dspy.trial.scope": trial.scope,
+                "dspy.trial.state": trial.state,
+                "dspy.trial.score.unit": trial.score_unit,
+                "dspy.trial.is_best": trial.is_best,
+                "dspy.trial.derived": trial.derived,
+                "dspy.program.id": trial.program_id,
+                "dspy.program.parent.ids": trial.program_parents or None,
+                **naming.identity_tags(span),
+            }
+        )
+        | (naming.error_tags(span, trial.error_type or "fail") if failed else {}),
+    )
+    if trial.parameters:
+        yield LogParams(key=f"{span.span_id}/params", run=run, params=naming.params(trial.parameters))
+    if trial.program_id:
+        yield LogProgram(
+            key=f"{span.span_id}/model", run=run, scope=trial.compile_id, program_id=trial.program_id,
+            path="model.json",
+        )  # fmt: skip
+    values = naming.usage_metrics(trial.usage) | ({SCORE: trial.score} if trial.score is not None else {})
+    if values:
+        points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
+        yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
+    yield EndRun(key=f"{span.span_id}/end", run=run, status="FAILED" if failed else "FINISHED", end_ms=span.end_ms)
+
+
+def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
+    values = naming.usage_metrics(trial.compile_usage)
+    if trial.score is not None:
+        values["eval_minibatch" if trial.scope == "minibatch" else "eval_full"] = trial.score
+    if trial.best_score is not None:
+        values["best_score"] = trial.best_score
+    return tuple(MetricPoint(name, value, trial.index, trial.span.end_ms) for name, value in values.items())
+
+
+def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
+    """A trial's result table, or the whole of a stand-alone evaluation."""
+    span = done.span
+    found = tables.rows(done.results)
+    if done.compile_id is not None:
+        if done.program_id and done.program_state:
+            yield KeepProgram(
+                key=f"{span.span_id}/program", scope=done.compile_id, program_id=done.program_id,
+                state=done.program_state,
+            )  # fmt: skip
+        run = trial_run(options, done.compile_id, done.trial)
+        if run is not None and found is not None:
+            yield _results(span.span_id, run, found)
+        return
+    alone = evaluate_run(options, context, (span.trace_id, span.span_id))
+    if alone is not None:
+        yield from _stand_alone(done, alone, found, context)
+
+
+def _results(span_id: str, run: RunKey, found: list[tables.Row]) -> LogTable:
+    columns, rows = tables.result_table(found)
+    return LogTable(key=f"{span_id}/results", run=run, path="result_table.json", columns=columns, rows=rows)
+
+
+def _stand_alone(
+    done: EvaluateRecord, run: RunKey, found: list[tables.Row] | None, context: TraceContext
+) -> Iterator[Operation]:
+    span, ours = done.span, isinstance(run, EvaluateRun)
+    error = naming.error_tags(span, done.error_type)
+    if ours:
+        yield EnsureRun(
+            key=f"{span.span_id}/run",
+            run=run,
+            name=f"evaluate {done.program}",
+            start_ms=span.start_ms,
+            parent=user_run(context),
+            tags=naming.tags(
+                {
+                    "dspy.program.name": done.program,
+                    "dspy.program.id": done.program_id,
+                    "dspy.metric.name": done.metric,
+                    "dspy.dataset.id": done.dataset_id,
+                    **naming.identity_tags(span),
+                }
+            )
+            | error,
+        )
+    if done.program_id and done.program_state:
+        yield KeepProgram(
+            key=f"{span.span_id}/program", scope=span.span_id, program_id=done.program_id, state=done.program_state
+        )
+        yield LogProgram(
+            key=f"{span.span_id}/model", run=run, scope=span.span_id, program_id=done.program_id, path="model.json"
+        )
+        yield ForgetPrograms(key=f"{span.span_id}/forget", scope=span.span_id)
+    if found is not None:
+        yield _results(span.span_id, run, found)
+    values = naming.usage_metrics(done.usage)
+    values |= {SCORE: done.score} if done.score is not None else {}
+    values |= {"num_errors": float(done.num_errors)} if done.num_errors is not None else {}
+    points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
+    if points:
+        yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
+    if ours:
+        yield EndRun(key=f"{span.span_id}/end", run=run, status="FAILED" if error else "FINISHED", end_ms=span.end_ms)
