@@ -171,7 +171,7 @@ class _LMWatch(Watch):
             _put_response(invocation, facts)
             if self._telemetry.settings.capture_content and invocation.span.is_recording():
                 invocation.output_messages = _outputs(self._telemetry, self._outputs, facts.finish_reasons)
-        if facts.cost is not None:
+        if facts.cost is not None or facts.cache_hit:
             attributes[semconv.DSPY_LM_COST] = usage.cost
         if self._usage is not None:
             self._usage.add(usage)

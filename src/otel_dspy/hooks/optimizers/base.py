@@ -47,7 +47,7 @@ class OptimizerHook:
         attributes = cast("dict[str, object]", vars(optimizer))
         values: dict[str, object] = {}
         public = [key for key in attributes if not key.startswith("_")]
-        for name in _constructor_parameters(type(optimizer)) or public:
+        for name in _constructor_parameters(cast("type[object]", type(optimizer))) or public:
             held = self.attribute_names.get(name, name)
             if attributes.get(held) is not None:
                 values[name] = attributes[held]

@@ -1,0 +1,244 @@
+"""Failures leave a true record, and the program meets exactly what it would meet without us."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from dspy.teleprompt import Teleprompter
+from inline_snapshot import snapshot
+
+from otel_dspy.telemetry import guard
+from tests.in_process_lm import engine_of
+from tests.span_recorder import recording
+from tests.sums import exact, examples, sums_lm
+from tests.unit.hooks.test_optimizers import DefinedBefore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _outcome(run: Callable[[], Any]) -> tuple[str, str]:
+    try:
+        return "returned", repr(run())
+    except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt is among what is compared
+        return type(error).__name__, str(error)
+
+
+def _same_with_and_without(run: Callable[[], Any], **settings: Any) -> Any:
+    """Run it un-instrumented, then instrumented; assert that the outcome is the same; give what was recorded."""
+    without = _outcome(run)
+    with recording(**settings) as recorder:
+        assert _outcome(run) == without
+    return recorder
+
+
+def raising_metric(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
+    """Fails on the first sum."""
+    if example["question"] == "0+1":
+        raise ValueError("the metric is broken")
+    return exact(example, prediction, trace)
+
+
+def test_a_metric_that_raises_counts_as_dspy_counts_it() -> None:
+    """DSPy scores the example 0 and goes on; the example is an error, the evaluation is not."""
+
+    def run() -> Any:
+        with dspy.context(lm=sums_lm()):
+            return dspy.Evaluate(devset=examples(4), metric=raising_metric, num_threads=1)(
+                dspy.Predict("question -> answer")
+            ).score
+
+    recorder = _same_with_and_without(run)
+    (evaluate,) = recorder.named("evaluate")
+    assert evaluate.status.is_ok
+    assert evaluate.attributes["dspy.evaluate.num_errors"] == 1
+    failed = [span for span in recorder.named("example") if not span.status.is_ok]
+    assert [(s.attributes["error.type"], s.status.description) for s in failed] == [
+        ("ValueError", "the metric is broken")
+    ]
+    assert evaluate.attributes["dspy.evaluate.results"] == snapshot(
+        '[{"index":0,"id":"bfe2e71e9315e6cf","error":"ValueError"},{"index":1,"id":"473159302de95433","score":1.0},{"index":2,"id":"9314af874c1399fa","score":0.0},{"index":3,"id":"7f8d08afc28dd7ea","score":1.0}]'
+    )
+
+
+def test_an_lm_that_is_down_fails_every_example() -> None:
+    """Each example carries the LM's error; the message stands once, on the LM's span; `max_errors` ends it as ever."""
+
+    def run() -> Any:
+        lm = sums_lm()
+        engine_of(lm).failures = [dspy.lm15.ServerError("down") for _ in range(50)]
+        with dspy.context(lm=lm):
+            return dspy.Evaluate(devset=examples(4), metric=exact, num_threads=1, max_errors=3)(
+                dspy.Predict("question -> answer")
+            ).score
+
+    recorder = _same_with_and_without(run)
+    (evaluate,) = recorder.named("evaluate")
+    assert not evaluate.status.is_ok
+    assert recorder.tree("example", "error.type") == snapshot(
+        [
+            "example exact error.type=dspy.utils.exceptions.LMServerError ERROR()",
+            "  module Predict error.type=dspy.utils.exceptions.LMServerError ERROR()",
+            "    chat scripted error.type=dspy.utils.exceptions.LMServerError ERROR([openai/scripted] down)",
+            "example exact error.type=dspy.utils.exceptions.LMServerError ERROR()",
+            "  module Predict error.type=dspy.utils.exceptions.LMServerError ERROR()",
+            "    chat scripted error.type=dspy.utils.exceptions.LMServerError ERROR([openai/scripted] down)",
+            "example exact error.type=dspy.utils.exceptions.LMServerError ERROR()",
+            "  module Predict error.type=dspy.utils.exceptions.LMServerError ERROR()",
+            "    chat scripted error.type=dspy.utils.exceptions.LMServerError ERROR([openai/scripted] down)",
+        ]
+    )
+
+
+class Breaking(Teleprompter):
+    """An optimizer that fails after its first evaluation."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.metric = exact
+        self.error = error
+
+    def compile(self, student: Any, *, trainset: list[Any], **_kwargs: Any) -> Any:
+        """Evaluate once, then raise."""
+        dspy.Evaluate(devset=trainset, metric=self.metric, num_threads=1)(student)
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no luck"), KeyboardInterrupt(), asyncio.CancelledError()])
+def test_a_compile_that_raises_is_recorded_and_raises(error: BaseException) -> None:
+    """The compile is an error with the exception's type, keeps its finished trial, and names no resulting program."""
+
+    def run() -> Any:
+        with dspy.context(lm=sums_lm()):
+            return Breaking(error).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+
+    recorder = _same_with_and_without(run)
+    (compiled,) = recorder.named("compile")
+    assert compiled.attributes["error.type"].endswith(type(error).__name__)
+    assert compiled.attributes["dspy.compile.trial.count"] == 1
+    assert "dspy.program.id" not in compiled.attributes
+    assert [span.attributes["dspy.trial.state"] for span in recorder.named("trial")] == ["complete"]
+
+
+def test_an_interrupt_in_the_middle_of_an_evaluation() -> None:
+    """Ctrl-C in an LM call ends the example, the evaluation, the trial and the compile, and reaches the user."""
+    calls = iter(range(100))
+
+    def run() -> Any:
+        lm = sums_lm()
+        engine = engine_of(lm)
+        answer = engine.script
+
+        def interrupted(messages: Any) -> Any:
+            if next(calls) % 2 == 1:
+                raise KeyboardInterrupt
+            return answer(messages)
+
+        engine.script = interrupted
+        with dspy.context(lm=lm):
+            return DefinedBefore(exact).compile(dspy.Predict("question -> answer"), trainset=examples(4))
+
+    recorder = _same_with_and_without(run)
+    assert recorder.tree("compile", "error.type", "trial.state", "trial.score") == snapshot(
+        [
+            "compile DefinedBefore error.type=KeyboardInterrupt ERROR()",
+            "  setup DefinedBefore",
+            "    dataset train",
+            "  trial DefinedBefore trial.state=fail error.type=KeyboardInterrupt ERROR()",
+            "    evaluate exact error.type=KeyboardInterrupt ERROR()",
+        ]
+    )
+
+
+def test_mipro_goes_on_where_it_swallows_an_evaluation() -> None:
+    """MIPROv2 takes a failed evaluation for 0.0; the trial says that it failed, with which error and which score."""
+
+    def failing(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
+        if trace is None:  # an evaluation; bootstrapping passes its trace
+            raise TypeError("never scored")
+        return exact(example, prediction)
+
+    def run() -> Any:
+        with dspy.context(lm=sums_lm()):
+            optimizer = dspy.MIPROv2(
+                failing,
+                auto=None,
+                num_candidates=2,
+                num_threads=1,
+                max_bootstrapped_demos=0,
+                max_labeled_demos=0,
+                max_errors=1,
+            )
+            return optimizer.compile(
+                dspy.Predict("question -> answer"),
+                trainset=examples(2),
+                valset=examples(2),
+                num_trials=1,
+                minibatch=False,
+            ).score
+
+    recorder = _same_with_and_without(run)
+    trials = [
+        {
+            name.removeprefix("dspy.trial."): value
+            for name, value in span.attributes.items()
+            if name.startswith(("dspy.trial", "error"))
+        }
+        for span in recorder.named("trial")
+    ]
+    assert trials == snapshot(
+        [
+            {
+                "index": 0,
+                "kind": "baseline",
+                "scope": "full",
+                "state": "fail",
+                "is_best": False,
+                "label": "default program",
+                "score": 0.0,
+                "score.unit": "percent",
+                "error.type": "Exception",
+            },
+            {
+                "index": 1,
+                "kind": "candidate",
+                "scope": "full",
+                "state": "fail",
+                "is_best": False,
+                "parameter.0_predictor_instruction": 1,
+                "label": "trial 2",
+                "score": 0.0,
+                "score.unit": "percent",
+                "error.type": "Exception",
+            },
+        ]
+    )
+
+
+def test_a_failure_of_the_telemetry_reaches_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With every span refusing to start, the optimisation gives what it gives without us; it is logged once a part."""
+
+    def run() -> Any:
+        with dspy.context(lm=sums_lm()):
+            program = DefinedBefore(exact).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(3))
+            return dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2)(program).score
+
+    def refuse(*_args: Any, **_kwargs: Any) -> Any:
+        raise MemoryError("the telemetry is broken")
+
+    without = _outcome(run)
+    before = guard.failures()
+    with recording() as recorder:
+        monkeypatch.setattr("opentelemetry.sdk.trace.Tracer.start_span", refuse)
+        assert _outcome(run) == without
+    assert list(recorder.spans) == []
+    parts = {part for part, count in guard.failures().items() if count > before.get(part, 0)}
+    assert parts == snapshot(
+        {"the span of a compile", "the span of a module", "the span of an LM call", "the span of an evaluation"}
+    )
+    assert [record.message for record in caplog.records if "the span of a compile" in record.message] != []
