@@ -1,0 +1,125 @@
+"""LM spans of calls that really go over HTTP: prices, cache, retries, keys."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from dspy.utils.exceptions import LMError
+
+from tests.dspy_answers import dspy_script
+from tests.lm_server import LMServer, Status, scripted_lm
+from tests.span_recorder import recording
+from tests.sums import exact, examples, half_right
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from tests.span_recorder import Recorder
+
+SECRET = "planted-key-0123456789abcdef"
+SECRET_HEADER = "planted-header-0123456789abcdef"
+
+
+@pytest.fixture
+def server() -> Generator[LMServer]:
+    """A served model that is right on even sums."""
+    with scripted_lm(dspy_script({"answer": half_right})) as running:
+        yield running
+
+
+def _lm(server: LMServer, **kwargs: Any) -> dspy.LM:
+    settings = {"api_key": SECRET, "cache": False, "num_retries": 0, **kwargs}
+    # DSPy knows the price of this name, so its cost is told as for the hosted model.
+    return dspy.LM("openai/gpt-4o-mini", api_base=server.api_base, **settings)
+
+
+def _chat(recorder: Recorder) -> list[dict[str, Any]]:
+    return [dict(span.attributes or {}) for span in recorder.named("chat")]
+
+
+def test_tokens_and_cost_are_those_of_dspys_own_history(server: LMServer) -> None:
+    """Span and history agree on tokens, cost, served model and id; host and port are told."""
+    lm = _lm(server)
+    with dspy.context(lm=lm), recording() as recorder:
+        dspy.Predict("question -> answer")(question="1+1")
+    (chat,) = _chat(recorder)
+    entry = lm.history[-1]
+    assert chat["gen_ai.usage.input_tokens"] == entry["usage"]["prompt_tokens"] > 0
+    assert chat["gen_ai.usage.output_tokens"] == entry["usage"]["completion_tokens"] > 0
+    assert chat["dspy.lm.cost"] == entry["cost"] > 0
+    assert chat["gen_ai.response.model"] == entry["response_model"]
+    assert chat["gen_ai.response.finish_reasons"] == ("stop",)
+    assert chat["server.address"] == "127.0.0.1"
+    assert str(chat["server.port"]) in server.api_base
+
+
+def test_a_cache_hit_costs_nothing(server: LMServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The second of two equal calls is a hit: no tokens, cost 0, told as such and counted as a call."""
+    from dspy.clients.cache import Cache  # noqa: PLC0415 - beside its only use
+
+    fresh = Cache(enable_disk_cache=False, enable_memory_cache=True, disk_cache_dir=str(tmp_path))
+    monkeypatch.setattr(dspy, "cache", fresh)
+    with dspy.context(lm=_lm(server, cache=True)), recording() as recorder:
+        program = dspy.Predict("question -> answer")
+        dspy.Evaluate(devset=examples(1) * 2, metric=exact, num_threads=1)(program)
+    first, second = _chat(recorder)
+    assert (first["dspy.lm.cache_hit"], second["dspy.lm.cache_hit"]) == (False, True)
+    assert "gen_ai.usage.input_tokens" not in second
+    assert first["dspy.lm.cost"] > 0
+    assert second["dspy.lm.cost"] == 0
+    evaluate = dict(recorder.named("evaluate")[0].attributes or {})
+    assert {name: evaluate[f"dspy.usage.{name}"] for name in ("input_tokens", "lm_calls", "cache_hits", "cost")} == {
+        "input_tokens": first["gen_ai.usage.input_tokens"],
+        "lm_calls": 2,
+        "cache_hits": 1,
+        "cost": first["dspy.lm.cost"],
+    }
+    assert len(server.requests) == 1
+
+
+def test_a_busy_server_is_asked_again(server: LMServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two refusals and an answer are one span with two retries."""
+    monkeypatch.setattr("dspy.clients.execution.time.sleep", lambda _seconds: None)
+    server.fail(Status(503), times=2)
+    with dspy.context(lm=_lm(server, num_retries=3)), recording() as recorder:
+        dspy.Predict("question -> answer")(question="1+1")
+    assert [chat["dspy.lm.retries"] for chat in _chat(recorder)] == [2]
+    assert len(server.requests) == 3
+
+
+def test_costs_roll_up(server: LMServer) -> None:
+    """The evaluation's cost is the sum over its calls."""
+    with dspy.context(lm=_lm(server)), recording() as recorder:
+        dspy.Evaluate(devset=examples(6), metric=exact, num_threads=3)(dspy.Predict("question -> answer"))
+    total = sum(chat["dspy.lm.cost"] for chat in _chat(recorder))
+    evaluate = dict(recorder.named("evaluate")[0].attributes or {})
+    assert evaluate["dspy.usage.cost"] == pytest.approx(total)
+    assert total > 0
+
+
+def test_keys_and_headers_never_leave(server: LMServer) -> None:
+    """They reach the server and stand in no span, event or metric, also where the server's error repeats the key."""
+    lm = _lm(server, extra_headers={"X-Secret": SECRET_HEADER})
+    server.fail(Status(401))
+    everything = {"capture_content": True, "capture_programs": True, "capture_datasets": True}
+    with dspy.context(lm=lm), recording(**everything) as recorder:
+        program = dspy.Predict("question -> answer")
+        program.set_lm(lm)
+        with pytest.raises(LMError):
+            program(question="1+1")
+        dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)(program)
+        dspy.BootstrapFewShot(metric=exact).compile(program, trainset=examples(2))
+    sent = [str(request.headers) for request in server.requests]
+    assert all(SECRET in headers and SECRET_HEADER in headers for headers in sent)
+    spans = itertools.chain.from_iterable(
+        (span.name, str(dict(span.attributes or {})), str(span.events), str(span.status.description))
+        for span in recorder.spans
+    )
+    told = "\n".join([*spans, str(recorder.events()), str(recorder.metrics())])
+    assert "chat gpt-4o-mini" in told
+    assert SECRET not in told
+    assert SECRET_HEADER not in told
