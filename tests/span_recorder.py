@@ -15,16 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_dspy import DSPyInstrumentor
+from tests.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -52,17 +47,12 @@ class CountingIds(IdGenerator):
 class Recorder:
     """What was emitted while DSPy was instrumented."""
 
-    tracer_provider: TracerProvider
-    meter_provider: MeterProvider
-    logger_provider: LoggerProvider
-    _spans: InMemorySpanExporter
-    _logs: InMemoryLogRecordExporter
-    _metrics: InMemoryMetricReader
+    capture: TelemetryCapture
 
     @property
     def spans(self) -> Sequence[ReadableSpan]:
         """The finished spans in order of their end."""
-        return self._spans.get_finished_spans()
+        return self.capture.spans
 
     def named(self, prefix: str) -> list[ReadableSpan]:
         """The finished spans whose name begins with `prefix`, in order of their start."""
@@ -70,13 +60,11 @@ class Recorder:
 
     def events(self) -> list[tuple[str | None, Mapping[str, Any]]]:
         """The log events in order: (name, attributes)."""
-        return [
-            (log.log_record.event_name, dict(log.log_record.attributes or {})) for log in self._logs.get_finished_logs()
-        ]
+        return [(log.log_record.event_name, dict(log.log_record.attributes or {})) for log in self.capture.events]
 
     def metrics(self) -> dict[str, list[tuple[Mapping[str, Any], Any]]]:
         """Every metric's points: name -> [(attributes, value of a sum or gauge, count of a histogram)]."""
-        data = self._metrics.get_metrics_data()
+        data = self.capture.metrics()
         points: dict[str, list[tuple[Mapping[str, Any], Any]]] = defaultdict(list)
         for resource in data.resource_metrics if data is not None else ():
             for scope in resource.scope_metrics:
@@ -137,25 +125,19 @@ def _line(span: ReadableSpan, attributes: Sequence[str]) -> str:
 def recording(**settings: Any) -> Generator[Recorder]:
     """Instrument DSPy with these settings while the block runs, and collect what it emits.
 
-    Compile ids are `c1`, `c2`, … in order.
+    Compile ids are `c1`, `c2`, … in order. Whatever breaks the contract of `semconv/` fails the test at the end.
     """
-    spans, logs, metrics = InMemorySpanExporter(), InMemoryLogRecordExporter(), InMemoryMetricReader()
-    tracer_provider = TracerProvider(id_generator=CountingIds(), shutdown_on_exit=False)
-    tracer_provider.add_span_processor(SimpleSpanProcessor(spans))
-    meter_provider = MeterProvider([metrics], shutdown_on_exit=False)
-    logger_provider = LoggerProvider(shutdown_on_exit=False)
-    logger_provider.add_log_record_processor(SimpleLogRecordProcessor(logs))
-    recorder = Recorder(tracer_provider, meter_provider, logger_provider, spans, logs, metrics)
+    recorder = Recorder(TelemetryCapture(id_generator=CountingIds()))
     numbers = itertools.count(1)
     instrumentor = DSPyInstrumentor()
     with mock.patch("otel_dspy.telemetry.compile_spans.new_compile_id", lambda: f"c{next(numbers)}"):
-        instrumentor.instrument(
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-            logger_provider=logger_provider,
-            **settings,
-        )
+        instrumentor.instrument(**recorder.capture.providers, **settings)
         try:
             yield recorder
         finally:
             instrumentor.uninstrument()
+    kinds = {"content": "capture_content", "programs": "capture_programs", "datasets": "capture_datasets"}
+    content = settings.get("capture_content", False)
+    opted_in = frozenset(kind for kind, name in kinds.items() if settings.get(name, content))
+    found = recorder.capture.violations(opted_in=opted_in)
+    assert not found, "\n".join(["breaks the contract of semconv/:", *found])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 
 @dataclass
@@ -28,13 +29,15 @@ class TelemetryCapture:
     span_exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     metric_reader: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
     log_exporter: InMemoryLogRecordExporter = field(default_factory=InMemoryLogRecordExporter)
+    id_generator: IdGenerator | None = None
+    """Where trace and span ids come from; None = random."""
 
     def __post_init__(self) -> None:
         """Make the providers."""
-        self.tracer_provider = TracerProvider()
+        self.tracer_provider = TracerProvider(id_generator=self.id_generator, shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.span_exporter))
-        self.meter_provider = MeterProvider(metric_readers=[self.metric_reader])
-        self.logger_provider = LoggerProvider()
+        self.meter_provider = MeterProvider(metric_readers=[self.metric_reader], shutdown_on_exit=False)
+        self.logger_provider = LoggerProvider(shutdown_on_exit=False)
         self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self.log_exporter))
 
     @property
