@@ -23,6 +23,16 @@ STANDARD_NAMES: Final = frozenset(
     if key.isupper() and isinstance(value, str)
 )
 """What `opentelemetry-util-genai` may set on the spans that it emits."""
+STANDARD_CONTENT: Final = frozenset(
+    {
+        gen_ai_attributes.GEN_AI_INPUT_MESSAGES,
+        gen_ai_attributes.GEN_AI_OUTPUT_MESSAGES,
+        gen_ai_attributes.GEN_AI_SYSTEM_INSTRUCTIONS,
+        gen_ai_attributes.GEN_AI_TOOL_CALL_ARGUMENTS,
+        gen_ai_attributes.GEN_AI_TOOL_CALL_RESULT,
+    }
+)
+"""Those of the standard's names whose values are what people and models said."""
 
 
 def attribute_violations(
@@ -50,6 +60,8 @@ def attribute_violations(
                 yield f"{name} is declared nowhere"
             elif name not in allowed and not (standard_names and name in STANDARD_NAMES):
                 yield f"{name} is not a name that may stand here"
+            elif name in STANDARD_CONTENT and "content" not in opted_in:
+                yield f"{name} went out though content capture is off"
             continue
         if attribute.id not in allowed:
             yield f"{name} does not belong here"

@@ -78,6 +78,7 @@ def optimisation() -> Node:
                 "gen_ai.request.model": "gpt",
                 "gen_ai.usage.input_tokens": 10,
                 "gen_ai.usage.output_tokens": 3,
+                "gen_ai.output.messages": "[]",
                 "dspy.lm.cache_hit": hit,
                 "dspy.lm.cost": 0.0 if hit else 0.5,
             },
