@@ -10,12 +10,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
 READY_TIMEOUT = 120.0
@@ -43,9 +43,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(folder: Path, *, port: int | None = None, backend: str | None = None) -> Iterator[MlflowServer]:
-    """
-    Start a server with its files under `folder`; stop it and all its workers at the end.
+def mlflow_server(folder: Path, *, port: int | None = None, backend: str | None = None) -> Generator[MlflowServer]:
+    """Start a server with its files under `folder`; stop it and all its workers at the end.
 
     :param port: the port to listen on; a free one by default. Name it to start a server again where one was.
     :param backend: `--backend-store-uri`; a sqlite file in `folder` by default, kept from one start to the next.
@@ -63,7 +62,7 @@ def mlflow_server(folder: Path, *, port: int | None = None, backend: str | None 
     environment = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with log.open("ab") as output:
         # A session of its own, so that the workers stop together with their parent.
-        process = subprocess.Popen(  # noqa: S603 - the command is built above, from no outside input
+        process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=folder, start_new_session=True
         )
     try:
@@ -81,7 +80,7 @@ def _await_healthy(uri: str, process: subprocess.Popen[bytes], log: Path) -> Non
             break
         try:
             with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:  # noqa: S310 - always http on loopback
-                if answer.status == 200:  # noqa: PLR2004 - HTTP OK
+                if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
@@ -91,18 +90,14 @@ def _await_healthy(uri: str, process: subprocess.Popen[bytes], log: Path) -> Non
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            pass
         try:
             process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             continue
         if sign is signal.SIGTERM:
             # The parent has ended; a worker that outlived it must not keep the port.
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         return

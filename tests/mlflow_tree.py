@@ -6,7 +6,7 @@ import json
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
@@ -129,8 +129,7 @@ class ExperimentTree:
 
 
 def read_tree(tracking_uri: str, experiment_name: str) -> ExperimentTree:
-    """
-    Read an experiment back.
+    """Read an experiment back.
 
     :raises LookupError: if there is no experiment of that name.
     """
@@ -161,7 +160,7 @@ def read_tree(tracking_uri: str, experiment_name: str) -> ExperimentTree:
                 sorted(
                     (next((tag.value for tag in used.tags if tag.key == "mlflow.data.context"), ""),
                      used.dataset.name, used.dataset.digest)
-                    for used in run.inputs.dataset_inputs
+                    for used in (run.inputs.dataset_inputs if run.inputs else ())
                 )
             ),
             artifacts=_run_artifacts(tracking_uri, run_id),
@@ -180,11 +179,11 @@ def read_tree(tracking_uri: str, experiment_name: str) -> ExperimentTree:
 
 
 def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
-    token = None
+    token: str | None = None
     while True:
         page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
         yield from page
-        token = page.token
+        token = cast("str | None", page.token)
         if not token:
             return
 
@@ -194,11 +193,11 @@ def _run_order(run: Run) -> tuple[int, int, str]:
 
 
 def _traces(client: MlflowClient, experiment_id: str) -> Iterator[Trace]:
-    token = None
+    token: str | None = None
     while True:
         page = client.search_traces(locations=[experiment_id], max_results=PAGE, page_token=token)
         yield from page
-        token = page.token
+        token = cast("str | None", page.token)
         if not token:
             return
 

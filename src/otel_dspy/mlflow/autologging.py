@@ -37,7 +37,7 @@ _active: _Active | None = None
 _at_exit = False
 
 
-def autolog(  # noqa: PLR0913 - the flags of mlflow.dspy.autolog, by name and order
+def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by name and order
     log_traces: bool = True,  # noqa: FBT001, FBT002 - the same
     log_traces_from_compile: bool = True,  # noqa: FBT001, FBT002 - the same
     log_traces_from_eval: bool = True,  # noqa: FBT001, FBT002 - the same

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Literal
 
 from otel_dspy.mlflow import naming, tables
-from otel_dspy.mlflow.context import Options, TraceContext, compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.context import compile_run, evaluate_run, trial_run, user_run
 from otel_dspy.mlflow.operations import (
     EndRun,
     EnsureRun,
@@ -20,15 +20,18 @@ from otel_dspy.mlflow.operations import (
     LogTable,
     LogText,
     MetricPoint,
-    Operation,
-    RunKey,
 )
 from otel_dspy.mlflow.summary import summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from otel_dspy.mlflow.operations import RunStatus
+    from otel_dspy.mlflow.context import Options, TraceContext
+    from otel_dspy.mlflow.operations import (
+        Operation,
+        RunKey,
+        RunStatus,
+    )
     from otel_dspy.mlflow.records import CompileIdentity, CompileRecord, DatasetRecord, SetupRecord, TrialRecord
 
 INTERRUPTIONS = frozenset({"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit"})

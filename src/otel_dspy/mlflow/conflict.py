@@ -11,7 +11,7 @@ _warned = False
 
 
 def warn_if_mlflow_autologs() -> None:
-    """Warn, once in a process, if MLflow's callback is registered with DSPy. Asks nothing of DSPy if it is not loaded."""
+    """Warn, once in a process, if MLflow's callback is registered with DSPy; an unloaded DSPy is not loaded for it."""
     global _warned  # noqa: PLW0603 - once in a process is what it means
     if _warned:
         return

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.operations import CompileRun, EvaluateRun, RunKey, TrialRun, UserRun
+from otel_dspy.mlflow.operations import CompileRun, EvaluateRun, TrialRun, UserRun
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.operations import RunKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,20 +7,18 @@ to be is a plain call. A damaged span costs its own facts and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.records import (
-    Attributes,
     CallRecord,
     CompileIdentity,
     CompileRecord,
     DatasetRecord,
     EvaluateRecord,
     ExampleRecord,
-    Fact,
     PayloadPiece,
     PhaseRecord,
     SetupRecord,
@@ -31,9 +29,14 @@ from otel_dspy.mlflow.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_dspy.mlflow.records import (
+        Attributes,
+        Fact,
+    )
 
 ERROR_TYPE = "error.type"
 USAGE = "dspy.usage."
@@ -59,16 +62,21 @@ def span_record(span: ReadableSpan) -> SpanRecord:
         kind=span.kind.name,
         start_ns=span.start_time,
         end_ns=span.end_time,
-        attributes=dict(span.attributes or {}),
+        attributes=_plain(span.attributes),
         error=error,
         message=span.status.description if error else None,
         links=tuple(
             SpanLink(format_trace_id(link.context.trace_id), format_span_id(link.context.span_id))
             for link in span.links
         ),
-        resource=dict(span.resource.attributes),
+        resource=_plain(span.resource.attributes),
         scope=span.instrumentation_scope.name if span.instrumentation_scope else "",
     )
+
+
+def _plain(attributes: Mapping[str, object] | None) -> Attributes:
+    # The API's type allows maps and bytes as well; the contract has none, and readers below check what they read.
+    return cast("Attributes", dict(attributes or {}))
 
 
 def fact(span: SpanRecord) -> Fact:

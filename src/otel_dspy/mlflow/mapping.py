@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.compiles import compile_operations, dataset_operations, setup_operations
-from otel_dspy.mlflow.records import CompileRecord, DatasetRecord, EvaluateRecord, Fact, SetupRecord, TrialRecord
+from otel_dspy.mlflow.records import CompileRecord, DatasetRecord, EvaluateRecord, SetupRecord, TrialRecord
 from otel_dspy.mlflow.traces import trace_operations
 from otel_dspy.mlflow.trials import evaluate_operations, trial_operations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.context import Options, TraceContext
     from otel_dspy.mlflow.operations import Operation
+    from otel_dspy.mlflow.records import Fact
 
 
 def operations(

@@ -43,7 +43,7 @@ def text(value: object) -> str:
     """A value as text: a string as it is, anything else as JSON (true, 1.5, [1, 2])."""
     if isinstance(value, str):
         return value
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False, default=str)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def params(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:

@@ -25,9 +25,11 @@ ENCODING = "gzip+base64"
 
 
 class PayloadShelf:
-    """Pieces that wait for their span. Pieces are kept by the span that owns them, not by digest: two spans may send the
-    same text, and the first to end must not take the other's pieces along.
-    """  # fmt: skip
+    """Pieces that wait for their span.
+
+    They are kept by the span that owns them, not by digest: two spans may send the same text, and the first to end must
+    not take the other's pieces along.
+    """
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
         self._pieces: OrderedDict[tuple[str, str, str], dict[int, PayloadPiece]] = OrderedDict()
@@ -44,7 +46,9 @@ class PayloadShelf:
         while self._waiting > self._max_waiting and len(self._pieces) > 1:
             given_up, _ = next(iter(self._pieces.items()))
             self._take(given_up)
-            _logger.warning("Too many payload pieces wait for their spans; %s of span %s is lost", given_up[2], given_up[1])
+            _logger.warning(
+                "Too many payload pieces wait for their spans; %s of span %s is lost", given_up[2], given_up[1]
+            )
 
     def resolve(self, span: SpanRecord) -> SpanRecord:
         """The span with its payloads in place; one that cannot be made whole is left out and logged."""

@@ -31,7 +31,7 @@ class MlflowSpanProcessor(SpanProcessor):
     ends a span, and no failure reaches it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the flags of mlflow.dspy.autolog, by name
         self,
         *,
         tracking_uri: str | None = None,
@@ -42,7 +42,8 @@ class MlflowSpanProcessor(SpanProcessor):
         log_compiles: bool = True,
         log_evals: bool = True,
     ) -> None:
-        """
+        """Create it; nothing is asked of MLflow before the first span.
+
         Args:
             tracking_uri: where to; by default what MLflow is set to when a compile, evaluation or call starts.
             experiment: name of the experiment, created if need be; by default the same.
@@ -51,7 +52,7 @@ class MlflowSpanProcessor(SpanProcessor):
             log_traces_from_eval: example traces of stand-alone evaluations.
             log_compiles: a run a compile.
             log_evals: a run a trial and a stand-alone evaluation.
-        """  # fmt: skip
+        """
         self.configure(
             Options(
                 log_traces=log_traces,
@@ -110,4 +111,4 @@ class MlflowSpanProcessor(SpanProcessor):
     def _tell(self) -> None:
         if not self._failed:
             self._failed = True
-            _logger.exception("A span could not be recorded for MLflow; further failures are not logged")
+            _logger.warning("A span could not be recorded for MLflow; further failures are not logged")

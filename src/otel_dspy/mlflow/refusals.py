@@ -36,17 +36,20 @@ def verdict(error: BaseException) -> Verdict:
             return Verdict.WAIT
         if any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
             return Verdict.WAIT
+    status = _http_status(error)
+    if status is None:
+        return Verdict.RETRY if isinstance(error, OSError) else Verdict.REFUSED
+    if status == _TOO_MANY_REQUESTS or status in _UNAVAILABLE:
+        return Verdict.WAIT
+    return Verdict.RETRY if status >= _SERVER_ERROR else Verdict.REFUSED
+
+
+def _http_status(error: BaseException) -> int | None:
     if isinstance(error, MlflowException):
-        status = int(error.get_http_status_code())
-        if status == _TOO_MANY_REQUESTS or status in _UNAVAILABLE:
-            return Verdict.WAIT
-        return Verdict.RETRY if status >= _SERVER_ERROR else Verdict.REFUSED
+        return int(error.get_http_status_code())
     if isinstance(error, requests.HTTPError) and error.response is not None:
-        status = error.response.status_code
-        if status == _TOO_MANY_REQUESTS or status in _UNAVAILABLE:
-            return Verdict.WAIT
-        return Verdict.RETRY if status >= _SERVER_ERROR else Verdict.REFUSED
-    return Verdict.RETRY if isinstance(error, OSError) else Verdict.REFUSED
+        return error.response.status_code
+    return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

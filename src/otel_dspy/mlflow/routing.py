@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.context import RootKind, TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import SpanContext
 
+    from otel_dspy.mlflow.context import Options
     from otel_dspy.mlflow.destination import Destination
 
 MAX_ENDED: Final = 8192
@@ -47,10 +48,11 @@ class Router:
     """Routes by span. Thread-safe."""
 
     def __init__(self, capture: Callable[[], tuple[Destination, str | None, Options]]) -> None:
-        """
+        """Create it.
+
         Args:
             capture: called on the user's thread when a root starts: where to, the user's open run, what is wanted.
-        """  # fmt: skip
+        """
         self._capture = capture
         self._live: dict[tuple[int, int], Route] = {}
         self._ended: OrderedDict[tuple[int, int], Route] = OrderedDict()

@@ -6,11 +6,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, assert_never
 
 from otel_dspy.mlflow import naming
-from otel_dspy.mlflow.operations import CompileRun, EnsureRun, EvaluateRun, RunKey, TrialRun, UserRun
+from otel_dspy.mlflow.operations import CompileRun, EvaluateRun, TrialRun, UserRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from otel_dspy.mlflow.operations import EnsureRun, RunKey
     from otel_dspy.mlflow.store import RunHandle, Store
 
 RUN_TAG: Final = "otel_dspy.run"
@@ -39,13 +40,14 @@ class Runs:
     """The runs of one experiment."""
 
     def __init__(self, store: Store, experiment_id: Callable[[], str], *, look_first: bool) -> None:
-        """
+        """Create it.
+
         Args:
             store: where they are.
             experiment_id: called when a run is to be made or found.
             look_first: look for each run by its tag before creating it. Not needed where every compile is this
                 process' own; a reader of other processes' spans must.
-        """  # fmt: skip
+        """
         self._store = store
         self._experiment_id = experiment_id
         self._look_first = look_first

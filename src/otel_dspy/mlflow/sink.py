@@ -23,8 +23,6 @@ from otel_dspy.mlflow.operations import (
     LogTable,
     LogText,
     LogTrace,
-    Operation,
-    RunKey,
 )
 from otel_dspy.mlflow.refusals import Verdict, verdict
 from otel_dspy.mlflow.runs import Runs
@@ -38,6 +36,10 @@ if TYPE_CHECKING:
     from threading import Event
 
     from otel_dspy.mlflow.destination import Destination
+    from otel_dspy.mlflow.operations import (
+        Operation,
+        RunKey,
+    )
 
 _logger = logging.getLogger(__name__)
 
@@ -54,11 +56,12 @@ class Sink:
     """Applies operations to one experiment. Not thread-safe: one worker, one order."""
 
     def __init__(self, destination: Destination, stop: Event) -> None:
-        """
+        """Create it.
+
         Args:
             destination: where to; nothing is asked of it before the first operation.
             stop: set when there is no time left: what cannot be delivered at once is given up.
-        """  # fmt: skip
+        """
         self._destination = destination
         self._stop = stop
         self._opened: tuple[Store, str, Runs] | None = None
@@ -115,7 +118,7 @@ class Sink:
         run_id = self._runs().handle(head.run, head.start_ms).run_id if head.run else None
         self._store().start_trace(self._experiment_id(), head, run_id)
 
-    def _apply(self, operation: Operation) -> None:
+    def _apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation, no more
         match operation:
             case EnsureRun():
                 self._runs().ensure(operation)
@@ -153,7 +156,7 @@ class Sink:
         run_id = self._run_id(operation.run)
         try:
             self._store().log_params(run_id, operation.params)
-        except Exception as error:  # noqa: BLE001 - any refusal: the store names no type for a conflict
+        except Exception as error:
             if verdict(error) is not Verdict.REFUSED:
                 raise
             for name, value in operation.params.items():

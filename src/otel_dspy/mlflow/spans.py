@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def mlflow_span(logged: LogSpan) -> Span:
     """The span. MLflow keeps each attribute as JSON text, and the trace's id among them."""
     span = logged.span
-    attributes = {name: json.dumps(value, ensure_ascii=False, default=list) for name, value in logged.attributes.items()}
+    attributes = {
+        name: json.dumps(value, ensure_ascii=False, default=list) for name, value in logged.attributes.items()
+    }
     attributes["mlflow.traceRequestId"] = json.dumps(f"tr-{logged.trace_id}")
     status = Status(StatusCode.ERROR, span.message) if span.error else Status(StatusCode.OK)
     return Span(

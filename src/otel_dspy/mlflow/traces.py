@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow import naming
-from otel_dspy.mlflow.context import Options, RootKind, TraceContext, logs_traces, trace_run
-from otel_dspy.mlflow.operations import Assessment, LogSpan, LogTrace, Operation
-from otel_dspy.mlflow.records import CompileRecord, EvaluateRecord, ExampleRecord, Fact, PayloadPiece, SetupRecord
+from otel_dspy.mlflow.context import RootKind, logs_traces, trace_run
+from otel_dspy.mlflow.operations import Assessment, LogSpan, LogTrace
+from otel_dspy.mlflow.records import CompileRecord, EvaluateRecord, ExampleRecord, PayloadPiece, SetupRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.records import SpanRecord
+    from otel_dspy.mlflow.context import Options, TraceContext
+    from otel_dspy.mlflow.operations import Operation
+    from otel_dspy.mlflow.records import Fact, SpanRecord
 
 LEFT_OUT: Final = frozenset(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow import naming, tables
-from otel_dspy.mlflow.context import Options, TraceContext, compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.context import compile_run, evaluate_run, trial_run, user_run
 from otel_dspy.mlflow.operations import (
     EndRun,
     EnsureRun,
@@ -17,13 +17,16 @@ from otel_dspy.mlflow.operations import (
     LogProgram,
     LogTable,
     MetricPoint,
-    Operation,
-    RunKey,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from otel_dspy.mlflow.context import Options, TraceContext
+    from otel_dspy.mlflow.operations import (
+        Operation,
+        RunKey,
+    )
     from otel_dspy.mlflow.records import EvaluateRecord, TrialRecord
 
 SCORE = "eval"

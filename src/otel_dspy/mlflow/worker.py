@@ -37,7 +37,7 @@ class Worker:
         self.dropped = 0
         """Spans that were dropped because the queue was full."""
         self._reset()
-        itself = weakref.ref(self)
+        itself: weakref.ref[Worker] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _after_fork(itself))
 
     def _reset(self) -> None:
@@ -140,4 +140,3 @@ def _after_fork(worker: weakref.ref[Worker]) -> None:
     found = worker()
     if found is not None:
         found._reset()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
-

@@ -16,10 +16,11 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
 
 CALL = {"input_tokens": 10, "output_tokens": 5, "lm_calls": 1, "cache_hits": 0, "cost": 0.001}
 """What one example costs."""
@@ -34,10 +35,12 @@ class CountedIds(IdGenerator):
         self._last = 0
 
     def generate_span_id(self) -> int:
+        """The next number."""
         self._last += 1
         return self._base + self._last
 
     def generate_trace_id(self) -> int:
+        """The next number, in the upper half too."""
         self._last += 1
         return (self._base << 32) + self._last
 
@@ -51,7 +54,7 @@ def provider(processor: SpanProcessor, namespace: int = 1) -> TracerProvider:
 
 def program_state(instructions: str, padding: int = 0) -> str:
     """A state as DSPy saves it."""
-    signature = {"instructions": instructions + "." * padding, "fields": []}
+    signature: dict[str, Any] = {"instructions": instructions + "." * padding, "fields": []}
     return json.dumps({"predict": {"demos": [], "signature": signature, "lm": None}})
 
 
@@ -71,7 +74,7 @@ class Teller:
     nested: bool = False
 
     @contextmanager
-    def compile(
+    def compile(  # noqa: PLR0913 - each is a fact of its own
         self,
         optimizer: str = "MIPROv2",
         program: str = "ChainOfThought",
@@ -80,7 +83,7 @@ class Teller:
         parent_trial: int | None = None,
         state: str | None = None,
         rows: list[dict[str, Any]] | None = None,
-    ) -> Iterator[Span]:
+    ) -> Generator[Span]:
         """A compile with its setup and datasets; ended by the caller's block, whatever it raises."""
         identity: dict[str, Any] = {
             "dspy.compile.id": self.compile_id,
@@ -128,7 +131,9 @@ class Teller:
             self.payload(span, "dspy.dataset.rows", text)
 
     @contextmanager
-    def trial(self, index: int, *, score: float | None, state: str, scope: str = "full", **more: Any) -> Iterator[Span]:
+    def trial(
+        self, index: int, *, score: float | None, state: str, scope: str = "full", **more: AttributeValue
+    ) -> Generator[Span]:
         """A trial; its facts are set when the block ends."""
         with self.span(
             "trial MIPROv2",
@@ -153,7 +158,7 @@ class Teller:
             self.program(span, state)
 
     @contextmanager
-    def evaluate(self, scores: list[float], *, trial: int | None = None, scope: str = "full") -> Iterator[Span]:
+    def evaluate(self, scores: list[float], *, trial: int | None = None, scope: str = "full") -> Generator[Span]:
         """An evaluation with one example a score; `nan` is an example that raised."""
         identity: dict[str, Any] = {"dspy.metric.name": "exact_match", "dspy.program.name": "ChainOfThought"}
         if self.compile_id:
@@ -221,9 +226,7 @@ class Teller:
     def chat(self, question: str, answer: str) -> None:
         """An LM call as opentelemetry-util-genai tells it."""
         said = [{"role": "user", "parts": [{"type": "text", "content": question}]}]
-        heard = [
-            {"role": "assistant", "parts": [{"type": "text", "content": answer}], "finish_reason": "stop"}
-        ]
+        heard = [{"role": "assistant", "parts": [{"type": "text", "content": answer}], "finish_reason": "stop"}]
         with self.tracer.start_as_current_span(
             "chat tiny",
             kind=SpanKind.CLIENT,
@@ -276,7 +279,7 @@ class Teller:
         span.set_attribute(attribute, json.dumps({"$payload": digest, "bytes": len(text.encode())}))
 
     @contextmanager
-    def span(self, name: str, operation: str, **attributes: Any) -> Iterator[Span]:
+    def span(self, name: str, operation: str, **attributes: AttributeValue) -> Generator[Span]:
         """A span with `dspy.operation.name`; an exception becomes its error, as the contract says."""
         with self.tracer.start_as_current_span(
             name, attributes={"dspy.operation.name": operation, **attributes}, record_exception=False,
