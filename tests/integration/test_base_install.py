@@ -1,0 +1,77 @@
+"""The wheel as a user gets it: what it needs, what it holds, and that its base alone can be imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from otel_dspy import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = frozenset({"opentelemetry-api", "opentelemetry-instrumentation", "opentelemetry-semantic-conventions"}) | {
+    "opentelemetry-util-genai",
+    "wrapt",
+}
+PROGRAM = """
+import importlib.metadata, importlib.util, otel_dspy, otel_dspy.semconv
+absent = [name for name in ("dspy", "mlflow", "opentelemetry.sdk") if importlib.util.find_spec(name) is None]
+entry = importlib.metadata.entry_points(group="opentelemetry_instrumentor")["otel_dspy"].load()
+print(otel_dspy.__version__, entry is otel_dspy.DSPyInstrumentor, absent)
+otel_dspy.DSPyInstrumentor().instrument()  # says what is missing, and raises nothing
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the tree as it stands."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = "import sys, hatchling.build; print(hatchling.build.build_wheel(sys.argv[1]))"
+    result = subprocess.run(
+        [sys.executable, "-c", build, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return folder / result.stdout.split()[-1]
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    """The wheel carries every source file, the type marker and the licence; no tests, no tools."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    package = ROOT / "src" / "otel_dspy"
+    sources = {f"otel_dspy/{path.relative_to(package).as_posix()}" for path in package.rglob("*.py")}
+    assert sources <= names
+    assert "otel_dspy/py.typed" in names
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"otel_dspy"}
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_base_asks_for_what_the_architecture_says(wheel: Path) -> None:
+    """Without an extra, five packages are required and no other."""
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+    required = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
+    base = {line.split("<")[0].split(">")[0].strip() for line in required if "extra ==" not in line}
+    assert base == BASE
+
+
+@pytest.mark.registry
+def test_the_base_alone_can_be_imported(wheel: Path, tmp_path: Path) -> None:
+    """In a new environment with the wheel and what it requires, without DSPy and MLflow, `import otel_dspy` works.
+
+    `instrument()` there logs that DSPy is missing and raises nothing, as OpenTelemetry's instrumentors do.
+    """
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True)
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    result = subprocess.run(
+        [python, "-c", PROGRAM], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == f"{__version__} True ['dspy', 'mlflow', 'opentelemetry.sdk']"
+    assert "dspy" in result.stderr

@@ -1,0 +1,74 @@
+"""What is committed holds on any machine: no host of a registry, no path of a machine, no unpinned requirement."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MACHINE_PATH = re.compile(r"(?<![\w.}/])/(?:tmp|root|home|work|opt|Users)/\w")
+REGISTRY_HOST = re.compile(
+    r"pypi\.(?:org|python)|pythonhosted|--(?:extra-)?index-url [^$]|registry\.npmjs|index\.crates"
+)
+SECRET = re.compile(r"\bsk-[A-Za-z0-9]{20,}|\bghp_[A-Za-z0-9]{30,}|AKIA[A-Z0-9]{16}|-----BEGIN [A-Z ]*PRIVATE KEY")
+VAGUE_NAME = re.compile(r"(?:^|/)_?(?:utils?|helpers?|common|misc)(?:\.py$|/)")
+
+
+def _tracked() -> list[Path]:
+    """The files under version control that are there."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("pattern", [MACHINE_PATH, REGISTRY_HOST, SECRET], ids=["machine path", "registry", "secret"])
+def test_no_tracked_file_carries_what_belongs_to_one_machine(pattern: re.Pattern[str]) -> None:
+    """No text file names a registry's host, a path of somebody's machine or something that looks like a key."""
+    files = _tracked()
+    assert len(files) > 50
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+        for path in files
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="ignore").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert found == []
+
+
+def test_every_file_name_says_what_the_file_is_for() -> None:
+    """No module hides its job behind a name such as utils or common."""
+    assert [str(path) for path in _tracked() if VAGUE_NAME.search(str(path.relative_to(ROOT)))] == []
+
+
+@pytest.mark.parametrize("name", ["demo", "dev", "uv"])
+def test_the_pins_are_names_versions_and_hashes_alone(name: str) -> None:
+    """Each line pins one version exactly or gives a hash; every pin has one at least."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    pins = text.replace("\\\n", "").splitlines()
+    pin = re.compile(r"[a-z0-9.-]+==\S+(?: ; [^-]+)?(?:\s+--hash=sha256:[0-9a-f]{64})+")
+    assert pins
+    assert [line for line in pins if not pin.fullmatch(line)] == []
+
+
+def test_the_demo_runs_on_the_versions_that_the_tests_run_on() -> None:
+    """Every pin of demo.txt stands in dev.txt in the same version, so one environment serves both."""
+    pins = {
+        name: {
+            line.split(" \\")[0].split(" ; ")[0]
+            for line in (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+            if not line.startswith(" ")
+        }
+        for name in ("demo", "dev")
+    }
+    assert pins["demo"] - pins["dev"] == set()
+
+
+def test_only_what_exists_as_nothing_else_is_pinned_as_a_pre_release() -> None:
+    """The pre-releases among the pins are OpenTelemetry's, which has no final release of those packages."""
+    text = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
+    found = re.findall(r"^(\S+)==\S*?\d(?:a|b|rc|\.dev)\d+", text, re.MULTILINE)
+    assert [name for name in found if not name.startswith("opentelemetry-")] == []
