@@ -1,0 +1,32 @@
+"""Keeps libraries' chatter off the terminal while the demo runs: prints, progress bars, log lines below ERROR."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@contextmanager
+def quiet(*, verbose: bool) -> Generator[None]:
+    """Silence them while the block lasts; with `verbose` nothing is changed.
+
+    Enter it before the libraries are imported: tqdm reads its setting once, at import.
+    """
+    if verbose:
+        yield
+        return
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    # Libraries set their own loggers' levels when they are imported, so this goes above all of them.
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            yield
+    finally:
+        logging.disable(before)

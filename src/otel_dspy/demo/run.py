@@ -1,0 +1,90 @@
+"""The demo from beginning to end: model, data, one line of `autolog`, optimisation, table of trials."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from otel_dspy.demo.quiet import quiet
+from otel_dspy.demo.readiness import check_memory, check_packages
+
+_DATA_SEED = 1
+"""Which tweets are drawn: always the same ones."""
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    from otel_dspy.demo.options import DemoOptions
+
+
+def run_demo(options: DemoOptions) -> None:
+    """Run the demo and tell about it on standard output.
+
+    Raises:
+        otel_dspy.demo.readiness.DemoCannotRunError: This machine lacks packages or memory; the text says what to do.
+        Exception: What the optimisation raised; what ran until then is in the store.
+    """
+    check_packages(local_model=options.lm is None)
+    if options.lm is None:
+        check_memory()
+        # DSPy would look prices up on the network; the local model has none.
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    from otel_dspy.report.terminal import terminal  # noqa: PLC0415 - rich is known to be there only now
+
+    console = terminal()
+    with quiet(verbose=options.verbose):
+        # Heavy, optional, and chatty when imported.
+        from otel_dspy.demo.model import demo_model  # noqa: PLC0415 - see above
+        from otel_dspy.demo.store import EXPERIMENT, prepare_store  # noqa: PLC0415 - see above
+        from otel_dspy.demo.task import as_examples, learnt, optimize, using  # noqa: PLC0415 - see above
+        from otel_dspy.demo.tweets import sample_tweets  # noqa: PLC0415 - see above
+        from otel_dspy.report.live_progress import live_progress  # noqa: PLC0415 - see above
+        from otel_dspy.report.trials_table import trials_table  # noqa: PLC0415 - see above
+
+        store = prepare_store(options.store)
+        console.print(f"Recording in {store.tracking_uri}, experiment {EXPERIMENT!r}.", highlight=False, soft_wrap=True)
+        console.print("Look at it, even while it runs, with:", highlight=False)
+        console.print(f"  {store.open_with}\n", highlight=False, soft_wrap=True, style="bold")
+        examples = as_examples(sample_tweets(2 * options.examples, seed=_DATA_SEED))
+        with (
+            live_progress(console) as watch,
+            demo_model(options) as model,
+            _recorded(store.tracking_uri, EXPERIMENT, watch),
+            using(model.lm, model.adapter),
+        ):
+            program = optimize(
+                options.optimizer,
+                train=examples[: options.examples],
+                validation=examples[options.examples :],
+                trials=options.trials,
+                threads=model.threads,
+            )
+        view = watch.view
+        if view is not None:
+            console.print(trials_table(view.trials, title=f"{view.optimizer} on {view.program}"))
+        best = learnt(program)
+        told = f"\nThe best program: {best.instruction!r}, shown {best.shown_examples} examples."
+        console.print(told, markup=False, highlight=False)
+        console.print("Runs, programs, tweets and traces are in MLflow:", highlight=False)
+        console.print(f"  {store.open_with}", highlight=False, soft_wrap=True, style="bold")
+
+
+@contextmanager
+def _recorded(tracking_uri: str, experiment: str, watch: SpanProcessor) -> Generator[None]:
+    """Record what DSPy does in MLflow while the block lasts, show its spans to `watch`, and write all of it out."""
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as optional as the rest
+
+    import otel_dspy.mlflow  # noqa: PLC0415 - MLflow takes seconds to import
+    from otel_dspy import DSPyInstrumentor  # noqa: PLC0415 - so does DSPy
+
+    otel_dspy.mlflow.autolog(tracking_uri=tracking_uri, experiment=experiment)
+    provider = DSPyInstrumentor().tracer_provider
+    if isinstance(provider, TracerProvider):
+        provider.add_span_processor(watch)
+    try:
+        yield
+    finally:
+        otel_dspy.mlflow.autolog(disable=True)  # waits until everything is written

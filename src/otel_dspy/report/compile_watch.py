@@ -1,0 +1,115 @@
+"""A span processor that follows the outermost compile: its phase, the trial that runs, the trials that have ended."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from opentelemetry.sdk.trace import SpanProcessor
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.report.planned_trials import planned_trials
+from otel_dspy.report.trial_row import below, trial_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.report.trial_row import TrialRow
+
+
+@dataclass(frozen=True)
+class CompileView:
+    """A compile at one moment."""
+
+    compile_id: str
+    optimizer: str
+    program: str
+    phase: str | None = None
+    planned: int | None = None
+    """How many trials there will be, where that is known."""
+    running: int | None = None
+    """Index of the trial that runs now."""
+    examples: int = 0
+    """Examples done in that trial."""
+    trials: tuple[TrialRow, ...] = ()
+    """Trials that have ended, in the order of their ends."""
+    ended: bool = False
+
+    @property
+    def best(self) -> TrialRow | None:
+        """The trial that raised the best score last, None before any full-scope score."""
+        return next((row for row in reversed(self.trials) if row.is_best), None)
+
+
+class CompileWatch(SpanProcessor):
+    """Follows the compile that started last among those that run inside no other one.
+
+    `on_change` is called after each change, on the thread that starts or ends the span; it must be quick and not raise.
+    """
+
+    def __init__(self, on_change: Callable[[CompileView], None] | None = None) -> None:
+        self._lock = threading.Lock()
+        self._view: CompileView | None = None
+        self._on_change = on_change
+
+    @property
+    def view(self) -> CompileView | None:
+        """The compile as it is now, None before the first one; may be read from any thread."""
+        return self._view
+
+    @override
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        facts = span.attributes or {}
+        self._change(lambda: self._started(facts))
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        self._change(lambda: self._ended(span))
+
+    def _change(self, step: Callable[[], CompileView | None]) -> None:
+        with self._lock:
+            before, view = self._view, step()
+            self._view = view
+        if view is not before and view is not None and self._on_change is not None:
+            self._on_change(view)
+
+    def _started(self, facts: Mapping[str, AttributeValue]) -> CompileView | None:
+        view = self._view
+        operation = facts.get(semconv.DSPY_OPERATION_NAME)
+        if operation == "compile" and semconv.DSPY_COMPILE_PARENT_ID not in facts:
+            return CompileView(
+                compile_id=str(facts[semconv.DSPY_COMPILE_ID]),
+                optimizer=str(facts[semconv.DSPY_OPTIMIZER_NAME]),
+                program=str(facts[semconv.DSPY_PROGRAM_NAME]),
+            )
+        if view is None or facts.get(semconv.DSPY_COMPILE_ID) != view.compile_id:
+            return view
+        if operation == "phase":
+            return replace(view, phase=str(facts[semconv.DSPY_PHASE_NAME]))
+        if operation == "trial":
+            return replace(view, running=cast("int", facts[semconv.DSPY_TRIAL_INDEX]), examples=0)
+        return view
+
+    def _ended(self, span: ReadableSpan) -> CompileView | None:
+        view, facts = self._view, span.attributes or {}
+        if view is None or facts.get(semconv.DSPY_COMPILE_ID) != view.compile_id:
+            return view
+        match facts.get(semconv.DSPY_OPERATION_NAME):
+            case "setup":
+                parameters = below(facts, semconv.DSPY_OPTIMIZER_PARAMETER)
+                return replace(view, planned=planned_trials(view.optimizer, parameters))
+            case "example":
+                of_this_trial = view.running is not None and facts.get(semconv.DSPY_TRIAL_INDEX) == view.running
+                return replace(view, examples=view.examples + 1) if of_this_trial else view
+            case "trial":
+                return replace(view, trials=(*view.trials, trial_row(span)), running=None, examples=0)
+            case "compile":
+                return replace(view, ended=True, running=None, phase=None)
+            case _:
+                return view

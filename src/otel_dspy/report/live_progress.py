@@ -1,0 +1,67 @@
+"""Progress of an optimisation in a terminal: phase, trial i of n, best score so far."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from otel_dspy.report.compile_watch import CompileWatch
+from otel_dspy.report.wording import score_text, trial_text
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from rich.console import Console
+
+    from otel_dspy.report.compile_watch import CompileView
+
+
+@contextmanager
+def live_progress(console: Console) -> Generator[CompileWatch]:
+    """Show, while the block lasts, what the span processor that it gives gets to see.
+
+    On a terminal that is one line that changes; elsewhere (a file, a CI log) a line for each phase and each trial.
+    """
+    if not console.is_terminal:
+        yield CompileWatch(_Lines(console))
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def update(view: CompileView) -> None:
+            progress.update(task, description=_status(view), completed=len(view.trials), total=view.planned)
+
+        yield CompileWatch(update)
+
+
+def _status(view: CompileView) -> str:
+    parts = [view.optimizer]
+    if view.running is not None:
+        parts.append(f"trial {view.running + 1}" + (f" of {view.planned}" if view.planned else ""))
+        parts.append(f"{view.examples} examples")
+    elif view.phase is not None:
+        parts.append(view.phase)
+    if (best := view.best) is not None:
+        parts.append(f"best {score_text(best)}")
+    return " · ".join(parts)
+
+
+class _Lines:
+    """Prints a line when the phase changes or a trial has ended; called with each new view."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._phase: str | None = None
+        self._trials = 0
+
+    def __call__(self, view: CompileView) -> None:
+        if view.phase not in (None, self._phase):
+            self._console.print(f"phase: {view.phase}", markup=False, highlight=False)
+        self._phase = view.phase
+        for row in view.trials[self._trials :]:
+            of = f" of {view.planned}" if view.planned else ""
+            self._console.print(f"trial {row.index + 1}{of}: {trial_text(row)}", markup=False, highlight=False)
+        self._trials = len(view.trials)

@@ -1,0 +1,38 @@
+"""How many trials an optimizer will run, where its parameters tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.util.types import AttributeValue
+
+
+def planned_trials(optimizer: str, parameters: Mapping[str, AttributeValue]) -> int | None:
+    """Count the trials that `optimizer` (a class name) will run with these parameters; None if they don't tell.
+
+    MIPROv2's rule is its own (dspy 3.4.1, `_optimize_prompt_parameters`): one trial scores the program as it came; with
+    minibatches, every `minibatch_full_eval_steps` trials and after the last one the best candidate is scored in full.
+    BootstrapFewShotWithRandomSearch (`random_search.py`) runs seeds from -3.
+    """
+    match optimizer:
+        case "MIPROv2":
+            trials = _number(parameters, "num_trials")
+            if trials is None:
+                return None
+            if not parameters.get("minibatch"):
+                return 1 + trials
+            steps = _number(parameters, "minibatch_full_eval_steps")
+            return None if not steps else 1 + trials + -(-trials // steps)
+        case "BootstrapFewShotWithRandomSearch":
+            candidates = _number(parameters, "num_candidate_programs") or _number(parameters, "num_candidate_sets")
+            return None if candidates is None else 3 + candidates
+        case _:
+            return None
+
+
+def _number(parameters: Mapping[str, AttributeValue], name: str) -> int | None:
+    value = parameters.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

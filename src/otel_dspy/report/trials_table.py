@@ -1,0 +1,56 @@
+"""The table of trials that stands at the end of an optimisation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from otel_dspy.report.wording import NONE, parameters_text, score_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_dspy.report.trial_row import TrialRow
+
+
+def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
+    """Lay out the trials by their index; the one that set the best score last is bold."""
+    ordered = sorted(rows, key=lambda row: row.index)
+    best = next((row.index for row in reversed(ordered) if row.is_best), None)
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption=_totals(ordered),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+    )
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("kind")
+    table.add_column("scope", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("parameters", overflow="fold")
+    table.add_column("tokens", justify="right", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    for row in ordered:
+        kind = row.kind.replace("_", " ")
+        cells = (
+            str(row.index),
+            kind if row.state == "complete" else f"{kind} ({row.state})",
+            row.scope or NONE,
+            score_text(row),
+            parameters_text(row).replace(", ", "\n"),
+            f"{row.input_tokens + row.output_tokens:,}",
+            f"{row.seconds:.1f}",
+        )
+        table.add_row(*map(Text, cells), style="bold" if row.index == best else None)
+    return table
+
+
+def _totals(rows: Sequence[TrialRow]) -> str:
+    calls, cost = sum(row.lm_calls for row in rows), sum(row.cost for row in rows)
+    tokens = sum(row.input_tokens + row.output_tokens for row in rows)
+    return f"{len(rows)} trials: {calls:,} calls, {tokens:,} tokens, ${cost:.4f}"

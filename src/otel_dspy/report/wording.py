@@ -1,0 +1,30 @@
+"""How figures of a trial are put in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otel_dspy.report.trial_row import TrialRow
+
+NONE = "-"
+
+
+def score_text(row: TrialRow) -> str:
+    """Tell the score in its own unit: `62.5 %`, or `0.625` for a ratio; `-` without a score."""
+    if row.score is None:
+        return NONE
+    return f"{row.score:.1f} %" if row.unit == "percent" else f"{row.score:.3f}"
+
+
+def trial_text(row: TrialRow) -> str:
+    """Tell a finished trial in one line."""
+    parts = [score_text(row), row.scope or "", row.kind, parameters_text(row), f"{row.seconds:.1f} s"]
+    if row.state != "complete":
+        parts.append(row.state)
+    return ", ".join(part for part in parts if part and part != NONE) + (" (best so far)" if row.is_best else "")
+
+
+def parameters_text(row: TrialRow) -> str:
+    """Tell the parameters that the optimizer chose, in the order of their names; `-` if it chose none."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(row.parameters.items())) or NONE
