@@ -108,6 +108,11 @@ class MlflowSpanProcessor(SpanProcessor):
         """Deliver what is queued, within `SHUTDOWN_TIMEOUT`, and end."""
         self._worker.close(SHUTDOWN_TIMEOUT)
 
+    @property
+    def lost(self) -> int:
+        """How many operations and spans MLflow will never hear of: refused, or dropped because the queue was full."""
+        return self._worker.lost
+
     def _tell(self) -> None:
         if not self._failed:
             self._failed = True

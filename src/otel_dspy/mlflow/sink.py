@@ -23,11 +23,12 @@ from otel_dspy.mlflow.operations import (
     LogTable,
     LogText,
     LogTrace,
+    UserRun,
 )
 from otel_dspy.mlflow.refusals import Verdict, verdict
 from otel_dspy.mlflow.runs import Runs
 from otel_dspy.mlflow.states import ProgramStates
-from otel_dspy.mlflow.store import Store
+from otel_dspy.mlflow.store import TABLES_TAG, Store
 from otel_dspy.mlflow.tables import table_json
 from otel_dspy.mlflow.trace_batches import TraceBatch
 
@@ -163,7 +164,11 @@ class Sink:
                 self._try(f"parameter {name}", lambda n=name, v=value: self._store().log_params(run_id, {n: v}))
 
     def _log_table(self, operation: LogTable) -> None:
-        known = self._tables.setdefault(operation.run, [])
+        known = self._tables.get(operation.run)
+        if known is None:
+            # The user's own tables must stay listed.
+            run = operation.run
+            known = self._tables[run] = self._store().tables(run.run_id) if isinstance(run, UserRun) else []
         path, number = operation.path, 1
         while path in known:
             number += 1
@@ -172,7 +177,7 @@ class Sink:
         known.append(path)
         listed = json.dumps([{"path": found, "type": "table"} for found in known])
         # It rides with the run's next metrics: a request less.
-        self._tags[operation.run] = {"mlflow.loggedArtifacts": listed}
+        self._tags[operation.run] = {TABLES_TAG: listed}
 
     def _log_model(self, operation: LogModel) -> None:
         state = self._states.state(operation.scope, operation.program_id)

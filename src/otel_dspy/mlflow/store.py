@@ -50,6 +50,10 @@ MAX_PARAMS = 100
 """Parameters in a request."""
 
 
+TABLES_TAG = "mlflow.loggedArtifacts"
+"""Tag by which the UI knows that an artifact is a table."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunHandle:
     """A run that exists."""
@@ -92,9 +96,10 @@ class Store:
         """The run of that id."""
         return _handle(self._store.get_run(run_id))
 
-    def experiment_of(self, run_id: str) -> str:
-        """Id of the experiment that the run is in."""
-        return str(self._store.get_run(run_id).info.experiment_id)
+    def tables(self, run_id: str) -> list[str]:
+        """Paths of the tables that the run lists."""
+        listed: Any = json.loads(self._store.get_run(run_id).data.tags.get(TABLES_TAG, "[]"))
+        return [str(entry["path"]) for entry in listed]
 
     def log_metrics(self, run_id: str, points: Sequence[MetricPoint], tags: Mapping[str, str]) -> None:
         """Metrics, with tags in the same request."""

@@ -70,6 +70,11 @@ class Worker:
             self._start()
             self._ready.notify()
 
+    @property
+    def lost(self) -> int:
+        """Operations that MLflow did not take, and spans that were dropped."""
+        return self._pipeline.lost + self.dropped
+
     def flush(self, timeout: float) -> bool:
         """Wait until all that was queued has been delivered or refused.
 

@@ -1,0 +1,78 @@
+"""The two kinds of store that a user has: a server, and a local file. One of each a session, one experiment a test."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from mlflow import MlflowClient
+
+from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.integration.mlflow.contract_spans import Teller, provider
+from tests.mlflow_server import mlflow_server
+from tests.mlflow_tree import ExperimentTree, read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.mlflow_server import MlflowServer
+
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # nobody watches
+
+DELIVERY = 120_000
+"""Milliseconds that a delivery may take on a loaded machine."""
+
+
+@dataclass
+class Place:
+    """An experiment of its own in a real store."""
+
+    uri: str
+    experiment: str
+    processors: list[MlflowSpanProcessor]
+
+    def processor(self, **flags: bool) -> MlflowSpanProcessor:
+        """A processor that writes here."""
+        made = MlflowSpanProcessor(tracking_uri=self.uri, experiment=self.experiment, **flags)
+        self.processors.append(made)
+        return made
+
+    def teller(self, compile_id: str | None = None, *, nested: bool = False, **flags: bool) -> Teller:
+        """Somebody who tells spans to a processor of this place."""
+        tracer = provider(self.processor(**flags), uuid.uuid4().int >> 97).get_tracer("otel_dspy")
+        return Teller(tracer, compile_id=compile_id, nested=nested)
+
+    def read(self) -> ExperimentTree:
+        """All that is here once everything told has been delivered, none of it refused."""
+        for processor in self.processors:
+            assert processor.force_flush(DELIVERY)
+            assert processor.lost == 0
+        return read_tree(self.uri, self.experiment)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
+    """A tracking server on sqlite."""
+    with mlflow_server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A local store: a sqlite file without a server."""
+    return f"sqlite:///{tmp_path_factory.mktemp('local') / 'mlflow.db'}"
+
+
+@pytest.fixture(params=["server", "sqlite"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A fresh experiment in each kind of store."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    if request.param == "server":
+        return Place(request.getfixturevalue("server").uri, name, [])
+    uri = str(request.getfixturevalue("database"))
+    # Without a server the artifacts go below the working folder unless the experiment says otherwise.
+    MlflowClient(uri).create_experiment(name, artifact_location=tmp_path_factory.mktemp("artifacts").as_uri())
+    return Place(uri, name, [])

@@ -1,0 +1,121 @@
+"""Stand-alone evaluations and program calls, alone and inside a run of the user's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import mlflow
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.integration.mlflow.contract_spans import Teller, program_state, provider
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.integration.mlflow.conftest import Place
+
+STATE = program_state("Answer.")
+
+
+@pytest.fixture
+def as_users_do(place: Place) -> Generator[Teller]:
+    """A teller whose processor is told nothing: MLflow's own settings say where things go."""
+    before = mlflow.get_tracking_uri()
+    processor = MlflowSpanProcessor()
+    place.processors.append(processor)
+    mlflow.set_tracking_uri(place.uri)
+    mlflow.set_experiment(place.experiment)
+    try:
+        yield Teller(provider(processor, abs(hash(place.experiment)) >> 35).get_tracer("otel_dspy"))
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def call(teller: Teller) -> None:
+    """A program call."""
+    with teller.span("module Predict", "module", **{"dspy.module.type": "Predict"}) as span:
+        span.set_attributes({"dspy.module.input": '{"question": "2?"}', "dspy.module.output": '{"answer": "2"}'})
+        teller.chat("2?", "2")
+
+
+def test_a_stand_alone_evaluation_is_a_run(place: Place) -> None:
+    """Score, results, program and dataset are on its run, and each example's trace belongs to it."""
+    teller = place.teller()
+    with teller.evaluate([1.0, 0.0, 1.0]) as span:
+        teller.dataset("evaluation", "devset", [{"question": "1?", "answer": "1"}])
+        teller.program(span, STATE)
+    (run,) = place.read().runs
+    assert (run.name, run.status, run.metrics["eval"]) == ("evaluate ChainOfThought", "FINISHED", ((0, 100 * 2 / 3),))
+    assert [(context, name) for context, name, _ in run.inputs] == [("evaluation", "devset")]
+    assert sorted(run.artifacts) == ["evalset.json", "model.json", "result_table.json"]
+    assert run.artifacts["model.json"] == json.loads(STATE)
+    assert sorted(str(found.name) for found in run.traces) == [
+        "ChainOfThought example 0", "ChainOfThought example 1", "ChainOfThought example 2", "evaluate ChainOfThought",
+    ]  # fmt: skip
+
+
+def test_without_traces_from_eval_the_run_stays(place: Place) -> None:
+    """`log_traces_from_eval=False`: the run and its table, no trace."""
+    with place.teller(log_traces_from_eval=False).evaluate([1.0]):
+        pass
+    (run,) = place.read().runs
+    assert (run.metrics["eval"], run.traces, "result_table.json" in run.artifacts) == (((0, 100.0),), (), True)
+
+
+def test_what_happens_inside_a_users_run_is_logged_there(place: Place, as_users_do: Teller) -> None:
+    """Evaluations write into the user's run, both tables kept; a compile is its child; a call's trace belongs to it."""
+    with mlflow.start_run(run_name="mine"):
+        with as_users_do.evaluate([1.0]):
+            pass
+        with as_users_do.evaluate([0.0]):
+            pass
+        call(as_users_do)
+        compiling = Teller(as_users_do.tracer, compile_id="a" * 32)
+        with compiling.compile(state=STATE), compiling.trial(0, score=1.0, state=STATE):
+            pass
+        open_still = place.read().runs
+        assert [run.status for run in open_still] == ["RUNNING"]
+    (mine,) = place.read().runs
+    assert (mine.name, mine.status) == ("mine", "FINISHED")
+    assert sorted(mine.artifacts) == ["result_table.json", "result_table_2.json"]
+    assert {value for _, value in mine.metrics["eval"]} == {100.0, 0.0}
+    assert "Predict" in [found.name for found in mine.traces]
+    assert [(run.name, run.status) for run in mine.children] == [("MIPROv2 ChainOfThought", "FINISHED")]
+
+
+def test_a_call_outside_all_is_one_trace(place: Place, as_users_do: Teller) -> None:
+    """No run, one trace, named for the module, with what went in and came out."""
+    call(as_users_do)
+    tree = place.read()
+    assert tree.runs == ()
+    (found,) = tree.traces
+    assert (found.name, found.state, found.request_preview, found.response_preview) == (
+        "Predict", "OK", '{"question": "2?"}', '{"answer": "2"}',
+    )  # fmt: skip
+    assert [span.name for span in found.walk()] == ["module Predict", "chat tiny"]
+
+
+def test_a_parent_of_another_library_is_dropped(place: Place) -> None:
+    """Two calls below one span that is not ours end as two whole traces, not as one that never ends."""
+    teller = place.teller()
+    foreign = NonRecordingSpan(SpanContext(7 << 100, 7, is_remote=True, trace_flags=TraceFlags(1)))
+    with trace.use_span(foreign):
+        call(teller)
+        call(teller)
+    tree = place.read()
+    assert [(found.name, found.state, len(found.spans)) for found in tree.traces] == [("Predict", "OK", 1)] * 2
+
+
+def test_settings_are_read_when_a_compile_starts(place: Place, as_users_do: Teller) -> None:
+    """A change of the experiment in the middle of a compile does not tear it apart."""
+    compiling = Teller(as_users_do.tracer, compile_id="b" * 32)
+    with compiling.compile(state=STATE):
+        mlflow.set_experiment(f"{place.experiment}-elsewhere")
+        with compiling.trial(0, score=1.0, state=STATE), compiling.evaluate([1.0], trial=0):
+            pass
+    (run,) = place.read().runs
+    assert [len(child.traces) for child in run.children] == [1]

@@ -1,0 +1,216 @@
+"""Facts to operations, as tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from otel_dspy.mlflow import decode, mapping
+from otel_dspy.mlflow.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.operations import (
+    CompileRun,
+    EndRun,
+    EnsureRun,
+    EvaluateRun,
+    KeepProgram,
+    LogMetrics,
+    LogModel,
+    LogParams,
+    LogProgram,
+    LogSpan,
+    LogTable,
+    LogTrace,
+    Operation,
+    TrialRun,
+    UserRun,
+)
+from otel_dspy.mlflow.records import CallRecord, SpanRecord
+
+CID = "c" * 32
+IDENTITY = {"dspy.compile.id": CID, "dspy.optimizer.name": "MIPROv2", "dspy.program.name": "Solver"}
+CONTEXT = TraceContext(trace_id="t" * 32, root_id="root", kind=RootKind.COMPILE, compile_id=CID)
+
+
+def told(operation: str, *, options: Options | None = None, context: TraceContext = CONTEXT, span_id: str = "s",
+         error: bool = False, **attributes: Any) -> list[Operation]:  # fmt: skip
+    """The operations for one span; `__` in a keyword stands for a dot."""
+    span = SpanRecord(
+        trace_id=context.trace_id, span_id=span_id, parent_id="root", name=operation, kind="INTERNAL",
+        start_ns=1_000_000_000, end_ns=3_000_000_000, error=error, message="it broke" if error else None,
+        attributes={"dspy.operation.name": operation}
+        | {name.replace("__", "."): value for name, value in attributes.items()},
+    )  # fmt: skip
+    return list(mapping.operations(decode.fact(span), options or Options(), context))
+
+
+def kinds(operations: list[Operation]) -> list[str]:
+    """Names of the operations' types, in order."""
+    return [type(operation).__name__ for operation in operations]
+
+
+def only(operations: list[Operation], kind: type[Any]) -> Any:
+    """The one operation of that type."""
+    (found,) = [operation for operation in operations if isinstance(operation, kind)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("operation", "attributes"),
+    [("compile", {}), ("setup", {}), ("trial", {"dspy.compile.id": CID}), ("trial", {"dspy.compile.id": CID,
+     "dspy.trial.index": "3"}), ("dataset", {"dspy.dataset.role": "train"}), ("payload", {}), ("nonsense", {})],
+)  # fmt: skip
+def test_a_span_without_its_names_is_a_plain_call(operation: str, attributes: dict[str, Any]) -> None:
+    """A damaged span costs its own facts and nothing else: it still stands in its trace."""
+    span = SpanRecord(trace_id="t", span_id="s", parent_id=None, name="n", kind="INTERNAL", start_ns=0, end_ns=1,
+                      attributes={"dspy.operation.name": operation} | attributes)  # fmt: skip
+    assert decode.fact(span) == CallRecord(span=span)
+
+
+def test_setup_opens_the_run_with_everything_that_is_known() -> None:
+    """The run is ensured first, then parameters in a request of their own, then the initial program by its id."""
+    operations = told("setup", **IDENTITY, dspy__program__id="p", dspy__program__state="{}",
+                      **{"dspy.optimizer.parameter.k": [1, 2], "dspy.lm.model": "m", "dspy.lm.parameter.n": 1})  # fmt: skip
+    assert kinds(operations) == ["KeepProgram", "EnsureRun", "LogParams", "LogProgram", "LogSpan", "LogTrace"]
+    run = only(operations, EnsureRun)
+    assert (run.run, run.name, run.start_ms, run.parent) == (CompileRun(CID), "MIPROv2 Solver", 1000, None)
+    assert only(operations, LogParams).params == {"k": "[1, 2]", "lm.n": "1", "lm.model": "m"}
+    assert only(operations, LogProgram).path == "initial_model.json"
+
+
+@pytest.mark.parametrize(
+    ("options", "attributes", "user_run", "parent"),
+    [
+        (Options(), {}, None, None),
+        (Options(), {}, "u", UserRun("u")),
+        (Options(), {"dspy.compile.parent.id": "o"}, "u", CompileRun("o")),
+        (Options(), {"dspy.compile.parent.id": "o", "dspy.compile.parent.trial.index": 2}, None,
+         TrialRun("o", 2, CompileRun("o"))),
+        (Options(log_evals=False), {"dspy.compile.parent.id": "o", "dspy.compile.parent.trial.index": 2}, None,
+         CompileRun("o")),
+    ],
+)  # fmt: skip
+def test_where_a_compiles_run_stands(
+    options: Options, attributes: dict[str, Any], user_run: str | None, parent: object
+) -> None:
+    """Below the trial, the compile or the user's run around it, whichever is nearest and recorded."""
+    context = TraceContext(trace_id="t", root_id="r", kind=RootKind.COMPILE, compile_id=CID, user_run=user_run)
+    assert only(told("setup", options=options, context=context, **IDENTITY, **attributes), EnsureRun).parent == parent
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "FINISHED"), ("ValueError", "FAILED"), ("KeyboardInterrupt", "KILLED"), ("SystemExit", "KILLED"),
+     ("asyncio.exceptions.CancelledError", "KILLED"), ("GeneratorExit", "KILLED")],
+)  # fmt: skip
+def test_how_a_compile_ends(error: str | None, status: str) -> None:
+    """Its status, and a best model only where a program was returned and nothing was raised."""
+    attributes = {"error.type": error} if error else {}
+    operations = told("compile", **IDENTITY, dspy__program__id="p", error=error is not None, **attributes)
+    assert only(operations, EndRun).status == status
+    models = [operation for operation in operations if isinstance(operation, LogModel | LogProgram)]
+    assert len(models) == (2 if error is None else 0)
+    if error:
+        assert only(operations, LogMetrics).tags["error.message"] == "it broke"
+
+
+def test_a_nested_compile_has_no_logged_model() -> None:
+    """Its best program is an artifact of its own run; the LoggedModel is the outermost compile's."""
+    operations = told("compile", **IDENTITY, dspy__compile__parent__id="o", dspy__program__id="p")
+    assert "LogModel" not in kinds(operations)
+    assert only(operations, LogProgram).path == "best_model.json"
+
+
+@pytest.mark.parametrize(
+    ("scope", "curve"), [("full", "eval_full"), ("minibatch", "eval_minibatch"), (None, "eval_full")]
+)
+def test_a_trials_points_on_the_compiles_curves(scope: str | None, curve: str) -> None:
+    """Step is the trial's index, time the span's end; the totals are the compile's so far, not the trial's."""
+    attributes: dict[str, Any] = {"dspy.trial.scope": scope} if scope else {}
+    operations = told("trial", dspy__compile__id=CID, dspy__trial__index=4, dspy__trial__score=60.0,
+                      dspy__trial__best_score=70.0, dspy__usage__lm_calls=1, dspy__compile__usage__lm_calls=9,
+                      **attributes)  # fmt: skip
+    own, progress = [found for found in operations if isinstance(found, LogMetrics)]
+    assert {point.name: point.value for point in own.metrics} == {"eval": 60.0, "lm_calls": 1.0}
+    assert progress.run == CompileRun(CID)
+    assert {(point.name, point.value, point.step, point.time_ms) for point in progress.metrics} == {
+        (curve, 60.0, 4, 3000), ("best_score", 70.0, 4, 3000), ("lm_calls", 9.0, 4, 3000),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (Options(), ["EnsureRun", "LogProgram", "EndRun", "LogSpan"]),
+        (Options(log_evals=False), ["LogSpan"]),
+        (Options(log_traces=False), ["EnsureRun", "LogProgram", "EndRun"]),
+        (Options(log_traces_from_compile=False), ["EnsureRun", "LogProgram", "EndRun"]),
+        (Options(log_traces_from_eval=False), ["EnsureRun", "LogProgram", "EndRun", "LogSpan"]),
+        (Options(log_compiles=False), ["EnsureRun", "LogProgram", "EndRun", "LogSpan"]),
+    ],
+)
+def test_flags_choose_what_a_trial_becomes(options: Options, expected: list[str]) -> None:
+    """Each flag takes away its own and nothing else."""
+    operations = told("trial", options=options, dspy__compile__id=CID, dspy__trial__index=0, dspy__program__id="p")
+    assert kinds(operations) == expected
+
+
+def test_a_trials_state_is_kept_even_where_no_run_wants_it() -> None:
+    """With `log_evals=False` the compile's best model may still be a state that only a trial carried."""
+    operations = told("trial", options=Options(log_evals=False), dspy__compile__id=CID, dspy__trial__index=0,
+                      dspy__program__id="p", dspy__program__state="{}")  # fmt: skip
+    assert only(operations, KeepProgram).program_id == "p"
+
+
+@pytest.mark.parametrize(
+    ("kind", "compile_id", "trial", "user_run", "options", "run"),
+    [
+        (RootKind.EXAMPLE, CID, 1, None, Options(), TrialRun(CID, 1, CompileRun(CID))),
+        (RootKind.EXAMPLE, CID, 1, None, Options(log_evals=False), CompileRun(CID)),
+        (RootKind.EXAMPLE, CID, 1, None, Options(log_compiles=False), TrialRun(CID, 1, None)),
+        (RootKind.EXAMPLE, None, None, None, Options(), EvaluateRun("e", "f")),
+        (RootKind.EXAMPLE, None, None, "u", Options(), UserRun("u")),
+        (RootKind.EXAMPLE, None, None, None, Options(log_evals=False), None),
+        (RootKind.COMPILE, CID, None, "u", Options(), CompileRun(CID)),
+        (RootKind.CALL, None, None, None, Options(), None),
+        (RootKind.CALL, None, None, "u", Options(), UserRun("u")),
+    ],
+)
+def test_which_run_a_trace_belongs_to(  # noqa: PLR0913, PLR0917 - a column each
+    kind: RootKind, compile_id: str | None, trial: int | None, user_run: str | None, options: Options, run: object
+) -> None:
+    """The nearest run that is recorded."""
+    context = TraceContext(trace_id="t", root_id="s", kind=kind, compile_id=compile_id, trial=trial,
+                           evaluate=("e", "f") if kind is RootKind.EXAMPLE else None, user_run=user_run)  # fmt: skip
+    assert only(told("example", options=options, context=context), LogTrace).run == run
+
+
+def test_an_examples_score_has_the_same_id_every_time() -> None:
+    """So that telling it twice leaves one assessment."""
+    context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
+    first, again = (
+        only(told("example", context=context, dspy__example__score=0.5, dspy__metric__name="m"), LogTrace)
+        for _ in range(2)
+    )
+    assert first.assessments == again.assessments
+    assert (first.assessments[0].name, first.assessments[0].value) == ("m", 0.5)
+
+
+def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:
+    """Its cost of 0 is told, else MLflow would put its own price on its tokens."""
+    operations = told("chat", dspy__lm__cost=0.0)
+    assert only(operations, LogSpan).attributes["mlflow.llm.cost"]["total_cost"] == 0.0
+
+
+def test_a_root_is_logged_without_its_parent() -> None:
+    """MLflow leaves a trace whose root has a parent IN_PROGRESS for ever."""
+    assert only(told("module", span_id="root"), LogSpan).parent_id is None
+    assert only(told("module", span_id="other"), LogSpan).parent_id == "root"
+
+
+def test_results_become_a_table_whatever_their_rows_lack() -> None:
+    """Without content there are scores and errors only; a row that is no object is left out."""
+    rows = [{"index": 0, "score": 1.0}, "what?", {"index": 1, "score": None, "error": "ValueError"}]
+    table = only(told("evaluate", dspy__compile__id=CID, dspy__trial__index=0, dspy__evaluate__results=json.dumps(rows)), LogTable)  # fmt: skip
+    assert (table.columns, table.rows) == (["index", "score", "error"], [[0, 1.0, None], [1, None, "ValueError"]])

@@ -1,0 +1,109 @@
+"""Pieces of large texts find their span, whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_dspy.mlflow.payload import PayloadShelf
+from otel_dspy.mlflow.records import PayloadPiece, SpanRecord
+
+
+def span(span_id: str, attributes: dict[str, str] | None = None, parent: str | None = None) -> SpanRecord:
+    """A span that says nothing else."""
+    return SpanRecord(
+        trace_id="t", span_id=span_id, parent_id=parent, name="n", kind="INTERNAL", start_ns=0, end_ns=1,
+        attributes=attributes or {},
+    )  # fmt: skip
+
+
+def pieces(owner: str, text: str, count: int) -> list[PayloadPiece]:
+    """The text in pieces, as the contract has it."""
+    packed = base64.b64encode(gzip.compress(text.encode())).decode()
+    size = -(-len(packed) // count)
+    return [
+        PayloadPiece(
+            span=span(f"{owner}{index}", parent=owner), payload_id=hashlib.sha256(text.encode()).hexdigest(),
+            owner_id=owner, attribute="a", index=index, count=count, encoding="gzip+base64",
+            data=packed[index * size : (index + 1) * size],
+        )
+        for index in range(count)
+    ]  # fmt: skip
+
+
+def reference(text: str) -> dict[str, str]:
+    """What stands in the attribute instead of the text."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return {"a": json.dumps({"$payload": digest, "bytes": len(text.encode())}), "b": "stays"}
+
+
+@given(text=st.text(min_size=1), count=st.integers(1, 5), order=st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_pieces_in_any_order_and_twice_make_the_text(text: str, count: int, order: object) -> None:
+    """Whatever the text, the number of pieces, their order and repetitions, the text is what was sent."""
+    shelf = PayloadShelf()
+    sent = pieces("o", text, count) * 2
+    order.shuffle(sent)  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue] - hypothesis types it as object
+    for piece in sent:
+        shelf.add(piece)
+    assert shelf.resolve(span("o", reference(text))).attributes == {"a": text, "b": "stays"}
+
+
+def test_two_spans_with_the_same_text_each_get_it() -> None:
+    """Their pieces interleave; the first span to end does not take the other's along."""
+    shelf = PayloadShelf()
+    for one, two in zip(pieces("o", "same", 2), pieces("p", "same", 2), strict=True):
+        shelf.add(one)
+        shelf.add(two)
+    for owner in ("o", "p"):
+        assert shelf.resolve(span(owner, reference("same"))).attributes["a"] == "same"
+
+
+@pytest.mark.parametrize(
+    "damage", ["missing", "none", "wrong digest", "encoding", "not base64"], ids=lambda name: name.replace(" ", "-")
+)
+def test_a_text_that_is_not_whole_is_left_out(damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Half a program is worse than none: the attribute goes, the rest of the span stays, and it is said."""
+    shelf = PayloadShelf()
+    sent = pieces("o", "text" * 100, 2)
+    if damage == "missing":
+        sent = sent[1:]
+    elif damage == "none":
+        sent = []
+    elif damage == "wrong digest":
+        sent = pieces("o", "other", 2)
+    else:
+        field = {"encoding": "zip"} if damage == "encoding" else {"data": "*"}
+        sent = [
+            PayloadPiece(
+                **{name: getattr(piece, name) for name in PayloadPiece.__dataclass_fields__} | field  # one field bent
+            )
+            for piece in sent
+        ]
+    for piece in sent:
+        shelf.add(piece)
+    assert shelf.resolve(span("o", reference("text" * 100))).attributes == {"b": "stays"}
+    assert "left out" in caplog.text
+
+
+def test_a_text_that_only_looks_like_a_reference_stays() -> None:
+    """A user's own JSON that begins alike is not touched."""
+    for text in ('{"$payload": 3}', '{"$payload"', '{"$payload": "x"}' + " " * 300):
+        assert PayloadShelf().resolve(span("o", {"a": text})).attributes == {"a": text}
+
+
+def test_pieces_whose_span_never_comes_do_not_fill_the_memory(caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond the bound the oldest are given up, and it is said."""
+    shelf = PayloadShelf(max_waiting=50)
+    for owner in ("o", "p"):
+        for piece in pieces(owner, "text", 2):
+            shelf.add(piece)
+    assert "a" not in shelf.resolve(span("o", reference("text"))).attributes
+    assert shelf.resolve(span("p", reference("text"))).attributes["a"] == "text"
+    assert "is lost" in caplog.text

@@ -1,0 +1,78 @@
+"""Every span finds the trace and the destination of the root that it came under."""
+
+from __future__ import annotations
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.trace import Link
+
+from otel_dspy.mlflow.context import Options, RootKind
+from otel_dspy.mlflow.destination import Destination, Experiment
+from otel_dspy.mlflow.routing import Route, Router
+
+TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("t")
+
+
+class Capturing:
+    """A router whose destinations are numbered in the order of their capture."""
+
+    def __init__(self) -> None:
+        self.captured = 0
+        self.router = Router(self._capture)
+
+    def _capture(self) -> tuple[Destination, str | None, Options]:
+        self.captured += 1
+        return Destination(str(self.captured), Experiment()), None, Options()
+
+    def start(self, operation: str, parent: trace.Span | None = None, link: trace.Span | None = None) -> ReadableSpan:
+        """Start a span and route it."""
+        span = TRACER.start_span(
+            operation,
+            context=trace.set_span_in_context(parent or trace.INVALID_SPAN),
+            links=[Link(link.get_span_context())] if link else [],
+            attributes={"dspy.operation.name": operation},
+        )
+        assert isinstance(span, ReadableSpan)
+        self.router.started(span)
+        return span
+
+    def end(self, span: ReadableSpan) -> Route:
+        """End a span and give its route."""
+        route = self.router.ended(span)
+        assert route is not None
+        return route
+
+
+def as_span(span: ReadableSpan) -> trace.Span:
+    """The same span as the API sees it."""
+    assert isinstance(span, trace.Span)
+    return span
+
+
+def test_a_linked_example_goes_where_its_evaluation_goes() -> None:
+    """It is a trace of its own, yet its destination is that of the evaluation, read once."""
+    routes = Capturing()
+    evaluation = routes.start("evaluate")
+    example = routes.start("example", link=as_span(evaluation))
+    assert routes.captured == 1
+    example_route, route = routes.end(example), routes.end(evaluation)
+    assert example_route.destination == route.destination
+    assert example_route.context.trace_id != route.context.trace_id
+    assert example_route.context.evaluate == route.context.evaluate
+    assert (example_route.context.kind, route.context.kind) == (RootKind.EXAMPLE, RootKind.EVALUATE)
+
+
+def test_a_straggler_below_an_ended_span_stays_in_its_trace() -> None:
+    """A span that starts after its parent has ended is no new root."""
+    routes = Capturing()
+    example = routes.start("example")
+    route = routes.end(example)
+    assert routes.end(routes.start("module", parent=as_span(example))) is route
+
+
+def test_roots_below_one_foreign_span_are_traces_of_their_own() -> None:
+    """They share an OpenTelemetry trace, which would be one MLflow trace with two roots."""
+    routes = Capturing()
+    foreign = TRACER.start_span("not ours")
+    first, second = (routes.end(routes.start("module", parent=foreign)).context.trace_id for _ in range(2))
+    assert len({first, second, f"{foreign.get_span_context().trace_id:032x}"}) == 3
