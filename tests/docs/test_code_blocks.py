@@ -1,0 +1,96 @@
+"""Every code block of the documentation does what it says: it is run, parsed, or another test is named for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tests.docs.code_blocks import DATA, ROOT, blocks, documents, programs, uncovered
+from tests.dspy_answers import dspy_script
+from tests.lm_server import scripted_lm
+
+if TYPE_CHECKING:
+    from tests.docs.code_blocks import Block
+
+PARSERS = {"json": json.loads, "yaml": yaml.safe_load, "toml": tomllib.loads}
+TIMEOUT = 300.0
+"""Seconds that one program of the documentation may take."""
+
+
+def _named(found: list[Block]) -> list[pytest.ParameterSet]:
+    return [pytest.param(block, id=block.place) for block in found]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_no_block_is_left_to_trust(path: Path) -> None:
+    """Each block is in a language that is run or parsed, is plain text, or names a test that exists."""
+    assert list(uncovered(path)) == []
+
+
+@pytest.mark.parametrize("block", _named([program for path in documents() for program in programs(path)]))
+def test_it_runs(block: Block, tmp_path: Path) -> None:
+    """The block runs to its end as its reader would run it: a program of its own, in an empty folder.
+
+    The model behind `openai/…` is a scripted one on loopback; no key and no network is needed.
+    """
+    command = {"python": [sys.executable, "-c"], "bash": ["bash", "-euo", "pipefail", "-c"]}[block.language]
+    with scripted_lm(dspy_script({})) as server:
+        result = subprocess.run(
+            [*command, block.text],
+            cwd=tmp_path,
+            env=os.environ
+            | {
+                "OPENAI_API_BASE": server.api_base,
+                "OPENAI_API_KEY": "none",
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    assert result.returncode == 0, f"{block.place} fails:\n{result.stdout}\n{result.stderr}"
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_data_parses(path: Path) -> None:
+    """Each block of data in the document is what its language says."""
+    for block in blocks(path):
+        if block.language in DATA and block.covered_by is None:
+            assert PARSERS[block.language](block.text) is not None, block.place
+
+
+def test_the_runner_sees_every_kind_of_block(tmp_path: Path) -> None:
+    """Blocks are found wherever they stand; what continues is joined; what nobody covers is told."""
+    path = tmp_path / "page.md"
+    path.write_text(
+        "```python\na = 1\n```\n\n- in a list:\n\n  ```bash\n  true\n  ```\n\n"
+        "<!-- continues -->\n```python\nprint(a)\n```\n\n"
+        "<!-- covered-by: tests/docs/test_code_blocks.py::test_it_runs -->\n```bash\nmake demo\n```\n\n"
+        "<!-- covered-by: tests/docs/test_code_blocks.py::test_nothing -->\n```bash\nmake fame\n```\n\n"
+        "```ruby\nputs 1\n```\n\n    indented\n\n```text\nout\n```\n",
+        encoding="utf-8",
+    )
+    assert [(program.language, program.text) for program in programs(path)] == [
+        ("python", "a = 1\n\nprint(a)\n"),
+        ("bash", "true\n"),
+    ]
+    assert list(uncovered(path)) == [
+        "page.md:22: there is no test tests/docs/test_code_blocks.py::test_nothing",
+        "page.md:26: nobody runs a block in 'ruby': say how it is covered",
+        "page.md:30: nobody runs a block in 'no language': say how it is covered",
+    ]
+
+
+def test_the_readme_is_among_the_documents() -> None:
+    """The page that everyone reads first is checked."""
+    assert ROOT / "README.md" in documents()
