@@ -21,6 +21,7 @@ DEV := $(VENV)/.installed-dev
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 export HF_HUB_OFFLINE := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+export NO_MKDOCS_2_WARNING := 1
 export UV_PYTHON_DOWNLOADS := never
 # A virtual environment or a Python path of the caller's must not be mixed in.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME

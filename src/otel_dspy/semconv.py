@@ -4,11 +4,11 @@ A name that ends in a dot is a prefix: the rest of the name is added where it is
 pattern for `str.format`, with the value of the attribute that its docstring names.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 # Attributes
 DSPY_OPERATION_NAME: Final = "dspy.operation.name"
-"""What the span stands for: compile, setup, dataset, phase, trial, evaluate, example, module, payload."""
+"""What the span stands for."""
 DSPY_COMPILE_ID: Final = "dspy.compile.id"
 """Unique id of one call of an optimizer's `compile`, 32 hex digits."""
 DSPY_COMPILE_PARENT_ID: Final = "dspy.compile.parent.id"
@@ -66,7 +66,7 @@ DSPY_LM_COST: Final = "dspy.lm.cost"
 DSPY_LM_RETRIES: Final = "dspy.lm.retries"
 """How many attempts failed and were made again."""
 DSPY_DATASET_ROLE: Final = "dspy.dataset.role"
-"""train, validation or evaluation."""
+"""What the dataset is for."""
 DSPY_DATASET_ID: Final = "dspy.dataset.id"
 """Digest of the rows: the first 16 hex digits of a sha256 over the example ids in order."""
 DSPY_DATASET_NAME: Final = "dspy.dataset.name"
@@ -88,21 +88,21 @@ DSPY_TRIAL_INDEX: Final = "dspy.trial.index"
 DSPY_TRIAL_LABEL: Final = "dspy.trial.label"
 """The optimizer's own word for the trial."""
 DSPY_TRIAL_KIND: Final = "dspy.trial.kind"
-"""baseline, candidate, full_evaluation, merge or step."""
+"""What the trial is in its search."""
 DSPY_TRIAL_PARAMETER: Final = "dspy.trial.parameter."
 """A parameter that the optimizer chose for this trial."""
 DSPY_TRIAL_SCORE: Final = "dspy.trial.score"
 """The trial's score in the optimizer's own unit."""
 DSPY_TRIAL_SCORE_UNIT: Final = "dspy.trial.score.unit"
-"""percent (0-100) or ratio (raw mean)."""
+"""Unit of the compile's and its trials' scores: percent is 0-100, ratio the raw mean."""
 DSPY_TRIAL_SCOPE: Final = "dspy.trial.scope"
-"""full or minibatch."""
+"""Whether the trial was scored on all of the validation set or on a part."""
 DSPY_TRIAL_BEST_SCORE: Final = "dspy.trial.best_score"
 """Best score of the compile's full-scope trials up to and including this one."""
 DSPY_TRIAL_IS_BEST: Final = "dspy.trial.is_best"
 """True if this full-scope trial raised the best score."""
 DSPY_TRIAL_STATE: Final = "dspy.trial.state"
-"""complete, pruned, rejected or fail."""
+"""How the trial ended."""
 DSPY_TRIAL_DERIVED: Final = "dspy.trial.derived"
 """True where the trial is inferred from an evaluation, not told by the optimizer."""
 DSPY_EVALUATE_NUM_EXAMPLES: Final = "dspy.evaluate.num_examples"
@@ -112,7 +112,7 @@ DSPY_EVALUATE_SCORE: Final = "dspy.evaluate.score"
 DSPY_EVALUATE_NUM_ERRORS: Final = "dspy.evaluate.num_errors"
 """Examples whose program or metric raised."""
 DSPY_EVALUATE_SCOPE: Final = "dspy.evaluate.scope"
-"""full or minibatch."""
+"""Whether the evaluation was over all of the validation set or over a part."""
 DSPY_EVALUATE_RESULTS: Final = "dspy.evaluate.results"
 """Result rows as a JSON array: index, id, score, error (the type's name); with content also inputs, labels, prediction,
 feedback, error_message. A payload.
@@ -152,7 +152,7 @@ DSPY_PAYLOAD_INDEX: Final = "dspy.payload.index"
 DSPY_PAYLOAD_COUNT: Final = "dspy.payload.count"
 """Number of pieces."""
 DSPY_PAYLOAD_ENCODING: Final = "dspy.payload.encoding"
-"""gzip+base64: joined, base64-decoded and unzipped, the pieces give the JSON text."""
+"""How the pieces are encoded: joined, base64-decoded and unzipped, they give the JSON text."""
 DSPY_PAYLOAD_DATA: Final = "dspy.payload.data"
 """The piece."""
 DSPY_USAGE_INPUT_TOKENS: Final = "dspy.usage.input_tokens"
@@ -165,6 +165,24 @@ DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"
 """LM calls inside that a cache answered."""
 DSPY_USAGE_COST: Final = "dspy.usage.cost"
 """Cost of the LM calls inside, USD; 0 for a cache hit."""
+
+# Values that an attribute may take
+DspyOperationName = Literal["compile", "setup", "dataset", "phase", "trial", "evaluate", "example", "module", "payload"]
+"""Values of `dspy.operation.name`."""
+DspyDatasetRole = Literal["train", "validation", "evaluation"]
+"""Values of `dspy.dataset.role`."""
+DspyTrialKind = Literal["baseline", "candidate", "full_evaluation", "merge", "step"]
+"""Values of `dspy.trial.kind`."""
+DspyTrialScoreUnit = Literal["percent", "ratio"]
+"""Values of `dspy.trial.score.unit`."""
+DspyTrialScope = Literal["full", "minibatch"]
+"""Values of `dspy.trial.scope`."""
+DspyTrialState = Literal["complete", "pruned", "rejected", "fail"]
+"""Values of `dspy.trial.state`."""
+DspyEvaluateScope = Literal["full", "minibatch"]
+"""Values of `dspy.evaluate.scope`."""
+DspyPayloadEncoding = Literal["gzip+base64"]
+"""Values of `dspy.payload.encoding`."""
 
 # Spans
 SPAN_DSPY_COMPILE: Final = "compile {}"

@@ -77,6 +77,7 @@ def _lose_pieces(keep: int) -> Breakage:
         (_set("evaluate m", evaluate__num_errors=False), "dspy.evaluate.num_errors is a bool, not int"),
         (_set("evaluate m", evaluate__num_errors="0"), "dspy.evaluate.num_errors is a str, not int"),
         (_set("trial COPRO", program__parent__ids="a"), "dspy.program.parent.ids is a str, not string[]"),
+        (_set("trial COPRO", trial__kind="odd"), "dspy.trial.kind is 'odd', not one of baseline, candidate"),
         (_set("trial COPRO", operation__name="step"), "dspy.operation.name is 'step'"),
         (_change("trial COPRO", name="trial COPRO 7"), "its name should be 'trial COPRO'"),
         (_change("trial COPRO", name="attempt COPRO"), "'attempt COPRO': no such span in the contract"),
