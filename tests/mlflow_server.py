@@ -59,7 +59,11 @@ def mlflow_server(folder: Path, *, port: int | None = None, backend: str | None 
         "--artifacts-destination", str(folder / "artifacts"),
     ]  # fmt: skip
     # LITELLM_LOCAL_MODEL_COST_MAP: without internet the server may hang while litellm fetches its price list.
-    environment = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = os.environ | {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a process more that only eats time here
+    }
     with log.open("ab") as output:
         # A session of its own, so that the workers stop together with their parent.
         process = subprocess.Popen(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-EXIT_TIMEOUT: Final = 300_000
-"""Milliseconds that the interpreter's exit waits for MLflow to take what is queued."""
+EXIT_PATIENCE: Final = 30.0
+"""Seconds without progress after which the interpreter's exit waits no longer for MLflow to take what is queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class _Active:
 _lock = threading.Lock()
 _active: _Active | None = None
 _at_exit = False
+_gave_up = False
 
 
 def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by name and order
@@ -67,7 +68,6 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
 
     Calling it again changes the flags and the destination for what starts from then on.
     """
-    logging.getLogger("otel_dspy.mlflow").disabled = False
     _silence(silent=silent)
     if disable:
         _disable()
@@ -143,9 +143,10 @@ def _silence(*, silent: bool) -> None:
 
 
 def _flush_at_exit() -> None:
+    global _gave_up  # noqa: PLW0603 - an exit happens once
     active = _active
-    if active is not None:
-        active.processor.force_flush(EXIT_TIMEOUT)
+    if active is not None and not _gave_up:
+        _gave_up = not active.processor.drain(EXIT_PATIENCE)
 
 
 def _register_exit() -> None:

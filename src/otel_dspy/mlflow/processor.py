@@ -104,6 +104,17 @@ class MlflowSpanProcessor(SpanProcessor):
         """
         return self._worker.flush(timeout_millis / 1000)
 
+    def drain(self, patience: float) -> bool:
+        """Wait for as long as MLflow goes on taking what has ended.
+
+        Args:
+            patience: seconds without progress after which what is left is given up.
+
+        Returns:
+            False if something was given up.
+        """
+        return self._worker.drain(patience)
+
     def shutdown(self) -> None:
         """Deliver what is queued, within `SHUTDOWN_TIMEOUT`, and end."""
         self._worker.close(SHUTDOWN_TIMEOUT)

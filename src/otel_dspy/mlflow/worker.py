@@ -44,6 +44,7 @@ class Worker:
         """An empty queue and no thread: at the beginning, and in a forked child (whose spans are its own alone)."""
         self._queue: deque[tuple[ReadableSpan, Route, int] | threading.Event] = deque()
         self._characters = 0
+        self._taken = 0
         self._ready = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -92,6 +93,29 @@ class Worker:
             self._ready.notify()
         return done.wait(timeout)
 
+    def drain(self, patience: float) -> bool:
+        """Wait as long as MLflow goes on taking what was queued.
+
+        Args:
+            patience: seconds without a single span delivered after which waiting has no point.
+
+        Returns:
+            False if it stopped taking.
+        """
+        done = threading.Event()
+        with self._ready:
+            if self._thread is None:
+                return True
+            self._queue.append(done)
+            self._ready.notify()
+        while True:
+            before = self._taken
+            if done.wait(patience):
+                return True
+            if self._taken == before:
+                _logger.warning("MLflow has taken nothing for %.0f s: %d spans are lost", patience, len(self._queue))
+                return False
+
     def close(self, timeout: float) -> bool:
         """Flush, then take nothing more and end the thread.
 
@@ -133,6 +157,7 @@ class Worker:
                     self._pipeline.send_all()
                 elif item is not None:
                     self._pipeline.process(item[0], item[1])
+                self._taken += item is not None
                 self._pipeline.send_due()
             except Exception:
                 _logger.exception("A span could not be told to MLflow")

@@ -13,12 +13,13 @@ from mlflow import MlflowClient
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.integration.mlflow.contract_spans import Teller, provider
 from tests.mlflow_server import mlflow_server
-from tests.mlflow_tree import ExperimentTree, read_tree
+from tests.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tests.mlflow_server import MlflowServer
+    from tests.mlflow_tree import ExperimentTree
 
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # nobody watches
 

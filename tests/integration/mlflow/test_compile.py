@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import requests
@@ -282,9 +282,9 @@ def test_requests_stay_within_the_budget(server: MlflowServer, monkeypatch: pyte
     sent: list[str] = []
     original = requests.Session.request
 
-    def counted(self: requests.Session, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
+    def counted(self: requests.Session, method: str, url: str, *args: object, **kwargs: object) -> requests.Response:
         sent.append(url)
-        return original(self, method, url, *args, **kwargs)
+        return cast("Any", original)(self, method, url, *args, **kwargs)
 
     monkeypatch.setattr(requests.Session, "request", counted)
     teller, trials, examples = place.teller(COMPILE_ID), 6, 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -22,19 +22,25 @@ from otel_dspy.mlflow.operations import (
     LogSpan,
     LogTable,
     LogTrace,
-    Operation,
     TrialRun,
     UserRun,
 )
 from otel_dspy.mlflow.records import CallRecord, SpanRecord
 
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.operations import (
+        Operation,
+    )
+    from otel_dspy.mlflow.records import AttributeValue
+
+Found = TypeVar("Found")
 CID = "c" * 32
-IDENTITY = {"dspy.compile.id": CID, "dspy.optimizer.name": "MIPROv2", "dspy.program.name": "Solver"}
+IDENTITY: dict[str, Any] = {"dspy.compile.id": CID, "dspy.optimizer.name": "MIPROv2", "dspy.program.name": "Solver"}
 CONTEXT = TraceContext(trace_id="t" * 32, root_id="root", kind=RootKind.COMPILE, compile_id=CID)
 
 
 def told(operation: str, *, options: Options | None = None, context: TraceContext = CONTEXT, span_id: str = "s",
-         error: bool = False, **attributes: Any) -> list[Operation]:  # fmt: skip
+         error: bool = False, **attributes: AttributeValue) -> list[Operation]:  # fmt: skip
     """The operations for one span; `__` in a keyword stands for a dot."""
     span = SpanRecord(
         trace_id=context.trace_id, span_id=span_id, parent_id="root", name=operation, kind="INTERNAL",
@@ -50,7 +56,7 @@ def kinds(operations: list[Operation]) -> list[str]:
     return [type(operation).__name__ for operation in operations]
 
 
-def only(operations: list[Operation], kind: type[Any]) -> Any:
+def only(operations: list[Operation], kind: type[Found]) -> Found:
     """The one operation of that type."""
     (found,) = [operation for operation in operations if isinstance(operation, kind)]
     return found
@@ -70,8 +76,8 @@ def test_a_span_without_its_names_is_a_plain_call(operation: str, attributes: di
 
 def test_setup_opens_the_run_with_everything_that_is_known() -> None:
     """The run is ensured first, then parameters in a request of their own, then the initial program by its id."""
-    operations = told("setup", **IDENTITY, dspy__program__id="p", dspy__program__state="{}",
-                      **{"dspy.optimizer.parameter.k": [1, 2], "dspy.lm.model": "m", "dspy.lm.parameter.n": 1})  # fmt: skip
+    inputs: dict[str, Any] = {"dspy.optimizer.parameter.k": [1, 2], "dspy.lm.model": "m", "dspy.lm.parameter.n": 1}
+    operations = told("setup", **IDENTITY, **inputs, dspy__program__id="p", dspy__program__state="{}")
     assert kinds(operations) == ["KeepProgram", "EnsureRun", "LogParams", "LogProgram", "LogSpan", "LogTrace"]
     run = only(operations, EnsureRun)
     assert (run.run, run.name, run.start_ms, run.parent) == (CompileRun(CID), "MIPROv2 Solver", 1000, None)
@@ -106,7 +112,7 @@ def test_where_a_compiles_run_stands(
 )  # fmt: skip
 def test_how_a_compile_ends(error: str | None, status: str) -> None:
     """Its status, and a best model only where a program was returned and nothing was raised."""
-    attributes = {"error.type": error} if error else {}
+    attributes: dict[str, Any] = {"error.type": error} if error else {}
     operations = told("compile", **IDENTITY, dspy__program__id="p", error=error is not None, **attributes)
     assert only(operations, EndRun).status == status
     models = [operation for operation in operations if isinstance(operation, LogModel | LogProgram)]
@@ -200,7 +206,8 @@ def test_an_examples_score_has_the_same_id_every_time() -> None:
 def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:
     """Its cost of 0 is told, else MLflow would put its own price on its tokens."""
     operations = told("chat", dspy__lm__cost=0.0)
-    assert only(operations, LogSpan).attributes["mlflow.llm.cost"]["total_cost"] == 0.0
+    cost = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.0}
+    assert only(operations, LogSpan).attributes["mlflow.llm.cost"] == cost
 
 
 def test_a_root_is_logged_without_its_parent() -> None:
@@ -212,5 +219,7 @@ def test_a_root_is_logged_without_its_parent() -> None:
 def test_results_become_a_table_whatever_their_rows_lack() -> None:
     """Without content there are scores and errors only; a row that is no object is left out."""
     rows = [{"index": 0, "score": 1.0}, "what?", {"index": 1, "score": None, "error": "ValueError"}]
-    table = only(told("evaluate", dspy__compile__id=CID, dspy__trial__index=0, dspy__evaluate__results=json.dumps(rows)), LogTable)  # fmt: skip
+    results = json.dumps(rows)
+    operations = told("evaluate", dspy__compile__id=CID, dspy__trial__index=0, dspy__evaluate__results=results)
+    table = only(operations, LogTable)
     assert (table.columns, table.rows) == (["index", "score", "error"], [[0, 1.0, None], [1, None, "ValueError"]])

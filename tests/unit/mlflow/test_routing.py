@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import Link
 
 from otel_dspy.mlflow.context import Options, RootKind
 from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.routing import Route, Router
+from otel_dspy.mlflow.routing import Router
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.routing import Route
 
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("t")
 

@@ -1,0 +1,87 @@
+"""`autolog`: what it sets up, changes and undoes."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+import dspy
+import pytest
+from dspy.utils.dummies import DummyLM
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import autolog, autologging
+from tests.mlflow_tree import read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.integration.mlflow.conftest import Place
+
+
+@pytest.fixture(autouse=True)
+def undone() -> Generator[None]:
+    """Nothing of a test stays."""
+    yield
+    autolog(disable=True)
+    DSPyInstrumentor().uninstrument()
+
+
+def ask(question: str) -> None:
+    """A program call with a canned answer."""
+    with dspy.context(lm=DummyLM(cast("Any", [{"answer": "2"}]))):
+        dspy.Predict("question -> answer")(question=question)
+
+
+def originals() -> list[object]:
+    """The methods that an instrumentation may stand before."""
+    classes: list[Any] = [dspy.Predict, dspy.Module, dspy.Evaluate, dspy.BootstrapFewShot]
+    return [getattr(cls, name) for cls in classes for name in ("__call__", "compile") if hasattr(cls, name)]
+
+
+def delivered() -> None:
+    """Everything so far is in MLflow."""
+    active = autologging._active
+    assert active is not None
+    assert active.processor.force_flush(120_000)
+    assert active.processor.lost == 0
+
+
+def test_flags_of_a_second_call_hold_from_then_on(place: Place) -> None:
+    """`log_traces=False` stops traces, a further call starts them again, and nothing is recorded twice."""
+    for question, wanted in (("first", True), ("second", False), ("third", True)):
+        autolog(log_traces=wanted, tracking_uri=place.uri, experiment=place.experiment)
+        ask(question)
+    delivered()
+    found = read_tree(place.uri, place.experiment).traces
+    assert [trace.request_preview for trace in found] == ['{"question":"first"}', '{"question":"third"}']
+
+
+def test_disable_undoes_exactly(place: Place) -> None:
+    """DSPy's methods are the originals again, and what was told before has been delivered."""
+    before = originals()
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("recorded")
+    autolog(disable=True)
+    assert originals() == before
+    ask("not recorded")
+    assert len(read_tree(place.uri, place.experiment).traces) == 1
+
+
+def test_an_instrumentation_in_use_is_joined_not_replaced(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """The user's own exporter goes on getting every span, MLflow gets them too, and `disable` leaves the former."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)
+    with caplog.at_level(logging.INFO, "otel_dspy.mlflow"):
+        autolog(tracking_uri=place.uri, experiment=place.experiment)
+    assert "instrumented already" in caplog.text
+    ask("both")
+    delivered()
+    autolog(disable=True)
+    ask("yours alone")
+    assert len(read_tree(place.uri, place.experiment).traces) == 1
+    assert sum(span.parent is None for span in exporter.get_finished_spans()) == 2
