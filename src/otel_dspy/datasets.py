@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from opentelemetry.util.genai.utils import object_to_any_value
-
+from otel_dspy.plain import plain
 from otel_dspy.programs import digest
 
 if TYPE_CHECKING:
@@ -15,17 +14,16 @@ if TYPE_CHECKING:
 def fields(example: object) -> dict[str, Any]:
     """The fields of a `dspy.Example`, a `dspy.Prediction` or a dict, as plain data.
 
-    What cannot be turned into data is left out. Anything else is one field named `value`.
+    A value that cannot be turned into data is None. Anything else than a record is one field named `value`.
     """
-    items = getattr(example, "items", None)
-    pairs: Iterable[tuple[Any, Any]] = items() if callable(items) else (("value", example),)  # pyright: ignore[reportAssignmentType] - a duck-typed record
-    return {str(name): object_to_any_value(_unpacked(value)) for name, value in pairs}
+    row = plain(example)
+    return cast("dict[str, Any]", row) if isinstance(row, dict) else {"value": row}
 
 
 def split_fields(example: object) -> tuple[dict[str, Any], dict[str, Any]]:
     """An example's (inputs, labels). Without `with_inputs` DSPy knows no inputs: then all fields are labels."""
     row = fields(example)
-    keys = cast("set[str]", getattr(example, "_input_keys", None) or set())
+    keys = _input_keys(example)
     return (
         {name: value for name, value in row.items() if name in keys},
         {name: value for name, value in row.items() if name not in keys},
@@ -66,8 +64,9 @@ class ExampleRegistry:
         return entry
 
 
-def _unpacked(value: object) -> object:
-    # An Example inside an example is no mapping to util-genai; its items are its data.
-    if callable(getattr(value, "toDict", None)):
-        return fields(value)
-    return value
+def _input_keys(example: object) -> set[str]:
+    try:
+        keys = getattr(example, "_input_keys", None)
+    except Exception:  # noqa: BLE001 - a user's record may raise anything when it is looked at
+        return set()
+    return {str(key) for key in cast("set[object]", keys)} if isinstance(keys, set | frozenset) else set()

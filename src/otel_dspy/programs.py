@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
+
+from otel_dspy.plain import plain
 
 _ID_DIGITS: Final = 16
 
@@ -41,7 +44,8 @@ def snapshot(program: object) -> ProgramSnapshot:
     dumped = cast("Dumpable", program).dump_state()
     identity = {key: value for key, value in _map_lm(dumped, keep=False).items() if key != "metadata"}
     loadable = {**_map_lm(dumped, keep=True), "metadata": {"dependency_versions": _versions()}}
-    return ProgramSnapshot(id=digest(identity), state=json.dumps(loadable, ensure_ascii=False, default=str))
+    state = json.dumps(plain(loadable), ensure_ascii=False, default=_encoded)
+    return ProgramSnapshot(id=digest(identity), state=state)
 
 
 def program_name(program: object) -> str:
@@ -51,19 +55,39 @@ def program_name(program: object) -> str:
 
 def digest(value: object) -> str:
     """The first 16 hex digits of the sha256 of the value's canonical JSON."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    canonical = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_encoded)
     return hashlib.sha256(canonical.encode()).hexdigest()[:_ID_DIGITS]
 
 
 def _map_lm(state: dict[str, Any], *, keep: bool) -> dict[str, Any]:
-    """Make every predictor's `lm` null (keep) or drop it. A demo's field of that name is left as it is."""
-    if "signature" in state and "demos" in state:
-        rest = {key: item for key, item in state.items() if key != "lm"}
-        return {**rest, "lm": None} if keep else rest
-    return {
-        str(key): _map_lm(cast("dict[str, Any]", item), keep=keep) if isinstance(item, dict) else item
-        for key, item in state.items()
-    }
+    """Make every predictor's `lm` null (keep) or drop it. A demo's field of that name is left as it is.
+
+    A predictor that a program calls `lm` is left as well, while whatever else goes by that name is taken for an LM:
+    the state of a `dspy.Flex` has neither signature nor demos.
+    """
+    mapped: dict[str, Any] = {}
+    ours = _is_predictor(state)
+    for key, item in state.items():
+        if key == "lm" and (ours or not _is_predictor(item)):
+            if keep:
+                mapped[key] = None
+        elif isinstance(item, dict) and not ours:
+            mapped[str(key)] = _map_lm(cast("dict[str, Any]", item), keep=keep)
+        else:
+            mapped[str(key)] = item
+    return mapped
+
+
+def _is_predictor(state: object) -> bool:
+    # Demos are a list; a program may have sub-modules of the names `signature` and `demos`, whose states are dicts.
+    if not isinstance(state, dict):
+        return False
+    keys = cast("dict[str, Any]", state)
+    return ("signature" in keys and isinstance(keys.get("demos"), list)) or {"module_src", "lm"} <= keys.keys()
+
+
+def _encoded(value: object) -> str:
+    return base64.b64encode(cast("bytes", value)).decode("ascii")
 
 
 def _versions() -> dict[str, str]:

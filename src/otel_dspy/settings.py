@@ -70,7 +70,8 @@ class Settings:
 
         Raises:
             SettingError: a keyword is unknown, or a keyword's value cannot be used. A bad environment variable is
-                logged and ignored instead: `opentelemetry-instrument` must not break a program.
+                logged and ignored instead: `opentelemetry-instrument` must not break a program. A redactor that
+                cannot be had is the exception: every content text is withheld then.
         """
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(overrides) - known):
@@ -134,7 +135,7 @@ def _redactor(value: object, where: str) -> Redact:
     module, _, name = str(value).partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # importing the user's module may raise anything
         message = f"{where}: cannot import {value!r} as module:function ({error})"
         raise SettingError(message) from error
     if not callable(found):
@@ -168,5 +169,15 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[name] = parse(text, variable)
         except SettingError as error:
-            _logger.warning("%s; it is ignored", error)
+            if name == "redact":
+                _logger.warning("%s; content is withheld", error)
+                values[name] = _withhold
+            else:
+                _logger.warning("%s; it is ignored", error)
     return values
+
+
+def _withhold(name: str, text: str) -> str:
+    """Stand in for a redactor that could not be imported: what it would have taken out must not leave."""
+    del name, text
+    return "[redacted]"

@@ -67,11 +67,13 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
         """Close, and let whatever the call raised go on."""
-        if self._opened:
-            with guarded(self.part):
-                self.close(error)
-        if self._token is not None:
-            detach(self._token)
+        try:
+            if self._opened:
+                with guarded(self.part):
+                    self.close(error)
+        finally:
+            if self._token is not None:
+                detach(self._token)
         return False
 
 

@@ -57,7 +57,8 @@ def _watch_new_classes(
             original.__get__(None, cls)(**kwargs)
         else:
             super(base, cls).__init_subclass__(**kwargs)
-        with guarded(f"watching {cls.__name__}.{name}"):
-            _wrap_own(patches, cls, name, wrapper_for)
+        if patches.active:
+            with guarded(f"watching {cls.__name__}.{name}"):
+                _wrap_own(patches, cls, name, wrapper_for)
 
     patches.replace(base, "__init_subclass__", classmethod(init_subclass))

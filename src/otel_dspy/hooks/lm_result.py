@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -45,7 +46,7 @@ class CallFacts:
 
 def read_result(result: Any) -> CallFacts:
     """Read a `CallResult`: normalised usage, and model, id and finish reasons from the responses or the raw reply."""
-    usage = cast("Mapping[str, Any]", getattr(result, "usage", None) or {})
+    usage = getattr(result, "usage", None)
     responses = cast("tuple[Any, ...]", getattr(result, "responses", ()) or ())
     raw = getattr(result, "raw", None)
     replies = responses or ((raw,) if raw is not None else ())
@@ -57,32 +58,37 @@ def read_result(result: Any) -> CallFacts:
         cached_tokens=_detail(usage, "prompt_tokens_details", "cached_tokens"),
         reasoning_tokens=_detail(usage, "completion_tokens_details", "reasoning_tokens"),
         cache_hit=cache_hit,
-        cost=float(cost) if isinstance(cost, int | float) else None,
+        # NaN would make every sum that it is added to NaN.
+        cost=float(cost) if isinstance(cost, int | float) and math.isfinite(cost) else None,
         response_model=_text(_value(first, "model")) or _text(getattr(result, "response_model", None)),
         response_id=_text(_value(first, "id")),
         finish_reasons=[reason for reply in replies for reason in _finish_reasons(reply)],
     )
 
 
-def _counts(usage: Mapping[str, Any]) -> TokenCounts | None:
-    given = usage.get("prompt_tokens", usage.get("input_tokens"))
-    got = usage.get("completion_tokens", usage.get("output_tokens"))
-    if not isinstance(given, int) and not isinstance(got, int):
-        return None
-    return TokenCounts(given if isinstance(given, int) else 0, got if isinstance(got, int) else 0)
+def _counts(usage: Any) -> TokenCounts | None:
+    given = _first_count(usage, "prompt_tokens", "input_tokens")
+    got = _first_count(usage, "completion_tokens", "output_tokens")
+    return None if given is None and got is None else TokenCounts(given or 0, got or 0)
 
 
-def _detail(usage: Mapping[str, Any], group: str, name: str) -> int | None:
-    value = _value(usage.get(group), name)
-    return value if isinstance(value, int) else None
+def _first_count(source: Any, *names: str) -> int | None:
+    values = (_value(source, name) for name in names)
+    return next((value for value in values if isinstance(value, int)), None)
+
+
+def _detail(usage: Any, group: str, name: str) -> int | None:
+    return _first_count(_value(usage, group), name)
 
 
 def _finish_reasons(reply: Any) -> list[str]:
     own = _text(_value(reply, "finish_reason"))
     if own is not None:
         return [own]
-    choices = cast("list[Any]", _value(reply, "choices") or [])
-    reasons = (_text(_value(choice, "finish_reason")) for choice in choices)
+    choices = _value(reply, "choices")
+    if not isinstance(choices, list | tuple):
+        return []
+    reasons = (_text(_value(choice, "finish_reason")) for choice in cast("list[Any]", choices))
     return [reason for reason in reasons if reason is not None]
 
 

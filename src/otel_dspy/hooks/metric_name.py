@@ -11,6 +11,9 @@ def metric_name(metric: Any) -> str | None:
     if metric is None:
         return None
     if isinstance(metric, functools.partial):
-        return metric_name(metric.func)  # pyright: ignore[reportUnknownMemberType] - whatever the user bound
-    name = getattr(metric, "__name__", None)
+        return metric_name(metric.func)
+    try:
+        name = getattr(metric, "__name__", None)
+    except Exception:  # a user's __getattr__ may raise anything
+        name = None
     return name if isinstance(name, str) else type(metric).__name__

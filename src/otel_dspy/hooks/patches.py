@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import wrapt
 
+from otel_dspy.telemetry.guard import guarded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -19,7 +21,9 @@ class Patches:
     """The attributes of classes and modules that were replaced, with what stood there before."""
 
     def __init__(self) -> None:
-        self._undo: list[tuple[Callable[[], Any], str, Any, Any]] = []
+        self._undo: list[Callable[[], None]] = []
+        self.active = True
+        """False after `undo`: a wrapper that somebody still holds then lets every call through unwatched."""
 
     def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
         """Put a wrapt wrapper around `owner.name`, where `owner` itself defines it.
@@ -31,30 +35,42 @@ class Patches:
             where = getattr(owner, "__qualname__", getattr(owner, "__name__", owner))
             _logger.info("otel-dspy: this DSPy has no %s.%s; what it tells is not recorded", where, name)
             return
-        self.replace(owner, name, wrapt.FunctionWrapper(original, wrapper))
+        wrapper = wrapt.FunctionWrapper(original, wrapper, enabled=lambda: self.active)
+        setattr(owner, name, wrapper)
+        # Both weak: a class that a user defined later must be able to go before its patch is undone, and a method that
+        # calls `super()` holds its class.
+        owner_reference, wrapper_reference = weakref.ref(owner), weakref.ref(wrapper)
+
+        def put_back() -> None:
+            present, ours = owner_reference(), wrapper_reference()
+            if present is not None and ours is not None and _own(present).get(name) is ours:
+                setattr(present, name, ours.__wrapped__)
+
+        self._undo.append(put_back)
 
     def replace(self, owner: Any, name: str, new: Any) -> None:
         """Put `new` in the place of what `owner` itself defines as `name`, if anything."""
-        self._undo.append((_reference(owner), name, _own(owner).get(name, _ABSENT), new))
+        original = _own(owner).get(name, _ABSENT)
         setattr(owner, name, new)
 
-    def undo(self) -> None:
-        """Put back what stood there. What somebody else has replaced since is left to them."""
-        while self._undo:
-            reference, name, original, new = self._undo.pop()
-            owner = reference()
-            if owner is None or _own(owner).get(name) is not new:
-                continue
+        def put_back() -> None:
+            if _own(owner).get(name) is not new:
+                return
             if original is _ABSENT:
                 delattr(owner, name)
             else:
                 setattr(owner, name, original)
 
+        self._undo.append(put_back)
+
+    def undo(self) -> None:
+        """Put back what stood there. What somebody else has replaced since is left to them."""
+        self.active = False
+        while self._undo:
+            put_back = self._undo.pop()
+            with guarded("taking a hook out of DSPy"):
+                put_back()
+
 
 def _own(owner: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", vars(owner))
-
-
-def _reference(owner: Any) -> Callable[[], Any]:
-    # A class that a user defined later must be able to go before its patch is undone.
-    return weakref.ref(owner)

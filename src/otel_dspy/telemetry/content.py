@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opentelemetry.util.genai.utils import gen_ai_json_dumps, object_to_any_value
+from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
 from otel_dspy import semconv
+from otel_dspy.plain import plain
 from otel_dspy.telemetry.guard import report
 from otel_dspy.telemetry.secrets import REDACTED
 
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
 
 def as_json(value: object) -> str:
-    """Any object as JSON text. What cannot be turned into data is left out; nothing is consumed, no error is raised."""
-    plain = object_to_any_value(value)
-    return gen_ai_json_dumps(plain, ensure_ascii=False)
+    """Any object as JSON text. What cannot be turned into data is null; nothing is consumed, no error is raised."""
+    return gen_ai_json_dumps(plain(value), ensure_ascii=False)
 
 
 class ContentFilter:
@@ -52,7 +52,7 @@ class ContentFilter:
         if self._settings.redact is None:
             return text
         try:
-            return self._settings.redact(name, text)
+            return str.__str__(self._settings.redact(name, text))
         except Exception as error:  # noqa: BLE001 - a user's redactor may raise anything; then nothing may leave
             report("the user's redactor", error)
             return REDACTED
@@ -62,7 +62,7 @@ class ContentFilter:
 
         Where it is cut, `dspy.content.length.<name>` tells the original length in characters.
         """
-        value = self.redacted(name, value if isinstance(value, str) else object_to_any_value(value))
+        value = self.redacted(name, plain(value))
         text = self._secrets.scrub(value if isinstance(value, str) else gen_ai_json_dumps(value, ensure_ascii=False))
         limit = self._settings.max_content_length
         if limit is not None and len(text) > limit:

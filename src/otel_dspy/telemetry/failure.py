@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import Status, StatusCode
@@ -15,16 +14,10 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.secrets import SecretKeeper
 
 
-class _Told(threading.local):
-    """Which exception this thread's spans told of last, so that the spans around don't repeat its message.
-
-    Only its id is kept: a reference would keep the user's frames alive. A reused id costs one message, no more.
-    """
-
-    exception: int | None = None
-
-
-_told = _Told()
+_TOLD: Final = "_otel_dspy_told"
+# A mark on the exception itself, so that the spans around don't repeat its message. Exceptions take no weak references,
+# a strong one would keep the user's frames alive, and an id is given again at once: a loop of failures would lose all
+# messages but the first.
 
 
 def error_type(error: BaseException) -> str:
@@ -33,10 +26,12 @@ def error_type(error: BaseException) -> str:
 
 
 def error_message(error: BaseException, secrets: SecretKeeper) -> str | None:
-    """The exception's message without secrets, the first time this thread asks for it; None afterwards."""
-    if _told.exception == id(error):
+    """The exception's message without secrets, the first time it is asked for; None afterwards."""
+    # Past a class's own __getattr__ and __setattr__: a frozen dataclass raises there.
+    marks = vars(error)
+    if _TOLD in marks:
         return None
-    _told.exception = id(error)
+    marks[_TOLD] = True
     return secrets.scrub(describe(error))
 
 
@@ -49,6 +44,8 @@ def describe(error: BaseException) -> str:
 
 
 def mark_failed(span: Span, error: BaseException, secrets: SecretKeeper) -> None:
-    """Set `error.type` and status ERROR on the span."""
+    """Set `error.type` and status ERROR on the span. A span that is not recorded leaves the message to another one."""
+    if not span.is_recording():
+        return
     span.set_attribute(ERROR_TYPE, error_type(error))
     span.set_status(Status(StatusCode.ERROR, error_message(error, secrets)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ def report(part: str, error: Exception) -> None:
     with _lock:
         _failures[part] += 1
         first = _failures[part] == 1
-    _logger.log(
-        logging.WARNING if first else logging.DEBUG,
-        "otel-dspy: %s failed and was left out; the program goes on unharmed",
-        part,
-        exc_info=error,
-    )
+    with suppress(Exception):  # a filter or handler of the user's own may raise
+        _logger.log(
+            logging.WARNING if first else logging.DEBUG,
+            "otel-dspy: %s failed and was left out; the program goes on unharmed",
+            part,
+            exc_info=error,
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ class Leaderboard:
     """Keeps the best full-scope score of one compile.
 
     A minibatch score never counts: it is measured on other examples than the next one's. Equal scores leave the
-    earlier trial ahead, as DSPy's optimizers do (`score > best_score`).
+    earlier trial ahead, as DSPy's optimizers do (`score > best_score`). NaN is no score: nothing compares with it.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,8 @@ class Leaderboard:
 
     def enter(self, index: int, score: float | None, *, full: bool, baseline: bool) -> Standing:
         """Take in the score of the trial with this index, and say where the compile stands now."""
+        if score is not None and math.isnan(score):
+            score = None
         with self._lock:
             if baseline and score is not None and self.initial_score is None:
                 self.initial_score = score

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.plain import plain
+from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.secrets import is_secret_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from opentelemetry.util.types import AttributeValue
+    from opentelemetry.util.types import AnyValue, AttributeValue
 
     from otel_dspy.telemetry.secrets import SecretKeeper
 
@@ -20,16 +22,13 @@ _LARGEST_INT: Final = 2**63 - 1
 def plain_value(value: object, secrets: SecretKeeper) -> AttributeValue | None:
     """The value as an attribute, or None where it is not plain (None, an object, a mixed list).
 
-    A function or class becomes its name, a language model its model's name.
+    A function or class becomes its name, a language model its model's name, numpy's values Python's.
     """
-    if isinstance(value, bool | float):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) <= _LARGEST_INT else str(value)
-    if isinstance(value, str):
-        return secrets.scrub(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        return _plain_sequence(cast("Sequence[object]", value), secrets)
+    if isinstance(value, float):
+        return float(value)
+    listed = isinstance(value, bool | int | str | list | tuple | set | frozenset)
+    if listed or callable(getattr(value, "tolist", None)):
+        return _attribute(plain(cast("object", value)), secrets)
     model: Any = getattr(value, "model", None)
     if isinstance(model, str):
         return secrets.scrub(model)
@@ -37,12 +36,18 @@ def plain_value(value: object, secrets: SecretKeeper) -> AttributeValue | None:
     return name if callable(value) and isinstance(name, str) else None
 
 
-def _plain_sequence(values: Sequence[object], secrets: SecretKeeper) -> AttributeValue | None:
-    items = [plain_value(item, secrets) for item in values if isinstance(item, bool | int | float | str)]
-    types = {type(item) for item in items}
-    if len(items) != len(values) or len(types) > 1 or not items:
-        return None
-    return cast("AttributeValue", items)
+def _attribute(value: AnyValue, secrets: SecretKeeper) -> AttributeValue | None:
+    if isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= _LARGEST_INT else str(value)
+    if isinstance(value, str):
+        return secrets.scrub(value)
+    if isinstance(value, list):
+        items = [_attribute(item, secrets) for item in value if isinstance(item, bool | int | float | str)]
+        types = {type(item) for item in items}
+        return cast("AttributeValue", items) if len(items) == len(value) and len(types) == 1 else None
+    return None
 
 
 def parameter_attributes(
@@ -54,7 +59,8 @@ def parameter_attributes(
         if is_secret_name(name):
             secrets.learn(value)
             continue
-        plain = plain_value(value, secrets)
-        if plain is not None:
-            attributes[prefix + name] = plain
+        with guarded("a parameter"):
+            attribute = plain_value(value, secrets)
+            if attribute is not None:
+                attributes[prefix + name] = attribute
     return attributes

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from typing import Final
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
+
+from otel_dspy.plain import well_formed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 REDACTED: Final = "[redacted]"
 
 _SECRET_NAME: Final = re.compile(
-    r"(api[_-]?key|access[_-]?key|private[_-]?key|secret|passw(or)?d|authorization|credential|cookie|bearer"
+    r"(api[_-]?key|access[_-]?key|private[_-]?key|subscription[_-]?key|secret|passw(or)?d|passphrase|(^|_)pass$|authorization|credential|cookie|bearer"
     r"|headers?$|(^|[_-])token$|auth[_-]?token)",
     re.IGNORECASE,
 )
-# The shapes of keys that providers hand out: sk-..., hf_..., gh?_..., AKIA..., xox?-..., and a bearer header.
+# Where a word begins, in JSON text too: what follows `\n` or `\u0007` there has a letter or digit before it.
+_WORD: Final = r"(?:(?<![A-Za-z0-9_])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
+# The shapes of keys that providers hand out: sk-..., hf_..., gh?_..., github_pat_..., AKIA..., xox?-..., AIza... A
+# digit or capital tells a key from prose (`sk-circle-fade-animation`, "the bearer presented ..."). The look ahead is
+# bounded: a long text of such words would take quadratic time.
 _SECRET_SHAPE: Final = re.compile(
-    r"\b(sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}"
-    r"|xox[abpr]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{30,})|(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}"
+    _WORD + r"(?:sk-(?=[a-z_-]{0,63}[0-9A-Z])[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{16,}"
+    r"|github_pat_[A-Za-z0-9_]{16,}|AKIA[0-9A-Z]{16}|xox[abpr]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{30,}"
+    r"|(?i:bearer\s{1,8})(?=[A-Za-z._~+/=-]{0,255}[0-9])[A-Za-z0-9._~+/=-]{8,}"
+    # A header by its name: then no shape is asked for.
+    r"|(?i:authorization[\"'\\]{0,4}\s{0,8}[:=]\s{0,8}[\"'\\]{0,4}(?:bearer|basic|token)\s{1,8})"
+    r"[A-Za-z0-9._~+/=-]{8,})"
 )
-_URL_PASSWORD: Final = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@:]*:[^\s/@]+@", re.IGNORECASE)
+# A quote or backslash ends a URL: in compact JSON the next `@` may belong to another field.
+_URL_PASSWORD: Final = re.compile(r"(?<=://)[^\s/@:\"'\\<>]{0,256}:[^\s/\"'\\<>]{1,256}@")
+# Headers that say nothing secret; any other one may carry a key under a name of the provider's own.
+_PLAIN_HEADERS: Final = frozenset({"accept", "content-type", "user-agent"})
 # Shorter values stand in ordinary text by chance ("x", "test", "EMPTY").
 _SHORTEST_KNOWN_SECRET: Final = 8
 
@@ -31,23 +50,58 @@ class SecretKeeper:
     """
 
     def __init__(self) -> None:
-        self._values: frozenset[str] = frozenset(
-            value for name, value in os.environ.items() if is_secret_name(name) and len(value) >= _SHORTEST_KNOWN_SECRET
-        )
+        self._lock = threading.Lock()
+        self._known: set[str] = set()
+        self._spellings: tuple[str, ...] = ()
+        for name, value in os.environ.items():
+            if is_secret_name(name):
+                self.learn(value)
 
     def learn(self, value: object) -> None:
-        """Remember a secret's value; anything but a string of 8 characters or more is ignored."""
-        if isinstance(value, str) and len(value) >= _SHORTEST_KNOWN_SECRET and value not in self._values:
-            self._values |= {value}
+        """Remember a secret's value.
+
+        Strings of 8 characters or more are remembered, also those in a list or in a mapping of headers, with and
+        without their scheme (`Bearer ...`). Anything else is ignored.
+        """
+        if isinstance(value, str):
+            self._learn_text(str.__str__(value))
+        elif isinstance(value, Mapping):
+            for name, item in cast("Mapping[object, object]", value).items():
+                if str(name).lower() not in _PLAIN_HEADERS:
+                    self.learn(item)
+        elif isinstance(value, list | tuple | set | frozenset):
+            for item in cast("Iterable[object]", value):
+                self.learn(item)
 
     def scrub(self, text: str) -> str:
-        """Return the text with every known secret, key-shaped word and URL password replaced."""
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, REDACTED)
+        """The text as it may leave: every known secret, key-shaped word and URL password replaced, and encodable."""
+        text = well_formed(text)
+        for spelling in self._spellings:
+            if spelling in text:
+                text = text.replace(spelling, REDACTED)
         if "://" in text:
-            text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
+            text = _URL_PASSWORD.sub(f"{REDACTED}@", text)
         return _SECRET_SHAPE.sub(REDACTED, text)
+
+    def _learn_text(self, value: str) -> None:
+        if len(value) < _SHORTEST_KNOWN_SECRET or value in self._known:
+            return
+        scheme, _, credentials = value.partition(" ")
+        if scheme.lower() in {"bearer", "basic", "token"}:
+            self._learn_text(credentials.strip())
+        with self._lock:
+            self._known.add(value)
+            spellings = {spelling for known in self._known for spelling in _spellings(known)}
+            # The longest first, or a secret that begins with another one would keep its tail.
+            self._spellings = tuple(sorted(spellings, key=len, reverse=True))
+
+
+def _spellings(secret: str) -> set[str]:
+    """The secret as it stands in text, in JSON text and in JSON text inside JSON text."""
+    spellings = {well_formed(secret)}
+    for _ in range(2):
+        spellings |= {json.dumps(text, ensure_ascii=escaped)[1:-1] for text in spellings for escaped in (False, True)}
+    return spellings
 
 
 def is_secret_name(name: str) -> bool:

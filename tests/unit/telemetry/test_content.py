@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from otel_dspy.settings import Settings
+from otel_dspy.telemetry.content import ContentFilter, as_json
+from otel_dspy.telemetry.guard import failures
+from otel_dspy.telemetry.secrets import REDACTED, SecretKeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.util.types import AttributeValue
+
+NAME = "dspy.module.input"
+
+
+def content(*, limit: int | None = None, redact: Callable[[str, str], str] | None = None) -> ContentFilter:
+    """A filter that knows one secret."""
+    secrets = SecretKeeper()
+    secrets.learn("planted-secret")
+    return ContentFilter(Settings(max_content_length=limit, redact=redact), secrets)
+
+
+def put(filtered: ContentFilter, value: object) -> dict[str, AttributeValue]:
+    """The attributes that the filter makes of a value."""
+    attributes: dict[str, AttributeValue] = {}
+    filtered.put(attributes, NAME, value)
+    return attributes
+
+
+def test_texts_stay_texts_and_data_becomes_json() -> None:
+    """A string is no JSON string; everything else is strict JSON, without escapes for letters."""
+    assert put(content(), "ünï") == {NAME: "ünï"}
+    assert put(content(), {"a": ["ü", None, b"\x00"], "f": len}) == {NAME: '{"a":["ü",null,"AA=="],"f":null}'}
+
+
+@pytest.mark.parametrize(
+    ("limit", "attributes"),
+    [
+        (None, {NAME: "12345"}),
+        (5, {NAME: "12345"}),
+        (4, {NAME: "1234", f"dspy.content.length.{NAME}": 5}),
+        (0, {NAME: "", f"dspy.content.length.{NAME}": 5}),
+    ],
+)
+def test_a_cut_tells_the_length_before_it(limit: int | None, attributes: dict[str, AttributeValue]) -> None:
+    """Only what is cut says how long it was."""
+    assert put(content(limit=limit), "12345") == attributes
+
+
+def test_a_cut_comes_after_the_secrets_are_out() -> None:
+    """No half of a secret is left at the edge."""
+    assert put(content(limit=8), "say planted-secret")[NAME] == "say [red"
+
+
+def test_the_redactor_sees_every_string_and_the_attributes_name() -> None:
+    """Strings at any depth go through it, other data and keys don't; what it lets through is still scrubbed."""
+    seen: list[tuple[str, str]] = []
+
+    def redact(name: str, text: str) -> str:
+        seen.append((name, text))
+        return text.replace("Bob", "planted-secret")
+
+    assert put(content(redact=redact), {"Bob": ["Bob", {"x": "Al"}, 1]}) == {
+        NAME: f'{{"Bob":["{REDACTED}",{{"x":"Al"}},1]}}'
+    }
+    assert seen == [(NAME, "Bob"), (NAME, "Al")]
+    assert content(redact=redact).text("name", "Bob") == REDACTED
+
+
+@pytest.mark.parametrize("answer", [None, 5, b"bytes"])
+def test_a_redactor_that_gives_no_text_lets_nothing_out(answer: object) -> None:
+    """A redactor that forgets its return statement is a failure: told once, and the text is withheld."""
+    before = failures().get("the user's redactor", 0)
+    filtered = content(redact=lambda _name, _text: cast("Any", answer))
+    assert put(filtered, ["private"]) == {NAME: f'["{REDACTED}"]'}
+    assert filtered.text(NAME, "private") == REDACTED
+    assert failures()["the user's redactor"] == before + 2
+
+
+def test_a_redactor_that_raises_lets_nothing_out_but_an_interrupt_through() -> None:
+    """An error withholds the text; Ctrl-C is the user's."""
+
+    def raising(_name: str, text: str) -> str:
+        raise KeyboardInterrupt if text == "stop" else RuntimeError(text)
+
+    assert put(content(redact=raising), "private") == {NAME: REDACTED}
+    with pytest.raises(KeyboardInterrupt):
+        put(content(redact=raising), "stop")
+
+
+def test_as_json_raises_nothing_and_is_strict() -> None:
+    """Whatever stands in it, the text is JSON that any reader takes and UTF-8 can hold."""
+    ring: dict[Any, Any] = {"nan": float("nan"), "huge": 10**5000, "half": "\ud83d", "bytes": b"\xff", 3: {4: 5}}
+    ring["ring"] = ring
+    text = as_json(ring)
+    text.encode()
+    assert json.loads(text) == {
+        "nan": None,
+        "huge": hex(10**5000),
+        "half": "�",
+        "bytes": "/w==",
+        "3": {"4": 5},
+        "ring": None,
+    }
