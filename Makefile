@@ -41,10 +41,11 @@ test-all: $(DEV) ## Run every test
 	$(RUN) -m pytest $(ARGS)
 
 lint: $(DEV) ## Check style, format, types and generated files; change nothing
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/pyright --pythonpath $(RUN)
-	$(RUN) -m tools.generate_semconv --check
+	@status=0; \
+	for check in "$(BIN)/ruff check" "$(BIN)/ruff format --check" "$(BIN)/pyright --pythonpath $(RUN)" \
+		"$(RUN) -m tools.generate_semconv --check"; do \
+		echo "$$check"; $$check || status=1; \
+	done; exit $$status
 
 format: $(DEV) ## Mend style and format
 	$(BIN)/ruff check --fix
