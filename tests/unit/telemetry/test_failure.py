@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from dataclasses import dataclass
+from typing import NoReturn
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.trace import INVALID_SPAN, StatusCode
+
+from otel_dspy.telemetry.failure import describe, error_message, error_type, mark_failed
+from otel_dspy.telemetry.secrets import REDACTED, SecretKeeper
+
+
+class UnspeakableError(Exception):
+    """Cannot be turned into text."""
+
+    def __str__(self) -> str:
+        """Raise."""
+        raise RuntimeError
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    """Takes no attributes."""
+
+    code: int
+
+
+def fail(number: int) -> NoReturn:
+    """Raise."""
+    raise ValueError(number)
+
+
+class SecretiveError(Exception):
+    """Raises when it is asked for what it hasn't got."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Raise."""
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (ValueError("x"), "ValueError"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (FrozenError(1), f"{__name__}.FrozenError"),
+    ],
+)
+def test_error_type_is_the_class_with_its_module(error: BaseException, name: str) -> None:
+    """Builtin exceptions stand without a module, as OpenTelemetry's exception events write them."""
+    assert error_type(error) == name
+
+
+def test_the_text_of_any_exception() -> None:
+    """Also of one whose text cannot be had, and of an empty one."""
+    assert [describe(error) for error in (ValueError("x"), ValueError(), UnspeakableError())] == [
+        "x",
+        "",
+        "UnspeakableError",
+    ]
+
+
+def test_a_message_is_told_once_and_without_secrets() -> None:
+    """The first span that asks tells it; those around have only the type."""
+    secrets = SecretKeeper()
+    secrets.learn("planted-secret")
+    error = ValueError("wrong key planted-secret")
+    assert [error_message(error, secrets), error_message(error, secrets)] == [f"wrong key {REDACTED}", None]
+
+
+def test_two_exceptions_in_turn_are_told_of_once_each() -> None:
+    """A handler's own failure in between doesn't make the first one's message come again."""
+    first, second = ValueError("first"), ValueError("second")
+    told = [error_message(error, SecretKeeper()) for error in (first, second, first, second)]
+    assert told == ["first", "second", None, None]
+
+
+def test_a_loop_of_failures_loses_no_message() -> None:
+    """Each exception is freed before the next is raised, which then often stands at the same address."""
+    told: list[str | None] = []
+    for number in range(100):
+        try:
+            fail(number)
+        except ValueError as error:
+            told.append(error_message(error, SecretKeeper()))
+    assert told == [str(number) for number in range(100)]
+
+
+@pytest.mark.parametrize("kind", [FrozenError, SecretiveError])
+def test_exceptions_with_a_will_of_their_own_are_told_once_too(kind: type[Exception]) -> None:
+    """A frozen dataclass takes no attribute, and a class may raise for one that it lacks."""
+    error = kind(1)
+    assert [error_message(error, SecretKeeper()), error_message(error, SecretKeeper())] == [str(error), None]
+
+
+def test_no_exception_is_kept_alive() -> None:
+    """The user's frames, which an exception holds, go when the user lets go of it."""
+
+    class Local:
+        """Stands in a frame of the user's."""
+
+    def failed() -> weakref.ref[Local]:
+        local = Local()
+        try:
+            fail(1)
+        except ValueError as error:
+            error_message(error, SecretKeeper())
+        return weakref.ref(local)
+
+    reference = failed()
+    gc.collect()
+    assert reference() is None
+
+
+def span_of(error: BaseException) -> ReadableSpan:
+    """A span that was marked."""
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("work")
+    mark_failed(span, error, SecretKeeper())
+    span.end()
+    assert isinstance(span, ReadableSpan)
+    return span
+
+
+def test_marked_spans() -> None:
+    """Type and status on every span, the message on the innermost, and a dropped span doesn't use it up."""
+    error = ValueError("text")
+    mark_failed(INVALID_SPAN, error, SecretKeeper())
+    inner, outer = span_of(error), span_of(error)
+    for span in (inner, outer):
+        assert span.attributes == {"error.type": "ValueError"}
+        assert span.status.status_code is StatusCode.ERROR
+    assert (inner.status.description, outer.status.description) == ("text", None)
