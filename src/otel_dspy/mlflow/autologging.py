@@ -36,6 +36,7 @@ _lock = threading.Lock()
 _active: _Active | None = None
 _at_exit = False
 _gave_up = False
+_level_before: int | None = None
 
 
 def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by name and order
@@ -139,7 +140,14 @@ def _disable() -> None:
 
 
 def _silence(*, silent: bool) -> None:
-    logging.getLogger("otel_dspy.mlflow").setLevel(logging.CRITICAL + 1 if silent else logging.NOTSET)
+    global _level_before  # noqa: PLW0603 - the logger is one for the process as well
+    logger = logging.getLogger("otel_dspy.mlflow")
+    if silent and _level_before is None:
+        _level_before = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+    elif not silent and _level_before is not None:
+        logger.setLevel(_level_before)
+        _level_before = None
 
 
 def _flush_at_exit() -> None:

@@ -110,10 +110,24 @@ class Sink:
             self._try("trace", lambda head=head: self._send_head(head))
             self._batch.head_sent(head)
         if self._batch.spans:
-            spans = list(self._batch.spans)
-            self._try("spans", lambda: self._store().log_spans(self._experiment_id(), spans))
+            self._send_spans(list(self._batch.spans))
             self._batch.spans_sent()
         self._oldest = None
+
+    def _send_spans(self, spans: list[LogSpan]) -> None:
+        traces: dict[str, list[LogSpan]] = {}
+        for span in spans:
+            traces.setdefault(span.trace_id, []).append(span)
+
+        def send(chosen: list[LogSpan]) -> None:
+            self._store().log_spans(self._experiment_id(), chosen)
+
+        if len(traces) == 1:
+            self._try("spans", lambda: send(spans))
+        elif not self._try("spans", lambda: send(spans), last=False) and not self._stop.is_set():
+            # A server refuses a request for one bad span in it: the other traces must not go with it.
+            for chosen in traces.values():
+                self._try("spans", lambda chosen=chosen: send(chosen))
 
     def _send_head(self, head: LogTrace) -> None:
         run_id = self._runs().handle(head.run, head.start_ms).run_id if head.run else None
@@ -217,7 +231,17 @@ class Sink:
             self._opened = (store, experiment_id, Runs(store, lambda: experiment_id, look_first=False))
         return self._opened
 
-    def _try(self, what: str, attempt: Callable[[], None]) -> None:
+    def _try(self, what: str, attempt: Callable[[], None], *, last: bool = True) -> bool:
+        """Attempt until it is done or there is no point.
+
+        Args:
+            what: the operation, in words.
+            attempt: does it.
+            last: whether nothing else will be tried, so that a failure is a loss.
+
+        Returns:
+            Whether it was done.
+        """
         failures, pause = 0, FIRST_PAUSE
         while True:
             try:
@@ -227,17 +251,17 @@ class Sink:
                 found = verdict(error)
                 if isinstance(error, NotImplementedError) and self._opened:
                     self._opened[0].forget_version()
-                if found is Verdict.REFUSED or (found is Verdict.RETRY and failures >= MAX_RETRIES):
-                    self._lose(what, error)
-                    return
-                if failures == 1:
+                hopeless = found is Verdict.REFUSED or (found is Verdict.RETRY and failures >= MAX_RETRIES)
+                if failures == 1 and not hopeless:
                     self._tell(f"MLflow at {self._destination.tracking_uri} does not answer; trying again: {error}")
-                if self._stop.wait(pause * (0.5 + random.random() / 2)):  # noqa: S311 - jitter, not a secret
-                    self._lose(what, error)
-                    return
+                # Half of the pause is left to chance, lest many programs come back at once.
+                if hopeless or self._stop.wait(pause * (0.5 + random.random() / 2)):  # noqa: S311 - chance, no secret
+                    if last or self._stop.is_set():
+                        self._lose(what, error)
+                    return False
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
-                return
+                return True
 
     def _lose(self, what: str, error: Exception) -> None:
         self.lost += 1
