@@ -57,7 +57,7 @@ def test_values_of_the_environment_are_known(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_private_key_of_several_lines_is_found_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON writes line breaks as two characters; the key is found all the same."""
-    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQ/abc\n-----END PRIVATE KEY-----\n"
+    key = "-----BEGIN OUR KEY-----\nMIIEvQ/abc\n-----END OUR KEY-----\n"
     monkeypatch.setenv("SERVICE_PRIVATE_KEY", key)
     assert SecretKeeper().scrub(json.dumps({"text": f"see {key}"})) == f'{{"text": "see {REDACTED}"}}'
 
