@@ -7,8 +7,6 @@ import tempfile
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import pytest
-
 # Before anything imports DSPy, litellm, MLflow or OpenTelemetry: they read these on import.
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "MLFLOW_", "DSPY_"))]:
     del os.environ[_name]
@@ -23,19 +21,25 @@ os.environ |= {
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pytest
 
+_REASONS = {
+    "slow": "take long each: `make test-all` runs them",
+    "registry": "need the package registry",
+    "other": "left out by -k, -m or --deselect",
+}
 _left_out: Counter[str] = Counter()
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
-    """Remember what `-m` and `-k` leave out, by the markers that may be the reason."""
+    """Remember what `-m` and `-k` leave out, by the marker that may be the reason."""
     for item in items:
-        _left_out[next((name for name in ("slow", "registry") if item.get_closest_marker(name)), "other")] += 1
+        _left_out[next((name for name in _REASONS if item.get_closest_marker(name)), "other")] += 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say in one line what did not run and why."""
     skipped = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))
-    parts = [f"{count} {name} (left out by -m or -k)" for name, count in sorted(_left_out.items())]
+    parts = [f"{count} {name} ({_REASONS[name]})" for name, count in sorted(_left_out.items())]
     parts += [f"{count} skipped: {reason.removeprefix('Skipped: ')}" for reason, count in sorted(skipped.items())]
     terminalreporter.write_line(f"not run: {'; '.join(parts) or 'nothing'}")
