@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
-from dspy.lm15 import Message, Request, Response, TextPart, Usage
+from dspy.lm15 import Message, Response, TextPart, Usage
 
 if TYPE_CHECKING:
+    from dspy.lm15 import Request
+
     from tests.lm_server import Script
 
 
@@ -54,14 +56,13 @@ class AsyncScriptedEngine:
 def in_process_lm(script: Script, model: str = "openai/scripted", **kwargs: Any) -> dspy.LM:
     """A `dspy.LM` that the script answers; uncached unless `cache=True` is given. DSPy knows no price of `scripted`."""
     engine = ScriptedEngine(script)
-    settings = {"cache": False, "num_retries": 0, **kwargs}
+    settings: dict[str, Any] = {"cache": False, "num_retries": 0, **kwargs}
     return dspy.LM(model, engine=engine, async_engine=AsyncScriptedEngine(engine), **settings)
 
 
 def engine_of(lm: dspy.LM) -> ScriptedEngine:
     """The engine behind an LM of `in_process_lm`."""
-    engine: ScriptedEngine = lm._engine_spec  # pyright: ignore[reportUnknownMemberType] - DSPy keeps it untyped
-    return engine
+    return cast("ScriptedEngine", lm._engine_spec)
 
 
 def _messages(request: Request) -> list[dict[str, str]]:

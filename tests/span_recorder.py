@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from otel_dspy import DSPyInstrumentor
 from tests.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable, Sequence
 
 Keep = Callable[[ReadableSpan, Mapping[str, Any]], Mapping[str, Any]]
 
@@ -128,9 +128,9 @@ def recording(**settings: Any) -> Generator[Recorder]:
     Compile ids are `c1`, `c2`, … in order. Whatever breaks the contract of `semconv/` fails the test at the end.
     """
     recorder = Recorder(TelemetryCapture(id_generator=CountingIds()))
-    numbers = itertools.count(1)
+    compile_ids = (f"c{number}" for number in itertools.count(1))
     instrumentor = DSPyInstrumentor()
-    with mock.patch("otel_dspy.telemetry.compile_spans.new_compile_id", lambda: f"c{next(numbers)}"):
+    with mock.patch("otel_dspy.telemetry.compile_spans.new_compile_id", side_effect=compile_ids):
         instrumentor.instrument(**recorder.capture.providers, **settings)
         try:
             yield recorder

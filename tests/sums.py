@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
@@ -23,7 +23,7 @@ def examples(count: int) -> list[dspy.Example]:
 def exact(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> bool:
     """Whether the answer is the sum."""
     del trace
-    return bool(example["answer"] == prediction["answer"])
+    return str(cast("Any", example)["answer"]) == str(cast("Any", prediction)["answer"])
 
 
 def half_right(inputs: Mapping[str, str]) -> str:
@@ -35,3 +35,10 @@ def half_right(inputs: Mapping[str, str]) -> str:
 def sums_lm(**kwargs: Any) -> dspy.LM:
     """A model that is right on even sums; its proposals are distinct texts."""
     return in_process_lm(dspy_script({"answer": half_right}), **kwargs)
+
+
+def raising_metric(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
+    """Fails on the first sum."""
+    if example["question"] == "0+1":
+        raise ValueError("the metric is broken")
+    return exact(example, prediction, trace)

@@ -216,7 +216,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=3), JSON, max_size=4), JSON)
-def test_a_digest_depends_on_everything_but_the_order_of_keys(value: dict[str, Any], other: Any) -> None:  # noqa: ANN401
+def test_a_digest_depends_on_everything_but_the_order_of_keys(value: dict[str, Any], other: Any) -> None:
     """Turned keys change nothing; another value under any key changes the digest."""
     assert digest(value) == digest(dict(reversed(value.items())))
     for key, item in value.items():

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
+from otel_dspy.telemetry.failure import forget
 from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.scopes import attach, detach
+from otel_dspy.telemetry.scopes import attach, detach, nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -74,6 +75,8 @@ class Watch:
         finally:
             if self._token is not None:
                 detach(self._token)
+            if error is not None and nowhere():
+                forget()
         return False
 
 

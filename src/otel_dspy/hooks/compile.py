@@ -142,5 +142,5 @@ def _lm(optimizer: Any) -> Any:
     """The model that the program runs with during the compile."""
     import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    settings: Any = dspy.settings  # pyright: ignore[reportUnknownMemberType] - dspy is untyped
+    settings: Any = dspy.settings
     return getattr(optimizer, "task_model", None) or settings.lm

@@ -180,7 +180,8 @@ class _LMWatch(Watch):
         if error is None:
             invocation.stop()
         else:
-            message = error_message(error, self._telemetry.secrets)
+            recorded = invocation.span.is_recording()
+            message = error_message(error, self._telemetry.secrets) if recorded else None
             invocation.fail(Error(message=message, type=error_type(error), exception=error))
 
     def _prompt(self) -> Any:

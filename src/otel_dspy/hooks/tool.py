@@ -64,7 +64,8 @@ class _ToolWatch(Watch):
         if error is None:
             self._invocation.stop()
         else:
-            message = error_message(error, self._telemetry.secrets)
+            recorded = self._invocation.span.is_recording()
+            message = error_message(error, self._telemetry.secrets) if recorded else None
             self._invocation.fail(Error(message=message, type=error_type(error), exception=error))
 
     def _clean(self, value: Any) -> str:

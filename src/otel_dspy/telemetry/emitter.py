@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.semconv.schemas import Schemas
@@ -15,7 +14,7 @@ from otel_dspy.telemetry.content import ContentFilter
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import Instruments
-from otel_dspy.telemetry.payloads import put_payload
+from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.secrets import SecretKeeper
 from otel_dspy.version import __version__
 
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
 
 SCOPE: Final = "otel_dspy"
 """Name of the instrumentation scope of every span, event and metric."""
-FLUSH_MILLISECONDS: Final = 5_000
-"""How long a flush between payload pieces may hold the program up, at most."""
-
-Flush = Callable[[], None]
 
 
 class _GenAIHandler(TelemetryHandler):
@@ -76,6 +71,7 @@ class Telemetry:
         self.instruments = Instruments(meter_provider)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
+        self._outflow = Outflow(self._flush)
         self.content = ContentFilter(settings, self.secrets)
         handler = _GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         if settings.capture_content and content_forced:
@@ -87,14 +83,14 @@ class Telemetry:
     def put_payload(self, span: Span, name: str, text: str) -> None:
         """Put a JSON text of any size on the span (see `payloads`), cleared of secrets, never cut short."""
         if span.is_recording():
-            put_payload(self.tracer, self._flush, span, name, self.secrets.scrub(text))
+            put_payload(self.tracer, self._outflow, span, name, self.secrets.scrub(text))
 
-    def _flush(self) -> None:
+    def _flush(self, seconds: float) -> bool:
         with guarded("flush of large payloads"):
             provider = self.tracer_provider or get_tracer_provider()
             force_flush = getattr(provider, "force_flush", None)
-            if force_flush is not None:
-                force_flush(FLUSH_MILLISECONDS)
+            return force_flush is None or bool(force_flush(int(seconds * 1000)))
+        return False
 
 
 def now() -> float:

@@ -211,7 +211,7 @@ def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     if error is not None:
         row["error"] = failure[ERROR_TYPE] = error_type(error)
         if telemetry.settings.capture_content:
-            row["error_message"] = telemetry.secrets.scrub(describe(error))
+            row["error_message"] = telemetry.content.text(semconv.DSPY_EVALUATE_RESULTS, describe(error))
         mark_failed(span, error, telemetry.secrets)
     span.set_attributes(attributes)
     with evaluation.lock:

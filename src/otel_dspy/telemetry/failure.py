@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import Status, StatusCode
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.secrets import SecretKeeper
 
 
-_TOLD: Final = "_otel_dspy_told"
-# A mark on the exception itself, so that the spans around don't repeat its message. Exceptions take no weak references,
-# a strong one would keep the user's frames alive, and an id is given again at once: a loop of failures would lose all
-# messages but the first.
+_told: ContextVar[BaseException | None] = ContextVar("otel_dspy.told", default=None)
+# The exception whose message a span inside has told, so that the spans around don't repeat it. Held only until the
+# outermost call ends: exceptions take no weak references, a mark on them would be seen by the user, and an id is given
+# again at once, so that a loop of failures would lose all messages but the first.
 
 
 def error_type(error: BaseException) -> str:
@@ -26,13 +27,16 @@ def error_type(error: BaseException) -> str:
 
 
 def error_message(error: BaseException, secrets: SecretKeeper) -> str | None:
-    """The exception's message without secrets, the first time it is asked for; None afterwards."""
-    # Past a class's own __getattr__ and __setattr__: a frozen dataclass raises there.
-    marks = vars(error)
-    if _TOLD in marks:
+    """The exception's message without secrets; None if it was the last that was told here (see `forget`)."""
+    if _told.get() is error:
         return None
-    marks[_TOLD] = True
+    _told.set(error)
     return secrets.scrub(describe(error))
+
+
+def forget() -> None:
+    """Let go of the exception told last: the outermost call has ended, and the same one may be raised anew."""
+    _told.set(None)
 
 
 def describe(error: BaseException) -> str:

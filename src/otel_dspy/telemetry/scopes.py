@@ -141,6 +141,11 @@ def current_place() -> Place:
     return place_in(otel_context.get_current())
 
 
+def nowhere() -> bool:
+    """Whether the caller stands outside every call that is watched."""
+    return otel_context.get_value(_KEY) is None
+
+
 def surroundings() -> Context:
     """The current context, or that of the trial which the optimizer's hook opened ahead in the compile around."""
     context = otel_context.get_current()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import pytest
 from dspy.utils.exceptions import LMError
 
 from tests.dspy_answers import dspy_script
-from tests.lm_server import LMServer, Status, scripted_lm
+from tests.lm_server import Status, scripted_lm
 from tests.span_recorder import recording
 from tests.sums import exact, examples, half_right
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from tests.lm_server import LMServer
     from tests.span_recorder import Recorder
 
 SECRET = "planted-key-0123456789abcdef"
@@ -32,9 +33,13 @@ def server() -> Generator[LMServer]:
 
 
 def _lm(server: LMServer, **kwargs: Any) -> dspy.LM:
-    settings = {"api_key": SECRET, "cache": False, "num_retries": 0, **kwargs}
+    settings: dict[str, Any] = {"api_key": SECRET, "cache": False, "num_retries": 0, **kwargs}
     # DSPy knows the price of this name, so its cost is told as for the hosted model.
     return dspy.LM("openai/gpt-4o-mini", api_base=server.api_base, **settings)
+
+
+def _no_wait(_seconds: float) -> None:
+    """Stand in for `time.sleep` between two attempts."""
 
 
 def _chat(recorder: Recorder) -> list[dict[str, Any]]:
@@ -47,7 +52,7 @@ def test_tokens_and_cost_are_those_of_dspys_own_history(server: LMServer) -> Non
     with dspy.context(lm=lm), recording() as recorder:
         dspy.Predict("question -> answer")(question="1+1")
     (chat,) = _chat(recorder)
-    entry = lm.history[-1]
+    entry = cast("dict[str, Any]", cast("Any", lm).history[-1])
     assert chat["gen_ai.usage.input_tokens"] == entry["usage"]["prompt_tokens"] > 0
     assert chat["gen_ai.usage.output_tokens"] == entry["usage"]["completion_tokens"] > 0
     assert chat["dspy.lm.cost"] == entry["cost"] > 0
@@ -83,7 +88,7 @@ def test_a_cache_hit_costs_nothing(server: LMServer, monkeypatch: pytest.MonkeyP
 
 def test_a_busy_server_is_asked_again(server: LMServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two refusals and an answer are one span with two retries."""
-    monkeypatch.setattr("dspy.clients.execution.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("dspy.clients.execution.time.sleep", _no_wait)
     server.fail(Status(503), times=2)
     with dspy.context(lm=_lm(server, num_retries=3)), recording() as recorder:
         dspy.Predict("question -> answer")(question="1+1")

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import pytest
 
-from tests.span_recorder import Recorder, recording
+from tests.optimizers import Rounds
+from tests.span_recorder import recording
 from tests.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from tests.span_recorder import Recorder
 
 
 class Thinking(dspy.Module):
@@ -60,7 +63,9 @@ def test_linked_examples_are_roots_linked_to_their_evaluation(threads: int, prog
         dspy.Evaluate(devset=examples(20), metric=exact, num_threads=threads)(program())
     (evaluate,) = recorder.named("evaluate")
     roots = recorder.named("example")
-    assert [sorted(root.attributes["dspy.example.index"] for root in roots if root.attributes)] == [list(range(20))]
+    assert [sorted(int(str(root.attributes["dspy.example.index"])) for root in roots if root.attributes)] == [
+        list(range(20))
+    ]
     for root in roots:
         assert root.parent is None
         assert [link.context for link in root.links] == [evaluate.get_span_context()]
@@ -135,10 +140,9 @@ def test_two_compiles_in_parallel_threads_do_not_mix() -> None:
     results: list[Any] = []
 
     def optimise(rounds: int) -> None:
-        from tests.unit.hooks.test_optimizers import DefinedBefore
 
         with dspy.context(lm=lm):
-            optimizer = DefinedBefore(exact, rounds=rounds)
+            optimizer = Rounds(exact, rounds=rounds)
             results.append(optimizer.compile(Thinking(), trainset=examples(rounds)))
 
     with recording() as recorder:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import pytest
-from dspy.teleprompt import Teleprompter
 from inline_snapshot import snapshot
 
 from otel_dspy.telemetry import guard
 from tests.in_process_lm import engine_of
+from tests.optimizers import Breaking, Rounds
 from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
-from tests.unit.hooks.test_optimizers import DefinedBefore
+from tests.sums import exact, examples, raising_metric, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +34,9 @@ def _same_with_and_without(run: Callable[[], Any], **settings: Any) -> Any:
     return recorder
 
 
-def raising_metric(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
-    """Fails on the first sum."""
-    if example["question"] == "0+1":
-        raise ValueError("the metric is broken")
-    return exact(example, prediction, trace)
+def _score(metric: Any, max_errors: int) -> float:
+    evaluate = dspy.Evaluate(devset=examples(4), metric=metric, num_threads=1, max_errors=max_errors)
+    return cast("Any", evaluate(dspy.Predict("question -> answer"))).score
 
 
 def test_a_metric_that_raises_counts_as_dspy_counts_it() -> None:
@@ -47,9 +44,7 @@ def test_a_metric_that_raises_counts_as_dspy_counts_it() -> None:
 
     def run() -> Any:
         with dspy.context(lm=sums_lm()):
-            return dspy.Evaluate(devset=examples(4), metric=raising_metric, num_threads=1)(
-                dspy.Predict("question -> answer")
-            ).score
+            return _score(raising_metric, 100)
 
     recorder = _same_with_and_without(run)
     (evaluate,) = recorder.named("evaluate")
@@ -71,9 +66,7 @@ def test_an_lm_that_is_down_fails_every_example() -> None:
         lm = sums_lm()
         engine_of(lm).failures = [dspy.lm15.ServerError("down") for _ in range(50)]
         with dspy.context(lm=lm):
-            return dspy.Evaluate(devset=examples(4), metric=exact, num_threads=1, max_errors=3)(
-                dspy.Predict("question -> answer")
-            ).score
+            return _score(exact, 3)
 
     recorder = _same_with_and_without(run)
     (evaluate,) = recorder.named("evaluate")
@@ -91,20 +84,6 @@ def test_an_lm_that_is_down_fails_every_example() -> None:
             "    chat scripted error.type=dspy.utils.exceptions.LMServerError ERROR([openai/scripted] down)",
         ]
     )
-
-
-class Breaking(Teleprompter):
-    """An optimizer that fails after its first evaluation."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__()
-        self.metric = exact
-        self.error = error
-
-    def compile(self, student: Any, *, trainset: list[Any], **_kwargs: Any) -> Any:
-        """Evaluate once, then raise."""
-        dspy.Evaluate(devset=trainset, metric=self.metric, num_threads=1)(student)
-        raise self.error
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no luck"), KeyboardInterrupt(), asyncio.CancelledError()])
@@ -139,15 +118,15 @@ def test_an_interrupt_in_the_middle_of_an_evaluation() -> None:
 
         engine.script = interrupted
         with dspy.context(lm=lm):
-            return DefinedBefore(exact).compile(dspy.Predict("question -> answer"), trainset=examples(4))
+            return Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(4))
 
     recorder = _same_with_and_without(run)
     assert recorder.tree("compile", "error.type", "trial.state", "trial.score") == snapshot(
         [
-            "compile DefinedBefore error.type=KeyboardInterrupt ERROR()",
-            "  setup DefinedBefore",
+            "compile Rounds error.type=KeyboardInterrupt ERROR()",
+            "  setup Rounds",
             "    dataset train",
-            "  trial DefinedBefore trial.state=fail error.type=KeyboardInterrupt ERROR()",
+            "  trial Rounds trial.state=fail error.type=KeyboardInterrupt ERROR()",
             "    evaluate exact error.type=KeyboardInterrupt ERROR()",
         ]
     )
@@ -225,8 +204,9 @@ def test_a_failure_of_the_telemetry_reaches_nobody(
 
     def run() -> Any:
         with dspy.context(lm=sums_lm()):
-            program = DefinedBefore(exact).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(3))
-            return dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2)(program).score
+            program = Rounds(exact).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(3))
+            evaluate = dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2)
+            return cast("Any", evaluate(program)).score
 
     def refuse(*_args: Any, **_kwargs: Any) -> Any:
         raise MemoryError("the telemetry is broken")

@@ -25,7 +25,7 @@ def tagged(function: Callable[..., Any]) -> Callable[..., Any]:
     """A wrapt wrapper that tells which class's own function it stands around."""
     name = function.__qualname__.split(".")[-2]
 
-    def wrapper(wrapped: Callable[..., Any], _instance: object, args: Any, kwargs: Any) -> list[str]:  # noqa: ANN401 - wrapt's
+    def wrapper(wrapped: Callable[..., Any], _instance: object, args: Any, kwargs: Any) -> list[str]:
         return [f"<{name}", *wrapped(*args, **kwargs), ">"]
 
     return wrapper

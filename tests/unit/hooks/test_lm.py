@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import pytest
 from dspy.clients.base_lm import BaseLM
+from dspy.clients.call_result import AttributeDict
 from dspy.utils import DummyLM
 from dspy.utils.exceptions import LMError
 from inline_snapshot import snapshot
 
-from tests.in_process_lm import engine_of, in_process_lm
-from tests.span_recorder import Recorder, recording
+from tests.in_process_lm import engine_of
+from tests.optimizers import Rounds
+from tests.span_recorder import recording
 from tests.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
@@ -21,8 +23,14 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from tests.span_recorder import Recorder
+
 SECRET = "sk-planted-secret-0123456789abcdef"
 ROLLUPS = ("input_tokens", "output_tokens", "lm_calls", "cache_hits", "cost")
+
+
+def _no_wait(_seconds: float) -> None:
+    """Stand in for `time.sleep` between two attempts."""
 
 
 def _chat(recorder: Recorder) -> list[dict[str, Any]]:
@@ -79,7 +87,7 @@ async def test_an_awaited_call_tells_the_same() -> None:
 
 def test_retries_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two attempts that failed and one that did not are one span with two retries."""
-    monkeypatch.setattr("dspy.clients.execution.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("dspy.clients.execution.time.sleep", _no_wait)
     lm = sums_lm(num_retries=3)
     engine_of(lm).failures = [dspy.lm15.ServerError("busy"), dspy.lm15.RateLimitError("slow down")]
     with dspy.context(lm=lm), recording() as recorder:
@@ -125,10 +133,8 @@ class OwnForward(BaseLM):
 
     def forward(self, prompt: str | None = None, messages: Any = None, **kwargs: Any) -> Any:
         """One answer with its usage."""
-        from dspy.clients.call_result import attributes
-
         del prompt, messages, kwargs
-        return attributes(
+        return AttributeDict(
             {
                 "id": "own-1",
                 "model": "own-served",
@@ -143,7 +149,7 @@ class OwnCall(OwnForward):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Answer by way of the base class."""
-        return super().__call__(*args, **kwargs)
+        return cast("Any", super().__call__)(*args, **kwargs)
 
 
 class OwnCallAlone(BaseLM):
@@ -185,7 +191,7 @@ class Router(BaseLM):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Ask the other model."""
-        return self.inner(*args, **kwargs)
+        return cast("Any", self.inner)(*args, **kwargs)
 
 
 def test_a_call_inside_a_call_counts_once() -> None:
@@ -201,17 +207,15 @@ def test_a_call_inside_a_call_counts_once() -> None:
 @pytest.mark.parametrize("threads", [1, 4])
 def test_rollups_agree_with_the_lm_spans(threads: int) -> None:
     """On example, evaluate, trial and compile each roll-up is the sum over the LM spans inside."""
-    from tests.unit.hooks.test_optimizers import DefinedBefore
-
     with dspy.context(lm=sums_lm()), recording(trace_shape="nested") as recorder:
-        DefinedBefore(exact).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(5 * threads))
+        Rounds(exact).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(5 * threads))
     parents = {_span_id(span): span.parent.span_id if span.parent else None for span in recorder.spans}
     sums: dict[int, Counter[str]] = {}
     for chat in recorder.named("chat"):
         attributes = chat.attributes or {}
         call = Counter(
-            input_tokens=attributes["gen_ai.usage.input_tokens"],
-            output_tokens=attributes["gen_ai.usage.output_tokens"],
+            input_tokens=int(str(attributes["gen_ai.usage.input_tokens"])),
+            output_tokens=int(str(attributes["gen_ai.usage.output_tokens"])),
             lm_calls=1,
         )
         above = parents[_span_id(chat)]
@@ -230,10 +234,8 @@ def test_rollups_agree_with_the_lm_spans(threads: int) -> None:
 
 def test_totals_so_far_end_at_the_compiles_own() -> None:
     """A trial's `dspy.compile.usage.*` grows from trial to trial up to the compile's total."""
-    from tests.unit.hooks.test_optimizers import DefinedBefore
-
     with dspy.context(lm=sums_lm()), recording() as recorder:
-        DefinedBefore(exact, rounds=3).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+        Rounds(exact, rounds=3).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     so_far = [(trial.attributes or {})["dspy.compile.usage.lm_calls"] for trial in recorder.named("trial")]
     assert so_far == [2, 4, 6]
     assert _rollup(recorder.named("compile")[0])["lm_calls"] == 6

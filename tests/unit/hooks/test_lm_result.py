@@ -91,7 +91,7 @@ def test_a_reply_of_another_client(raw: object) -> None:
         ("nonsense", None),
     ],
 )
-def test_usage_in_whatever_shape(usage: Any, counts: TokenCounts | None) -> None:  # noqa: ANN401 - a provider's
+def test_usage_in_whatever_shape(usage: Any, counts: TokenCounts | None) -> None:
     """OpenAI's names, the newer ones, dicts and objects; what nobody reported stays unknown."""
     assert read_result(SimpleNamespace(usage=usage)).usage == counts
 

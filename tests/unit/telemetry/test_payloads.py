@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy.telemetry.payloads import FLUSH_BYTES, PIECE_BYTES, put_payload
+from otel_dspy.telemetry.payloads import FLUSH_BYTES, PIECE_BYTES, Outflow, put_payload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,12 @@ def emitted(text: str) -> tuple[ReadableSpan, list[ReadableSpan], list[int]]:
     flushes: list[int] = []
     tracer = provider.get_tracer("test")
     span = tracer.start_span("carrier")
-    put_payload(tracer, lambda: flushes.append(len(exporter.get_finished_spans())), span, NAME, text)
+
+    def flush(_seconds: float) -> bool:
+        flushes.append(len(exporter.get_finished_spans()))
+        return True
+
+    put_payload(tracer, Outflow(flush), span, NAME, text)
     span.end()
     *pieces, carrier = exporter.get_finished_spans()
     return carrier, pieces, flushes
@@ -95,7 +100,7 @@ def test_pieces_of_what_does_not_compress(mebibytes: int) -> None:
     assert all(piece.end_time is not None and piece.end_time <= carrier.end_time for piece in pieces)
     edges = [0, *flushes, len(pieces)]
     assert max(sum(sizes[start:end]) for start, end in itertools.pairwise(edges)) <= FLUSH_BYTES
-    assert bool(flushes) == (sum(sizes) >= FLUSH_BYTES)
+    assert bool(flushes) == (sum(sizes) > FLUSH_BYTES)
 
 
 def test_the_same_text_makes_the_same_pieces() -> None:
@@ -103,3 +108,35 @@ def test_the_same_text_makes_the_same_pieces() -> None:
     text = "again " * 100_000
     first, second = (emitted(text)[1] for _ in range(2))
     assert [dict(attributes(piece)) for piece in first] == [dict(attributes(piece)) for piece in second]
+
+
+def test_small_payloads_in_a_row_are_flushed_too() -> None:
+    """Many attributes that each fit do not leave in one message of more than 2 MiB."""
+    flushes: list[int] = []
+    sent = 0
+
+    def flush(_seconds: float) -> bool:
+        flushes.append(sent)
+        return True
+
+    outflow = Outflow(flush)
+    for _ in range(50):
+        outflow.add(PIECE_BYTES)
+        sent += PIECE_BYTES
+    edges = [0, *flushes, sent]
+    assert max(after - before for before, after in itertools.pairwise(edges)) <= FLUSH_BYTES
+    assert len(flushes) == 6
+
+
+def test_a_slow_destination_is_not_waited_for_again() -> None:
+    """After a flush that took too long the program is not held up for a minute."""
+    flushes: list[float] = []
+
+    def flush(seconds: float) -> bool:
+        flushes.append(seconds)
+        return False
+
+    outflow = Outflow(flush)
+    for _ in range(50):
+        outflow.add(PIECE_BYTES)
+    assert flushes == [1.0]

@@ -1,0 +1,58 @@
+"""An optimisation tracked by `autolog`, on a real server and on a local store."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+
+import otel_dspy.mlflow
+from tests.mlflow_server import mlflow_server
+from tests.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def server_uri(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """Tracking URI of an MLflow server that runs while the session lasts."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server.uri
+
+
+@pytest.fixture(params=["server", "local"])
+def tracking_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A tracking server, then a local sqlite store without one."""
+    if request.param == "server":
+        return request.getfixturevalue("server_uri")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@contextmanager
+def tracked(tracking_uri: str | None = None, experiment: str | None = None, **flags: Any) -> Generator[None]:
+    """Track while the block runs, to where MLflow is set unless told; everything is there when the block has ended."""
+    otel_dspy.mlflow.autolog(tracking_uri=tracking_uri, experiment=experiment, **flags)
+    try:
+        yield
+    finally:
+        otel_dspy.mlflow.autolog(disable=True)
+
+
+def optimise(program: Callable[[], dspy.Module] = lambda: dspy.ChainOfThought("question -> answer")) -> Any:
+    """A small MIPROv2 run: baseline, three minibatch trials, two full evaluations."""
+    with dspy.context(lm=sums_lm()):
+        optimizer = dspy.MIPROv2(
+            exact, auto=None, num_candidates=2, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
+        )
+        return optimizer.compile(
+            program(),
+            trainset=examples(4),
+            valset=examples(6),
+            num_trials=3,
+            minibatch_size=2,
+            minibatch_full_eval_steps=2,
+        )

@@ -1,0 +1,147 @@
+"""Failures of the user's and of MLflow's: what the record says, and that the program goes on."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+import dspy
+import mlflow
+import pytest
+from mlflow import dspy as mlflow_dspy
+
+import otel_dspy.mlflow
+from tests.dspy_answers import dspy_script
+from tests.integration.end_to_end.conftest import optimise, tracked
+from tests.lm_server import scripted_lm
+from tests.mlflow_server import free_port
+from tests.mlflow_tree import read_tree
+from tests.optimizers import Breaking
+from tests.sums import exact, examples, half_right, raising_metric, sums_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECRET = "planted-key-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RuntimeError("no luck today"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+)
+def test_a_compile_that_raises(tracking_uri: str, error: BaseException, status: str) -> None:
+    """The parent run ends FAILED with the error's type and text, KILLED on Ctrl-C; its trial stays; no best model."""
+    name = f"raises {status}"
+    with tracked(tracking_uri, name), dspy.context(lm=sums_lm()), pytest.raises(type(error)):
+        Breaking(error).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    (run,) = read_tree(tracking_uri, name).runs
+    assert run.status == status
+    assert {"initial_model.json", "trainset.json"} <= set(run.artifacts)
+    assert "best_model.json" not in run.artifacts
+    assert [(trial.status, trial.metrics["eval"]) for trial in run.children] == [("FINISHED", ((0, 50.0),))]
+    told = " ".join(run.tags.values())
+    assert type(error).__name__ in told
+    assert str(error) in told
+
+
+def test_an_example_that_failed_is_in_the_table(tracking_uri: str) -> None:
+    """Its row has the error, its trace is an ERROR without a score, and the others are as ever."""
+    with tracked(tracking_uri, "table"), dspy.context(lm=sums_lm()):
+        dspy.Evaluate(devset=examples(3), metric=raising_metric, num_threads=1)(dspy.Predict("question -> answer"))
+    (run,) = read_tree(tracking_uri, "table").runs
+    table = run.artifacts["result_table.json"]
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert ["ValueError" in str(row["error"]) for row in rows] == [True, False, False]
+    states = {
+        trace.name: (trace.state, [a.value for a in trace.assessments])
+        for trace in run.traces
+        if "example" in str(trace.name)
+    }
+    assert states == {
+        "Predict example 0": ("ERROR", []),
+        "Predict example 1": ("OK", [1.0]),
+        "Predict example 2": ("OK", [0.0]),
+    }
+
+
+def test_a_server_that_is_down_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """The optimisation gives what it gives untracked, in about the same time; what was lost is said."""
+    began = time.monotonic()
+    expected = optimise().dump_state()
+    untracked_seconds = time.monotonic() - began
+    otel_dspy.mlflow.autolog(tracking_uri=f"http://127.0.0.1:{free_port()}", experiment="down")
+    try:
+        began = time.monotonic()
+        assert optimise().dump_state() == expected
+        tracked_seconds = time.monotonic() - began
+    finally:
+        with caplog.at_level(logging.WARNING):
+            otel_dspy.mlflow.autolog(disable=True)
+    # Not a measure of speed: a program that waited for the dead server would take minutes.
+    assert tracked_seconds < untracked_seconds + 20
+    assert "does not answer" in caplog.text
+
+
+def test_mlflows_own_autologging_beside_ours_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, in words that say what to do."""
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow_dspy.autolog()
+    try:
+        with tracked(f"sqlite:///{tmp_path / 'mlflow.db'}", "both"), dspy.context(lm=sums_lm()):
+            dspy.Evaluate(devset=examples(1), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    finally:
+        mlflow_dspy.autolog(disable=True)
+    warnings = [
+        record.getMessage() for record in caplog.records if "mlflow.dspy.autolog(disable=True)" in record.getMessage()
+    ]
+    assert len(warnings) == 1
+
+
+def _files(folder: Path) -> Iterator[bytes]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path.read_bytes()
+
+
+def test_no_secret_reaches_mlflow(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A key and a header on every LM, optimizer and tool: neither the store, nor an artifact, nor a log has them."""
+    with scripted_lm(dspy_script({"answer": half_right})) as server:
+        lm = dspy.LM(
+            "openai/gpt-4o-mini",
+            api_base=server.api_base,
+            api_key=SECRET,
+            extra_headers={"X-Secret": SECRET},
+            cache=False,
+        )
+        program = dspy.ChainOfThought("question -> answer")
+        program.set_lm(lm)
+        with (
+            caplog.at_level(logging.DEBUG, "otel_dspy"),
+            dspy.context(lm=lm),
+            tracked(f"sqlite:///{tmp_path / 'mlflow.db'}", "secrets"),
+        ):
+            optimizer = dspy.MIPROv2(
+                exact,
+                auto=None,
+                num_candidates=2,
+                num_threads=1,
+                max_bootstrapped_demos=1,
+                max_labeled_demos=1,
+                prompt_model=lm,
+                task_model=lm,
+                teacher_settings={"lm": lm},
+            )
+            optimizer.compile(program, trainset=examples(3), valset=examples(3), num_trials=1, minibatch=False)
+            program(question="1+1")
+        assert any(SECRET in str(request.headers) for request in server.requests)
+    connection = sqlite3.connect(tmp_path / "mlflow.db")
+    (runs,) = connection.execute("select count(*) from runs").fetchone()
+    connection.close()
+    assert runs > 2
+    assert not any(SECRET.encode() in content for content in _files(tmp_path))
+    assert SECRET not in caplog.text
+    assert SECRET not in "".join(capfd.readouterr())
