@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tests.lm_server import Message, Script
+    from tests.lm_server import Message
 
 
 _MARKED_FIELD = re.compile(r"^\[\[ ## (\w+) ## \]\]\s*\n(.*?)(?=^\[\[ ## \w+ ## \]\]|\Z)", re.MULTILINE | re.DOTALL)
@@ -37,7 +37,7 @@ def input_fields(messages: Sequence[Message]) -> dict[str, str]:
     return {name: text.strip() for name, text in _MARKED_FIELD.findall(asked)}
 
 
-def dspy_script(fills: Mapping[str, Callable[[Mapping[str, str]], str]]) -> Script:
+def dspy_script(fills: Mapping[str, Callable[[Mapping[str, str]], str]]) -> Callable[[Sequence[Message]], str]:
     """Answer DSPy's prompts by field name.
 
     A field without a function of its own gets a text that differs from prompt to prompt and is the same for the same
@@ -59,7 +59,7 @@ def dspy_script(fills: Mapping[str, Callable[[Mapping[str, str]], str]]) -> Scri
 
 def _distinct_text(field: str, messages: Sequence[Message]) -> str:
     digest = hashlib.sha256(json.dumps(list(messages), default=str).encode()).hexdigest()[:8]
-    return f"Scripted {field.replace('_', ' ')} {digest}: work step by step, then answer with the result alone."
+    return f"Scripted {field.replace('_', ' ')} {digest}. Work step by step, then answer with the result alone."
 
 
 def _text(message: Message) -> str:

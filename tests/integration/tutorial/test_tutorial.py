@@ -1,0 +1,245 @@
+"""What MLflow's tutorial on tracking DSPy optimizers promises, looked up in MLflow after running it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import dspy
+from inline_snapshot import snapshot
+
+from tests.integration.tutorial.conftest import API_KEY, run_example
+from tests.integration.tutorial.maths_lm import QUESTIONS, UNKNOWN_ANSWER
+
+if TYPE_CHECKING:
+    from tests.integration.tutorial.conftest import Tutorial
+    from tests.mlflow_tree import SpanNode, TraceNode
+
+TRIALS = 11
+"""The program as it came, and the ten trials that `auto="light"` makes of six candidates and one predictor."""
+VALIDATION_ROWS = 24
+"""Four fifths of the 30 examples, which MIPROv2 takes for validation where none are given."""
+
+
+def rows() -> list[list[str]]:
+    """Give the tutorial's questions as rows of (question, answer), in file order."""
+    return [[row["question"], row["answer"]] for row in json.loads(QUESTIONS.read_text(encoding="utf-8"))]
+
+
+def table(artifact: dict[str, list[list[Any]]]) -> list[list[Any]]:
+    """Give the rows of a table artifact."""
+    return artifact["data"]
+
+
+def spans_named(trace: TraceNode, start: str) -> list[SpanNode]:
+    """Give the spans of the trace whose names begin so."""
+    return [span for span in trace.walk() if span.name.startswith(start)]
+
+
+def test_three_runs_stand_in_the_experiment(tutorial: Tutorial) -> None:
+    """Two evaluations and one optimisation are three finished runs, and every child run is finished too."""
+    assert [run.name for run in tutorial.tree.runs] == [
+        "evaluate ChainOfThought",
+        "MIPROv2 ChainOfThought",
+        "evaluate ChainOfThought",
+    ]
+    assert {run.status for run in tutorial.tree.walk()} == {"FINISHED"}
+
+
+def test_optimizer_parameters(tutorial: Tutorial) -> None:
+    """The constructor's and compile's parameters are there, and what `auto="light"` resolved to."""
+    assert tutorial.optimization.params == snapshot(
+        {
+            "metric": "exact_match",
+            "prompt_model": "openai/scripted",
+            "task_model": "openai/scripted",
+            "max_bootstrapped_demos": "4",
+            "max_labeled_demos": "4",
+            "auto": "light",
+            "num_threads": "4",
+            "seed": "9",
+            "init_temperature": "1.0",
+            "verbose": "false",
+            "track_stats": "true",
+            "minibatch": "false",
+            "minibatch_size": "35",
+            "minibatch_full_eval_steps": "5",
+            "program_aware_proposer": "true",
+            "data_aware_proposer": "true",
+            "view_data_batch_size": "10",
+            "tip_aware_proposer": "true",
+            "fewshot_aware_proposer": "true",
+            "num_trials": "10",
+            "num_instruct_candidates": "3",
+            "num_fewshot_candidates": "6",
+            "lm.model_type": "chat",
+            "lm.cache": "true",
+            "lm.num_retries": "3",
+            "lm.model": "openai/scripted",
+        }
+    )
+
+
+def test_programs(tutorial: Tutorial) -> None:
+    """The first, each intermediate and the optimised program are loadable, and are the ones that the trials tried."""
+    run = tutorial.optimization
+    initial = loaded(run.artifacts["initial_model.json"])
+    assert (initial.signature.instructions, initial.demos) == (
+        "Given the fields `question`, produce the fields `answer`.",
+        [],
+    )
+    tried = [loaded(trial.artifacts["model.json"]) for trial in tutorial.trials]
+    assert len(tried) == TRIALS
+    # The same choice of instruction and examples is the same program, a different one is a different program.
+    chosen = [
+        (trial.params["0_predictor_instruction"], trial.params["0_predictor_demos"]) for trial in tutorial.trials[1:]
+    ]
+    states = [json.dumps(trial.artifacts["model.json"]["predict"], sort_keys=True) for trial in tutorial.trials[1:]]
+    assert len(set(zip(chosen, states, strict=True))) == len(set(chosen))
+    best = loaded(run.artifacts["best_model.json"])
+    best_trial = tutorial.trials[int(run.tags["dspy.compile.best_trial.index"])]
+    winner = loaded(best_trial.artifacts["model.json"])
+    assert (best.signature.instructions, best.demos) == (winner.signature.instructions, winner.demos)
+    assert best.demos
+
+
+def test_the_best_program_is_a_logged_model(tutorial: Tutorial) -> None:
+    """MLflow's GenAI view finds the optimised program: a model, READY, on the parent run and on one of its trials."""
+    [model] = tutorial.optimization.models
+    assert (model.status, model.artifacts["best_model.json"]) == (
+        "READY",
+        tutorial.optimization.artifacts["best_model.json"],
+    )
+    assert [m.name for trial in tutorial.trials for m in trial.models] == [model.name]
+
+
+def test_datasets(tutorial: Tutorial) -> None:
+    """30 examples are 30 rows, written once; the validation rows and the test questions are there as well."""
+    run = tutorial.optimization
+    assert table(run.artifacts["trainset.json"]) == rows()[:30]
+    validation = table(run.artifacts["valset.json"])
+    assert len(validation) == VALIDATION_ROWS
+    assert all(row in rows()[:30] for row in validation)
+    assert [(role, name) for role, name, _digest in run.inputs] == [("train", "trainset"), ("validation", "valset")]
+    for evaluation in (tutorial.tree.runs[0], tutorial.tree.runs[2]):
+        assert table(evaluation.artifacts["evalset.json"]) == rows()[30:]
+
+
+def test_progression_of_the_metric(tutorial: Tutorial) -> None:
+    """Each trial is a child run with its parameters and score, and a step of the parent's metric."""
+    run, trials = tutorial.optimization, tutorial.trials
+    scores = [trial.metrics["eval"][0][1] for trial in trials]
+    assert run.metrics["eval_full"] == tuple(enumerate(scores))
+    assert [best for step, best in run.metrics["best_score"] if step < TRIALS] == [
+        max(scores[: index + 1]) for index in range(TRIALS)
+    ]
+    assert run.metrics["initial_score"][-1][1] == scores[0] < max(scores)
+    assert [trial.tags["dspy.trial.kind"] for trial in trials] == ["baseline"] + ["candidate"] * 10
+    assert all(set(trial.params) == {"0_predictor_instruction", "0_predictor_demos"} for trial in trials[1:])
+
+
+def test_result_tables_give_the_scores(tutorial: Tutorial) -> None:
+    """Each trial's table has a row an example, and its mean is the trial's score."""
+    for trial in tutorial.trials:
+        results = trial.artifacts["result_table.json"]
+        scores = [row[results["columns"].index("score")] for row in results["data"]]
+        assert len(scores) == VALIDATION_ROWS
+        assert round(100 * sum(scores) / len(scores), 2) == trial.metrics["eval"][0][1]
+
+
+def test_each_example_is_a_scored_trace_of_its_trial(tutorial: Tutorial) -> None:
+    """Every validation example has one trace in the trial's run, with the metric's score as an assessment."""
+    for trial in tutorial.trials:
+        assert len(trial.traces) == VALIDATION_ROWS
+        scored: list[tuple[str, float]] = []
+        for trace in trial.traces:
+            [assessment] = trace.assessments
+            assert (assessment.name, assessment.source, trace.state) == ("exact_match", "CODE", "OK")
+            assert isinstance(assessment.value, float)
+            scored.append((trace.tags["dspy.example.index"], assessment.value))
+        results = trial.artifacts["result_table.json"]
+        index, score = results["columns"].index("index"), results["columns"].index("score")
+        assert sorted(scored) == sorted((str(row[index]), row[score]) for row in results["data"])
+    assert tutorial.tree.traces == ()
+
+
+def test_a_trace_tells_the_program_s_execution(tutorial: Tutorial) -> None:
+    """A trace goes from the example through the program and its predictor to the prompt and the model's response."""
+    for trace in tutorial.trials[0].traces:
+        [root] = trace.spans
+        assert [span.name for span in root.walk()] == [
+            "example exact_match",
+            "module ChainOfThought",
+            "module Predict",
+            "chat scripted",
+        ]
+        [chat] = spans_named(trace, "chat")
+        question = json.loads(trace.request_preview or "")["question"]
+        assert question in json.dumps(chat.inputs)
+        answer = json.loads(trace.response_preview or "")["answer"]
+        assert f"[[ ## answer ## ]]\\n{answer}" in json.dumps(chat.outputs)
+
+
+def test_intermediate_prompts_are_in_the_optimisation_s_trace(tutorial: Tutorial) -> None:
+    """The optimisation's own trace has its phases, and the prompts that proposed the instructions of the trials."""
+    [trace] = tutorial.optimization.traces
+    [root] = trace.spans
+    assert [span.name for span in root.children if span.name.startswith("phase")] == [
+        "phase bootstrap",
+        "phase propose",
+        "phase search",
+    ]
+    [propose] = [span for span in root.children if span.name == "phase propose"]
+    responses = "".join(json.dumps(span.outputs) for span in propose.walk() if span.name.startswith("chat"))
+    assert all(span.inputs for span in propose.walk() if span.name.startswith("chat"))
+    proposed = {
+        loaded(trial.artifacts["model.json"]).signature.instructions
+        for trial in tutorial.trials
+        if trial.params.get("0_predictor_instruction", "0") != "0"
+    }
+    assert proposed
+    assert all(instruction in responses for instruction in proposed)
+
+
+def test_tokens_calls_and_cost_are_told(tutorial: Tutorial) -> None:
+    """The parent's totals never fall and hold what the trials used; an unknown price adds nothing."""
+    run = tutorial.optimization
+    for name in ("input_tokens", "output_tokens", "lm_calls", "cache_hits"):
+        totals = [value for _step, value in run.metrics[name]]
+        assert totals == sorted(totals)
+        assert totals[-1] >= sum(trial.metrics[name][0][1] for trial in tutorial.trials)
+    assert {value for _step, value in run.metrics["cost"]} == {0.0}
+
+
+def test_the_key_is_nowhere(tutorial: Tutorial) -> None:
+    """The API key that the model's server got stands in no file of the store and in no output."""
+    assert API_KEY not in tutorial.output
+    files = [path for path in tutorial.store.rglob("*") if path.is_file() and "cache" not in path.parts]
+    assert any(path.name == "mydb.sqlite" for path in files)
+    assert [path for path in files if API_KEY.encode() in path.read_bytes()] == []
+
+
+def test_the_optimised_program_loads_back(tutorial: Tutorial) -> None:
+    """`examples/load_optimized.py` loads `best_model.json` in a new process, by run id and without one, and it works."""
+    by_id = run_example("load_optimized.py", tutorial.environment, tutorial.optimization.id)
+    newest = run_example("load_optimized.py", tutorial.environment)
+    best = loaded(tutorial.optimization.artifacts["best_model.json"])
+    assert by_id == newest
+    assert by_id.splitlines() == [
+        f"Run {tutorial.optimization.id}: {len(best.demos)} examples, instruction: {best.signature.instructions}",
+        f"Answer: {UNKNOWN_ANSWER}",
+    ]
+
+
+def test_before_and_after_are_printed(tutorial: Tutorial) -> None:
+    """The example's own words agree with the two evaluations in MLflow."""
+    before, after = (tutorial.tree.runs[place].metrics["eval"][0][1] for place in (0, 2))
+    assert f"Right answers on 10 new questions: {before:.0f} % before, {after:.0f} % after." in tutorial.output
+    assert before < after
+
+
+def loaded(state: dict[str, Any]) -> Any:
+    """Load a program's state as DSPy does, and give its one predictor."""
+    program: Any = dspy.ChainOfThought("question -> answer")
+    program.load_state(state)
+    return program.predictors()[0]
