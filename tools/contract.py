@@ -208,9 +208,7 @@ def _ref(group_id: str, entry: dict[str, Any]) -> AttributeRef:
         level, condition = next(iter(level.items()))
     if level not in LEVELS:
         raise ContractError(f"{group_id}: {entry['ref']}: unknown requirement level {level!r}")
-    return AttributeRef(
-        id=entry["ref"], level=level, condition=condition, start=bool(entry.get("start", False))
-    )
+    return AttributeRef(id=entry["ref"], level=level, condition=condition, start=bool(entry.get("start", False)))
 
 
 def _span(group: dict[str, Any]) -> Span:
