@@ -26,17 +26,6 @@ otel_dspy.DSPyInstrumentor().instrument()  # says what is missing, and raises no
 """
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the tree as it stands."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = "import sys, hatchling.build; print(hatchling.build.build_wheel(sys.argv[1]))"
-    result = subprocess.run(
-        [sys.executable, "-c", build, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return folder / result.stdout.split()[-1]
-
-
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     """The wheel carries every source file, the type marker and the licence; no tests, no tools."""
     with zipfile.ZipFile(wheel) as archive:
