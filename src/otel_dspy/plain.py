@@ -31,6 +31,8 @@ def plain(value: object) -> AnyValue:
 
 def well_formed(text: str) -> str:
     """The text with U+FFFD in the place of lone surrogates, which UTF-8 cannot hold and no exporter can send."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_dspy.telemetry.failure import forget
-from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.guard import report
 from otel_dspy.telemetry.scopes import attach, detach, nowhere
 
 if TYPE_CHECKING:
@@ -51,17 +51,21 @@ class Watch:
     def returned(self, result: _Result) -> _Result:
         """Pass the call's result through."""
         if self._opened:
-            with guarded(self.part):
+            try:
                 self.see(result)
+            except Exception as failure:
+                report(self.part, failure)
         return result
 
     def __enter__(self) -> Self:
         """Open; a failure to do so leaves the call unwatched."""
-        with guarded(self.part):
+        try:
             context = self.open()
             self._opened = True
             if context is not None:
                 self._token = attach(context)
+        except Exception as failure:
+            report(self.part, failure)
         return self
 
     def __exit__(
@@ -70,8 +74,9 @@ class Watch:
         """Close, and let whatever the call raised go on."""
         try:
             if self._opened:
-                with guarded(self.part):
-                    self.close(error)
+                self.close(error)
+        except Exception as failure:
+            report(self.part, failure)
         finally:
             if self._token is not None:
                 detach(self._token)
@@ -118,6 +123,8 @@ def _watch(
     kwargs: Kwargs,
 ) -> Watch | None:
     if is_instrumentation_enabled():
-        with guarded("a hook"):
+        try:
             return watcher(wrapped, instance, args, kwargs)
+        except Exception as failure:
+            report("a hook", failure)
     return None

@@ -14,7 +14,7 @@ from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.lm_result import CallFacts, read_result
 from otel_dspy.telemetry.failure import error_message, error_type
 from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.scopes import current_place, inside
+from otel_dspy.telemetry.scopes import at, current_place
 from otel_dspy.telemetry.secrets import host_and_port, is_secret_name
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class _LMWatch(Watch):
                 invocation.input_messages = _messages(telemetry, self._prompt(), keywords.get("messages"))
         self._usage = place.usage
         self._module = place.predictor
-        return inside(invocation.span, place._replace(lm_call=self), invocation.context)
+        return at(place.in_lm_call(self), invocation.context)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
         """DSPy has the call's result. One of another LM, called inside, tells what this one may not know itself."""
@@ -204,7 +204,7 @@ def _put_request(invocation: Any, keywords: Mapping[str, Any]) -> None:
     names = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
     for name in names:
         value = keywords.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if value is not None and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(invocation, name, value)
     count = keywords.get("n")
     if isinstance(count, int) and count > 1:

@@ -14,7 +14,7 @@ from otel_dspy.datasets import fields
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
-from otel_dspy.telemetry.scopes import current_place, inside
+from otel_dspy.telemetry.scopes import inside, place_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _names: Final[weakref.WeakKeyDictionary[Any, Mapping[int, str]]] = weakref.WeakKeyDictionary()
 """The paths of a program's modules by their identity, worked out once for each program object."""
+_signatures: Final[weakref.WeakKeyDictionary[type[Any], str]] = weakref.WeakKeyDictionary()
+"""The text of a signature, worked out once for each class."""
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
@@ -64,7 +66,7 @@ class _ModuleWatch(Watch):
     def open(self) -> Context:
         telemetry, module = self._telemetry, self._module
         context = get_current()
-        place = current_place()
+        place = place_in(context)
         kind = type(module).__name__
         attributes: dict[str, AttributeValue] = {
             semconv.DSPY_OPERATION_NAME: "module",
@@ -74,8 +76,8 @@ class _ModuleWatch(Watch):
         if names is None or id(module) not in names:
             names = module_names(module)
         name = attributes[semconv.DSPY_MODULE_NAME] = names[id(module)]
-        signature = getattr(getattr(module, "signature", None), "signature", None)
-        if isinstance(signature, str):
+        signature = _signature(getattr(module, "signature", None))
+        if signature is not None:
             attributes[semconv.DSPY_MODULE_SIGNATURE] = signature
         self._kind = kind
         self._started = now()
@@ -87,7 +89,7 @@ class _ModuleWatch(Watch):
             given: dict[str, Any] = {"args": list(self._args), **self._kwargs} if self._args else self._kwargs
             telemetry.content.put(content, semconv.DSPY_MODULE_INPUT, fields(given))
             self._span.set_attributes(content)
-        return inside(self._span, place._replace(module_names=names, predictor=name), context)
+        return inside(self._span, place.in_module(names, name), context)
 
     @override
     def see(self, result: Any) -> None:
@@ -104,6 +106,19 @@ class _ModuleWatch(Watch):
             mark_failed(self._span, error, self._telemetry.secrets)
         self._telemetry.instruments.module_duration.record(now() - self._started, attributes)
         self._span.end()
+
+
+def _signature(signature: Any) -> str | None:
+    if not isinstance(signature, type):
+        return None
+    # DSPy puts the text together anew each time it is asked; a signature's fields don't change.
+    text = _signatures.get(signature)
+    if text is None:
+        text = getattr(signature, "signature", None)
+        if not isinstance(text, str):
+            return None
+        _signatures[signature] = text
+    return text
 
 
 def _output(result: Any) -> Any:
