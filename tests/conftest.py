@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "MLFLOW_", "DSPY_"))]:
     del os.environ[_name]
 _dspy_cache = tempfile.TemporaryDirectory(prefix="otel-dspy-tests-")
+_spool = tempfile.TemporaryDirectory(prefix="otel-dspy-tests-spool-")
 os.environ |= {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or litellm asks a host for its price list
     "HF_HUB_OFFLINE": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DSPY_CACHEDIR": _dspy_cache.name,  # the developer's own cache answers no test
+    "OTEL_DSPY_SPOOL_DIR": _spool.name,  # nor does a test leave spans in the developer's home
 }
 
 if TYPE_CHECKING:

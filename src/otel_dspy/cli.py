@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from otel_dspy.demo.options import OPTIMIZERS, DemoOptions
+from otel_dspy.mlflow import replay_command
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: The arguments make no sense (status 2), or ask for help or the version.
     """
     chosen = _parser().parse_args(arguments)
+    if chosen.command == "replay":
+        return replay_command.run(chosen, print)
     return _demo(DemoOptions(**{field.name: getattr(chosen, field.name) for field in fields(DemoOptions)}))
 
 
@@ -53,7 +56,7 @@ def _demo(options: DemoOptions) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="otel-dspy", description="OpenTelemetry for DSPy.")
     parser.add_argument("--version", action="version", version=f"otel-dspy {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     demo = commands.add_parser(
         "demo",
         help="optimise a real program on a real model, recorded in MLflow",
@@ -62,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _add_demo_options(demo)
+    replay = commands.add_parser(
+        "replay",
+        help="write to MLflow what it did not take while a program ran",
+        description="Write spool files to MLflow: what it had not taken when a program ended. A file that is written "
+        "is removed; writing one twice, or one that was cut off by a crash, does no harm.",
+    )
+    replay_command.add_arguments(replay)
     return parser
 
 
@@ -86,3 +96,7 @@ def _at_least(lowest: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,11 +6,11 @@ import atexit
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_dspy.mlflow import conflict
+from otel_dspy.mlflow import conflict, sigterm
 from otel_dspy.mlflow.context import Options
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _logger = logging.getLogger(__name__)
-
-EXIT_PATIENCE: Final = 30.0
-"""Seconds without progress after which the interpreter's exit waits no longer for MLflow to take what is queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +147,17 @@ def _silence(*, silent: bool) -> None:
         _level_before = None
 
 
-def _flush_at_exit() -> None:
+def _drain() -> None:
     global _gave_up  # noqa: PLW0603 - an exit happens once
     active = _active
     if active is not None and not _gave_up:
-        _gave_up = not active.processor.drain(EXIT_PATIENCE)
+        _gave_up = not active.processor.drain()
+
+
+def _close() -> None:
+    active = _active
+    if active is not None:
+        active.processor.shutdown(wait=not _gave_up)
 
 
 def _register_exit() -> None:
@@ -166,5 +169,6 @@ def _register_exit() -> None:
     # shutdown"), which artifact stores use; the interpreter's own earlier hook is private, hence the fallback.
     early = cast("Callable[[Any], None] | None", getattr(threading, "_register_atexit", None))
     if early is not None:
-        early(_flush_at_exit)
-    atexit.register(_flush_at_exit)
+        early(_drain)
+    atexit.register(_close)
+    sigterm.drain_first(_drain)

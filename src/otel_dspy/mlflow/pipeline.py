@@ -13,28 +13,34 @@ from otel_dspy.mlflow.sink import Sink
 if TYPE_CHECKING:
     from threading import Event
 
-    from opentelemetry.sdk.trace import ReadableSpan
-
     from otel_dspy.mlflow.destination import Destination
+    from otel_dspy.mlflow.records import SpanRecord
     from otel_dspy.mlflow.routing import Route
 
 
 class Pipeline:
     """One order of spans, a sink for each destination."""
 
-    def __init__(self, stop: Event) -> None:
+    def __init__(self, stop: Event, *, look_first: bool = False) -> None:
+        """Create it.
+
+        Args:
+            stop: set when there is no time left; what is being told then raises `attempts.Stopped`.
+            look_first: other processes may have told of the same compiles (a replay, a forked child).
+        """
         self._stop = stop
+        self._look_first = look_first
         self._sinks: dict[Destination, Sink] = {}
         self._payloads = PayloadShelf()
         self._trials: dict[str, dict[int, TrialRecord]] = {}
 
-    def process(self, span: ReadableSpan, route: Route) -> None:
+    def process(self, span: SpanRecord, route: Route) -> None:
         """Tell MLflow what the span tells.
 
         Raises:
-            ValueError: the span has not ended.
+            Stopped: no time left.
         """
-        fact = decode.fact(self._payloads.resolve(decode.span_record(span)))
+        fact = decode.fact(self._payloads.resolve(span))
         if isinstance(fact, PayloadPiece):
             self._payloads.add(fact)
             return
@@ -48,7 +54,9 @@ class Pipeline:
             trials = [found[index] for index in sorted(found)]
         sink = self._sinks.get(route.destination)
         if sink is None:
-            sink = self._sinks[route.destination] = Sink(route.destination, self._stop)
+            sink = self._sinks[route.destination] = Sink(
+                route.destination, self._stop, look_first=self._look_first
+            )  # fmt: skip
         for operation in mapping.operations(fact, route.options, route.context, trials):
             sink.apply(operation)
 
@@ -62,7 +70,28 @@ class Pipeline:
         for sink in self._sinks.values():
             sink.send_traces()
 
+    def end_open_runs(self, end_ms: int) -> int:
+        """End, as KILLED, the runs that were begun and not ended; how many."""
+        return sum(sink.end_open_runs(end_ms) for sink in self._sinks.values())
+
+    @property
+    def waits(self) -> bool:
+        """Whether something processed has not been sent yet."""
+        return any(sink.waits for sink in self._sinks.values())
+
+    @property
+    def failing_since(self) -> float | None:
+        """`time.monotonic()` since when an MLflow takes nothing; None while all do."""
+        return min(
+            (sink.failing_since for sink in self._sinks.values() if sink.failing_since is not None), default=None
+        )
+
     @property
     def lost(self) -> int:
-        """Operations that MLflow did not take."""
+        """Operations that MLflow refused."""
         return sum(sink.lost for sink in self._sinks.values())
+
+    @property
+    def failed(self) -> int:
+        """Operations that MLflow failed at, and may take another day."""
+        return sum(sink.failed for sink in self._sinks.values())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_dspy.mlflow import conflict, destination
 from otel_dspy.mlflow.context import Options, RootKind
 from otel_dspy.mlflow.routing import Router
+from otel_dspy.mlflow.waiting import Patience
 from otel_dspy.mlflow.worker import Worker
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.destination import Destination
 
 _logger = logging.getLogger(__name__)
-
-SHUTDOWN_TIMEOUT: Final = 120.0
-"""Seconds that `shutdown` waits for MLflow to take what is queued."""
 
 
 class MlflowSpanProcessor(SpanProcessor):
@@ -104,24 +102,25 @@ class MlflowSpanProcessor(SpanProcessor):
         """
         return self._worker.flush(timeout_millis / 1000)
 
-    def drain(self, patience: float) -> bool:
-        """Wait for as long as MLflow goes on taking what has ended.
-
-        Args:
-            patience: seconds without progress after which what is left is given up.
+    def drain(self) -> bool:
+        """Wait while MLflow goes on taking what has ended, OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT seconds (60) at most.
 
         Returns:
-            False if something was given up.
+            False if something is left, which then is in the spool.
         """
-        return self._worker.drain(patience)
+        return self._worker.drain(Patience.from_environment())
 
-    def shutdown(self) -> None:
-        """Deliver what is queued, within `SHUTDOWN_TIMEOUT`, and end."""
-        self._worker.close(SHUTDOWN_TIMEOUT)
+    def shutdown(self, *, wait: bool = True) -> None:
+        """Drain, and end; a warning says where in the spool the rest is.
+
+        Args:
+            wait: for MLflow to take what is left, as `drain` does.
+        """
+        self._worker.close(Patience.from_environment() if wait else Patience(0, 0))
 
     @property
     def lost(self) -> int:
-        """How many operations and spans MLflow will never hear of: refused, or dropped because the queue was full."""
+        """How many operations and spans MLflow will never hear of: refused, or dropped because the spool was full."""
         return self._worker.lost
 
     def _tell(self) -> None:

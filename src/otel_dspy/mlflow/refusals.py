@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import requests
 from mlflow.exceptions import MlflowException
@@ -16,32 +17,48 @@ class Verdict(Enum):
     """What to do."""
 
     WAIT = "wait"
-    """Unreachable or busy: ask again until it answers."""
+    """Unreachable or busy, full or locked: ask again until it answers."""
     RETRY = "retry"
-    """The server failed: ask again, but not for ever."""
+    """The server failed: ask again, but not for ever if it answers others."""
     REFUSED = "refused"
     """It will never be taken."""
 
 
-_BUSY_TEXTS = ("database is locked", "deadlock", "could not identify mlflow server version", "connection pool")
-_UNREACHABLE_TEXTS = ("max retries exceeded", "connection refused", "failed with timeout", "connection aborted")
-_TOO_MANY_REQUESTS, _SERVER_ERROR, _UNAVAILABLE = 429, 500, frozenset({502, 503, 504})
+_BUSY_TEXTS: Final = (
+    "database is locked", "database or disk is full", "disk i/o error", "attempt to write a readonly database",
+    "deadlock", "could not identify mlflow server version", "connection pool", "no space left",
+)  # fmt: skip
+_UNREACHABLE_TEXTS: Final = (
+    "max retries exceeded", "connection refused", "failed with timeout", "connection aborted", "connection reset",
+    "read timed out", "incompleteread", "connection broken",
+)  # fmt: skip
+_WAIT: Final = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504})
+"""HTTP statuses that pass: busy or away. Or that the user can mend while we wait: a key that has run out."""
+_SERVER_ERROR: Final = 500
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 
 
-def verdict(error: BaseException) -> Verdict:
-    """Read an error, and those that led to it."""
+def verdict(error: BaseException, status: int | None = None) -> Verdict:
+    """Read an error, and those that led to it.
+
+    Args:
+        error: what MLflow raised.
+        status: HTTP status of the answer that it was raised for, where there was one.
+    """
     for cause in _chain(error):
         text = str(cause).lower()
         if isinstance(cause, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError):
             return Verdict.WAIT
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return Verdict.WAIT
         if any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
             return Verdict.WAIT
-    status = _http_status(error)
-    if status is None:
+    known = status if status is not None else _http_status(error)
+    if known is None:
         return Verdict.RETRY if isinstance(error, OSError) else Verdict.REFUSED
-    if status == _TOO_MANY_REQUESTS or status in _UNAVAILABLE:
+    if known in _WAIT:
         return Verdict.WAIT
-    return Verdict.RETRY if status >= _SERVER_ERROR else Verdict.REFUSED
+    return Verdict.RETRY if known >= _SERVER_ERROR else Verdict.REFUSED
 
 
 def _http_status(error: BaseException) -> int | None:

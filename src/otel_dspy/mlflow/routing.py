@@ -10,7 +10,9 @@ may share an OpenTelemetry trace, which MLflow could not show, so each gets an M
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -57,6 +59,8 @@ class Router:
         self._live: dict[tuple[int, int], Route] = {}
         self._ended: OrderedDict[tuple[int, int], Route] = OrderedDict()
         self._lock = threading.Lock()
+        itself: weakref.ref[Router] = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _after_fork(itself))
 
     def started(self, span: ReadableSpan) -> Route | None:
         """Route a span that starts.
@@ -117,6 +121,13 @@ class Router:
             user_run=user_run,
         )
         return Route(destination, context, options)
+
+
+def _after_fork(router: weakref.ref[Router]) -> None:
+    found = router()
+    if found is not None:
+        # Another thread of the parent may have held it.
+        found._lock = threading.Lock()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
 
 
 def _key(context: SpanContext) -> tuple[int, int]:

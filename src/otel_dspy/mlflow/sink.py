@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import time
 from typing import TYPE_CHECKING, Final, assert_never
 
-from otel_dspy.mlflow import naming
+from otel_dspy.mlflow import http_policy, naming
+from otel_dspy.mlflow.attempts import Attempts, Outcome
 from otel_dspy.mlflow.operations import (
     EndRun,
     EnsureRun,
@@ -28,7 +28,7 @@ from otel_dspy.mlflow.operations import (
 from otel_dspy.mlflow.refusals import Verdict, verdict
 from otel_dspy.mlflow.runs import Runs
 from otel_dspy.mlflow.states import ProgramStates
-from otel_dspy.mlflow.store import TABLES_TAG, Store
+from otel_dspy.mlflow.store import TABLE_KEYS_TAG, TABLES_TAG, Store
 from otel_dspy.mlflow.tables import table_json
 from otel_dspy.mlflow.trace_batches import TraceBatch
 
@@ -44,11 +44,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-FIRST_PAUSE: Final = 0.25
-LONGEST_PAUSE: Final = 15.0
-"""Seconds between two tries; doubled each time, half of it left to chance."""
-MAX_RETRIES: Final = 6
-"""Tries of an operation that the server fails at; an unreachable server is waited for without end."""
 LINGER: Final = 1.0
 """Seconds that spans wait for company."""
 
@@ -56,24 +51,52 @@ LINGER: Final = 1.0
 class Sink:
     """Applies operations to one experiment. Not thread-safe: one worker, one order."""
 
-    def __init__(self, destination: Destination, stop: Event) -> None:
+    def __init__(self, destination: Destination, stop: Event, *, look_first: bool = False) -> None:
         """Create it.
 
         Args:
             destination: where to; nothing is asked of it before the first operation.
-            stop: set when there is no time left: what cannot be delivered at once is given up.
+            stop: set when there is no time left; whatever is being applied then raises `Stopped`.
+            look_first: other processes may have written of the same compiles: look for their runs before making any.
         """
         self._destination = destination
-        self._stop = stop
+        self._look_first = look_first
+        self._attempts = Attempts(destination.tracking_uri, stop, lambda: self._store().ask(self._experiment_id()))
         self._opened: tuple[Store, str, Runs] | None = None
         self._states: ProgramStates[LogProgram | LogModel] = ProgramStates()
         self._batch = TraceBatch()
         self._oldest: float | None = None
-        self._tables: dict[RunKey, list[str]] = {}
+        self._tables: dict[RunKey, dict[str, str]] = {}
         self._tags: dict[RunKey, dict[str, str]] = {}
+        self._open_runs: dict[RunKey, None] = {}
         self.lost = 0
-        """Operations and span batches that MLflow did not take."""
-        self._told: set[str] = set()
+        """Operations and span batches that MLflow refused."""
+        self.failed = 0
+        """Operations and span batches that MLflow failed at, and may take another day."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether something applied has not been sent yet."""
+        return not self._batch.empty
+
+    @property
+    def failing_since(self) -> float | None:
+        """`time.monotonic()` since when MLflow takes nothing; None while it does."""
+        return self._attempts.failing_since
+
+    def end_open_runs(self, end_ms: int) -> int:
+        """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many."""
+        ended = 0
+        for run in reversed(list(self._open_runs)):
+            found: list[bool] = []
+            self._try("a run's state", lambda run=run, found=found: found.append(self._is_running(run)))
+            if found == [True]:
+                self.apply(EndRun(key="killed", run=run, status="KILLED", end_ms=end_ms))
+                ended += 1
+        return ended
+
+    def _is_running(self, run: RunKey) -> bool:
+        return self._store().is_running(self._run_id(run))
 
     def apply(self, operation: Operation) -> None:
         """Apply one operation; what is refused is logged, counted, and does not stop the next."""
@@ -107,7 +130,7 @@ class Sink:
     def send_traces(self) -> None:
         """Send all traces that wait."""
         for head in list(self._batch.heads.values()):
-            self._try("trace", lambda head=head: self._send_head(head))
+            self._try("a trace", lambda head=head: self._send_head(head))
             self._batch.head_sent(head)
         if self._batch.spans:
             self._send_spans(list(self._batch.spans))
@@ -124,7 +147,7 @@ class Sink:
 
         if len(traces) == 1:
             self._try("spans", lambda: send(spans))
-        elif not self._try("spans", lambda: send(spans), last=False) and not self._stop.is_set():
+        elif self._attempts.run("spans", lambda: send(spans)) is not Outcome.DONE:
             # A server refuses a request for one bad span in it: the other traces must not go with it.
             for chosen in traces.values():
                 self._try("spans", lambda chosen=chosen: send(chosen))
@@ -135,8 +158,9 @@ class Sink:
 
     def _apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation, no more
         match operation:
-            case EnsureRun():
+            case EnsureRun(run=run):
                 self._runs().ensure(operation)
+                self._open_runs[run] = None
             case LogParams():
                 self._log_params(operation)
             case LogMetrics(run=run, metrics=metrics, tags=tags):
@@ -162,6 +186,7 @@ class Sink:
                     self._store().log_metrics(self._run_id(run), [], waiting)
                 self._store().end_run(self._run_id(run), status, end_ms)
                 self._tables.pop(run, None)
+                self._open_runs.pop(run, None)
             case LogSpan() | LogTrace() | KeepProgram() | ForgetPrograms():
                 self.apply(operation)
             case _:
@@ -172,26 +197,28 @@ class Sink:
         try:
             self._store().log_params(run_id, operation.params)
         except Exception as error:
-            if verdict(error) is not Verdict.REFUSED:
+            if verdict(error, http_policy.last_status()) is not Verdict.REFUSED:
                 raise
             for name, value in operation.params.items():
                 self._try(f"parameter {name}", lambda n=name, v=value: self._store().log_params(run_id, {n: v}))
 
     def _log_table(self, operation: LogTable) -> None:
-        known = self._tables.get(operation.run)
+        run = operation.run
+        known = self._tables.get(run)
         if known is None:
-            # The user's own tables must stay listed.
-            run = operation.run
-            known = self._tables[run] = self._store().tables(run.run_id) if isinstance(run, UserRun) else []
+            # The user's own tables must stay listed. Those of our runs are told anew, in the same order, in a replay.
+            known = self._tables[run] = self._store().tables(run.run_id) if isinstance(run, UserRun) else {}
         path, number = operation.path, 1
-        while path in known:
+        while known.get(path, operation.key) != operation.key:
             number += 1
             path = operation.path.replace(".json", f"_{number}.json")
-        self._write(operation.run, path, table_json(operation))
-        known.append(path)
-        listed = json.dumps([{"path": found, "type": "table"} for found in known])
-        # It rides with the run's next metrics: a request less.
-        self._tags[operation.run] = {TABLES_TAG: listed}
+        self._write(run, path, table_json(operation))
+        known[path] = operation.key
+        # They ride with the run's next metrics: a request less.
+        self._tags[run] = {TABLES_TAG: json.dumps([{"path": found, "type": "table"} for found in known])}
+        if isinstance(run, UserRun):
+            keys = json.dumps({found: key for found, key in known.items() if key})
+            self._tags[run][TABLE_KEYS_TAG] = keys if len(keys) <= naming.MAX_TAG else "{}"
 
     def _log_model(self, operation: LogModel) -> None:
         state = self._states.state(operation.scope, operation.program_id)
@@ -199,9 +226,7 @@ class Sink:
             self._states.wait(operation.scope, operation.program_id, operation)
             return
         store, run_id = self._store(), self._run_id(operation.run)
-        if store.has_model(run_id):
-            return
-        model = store.create_model(self._experiment_id(), operation.name, run_id, operation.tags)
+        model = store.ensure_model(self._experiment_id(), operation.name, run_id, operation.tags)
         store.write_text(model.artifact_uri, operation.path, state)
         store.finish_model(model.run_id)
         store.link_model(run_id, model.run_id)
@@ -228,51 +253,16 @@ class Sink:
             store = Store(self._destination.tracking_uri)
             where = self._destination.experiment
             experiment_id = where.id if where.id is not None else store.experiment_id(where.name or "Default")
-            self._opened = (store, experiment_id, Runs(store, lambda: experiment_id, look_first=False))
+            self._opened = (
+                store, experiment_id, Runs(store, lambda: experiment_id, look_first=self._look_first)
+            )  # fmt: skip
         return self._opened
 
-    def _try(self, what: str, attempt: Callable[[], None], *, last: bool = True) -> bool:
-        """Attempt until it is done or there is no point.
-
-        Args:
-            what: the operation, in words.
-            attempt: does it.
-            last: whether nothing else will be tried, so that a failure is a loss.
-
-        Returns:
-            Whether it was done.
-        """
-        failures, pause = 0, FIRST_PAUSE
-        while True:
-            try:
-                attempt()
-            except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
-                failures += 1
-                found = verdict(error)
-                if isinstance(error, NotImplementedError) and self._opened:
-                    self._opened[0].forget_version()
-                hopeless = found is Verdict.REFUSED or (found is Verdict.RETRY and failures >= MAX_RETRIES)
-                if failures == 1 and not hopeless:
-                    self._tell(f"MLflow at {self._destination.tracking_uri} does not answer; trying again: {error}")
-                # Half of the pause is left to chance, lest many programs come back at once.
-                if hopeless or self._stop.wait(pause * (0.5 + random.random() / 2)):  # noqa: S311 - chance, no secret
-                    if last or self._stop.is_set():
-                        self._lose(what, error)
-                    return False
-                pause = min(pause * 2, LONGEST_PAUSE)
-            else:
-                return True
-
-    def _lose(self, what: str, error: Exception) -> None:
-        self.lost += 1
-        self._tell(f"MLflow at {self._destination.tracking_uri} did not take {what}: {error}")
-
-    def _tell(self, message: str) -> None:
-        # Once for each kind: a server that is down must not flood the user's terminal.
-        kind = message[:120]
-        if kind not in self._told:
-            self._told.add(kind)
-            _logger.warning("%s", message[: naming.MAX_PREVIEW])
+    def _try(self, what: str, attempt: Callable[[], None]) -> None:
+        """Attempt until it is done or there is no point; count what is not."""
+        outcome = self._attempts.run(what, attempt)
+        self.lost += outcome is Outcome.REFUSED
+        self.failed += outcome is Outcome.FAILED
 
 
 def _now_ms() -> int:

@@ -7,7 +7,9 @@ rest. `MlflowClient` would print a link and read the run again at each end of a 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
@@ -30,6 +32,7 @@ from mlflow.entities import (
     TraceState,
     ViewType,
 )
+from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - the only door to AbstractStore by URI
 from mlflow.tracking.context import registry as run_context
@@ -52,6 +55,8 @@ MAX_PARAMS = 100
 
 TABLES_TAG = "mlflow.loggedArtifacts"
 """Tag by which the UI knows that an artifact is a table."""
+TABLE_KEYS_TAG = "otel_dspy.tables"
+"""Tag of a user's run: path to operation key, so that a table that is told again is known again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,26 @@ class Store:
         self._uri = tracking_uri
         self._store: Any = cast("Any", _get_store)(tracking_uri)
         self._context_tags: dict[str, str] | None = None
+        engine: Any = getattr(self._store, "engine", None)
+        if hasattr(engine, "dispose"):
+            _engines.add(engine)
 
     def experiment_id(self, name: str) -> str:
         """Id of the experiment of that name, created if there is none."""
         found = self._store.get_experiment_by_name(name)
-        return str(found.experiment_id if found else self._store.create_experiment(name))
+        if found is None:
+            try:
+                return str(self._store.create_experiment(name))
+            except MlflowException:
+                # Somebody was quicker, or it was ourselves and the answer was lost.
+                found = self._store.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        return str(found.experiment_id)
+
+    def ask(self, experiment_id: str) -> None:
+        """Ask something that a healthy store answers."""
+        self._store.get_experiment(experiment_id)
 
     def create_run(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> RunHandle:
         """A new run, RUNNING, with the tags that MLflow's own runs carry (user, source)."""
@@ -96,10 +116,16 @@ class Store:
         """The run of that id."""
         return _handle(self._store.get_run(run_id))
 
-    def tables(self, run_id: str) -> list[str]:
-        """Paths of the tables that the run lists."""
-        listed: Any = json.loads(self._store.get_run(run_id).data.tags.get(TABLES_TAG, "[]"))
-        return [str(entry["path"]) for entry in listed]
+    def is_running(self, run_id: str) -> bool:
+        """Whether the run has not ended."""
+        return str(self._store.get_run(run_id).info.status) == "RUNNING"
+
+    def tables(self, run_id: str) -> dict[str, str]:
+        """Paths of the tables that the run lists, each with the key of the operation that wrote it, "" if not ours."""
+        tags = self._store.get_run(run_id).data.tags
+        listed: Any = json.loads(tags.get(TABLES_TAG, "[]"))
+        ours: dict[str, str] = json.loads(tags.get(TABLE_KEYS_TAG, "{}"))
+        return {str(entry["path"]): ours.get(str(entry["path"]), "") for entry in listed}
 
     def log_metrics(self, run_id: str, points: Sequence[MetricPoint], tags: Mapping[str, str]) -> None:
         """Metrics, with tags in the same request."""
@@ -142,15 +168,20 @@ class Store:
         )
         self._store.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", dataset.role)])], None)
 
-    def has_model(self, run_id: str) -> bool:
-        """Whether the run has a model among its outputs."""
+    def models(self, run_id: str) -> list[str]:
+        """Ids of the models among the run's outputs."""
         outputs = self._store.get_run(run_id).outputs
-        return bool(outputs and outputs.model_outputs)
+        return [str(found.model_id) for found in outputs.model_outputs] if outputs and outputs.model_outputs else []
 
-    def create_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> RunHandle:
-        """A new LoggedModel, PENDING: its id and where its artifacts go."""
-        model = self._store.create_logged_model(
-            experiment_id, name, run_id, [LoggedModelTag(key, value) for key, value in tags.items()], None, "dspy"
+    def ensure_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> RunHandle:
+        """The LoggedModel of that name that the run has made, or a new one, PENDING: its id and where its files go."""
+        made = self._store.search_logged_models([experiment_id], f"source_run_id = '{run_id}' AND name = '{name}'")
+        model = (
+            made[0]
+            if made
+            else self._store.create_logged_model(
+                experiment_id, name, run_id, [LoggedModelTag(key, value) for key, value in tags.items()], None, "dspy"
+            )
         )
         return RunHandle(str(model.model_id), str(model.artifact_location))
 
@@ -159,8 +190,9 @@ class Store:
         self._store.finalize_logged_model(model_id, LoggedModelStatus.READY)
 
     def link_model(self, run_id: str, model_id: str) -> None:
-        """The model is an output of the run."""
-        self._store.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+        """The model is an output of the run, once."""
+        if model_id not in self.models(run_id):
+            self._store.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
 
     def start_trace(self, experiment_id: str, trace: LogTrace, run_id: str | None) -> None:
         """A trace's head with its assessments, merged into what is there of it."""
@@ -168,13 +200,27 @@ class Store:
 
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Spans of one trace or several, in one request."""
-        self._store.log_spans(experiment_id, [mlflow_span(span) for span in spans])
+        try:
+            self._store.log_spans(experiment_id, [mlflow_span(span) for span in spans])
+        except NotImplementedError:
+            # MLflow asks the server for its version once, and remembers for ever that it got no answer.
+            version: Any = getattr(self._store, "_get_server_version", None)
+            if hasattr(version, "cache_clear"):
+                version.cache_clear()
+            raise
 
-    def forget_version(self) -> None:
-        """Ask the server for its version again: a `log_spans` that could not get it remembers that for ever."""
-        version: Any = getattr(self._store, "_get_server_version", None)
-        if version is not None and hasattr(version, "cache_clear"):
-            version.cache_clear()
+
+_engines: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Connection pools of the databases that are written without a server."""
+
+
+def _after_fork() -> None:
+    for engine in list(_engines):
+        # Connections are the parent's; MLflow shares the pool within a process and does not know of forks.
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _handle(run: Run) -> RunHandle:

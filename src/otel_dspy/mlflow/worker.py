@@ -1,4 +1,4 @@
-"""One daemon thread between the user's threads and MLflow, with a bounded queue before it."""
+"""Two daemon threads between the user's threads and MLflow: one delivers, one writes the spool."""
 
 from __future__ import annotations
 
@@ -6,75 +6,104 @@ import logging
 import os
 import threading
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.context import RootKind
+from otel_dspy.mlflow import spool
+from otel_dspy.mlflow.admission import Admission
+from otel_dspy.mlflow.attempts import Stopped
+from otel_dspy.mlflow.lane import Lane
 from otel_dspy.mlflow.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from otel_dspy.mlflow.lane import Record
     from otel_dspy.mlflow.routing import Route
+    from otel_dspy.mlflow.waiting import Patience
 
 _logger = logging.getLogger(__name__)
 
-MAX_SPANS: Final = 50_000
-MAX_CHARACTERS: Final = 256 * 1024 * 1024
-"""Bounds of the queue: spans, and characters of their string attributes. Beyond either, spans of example traces and of
-plain calls are dropped; those that tell of the optimisation never are.
-"""
+MAX_SPANS: Final = 20_000
+MAX_CHARACTERS: Final = 64 * 1024 * 1024
+"""Bounds of each queue in memory: spans, and characters of their string attributes. What comes beyond is on disk."""
 TICK: Final = 0.25
-"""Seconds that the thread sleeps at most while spans wait for company."""
+"""Seconds that the delivering thread sleeps at most while spans wait for company."""
+SPOOL_EVERY: Final = 0.3
+SPOOL_AFTER: Final = 0.6
+"""Seconds between two looks at what has waited, and seconds after which it is written: together, with the writing
+itself, at most the last second of a killed process is missing.
+"""
+JOIN: Final = 1.0
+"""Seconds that an end waits for a request that is under way."""
 
 
 class Worker:
-    """Takes ended spans, returns at once, hands them to a `Pipeline` in order."""
+    """Takes ended spans, returns at once, hands them to a `Pipeline`; what is not delivered stands in the spool."""
 
     def __init__(self, max_spans: int = MAX_SPANS, max_characters: int = MAX_CHARACTERS) -> None:
         self._max_spans = max_spans
         self._max_characters = max_characters
-        self.dropped = 0
-        """Spans that were dropped because the queue was full."""
-        self._reset()
+        self._reset(forked=False)
         itself: weakref.ref[Worker] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _after_fork(itself))
 
-    def _reset(self) -> None:
-        """An empty queue and no thread: at the beginning, and in a forked child (whose spans are its own alone)."""
-        self._queue: deque[tuple[ReadableSpan, Route, int] | threading.Event] = deque()
-        self._characters = 0
-        self._taken = 0
+    def _reset(self, *, forked: bool) -> None:
+        """Empty queues and no threads: at the beginning, and in a forked child (whose spans are its own alone)."""
+        self._forked = forked
+        stem = spool.new_stem()
+        self._control, self._traces = (
+            Lane(
+                spool.Journal(stem, kind), max_spans=self._max_spans, max_characters=self._max_characters
+            )
+            for kind in ("control", "traces")
+        )  # fmt: skip
+        self._admission = Admission()
+        self._room = spool.max_bytes()
+        self._full = False
         self._ready = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._spool_now = threading.Event()
+        self._flushes: list[tuple[int, int, threading.Event]] = []
+        self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
         self._closed = False
-        self._pipeline = Pipeline(self._stop)
+        self._kept = 0
+        self._pipeline = Pipeline(self._stop, look_first=forked)
 
     def put(self, span: ReadableSpan, route: Route) -> None:
-        """Queue an ended span; drop it if the queue is full and it may be dropped."""
+        """Queue an ended span. Never waits for MLflow or the disk."""
         size = sum(len(value) for value in (span.attributes or {}).values() if isinstance(value, str))
+        own = span.get_span_context()
+        root = own is not None and f"{own.span_id:016x}" == route.context.root_id
         with self._ready:
             if self._closed:
                 return
-            full = len(self._queue) >= self._max_spans or self._characters + size > self._max_characters
-            if full and route.context.kind in {RootKind.EXAMPLE, RootKind.CALL}:
-                self.dropped += 1
-                if self.dropped == 1:
-                    _logger.warning(
-                        "MLflow takes spans more slowly than they come: example traces are dropped from now on. "
-                        "Runs, scores and programs are not."
-                    )
+            if self._admission.is_control(span, route.context):
+                self._admission.control_came(route.context, self._control.next_number, root=root)
+                self._control.hold = True
+                full = self._control.put(span, route, size)
+            elif self._admission.admits(route.context, root=root, room=not (self._full or self._traces.overfull)):
+                full = self._traces.put(span, route, size)
+            else:
                 return
-            self._queue.append((span, route, size))
-            self._characters += size
             self._start()
             self._ready.notify()
+        if full:
+            self._spool_now.set()
 
     @property
     def lost(self) -> int:
-        """Operations that MLflow did not take, and spans that were dropped."""
-        return self._pipeline.lost + self.dropped
+        """Operations that MLflow refused, and spans that were dropped because neither memory nor spool had room."""
+        return self._pipeline.lost + self._admission.dropped_spans
+
+    @property
+    def waiting(self) -> int:
+        """Spans that MLflow is not known to have."""
+        return self._control.waiting + self._traces.waiting
+
+    @property
+    def failing_since(self) -> float | None:
+        """`time.monotonic()` since when MLflow takes nothing; None while it does."""
+        return self._pipeline.failing_since
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was queued has been delivered or refused.
@@ -85,88 +114,169 @@ class Worker:
         Returns:
             False if the time ran out.
         """
+        return self._flushed().wait(timeout)
+
+    def _flushed(self) -> threading.Event:
         done = threading.Event()
         with self._ready:
-            if self._thread is None:
-                return True
-            self._queue.append(done)
-            self._ready.notify()
-        return done.wait(timeout)
+            if not self._threads:
+                done.set()
+            else:
+                self._flushes.append((self._control.next_number, self._traces.next_number, done))
+                self._ready.notify()
+        return done
 
-    def drain(self, patience: float) -> bool:
-        """Wait as long as MLflow goes on taking what was queued.
-
-        Args:
-            patience: seconds without a single span delivered after which waiting has no point.
+    def drain(self, patience: Patience) -> bool:
+        """Wait while MLflow goes on taking, as long as `patience` allows; what then is left is in the spool.
 
         Returns:
-            False if it stopped taking.
+            False if something is left.
         """
-        done = threading.Event()
-        with self._ready:
-            if self._thread is None:
-                return True
-            self._queue.append(done)
-            self._ready.notify()
-        while True:
-            before = self._taken
-            if done.wait(patience):
-                return True
-            if self._taken == before:
-                _logger.warning("MLflow has taken nothing for %.0f s: %d spans are lost", patience, len(self._queue))
-                return False
-
-    def close(self, timeout: float) -> bool:
-        """Flush, then take nothing more and end the thread.
-
-        Args:
-            timeout: seconds; what is not delivered by then is given up.
-
-        Returns:
-            False if something was given up.
-        """
-        delivered = self.flush(timeout)
-        with self._ready:
-            self._closed = True
-            waiting = len(self._queue)
-            self._ready.notify()
-        self._stop.set()
+        done = self._flushed()
+        delivered = patience.wait(done, self)
         if not delivered:
-            _logger.warning("MLflow did not take everything within %.0f s: %d spans are lost", timeout, waiting)
-        if self._pipeline.lost:
-            _logger.warning("MLflow did not take %d operations", self._pipeline.lost)
+            self._persist(0)
+        elif self._forked:
+            # The trace that it is a part of ends in the parent: nothing to wait for.
+            self._release(keep=False)
         return delivered
 
-    def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="otel-dspy-mlflow", daemon=True)
-            self._thread.start()
+    def close(self, patience: Patience) -> bool:
+        """Drain, then take nothing more and end the threads; what is left stays in the spool, with a word on where.
 
-    def _run(self) -> None:
-        while True:
-            with self._ready:
-                if not self._queue and not self._closed:
-                    self._ready.wait(TICK)
-                if not self._queue and self._closed:
-                    return
-                item = self._queue.popleft() if self._queue else None
-                if isinstance(item, tuple):
-                    self._characters -= item[2]
+        Returns:
+            False if something is left.
+        """
+        if self._closed:
+            return True
+        delivered = self.drain(patience)
+        with self._ready:
+            self._closed = True
+            self._ready.notify()
+        self._stop.set()
+        self._spool_now.set()
+        for thread in self._threads:
+            thread.join(JOIN)
+        left = self.waiting
+        if left:
+            self._persist(0)
+        keep = bool(left or self._kept)
+        paths = [*self._control.paths, *self._traces.paths]
+        self._release(keep=keep)
+        self._tell(left, [str(path) for path in paths] if keep else [])
+        return delivered and not keep
+
+    def _tell(self, left: int, paths: list[str]) -> None:
+        if paths:
+            _logger.warning(
+                "MLflow has not taken %d spans. They are in the spool; write them later with: otel-dspy replay %s",
+                left or self._kept,
+                " ".join(paths),
+            )
+        elif left:
+            _logger.warning("MLflow has not taken %d spans, and the spool could not be written: they are lost", left)
+        if self._pipeline.lost:
+            _logger.warning("MLflow refused %d operations", self._pipeline.lost)
+        if self._admission.dropped_traces:
+            _logger.warning(
+                "%d example traces (%d spans) were dropped: MLflow was too slow and the spool full (%s)",
+                self._admission.dropped_traces,
+                self._admission.dropped_spans,
+                spool.MAX_BYTES_VARIABLE,
+            )
+
+    def _release(self, *, keep: bool) -> None:
+        for lane in (self._control, self._traces):
             try:
-                if isinstance(item, threading.Event):
-                    self._pipeline.send_all()
-                elif item is not None:
-                    self._pipeline.process(item[0], item[1])
-                self._taken += item is not None
-                self._pipeline.send_due()
+                lane.close(keep=keep)
+            except OSError as error:
+                _logger.warning("The spool cannot be closed: %s", error)
+
+    def _start(self) -> None:
+        if not self._threads:
+            self._threads = [
+                threading.Thread(target=self._deliver, name="otel-dspy-mlflow", daemon=True),
+                threading.Thread(target=self._keep, name="otel-dspy-spool", daemon=True),
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    def _keep(self) -> None:
+        while not self._closed:
+            self._spool_now.wait(SPOOL_EVERY)
+            self._spool_now.clear()
+            if not self._closed:
+                self._persist(SPOOL_AFTER)
+
+    def _persist(self, older_than: float) -> None:
+        for lane in (self._control, self._traces):
+            try:
+                lane.persist(older_than)
             except Exception:
-                _logger.exception("A span could not be told to MLflow")
-            finally:
-                if isinstance(item, threading.Event):
-                    item.set()
+                _logger.exception("Spans could not be written to the spool")
+        self._full = self._control.size + self._traces.size >= self._room
+
+    def _deliver(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._process(self._next())
+        except Stopped:
+            # What was being told is not confirmed, so it is in the spool.
+            return
+
+    def _next(self) -> Record | None:
+        record = self._control.take() or self._traces.take()
+        if record is None and not self._flushes:
+            with self._ready:
+                if not self._closed:
+                    self._ready.wait(TICK)
+            record = self._control.take() or self._traces.take()
+        return record
+
+    def _process(self, record: Record | None) -> None:
+        try:
+            if record is not None:
+                self._pipeline.process(record.decoded(), record.route)
+            self._pipeline.send_due()
+            if self._flushes:
+                self._answer_flushes()
+            elif not self._pipeline.waits:
+                self._confirm()
+        except Exception:
+            _logger.exception("A span could not be told to MLflow")
+
+    def _confirm(self) -> None:
+        """All that was taken has been sent."""
+        if self._pipeline.failed > self._kept:
+            # MLflow may take it another day: keep all that there is from now on, and what was just told.
+            self._kept = self._pipeline.failed
+            self._traces.hold = self._control.hold = True
+            self._persist(0)
+        with self._ready:
+            if self._closed:
+                return
+            open_traces = self._admission.control_confirmed(self._control.next_waiting)
+            self._control.hold = open_traces or bool(self._kept)
+        self._control.confirm()
+        self._traces.confirm()
+
+    def _answer_flushes(self) -> None:
+        reached = [
+            flush
+            for flush in self._flushes
+            if self._control.next_waiting >= flush[0] and self._traces.next_waiting >= flush[1]
+        ]
+        if reached or not self._pipeline.waits:
+            self._pipeline.send_all()
+            self._confirm()
+        for flush in reached:
+            self._flushes.remove(flush)
+            flush[2].set()
 
 
 def _after_fork(worker: weakref.ref[Worker]) -> None:
     found = worker()
     if found is not None:
-        found._reset()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
+        found._control.abandon()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
+        found._traces.abandon()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same
+        found._reset(forked=True)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same

@@ -1,64 +1,207 @@
-"""The queue is bounded, and what tells of the optimisation is never dropped from it."""
+"""The queues: bounded memory, the spool behind them, and what may be dropped from them."""
 
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
+import pytest
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_dspy.mlflow.context import Options, RootKind, TraceContext
 from otel_dspy.mlflow.destination import Destination, Experiment
 from otel_dspy.mlflow.routing import Route
+from otel_dspy.mlflow.waiting import Patience
 from otel_dspy.mlflow.worker import Worker
 
 if TYPE_CHECKING:
-    import pytest
+    from pathlib import Path
+
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.mlflow.lane import Lane
+
+ROOT = 1
+"""Number of a trace's root span."""
 
 
-def route(kind: RootKind) -> Route:
+@pytest.fixture(autouse=True)
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A spool of the test's own."""
+    folder = tmp_path / "spool"
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(folder))
+    return folder
+
+
+def route(kind: RootKind, trace: int) -> Route:
     """A route to nowhere."""
-    context = TraceContext(trace_id="t", root_id="r", kind=kind)
+    context = TraceContext(trace_id=f"{trace:032x}", root_id=f"{ROOT:016x}", kind=kind)
     return Route(Destination("nowhere", Experiment()), context, Options())
 
 
+def span(trace: int, number: int, **attributes: AttributeValue) -> ReadableSpan:
+    """An ended span."""
+    context = SpanContext(trace, number, is_remote=False, trace_flags=TraceFlags(1))
+    return ReadableSpan(f"{trace}/{number}", context, attributes=attributes, start_time=1, end_time=2)
+
+
 class Stalled(Worker):
-    """A worker whose thread never starts."""
+    """A worker whose threads never start: the test does what they would do."""
 
     def _start(self) -> None:
         pass
 
-    @property
-    def waiting(self) -> int:
-        """How many spans are queued."""
-        return len(self._queue)
+    def tell(self, kind: RootKind, trace: int, number: int, **attributes: AttributeValue) -> None:
+        """A span ends."""
+        self.put(span(trace, number, **attributes), route(kind, trace))
+
+    def spool_all(self) -> None:
+        """What the spool's thread does."""
+        self._persist(0)
+
+    def examples(self) -> list[str]:
+        """Names of the example spans in the order in which they are delivered, taking them."""
+        return names(self._traces)
+
+    def control(self) -> list[str]:
+        """The same, of control spans."""
+        return names(self._control)
+
+    def delivered(self) -> None:
+        """MLflow has all that was taken."""
+        self._confirm()
 
 
-def test_a_full_queue_drops_examples_and_keeps_control_spans(caplog: pytest.LogCaptureFixture) -> None:
-    """Beyond the bound examples are counted and warned of once; a compile's spans are always taken."""
+def names(lane: Lane) -> list[str]:
+    """Names of a lane's spans, taken."""
+    found: list[str] = []
+    while (record := lane.take()) is not None:
+        found.append(record.decoded().name)
+    return found
+
+
+def test_what_does_not_fit_in_memory_is_on_disk_and_comes_back_in_order() -> None:
+    """A queue of three spans takes forty, spooled at odd moments, and gives all of them out in order, each once."""
     worker = Stalled(max_spans=3)
-    for _ in range(5):
-        worker.put(ReadableSpan("x"), route(RootKind.EXAMPLE))
-    for _ in range(2):
-        worker.put(ReadableSpan("x"), route(RootKind.COMPILE))
-    assert (worker.waiting, worker.dropped, worker.lost) == (5, 2, 2)
-    assert caplog.text.count("example traces are dropped") == 1
+    expected: list[str] = []
+    taken: list[str] = []
+    for number in range(2, 42):
+        worker.tell(RootKind.EXAMPLE, 7, number)
+        expected.append(f"7/{number}")
+        if number % 5 == 0:
+            worker.spool_all()
+        if number % 7 == 0:
+            record = worker._traces.take()
+            assert record is not None
+            taken.append(record.decoded().name)
+        assert len(worker._traces._ready) + len(worker._traces._tail) <= 3 + 5
+    assert taken + worker.examples() == expected
+    worker.delivered()
+    assert (worker.waiting, worker.lost) == (0, 0)
 
 
 def test_the_bound_counts_characters_too() -> None:
     """A few spans with large texts fill the queue as many small ones do."""
-    worker = Stalled(max_characters=100)
-    worker.put(ReadableSpan("x", attributes={"a": "y" * 90}), route(RootKind.EXAMPLE))
-    worker.put(ReadableSpan("x", attributes={"a": "y" * 90}), route(RootKind.EXAMPLE))
-    assert (worker.waiting, worker.dropped) == (1, 1)
+    worker = Stalled(max_characters=1000)
+    for number in range(2, 6):
+        worker.tell(RootKind.EXAMPLE, 7, number, a="y" * 900)
+    worker.spool_all()
+    assert (len(worker._traces._ready), len(worker._traces._tail), worker.waiting) == (1, 0, 4)
+    assert worker.examples() == ["7/2", "7/3", "7/4", "7/5"]
 
 
-def test_a_forked_child_starts_with_an_empty_queue() -> None:
-    """What the parent has queued is the parent's to deliver, once."""
+def test_whole_example_traces_go_when_the_spool_is_full_and_control_spans_never(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A trace that had begun stays whole, one that begins later is dropped whole, and the log says how many."""
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_MAX_BYTES", "100")
     worker = Stalled()
-    worker.put(ReadableSpan("x"), route(RootKind.COMPILE))
+    worker.tell(RootKind.EXAMPLE, 7, 2)
+    worker.spool_all()
+    for trace in (7, 8, 9):
+        worker.tell(RootKind.EXAMPLE, trace, 3)
+        worker.tell(RootKind.COMPILE, 1, trace)
+        worker.tell(RootKind.EXAMPLE, trace, ROOT)
+    assert worker.lost == 4
+    worker.close(Patience(0, 0))
+    assert worker.control() == ["1/7", "1/8", "1/9"]
+    assert worker.examples() == ["7/2", "7/3", "7/1"]
+    assert "2 example traces (4 spans) were dropped" in caplog.text
+
+
+@pytest.mark.parametrize("operation", ["compile", "setup", "trial", "evaluate", "dataset", "phase"])
+def test_an_optimisation_inside_somebody_elses_trace_is_control(
+    operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither it nor what follows in its trace is dropped from a full spool, until the trace's root has been told."""
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_MAX_BYTES", "0")
+    worker = Stalled()
+    worker.spool_all()
+    worker.tell(RootKind.CALL, 7, 3, **{"dspy.operation.name": operation})
+    worker.tell(RootKind.CALL, 7, 2)
+    worker.tell(RootKind.CALL, 7, ROOT)
+    assert worker.control() == ["7/3", "7/2", "7/1"]
+    worker.delivered()
+    worker.tell(RootKind.CALL, 8, 2)
+    assert worker.lost == 1
+
+
+def test_control_spans_stand_on_disk_until_their_trace_has_ended(spool: Path) -> None:
+    """What a later span of a compile needs (a program, a trial's facts) survives a crash although it was delivered."""
+    worker = Stalled()
+    worker.tell(RootKind.COMPILE, 7, 2)
+    worker.tell(RootKind.EXAMPLE, 8, ROOT)
+    worker.spool_all()
+    assert (worker.control(), worker.examples()) == (["7/2"], ["8/1"])
+    worker.delivered()
+    (left,) = spool.iterdir()
+    assert "-control-" in left.name
+    worker.tell(RootKind.COMPILE, 7, ROOT)
+    assert worker.control() == ["7/1"]
+    worker.delivered()
+    assert list(spool.iterdir()) == []
+
+
+def test_an_end_leaves_what_is_not_delivered_for_its_owner_only(spool: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One line says where it is and what writes it; folder 0700, file 0600, an end line last."""
+    worker = Stalled()
+    worker.tell(RootKind.COMPILE, 7, 2)
+    assert not worker.close(Patience(0, 0))
+    (left,) = spool.iterdir()
+    assert f"otel-dspy replay {left}" in caplog.text
+    assert stat.S_IMODE(spool.stat().st_mode) == 0o700
+    assert stat.S_IMODE(left.stat().st_mode) == 0o600
+    assert "otel_dspy.spool.end" in left.read_text().splitlines()[-1]
+
+
+def test_a_disk_that_takes_nothing_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Spans stay in memory and are delivered from there; twice the bound of them at most, then whole traces go."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "file" / "below"))
+    worker = Stalled(max_spans=3)
+    for trace in range(2, 12):
+        worker.tell(RootKind.EXAMPLE, trace, ROOT)
+        worker.spool_all()
+    assert worker.examples() == [f"{trace}/1" for trace in range(2, 8)]
+    assert worker.lost == 4
+    assert caplog.text.count("The spool cannot be written") == 1
+
+
+def test_a_forked_child_starts_with_an_empty_queue(spool: Path) -> None:
+    """What the parent has queued is the parent's to deliver, once; its files too."""
+    worker = Stalled()
+    worker.tell(RootKind.COMPILE, 7, 2)
+    worker.spool_all()
     child = os.fork()
     if child == 0:
-        os._exit(worker.waiting)
+        clean = worker.waiting == 0
+        worker.tell(RootKind.COMPILE, 7, 3)
+        worker.spool_all()
+        os._exit(0 if clean and worker.control() == ["7/3"] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert worker.waiting == 1
+    assert worker.control() == ["7/2"]
+    assert sorted(f"-{os.getpid()}-" in path.name for path in spool.iterdir()) == [False, True]

@@ -1,0 +1,129 @@
+"""Trying until it is done: pauses that grow, chance in them, one warning an outage."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow import http_policy, naming
+from otel_dspy.mlflow.addresses import without_passwords
+from otel_dspy.mlflow.refusals import Verdict, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+_logger = logging.getLogger(__name__)
+
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two tries; doubled each time, half of it left to chance. The longest bounds how late a server that
+is back is noticed.
+"""
+MAX_RETRIES: Final = 6
+"""Tries of an operation that the server fails at although it answers others: about 8 s."""
+
+
+class Stopped(BaseException):
+    """There is no time left: what was being tried is not done.
+
+    No `Exception`, so that nothing on the way takes it for a failure of MLflow's.
+    """
+
+
+class Outcome(Enum):
+    """How trying ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """MLflow will never take it."""
+    FAILED = "failed"
+    """The server fails at this, though it answers otherwise: it may take it another day."""
+
+
+class Attempts:
+    """Tries operations on one destination."""
+
+    def __init__(self, address: str, stop: Event, answers: Callable[[], None]) -> None:
+        """Create it.
+
+        Args:
+            address: tracking URI, for the log.
+            stop: set when there is no time left.
+            answers: a question that a healthy server answers; raises if it does not.
+        """
+        self._address = without_passwords(address)
+        self._stop = stop
+        self._answers = answers
+        self._told: set[str] = set()
+        self.failing_since: float | None = None
+        """`time.monotonic()` of the first failure since the last success; None while MLflow takes what it is given."""
+
+    def run(self, what: str, attempt: Callable[[], None]) -> Outcome:
+        """Attempt until it is done or there is no point.
+
+        Args:
+            what: the operation, in words.
+            attempt: does it; may be called often.
+
+        Raises:
+            Stopped: no time left.
+        """
+        failures, own_failures, pause = 0, 0, FIRST_PAUSE
+        while True:
+            error = self._once(attempt, failures)
+            if error is None:
+                self._recovered()
+                return Outcome.DONE
+            failures += 1
+            found = verdict(error, http_policy.last_status())
+            asked_pause = http_policy.retry_after() or 0.0
+            if found is Verdict.REFUSED:
+                self._tell(what, f"did not take {what}: {error}")
+                return Outcome.REFUSED
+            self._failing(error)
+            own_failures = own_failures + 1 if found is Verdict.RETRY else 0
+            if own_failures >= MAX_RETRIES and self._once(self._answers, 0) is None:
+                self._tell(what, f"fails at {what}; it is kept in the spool for `otel-dspy replay`: {error}")
+                self.failing_since = None
+                return Outcome.FAILED
+            # Half of the pause is left to chance, lest many programs come back at once.
+            chance = 0.5 + random.random() / 2  # noqa: S311 - chance, no secret
+            if self._stop.wait(max(pause * chance, asked_pause)):
+                raise Stopped
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _once(self, attempt: Callable[[], None], failures: int) -> Exception | None:
+        if self._stop.is_set():
+            raise Stopped
+        try:
+            with http_policy.no_retries(failures):
+                attempt()
+        except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
+            return error
+        return None
+
+    def _failing(self, error: Exception) -> None:
+        if self.failing_since is None:
+            self.failing_since = time.monotonic()
+            _logger.warning(
+                "MLflow at %s does not answer as it should; trying again until it does, nothing is lost: %s",
+                self._address,
+                without_passwords(str(error))[: naming.MAX_PREVIEW],
+            )
+
+    def _recovered(self) -> None:
+        if self.failing_since is not None:
+            _logger.info(
+                "MLflow at %s answers again after %.0f s", self._address, time.monotonic() - self.failing_since
+            )
+            self.failing_since = None
+
+    def _tell(self, kind: str, message: str) -> None:
+        # Once for each kind: what is refused once may be refused a thousand times.
+        if kind not in self._told:
+            self._told.add(kind)
+            _logger.warning("%s", without_passwords(f"MLflow at {self._address} {message}")[: naming.MAX_PREVIEW])

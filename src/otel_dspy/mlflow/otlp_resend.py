@@ -1,0 +1,135 @@
+"""Spool files to any OTLP/HTTP endpoint, as the JSON that they are. Needs nothing but the standard library."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy.mlflow.spool import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+AT_ONCE: Final = 200
+"""Lines in a request."""
+TRIES: Final = 6
+TIMEOUT: Final = 30.0
+"""Seconds for a request."""
+PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+"""HTTP statuses that may pass; others are final."""
+HEADERS_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+
+
+class EndpointError(Exception):
+    """The endpoint did not take it; the text says why."""
+
+
+def traces_url(url: str) -> str:
+    """The URL to post to: `/v1/traces` below a base URL, or the URL as it is where it names a path for traces.
+
+    Raises:
+        EndpointError: it is no http(s) URL.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise EndpointError(f"{url!r} is no http:// or https:// URL")
+    if parts.path.endswith("/traces"):
+        return url
+    return urllib.parse.urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/v1/traces"))
+
+
+def resend(path: Path, url: str) -> tuple[int, list[tuple[int, str]]]:
+    """Send a file's spans, without what says where in MLflow they were to go.
+
+    Args:
+        path: the file.
+        url: what `traces_url` gave.
+
+    Returns:
+        How many spans were taken, and (line number, what is wrong) of each line that could not be read. A last line
+        that a crash has cut is not among them.
+
+    Raises:
+        EndpointError: the endpoint did not take them.
+        OSError: the file cannot be read.
+    """
+    damaged: list[tuple[int, str]] = []
+    waiting: list[Any] = []
+    sent = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                waiting += list(_resource_spans(line))
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                if line.endswith(b"\n"):
+                    damaged.append((number, f"{type(error).__name__}: {error}"))
+            if len(waiting) >= AT_ONCE:
+                sent += _post(url, waiting)
+                waiting = []
+    if waiting:
+        sent += _post(url, waiting)
+    return sent, damaged
+
+
+def _resource_spans(line: bytes) -> Iterator[Any]:
+    if not line.strip():
+        return
+    for found in json.loads(line)["resourceSpans"]:
+        if found["scopeSpans"]:
+            resource = found["resource"]
+            resource["attributes"] = [entry for entry in resource["attributes"] if not entry["key"].startswith(OURS)]
+            yield found
+
+
+def _post(url: str, resource_spans: list[Any]) -> int:
+    body = json.dumps({"resourceSpans": resource_spans}, ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json", **_headers()}
+    pause, reason = 0.5, ""
+    for left in reversed(range(TRIES)):
+        asked = 0.0
+        try:
+            request = urllib.request.Request(url, body, headers)  # noqa: S310 - `traces_url` lets http and https through
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the same
+                return len(resource_spans) - _rejected(answer.read())
+        except urllib.error.HTTPError as error:
+            reason = f"it answered {error.code} {error.reason}"
+            if error.code not in PASSING:
+                break
+            asked = _seconds(error.headers.get("Retry-After"))
+        except (OSError, urllib.error.URLError) as error:
+            reason = str(getattr(error, "reason", error))
+        if left:
+            time.sleep(max(asked, pause * (0.5 + random.random() / 2)))  # noqa: S311 - chance, no secret
+            pause *= 2
+    raise EndpointError(reason)
+
+
+def _rejected(body: bytes) -> int:
+    try:
+        return int(json.loads(body)["partialSuccess"]["rejectedSpans"])
+    except (KeyError, TypeError, ValueError):
+        return 0
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return min(float(text or 0), 60.0)
+    except ValueError:
+        return 0.0
+
+
+def _headers() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in HEADERS_VARIABLES:
+        for entry in os.environ.get(name, "").split(","):
+            key, separator, value = entry.partition("=")
+            if separator:
+                found[key.strip()] = urllib.parse.unquote(value.strip())
+    return found

@@ -1,0 +1,153 @@
+"""Spool files to MLflow: as often as one likes, with nothing twice there."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow import otlp_json, spool
+from otel_dspy.mlflow.addresses import without_passwords
+from otel_dspy.mlflow.attempts import Stopped
+from otel_dspy.mlflow.destination import Destination, Experiment
+from otel_dspy.mlflow.pipeline import Pipeline
+from otel_dspy.mlflow.routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+_logger = logging.getLogger(__name__)
+
+PATIENCE: Final = 30.0
+"""Seconds without an answer of MLflow's after which a replay gives up; the files stay."""
+POLL: Final = 0.2
+
+
+@dataclass(slots=True)
+class FileResult:
+    """What became of one file.
+
+    Attributes:
+        path: the file.
+        spans: how many of its spans MLflow has now.
+        damaged: (line number, what is wrong with it) of each line that could not be read.
+        ended: whether its last line says that the process closed it.
+        trouble: why it was not (wholly) written, in words; None if all of its readable lines were.
+    """
+
+    path: Path
+    spans: int = 0
+    damaged: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    ended: bool = False
+    trouble: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether MLflow has all that stands in it, but for a last line that a crash has cut."""
+        return self.trouble is None and not self.damaged
+
+
+class Replay:
+    """Writes files to MLflow."""
+
+    def __init__(
+        self, *, tracking_uri: str | None = None, experiment: str | None = None, patience: float = PATIENCE
+    ) -> None:
+        """Create it.
+
+        Args:
+            tracking_uri: write there, not where the files say.
+            experiment: name of the experiment, the same.
+            patience: seconds without an answer after which to give up.
+        """
+        self._tracking_uri = tracking_uri
+        self._experiment = experiment
+        self._patience = patience
+        self._stop = threading.Event()
+        # Whoever wrote the file, or a replay before this one, may have made the runs.
+        self._pipeline = Pipeline(self._stop, look_first=True)
+        self._last_ms = 0
+
+    def run(self, paths: Iterable[Path], told: Callable[[FileResult], None]) -> int:
+        """Write the files, each told of when it is done.
+
+        Returns:
+            How many runs were ended as KILLED, because nothing in the files ends them.
+        """
+        done = threading.Event()
+        threading.Thread(target=self._watch, args=(done,), daemon=True).start()
+        try:
+            for path in paths:
+                result = FileResult(path)
+                self._file(result)
+                told(result)
+            if self._stop.is_set():
+                return 0
+            return self._pipeline.end_open_runs(self._last_ms)
+        except Stopped:
+            return 0
+        finally:
+            done.set()
+
+    def _watch(self, done: threading.Event) -> None:
+        while not done.wait(POLL):
+            since = self._pipeline.failing_since
+            if since is not None and time.monotonic() - since >= self._patience:
+                self._stop.set()
+
+    def _file(self, result: FileResult) -> None:
+        refused, failed = self._pipeline.lost, self._pipeline.failed
+        try:
+            if spool.in_use(result.path):
+                result.trouble = "a living process writes it; replay it when that has ended"
+                return
+            with result.path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    self._line(result, number, line)
+            self._pipeline.send_all()
+        except OSError as error:
+            result.trouble = f"it cannot be read: {error.strerror or error}"
+        except Stopped:
+            result.trouble = f"MLflow has not answered for {self._patience:.0f} s; try again later"
+        else:
+            if self._pipeline.lost > refused:
+                result.trouble = f"MLflow refused {self._pipeline.lost - refused} operations, see above"
+            elif self._pipeline.failed > failed:
+                result.trouble = f"MLflow failed at {self._pipeline.failed - failed} operations; try again later"
+
+    def _line(self, result: FileResult, number: int, line: bytes) -> None:
+        result.ended = False
+        if not line.strip():
+            return
+        try:
+            found = otlp_json.parse_line(line)
+        except otlp_json.DamagedLineError as error:
+            if line.endswith(b"\n"):
+                result.damaged.append((number, str(error)))
+            # Else it is where the process was killed: `ended` tells.
+            return
+        if found is None:
+            result.ended = True
+            return
+        span, route = found
+        self._last_ms = max(self._last_ms, span.end_ms)
+        try:
+            self._pipeline.process(span, self._redirected(route))
+        except Exception as error:
+            _logger.debug("a line that cannot be told", exc_info=True)
+            result.damaged.append((number, without_passwords(f"{type(error).__name__}: {error}")))
+        else:
+            result.spans += 1
+
+    def _redirected(self, route: Route) -> Route:
+        if self._tracking_uri is None and self._experiment is None:
+            return route
+        where = Destination(
+            self._tracking_uri or route.destination.tracking_uri,
+            Experiment(name=self._experiment) if self._experiment else route.destination.experiment,
+        )
+        # The run that the user had open is of another place.
+        return Route(where, replace(route.context, user_run=None), route.options)

@@ -1,0 +1,219 @@
+"""The spool: where spans stand on disk until MLflow has them. One folder, files for their owner only.
+
+A process writes files of its own: `TIME-PID-NUMBER-control-0001.jsonl` for compiles and evaluations,
+`TIME-PID-NUMBER-traces-0001.jsonl` for example traces and plain calls, the next of each when one has grown large. A
+file that a living process writes is locked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+try:
+    import fcntl
+except ImportError:  # Windows: no locks, so `replay` cannot tell a living process' file
+    fcntl = None
+
+FOLDER_VARIABLE: Final = "OTEL_DSPY_SPOOL_DIR"
+MAX_BYTES_VARIABLE: Final = "OTEL_DSPY_SPOOL_MAX_BYTES"
+DEFAULT_MAX_BYTES: Final = 1024**3
+"""Bytes on disk, of one process, beyond which new example traces are dropped."""
+SEGMENT_BYTES: Final = 32 * 1024 * 1024
+"""Bytes after which a new file is begun, so that what is delivered can go."""
+SUFFIX: Final = ".jsonl"
+OURS: Final = "otel_dspy.spool."
+"""Prefix of the resource attributes that tell where a span was to go; none of the span's own."""
+
+_numbers = itertools.count(1)
+
+
+def folder() -> Path:
+    """The spool's folder: OTEL_DSPY_SPOOL_DIR, else `otel-dspy/spool` in XDG_STATE_HOME, else in `~/.local/state`."""
+    if chosen := os.environ.get(FOLDER_VARIABLE):
+        return Path(chosen)
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "otel-dspy" / "spool"
+
+
+def max_bytes() -> int:
+    """OTEL_DSPY_SPOOL_MAX_BYTES; what is no number counts as not set."""
+    try:
+        return int(os.environ[MAX_BYTES_VARIABLE])
+    except (KeyError, ValueError):
+        return DEFAULT_MAX_BYTES
+
+
+def new_stem() -> str:
+    """Beginning of the names of one writer's files."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}-{next(_numbers)}"
+
+
+def in_use(path: Path) -> bool:
+    """Whether a living process writes the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if fcntl is None:
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    descriptor: int
+    size: int = 0
+    last: int = -1
+    """Number of the last record in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the next line begins that a `Reader` has not read."""
+
+    segment: int
+    offset: int
+
+
+class Journal:
+    """One writer's files of one kind, in order. Not thread-safe, but for `read`, which may run beside `append`."""
+
+    def __init__(self, stem: str, kind: str) -> None:
+        """Create it; nothing is written before the first line.
+
+        Args:
+            stem: what `new_stem` gave.
+            kind: `control` or `traces`.
+        """
+        self._stem = stem
+        self._kind = kind
+        self._segments: dict[int, _Segment] = {}
+        self._next = 1
+
+    def append(self, lines: Iterable[tuple[int, bytes]]) -> None:
+        """Write lines, without their line feeds, each with its record's number (rising).
+
+        Raises:
+            OSError: the disk does not take them; what was written of them may end in a half line, and the next append
+                begins a new file.
+        """
+        batch: list[bytes] = []
+        size, last = 0, -1
+        for number, line in lines:
+            batch.append(line)
+            size, last = size + len(line) + 1, number
+            if size >= SEGMENT_BYTES // 8:
+                self._write(batch, last)
+                batch, size = [], 0
+        if batch:
+            self._write(batch, last)
+
+    def _write(self, batch: list[bytes], last: int) -> None:
+        segment = self._current()
+        data = b"\n".join(batch) + b"\n"
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(segment.descriptor, view) :]
+        except OSError:
+            # Half a line must not be continued by the next: cut it off, or leave it and go on elsewhere.
+            with suppress(OSError):
+                os.ftruncate(segment.descriptor, segment.size)
+            raise
+        segment.size += len(data)
+        segment.last = last
+
+    def _current(self) -> _Segment:
+        if self._segments:
+            newest = self._segments[self._next - 1]
+            if newest.size < SEGMENT_BYTES:
+                return newest
+        where = folder()
+        where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = where / f"{self._stem}-{self._kind}-{self._next:04}{SUFFIX}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks: `replay` then cannot tell that we live
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        segment = self._segments[self._next] = _Segment(path, descriptor)
+        self._next += 1
+        return segment
+
+    @property
+    def end(self) -> Place:
+        """Where the next line will stand."""
+        if not self._segments:
+            return Place(self._next, 0)
+        newest = self._next - 1
+        return Place(newest, self._segments[newest].size)
+
+    def read(self, place: Place, count: int, size: int) -> tuple[list[bytes], Place]:
+        """Lines from `place` on, and the place after them.
+
+        Args:
+            place: where to begin.
+            count: lines at most.
+            size: bytes after which no further line is begun.
+
+        Raises:
+            OSError: they cannot be read.
+        """
+        lines: list[bytes] = []
+        number, offset = place.segment, place.offset
+        while len(lines) < count and size > 0:
+            segment = self._segments.get(number)
+            if segment is None:
+                break
+            with os.fdopen(os.dup(segment.descriptor), "rb") as file:
+                file.seek(offset)
+                while len(lines) < count and size > 0 and offset < segment.size:
+                    line = file.readline()
+                    offset += len(line)
+                    size -= len(line)
+                    lines.append(line)
+            if offset < segment.size or number + 1 not in self._segments:
+                break
+            number, offset = number + 1, 0
+        return lines, Place(number, offset)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(segment.size for segment in self._segments.values())
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files there are."""
+        return [segment.path for segment in self._segments.values()]
+
+    def delete_until(self, number: int) -> None:
+        """Delete the files whose records all have numbers up to `number`."""
+        for key, segment in list(self._segments.items()):
+            if segment.last <= number:
+                del self._segments[key]
+                with suppress(OSError):
+                    segment.path.unlink()
+                with suppress(OSError):
+                    os.close(segment.descriptor)
+
+    def close(self) -> None:
+        """Let go of the files, which stay."""
+        for segment in self._segments.values():
+            with suppress(OSError):
+                os.close(segment.descriptor)
+        self._segments.clear()
