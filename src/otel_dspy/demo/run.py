@@ -48,7 +48,7 @@ def run_demo(options: DemoOptions) -> None:
         console.print(f"Recording in {store.tracking_uri}, experiment {EXPERIMENT!r}.", highlight=False, soft_wrap=True)
         console.print("Look at it, even while it runs, with:", highlight=False)
         console.print(f"  {store.open_with}\n", highlight=False, soft_wrap=True, style="bold")
-        examples = as_examples(sample_tweets(2 * options.examples, seed=_DATA_SEED))
+        examples = as_examples(sample_tweets(options.examples, seed=_DATA_SEED))
         with (
             live_progress(console) as watch,
             demo_model(options) as model,

@@ -24,9 +24,7 @@ class SentimentOfTweet(dspy.Module):
 
     def __init__(self) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType] - DSPy leaves its argument untyped
-        self.classify = dspy.Predict(
-            _untyped.Signature("tweet -> sentiment: Literal['positive', 'negative']", "Tell the sentiment of a tweet.")
-        )
+        self.classify = dspy.Predict(_untyped.Signature("tweet -> sentiment", "Tell the sentiment of a tweet."))
 
     def forward(self, tweet: str) -> dspy.Prediction:
         """Predict the sentiment of `tweet`."""

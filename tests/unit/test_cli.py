@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from inline_snapshot import snapshot
+
+import otel_dspy
+from otel_dspy import cli
+from otel_dspy.demo import run
+from otel_dspy.demo.options import DemoOptions
+from otel_dspy.demo.readiness import DemoCannotRunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def demo_that(monkeypatch: pytest.MonkeyPatch, does: Callable[[DemoOptions], None]) -> None:
+    """Put something else in the place of the demo."""
+    monkeypatch.setattr(run, "run_demo", does)
+
+
+def raising(error: BaseException) -> Callable[[DemoOptions], None]:
+    """Make a demo that raises."""
+
+    def demo(_options: DemoOptions) -> None:
+        raise error
+
+    return demo
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ([], DemoOptions()),
+        (
+            ["--optimizer", "gepa", "--trials", "2", "--examples", "4", "--store", "x", "--verbose"],
+            DemoOptions(optimizer="gepa", trials=2, examples=4, store="x", verbose=True),
+        ),
+        (
+            ["--lm", "openai/gpt-4o-mini", "--api-base", "http://127.0.0.1:1/v1"],
+            DemoOptions(lm="openai/gpt-4o-mini", api_base="http://127.0.0.1:1/v1"),
+        ),
+    ],
+)
+def test_arguments_become_options(monkeypatch: pytest.MonkeyPatch, arguments: list[str], options: DemoOptions) -> None:
+    """Each flag sets its option, and a demo that ends is exit status 0."""
+    seen: list[DemoOptions] = []
+    demo_that(monkeypatch, seen.append)
+    assert cli.main(["demo", *arguments]) == 0
+    assert seen == [options]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "required: COMMAND"),
+        (["demo", "--trials", "0"], "0 is below 1"),
+        (["demo", "--examples", "3"], "3 is below 4"),
+        (["demo", "--trials", "many"], "invalid number value: 'many'"),
+        (["demo", "--optimizer", "luck"], "invalid choice: 'luck'"),
+    ],
+)
+def test_wrong_arguments_are_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    """Exit status 2, with what is wrong on standard error."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` tells the package's version."""
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"otel-dspy {otel_dspy.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (DemoCannotRunError("Install x."), 1, snapshot("Install x.\n")),
+        (
+            ConnectionError("refused"),
+            1,
+            snapshot("""\
+The optimisation failed: ConnectionError: refused
+What ran until then is in the store. --verbose shows more.
+"""),
+        ),
+        (KeyboardInterrupt(), 130, snapshot("Stopped. What ran until then is in the store.\n")),
+    ],
+)
+def test_a_demo_that_fails_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+    said: str,
+) -> None:
+    """What cannot run, what fails and what is stopped each have their status and a text, not a traceback."""
+    demo_that(monkeypatch, raising(error))
+    assert cli.main(["demo"]) == status
+    assert capsys.readouterr() == ("", said)
+
+
+def test_verbose_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--verbose` an unexpected error comes through whole."""
+    demo_that(monkeypatch, raising(ConnectionError("refused")))
+    with pytest.raises(ConnectionError):
+        cli.main(["demo", "--verbose"])
