@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _DEEPEST: Final = 100
 """Levels of nesting that are followed; deeper ones cost the stack of the user's own calls."""
+_SCALARS: Final = (str, bool, int, float, bytes)
 _LONGEST_INT: Final = 10_000
 """Bits. Python refuses to write integers of more than 4300 decimal digits (14,000 bits) as text."""
 
@@ -42,7 +43,7 @@ def well_formed(text: str) -> str:
 
 def _plain(value: object, around: frozenset[int]) -> AnyValue:
     try:
-        if value is None or isinstance(value, bool | bytes | str | int | float):
+        if value is None or isinstance(value, _SCALARS):
             return _plain_scalar(value)
         if id(value) in around or len(around) >= _DEEPEST:
             return None

@@ -10,7 +10,6 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.datasets import fields
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
@@ -87,7 +86,7 @@ class _ModuleWatch(Watch):
         if telemetry.settings.capture_content and self._span.is_recording():
             content: dict[str, AttributeValue] = {}
             given: dict[str, Any] = {"args": list(self._args), **self._kwargs} if self._args else self._kwargs
-            telemetry.content.put(content, semconv.DSPY_MODULE_INPUT, fields(given))
+            telemetry.content.put(content, semconv.DSPY_MODULE_INPUT, given)
             self._span.set_attributes(content)
         return inside(self._span, place.in_module(names, name), context)
 
@@ -125,5 +124,4 @@ def _output(result: Any) -> Any:
     # bootstrap_trace_data makes a program return (prediction, trace); the trace repeats the spans below.
     if isinstance(result, tuple) and result:
         return _output(cast("tuple[Any, ...]", result)[0])
-    record = cast("Any", result)
-    return fields(record) if callable(getattr(record, "toDict", None)) else record
+    return cast("Any", result)

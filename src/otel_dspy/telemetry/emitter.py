@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import get_tracer, get_tracer_provider
 from opentelemetry.util.genai.handler import TelemetryHandler
 from opentelemetry.util.genai.types import ContentCapturingMode
+from typing_extensions import override
 
 from otel_dspy.telemetry.content import ContentFilter
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.inference import Inference, inside_inference
 from otel_dspy.telemetry.instruments import Instruments
 from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.secrets import SecretKeeper
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
+    from opentelemetry.util.genai.invocation import InferenceInvocation
 
     from otel_dspy.settings import Settings
 
@@ -31,6 +34,21 @@ SCOPE: Final = "otel_dspy"
 
 class _GenAIHandler(TelemetryHandler):
     """util-genai's handler with the content switch of our settings instead of the environment's alone."""
+
+    @override
+    def inference(self, provider: str, **call: Any) -> InferenceInvocation:
+        """Start an inference call (see `telemetry.inference`); the arguments are the library's."""
+        if inside_inference():
+            return super().inference(provider, **call)
+        return Inference(
+            self._tracer,
+            self._instruments,
+            self._logger,
+            self._completion_hook,
+            provider,
+            content_capturing_mode=self._content_capturing_mode,
+            **call,
+        )
 
     def capture_on_spans(self) -> None:
         """Let message content out on spans, as `instrument(capture_content=True)` asks."""

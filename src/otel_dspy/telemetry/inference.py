@@ -1,0 +1,73 @@
+"""Inference calls of opentelemetry-util-genai, without the part of its work that nobody would see.
+
+What is said of a call is the library's, word by word: this leaves out what cannot have a result. The library's class
+offers no way in but its own methods; should they be renamed, calls take longer and say the same.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.context import get_value
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
+from opentelemetry.util.genai._inference_invocation import (
+    CLIENT_INFERENCE_CONTEXT_KEY,
+    InferenceData,
+    InferenceInvocation,
+)
+from opentelemetry.util.genai.completion_hook import _NoOpCompletionHook  # pyright: ignore[reportPrivateUsage] - see above
+from opentelemetry.util.genai.types import ContentCapturingMode
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from opentelemetry.util.genai.types import Error
+
+_UNTOUCHED: Final = InferenceData()
+_ON_SPANS: Final = (ContentCapturingMode.SPAN_ONLY, ContentCapturingMode.SPAN_AND_EVENT)
+
+
+def inside_inference() -> bool:
+    """Whether another instrumentation's inference call is open around the caller; one inside it says nothing itself."""
+    return isinstance(get_value(CLIENT_INFERENCE_CONTEXT_KEY), InferenceData)
+
+
+class Inference(InferenceInvocation):
+    """An inference call that does nothing in vain."""
+
+    @override
+    def enrich_from_context(self, data: InferenceData) -> None:
+        """Take in what instrumented calls inside have told, if there were any."""
+        if data != _UNTOUCHED:
+            super().enrich_from_context(data)
+
+    @override
+    def _get_message_attributes(self, *, for_span: bool) -> dict[str, Any]:
+        if not for_span or self.system_instruction or self.tool_definitions or self.prompt_variables:
+            return super()._get_message_attributes(for_span=for_span)
+        if self._content_capturing_mode not in _ON_SPANS:
+            return {}
+        # The library copies every message deeply and has the copies written; the text is the same.
+        attributes: dict[str, Any] = {}
+        if self.input_messages:
+            attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = _ENCODER.encode(self.input_messages)
+        if self.output_messages:
+            attributes[gen_ai.GEN_AI_OUTPUT_MESSAGES] = _ENCODER.encode(self.output_messages)
+        return attributes
+
+    @override
+    def _apply_finish(self, error: Error | None = None) -> None:
+        if self.span.is_recording() or self._emit_event or not isinstance(self._completion_hook, _NoOpCompletionHook):
+            super()._apply_finish(error)
+            return
+        # Attributes and messages of a span that is not recorded go nowhere; metrics count it all the same.
+        if error is not None:
+            self._apply_error_attributes(error)
+        inside = get_value(CLIENT_INFERENCE_CONTEXT_KEY, context=self._span_context)
+        if isinstance(inside, InferenceData):
+            self.enrich_from_context(inside)
+        self._record_client_metrics()
+
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), default=vars)
+"""Writes the library's messages as it does itself; those that the LM hook makes hold text alone."""
