@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 from dataclasses import dataclass
@@ -41,11 +42,41 @@ def snapshot(program: object) -> ProgramSnapshot:
     Raises:
         Exception: whatever a user's own `dump_state` raises; callers guard.
     """
-    dumped = cast("Dumpable", program).dump_state()
+    dumped = _dumped(program)
     identity = {key: value for key, value in _map_lm(dumped, keep=False).items() if key != "metadata"}
     loadable = {**_map_lm(dumped, keep=True), "metadata": {"dependency_versions": _versions()}}
     state = json.dumps(plain(loadable), ensure_ascii=False, default=_encoded)
     return ProgramSnapshot(id=digest(identity), state=state)
+
+
+def snapshot_if_program(candidate: object) -> ProgramSnapshot | None:
+    """The snapshot; None of what is no `dspy.Module`, such as a plain function, which `Evaluate` takes as well.
+
+    Raises:
+        Exception: as `snapshot`.
+    """
+    return snapshot(candidate) if callable(getattr(candidate, "dump_state", None)) else None
+
+
+class _NoModel:
+    """Stands where a predictor's LM stood."""
+
+    def dump_state(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+
+def _dumped(program: object) -> dict[str, Any]:
+    try:
+        return cast("Dumpable", program).dump_state()
+    except Exception:
+        # DSPy refuses to save an LM whose engine is the user's own; the state leaves every LM out anyway. The user's
+        # program must not be touched, so a copy of it goes without.
+        models = [getattr(predictor, "lm", None) for predictor in cast("Any", program).predictors()]
+        without = {id(model): _NoModel() for model in models if model is not None}
+        if not without:
+            raise
+        return cast("Dumpable", copy.deepcopy(program, cast("dict[int, Any]", without))).dump_state()
 
 
 def program_name(program: object) -> str:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_dspy.programs import digest, program_name, snapshot
+from tests.in_process_lm import in_process_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,3 +228,14 @@ def test_a_digest_depends_on_everything_but_the_order_of_keys(value: dict[str, A
 def test_the_digest_is_the_contracts_own() -> None:
     """16 hex digits of the sha256 of canonical JSON: a reader can work it out anew (`printf ... | sha256sum`)."""
     assert digest({"b": [1, None], "a": "ü"}) == "5ddd266d13a5e8cd"
+
+
+def test_a_program_whose_model_cannot_be_saved_has_a_state_all_the_same() -> None:
+    """DSPy refuses to dump an LM with an engine of the user's own; the state is that without it, the LM stays."""
+    plain_program, program = dspy.ChainOfThought("question -> answer"), dspy.ChainOfThought("question -> answer")
+    lm = in_process_lm(lambda _: "")
+    program.set_lm(lm)
+    with pytest.raises(TypeError, match="cannot be saved"):
+        program.dump_state()
+    assert snapshot(program) == snapshot(plain_program)
+    assert program.predictors()[0].lm is lm

@@ -12,7 +12,7 @@ from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.lm import lm_parameters
 from otel_dspy.hooks.metric_name import metric_name
-from otel_dspy.programs import program_name, snapshot
+from otel_dspy.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.compile_spans import (
     CompileFacts,
     SetupFacts,
@@ -80,7 +80,7 @@ class _CompileWatch(Watch):
         )
         # Dumped before compile may touch it: the initial program.
         with guarded("the state of the initial program"):
-            self._initial = snapshot(student)
+            self._initial = snapshot_if_program(student)
         self._parameters = self._hook.parameters(optimizer, arguments)
         self._scope = open_compile(self._telemetry, facts)
         self._scope.notes["arguments"] = arguments
@@ -117,7 +117,7 @@ class _CompileWatch(Watch):
     @override
     def see(self, result: Any) -> None:
         with guarded("the state of the optimised program"):
-            self._result = snapshot(result)
+            self._result = snapshot_if_program(result)
 
     @override
     def close(self, error: BaseException | None) -> None:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.metric_name import metric_name
-from otel_dspy.programs import program_name, snapshot
+from otel_dspy.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import current_place
@@ -60,7 +60,7 @@ class _EvaluateWatch(Watch):
         metric = _given(arguments, "metric", self._evaluator.metric)
         devset: Sequence[Any] = _given(arguments, "devset", self._evaluator.devset) or ()
         with guarded("the state of an evaluated program"):
-            self._program = snapshot(program)
+            self._program = snapshot_if_program(program)
         self._facts = EvaluateFacts(
             metric_name=metric_name(metric),
             program_name=program_name(program),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch
+from otel_dspy.hooks.frames import forwarding
 from otel_dspy.telemetry.evaluate_spans import ExampleOutcome, close_example, open_example
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def watched_examples(
         with watch:
             return watch.returned(function(example))
 
-    return watched
+    return forwarding(watched)
 
 
 class _Positions:

@@ -14,6 +14,7 @@ from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.lm_result import CallFacts, read_result
 from otel_dspy.telemetry.failure import error_message, error_type
 from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.scopes import at, current_place
 from otel_dspy.telemetry.secrets import host_and_port, is_secret_name
 
@@ -176,7 +177,7 @@ class _LMWatch(Watch):
         if self._usage is not None:
             self._usage.add(usage)
         if usage.cost:
-            self._telemetry.instruments.cost.add(usage.cost)
+            self._telemetry.instruments.cost.add(usage.cost, context=UNSPANNED)
         if error is None:
             invocation.stop()
         else:

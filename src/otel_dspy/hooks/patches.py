@@ -6,8 +6,8 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import wrapt
-
+from otel_dspy.hooks.frames import forwarding
+from otel_dspy.hooks.wrapped import Wrapped
 from otel_dspy.telemetry.guard import guarded
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Patches:
             where = getattr(owner, "__qualname__", getattr(owner, "__name__", owner))
             _logger.info("otel-dspy: this DSPy has no %s.%s; what it tells is not recorded", where, name)
             return
-        wrapper = wrapt.FunctionWrapper(original, wrapper, enabled=lambda: self.active)
+        wrapper = Wrapped(original, forwarding(wrapper), enabled=lambda: self.active)
         setattr(owner, name, wrapper)
         # Both weak: a class that a user defined later must be able to go before its patch is undone, and a method that
         # calls `super()` holds its class.
@@ -44,7 +44,7 @@ class Patches:
         def put_back() -> None:
             present, ours = owner_reference(), wrapper_reference()
             if present is not None and ours is not None and _own(present).get(name) is ours:
-                setattr(present, name, ours.__wrapped__)
+                setattr(present, name, cast("Any", ours).__wrapped__)
 
         self._undo.append(put_back)
 

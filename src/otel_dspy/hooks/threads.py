@@ -8,6 +8,7 @@ from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_dspy.hooks.example import watched_examples
+from otel_dspy.hooks.frames import forwarding
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import attach, detach, place_in
 
@@ -54,4 +55,4 @@ def _carried(function: Callable[[Any], Any], context: Context) -> Callable[[Any]
         finally:
             detach(token)
 
-    return carried
+    return forwarding(carried)

@@ -14,6 +14,7 @@ from otel_dspy.datasets import ExampleRegistry, field_names
 from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.parameters import parameter_attributes
 from otel_dspy.telemetry.scopes import CompileScope, Place, inside, place_in, surroundings
 from otel_dspy.telemetry.usage import UsageTally
@@ -103,7 +104,7 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
         attributes={semconv.DSPY_OPERATION_NAME: "compile", **_identity(scope)},
     )
     scope.opened(span, inside(span, Place(compile=scope, usage=scope.usage), context))
-    telemetry.instruments.compile_active.add(1, {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name})
+    telemetry.instruments.compile_active.add(1, {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name}, UNSPANNED)
     telemetry.events.emit(
         semconv.EVENT_DSPY_COMPILE_STARTED,
         span,
@@ -229,6 +230,6 @@ def close_compile(
     if board.best_score is not None:
         completed[semconv.DSPY_COMPILE_BEST_SCORE] = board.best_score
     telemetry.events.emit(semconv.EVENT_DSPY_COMPILE_COMPLETED, span, completed)
-    telemetry.instruments.compile_active.add(-1, optimizer)
+    telemetry.instruments.compile_active.add(-1, optimizer, UNSPANNED)
     telemetry.instruments.compile_duration.record(now() - scope.started, {**optimizer, **failure}, scope.context)
     span.end()

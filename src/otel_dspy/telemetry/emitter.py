@@ -11,6 +11,7 @@ from opentelemetry.util.genai.handler import TelemetryHandler
 from opentelemetry.util.genai.types import ContentCapturingMode
 from typing_extensions import override
 
+from otel_dspy.telemetry.chance import own_ids
 from otel_dspy.telemetry.content import ContentFilter
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.guard import guarded
@@ -23,7 +24,7 @@ from otel_dspy.version import __version__
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Span, TracerProvider
+    from opentelemetry.trace import Span, Tracer, TracerProvider
     from opentelemetry.util.genai.invocation import InferenceInvocation
 
     from otel_dspy.settings import Settings
@@ -34,6 +35,11 @@ SCOPE: Final = "otel_dspy"
 
 class _GenAIHandler(TelemetryHandler):
     """util-genai's handler with the content switch of our settings instead of the environment's alone."""
+
+    @property
+    def tracer(self) -> Tracer:
+        """What its spans are started with."""
+        return self._tracer
 
     @override
     def inference(self, provider: str, **call: Any) -> InferenceInvocation:
@@ -86,12 +92,14 @@ class Telemetry:
         self.tracer_provider = tracer_provider
         schema = Schemas.V1_37_0.value
         self.tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
+        own_ids(self.tracer)
         self.instruments = Instruments(meter_provider)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
         self._outflow = Outflow(self._flush)
         self.content = ContentFilter(settings, self.secrets)
         handler = _GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
+        own_ids(handler.tracer)
         if settings.capture_content and content_forced:
             handler.capture_on_spans()
         elif content_forced:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +18,12 @@ from opentelemetry.trace import (
 from otel_dspy import semconv
 from otel_dspy.datasets import ExampleRegistry, fields, split_fields
 from otel_dspy.settings import TraceShape
+from otel_dspy.telemetry.chance import chance
 from otel_dspy.telemetry.compile_spans import DatasetFacts, emit_dataset, put_program
 from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import describe, error_type, mark_failed
+from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.scopes import EvaluateScope, inside, place_in, surroundings
 from otel_dspy.telemetry.usage import UsageTally
 
@@ -222,7 +223,7 @@ def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     if feedback is not None and telemetry.settings.capture_content:
         result["gen_ai.evaluation.explanation"] = telemetry.content.text("gen_ai.evaluation.explanation", feedback)
     telemetry.events.emit(semconv.EVENT_GEN_AI_EVALUATION_RESULT, span, result)
-    telemetry.instruments.evaluate_examples.add(1, {**_metric(evaluation.metric_name), **failure})
+    telemetry.instruments.evaluate_examples.add(1, {**_metric(evaluation.metric_name), **failure}, UNSPANNED)
     span.end()
 
 
@@ -246,7 +247,7 @@ def _named(pattern: str, metric_name: str | None) -> str:
 
 
 def _kept(ratio: float) -> bool:
-    return ratio >= 1 or random.random() < ratio  # noqa: S311 - sampling, not cryptography
+    return ratio >= 1 or chance.random() < ratio
 
 
 def _dropped_span() -> Span:
@@ -254,6 +255,6 @@ def _dropped_span() -> Span:
     # while the hooks go on counting tokens and scores for the spans that are kept.
     return NonRecordingSpan(
         SpanContext(
-            random.getrandbits(128) or 1, random.getrandbits(64) or 1, is_remote=False, trace_flags=TraceFlags(0)
+            chance.getrandbits(128) or 1, chance.getrandbits(64) or 1, is_remote=False, trace_flags=TraceFlags(0)
         )
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry.context import Context
 from opentelemetry.metrics import get_meter
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_dspy import semconv
 from otel_dspy.version import __version__
@@ -16,6 +18,11 @@ _LONG_SECONDS: Final = [0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600,
 """Bucket bounds for what lasts seconds to hours: evaluations, trials, compiles."""
 _SHORT_SECONDS: Final = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
 """Bucket bounds for calls: those that the GenAI conventions advise for `gen_ai.client.operation.duration`."""
+
+
+UNSPANNED: Final = set_span_in_context(INVALID_SPAN, Context())
+"""The context for counters and gauges. In a span's the SDK keeps exemplars of them and draws which ones from the global
+generator of `random`: a user's seeded program would draw other numbers. Histograms choose theirs by bucket."""
 
 
 class Instruments:

@@ -13,6 +13,7 @@ from otel_dspy import semconv
 from otel_dspy.telemetry.compile_spans import put_program
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.parameters import parameter_attributes
 from otel_dspy.telemetry.scopes import Place, TrialScope, inside, place_in
 from otel_dspy.telemetry.usage import UsageTally
@@ -153,9 +154,9 @@ def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         scored[semconv.DSPY_METRIC_NAME] = scope.metric_name
     if score is not None:
         told[semconv.DSPY_TRIAL_SCORE] = score
-        telemetry.instruments.trial_score.set(score, scored, trial.context)
+        telemetry.instruments.trial_score.set(score, scored, UNSPANNED)
     if standing.is_best and standing.best_score is not None:
-        telemetry.instruments.compile_best_score.set(standing.best_score, scored, trial.context)
+        telemetry.instruments.compile_best_score.set(standing.best_score, scored, UNSPANNED)
     telemetry.events.emit(semconv.EVENT_DSPY_TRIAL_COMPLETED, span, told)
     telemetry.instruments.trial_duration.record(now() - trial.started, {**metric_attributes, **failure}, trial.context)
     span.end()

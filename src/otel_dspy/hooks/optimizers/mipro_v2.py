@@ -18,7 +18,7 @@ from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.phase import PhaseWatch
-from otel_dspy.programs import snapshot
+from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
@@ -157,7 +157,7 @@ class _TrialWatch(Watch):
     @override
     def open(self) -> Context:
         with guarded("the state of a MIPROv2 candidate"):
-            self._program = snapshot(self._arguments["candidate_program"])
+            self._program = snapshot_if_program(self._arguments["candidate_program"])
         self._facts = self._what()
         self._trial = open_trial(self._telemetry, self._scope)
         return self._trial.context
