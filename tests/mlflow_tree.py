@@ -105,6 +105,8 @@ class RunNode:
     models: tuple[ModelNode, ...]
     traces: tuple[TraceNode, ...]
     children: tuple[RunNode, ...]
+    seconds: float | None = field(default=None, compare=False)
+    """How long it lasted; None while it runs."""
 
     def walk(self) -> Iterator[RunNode]:
         """This run and all below it, parents first."""
@@ -170,6 +172,7 @@ def read_tree(tracking_uri: str, experiment_name: str) -> ExperimentTree:
             ),
             traces=tuple(traces.get(run_id, ())),
             children=tuple(node(child) for child in children),
+            seconds=(run.info.end_time - run.info.start_time) / 1000 if run.info.end_time else None,
         )  # fmt: skip
 
     return ExperimentTree(

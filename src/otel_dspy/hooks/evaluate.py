@@ -90,7 +90,7 @@ class _EvaluateWatch(Watch):
     @override
     def close(self, error: BaseException | None) -> None:
         outcome = EvaluateOutcome(score=self._score, program=self._program, error=error)
-        close_evaluate(self._telemetry, self._evaluation, self._facts, outcome)
+        close_evaluate(self._telemetry, self._evaluation, outcome)
         outer = current_place().trial
         if self._trial is not None:
             trial_outcome = TrialOutcome(score=self._score, program=self._program, error=error)

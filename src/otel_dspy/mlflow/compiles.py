@@ -110,12 +110,16 @@ def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceC
         role=dataset.role,
         fields=dataset.fields,
         size=dataset.size,
+        start_ms=span.start_ms,
     )
     found = tables.rows(dataset.rows)
     if found is not None:
         columns, data = tables.dataset_table(dataset.fields, found)
         path = TABLE_NAMES.get(dataset.role, f"{naming.key(dataset.role)}set.json")
-        yield LogTable(key=f"{owner}/table/{dataset.role}", run=run, path=path, columns=columns, rows=data)
+        yield LogTable(
+            key=f"{owner}/table/{dataset.role}", run=run, path=path, columns=columns, rows=data,
+            start_ms=span.start_ms,
+        )
 
 
 def compile_operations(

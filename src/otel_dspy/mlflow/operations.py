@@ -110,6 +110,8 @@ class LogTable:
     path: str
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
+    start_ms: int
+    """When the run began, should this be the first that is heard of it: MLflow's runs cannot be told that later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,8 @@ class LogDataset:
     role: str
     fields: tuple[str, ...]
     size: int | None
+    start_ms: int
+    """When the run began, should this be the first that is heard of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

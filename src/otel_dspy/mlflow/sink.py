@@ -177,7 +177,8 @@ class Sink:
                     self._states.wait(scope, program_id, operation)
                 else:
                     self._write(run, path, state)
-            case LogDataset(run=run):
+            case LogDataset(run=run, start_ms=start_ms):
+                self._runs().handle(run, start_ms)
                 self._store().log_dataset(self._run_id(run), operation)
             case LogModel():
                 self._log_model(operation)
@@ -204,6 +205,7 @@ class Sink:
 
     def _log_table(self, operation: LogTable) -> None:
         run = operation.run
+        self._runs().handle(run, operation.start_ms)
         known = self._tables.get(run)
         if known is None:
             # The user's own tables must stay listed. Those of our runs are told anew, in the same order, in a replay.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Operation,
         RunKey,
     )
-    from otel_dspy.mlflow.records import EvaluateRecord, TrialRecord
+    from otel_dspy.mlflow.records import EvaluateRecord, SpanRecord, TrialRecord
 
 SCORE = "eval"
 """Metric of a trial's or evaluation's own score: the name that users of MLflow's autologging know."""
@@ -111,16 +111,19 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
             )  # fmt: skip
         run = trial_run(options, done.compile_id, done.trial)
         if run is not None and found is not None:
-            yield _results(span.span_id, run, found)
+            yield _results(span, run, found)
         return
     alone = evaluate_run(options, context, (span.trace_id, span.span_id))
     if alone is not None:
         yield from _stand_alone(done, alone, found, context)
 
 
-def _results(span_id: str, run: RunKey, found: list[tables.Row]) -> LogTable:
+def _results(span: SpanRecord, run: RunKey, found: list[tables.Row]) -> LogTable:
     columns, rows = tables.result_table(found)
-    return LogTable(key=f"{span_id}/results", run=run, path="result_table.json", columns=columns, rows=rows)
+    return LogTable(
+        key=f"{span.span_id}/results", run=run, path="result_table.json", columns=columns, rows=rows,
+        start_ms=span.start_ms,
+    )  # fmt: skip
 
 
 def _stand_alone(
@@ -155,7 +158,7 @@ def _stand_alone(
         )
         yield ForgetPrograms(key=f"{span.span_id}/forget", scope=span.span_id)
     if found is not None:
-        yield _results(span.span_id, run, found)
+        yield _results(span, run, found)
     values = naming.usage_metrics(done.usage)
     values |= {SCORE: done.score} if done.score is not None else {}
     values |= {"num_errors": float(done.num_errors)} if done.num_errors is not None else {}

@@ -200,6 +200,19 @@ def close_compile(
     error: BaseException | None,
 ) -> None:
     """End the compile's span with its result, scores and roll-ups, or with the error that it raised."""
+    try:
+        _tell_compile(telemetry, scope, result=result, error=error)
+    finally:
+        scope.span.end()
+
+
+def _tell_compile(
+    telemetry: Telemetry,
+    scope: CompileScope,
+    *,
+    result: ProgramSnapshot | None,
+    error: BaseException | None,
+) -> None:
     span = scope.span
     board = scope.leaderboard
     measured: dict[str, AttributeValue] = {
@@ -232,4 +245,3 @@ def close_compile(
     telemetry.events.emit(semconv.EVENT_DSPY_COMPILE_COMPLETED, span, completed)
     telemetry.instruments.compile_active.add(-1, optimizer, UNSPANNED)
     telemetry.instruments.compile_duration.record(now() - scope.started, {**optimizer, **failure}, scope.context)
-    span.end()

@@ -23,6 +23,7 @@ from otel_dspy.telemetry.compile_spans import DatasetFacts, emit_dataset, put_pr
 from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import describe, error_type, mark_failed
+from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.scopes import EvaluateScope, inside, place_in, surroundings
 from otel_dspy.telemetry.usage import UsageTally
@@ -88,7 +89,17 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
     )
     inner = place._replace(evaluation=evaluation, usage=evaluation.usage, module_names=None, predictor=None)
     evaluation.context = inside(span, inner, context)
+    with guarded("the dataset of an evaluation"):
+        span.set_attribute(semconv.DSPY_DATASET_ID, _dataset_id(telemetry, evaluation, facts))
     return evaluation
+
+
+def _dataset_id(telemetry: Telemetry, evaluation: EvaluateScope, facts: EvaluateFacts) -> str:
+    if evaluation.compile is not None:
+        # The compile's own datasets went out with its setup; a minibatch is a sample of them.
+        return evaluation.examples.dataset_id(facts.devset)
+    dataset = DatasetFacts(role="evaluation", name="devset", examples=facts.devset)
+    return emit_dataset(telemetry, evaluation.span, dataset, evaluation.examples, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +111,15 @@ class EvaluateOutcome:
     error: BaseException | None = None
 
 
-def close_evaluate(
-    telemetry: Telemetry, evaluation: EvaluateScope, facts: EvaluateFacts, outcome: EvaluateOutcome
-) -> None:
+def close_evaluate(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
     """End an evaluation's span with its score, result rows and roll-ups, or with the error it raised."""
+    try:
+        _tell_evaluation(telemetry, evaluation, outcome)
+    finally:
+        evaluation.span.end()
+
+
+def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
     score, program, error = outcome.score, outcome.program, outcome.error
     span = evaluation.span
     with evaluation.lock:
@@ -120,13 +136,6 @@ def close_evaluate(
         put_program(telemetry, None, span, program)
     elif program is not None:
         span.set_attribute(semconv.DSPY_PROGRAM_ID, program.id)
-    dataset = DatasetFacts(role="evaluation", name="devset", examples=facts.devset)
-    if evaluation.compile is None:
-        dataset_id = emit_dataset(telemetry, span, dataset, evaluation.examples, None)
-    else:
-        # The compile's own datasets went out with its setup; a minibatch is a sample of them.
-        dataset_id = evaluation.examples.dataset_id(facts.devset)
-    span.set_attribute(semconv.DSPY_DATASET_ID, dataset_id)
     telemetry.put_payload(span, semconv.DSPY_EVALUATE_RESULTS, as_json(rows))
     failure: dict[str, AttributeValue] = {}
     if error is not None:
@@ -135,7 +144,6 @@ def close_evaluate(
     telemetry.instruments.evaluate_duration.record(
         now() - evaluation.started, {**_metric(evaluation.metric_name), **failure}, evaluation.context
     )
-    span.end()
 
 
 @dataclass(slots=True)
@@ -189,6 +197,13 @@ def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
 
     Of an example that DSPy ran twice (a straggler) the run that ended first makes the row, as it does in DSPy.
     """
+    try:
+        _tell_example(telemetry, scope, outcome)
+    finally:
+        scope.span.end()
+
+
+def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
     score, feedback, error = outcome.score, outcome.feedback, outcome.error
     span, evaluation = scope.span, scope.evaluation
     row: dict[str, Any] = {"index": scope.index, "id": evaluation.examples.example_id(scope.example)}
@@ -224,7 +239,6 @@ def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
         result["gen_ai.evaluation.explanation"] = telemetry.content.text("gen_ai.evaluation.explanation", feedback)
     telemetry.events.emit(semconv.EVENT_GEN_AI_EVALUATION_RESULT, span, result)
     telemetry.instruments.evaluate_examples.add(1, {**_metric(evaluation.metric_name), **failure}, UNSPANNED)
-    span.end()
 
 
 def _belonging(

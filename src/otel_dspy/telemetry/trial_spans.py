@@ -104,6 +104,13 @@ class TrialOutcome:
 
 def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
     """End a trial's span with what the optimizer says of it and how it ended."""
+    try:
+        _tell_trial(telemetry, trial, facts, outcome)
+    finally:
+        trial.span.end()
+
+
+def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
     scope, span = trial.compile, trial.span
     error = outcome.error or trial.error
     score = outcome.score
@@ -159,4 +166,3 @@ def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         telemetry.instruments.compile_best_score.set(standing.best_score, scored, UNSPANNED)
     telemetry.events.emit(semconv.EVENT_DSPY_TRIAL_COMPLETED, span, told)
     telemetry.instruments.trial_duration.record(now() - trial.started, {**metric_attributes, **failure}, trial.context)
-    span.end()

@@ -7,10 +7,14 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.otlp_receiver import OtlpReceiver, otlp_receiver
+from tests.otlp_receiver import otlp_receiver
+
+if TYPE_CHECKING:
+    from tests.otlp_receiver import OtlpReceiver
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).with_name("program.py")

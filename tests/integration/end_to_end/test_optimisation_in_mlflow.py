@@ -127,6 +127,10 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
             ),
         ]
     )
+    # A run's start cannot be told later: it must be right from the first that is heard of it.
+    lasted = {node.name: node.seconds or 0.0 for node in tree.walk()}
+    assert min(lasted.values()) >= 0
+    assert lasted[run.name] == max(lasted.values())
     # The numbers are those of DSPy's own returned object.
     logs = best.trial_logs
     full = [logs[number]["full_eval_score"] for number in sorted(logs) if "full_eval_score" in logs[number]]
@@ -208,6 +212,7 @@ def test_a_standalone_evaluation(tracking_uri: str) -> None:
             evaluate(dspy.Predict("question -> answer"))
     runs = {run.name: run for run in read_tree(tracking_uri, "evaluations").runs}
     own, users_run = runs["evaluate Predict"], runs["the user's own"]
+    assert (own.seconds or 0.0) > 0
     assert users_run.id == users.info.run_id
     for run in (own, users_run):
         assert run.metrics["eval"] == ((0, 50.0),)

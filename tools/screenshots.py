@@ -1,0 +1,112 @@
+"""Takes the README's pictures: MLflow's own pages on a store, in a real browser.
+
+python -m tools.screenshots mlflow.db docs/images
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from playwright.sync_api import Page, ViewportSize
+
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+SIZE: ViewportSize = {"width": 1700, "height": 800}
+PATIENCE = 120_000
+"""Milliseconds to wait for a page; MLflow's are slow to start on a loaded machine."""
+
+
+@contextmanager
+def _mlflow_ui(store: Path) -> Generator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--backend-store-uri", f"sqlite:///{store}"]
+    environment = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, cwd=store.parent, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            uri = f"http://127.0.0.1:{port}"
+            for _ in range(240):
+                with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=2):  # noqa: S310 - loopback
+                    break
+                time.sleep(0.5)
+            yield uri
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait(30)
+
+
+def _shoot(page: Page, url: str, text: str, path: Path) -> None:
+    page.goto(url, wait_until="domcontentloaded", timeout=PATIENCE)
+    page.get_by_text(text).first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(8_000)  # charts and tables fill themselves after the headings
+    if (hint := page.get_by_role("button", name="Got it")).count():
+        hint.click()
+    page.screenshot(path=path)
+    print(path)
+
+
+def take(store: Path, folder: Path) -> None:
+    """Take the pictures of the newest optimisation in the store and write them into the folder.
+
+    Raises:
+        LookupError: the store has no optimisation.
+    """
+    client = MlflowClient(f"sqlite:///{store}")
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    runs = client.search_runs(experiments, "tags.`dspy.optimizer.name` != '' and params.`lm.model` != ''")
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    if not parents:
+        raise LookupError(f"no optimisation in {store}")
+    newest = max(parents, key=lambda run: run.info.start_time or 0)
+    run_id, experiment = newest.info.run_id, newest.info.experiment_id
+    folder.mkdir(parents=True, exist_ok=True)
+    with _mlflow_ui(store) as uri, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport=SIZE)
+        page.goto(f"{uri}/#/experiments/{experiment}/runs", wait_until="domcontentloaded", timeout=PATIENCE)
+        page.get_by_text(str(newest.info.run_name)).first.wait_for(timeout=PATIENCE)
+        page.get_by_role("button", name="Close").first.click()  # MLflow's assistant, which covers a third of the page
+        # The trials are folded away under their optimisation.
+        page.get_by_text(str(newest.info.run_name)).locator("xpath=ancestor::*[@role='gridcell']//button").first.click()
+        page.get_by_text("trial 0").first.wait_for(timeout=PATIENCE)
+        page.wait_for_timeout(2_000)
+        page.screenshot(path=folder / "demo-runs.png")
+        print(folder / "demo-runs.png")
+        base = f"{uri}/#/experiments/{experiment}"
+        _shoot(page, f"{base}/runs/{run_id}", "Parameters", folder / "demo-run.png")
+        _shoot(page, f"{base}/runs/{run_id}/model-metrics", "best_score", folder / "demo-metrics.png")
+        _shoot(page, f"{base}/traces", "Rows per page", folder / "demo-traces.png")
+        browser.close()
+
+
+def main() -> None:
+    """Read the command line and take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store", type=Path, help="the sqlite file of an MLflow store")
+    parser.add_argument("folder", type=Path, help="where the pictures go")
+    arguments = parser.parse_args()
+    take(arguments.store.resolve(), arguments.folder)
+
+
+if __name__ == "__main__":
+    main()
