@@ -24,15 +24,16 @@ from otel_dspy.mlflow.operations import (
 from otel_dspy.mlflow.summary import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from otel_dspy.mlflow.context import Options, TraceContext
+    from otel_dspy.mlflow.ledger import EndedCompile
     from otel_dspy.mlflow.operations import (
         Operation,
         RunKey,
         RunStatus,
     )
-    from otel_dspy.mlflow.records import CompileIdentity, CompileRecord, DatasetRecord, SetupRecord, TrialRecord
+    from otel_dspy.mlflow.records import CompileIdentity, CompileRecord, DatasetRecord, SetupRecord
 
 INTERRUPTIONS = frozenset({"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit"})
 """Names of exceptions that stop a program from outside: the run was killed, it did not fail."""
@@ -122,10 +123,21 @@ def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceC
         )
 
 
+def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operation]:
+    """The summary with the trials that are known by now; one that comes late tells it anew."""
+    done = ended.done
+    run = compile_run(options, done.identity.compile_id)
+    if run is not None:
+        yield LogText(
+            key=f"{done.span.span_id}/summary/{len(ended.trials)}", run=run, path="optimization_summary.json",
+            text=json.dumps(summary(done, ended.trials), indent=2, ensure_ascii=False),
+        )  # fmt: skip
+
+
 def compile_operations(
-    done: CompileRecord, options: Options, context: TraceContext, trials: Sequence[TrialRecord]
+    done: CompileRecord, options: Options, context: TraceContext, ended: EndedCompile
 ) -> Iterator[Operation]:
-    """The run's end: what came out, and how it ended. `trials` are those that were seen, by index."""
+    """The run's end: what came out, and how it ended."""
     identity, span, scope = done.identity, done.span, done.identity.compile_id
     if done.program_id and done.program_state:
         yield KeepProgram(
@@ -160,10 +172,7 @@ def compile_operations(
             tags=naming.tags({"dspy.program.id": done.program_id, "dspy.compile.best_trial.index": done.best_trial})
             | naming.error_tags(span, done.error_type),
         )
-        yield LogText(
-            key=f"{span.span_id}/summary", run=run, path="optimization_summary.json",
-            text=json.dumps(summary(done, trials), indent=2, ensure_ascii=False),
-        )  # fmt: skip
+        yield from summary_operations(ended, options)
         if done.program_id and _status(done) == "FINISHED":
             yield from _result(done, run, options)
         yield EndRun(key=f"{span.span_id}/end", run=run, status=_status(done), end_ms=span.end_ms)

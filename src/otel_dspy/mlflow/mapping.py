@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.compiles import compile_operations, dataset_operations, setup_operations
+from otel_dspy.mlflow.compiles import (
+    compile_operations,
+    dataset_operations,
+    setup_operations,
+    summary_operations,
+)
+from otel_dspy.mlflow.ledger import EndedCompile
 from otel_dspy.mlflow.records import CompileRecord, DatasetRecord, EvaluateRecord, SetupRecord, TrialRecord
 from otel_dspy.mlflow.traces import trace_operations
 from otel_dspy.mlflow.trials import evaluate_operations, trial_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from otel_dspy.mlflow.context import Options, TraceContext
     from otel_dspy.mlflow.operations import Operation
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def operations(
-    fact: Fact, options: Options, context: TraceContext, trials: Sequence[TrialRecord] = ()
+    fact: Fact, options: Options, context: TraceContext, ended: EndedCompile | None = None
 ) -> Iterator[Operation]:
     """What MLflow is told because of one span, in order.
 
@@ -26,7 +32,7 @@ def operations(
         fact: what the span tells.
         options: what the user wants logged.
         context: the trace that the span is logged in.
-        trials: at a compile's end, its trials by index.
+        ended: what `ledger.CompileLedger.add` gave for the fact.
     """
     match fact:
         case SetupRecord():
@@ -35,10 +41,12 @@ def operations(
             yield from dataset_operations(fact, options, context)
         case TrialRecord():
             yield from trial_operations(fact, options)
+            if ended is not None:
+                yield from summary_operations(ended, options)
         case EvaluateRecord():
             yield from evaluate_operations(fact, options, context)
         case CompileRecord():
-            yield from compile_operations(fact, options, context, trials)
+            yield from compile_operations(fact, options, context, ended or EndedCompile(fact, ()))
         case _:
             pass
     yield from trace_operations(fact, options, context)

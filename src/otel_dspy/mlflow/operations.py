@@ -220,7 +220,7 @@ class KeepProgram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetPrograms:
-    """No more operations of this scope."""
+    """The scope has ended: few operations of it may still come, if any."""
 
     key: str
     scope: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow import decode, mapping
+from otel_dspy.mlflow.ledger import CompileLedger
 from otel_dspy.mlflow.payload import PayloadShelf
-from otel_dspy.mlflow.records import CompileRecord, PayloadPiece, TrialRecord
+from otel_dspy.mlflow.records import PayloadPiece
 from otel_dspy.mlflow.sink import Sink
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Pipeline:
         self._look_first = look_first
         self._sinks: dict[Destination, Sink] = {}
         self._payloads = PayloadShelf()
-        self._trials: dict[str, dict[int, TrialRecord]] = {}
+        self._ledger = CompileLedger()
 
     def process(self, span: SpanRecord, route: Route) -> None:
         """Tell MLflow what the span tells.
@@ -44,20 +44,13 @@ class Pipeline:
         if isinstance(fact, PayloadPiece):
             self._payloads.add(fact)
             return
-        trials: list[TrialRecord] = []
-        if isinstance(fact, TrialRecord):
-            # The summary needs what a trial tells, not its state.
-            light = replace(fact, program_state=None, span=replace(fact.span, attributes={}))
-            self._trials.setdefault(fact.compile_id, {})[fact.index] = light
-        elif isinstance(fact, CompileRecord):
-            found = self._trials.pop(fact.identity.compile_id, {})
-            trials = [found[index] for index in sorted(found)]
+        ended = self._ledger.add(fact)
         sink = self._sinks.get(route.destination)
         if sink is None:
             sink = self._sinks[route.destination] = Sink(
                 route.destination, self._stop, look_first=self._look_first
             )  # fmt: skip
-        for operation in mapping.operations(fact, route.options, route.context, trials):
+        for operation in mapping.operations(fact, route.options, route.context, ended):
             sink.apply(operation)
 
     def send_due(self) -> None:

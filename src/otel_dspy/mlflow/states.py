@@ -1,14 +1,20 @@
-"""Program states by id, kept while a compile runs: a state is sent once, and each of its trials wants it."""
+"""Program states by id, kept for a while: a state is sent once in a compile, and each of its trials wants it."""
 
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Waiting = TypeVar("Waiting")
+
+MAX_ENDED: Final = 64
+"""Ended scopes that are remembered: what belongs to one may come after its end, or twice."""
+MAX_ENDED_BYTES: Final = 16 * 1024 * 1024
+"""Compressed states of ended scopes that are kept; the scope that ended last always is."""
 
 
 class ProgramStates(Generic[Waiting]):
@@ -17,6 +23,7 @@ class ProgramStates(Generic[Waiting]):
     def __init__(self) -> None:
         self._states: dict[str, dict[str, bytes]] = {}
         self._waiting: dict[str, dict[str, list[Waiting]]] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
 
     def keep(self, scope: str, program_id: str, state: str) -> list[Waiting]:
         """Keep a state; returns what has waited for it."""
@@ -33,7 +40,12 @@ class ProgramStates(Generic[Waiting]):
         self._waiting.setdefault(scope, {}).setdefault(program_id, []).append(waiting)
 
     def forget(self, scope: str) -> Iterator[Waiting]:
-        """Drop all of a scope; gives what has waited in vain."""
-        self._states.pop(scope, None)
-        for found in self._waiting.pop(scope, {}).values():
-            yield from found
+        """A scope has ended: drop those that ended long ago; gives what has waited in them in vain."""
+        self._ended[scope] = None
+        self._ended.move_to_end(scope)
+        size = sum(len(packed) for ended in self._ended for packed in self._states.get(ended, {}).values())
+        while len(self._ended) > MAX_ENDED or (size > MAX_ENDED_BYTES and len(self._ended) > 1):
+            oldest, _ = self._ended.popitem(last=False)
+            size -= sum(len(packed) for packed in self._states.pop(oldest, {}).values())
+            for found in self._waiting.pop(oldest, {}).values():
+                yield from found

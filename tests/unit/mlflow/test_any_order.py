@@ -1,0 +1,53 @@
+"""Whatever way the spans of an optimisation come, MLflow ends up the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_dspy.mlflow import decode, mapping
+from otel_dspy.mlflow.context import Options
+from otel_dspy.mlflow.ledger import CompileLedger
+from tests.unit.mlflow.mlflow_model import Model
+from tests.unit.mlflow.optimisation_spans import optimisations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from tests.unit.mlflow.optimisation_spans import Told
+
+FLAGS = st.builds(Options, log_evals=st.booleans(), log_compiles=st.booleans(), log_traces=st.booleans())
+
+
+def _end_state(told: Sequence[Told], options: Options) -> dict[str, Any]:
+    model, ledger = Model(), CompileLedger()
+    for span, context in told:
+        fact = decode.fact(span)
+        for operation in mapping.operations(fact, options, context, ledger.add(fact)):
+            model.apply(operation)
+    return model.state()
+
+
+@settings(max_examples=150)
+@given(optimisations(), FLAGS, st.randoms())
+def test_any_order_ends_the_same(told: list[Told], options: Options, chance: Random) -> None:
+    """Runs, parameters, metrics, artifacts, summaries, models and traces do not tell in which order the spans came."""
+    expected = _end_state(told, options)
+    shuffled = list(told)
+    chance.shuffle(shuffled)
+    assert _end_state(shuffled, options) == expected
+
+
+@settings(max_examples=100)
+@given(optimisations(), FLAGS, st.randoms())
+def test_what_comes_twice_counts_once(told: list[Told], options: Options, chance: Random) -> None:
+    """At-least-once delivery: again at once, all again after the end, or again at random."""
+    expected = _end_state(told, options)
+    doubled = [*told, *told]
+    assert _end_state(doubled, options) == expected
+    assert _end_state([span for span in told for _ in range(2)], options) == expected
+    chance.shuffle(doubled)
+    assert _end_state(doubled, options) == expected
