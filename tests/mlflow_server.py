@@ -33,6 +33,8 @@ class MlflowServer:
     """Tracking URI, `http://127.0.0.1:<port>`."""
     log: Path
     """What the server wrote to its standard output and error."""
+    group: int
+    """Process group of the server and its workers, for a test that kills them."""
 
 
 def free_port() -> int:
@@ -72,7 +74,7 @@ def mlflow_server(folder: Path, *, port: int | None = None, backend: str | None 
     try:
         uri = f"http://127.0.0.1:{port}"
         _await_healthy(uri, process, log)
-        yield MlflowServer(uri, log)
+        yield MlflowServer(uri, log, process.pid)
     finally:
         _stop(process)
 

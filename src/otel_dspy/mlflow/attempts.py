@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
+import threading
 import time
+import weakref
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_dspy.mlflow import http_policy, naming
 from otel_dspy.mlflow.addresses import without_passwords
@@ -22,6 +25,10 @@ FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries; doubled each time, half of it left to chance. The longest bounds how late a server that
 is back is noticed.
+"""
+FORK_PATIENCE: Final = 3.0
+"""Seconds that a fork waits for a call of MLflow that is under way. A child that is forked in its middle may find
+MLflow's locks held for ever: then its spans stay in the spool.
 """
 MAX_RETRIES: Final = 6
 """Tries of an operation that the server fails at although it answers others: about 8 s."""
@@ -59,6 +66,9 @@ class Attempts:
         self._stop = stop
         self._answers = answers
         self._told: set[str] = set()
+        self._calling = threading.RLock()
+        """Held while MLflow is being called, whose own locks must not be copied into a forked child."""
+        _all.add(self)
         self.failing_since: float | None = None
         """`time.monotonic()` of the first failure since the last success; None while MLflow takes what it is given."""
 
@@ -100,7 +110,7 @@ class Attempts:
         if self._stop.is_set():
             raise Stopped
         try:
-            with http_policy.no_retries(failures):
+            with self._calling, http_policy.no_retries(failures):
                 attempt()
         except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
             return error
@@ -127,3 +137,32 @@ class Attempts:
         if kind not in self._told:
             self._told.add(kind)
             _logger.warning("%s", without_passwords(f"MLflow at {self._address} {message}")[: naming.MAX_PREVIEW])
+
+
+class _Lock(Protocol):
+    """A lock, whatever its class is called in this Python."""
+
+    def release(self) -> None:
+        """Let go of it."""
+        ...
+
+
+_all: weakref.WeakSet[Attempts] = weakref.WeakSet()
+_held: list[_Lock] = []
+"""Locks that a fork under way holds."""
+
+
+def _before_fork() -> None:
+    deadline = time.monotonic() + FORK_PATIENCE
+    for attempts in list(_all):
+        lock = attempts._calling  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
+        if lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            _held.append(lock)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

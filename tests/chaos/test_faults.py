@@ -1,0 +1,136 @@
+"""A server that answers wrongly, cuts connections, is locked or full: waited for, in order, with one word."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.chaos import twins
+from tests.chaos.faulty_proxy import CUT_AFTER, FAULTS, RETRY_AFTER, faulty_proxy
+from tests.chaos.twins import DELIVERY, optimise, record, told_to
+from tests.mlflow_server import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.mlflow_server import MlflowServer
+
+
+@pytest.fixture(autouse=True)
+def _experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An experiment of the test's own: the server is shared."""
+    monkeypatch.setattr(twins, "EXPERIMENT", f"faults-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.mark.parametrize(("faults", "share"), [(FAULTS, 0.3), ((CUT_AFTER,), 0.5)], ids=["every fault", "answers lost"])
+def test_faults_of_every_kind_change_nothing(
+    faults: tuple[str, ...], share: float, server: MlflowServer, store: str, spool: Path
+) -> None:
+    """A third of all requests fail, or half of the answers are lost: 0 lost, 0 twice, nothing left in the spool."""
+    with faulty_proxy(server.uri, faults=faults, share=share) as proxy, told_to(store, proxy.uri) as processors:
+        optimise(trials=3)
+        for processor in processors:
+            assert processor.force_flush(DELIVERY)
+            assert processor.lost == 0
+        assert set(proxy.suffered) == {"passed", *faults}
+    assert record(server.uri) == record(store)
+    assert list(spool.glob("*")) == []
+
+
+def test_a_server_that_asks_for_time_gets_it(server: MlflowServer, spool: Path) -> None:
+    """After a 429 with `Retry-After` no request comes before that time is over, however short our own pause is."""
+    del spool
+    with faulty_proxy(server.uri, faults=("429",), share=1.0) as proxy, told_to(proxy.uri) as (processor,):
+        optimise(trials=1)
+        time.sleep(3.5 * RETRY_AFTER)
+        assert 2 <= proxy.suffered["429"] <= 4
+        proxy.share = 0.0
+        assert processor.force_flush(DELIVERY)
+        assert processor.lost == 0
+
+
+def test_a_server_that_is_down_is_noticed_at_once_and_costs_an_exit_seconds(
+    spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning comes within two seconds, once, without the password; the end waits five and says where all is."""
+    with caplog.at_level(logging.WARNING), told_to(f"http://me:geheim@127.0.0.1:{free_port()}") as (processor,):
+        optimise(trials=1)
+        began = time.monotonic()
+        while "does not answer as it should" not in caplog.text:
+            assert time.monotonic() - began < 2
+            time.sleep(0.05)
+        began = time.monotonic()
+        processor.shutdown()
+        assert time.monotonic() - began < 9
+    assert caplog.text.count("does not answer as it should") == 1
+    assert "http://me@127.0.0.1" in caplog.text
+    assert "otel-dspy replay" in caplog.text
+    assert "geheim" not in caplog.text
+    assert len(list(spool.glob("*.jsonl"))) == 2
+    assert not any("geheim" in path.read_text() for path in spool.iterdir())
+
+
+def test_requests_of_the_users_own_keep_mlflows_retries(server: MlflowServer, spool: Path) -> None:
+    """While we wait for a server that fails, a request of the user's own thread is retried by MLflow as ever."""
+    del spool
+    with faulty_proxy(server.uri, faults=("503",), share=1.0) as proxy, told_to(proxy.uri):
+        optimise(trials=1)
+        time.sleep(1)
+        threading.Timer(1.5, lambda: setattr(proxy, "share", 0.0)).start()
+        from mlflow import MlflowClient  # noqa: PLC0415 - after the processors have loaded it
+
+        assert MlflowClient(proxy.uri).get_experiment("0").name == "Default"
+
+
+def test_a_database_locked_by_somebody_else(
+    store: str, second_store: str, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lock on sqlite is waited out, without MLflow's stack traces, and all is there afterwards."""
+    lock = sqlite3.connect(second_store.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
+    lock.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(12, lock.rollback)
+    release.start()
+    with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
+        optimise(trials=2)
+        for processor in processors:
+            assert processor.force_flush(DELIVERY)
+            assert processor.lost == 0
+    assert record(second_store) == record(store)
+    assert "database is locked" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert list(spool.glob("*")) == []
+
+
+def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A database that cannot grow is waited for until it can."""
+    told = MlflowSpanProcessor(tracking_uri=second_store, experiment=twins.EXPERIMENT)
+    from otel_dspy.mlflow.store import Store  # noqa: PLC0415 - it loads MLflow
+
+    engine = Store(second_store)._store.engine
+    # Of the connection, not of the file: sqlite's own way to say how large a database may grow.
+    (pages,) = engine.raw_connection().cursor().execute("PRAGMA page_count").fetchone()
+    from sqlalchemy import event  # noqa: PLC0415 - a part of MLflow
+
+    limit = [pages]
+
+    def limited(connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {limit[0]}")
+
+    event.listen(engine, "checkout", limited)
+    told.shutdown()
+    threading.Timer(4, lambda: limit.__setitem__(0, 2**30)).start()
+    with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
+        optimise(trials=2)
+        for processor in processors:
+            assert processor.force_flush(DELIVERY)
+            assert processor.lost == 0
+    assert record(second_store) == record(store)
+    assert "database or disk is full" in caplog.text
+    assert list(spool.glob("*")) == []

@@ -1,0 +1,109 @@
+"""Processes that beget processes: each delivers its own, once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import dspy
+import pytest
+
+import otel_dspy.mlflow
+from tests.chaos.twins import EXPERIMENT, record, told_to
+from tests.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def evaluate(count: int) -> None:
+    """A stand-alone evaluation of so many examples."""
+    with dspy.context(lm=sums_lm()):
+        dspy.Evaluate(devset=examples(count), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
+
+
+def sizes(store: str) -> list[int]:
+    """Number of traces of each run in the store, its evaluation's own trace counted as well."""
+    return sorted(len(run["traces"]) for run in record(store)["runs"])
+
+
+def autologged_child(store: str, count: int) -> None:
+    """What a process of multiprocessing does."""
+    otel_dspy.mlflow.autolog(tracking_uri=store, experiment=EXPERIMENT)
+    evaluate(count)
+
+
+def test_os_fork_while_the_parent_delivers(store: str, spool: Path) -> None:
+    """A pre-forking server's worker: the child flushes its own spans, the parent's are neither lost nor doubled."""
+    with told_to(store) as (processor,):
+        evaluate(2)
+        assert processor.force_flush(120_000)
+        evaluate(3)
+        child = os.fork()
+        if child == 0:
+            evaluate(5)
+            os._exit(0 if processor.force_flush(60_000) and processor.lost == 0 else 1)
+        evaluate(4)
+        assert processor.force_flush(120_000)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert processor.lost == 0
+    assert sizes(store) == [3, 4, 5, 6]
+    assert list(spool.glob("*")) == []
+
+
+def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> None:
+    """What a child tells of its parent's evaluation goes to the parent's run: none is made beside it."""
+    statuses: list[int] = []
+    with told_to(store) as (processor,):
+        evaluate(2)
+        assert processor.force_flush(120_000)
+
+        class Forking(dspy.Module):
+            """Evaluates one more program in a child, in the middle of its own evaluation."""
+
+            def forward(self, question: str) -> dspy.Prediction:
+                if question == "0+1":
+                    child = os.fork()
+                    if child == 0:
+                        dspy.Predict("question -> answer")(question="7+1")
+                        os._exit(0 if processor.force_flush(60_000) else 1)
+                    statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+                return dspy.Prediction(answer="1")
+
+        with dspy.context(lm=sums_lm()):
+            dspy.Evaluate(devset=examples(3), metric=exact, num_threads=1)(Forking())
+        assert processor.force_flush(120_000)
+    assert statuses == [0]
+    _, run = record(store)["runs"]
+    assert (run["status"], len(run["traces"])) == ("FINISHED", 4)
+    assert [path for path in spool.glob("*") if f"-{os.getpid()}-" in path.name] == []
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_multiprocessing(method: str, store: str, spool: Path) -> None:
+    """A child that simply returns has delivered before it ends."""
+    # A constant for each, as the type of what comes back hangs on it.
+    contexts = {"fork": multiprocessing.get_context("fork"), "spawn": multiprocessing.get_context("spawn")}
+    child = contexts[method].Process(target=autologged_child, args=(store, 4))
+    child.start()
+    child.join(180)
+    assert child.exitcode == 0
+    assert sizes(store) == [5]
+    assert list(spool.glob("*")) == []
+
+
+def test_a_child_that_is_killed_leaves_its_own_file(store: str, spool: Path) -> None:
+    """The parent's files are not touched by it, and its own carries its process id."""
+    del store
+    with told_to("http://127.0.0.1:9") as (processor,):
+        evaluate(2)
+        child = os.fork()
+        if child == 0:
+            evaluate(2)
+            processor._worker._persist(0)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+        processor.shutdown(wait=False)
+    assert {path.name.split("-")[1] for path in spool.glob("*.jsonl")} == {str(os.getpid()), str(child)}

@@ -1,0 +1,161 @@
+"""However a process ends while MLflow is away: what it told stands in the spool, and a replay brings it to MLflow."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.cli import main
+from tests.chaos.twins import optimise, record, told_to
+from tests.mlflow_server import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LAST_SECOND = 1.0
+"""Seconds that a process which is killed may lose."""
+
+
+def child_status(program: Callable[[], None], patience: float = 120) -> int:
+    """Run a program in a forked child; its exit code, negative for the signal that killed it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            program()
+        finally:
+            os._exit(99)
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise TimeoutError
+
+
+def replayed(spool: Path, target: str, *flags: str) -> int:
+    """Replay the spool's files into a store."""
+    return main(["replay", "--tracking-uri", target, *flags, str(spool)])
+
+
+@pytest.mark.parametrize("death", ["SIGKILL", "os._exit"])
+def test_killed_a_second_after_its_last_word(
+    death: str, store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing runs at such an end, and nothing is lost: replayed, once and again, MLflow holds what it would have."""
+
+    def program() -> None:
+        with told_to(store, f"http://127.0.0.1:{free_port()}") as (reference, _):
+            optimise(trials=3)
+            reference.force_flush(60_000)
+            time.sleep(LAST_SECOND)
+            os.kill(os.getpid(), signal.SIGKILL) if death == "SIGKILL" else os._exit(3)
+
+    assert child_status(program) == (-signal.SIGKILL if death == "SIGKILL" else 3)
+    expected = record(store)
+    for flags in (["--keep"], []):
+        assert replayed(spool, second_store, *flags) == 0
+        assert record(second_store) == expected
+        said = capsys.readouterr().out
+        assert "its process was killed, at most its last second is missing" in said
+    assert not [path for path in spool.glob("*.jsonl") if "-control-" not in path.name]
+
+
+def test_killed_in_the_middle(store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a compile that never ended the run is closed as KILLED, with the trials that it had; twice changes nothing."""
+    del store
+
+    def program() -> None:
+        with told_to(f"http://127.0.0.1:{free_port()}"):
+            import threading  # noqa: PLC0415 - the child's own
+
+            threading.Timer(5, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+            optimise(trials=200, pause=0.05)
+
+    assert child_status(program) == -signal.SIGKILL
+    assert replayed(spool, second_store, "--keep") == 0
+    assert "marked KILLED" in capsys.readouterr().out
+    first = record(second_store)
+    (parent,) = first["runs"]
+    trials = [child for child in parent["children"] if child["name"].startswith("trial ")]
+    assert parent["status"] == "KILLED"
+    assert len(trials) >= 3
+    assert {trial["status"] for trial in trials} == {"FINISHED"}
+    assert [len(trial["traces"]) for trial in trials] == [4] * len(trials)
+    assert replayed(spool, second_store) == 0
+    assert record(second_store) == first
+
+
+def test_a_file_cut_anywhere_is_replayed_up_to_there(
+    store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half a last line is passed over, a damaged one in the middle is named with its number and the rest still goes."""
+    del store
+    with told_to(f"http://127.0.0.1:{free_port()}") as (processor,):
+        optimise(trials=1)
+        processor.shutdown(wait=False)
+    control, traces = sorted(spool.glob("*.jsonl"))
+    content = traces.read_bytes()
+    middle = content.index(b"\n", len(content) // 2) + 1
+    traces.write_bytes(content[: middle + 200])
+    whole = content[:middle].count(b"\n")
+    lines = control.read_bytes().splitlines(keepends=True)
+    control.write_bytes(b"".join([*lines[:2], b"{not json\n", *lines[2:]]))
+    assert replayed(spool, second_store) == 1
+    said = capsys.readouterr().out
+    assert f"{control}, line 3: left out, it is no JSON" in said
+    assert f"{traces}: {whole} spans written; it was not closed" in said
+    assert (control.exists(), traces.exists()) == (True, False)
+    (parent,) = record(second_store)["runs"]
+    assert (parent["status"], "best_model.json" in parent["artifacts"]) == ("FINISHED", True)
+
+
+SCRIPT = """
+import sys, time
+import dspy
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import autolog
+from tests.chaos.twins import EXPERIMENT, optimise
+from tests.sums import sums_lm
+
+autolog(tracking_uri=sys.argv[1], experiment=EXPERIMENT)
+with dspy.context(lm=sums_lm()):
+    dspy.Predict("question -> answer")(question="1+1")  # MLflow takes long to load; that is not what is tested
+DSPyInstrumentor().tracer_provider.force_flush(120_000)
+optimise(trials=2)
+print("optimised", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)])
+def test_ended_by_a_signal(number: signal.Signals, status: int, second_store: str, store: str, spool: Path) -> None:
+    """SIGTERM and Ctrl-C end it as they always do, after what was queued has been delivered to an MLflow that is there."""
+    del second_store
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, store],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        while "optimised" not in (line := child.stdout.readline()):
+            assert line or child.poll() is None
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=120)
+    assert child.returncode == status, errors
+    (parent,) = record(store)["runs"]
+    assert (parent["status"], len(parent["children"]) > 2) == ("FINISHED", True)
+    assert {len(child["traces"]) for child in parent["children"] if child["name"].startswith("trial ")} == {4}
+    assert list(spool.glob("*")) == []

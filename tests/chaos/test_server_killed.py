@@ -1,0 +1,102 @@
+"""A server that is killed with `kill -9` and started again while an optimisation runs: MLflow ends up as if it had not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.chaos.twins import DELIVERY, optimise, record, told_to, traces_in
+from tests.mlflow_server import free_port, mlflow_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Mortal:
+    """A server that dies and comes back, on the same port, with the same files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+
+    def live(self, *, until: Callable[[], object]) -> None:
+        """One life: from start to `kill -9`."""
+        with mlflow_server(self.folder, port=self.port) as server:
+            until()
+            os.killpg(server.group, signal.SIGKILL)
+
+
+def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: float) -> dict[str, Any]:
+    """Optimise while a server lives these lives (seconds each) and a last one in which all is delivered; its record."""
+    mortal = Mortal(folder)
+    finished, delivered = threading.Event(), threading.Event()
+    broken: list[BaseException] = []
+
+    def fate() -> None:
+        try:
+            for seconds in lives:
+                mortal.live(until=lambda seconds=seconds: time.sleep(seconds))
+            mortal.live(until=lambda: (finished.wait(), delivered.wait()))
+        except BaseException as error:  # told in the test's own thread
+            broken.append(error)
+            raise
+
+    thread = threading.Thread(target=fate, daemon=True)
+    thread.start()
+    try:
+        with told_to(reference, mortal.uri) as processors:
+            optimise(pause=pause)
+            finished.set()
+            for processor in processors:
+                assert processor.force_flush(DELIVERY)
+                assert processor.lost == 0
+        found = record(mortal.uri)
+    finally:
+        finished.set()
+        delivered.set()
+        thread.join(60)
+    assert broken == []
+    return found
+
+
+def assert_twins(found: dict[str, Any], reference: str) -> None:
+    """Both hold the same, and it is all there."""
+    expected = record(reference)
+    assert found == expected
+    (parent,) = expected["runs"]
+    assert [child["name"] for child in parent["children"] if child["name"].startswith("trial")][-1].startswith(
+        "trial 20"
+    )
+    assert traces_in(parent) >= 21 * 4
+
+
+def test_one_death_at_a_random_moment(
+    tmp_path: Path, store: str, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Down when the optimisation begins, up, killed in its middle, up again: nothing lost, nothing twice, one word."""
+    seconds = random.Random(20).uniform(1, 5)  # noqa: S311 - chance, no secret
+    with caplog.at_level(logging.WARNING, "otel_dspy"):
+        found = run_with_deaths([seconds], tmp_path / "server", store, pause=0.1)
+    assert_twins(found, store)
+    assert 1 <= caplog.text.count("does not answer as it should") <= 3
+    assert list(spool.glob("*")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_many_deaths_at_random_moments(seed: int, tmp_path: Path, store: str, spool: Path) -> None:
+    """The same with five deaths, some of them in the middle of a request."""
+    chance = random.Random(seed)  # noqa: S311 - the same
+    lives = [chance.uniform(0.2, 6) for _ in range(5)]
+    found = run_with_deaths(lives, tmp_path / "server", store, pause=0.4)
+    assert_twins(found, store)
+    assert list(spool.glob("*")) == []

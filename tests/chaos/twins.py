@@ -1,0 +1,96 @@
+"""One optimisation, told to two MLflows at once: one that is left alone, and one that suffers. Both must end alike."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import dspy
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.dspy_answers import dspy_script
+from tests.in_process_lm import in_process_lm
+from tests.mlflow_tree import read_tree
+from tests.sums import exact, examples, half_right
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+EXPERIMENT = "twins"
+DELIVERY = 240_000
+"""Milliseconds that a delivery may take on a loaded machine, the server's start included."""
+
+_SAME_TRACE_FACTS = ("mlflow.trace.tokenUsage", "mlflow.trace.cost")
+_OWN_TAGS = ("mlflow.parentRunId",)
+"""Tags whose values are ids that each MLflow gives by itself."""
+
+
+@contextmanager
+def told_to(*tracking_uris: str) -> Generator[list[MlflowSpanProcessor]]:
+    """Tell everything that DSPy does to each of these while the block lasts."""
+    processors = [MlflowSpanProcessor(tracking_uri=uri, experiment=EXPERIMENT) for uri in tracking_uris]
+    provider = TracerProvider(shutdown_on_exit=False)
+    for processor in processors:
+        provider.add_span_processor(processor)
+    instrumentor = DSPyInstrumentor()
+    instrumentor.instrument(
+        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
+    )
+    try:
+        yield processors
+    finally:
+        instrumentor.uninstrument()
+        for processor in processors:
+            processor.shutdown()
+
+
+def optimise(trials: int = 20, pause: float = 0.0) -> Any:
+    """MIPROv2 with a model that takes `pause` seconds an answer."""
+
+    def answer(inputs: Mapping[str, str]) -> str:
+        time.sleep(pause)
+        return half_right(inputs)
+
+    with dspy.context(lm=in_process_lm(dspy_script({"answer": answer}))):
+        optimizer = dspy.MIPROv2(
+            exact, auto=None, num_candidates=3, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
+        )
+        return optimizer.compile(
+            dspy.ChainOfThought("question -> answer"),
+            trainset=examples(3),
+            valset=examples(4),
+            num_trials=trials,
+            minibatch=False,
+        )
+
+
+def record(tracking_uri: str, experiment: str | None = None) -> dict[str, Any]:
+    """All that an MLflow holds of it, without the ids that it has given itself."""
+    tree = read_tree(tracking_uri, experiment or EXPERIMENT)
+    return {
+        "runs": [_run(asdict(run)) for run in tree.runs],
+        "traces": [_trace(asdict(trace)) for trace in tree.traces],
+    }
+
+
+def traces_in(run: Mapping[str, Any]) -> int:
+    """How many traces a run of a `record` has, those of its children included."""
+    return len(run["traces"]) + sum(traces_in(child) for child in run["children"])
+
+
+def _run(run: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: value for name, value in run.items() if name != "id"},
+        "tags": {name: value for name, value in run["tags"].items() if name not in _OWN_TAGS},
+        "traces": [_trace(trace) for trace in run["traces"]],
+        "children": [_run(child) for child in run["children"]],
+    }
+
+
+def _trace(trace: dict[str, Any]) -> dict[str, Any]:
+    facts = {name: value for name, value in trace["metadata"].items() if name in _SAME_TRACE_FACTS}
+    return {**trace, "metadata": facts}

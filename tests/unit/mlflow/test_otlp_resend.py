@@ -1,0 +1,108 @@
+"""Spool files to an OTLP endpoint: as they are, without what says where in MLflow they were to go."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_dspy.cli import main
+from otel_dspy.mlflow import otlp_json
+from otel_dspy.mlflow.otlp_resend import EndpointError, traces_url
+from tests.unit.mlflow.test_otlp_json import ROUTE, SPAN
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+
+class Endpoint(http.server.ThreadingHTTPServer):
+    """Takes OTLP/JSON, after it has answered with `statuses`."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.statuses: list[int] = []
+        self.taken: list[tuple[str, str | None, Any]] = []
+        """(path, a header, body)."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        """Take one request."""
+        assert isinstance(self.server, Endpoint)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        if status == 200:
+            self.server.taken.append((self.path, self.headers.get("x-key"), body))
+        self.send_response_only(status)
+        self.end_headers()
+
+
+@pytest.fixture
+def endpoint() -> Generator[Endpoint]:
+    """An endpoint on a free port."""
+    server = Endpoint()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def spooled(tmp_path: Path) -> Path:
+    """A file of two spans, closed."""
+    file = tmp_path / "x-control-0001.jsonl"
+    file.write_text("\n".join([otlp_json.span_line(SPAN, ROUTE)] * 2 + [otlp_json.end_line()]) + "\n")
+    return file
+
+
+def test_it_goes_out_without_what_is_ours_and_the_file_goes(
+    endpoint: Endpoint, spooled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 503 is tried again; the headers of the environment ride along; `/v1/traces` is added."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b")
+    endpoint.statuses = [503]
+    assert main(["replay", "--otlp", f"http://127.0.0.1:{endpoint.server_address[1]}", str(spooled)]) == 0
+    ((path, header, body),) = endpoint.taken
+    assert (path, header) == ("/v1/traces", "a b")
+    assert "otel_dspy.spool" not in json.dumps(body)
+    assert [found["scopeSpans"][0]["spans"][0]["spanId"] for found in body["resourceSpans"]] == [SPAN.span_id] * 2
+    assert not spooled.exists()
+
+
+def test_what_is_refused_stays(endpoint: Endpoint, spooled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The status and the file are named."""
+    endpoint.statuses = [400]
+    assert main(["replay", "--otlp", f"http://127.0.0.1:{endpoint.server_address[1]}/v1/traces", str(spooled)]) == 1
+    assert spooled.exists()
+    said = capsys.readouterr().out
+    assert str(spooled) in said
+    assert "it answered 400" in said
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is said, and is a failure."""
+    assert main(["replay", "--otlp", "http://127.0.0.1:9", str(tmp_path / "none.jsonl")]) == 1
+    assert "there is no such file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://host:4318", "http://host:4318/v1/traces"),
+        ("https://host/base/", "https://host/base/v1/traces"),
+        ("https://host/v1/traces?x=1", "https://host/v1/traces?x=1"),
+    ],
+)
+def test_urls(given: str, url: str) -> None:
+    """A base URL or the whole."""
+    assert traces_url(given) == url
+
+
+def test_no_url() -> None:
+    """Is told before anything is sent."""
+    with pytest.raises(EndpointError, match="no http"):
+        traces_url("localhost:4318")

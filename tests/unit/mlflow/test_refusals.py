@@ -1,0 +1,48 @@
+"""What is waited for and what is given up."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+import requests
+from mlflow.exceptions import MlflowException
+
+from otel_dspy.mlflow.refusals import Verdict, verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        *[(status, Verdict.WAIT) for status in (401, 403, 408, 429, 502, 503, 504)],
+        (500, Verdict.RETRY),
+        *[(status, Verdict.REFUSED) for status in (400, 404, 409, 413, 422)],
+    ],
+)
+def test_by_status(status: int, expected: Verdict) -> None:
+    """The status of the answer counts, whatever MLflow's exception makes of it."""
+    assert verdict(MlflowException("no"), status) is expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ConnectionError("refused"),
+        requests.ReadTimeout("read timed out"),
+        ConnectionResetError(errno.ECONNRESET, "reset"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        MlflowException("(sqlite3.OperationalError) database is locked"),
+        MlflowException("(sqlite3.OperationalError) database or disk is full"),
+        MlflowException("API request to http://x failed with exception ('Connection aborted.', ...)"),
+    ],
+)
+def test_what_passes_is_waited_for(error: Exception) -> None:
+    """Unreachable, locked, full."""
+    assert verdict(error) is Verdict.WAIT
+
+
+def test_the_cause_counts() -> None:
+    """MLflow wraps what its transport raised."""
+    error = MlflowException("failed", error_code=1)
+    error.__cause__ = requests.ConnectionError("gone")
+    assert verdict(error) is Verdict.WAIT
