@@ -26,7 +26,7 @@ export UV_PYTHON_DOWNLOADS := never
 # A virtual environment or a Python path of the caller's must not be mixed in.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test test-all lint format semconv docs pins clean
+.PHONY: help demo test test-all lint format semconv docs bench pins clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
@@ -57,6 +57,12 @@ semconv: $(DEV) ## Write the names and the reference page from semconv/
 docs: $(DEV) ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict --quiet
 	@echo "open site/index.html"
+
+bench: $(DEV) ## Measure what it costs beside others, and keep figures and pictures (about an hour; PostgreSQL if installed)
+	$(RUN) -m benchmarks.overhead --keep
+	$(RUN) -m benchmarks.mlflow --keep
+	$(RUN) -m benchmarks.memory --keep
+	$(RUN) -m benchmarks.plots
 
 # Names and hashes only: neither a host nor a path of this machine gets into the pins.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

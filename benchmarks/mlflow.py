@@ -1,0 +1,114 @@
+"""What recording in MLflow costs an optimisation and an evaluation, against nothing and MLflow's own autologging.
+
+`python -m benchmarks.mlflow` starts a real server on sqlite, then one on PostgreSQL, and lets the recorders take turns.
+Requests are counted in the server's own log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.environments import ROOT
+from benchmarks.mlflow_worker import EVALUATED, EXAMPLES, TRIALS
+from benchmarks.postgres import binaries, postgres
+from benchmarks.results import pinned, save, table
+from tests.mlflow_server import mlflow_server
+
+if TYPE_CHECKING:
+    from benchmarks.results import Row
+    from tests.mlflow_server import MlflowServer
+
+Run = dict[str, Any]
+
+RECORDERS: Final = ("nothing", "otel-dspy, no MLflow", "otel-dspy", "autolog")
+_WORKS: Final = ("mipro", "evaluate")
+_REQUEST: Final = re.compile(r'"(?:GET|POST|PATCH|PUT|DELETE) (\S+) HTTP')
+_SCORED: Final = {"mipro": (TRIALS + 1) * EXAMPLES, "evaluate": EVALUATED}
+"""Examples that a work scores in its trials; MIPROv2 begins with a trial of its own, the default program."""
+_PACKAGES: Final = ("dspy", "mlflow", "opentelemetry-sdk", "psycopg2-binary")
+
+
+def measure(server: MlflowServer, work: str, recorder: str) -> Run:
+    """Do the work in a fresh process; give its seconds, and the requests by whether they carry traces."""
+    seen = len(server.log.read_text(errors="replace"))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.mlflow_worker", work, recorder, server.uri],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT": "600"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    paths = _REQUEST.findall(server.log.read_text(errors="replace")[seen:])
+    traces = sum("/traces" in path for path in paths)
+    times: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return {**times, "trace_requests": traces, "run_requests": len(paths) - traces}
+
+
+def summary(backend: str, work: str, runs: dict[str, list[Run]]) -> list[Row]:
+    """A row a recorder; times are medians over the rounds, in units of the unrecorded work of the same round."""
+    rows: list[Row] = []
+    bare = [run["work_seconds"] for run in runs["nothing"]]
+    for recorder in RECORDERS[1:]:
+        ratios = [run["work_seconds"] / base for run, base in zip(runs[recorder], bare, strict=True)]
+        until = [
+            (run["work_seconds"] + run["flush_seconds"]) / base for run, base in zip(runs[recorder], bare, strict=True)
+        ]
+        last = runs[recorder][-1]
+        rows.append(
+            {
+                "backend": backend,
+                "work": work,
+                "recorder": recorder,
+                "wall": round(statistics.median(ratios), 2),
+                "spread": [round(min(ratios), 2), round(max(ratios), 2)],
+                "until stored": round(statistics.median(until), 1),
+                "seconds after": round(statistics.median(run["flush_seconds"] for run in runs[recorder]), 1),
+                "requests": last["trace_requests"] + last["run_requests"],
+                "trace requests an example": round(last["trace_requests"] / _SCORED[work], 2),
+                "other requests a trial": round(last["run_requests"] / (TRIALS + 1 if work == "mipro" else 1), 1),
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    """Measure, print the table and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--backend", choices=("sqlite", "postgresql"), nargs="*", default=["sqlite", "postgresql"])
+    parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    for backend in options.backend:
+        if backend == "postgresql" and binaries() is None:
+            print("PostgreSQL is not installed: left out", file=sys.stderr)
+            continue
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            store = stack.enter_context(postgres()) if backend == "postgresql" else None
+            server = stack.enter_context(mlflow_server(folder, backend=store))
+            for work in _WORKS:
+                runs: dict[str, list[Run]] = {recorder: [] for recorder in RECORDERS}
+                for _ in range(options.rounds):
+                    for recorder in RECORDERS:
+                        runs[recorder].append(measure(server, work, recorder))
+                rows += summary(backend, work, runs)
+                print(table(rows[-3:]), flush=True)
+    if options.keep:
+        save("mlflow", rows, pinned(_PACKAGES, ROOT / "requirements" / "dev.txt"), rounds=options.rounds)
+
+
+if __name__ == "__main__":
+    main()

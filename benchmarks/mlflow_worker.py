@@ -1,0 +1,87 @@
+"""One piece of work, an optimisation or an evaluation, recorded in one way: tells what it took and until when.
+
+`python -m benchmarks.mlflow_worker WORK RECORDER TRACKING_URI`; `mlflow.py` starts it and counts the requests.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import dspy
+import mlflow
+
+from tests.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TRIALS: Final = 10
+EXAMPLES: Final = 20
+EVALUATED: Final = 200
+
+_dspy: Any = dspy  # these two annotate only part of what they offer
+_mlflow: Any = mlflow
+
+
+def _optimise() -> None:
+    optimizer: Any = dspy.MIPROv2(
+        metric=exact, auto=None, num_candidates=3, max_bootstrapped_demos=1, max_labeled_demos=1, num_threads=1, seed=9
+    )
+    optimizer.compile(
+        dspy.ChainOfThought("question -> answer"),
+        trainset=examples(EXAMPLES),
+        valset=examples(EXAMPLES),
+        num_trials=TRIALS,
+        minibatch=False,
+    )
+
+
+def _evaluate() -> None:
+    evaluate = dspy.Evaluate(devset=examples(EVALUATED), metric=exact, num_threads=1)
+    evaluate(dspy.ChainOfThought("question -> answer"))
+
+
+_WORKS: dict[str, Callable[[], None]] = {"mipro": _optimise, "evaluate": _evaluate}
+
+
+def _record(recorder: str) -> Callable[[], None]:
+    """Switch the recorder on; give what waits until everything is in MLflow."""
+    if recorder == "autolog":
+        _mlflow.dspy.autolog(log_traces_from_compile=True, log_traces_from_eval=True, log_compiles=True, log_evals=True)
+        return lambda: mlflow.flush_trace_async_logging(terminate=True)
+    if recorder == "otel-dspy":
+        import otel_dspy.mlflow
+        from otel_dspy import DSPyInstrumentor
+
+        otel_dspy.mlflow.autolog()
+        provider: Any = DSPyInstrumentor().tracer_provider
+        return lambda: provider.force_flush(600_000)
+    if recorder == "otel-dspy, no MLflow":
+        from benchmarks.overhead_worker import providers
+        from otel_dspy import DSPyInstrumentor
+
+        DSPyInstrumentor().instrument(
+            tracer_provider=providers()[0], capture_content=True, capture_programs=True, capture_datasets=True
+        )
+    return lambda: None
+
+
+def main(work: str, recorder: str, tracking_uri: str) -> None:
+    """Do the work once to warm up, unrecorded, and once recorded; print a line of JSON with the seconds."""
+    _dspy.configure(lm=sums_lm())
+    _WORKS[work]()
+    mlflow.set_tracking_uri(tracking_uri)
+    _mlflow.set_experiment(f"{work} {recorder}")
+    flush = _record(recorder)
+    began = time.perf_counter()
+    _WORKS[work]()
+    worked = time.perf_counter()
+    flush()
+    print(json.dumps({"work_seconds": worked - began, "flush_seconds": time.perf_counter() - worked}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

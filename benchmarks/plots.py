@@ -1,0 +1,86 @@
+"""Pictures of the kept figures, for docs/performance.md: `python -m benchmarks.plots`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import matplotlib as mpl
+
+from benchmarks.environments import ROOT
+from benchmarks.results import RESULTS
+
+mpl.use("svg")
+
+from matplotlib import pyplot as plt
+
+if TYPE_CHECKING:
+    from benchmarks.results import Row
+
+_PICTURES: Final = ROOT / "docs" / "performance"
+_plot: Any = plt  # annotated in part only
+_OURS: Final = "#1565c0"
+_OTHERS: Final = "#9e9e9e"
+
+
+def _rows(name: str) -> list[Row]:
+    return json.loads((RESULTS / f"{name}.json").read_text())["rows"]
+
+
+def _finish(figure: Any, name: str) -> None:
+    figure.tight_layout()
+    # Neither a date nor random ids: the same figures give the same file.
+    figure.savefig(_PICTURES / f"{name}.svg", metadata={"Date": None})
+
+
+def overhead() -> None:
+    """CPU time added to a call, in units of DSPy's empty callback."""
+    rows = _rows("overhead")[::-1]
+    names, values = [row["variant"] for row in rows], [row["cpu"] for row in rows]
+    figure = _plot.figure(figsize=(7, 3.6))
+    axes = figure.subplots()
+    axes.barh(names, values, color=[_OURS if name.startswith("otel-dspy") else _OTHERS for name in names])
+    axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
+    axes.set_xlabel("CPU time added to a call (1 = DSPy's empty callback)")
+    _finish(figure, "overhead")
+
+
+def mlflow() -> None:
+    """Wall time of the work, recorded, over the same work unrecorded."""
+    rows = _rows("mlflow")[::-1]
+    names = [f"{row['work']}, {row['backend']}: {row['recorder']}" for row in rows]
+    colours = [_OURS if row["recorder"].startswith("otel-dspy") else _OTHERS for row in rows]
+    figure = _plot.figure(figsize=(7, 0.4 * len(rows) + 0.8))
+    axes = figure.subplots()
+    axes.barh(names, [row["wall"] for row in rows], color=colours)
+    axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
+    axes.set_xscale("log")
+    axes.set_xlabel("wall time (1 = not recorded; logarithmic)")
+    _finish(figure, "mlflow")
+
+
+def memory() -> None:
+    """Resident memory by the number of spans told."""
+    figure = _plot.figure(figsize=(7, 3.2))
+    axes = figure.subplots()
+    for row in _rows("memory"):
+        spans, mib = zip(*row["memory"], strict=True)
+        axes.plot(spans, mib, label=f"MLflow {row['MLflow']}, {row['spans']:,} spans")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("spans told")
+    axes.set_ylabel("resident memory, MiB")
+    axes.legend()
+    _finish(figure, "memory")
+
+
+def main() -> None:
+    """Draw all."""
+    mpl.rcParams["svg.hashsalt"] = "otel-dspy"
+    _PICTURES.mkdir(exist_ok=True)
+    for draw, name in ((overhead, "overhead"), (mlflow, "mlflow"), (memory, "memory")):
+        if (RESULTS / f"{name}.json").exists():
+            draw()
+
+
+if __name__ == "__main__":
+    main()
