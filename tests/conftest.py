@@ -20,10 +20,14 @@ os.environ |= {
     "OTEL_DSPY_SPOOL_DIR": _spool.name,  # nor does a test leave spans in the developer's home
 }
 
+from tests.conformance.everywhere import heard, held_to_the_contract  # noqa: E402 - OpenTelemetry is imported with it
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pytest
+
+__all__ = ["heard", "held_to_the_contract"]  # fixtures, found here by pytest
 
 _REASONS = {
     "slow": "take long each: `make test-all` runs them",

@@ -1,0 +1,37 @@
+"""The listener of `everywhere` hears what a test emits, whichever way DSPy was instrumented."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import autolog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.contract_gaps("'surprise': no such span in the contract")
+def test_a_break_is_heard_from_a_provider_of_the_users_own() -> None:
+    """The declared gap would fail this test if nothing had been heard."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    DSPyInstrumentor().instrument(tracer_provider=provider)
+    try:
+        provider.get_tracer("otel_dspy").start_span("surprise").end()
+    finally:
+        DSPyInstrumentor().uninstrument()
+
+
+@pytest.mark.contract_gaps("'surprise': no such span in the contract")
+def test_a_break_is_heard_from_autologs_private_provider(tmp_path: Path) -> None:
+    """The same, where nobody but `autolog` holds the provider."""
+    autolog(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}", log_traces=False)
+    try:
+        provider = DSPyInstrumentor().tracer_provider
+        assert isinstance(provider, TracerProvider)
+        provider.get_tracer("otel_dspy").start_span("surprise").end()
+    finally:
+        autolog(disable=True)
