@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from otel_dspy.demo.tweets import Tweet
 
 _SEED = 7
+_SHOWN = 4
+"""Examples that a candidate may show to the model: enough to teach the small one the answer's form, and still quick."""
+_BOOTSTRAPPED = 1
+"""How many of them may be the model's own right answers; untaught, it is right about one kind of tweet alone."""
 _untyped = cast("Any", dspy)
 """DSPy's signatures, examples and optimizers are typed in part or wrongly; what they give is typed again here."""
 
@@ -68,8 +72,8 @@ def optimize(
                 metric=right_sentiment,
                 auto=None,
                 num_candidates=3,
-                max_bootstrapped_demos=2,
-                max_labeled_demos=2,
+                max_bootstrapped_demos=_BOOTSTRAPPED,
+                max_labeled_demos=_SHOWN,
                 num_threads=threads,
                 seed=_SEED,
             ).compile(
@@ -84,8 +88,8 @@ def optimize(
             # Three of the trials are the optimizer's own: without examples, with labelled ones, with bootstrapped ones.
             optimized = _untyped.BootstrapFewShotWithRandomSearch(
                 metric=right_sentiment,
-                max_bootstrapped_demos=2,
-                max_labeled_demos=2,
+                max_bootstrapped_demos=_BOOTSTRAPPED,
+                max_labeled_demos=_SHOWN,
                 num_candidate_programs=max(0, trials - 3),
                 num_threads=threads,
             ).compile(student, trainset=train, valset=validation)
