@@ -26,6 +26,8 @@ LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries; doubled each time, half of it left to chance. The longest bounds how late a server that
 is back is noticed.
 """
+SILENCE: Final = 60.0
+"""Seconds after a warning in which the next outage is not warned of: a proxy may fail now and then for hours."""
 FORK_PATIENCE: Final = 3.0
 """Seconds that a fork waits for a call of MLflow that is under way. A child that is forked in its middle may find
 MLflow's locks held for ever: then its spans stay in the spool.
@@ -66,6 +68,7 @@ class Attempts:
         self._stop = stop
         self._answers = answers
         self._told: set[str] = set()
+        self._warned: float | None = None
         self._calling = threading.RLock()
         """Held while MLflow is being called, whose own locks must not be copied into a forked child."""
         _all.add(self)
@@ -117,9 +120,13 @@ class Attempts:
         return None
 
     def _failing(self, error: Exception) -> None:
+        now = time.monotonic()
         if self.failing_since is None:
-            self.failing_since = time.monotonic()
-            _logger.warning(
+            self.failing_since = now
+            again = self._warned is not None and now - self._warned < SILENCE
+            self._warned = self._warned if again else now
+            _logger.log(
+                logging.DEBUG if again else logging.WARNING,
                 "MLflow at %s does not answer as it should; trying again until it does, nothing is lost: %s",
                 self._address,
                 without_passwords(str(error))[: naming.MAX_PREVIEW],

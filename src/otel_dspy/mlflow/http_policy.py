@@ -62,7 +62,7 @@ def no_retries(failures: int) -> Generator[None]:
 
 
 def last_status() -> int | None:
-    """HTTP status of this thread's last answer that was no success, since `no_retries` began."""
+    """HTTP status of this thread's last answer since `no_retries` began, where that was no success."""
     return _thread.status
 
 
@@ -92,6 +92,8 @@ def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...],
     # No codes to retry on: the answer comes back whatever its status, and MLflow raises what it says.
     given |= {"max_retries": 0, "retry_codes": frozenset(), "raise_on_status": False}
     given["timeout"] = (_thread.connect_timeout, _read_timeout(given.get("timeout")))
+    # An operation may be several requests: what it raises is about the last.
+    _thread.status = _thread.retry_after = None
     answer = wrapped(*args[len(names) :], **given)
     status = getattr(answer, "status_code", None)
     if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - client and server errors

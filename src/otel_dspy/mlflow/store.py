@@ -84,11 +84,11 @@ class Store:
         if found is None:
             try:
                 return str(self._store.create_experiment(name))
-            except MlflowException:
-                # Somebody was quicker, or it was ourselves and the answer was lost.
-                found = self._store.get_experiment_by_name(name)
-                if found is None:
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
+                # Somebody was quicker.
+                found = self._store.get_experiment_by_name(name)
         return str(found.experiment_id)
 
     def ask(self, experiment_id: str) -> None:
