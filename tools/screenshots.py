@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page, ViewportSize
 
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 SIZE: ViewportSize = {"width": 1700, "height": 800}
 PATIENCE = 120_000
 """Milliseconds to wait for a page; MLflow's are slow to start on a loaded machine."""
