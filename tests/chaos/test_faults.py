@@ -29,11 +29,11 @@ def _experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twins, "EXPERIMENT", f"faults-{uuid.uuid4().hex[:8]}")
 
 
-@pytest.mark.parametrize(("faults", "share"), [(FAULTS, 0.3), ((CUT_AFTER,), 0.5)], ids=["every fault", "answers lost"])
+@pytest.mark.parametrize(("faults", "share"), [(FAULTS, 0.2), ((CUT_AFTER,), 0.2)], ids=["every fault", "answers lost"])
 def test_faults_of_every_kind_change_nothing(
     faults: tuple[str, ...], share: float, server: MlflowServer, store: str, spool: Path
 ) -> None:
-    """A third of all requests fail, or half of the answers are lost: 0 lost, 0 twice, nothing left in the spool."""
+    """A fifth of all requests fail, or of all answers are lost: 0 lost, 0 twice, nothing left in the spool."""
     with faulty_proxy(server.uri, faults=faults, share=share) as proxy, told_to(store, proxy.uri) as processors:
         optimise(trials=3)
         for processor in processors:
