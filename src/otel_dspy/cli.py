@@ -78,7 +78,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_demo_options(demo: argparse.ArgumentParser) -> None:
     usual = DemoOptions()
     demo.add_argument("--optimizer", choices=OPTIMIZERS, default=usual.optimizer, help="DSPy's optimizer to use")
-    demo.add_argument("--trials", type=_at_least(1), default=usual.trials, help="candidates to try")
+    demo.add_argument(
+        "--trials",
+        type=_at_least(1),
+        default=usual.trials,
+        help="candidates to try; mipro scores the best again",
+    )
     demo.add_argument(
         "--examples", type=_at_least(4), default=usual.examples, help="tweets to learn from, and as many to score on"
     )

@@ -6,6 +6,7 @@ on loopback alone.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from importlib.metadata import files
 from pathlib import Path
@@ -77,8 +78,9 @@ def _server_parameters(threads: int) -> object:
     parameters.offline = True
     parameters.ui = False
     parameters.n_gpu_layers = 0
-    parameters.cpuparams.n_threads = threads
-    parameters.cpuparams.poll = 0  # waiting threads sleep: DSPy's need the cores too
+    # Its threads wait for each other at every step: one that shares its core with DSPy or MLflow holds up all of them.
+    parameters.cpuparams.n_threads = max(1, (os.cpu_count() or 1) - 1)
+    parameters.cpuparams.poll = 0  # waiting threads sleep
     parameters.verbosity = -1
     return parameters
 

@@ -67,7 +67,7 @@ def run_demo(options: DemoOptions) -> None:
             console.print(trials_table(view.trials, title=f"{view.optimizer} on {view.program}"))
         best = learnt(program)
         told = f"\nThe best program: {best.instruction!r}, shown {best.shown_examples} examples."
-        console.print(told, markup=False, highlight=False)
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
         console.print("Runs, programs, tweets and traces are in MLflow:", highlight=False)
         console.print(f"  {store.open_with}", highlight=False, soft_wrap=True, style="bold")
 

@@ -63,5 +63,7 @@ class _Lines:
         self._phase = view.phase
         for row in view.trials[self._trials :]:
             done = f"[{row.index + 1}/{view.planned}] " if view.planned else ""
-            self._console.print(f"{done}trial {row.index}: {trial_text(row)}", markup=False, highlight=False)
+            self._console.print(
+                f"{done}trial {row.index}: {trial_text(row)}", markup=False, highlight=False, soft_wrap=True
+            )
         self._trials = len(view.trials)

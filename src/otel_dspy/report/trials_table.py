@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
-    """Lay out the trials by their index; the one that set the best score last is bold."""
+    """Lay out the trials by their index, in 80 columns where parameters' names allow; `*` marks the best one."""
     ordered = sorted(rows, key=lambda row: row.index)
     best = next((row.index for row in reversed(ordered) if row.is_best), None)
     table = Table(
@@ -29,20 +29,17 @@ def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
         padding=(0, 1),
     )
     table.add_column("trial", justify="right", no_wrap=True)
-    table.add_column("kind")
     table.add_column("scope", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("parameters", overflow="fold")
     table.add_column("tokens", justify="right", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     for row in ordered:
-        kind = row.kind.replace("_", " ")
         cells = (
-            str(row.index),
-            kind if row.state == "complete" else f"{kind} ({row.state})",
+            f"* {row.index}" if row.index == best else str(row.index),
             row.scope or NONE,
-            score_text(row),
-            parameters_text(row).replace(", ", "\n"),
+            score_text(row) if row.state == "complete" else row.state,
+            parameters_text(row).replace(", ", "\n") if row.parameters else row.kind.replace("_", " "),
             f"{row.input_tokens + row.output_tokens:,}",
             f"{row.seconds:.1f}",
         )

@@ -19,10 +19,14 @@ def score_text(row: TrialRow) -> str:
 
 def trial_text(row: TrialRow) -> str:
     """Tell a finished trial in one line."""
-    parts = [score_text(row), row.scope or "", row.kind, parameters_text(row), f"{row.seconds:.1f} s"]
-    if row.state != "complete":
-        parts.append(row.state)
+    parts = [score_text(row), row.scope or "", kind_text(row), parameters_text(row), f"{row.seconds:.1f} s"]
     return ", ".join(part for part in parts if part and part != NONE) + (" (best so far)" if row.is_best else "")
+
+
+def kind_text(row: TrialRow) -> str:
+    """Tell what kind of trial it was, and how it ended if not well: `full evaluation`, `candidate (fail)`."""
+    kind = row.kind.replace("_", " ")
+    return kind if row.state == "complete" else f"{kind} ({row.state})"
 
 
 def parameters_text(row: TrialRow) -> str:

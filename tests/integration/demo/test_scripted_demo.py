@@ -38,7 +38,7 @@ def test_mipro_shows_and_records_every_trial(scripted_demo: Callable[..., DemoRe
     table = result.output[result.output.index("MIPROv2 on SentimentOfTweet") :]
     for trial in trials:
         score = f"{trial.metrics['eval'][0][1]:.1f} %"
-        assert re.search(rf"^ +{trial.tags['dspy.trial.index']} .* {re.escape(score)} ", table, re.MULTILINE)
+        assert re.search(rf"^[ *]+{trial.tags['dspy.trial.index']} .* {re.escape(score)} ", table, re.MULTILINE)
     assert re.findall(r"^phase: (\w+)", result.output, re.MULTILINE) == ["bootstrap", "propose", "search"]
     assert run.status == "FINISHED"
     assert len(run.artifacts["trainset.json"]["data"]) == len(run.artifacts["valset.json"]["data"]) == 8

@@ -12,7 +12,7 @@ from otel_dspy.report.trial_row import TrialRow
 from otel_dspy.report.trials_table import trials_table
 from tests.unit.report.spoken_compile import speaking_to
 
-WIDTH = 100
+WIDTH = 80
 
 
 def row(index: int, score: float | None, **facts: object) -> TrialRow:
@@ -43,13 +43,13 @@ def test_the_table_shows_every_trial_in_order() -> None:
     assert rendered(rows) == snapshot("""\
 MIPROv2 on Classify
 
-  trial   kind               scope        score   parameters                  tokens   seconds
- ──────────────────────────────────────────────────────────────────────────────────────────────
-      0   baseline           full        50.0 %   -                            1,234       1.5
-      1   candidate (fail)   minibatch        -   0_predictor_demos=2          1,234       1.5
-                                                  0_predictor_instruction=1
-      2   full evaluation    full        75.0 %   0_predictor_demos=2          1,234      12.3
-                                                  0_predictor_instruction=1
+  trial   scope        score   parameters                  tokens   seconds
+ ───────────────────────────────────────────────────────────────────────────
+      0   full        50.0 %   baseline                     1,234       1.5
+      1   minibatch     fail   0_predictor_demos=2          1,234       1.5
+                               0_predictor_instruction=1
+    * 2   full        75.0 %   0_predictor_demos=2          1,234      12.3
+                               0_predictor_instruction=1
 
 3 trials: 60 calls, 3,702 tokens, $0.0125\
 """)
@@ -80,7 +80,7 @@ def test_without_a_terminal_progress_is_lines() -> None:
 phase: bootstrap
 phase: search
 [1/2] trial 0: 62.5 %, full, candidate, N s (best so far)
-[2/2] trial 1: candidate, seed=7, N s, fail
+[2/2] trial 1: candidate (fail), seed=7, N s
 """)
 
 

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.demo.local_model import MODEL_NAME, PROVIDER
+from otel_dspy.demo.store import EXPERIMENT
+from tests.integration.demo.conftest import run_demo
+from tests.mlflow_tree import read_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.slow
+def test_the_demo_records_a_real_optimisation(tmp_path: Path) -> None:
+    """A small run of the real thing is recorded whole: trials, scored traces with the model's words, and no cost."""
+    result = run_demo(
+        tmp_path, "--optimizer", "random_search", "--trials", "3", "--examples", "4", DSPY_CACHEDIR=str(tmp_path / "c")
+    )
+    assert (result.status, result.errors) == (0, "")
+    [run] = read_tree(result.tracking_uri, EXPERIMENT).runs
+    trials = [child for child in run.children if "dspy.trial.index" in child.tags]
+    assert (run.status, len(trials)) == ("FINISHED", 3)
+    assert {value for _step, value in run.metrics["cost"]} == {0.0}
+    assert run.metrics["input_tokens"][-1][1] > 0
+    assert run.params["lm.model"] == f"{PROVIDER}/{MODEL_NAME}"
+    for trial in trials:
+        assert len(trial.traces) == 4
+        for trace in trial.traces:
+            [score] = trace.assessments
+            assert (score.name, score.value) in (("right_sentiment", 0.0), ("right_sentiment", 1.0))
+            chats = [span for span in trace.walk() if span.name.startswith("chat")]
+            assert chats
+            assert "sentiment" in json.dumps(chats[-1].inputs)
+    assert "$0.0000" in result.output
