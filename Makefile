@@ -63,6 +63,7 @@ bench: $(DEV) ## Measure what it costs beside others, and keep figures and pictu
 	$(RUN) -m benchmarks.mlflow --keep
 	$(RUN) -m benchmarks.memory --keep
 	$(RUN) -m benchmarks.plots
+	$(RUN) -m benchmarks.page
 
 # Names and hashes only: neither a host nor a path of this machine gets into the pins.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

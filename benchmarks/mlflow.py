@@ -106,8 +106,8 @@ def main() -> None:
                         runs[recorder].append(measure(server, work, recorder))
                 rows += summary(backend, work, runs)
                 print(table(rows[-3:]), flush=True)
-    if options.keep:
-        save("mlflow", rows, pinned(_PACKAGES, ROOT / "requirements" / "dev.txt"), rounds=options.rounds)
+                if options.keep:
+                    save("mlflow", rows, pinned(_PACKAGES, ROOT / "requirements" / "dev.txt"), rounds=options.rounds)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def save(name: str, rows: Sequence[Row], versions: Mapping[str, str], **facts: o
         "command": " ".join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": machine(),
+        "load": round(os.getloadavg()[0], 1),
         "versions": {"python": platform.python_version(), **versions},
         **facts,
         "rows": list(rows),
