@@ -28,8 +28,8 @@ def main() -> None:
     text = _PAGE.read_text()
     for path in sorted(RESULTS.glob("*.json")):
         name = path.stem
-        between = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=\n<!-- end -->)", re.DOTALL)
-        text = between.sub(lambda _, name=name: section(name), text)
+        between = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
+        text = between.sub(lambda _, name=name: f"{section(name)}\n", text)
     _PAGE.write_text(text)
 
 
