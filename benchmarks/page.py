@@ -29,7 +29,7 @@ def main() -> None:
     for path in sorted(RESULTS.glob("*.json")):
         name = path.stem
         between = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
-        text = between.sub(lambda _, name=name: f"{section(name)}\n", text)
+        text = between.sub(lambda _, name=name: f"{section(name)}\n", text, count=1)
     _PAGE.write_text(text)
 
 
