@@ -16,7 +16,7 @@ import time
 import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from mlflow import MlflowClient
 from playwright.sync_api import sync_playwright
@@ -78,7 +78,7 @@ def take(store: Path, folder: Path) -> None:
         LookupError: the store has no optimisation.
     """
     client = MlflowClient(f"sqlite:///{store}")
-    experiments = [found.experiment_id for found in client.search_experiments()]
+    experiments = [found.experiment_id for found in cast("Any", client).search_experiments()]
     runs = client.search_runs(experiments, "tags.`dspy.optimizer.name` != '' and params.`lm.model` != ''")
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     if not parents:

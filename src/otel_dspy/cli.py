@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from otel_dspy.demo.options import OPTIMIZERS, DemoOptions
-from otel_dspy.mlflow import replay_command
+from otel_dspy.mlflow.replay import command as replay_command
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:

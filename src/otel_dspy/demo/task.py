@@ -83,6 +83,8 @@ def optimize(
                 num_trials=trials,
                 minibatch_size=max(1, len(validation) // 2),
                 minibatch_full_eval_steps=3,
+                # Telling the model about the program takes two long calls for each instruction; a small model gains nothing.
+                program_aware_proposer=False,
             )
         case "random_search":
             # Three of the trials are the optimizer's own: without examples, with labelled ones, with bootstrapped ones.

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_dspy.mlflow import conflict, sigterm
-from otel_dspy.mlflow.context import Options
+from otel_dspy.mlflow import conflict
+from otel_dspy.mlflow.delivery import sigterm
+from otel_dspy.mlflow.mapping.context import Options
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
 
 if TYPE_CHECKING:

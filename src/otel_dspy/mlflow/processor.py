@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_dspy.mlflow import conflict, destination
-from otel_dspy.mlflow.context import Options, RootKind
-from otel_dspy.mlflow.routing import Router
-from otel_dspy.mlflow.waiting import Patience
-from otel_dspy.mlflow.worker import Worker
+from otel_dspy.mlflow.delivery.routing import Router
+from otel_dspy.mlflow.delivery.waiting import Patience
+from otel_dspy.mlflow.delivery.worker import Worker
+from otel_dspy.mlflow.mapping.context import Options, RootKind
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from otel_dspy.mlflow.operations import (
+from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
     ForgetPrograms,
@@ -24,12 +24,12 @@ from otel_dspy.mlflow.operations import (
     LogText,
     LogTrace,
 )
-from otel_dspy.mlflow.states import ProgramStates
-from otel_dspy.mlflow.tables import table_json
-from otel_dspy.mlflow.trace_batches import merged
+from otel_dspy.mlflow.mapping.tables import table_json
+from otel_dspy.mlflow.tracking.states import ProgramStates
+from otel_dspy.mlflow.tracking.trace_batches import merged
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.operations import Operation, RunKey
+    from otel_dspy.mlflow.mapping.operations import Operation, RunKey
 
 
 @dataclass

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import strategies as st
 
-from otel_dspy.mlflow.context import RootKind, TraceContext
-from otel_dspy.mlflow.records import SpanRecord
+from otel_dspy.mlflow.facts.records import SpanRecord
+from otel_dspy.mlflow.mapping.context import RootKind, TraceContext
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records import AttributeValue
+    from otel_dspy.mlflow.facts.records import AttributeValue
 
 Told = tuple[SpanRecord, TraceContext]
 """A span and the trace that it is logged in."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_dspy.mlflow.addresses import lasting, without_passwords
+from otel_dspy.mlflow.tracking.addresses import lasting, without_passwords
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_dspy.mlflow import decode, mapping
-from otel_dspy.mlflow.context import Options
-from otel_dspy.mlflow.ledger import CompileLedger
+from otel_dspy.mlflow.delivery.ledger import CompileLedger
+from otel_dspy.mlflow.facts import decode
+from otel_dspy.mlflow.mapping import dispatch as mapping
+from otel_dspy.mlflow.mapping.context import Options
 from tests.unit.mlflow.mlflow_model import Model
 from tests.unit.mlflow.optimisation_spans import optimisations
 

@@ -11,17 +11,17 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, Status, StatusCode, format_span_id, format_trace_id
 
 from otel_dspy import semconv
-from otel_dspy.mlflow import decode
-from otel_dspy.mlflow.operations import CompileRun, EvaluateRun, TrialRun, UserRun
-from otel_dspy.mlflow.records import CallRecord, SpanRecord
-from otel_dspy.mlflow.runs import run_tag
+from otel_dspy.mlflow.facts import decode
+from otel_dspy.mlflow.facts.records import CallRecord, SpanRecord
+from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
+from otel_dspy.mlflow.tracking.runs import run_tag
 
 if TYPE_CHECKING:
     from random import Random
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.operations import RunKey
+    from otel_dspy.mlflow.mapping.operations import RunKey
 
 NAMES = sorted(value for name, value in vars(semconv).items() if name.startswith("DSPY_") and isinstance(value, str))
 VALUES: Any = st.one_of(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from otel_dspy.mlflow import decode, mapping
-from otel_dspy.mlflow.context import Options, RootKind, TraceContext
-from otel_dspy.mlflow.operations import (
+from otel_dspy.mlflow.facts import decode
+from otel_dspy.mlflow.facts.records import CallRecord, SpanRecord
+from otel_dspy.mlflow.mapping import dispatch as mapping
+from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.mapping.operations import (
     CompileRun,
     EndRun,
     EnsureRun,
@@ -25,13 +27,12 @@ from otel_dspy.mlflow.operations import (
     TrialRun,
     UserRun,
 )
-from otel_dspy.mlflow.records import CallRecord, SpanRecord
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.operations import (
+    from otel_dspy.mlflow.facts.records import AttributeValue
+    from otel_dspy.mlflow.mapping.operations import (
         Operation,
     )
-    from otel_dspy.mlflow.records import AttributeValue
 
 Found = TypeVar("Found")
 CID = "c" * 32

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_dspy.mlflow import otlp_json
-from otel_dspy.mlflow.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.records import SpanLink, SpanRecord
-from otel_dspy.mlflow.routing import Route
+from otel_dspy.mlflow.facts import otlp_json
+from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
+from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable

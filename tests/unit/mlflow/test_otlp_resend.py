@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_dspy.cli import main
-from otel_dspy.mlflow import otlp_json
-from otel_dspy.mlflow.otlp_resend import EndpointError, traces_url
+from otel_dspy.mlflow.facts import otlp_json
+from otel_dspy.mlflow.replay.otlp_resend import EndpointError, traces_url
 from tests.unit.mlflow.test_otlp_json import ROUTE, SPAN
 
 if TYPE_CHECKING:

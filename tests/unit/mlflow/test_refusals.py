@@ -8,7 +8,7 @@ import pytest
 import requests
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.mlflow.refusals import Verdict, verdict
+from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import Link
 
-from otel_dspy.mlflow.context import Options, RootKind
+from otel_dspy.mlflow.delivery.routing import Router
 from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.routing import Router
+from otel_dspy.mlflow.mapping.context import Options, RootKind
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.routing import Route
+    from otel_dspy.mlflow.delivery.routing import Route
 
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("t")
 

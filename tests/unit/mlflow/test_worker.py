@@ -10,18 +10,18 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from otel_dspy.mlflow.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.delivery.routing import Route
+from otel_dspy.mlflow.delivery.waiting import Patience
+from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.routing import Route
-from otel_dspy.mlflow.waiting import Patience
-from otel_dspy.mlflow.worker import Worker
+from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from opentelemetry.util.types import AttributeValue
 
-    from otel_dspy.mlflow.lane import Lane
+    from otel_dspy.mlflow.delivery.lane import Lane
 
 ROOT = 1
 """Number of a trace's root span."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
 
 MAX_SPANS: Final = 500
 """Spans in a request: 850-1030 spans/s on sqlite at this size, a tenth of that at 5."""

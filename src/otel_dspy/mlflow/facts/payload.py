@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records import AttributeValue, PayloadPiece, SpanRecord
+    from otel_dspy.mlflow.facts.records import AttributeValue, PayloadPiece, SpanRecord
 
 _logger = logging.getLogger(__name__)
 

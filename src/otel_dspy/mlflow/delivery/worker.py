@@ -8,18 +8,18 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow import spool
-from otel_dspy.mlflow.admission import Admission
-from otel_dspy.mlflow.attempts import Stopped
-from otel_dspy.mlflow.lane import Lane
-from otel_dspy.mlflow.pipeline import Pipeline
+from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.delivery.admission import Admission
+from otel_dspy.mlflow.delivery.attempts import Stopped
+from otel_dspy.mlflow.delivery.lane import Lane
+from otel_dspy.mlflow.delivery.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.lane import Record
-    from otel_dspy.mlflow.routing import Route
-    from otel_dspy.mlflow.waiting import Patience
+    from otel_dspy.mlflow.delivery.lane import Record
+    from otel_dspy.mlflow.delivery.routing import Route
+    from otel_dspy.mlflow.delivery.waiting import Patience
 
 _logger = logging.getLogger(__name__)
 

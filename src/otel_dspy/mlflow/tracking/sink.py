@@ -7,9 +7,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, assert_never
 
-from otel_dspy.mlflow import http_policy, naming
-from otel_dspy.mlflow.attempts import Attempts, Outcome
-from otel_dspy.mlflow.operations import (
+from otel_dspy.mlflow.delivery.attempts import Attempts, Outcome
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
     ForgetPrograms,
@@ -25,19 +25,20 @@ from otel_dspy.mlflow.operations import (
     LogTrace,
     UserRun,
 )
-from otel_dspy.mlflow.refusals import Verdict, verdict
-from otel_dspy.mlflow.runs import Runs
-from otel_dspy.mlflow.states import ProgramStates
-from otel_dspy.mlflow.store import TABLE_KEYS_TAG, TABLES_TAG, Store
-from otel_dspy.mlflow.tables import table_json
-from otel_dspy.mlflow.trace_batches import TraceBatch
+from otel_dspy.mlflow.mapping.tables import table_json
+from otel_dspy.mlflow.tracking import http_policy
+from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
+from otel_dspy.mlflow.tracking.runs import Runs
+from otel_dspy.mlflow.tracking.states import ProgramStates
+from otel_dspy.mlflow.tracking.store import TABLE_KEYS_TAG, TABLES_TAG, Store
+from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
     from otel_dspy.mlflow.destination import Destination
-    from otel_dspy.mlflow.operations import (
+    from otel_dspy.mlflow.mapping.operations import (
         Operation,
         RunKey,
     )

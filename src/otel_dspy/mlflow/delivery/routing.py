@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.context import RootKind, TraceContext
+from otel_dspy.mlflow.mapping.context import RootKind, TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import SpanContext
 
-    from otel_dspy.mlflow.context import Options
     from otel_dspy.mlflow.destination import Destination
+    from otel_dspy.mlflow.mapping.context import Options
 
 MAX_ENDED: Final = 8192
 """Ended spans that are remembered: a straggler may start a span below one."""

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow import otlp_resend, spool
+from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.replay import otlp_resend
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from otel_dspy.mlflow.replay import FileResult
+    from otel_dspy.mlflow.replay.reader import FileResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +94,7 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
         )
         report.failed = True
         return
-    from otel_dspy.mlflow.replay import Replay  # noqa: PLC0415 - it loads MLflow, which takes seconds
+    from otel_dspy.mlflow.replay.reader import Replay  # noqa: PLC0415 - it loads MLflow, which takes seconds
 
     results: list[FileResult] = []
     replay = Replay(tracking_uri=chosen.tracking_uri, experiment=chosen.experiment)

@@ -6,10 +6,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.records import CompileRecord, TrialRecord
+from otel_dspy.mlflow.facts.records import CompileRecord, TrialRecord
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records import Fact
+    from otel_dspy.mlflow.facts.records import Fact
 
 MAX_ENDED: Final = 64
 """Ended compiles that are remembered, for what comes late or twice."""

@@ -14,17 +14,17 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.mlflow.addresses import lasting
-from otel_dspy.mlflow.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.delivery.routing import Route
+from otel_dspy.mlflow.delivery.spool import OURS
 from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.records import SpanLink, SpanRecord
-from otel_dspy.mlflow.routing import Route
-from otel_dspy.mlflow.spool import OURS
+from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
+from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.tracking.addresses import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.records import Attributes, AttributeValue
+    from otel_dspy.mlflow.facts.records import Attributes, AttributeValue
 
 TRACKING_URI: Final = f"{OURS}tracking_uri"
 """Without passwords."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, assert_never
 
-from otel_dspy.mlflow import naming
-from otel_dspy.mlflow.operations import CompileRun, EvaluateRun, TrialRun, UserRun
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_dspy.mlflow.operations import EnsureRun, RunKey
-    from otel_dspy.mlflow.store import RunHandle, Store
+    from otel_dspy.mlflow.mapping.operations import EnsureRun, RunKey
+    from otel_dspy.mlflow.tracking.store import RunHandle, Store
 
 RUN_TAG: Final = "otel_dspy.run"
 """Tag that finds a run again: by whichever process, after whatever restart."""

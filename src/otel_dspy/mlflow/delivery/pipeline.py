@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow import decode, mapping
-from otel_dspy.mlflow.ledger import CompileLedger
-from otel_dspy.mlflow.payload import PayloadShelf
-from otel_dspy.mlflow.records import PayloadPiece
-from otel_dspy.mlflow.sink import Sink
+from otel_dspy.mlflow.delivery.ledger import CompileLedger
+from otel_dspy.mlflow.facts import decode
+from otel_dspy.mlflow.facts.payload import PayloadShelf
+from otel_dspy.mlflow.facts.records import PayloadPiece
+from otel_dspy.mlflow.mapping import dispatch as mapping
+from otel_dspy.mlflow.tracking.sink import Sink
 
 if TYPE_CHECKING:
     from threading import Event
 
+    from otel_dspy.mlflow.delivery.routing import Route
     from otel_dspy.mlflow.destination import Destination
-    from otel_dspy.mlflow.records import SpanRecord
-    from otel_dspy.mlflow.routing import Route
+    from otel_dspy.mlflow.facts.records import SpanRecord
 
 
 class Pipeline:

@@ -8,12 +8,13 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow import otlp_json, spool
-from otel_dspy.mlflow.addresses import without_passwords
-from otel_dspy.mlflow.attempts import Stopped
+from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.delivery.attempts import Stopped
+from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.pipeline import Pipeline
-from otel_dspy.mlflow.routing import Route
+from otel_dspy.mlflow.facts import otlp_json
+from otel_dspy.mlflow.tracking.addresses import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from otel_dspy.mlflow.records import SpanRecord
+    from otel_dspy.mlflow.facts.records import SpanRecord
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 

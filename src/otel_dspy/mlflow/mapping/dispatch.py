@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.compiles import (
+from otel_dspy.mlflow.delivery.ledger import EndedCompile
+from otel_dspy.mlflow.facts.records import CompileRecord, DatasetRecord, EvaluateRecord, SetupRecord, TrialRecord
+from otel_dspy.mlflow.mapping.compiles import (
     compile_operations,
     dataset_operations,
     setup_operations,
     summary_operations,
 )
-from otel_dspy.mlflow.ledger import EndedCompile
-from otel_dspy.mlflow.records import CompileRecord, DatasetRecord, EvaluateRecord, SetupRecord, TrialRecord
-from otel_dspy.mlflow.traces import trace_operations
-from otel_dspy.mlflow.trials import evaluate_operations, trial_operations
+from otel_dspy.mlflow.mapping.traces import trace_operations
+from otel_dspy.mlflow.mapping.trials import evaluate_operations, trial_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.context import Options, TraceContext
-    from otel_dspy.mlflow.operations import Operation
-    from otel_dspy.mlflow.records import Fact
+    from otel_dspy.mlflow.facts.records import Fact
+    from otel_dspy.mlflow.mapping.context import Options, TraceContext
+    from otel_dspy.mlflow.mapping.operations import Operation
 
 
 def operations(

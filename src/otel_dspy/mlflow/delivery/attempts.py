@@ -11,9 +11,10 @@ import weakref
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
-from otel_dspy.mlflow import http_policy, naming
-from otel_dspy.mlflow.addresses import without_passwords
-from otel_dspy.mlflow.refusals import Verdict, verdict
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.tracking import http_policy
+from otel_dspy.mlflow.tracking.addresses import without_passwords
+from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,19 +16,19 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow import otlp_json
-from otel_dspy.mlflow.addresses import lasting
-from otel_dspy.mlflow.decode import span_record
+from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.destination import Destination
-from otel_dspy.mlflow.records import SpanRecord
-from otel_dspy.mlflow.routing import Route
+from otel_dspy.mlflow.facts import otlp_json
+from otel_dspy.mlflow.facts.decode import span_record
+from otel_dspy.mlflow.facts.records import SpanRecord
+from otel_dspy.mlflow.tracking.addresses import lasting
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.spool import Journal, Place
+    from otel_dspy.mlflow.delivery.spool import Journal, Place
 
 _logger = logging.getLogger(__name__)
 

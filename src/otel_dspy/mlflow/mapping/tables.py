@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from otel_dspy.mlflow.operations import LogTable
+    from otel_dspy.mlflow.mapping.operations import LogTable
 
 Row = dict[str, Any]
 

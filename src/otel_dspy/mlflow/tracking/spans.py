@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.operations import LogSpan
+    from otel_dspy.mlflow.mapping.operations import LogSpan
 
 
 def mlflow_span(logged: LogSpan) -> Span:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow import naming, tables
-from otel_dspy.mlflow.context import compile_run, evaluate_run, trial_run, user_run
-from otel_dspy.mlflow.operations import (
+from otel_dspy.mlflow.mapping import naming, tables
+from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
     EvaluateRun,
@@ -22,12 +22,12 @@ from otel_dspy.mlflow.operations import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.context import Options, TraceContext
-    from otel_dspy.mlflow.operations import (
+    from otel_dspy.mlflow.facts.records import EvaluateRecord, SpanRecord, TrialRecord
+    from otel_dspy.mlflow.mapping.context import Options, TraceContext
+    from otel_dspy.mlflow.mapping.operations import (
         Operation,
         RunKey,
     )
-    from otel_dspy.mlflow.records import EvaluateRecord, SpanRecord, TrialRecord
 
 SCORE = "eval"
 """Metric of a trial's or evaluation's own score: the name that users of MLflow's autologging know."""

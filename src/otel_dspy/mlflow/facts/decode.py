@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.records import (
+from otel_dspy.mlflow.facts.records import (
     CallRecord,
     CompileIdentity,
     CompileRecord,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.records import (
+    from otel_dspy.mlflow.facts.records import (
         Attributes,
         Fact,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Literal
 
-from otel_dspy.mlflow import naming, tables
-from otel_dspy.mlflow.context import compile_run, evaluate_run, trial_run, user_run
-from otel_dspy.mlflow.operations import (
+from otel_dspy.mlflow.mapping import naming, tables
+from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
     ForgetPrograms,
@@ -21,19 +21,19 @@ from otel_dspy.mlflow.operations import (
     LogText,
     MetricPoint,
 )
-from otel_dspy.mlflow.summary import summary
+from otel_dspy.mlflow.mapping.summary import summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.context import Options, TraceContext
-    from otel_dspy.mlflow.ledger import EndedCompile
-    from otel_dspy.mlflow.operations import (
+    from otel_dspy.mlflow.delivery.ledger import EndedCompile
+    from otel_dspy.mlflow.facts.records import CompileIdentity, CompileRecord, DatasetRecord, SetupRecord
+    from otel_dspy.mlflow.mapping.context import Options, TraceContext
+    from otel_dspy.mlflow.mapping.operations import (
         Operation,
         RunKey,
         RunStatus,
     )
-    from otel_dspy.mlflow.records import CompileIdentity, CompileRecord, DatasetRecord, SetupRecord
 
 INTERRUPTIONS = frozenset({"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit"})
 """Names of exceptions that stop a program from outside: the run was killed, it did not fail."""
@@ -118,7 +118,11 @@ def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceC
         columns, data = tables.dataset_table(dataset.fields, found)
         path = TABLE_NAMES.get(dataset.role, f"{naming.key(dataset.role)}set.json")
         yield LogTable(
-            key=f"{owner}/table/{dataset.role}", run=run, path=path, columns=columns, rows=data,
+            key=f"{owner}/table/{dataset.role}",
+            run=run,
+            path=path,
+            columns=columns,
+            rows=data,
             start_ms=span.start_ms,
         )
 

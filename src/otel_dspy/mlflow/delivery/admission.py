@@ -7,12 +7,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.context import RootKind
+from otel_dspy.mlflow.mapping.context import RootKind
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.context import TraceContext
+    from otel_dspy.mlflow.mapping.context import TraceContext
 
 _logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.mlflow.spool import OURS
+from otel_dspy.mlflow.delivery.spool import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

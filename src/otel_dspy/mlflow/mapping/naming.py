@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.records import CompileIdentity, SpanRecord, Usage
+    from otel_dspy.mlflow.facts.records import CompileIdentity, SpanRecord, Usage
 
 # Limits of MLflow 3.17's stores (mlflow/utils/validation.py); a longer value is refused with its whole batch.
 MAX_KEY: Final = 250

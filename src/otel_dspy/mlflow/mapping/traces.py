@@ -7,17 +7,17 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow import naming
-from otel_dspy.mlflow.context import RootKind, logs_traces, trace_run
-from otel_dspy.mlflow.operations import Assessment, LogSpan, LogTrace
-from otel_dspy.mlflow.records import CompileRecord, EvaluateRecord, ExampleRecord, PayloadPiece, SetupRecord
+from otel_dspy.mlflow.facts.records import CompileRecord, EvaluateRecord, ExampleRecord, PayloadPiece, SetupRecord
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.context import RootKind, logs_traces, trace_run
+from otel_dspy.mlflow.mapping.operations import Assessment, LogSpan, LogTrace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.context import Options, TraceContext
-    from otel_dspy.mlflow.operations import Operation
-    from otel_dspy.mlflow.records import Fact, SpanRecord
+    from otel_dspy.mlflow.facts.records import Fact, SpanRecord
+    from otel_dspy.mlflow.mapping.context import Options, TraceContext
+    from otel_dspy.mlflow.mapping.operations import Operation
 
 LEFT_OUT: Final = frozenset(
     {

@@ -37,15 +37,15 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - the only door to AbstractStore by URI
 from mlflow.tracking.context import registry as run_context
 
-from otel_dspy.mlflow.spans import mlflow_span
+from otel_dspy.mlflow.tracking.spans import mlflow_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mlflow.entities import Run
 
-    from otel_dspy.mlflow.operations import Assessment, LogDataset, LogSpan, LogTrace, MetricPoint
-    from otel_dspy.mlflow.operations import RunStatus as RunState
+    from otel_dspy.mlflow.mapping.operations import Assessment, LogDataset, LogSpan, LogTrace, MetricPoint
+    from otel_dspy.mlflow.mapping.operations import RunStatus as RunState
 
 MAX_METRICS = 900
 """Metrics in a request; a store takes 1000 entries of all kinds, tags ride along."""

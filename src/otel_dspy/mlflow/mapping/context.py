@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.operations import CompileRun, EvaluateRun, TrialRun, UserRun
+from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.operations import RunKey
+    from otel_dspy.mlflow.mapping.operations import RunKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""What a span tells: decoded into typed records, large texts put together again."""

@@ -1,0 +1,1 @@
+"""What MLflow is told because of it: pure, from typed records to operations."""

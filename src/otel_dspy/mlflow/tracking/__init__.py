@@ -1,0 +1,1 @@
+"""The door to MLflow: operations applied to runs, metrics, artifacts and traces, once each."""
