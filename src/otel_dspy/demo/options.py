@@ -11,7 +11,7 @@ OPTIMIZERS: tuple[OptimizerName, ...] = ("mipro", "random_search", "gepa")
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Choices; the defaults make a run of about two minutes on two cores with the local model."""
+    """Choices; the defaults make a run of two to four minutes on two cores with the local model."""
 
     optimizer: OptimizerName = "mipro"
     trials: int = 6

@@ -83,7 +83,7 @@ def optimize(
                 num_trials=trials,
                 minibatch_size=max(1, len(validation) // 2),
                 minibatch_full_eval_steps=3,
-                # Telling the model about the program takes two long calls for each instruction; a small model gains nothing.
+                # It would take two long calls more for each instruction, of which a small model gains nothing.
                 program_aware_proposer=False,
             )
         case "random_search":
