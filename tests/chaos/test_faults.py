@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tests.mlflow_server import MlflowServer
 
 
+pytestmark = pytest.mark.slow  # minutes of waiting for servers and clocks: `make test-all`
+
+
 @pytest.fixture(autouse=True)
 def _experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     """An experiment of the test's own: the server is shared."""

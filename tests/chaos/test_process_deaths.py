@@ -19,6 +19,8 @@ from tests.mlflow_server import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow  # minutes of waiting for servers and clocks: `make test-all`
+
 LAST_SECOND = 1.0
 """Seconds that a process which is killed may lose."""
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+pytestmark = pytest.mark.slow  # minutes of waiting for servers and clocks: `make test-all`
+
+
 class Mortal:
     """A server that dies and comes back, on the same port, with the same files."""
 
