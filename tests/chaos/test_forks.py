@@ -81,6 +81,7 @@ def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> Non
     assert [path for path in spool.glob("*") if f"-{os.getpid()}-" in path.name] == []
 
 
+@pytest.mark.slow  # a spawned child imports DSPy and MLflow anew
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_multiprocessing(method: str, store: str, spool: Path) -> None:
     """A child that simply returns has delivered before it ends."""
