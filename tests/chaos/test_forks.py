@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+pytestmark = pytest.mark.slow  # each child makes a store and imports everything anew: `make test-all`
+
+
 def evaluate(count: int) -> None:
     """A stand-alone evaluation of so many examples."""
     with dspy.context(lm=sums_lm()):
@@ -81,7 +84,6 @@ def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> Non
     assert [path for path in spool.glob("*") if f"-{os.getpid()}-" in path.name] == []
 
 
-@pytest.mark.slow  # a spawned child imports DSPy and MLflow anew
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_multiprocessing(method: str, store: str, spool: Path) -> None:
     """A child that simply returns has delivered before it ends."""
