@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from threading import Event
 
 _logger = logging.getLogger(__name__)
+_chance: Final = random.Random()  # noqa: S311 - jitter, no secret; never the generator that a user may have seeded
 
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
@@ -105,7 +106,7 @@ class Attempts:
                 self.failing_since = None
                 return Outcome.FAILED
             # Half of the pause is left to chance, lest many programs come back at once.
-            chance = 0.5 + random.random() / 2  # noqa: S311 - chance, no secret
+            chance = 0.5 + _chance.random() / 2
             if self._stop.wait(max(pause * chance, asked_pause)):
                 raise Stopped
             pause = min(pause * 2, LONGEST_PAUSE)
