@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.optimizers.registry import Registry
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.compile_spans import DatasetFacts
     from otel_dspy.telemetry.emitter import Telemetry
 
 
@@ -81,7 +82,9 @@ class _CompileWatch(Watch):
         # Dumped before compile may touch it: the initial program.
         with guarded("the state of the initial program"):
             self._initial = snapshot_if_program(student)
-        self._parameters = self._hook.parameters(optimizer, arguments)
+        self._parameters: dict[str, object] = {}
+        with guarded("an optimizer's parameters"):
+            self._parameters = self._hook.parameters(optimizer, arguments)
         self._scope = open_compile(self._telemetry, facts)
         self._scope.notes["arguments"] = arguments
         self._scope.notes["resolve"] = self._resolve
@@ -102,6 +105,9 @@ class _CompileWatch(Watch):
         """Emit the setup, with what the optimizer has resolved by now in the place of what it was given."""
         arguments = {**self._arguments, **{name: value for name, value in resolved.items() if value is not None}}
         lm = _lm(self._optimizer)
+        datasets: list[DatasetFacts] = []
+        with guarded("an optimizer's datasets"):
+            datasets = self._hook.datasets(arguments)
         emit_setup(
             self._telemetry,
             self._scope,
@@ -110,7 +116,7 @@ class _CompileWatch(Watch):
                 parameters={**self._parameters, **{name: resolved[name] for name in resolved if name != "valset"}},
                 lm_model=getattr(lm, "model", None),
                 lm_parameters={} if lm is None else lm_parameters(lm),
-                datasets=self._hook.datasets(arguments),
+                datasets=datasets,
             ),
         )
 

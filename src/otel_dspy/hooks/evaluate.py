@@ -78,7 +78,9 @@ class _EvaluateWatch(Watch):
         if compiling is None or place.trial is not None:
             return None
         optimizer = self._registry.of(compiling)
-        self._trial_facts = optimizer.trial(compiling, program, self._facts)
+        self._trial_facts = TrialFacts(scope=self._facts.scope, derived=True)
+        with guarded("what an optimizer says of a trial"):
+            self._trial_facts = optimizer.trial(compiling, program, self._facts)
         self._trial = compiling.open_trial or open_trial(self._telemetry, compiling)
         compiling.open_trial = None
         return self._trial.context

@@ -1,32 +1,84 @@
-"""Which hook knows which optimizer."""
+"""Which hook knows which optimizer: those of this package, and those that others bring."""
 
 from __future__ import annotations
 
+import weakref
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.hooks.optimizers.mipro_v2 import MIPROv2Hook
-from otel_dspy.hooks.optimizers.random_search import RandomSearchHook
+from otel_dspy.telemetry.guard import guarded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.scopes import CompileScope
 
+GROUP: Final = "otel_dspy.optimizers"
+"""Entry point group under which a package offers subclasses of `OptimizerHook`."""
 _HOOK: Final = "hook"
+_OURS: Final = (
+    "mipro_v2:MIPROv2Hook",
+    "random_search:RandomSearchHook",
+)
+"""This package's own, below this folder: imported when DSPy is instrumented and not before."""
+
+_given: Final[dict[str, OptimizerHook]] = {}
+_in_use: Final[weakref.WeakSet[Registry]] = weakref.WeakSet()
+
+
+def register(hook: OptimizerHook) -> None:
+    """Let this hook tell of its optimizer from now on, in the place of any other that knows the same class.
+
+    It holds for the process, whether DSPy is instrumented already or will be; a compile that runs keeps the hook that
+    it began with.
+    """
+    _given[hook.optimizer] = hook
+    for registry in list(_in_use):
+        registry.add(hook)
+
+
+def unregister(hook: OptimizerHook) -> None:
+    """Take back `register`. While DSPy stays instrumented the hook goes on; it is left out from the next time on."""
+    if _given.get(hook.optimizer) is hook:
+        del _given[hook.optimizer]
 
 
 class Registry:
-    """The hooks, and the generic one for the rest."""
+    """The hooks, and the generic one for the rest.
+
+    A later source goes before an earlier one that knows the same class: this package's own, the entry points', those
+    registered by a call. One that cannot be loaded or installed is told once and left out.
+    """
 
     def __init__(self) -> None:
         self._generic = OptimizerHook()
-        self._hooks: dict[str, OptimizerHook] = {hook.optimizer: hook for hook in (MIPROv2Hook(), RandomSearchHook())}
+        self._hooks: dict[str, OptimizerHook] = {hook.optimizer: hook for hook in _every_hook()}
+        self._installed: tuple[Patches, Telemetry] | None = None
 
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         """Let every hook put watches around its optimizer's seams."""
-        for hook in self._hooks.values():
-            hook.install(patches, telemetry)
+        self._installed = patches, telemetry
+        for hook in list(self._hooks.values()):
+            self._install(hook)
+        _in_use.add(self)
+
+    def add(self, hook: OptimizerHook) -> None:
+        """Take in one more hook, and let it put its watches around if the others have."""
+        self._hooks[hook.optimizer] = hook
+        self._install(hook)
+
+    def _install(self, hook: OptimizerHook) -> None:
+        if self._installed is None or not self._installed[0].active:
+            return
+        known = False
+        with guarded(f"the hook of {hook.optimizer}"):
+            hook.install(*self._installed)
+            known = True
+        if not known:
+            self._hooks.pop(hook.optimizer, None)
 
     def for_optimizer(self, optimizer: Any) -> OptimizerHook:
         """The hook of the optimizer's class, or of the nearest class above it."""
@@ -43,3 +95,15 @@ class Registry:
     def of(self, scope: CompileScope) -> OptimizerHook:
         """The hook that serves this compile."""
         return scope.notes.get(_HOOK, self._generic)
+
+
+def _every_hook() -> Iterator[OptimizerHook]:
+    ours = [EntryPoint(name.partition(":")[0], f"{__package__}.{name}", GROUP) for name in _OURS]
+    for entry in (*ours, *entry_points(group=GROUP)):
+        with guarded(f"the optimizer hook {entry.value}"):
+            hook = entry.load()()
+            if not isinstance(hook, OptimizerHook):
+                message = f"{entry.value} makes no otel_dspy.hooks.optimizers.OptimizerHook"
+                raise TypeError(message)
+            yield hook
+    yield from _given.values()

@@ -1,0 +1,164 @@
+"""Hooks that others bring: by a call, by an entry point; a faulty one is told and left out."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from inline_snapshot import snapshot
+from typing_extensions import override
+
+from otel_dspy.hooks.optimizers import (
+    OptimizerHook,
+    TrialFacts,
+    TrialKind,
+    register,
+    unregister,
+)
+from tests.optimizers import Rounds
+from tests.span_recorder import recording
+from tests.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from otel_dspy.hooks.optimizers import (
+        CompileScope,
+        EvaluateFacts,
+        Patches,
+        Telemetry,
+    )
+
+
+class RoundsHook(OptimizerHook):
+    """Knows `Rounds`: its first evaluation is the baseline."""
+
+    optimizer = "tests.optimizers.Rounds"
+
+    @override
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+        del program
+        index = scope.trial_count
+        kind = TrialKind.BASELINE if index == 0 else TrialKind.CANDIDATE
+        return TrialFacts(kind=kind, label=f"round {index}", scope=evaluation.scope, parameters={"round": index})
+
+
+class UninstallableHook(RoundsHook):
+    """Fails when DSPy is instrumented."""
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        raise RuntimeError("this hook is broken")
+
+
+class FailingHook(RoundsHook):
+    """Fails whenever it is asked something."""
+
+    @override
+    def parameters(self, optimizer: Any, arguments: Any) -> dict[str, object]:
+        raise RuntimeError("no parameters")
+
+    @override
+    def datasets(self, arguments: Any) -> Any:
+        raise RuntimeError("no datasets")
+
+    @override
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+        raise RuntimeError("no trial")
+
+
+@contextmanager
+def registered(hook: OptimizerHook) -> Generator[None]:
+    """The hook is registered while the block runs."""
+    register(hook)
+    try:
+        yield
+    finally:
+        unregister(hook)
+
+
+def _compile() -> Any:
+    return Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+
+
+_GENERIC = [("candidate", None, True), ("candidate", None, True)]
+_KNOWN = [("baseline", "round 0", None), ("candidate", "round 1", None)]
+
+
+def _told(recorder: Any) -> list[tuple[Any, ...]]:
+    return [
+        tuple(span.attributes.get(f"dspy.trial.{name}") for name in ("kind", "label", "derived"))
+        for span in recorder.named("trial")
+    ]
+
+
+def test_a_hook_is_registered_by_a_call() -> None:
+    """A registered hook tells of its optimizer, before DSPy is instrumented or after; taken back, it does no more."""
+    with dspy.context(lm=sums_lm()):
+        with registered(RoundsHook()), recording() as before:
+            _compile()
+        with recording() as after, registered(RoundsHook()):
+            _compile()
+        with recording() as without:
+            _compile()
+    assert _told(before) == _KNOWN
+    assert _told(after) == _KNOWN
+    assert _told(without) == _GENERIC
+
+
+def _distribution(folder: Path, entry: str) -> None:
+    info = folder / "rounds_telemetry-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rounds-telemetry\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[otel_dspy.optimizers]\nrounds = {entry}\n", encoding="utf-8")
+
+
+def test_a_package_brings_a_hook_by_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package's entry point is enough: nothing is called, and no file of ours changes."""
+    _distribution(tmp_path, f"{__name__}:RoundsHook")
+    monkeypatch.syspath_prepend(tmp_path)
+    with dspy.context(lm=sums_lm()), recording() as recorder:
+        _compile()
+    assert _told(recorder) == _KNOWN
+
+
+@pytest.mark.parametrize("entry", ["no_such_module:Hook", "json:dumps", "collections:OrderedDict"])
+def test_a_faulty_entry_point_is_told_and_left_out(
+    entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An entry point that cannot be loaded, called, or is no hook costs one warning; the rest is recorded."""
+    _distribution(tmp_path, entry)
+    monkeypatch.syspath_prepend(tmp_path)
+    with caplog.at_level(logging.WARNING, "otel_dspy"), dspy.context(lm=sums_lm()), recording() as recorder:
+        _compile()
+    assert _told(recorder) == _GENERIC
+    assert [record.getMessage() for record in caplog.records] == [
+        f"otel-dspy: the optimizer hook {entry} failed and was left out; the program goes on unharmed"
+    ]
+
+
+def test_a_hook_that_cannot_be_installed_leaves_its_optimizer_to_the_rule() -> None:
+    """`install` raises: the optimizer is recorded as one that nobody knows."""
+    with dspy.context(lm=sums_lm()), registered(UninstallableHook()), recording() as recorder:
+        _compile()
+    assert _told(recorder) == _GENERIC
+
+
+def test_a_hook_that_fails_later_costs_its_own_facts_alone() -> None:
+    """A hook that raises whenever it is asked: compile, evaluations and trials are there, without what it would tell."""
+    with dspy.context(lm=sums_lm()), registered(FailingHook()), recording() as recorder:
+        _compile()
+    assert recorder.tree("compile", "trial.index", "trial.score", "trial.derived", "optimizer") == snapshot(
+        [
+            "compile Rounds optimizer.name=Rounds trial.score.unit=percent",
+            "  setup Rounds optimizer.name=Rounds",
+            "  trial Rounds optimizer.name=Rounds trial.derived=True trial.index=0 trial.score=50.0 trial.score.unit=percent",
+            "    evaluate exact trial.index=0",
+            "  trial Rounds optimizer.name=Rounds trial.derived=True trial.index=1 trial.score=50.0 trial.score.unit=percent",
+            "    evaluate exact trial.index=1",
+        ]
+    )
