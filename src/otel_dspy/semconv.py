@@ -91,6 +91,10 @@ DSPY_TRIAL_KIND: Final = "dspy.trial.kind"
 """What the trial is in its search."""
 DSPY_TRIAL_PARAMETER: Final = "dspy.trial.parameter."
 """A parameter that the optimizer chose for this trial."""
+DSPY_TRIAL_CANDIDATE: Final = "dspy.trial.candidate"
+"""What makes this candidate, as a JSON object of predictor name to object of the texts, demos or rules that were chosen
+for it. A payload.
+"""
 DSPY_TRIAL_SCORE: Final = "dspy.trial.score"
 """The trial's score in the optimizer's own unit."""
 DSPY_TRIAL_SCORE_UNIT: Final = "dspy.trial.score.unit"
@@ -108,14 +112,15 @@ DSPY_TRIAL_DERIVED: Final = "dspy.trial.derived"
 DSPY_EVALUATE_NUM_EXAMPLES: Final = "dspy.evaluate.num_examples"
 """Number of examples evaluated."""
 DSPY_EVALUATE_SCORE: Final = "dspy.evaluate.score"
-"""Evaluate's score, percent."""
+"""Evaluate's score, percent. Absent where the optimizer scores by itself: its trial has the score."""
 DSPY_EVALUATE_NUM_ERRORS: Final = "dspy.evaluate.num_errors"
 """Examples whose program or metric raised."""
 DSPY_EVALUATE_SCOPE: Final = "dspy.evaluate.scope"
 """Whether the evaluation was over all of the validation set or over a part."""
 DSPY_EVALUATE_RESULTS: Final = "dspy.evaluate.results"
-"""Result rows as a JSON array: index, id, score, error (the type's name); with content also inputs, labels, prediction,
-feedback, error_message. A payload.
+"""Result rows as a JSON array: index, id, score, error (the type's name); of a bootstrap also round and accepted, of
+sampled trajectories program and rollout; with content also inputs, labels, prediction, feedback, error_message. A
+payload.
 """
 DSPY_EXAMPLE_INDEX: Final = "dspy.example.index"
 """Position in the evaluated list, from 0."""
@@ -196,7 +201,9 @@ SPAN_DSPY_PHASE: Final = "phase {}"
 SPAN_DSPY_TRIAL: Final = "trial {}"
 """One candidate tried, or one evaluation of it. Filled with `dspy.optimizer.name`."""
 SPAN_DSPY_EVALUATE: Final = "evaluate {}"
-"""One call of Evaluate. Filled with `dspy.metric.name`."""
+"""One call of Evaluate, or what an optimizer does in its place - candidates or bootstrapped traces scored by the
+metric, an example each. Filled with `dspy.metric.name`.
+"""
 SPAN_DSPY_EXAMPLE: Final = "example {}"
 """One example of an evaluation, program call and metric together. Shape `linked` - a root that links to its evaluation;
 shape `nested` - its child. Filled with `dspy.metric.name`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
@@ -29,7 +29,7 @@ from otel_dspy.telemetry.scopes import EvaluateScope, inside, place_in, surround
 from otel_dspy.telemetry.usage import UsageTally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.trace import (
@@ -59,6 +59,8 @@ class EvaluateFacts:
     program_name: str
     devset: Sequence[Any]
     scope: Scope
+    phase: str | None = None
+    """The phase that this is the work of, where it is no trial's."""
 
 
 def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context | None = None) -> EvaluateScope:
@@ -77,6 +79,8 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
             **belonging,
         },
     )
+    if facts.phase is not None:
+        span.set_attribute(semconv.DSPY_PHASE_NAME, facts.phase)
     evaluation = EvaluateScope(
         span=span,
         context=context,
@@ -184,12 +188,16 @@ def open_example(telemetry: Telemetry, evaluation: EvaluateScope, index: int, ex
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleOutcome:
-    """What came of an example: the program's answer, the metric's score as a number and its feedback, or the error."""
+    """What came of an example: the program's answer, the metric's score as a number and its feedback, or the error.
+
+    `further`: what else its row in the result tells.
+    """
 
     prediction: object = None
     score: float | None = None
     feedback: str | None = None
     error: BaseException | None = None
+    further: Mapping[str, bool | int] = field(default_factory=dict[str, bool | int])
 
 
 def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
@@ -207,6 +215,7 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     score, feedback, error = outcome.score, outcome.feedback, outcome.error
     span, evaluation = scope.span, scope.evaluation
     row: dict[str, Any] = {"index": scope.index, "id": evaluation.examples.example_id(scope.example)}
+    row.update(outcome.further)
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_EXAMPLE_ID: row["id"],
         **scope.usage.attributes(),

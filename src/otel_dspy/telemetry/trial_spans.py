@@ -11,6 +11,7 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from otel_dspy import semconv
 from otel_dspy.telemetry.compile_spans import put_program
+from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
@@ -21,10 +22,12 @@ from otel_dspy.telemetry.usage import UsageTally
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.leaderboard import Standing
     from otel_dspy.telemetry.scopes import CompileScope
 
 
@@ -45,6 +48,15 @@ class Scope(StrEnum):
     MINIBATCH = "minibatch"
 
 
+class TrialState(StrEnum):
+    """`dspy.trial.state`: scored, given up by the optimizer, refused by it, or broken by an error."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    REJECTED = "rejected"
+    FAIL = "fail"
+
+
 class ScoreUnit(StrEnum):
     """`dspy.trial.score.unit`: 0-100, or the raw mean of what the metric returned."""
 
@@ -54,20 +66,26 @@ class ScoreUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFacts:
-    """What an optimizer says of a trial. `derived`: nobody said so, an evaluation was seen."""
+    """What an optimizer says of a trial.
+
+    Attributes:
+        candidate: what makes the candidate, as plain data: texts, demos, rules by predictor. None = not told.
+        derived: nobody said so, an evaluation was seen.
+    """
 
     kind: TrialKind = TrialKind.CANDIDATE
     label: str | None = None
     scope: Scope = Scope.FULL
     parameters: Mapping[str, object] = field(default_factory=dict[str, object])
     parent_program_ids: Sequence[str] = ()
+    candidate: object = None
     derived: bool = False
 
 
-def open_trial(telemetry: Telemetry, scope: CompileScope) -> TrialScope:
-    """Start a trial span under the compile, or under the phase of it that is current."""
+def open_trial(telemetry: Telemetry, scope: CompileScope, context: Context | None = None) -> TrialScope:
+    """Start a trial span under the compile, or under the phase of it that is current, or that of the context given."""
     index = scope.next_index()
-    context = get_current()
+    context = get_current() if context is None else context
     if place_in(context).compile is not scope:
         context = scope.context
     span = telemetry.tracer.start_span(
@@ -94,12 +112,14 @@ class TrialOutcome:
         score: in `unit`; None where the trial was never scored.
         program: the candidate.
         error: what failed inside, also where the optimizer swallowed it and went on.
+        state: None = complete, or fail where there is an error.
     """
 
     score: float | None = None
     unit: ScoreUnit = ScoreUnit.PERCENT
     program: ProgramSnapshot | None = None
     error: BaseException | None = None
+    state: TrialState | None = None
 
 
 def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
@@ -114,6 +134,7 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
     scope, span = trial.compile, trial.span
     error = outcome.error or trial.error
     score = outcome.score
+    state = outcome.state or (TrialState.COMPLETE if error is None else TrialState.FAIL)
     standing = scope.leaderboard.enter(
         trial.index,
         score if error is None else None,
@@ -123,7 +144,7 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_TRIAL_KIND: facts.kind.value,
         semconv.DSPY_TRIAL_SCOPE: facts.scope.value,
-        semconv.DSPY_TRIAL_STATE: "complete" if error is None else "fail",
+        semconv.DSPY_TRIAL_STATE: state.value,
         semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
         **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, facts.parameters, telemetry.secrets),
         **trial.usage.attributes(),
@@ -137,26 +158,45 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         attributes[semconv.DSPY_PROGRAM_PARENT_IDS] = list(facts.parent_program_ids)
     if standing.best_score is not None:
         attributes[semconv.DSPY_TRIAL_BEST_SCORE] = standing.best_score
-    metric_attributes: dict[str, AttributeValue] = {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name}
     if score is not None:
         scope.score_unit = outcome.unit.value
         attributes[semconv.DSPY_TRIAL_SCORE] = score
         attributes[semconv.DSPY_TRIAL_SCORE_UNIT] = outcome.unit.value
     span.set_attributes(attributes)
     put_program(telemetry, scope, span, outcome.program)
+    if facts.candidate is not None and telemetry.settings.capture_programs:
+        telemetry.put_payload(span, semconv.DSPY_TRIAL_CANDIDATE, as_json(facts.candidate))
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
         mark_failed(span, error, telemetry.secrets)
+    announced: dict[str, AttributeValue] = {
+        semconv.DSPY_TRIAL_KIND: facts.kind.value,
+        semconv.DSPY_TRIAL_STATE: state.value,
+        **failure,
+    }
+    _announce(telemetry, trial, score, standing, announced)
+
+
+def _announce(
+    telemetry: Telemetry,
+    trial: TrialScope,
+    score: float | None,
+    standing: Standing,
+    announced: Mapping[str, AttributeValue],
+) -> None:
+    """The trial's log event and metrics."""
+    scope = trial.compile
     told: dict[str, AttributeValue] = {
         semconv.DSPY_COMPILE_ID: scope.id,
         semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name,
         semconv.DSPY_TRIAL_INDEX: trial.index,
-        semconv.DSPY_TRIAL_KIND: facts.kind.value,
-        semconv.DSPY_TRIAL_STATE: "complete" if error is None else "fail",
-        **failure,
+        **announced,
     }
-    scored = dict(metric_attributes)
+    timed: dict[str, AttributeValue] = {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name}
+    scored = dict(timed)
+    if ERROR_TYPE in announced:
+        timed[ERROR_TYPE] = announced[ERROR_TYPE]
     if scope.metric_name is not None:
         scored[semconv.DSPY_METRIC_NAME] = scope.metric_name
     if score is not None:
@@ -164,5 +204,5 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         telemetry.instruments.trial_score.set(score, scored, UNSPANNED)
     if standing.is_best and standing.best_score is not None:
         telemetry.instruments.compile_best_score.set(standing.best_score, scored, UNSPANNED)
-    telemetry.events.emit(semconv.EVENT_DSPY_TRIAL_COMPLETED, span, told)
-    telemetry.instruments.trial_duration.record(now() - trial.started, {**metric_attributes, **failure}, trial.context)
+    telemetry.events.emit(semconv.EVENT_DSPY_TRIAL_COMPLETED, trial.span, told)
+    telemetry.instruments.trial_duration.record(now() - trial.started, timed, trial.context)

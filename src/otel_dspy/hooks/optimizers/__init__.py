@@ -23,6 +23,7 @@ from otel_dspy.telemetry.trial_spans import (
     TrialFacts,
     TrialKind,
     TrialOutcome,
+    TrialState,
     close_trial,
     open_trial,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "TrialKind",
     "TrialOutcome",
     "TrialScope",
+    "TrialState",
     "Watch",
     "around",
     "close_trial",

@@ -198,6 +198,7 @@ def _trial(span: SpanRecord, read: _Reader) -> TrialRecord | None:
         program_state=read.text(sc.DSPY_PROGRAM_STATE),
         usage=read.usage(USAGE),
         compile_usage=read.usage(COMPILE_USAGE),
+        candidate=read.text(sc.DSPY_TRIAL_CANDIDATE),
         error_type=read.text(ERROR_TYPE),
     )
 
@@ -214,6 +215,7 @@ def _evaluate(span: SpanRecord, read: _Reader) -> EvaluateRecord:
         num_errors=read.integer(sc.DSPY_EVALUATE_NUM_ERRORS),
         scope=read.text(sc.DSPY_EVALUATE_SCOPE),
         results=read.text(sc.DSPY_EVALUATE_RESULTS),
+        phase=read.text(sc.DSPY_PHASE_NAME),
         dataset_id=read.text(sc.DSPY_DATASET_ID),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),

@@ -134,6 +134,8 @@ class TrialRecord:
     usage: Usage
     compile_usage: Usage
     error_type: str | None = None
+    candidate: str | None = None
+    """JSON text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,7 @@ class EvaluateRecord:
     scope: str | None = None
     results: str | None = None
     """JSON text: an array of rows."""
+    phase: str | None = None
     dataset_id: str | None = None
     program_id: str | None = None
     program_state: str | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping import naming, tables
 from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.mapping.endings import run_status
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
         RunKey,
         RunStatus,
     )
-
-INTERRUPTIONS = frozenset({"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit"})
-"""Names of exceptions that stop a program from outside: the run was killed, it did not fail."""
 
 TABLE_NAMES = {"train": "trainset.json", "validation": "valset.json", "evaluation": "evalset.json"}
 
@@ -213,9 +211,5 @@ def _totals(done: CompileRecord) -> tuple[MetricPoint, ...]:
     return tuple(MetricPoint(name, value, step, time_ms) for name, value in values.items())
 
 
-def _status(done: CompileRecord) -> Literal["FINISHED", "FAILED", "KILLED"]:
-    status: RunStatus = "FINISHED"
-    if done.error_type is not None or done.span.error:
-        # The type may be qualified: `asyncio.exceptions.CancelledError`.
-        status = "KILLED" if (done.error_type or "").rpartition(".")[2] in INTERRUPTIONS else "FAILED"
-    return status
+def _status(done: CompileRecord) -> RunStatus:
+    return run_status(done.error_type, failed=done.error_type is not None or done.span.error)

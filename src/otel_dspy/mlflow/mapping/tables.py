@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogTable
 
 Row = dict[str, Any]
+_FURTHER = ("round", "accepted", "program", "rollout")
+"""What an optimizer tells of an example that it ran by itself."""
 
 
 def rows(text: str | None) -> list[Row] | None:
@@ -35,7 +37,7 @@ def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str
 
 
 def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
-    """Columns and rows of an evaluation: index, example_<field>, pred_<field>, score, error, feedback.
+    """Columns and rows of an evaluation: index, what an optimizer adds, example_<field>, pred_<field>, score, error.
 
     A column that no row has is left out, but for index and score.
     """
@@ -43,14 +45,15 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
     names = {name for row in flat for name in row}
     first = [name for row in flat for name in row if name.startswith("example_")]
     second = [name for row in flat for name in row if name.startswith("pred_")]
-    order = ["index", *dict.fromkeys(first), *dict.fromkeys(second), "score", "error", "error_message", "feedback"]
+    fields = [*dict.fromkeys(first), *dict.fromkeys(second)]
+    order = ["index", *_FURTHER, *fields, "score", "error", "error_message", "feedback"]
     columns = [name for name in order if name in names or name in {"index", "score"}]
     return columns, [[row.get(name) for name in columns] for row in flat]
 
 
 def _flat(row: Row) -> Row:
     flat: Row = {"index": row.get("index"), "score": row.get("score")}
-    flat |= {name: row[name] for name in ("error", "error_message", "feedback") if row.get(name) is not None}
+    flat |= {name: row[name] for name in (*_FURTHER, "error", "error_message", "feedback") if row.get(name) is not None}
     for prefix, source in (("example_", "inputs"), ("example_", "labels"), ("pred_", "prediction")):
         flat |= {f"{prefix}{name}": value for name, value in _fields(row.get(source)).items()}
     return flat

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping import naming, tables
 from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.mapping.endings import run_status
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
     EvaluateRun,
     ForgetPrograms,
     KeepProgram,
+    LogChanges,
     LogMetrics,
     LogParams,
     LogProgram,
     LogTable,
+    LogText,
     MetricPoint,
 )
 
@@ -83,11 +86,18 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
             key=f"{span.span_id}/model", run=run, scope=trial.compile_id, program_id=trial.program_id,
             path="model.json",
         )  # fmt: skip
+        yield LogChanges(
+            key=f"{span.span_id}/changes", run=run, scope=trial.compile_id, program_id=trial.program_id,
+            parent_ids=trial.program_parents, path="changes.md",
+        )  # fmt: skip
+    if trial.candidate:
+        yield LogText(key=f"{span.span_id}/candidate", run=run, path="candidate.json", text=trial.candidate)
     values = naming.usage_metrics(trial.usage) | ({SCORE: trial.score} if trial.score is not None else {})
     if values:
         points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
         yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
-    yield EndRun(key=f"{span.span_id}/end", run=run, status="FAILED" if failed else "FINISHED", end_ms=span.end_ms)
+    ended = run_status(trial.error_type, failed=failed)
+    yield EndRun(key=f"{span.span_id}/end", run=run, status=ended, end_ms=span.end_ms)
 
 
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
@@ -112,16 +122,19 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
         run = trial_run(options, done.compile_id, done.trial)
         if run is not None and found is not None:
             yield _results(span, run, found)
+        whole = compile_run(options, done.compile_id)
+        if whole is not None and found is not None and done.phase is not None:
+            yield _results(span, whole, found, path=f"{naming.key(done.phase)}_table.json")
         return
     alone = evaluate_run(options, context, (span.trace_id, span.span_id))
     if alone is not None:
         yield from _stand_alone(done, alone, found, context)
 
 
-def _results(span: SpanRecord, run: RunKey, found: list[tables.Row]) -> LogTable:
+def _results(span: SpanRecord, run: RunKey, found: list[tables.Row], path: str = "result_table.json") -> LogTable:
     columns, rows = tables.result_table(found)
     return LogTable(
-        key=f"{span.span_id}/results", run=run, path="result_table.json", columns=columns, rows=rows,
+        key=f"{span.span_id}/results", run=run, path=path, columns=columns, rows=rows,
         start_ms=span.start_ms,
     )  # fmt: skip
 
