@@ -14,6 +14,7 @@ from otel_dspy.mlflow.mapping.operations import (
     EnsureRun,
     ForgetPrograms,
     KeepProgram,
+    LogChanges,
     LogDataset,
     LogMetrics,
     LogModel,
@@ -25,7 +26,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogTrace,
 )
 from otel_dspy.mlflow.mapping.tables import table_json
-from otel_dspy.mlflow.tracking.states import ProgramStates
+from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.trace_batches import merged
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Model:
         self.runs: dict[RunKey, Run] = {}
         self.spans: dict[tuple[str, str], LogSpan] = {}
         self.traces: dict[str, LogTrace] = {}
-        self._states: ProgramStates[LogProgram | LogModel] = ProgramStates()
+        self._states: ProgramStates[LogProgram | LogChanges | LogModel] = ProgramStates()
 
     def state(self) -> dict[str, Any]:
         """All that is held, comparable."""
@@ -96,10 +97,11 @@ class Model:
             case EndRun():
                 run = self._run(operation.run)
                 run.status, run.end_ms = operation.status, operation.end_ms
-            case LogProgram() | LogModel():
+            case LogProgram() | LogChanges() | LogModel():
                 self._program(operation)
             case KeepProgram():
-                for waiting in self._states.keep(operation.scope, operation.program_id, operation.state):
+                kept = (operation.scope, operation.program_id, operation.state)
+                for waiting in self._states.keep(*kept, initial=operation.initial):
                     self._program(waiting)
             case ForgetPrograms():
                 assert not list(self._states.forget(operation.scope))
@@ -112,7 +114,12 @@ class Model:
     def _run(self, key: RunKey) -> Run:
         return self.runs.setdefault(key, Run())
 
-    def _program(self, operation: LogProgram | LogModel) -> None:
+    def _program(self, operation: LogProgram | LogChanges | LogModel) -> None:
+        if isinstance(operation, LogChanges):
+            text = changes_text(self._states, operation)
+            if text is not None:
+                self._run(operation.run).artifacts[operation.path] = text
+            return
         state = self._states.state(operation.scope, operation.program_id)
         if state is None:
             self._states.wait(operation.scope, operation.program_id, operation)

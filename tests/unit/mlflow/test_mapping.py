@@ -149,12 +149,12 @@ def test_a_trials_points_on_the_compiles_curves(scope: str | None, curve: str) -
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (Options(), ["EnsureRun", "LogProgram", "EndRun", "LogSpan"]),
+        (Options(), ["EnsureRun", "LogProgram", "LogChanges", "EndRun", "LogSpan"]),
         (Options(log_evals=False), ["LogSpan"]),
-        (Options(log_traces=False), ["EnsureRun", "LogProgram", "EndRun"]),
-        (Options(log_traces_from_compile=False), ["EnsureRun", "LogProgram", "EndRun"]),
-        (Options(log_traces_from_eval=False), ["EnsureRun", "LogProgram", "EndRun", "LogSpan"]),
-        (Options(log_compiles=False), ["EnsureRun", "LogProgram", "EndRun", "LogSpan"]),
+        (Options(log_traces=False), ["EnsureRun", "LogProgram", "LogChanges", "EndRun"]),
+        (Options(log_traces_from_compile=False), ["EnsureRun", "LogProgram", "LogChanges", "EndRun"]),
+        (Options(log_traces_from_eval=False), ["EnsureRun", "LogProgram", "LogChanges", "EndRun", "LogSpan"]),
+        (Options(log_compiles=False), ["EnsureRun", "LogProgram", "LogChanges", "EndRun", "LogSpan"]),
     ],
 )
 def test_flags_choose_what_a_trial_becomes(options: Options, expected: list[str]) -> None:

@@ -45,7 +45,7 @@ def setup_operations(setup: SetupRecord, options: Options, context: TraceContext
     if setup.program_id and setup.program_state:
         yield KeepProgram(
             key=f"{span.span_id}/program", scope=identity.compile_id, program_id=setup.program_id,
-            state=setup.program_state,
+            state=setup.program_state, initial=True,
         )  # fmt: skip
     run = compile_run(options, identity.compile_id)
     if run is None:

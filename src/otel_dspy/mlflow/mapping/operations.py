@@ -127,6 +127,18 @@ class LogProgram:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogChanges:
+    """What differs between a program and its forebears, as a text artifact, as soon as their states are all known."""
+
+    key: str
+    run: RunKey
+    scope: str
+    program_id: str
+    parent_ids: tuple[str, ...]
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogDataset:
     """A dataset input."""
 
@@ -216,6 +228,8 @@ class KeepProgram:
     scope: str
     program_id: str
     state: str
+    initial: bool = False
+    """It is the program that the compile was given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +247,7 @@ Operation = (
     | LogText
     | LogTable
     | LogProgram
+    | LogChanges
     | LogDataset
     | LogModel
     | EndRun

@@ -14,6 +14,7 @@ from otel_dspy.mlflow.mapping.operations import (
     EnsureRun,
     ForgetPrograms,
     KeepProgram,
+    LogChanges,
     LogDataset,
     LogMetrics,
     LogModel,
@@ -29,7 +30,7 @@ from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking import http_policy
 from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 from otel_dspy.mlflow.tracking.runs import Runs
-from otel_dspy.mlflow.tracking.states import ProgramStates
+from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.store import TABLE_KEYS_TAG, TABLES_TAG, Store
 from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
 
@@ -64,7 +65,7 @@ class Sink:
         self._look_first = look_first
         self._attempts = Attempts(destination.tracking_uri, stop, lambda: self._store().ask(self._experiment_id()))
         self._opened: tuple[Store, str, Runs] | None = None
-        self._states: ProgramStates[LogProgram | LogModel] = ProgramStates()
+        self._states: ProgramStates[LogProgram | LogChanges | LogModel] = ProgramStates()
         self._batch = TraceBatch()
         self._oldest: float | None = None
         self._tables: dict[RunKey, dict[str, str]] = {}
@@ -108,8 +109,8 @@ class Sink:
             case LogTrace():
                 self._batch.add_head(operation)
                 self._linger()
-            case KeepProgram(scope=scope, program_id=program_id, state=state):
-                for waiting in self._states.keep(scope, program_id, state):
+            case KeepProgram(scope=scope, program_id=program_id, state=state, initial=initial):
+                for waiting in self._states.keep(scope, program_id, state, initial=initial):
                     self._try(type(waiting).__name__, lambda waiting=waiting: self._apply(waiting))
             case ForgetPrograms(scope=scope):
                 for waiting in self._states.forget(scope):
@@ -178,6 +179,10 @@ class Sink:
                     self._states.wait(scope, program_id, operation)
                 else:
                     self._write(run, path, state)
+            case LogChanges(run=run, path=path):
+                text = changes_text(self._states, operation)
+                if text is not None:
+                    self._write(run, path, text)
             case LogDataset(run=run, start_ms=start_ms):
                 self._runs().handle(run, start_ms)
                 self._store().log_dataset(self._run_id(run), operation)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from otel_dspy.mlflow.mapping.program_changes import changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from otel_dspy.mlflow.mapping.operations import LogChanges
 
 Waiting = TypeVar("Waiting")
 
@@ -15,6 +19,8 @@ MAX_ENDED: Final = 64
 """Ended scopes that are remembered: what belongs to one may come after its end, or twice."""
 MAX_ENDED_BYTES: Final = 16 * 1024 * 1024
 """Compressed states of ended scopes that are kept; the scope that ended last always is."""
+_INITIAL: Final = ""
+"""Stands for the id of a scope's initial program until that is known."""
 
 
 class ProgramStates(Generic[Waiting]):
@@ -23,12 +29,22 @@ class ProgramStates(Generic[Waiting]):
     def __init__(self) -> None:
         self._states: dict[str, dict[str, bytes]] = {}
         self._waiting: dict[str, dict[str, list[Waiting]]] = {}
+        self._initial: dict[str, str] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
 
-    def keep(self, scope: str, program_id: str, state: str) -> list[Waiting]:
-        """Keep a state; returns what has waited for it."""
+    def keep(self, scope: str, program_id: str, state: str, *, initial: bool = False) -> list[Waiting]:
+        """Keep a state, the scope's initial program's or another; returns what has waited for it."""
         self._states.setdefault(scope, {})[program_id] = zlib.compress(state.encode(), 1)
-        return self._waiting.get(scope, {}).pop(program_id, [])
+        waiting = self._waiting.get(scope, {})
+        found = waiting.pop(program_id, [])
+        if initial:
+            self._initial[scope] = program_id
+            found += waiting.pop(_INITIAL, [])
+        return found
+
+    def initial_id(self, scope: str) -> str:
+        """Id of the scope's initial program; while that is not known, one under which it can be waited for."""
+        return self._initial.get(scope, _INITIAL)
 
     def state(self, scope: str, program_id: str) -> str | None:
         """The state, if it has come."""
@@ -47,5 +63,20 @@ class ProgramStates(Generic[Waiting]):
         while len(self._ended) > MAX_ENDED or (size > MAX_ENDED_BYTES and len(self._ended) > 1):
             oldest, _ = self._ended.popitem(last=False)
             size -= sum(len(packed) for packed in self._states.pop(oldest, {}).values())
+            self._initial.pop(oldest, None)
             for found in self._waiting.pop(oldest, {}).values():
                 yield from found
+
+
+def changes_text(states: ProgramStates[Any], operation: LogChanges) -> str | None:
+    """The text, if every state for it has come; None where the operation waits for one from now on."""
+    scope = operation.scope
+    found: list[tuple[str, str]] = []
+    for program_id in (operation.program_id, states.initial_id(scope), *operation.parent_ids):
+        state = states.state(scope, program_id)
+        if state is None:
+            states.wait(scope, program_id, operation)
+            return None
+        found.append((program_id, state))
+    program, initial, *parents = found
+    return changes(program, initial, parents)

@@ -1,0 +1,154 @@
+"""`changes.md`: what a trial's program says, and what of it differs from the initial program and from its parents."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MAX_LINE: Final = 500
+"""Characters of a line that are shown; lines are compared in full."""
+MAX_LINES: Final = 400
+"""Lines of one part (a predictor's instructions, its fields, its demos) that are shown."""
+MAX_COMPARED: Final = 5_000
+"""Lines of one part that are compared: difflib's time grows with the square of what differs."""
+MAX_TEXT: Final = 200_000
+"""Characters of the whole text."""
+_CUT: Final = "\n\n… cut here: the programs themselves stand in model.json and initial_model.json.\n"
+_NOT_TOLD: Final = frozenset({"lm", "traces", "train"})
+"""Keys of a predictor's state that the optimizer has not chosen."""
+_RUN_OF_BACKTICKS: Final = re.compile(r"`+")
+
+Parts = dict[str, dict[str, list[str]]]
+"""Predictor's path -> name of a part -> its lines."""
+
+
+def changes(program: tuple[str, str], initial: tuple[str, str], parents: Sequence[tuple[str, str]] = ()) -> str:
+    """Markdown that tells the texts that the program uses and how they came about.
+
+    Args:
+        program: (id, state) of the trial's program; a state is the JSON text of `otel_dspy.programs.ProgramSnapshot`.
+        initial: the same of the program that the compile was given.
+        parents: the same of the programs that it was made from, where the optimizer says so.
+
+    Returns:
+        at most `MAX_TEXT` characters; never raises, whatever the states hold.
+    """
+    mine = parts(program[1])
+    pieces = [f"# Program {program[0]}"]
+    others = [("the initial program", *initial)]
+    others += [("its parent", parent_id, state) for parent_id, state in parents if parent_id != initial[0]]
+    if any(parent_id == initial[0] for parent_id, _ in parents):
+        others[0] = ("the initial program, its parent", *initial)
+    for name, other_id, state in others:
+        pieces.append(f"## Changes since {name} ({other_id})")
+        # An id is the digest of what the program says, in whatever order its JSON lists the keys.
+        found = [] if other_id == program[0] else list(_differences(parts(state), mine))
+        pieces += found or ["None: it is the same program."]
+    pieces.append("## Its texts")
+    pieces += _texts(mine)
+    text = "\n\n".join(pieces) + "\n"
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - len(_CUT)] + _CUT
+
+
+def parts(state: str) -> Parts:
+    """The texts of each predictor of a state, as lines; what is no program's state has none."""
+    try:
+        found: object = json.loads(state)
+    except (ValueError, RecursionError):
+        return {}
+    return dict(_predictors(found, "")) if isinstance(found, dict) else {}
+
+
+def _predictors(state: object, path: str) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    if not isinstance(state, dict):
+        return
+    entries = cast("dict[str, Any]", state)
+    if isinstance(entries.get("signature"), dict) and isinstance(entries.get("demos"), list):
+        yield path or "self", _predictor_parts(entries)
+        return
+    rest = {key: item for key, item in entries.items() if not isinstance(item, dict) and key not in _NOT_TOLD}
+    if rest:
+        yield path or "self", {key: _lines(item) for key, item in rest.items()}
+    for key, item in entries.items():
+        # `metadata` holds the versions of the libraries.
+        if isinstance(item, dict) and (path or key != "metadata"):
+            yield from _predictors(cast("object", item), f"{path}.{key}" if path else key)
+
+
+def _predictor_parts(state: Mapping[str, Any]) -> dict[str, list[str]]:
+    signature = cast("dict[str, Any]", state["signature"])
+    described = signature.get("fields")
+    fields = cast("list[object]", described) if isinstance(described, list) else []
+    demos = cast("list[object]", state["demos"])
+    known = {"signature", "demos", *_NOT_TOLD}
+    found = {
+        "instructions": _lines(signature.get("instructions") or ""),
+        "field descriptions": [line for field in fields for line in _lines(_field(field))],
+        "demos": [line for number, demo in enumerate(demos) for line in (f"demo {number}", *_lines(demo, "  "))],
+    }
+    return found | {key: _lines(item) for key, item in state.items() if key not in known}
+
+
+def _field(field: object) -> object:
+    if not isinstance(field, dict):
+        return field
+    told = cast("dict[str, Any]", field)
+    return f"{told.get('prefix', '')} {told.get('description', '')}"
+
+
+def _lines(value: object, indent: str = "") -> list[str]:
+    """A text's own lines; a record's fields, a line each and more where a text has more; anything else as JSON."""
+    if isinstance(value, str):
+        return [indent + line for line in value.splitlines()]
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value).items()
+        return [line for name, item in fields for line in _labelled(name, _lines(item), indent)]
+    return [indent + json.dumps(value, ensure_ascii=False)]
+
+
+def _labelled(name: str, lines: list[str], indent: str) -> list[str]:
+    if len(lines) == 1:
+        return [f"{indent}{name}: {lines[0]}"]
+    return [f"{indent}{name}:", *(f"{indent}  {line}" for line in lines)]
+
+
+def _differences(before: Parts, after: Parts) -> Iterator[str]:
+    for path in dict.fromkeys([*before, *after]):
+        old, new = before.get(path, {}), after.get(path, {})
+        for part in dict.fromkeys([*old, *new]):
+            first, second = old.get(part, []), new.get(part, [])
+            if first != second:
+                yield f"### {path}: {part}"
+                yield _fenced("diff", _diff(first, second))
+
+
+def _diff(before: list[str], after: list[str]) -> list[str]:
+    compared = difflib.unified_diff(before[:MAX_COMPARED], after[:MAX_COMPARED], lineterm="", n=2)
+    # The first two lines name files; there are none.
+    shown = list(islice(compared, 2, None))
+    if not shown:
+        shown = [f"(the difference lies beyond line {MAX_COMPARED})"]
+    return shown
+
+
+def _texts(program: Parts) -> Iterator[str]:
+    for path, found in program.items():
+        for part, lines in found.items():
+            if lines:
+                yield f"### {path}: {part}"
+                yield _fenced("text", lines)
+
+
+def _fenced(language: str, lines: list[str]) -> str:
+    shown = [line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}… ({len(line)} characters)" for line in lines]
+    if len(shown) > MAX_LINES:
+        shown = [*shown[:MAX_LINES], f"… {len(shown) - MAX_LINES} more lines"]
+    longest = max((len(run) for line in shown for run in _RUN_OF_BACKTICKS.findall(line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([fence + language, *shown, fence])

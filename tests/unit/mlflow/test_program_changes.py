@@ -1,0 +1,216 @@
+"""What a trial's program says against its forebears, as text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import dspy
+from hypothesis import given
+from hypothesis import strategies as st
+from inline_snapshot import snapshot
+
+from otel_dspy.mlflow.mapping.program_changes import MAX_TEXT, changes
+from otel_dspy.programs import snapshot as program_snapshot
+
+TEXTS = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" \n"), max_size=40)
+PREDICTORS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "traces": st.none(),
+        "train": st.none(),
+        "demos": st.lists(st.dictionaries(TEXTS, TEXTS | st.integers() | st.none(), max_size=2), max_size=3),
+        "signature": st.fixed_dictionaries(
+            {
+                "instructions": TEXTS,
+                "fields": st.lists(st.fixed_dictionaries({"prefix": TEXTS, "description": TEXTS}), max_size=2),
+            }
+        ),
+        "lm": st.none(),
+    }
+)
+PROGRAMS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(["answer", "a.b", "c"]), PREDICTORS, max_size=3
+)
+
+
+def _lines(value: str) -> set[str]:
+    return set(value.splitlines())
+
+
+def _named(text: str, section: str) -> set[str]:
+    """The lines of the diffs under one heading, with their signs, without fences."""
+    (_, _, after) = text.partition(f"## {section}")
+    return set(after.partition("\n## ")[0].splitlines())
+
+
+def test_what_an_optimizer_changes_reads_well() -> None:
+    """Instructions, a field's description and demos, against the initial program and against a parent."""
+    program = dspy.ChainOfThought("question -> answer")
+    initial = program_snapshot(program)
+    predictor: Any = program.predict
+    predictor.signature = predictor.signature.with_instructions("Add the numbers.\nAnswer with the sum.")
+    parent = program_snapshot(program)
+    predictor.demos = [dspy.Example(question="1+1", answer="2")]
+    predictor.signature = predictor.signature.with_instructions("Add the numbers.\nAnswer in digits.")
+    predictor.signature = predictor.signature.with_updated_fields("answer", desc="the sum")
+    child = program_snapshot(program)
+    assert changes(("c", child.state), ("i", initial.state), [("p", parent.state)]) == snapshot("""\
+# Program c
+
+## Changes since the initial program (i)
+
+### predict: instructions
+
+```diff
+@@ -1 +1,2 @@
+-Given the fields `question`, produce the fields `answer`.
++Add the numbers.
++Answer in digits.
+```
+
+### predict: field descriptions
+
+```diff
+@@ -1,3 +1,3 @@
+ Question: ${question}
+ Reasoning: ${reasoning}
+-Answer: ${answer}
++Answer: the sum
+```
+
+### predict: demos
+
+```diff
+@@ -0,0 +1,3 @@
++demo 0
++  question: 1+1
++  answer: 2
+```
+
+## Changes since its parent (p)
+
+### predict: instructions
+
+```diff
+@@ -1,2 +1,2 @@
+ Add the numbers.
+-Answer with the sum.
++Answer in digits.
+```
+
+### predict: field descriptions
+
+```diff
+@@ -1,3 +1,3 @@
+ Question: ${question}
+ Reasoning: ${reasoning}
+-Answer: ${answer}
++Answer: the sum
+```
+
+### predict: demos
+
+```diff
+@@ -0,0 +1,3 @@
++demo 0
++  question: 1+1
++  answer: 2
+```
+
+## Its texts
+
+### predict: instructions
+
+```text
+Add the numbers.
+Answer in digits.
+```
+
+### predict: field descriptions
+
+```text
+Question: ${question}
+Reasoning: ${reasoning}
+Answer: the sum
+```
+
+### predict: demos
+
+```text
+demo 0
+  question: 1+1
+  answer: 2
+```
+""")
+
+
+@given(PROGRAMS)
+def test_the_same_program_has_no_changes(program: dict[str, Any]) -> None:
+    """Nothing is told of a program that says the same as its forebears, or has the id of one."""
+    state = json.dumps(program)
+    text = changes(("a", state), ("a", json.dumps(program, sort_keys=True)), [("b", state)])
+    assert text.count("None: it is the same program.") == 2
+    assert "```diff" not in text
+
+
+@given(PREDICTORS, TEXTS)
+def test_every_changed_line_of_an_instruction_is_told(predictor: dict[str, Any], instructions: str) -> None:
+    """Each line that only the new instruction has stands there with a plus, each that only the old one has with a minus."""
+    old = predictor["signature"]["instructions"]
+    changed = {**predictor, "signature": {**predictor["signature"], "instructions": instructions}}
+    text = changes(("new", json.dumps({"p": changed})), ("old", json.dumps({"p": predictor})))
+    told = _named(text, "Changes since the initial program (old)")
+    assert {"+" + line for line in _lines(instructions) - _lines(old)} <= told
+    assert {"-" + line for line in _lines(old) - _lines(instructions)} <= told
+
+
+@given(PROGRAMS, PROGRAMS)
+def test_a_difference_is_always_told(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Two programs that differ in what they say are never called the same."""
+    text = changes(("b", json.dumps(after)), ("a", json.dumps(before)))
+    said = [json.dumps(_said(program), sort_keys=True) for program in (before, after)]
+    assert ("None: it is the same program." in text) == (said[0] == said[1])
+
+
+def _said(program: dict[str, Any]) -> dict[str, Any]:
+    """What a program tells a model, by predictor; a part that is empty says nothing."""
+    said: dict[str, Any] = {}
+    for path, state in program.items():
+        signature = state["signature"]
+        fields = [f"{field['prefix']} {field['description']}".splitlines() for field in signature["fields"]]
+        parts = {
+            "i": signature["instructions"].splitlines(),
+            "f": [line for lines in fields for line in lines],
+            "d": state["demos"],
+        }
+        said |= {f"{path}/{name}": part for name, part in parts.items() if part}
+    return said
+
+
+@given(
+    st.text()
+    | PROGRAMS.map(json.dumps)
+    | st.recursive(
+        st.none() | st.booleans() | st.text(),
+        lambda inner: (
+            st.lists(inner) | st.dictionaries(st.sampled_from(["signature", "demos", "fields", "lm", "x"]), inner)
+        ),
+    ).map(json.dumps)
+)
+def test_any_state_can_be_told(state: str) -> None:
+    """Whatever a state holds, JSON or not, is told without an error."""
+    assert changes(("a", state), ("b", json.dumps({"p": 1}))).startswith("# Program a\n")
+
+
+def test_large_programs_are_told_in_bounds() -> None:
+    """Thousands of long demos make a text of bounded size, which says that it was cut; fences stay closed within it."""
+    demos = [{"q": f"{number} " * 400, "a": "```"} for number in range(8_000)]
+    small: dict[str, Any] = {"p": {"demos": [], "signature": {"instructions": "", "fields": []}}}
+    large: dict[str, Any] = {
+        f"p{i}": {"demos": demos, "signature": {"instructions": "x\n" * 9_000, "fields": []}} for i in range(3)
+    }
+    text = changes(("large", json.dumps(large)), ("small", json.dumps(small)))
+    assert len(text) <= MAX_TEXT
+    assert "more lines" in text
+    assert "````" in text
+    assert "characters)" in text
