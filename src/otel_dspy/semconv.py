@@ -25,6 +25,10 @@ DSPY_COMPILE_BEST_TRIAL_INDEX: Final = "dspy.compile.best_trial.index"
 """Index of the trial that reached the best score first."""
 DSPY_COMPILE_TRIAL_COUNT: Final = "dspy.compile.trial.count"
 """How many trials the compile ran."""
+DSPY_COMPILE_RESUMED_FROM: Final = "dspy.compile.resumed.from"
+"""Folder of the checkpoint that the compile went on from."""
+DSPY_COMPILE_RESUMED_ITERATION: Final = "dspy.compile.resumed.iteration"
+"""The optimizer's own number of the last iteration before the checkpoint."""
 DSPY_COMPILE_USAGE_INPUT_TOKENS: Final = "dspy.compile.usage.input_tokens"
 """Input tokens of the compile so far (at the end of this trial), everything included: proposals, bootstraps, trials."""
 DSPY_COMPILE_USAGE_OUTPUT_TOKENS: Final = "dspy.compile.usage.output_tokens"
@@ -109,6 +113,18 @@ DSPY_TRIAL_STATE: Final = "dspy.trial.state"
 """How the trial ended."""
 DSPY_TRIAL_DERIVED: Final = "dspy.trial.derived"
 """True where the trial is inferred from an evaluation, not told by the optimizer."""
+DSPY_TRIAL_REASON: Final = "dspy.trial.reason"
+"""Why the optimizer refused the trial's candidate or made none, in its own words."""
+DSPY_TRIAL_MEASURE: Final = "dspy.trial.measure."
+"""A number that the optimizer measured in the trial beside its score; its unit is the name's."""
+DSPY_TRIAL_SCORES: Final = "dspy.trial.scores"
+"""What the optimizer scored the trial on, as a JSON array, a row an example: `on` (minibatch or validation), id, score;
+of a minibatch also `before`, the scores of the parents. Unit as `dspy.trial.score.unit`. A payload.
+"""
+DSPY_TRIAL_PARETO_FRONT: Final = "dspy.trial.pareto.front"
+"""The Pareto front after the trial, as a JSON array, a row an example or objective: `of` (example or objective), id,
+score (the best so far), candidates (those that reach it, by the optimizer's numbers). A payload.
+"""
 DSPY_EVALUATE_NUM_EXAMPLES: Final = "dspy.evaluate.num_examples"
 """Number of examples evaluated."""
 DSPY_EVALUATE_SCORE: Final = "dspy.evaluate.score"
@@ -117,6 +133,10 @@ DSPY_EVALUATE_NUM_ERRORS: Final = "dspy.evaluate.num_errors"
 """Examples whose program or metric raised."""
 DSPY_EVALUATE_SCOPE: Final = "dspy.evaluate.scope"
 """Whether the evaluation was over all of the validation set or over a part."""
+DSPY_EVALUATE_ROLE: Final = "dspy.evaluate.role"
+"""What the evaluation is for in a trial that makes several: the parent on a minibatch, the candidate on the same, the
+candidate on the validation set.
+"""
 DSPY_EVALUATE_RESULTS: Final = "dspy.evaluate.results"
 """Result rows as a JSON array: index, id, score, error (the type's name); of a bootstrap also round and accepted, of
 sampled trajectories program and rollout; with content also inputs, labels, prediction, feedback, error_message. A
@@ -186,6 +206,8 @@ DspyTrialState = Literal["complete", "pruned", "rejected", "fail"]
 """Values of `dspy.trial.state`."""
 DspyEvaluateScope = Literal["full", "minibatch"]
 """Values of `dspy.evaluate.scope`."""
+DspyEvaluateRole = Literal["parent", "candidate", "validation"]
+"""Values of `dspy.evaluate.role`."""
 DspyPayloadEncoding = Literal["gzip+base64"]
 """Values of `dspy.payload.encoding`."""
 

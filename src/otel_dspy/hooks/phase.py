@@ -12,7 +12,7 @@ from otel_dspy.datasets import fields
 from otel_dspy.hooks.around import Watch
 from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.failure import mark_failed
-from otel_dspy.telemetry.scopes import current_place, inside
+from otel_dspy.telemetry.scopes import inside, place_in
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -22,28 +22,47 @@ if TYPE_CHECKING:
 
 
 class PhaseWatch(Watch):
-    """Around one phase. `product`: the attribute for what the phase returns, None where that is not told."""
+    """Around one phase.
+
+    Args:
+        telemetry: where it is told.
+        scope: the compile.
+        name: `dspy.phase.name`.
+        product: the attribute for what the phase returns, None where that is not told.
+        context: where it stands, None = where the caller stands.
+    """
 
     part = "the span of a phase"
 
-    def __init__(self, telemetry: Telemetry, scope: CompileScope, name: str, product: str | None) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        scope: CompileScope,
+        name: str,
+        product: str | None,
+        *,
+        context: Context | None = None,
+    ) -> None:
         super().__init__()
         self._telemetry = telemetry
         self._scope = scope
         self._name = name
         self._product = product
+        self._context = context
 
     @override
     def open(self) -> Context:
+        context = get_current() if self._context is None else self._context
         self._span = self._telemetry.tracer.start_span(
             semconv.SPAN_DSPY_PHASE.format(self._name),
+            context=context,
             attributes={
                 semconv.DSPY_OPERATION_NAME: "phase",
                 semconv.DSPY_COMPILE_ID: self._scope.id,
                 semconv.DSPY_PHASE_NAME: self._name,
             },
         )
-        return inside(self._span, current_place(), get_current())
+        return inside(self._span, place_in(context), context)
 
     @override
     def see(self, result: Any) -> None:

@@ -61,6 +61,8 @@ class EvaluateFacts:
     scope: Scope
     phase: str | None = None
     """The phase that this is the work of, where it is no trial's."""
+    role: str | None = None
+    """`dspy.evaluate.role`, where the trial makes several evaluations."""
 
 
 def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context | None = None) -> EvaluateScope:
@@ -81,6 +83,8 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
     )
     if facts.phase is not None:
         span.set_attribute(semconv.DSPY_PHASE_NAME, facts.phase)
+    if facts.role is not None:
+        span.set_attribute(semconv.DSPY_EVALUATE_ROLE, facts.role)
     evaluation = EvaluateScope(
         span=span,
         context=context,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opentelemetry.context import Context
+    from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.programs import ProgramSnapshot
@@ -71,6 +72,10 @@ class TrialFacts:
     Attributes:
         candidate: what makes the candidate, as plain data: texts, demos, rules by predictor. None = not told.
         derived: nobody said so, an evaluation was seen.
+        reason: why it was refused or came to nothing, in the optimizer's words.
+        measures: numbers beside the score, by name.
+        scores: rows of `dspy.trial.scores`. None = not told, as below.
+        pareto_front: rows of `dspy.trial.pareto.front`.
     """
 
     kind: TrialKind = TrialKind.CANDIDATE
@@ -80,6 +85,10 @@ class TrialFacts:
     parent_program_ids: Sequence[str] = ()
     candidate: object = None
     derived: bool = False
+    reason: str | None = None
+    measures: Mapping[str, float] = field(default_factory=dict[str, float])
+    scores: Sequence[object] | None = None
+    pareto_front: Sequence[object] | None = None
 
 
 def open_trial(telemetry: Telemetry, scope: CompileScope, context: Context | None = None) -> TrialScope:
@@ -147,11 +156,14 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         semconv.DSPY_TRIAL_STATE: state.value,
         semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
         **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, facts.parameters, telemetry.secrets),
+        **{semconv.DSPY_TRIAL_MEASURE + name: float(value) for name, value in facts.measures.items()},
         **trial.usage.attributes(),
         **scope.usage.compile_attributes(),
     }
     if facts.label is not None:
         attributes[semconv.DSPY_TRIAL_LABEL] = facts.label
+    if facts.reason is not None:
+        attributes[semconv.DSPY_TRIAL_REASON] = telemetry.secrets.scrub(facts.reason)
     if facts.derived:
         attributes[semconv.DSPY_TRIAL_DERIVED] = True
     if facts.parent_program_ids:
@@ -164,8 +176,7 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         attributes[semconv.DSPY_TRIAL_SCORE_UNIT] = outcome.unit.value
     span.set_attributes(attributes)
     put_program(telemetry, scope, span, outcome.program)
-    if facts.candidate is not None and telemetry.settings.capture_programs:
-        telemetry.put_payload(span, semconv.DSPY_TRIAL_CANDIDATE, as_json(facts.candidate))
+    _put_tables(telemetry, span, facts)
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
@@ -206,3 +217,14 @@ def _announce(
         telemetry.instruments.compile_best_score.set(standing.best_score, scored, UNSPANNED)
     telemetry.events.emit(semconv.EVENT_DSPY_TRIAL_COMPLETED, trial.span, told)
     telemetry.instruments.trial_duration.record(now() - trial.started, timed, trial.context)
+
+
+def _put_tables(telemetry: Telemetry, span: Span, facts: TrialFacts) -> None:
+    tables: dict[str, object] = {
+        semconv.DSPY_TRIAL_CANDIDATE: facts.candidate if telemetry.settings.capture_programs else None,
+        semconv.DSPY_TRIAL_SCORES: facts.scores,
+        semconv.DSPY_TRIAL_PARETO_FRONT: facts.pareto_front,
+    }
+    for name, table in tables.items():
+        if table is not None:
+            telemetry.put_payload(span, name, as_json(table))
