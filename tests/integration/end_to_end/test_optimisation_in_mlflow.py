@@ -78,7 +78,15 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
         }
     )
     assert sorted(run.artifacts) == snapshot(
-        ["best_model.json", "initial_model.json", "optimization_summary.json", "trainset.json", "valset.json"]
+        [
+            "best_model.json",
+            "candidates/demos.json",
+            "candidates/instructions.json",
+            "initial_model.json",
+            "optimization_summary.json",
+            "trainset.json",
+            "valset.json",
+        ]
     )
     assert [len(run.artifacts[name]["data"]) for name in ("trainset.json", "valset.json")] == [4, 6]
     assert [(context, name) for context, name, _ in run.inputs] == snapshot(
@@ -89,44 +97,59 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
         for trial in _trials(run)
     ] == snapshot(
         [
-            ("trial 0 (default program)", "FINISHED", {}, 50.0, ["changes.md", "model.json", "result_table.json"]),
+            (
+                "trial 0 (default program)",
+                "FINISHED",
+                {},
+                50.0,
+                ["candidate.json", "changes.md", "model.json", "result_table.json"],
+            ),
             (
                 "trial 1 (trial 2)",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "0"},
                 100.0,
-                ["changes.md", "model.json", "result_table.json"],
+                ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
                 "trial 2 (trial 3)",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "0"},
                 50.0,
-                ["changes.md", "model.json", "result_table.json"],
+                ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
                 "trial 3 (full eval)",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "0"},
                 50.0,
-                ["changes.md", "model.json", "result_table.json"],
+                ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
                 "trial 4 (trial 5)",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "1"},
                 0.0,
-                ["changes.md", "model.json", "result_table.json"],
+                ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
                 "trial 5 (full eval)",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "1"},
                 50.0,
-                ["changes.md", "model.json", "result_table.json"],
+                ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
         ]
     )
+    # What a trial chose stands among the candidates, at the indices that its parameters name.
+    instructions, demos = (run.artifacts[f"candidates/{name}.json"] for name in ("instructions", "demos"))
+    for trial in _trials(run)[1:]:
+        state = trial.artifacts["model.json"]["predict"]
+        chosen = instructions["0"][int(trial.params["0_predictor_instruction"])]
+        assert state["signature"]["instructions"] == chosen
+        assert trial.artifacts["candidate.json"] == {"predict": {"instructions": chosen}}
+        assert state["demos"] == demos["0"][int(trial.params["0_predictor_demos"])]
+        assert "".join(f"+{line}\n" for line in chosen.splitlines()) in trial.artifacts["changes.md"]
     # A run's start cannot be told later: it must be right from the first that is heard of it.
     lasted = {node.name: node.seconds or 0.0 for node in tree.walk()}
     assert min(lasted.values()) >= 0

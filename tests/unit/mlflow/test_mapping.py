@@ -23,6 +23,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogProgram,
     LogSpan,
     LogTable,
+    LogText,
     LogTrace,
     TrialRun,
     UserRun,
@@ -224,3 +225,17 @@ def test_results_become_a_table_whatever_their_rows_lack() -> None:
     operations = told("evaluate", dspy__compile__id=CID, dspy__trial__index=0, dspy__evaluate__results=results)
     table = only(operations, LogTable)
     assert (table.columns, table.rows) == (["index", "score", "error"], [[0, 1.0, None], [1, None, "ValueError"]])
+
+
+def test_a_phase_tells_its_candidates() -> None:
+    """What a phase made is an artifact of the compile's run, each kind in a file of its own; no run, no artifact."""
+    made: dict[str, Any] = {"dspy.compile.id": CID, "dspy.phase.name": "propose"}
+    texts: dict[str, Any] = {"dspy.phase.instructions": '{"0": ["add"]}', "dspy.phase.demos": '{"0": [[]]}'}
+    operations = told("phase", options=Options(log_traces=False), **made, **texts)
+    assert operations == [
+        LogText(key="s/candidates/instructions", run=CompileRun(CID), path="candidates/instructions.json",
+                text='{"0": ["add"]}'),
+        LogText(key="s/candidates/demos", run=CompileRun(CID), path="candidates/demos.json", text='{"0": [[]]}'),
+    ]  # fmt: skip
+    assert told("phase", options=Options(log_traces=False), **made) == []
+    assert told("phase", options=Options(log_traces=False, log_compiles=False), **made, **texts) == []

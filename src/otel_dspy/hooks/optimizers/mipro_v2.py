@@ -124,6 +124,11 @@ def _choices(scope: CompileScope) -> dict[int, _Choice]:
     return scope.notes.setdefault("choices", {})
 
 
+def _texts(program: Any) -> dict[str, dict[str, str]]:
+    """The instructions of a candidate's predictors, by their names; its demo sets are among the phase's."""
+    return {name: {"instructions": predictor.signature.instructions} for name, predictor in program.named_predictors()}
+
+
 class _FullEvaluation(Watch):
     """Marks the compile while a periodic full evaluation runs."""
 
@@ -153,11 +158,13 @@ class _TrialWatch(Watch):
         self._arguments = arguments
         self._score: float | None = None
         self._program: ProgramSnapshot | None = None
+        self._texts: dict[str, dict[str, str]] | None = None
 
     @override
     def open(self) -> Context:
         with guarded("the state of a MIPROv2 candidate"):
             self._program = snapshot_if_program(self._arguments["candidate_program"])
+            self._texts = _texts(self._arguments["candidate_program"])
         self._facts = self._what()
         self._trial = open_trial(self._telemetry, self._scope)
         return self._trial.context
@@ -177,6 +184,7 @@ class _TrialWatch(Watch):
             label=label,
             scope=Scope.FULL if batch >= total else Scope.MINIBATCH,
             parameters={} if choice is None else choice.parameters,
+            candidate=self._texts,
         )
 
     @override

@@ -260,7 +260,11 @@ def _example(span: SpanRecord, read: _Reader) -> ExampleRecord:
 
 def _phase(span: SpanRecord, read: _Reader) -> PhaseRecord:
     return PhaseRecord(
-        span=span, compile_id=read.text(sc.DSPY_COMPILE_ID), name=read.text(sc.DSPY_PHASE_NAME) or span.name
+        span=span,
+        compile_id=read.text(sc.DSPY_COMPILE_ID),
+        name=read.text(sc.DSPY_PHASE_NAME) or span.name,
+        instructions=read.text(sc.DSPY_PHASE_INSTRUCTIONS),
+        demos=read.text(sc.DSPY_PHASE_DEMOS),
     )
 
 

@@ -199,11 +199,13 @@ class ExampleRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseRecord:
-    """A stretch of a compile that has a name."""
+    """A stretch of a compile that has a name. What it made is JSON text: predictor index to its candidates."""
 
     span: SpanRecord
     compile_id: str | None
     name: str
+    instructions: str | None = None
+    demos: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

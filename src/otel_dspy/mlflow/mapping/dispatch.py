@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.delivery.ledger import EndedCompile
-from otel_dspy.mlflow.facts.records import CompileRecord, DatasetRecord, EvaluateRecord, SetupRecord, TrialRecord
+from otel_dspy.mlflow.facts.records import (
+    CompileRecord,
+    DatasetRecord,
+    EvaluateRecord,
+    PhaseRecord,
+    SetupRecord,
+    TrialRecord,
+)
 from otel_dspy.mlflow.mapping.compiles import (
     compile_operations,
     dataset_operations,
     setup_operations,
     summary_operations,
 )
+from otel_dspy.mlflow.mapping.phases import phase_operations
 from otel_dspy.mlflow.mapping.traces import trace_operations
 from otel_dspy.mlflow.mapping.trials import evaluate_operations, trial_operations
 
@@ -39,6 +47,8 @@ def operations(
             yield from setup_operations(fact, options, context)
         case DatasetRecord():
             yield from dataset_operations(fact, options, context)
+        case PhaseRecord():
+            yield from phase_operations(fact, options)
         case TrialRecord():
             yield from trial_operations(fact, options)
             if ended is not None:

@@ -1,0 +1,26 @@
+"""Phases to artifacts: the candidates that one made, among which the trials choose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.mlflow.mapping.context import compile_run
+from otel_dspy.mlflow.mapping.operations import LogText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_dspy.mlflow.facts.records import PhaseRecord
+    from otel_dspy.mlflow.mapping.context import Options
+    from otel_dspy.mlflow.mapping.operations import Operation
+
+
+def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation]:
+    """Every instruction and demo set that the phase made, by predictor: `2` in a trial's parameter is the third."""
+    run = compile_run(options, phase.compile_id)
+    if run is None:
+        return
+    for name, text in (("instructions", phase.instructions), ("demos", phase.demos)):
+        if text is not None:
+            key = f"{phase.span.span_id}/candidates/{name}"
+            yield LogText(key=key, run=run, path=f"candidates/{name}.json", text=text)
