@@ -66,6 +66,7 @@ class _CompileWatch(Watch):
         self._arguments = _flat(arguments)
         self._initial: ProgramSnapshot | None = None
         self._result: ProgramSnapshot | None = None
+        self._program: Any = None
 
     @override
     def open(self) -> Context:
@@ -122,6 +123,7 @@ class _CompileWatch(Watch):
 
     @override
     def see(self, result: Any) -> None:
+        self._program = result
         with guarded("the state of the optimised program"):
             self._result = snapshot_if_program(result)
 
@@ -134,6 +136,8 @@ class _CompileWatch(Watch):
         if ahead is not None:
             with guarded("a trial that was never scored"):
                 close_trial(self._telemetry, ahead, self._hook.open_trial_facts(scope), TrialOutcome(error=error))
+        with guarded("what an optimizer's hook tells at the end"):
+            self._hook.ended(self._telemetry, scope, self._program, error)
         close_compile(self._telemetry, scope, result=self._result, error=error)
 
 

@@ -77,7 +77,7 @@ class _ExampleWatch(Watch):
         if isinstance(prediction, tuple):
             # bootstrap_trace_data makes a program return (prediction, trace).
             prediction = cast("tuple[Any, ...]", prediction)[0]
-        self._outcome = ExampleOutcome(prediction=prediction, score=as_score(score), feedback=_feedback(score))
+        self._outcome = ExampleOutcome(prediction=prediction, score=as_score(score), feedback=feedback_of(score))
 
     @override
     def close(self, error: BaseException | None) -> None:
@@ -93,6 +93,7 @@ def as_score(value: Any) -> float | None:
         return None
 
 
-def _feedback(value: Any) -> str | None:
+def feedback_of(value: Any) -> str | None:
+    """The feedback text that a metric returned beside its score."""
     feedback = getattr(value, "feedback", None)
     return None if feedback is None else str(feedback)

@@ -34,6 +34,11 @@ def error_message(error: BaseException, secrets: SecretKeeper) -> str | None:
     return secrets.scrub(describe(error))
 
 
+def told_last() -> BaseException | None:
+    """The exception whose message was told last here, so that one that a user's call swallowed can be named."""
+    return _told.get()
+
+
 def forget() -> None:
     """Let go of the exception told last: the outermost call has ended, and the same one may be raised anew."""
     _told.set(None)

@@ -7,7 +7,7 @@ docs/adding-an-optimizer.md.
 from __future__ import annotations
 
 from otel_dspy.hooks.around import Watch, around
-from otel_dspy.hooks.optimizers.base import OptimizerHook
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.registry import GROUP, register, unregister
 from otel_dspy.hooks.patches import Patches
 from otel_dspy.hooks.phase import PhaseWatch
@@ -48,6 +48,7 @@ __all__ = [
     "Watch",
     "around",
     "close_trial",
+    "compile_of",
     "current_place",
     "guarded",
     "open_trial",

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from otel_dspy.telemetry.compile_spans import DatasetFacts
+from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import TrialFacts
 
 if TYPE_CHECKING:
@@ -69,10 +70,19 @@ class OptimizerHook:
         del scope, program
         return TrialFacts(scope=evaluation.scope, derived=True)
 
+    def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
+        """The compile has returned `program`, or raised; its span is still open. End what the hook has left open."""
+
     def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
         """What the trial that was opened ahead is, when the compile ends before it was scored."""
         del scope
         return TrialFacts()
+
+
+def compile_of(hook: type[OptimizerHook]) -> CompileScope | None:
+    """The compile around the caller, where a hook of this class serves it."""
+    scope = current_place().compile
+    return scope if scope is not None and isinstance(scope.notes.get("hook"), hook) else None
 
 
 def _constructor_parameters(cls: type[Any]) -> list[str]:

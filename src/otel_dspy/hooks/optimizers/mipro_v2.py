@@ -16,11 +16,10 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score
-from otel_dspy.hooks.optimizers.base import OptimizerHook
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
@@ -85,9 +84,7 @@ class MIPROv2Hook(OptimizerHook):
 
 
 def _compile() -> CompileScope | None:
-    """The compile around, where it is MIPROv2's own."""
-    scope = current_place().compile
-    return scope if scope is not None and isinstance(scope.notes.get("hook"), MIPROv2Hook) else None
+    return compile_of(MIPROv2Hook)
 
 
 def _resolved(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:

@@ -7,11 +7,13 @@ evaluation, so the trial begins with whichever of the two is first.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
+from otel_dspy.hooks.optimizers.chosen import demo_counts, demos
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
 
 if TYPE_CHECKING:
@@ -48,9 +50,14 @@ class RandomSearchHook(OptimizerHook):
 
     @override
     def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
-        del program, evaluation
         ahead = scope.open_trial
-        return self._facts(scope, scope.trial_count if ahead is None else ahead.index)
+        facts = self._facts(scope, scope.trial_count if ahead is None else ahead.index)
+        return replace(
+            facts,
+            scope=evaluation.scope,
+            parameters={**facts.parameters, **demo_counts(program)},
+            candidate=demos(program),
+        )
 
     @override
     def open_trial_facts(self, scope: CompileScope) -> TrialFacts:

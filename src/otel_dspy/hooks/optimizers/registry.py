@@ -20,7 +20,12 @@ GROUP: Final = "otel_dspy.optimizers"
 """Entry point group under which a package offers subclasses of `OptimizerHook`."""
 _HOOK: Final = "hook"
 _OURS: Final = (
+    "bootstrap_few_shot:BootstrapFewShotHook",
+    "copro:COPROHook",
+    "infer_rules:InferRulesHook",
+    "labeled_few_shot:LabeledFewShotHook",
     "mipro_v2:MIPROv2Hook",
+    "optuna:OptunaHook",
     "random_search:RandomSearchHook",
 )
 """This package's own, below this folder: imported when DSPy is instrumented and not before."""

@@ -1,0 +1,216 @@
+"""BootstrapFewShot: no trials; a phase `bootstrap` with its attempts, an example each, and the demos chosen in the end.
+
+Source: `dspy/teleprompt/bootstrap.py` of dspy 3.4.1. An attempt is one example in one round: the teacher answers it,
+and what the metric returns, or whether it reaches `metric_threshold`, decides whether the trace becomes a demo. The
+optimizer runs the attempts by itself, one after the other, and swallows what they raise until `max_errors` is reached.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import wrapt
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.example import as_score, feedback_of
+from otel_dspy.hooks.frames import forwarding
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.chosen import tell_demos
+from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.telemetry.evaluate_spans import (
+    EvaluateFacts,
+    EvaluateOutcome,
+    ExampleOutcome,
+    close_evaluate,
+    close_example,
+    open_evaluate,
+    open_example,
+)
+from otel_dspy.telemetry.failure import told_last
+from otel_dspy.telemetry.trial_spans import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope
+
+_PHASE: Final = "bootstrap"
+_ATTEMPTS: Final = "attempts"
+
+
+class BootstrapFewShotHook(OptimizerHook):
+    """Watches the bootstrap and each attempt in it."""
+
+    optimizer = "dspy.teleprompt.bootstrap.BootstrapFewShot"
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.teleprompt.bootstrap import BootstrapFewShot  # noqa: PLC0415 - imported when it is instrumented
+
+        def bootstrap(_wrapped: Callable[..., Any], instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(BootstrapFewShotHook)
+            return None if scope is None else _BootstrapWatch(telemetry, scope, instance)
+
+        def attempt(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            attempts = _attempts(instance)
+            if attempts is None:
+                return None
+            arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
+            return _AttemptWatch(telemetry, attempts, instance, arguments)
+
+        patches.wrap(BootstrapFewShot, "_bootstrap", around(bootstrap))
+        patches.wrap(BootstrapFewShot, "_bootstrap_one_example", around(attempt))
+        patches.replace(BootstrapFewShot, "metric", _Metric())
+
+    @override
+    def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
+        if error is None:
+            tell_demos(telemetry, scope, program)
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """What the metric said of an attempt, of which answer: its value, or what it raised."""
+
+    prediction: Any = None
+    value: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """The attempts of one compile, so far."""
+
+    evaluation: EvaluateScope
+    count: int = 0
+    verdict: _Verdict | None = None
+    """That of the attempt that runs."""
+
+
+def _attempts(optimizer: object) -> _Attempts | None:
+    scope = compile_of(BootstrapFewShotHook)
+    return scope.notes.get(_ATTEMPTS) if scope is not None and scope.key == id(optimizer) else None
+
+
+class _Metric:
+    """Stands for the optimizers' attribute `metric`, to hear what it says of an attempt.
+
+    `_bootstrap_one_example` reads it there, and gives only what the threshold made of it. Each optimizer's own metric
+    stays where it is, in the object's `__dict__`; outside an attempt that is what is read.
+    """
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is None:
+            return self
+        try:
+            metric: Any = cast("dict[str, Any]", vars(instance))["metric"]
+        except KeyError:
+            message = f"{type(instance).__name__!r} object has no attribute 'metric'"
+            raise AttributeError(message, name="metric", obj=instance) from None
+        attempts = _attempts(instance)
+        verdict = attempts.verdict if attempts is not None else None
+        return metric if verdict is None or metric is None else _heard(metric, verdict)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)["metric"] = value
+
+    def __delete__(self, instance: Any) -> None:
+        del vars(instance)["metric"]
+
+
+def _heard(metric: Any, verdict: _Verdict) -> Any:
+    def judge(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        verdict.prediction = args[1] if len(args) > 1 else None
+        try:
+            verdict.value = wrapped(*args, **kwargs)
+        except BaseException as error:
+            verdict.error = error
+            raise
+        return verdict.value
+
+    return wrapt.FunctionWrapper(metric, forwarding(judge))
+
+
+class _BootstrapWatch(PhaseWatch):
+    """The phase, with one evaluation inside: its examples are the attempts."""
+
+    part = "the span of a bootstrap"
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, optimizer: Any) -> None:
+        super().__init__(telemetry, scope, _PHASE, None)
+        self._optimizer = optimizer
+
+    @override
+    def open(self) -> Context:
+        context = super().open()
+        facts = EvaluateFacts(
+            metric_name=self._scope.metric_name,
+            program_name=self._scope.program_name,
+            devset=self._optimizer.trainset,
+            scope=Scope.MINIBATCH,
+            phase=_PHASE,
+        )
+        self._attempts = self._scope.notes[_ATTEMPTS] = _Attempts(open_evaluate(self._telemetry, facts, context))
+        return context
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        self._scope.notes.pop(_ATTEMPTS, None)
+        evaluation = self._attempts.evaluation
+        # Those that were tried: the bootstrap stops as soon as it has demos enough.
+        evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_EXAMPLES, self._attempts.count)
+        close_evaluate(self._telemetry, evaluation, EvaluateOutcome(error=error))
+        super().close(error)
+
+
+class _AttemptWatch(Watch):
+    part = "the span of a bootstrap attempt"
+
+    def __init__(self, telemetry: Telemetry, attempts: _Attempts, optimizer: Any, arguments: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._attempts = attempts
+        self._optimizer = optimizer
+        self._arguments = arguments
+        self._accepted = False
+
+    @override
+    def open(self) -> Context:
+        attempts = self._attempts
+        self._errors_before, self._told_before = self._optimizer.error_count, told_last()
+        self._scope = open_example(self._telemetry, attempts.evaluation, attempts.count, self._arguments["example"])
+        attempts.count += 1
+        self._verdict = attempts.verdict = _Verdict()
+        return self._scope.context
+
+    @override
+    def see(self, result: Any) -> None:
+        self._accepted = bool(result)
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        self._attempts.verdict = None
+        outcome = ExampleOutcome(
+            prediction=self._verdict.prediction,
+            score=as_score(self._verdict.value),
+            feedback=feedback_of(self._verdict.value),
+            error=error or self._verdict.error or self._swallowed(),
+            further={"round": self._arguments["round_idx"], "accepted": self._accepted},
+        )
+        close_example(self._telemetry, self._scope, outcome)
+
+    def _swallowed(self) -> BaseException | None:
+        """What the teacher raised, where the optimizer counted an error: the last that a span inside has told."""
+        if self._optimizer.error_count == self._errors_before:
+            return None
+        told = told_last()
+        return told if told is not self._told_before else None

@@ -1,0 +1,56 @@
+"""What an optimizer chose for a program: demos and texts, as plain data by the predictors' paths."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, cast
+
+from otel_dspy import semconv
+from otel_dspy.datasets import fields
+from otel_dspy.hooks.phase import PhaseWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
+
+
+def predictors(program: Any) -> list[tuple[str, Any]]:
+    """The program's predictors with their paths, in DSPy's order; empty where it is no `dspy.Module`."""
+    named = cast("Callable[[], list[tuple[str, Any]]] | None", getattr(program, "named_predictors", None))
+    return named() if callable(named) else []
+
+
+def predictor_name(program: Any, predictor: object) -> str:
+    """The path of the predictor in the program; `self` where it is not found there."""
+    return next((name for name, known in predictors(program) if known is predictor), "self")
+
+
+def demos(program: Any) -> dict[str, dict[str, Any]]:
+    """Path -> the demos that stand there: `{"self": {"demos": [{"question": …}]}}`."""
+    return {name: {"demos": [fields(demo) for demo in predictor.demos]} for name, predictor in predictors(program)}
+
+
+def demo_counts(program: Any) -> dict[str, int]:
+    """How many demos of each origin the program holds, over all predictors.
+
+    DSPy marks a bootstrapped demo by its field `augmented` (`dspy/teleprompt/bootstrap.py` of 3.4.1).
+    """
+    found = Counter(
+        bool(fields(demo).get("augmented")) for _, predictor in predictors(program) for demo in predictor.demos
+    )
+    return {"bootstrapped_demos": found[True], "labeled_demos": found[False]}
+
+
+def prefix(signature: Any) -> str | None:
+    """The prefix of the signature's last output field, which COPRO optimises."""
+    *_, last = signature.fields.values()
+    return last.json_schema_extra.get("prefix")
+
+
+def tell_demos(telemetry: Telemetry, scope: CompileScope, program: Any) -> None:
+    """Emit a phase `select` with the demos that the compile ended with, in the form of `dspy.phase.demos`."""
+    watch = PhaseWatch(telemetry, scope, "select", semconv.DSPY_PHASE_DEMOS)
+    with watch:
+        watch.returned({index: [list(predictor.demos)] for index, (_, predictor) in enumerate(predictors(program))})

@@ -1,0 +1,115 @@
+"""COPRO: a trial a prompt, at each depth, for each predictor.
+
+Source: `dspy/teleprompt/copro_optimizer.py` of dspy 3.4.1. One clone of the program is changed and scored again and
+again, so what stands in it is read when its evaluation begins. `_set_signature` is called before each evaluation, and
+once more, with the best prompt found, when a predictor's candidates are through: of two calls without an evaluation
+between them the second begins the next predictor's candidates, and after the last predictor the next depth's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.chosen import predictor_name, predictors, prefix
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.scopes import CompileScope
+
+
+class COPROHook(OptimizerHook):
+    """Names each trial by depth, predictor and candidate."""
+
+    optimizer = "dspy.teleprompt.copro_optimizer.COPRO"
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.teleprompt.copro_optimizer import COPRO  # noqa: PLC0415 - imported when it is instrumented
+
+        patches.wrap(COPRO, "_set_signature", _signature_set)
+
+    @override
+    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
+        values = super().parameters(optimizer, arguments)
+        given: Mapping[str, object] = arguments.get("eval_kwargs") or {}
+        values.pop("eval_kwargs", None)
+        return {**values, **{f"eval_kwargs.{name}": value for name, value in given.items()}}
+
+    @override
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+        search = _search(scope)
+        depth, _, candidate = search.evaluated(len(predictors(program)))
+        texts = _texts(program)
+        baseline = texts == search.initial and not search.baseline_seen
+        search.baseline_seen |= baseline
+        name = predictor_name(program, search.predictor)
+        instruction, last_prefix = texts[name]
+        return TrialFacts(
+            kind=TrialKind.BASELINE if baseline else TrialKind.CANDIDATE,
+            label=f"depth {depth}, {name}, candidate {candidate}",
+            scope=evaluation.scope,
+            parameters={"depth": depth, "predictor": name, "candidate": candidate},
+            candidate={name: {"instruction": instruction, "prefix": last_prefix}},
+        )
+
+
+@dataclass(slots=True)
+class _Search:
+    """Where a compile stands. `initial`: the texts of the program as it was given; COPRO tries them as well."""
+
+    initial: dict[str, tuple[str, str | None]]
+    baseline_seen: bool = False
+    predictor: object = None
+    pending: bool = False
+    group: int = -1
+    """Which predictor's candidates these are, counted through all depths."""
+    candidate: int = field(default=-1)
+
+    def changed(self, predictor: object) -> None:
+        """A predictor was given a prompt."""
+        if self.group < 0 or self.pending:
+            self.group += 1
+            self.candidate = -1
+        self.predictor, self.pending = predictor, True
+
+    def evaluated(self, count: int) -> tuple[int, int, int]:
+        """The depth, the predictor's number and the candidate's number, all from 0, of a program of `count`."""
+        self.pending = False
+        self.candidate += 1
+        depth, number = divmod(max(self.group, 0), count or 1)
+        return depth, number, self.candidate
+
+
+def _search(scope: CompileScope) -> _Search:
+    found = scope.notes.get("copro")
+    if found is None:
+        found = scope.notes["copro"] = _Search(_texts(scope.notes["arguments"].get("student")))
+    return found
+
+
+def _texts(program: Any) -> dict[str, tuple[str, str | None]]:
+    # COPRO strips what it tries of quotation marks and white space.
+    texts = {
+        name: (predictor.signature.instructions, prefix(predictor.signature)) for name, predictor in predictors(program)
+    }
+    return {name: (text.strip('"').strip(), end and end.strip('"').strip()) for name, (text, end) in texts.items()}
+
+
+def _signature_set(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    result = wrapped(*args, **kwargs)
+    with guarded("COPRO's choice of a prompt"):
+        scope = compile_of(COPROHook)
+        if scope is not None:
+            _search(scope).changed(args[0] if args else kwargs["predictor"])
+    return result

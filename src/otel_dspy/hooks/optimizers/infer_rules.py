@@ -1,0 +1,87 @@
+"""InferRules: a bootstrap, then a trial a candidate, whose rules are induced before it is scored.
+
+Source: `dspy/teleprompt/infer_rules.py` of dspy 3.4.1. `induce_natural_language_rules` is called once for each
+predictor of a candidate, so the trial begins with the first call. Scores are Evaluate's, in percent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy.hooks.around import around
+from otel_dspy.hooks.optimizers.base import compile_of
+from otel_dspy.hooks.optimizers.bootstrap_few_shot import BootstrapFewShotHook
+from otel_dspy.hooks.optimizers.chosen import predictor_name
+from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.telemetry.trial_spans import TrialFacts, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_dspy.hooks.around import Args, Kwargs, Watch
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.compile_spans import DatasetFacts
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.scopes import CompileScope
+
+_RULES: Final = "rules"
+
+
+class InferRulesHook(BootstrapFewShotHook):
+    """Watches the induction of rules; the bootstrap before it is BootstrapFewShot's own, in the same compile."""
+
+    optimizer = "dspy.teleprompt.infer_rules.InferRules"
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.teleprompt.infer_rules import InferRules  # noqa: PLC0415 - imported when it is instrumented
+
+        def induction(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(InferRulesHook)
+            if scope is None:
+                return None
+            return _InductionWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs)["predictor"])
+
+        patches.wrap(InferRules, "induce_natural_language_rules", around(induction))
+
+    @override
+    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
+        given = dict(arguments)
+        if given.get("valset") is None and isinstance(given.get("trainset"), list | tuple):
+            given["valset"] = given["trainset"][len(given["trainset"]) // 2 :]  # the half that InferRules scores on
+        return super().datasets(given)
+
+    @override
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+        ahead = scope.open_trial
+        number = scope.trial_count if ahead is None else ahead.index
+        rules: list[tuple[Any, str]] = scope.notes.pop(_RULES, [])
+        return TrialFacts(
+            label=f"candidate {number}",
+            scope=evaluation.scope,
+            parameters={"candidate": number},
+            candidate={predictor_name(program, predictor): {"rules": text} for predictor, text in rules},
+        )
+
+    @override
+    def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
+        number = scope.trial_count - 1
+        return TrialFacts(label=f"candidate {number}", parameters={"candidate": number})
+
+
+class _InductionWatch(PhaseWatch):
+    part = "the span of an induction of rules"
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, predictor: Any) -> None:
+        if scope.open_trial is None:
+            scope.open_trial = open_trial(telemetry, scope)
+        super().__init__(telemetry, scope, "induce", None, context=scope.open_trial.context)
+        self._predictor = predictor
+
+    @override
+    def see(self, result: Any) -> None:
+        self._scope.notes.setdefault(_RULES, []).append((self._predictor, str(result)))

@@ -1,0 +1,28 @@
+"""LabeledFewShot: no trials; what it tells is which examples it chose for demos.
+
+Source: `dspy/teleprompt/vanilla.py` of dspy 3.4.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from otel_dspy.hooks.optimizers.base import OptimizerHook
+from otel_dspy.hooks.optimizers.chosen import tell_demos
+
+if TYPE_CHECKING:
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
+
+
+class LabeledFewShotHook(OptimizerHook):
+    """Tells the demos."""
+
+    optimizer = "dspy.teleprompt.vanilla.LabeledFewShot"
+
+    @override
+    def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
+        if error is None:
+            tell_demos(telemetry, scope, program)

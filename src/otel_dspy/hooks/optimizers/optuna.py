@@ -1,0 +1,103 @@
+"""BootstrapFewShotWithOptuna: a trial a trial of Optuna's.
+
+Source: `dspy/teleprompt/teleprompt_optuna.py` of dspy 3.4.1. `objective` chooses one of the bootstrapped demos for
+each predictor (`demo_index_for_<predictor>`) and scores the program with Evaluate, in percent. Optuna takes a
+`TrialPruned` that is raised in it for a trial given up, and goes on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.example import as_score
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.chosen import demos
+from otel_dspy.programs import snapshot_if_program
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.trial_spans import TrialFacts, TrialOutcome, TrialState, close_trial, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.compile_spans import DatasetFacts
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
+
+
+class OptunaHook(OptimizerHook):
+    """Watches every call of the objective."""
+
+    optimizer = "dspy.teleprompt.teleprompt_optuna.BootstrapFewShotWithOptuna"
+    attribute_names: ClassVar[Mapping[str, str]] = {
+        "num_candidate_programs": "num_candidate_sets",
+        "max_bootstrapped_demos": "max_num_samples",
+    }
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.teleprompt.teleprompt_optuna import BootstrapFewShotWithOptuna  # noqa: PLC0415 - as it is instrumented
+
+        def objective(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(OptunaHook)
+            return (
+                None if scope is None else _TrialWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs)["trial"])
+            )
+
+        patches.wrap(BootstrapFewShotWithOptuna, "objective", around(objective))
+
+    @override
+    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
+        # Without a validation set every candidate is scored on the training set.
+        return super().datasets({**arguments, "valset": arguments.get("valset") or arguments.get("trainset")})
+
+
+class _TrialWatch(Watch):
+    part = "the span of a trial of Optuna's"
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, optuna_trial: Any) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._scope = scope
+        self._optuna_trial = optuna_trial
+        self._score: float | None = None
+
+    @override
+    def open(self) -> Context:
+        self._trial = open_trial(self._telemetry, self._scope)
+        return self._trial.context
+
+    @override
+    def see(self, result: Any) -> None:
+        self._score = as_score(result)
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        told = self._optuna_trial
+        facts, snapshot = TrialFacts(label=f"trial {told.number}", parameters=dict(told.params)), None
+        with guarded("the state of a candidate of Optuna's"):
+            program = told.user_attrs.get("program")
+            snapshot = snapshot_if_program(program)
+            if snapshot is not None:
+                facts = TrialFacts(label=facts.label, parameters=facts.parameters, candidate=demos(program))
+        pruned = _pruned(error)
+        outcome = TrialOutcome(
+            score=self._score,
+            program=snapshot,
+            error=None if pruned else error,
+            state=TrialState.PRUNED if pruned else None,
+        )
+        if pruned:
+            self._trial.error = None
+        close_trial(self._telemetry, self._trial, facts, outcome)
+
+
+def _pruned(error: BaseException | None) -> bool:
+    return any(cls.__name__ == "TrialPruned" and cls.__module__.startswith("optuna") for cls in type(error).__mro__)
