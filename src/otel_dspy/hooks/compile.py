@@ -73,7 +73,7 @@ class _CompileWatch(Watch):
         self._open_trial_of_outer_compile()
         optimizer, arguments = self._optimizer, self._arguments
         student = arguments.get("student")
-        metric = getattr(optimizer, "metric", None)
+        metric = getattr(optimizer, self._hook.attribute_names.get("metric", "metric"), None)
         facts = CompileFacts(
             key=id(optimizer),
             optimizer_name=type(optimizer).__name__,

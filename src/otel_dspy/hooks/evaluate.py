@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score
-from otel_dspy.hooks.metric_name import metric_name
+from otel_dspy.hooks.metric_name import metric_name, scoring_metric
 from otel_dspy.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.guard import guarded
@@ -57,7 +57,7 @@ class _EvaluateWatch(Watch):
     def open(self) -> Context:
         arguments = self._arguments
         program = arguments.get("program")
-        metric = _given(arguments, "metric", self._evaluator.metric)
+        metric = scoring_metric(_given(arguments, "metric", self._evaluator.metric))
         devset: Sequence[Any] = _given(arguments, "devset", self._evaluator.devset) or ()
         with guarded("the state of an evaluated program"):
             self._program = snapshot_if_program(program)
@@ -67,6 +67,9 @@ class _EvaluateWatch(Watch):
             devset=devset,
             scope=_scope(arguments.get("callback_metadata")),
         )
+        around = current_place().compile
+        if around is not None:
+            self._facts = self._registry.of(around).evaluation(self._facts, self._program)
         compiling = self._open_own_trial(program)
         self._evaluation = open_evaluate(self._telemetry, self._facts, compiling)
         return self._evaluation.context
@@ -87,7 +90,8 @@ class _EvaluateWatch(Watch):
 
     @override
     def see(self, result: Any) -> None:
-        self._score = as_score(result)
+        if self._facts.metric_name is not None:
+            self._score = as_score(result)
 
     @override
     def close(self, error: BaseException | None) -> None:

@@ -77,7 +77,10 @@ class _ExampleWatch(Watch):
         if isinstance(prediction, tuple):
             # bootstrap_trace_data makes a program return (prediction, trace).
             prediction = cast("tuple[Any, ...]", prediction)[0]
-        self._outcome = ExampleOutcome(prediction=prediction, score=as_score(score), feedback=feedback_of(score))
+        if self._evaluation.metric_name is None:
+            self._outcome = ExampleOutcome(prediction=prediction)  # see `scoring_metric`
+        else:
+            self._outcome = ExampleOutcome(prediction=prediction, score=as_score(score), feedback=feedback_of(score))
 
     @override
     def close(self, error: BaseException | None) -> None:

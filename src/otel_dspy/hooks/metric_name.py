@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+import inspect
+from typing import Any, Final
+
+_WRAPPED: Final = "bootstrap_trace_data.<locals>.wrapped_metric"
 
 
 def metric_name(metric: Any) -> str | None:
@@ -17,3 +20,14 @@ def metric_name(metric: Any) -> str | None:
     except Exception:  # a user's __getattr__ may raise anything
         name = None
     return name if isinstance(name, str) else type(metric).__name__
+
+
+def scoring_metric(metric: Any) -> Any:
+    """The metric that scores; None where nothing does.
+
+    `bootstrap_trace_data` (dspy/teleprompt/bootstrap_trace.py of 3.4.1) hands Evaluate a metric of its own, around the
+    one that it was given; without one it gives every example True, which is no score.
+    """
+    if getattr(metric, "__qualname__", None) != _WRAPPED:
+        return metric
+    return inspect.getclosurevars(metric).nonlocals.get("metric")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_dspy.hooks.patches import Patches
+    from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
     from otel_dspy.telemetry.scopes import CompileScope
@@ -69,6 +70,11 @@ class OptimizerHook:
         """What the evaluation, directly under this optimizer's compile, is a trial of."""
         del scope, program
         return TrialFacts(scope=evaluation.scope, derived=True)
+
+    def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
+        """What is known better of an evaluation anywhere inside this optimizer's compile. `program`: what it runs."""
+        del program
+        return facts
 
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
         """The compile has returned `program`, or raised; its span is still open. End what the hook has left open."""

@@ -22,6 +22,7 @@ _HOOK: Final = "hook"
 _OURS: Final = (
     "bootstrap_few_shot:BootstrapFewShotHook",
     "copro:COPROHook",
+    "gepa:GEPAHook",
     "infer_rules:InferRulesHook",
     "labeled_few_shot:LabeledFewShotHook",
     "mipro_v2:MIPROv2Hook",

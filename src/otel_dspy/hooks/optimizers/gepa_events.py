@@ -1,0 +1,322 @@
+"""What GEPA does, heard through gepa's callbacks and kept until a trial can be told.
+
+Source: `gepa/core/engine.py` and `gepa/proposer/` of gepa 0.1.4. The events of one iteration's proposals come in the
+order of the proposals, without an id; identity of the objects in them (a minibatch, a candidate) tells the rest. All
+scores are gepa's own, raw means (ratio): what Evaluate makes of a `dspy.Flex` program is wrong, and a candidate whose
+code can't be parsed fires no Evaluate at all.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+from otel_dspy import semconv
+from otel_dspy.hooks.optimizers.gepa_proposal import Acceptance, Proposal, outcome, pareto_front, trial_facts
+from otel_dspy.programs import snapshot_if_program
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import attach, detach
+from otel_dspy.telemetry.trial_spans import TrialKind, close_trial, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
+
+_Parameters = ParamSpec("_Parameters")
+
+
+def _heard(
+    method: Callable[Concatenate[GepaEvents, _Parameters], None],
+) -> Callable[Concatenate[GepaEvents, _Parameters], None]:
+    # gepa would log what a callback raises under its own name.
+    @functools.wraps(method)
+    def heard(self: GepaEvents, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+        with guarded("GEPA's record"):
+            method(self, *args, **kwargs)
+
+    return heard
+
+
+class GepaEvents:
+    """The record of one `gepa.optimize`, as one of its callbacks. gepa calls it on the thread that optimises."""
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, adapter: Any) -> None:
+        self.scope = scope
+        self._telemetry = telemetry
+        self._adapter = adapter
+        self._open: list[Proposal] = []
+        self._pool: dict[int, ProgramSnapshot | None] = {}
+        self._best = 0
+        self._state: Any = None
+        self._limit: int | None = None
+        self._checkpoint: str | None = None
+        self._rejections: list[str] = []
+        self._token: Token[Context] | None = None
+        # An exception that was being handled before: see `on_iteration_end`.
+        self._outer = sys.exc_info()[1]
+
+    # Where gepa's adapter is at work. None: this proposal is not known, and the call goes unwatched.
+
+    def evaluates(self, batch: Any, candidate: Any) -> tuple[Proposal, str] | None:
+        """The proposal that an evaluation belongs to, and what it is for: `dspy.evaluate.role`."""
+        first = next(iter(self._open), None)
+        if first is None:
+            return None
+        for proposal in self._open:
+            if proposal.candidate is not None and proposal.candidate is candidate:
+                return proposal, "candidate" if batch is proposal.minibatch else "validation"
+        proposal = next((one for one in self._open if one.minibatch is batch), first)
+        if proposal.kind is TrialKind.BASELINE:
+            return proposal, "validation"
+        if proposal.parent is candidate:
+            return proposal, "parent"
+        proposal.candidate = candidate
+        return proposal, "candidate"
+
+    def reflects(self) -> Proposal | None:
+        """The proposal whose reflective dataset is made: the next one, they come in order."""
+        proposal = self._unprepared()
+        if proposal is not None:
+            proposal.prepared = True
+        return proposal
+
+    def proposes(self, reflective_dataset: Any) -> Proposal | None:
+        """The proposal that new texts are written for."""
+        return next((one for one in self._open if one.reflective_dataset is reflective_dataset), None)
+
+    def _unprepared(self) -> Proposal | None:
+        return next((one for one in self._open if one.before and not one.prepared), None)
+
+    def resumed_from(self, folder: str) -> None:
+        """Say that gepa goes on from a checkpoint in this folder."""
+        self._checkpoint = folder
+
+    def finish(self, error: BaseException | None) -> None:
+        """End what is open: an exception went through it, if there is one."""
+        self._leave()
+        self._close_all(error)
+
+    # The callbacks, in the order in which gepa calls them.
+
+    @_heard
+    def on_optimization_start(self, event: Mapping[str, Any]) -> None:
+        """The seed is about to be scored on the validation set, also where gepa will go on from a checkpoint."""
+        del event
+        trial = open_trial(self._telemetry, self.scope, self.scope.context)
+        self._open = [Proposal(trial=trial, kind=TrialKind.BASELINE, label="seed", iteration=0)]
+
+    @_heard
+    def on_valset_evaluated(self, event: Mapping[str, Any]) -> None:
+        """A candidate is in the pool; the seed's event is that of iteration 0."""
+        candidate = event["candidate"]
+        proposal = next((one for one in self._open if one.candidate is candidate), self._open[0])
+        index, scores = event["candidate_idx"], event["scores_by_val_id"]
+        seed = proposal.kind is TrialKind.BASELINE
+        if event["is_best_program"]:
+            self._best = index
+        state = self._state
+        proposal.accepted = Acceptance(
+            index=index,
+            score=event["average_score"],
+            scores=scores,
+            size=event["total_valset_size"],
+            best=self._best,
+            front=[{"of": "example", "id": key, "score": score, "candidates": [0]} for key, score in scores.items()]
+            if seed
+            else pareto_front(state),
+            objectives={} if seed else dict(state.prog_candidate_objective_scores[index] or {}),
+            pool=index + 1,
+            metric_calls=state.total_num_evals if state is not None else None if self._checkpoint else len(scores),
+        )
+        self._pool[index] = proposal.program
+        if seed:
+            self._close_all(None)
+
+    @_heard
+    def on_iteration_start(self, event: Mapping[str, Any]) -> None:
+        """An iteration: one proposal at least, or a merge, or nothing that comes to a candidate."""
+        first, self._state = self._state is None, event["state"]
+        if first:
+            self._restore()
+        self._rejections = []
+        self._open = []
+        self._add(event["iteration"])
+        # The iteration's own LM calls, such as a user's component selector's, are its first trial's.
+        self._token = attach(self._open[0].trial.context)
+
+    def _add(self, iteration: int) -> Proposal:
+        number = len(self._open)
+        label = f"iteration {iteration}" + (f", proposal {number + 1}" if number else "")
+        trial = open_trial(self._telemetry, self.scope, self.scope.context)
+        proposal = Proposal(trial=trial, kind=TrialKind.CANDIDATE, label=label, iteration=iteration)
+        self._open.append(proposal)
+        return proposal
+
+    @_heard
+    def on_candidate_selected(self, event: Mapping[str, Any]) -> None:
+        """A parent is chosen: that of the first proposal, or of one more."""
+        last = self._open[-1]
+        proposal = last if not last.parents else self._add(event["iteration"])
+        proposal.parents = [event["candidate_idx"]]
+        proposal.parent = event["candidate"]
+        proposal.parent_texts = {event["candidate_idx"]: dict(event["candidate"])}
+
+    @_heard
+    def on_minibatch_sampled(self, event: Mapping[str, Any]) -> None:
+        """The training examples for the proposal whose parent was chosen last."""
+        self._open[-1].minibatch_ids = list(event["minibatch_ids"])
+
+    @_heard
+    def on_evaluation_start(self, event: Mapping[str, Any]) -> None:
+        """A parent's minibatch, a child's, or, where no parent was chosen, a merged candidate's."""
+        if event["candidate_idx"] is not None:
+            proposal = next(one for one in self._open if one.minibatch is None)
+            proposal.minibatch = event["inputs"]
+            return
+        first = self._open[0]
+        if first.parents:
+            return
+        state, first.kind = self._state, TrialKind.MERGE
+        first.parents = list(event["parent_ids"])
+        first.parent_texts = {index: dict(state.program_candidates[index]) for index in first.parents}
+        first.minibatch = event["inputs"]
+        trace = state.full_program_trace[-1]
+        first.minibatch_ids = list(trace["subsample_ids"])
+        first.ancestor = trace["merged_entities"][2]
+        known = state.prog_candidate_val_subscores
+        first.before = [[known[index][key] for key in first.minibatch_ids] for index in first.parents]
+
+    @_heard
+    def on_evaluation_end(self, event: Mapping[str, Any]) -> None:
+        """Scores on the minibatch, of the next parent or of the next child."""
+        scores = list(event["scores"])
+        if event["candidate_idx"] is not None:
+            next(one for one in self._open if not one.before).before = [scores]
+        else:
+            merged_or_child = (one for one in self._open if one.kind is TrialKind.MERGE or one.texts)
+            next(one for one in merged_or_child if one.after is None).after = scores
+
+    @_heard
+    def on_evaluation_skipped(self, event: Mapping[str, Any]) -> None:
+        """A parent that can't be reflected on: its scores are perfect, or it left no trajectories."""
+        proposal = self.reflects()
+        if proposal is not None:
+            proposal.reason = event["reason"]
+
+    @_heard
+    def on_merge_attempted(self, event: Mapping[str, Any]) -> None:
+        """The merged candidate, which the evaluation cache may have answered for."""
+        self._open[0].candidate = event["merged_candidate"]
+
+    @_heard
+    def on_merge_rejected(self, event: Mapping[str, Any]) -> None:
+        """A merge worse than both parents."""
+        self._open[0].reason = event["reason"]
+
+    @_heard
+    def on_candidate_rejected(self, event: Mapping[str, Any]) -> None:
+        """A proposal that was not selected: they are told in their order."""
+        self._rejections.append(event["reason"])
+
+    @_heard
+    def on_budget_updated(self, event: Mapping[str, Any]) -> None:
+        """Metric calls used, and left where there is a limit."""
+        left = event["metric_calls_remaining"]
+        self._limit = None if left is None else event["metric_calls_used"] + left
+
+    @_heard
+    def on_error(self, event: Mapping[str, Any]) -> None:
+        """What an iteration raised, where gepa goes on after it."""
+        if event["will_continue"]:
+            for proposal in self._open:
+                proposal.error = proposal.error or event["exception"]
+
+    @_heard
+    def on_iteration_end(self, event: Mapping[str, Any]) -> None:
+        """The iteration's end; gepa tells it in a `finally`, so that an exception may be on its way: see `finish`."""
+        del event
+        self._leave()
+        if sys.exc_info()[1] is self._outer:
+            self._close_all(None)
+
+    @_heard
+    def on_optimization_end(self, event: Mapping[str, Any]) -> None:
+        """The end; of a checkpoint whose budget is used up already, also all that is heard of its candidates."""
+        if self._state is None:
+            self._state = event["final_state"]
+            self._restore()
+
+    def _leave(self) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            detach(token)
+
+    def _restore(self) -> None:
+        """Tell the candidates that gepa found before the checkpoint: this compile's best may be one of them."""
+        state = self._state
+        if self._checkpoint is None:
+            return
+        iterations = {
+            index: record["i"] + 1
+            for record in state.full_program_trace
+            for index in record.get("new_program_indices", [record.get("new_program_idx")])
+        }
+        self.scope.span.set_attributes(
+            {semconv.DSPY_COMPILE_RESUMED_FROM: self._checkpoint, semconv.DSPY_COMPILE_RESUMED_ITERATION: state.i}
+        )
+        for index in range(1, len(state.program_candidates)):
+            self._tell_restored(index, iterations.get(index))
+        scores = state.program_full_scores_val_set
+        self._best = max(range(len(scores)), key=lambda index: scores[index])
+
+    def _tell_restored(self, index: int, iteration: int | None) -> None:
+        state, last = self._state, len(self._state.program_candidates) - 1
+        candidate = state.program_candidates[index]
+        parents = [parent for parent in state.parent_program_for_candidate[index] if parent is not None]
+        best = max(range(index + 1), key=lambda known: state.program_full_scores_val_set[known])
+        proposal = Proposal(
+            trial=open_trial(self._telemetry, self.scope, self.scope.context),
+            kind=TrialKind.MERGE if len(parents) > 1 else TrialKind.CANDIDATE,
+            label=f"candidate {index}, restored",
+            iteration=iteration,
+            restored=True,
+            parents=parents,
+            parent_texts={parent: dict(state.program_candidates[parent]) for parent in parents},
+            candidate=candidate,
+            accepted=Acceptance(
+                index=index,
+                score=state.program_full_scores_val_set[index],
+                scores=state.prog_candidate_val_subscores[index],
+                size=len(state.prog_candidate_val_subscores[0]),
+                best=best,
+                front=pareto_front(state) if index == last else None,
+                objectives=dict(state.prog_candidate_objective_scores[index] or {}),
+                pool=index + 1,
+                metric_calls=state.num_metric_calls_by_discovery[index],
+            ),
+        )
+        with guarded("the state of a restored candidate"):
+            proposal.program = snapshot_if_program(self._adapter.build_program(candidate))
+        self._pool[index] = proposal.program
+        self._close(proposal, None)
+
+    def _close_all(self, error: BaseException | None) -> None:
+        proposals, self._open = self._open, []
+        rejected = (one for one in proposals if one.after is not None and one.accepted is None and one.reason is None)
+        for proposal, reason in zip(rejected, self._rejections, strict=False):
+            proposal.reason = reason
+        for proposal in proposals:
+            with guarded("a GEPA trial"):
+                self._close(proposal, error)
+
+    def _close(self, proposal: Proposal, error: BaseException | None) -> None:
+        used = self._state.total_num_evals if self._state is not None else None
+        facts = trial_facts(proposal, [self._pool.get(index) for index in proposal.parents], used, self._limit)
+        close_trial(self._telemetry, proposal.trial, facts, outcome(proposal, error))
