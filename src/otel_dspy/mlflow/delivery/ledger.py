@@ -24,7 +24,7 @@ class EndedCompile:
 
 
 class CompileLedger:
-    """Trials and ends by compile. Program states and attributes are not kept."""
+    """Trials and ends by compile. Program states, tables and attributes are not kept."""
 
     def __init__(self) -> None:
         self._trials: dict[str, dict[int, TrialRecord]] = {}
@@ -34,7 +34,14 @@ class CompileLedger:
         """Take in a fact; gives the compile whose summary it belongs to, if that has ended by now."""
         if isinstance(fact, TrialRecord):
             compile_id = fact.compile_id
-            light = replace(fact, program_state=None, span=replace(fact.span, attributes={}))
+            light = replace(
+                fact,
+                program_state=None,
+                candidate=None,
+                scores=None,
+                pareto_front=None,
+                span=replace(fact.span, attributes={}),
+            )
             self._trials.setdefault(compile_id, {})[fact.index] = light
         elif isinstance(fact, CompileRecord):
             compile_id = fact.identity.compile_id

@@ -117,6 +117,10 @@ class _Reader:
     def family(self, prefix: str) -> Attributes:
         return {name[len(prefix) :]: value for name, value in self._attributes.items() if name.startswith(prefix)}
 
+    def numbers(self, prefix: str) -> dict[str, float]:
+        found = {name: self.number(prefix + name) for name in self.family(prefix)}
+        return {name: value for name, value in found.items() if value is not None}
+
     def usage(self, prefix: str) -> Usage:
         return Usage(
             input_tokens=self.integer(f"{prefix}input_tokens"),
@@ -168,6 +172,8 @@ def _compile(span: SpanRecord, read: _Reader) -> CompileRecord | None:
         best_trial=read.integer(sc.DSPY_COMPILE_BEST_TRIAL_INDEX),
         score_unit=read.text(sc.DSPY_TRIAL_SCORE_UNIT),
         trial_count=read.integer(sc.DSPY_COMPILE_TRIAL_COUNT),
+        resumed_from=read.text(sc.DSPY_COMPILE_RESUMED_FROM),
+        resumed_iteration=read.integer(sc.DSPY_COMPILE_RESUMED_ITERATION),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),
         usage=read.usage(USAGE),
@@ -199,6 +205,10 @@ def _trial(span: SpanRecord, read: _Reader) -> TrialRecord | None:
         usage=read.usage(USAGE),
         compile_usage=read.usage(COMPILE_USAGE),
         candidate=read.text(sc.DSPY_TRIAL_CANDIDATE),
+        reason=read.text(sc.DSPY_TRIAL_REASON),
+        measures=read.numbers(sc.DSPY_TRIAL_MEASURE),
+        scores=read.text(sc.DSPY_TRIAL_SCORES),
+        pareto_front=read.text(sc.DSPY_TRIAL_PARETO_FRONT),
         error_type=read.text(ERROR_TYPE),
     )
 
@@ -216,6 +226,7 @@ def _evaluate(span: SpanRecord, read: _Reader) -> EvaluateRecord:
         scope=read.text(sc.DSPY_EVALUATE_SCOPE),
         results=read.text(sc.DSPY_EVALUATE_RESULTS),
         phase=read.text(sc.DSPY_PHASE_NAME),
+        role=read.text(sc.DSPY_EVALUATE_ROLE),
         dataset_id=read.text(sc.DSPY_DATASET_ID),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),

@@ -105,6 +105,9 @@ class CompileRecord:
     best_trial: int | None = None
     score_unit: str | None = None
     trial_count: int | None = None
+    resumed_from: str | None = None
+    """Folder of a checkpoint, and the optimizer's last iteration in it."""
+    resumed_iteration: int | None = None
     program_id: str | None = None
     program_state: str | None = None
     usage: Usage
@@ -136,6 +139,11 @@ class TrialRecord:
     error_type: str | None = None
     candidate: str | None = None
     """JSON text."""
+    reason: str | None = None
+    measures: Mapping[str, float] = field(default_factory=dict[str, float])
+    scores: str | None = None
+    """JSON text: an array of rows, as are the next."""
+    pareto_front: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +163,7 @@ class EvaluateRecord:
     results: str | None = None
     """JSON text: an array of rows."""
     phase: str | None = None
+    role: str | None = None
     dataset_id: str | None = None
     program_id: str | None = None
     program_state: str | None = None

@@ -171,7 +171,14 @@ def compile_operations(
             key=f"{span.span_id}/totals",
             run=run,
             metrics=_totals(done),
-            tags=naming.tags({"dspy.program.id": done.program_id, "dspy.compile.best_trial.index": done.best_trial})
+            tags=naming.tags(
+                {
+                    "dspy.program.id": done.program_id,
+                    "dspy.compile.best_trial.index": done.best_trial,
+                    "dspy.compile.resumed.from": done.resumed_from,
+                    "dspy.compile.resumed.iteration": done.resumed_iteration,
+                }
+            )
             | naming.error_tags(span, done.error_type),
         )
         yield from summary_operations(ended, options)

@@ -68,6 +68,11 @@ def error_tags(span: SpanRecord, error_type: str | None) -> dict[str, str]:
     return tags({ERROR_TYPE: error_type or "ERROR", ERROR_MESSAGE: span.message})
 
 
+def measures(values: Mapping[str, float]) -> dict[str, float]:
+    """What an optimizer measured, under names that MLflow takes."""
+    return {key(name): value for name, value in values.items()}
+
+
 def usage_metrics(usage: Usage) -> dict[str, float]:
     """Metric name to value; what is not known is left out."""
     found = {

@@ -39,6 +39,8 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
         "unit": trial.score_unit,
         "state": trial.state,
         "parameters": dict(trial.parameters),
+        **({"reason": trial.reason} if trial.reason is not None else {}),
+        **({"measures": dict(trial.measures)} if trial.measures else {}),
         "program_id": trial.program_id,
         "error": trial.error_type,
         "duration": (trial.span.end_ns - trial.span.start_ns) / 1e9,

@@ -72,6 +72,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
                 "dspy.trial.score.unit": trial.score_unit,
                 "dspy.trial.is_best": trial.is_best,
                 "dspy.trial.derived": trial.derived,
+                "dspy.trial.reason": trial.reason,
                 "dspy.program.id": trial.program_id,
                 "dspy.program.parent.ids": trial.program_parents or None,
                 **naming.identity_tags(span),
@@ -92,7 +93,18 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
         )  # fmt: skip
     if trial.candidate:
         yield LogText(key=f"{span.span_id}/candidate", run=run, path="candidate.json", text=trial.candidate)
-    values = naming.usage_metrics(trial.usage) | ({SCORE: trial.score} if trial.score is not None else {})
+    for path, text, columns in (
+        ("scores.json", trial.scores, ("on", "id", "before", "score")),
+        ("pareto_front.json", trial.pareto_front, ("of", "id", "score", "candidates")),
+    ):
+        found = tables.rows(text)
+        if found:
+            names, data = tables.dataset_table(columns, found)
+            yield LogTable(
+                key=f"{span.span_id}/{path}", run=run, path=path, columns=names, rows=data, start_ms=span.start_ms
+            )
+    values = naming.usage_metrics(trial.usage) | naming.measures(trial.measures)
+    values |= {SCORE: trial.score} if trial.score is not None else {}
     if values:
         points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
         yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
@@ -101,7 +113,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
 
 
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
-    values = naming.usage_metrics(trial.compile_usage)
+    values = naming.usage_metrics(trial.compile_usage) | naming.measures(trial.measures)
     if trial.score is not None:
         values["eval_minibatch" if trial.scope == "minibatch" else "eval_full"] = trial.score
     if trial.best_score is not None:
@@ -121,7 +133,8 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
             )  # fmt: skip
         run = trial_run(options, done.compile_id, done.trial)
         if run is not None and found is not None:
-            yield _results(span, run, found)
+            several = done.role is not None and done.role != "validation"
+            yield _results(span, run, found, f"result_table_{done.role}.json" if several else "result_table.json")
         whole = compile_run(options, done.compile_id)
         if whole is not None and found is not None and done.phase is not None:
             yield _results(span, whole, found, path=f"{naming.key(done.phase)}_table.json")
