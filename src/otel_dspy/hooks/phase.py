@@ -33,6 +33,8 @@ class PhaseWatch(Watch):
     """
 
     part = "the span of a phase"
+    index: int | None = None
+    """`dspy.phase.index`; None = the phase is not repeated. To be set before it opens."""
 
     def __init__(
         self,
@@ -62,6 +64,8 @@ class PhaseWatch(Watch):
                 semconv.DSPY_PHASE_NAME: self._name,
             },
         )
+        if self.index is not None:
+            self._span.set_attribute(semconv.DSPY_PHASE_INDEX, self.index)
         return inside(self._span, place_in(context), context)
 
     @override

@@ -28,6 +28,7 @@ _OURS: Final = (
     "mipro_v2:MIPROv2Hook",
     "optuna:OptunaHook",
     "random_search:RandomSearchHook",
+    "simba:SIMBAHook",
 )
 """This package's own, below this folder: imported when DSPy is instrumented and not before."""
 
