@@ -29,6 +29,14 @@ DSPY_COMPILE_RESUMED_FROM: Final = "dspy.compile.resumed.from"
 """Folder of the checkpoint that the compile went on from."""
 DSPY_COMPILE_RESUMED_ITERATION: Final = "dspy.compile.resumed.iteration"
 """The optimizer's own number of the last iteration before the checkpoint."""
+DSPY_COMPILE_IN_CALL: Final = "dspy.compile.in_call"
+"""True where an optimizer without trials runs inside a program's call (KNNFewShot compiles at each one). It is a part
+of that call: it has no setup, and nothing inside names it.
+"""
+DSPY_COMPILE_STEP_FAILED: Final = "dspy.compile.step_failed"
+"""Whether a step of the optimizer's plan failed, so that it stopped and returned the best that it had (BetterTogether's
+`flag_compilation_error_occurred`).
+"""
 DSPY_COMPILE_USAGE_INPUT_TOKENS: Final = "dspy.compile.usage.input_tokens"
 """Input tokens of the compile so far (at the end of this trial), everything included: proposals, bootstraps, trials."""
 DSPY_COMPILE_USAGE_OUTPUT_TOKENS: Final = "dspy.compile.usage.output_tokens"

@@ -9,6 +9,7 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.hooks.call_compile import CallCompileWatch
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.lm import lm_parameters
 from otel_dspy.hooks.metric_name import metric_name
@@ -42,10 +43,12 @@ def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
     from dspy.teleprompt.teleprompt import Teleprompter  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def watch(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
-        outer = current_place().compile
-        if outer is not None and outer.key == id(instance):
+        place = current_place()
+        if place.compile is not None and place.compile.key == id(instance):
             return None  # `super().compile()`: one compile, not two.
         arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
+        if place.module_names is not None and not registry.for_optimizer(instance).has_trials:
+            return CallCompileWatch(telemetry, instance, arguments.get("student"))
         return _CompileWatch(telemetry, registry, instance, arguments)
 
     def wrapper_for(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +66,9 @@ class _CompileWatch(Watch):
         self._hook = registry.for_optimizer(optimizer)
         self._registry = registry
         self._optimizer = optimizer
-        self._arguments = _flat(arguments)
+        self._arguments: Mapping[str, Any] = _flat(arguments)
+        with guarded("the arguments of a compile"):
+            self._arguments = self._hook.arguments(optimizer, self._arguments)
         self._initial: ProgramSnapshot | None = None
         self._result: ProgramSnapshot | None = None
         self._program: Any = None
@@ -73,11 +78,14 @@ class _CompileWatch(Watch):
         self._open_trial_of_outer_compile()
         optimizer, arguments = self._optimizer, self._arguments
         student = arguments.get("student")
+        name = program_name(student)
+        with guarded("the name of a compiled program"):
+            name = self._hook.program_name(arguments)
         metric = getattr(optimizer, self._hook.attribute_names.get("metric", "metric"), None)
         facts = CompileFacts(
             key=id(optimizer),
             optimizer_name=type(optimizer).__name__,
-            program_name=program_name(student),
+            program_name=name,
             metric_name=metric_name(metric),
         )
         # Dumped before compile may touch it: the initial program.

@@ -69,7 +69,8 @@ class _EvaluateWatch(Watch):
         )
         around = current_place().compile
         if around is not None:
-            self._facts = self._registry.of(around).evaluation(self._facts, self._program)
+            with guarded("what an optimizer says of an evaluation"):
+                self._facts = self._registry.of(around).evaluation(self._facts, self._program)
         compiling = self._open_own_trial(program)
         self._evaluation = open_evaluate(self._telemetry, self._facts, compiling)
         return self._evaluation.context
@@ -90,6 +91,10 @@ class _EvaluateWatch(Watch):
 
     @override
     def see(self, result: Any) -> None:
+        around = current_place().compile
+        if around is not None:
+            with guarded("what an optimizer makes of a result"):
+                self._registry.of(around).evaluated(around, self._facts, result)
         if self._facts.metric_name is not None:
             self._score = as_score(result)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
 from typing_extensions import override
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.report.trial_row import TrialRow
+
+_INNER: Final = frozenset({semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL})
+"""Attributes of a compile that is a part of something else."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class CompileWatch(SpanProcessor):
     def _started(self, facts: Mapping[str, AttributeValue]) -> CompileView | None:
         view = self._view
         operation = facts.get(semconv.DSPY_OPERATION_NAME)
-        if operation == "compile" and semconv.DSPY_COMPILE_PARENT_ID not in facts:
+        if operation == "compile" and not facts.keys() & _INNER:
             return CompileView(
                 compile_id=str(facts[semconv.DSPY_COMPILE_ID]),
                 optimizer=str(facts[semconv.DSPY_OPTIMIZER_NAME]),

@@ -91,7 +91,7 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
         optimizer_name=facts.optimizer_name,
         program_name=facts.program_name,
         metric_name=facts.metric_name,
-        examples=ExampleRegistry(),
+        examples=outer.examples if outer is not None else ExampleRegistry(),
         usage=UsageTally(place.usage),
         started=now(),
         parent=outer,
@@ -164,8 +164,13 @@ def emit_dataset(
     registry: ExampleRegistry,
     scope: CompileScope | None,
 ) -> str:
-    """Emit a `dataset` span under `parent`, once for each role and content in a compile; give the dataset's id."""
+    """Emit a `dataset` span under `parent`, once for each role and content in a compile; give the dataset's id.
+
+    The rows go out with it, but for examples that a compile around this one was given: a nested compile's training set
+    is mostly the outer one's, or a part of it, or the same in another order.
+    """
     rows = [registry.row(example) for example in facts.examples]
+    ids = {registry.example_id(example) for example in facts.examples}
     dataset_id = registry.dataset_id(facts.examples)
     if scope is not None:
         if (facts.role, dataset_id) in scope.sent_datasets:
@@ -184,10 +189,12 @@ def emit_dataset(
     span = telemetry.tracer.start_span(
         semconv.SPAN_DSPY_DATASET.format(facts.role), context=set_span_in_context(parent), attributes=attributes
     )
-    if telemetry.settings.capture_datasets:
+    if telemetry.settings.capture_datasets and (scope is None or not scope.rows_known(ids)):
         telemetry.put_payload(
             span, semconv.DSPY_DATASET_ROWS, as_json(telemetry.content.redacted(semconv.DSPY_DATASET_ROWS, rows))
         )
+        if scope is not None:
+            scope.sent_rows |= ids
     span.end()
     return dataset_id
 

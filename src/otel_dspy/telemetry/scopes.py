@@ -47,6 +47,7 @@ class CompileScope:
         notes: what the optimizer's own hook keeps while the compile lasts.
         sent_programs: ids whose state went out already in this compile.
         sent_datasets: (role, id) of the datasets that went out already.
+        sent_rows: ids of the examples whose rows went out with them.
         open_trial: a trial that the optimizer's hook opened ahead of the call that scores it.
     """
 
@@ -67,6 +68,7 @@ class CompileScope:
     setup_done: bool = False
     sent_programs: set[str] = field(default_factory=set[str])
     sent_datasets: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    sent_rows: set[str] = field(default_factory=set[str])
     notes: dict[str, Any] = field(default_factory=dict[str, Any])
     lock: threading.Lock = field(default_factory=threading.Lock)
     trial_count: int = 0
@@ -86,6 +88,14 @@ class CompileScope:
     def opened(self, span: Span, context: Context) -> None:
         """Take in the span, which is started after the scope whose ids it carries."""
         self._span, self._context = span, context
+
+    def rows_known(self, ids: set[str]) -> bool:
+        """Whether the rows of all these examples went out with a compile around this one."""
+        outer = self.parent
+        while outer is not None and ids:
+            ids = ids - outer.sent_rows
+            outer = outer.parent
+        return not ids and self.parent is not None
 
     def next_index(self) -> int:
         """The next trial's index; dense from 0."""

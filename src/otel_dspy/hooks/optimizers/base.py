@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from otel_dspy.programs import program_name
 from otel_dspy.telemetry.compile_spans import DatasetFacts
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import TrialFacts
@@ -33,11 +34,22 @@ class OptimizerHook:
     """True where the optimizer resolves its settings early in compile, and the hook emits the setup then."""
     nested_compile_opens_trial: ClassVar[bool] = False
     """True where a nested compile makes the candidate that the next evaluation scores."""
+    has_trials: ClassVar[bool] = True
+    """False where the optimizer scores nothing: a compile of it inside a program's call is a part of that call."""
     attribute_names: ClassVar[Mapping[str, str]] = {}
     """Constructor parameter -> attribute that holds it, where the two differ."""
 
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         """Put watches around the optimizer's own seams."""
+
+    def arguments(self, optimizer: Any, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Compile's effective arguments by name, with what the optimizer holds in the place of some."""
+        del optimizer
+        return arguments
+
+    def program_name(self, arguments: Mapping[str, Any]) -> str:
+        """`dspy.program.name` of what is compiled."""
+        return program_name(arguments.get("student"))
 
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         """The optimizer's parameters by name: the constructor's, then compile's arguments where they are given.
@@ -75,6 +87,9 @@ class OptimizerHook:
         """What is known better of an evaluation anywhere inside this optimizer's compile. `program`: what it runs."""
         del program
         return facts
+
+    def evaluated(self, scope: CompileScope, facts: EvaluateFacts, result: Any) -> None:
+        """An evaluation anywhere inside this optimizer's compile has returned what `Evaluate` returns."""
 
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
         """The compile has returned `program`, or raised; its span is still open. End what the hook has left open."""

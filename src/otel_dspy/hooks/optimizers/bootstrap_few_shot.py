@@ -51,6 +51,7 @@ class BootstrapFewShotHook(OptimizerHook):
     """Watches the bootstrap and each attempt in it."""
 
     optimizer = "dspy.teleprompt.bootstrap.BootstrapFewShot"
+    has_trials = False
 
     @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:

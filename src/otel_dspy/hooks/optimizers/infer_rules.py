@@ -35,6 +35,7 @@ class InferRulesHook(BootstrapFewShotHook):
     """Watches the induction of rules; the bootstrap before it is BootstrapFewShot's own, in the same compile."""
 
     optimizer = "dspy.teleprompt.infer_rules.InferRules"
+    has_trials = True
 
     @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:

@@ -21,6 +21,7 @@ class LabeledFewShotHook(OptimizerHook):
     """Tells the demos."""
 
     optimizer = "dspy.teleprompt.vanilla.LabeledFewShot"
+    has_trials = False
 
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:

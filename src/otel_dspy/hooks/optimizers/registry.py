@@ -20,10 +20,13 @@ GROUP: Final = "otel_dspy.optimizers"
 """Entry point group under which a package offers subclasses of `OptimizerHook`."""
 _HOOK: Final = "hook"
 _OURS: Final = (
+    "better_together:BetterTogetherHook",
     "bootstrap_few_shot:BootstrapFewShotHook",
     "copro:COPROHook",
     "gepa:GEPAHook",
+    "ensemble:EnsembleHook",
     "infer_rules:InferRulesHook",
+    "knn_few_shot:KNNFewShotHook",
     "labeled_few_shot:LabeledFewShotHook",
     "mipro_v2:MIPROv2Hook",
     "optuna:OptunaHook",

@@ -48,7 +48,7 @@ class Admission:
         operation = attributes.get(sc.DSPY_OPERATION_NAME)
         if operation == "payload":
             return str(attributes.get(sc.DSPY_PAYLOAD_ATTRIBUTE)).startswith(CONTROL_PAYLOADS)
-        return operation in CONTROL
+        return operation in CONTROL and not attributes.get(sc.DSPY_COMPILE_IN_CALL)
 
     def control_came(self, context: TraceContext, number: int, *, root: bool) -> None:
         """Note a control span that was queued under that number."""

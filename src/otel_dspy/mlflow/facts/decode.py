@@ -161,7 +161,7 @@ def _setup(span: SpanRecord, read: _Reader) -> SetupRecord | None:
 
 def _compile(span: SpanRecord, read: _Reader) -> CompileRecord | None:
     identity = read.identity()
-    if identity is None:
+    if identity is None or read.flag(sc.DSPY_COMPILE_IN_CALL):
         return None
     return CompileRecord(
         span=span,
@@ -169,6 +169,7 @@ def _compile(span: SpanRecord, read: _Reader) -> CompileRecord | None:
         parameters=read.family(sc.DSPY_OPTIMIZER_PARAMETER),
         initial_score=read.number(sc.DSPY_COMPILE_INITIAL_SCORE),
         best_score=read.number(sc.DSPY_COMPILE_BEST_SCORE),
+        step_failed=read.flag(sc.DSPY_COMPILE_STEP_FAILED),
         best_trial=read.integer(sc.DSPY_COMPILE_BEST_TRIAL_INDEX),
         score_unit=read.text(sc.DSPY_TRIAL_SCORE_UNIT),
         trial_count=read.integer(sc.DSPY_COMPILE_TRIAL_COUNT),

@@ -103,6 +103,8 @@ class CompileRecord:
     initial_score: float | None = None
     best_score: float | None = None
     best_trial: int | None = None
+    step_failed: bool | None = None
+    """Whether the optimizer stopped at a step that failed, and returned what it had."""
     score_unit: str | None = None
     trial_count: int | None = None
     resumed_from: str | None = None

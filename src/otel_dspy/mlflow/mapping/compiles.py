@@ -175,6 +175,7 @@ def compile_operations(
                 {
                     "dspy.program.id": done.program_id,
                     "dspy.compile.best_trial.index": done.best_trial,
+                    "dspy.compile.step_failed": done.step_failed,
                     "dspy.compile.resumed.from": done.resumed_from,
                     "dspy.compile.resumed.iteration": done.resumed_iteration,
                 }

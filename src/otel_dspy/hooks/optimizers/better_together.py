@@ -1,0 +1,121 @@
+"""BetterTogether: a trial the program as it was given, and a trial each step of the strategy.
+
+Source: `dspy/teleprompt/bettertogether.py` of dspy 3.4.1; `_run_and_evaluate_step` exists since 3.2.0. A step compiles
+with the optimizer that the strategy names and then scores what came out, so that the nested compile is a step of its
+trial. A step that raises ends the strategy; what was found until then is returned, with
+`flag_compilation_error_occurred`. An evaluation that raises counts as 0.0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.programs import snapshot_if_program
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.scopes import CompileScope
+
+
+class BetterTogetherHook(OptimizerHook):
+    """Names each trial by the strategy up to its step."""
+
+    optimizer = "dspy.teleprompt.bettertogether.BetterTogether"
+    resolves_setup = True
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.teleprompt.bettertogether import BetterTogether  # noqa: PLC0415 - imported when it is instrumented
+
+        def step(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(BetterTogetherHook)
+            return None if scope is None else _StepWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs))
+
+        patches.wrap(BetterTogether, "_prepare_trainset_and_valset", _split)
+        patches.wrap(BetterTogether, "_run_and_evaluate_step", around(step))
+
+    @override
+    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
+        values = super().parameters(optimizer, arguments)
+        used: Mapping[str, object] = optimizer.optimizers
+        given: Mapping[str, Mapping[str, object]] = arguments.get("optimizer_compile_args") or {}
+        values.pop("optimizer_compile_args", None)
+        values |= {f"optimizers.{key}": type(used[key]).__name__ for key in used}
+        return values | {
+            f"optimizer_compile_args.{key}.{name}": value for key in given for name, value in given[key].items()
+        }
+
+    @override
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+        del scope, program
+        # Steps have trials of their own: what is evaluated outside of one is the program as it was given.
+        return TrialFacts(kind=TrialKind.BASELINE, label="no step", scope=evaluation.scope, parameters={"strategy": ""})
+
+    @override
+    def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
+        failed = getattr(program, "flag_compilation_error_occurred", None)
+        if error is None and isinstance(failed, bool):
+            scope.span.set_attribute(semconv.DSPY_COMPILE_STEP_FAILED, failed)
+
+
+def _split(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    result = wrapped(*args, **kwargs)
+    with guarded("BetterTogether's validation set"):
+        scope = compile_of(BetterTogetherHook)
+        if scope is not None:
+            scope.notes["resolve"]({"valset": result[1]})
+    return result
+
+
+class _StepWatch(Watch):
+    part = "the span of a BetterTogether step"
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._scope = scope
+        self._arguments = arguments
+        self._score: float | None = None
+        self._program: ProgramSnapshot | None = None
+
+    @override
+    def open(self) -> Context:
+        self._parents: list[str] = []
+        with guarded("the program that a step begins with"):
+            before = snapshot_if_program(self._arguments["student"])
+            self._parents = [] if before is None else [before.id]
+        self._trial = open_trial(self._telemetry, self._scope)
+        return self._trial.context
+
+    @override
+    def see(self, result: Any) -> None:
+        program, self._score, *_ = result
+        self._program = snapshot_if_program(program)
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        strategy = self._arguments["current_strategy"]
+        facts = TrialFacts(
+            kind=TrialKind.STEP,
+            label=strategy,
+            parameters={"strategy": strategy, "optimizer": type(self._arguments["optimizer"]).__name__},
+            parent_program_ids=self._parents,
+        )
+        outcome = TrialOutcome(score=self._score, program=self._program, error=error)
+        close_trial(self._telemetry, self._trial, facts, outcome)

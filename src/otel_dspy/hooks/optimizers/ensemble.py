@@ -1,0 +1,33 @@
+"""Ensemble: no trials; several programs are put together, and what comes out has the state of all of them.
+
+Source: `dspy/teleprompt/ensemble.py` of dspy 3.4.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from otel_dspy.hooks.optimizers.base import OptimizerHook
+from otel_dspy.programs import program_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class EnsembleHook(OptimizerHook):
+    """Tells how many programs there are, and the name of the first."""
+
+    optimizer = "dspy.teleprompt.ensemble.Ensemble"
+    has_trials = False
+
+    @override
+    def program_name(self, arguments: Mapping[str, Any]) -> str:
+        return program_name(next(iter(arguments["programs"]), None))
+
+    @override
+    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
+        values = super().parameters(optimizer, arguments)
+        values["programs"] = len(arguments["programs"])
+        return values

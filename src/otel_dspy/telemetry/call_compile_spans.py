@@ -1,0 +1,62 @@
+"""A compile that is a part of a program's call: one span in the call's trace, and no record of an optimisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opentelemetry.context import get_current
+
+from otel_dspy import semconv
+from otel_dspy.telemetry.compile_spans import new_compile_id
+from otel_dspy.telemetry.failure import mark_failed
+from otel_dspy.telemetry.scopes import Place, inside, place_in
+from otel_dspy.telemetry.usage import UsageTally
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.telemetry.compile_spans import CompileFacts
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+@dataclass(slots=True)
+class CallCompile:
+    """An open one."""
+
+    span: Span
+    context: Context
+    usage: UsageTally
+
+
+def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
+    """Start the span. What runs inside belongs to no compile; its tokens and cost count where the call's do."""
+    context = get_current()
+    place = place_in(context)
+    attributes: dict[str, AttributeValue] = {
+        semconv.DSPY_OPERATION_NAME: "compile",
+        semconv.DSPY_COMPILE_ID: new_compile_id(),
+        semconv.DSPY_COMPILE_IN_CALL: True,
+        semconv.DSPY_OPTIMIZER_NAME: facts.optimizer_name,
+        semconv.DSPY_PROGRAM_NAME: facts.program_name,
+    }
+    if facts.metric_name is not None:
+        attributes[semconv.DSPY_METRIC_NAME] = facts.metric_name
+    span = telemetry.tracer.start_span(
+        semconv.SPAN_DSPY_COMPILE.format(facts.optimizer_name), context=context, attributes=attributes
+    )
+    usage = UsageTally(place.usage)
+    inner = Place(usage=usage, module_names=place.module_names, predictor=place.predictor)
+    return CallCompile(span, inside(span, inner, context), usage)
+
+
+def close_call_compile(telemetry: Telemetry, compiling: CallCompile, error: BaseException | None) -> None:
+    """End the span with its roll-up, or with the error that the compile raised."""
+    try:
+        compiling.span.set_attributes({semconv.DSPY_COMPILE_TRIAL_COUNT: 0, **compiling.usage.attributes()})
+        if error is not None:
+            mark_failed(compiling.span, error, telemetry.secrets)
+    finally:
+        compiling.span.end()
