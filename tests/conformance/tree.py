@@ -93,7 +93,12 @@ def belonging_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator
     nearest = told(enclosing[0])[semconv.DSPY_COMPILE_ID] if enclosing else None
     trial = next((above for above, above_kind in tree.ancestors(span) if _is(above_kind, "trial", "compile")), None)
     index = told(trial).get(semconv.DSPY_TRIAL_INDEX) if trial is not None else None
-    if _is(kind, "compile"):
+    if _is(kind, "compile") and attributes.get(semconv.DSPY_COMPILE_IN_CALL):
+        # A part of a program's call, wherever that stands; an inner one has no other around it in the record.
+        expected = dict.fromkeys(
+            (semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_DEPTH, semconv.DSPY_COMPILE_PARENT_TRIAL_INDEX)
+        )
+    elif _is(kind, "compile"):
         expected = {
             semconv.DSPY_COMPILE_PARENT_ID: nearest,
             semconv.DSPY_COMPILE_DEPTH: len(enclosing) or None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.context import get_current
 
 from otel_dspy import semconv
-from otel_dspy.telemetry.compile_spans import new_compile_id
+from otel_dspy.telemetry import compile_spans
 from otel_dspy.telemetry.failure import mark_failed
 from otel_dspy.telemetry.scopes import Place, inside, place_in
 from otel_dspy.telemetry.usage import UsageTally
@@ -37,7 +37,7 @@ def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
     place = place_in(context)
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "compile",
-        semconv.DSPY_COMPILE_ID: new_compile_id(),
+        semconv.DSPY_COMPILE_ID: compile_spans.new_compile_id(),
         semconv.DSPY_COMPILE_IN_CALL: True,
         semconv.DSPY_OPTIMIZER_NAME: facts.optimizer_name,
         semconv.DSPY_PROGRAM_NAME: facts.program_name,

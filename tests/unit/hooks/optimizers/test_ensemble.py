@@ -1,0 +1,72 @@
+"""Ensemble: no trials, several programs in one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dspy
+from dspy.teleprompt import Ensemble
+from inline_snapshot import snapshot
+
+from otel_dspy.programs import snapshot_if_program
+from tests.optimizer_runs import drawn, tracked_tree
+from tests.span_recorder import recording
+from tests.sums import sums_lm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _together() -> Any:
+    programs = [dspy.Predict("question -> answer"), dspy.ChainOfThought("question -> answer")]
+    return Ensemble(reduce_fn=dspy.majority, size=None).compile(programs)
+
+
+def test_the_control_trace() -> None:
+    """The programs are counted, the function that joins their answers is named, and the result has a program id."""
+    with recording() as recorder:
+        ensemble = _together()
+    assert recorder.tree("compile", "compile.", "optimizer.", "program.") == snapshot(
+        [
+            "compile Ensemble compile.id=c1 compile.trial.count=0 optimizer.name=Ensemble optimizer.parameter.deterministic=False optimizer.parameter.programs=2 optimizer.parameter.reduce_fn=majority program.id=7c29d9fa6fe8337f program.name=Predict",
+            "  setup Ensemble compile.id=c1 optimizer.name=Ensemble optimizer.parameter.deterministic=False optimizer.parameter.programs=2 optimizer.parameter.reduce_fn=majority program.name=Predict",
+        ]
+    )
+    (compiled,) = recorder.named("compile")
+    made = snapshot_if_program(ensemble)
+    assert made is not None
+    assert (compiled.attributes or {})["dspy.program.id"] == made.id
+
+
+def test_a_call_of_the_ensemble_is_one_tree() -> None:
+    """Each of the programs is called inside the ensemble's own span, and joins as it does without us."""
+    with dspy.context(lm=sums_lm()), recording() as recorder:
+        assert _together()(question="1+1").answer == "2"
+    assert recorder.tree("module", "module.name") == snapshot(
+        [
+            "module EnsembledProgram module.name=self",
+            "  module Predict module.name=programs[0]",
+            "    chat scripted module.name=programs[0]",
+            "  module ChainOfThought module.name=programs[1]",
+            "    module Predict module.name=programs[1].predict",
+            "      chat scripted module.name=programs[1].predict",
+        ]
+    )
+
+
+def test_the_run_tree(tmp_path: Path) -> None:
+    """One run with the ensemble's state; a program was not given, so that there is no initial one."""
+    ensemble, tree = tracked_tree(tmp_path, _together)
+    assert [line for run in tree.runs for line in drawn(run)] == snapshot(
+        [
+            "Ensemble Predict: FINISHED",
+            "  params deterministic=false, programs=2, reduce_fn=majority",
+            "  metrics lm_calls=0.0",
+            "  artifacts best_model.json, optimization_summary.json",
+            "  1 traces",
+        ]
+    )
+    state = tree.runs[0].artifacts["best_model.json"]
+    assert {name: state[name]["signature"] for name in state if name != "metadata"} == {
+        name: predictor.signature.dump_state() for name, predictor in ensemble.named_predictors()
+    }
