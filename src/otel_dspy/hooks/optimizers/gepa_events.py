@@ -144,7 +144,7 @@ class GepaEvents:
         """An iteration: one proposal at least, or a merge, or nothing that comes to a candidate."""
         first, self._state = self._state is None, event["state"]
         if first:
-            self._restore()
+            self._restore(event["iteration"] - 1)
         self._rejections = []
         self._open = []
         self._add(event["iteration"])
@@ -251,15 +251,15 @@ class GepaEvents:
         """The end; of a checkpoint whose budget is used up already, also all that is heard of its candidates."""
         if self._state is None:
             self._state = event["final_state"]
-            self._restore()
+            self._restore(self._state.i + 1)
 
     def _leave(self) -> None:
         token, self._token = self._token, None
         if token is not None:
             detach(token)
 
-    def _restore(self) -> None:
-        """Tell the candidates that gepa found before the checkpoint: this compile's best may be one of them."""
+    def _restore(self, last: int) -> None:
+        """Tell the candidates that gepa found up to its iteration `last`: this compile's best may be one of them."""
         state = self._state
         if self._checkpoint is None:
             return
@@ -269,7 +269,7 @@ class GepaEvents:
             for index in record.get("new_program_indices", [record.get("new_program_idx")])
         }
         self.scope.span.set_attributes(
-            {semconv.DSPY_COMPILE_RESUMED_FROM: self._checkpoint, semconv.DSPY_COMPILE_RESUMED_ITERATION: state.i}
+            {semconv.DSPY_COMPILE_RESUMED_FROM: self._checkpoint, semconv.DSPY_COMPILE_RESUMED_ITERATION: last}
         )
         for index in range(1, len(state.program_candidates)):
             self._tell_restored(index, iterations.get(index))

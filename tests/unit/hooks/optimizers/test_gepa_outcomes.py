@@ -1,0 +1,205 @@
+"""What a user gets from GEPA is the same with us: results, exceptions, Ctrl-C, callbacks; and the record says it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from gepa.strategies.proposal_sampling import IndependentSampling
+from inline_snapshot import snapshot
+
+from tests.dspy_answers import dspy_script
+from tests.gepa_task import graded, optimise
+from tests.gepa_trials import attributes, control_lines, trials
+from tests.in_process_lm import in_process_lm
+from tests.span_recorder import recording
+
+if TYPE_CHECKING:
+    import dspy
+
+
+def outcome(**settings: Any) -> tuple[str, Any]:
+    """What came of an optimisation: its results, or what it raised."""
+    try:
+        return "returned", optimise(**settings).detailed_results.to_dict()
+    except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt is one of the outcomes
+        return type(error).__name__, str(error)
+
+
+def test_results_are_the_same_with_and_without_us() -> None:
+    """Every number, text and parent, for each way in which GEPA works; a program's own random numbers too."""
+    ways: list[dict[str, Any]] = [
+        {},
+        {"candidate_selection_strategy": "current_best", "component_selector": "all"},
+        {"gepa_kwargs": {"cache_evaluation": True}},
+        {"num_threads": 3, "gepa_kwargs": {"sampling_strategy": IndependentSampling(2)}},
+    ]
+    for way in ways:
+        random.seed(7)
+        without = outcome(**way), random.getstate()
+        random.seed(7)
+        with recording(capture_content=True):
+            assert (outcome(**way), random.getstate()) == without
+        assert without[0][0] == "returned"
+
+
+class Notebook:
+    """A user's callback: notes the names of what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """A method for every event."""
+        if not name.startswith("on_"):
+            raise AttributeError(name)
+
+        def hear(_: object) -> None:
+            self.heard.append(name)
+
+        return hear
+
+
+def test_callbacks_of_the_user_hear_what_they_heard_before() -> None:
+    """They are called with us as without us, and the user's own list stays as it was."""
+    heard: list[list[str]] = []
+    for watched in (False, True):
+        notebook = Notebook()
+        given = [notebook]
+        with recording() if watched else nullcontext():
+            optimise(gepa_kwargs={"callbacks": given})
+        assert given == [notebook]
+        heard.append(notebook.heard)
+    assert heard[0] == heard[1]
+    assert "on_merge_accepted" in heard[0]
+
+
+class Interrupted:
+    """A metric that raises at its `at`-th call."""
+
+    def __init__(self, at: int, error: BaseException, function: Any) -> None:
+        self._at = at
+        self._calls = itertools.count(1)
+        self._error = error
+        self._function = function
+
+    def __call__(
+        self, gold: Any, pred: Any, trace: object = None, pred_name: str | None = None, pred_trace: object = None
+    ) -> Any:
+        """Grade, or raise."""
+        if next(self._calls) == self._at:
+            raise self._error
+        return self._function(gold, pred, trace, pred_name, pred_trace)
+
+
+@pytest.mark.parametrize(
+    ("call", "trial", "path"),
+    [
+        pytest.param(3, 0, ["validate", "evaluate graded"], id="the seed's validation"),
+        pytest.param(8, 1, ["evaluate_parent", "evaluate graded"], id="a parent's minibatch"),
+        pytest.param(9, 1, ["reflect"], id="feedback for the reflection"),
+        pytest.param(11, 1, ["evaluate_candidate", "evaluate graded"], id="a candidate's minibatch"),
+        pytest.param(13, 1, ["validate", "evaluate graded"], id="a candidate's validation"),
+        pytest.param(34, 4, ["merge", "evaluate_candidate", "evaluate graded"], id="a merge's minibatch"),
+        pytest.param(40, 4, ["validate", "evaluate graded"], id="a merge's validation"),
+    ],
+)
+def test_ctrl_c_in_each_phase(call: int, trial: int, path: list[str]) -> None:
+    """KeyboardInterrupt reaches the user as without us; the phase, the trial and the compile that it hit say so."""
+    without = outcome(metric=Interrupted(call, KeyboardInterrupt(), graded))
+    with recording() as recorder:
+        assert outcome(metric=Interrupted(call, KeyboardInterrupt(), graded)) == without
+    assert without[0] == "KeyboardInterrupt"
+    hit = [span for span in recorder.spans if attributes(span).get("error.type") == "KeyboardInterrupt"]
+    names = [span.name.removeprefix("phase ") for span in hit if not span.name.startswith("example")]
+    assert names == [*reversed([name.replace("graded", "Interrupted") for name in path]), "trial GEPA", "compile GEPA"]
+    told = trials(recorder)
+    assert [one["state"] for one in told][trial:] == ["fail"]
+
+
+def broken_reflection(error: BaseException, at: int) -> dspy.LM:
+    """The reflection model, whose `at`-th call fails."""
+    calls = itertools.count(1)
+
+    def propose(_: object) -> str:
+        if next(calls) == at:
+            raise error
+        return "Knows 1 2."
+
+    return in_process_lm(dspy_script({"new_instruction": propose}), model="openai/reflecting")
+
+
+def test_ctrl_c_while_the_reflection_model_answers() -> None:
+    """It reaches the user as without us; the call's phase and its trial say so."""
+    without = outcome(reflection_lm=broken_reflection(KeyboardInterrupt(), 2))
+    with recording() as recorder:
+        assert outcome(reflection_lm=broken_reflection(KeyboardInterrupt(), 2)) == without
+    assert without[0] == "KeyboardInterrupt"
+    assert control_lines(recorder, "trial.state", "error.type")[-5:] == snapshot(
+        [
+            "  trial GEPA trial.state=fail error.type=KeyboardInterrupt ERROR()",
+            "    phase evaluate_parent",
+            "      evaluate graded",
+            "    phase reflect",
+            "    phase propose error.type=KeyboardInterrupt ERROR()",
+        ]
+    )
+
+
+def always_failing(error: Exception) -> dspy.LM:
+    """A reflection model that is down."""
+
+    def fail(_: object) -> str:
+        raise error
+
+    return in_process_lm(dspy_script({"new_instruction": fail}), model="openai/reflecting")
+
+
+def test_a_reflection_that_fails_is_a_failed_trial_and_gepa_goes_on() -> None:
+    """GEPA swallows the error and tries the call again; the trial has the error, the next iterations are as without us."""
+    failing = ValueError("the reflection model is down")
+    without = outcome(reflection_lm=always_failing(failing))
+    with recording() as recorder:
+        assert outcome(reflection_lm=always_failing(failing)) == without
+    told = trials(recorder)
+    assert {trial["state"] for trial in told[1:]} == {"fail", "pruned"}
+    assert told[1]["error.type"] == snapshot("dspy.utils.exceptions.LMUnexpectedError")
+    assert [line.strip() for line in control_lines(recorder, "trial.state")][6:13] == snapshot(
+        [
+            "evaluate graded",
+            "trial GEPA trial.state=fail ERROR()",
+            "phase evaluate_parent",
+            "evaluate graded",
+            "phase reflect",
+            "phase propose ERROR()",
+            "phase propose ERROR()",
+        ]
+    )
+
+
+def test_an_error_of_gepa_s_own_ends_trial_and_compile() -> None:
+    """What a component selector raises reaches the user as without us, and its iteration has failed."""
+
+    def broken(*_: object) -> list[str]:
+        raise LookupError("no such component")
+
+    without = outcome(component_selector=broken)
+    with recording() as recorder:
+        assert outcome(component_selector=broken) == without == ("LookupError", "no such component")
+    assert control_lines(recorder, "trial.index", "trial.state", "error.type") == snapshot(
+        [
+            "compile GEPA error.type=LookupError ERROR()",
+            "  setup GEPA",
+            "    dataset train",
+            "    dataset validation",
+            "  trial GEPA trial.index=0 trial.state=complete",
+            "    phase validate",
+            "      evaluate graded trial.index=0",
+            "  trial GEPA trial.index=1 trial.state=fail error.type=LookupError ERROR(no such component)",
+            "    phase evaluate_parent",
+            "      evaluate graded trial.index=1",
+        ]
+    )
