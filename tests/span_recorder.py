@@ -58,6 +58,13 @@ class Recorder:
         """The finished spans whose name begins with `prefix`, in order of their start."""
         return sorted((s for s in self.spans if s.name.startswith(prefix)), key=lambda s: (s.start_time, _id(s)))
 
+    def told(self, prefix: str) -> list[dict[str, Any]]:
+        """The attributes of those spans, without the leading `dspy.`."""
+        return [
+            {name.removeprefix("dspy."): value for name, value in (span.attributes or {}).items()}
+            for span in self.named(prefix)
+        ]
+
     def events(self) -> list[tuple[str | None, Mapping[str, Any]]]:
         """The log events in order: (name, attributes)."""
         return [(log.log_record.event_name, dict(log.log_record.attributes or {})) for log in self.capture.events]
@@ -84,6 +91,10 @@ class Recorder:
             attributes: prefixes of the attributes that are shown, without the leading `dspy.`.
         """
         return list(_lines(self.spans, root, attributes))
+
+    def control(self, root: str, *attributes: str) -> list[str]:
+        """The same without examples and calls: what an optimizer does, and not how its programs do it."""
+        return [line for line in self.tree(root, *attributes) if line.split()[0] not in {"example", "module", "chat"}]
 
 
 def _id(span: ReadableSpan) -> int:

@@ -44,6 +44,8 @@ class Search:
     num_models: int = 0
     sampled: bool = False
     """Whether the step's trajectories are there, so that what is scored next are its candidates."""
+    built: int = 0
+    """How many candidates the step has built, or failed to."""
     candidates: list[Candidate] = field(default_factory=list[Candidate])
     """Those of the step, in SIMBA's order."""
     tags: dict[int, Tag] = field(default_factory=dict["int", "Tag"])
@@ -73,6 +75,7 @@ class Search:
             self.program_ids.append(None if found is None else found.id)
         self.step += 1
         self.num_models = num_models
+        self.built = 0
         self.sampled = False
         self._phase = PhaseWatch(self.telemetry, self.scope, "step", None)
         self._phase.index = self.step

@@ -52,7 +52,8 @@ class StrategyWatch(Watch):
         }
         self._source = int(getattr(self._program, "simba_idx", 0))
         self._before = _contents(self._program)
-        self._number = len(search.candidates)
+        self._number = search.built
+        search.built += 1
         self._trial = open_trial(self._telemetry, search.scope, search.context)
         return self._trial.context
 
