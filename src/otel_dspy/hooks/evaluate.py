@@ -79,7 +79,7 @@ class _EvaluateWatch(Watch):
         """Open the trial that this evaluation is, unless one is open already; give its context."""
         place = current_place()
         compiling = place.compile
-        if compiling is None or place.trial is not None:
+        if compiling is None or place.trial is not None or self._facts.phase is not None:
             return None
         optimizer = self._registry.of(compiling)
         self._trial_facts = TrialFacts(scope=self._facts.scope, derived=True)

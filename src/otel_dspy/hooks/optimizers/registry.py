@@ -21,6 +21,7 @@ GROUP: Final = "otel_dspy.optimizers"
 _HOOK: Final = "hook"
 _OURS: Final = (
     "better_together:BetterTogetherHook",
+    "bootstrap_finetune:BootstrapFinetuneHook",
     "bootstrap_few_shot:BootstrapFewShotHook",
     "copro:COPROHook",
     "gepa:GEPAHook",

@@ -1,0 +1,124 @@
+"""BootstrapFinetune: a phase `bootstrap` with its examples, a phase `finetune`, and in it a trial each training job.
+
+Source: `dspy/teleprompt/bootstrap_finetune.py` of dspy 3.4.1. The bootstrap is an evaluation whose traces become the
+training data; it scores no candidate, so it is no trial. `finetune_lms` starts a job for each model, or with
+`multitask=False` for each predictor of it, and then waits for them; a job runs in a thread of the provider's and gives
+a new model, or an exception as its result. Jobs have no score.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy.hooks.around import around
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+    from otel_dspy.hooks.around import Args, Kwargs, Watch
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.scopes import CompileScope, TrialScope
+
+_BOOTSTRAP: Final = "bootstrap"
+_PREDICTORS: Final = "finetuned predictors"
+
+
+class BootstrapFinetuneHook(OptimizerHook):
+    """Tells of the bootstrap and of the jobs."""
+
+    optimizer = "dspy.teleprompt.bootstrap_finetune.BootstrapFinetune"
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.clients.lm import LM  # noqa: PLC0415 - imported when it is instrumented
+        from dspy.teleprompt import bootstrap_finetune as module  # noqa: PLC0415 - imported when it is instrumented
+
+        def bootstrap(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(BootstrapFinetuneHook)
+            return None if scope is None else PhaseWatch(telemetry, scope, _BOOTSTRAP, None)
+
+        def finetune(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(BootstrapFinetuneHook)
+            if scope is None:
+                return None
+            jobs = bind_arguments(wrapped, args, kwargs)["finetune_dict"]
+            scope.notes[_PREDICTORS] = deque(index for _, index in jobs)
+            return PhaseWatch(telemetry, scope, "finetune", None)
+
+        def job(wrapped: Callable[..., Any], lm: Any, args: Args, kwargs: Kwargs) -> Any:
+            told: _Job | None = None
+            with guarded("the span of a fine-tuning job"):
+                scope = compile_of(BootstrapFinetuneHook)
+                if scope is not None:
+                    told = _Job(telemetry, scope, lm, bind_arguments(wrapped, args, kwargs))
+            return wrapped(*args, **kwargs) if told is None else told.started(wrapped, args, kwargs)
+
+        patches.wrap(module, "bootstrap_trace_data", around(bootstrap))
+        patches.wrap(module.BootstrapFinetune, "finetune_lms", around(finetune))
+        patches.wrap(LM, "finetune", job)
+
+    @override
+    def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
+        return replace(facts, phase=_BOOTSTRAP)
+
+
+class _Job:
+    """A job, from its start on the user's thread to its end on one of the provider's."""
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, lm: Any, arguments: Mapping[str, Any]) -> None:
+        self._telemetry = telemetry
+        waiting: deque[int | None] = scope.notes.get(_PREDICTORS, deque())
+        predictor = waiting.popleft() if waiting else None
+        data_format = arguments.get("train_data_format")
+        settings: Mapping[str, object] = arguments.get("train_kwargs") or lm.train_kwargs or {}
+        self._parameters: dict[str, object] = {
+            "model": getattr(lm, "finetuning_model", None) or lm.model,
+            "predictor": "all" if predictor is None else predictor,
+            "examples": len(arguments["train_data"]),
+            "format": getattr(data_format, "value", data_format),
+            **{f"train_kwargs.{name}": value for name, value in settings.items()},
+        }
+        self._trial: TrialScope = open_trial(telemetry, scope)
+
+    def started(self, start: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        """Start it, and be told when it is done."""
+        try:
+            job = start(*args, **kwargs)
+        except BaseException as error:
+            with guarded("the end of a fine-tuning job"):
+                self._close(None, error)
+            raise
+        with guarded("waiting for a fine-tuning job"):
+            job.add_done_callback(self._done)
+        return job
+
+    def _done(self, job: Future[Any]) -> None:
+        with guarded("the end of a fine-tuning job"):
+            error = job.exception() if not job.cancelled() else None
+            result = job.result() if error is None and not job.cancelled() else None
+            if isinstance(result, Exception):
+                error = result
+            self._close(result, error)
+
+    def _close(self, result: Any, error: BaseException | None) -> None:
+        parameters = dict(self._parameters)
+        if error is None:
+            parameters["finetuned_model"] = getattr(result, "model", None)
+        facts = TrialFacts(
+            kind=TrialKind.STEP, label=f"job {parameters['model']}", parameters=parameters,
+            reason="cancelled" if result is None and error is None else None,
+        )  # fmt: skip
+        close_trial(self._telemetry, self._trial, facts, TrialOutcome(error=error))

@@ -1,0 +1,145 @@
+"""BootstrapFinetune with a stub provider: its bootstrap and its jobs. No model is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from dspy.teleprompt import BootstrapFinetune
+from inline_snapshot import snapshot
+
+from tests.optimizer_runs import tracked_runs
+from tests.span_recorder import recording
+from tests.stub_trainers import StubFinetuning
+from tests.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Twice(dspy.Module):
+    """Two predictors that share a model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = dspy.Predict("question -> answer")
+        self.second = dspy.Predict("question, hint -> answer")
+
+    def forward(self, question: str) -> Any:
+        """Answer, with the first answer as a hint."""
+        first: Any = self.first(question=question)
+        return self.second(question=question, hint=first.answer)
+
+
+def _optimise(provider: StubFinetuning, **settings: Any) -> Any:
+    lm = sums_lm(provider=provider)
+    program = Twice()
+    program.set_lm(lm)
+    train_kwargs = {"epochs": 2, "api_key": "sk-planted-secret-0123456789"}
+    optimizer = BootstrapFinetune(exact, train_kwargs=train_kwargs, num_threads=2, **settings)
+    with dspy.context(lm=lm):
+        return optimizer.compile(program, examples(4))
+
+
+def _control(tree: list[str]) -> list[str]:
+    return [line for line in tree if not line.lstrip().startswith(("module", "chat", "example"))]
+
+
+def test_one_job_for_a_model() -> None:
+    """Bootstrap and fine-tuning are phases; the job is a trial without a score: model, data, settings, new model."""
+    provider = StubFinetuning()
+    with recording() as recorder:
+        best = _optimise(provider)
+    assert _control(recorder.tree("compile", "trial.", "evaluate.", "phase.", "compile.trial.count")) == snapshot(
+        [
+            "compile BootstrapFinetune compile.trial.count=1",
+            "  setup BootstrapFinetune",
+            "    dataset train",
+            "  phase bootstrap phase.name=bootstrap",
+            '    evaluate exact evaluate.num_errors=0 evaluate.num_examples=4 evaluate.results=[{"index":0,"id":"bfe2e71e9315e6cf","score":0.0},{"index":1,"id":"473159302de95433","score":1.0},{"index":2,"id":"9314af874c1399fa","score":0.0},{"index":3,"id":"7f8d08afc28dd7ea","score":1.0}] evaluate.scope=full evaluate.score=50.0 phase.name=bootstrap',
+            "  phase finetune phase.name=finetune",
+            "    trial BootstrapFinetune trial.index=0 trial.is_best=False trial.kind=step trial.label=job openai/scripted trial.parameter.examples=4 trial.parameter.finetuned_model=openai/scripted-tuned-1 trial.parameter.format=chat trial.parameter.model=openai/scripted trial.parameter.predictor=all trial.parameter.train_kwargs.epochs=2 trial.scope=full trial.state=complete",
+        ]
+    )
+    (job,) = provider.jobs
+    (trial,) = recorder.named("trial")
+    told = trial.attributes or {}
+    assert told["dspy.trial.parameter.examples"] == len(job["data"])
+    assert told["dspy.trial.parameter.finetuned_model"] == best.first.lm.model == best.second.lm.model
+    assert "planted-secret" not in str([span.attributes for span in recorder.spans])
+
+
+def test_a_job_for_each_predictor() -> None:
+    """With `multitask=False` each predictor has a job of its own, told by the predictor's number."""
+    with recording() as recorder:
+        best = _optimise(StubFinetuning(), multitask=False)
+    told = [
+        {
+            name.removeprefix("dspy.trial.parameter."): value
+            for name, value in span.attributes.items()
+            if "parameter" in name
+        }
+        for span in recorder.named("trial")
+        if span.attributes
+    ]
+    assert told == snapshot(
+        [
+            {
+                "model": "openai/scripted",
+                "predictor": 0,
+                "examples": 2,
+                "format": "chat",
+                "train_kwargs.epochs": 2,
+                "finetuned_model": "openai/scripted-tuned-1",
+            },
+            {
+                "model": "openai/scripted",
+                "predictor": 1,
+                "examples": 2,
+                "format": "chat",
+                "train_kwargs.epochs": 2,
+                "finetuned_model": "openai/scripted-tuned-2",
+            },
+        ]
+    )
+    assert {str(entry["finetuned_model"]) for entry in told} == {best.first.lm.model, best.second.lm.model}
+
+
+def test_a_job_that_fails() -> None:
+    """The provider's error stands on the job, its phase and the compile, and reaches the user as it is."""
+    failure = RuntimeError("out of memory")
+    with recording() as recorder, pytest.raises(RuntimeError) as raised:
+        _optimise(StubFinetuning(failure))
+    assert raised.value is failure
+    assert _control(recorder.tree("compile", "trial.state", "error")) == snapshot(
+        [
+            "compile BootstrapFinetune error.type=RuntimeError ERROR()",
+            "  setup BootstrapFinetune",
+            "    dataset train",
+            "  phase bootstrap",
+            "    evaluate exact",
+            "  phase finetune error.type=RuntimeError ERROR(out of memory)",
+            "    trial BootstrapFinetune trial.state=fail error.type=RuntimeError ERROR(out of memory)",
+        ]
+    )
+
+
+def test_the_run_tree(tmp_path: Path) -> None:
+    """The bootstrap's rows stand on the compile's run, the job is a run below it; no score is made up."""
+    best, runs = tracked_runs(tmp_path, lambda: _optimise(StubFinetuning()))
+    assert runs == snapshot(
+        [
+            "BootstrapFinetune Twice: FINISHED",
+            "  params exclude_demos=false, lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, multitask=true, num_threads=2",
+            '  metrics lm_calls={"0": 8.0, "1": 8.0}',
+            "  artifacts best_model.json, bootstrap_table.json, initial_model.json, optimization_summary.json, trainset.json",
+            "  5 traces",
+            "    trial 0 (job openai/scripted): FINISHED",
+            "      params examples=4, finetuned_model=openai/scripted-tuned-1, format=chat, model=openai/scripted, predictor=all, train_kwargs.epochs=2",
+            "      tags dspy.trial.index=0, dspy.trial.is_best=false, dspy.trial.kind=step, dspy.trial.label=job openai/scripted, dspy.trial.scope=full, dspy.trial.state=complete",
+            "      metrics lm_calls=0.0",
+            "      artifacts ",
+        ]
+    )
+    assert best.first.lm.model == "openai/scripted-tuned-1"
