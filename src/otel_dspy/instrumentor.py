@@ -78,4 +78,6 @@ class DSPyInstrumentor(BaseInstrumentor):
         del kwargs
         if self._patches is not None:
             self._patches.undo()
+        if self._telemetry is not None:
+            self._telemetry.instruments.measurements.record_all()
         self._patches = self._telemetry = None

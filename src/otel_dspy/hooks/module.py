@@ -83,19 +83,17 @@ class _ModuleWatch(Watch):
         self._span = telemetry.tracer.start_span(
             semconv.SPAN_DSPY_MODULE.format(kind), context=context, attributes=attributes
         )
+        self._content: dict[str, AttributeValue] | None = None
         if telemetry.settings.capture_content and self._span.is_recording():
-            content: dict[str, AttributeValue] = {}
+            self._content = {}
             given: dict[str, Any] = {"args": list(self._args), **self._kwargs} if self._args else self._kwargs
-            telemetry.content.put(content, semconv.DSPY_MODULE_INPUT, given)
-            self._span.set_attributes(content)
+            telemetry.content.put(self._content, semconv.DSPY_MODULE_INPUT, given)
         return inside(self._span, place.in_module(names, name), context)
 
     @override
     def see(self, result: Any) -> None:
-        if self._telemetry.settings.capture_content and self._span.is_recording():
-            content: dict[str, AttributeValue] = {}
-            self._telemetry.content.put(content, semconv.DSPY_MODULE_OUTPUT, _output(result))
-            self._span.set_attributes(content)
+        if self._content is not None:
+            self._telemetry.content.put(self._content, semconv.DSPY_MODULE_OUTPUT, _output(result))
 
     @override
     def close(self, error: BaseException | None) -> None:
@@ -104,6 +102,8 @@ class _ModuleWatch(Watch):
             attributes[ERROR_TYPE] = error_type(error)
             mark_failed(self._span, error, self._telemetry.secrets)
         self._telemetry.instruments.module_duration.record(now() - self._started, attributes)
+        if self._content:
+            self._span.set_attributes(self._content)
         self._span.end()
 
 

@@ -17,17 +17,19 @@ from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.inference import Inference, inside_inference
 from otel_dspy.telemetry.instruments import Instruments
+from otel_dspy.telemetry.measurements import LateHistogram
 from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.secrets import SecretKeeper
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
-    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.metrics import Histogram, MeterProvider
     from opentelemetry.trace import Span, Tracer, TracerProvider
     from opentelemetry.util.genai.invocation import InferenceInvocation
 
     from otel_dspy.settings import Settings
+    from otel_dspy.telemetry.measurements import Measurements
 
 SCOPE: Final = "otel_dspy"
 """Name of the instrumentation scope of every span, event and metric."""
@@ -55,6 +57,12 @@ class _GenAIHandler(TelemetryHandler):
             content_capturing_mode=self._content_capturing_mode,
             **call,
         )
+
+    def measure_late(self, measurements: Measurements) -> None:
+        """Let the metrics of a call wait (see `telemetry.measurements`)."""
+        for name in ("operation_duration", "token_usage"):
+            histogram: Histogram = getattr(self._instruments, name)
+            setattr(self._instruments, name, LateHistogram(measurements, histogram))
 
     def capture_on_spans(self) -> None:
         """Let message content out on spans, as `instrument(capture_content=True)` asks."""
@@ -100,6 +108,7 @@ class Telemetry:
         self.content = ContentFilter(settings, self.secrets)
         handler = _GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         own_ids(handler.tracer)
+        handler.measure_late(self.instruments.measurements)
         if settings.capture_content and content_forced:
             handler.capture_on_spans()
         elif content_forced:

@@ -9,6 +9,7 @@ from opentelemetry.metrics import get_meter
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_dspy import semconv
+from otel_dspy.telemetry.measurements import LateCounter, LateHistogram, Measurements
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -26,10 +27,14 @@ generator of `random`: a user's seeded program would draw other numbers. Histogr
 
 
 class Instruments:
-    """Every instrument, made once for a meter provider (None = the global one)."""
+    """Every instrument, made once for a meter provider (None = the global one).
+
+    Those that every call asks for record late (see `measurements`); `record_all` records what waits.
+    """
 
     def __init__(self, meter_provider: MeterProvider | None) -> None:
         meter = get_meter("otel_dspy", __version__, meter_provider)
+        self.measurements = Measurements(meter)
         self.compile_duration = meter.create_histogram(
             semconv.METRIC_DSPY_COMPILE_DURATION,
             unit="s",
@@ -59,17 +64,20 @@ class Instruments:
             description="How long an evaluation took.",
             explicit_bucket_boundaries_advisory=_LONG_SECONDS,
         )
-        self.evaluate_examples = meter.create_counter(
+        examples = meter.create_counter(
             semconv.METRIC_DSPY_EVALUATE_EXAMPLES,
             unit="{example}",
             description="Examples evaluated; those that raised carry error.type.",
         )
-        self.module_duration = meter.create_histogram(
+        self.evaluate_examples = LateCounter(self.measurements, examples)
+        module_duration = meter.create_histogram(
             semconv.METRIC_DSPY_MODULE_DURATION,
             unit="s",
             description="How long a module call took.",
             explicit_bucket_boundaries_advisory=_SHORT_SECONDS,
         )
-        self.cost = meter.create_counter(
+        self.module_duration = LateHistogram(self.measurements, module_duration)
+        cost = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_COST, unit="{USD}", description="Cost of language model calls."
         )
+        self.cost = LateCounter(self.measurements, cost)

@@ -48,6 +48,9 @@ _URL_PASSWORD: Final = re.compile(r"(?<=://)[^\s/@:\"'\\<>]{0,256}:[^\s/\"'\\<>]
 _PLAIN_HEADERS: Final = frozenset({"accept", "content-type", "user-agent"})
 # Shorter values stand in ordinary text by chance ("x", "test", "EMPTY").
 _SHORTEST_KNOWN_SECRET: Final = 8
+# Scrubbed texts that are remembered, and the length up to which they are: 4 MiB at most.
+_SCRUBBED_TEXTS: Final = 256
+_LONGEST_KEPT: Final = 16_384
 
 
 class SecretKeeper:
@@ -60,6 +63,7 @@ class SecretKeeper:
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._spellings: tuple[str, ...] = ()
+        self._scrub_known = lru_cache(maxsize=_SCRUBBED_TEXTS)(_scrub)
         for name, value in os.environ.items():
             if is_secret_name(name):
                 self.learn(value)
@@ -82,13 +86,9 @@ class SecretKeeper:
 
     def scrub(self, text: str) -> str:
         """The text as it may leave: every known secret, key-shaped word and URL password replaced, and encodable."""
-        text = well_formed(text)
-        for spelling in self._spellings:
-            if spelling in text:
-                text = text.replace(spelling, REDACTED)
-        if "://" in text:
-            text = _URL_PASSWORD.sub(f"{REDACTED}@", text)
-        return _SECRET_SHAPE.sub(REDACTED, text) if _may_hold_key(text) else text
+        # A program's instructions go out with every call, its inputs with each module on their way down.
+        scrub = self._scrub_known if len(text) <= _LONGEST_KEPT else _scrub
+        return scrub(text, self._spellings)
 
     def _learn_text(self, value: str) -> None:
         if len(value) < _SHORTEST_KNOWN_SECRET or value in self._known:
@@ -103,13 +103,29 @@ class SecretKeeper:
             self._spellings = tuple(sorted(spellings, key=len, reverse=True))
 
 
+def _scrub(text: str, spellings: tuple[str, ...]) -> str:
+    text = well_formed(text)
+    for spelling in spellings:
+        if spelling in text:
+            text = text.replace(spelling, REDACTED)
+    if "://" in text:
+        text = _URL_PASSWORD.sub(f"{REDACTED}@", text)
+    return _SECRET_SHAPE.sub(REDACTED, text) if _may_hold_key(text) else text
+
+
 def _may_hold_key(text: str) -> bool:
-    if any(mark in text for mark in _SECRET_MARKS):
-        return True
-    if "_" in text and any(mark in text for mark in _SECRET_MARKS_UNDERSCORED):
-        return True
+    for mark in _SECRET_MARKS:
+        if mark in text:
+            return True
+    if "_" in text:
+        for mark in _SECRET_MARKS_UNDERSCORED:
+            if mark in text:
+                return True
     lowered = text.lower()
-    return any(mark in lowered for mark in _SECRET_MARKS_ANY_CASE) or _SK_MARK.search(text) is not None
+    for mark in _SECRET_MARKS_ANY_CASE:
+        if mark in lowered:
+            return True
+    return "sk-" in text and _SK_MARK.search(text) is not None
 
 
 def _spellings(secret: str) -> set[str]:

@@ -1,0 +1,90 @@
+"""Measurements that wait: recorded all the same, in time for every reader, by the thread or by the collection."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from otel_dspy.telemetry import measurements as module
+from otel_dspy.telemetry.instruments import UNSPANNED, Instruments
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def totals(reader: InMemoryMetricReader) -> dict[str, float]:
+    """Sums of a reader's metrics by name."""
+    data: Any = reader.get_metrics_data()
+    metrics = data.resource_metrics[0].scope_metrics[0].metrics if data and data.resource_metrics else []
+    return {
+        metric.name: sum(getattr(point, "value", None) or getattr(point, "sum", 0) for point in metric.data.data_points)
+        for metric in metrics
+    }
+
+
+def instruments(*readers: InMemoryMetricReader) -> Instruments:
+    """Instruments that these read."""
+    return Instruments(MeterProvider(list(readers), shutdown_on_exit=False))
+
+
+def test_each_reader_gets_what_was_measured_before_it_read_and_no_metric_more() -> None:
+    """Nothing is missing from a collection, however soon it comes, and the queue itself is no metric."""
+    one, other = InMemoryMetricReader(), InMemoryMetricReader()
+    told = instruments(one, other)
+    told.cost.add(0.25, context=UNSPANNED)
+    told.module_duration.record(2.0, {"dspy.module.type": "Predict"})
+    assert totals(one) == {"dspy.usage.cost": 0.25, "dspy.module.duration": 2.0}
+    told.cost.add(0.25, context=UNSPANNED)
+    assert totals(other) == {"dspy.usage.cost": 0.5, "dspy.module.duration": 2.0}
+
+
+def test_the_thread_records_them_without_anybody_reading() -> None:
+    """Between two collections the queue is emptied: memory doesn't grow with the calls."""
+    recorded: list[float] = []
+    told = instruments(InMemoryMetricReader())
+    for value in (1.0, 2.0):
+        told.measurements.take(lambda amount, _attributes, _context: recorded.append(amount), value, None, None)
+    deadline = time.monotonic() + 20
+    while recorded != [1.0, 2.0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_full_queue_makes_its_caller_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the bound a measurement is recorded at once, on the caller's thread: none is dropped, none is kept."""
+    monkeypatch.setattr(module, "_MOST", 0)
+    recorded: list[float] = []
+    told = instruments(InMemoryMetricReader())
+    told.measurements.take(lambda amount, _attributes, _context: recorded.append(amount), 3.0, None, None)
+    assert recorded == [3.0]
+
+
+def test_a_metric_that_fails_leaves_the_others_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """What one recording raises goes no further and takes nothing with it."""
+    reader = InMemoryMetricReader()
+    told = instruments(reader)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    told.measurements.take(broken, 1.0, None, None)
+    told.cost.add(1.0, context=UNSPANNED)
+    assert totals(reader) == {"dspy.usage.cost": 1.0}
+    assert "a metric failed and was left out" in caplog.text
+
+
+def test_a_forked_child_records_its_own_alone() -> None:
+    """What the parent measured before a fork is counted by the parent, once."""
+    reader = InMemoryMetricReader()
+    told = instruments(reader)
+    told.cost.add(1.0, context=UNSPANNED)
+    child = os.fork()
+    if child == 0:
+        told.cost.add(4.0, context=UNSPANNED)
+        os._exit(0 if totals(reader) == {"dspy.usage.cost": 4.0} else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert totals(reader) == {"dspy.usage.cost": 1.0}
