@@ -14,7 +14,7 @@ import pytest
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos import twins
 from tests.chaos.faulty_proxy import CUT_AFTER, FAULTS, RETRY_AFTER, faulty_proxy
-from tests.chaos.twins import DELIVERY, optimise, record, told_to
+from tests.chaos.twins import DELIVERY, differences, optimise, record, told_to
 from tests.mlflow_server import free_port
 
 if TYPE_CHECKING:
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from tests.mlflow_server import MlflowServer
 
 
-pytestmark = pytest.mark.slow  # minutes of waiting for servers and clocks: `make test-all`
-
-
 @pytest.fixture(autouse=True)
 def _experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     """An experiment of the test's own: the server is shared."""
     monkeypatch.setattr(twins, "EXPERIMENT", f"faults-{uuid.uuid4().hex[:8]}")
 
 
-@pytest.mark.parametrize(("faults", "share"), [(FAULTS, 0.2), ((CUT_AFTER,), 0.2)], ids=["every fault", "answers lost"])
+@pytest.mark.parametrize(
+    ("faults", "share"),
+    [(FAULTS, 0.2), pytest.param((CUT_AFTER,), 0.2, marks=pytest.mark.slow)],
+    ids=["every fault", "answers lost"],
+)
 def test_faults_of_every_kind_change_nothing(
     faults: tuple[str, ...], share: float, server: MlflowServer, store: str, spool: Path
 ) -> None:
@@ -43,10 +44,11 @@ def test_faults_of_every_kind_change_nothing(
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0
         assert set(proxy.suffered) == {"passed", *faults}
-    assert record(server.uri) == record(store)
+    assert differences(record(server.uri), record(store)) == []
     assert list(spool.glob("*")) == []
 
 
+@pytest.mark.slow
 def test_a_server_that_asks_for_time_gets_it(server: MlflowServer, spool: Path) -> None:
     """After a 429 with `Retry-After` no request comes before that time is over, however short our own pause is."""
     del spool
@@ -80,6 +82,7 @@ def test_a_server_that_is_down_is_noticed_at_once_and_costs_an_exit_seconds(
     assert not any("geheim" in path.read_text() for path in spool.iterdir())
 
 
+@pytest.mark.slow
 def test_requests_of_the_users_own_keep_mlflows_retries(server: MlflowServer, spool: Path) -> None:
     """While we wait for a server that fails, a request of the user's own thread is retried by MLflow as ever."""
     del spool
@@ -92,6 +95,7 @@ def test_requests_of_the_users_own_keep_mlflows_retries(server: MlflowServer, sp
         assert MlflowClient(proxy.uri).get_experiment("0").name == "Default"
 
 
+@pytest.mark.slow
 def test_a_database_locked_by_somebody_else(
     store: str, second_store: str, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -105,7 +109,7 @@ def test_a_database_locked_by_somebody_else(
         for processor in processors:
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0
-    assert record(second_store) == record(store)
+    assert differences(record(second_store), record(store)) == []
     assert "database is locked" in caplog.text
     assert "Traceback" not in caplog.text
     assert list(spool.glob("*")) == []
@@ -134,6 +138,6 @@ def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.
         for processor in processors:
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0
-    assert record(second_store) == record(store)
+    assert differences(record(second_store), record(store)) == []
     assert "database or disk is full" in caplog.text
     assert list(spool.glob("*")) == []

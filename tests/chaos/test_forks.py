@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-pytestmark = pytest.mark.slow  # each child makes a store and imports everything anew: `make test-all`
-
-
 def evaluate(count: int) -> None:
     """A stand-alone evaluation of so many examples."""
     with dspy.context(lm=sums_lm()):
@@ -56,6 +53,7 @@ def test_os_fork_while_the_parent_delivers(store: str, spool: Path) -> None:
     assert list(spool.glob("*")) == []
 
 
+@pytest.mark.slow
 def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> None:
     """What a child tells of its parent's evaluation goes to the parent's run: none is made beside it."""
     statuses: list[int] = []
@@ -84,7 +82,7 @@ def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> Non
     assert [path for path in spool.glob("*") if f"-{os.getpid()}-" in path.name] == []
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_multiprocessing(method: str, store: str, spool: Path) -> None:
     """A child that simply returns has delivered before it ends."""
     # A constant for each, as the type of what comes back hangs on it.

@@ -19,8 +19,6 @@ from tests.mlflow_server import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.slow  # minutes of waiting for servers and clocks: `make test-all`
-
 LAST_SECOND = 1.0
 """Seconds that a process which is killed may lose."""
 
@@ -49,7 +47,7 @@ def replayed(spool: Path, target: str, *flags: str) -> int:
     return main(["replay", "--tracking-uri", target, *flags, str(spool)])
 
 
-@pytest.mark.parametrize("death", ["SIGKILL", "os._exit"])
+@pytest.mark.parametrize("death", ["SIGKILL", pytest.param("os._exit", marks=pytest.mark.slow)])
 def test_killed_a_second_after_its_last_word(
     death: str, store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,8 +89,11 @@ def test_killed_in_the_middle(store: str, second_store: str, spool: Path, capsys
     trials = [child for child in parent["children"] if child["name"].startswith("trial ")]
     assert parent["status"] == "KILLED"
     assert len(trials) >= 3
-    assert {trial["status"] for trial in trials} == {"FINISHED"}
-    assert [len(trial["traces"]) for trial in trials] == [4] * len(trials)
+    # The trial in which it was killed may have a run by then: no child is left as if it went on.
+    done = [trial for trial in trials if trial["status"] == "FINISHED"]
+    assert {child["status"] for child in parent["children"]} <= {"FINISHED", "KILLED"}
+    assert len(trials) - len(done) <= 1
+    assert [len(trial["traces"]) for trial in done] == [4] * len(done)
     assert replayed(spool, second_store) == 0
     assert record(second_store) == first
 
@@ -141,7 +142,11 @@ time.sleep(600)
 
 # CPython forgets that it was Ctrl-C if anything (SQLAlchemy, here) calls `exec` on a text while it ends: status 1, not -2.
 @pytest.mark.parametrize(
-    ("number", "statuses"), [(signal.SIGTERM, {-signal.SIGTERM}), (signal.SIGINT, {-signal.SIGINT, 1})]
+    ("number", "statuses"),
+    [
+        (signal.SIGTERM, {-signal.SIGTERM}),
+        pytest.param(signal.SIGINT, {-signal.SIGINT, 1}, marks=pytest.mark.slow),
+    ],
 )
 def test_ended_by_a_signal(
     number: signal.Signals, statuses: set[int], second_store: str, store: str, spool: Path

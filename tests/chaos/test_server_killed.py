@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chaos.twins import DELIVERY, optimise, record, told_to, traces_in
+from tests.chaos.twins import DELIVERY, differences, optimise, record, told_to, traces_in
 from tests.mlflow_server import free_port, mlflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-pytestmark = pytest.mark.slow  # minutes of waiting for servers and clocks: `make test-all`
 
 
 class Mortal:
@@ -74,7 +71,7 @@ def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: 
 def assert_twins(found: dict[str, Any], reference: str) -> None:
     """Both hold the same, and it is all there."""
     expected = record(reference)
-    assert found == expected
+    assert differences(found, expected) == []
     (parent,) = expected["runs"]
     assert [child["name"] for child in parent["children"] if child["name"].startswith("trial")][-1].startswith(
         "trial 20"

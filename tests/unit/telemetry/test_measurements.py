@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def totals(reader: InMemoryMetricReader) -> dict[str, float]:
     """Sums of a reader's metrics by name."""
     data: Any = reader.get_metrics_data()
-    metrics = data.resource_metrics[0].scope_metrics[0].metrics if data and data.resource_metrics else []
+    metrics: list[Any] = data.resource_metrics[0].scope_metrics[0].metrics
     return {
         metric.name: sum(getattr(point, "value", None) or getattr(point, "sum", 0) for point in metric.data.data_points)
         for metric in metrics

@@ -53,6 +53,16 @@ class Runs:
         self._look_first = look_first
         self._known: OrderedDict[RunKey, RunHandle] = OrderedDict()
         self._doubtful: set[RunKey] = set()
+        self._open: dict[RunKey, None] = {}
+
+    @property
+    def open(self) -> list[RunKey]:
+        """Runs of ours, parents first, that were seen and not said to have ended."""
+        return list(self._open)
+
+    def ended(self, run: RunKey) -> None:
+        """The run has ended."""
+        self._open.pop(run, None)
 
     def known(self, run: RunKey) -> bool:
         """Whether the run has been seen by this process."""
@@ -100,6 +110,8 @@ class Runs:
 
     def _remember(self, run: RunKey, handle: RunHandle) -> RunHandle:
         self._known[run] = handle
+        if not isinstance(run, UserRun):
+            self._open[run] = None
         while len(self._known) > MAX_KNOWN:
             forgotten, _ = self._known.popitem(last=False)
             self._doubtful.add(forgotten)

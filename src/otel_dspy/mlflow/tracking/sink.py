@@ -70,7 +70,6 @@ class Sink:
         self._oldest: float | None = None
         self._tables: dict[RunKey, dict[str, str]] = {}
         self._tags: dict[RunKey, dict[str, str]] = {}
-        self._open_runs: dict[RunKey, None] = {}
         self.lost = 0
         """Operations and span batches that MLflow refused."""
         self.failed = 0
@@ -88,8 +87,10 @@ class Sink:
 
     def end_open_runs(self, end_ms: int) -> int:
         """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many."""
+        if self._opened is None:
+            return 0
         ended = 0
-        for run in reversed(list(self._open_runs)):
+        for run in reversed(self._runs().open):
             found: list[bool] = []
             self._try("a run's state", lambda run=run, found=found: found.append(self._is_running(run)))
             if found == [True]:
@@ -160,9 +161,8 @@ class Sink:
 
     def _apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation, no more
         match operation:
-            case EnsureRun(run=run):
+            case EnsureRun():
                 self._runs().ensure(operation)
-                self._open_runs[run] = None
             case LogParams():
                 self._log_params(operation)
             case LogMetrics(run=run, metrics=metrics, tags=tags):
@@ -193,7 +193,7 @@ class Sink:
                     self._store().log_metrics(self._run_id(run), [], waiting)
                 self._store().end_run(self._run_id(run), status, end_ms)
                 self._tables.pop(run, None)
-                self._open_runs.pop(run, None)
+                self._runs().ended(run)
             case LogSpan() | LogTrace() | KeepProgram() | ForgetPrograms():
                 self.apply(operation)
             case _:
