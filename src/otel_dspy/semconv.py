@@ -145,7 +145,7 @@ DSPY_EVALUATE_SCOPE: Final = "dspy.evaluate.scope"
 """Whether the evaluation was over all of the validation set or over a part."""
 DSPY_EVALUATE_ROLE: Final = "dspy.evaluate.role"
 """What the evaluation is for in a trial that makes several: the parent on a minibatch, the candidate on the same, the
-candidate on the validation set.
+candidate on the validation set; the rollouts that a train step learns from.
 """
 DSPY_EVALUATE_RESULTS: Final = "dspy.evaluate.results"
 """Result rows as a JSON array: index, id, score, error (the type's name); of a bootstrap also round and accepted, of
@@ -216,7 +216,7 @@ DspyTrialState = Literal["complete", "pruned", "rejected", "fail"]
 """Values of `dspy.trial.state`."""
 DspyEvaluateScope = Literal["full", "minibatch"]
 """Values of `dspy.evaluate.scope`."""
-DspyEvaluateRole = Literal["parent", "candidate", "validation"]
+DspyEvaluateRole = Literal["parent", "candidate", "validation", "rollouts"]
 """Values of `dspy.evaluate.role`."""
 DspyPayloadEncoding = Literal["gzip+base64"]
 """Values of `dspy.payload.encoding`."""

@@ -22,7 +22,7 @@ from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
 
     from otel_dspy.hooks.around import Args, Kwargs, Watch
@@ -54,7 +54,8 @@ class BootstrapFinetuneHook(OptimizerHook):
             scope = compile_of(BootstrapFinetuneHook)
             if scope is None:
                 return None
-            jobs = bind_arguments(wrapped, args, kwargs)["finetune_dict"]
+            arguments: Kwargs = bind_arguments(wrapped, args, kwargs)
+            jobs: Iterable[tuple[Any, int | None]] = arguments["finetune_dict"]
             scope.notes[_PREDICTORS] = deque(index for _, index in jobs)
             return PhaseWatch(telemetry, scope, "finetune", None)
 

@@ -26,6 +26,7 @@ _OURS: Final = (
     "copro:COPROHook",
     "gepa:GEPAHook",
     "ensemble:EnsembleHook",
+    "grpo:GRPOHook",
     "infer_rules:InferRulesHook",
     "knn_few_shot:KNNFewShotHook",
     "labeled_few_shot:LabeledFewShotHook",

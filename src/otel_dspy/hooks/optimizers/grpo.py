@@ -1,0 +1,226 @@
+"""GRPO: a trial the program before training, where it is validated, and a trial each train step.
+
+Source: `dspy/teleprompt/grpo.py` of dspy 3.4.1. A step begins where its examples are drawn
+(`select_training_sample_and_update_shuffled_trainset`), makes rollouts (an evaluation), hands them to the trainer
+(`ReinforceJob.step`) and ends after `report_validation_metrics`, which evaluates every `num_steps_for_val` steps. A
+step without usable rollouts goes on to the next one before either. With `report_train_scores` the validation and
+training sets are evaluated in one go, validation first; DSPy's own logs tell the two apart, and so does the trial.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.families import wrap_family
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.programs import snapshot_if_program
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import attach, detach
+from otel_dspy.telemetry.trial_spans import (
+    TrialFacts,
+    TrialKind,
+    TrialOutcome,
+    TrialState,
+    close_trial,
+    open_trial,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.scopes import CompileScope, TrialScope
+
+_OPEN: Final = "grpo trial"
+
+
+@dataclass(slots=True)
+class _Trial:
+    """The program before training (`step` is None) or a train step, while it is open."""
+
+    trial: TrialScope
+    token: Token[Context]
+    step: int | None
+    validation_size: int | None = None
+    """While validation runs: how many of the examples are the validation set's; the rest are training examples."""
+    validating: bool = False
+    training: bool = False
+    """While the trainer's step runs."""
+    rewards: list[float] = field(default_factory=list[float])
+    groups: int = 0
+    score: float | None = None
+    """Percent."""
+    train_score: float | None = None
+    """Percent."""
+
+
+class GRPOHook(OptimizerHook):
+    """Follows the training loop."""
+
+    optimizer = "dspy.teleprompt.grpo.GRPO"
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.clients.provider import ReinforceJob  # noqa: PLC0415 - imported when it is instrumented
+        from dspy.teleprompt.grpo import GRPO  # noqa: PLC0415 - imported when it is instrumented
+
+        def begun(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+            with guarded("the beginning of a GRPO step"):
+                scope = compile_of(GRPOHook)
+                if scope is not None:
+                    _close(telemetry, scope)
+                    _open(telemetry, scope, bind_arguments(wrapped, args, kwargs)["train_step_idx"])
+            return wrapped(*args, **kwargs)
+
+        def report(wrapped: Callable[..., Any], optimizer: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(GRPOHook)
+            return (
+                None if scope is None else _Report(telemetry, scope, optimizer, bind_arguments(wrapped, args, kwargs))
+            )
+
+        def train(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(GRPOHook)
+            opened = None if scope is None else _opened(scope)
+            if scope is None or opened is None or opened.training:
+                return None  # `super().step()`: one step, not two.
+            return _Training(telemetry, scope, opened, len(bind_arguments(wrapped, args, kwargs)["train_data"]))
+
+        patches.wrap(GRPO, "select_training_sample_and_update_shuffled_trainset", begun)
+        patches.wrap(GRPO, "report_validation_metrics", around(report))
+        wrap_family(patches, ReinforceJob, "step", lambda _function: around(train))
+
+    @override
+    def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
+        scope = compile_of(GRPOHook)
+        opened = None if scope is None else _opened(scope)
+        if opened is None:
+            return facts
+        return replace(facts, role="validation" if opened.validating else "rollouts")
+
+    @override
+    def evaluated(self, scope: CompileScope, facts: EvaluateFacts, result: Any) -> None:
+        opened = _opened(scope)
+        if opened is None:
+            return
+        scores = [float(row[-1]) for row in result.results]
+        if not opened.validating:
+            opened.rewards += scores
+            return
+        opened.score = float(result.score)
+        size = opened.validation_size
+        if size is not None and size < len(scores):
+            opened.score, opened.train_score = _percent(scores[:size]), _percent(scores[size:])
+
+    @override
+    def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
+        _close(telemetry, scope, error=error)
+
+
+def _percent(scores: Sequence[float]) -> float:
+    """As Evaluate rounds it."""
+    return round(100 * sum(scores) / len(scores), 2)
+
+
+def _opened(scope: CompileScope) -> _Trial | None:
+    return scope.notes.get(_OPEN)
+
+
+def _open(telemetry: Telemetry, scope: CompileScope, step: int | None) -> _Trial:
+    trial = open_trial(telemetry, scope)
+    # The step is a stretch of the training loop and no call, so its context is made current by hand.
+    opened = scope.notes[_OPEN] = _Trial(trial, attach(trial.context), step)
+    return opened
+
+
+def _close(telemetry: Telemetry, scope: CompileScope, *, error: BaseException | None = None) -> None:
+    """Close the trial that is open, if any: at its end, where the next one begins, or with the compile."""
+    opened: _Trial | None = scope.notes.pop(_OPEN, None)
+    if opened is None:
+        return
+    detach(opened.token)
+    student = scope.notes["arguments"].get("student")
+    program: ProgramSnapshot | None = None
+    with guarded("the state of a GRPO student"):
+        program = snapshot_if_program(student)
+    idle = opened.step is not None and opened.groups == 0 and error is None
+    measures = {"groups": float(opened.groups)} if opened.step is not None else {}
+    if opened.rewards:
+        measures |= {"rollouts": float(len(opened.rewards)), "reward": sum(opened.rewards) / len(opened.rewards)}
+    if opened.train_score is not None:
+        measures["train_score"] = opened.train_score
+    parameters: dict[str, object] = {} if opened.step is None else {"train_step": opened.step}
+    parameters["model"] = _model(student)
+    facts = TrialFacts(
+        kind=TrialKind.BASELINE if opened.step is None else TrialKind.STEP,
+        label="before training" if opened.step is None else f"train step {opened.step}",
+        parameters=parameters,
+        measures=measures,
+        reason="no training data" if idle else None,
+    )
+    state = TrialState.PRUNED if idle else None
+    close_trial(
+        telemetry, opened.trial, facts, TrialOutcome(score=opened.score, program=program, error=error, state=state)
+    )
+
+
+def _model(student: Any) -> str | None:
+    """The name of the model that is trained; the trainer changes it in place."""
+    return next((predictor.lm.model for predictor in student.predictors() if predictor.lm is not None), None)
+
+
+class _Training(PhaseWatch):
+    part = "a GRPO trainer's step"
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, opened: _Trial, groups: int) -> None:
+        super().__init__(telemetry, scope, "train", None)
+        self._opened_trial = opened
+        opened.groups += groups
+
+    @override
+    def open(self) -> Context:
+        self._opened_trial.training = True
+        return super().open()
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        self._opened_trial.training = False
+        super().close(error)
+
+
+class _Report(Watch):
+    part = "GRPO's validation"
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, optimizer: Any, arguments: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._scope = scope
+        self._optimizer = optimizer
+        self._valset: Sequence[Any] | None = arguments["valset"]
+        self._before = arguments.get("step_idx", -1) == -1
+
+    @override
+    def open(self) -> None:
+        opened = _opened(self._scope)
+        validates = self._valset is not None or self._optimizer.report_train_scores
+        if opened is None and self._before and validates:
+            opened = _open(self._telemetry, self._scope, None)
+        if opened is not None:
+            opened.validating = True
+            opened.validation_size = None if self._valset is None else len(self._valset)
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        _close(self._telemetry, self._scope, error=error)
