@@ -152,6 +152,8 @@ class _OptimisationWatch(Watch):
         self._scope.notes[_EVENTS] = self._events
         given = self._arguments
         resolved = {name: _named(given[name]) for name in _EFFECTIVE if name in given}
+        # gepa's default stands as None in the call.
+        resolved["val_evaluation_policy"] = resolved.get("val_evaluation_policy") or "full_eval"
         resolved |= {"components": sorted(given["seed_candidate"]), "valset": given.get("valset")}
         self._scope.notes["resolve"](resolved)
         run_dir = given.get("run_dir")

@@ -372,6 +372,7 @@ def test_setup_tells_what_gepa_was_called_with() -> None:
             "optimizer.parameter.use_merge": True,
             "optimizer.parameter.use_mlflow": False,
             "optimizer.parameter.use_wandb": False,
+            "optimizer.parameter.val_evaluation_policy": "full_eval",
             "optimizer.parameter.warn_on_score_mismatch": True,
             "program.id": "344cfc27365a4ca7",
             "program.name": "Pair",
