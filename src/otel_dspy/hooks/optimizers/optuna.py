@@ -14,10 +14,12 @@ from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score
+from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import demos
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialOutcome, TrialState, close_trial, open_trial
 
 if TYPE_CHECKING:
@@ -47,11 +49,12 @@ class OptunaHook(OptimizerHook):
 
         def objective(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
             scope = compile_of(OptunaHook)
-            return (
-                None if scope is None else _TrialWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs)["trial"])
-            )
+            if scope is None or current_place().trial is not None:
+                return None  # `super().objective()`: one trial, not two.
+            return _TrialWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs)["trial"])
 
-        patches.wrap(BootstrapFewShotWithOptuna, "objective", around(objective))
+        # Of subclasses too: one that gives a trial up does so in an objective of its own.
+        wrap_family(patches, BootstrapFewShotWithOptuna, "objective", lambda _: around(objective))
 
     @override
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:

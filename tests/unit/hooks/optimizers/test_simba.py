@@ -90,7 +90,7 @@ def test_what_was_returned_was_built_as_told() -> None:
     trials = recorder.told("trial")
     (compiled,) = recorder.told("compile SIMBA")
     built = {trial["trial.parameter.simba_idx"]: trial for trial in trials if trial["trial.scope"] == "minibatch"}
-    winner = trials[compiled["compile.best_trial.index"]]
+    winner = trials[int(compiled["compile.best_trial.index"])]
     step = built[winner["trial.parameter.simba_idx"]]
     # SIMBA copies a step's winner before it gives it a number: what is returned bears that of its source.
     assert best.simba_idx == step["trial.parameter.source_simba_idx"]

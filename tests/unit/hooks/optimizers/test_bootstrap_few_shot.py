@@ -1,0 +1,230 @@
+"""BootstrapFewShot and LabeledFewShot: the attempts, each with its verdict, and the demos chosen."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from inline_snapshot import snapshot
+
+from tests.learning_lm import learning_lm
+from tests.optimizer_runs import tracked_runs, tracked_tree
+from tests.span_recorder import recording
+from tests.sums import exact, examples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHOWN = ("phase.", "evaluate.", "compile.parent", "compile.depth")
+
+
+def _bootstrap(metric: Any = exact, **settings: Any) -> Any:
+    given: dict[str, Any] = {"max_bootstrapped_demos": 2, "max_labeled_demos": 3, "max_rounds": 2, **settings}
+    optimizer: Any = dspy.BootstrapFewShot(metric, **given)
+    with dspy.context(lm=learning_lm()):
+        return optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(6))
+
+
+def _label(**arguments: Any) -> Any:
+    return dspy.LabeledFewShot(k=2).compile(dspy.Predict("question -> answer"), trainset=examples(6), **arguments)
+
+
+def _rows(evaluation: dict[str, Any]) -> list[tuple[Any, ...]]:
+    rows = json.loads(evaluation["evaluate.results"])
+    return [(row["index"], row["round"], row["accepted"], row.get("score"), row.get("error")) for row in rows]
+
+
+def test_the_control_trace_tells_attempts_and_demos() -> None:
+    """The bootstrap is a phase with every attempt as a row: round, accepted or not, score; the demos are another."""
+    with recording(capture_programs=True) as recorder:
+        _bootstrap()
+    assert recorder.control("compile", *SHOWN) == snapshot(
+        [
+            "compile BootstrapFewShot",
+            "  setup BootstrapFewShot",
+            "    dataset train",
+            "  compile LabeledFewShot compile.depth=1 compile.parent.id=c1",
+            "    setup LabeledFewShot compile.depth=1 compile.parent.id=c1",
+            "      dataset train",
+            '    phase select phase.demos={"0":[[{"question":"3+1","answer":"4"},{"question":"5+1","answer":"6"},{"question":"0+1","answer":"1"}]]} phase.name=select',
+            "  phase bootstrap phase.name=bootstrap",
+            '    evaluate exact evaluate.num_errors=0 evaluate.num_examples=2 evaluate.results=[{"index":0,"id":"bfe2e71e9315e6cf","round":0,"accepted":true,"score":1.0},{"index":1,"id":"473159302de95433","round":0,"accepted":true,"score":1.0}] evaluate.scope=minibatch phase.name=bootstrap',
+            '  phase select phase.demos={"0":[[{"augmented":true,"question":"0+1","answer":"1"},{"augmented":true,"question":"1+1","answer":"2"},{"question":"5+1","answer":"6"}]]} phase.name=select',
+        ]
+    )
+
+
+def test_attempts_and_demos_are_those_of_the_program() -> None:
+    """Each attempt is a trace of its own; the accepted ones are the bootstrapped demos, in their order."""
+    with recording(capture_content=True) as recorder:
+        best = _bootstrap(max_bootstrapped_demos=3, max_labeled_demos=1)
+    (evaluation,) = recorder.told("evaluate")
+    rows = json.loads(evaluation["evaluate.results"])
+    accepted = [(row["inputs"]["question"], row["prediction"]["answer"]) for row in rows if row["accepted"]]
+    bootstrapped = [(demo["question"], demo["answer"]) for demo in best.demos if demo.get("augmented")]
+    assert accepted == bootstrapped
+    assert len(accepted) == 3 < len(rows)
+    *_, selected = recorder.told("phase select")
+    assert json.loads(selected["phase.demos"]) == {"0": [[dict(demo.items()) for demo in best.demos]]}
+    attempts = recorder.named("example")
+    assert len(attempts) == len(rows) == evaluation["evaluate.num_examples"]
+    assert all(attempt.parent is None and len(attempt.links) == 1 for attempt in attempts)
+
+
+def test_the_metric_is_heard_behind_a_threshold() -> None:
+    """The optimizer tells only whether the threshold was reached: the row has the metric's own value."""
+
+    def graded(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
+        return 0.9 if exact(example, prediction, trace) else 0.4
+
+    with recording() as recorder:
+        _bootstrap(graded, metric_threshold=0.5, max_labeled_demos=0)
+    assert [_rows(told) for told in recorder.told("evaluate")] == snapshot(
+        [
+            [
+                (0, 0, False, 0.4, None),
+                (1, 1, False, 0.4, None),
+                (2, 0, True, 0.9, None),
+                (3, 0, False, 0.4, None),
+                (4, 1, False, 0.4, None),
+                (5, 0, True, 0.9, None),
+            ]
+        ]
+    )
+
+
+def test_what_an_attempt_raises_is_told() -> None:
+    """The optimizer swallows what the metric or the teacher raises: the row names it."""
+
+    def broken(example: dspy.Example, prediction: Any, trace: object = None) -> bool:
+        if example["question"] == "1+1":
+            raise ArithmeticError("no verdict")
+        return exact(example, prediction, trace)
+
+    class Picky(dspy.Predict):
+        def forward(self, **kwargs: Any) -> Any:
+            if kwargs["question"] == "2+1":
+                raise LookupError("not this one")
+            return super().forward(**kwargs)
+
+    optimizer = dspy.BootstrapFewShot(broken, max_bootstrapped_demos=4, max_labeled_demos=0)
+    with dspy.context(lm=learning_lm()), recording() as recorder:
+        optimizer.compile(Picky("question -> answer"), trainset=examples(5))
+    assert [_rows(told) for told in recorder.told("evaluate")] == snapshot(
+        [
+            [
+                (0, 0, False, 0.0, None),
+                (1, 0, False, None, "ArithmeticError"),
+                (2, 0, False, None, "LookupError"),
+                (3, 0, True, 1.0, None),
+                (4, 0, False, 0.0, None),
+            ]
+        ]
+    )
+
+
+def test_an_attempt_too_many_ends_the_compile() -> None:
+    """With `max_errors` reached DSPy raises: attempt, phase and compile say so, the message stands once."""
+
+    def broken(*_: Any) -> bool:
+        raise ArithmeticError("no verdict")
+
+    with recording() as recorder, pytest.raises(ArithmeticError, match="no verdict"):
+        _bootstrap(broken, max_errors=2, max_labeled_demos=0)
+    assert recorder.control("compile", *SHOWN) == snapshot(
+        [
+            "compile BootstrapFewShot ERROR()",
+            "  setup BootstrapFewShot",
+            "    dataset train",
+            "  phase bootstrap phase.name=bootstrap ERROR()",
+            '    evaluate broken evaluate.num_errors=2 evaluate.num_examples=2 evaluate.results=[{"index":0,"id":"bfe2e71e9315e6cf","round":0,"accepted":false,"error":"ArithmeticError"},{"index":1,"id":"bfe2e71e9315e6cf","round":1,"accepted":false,"error":"ArithmeticError"}] evaluate.scope=minibatch phase.name=bootstrap ERROR()',
+        ]
+    )
+    assert [_rows(told) for told in recorder.told("evaluate")] == snapshot(
+        [[(0, 0, False, None, "ArithmeticError"), (1, 1, False, None, "ArithmeticError")]]
+    )
+
+
+def test_outside_an_attempt_the_metric_is_the_user_s_own() -> None:
+    """What is read from the optimizer, before, during and after a compile, is the object that was given."""
+    optimizer = dspy.BootstrapFewShot(exact, max_bootstrapped_demos=1, max_labeled_demos=0)
+    with dspy.context(lm=learning_lm()), recording():
+        assert optimizer.metric is exact
+        optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(2))
+        assert optimizer.metric is exact
+        assert vars(optimizer)["metric"] is exact
+        optimizer.metric = None
+        assert optimizer.metric is None
+        del optimizer.metric
+        with pytest.raises(AttributeError, match="'BootstrapFewShot' object has no attribute 'metric'"):
+            optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    assert "metric" not in vars(dspy.BootstrapFewShot)
+
+
+def test_labeled_few_shot_tells_its_demos() -> None:
+    """The examples that were sampled, or the first ones, are told as they stand in the program."""
+    with recording(capture_programs=True) as recorder:
+        programs = [_label(), _label(sample=False)]
+    assert recorder.control("compile", *SHOWN) == snapshot(
+        [
+            "compile LabeledFewShot",
+            "  setup LabeledFewShot",
+            "    dataset train",
+            '  phase select phase.demos={"0":[[{"question":"3+1","answer":"4"},{"question":"5+1","answer":"6"}]]} phase.name=select',
+            "compile LabeledFewShot",
+            "  setup LabeledFewShot",
+            "    dataset train",
+            '  phase select phase.demos={"0":[[{"question":"0+1","answer":"1"},{"question":"1+1","answer":"2"}]]} phase.name=select',
+        ]
+    )
+    told = [json.loads(selected["phase.demos"])["0"][0] for selected in recorder.told("phase select")]
+    assert told == [[dict(demo.items()) for demo in program.demos] for program in programs]
+
+
+def test_the_runs_in_mlflow(tmp_path: Path) -> None:
+    """The attempts are one table of the compile's run, not a run each; a nested compile is one run."""
+    _, runs = tracked_runs(tmp_path, _bootstrap)
+    assert runs == snapshot(
+        [
+            "BootstrapFewShot Predict: FINISHED",
+            "  params lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=2, max_labeled_demos=3, max_rounds=2, metric=exact",
+            "  metrics lm_calls=2.0",
+            "  artifacts best_model.json, bootstrap_table.json, candidates/demos.json, initial_model.json, optimization_summary.json, trainset.json",
+            "  3 traces",
+            "    LabeledFewShot Predict: FINISHED",
+            "      params k=3, lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, sample=true",
+            "      metrics lm_calls=0.0",
+            "      artifacts best_model.json, candidates/demos.json, initial_model.json, optimization_summary.json",
+        ]
+    )
+
+
+def test_the_table_and_the_demos_in_mlflow(tmp_path: Path) -> None:
+    """The table reads as attempts; the demos chosen are an artifact beside the program that holds them."""
+    _, tree = tracked_tree(tmp_path, lambda: _bootstrap(max_labeled_demos=0))
+    (run,) = tree.runs
+    assert run.artifacts["bootstrap_table.json"] == snapshot(
+        {
+            "columns": ["index", "round", "accepted", "example_question", "example_answer", "pred_answer", "score"],
+            "data": [
+                [0, 0, False, "0+1", "1", "wrong", 0.0],
+                [1, 1, False, "0+1", "1", "wrong", 0.0],
+                [2, 0, True, "1+1", "2", "2", 1.0],
+                [3, 0, False, "2+1", "3", "wrong", 0.0],
+                [4, 1, False, "2+1", "3", "wrong", 0.0],
+                [5, 0, True, "3+1", "4", "4", 1.0],
+            ],
+        }
+    )
+    assert run.artifacts["candidates/demos.json"] == snapshot(
+        {
+            "0": [
+                [
+                    {"augmented": True, "question": "1+1", "answer": "2"},
+                    {"augmented": True, "question": "3+1", "answer": "4"},
+                ]
+            ]
+        }
+    )
