@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,6 +112,45 @@ def test_the_bound_counts_characters_too() -> None:
     worker.spool_all()
     assert (len(worker._traces._ready), len(worker._traces._tail), worker.waiting) == (1, 0, 4)
     assert worker.examples() == ["7/2", "7/3", "7/4", "7/5"]
+
+
+def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
+    """Far more comes than memory may hold, faster than it is written: the end of a span waits, and none is dropped."""
+    worker = Stalled(max_spans=2)
+    done = threading.Event()
+
+    def slow_disk() -> None:
+        while not done.is_set():
+            worker._spool_now.wait(0.05)
+            worker._spool_now.clear()
+            time.sleep(0.01)
+            worker.spool_all()
+
+    thread = threading.Thread(target=slow_disk)
+    thread.start()
+    try:
+        for trace in range(7, 47):
+            worker.tell(RootKind.EXAMPLE, trace, ROOT)
+            assert len(worker._traces._ready) + len(worker._traces._tail) <= 2 * 2
+    finally:
+        done.set()
+        thread.join()
+    assert worker.examples() == [f"{trace}/1" for trace in range(7, 47)]
+    assert worker.lost == 0
+
+
+def test_a_disk_that_does_not_come_back_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program goes on after one wait: what then comes is dropped until there is room, and then taken again."""
+    monkeypatch.setattr("otel_dspy.mlflow.delivery.worker.BACK_PRESSURE", 0.5)
+    worker = Stalled(max_spans=2)
+    began = time.monotonic()
+    for trace in range(7, 47):
+        worker.tell(RootKind.EXAMPLE, trace, ROOT)
+    assert 0.5 <= time.monotonic() - began < 5
+    assert worker.lost == 36
+    worker.spool_all()
+    worker.tell(RootKind.EXAMPLE, 47, ROOT)
+    assert worker.examples() == ["7/1", "8/1", "9/1", "10/1", "47/1"]
 
 
 def test_whole_example_traces_go_when_the_spool_is_full_and_control_spans_never(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
-import threading
 import time
-import weakref
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+from otel_dspy.mlflow.delivery.fork_gate import ForkGate
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking import http_policy
 from otel_dspy.mlflow.tracking.addresses import without_passwords
@@ -30,10 +28,6 @@ is back is noticed.
 """
 SILENCE: Final = 60.0
 """Seconds after a warning in which the next outage is not warned of: a proxy may fail now and then for hours."""
-FORK_PATIENCE: Final = 3.0
-"""Seconds that a fork waits for a call of MLflow that is under way. A child that is forked in its middle may find
-MLflow's locks held for ever: then its spans stay in the spool.
-"""
 MAX_RETRIES: Final = 6
 """Tries of an operation that the server fails at although it answers others: about 8 s."""
 
@@ -71,9 +65,7 @@ class Attempts:
         self._answers = answers
         self._told: set[str] = set()
         self._warned: float | None = None
-        self._calling = threading.RLock()
-        """Held while MLflow is being called, whose own locks must not be copied into a forked child."""
-        _all.add(self)
+        self._gate = ForkGate()
         self.failing_since: float | None = None
         """`time.monotonic()` of the first failure since the last success; None while MLflow takes what it is given."""
 
@@ -91,7 +83,8 @@ class Attempts:
         while True:
             error = self._once(attempt, failures)
             if error is None:
-                self._recovered()
+                if self.failing_since is not None:
+                    self._recovered(self.failing_since)
                 return Outcome.DONE
             failures += 1
             found = verdict(error, http_policy.last_status())
@@ -115,7 +108,7 @@ class Attempts:
         if self._stop.is_set():
             raise Stopped
         try:
-            with self._calling, http_policy.no_retries(failures):
+            with self._gate, http_policy.no_retries(failures):
                 attempt()
         except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
             return error
@@ -127,51 +120,22 @@ class Attempts:
             self.failing_since = now
             again = self._warned is not None and now - self._warned < SILENCE
             self._warned = self._warned if again else now
-            _logger.log(
-                logging.DEBUG if again else logging.WARNING,
-                "MLflow at %s does not answer as it should; trying again until it does, nothing is lost: %s",
-                self._address,
-                without_passwords(str(error))[: naming.MAX_PREVIEW],
-            )
+            with self._gate:
+                _logger.log(
+                    logging.DEBUG if again else logging.WARNING,
+                    "MLflow at %s does not answer as it should; trying again until it does, nothing is lost: %s",
+                    self._address,
+                    without_passwords(str(error))[: naming.MAX_PREVIEW],
+                )
 
-    def _recovered(self) -> None:
-        if self.failing_since is not None:
-            _logger.info(
-                "MLflow at %s answers again after %.0f s", self._address, time.monotonic() - self.failing_since
-            )
-            self.failing_since = None
+    def _recovered(self, since: float) -> None:
+        self.failing_since = None
+        with self._gate:
+            _logger.info("MLflow at %s answers again after %.0f s", self._address, time.monotonic() - since)
 
     def _tell(self, kind: str, message: str) -> None:
         # Once for each kind: what is refused once may be refused a thousand times.
         if kind not in self._told:
             self._told.add(kind)
-            _logger.warning("%s", without_passwords(f"MLflow at {self._address} {message}")[: naming.MAX_PREVIEW])
-
-
-class _Lock(Protocol):
-    """A lock, whatever its class is called in this Python."""
-
-    def release(self) -> None:
-        """Let go of it."""
-        ...
-
-
-_all: weakref.WeakSet[Attempts] = weakref.WeakSet()
-_held: list[_Lock] = []
-"""Locks that a fork under way holds."""
-
-
-def _before_fork() -> None:
-    deadline = time.monotonic() + FORK_PATIENCE
-    for attempts in list(_all):
-        lock = attempts._calling  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
-        if lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            _held.append(lock)
-
-
-def _after_fork() -> None:
-    while _held:
-        _held.pop().release()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+            with self._gate:
+                _logger.warning("%s", without_passwords(f"MLflow at {self._address} {message}")[: naming.MAX_PREVIEW])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.delivery.admission import Admission
 from otel_dspy.mlflow.delivery.attempts import Stopped
+from otel_dspy.mlflow.delivery.fork_gate import ForkGate
 from otel_dspy.mlflow.delivery.lane import Lane
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-MAX_SPANS: Final = 20_000
+MAX_SPANS: Final = 10_000
 MAX_CHARACTERS: Final = 64 * 1024 * 1024
 """Bounds of each queue in memory: spans, and characters of their string attributes. What comes beyond is on disk."""
 TICK: Final = 0.25
@@ -33,6 +35,8 @@ SPOOL_AFTER: Final = 0.6
 """Seconds between two looks at what has waited, and seconds after which it is written: together, with the writing
 itself, at most the last second of a killed process is missing.
 """
+BACK_PRESSURE: Final = 1.0
+"""Seconds that a span's end waits, once, for a disk that is slower than the program, before traces are dropped."""
 JOIN: Final = 1.0
 """Seconds that an end waits for a request that is under way."""
 
@@ -50,6 +54,7 @@ class Worker:
     def _reset(self, *, forked: bool) -> None:
         """Empty queues and no threads: at the beginning, and in a forked child (whose spans are its own alone)."""
         self._forked = forked
+        self._gate = ForkGate()
         stem = spool.new_stem()
         self._control, self._traces = (
             Lane(
@@ -60,6 +65,8 @@ class Worker:
         self._admission = Admission()
         self._room = spool.max_bytes()
         self._full = False
+        self._impatient = False
+        """The disk was waited for in vain since memory was last below its bound."""
         self._ready = threading.Condition()
         self._spool_now = threading.Event()
         self._flushes: list[tuple[int, int, threading.Event]] = []
@@ -70,7 +77,11 @@ class Worker:
         self._pipeline = Pipeline(self._stop, look_first=forked)
 
     def put(self, span: ReadableSpan, route: Route) -> None:
-        """Queue an ended span. Never waits for MLflow or the disk."""
+        """Queue an ended span. Never waits for MLflow; for the disk only rather than drop what it is about to take."""
+        if self._traces.overfull:
+            self._wait_for_disk()
+        else:
+            self._impatient = False
         size = sum(len(value) for value in (span.attributes or {}).values() if isinstance(value, str))
         own = span.get_span_context()
         root = own is not None and f"{own.span_id:016x}" == route.context.root_id
@@ -89,6 +100,13 @@ class Worker:
             self._ready.notify()
         if full:
             self._spool_now.set()
+
+    def _wait_for_disk(self) -> None:
+        began = time.monotonic()
+        while self._traces.overfull and not (self._full or self._traces.ill or self._impatient or self._closed):
+            self._impatient = time.monotonic() - began >= BACK_PRESSURE
+            self._spool_now.set()
+            time.sleep(0.01)
 
     @property
     def lost(self) -> int:
@@ -206,7 +224,8 @@ class Worker:
             self._spool_now.wait(SPOOL_EVERY)
             self._spool_now.clear()
             if not self._closed:
-                self._persist(SPOOL_AFTER)
+                with self._gate:
+                    self._persist(SPOOL_AFTER)
 
     def _persist(self, older_than: float) -> None:
         for lane in (self._control, self._traces):
