@@ -73,7 +73,8 @@ class _ExampleWatch(Watch):
 
     @override
     def see(self, result: Any) -> None:
-        prediction, score = cast("tuple[Any, Any]", result)
+        # ReAnchor's function gives the score alone.
+        prediction, score = cast("tuple[Any, Any]", result) if isinstance(result, tuple) else (None, result)
         if isinstance(prediction, tuple):
             # bootstrap_trace_data makes a program return (prediction, trace).
             prediction = cast("tuple[Any, ...]", prediction)[0]

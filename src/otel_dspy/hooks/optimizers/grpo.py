@@ -81,8 +81,9 @@ class GRPOHook(OptimizerHook):
             with guarded("the beginning of a GRPO step"):
                 scope = compile_of(GRPOHook)
                 if scope is not None:
+                    arguments: Kwargs = bind_arguments(wrapped, args, kwargs)
                     _close(telemetry, scope)
-                    _open(telemetry, scope, bind_arguments(wrapped, args, kwargs)["train_step_idx"])
+                    _open(telemetry, scope, arguments["train_step_idx"])
             return wrapped(*args, **kwargs)
 
         def report(wrapped: Callable[..., Any], optimizer: Any, args: Args, kwargs: Kwargs) -> Watch | None:
@@ -96,7 +97,8 @@ class GRPOHook(OptimizerHook):
             opened = None if scope is None else _opened(scope)
             if scope is None or opened is None or opened.training:
                 return None  # `super().step()`: one step, not two.
-            return _Training(telemetry, scope, opened, len(bind_arguments(wrapped, args, kwargs)["train_data"]))
+            arguments: Kwargs = bind_arguments(wrapped, args, kwargs)
+            return _Training(telemetry, scope, opened, len(arguments["train_data"]))
 
         patches.wrap(GRPO, "select_training_sample_and_update_shuffled_trainset", begun)
         patches.wrap(GRPO, "report_validation_metrics", around(report))

@@ -33,6 +33,7 @@ _OURS: Final = (
     "mipro_v2:MIPROv2Hook",
     "optuna:OptunaHook",
     "random_search:RandomSearchHook",
+    "reanchor:ReAnchorHook",
     "simba:SIMBAHook",
 )
 """This package's own, below this folder: imported when DSPy is instrumented and not before."""

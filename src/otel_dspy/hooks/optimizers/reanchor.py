@@ -1,0 +1,217 @@
+"""ReAnchor: a trial each pass over the training set: before, for each setting that is tried, and with those that stay.
+
+Source: `dspy/teleprompt/reanchor/` of dspy 3.4.1. A pass is a call of `calibrate.scores`, which runs the program over
+the examples by itself and returns what the metric gave for each. Scores are raw means (ratio). Passes over the
+validation set score nothing that competes: their trials tell the mean as the measure `validation_score`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.metric_name import metric_name
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.chosen import predictor_name
+from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.programs import program_name, snapshot_if_program
+from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.trial_spans import (
+    Scope,
+    ScoreUnit,
+    TrialFacts,
+    TrialKind,
+    TrialOutcome,
+    close_trial,
+    open_trial,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
+
+_PROGRESS: Final = "reanchor"
+_FITS: Final = {"_fit_threshold": "threshold", "_fit_weights": "weights", "_fit_cuts": "cuts"}
+"""Function -> the key, in the predictor's `fields`, of what it fits."""
+
+
+class ReAnchorHook(OptimizerHook):
+    """Follows the calibration, output by output."""
+
+    optimizer = "dspy.teleprompt.reanchor.reanchor.ReAnchor"
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.teleprompt.reanchor import calibrate, reanchor  # noqa: PLC0415 - imported when it is instrumented
+
+        def one_pass(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(ReAnchorHook)
+            return None if scope is None else _Pass(telemetry, scope, bind_arguments(wrapped, args, kwargs))
+
+        def calibration(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+            scope = compile_of(ReAnchorHook)
+            return None if scope is None else _Calibration(telemetry, scope)
+
+        def fitting(parameter: str | None) -> Callable[..., Watch | None]:
+            def watch(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+                scope = compile_of(ReAnchorHook)
+                return None if scope is None else _Fitting(scope, parameter, bind_arguments(wrapped, args, kwargs))
+
+            return watch
+
+        patches.wrap(calibrate, "scores", around(one_pass))
+        patches.wrap(calibrate, "_observe", around(fitting(None)))
+        for function, parameter in _FITS.items():
+            patches.wrap(calibrate, function, around(fitting(parameter)))
+        # `reanchor` has taken it over by name.
+        patches.wrap(reanchor, "calibrate", around(calibration))
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Where the calibration stands."""
+
+    begun: bool = False
+    calibrating: bool = False
+    calibrated: bool = False
+    predict: Any = None
+    """The predictor whose output is being fitted, once that is known."""
+    field: str | None = None
+    parameter: str | None = None
+    """While a setting is searched for; None before."""
+    observing: bool = False
+
+
+def _progress(scope: CompileScope) -> _Progress:
+    return scope.notes.setdefault(_PROGRESS, _Progress())
+
+
+class _Calibration(PhaseWatch):
+    part = "the span of a calibration"
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope) -> None:
+        super().__init__(telemetry, scope, "calibrate", None)
+        self._progress = _progress(scope)
+
+    @override
+    def open(self) -> Context:
+        self._progress.calibrating = True
+        return super().open()
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        self._progress.calibrating, self._progress.calibrated = False, True
+        super().close(error)
+
+
+class _Fitting(Watch):
+    """Around the search for one parameter, or around the pass before it that observes what the model answers."""
+
+    part = "ReAnchor's fitting"
+
+    def __init__(self, scope: CompileScope, parameter: str | None, arguments: Kwargs) -> None:
+        super().__init__()
+        self._progress = _progress(scope)
+        self._parameter = parameter
+        self._arguments = arguments
+
+    @override
+    def open(self) -> None:
+        progress = self._progress
+        progress.predict, progress.field = self._arguments["predict"], self._arguments["field"]
+        progress.parameter, progress.observing = self._parameter, self._parameter is None
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        self._progress.parameter, self._progress.observing = None, False
+        if self._parameter is not None:
+            self._progress.predict = self._progress.field = None
+
+
+class _Pass(Watch):
+    part = "the span of a ReAnchor pass"
+
+    def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._scope = scope
+        self._program = arguments["program"]
+        self._examples: Sequence[Any] = arguments["examples"]
+        self._metric = arguments["metric"]
+        self._snapshot: ProgramSnapshot | None = None
+        self._mean: float | None = None
+
+    @override
+    def open(self) -> Context:
+        with guarded("the state of a program that is calibrated"):
+            self._snapshot = snapshot_if_program(self._program)
+        self._validation = self._examples is self._scope.notes["arguments"].get("valset")
+        self._facts = self._what()
+        self._trial = open_trial(self._telemetry, self._scope)
+        facts = EvaluateFacts(
+            metric_name=metric_name(self._metric),
+            program_name=program_name(self._program),
+            devset=self._examples,
+            scope=Scope.FULL,
+        )
+        self._evaluation = open_evaluate(self._telemetry, facts, self._trial.context)
+        return self._evaluation.context
+
+    def _what(self) -> TrialFacts:
+        progress = _progress(self._scope)
+        first, progress.begun = not progress.begun, True
+        if self._validation:
+            when = "after" if progress.calibrated else "before"
+            return TrialFacts(kind=TrialKind.FULL_EVALUATION, label=f"validation {when}")
+        if first:
+            return TrialFacts(kind=TrialKind.BASELINE, label="before")
+        if not progress.calibrating:
+            return TrialFacts(kind=TrialKind.FULL_EVALUATION, label="calibrated")
+        if progress.field is None:
+            return TrialFacts(kind=TrialKind.STEP, label="before the next output")
+        name = predictor_name(self._program, progress.predict)
+        parameters: dict[str, object] = {"predictor": name, "field": progress.field}
+        output = f"{name}.{progress.field}"
+        if progress.parameter is None:
+            what = "observed" if progress.observing else "start"
+            return TrialFacts(kind=TrialKind.STEP, label=f"{output}: {what}", parameters=parameters)
+        # Copied: the next setting is written over it.
+        value: object = copy.copy(progress.predict.fields[progress.field][progress.parameter])
+        tried: dict[str, object] = {progress.parameter: value}
+        if isinstance(value, dict):
+            weights = cast("dict[str, object]", value)
+            tried = {f"{progress.parameter}.{label}": weight for label, weight in weights.items()}
+        return TrialFacts(
+            label=f"{output}: {progress.parameter}",
+            parameters=parameters | tried,
+            candidate={name: {progress.field: {progress.parameter: value}}},
+        )
+
+    @override
+    def see(self, result: Any) -> None:
+        self._mean = math.fsum(result) / len(result)
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        telemetry, program = self._telemetry, self._snapshot
+        close_evaluate(telemetry, self._evaluation, EvaluateOutcome(program=program, error=error))
+        facts, score = self._facts, self._mean
+        if self._validation and score is not None:
+            facts = TrialFacts(kind=facts.kind, label=facts.label, measures={"validation_score": score})
+            score = None
+        outcome = TrialOutcome(score=score, unit=ScoreUnit.RATIO, program=program, error=error)
+        close_trial(telemetry, self._trial, facts, outcome)
