@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import functools
-from typing import NoReturn
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
 from unittest import mock
 
 import dspy
 import pytest
+from dspy.teleprompt import bootstrap_trace
 
-from otel_dspy.hooks.metric_name import metric_name
+from otel_dspy.hooks.metric_name import metric_name, scoring_metric
 
 
 def exact(_example: object, _prediction: object) -> bool:
@@ -73,3 +75,19 @@ def test_a_metric_that_does_not_let_itself_be_named() -> None:
     """The class is known whatever the object does."""
     assert metric_name(Hostile()) == "Hostile"
     assert metric_name(Oddly()) == "Oddly"
+
+
+@pytest.mark.parametrize("metric", [exact, None])
+def test_a_metric_inside_dspy_s_own_is_the_one_that_scores(metric: Any) -> None:
+    """`bootstrap_trace_data` hands Evaluate a function around the user's metric; around none, nothing scores."""
+    seen: list[Any] = []
+    traced: Any = cast("Any", bootstrap_trace).bootstrap_trace_data
+
+    def evaluate(_self: object, _program: object, metric: object = None, **_: object) -> Any:
+        seen.append(scoring_metric(metric))
+        return SimpleNamespace(results=[])
+
+    with mock.patch.object(dspy.Evaluate, "__call__", evaluate):
+        traced(dspy.Predict("question -> answer"), dataset=[], metric=metric)
+    assert seen == [metric]
+    assert scoring_metric(exact) is exact

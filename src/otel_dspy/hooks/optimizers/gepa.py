@@ -2,13 +2,11 @@
 
 Source: `dspy/teleprompt/gepa/gepa.py` and `gepa_utils.py` of dspy 3.4.1, `gepa.optimize` of gepa 0.1.4. What happened
 is told by gepa's own callbacks (`gepa_events.py`), which stand beside the user's; where it happened, by watches around
-the methods of `DspyAdapter` that run programs, metrics and the reflection model. A gepa without callbacks (before
-0.0.27) leaves every Evaluate a derived trial.
+the methods of `DspyAdapter` that run programs, metrics and the reflection model.
 """
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -77,7 +75,7 @@ class GEPAHook(OptimizerHook):
 
         def optimisation(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
             scope = compile_of(GEPAHook)
-            if scope is None or _EVENTS in scope.notes or "callbacks" not in inspect.signature(wrapped).parameters:
+            if scope is None or _EVENTS in scope.notes:
                 return None
             arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
             events = GepaEvents(telemetry, scope, arguments["adapter"])

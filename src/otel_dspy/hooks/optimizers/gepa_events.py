@@ -135,6 +135,8 @@ class GepaEvents:
             pool=index + 1,
             metric_calls=state.total_num_evals if state is not None else None if self._checkpoint else len(scores),
         )
+        if proposal.program is None:  # gepa's evaluation cache had all the scores
+            proposal.program = self._snapshot(candidate)
         self._pool[index] = proposal.program
         if seed:
             self._close_all(None)
@@ -302,10 +304,13 @@ class GepaEvents:
                 metric_calls=state.num_metric_calls_by_discovery[index],
             ),
         )
-        with guarded("the state of a restored candidate"):
-            proposal.program = snapshot_if_program(self._adapter.build_program(candidate))
-        self._pool[index] = proposal.program
+        proposal.program = self._pool[index] = self._snapshot(candidate)
         self._close(proposal, None)
+
+    def _snapshot(self, candidate: Any) -> ProgramSnapshot | None:
+        with guarded("the state of a GEPA candidate"):
+            return snapshot_if_program(self._adapter.build_program(candidate))
+        return None
 
     def _close_all(self, error: BaseException | None) -> None:
         proposals, self._open = self._open, []

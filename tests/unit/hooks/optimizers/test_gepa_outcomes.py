@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from inline_snapshot import snapshot
 
 from tests.dspy_answers import dspy_script
 from tests.gepa_task import graded, optimise
-from tests.gepa_trials import attributes, control_lines, trials
+from tests.gepa_trials import attributes, control_lines, trials, validation
 from tests.in_process_lm import in_process_lm
 from tests.span_recorder import recording
 
@@ -203,3 +204,25 @@ def test_an_error_of_gepa_s_own_ends_trial_and_compile() -> None:
             "      evaluate graded trial.index=1",
         ]
     )
+
+
+def _with_seed(seed: int) -> Any:
+    return optimise(seed=seed)
+
+
+def test_two_optimisations_at_once_keep_apart() -> None:
+    """In threads of their own, each compile has the trials, scores and parents of its own results."""
+    with recording() as recorder, ThreadPoolExecutor(2) as pool:
+        results = [best.detailed_results for best in pool.map(_with_seed, (5, 18))]
+    told = [
+        [
+            trial
+            for trial in trials(recorder)
+            if trial["dspy.compile.id"] == compile_id and "parameter.candidate" in trial
+        ]
+        for compile_id in ("c1", "c2")
+    ]
+    found = [([trial["score"] for trial in pool], [validation(trial) for trial in pool]) for pool in told]
+    wanted = [(result.val_aggregate_scores, result.val_subscores) for result in results]
+    assert found in (wanted, wanted[::-1])
+    assert wanted[0] != wanted[1]
