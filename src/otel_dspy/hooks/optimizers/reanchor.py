@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
@@ -34,7 +34,7 @@ from otel_dspy.telemetry.trial_spans import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
@@ -190,10 +190,10 @@ class _Pass(Watch):
             what = "observed" if progress.observing else "start"
             return TrialFacts(kind=TrialKind.STEP, label=f"{output}: {what}", parameters=parameters)
         # Copied: the next setting is written over it.
-        value: object = copy.copy(progress.predict.fields[progress.field][progress.parameter])
+        value: Any = copy.copy(progress.predict.fields[progress.field][progress.parameter])
         tried: dict[str, object] = {progress.parameter: value}
-        if isinstance(value, dict):
-            weights = cast("dict[str, object]", value)
+        if progress.parameter == _FITS["_fit_weights"]:
+            weights: Mapping[str, object] = value
             tried = {f"{progress.parameter}.{label}": weight for label, weight in weights.items()}
         return TrialFacts(
             label=f"{output}: {progress.parameter}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import dspy
 import pytest
@@ -27,7 +27,7 @@ class IsLarge(dspy.Signature):
     """Say whether the number is large."""
 
     number: str = dspy.InputField()
-    large: Noul = dspy.OutputField(desc="whether it is large")
+    large: Annotated[bool, Noul] = dspy.OutputField(desc="whether it is large")
 
 
 def _answer(messages: Sequence[Message]) -> str:
