@@ -77,6 +77,24 @@ def _answer(messages: Sequence[Message]) -> str:
     return f"[[ ## answer ## ]]\n{digit if digit in instruction else 'no idea'}\n\n[[ ## completed ## ]]"
 
 
+class Interrupted:
+    """A metric that raises at its `at`-th call."""
+
+    def __init__(self, at: int, error: BaseException, function: Any) -> None:
+        self._at = at
+        self._calls = itertools.count(1)
+        self._error = error
+        self._function = function
+
+    def __call__(
+        self, gold: Any, pred: Any, trace: object = None, pred_name: str | None = None, pred_trace: object = None
+    ) -> Any:
+        """Grade, or raise."""
+        if next(self._calls) == self._at:
+            raise self._error
+        return self._function(gold, pred, trace, pred_name, pred_trace)
+
+
 def optimise(student: dspy.Module | None = None, **settings: Any) -> Any:
     """Run GEPA on the task; gives the program with its `detailed_results`.
 

@@ -11,12 +11,13 @@ import pytest
 from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
-from tests.gepa_task import TRAINSET, VALSET, graded, optimise
+from tests.gepa_task import TRAINSET, VALSET, Interrupted, graded, optimise
 from tests.integration.end_to_end.conftest import tracked
 from tests.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from pathlib import Path
 
     import dspy
 
@@ -37,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A local store with experiments for us and one for gepa's own logging."""
     folder = tmp_path_factory.mktemp("gepa")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    for name in ("tree", "ours", "theirs"):
+    for name in ("tree", "killed", "ours", "theirs"):
         MlflowClient(uri).create_experiment(name, artifact_location=(folder / name).as_uri())
     return uri
 
@@ -348,6 +349,25 @@ Answer: ${answer}
             ],
         ]
     )
+
+
+def test_a_run_that_goes_on_from_a_checkpoint_and_is_killed(store: str, tmp_path: Path) -> None:
+    """It tells where it came from and what was found before; the trial in which Ctrl-C came is killed, as is the run."""
+    optimise(log_dir=str(tmp_path), max_metric_calls=25)
+    with tracked(store, "killed"), pytest.raises(KeyboardInterrupt):
+        optimise(log_dir=str(tmp_path), metric=Interrupted(8, KeyboardInterrupt(), graded))
+    (run,) = read_tree(store, "killed").runs
+    assert (run.status, run.tags["error.type"]) == ("KILLED", "KeyboardInterrupt")
+    assert (run.tags["dspy.compile.resumed.from"], run.tags["dspy.compile.resumed.iteration"]) == (str(tmp_path), "3")
+    assert [(child.name, child.status, child.tags["dspy.trial.state"]) for child in run.children] == snapshot(
+        [
+            ("trial 0 (seed)", "FINISHED", "complete"),
+            ("trial 1 (candidate 1, restored)", "FINISHED", "complete"),
+            ("trial 2 (candidate 2, restored)", "FINISHED", "complete"),
+            ("trial 3 (iteration 4)", "KILLED", "fail"),
+        ]
+    )
+    assert run.metrics["eval_full"] == snapshot(((0, 0.3333333333333333), (1, 0.5), (2, 0.5)))
 
 
 def test_everything_that_gepa_writes_itself_has_its_counterpart(store: str) -> None:

@@ -13,7 +13,7 @@ from gepa.strategies.proposal_sampling import IndependentSampling
 from inline_snapshot import snapshot
 
 from tests.dspy_answers import dspy_script
-from tests.gepa_task import graded, optimise
+from tests.gepa_task import Interrupted, graded, optimise
 from tests.gepa_trials import attributes, control_lines, trials, validation
 from tests.in_process_lm import in_process_lm
 from tests.span_recorder import recording
@@ -76,24 +76,6 @@ def test_callbacks_of_the_user_hear_what_they_heard_before() -> None:
         heard.append(notebook.heard)
     assert heard[0] == heard[1]
     assert "on_merge_accepted" in heard[0]
-
-
-class Interrupted:
-    """A metric that raises at its `at`-th call."""
-
-    def __init__(self, at: int, error: BaseException, function: Any) -> None:
-        self._at = at
-        self._calls = itertools.count(1)
-        self._error = error
-        self._function = function
-
-    def __call__(
-        self, gold: Any, pred: Any, trace: object = None, pred_name: str | None = None, pred_trace: object = None
-    ) -> Any:
-        """Grade, or raise."""
-        if next(self._calls) == self._at:
-            raise self._error
-        return self._function(gold, pred, trace, pred_name, pred_trace)
 
 
 @pytest.mark.parametrize(
