@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import dspy
 
 from tests.dspy_answers import dspy_script
+from tests.optimizers import Rounds
 from tests.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
@@ -94,6 +95,22 @@ def _copro() -> None:
     optimizer.compile(dspy.Predict("question -> answer"), trainset=EXAMPLES, eval_kwargs=evaluation)
 
 
+def _rounds() -> None:
+    Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=EXAMPLES)
+
+
+def _simba() -> None:
+    optimizer: Any = dspy.SIMBA(
+        metric=cast("Any", exact), bsize=4, num_candidates=2, max_steps=2, max_demos=1, num_threads=4
+    )
+    optimizer.compile(dspy.Predict("question -> answer"), trainset=EXAMPLES)
+
+
+def _bootstrap() -> None:
+    optimizer: Any = dspy.BootstrapFewShot(exact, max_bootstrapped_demos=2, max_labeled_demos=1)
+    optimizer.compile(dspy.Predict("question -> answer"), trainset=EXAMPLES)
+
+
 def _evaluate(metric: Callable[..., Any], threads: int) -> None:
     dspy.Evaluate(devset=EXAMPLES, metric=metric, num_threads=threads)(dspy.Predict("question -> answer"))
 
@@ -121,6 +138,7 @@ MIPRO: Final = frozenset({"phase bootstrap", "phase propose", "phase search", "t
 SEARCH: Final = frozenset(
     {"trial BootstrapFewShotWithRandomSearch", "compile BootstrapFewShot", "dataset validation", "example exact"}
 )
+SIMBA: Final = frozenset({"phase step", "phase sample", "phase validate", "trial SIMBA", "example exact"})
 EVALUATION: Final = frozenset({"evaluate exact", "dataset evaluation", "example exact", "module Predict"})
 TOOL: Final = frozenset({"module ReAct", "execute_tool add", "chat gpt-4o-mini"})
 SCENARIOS: Final[Mapping[str, Scenario]] = {
@@ -128,7 +146,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "MIPROv2 without minibatches, nested": Scenario(lambda: _mipro_v2(minibatch=False), MIPRO, settings=NESTED),
     "random search": Scenario(_random_search, SEARCH),
     "random search, nested": Scenario(_random_search, SEARCH, settings=NESTED),
-    "an optimizer that only the generic rule knows": Scenario(_copro, frozenset({"trial COPRO", "evaluate exact"})),
+    "an optimizer that only the generic rule knows": Scenario(_rounds, frozenset({"trial Rounds", "evaluate exact"})),
+    "COPRO": Scenario(_copro, frozenset({"trial COPRO", "evaluate exact"})),
+    "SIMBA, nested": Scenario(_simba, SIMBA, settings=NESTED),
+    "SIMBA, content off": Scenario(_simba, SIMBA, settings={"capture_content": False}, opted_in=frozenset()),
+    "BootstrapFewShot, nested": Scenario(
+        _bootstrap, frozenset({"phase bootstrap", "phase select", "example exact"}), settings=NESTED
+    ),
     "content off": Scenario(_random_search, SEARCH, settings={"capture_content": False}, opted_in=frozenset()),
     "evaluation on 1 thread": Scenario(lambda: _evaluate(exact, 1), EVALUATION),
     "evaluation on 16 threads, nested": Scenario(lambda: _evaluate(exact, 16), EVALUATION, settings=NESTED),
