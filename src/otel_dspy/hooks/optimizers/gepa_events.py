@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from otel_dspy import semconv
+from otel_dspy.hooks.optimizers.gepa_checkpoint import best_of, restored
 from otel_dspy.hooks.optimizers.gepa_proposal import Acceptance, Proposal, outcome, pareto_front, trial_facts
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.guard import guarded
@@ -262,50 +263,16 @@ class GepaEvents:
 
     def _restore(self, last: int) -> None:
         """Tell the candidates that gepa found up to its iteration `last`: this compile's best may be one of them."""
-        state = self._state
         if self._checkpoint is None:
             return
-        iterations = {
-            index: record["i"] + 1
-            for record in state.full_program_trace
-            for index in record.get("new_program_indices", [record.get("new_program_idx")])
-        }
         self.scope.span.set_attributes(
             {semconv.DSPY_COMPILE_RESUMED_FROM: self._checkpoint, semconv.DSPY_COMPILE_RESUMED_ITERATION: last}
         )
-        for index in range(1, len(state.program_candidates)):
-            self._tell_restored(index, iterations.get(index))
-        scores = state.program_full_scores_val_set
-        self._best = max(range(len(scores)), key=lambda index: scores[index])
-
-    def _tell_restored(self, index: int, iteration: int | None) -> None:
-        state, last = self._state, len(self._state.program_candidates) - 1
-        candidate = state.program_candidates[index]
-        parents = [parent for parent in state.parent_program_for_candidate[index] if parent is not None]
-        best = max(range(index + 1), key=lambda known: state.program_full_scores_val_set[known])
-        proposal = Proposal(
-            trial=open_trial(self._telemetry, self.scope, self.scope.context),
-            kind=TrialKind.MERGE if len(parents) > 1 else TrialKind.CANDIDATE,
-            label=f"candidate {index}, restored",
-            iteration=iteration,
-            restored=True,
-            parents=parents,
-            parent_texts={parent: dict(state.program_candidates[parent]) for parent in parents},
-            candidate=candidate,
-            accepted=Acceptance(
-                index=index,
-                score=state.program_full_scores_val_set[index],
-                scores=state.prog_candidate_val_subscores[index],
-                size=len(state.prog_candidate_val_subscores[0]),
-                best=best,
-                front=pareto_front(state) if index == last else None,
-                objectives=dict(state.prog_candidate_objective_scores[index] or {}),
-                pool=index + 1,
-                metric_calls=state.num_metric_calls_by_discovery[index],
-            ),
-        )
-        proposal.program = self._pool[index] = self._snapshot(candidate)
-        self._close(proposal, None)
+        for index in range(1, len(self._state.program_candidates)):
+            proposal = restored(self._state, index, open_trial(self._telemetry, self.scope, self.scope.context))
+            proposal.program = self._pool[index] = self._snapshot(proposal.candidate)
+            self._close(proposal, None)
+        self._best = best_of(self._state.program_full_scores_val_set)
 
     def _snapshot(self, candidate: Any) -> ProgramSnapshot | None:
         with guarded("the state of a GEPA candidate"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from inline_snapshot import snapshot
 
 from otel_dspy.programs import snapshot as snapshot_of
-from tests.gepa_task import optimise
+from tests.gepa_task import VALSET, optimise
 from tests.gepa_trials import attributes, front, trials, validation
 from tests.span_recorder import recording
 
@@ -31,6 +31,8 @@ def test_a_checkpoint_is_gone_on_from(tmp_path: Path) -> None:
     assert [validation(trial) for trial in pool] == results.val_subscores
     assert front(pool[-1]) == results.per_val_instance_best_candidates
     assert [trial["dspy.program.id"] for trial in pool] == [snapshot_of(program).id for program in results.candidates]
+    assert [trial["parameter.iteration"] for trial in pool[1:3]] == [1, 3]
+    assert [trial["measure.metric_calls"] - len(VALSET) for trial in pool[1:]] == results.discovery_eval_counts[1:]
     assert told[-1]["measure.metric_calls"] == results.total_metric_calls
     (compiled,) = recorder.named("compile")
     summary = attributes(compiled)
