@@ -7,7 +7,7 @@ docs/adding-an-optimizer.md.
 from __future__ import annotations
 
 from otel_dspy.hooks.around import Watch, around
-from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of, tell_setup
 from otel_dspy.hooks.optimizers.registry import GROUP, register, unregister
 from otel_dspy.hooks.patches import Patches
 from otel_dspy.hooks.phase import PhaseWatch
@@ -46,6 +46,7 @@ __all__ = [
     "TrialScope",
     "TrialState",
     "Watch",
+    "arguments_of",
     "around",
     "close_trial",
     "compile_of",
@@ -54,5 +55,6 @@ __all__ = [
     "open_trial",
     "register",
     "snapshot_if_program",
+    "tell_setup",
     "unregister",
 ]

@@ -106,6 +106,21 @@ def compile_of(hook: type[OptimizerHook]) -> CompileScope | None:
     return scope if scope is not None and isinstance(scope.notes.get("hook"), hook) else None
 
 
+def arguments_of(scope: CompileScope) -> Mapping[str, Any]:
+    """The effective arguments of the compile, by name."""
+    return scope.notes["arguments"]
+
+
+def tell_setup(scope: CompileScope, resolved: Mapping[str, Any]) -> None:
+    """Tell the compile's setup now, where the hook's `resolves_setup` is true; a second call tells nothing.
+
+    Args:
+        scope: the compile.
+        resolved: parameters as the optimizer has resolved them, and `valset` where it is another than the one given.
+    """
+    scope.notes["resolve"](resolved)
+
+
 def _constructor_parameters(cls: type[Any]) -> list[str]:
     names: dict[str, None] = {}
     for base in cls.__mro__:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around
-from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, tell_setup
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
@@ -79,7 +79,7 @@ def _split(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwar
     with guarded("BetterTogether's validation set"):
         scope = compile_of(BetterTogetherHook)
         if scope is not None:
-            scope.notes["resolve"]({"valset": result[1]})
+            tell_setup(scope, {"valset": result[1]})
     return result
 
 

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.families import wrap_family
-from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.guard import guarded
@@ -153,7 +153,7 @@ def _close(telemetry: Telemetry, scope: CompileScope, *, error: BaseException | 
     if opened is None:
         return
     detach(opened.token)
-    student = scope.notes["arguments"].get("student")
+    student = arguments_of(scope).get("student")
     program: ProgramSnapshot | None = None
     with guarded("the state of a GRPO student"):
         program = snapshot_if_program(student)

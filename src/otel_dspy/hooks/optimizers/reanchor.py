@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.metric_name import metric_name
-from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
 from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import program_name, snapshot_if_program
@@ -159,7 +159,7 @@ class _Pass(Watch):
     def open(self) -> Context:
         with guarded("the state of a program that is calibrated"):
             self._snapshot = snapshot_if_program(self._program)
-        self._validation = self._examples is self._scope.notes["arguments"].get("valset")
+        self._validation = self._examples is arguments_of(self._scope).get("valset")
         self._facts = self._what()
         self._trial = open_trial(self._telemetry, self._scope)
         facts = EvaluateFacts(

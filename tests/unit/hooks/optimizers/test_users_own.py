@@ -27,16 +27,17 @@ class Instructions(Teleprompter):
 
     def compile(self, student: Any, *, trainset: list[Any], valset: list[Any]) -> Any:
         """The best of the programs, with demos."""
-        evaluate = dspy.Evaluate(devset=valset, metric=self.metric, num_threads=1)
+        evaluate: Any = dspy.Evaluate(devset=valset, metric=self.metric, num_threads=1)
         programs: list[tuple[float, Any]] = []
         for text in self.texts:
             program = student.deepcopy()
             program.signature = program.signature.with_instructions(text)
-            score = evaluate(program).score
+            score: float = evaluate(program).score
             self.tried.append((text, score))
             programs.append((score, program))
-        best = max(programs, key=lambda found: found[0])[1]
-        return BootstrapFewShot(self.metric, max_labeled_demos=1).compile(best, trainset=trainset)
+        best: Any = max(programs, key=lambda found: found[0])[1]
+        nested: Any = BootstrapFewShot(self.metric, max_labeled_demos=1)
+        return nested.compile(best, trainset=trainset)
 
 
 def _optimise(kind: type[Instructions]) -> Any:
