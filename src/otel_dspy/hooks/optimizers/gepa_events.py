@@ -18,7 +18,7 @@ from otel_dspy.hooks.optimizers.gepa_proposal import Acceptance, Proposal, outco
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import attach, detach
-from otel_dspy.telemetry.trial_spans import TrialKind, close_trial, open_trial
+from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -148,8 +148,8 @@ class GepaEvents:
         first, self._state = self._state is None, event["state"]
         if first:
             self._restore(event["iteration"] - 1)
+        self._close_all(None)  # none is open, unless an event before was not understood
         self._rejections = []
-        self._open = []
         self._add(event["iteration"])
         # The iteration's own LM calls, such as a user's component selector's, are its first trial's.
         self._token = attach(self._open[0].trial.context)
@@ -290,5 +290,9 @@ class GepaEvents:
 
     def _close(self, proposal: Proposal, error: BaseException | None) -> None:
         used = self._state.total_num_evals if self._state is not None else None
-        facts = trial_facts(proposal, [self._pool.get(index) for index in proposal.parents], used, self._limit)
-        close_trial(self._telemetry, proposal.trial, facts, outcome(proposal, error))
+        facts, ended = TrialFacts(kind=proposal.kind, label=proposal.label), TrialOutcome(error=error)
+        with guarded("what a GEPA trial tells"):
+            parents = [self._pool.get(index) for index in proposal.parents]
+            facts = trial_facts(proposal, parents, used, self._limit)
+            ended = outcome(proposal, error)
+        close_trial(self._telemetry, proposal.trial, facts, ended)

@@ -7,11 +7,13 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from gepa.strategies.proposal_sampling import IndependentSampling
 from inline_snapshot import snapshot
 
+from otel_dspy.telemetry.guard import failures
 from tests.dspy_answers import dspy_script
 from tests.gepa_task import Interrupted, graded, optimise
 from tests.gepa_trials import attributes, control_lines, trials, validation
@@ -208,3 +210,26 @@ def test_two_optimisations_at_once_keep_apart() -> None:
     wanted = [(result.val_aggregate_scores, result.val_subscores) for result in results]
     assert found in (wanted, wanted[::-1])
     assert wanted[0] != wanted[1]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "gepa_events.trial_facts",
+        "gepa_events.pareto_front",
+        "gepa_events.GepaEvents.evaluates",
+        "gepa_events.GepaEvents.proposes",
+        "gepa_events.GepaEvents.finish",
+    ],
+)
+def test_a_record_that_fails_harms_nobody(broken: str) -> None:
+    """Where we break, GEPA's results are the same, every iteration's trial still ends, and the failure is counted."""
+    without, before = outcome(), sum(failures().values())
+    with (
+        mock.patch(f"otel_dspy.hooks.optimizers.{broken}", side_effect=ArithmeticError("ours")),
+        recording() as recorder,
+    ):
+        assert outcome() == without
+    assert len(trials(recorder)) >= 7
+    assert len(recorder.named("compile GEPA")) == 1
+    assert sum(failures().values()) > before
