@@ -129,7 +129,8 @@ DSPY_TRIAL_MEASURE: Final = "dspy.trial.measure."
 """A number that the optimizer measured in the trial beside its score; its unit is the name's."""
 DSPY_TRIAL_SCORES: Final = "dspy.trial.scores"
 """What the optimizer scored the trial on, as a JSON array, a row an example: `on` (minibatch or validation), id, score;
-of a minibatch also `before`, the scores of the parents. Unit as `dspy.trial.score.unit`. A payload.
+of a minibatch (a merge takes its own from the validation set) also `before`, the scores of the parents. Unit as
+`dspy.trial.score.unit`. A payload.
 """
 DSPY_TRIAL_PARETO_FRONT: Final = "dspy.trial.pareto.front"
 """The Pareto front after the trial, as a JSON array, a row an example or objective: `of` (example or objective), id,
