@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.delivery.admission import Admission
 from otel_dspy.mlflow.delivery.attempts import Stopped
+from otel_dspy.mlflow.delivery.courtesy import Courtesy
 from otel_dspy.mlflow.delivery.fork_gate import ForkGate
 from otel_dspy.mlflow.delivery.lane import Lane
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
@@ -70,6 +71,8 @@ class Worker:
         self._ready = threading.Condition()
         self._spool_now = threading.Event()
         self._flushes: list[tuple[int, int, threading.Event]] = []
+        self._hurry = threading.Event()
+        """Somebody waits for the delivery: no rest."""
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
         self._closed = False
@@ -141,6 +144,7 @@ class Worker:
                 done.set()
             else:
                 self._flushes.append((self._control.next_number, self._traces.next_number, done))
+                self._hurry.set()
                 self._ready.notify()
         return done
 
@@ -236,12 +240,21 @@ class Worker:
         self._full = self._control.size + self._traces.size >= self._room
 
     def _deliver(self) -> None:
+        courtesy = Courtesy()
         try:
             while not self._stop.is_set():
                 self._process(self._next())
+                rest = courtesy.rest()
+                if rest and not self._behind:
+                    self._hurry.wait(rest)
         except Stopped:
             # What was being told is not confirmed, so it is in the spool.
             return
+
+    @property
+    def _behind(self) -> bool:
+        """Whether so much waits that memory will not hold it for long."""
+        return 2 * max(self._control.waiting, self._traces.waiting) > self._max_spans
 
     def _next(self) -> Record | None:
         record = self._control.take() or self._traces.take()
@@ -291,6 +304,9 @@ class Worker:
         for flush in reached:
             self._flushes.remove(flush)
             flush[2].set()
+        with self._ready:
+            if not self._flushes:
+                self._hurry.clear()
 
 
 def _after_fork(worker: weakref.ref[Worker]) -> None:
