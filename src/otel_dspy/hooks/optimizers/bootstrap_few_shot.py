@@ -156,7 +156,7 @@ class _BootstrapWatch(PhaseWatch):
         facts = EvaluateFacts(
             metric_name=self._scope.metric_name,
             program_name=self._scope.program_name,
-            devset=self._optimizer.trainset,
+            devset=getattr(self._optimizer, "trainset", ()),
             scope=Scope.MINIBATCH,
             phase=_PHASE,
         )

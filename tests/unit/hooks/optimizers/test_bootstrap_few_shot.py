@@ -95,6 +95,15 @@ def test_the_metric_is_heard_behind_a_threshold() -> None:
     )
 
 
+def test_without_a_metric_every_attempt_is_accepted() -> None:
+    """There is no score to tell, and DSPy takes the first traces that it gets."""
+    with recording() as recorder:
+        _bootstrap(None, max_labeled_demos=0)
+    assert [_rows(told) for told in recorder.told("evaluate")] == snapshot(
+        [[(0, 0, True, None, None), (1, 0, True, None, None)]]
+    )
+
+
 def test_what_an_attempt_raises_is_told() -> None:
     """The optimizer swallows what the metric or the teacher raises: the row names it."""
 

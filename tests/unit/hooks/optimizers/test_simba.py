@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
+import pytest
 from inline_snapshot import snapshot
 
 from tests.learning_lm import learning_lm
@@ -197,6 +198,20 @@ def test_what_a_program_or_a_metric_raises_is_told_by_example() -> None:
     assert [(row["score"], row.get("error"), row.get("error_message")) for row in rows] == snapshot(
         [(1.0, None, None), (0.0, None, None), (0.0, "ArithmeticError", "no score for this one"), (1.0, None, None)]
     )
+
+
+def test_outside_a_compile_the_strategies_are_the_user_s_own() -> None:
+    """What is read from the optimizer is its own list; after `uninstrument` the class is as it was."""
+    optimizer: Any = dspy.SIMBA(metric=cast("Any", exact), max_demos=0)
+    given = cast("dict[str, Any]", vars(optimizer))["strategies"]
+    with recording():
+        assert optimizer.strategies is given
+        optimizer.strategies = []
+        assert vars(optimizer)["strategies"] == []
+        del optimizer.strategies
+        with pytest.raises(AttributeError, match="'SIMBA' object has no attribute 'strategies'"):
+            getattr(optimizer, "strategies")  # noqa: B009 - it is read to see what that raises
+    assert "strategies" not in vars(dspy.SIMBA)
 
 
 def test_a_strategy_that_raises_fails_its_trial() -> None:
