@@ -25,9 +25,9 @@ class Instructions(Teleprompter):
         self.texts = texts
         self.tried: list[tuple[str, float]] = []
 
-    def compile(self, student: Any, *, trainset: list[Any], valset: list[Any]) -> Any:
+    def compile(self, student: Any, *, trainset: list[Any], valset: list[Any] | None = None, **_: Any) -> Any:
         """The best of the programs, with demos."""
-        evaluate: Any = dspy.Evaluate(devset=valset, metric=self.metric, num_threads=1)
+        evaluate: Any = dspy.Evaluate(devset=valset or trainset, metric=self.metric, num_threads=1)
         programs: list[tuple[float, Any]] = []
         for text in self.texts:
             program = student.deepcopy()
@@ -63,7 +63,7 @@ def test_defined_before_and_after_instrument() -> None:
         class InstructionsToo(Instructions):
             """Defined while DSPy is instrumented, with a compile of its own."""
 
-            def compile(self, student: Any, *, trainset: list[Any], valset: list[Any]) -> Any:
+            def compile(self, student: Any, *, trainset: list[Any], valset: list[Any] | None = None, **_: Any) -> Any:
                 return super().compile(student, trainset=trainset, valset=valset)
 
         later = _optimise(InstructionsToo)
