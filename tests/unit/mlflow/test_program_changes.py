@@ -214,3 +214,15 @@ def test_large_programs_are_told_in_bounds() -> None:
     assert "more lines" in text
     assert "````" in text
     assert "characters)" in text
+
+
+def test_a_difference_beyond_what_is_compared_is_told_as_such() -> None:
+    """Two programs that differ only in the last of thousands of lines are not called the same."""
+    lines = "\n".join(f"line {number}" for number in range(3_000))
+    states = [
+        json.dumps({"p": {"demos": [], "signature": {"instructions": f"{lines}\n{end}", "fields": []}}})
+        for end in ("before", "after")
+    ]
+    text = changes(("b", states[1]), ("a", states[0]))
+    assert "(the difference lies beyond line 2000)" in text
+    assert "it is the same program" not in text

@@ -15,8 +15,8 @@ MAX_LINE: Final = 500
 """Characters of a line that are shown; lines are compared in full."""
 MAX_LINES: Final = 400
 """Lines of one part (a predictor's instructions, its fields, its demos) that are shown."""
-MAX_COMPARED: Final = 5_000
-"""Lines of one part that are compared: difflib's time grows with the square of what differs."""
+MAX_COMPARED: Final = 2_000
+"""Lines of one part that are compared: difflib's time grows with their square where they repeat, up to 0.5 s for these."""
 MAX_TEXT: Final = 200_000
 """Characters of the whole text."""
 _CUT: Final = "\n\n… cut here: the programs themselves stand in model.json and initial_model.json.\n"
