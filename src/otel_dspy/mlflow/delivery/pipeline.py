@@ -53,6 +53,7 @@ class Pipeline:
             )  # fmt: skip
         for operation in mapping.operations(fact, route.options, route.context, ended):
             sink.apply(operation)
+        sink.settle()
 
     def send_due(self) -> None:
         """Send what has waited long enough."""

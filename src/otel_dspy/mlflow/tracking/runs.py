@@ -77,17 +77,15 @@ class Runs:
             return self._remember(run, self._store.get_run(run.run_id))
         return self._find(run) or self._create(run, _placeholder_name(run), start_ms, _parent(run), {})
 
-    def ensure(self, operation: EnsureRun) -> None:
-        """Create the run as told, or bring an existing one up to what is told."""
+    def ensure(self, operation: EnsureRun) -> dict[str, str]:
+        """Create the run as told; the tags that bring an existing one up to what is told."""
         run = operation.run
         found = self._known.get(run) or self._find(run)
         if found is None:
             self._create(run, operation.name, operation.start_ms, operation.parent, operation.tags)
-            return
+            return {}
         parent = self._parent_tag(operation.parent, operation.start_ms)
-        self._store.log_metrics(
-            found.run_id, [], {naming.RUN_NAME: operation.name, RUN_TAG: run_tag(run)} | dict(operation.tags) | parent
-        )
+        return {naming.RUN_NAME: operation.name, RUN_TAG: run_tag(run)} | dict(operation.tags) | parent
 
     def _find(self, run: RunKey) -> RunHandle | None:
         if not self._look_first and run not in self._doubtful:

@@ -27,8 +27,7 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.mapping.tables import table_json
-from otel_dspy.mlflow.tracking import http_policy
-from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
+from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
 from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.store import TABLE_KEYS_TAG, TABLES_TAG, Store
@@ -69,7 +68,7 @@ class Sink:
         self._batch = TraceBatch()
         self._oldest: float | None = None
         self._tables: dict[RunKey, dict[str, str]] = {}
-        self._tags: dict[RunKey, dict[str, str]] = {}
+        self._gathered: dict[RunKey, RunBatch] = {}
         self.lost = 0
         """Operations and span batches that MLflow refused."""
         self.failed = 0
@@ -101,7 +100,7 @@ class Sink:
     def _is_running(self, run: RunKey) -> bool:
         return self._store().is_running(self._run_id(run))
 
-    def apply(self, operation: Operation) -> None:
+    def apply(self, operation: Operation) -> None:  # noqa: C901 - a branch for each operation that waits
         """Apply one operation; what is refused is logged, counted, and does not stop the next."""
         match operation:
             case LogSpan():
@@ -116,10 +115,45 @@ class Sink:
             case ForgetPrograms(scope=scope):
                 for waiting in self._states.forget(scope):
                     _logger.warning("The state of program %s never came; no %s", waiting.program_id, waiting.path)
+            case LogParams(run=run, params=params):
+                self._gather(run).add(params=params)
+            case LogMetrics(run=run, metrics=metrics, tags=tags):
+                self._gather(run).add(points=metrics, tags=tags)
+            case EndRun(run=run):
+                self._send_gathered(run)
+                self._try("a run's end", lambda: self._apply(operation))
             case _:
                 self._try(type(operation).__name__, lambda: self._apply(operation))
         if self._batch.full:
             self.send_traces()
+
+    def settle(self) -> None:
+        """A fact has been told: send what it said of runs."""
+        for run in [run for run, batch in self._gathered.items() if batch.due]:
+            self._send_gathered(run)
+
+    def _gather(self, run: RunKey) -> RunBatch:
+        return self._gathered.setdefault(run, RunBatch())
+
+    def _send_gathered(self, run: RunKey) -> None:
+        batch = self._gathered.pop(run, None)
+        if batch is None:
+            return
+        name = "parameters and metrics" if batch.params else "metrics"
+        send = self._store_batch
+        if batch.params and self._attempts.run(name, lambda: send(run, batch)) is not Outcome.DONE:
+            # One parameter that has another value already takes everything with it: each for itself, then.
+            for key, value in batch.params.items():
+                self._try(f"parameter {key}", lambda k=key, v=value: send(run, RunBatch(params={k: v})))
+            batch.params.clear()
+            name = "metrics"
+        elif batch.params:
+            return
+        if batch.points or batch.tags:
+            self._try(name, lambda: send(run, batch))
+
+    def _store_batch(self, run: RunKey, batch: RunBatch) -> None:
+        self._store().log_run(self._run_id(run), batch.params, batch.points, batch.tags)
 
     def _linger(self) -> None:
         if self._oldest is None:
@@ -131,7 +165,9 @@ class Sink:
             self.send_traces()
 
     def send_traces(self) -> None:
-        """Send all traces that wait."""
+        """Send all that waits."""
+        for run in list(self._gathered):
+            self._send_gathered(run)
         for head in list(self._batch.heads.values()):
             self._try("a trace", lambda head=head: self._send_head(head))
             self._batch.head_sent(head)
@@ -161,14 +197,9 @@ class Sink:
 
     def _apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation, no more
         match operation:
-            case EnsureRun():
-                self._runs().ensure(operation)
-            case LogParams():
-                self._log_params(operation)
-            case LogMetrics(run=run, metrics=metrics, tags=tags):
-                waiting = self._tags.get(run, {})
-                self._store().log_metrics(self._run_id(run), metrics, {**waiting, **tags})
-                self._tags.pop(run, None)
+            case EnsureRun(run=run):
+                if tags := self._runs().ensure(operation):
+                    self._gather(run).add(tags=tags)
             case LogText(run=run, path=path, text=text):
                 self._write(run, path, text)
             case LogTable():
@@ -189,25 +220,13 @@ class Sink:
             case LogModel():
                 self._log_model(operation)
             case EndRun(run=run, status=status, end_ms=end_ms):
-                if waiting := self._tags.pop(run, {}):
-                    self._store().log_metrics(self._run_id(run), [], waiting)
                 self._store().end_run(self._run_id(run), status, end_ms)
                 self._tables.pop(run, None)
                 self._runs().ended(run)
-            case LogSpan() | LogTrace() | KeepProgram() | ForgetPrograms():
+            case LogSpan() | LogTrace() | LogParams() | LogMetrics() | KeepProgram() | ForgetPrograms():
                 self.apply(operation)
             case _:
                 assert_never(operation)
-
-    def _log_params(self, operation: LogParams) -> None:
-        run_id = self._run_id(operation.run)
-        try:
-            self._store().log_params(run_id, operation.params)
-        except Exception as error:
-            if verdict(error, http_policy.last_status()) is not Verdict.REFUSED:
-                raise
-            for name, value in operation.params.items():
-                self._try(f"parameter {name}", lambda n=name, v=value: self._store().log_params(run_id, {n: v}))
 
     def _log_table(self, operation: LogTable) -> None:
         run = operation.run
@@ -223,10 +242,11 @@ class Sink:
         self._write(run, path, table_json(operation))
         known[path] = operation.key
         # They ride with the run's next metrics: a request less.
-        self._tags[run] = {TABLES_TAG: json.dumps([{"path": found, "type": "table"} for found in known])}
+        tags = {TABLES_TAG: json.dumps([{"path": found, "type": "table"} for found in known])}
         if isinstance(run, UserRun):
             keys = json.dumps({found: key for found, key in known.items() if key})
-            self._tags[run][TABLE_KEYS_TAG] = keys if len(keys) <= naming.MAX_TAG else "{}"
+            tags[TABLE_KEYS_TAG] = keys if len(keys) <= naming.MAX_TAG else "{}"
+        self._gather(run).add(tags=tags, due=False)
 
     def _log_model(self, operation: LogModel) -> None:
         state = self._states.state(operation.scope, operation.program_id)

@@ -11,6 +11,7 @@ import os
 import tempfile
 import weakref
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import Assessment, LogDataset, LogSpan, LogTrace, MetricPoint
     from otel_dspy.mlflow.mapping.operations import RunStatus as RunState
 
-MAX_METRICS = 900
-"""Metrics in a request; a store takes 1000 entries of all kinds, tags ride along."""
+MAX_METRICS = 800
+"""Metrics in a request; a store takes 1000 entries of all kinds, 100 of them parameters and 100 tags."""
 MAX_PARAMS = 100
 """Parameters in a request."""
 
@@ -127,19 +128,17 @@ class Store:
         ours: dict[str, str] = json.loads(tags.get(TABLE_KEYS_TAG, "{}"))
         return {str(entry["path"]): ours.get(str(entry["path"]), "") for entry in listed}
 
-    def log_metrics(self, run_id: str, points: Sequence[MetricPoint], tags: Mapping[str, str]) -> None:
-        """Metrics, with tags in the same request."""
-        rest = _tags(tags)
-        for start in range(0, max(len(points), 1), MAX_METRICS):
-            chunk = [Metric(p.name, p.value, p.time_ms, p.step) for p in points[start : start + MAX_METRICS]]
-            self._store.log_batch(run_id, chunk, [], rest)
-            rest = []
-
-    def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
-        """Parameters; the store refuses all of a request if one of them has another value already."""
-        entries = [Param(key, value) for key, value in params.items()]
-        for start in range(0, len(entries), MAX_PARAMS):
-            self._store.log_batch(run_id, [], entries[start : start + MAX_PARAMS], [])
+    def log_run(
+        self, run_id: str, params: Mapping[str, str], points: Sequence[MetricPoint], tags: Mapping[str, str]
+    ) -> None:
+        """Parameters, metrics and tags; the store refuses all of them if a parameter has another value already."""
+        entries, rest = [Param(key, value) for key, value in params.items()], _tags(tags)
+        requests = max(1, ceil(len(entries) / MAX_PARAMS), ceil(len(points) / MAX_METRICS))
+        for number in range(requests):
+            chunk = points[number * MAX_METRICS : (number + 1) * MAX_METRICS]
+            metrics = [Metric(point.name, point.value, point.time_ms, point.step) for point in chunk]
+            some = entries[number * MAX_PARAMS : (number + 1) * MAX_PARAMS]
+            self._store.log_batch(run_id, metrics, some, rest if number == 0 else [])
 
     def end_run(self, run_id: str, status: RunState, end_ms: int) -> None:
         """The run's end."""

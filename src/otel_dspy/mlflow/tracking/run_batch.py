@@ -1,0 +1,39 @@
+"""What one fact says of a run, gathered: parameters, metrics and tags go in one request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from otel_dspy.mlflow.mapping.operations import MetricPoint
+
+
+@dataclass(slots=True)
+class RunBatch:
+    """Parameters, metrics and tags of a run that have not been sent.
+
+    Attributes:
+        due: whether they must go when the fact has been told; else they may ride with something later.
+    """
+
+    params: dict[str, str] = field(default_factory=dict[str, str])
+    points: list[MetricPoint] = field(default_factory=list["MetricPoint"])
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    due: bool = False
+
+    def add(
+        self,
+        *,
+        params: Mapping[str, str] | None = None,
+        points: Iterable[MetricPoint] = (),
+        tags: Mapping[str, str] | None = None,
+        due: bool = True,
+    ) -> None:
+        """Take these in; of two values of one tag the later wins."""
+        self.params.update(params or {})
+        self.points.extend(points)
+        self.tags.update(tags or {})
+        self.due = self.due or due
