@@ -16,7 +16,7 @@ MAX_LINE: Final = 500
 MAX_LINES: Final = 400
 """Lines of one part (a predictor's instructions, its fields, its demos) that are shown."""
 MAX_COMPARED: Final = 2_000
-"""Lines of one part that are compared: difflib's time grows with their square where they repeat, up to 0.5 s for these."""
+"""Lines of one part that are compared: difflib's time grows with their square; 0.5 s at most for these."""
 MAX_TEXT: Final = 200_000
 """Characters of the whole text."""
 _CUT: Final = "\n\n… cut here: the programs themselves stand in model.json and initial_model.json.\n"
@@ -62,7 +62,7 @@ def parts(state: str) -> Parts:
         found: object = json.loads(state)
     except (ValueError, RecursionError):
         return {}
-    return dict(_predictors(found, "")) if isinstance(found, dict) else {}
+    return dict(_predictors(found, ""))
 
 
 def _predictors(state: object, path: str) -> Iterator[tuple[str, dict[str, list[str]]]]:

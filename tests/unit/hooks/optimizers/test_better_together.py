@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 import pytest
-from dspy.teleprompt import BetterTogether, BootstrapFewShotWithRandomSearch, LabeledFewShot
+from dspy.teleprompt import BetterTogether, BootstrapFewShotWithRandomSearch, BootstrapFinetune, LabeledFewShot
 from inline_snapshot import snapshot
 
 from tests.optimizer_runs import tracked_runs
 from tests.optimizers import Breaking
 from tests.span_recorder import recording
+from tests.stub_trainers import StubFinetuning
 from tests.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
@@ -171,6 +172,42 @@ def test_a_step_that_fails_ends_the_strategy() -> None:
             "        dataset train dataset.size=4",
             "      trial Breaking trial.best_score=50.0 trial.derived=True trial.index=0 trial.is_best=True trial.kind=candidate trial.scope=full trial.score=50.0 trial.score.unit=percent trial.state=complete",
             "        evaluate exact trial.index=0",
+        ]
+    )
+
+
+def test_weights_and_prompts_in_one_strategy() -> None:
+    """A fine-tuning step has its job inside its trial, two compiles deep; the next step goes on with the new model."""
+    lm = sums_lm(provider=StubFinetuning())
+    program = dspy.Predict("question -> answer")
+    program.set_lm(lm)
+    optimizer = BetterTogether(exact, w=BootstrapFinetune(exact, num_threads=1), l=LabeledFewShot(k=1))
+    with dspy.context(lm=lm), recording() as recorder:
+        best: Any = optimizer.compile(program, trainset=examples(4), strategy="w -> l", valset_ratio=0.5, seed=1)
+    assert not best.flag_compilation_error_occurred
+    assert _control(recorder.tree("compile BetterTogether", *SHOWN)) == snapshot(
+        [
+            "compile BetterTogether compile.step_failed=False trial.score.unit=percent",
+            "  setup BetterTogether",
+            "    dataset train dataset.size=4",
+            "    dataset validation dataset.size=2",
+            "  trial BetterTogether trial.best_score=50.0 trial.index=0 trial.is_best=True trial.kind=baseline trial.label=no step trial.parameter.strategy= trial.scope=full trial.score=50.0 trial.score.unit=percent trial.state=complete",
+            "    evaluate exact trial.index=0",
+            "  trial BetterTogether trial.best_score=50.0 trial.index=1 trial.is_best=False trial.kind=step trial.label=w trial.parameter.optimizer=BootstrapFinetune trial.parameter.strategy=w trial.scope=full trial.score=50.0 trial.score.unit=percent trial.state=complete",
+            "    compile BootstrapFinetune compile.depth=1 compile.parent.id=c1 compile.parent.trial.index=1",
+            "      setup BootstrapFinetune compile.depth=1 compile.parent.id=c1 compile.parent.trial.index=1",
+            "        dataset train dataset.size=2",
+            "      phase bootstrap",
+            "        evaluate exact",
+            "      phase finetune",
+            "        trial BootstrapFinetune trial.index=0 trial.is_best=False trial.kind=step trial.label=job openai/scripted trial.parameter.examples=1 trial.parameter.finetuned_model=openai/scripted-tuned-1 trial.parameter.format=chat trial.parameter.model=openai/scripted trial.parameter.predictor=all trial.scope=full trial.state=complete",
+            "    evaluate exact trial.index=1",
+            "  trial BetterTogether trial.best_score=50.0 trial.index=2 trial.is_best=False trial.kind=step trial.label=w -> l trial.parameter.optimizer=LabeledFewShot trial.parameter.strategy=w -> l trial.scope=full trial.score=50.0 trial.score.unit=percent trial.state=complete",
+            "    compile LabeledFewShot compile.depth=1 compile.parent.id=c1 compile.parent.trial.index=2",
+            "      setup LabeledFewShot compile.depth=1 compile.parent.id=c1 compile.parent.trial.index=2",
+            "        dataset train dataset.size=2",
+            "      phase select",
+            "    evaluate exact trial.index=2",
         ]
     )
 
