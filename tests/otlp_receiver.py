@@ -12,13 +12,17 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
@@ -42,6 +46,43 @@ class OtlpReceiver:
             for scope in resource.scope_spans
             for span in scope.spans
         ]
+
+    def ended_spans(self) -> list[ReadableSpan]:
+        """Every span received, as the SDK has it in the process that sent it."""
+        return [
+            _readable(span, scope.scope.name)
+            for body in list(self.traces)
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+
+def _readable(span: Span, scope: str) -> ReadableSpan:
+    return ReadableSpan(
+        span.name,
+        _context(span.trace_id, span.span_id),
+        _context(span.trace_id, span.parent_span_id) if span.parent_span_id else None,
+        attributes={attribute.key: _value(attribute.value) for attribute in span.attributes},
+        links=[Link(_context(link.trace_id, link.span_id)) for link in span.links],
+        # OTLP's numbers are one more: 0 says nothing.
+        kind=SpanKind(span.kind - 1),
+        instrumentation_scope=InstrumentationScope(scope),
+        status=Status(StatusCode(span.status.code), span.status.message or None),
+        start_time=span.start_time_unix_nano,
+        end_time=span.end_time_unix_nano,
+    )
+
+
+def _context(trace_id: bytes, span_id: bytes) -> SpanContext:
+    return SpanContext(int.from_bytes(trace_id), int.from_bytes(span_id), is_remote=True, trace_flags=TraceFlags(1))
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return tuple(_value(item) for item in value.array_value.values)
+    return getattr(value, str(kind))
 
 
 @contextmanager

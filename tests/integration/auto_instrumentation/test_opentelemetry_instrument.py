@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conformance.contract import violations
 from tests.otlp_receiver import otlp_receiver
 
 if TYPE_CHECKING:
@@ -45,17 +46,17 @@ def _run(receiver: OtlpReceiver, **environment: str) -> subprocess.CompletedProc
 
 
 def test_a_program_is_traced_without_a_line_of_code() -> None:
-    """Compile, trials, evaluations, examples, modules and LM calls arrive over OTLP when the program has ended."""
+    """Compile, trials, evaluations, examples, modules and LM calls arrive over OTLP, as the contract has them."""
     with otlp_receiver() as receiver:
         done = _run(receiver)
         assert done.returncode == 0, done.stderr
         assert "answer: 6" in done.stdout
         spans = receiver.spans()
+    assert violations(receiver.ended_spans(), opted_in=frozenset()) == []
     kinds = Counter(span.name.split(" ")[0] for span in spans)
     # 4 seeds (-3 to 0), each evaluated on 4 examples; labelled demos once and bootstrapped ones twice, each with
     # labelled ones inside; 4 sums tried for each bootstrap.
-    assert kinds["trial"] == kinds["evaluate"] == 4
-    assert kinds["example"] == 16
+    assert (kinds["trial"], kinds["evaluate"], kinds["example"]) == (4, 4 + 2, 16 + 2 * 4)
     assert kinds["compile"] == kinds["setup"] == 1 + 1 + 2 * 2
     assert kinds["chat"] == kinds["module"]
     names = {attribute.key for span in spans for attribute in span.attributes}
@@ -71,6 +72,7 @@ def test_content_and_states_are_asked_for_by_environment() -> None:
         done = _run(receiver, OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY")
         assert done.returncode == 0, done.stderr
         names = {attribute.key for span in receiver.spans() for attribute in span.attributes}
+    assert violations(receiver.ended_spans()) == []
     assert {"gen_ai.input.messages", "dspy.module.input", "dspy.program.state", "dspy.dataset.rows"} <= names
 
 
