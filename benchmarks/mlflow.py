@@ -1,7 +1,8 @@
 """What recording in MLflow costs an optimisation and an evaluation, against nothing and MLflow's own autologging.
 
 `python -m benchmarks.mlflow` starts a real server on sqlite, then one on PostgreSQL, and lets the recorders take turns.
-Requests are counted in the server's own log.
+Requests are counted in the server's own log. The language model answers at once: within the process, which no model in
+production does, or over HTTP on loopback.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.environments import ROOT
-from benchmarks.mlflow_worker import EVALUATED, EXAMPLES, TRIALS
+from benchmarks.mlflow_worker import EVALUATED, EXAMPLES, MARK, TRIALS
 from benchmarks.postgres import binaries, postgres
 from benchmarks.results import pinned, save, table
+from tests.dspy_answers import dspy_script
+from tests.lm_server import scripted_lm
 from tests.mlflow_server import mlflow_server
+from tests.sums import half_right
 
 if TYPE_CHECKING:
     from benchmarks.results import Row
@@ -30,19 +35,20 @@ if TYPE_CHECKING:
 
 Run = dict[str, Any]
 
-RECORDERS: Final = ("nothing", "otel-dspy, no MLflow", "otel-dspy", "autolog")
+RECORDERS: Final = ("nothing", "empty callback", "otel-dspy, no MLflow", "otel-dspy", "autolog")
 _WORKS: Final = ("mipro", "evaluate")
+_MODELS: Final = ("in process", "HTTP")
 _REQUEST: Final = re.compile(r'"(?:GET|POST|PATCH|PUT|DELETE) (\S+) HTTP')
 _SCORED: Final = {"mipro": (TRIALS + 1) * EXAMPLES, "evaluate": EVALUATED}
 """Examples that a work scores in its trials; MIPROv2 begins with a trial of its own, the default program."""
 _PACKAGES: Final = ("dspy", "mlflow", "opentelemetry-sdk", "psycopg2-binary")
 
 
-def measure(server: MlflowServer, work: str, recorder: str) -> Run:
+def measure(server: MlflowServer, work: str, recorder: str, api_base: str | None) -> Run:
     """Do the work in a fresh process; give its seconds, and the requests by whether they carry traces."""
-    seen = len(server.log.read_text(errors="replace"))
+    model = [api_base] if api_base else []
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.mlflow_worker", work, recorder, server.uri],
+        [sys.executable, "-m", "benchmarks.mlflow_worker", work, recorder, server.uri, *model],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT": "600"},
         stdout=subprocess.PIPE,
@@ -50,13 +56,13 @@ def measure(server: MlflowServer, work: str, recorder: str) -> Run:
         text=True,
         check=True,
     )
-    paths = _REQUEST.findall(server.log.read_text(errors="replace")[seen:])
+    paths = _REQUEST.findall(server.log.read_text(errors="replace").rpartition(MARK)[2])
     traces = sum("/traces" in path for path in paths)
     times: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return {**times, "trace_requests": traces, "run_requests": len(paths) - traces}
 
 
-def summary(backend: str, work: str, runs: dict[str, list[Run]]) -> list[Row]:
+def summary(backend: str, model: str, work: str, runs: dict[str, list[Run]]) -> list[Row]:
     """A row a recorder; times are medians over the rounds, in units of the unrecorded work of the same round."""
     rows: list[Row] = []
     bare = [run["work_seconds"] for run in runs["nothing"]]
@@ -69,6 +75,7 @@ def summary(backend: str, work: str, runs: dict[str, list[Run]]) -> list[Row]:
         rows.append(
             {
                 "backend": backend,
+                "model": model,
                 "work": work,
                 "recorder": recorder,
                 "wall": round(statistics.median(ratios), 2),
@@ -99,13 +106,15 @@ def main() -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             store = stack.enter_context(postgres()) if backend == "postgresql" else None
             server = stack.enter_context(mlflow_server(folder, backend=store))
-            for work in _WORKS:
+            lm = stack.enter_context(scripted_lm(dspy_script({"answer": half_right})))
+            for model, work in product(_MODELS, _WORKS):
+                api_base = lm.api_base if model == "HTTP" else None
                 runs: dict[str, list[Run]] = {recorder: [] for recorder in RECORDERS}
                 for _ in range(options.rounds):
                     for recorder in RECORDERS:
-                        runs[recorder].append(measure(server, work, recorder))
-                rows += summary(backend, work, runs)
-                print(table(rows[-3:]), flush=True)
+                        runs[recorder].append(measure(server, work, recorder, api_base))
+                rows += summary(backend, model, work, runs)
+                print(table(rows[1 - len(RECORDERS) :]), flush=True)
                 if options.keep:
                     save("mlflow", rows, pinned(_PACKAGES, ROOT / "requirements" / "dev.txt"), rounds=options.rounds)
 

@@ -1,6 +1,7 @@
 """One piece of work, an optimisation or an evaluation, recorded in one way: tells what it took and until when.
 
-`python -m benchmarks.mlflow_worker WORK RECORDER TRACKING_URI`; `mlflow.py` starts it and counts the requests.
+`python -m benchmarks.mlflow_worker WORK RECORDER TRACKING_URI [API_BASE]`; `mlflow.py` starts it and counts the
+requests. The model answers in this process, or at API_BASE.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
 import dspy
 import mlflow
+from dspy.utils.callback import BaseCallback
 
 from tests.sums import exact, examples, sums_lm
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 TRIALS: Final = 10
 EXAMPLES: Final = 20
 EVALUATED: Final = 200
+MARK: Final = "/health?the-work-begins"
+"""Asked of the server right before the work, so that its log tells which requests are the work's."""
 
 _dspy: Any = dspy  # these two annotate only part of what they offer
 _mlflow: Any = mlflow
@@ -39,8 +44,8 @@ def _optimise() -> None:
     )
 
 
-def _evaluate() -> None:
-    evaluate = dspy.Evaluate(devset=examples(EVALUATED), metric=exact, num_threads=1)
+def _evaluate(count: int = EVALUATED) -> None:
+    evaluate = dspy.Evaluate(devset=examples(count), metric=exact, num_threads=1)
     evaluate(dspy.ChainOfThought("question -> answer"))
 
 
@@ -51,7 +56,7 @@ def _record(recorder: str) -> Callable[[], None]:
     """Switch the recorder on; give what waits until everything is in MLflow."""
     if recorder == "autolog":
         _mlflow.dspy.autolog(log_traces_from_compile=True, log_traces_from_eval=True, log_compiles=True, log_evals=True)
-        return lambda: mlflow.flush_trace_async_logging(terminate=True)
+        return mlflow.flush_trace_async_logging
     if recorder == "otel-dspy":
         import otel_dspy.mlflow
         from otel_dspy import DSPyInstrumentor
@@ -59,6 +64,8 @@ def _record(recorder: str) -> Callable[[], None]:
         otel_dspy.mlflow.autolog()
         provider: Any = DSPyInstrumentor().tracer_provider
         return lambda: provider.force_flush(600_000)
+    if recorder == "empty callback":
+        _dspy.configure(callbacks=[BaseCallback()])
     if recorder == "otel-dspy, no MLflow":
         from benchmarks.overhead_worker import providers
         from otel_dspy import DSPyInstrumentor
@@ -69,13 +76,17 @@ def _record(recorder: str) -> Callable[[], None]:
     return lambda: None
 
 
-def main(work: str, recorder: str, tracking_uri: str) -> None:
-    """Do the work once to warm up, unrecorded, and once recorded; print a line of JSON with the seconds."""
-    _dspy.configure(lm=sums_lm())
+def main(work: str, recorder: str, tracking_uri: str, api_base: str | None = None) -> None:
+    """Warm up, unrecorded and then recorded, and do the work once; print a line of JSON with the seconds."""
+    served = dspy.LM("openai/scripted", api_base=api_base, api_key="none", cache=False) if api_base else None
+    _dspy.configure(lm=served or sums_lm())
     _WORKS[work]()
     mlflow.set_tracking_uri(tracking_uri)
     _mlflow.set_experiment(f"{work} {recorder}")
     flush = _record(recorder)
+    _evaluate(1)
+    flush()
+    urllib.request.urlopen(tracking_uri + MARK).close()  # noqa: S310 - a server of the benchmark's own
     began = time.perf_counter()
     _WORKS[work]()
     worked = time.perf_counter()

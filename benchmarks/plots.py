@@ -48,7 +48,7 @@ def overhead() -> None:
 def mlflow() -> None:
     """Wall time of the work, recorded, over the same work unrecorded."""
     rows = _rows("mlflow")[::-1]
-    names = [f"{row['work']}, {row['backend']}: {row['recorder']}" for row in rows]
+    names = [f"{row['work']}, {row['backend']}, model {row['model']}: {row['recorder']}" for row in rows]
     colours = [_OURS if row["recorder"].startswith("otel-dspy") else _OTHERS for row in rows]
     figure = _plot.figure(figsize=(7, 0.4 * len(rows) + 0.8))
     axes = figure.subplots()

@@ -8,9 +8,9 @@ import dspy
 import numpy as np
 
 from tests.behaviour.model import model
-from tests.behaviour.programs import Twice
 from tests.optimizers import Breaking, Rounds
 from tests.sums import exact, examples
+from tests.two_steps import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def _asked(program: Any) -> Any:
 def _mipro(_: Stage, *, minibatch: bool) -> Any:
     optimizer = _optimizers.MIPROv2(exact, auto=None, num_candidates=2, num_threads=1, **_DEMOS)
     program = optimizer.compile(
-        Twice(),
+        Thinking(),
         trainset=examples(4),
         valset=examples(6),
         num_trials=3,
@@ -50,7 +50,7 @@ def _random_search(_: Stage) -> Any:
 
 
 def _bootstrap(_: Stage) -> Any:
-    return _asked(_optimizers.BootstrapFewShot(exact, **_DEMOS).compile(Twice(), trainset=examples(6)))
+    return _asked(_optimizers.BootstrapFewShot(exact, **_DEMOS).compile(Thinking(), trainset=examples(6)))
 
 
 def _labeled(_: Stage) -> Any:

@@ -12,30 +12,12 @@ from dspy.clients.cache import Cache
 from tests.behaviour.data import as_data
 from tests.behaviour.model import model
 from tests.sums import exact, examples, raising_metric
+from tests.two_steps import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.behaviour.observation import Scenario, Stage
-
-
-class Twice(dspy.Module):
-    """Two predictors in a row, sync and async."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.draft = dspy.Predict("question -> answer")
-        self.final = dspy.ChainOfThought("question -> answer")
-
-    def forward(self, question: str) -> Any:
-        """Answer twice, the second time for good."""
-        self.draft(question=question)
-        return self.final(question=question)
-
-    async def aforward(self, question: str) -> Any:
-        """The same, awaited."""
-        await self.draft.acall(question=question)
-        return await self.final.acall(question=question)
 
 
 def add(left: int, right: int) -> int:
@@ -54,7 +36,7 @@ def _predict(_: Stage) -> Any:
 
 
 def _chain_of_thought(_: Stage) -> Any:
-    program = Twice()
+    program = Thinking()
     return [program(question="1+1"), program]
 
 
@@ -70,13 +52,13 @@ def _tools_async(_: Stage) -> Any:
 
 def _async(_: Stage) -> Any:
     async def run() -> list[Any]:
-        return await asyncio.gather(*(Twice().acall(question=f"{number}+1") for number in range(3)))
+        return await asyncio.gather(*(Thinking().acall(question=f"{number}+1") for number in range(3)))
 
     return asyncio.run(run())
 
 
 def _asyncify(_: Stage) -> Any:
-    asynchronous: Any = dspy.asyncify(Twice())
+    asynchronous: Any = dspy.asyncify(Thinking())
     return asyncio.run(asynchronous(question="1+1"))
 
 
@@ -109,7 +91,7 @@ def _parallel_failing(_: Stage) -> Any:
 
 
 def _batch(_: Stage) -> Any:
-    return Twice().batch([example.inputs() for example in examples(4)], num_threads=1)
+    return Thinking().batch([example.inputs() for example in examples(4)], num_threads=1)
 
 
 def _evaluation(stage: Stage, **settings: Any) -> Any:
@@ -139,7 +121,7 @@ def _evaluation_failing(stage: Stage) -> Any:
 def _evaluation_on_threads(_: Stage) -> Any:
     # A model of its own: in which order threads ask is chance.
     with dspy.context(lm=model()):
-        result = dspy.Evaluate(devset=examples(8), metric=exact, num_threads=4)(Twice())
+        result = dspy.Evaluate(devset=examples(8), metric=exact, num_threads=4)(Thinking())
     return [result.score, result.results]
 
 
@@ -155,12 +137,12 @@ def _usage(_: Stage) -> Any:
     with dspy.track_usage() as tracker:
         dspy.Predict("question -> answer")(question="1+1")
     with dspy.context(track_usage=True):
-        prediction: Any = Twice()(question="3+1")
+        prediction: Any = Thinking()(question="3+1")
     return [tracker.get_total_tokens(), prediction.get_lm_usage(), prediction]
 
 
 def _inspection(stage: Stage) -> Any:
-    program = Twice()
+    program = Thinking()
     program(question="1+1")
     program.inspect_history(n=2)
     dspy.inspect_history(n=1)
@@ -205,7 +187,7 @@ def _best_of_n(_: Stage) -> Any:
 
 
 def _direct_forward(_: Stage) -> Any:
-    return Twice().forward(question="1+1")
+    return Thinking().forward(question="1+1")
 
 
 PROGRAMS: Final[Mapping[str, Scenario]] = {

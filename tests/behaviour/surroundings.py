@@ -16,9 +16,10 @@ from dspy.teleprompt import Teleprompter
 from dspy.utils.callback import BaseCallback
 
 from tests.behaviour.model import answer, model
-from tests.behaviour.programs import Twice, add
+from tests.behaviour.programs import add
 from tests.in_process_lm import ScriptedEngine
 from tests.sums import exact, examples
+from tests.two_steps import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -56,7 +57,7 @@ def _watched(act: Callable[[], Any]) -> Any:
 def _callbacks_of_calls(_: Stage) -> Any:
     tool: Any = cast("Any", dspy.Tool)(add)
     return _watched(
-        lambda: [Twice()(question="1+1"), tool(left=1, right=2), asyncio.run(Twice().acall(question="3+1"))]
+        lambda: [Thinking()(question="1+1"), tool(left=1, right=2), asyncio.run(Thinking().acall(question="3+1"))]
     )
 
 
@@ -122,12 +123,12 @@ def _wrong_arguments(_: Stage) -> Any:
     """What Python and DSPy say of calls that are wrong."""
     said: list[Any] = []
     calls: list[Callable[[], Any]] = [
-        cast("Any", Twice()),
+        cast("Any", Thinking()),
         lambda: cast("Any", dspy.Predict("question -> answer"))("positional"),
         cast("Any", dspy.Evaluate(devset=examples(1), metric=exact)),
-        lambda: cast("Any", dspy.Evaluate(devset=[], metric=exact))(Twice()),
+        lambda: cast("Any", dspy.Evaluate(devset=[], metric=exact))(Thinking()),
         cast("Any", dspy.BootstrapFewShot(exact)).compile,
-        lambda: cast("Any", dspy.BootstrapFewShot(exact)).compile(Twice(), trainset=[], nonsense=1),
+        lambda: cast("Any", dspy.BootstrapFewShot(exact)).compile(Thinking(), trainset=[], nonsense=1),
         lambda: cast("Any", dspy.Tool(add))(left=1),
         lambda: cast("Any", dspy.Tool(add))(1, 2),
     ]
@@ -209,7 +210,7 @@ def _own_model() -> type[Any]:
 def _copies(_: Stage) -> Any:
     """Every kind of copy of every kind of object, and whether what comes out works like what went in."""
     objects: dict[str, Any] = {
-        "program": Twice(),
+        "program": Thinking(),
         "optimizer": dspy.BootstrapFewShot(exact),
         "own optimizer": _own_optimizer()(),
         "own optimizer's class": _own_optimizer(),
@@ -218,7 +219,7 @@ def _copies(_: Stage) -> Any:
         "own model's class": _own_model(),
         "tool": dspy.Tool(add),
         "evaluation": dspy.Evaluate(devset=examples(1), metric=exact),
-        "bound call": Twice().__call__,
+        "bound call": Thinking().__call__,
         "bound compile": dspy.BootstrapFewShot(exact).compile,
         "bound compile of an own one": _own_optimizer()().compile,
         "function": dspy.MIPROv2.compile,
@@ -267,11 +268,11 @@ def _plain_functions(_: Stage) -> Any:
 
 
 def _files(stage: Stage) -> Any:
-    program = Twice()
+    program = Thinking()
     program.save(str(stage.folder / "program"), save_program=True)
     program.save(str(stage.folder / "program.json"))
     loaded = cast("Any", dspy).load(str(stage.folder / "program"), allow_pickle=True)
-    again = Twice()
+    again = Thinking()
     again.load(str(stage.folder / "program.json"))
     names = sorted(str(path.relative_to(stage.folder)) for path in stage.folder.rglob("*") if path.is_file())
     pickled = (stage.folder / "program" / "program.pkl").read_bytes()
@@ -291,7 +292,7 @@ def _introspection(_: Stage) -> Any:
         for name in ("__call__", "acall", "compile", "execute"):
             if any(name in vars(base) for base in owner.__mro__):
                 found[f"{owner_name}.{name}"] = _introspected(getattr(owner, name))
-    program: Any = Twice()
+    program: Any = Thinking()
     return [
         found,
         inspect.signature(program),

@@ -12,30 +12,12 @@ import pytest
 from tests.optimizers import Rounds
 from tests.span_recorder import recording
 from tests.sums import exact, examples, sums_lm
+from tests.two_steps import Thinking
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from tests.span_recorder import Recorder
-
-
-class Thinking(dspy.Module):
-    """Two predictors in a row."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.draft = dspy.Predict("question -> answer")
-        self.final = dspy.ChainOfThought("question -> answer")
-
-    def forward(self, question: str) -> Any:
-        """Answer twice, the second time for good."""
-        self.draft(question=question)
-        return self.final(question=question)
-
-    async def aforward(self, question: str) -> Any:
-        """The same, awaited."""
-        await self.draft.acall(question=question)
-        return await self.final.acall(question=question)
 
 
 class AwaitingInside(Thinking):

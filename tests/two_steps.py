@@ -1,0 +1,26 @@
+"""A program of two steps, for tests of what stands where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dspy
+
+
+class Thinking(dspy.Module):
+    """Two predictors in a row, sync and async."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draft = dspy.Predict("question -> answer")
+        self.final = dspy.ChainOfThought("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        """Answer twice, the second time for good."""
+        self.draft(question=question)
+        return self.final(question=question)
+
+    async def aforward(self, question: str) -> Any:
+        """The same, awaited."""
+        await self.draft.acall(question=question)
+        return await self.final.acall(question=question)
