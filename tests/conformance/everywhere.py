@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from otel_dspy.settings import Settings
 
+_KEEP_ALL: Final = ("AlwaysOnSampler", "ParentBased{root:AlwaysOnSampler,")
+"""Beginnings of the descriptions of samplers that keep everything."""
+
 
 @dataclass
 class _Listener:
@@ -74,7 +77,7 @@ def _listening(original: Any) -> Any:
                 events = InMemoryLogRecordExporter()
                 keywords["logger_provider"] = LoggerProvider(shutdown_on_exit=False)
                 keywords["logger_provider"].add_log_record_processor(SimpleLogRecordProcessor(events))
-            sampled = settings.example_ratio < 1 or "AlwaysOn" not in provider.sampler.get_description()
+            sampled = settings.example_ratio < 1 or not provider.sampler.get_description().startswith(_KEEP_ALL)
             _listeners.append(_Listener(settings, sampled, spans, metrics, events))
         original(self, settings, **keywords)
 

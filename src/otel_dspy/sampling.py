@@ -1,0 +1,102 @@
+"""A sampler that thins out examples and nothing else: what tells of an optimisation is always kept.
+
+With the SDK's own samplers a share of compiles would be lost whole, and with each its scores. This one decides by what
+a span is: of the examples it keeps a share, each with all the calls inside, in both shapes of a trace; everything else
+goes on to another sampler.
+
+    TracerProvider(sampler=ExampleSampler(0.1))
+
+or `OTEL_TRACES_SAMPLER=otel_dspy_examples OTEL_TRACES_SAMPLER_ARG=0.1`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_ON,
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import get_current_span
+from typing_extensions import override
+
+from otel_dspy import semconv
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, SpanKind
+    from opentelemetry.trace.span import TraceState
+    from opentelemetry.util.types import Attributes
+
+_ID_BITS: Final = 64
+
+
+class ExampleSampler(Sampler):
+    """Keeps a share of the examples, and of everything else what `others` keeps.
+
+    Which examples those are hangs on ids alone, so that every process that sees the same ids decides alike.
+
+    Args:
+        ratio: share of examples to keep, 0 to 1.
+        others: for spans that are no example's root; its default keeps all whose parent was kept.
+
+    Raises:
+        ValueError: the ratio is not between 0 and 1.
+    """
+
+    def __init__(self, ratio: float, others: Sampler | None = None) -> None:
+        self._by_id = TraceIdRatioBased(ratio)
+        self._others = ParentBased(ALWAYS_ON) if others is None else others
+
+    @override
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Decide on one span."""
+        parent = get_current_span(parent_context).get_span_context()
+        told = attributes or {}
+        if told.get(semconv.DSPY_OPERATION_NAME) != "example" or (parent.is_valid and not parent.trace_flags.sampled):
+            return self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        number = trace_id
+        if parent.is_valid:
+            # All examples of a nested compile share its trace id: the place in the evaluation tells them apart.
+            place = f"{parent.trace_id:x}/{parent.span_id:x}/{told.get(semconv.DSPY_EXAMPLE_INDEX)}"
+            number = int.from_bytes(hashlib.sha256(place.encode()).digest()) % 2**_ID_BITS
+        kept = self._by_id.should_sample(None, number, name).decision is Decision.RECORD_AND_SAMPLE
+        decision = Decision.RECORD_AND_SAMPLE if kept else Decision.DROP
+        return SamplingResult(decision, attributes if kept else None, parent.trace_state)
+
+    @override
+    def get_description(self) -> str:
+        """The sampler in words, for logs."""
+        return f"ExampleSampler{{{self._by_id.rate},{self._others.get_description()}}}"
+
+
+def from_argument(argument: str | None) -> ExampleSampler:
+    """The sampler of `OTEL_TRACES_SAMPLER=otel_dspy_examples`.
+
+    Args:
+        argument: OTEL_TRACES_SAMPLER_ARG, the ratio; none = 1.
+
+    Raises:
+        ValueError: it is no number between 0 and 1; the SDK logs that and takes its default sampler.
+    """
+    try:
+        return ExampleSampler(float(argument or 1))
+    except ValueError as error:
+        message = f"OTEL_TRACES_SAMPLER_ARG for otel_dspy_examples must be a number from 0 to 1, not {argument!r}"
+        raise ValueError(message) from error

@@ -1,0 +1,81 @@
+"""The sampler: examples thinned out as wholes, everything else kept, in both shapes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import dspy
+import pytest
+from opentelemetry.sdk._configuration import _import_sampler  # what reads the environment's names
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.sampling import ExampleSampler, from_argument
+from tests.optimizers import Rounds
+from tests.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+EXAMPLES = 40
+
+
+def optimised(sampler: Sampler, shape: str) -> Sequence[ReadableSpan]:
+    """The spans of an optimisation of two trials of 40 examples under that sampler."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    DSPyInstrumentor().instrument(tracer_provider=provider, trace_shape=shape)
+    try:
+        with dspy.context(lm=sums_lm()):
+            Rounds(exact, rounds=2).compile(dspy.Predict("question -> answer"), trainset=examples(EXAMPLES))
+    finally:
+        DSPyInstrumentor().uninstrument()
+    return exporter.get_finished_spans()
+
+
+@pytest.mark.parametrize("shape", ["linked", "nested"])
+def test_a_share_of_the_examples_is_kept_whole_and_all_control_spans(shape: str) -> None:
+    """About half of 80 examples, each with its module and chat, and every compile, setup, trial and evaluation."""
+    kinds = Counter(span.name.split(" ")[0] for span in optimised(ExampleSampler(0.5), shape))
+    assert (kinds["compile"], kinds["setup"], kinds["trial"], kinds["evaluate"]) == (1, 1, 2, 2)
+    assert 20 <= kinds["example"] <= 60
+    assert kinds["module"] == kinds["chat"] == kinds["example"]
+
+
+@pytest.mark.parametrize("shape", ["linked", "nested"])
+@pytest.mark.parametrize(("ratio", "kept"), [(0, 0), (1, 2 * EXAMPLES)])
+def test_none_and_all(ratio: float, kept: int, shape: str) -> None:
+    """At 0 no example is left, at 1 every one."""
+    kinds = Counter(span.name.split(" ")[0] for span in optimised(ExampleSampler(ratio), shape))
+    assert (kinds["example"], kinds["module"], kinds["chat"], kinds["trial"]) == (kept, kept, kept, 2)
+
+
+def test_another_sampler_decides_on_everything_else() -> None:
+    """What it drops is dropped with all that stands below, examples of a nested compile too."""
+    assert optimised(ExampleSampler(1, others=ALWAYS_OFF), "nested") == ()
+
+
+def test_it_is_found_by_name() -> None:
+    """OTEL_TRACES_SAMPLER=otel_dspy_examples with its ratio gives this sampler."""
+    sampler = _import_sampler("otel_dspy_examples")
+    assert sampler is not None
+    assert (
+        sampler.get_description()
+        == "ExampleSampler{1.0,ParentBased{root:AlwaysOnSampler,remoteParentSampled:AlwaysOnSampler,remoteParentNotSampled:AlwaysOffSampler,localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler}}"
+    )
+    assert from_argument("0.25").get_description().startswith("ExampleSampler{0.25,")
+
+
+@pytest.mark.parametrize("argument", ["many", "2", "-0.5"])
+def test_a_ratio_that_is_none_is_refused_in_words(argument: str) -> None:
+    """The message names the variable, the value and what it should be."""
+    with pytest.raises(ValueError, match=f"OTEL_TRACES_SAMPLER_ARG .* from 0 to 1, not '{argument}'"):
+        from_argument(argument)
