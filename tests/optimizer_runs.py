@@ -69,7 +69,8 @@ def drawn(run: RunNode, indent: str = "") -> Iterator[str]:
     metrics = {
         name: points[0][1] if len(points) == 1 else dict(points)
         for name, points in run.metrics.items()
-        if name not in {"input_tokens", "output_tokens", "cost", "cache_hits"}
+        if name.partition("/")[0] not in {"input_tokens", "output_tokens", "cost", "cache_hits"}
+        and not name.startswith("lm_calls/")
     }
     yield f"{indent}{run.name}: {run.status}"
     for label, values in (("params", run.params), ("tags", tags), ("metrics", metrics)):

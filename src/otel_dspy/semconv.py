@@ -47,6 +47,9 @@ DSPY_COMPILE_USAGE_CACHE_HITS: Final = "dspy.compile.usage.cache_hits"
 """LM calls of the compile so far that a cache answered."""
 DSPY_COMPILE_USAGE_COST: Final = "dspy.compile.usage.cost"
 """Cost of the compile so far, USD."""
+DSPY_COMPILE_USAGE_ROLE: Final = "dspy.compile.usage.role."
+"""`dspy.compile.usage.*` of the calls of one role alone, for each role that made a call; the roles add up to the whole.
+"""
 DSPY_OPTIMIZER_NAME: Final = "dspy.optimizer.name"
 """Class name of the optimizer."""
 DSPY_OPTIMIZER_PARAMETER: Final = "dspy.optimizer.parameter."
@@ -77,6 +80,10 @@ DSPY_LM_COST: Final = "dspy.lm.cost"
 """Cost of the call, USD; 0 on a cache hit; absent where the price is unknown."""
 DSPY_LM_RETRIES: Final = "dspy.lm.retries"
 """How many attempts failed and were made again."""
+DSPY_LM_ROLE: Final = "dspy.lm.role"
+"""What the call was for, told by where it was made: the program's own work or a teacher's (also where nobody knows
+better), the optimizer's instructions and rules, its reflection on what went wrong, or the metric's judgement.
+"""
 DSPY_DATASET_ROLE: Final = "dspy.dataset.role"
 """What the dataset is for."""
 DSPY_DATASET_ID: Final = "dspy.dataset.id"
@@ -201,10 +208,16 @@ DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"
 """LM calls inside that a cache answered."""
 DSPY_USAGE_COST: Final = "dspy.usage.cost"
 """Cost of the LM calls inside, USD; 0 for a cache hit."""
+DSPY_USAGE_ROLE: Final = "dspy.usage.role."
+"""`dspy.usage.*` of the calls of one role (`dspy.lm.role`) alone, for each role that made a call; the roles add up to
+the whole.
+"""
 
 # Values that an attribute may take
 DspyOperationName = Literal["compile", "setup", "dataset", "phase", "trial", "evaluate", "example", "module", "payload"]
 """Values of `dspy.operation.name`."""
+DspyLmRole = Literal["task", "prompt", "reflection", "judge"]
+"""Values of `dspy.lm.role`."""
 DspyDatasetRole = Literal["train", "validation", "evaluation"]
 """Values of `dspy.dataset.role`."""
 DspyTrialKind = Literal["baseline", "candidate", "full_evaluation", "merge", "step"]

@@ -92,6 +92,11 @@ def _lose_pieces(keep: int) -> Breakage:
         (_set("evaluate m", usage__input_tokens=20), "dspy.usage.input_tokens is 20, and the calls below sum up to 10"),
         (_set("evaluate m", usage__cost=1.0), "dspy.usage.cost is 1.0, and the calls below sum up to 0.5"),
         (_set("evaluate m", usage__cache_hits=0), "dspy.usage.cache_hits is 0, and the calls below sum up to 1"),
+        (_set("chat gpt", lm__role="judge"), "dspy.usage.role.judge.lm_calls is None, and its calls below sum up to 1"),
+        (
+            _set("trial COPRO", compile__usage__role__judge__lm_calls=1),
+            "dspy.compile.usage.lm_calls is 2, and the roles sum up to 1",
+        ),
         (_lose_pieces(1), "the pieces of dspy.program.state cannot be joined"),
         (
             _lose_pieces(0),

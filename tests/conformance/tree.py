@@ -23,6 +23,9 @@ SpanKey = tuple[int, int]
 """Trace id and span id."""
 INFERENCE: Final = "span.gen_ai.inference"
 OPTED_IN_PROGRAMS: Final = "programs"
+_USAGE: Final = "dspy.usage."
+_SPLITS: Final = {_USAGE: semconv.DSPY_USAGE_ROLE, "dspy.compile.usage.": semconv.DSPY_COMPILE_USAGE_ROLE}
+"""Beginning of a roll-up's names -> that of its parts by role."""
 
 
 class Tree:
@@ -132,22 +135,54 @@ def trial_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str
 
 
 def usage_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:
-    """A roll-up is the sum over the language model calls below; a cache hit counts no tokens and no cost."""
-    if semconv.DSPY_USAGE_LM_CALLS not in {ref.id for ref in kind.attributes}:
+    """A roll-up is the sum over the language model calls below; a cache hit counts no tokens and no cost.
+
+    Where it is split by role, each part is the sum over that role's calls, and the parts add up to the whole.
+    """
+    declared = {ref.id for ref in kind.attributes}
+    if semconv.DSPY_USAGE_LM_CALLS not in declared:
         return
     calls = [told(s) for s, k in tree.kinds if k is not None and k.id == INFERENCE and tree.is_below(s, span)]
+    for name, value in _summed(calls).items():
+        said = told(span).get(_USAGE + name)
+        if said is not None and not _same(said, value):
+            yield f"{_USAGE}{name} is {said}, and the calls below sum up to {value}"
+    yield from _unlike_its_calls(span, calls if semconv.DSPY_USAGE_ROLE.removesuffix(".") in declared else ())
+    yield from _unlike_its_parts(span)
+
+
+def _unlike_its_calls(span: ReadableSpan, calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for role in sorted({call[semconv.DSPY_LM_ROLE] for call in calls if semconv.DSPY_LM_ROLE in call}):
+        for name, value in _summed([call for call in calls if call.get(semconv.DSPY_LM_ROLE) == role]).items():
+            said = told(span).get(f"{semconv.DSPY_USAGE_ROLE}{role}.{name}")
+            if said is None or not _same(said, value):
+                yield f"{semconv.DSPY_USAGE_ROLE}{role}.{name} is {said}, and its calls below sum up to {value}"
+
+
+def _unlike_its_parts(span: ReadableSpan) -> Iterator[str]:
+    for whole, split in _SPLITS.items():
+        parts: defaultdict[str, list[float]] = defaultdict(list)
+        for name, value in told(span).items():
+            if name.startswith(split):
+                parts[name.rpartition(".")[2]].append(value)
+        for name, values in parts.items():
+            if not _same(told(span).get(whole + name, math.nan), sum(values)):
+                yield f"{whole}{name} is {told(span).get(whole + name)}, and the roles sum up to {sum(values)}"
+
+
+def _summed(calls: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     sent = [call for call in calls if not call.get(semconv.DSPY_LM_CACHE_HIT)]
-    expected = {
-        semconv.DSPY_USAGE_LM_CALLS: len(calls),
-        semconv.DSPY_USAGE_CACHE_HITS: len(calls) - len(sent),
-        semconv.DSPY_USAGE_INPUT_TOKENS: sum(call.get("gen_ai.usage.input_tokens", 0) for call in sent),
-        semconv.DSPY_USAGE_OUTPUT_TOKENS: sum(call.get("gen_ai.usage.output_tokens", 0) for call in sent),
-        semconv.DSPY_USAGE_COST: sum(call.get(semconv.DSPY_LM_COST, 0.0) for call in sent),
+    return {
+        "lm_calls": len(calls),
+        "cache_hits": len(calls) - len(sent),
+        "input_tokens": sum(call.get("gen_ai.usage.input_tokens", 0) for call in sent),
+        "output_tokens": sum(call.get("gen_ai.usage.output_tokens", 0) for call in sent),
+        "cost": sum(call.get(semconv.DSPY_LM_COST, 0.0) for call in sent),
     }
-    for name, value in expected.items():
-        said = told(span).get(name)
-        if said is not None and not math.isclose(said, value, rel_tol=1e-9, abs_tol=1e-12):
-            yield f"{name} is {said}, and the calls below sum up to {value}"
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def payload_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:

@@ -87,6 +87,7 @@ class _CompileWatch(Watch):
             optimizer_name=type(optimizer).__name__,
             program_name=name,
             metric_name=metric_name(metric),
+            role=self._hook.role,
         )
         # Dumped before compile may touch it: the initial program.
         with guarded("the state of the initial program"):

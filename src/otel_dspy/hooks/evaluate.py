@@ -10,6 +10,7 @@ from typing_extensions import override
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.metric_name import metric_name, scoring_metric
+from otel_dspy.hooks.module import watched_program
 from otel_dspy.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.guard import guarded
@@ -66,6 +67,7 @@ class _EvaluateWatch(Watch):
             program_name=program_name(program),
             devset=devset,
             scope=_scope(arguments.get("callback_metadata")),
+            program=watched_program(program),
         )
         around = current_place().compile
         if around is not None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.around import Args, Kwargs
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.usage import Role
 
 LM_PARAMETERS: Final = (
     "temperature",
@@ -146,6 +147,7 @@ class _LMWatch(Watch):
                 invocation.input_messages = _messages(telemetry, self._prompt(), keywords.get("messages"))
         self._usage = place.usage
         self._module = place.predictor
+        self._role: Role = place.role
         return at(place.in_lm_call(self), invocation.context)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
@@ -175,7 +177,8 @@ class _LMWatch(Watch):
         if facts.cost is not None or facts.cache_hit:
             attributes[semconv.DSPY_LM_COST] = usage.cost
         if self._usage is not None:
-            self._usage.add(usage)
+            self._usage.add(usage, self._role)
+            attributes[semconv.DSPY_LM_ROLE] = self._role
         if usage.cost:
             self._telemetry.instruments.cost.add(usage.cost, context=UNSPANNED)
         if error is None:

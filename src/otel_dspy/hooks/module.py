@@ -51,6 +51,17 @@ def module_names(program: Any) -> Mapping[int, str]:
     return known
 
 
+def watched_program(program: Any) -> int | None:
+    """The `id` of a program whose calls this hook sees; None of another callable, or one with its own `__call__`."""
+    from dspy.primitives.module import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    if not isinstance(program, Module):
+        return None
+    defined = next(cls for cls in type(program).__mro__ if "__call__" in vars(cls))
+    # DSPy's own (`Predict.__call__`) call Module's; whether a user's does, nobody knows.
+    return id(program) if defined.__module__.partition(".")[0] == "dspy" else None
+
+
 class _ModuleWatch(Watch):
     part = "the span of a module"
 
@@ -88,7 +99,7 @@ class _ModuleWatch(Watch):
             self._content = {}
             given: dict[str, Any] = {"args": list(self._args), **self._kwargs} if self._args else self._kwargs
             telemetry.content.put(self._content, semconv.DSPY_MODULE_INPUT, given)
-        return inside(self._span, place.in_module(names, name), context)
+        return inside(self._span, place.in_module(names, name, id(module)), context)
 
     @override
     def see(self, result: Any) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.usage import Role
 
 
 class PhaseWatch(Watch):
@@ -35,6 +36,8 @@ class PhaseWatch(Watch):
     part = "the span of a phase"
     index: int | None = None
     """`dspy.phase.index`; None = the phase is not repeated. To be set before it opens."""
+    role: Role | None = None
+    """What LM calls directly in the phase are for; None = what they are for around it."""
 
     def __init__(
         self,
@@ -66,7 +69,8 @@ class PhaseWatch(Watch):
         )
         if self.index is not None:
             self._span.set_attribute(semconv.DSPY_PHASE_INDEX, self.index)
-        return inside(self._span, place_in(context), context)
+        place = place_in(context)
+        return inside(self._span, place if self.role is None else place._replace(role=self.role), context)
 
     @override
     def see(self, result: Any) -> None:

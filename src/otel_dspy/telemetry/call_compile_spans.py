@@ -48,14 +48,20 @@ def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
         semconv.SPAN_DSPY_COMPILE.format(facts.optimizer_name), context=context, attributes=attributes
     )
     usage = UsageTally(place.usage)
-    inner = Place(usage=usage, module_names=place.module_names, predictor=place.predictor)
+    inner = Place(
+        usage=usage,
+        module_names=place.module_names,
+        predictor=place.predictor,
+        role=place.role,
+        program=place.program,
+    )
     return CallCompile(span, inside(span, inner, context), usage)
 
 
 def close_call_compile(telemetry: Telemetry, compiling: CallCompile, error: BaseException | None) -> None:
     """End the span with its roll-up, or with the error that the compile raised."""
     try:
-        compiling.span.set_attributes({semconv.DSPY_COMPILE_TRIAL_COUNT: 0, **compiling.usage.attributes()})
+        compiling.span.set_attributes({semconv.DSPY_COMPILE_TRIAL_COUNT: 0, **compiling.usage.split_attributes()})
         if error is not None:
             mark_failed(compiling.span, error, telemetry.secrets)
     finally:

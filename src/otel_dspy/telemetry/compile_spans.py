@@ -17,7 +17,7 @@ from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.parameters import parameter_attributes
 from otel_dspy.telemetry.scopes import CompileScope, Place, inside, place_in, surroundings
-from otel_dspy.telemetry.usage import UsageTally
+from otel_dspy.telemetry.usage import TASK, UsageTally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.usage import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class CompileFacts:
     optimizer_name: str
     program_name: str
     metric_name: str | None
+    role: Role = TASK
+    """What the LM calls are for that the optimizer makes outside of phases, trials and evaluations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +106,7 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
         context=context,
         attributes={semconv.DSPY_OPERATION_NAME: "compile", **_identity(scope)},
     )
-    scope.opened(span, inside(span, Place(compile=scope, usage=scope.usage), context))
+    scope.opened(span, inside(span, Place(compile=scope, usage=scope.usage, role=facts.role), context))
     telemetry.instruments.compile_active.add(1, {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name}, UNSPANNED)
     telemetry.events.emit(
         semconv.EVENT_DSPY_COMPILE_STARTED,
@@ -224,7 +227,7 @@ def _tell_compile(
     board = scope.leaderboard
     measured: dict[str, AttributeValue] = {
         semconv.DSPY_COMPILE_TRIAL_COUNT: scope.trial_count,
-        **scope.usage.attributes(),
+        **scope.usage.split_attributes(),
     }
     if board.initial_score is not None:
         measured[semconv.DSPY_COMPILE_INITIAL_SCORE] = board.initial_score

@@ -26,7 +26,7 @@ from otel_dspy.telemetry.failure import describe, error_type, mark_failed
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.scopes import EvaluateScope, inside, place_in, surroundings
-from otel_dspy.telemetry.usage import UsageTally
+from otel_dspy.telemetry.usage import JUDGE, TASK, UsageTally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +63,8 @@ class EvaluateFacts:
     """The phase that this is the work of, where it is no trial's."""
     role: str | None = None
     """`dspy.evaluate.role`, where the trial makes several evaluations."""
+    program: int | None = None
+    """Identity of the program, where its calls are watched: what is called outside of it is the metric's."""
 
 
 def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context | None = None) -> EvaluateScope:
@@ -94,8 +96,16 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
         compile=place.compile,
         examples=place.compile.examples if place.compile is not None else ExampleRegistry(),
         started=now(),
+        program=facts.program,
     )
-    inner = place._replace(evaluation=evaluation, usage=evaluation.usage, module_names=None, predictor=None)
+    inner = place._replace(
+        evaluation=evaluation,
+        usage=evaluation.usage,
+        module_names=None,
+        predictor=None,
+        role=JUDGE if place.role is JUDGE else TASK,
+        program=None,
+    )
     evaluation.context = inside(span, inner, context)
     with guarded("the dataset of an evaluation"):
         span.set_attribute(semconv.DSPY_DATASET_ID, _dataset_id(telemetry, evaluation, facts))
@@ -135,7 +145,7 @@ def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: E
     num_errors = sum("error" in row for row in rows)
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_EVALUATE_NUM_ERRORS: num_errors,
-        **evaluation.usage.attributes(),
+        **evaluation.usage.split_attributes(),
     }
     if score is not None:
         attributes[semconv.DSPY_EVALUATE_SCORE] = score
@@ -166,8 +176,18 @@ class ExampleScope:
     usage: UsageTally
 
 
-def open_example(telemetry: Telemetry, evaluation: EvaluateScope, index: int, example: object) -> ExampleScope:
-    """Start an example's span: a root linked to the evaluation, or the evaluation's child."""
+def open_example(
+    telemetry: Telemetry, evaluation: EvaluateScope, index: int, example: object, program: int | None = None
+) -> ExampleScope:
+    """Start an example's span: a root linked to the evaluation, or the evaluation's child.
+
+    Args:
+        telemetry: where it is told.
+        evaluation: what it is an example of.
+        index: its position there.
+        example: the user's.
+        program: as in `EvaluateFacts`, where the evaluation runs several.
+    """
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "example",
         semconv.DSPY_EXAMPLE_INDEX: index,
@@ -175,7 +195,13 @@ def open_example(telemetry: Telemetry, evaluation: EvaluateScope, index: int, ex
     }
     name = _named(semconv.SPAN_DSPY_EXAMPLE, evaluation.metric_name)
     usage = UsageTally(evaluation.usage)
-    place = place_in(evaluation.context)._replace(evaluation=None, usage=usage)
+    place = place_in(evaluation.context)
+    program = evaluation.program if program is None else program
+    # Of what an example calls, only the program is known: what else it calls, the metric does.
+    role = place.role if program is None else JUDGE
+    if place.role is JUDGE:
+        program = None  # an evaluation that a metric makes is a part of its judgement
+    place = place._replace(evaluation=None, usage=usage, role=role, program=program)
     if telemetry.settings.trace_shape is TraceShape.NESTED:
         span = telemetry.tracer.start_span(name, context=evaluation.context, attributes=attributes)
     elif _kept(telemetry.settings.example_ratio):

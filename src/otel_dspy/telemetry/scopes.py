@@ -10,6 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import set_span_in_context
 
 from otel_dspy.telemetry.leaderboard import Leaderboard
+from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.datasets import ExampleRegistry
-    from otel_dspy.telemetry.usage import UsageTally
+    from otel_dspy.telemetry.usage import Role, UsageTally
 
 _KEY: Final = otel_context.create_key("otel_dspy.place")
 
@@ -118,6 +119,8 @@ class EvaluateScope:
     compile: CompileScope | None
     examples: ExampleRegistry
     started: float
+    program: int | None = None
+    """Identity of the program that is evaluated, where its calls are watched."""
     rows: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -136,16 +139,26 @@ class Place(NamedTuple):
     """`dspy.module.name` of the module that runs."""
     lm_call: object | None = None
     """The LM call that runs: what it calls in its turn is a part of it."""
+    role: Role = TASK
+    """What an LM call made here is for."""
+    program: int | None = None
+    """Identity of the program that the example is about: what is called inside of it is the task's."""
 
     # Written out: `_replace` takes four times as long, and these two are on every call's way.
 
-    def in_module(self, names: Mapping[int, str], name: str) -> Place:
-        """The place inside a module."""
-        return Place(self.compile, self.trial, self.evaluation, self.usage, names, name, self.lm_call)
+    def in_module(self, names: Mapping[int, str], name: str, identity: int) -> Place:
+        """The place inside a module. `identity`: the module's `id`."""
+        role: Role = TASK if identity == self.program else self.role
+        return Place(
+            self.compile, self.trial, self.evaluation, self.usage, names, name, self.lm_call, role, self.program
+        )  # fmt: skip
 
     def in_lm_call(self, call: object) -> Place:
         """The place inside an LM call."""
-        return Place(self.compile, self.trial, self.evaluation, self.usage, self.module_names, self.predictor, call)
+        return Place(
+            self.compile, self.trial, self.evaluation, self.usage, self.module_names, self.predictor, call, self.role,
+            self.program,
+        )  # fmt: skip
 
 
 _NOWHERE: Final = Place()

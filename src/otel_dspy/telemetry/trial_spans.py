@@ -157,7 +157,7 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
         **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, facts.parameters, telemetry.secrets),
         **{semconv.DSPY_TRIAL_MEASURE + name: float(value) for name, value in facts.measures.items()},
-        **trial.usage.attributes(),
+        **trial.usage.split_attributes(),
         **scope.usage.compile_attributes(),
     }
     if facts.label is not None:

@@ -27,9 +27,14 @@ from otel_dspy.telemetry.trial_spans import (
     close_trial,
     open_trial,
 )
+from otel_dspy.telemetry.usage import JUDGE, PROMPT, REFLECTION, TASK, Role
 
 __all__ = [
     "GROUP",
+    "JUDGE",
+    "PROMPT",
+    "REFLECTION",
+    "TASK",
     "CompileScope",
     "DatasetFacts",
     "EvaluateFacts",
@@ -37,6 +42,7 @@ __all__ = [
     "Patches",
     "PhaseWatch",
     "ProgramSnapshot",
+    "Role",
     "Scope",
     "ScoreUnit",
     "Telemetry",

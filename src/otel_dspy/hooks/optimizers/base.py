@@ -9,6 +9,7 @@ from otel_dspy.programs import program_name
 from otel_dspy.telemetry.compile_spans import DatasetFacts
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import TrialFacts
+from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
     from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.usage import Role
 
 _EXAMPLES = {"trainset": ("train", "trainset"), "valset": ("validation", "valset")}
 
@@ -36,6 +38,8 @@ class OptimizerHook:
     """True where a nested compile makes the candidate that the next evaluation scores."""
     has_trials: ClassVar[bool] = True
     """False where the optimizer scores nothing: a compile of it inside a program's call is a part of that call."""
+    role: ClassVar[Role] = TASK
+    """What the LM calls are for that the optimizer makes by itself, outside of phases, trials and evaluations."""
     attribute_names: ClassVar[Mapping[str, str]] = {}
     """Constructor parameter -> attribute that holds it, where the two differ."""
 

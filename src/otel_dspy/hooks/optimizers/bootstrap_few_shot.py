@@ -18,6 +18,7 @@ from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score, feedback_of
 from otel_dspy.hooks.frames import forwarding
+from otel_dspy.hooks.module import watched_program
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import tell_demos
 from otel_dspy.hooks.phase import PhaseWatch
@@ -188,7 +189,9 @@ class _AttemptWatch(Watch):
     def open(self) -> Context:
         attempts = self._attempts
         self._errors_before, self._told_before = self._optimizer.error_count, told_last()
-        self._scope = open_example(self._telemetry, attempts.evaluation, attempts.count, self._arguments["example"])
+        teacher = watched_program(self._optimizer.teacher)
+        example = self._arguments["example"]
+        self._scope = open_example(self._telemetry, attempts.evaluation, attempts.count, example, teacher)
         attempts.count += 1
         self._verdict = attempts.verdict = _Verdict()
         return self._scope.context

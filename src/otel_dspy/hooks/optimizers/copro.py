@@ -17,6 +17,7 @@ from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import predictor_name, predictors, prefix
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
+from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ class COPROHook(OptimizerHook):
     """Names each trial by depth, predictor and candidate."""
 
     optimizer = "dspy.teleprompt.copro_optimizer.COPRO"
+    role = PROMPT
 
     @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:

@@ -21,6 +21,7 @@ from otel_dspy.hooks.optimizers.gepa_events import GepaEvents
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import Scope
+from otel_dspy.telemetry.usage import JUDGE, REFLECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -201,6 +202,8 @@ class _EvaluationWatch(_StepWatch):
 class _ReflectionWatch(_StepWatch):
     """Around the making of the reflective dataset: the metric is asked for feedback on each trajectory."""
 
+    role = JUDGE
+
     @override
     def see(self, result: Any) -> None:
         self._proposal.reflective_dataset = result
@@ -214,6 +217,8 @@ class _ReflectionWatch(_StepWatch):
 
 class _ProposingWatch(_StepWatch):
     """Around the reflection model's calls. gepa repeats all of them, one by one, when one of several has failed."""
+
+    role = REFLECTION
 
     @override
     def open(self) -> Context:

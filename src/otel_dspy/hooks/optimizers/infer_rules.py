@@ -17,6 +17,7 @@ from otel_dspy.hooks.optimizers.bootstrap_few_shot import BootstrapFewShotHook
 from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.telemetry.trial_spans import TrialFacts, open_trial
+from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +77,7 @@ class InferRulesHook(BootstrapFewShotHook):
 
 class _InductionWatch(PhaseWatch):
     part = "the span of an induction of rules"
+    role = PROMPT
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, predictor: Any) -> None:
         if scope.open_trial is None:

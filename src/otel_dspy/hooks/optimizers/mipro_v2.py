@@ -21,6 +21,7 @@ from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +66,11 @@ class MIPROv2Hook(OptimizerHook):
         def phase(name: str, product: str | None) -> Callable[..., Watch | None]:
             def watch(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
                 scope = _compile()
-                return None if scope is None else PhaseWatch(telemetry, scope, name, product)
+                if scope is None:
+                    return None
+                opened = PhaseWatch(telemetry, scope, name, product)
+                opened.role = PROMPT if name == "propose" else None
+                return opened
 
             return watch
 

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.metric_name import metric_name
+from otel_dspy.hooks.module import watched_program
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
 from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.phase import PhaseWatch
@@ -167,6 +168,7 @@ class _Pass(Watch):
             program_name=program_name(self._program),
             devset=self._examples,
             scope=Scope.FULL,
+            program=watched_program(self._program),
         )
         self._evaluation = open_evaluate(self._telemetry, facts, self._trial.context)
         return self._evaluation.context

@@ -17,6 +17,7 @@ from typing_extensions import override
 from otel_dspy.hooks.around import Watch
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.frames import forwarding
+from otel_dspy.hooks.module import watched_program
 from otel_dspy.hooks.optimizers.simba_search import Candidate
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
@@ -110,7 +111,7 @@ class _ExampleWatch(Watch):
 
     @override
     def open(self) -> Context:
-        self._scope = open_example(self._telemetry, *self._opens)
+        self._scope = open_example(self._telemetry, *self._opens, watched_program(self._tag.program))
         return self._scope.context
 
     @override

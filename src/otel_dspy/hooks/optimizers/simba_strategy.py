@@ -19,7 +19,9 @@ from otel_dspy.hooks.optimizers.chosen import predictors
 from otel_dspy.hooks.optimizers.simba_search import Candidate
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import at, place_in
 from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, open_trial
+from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -55,7 +57,8 @@ class StrategyWatch(Watch):
         self._number = search.built
         search.built += 1
         self._trial = open_trial(self._telemetry, search.scope, search.context)
-        return self._trial.context
+        place = place_in(self._trial.context)
+        return at(place._replace(role=PROMPT), self._trial.context)
 
     @override
     def see(self, result: Any) -> None:

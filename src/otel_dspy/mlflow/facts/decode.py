@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 ERROR_TYPE = "error.type"
 USAGE = "dspy.usage."
 COMPILE_USAGE = "dspy.compile.usage."
+ROLE = "role."
+"""What follows these two before the name of a role."""
 
 
 def span_record(span: ReadableSpan) -> SpanRecord:
@@ -128,7 +130,11 @@ class _Reader:
             lm_calls=self.integer(f"{prefix}lm_calls"),
             cache_hits=self.integer(f"{prefix}cache_hits"),
             cost=self.number(f"{prefix}cost"),
+            by_role={role: self.usage(f"{prefix}{ROLE}{role}.") for role in self._roles(f"{prefix}{ROLE}")},
         )
+
+    def _roles(self, prefix: str) -> list[str]:
+        return sorted({name.partition(".")[0] for name in self.family(prefix)})
 
     def identity(self) -> CompileIdentity | None:
         compile_id = self.text(sc.DSPY_COMPILE_ID)

@@ -74,7 +74,14 @@ def measures(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def usage_metrics(usage: Usage) -> dict[str, float]:
-    """Metric name to value; what is not known is left out."""
+    """Metric name to value, and `name/role` to that role's part of it; what is not known is left out."""
+    found = _numbers(usage)
+    for role, part in usage.by_role.items():
+        found |= {key(f"{name}/{role}"): value for name, value in _numbers(part).items()}
+    return found
+
+
+def _numbers(usage: Usage) -> dict[str, float]:
     found = {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,

@@ -55,4 +55,5 @@ def _usage(usage: Usage) -> dict[str, Any]:
         "lm_calls": usage.lm_calls,
         "cache_hits": usage.cache_hits,
         "cost": usage.cost,
+        **({"by_role": {role: _usage(part) for role, part in usage.by_role.items()}} if usage.by_role else {}),
     }
