@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from otel_dspy.demo.options import OPTIMIZERS, DemoOptions
+from otel_dspy.doctor import command as doctor_command
 from otel_dspy.mlflow.replay import command as replay_command
 from otel_dspy.version import __version__
 
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     if chosen.command == "replay":
         return replay_command.run(chosen, print)
+    if chosen.command == "doctor":
+        return doctor_command.run(chosen, print)
     return _demo(DemoOptions(**{field.name: getattr(chosen, field.name) for field in fields(DemoOptions)}))
 
 
@@ -72,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         "is removed; writing one twice, or one that was cut off by a crash, does no harm.",
     )
     replay_command.add_arguments(replay)
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what is installed and switched on, where it goes, and what is wrong with that",
+        description="Look at what is installed, what the environment switches on, and whether the places that it names "
+        "answer. Exit status 1 where something cannot work as it is.",
+    )
+    doctor_command.add_arguments(doctor)
     return parser
 
 

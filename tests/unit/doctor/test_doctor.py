@@ -1,0 +1,159 @@
+"""The doctor's findings: each trouble is named with its cause and its cure, and a healthy setup has none."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.cli import main
+from otel_dspy.doctor.command import examine
+from otel_dspy.doctor.finding import Level
+from tests.mlflow_server import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from otel_dspy.doctor.finding import Finding
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spool of the test's own."""
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "spool"))
+
+
+@contextmanager
+def listening(status: int = 200) -> Generator[int]:
+    """A server that answers everything with this status; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def troubles(**environment: str) -> list[tuple[str, str, str]]:
+    """Warnings and problems in an environment: level, subject, text."""
+    return [told(finding) for finding in examine(environment) if finding.level in {Level.WARNING, Level.PROBLEM}]
+
+
+def told(finding: Finding) -> tuple[str, str, str]:
+    """A finding as it is compared."""
+    return finding.level.value, finding.subject, finding.text
+
+
+def test_an_empty_environment_has_no_trouble() -> None:
+    """Everything that the tests run on is installed, and nothing is set: no warning, no problem."""
+    assert troubles() == []
+
+
+def test_a_whole_setup_has_no_trouble() -> None:
+    """Spans by OTLP to a receiver that listens and runs to an MLflow that answers: both are named, neither faulted."""
+    with listening() as port:
+        environment = {
+            "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "MLFLOW_TRACKING_URI": f"http://user:geheim@127.0.0.1:{port}",
+        }
+        assert troubles(**environment) == []
+        said = [told(finding) for finding in examine(environment)]
+    assert ("ok", "exporter", f"traces (http/protobuf) to 127.0.0.1:{port}: something listens there") in said
+    assert ("ok", "mlflow", f"http://user@127.0.0.1:{port} answers") in said
+    assert "geheim" not in str(said)
+
+
+def test_places_that_do_not_answer() -> None:
+    """A collector that is not there and an MLflow that fails are problems, each with its address and reason."""
+    gone = free_port()
+    with listening(500) as port:
+        found = troubles(
+            OTEL_TRACES_EXPORTER="otlp",
+            OTEL_METRICS_EXPORTER="otlp",
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{gone}",
+            MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}",
+        )
+    assert found == [
+        (
+            "problem",
+            "exporter",
+            f"traces (grpc), metrics (grpc) to 127.0.0.1:{gone}: nobody listens there (Connection refused)",
+        ),
+        ("problem", "mlflow", f"http://127.0.0.1:{port} does not answer as MLflow does: status 500"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("OTEL_DSPY_TRACE_SHAPE", "flat", "use linked or nested"),
+        ("OTEL_SDK_DISABLED", "true", "nothing is recorded at all"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio", "loses whole optimisations"),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4096", "cuts program states and datasets"),
+        ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "otel_dspy", "switches otel-dspy off"),
+        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY", "no OTEL_LOGS_EXPORTER"),
+        ("MLFLOW_TRACKING_URI", "sqlite:////nowhere/at/all/mlflow.db", "/nowhere/at/all is not there"),
+    ],
+)
+def test_settings_that_stand_in_the_way(variable: str, value: str, expected: str) -> None:
+    """Each is one finding that says what it does, and nothing else is faulted."""
+    (trouble,) = troubles(**{variable: value})
+    assert expected in trouble[2]
+
+
+def test_what_leaves_the_machine_is_said() -> None:
+    """Texts by name where they leave, and that none does where none is asked for."""
+    (content,) = (
+        finding.text
+        for finding in examine({"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY"})
+        if finding.subject == "content"
+    )
+    assert content.startswith(
+        "texts leave the machine: prompts, answers and inputs; program states, instructions and demos; dataset rows"
+    )
+    (content,) = (finding.text for finding in examine({}) if finding.subject == "content")
+    assert content.startswith("no text leaves the machine")
+
+
+def test_spans_that_wait_in_the_spool_are_told_of(tmp_path: Path) -> None:
+    """Files that a dead process has left are a warning with the command that writes them."""
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "20260101T000000Z-1-1-control-0001.jsonl").write_text("{}\n")
+    ((level, subject, text),) = troubles()
+    assert (level, subject) == ("warning", "spool")
+    assert text.endswith("wait to be written to MLflow: otel-dspy replay")
+
+
+def test_the_command_prints_and_gives_a_status(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 where all is well, 1 with a problem; `--json` is an object with versions and the same findings."""
+    assert main(["doctor"]) == 0
+    assert "ok dspy" in capsys.readouterr().out
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    assert main(["doctor", "--json"]) == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["versions"]["dspy"] is not None
+    assert {"subject": "sdk", "level": "problem", "text": "OTEL_SDK_DISABLED=true: nothing is recorded at all"} in (
+        printed["findings"]
+    )
