@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from otel_dspy.bridge import command as bridge_command
 from otel_dspy.demo.options import OPTIMIZERS, DemoOptions
 from otel_dspy.doctor import command as doctor_command
 from otel_dspy.mlflow.replay import command as replay_command
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     if chosen.command == "replay":
         return replay_command.run(chosen, print)
+    if chosen.command == "bridge":
+        return bridge_command.run(chosen, print)
     if chosen.command == "doctor":
         return doctor_command.run(chosen, print)
     return _demo(DemoOptions(**{field.name: getattr(chosen, field.name) for field in fields(DemoOptions)}))
@@ -75,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
         "is removed; writing one twice, or one that was cut off by a crash, does no harm.",
     )
     replay_command.add_arguments(replay)
+    bridge = commands.add_parser(
+        "bridge",
+        help="take spans by OTLP and write them to MLflow",
+        description="Take spans by OTLP, over HTTP and gRPC, and write them to MLflow. A request is acknowledged once "
+        "MLflow has it; one that comes twice changes nothing. Each flag has an environment variable.",
+    )
+    bridge_command.add_arguments(bridge)
     doctor = commands.add_parser(
         "doctor",
         help="say what is installed and switched on, where it goes, and what is wrong with that",

@@ -68,6 +68,8 @@ class Attempts:
         self._gate = ForkGate()
         self.failing_since: float | None = None
         """`time.monotonic()` of the first failure since the last success; None while MLflow takes what it is given."""
+        self.retries = 0
+        """Tries beyond an operation's first."""
 
     def run(self, what: str, attempt: Callable[[], None]) -> Outcome:
         """Attempt until it is done or there is no point.
@@ -103,6 +105,7 @@ class Attempts:
             if self._stop.wait(max(pause * chance, asked_pause)):
                 raise Stopped
             pause = min(pause * 2, LONGEST_PAUSE)
+            self.retries += 1
 
     def _once(self, attempt: Callable[[], None], failures: int) -> Exception | None:
         if self._stop.is_set():

@@ -78,15 +78,25 @@ class Pipeline:
     def failing_since(self) -> float | None:
         """`time.monotonic()` since when an MLflow takes nothing; None while all do."""
         return min(
-            (sink.failing_since for sink in self._sinks.values() if sink.failing_since is not None), default=None
+            (sink.failing_since for sink in tuple(self._sinks.values()) if sink.failing_since is not None), default=None
         )
 
     @property
     def lost(self) -> int:
         """Operations that MLflow refused."""
-        return sum(sink.lost for sink in self._sinks.values())
+        return sum(sink.lost for sink in tuple(self._sinks.values()))
 
     @property
     def failed(self) -> int:
         """Operations that MLflow failed at, and may take another day."""
-        return sum(sink.failed for sink in self._sinks.values())
+        return sum(sink.failed for sink in tuple(self._sinks.values()))
+
+    @property
+    def applied(self) -> int:
+        """Operations that MLflow was told, whatever became of them."""
+        return sum(sink.applied for sink in tuple(self._sinks.values()))
+
+    @property
+    def retries(self) -> int:
+        """Tries of an operation beyond its first."""
+        return sum(sink.retries for sink in tuple(self._sinks.values()))

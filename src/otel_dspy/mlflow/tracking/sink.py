@@ -73,6 +73,8 @@ class Sink:
         """Operations and span batches that MLflow refused."""
         self.failed = 0
         """Operations and span batches that MLflow failed at, and may take another day."""
+        self.applied = 0
+        """Operations that came, whatever became of them."""
 
     @property
     def waits(self) -> bool:
@@ -83,6 +85,11 @@ class Sink:
     def failing_since(self) -> float | None:
         """`time.monotonic()` since when MLflow takes nothing; None while it does."""
         return self._attempts.failing_since
+
+    @property
+    def retries(self) -> int:
+        """Tries of an operation beyond its first."""
+        return self._attempts.retries
 
     def end_open_runs(self, end_ms: int) -> int:
         """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many."""
@@ -102,6 +109,7 @@ class Sink:
 
     def apply(self, operation: Operation) -> None:  # noqa: C901 - a branch for each operation that waits
         """Apply one operation; what is refused is logged, counted, and does not stop the next."""
+        self.applied += 1
         match operation:
             case LogSpan():
                 self._batch.add_span(operation)

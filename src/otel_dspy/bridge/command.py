@@ -1,0 +1,67 @@
+"""`otel-dspy bridge`: starts one and waits for its end."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.bridge import settings
+from otel_dspy.mlflow.tracking.addresses import without_passwords
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+NEEDED: Final = ("mlflow", "grpc", "opentelemetry.proto", "starlette", "uvicorn", "prometheus_client")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the command."""
+    settings.add_arguments(parser)
+
+
+def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Run a bridge until SIGTERM or Ctrl-C; the exit status: 0 if it ran, else 1."""
+    try:
+        wanted = settings.resolve(vars(chosen))
+    except settings.BridgeSettingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    missing = [name for name in NEEDED if not _installed(name)]
+    if missing:
+        print(f"{', '.join(missing)} not installed: pip install 'otel-dspy[bridge]'", file=sys.stderr)
+        return 1
+    from otel_dspy.bridge.service import Bridge  # noqa: PLC0415 - it loads MLflow, which takes seconds
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("alembic", "mlflow"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    bridge = Bridge(wanted)
+    try:
+        bridge.start()
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    ended = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda _number, _frame: ended.set())
+    if wanted.http is not None:
+        say(f"OTLP/HTTP on {wanted.http.host}:{bridge.http_port}")
+    if wanted.grpc is not None:
+        say(f"OTLP/gRPC on {wanted.grpc.host}:{bridge.grpc_port}")
+    say(f"to MLflow at {without_passwords(wanted.tracking_uri)}")
+    sys.stdout.flush()
+    ended.wait()
+    bridge.stop()
+    return 0
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False

@@ -1,0 +1,148 @@
+"""OTLP over HTTP, and what an operator asks: `/healthz`, `/readyz`, `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf import json_format
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from otel_dspy.bridge.access import is_allowed
+from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
+from otel_dspy.bridge.placing import EXPERIMENT_HEADER
+from otel_dspy.bridge.unzipping import TooLargeError, UnknownEncodingError, unzipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+    from starlette.requests import Request
+
+    from otel_dspy.bridge.intake import Answer, Intake
+    from otel_dspy.bridge.metrics import Metrics
+    from otel_dspy.bridge.settings import BridgeSettings
+
+PROTOBUF: Final = "application/x-protobuf"
+JSON: Final = "application/json"
+
+_INVALID_ARGUMENT: Final = 3
+_RESOURCE_EXHAUSTED: Final = 8
+_UNAVAILABLE: Final = 14
+_UNAUTHENTICATED: Final = 16
+"""google.rpc.Code, of which an answer that is no success has one."""
+
+
+class HttpFront:
+    """The HTTP side of a bridge."""
+
+    def __init__(
+        self, settings: BridgeSettings, intake: Intake, metrics: Metrics, trouble: Callable[[], str | None]
+    ) -> None:
+        """Create it.
+
+        Args:
+            settings: limits and token.
+            intake: takes requests.
+            metrics: what `/metrics` shows.
+            trouble: why the bridge is not ready, None if it is. May wait for MLflow.
+        """
+        self._settings = settings
+        self._intake = intake
+        self._metrics = metrics
+        self._trouble = trouble
+        # The most that each may take: a client need not say how much it sends. Who waits here is not read from.
+        self._reading = asyncio.Semaphore(max(1, settings.max_waiting_bytes // settings.max_request_bytes))
+        self.app = Starlette(
+            routes=[
+                Route("/v1/traces", self._traces, methods=["POST"]),
+                Route("/healthz", self._healthy),
+                Route("/readyz", self._ready),
+                Route("/metrics", self._counters),
+            ]
+        )
+
+    async def _healthy(self, _request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def _ready(self, _request: Request) -> Response:
+        trouble = await run_in_threadpool(self._trouble)
+        return PlainTextResponse(f"{trouble or 'ready'}\n", 503 if trouble else 200)
+
+    async def _counters(self, request: Request) -> Response:
+        if not is_allowed(self._settings.token, request.headers.get("authorization")):
+            return PlainTextResponse("a bearer token is needed\n", 401)
+        return Response(self._metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _traces(self, request: Request) -> Response:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        as_json = kind == JSON
+        if not is_allowed(self._settings.token, request.headers.get("authorization")):
+            return self._failure(401, _UNAUTHENTICATED, "a bearer token is needed", as_json=as_json)
+        if kind not in {JSON, PROTOBUF}:
+            return self._failure(415, _INVALID_ARGUMENT, f"send {PROTOBUF} or {JSON}", as_json=False)
+        try:
+            async with self._reading:
+                content = await asyncio.wait_for(self._body(request), self._settings.patience)
+            answer = await self._intake.take(
+                content, protocol="http", json=as_json, experiment=request.headers.get(EXPERIMENT_HEADER)
+            )
+            return self._answer(answer, as_json=as_json)
+        except TooLargeError as error:
+            self._metrics.answered("http", "too large")
+            return self._failure(413, _RESOURCE_EXHAUSTED, str(error), as_json=as_json)
+        except TimeoutError:
+            self._metrics.answered("http", Verdict.LATER.value)
+            return self._failure(503, _UNAVAILABLE, "the body came too slowly", as_json=as_json)
+        except (UnknownEncodingError, ClientDisconnect) as error:
+            self._metrics.answered("http", Verdict.MALFORMED.value)
+            return self._failure(400, _INVALID_ARGUMENT, str(error), as_json=as_json)
+
+    async def _body(self, request: Request) -> bytes:
+        limit = self._settings.max_request_bytes
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > limit:
+            raise TooLargeError(f"it has more than {limit} bytes")
+        parts: list[bytes] = []
+        size = 0
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise TooLargeError(f"it has more than {limit} bytes")
+            parts.append(part)
+        encoding = request.headers.get("content-encoding", "")
+        return await run_in_threadpool(unzipped, b"".join(parts), encoding, limit)
+
+    def _answer(self, answer: Answer, *, as_json: bool) -> Response:
+        match answer.verdict:
+            case Verdict.MALFORMED:
+                return self._failure(400, _INVALID_ARGUMENT, answer.message, as_json=as_json)
+            case Verdict.LATER:
+                return self._failure(503, _UNAVAILABLE, answer.message, as_json=as_json)
+            case Verdict.TAKEN:
+                response = ExportTraceServiceResponse()
+                if answer.refused:
+                    response.partial_success.rejected_spans = answer.refused
+                    response.partial_success.error_message = answer.message
+                return self._message(200, response, as_json=as_json)
+
+    def _failure(self, status: int, code: int, text: str, *, as_json: bool) -> Response:
+        response = self._message(status, Status(code=code, message=text), as_json=as_json)
+        if status == 503:  # noqa: PLR2004 - Service Unavailable
+            response.headers["Retry-After"] = str(RETRY_AFTER)
+        if status == 401:  # noqa: PLR2004 - Unauthorized
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    def _message(self, status: int, message: Message, *, as_json: bool) -> Response:
+        if as_json:
+            found: dict[str, Any] = json_format.MessageToDict(message)
+            return Response(json.dumps(found), status, media_type=JSON)
+        return Response(message.SerializeToString(), status, media_type=PROTOBUF)

@@ -1,0 +1,133 @@
+"""What becomes of a request, whichever way it came: read, placed, written, and answered only then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.bridge.otlp import MalformedError, from_json, from_protobuf
+from otel_dspy.bridge.placing import UnusableError, placed
+from otel_dspy.bridge.writer import Delivery
+
+if TYPE_CHECKING:
+    from otel_dspy.bridge.metrics import Metrics
+    from otel_dspy.bridge.placing import Experiments
+    from otel_dspy.bridge.program_traces import Placed
+    from otel_dspy.bridge.writer import Writer
+
+_logger = logging.getLogger(__name__)
+
+RETRY_AFTER: Final = 2
+"""Seconds after which a client is asked to come again."""
+MAX_REASONS: Final = 5
+"""Reasons that an answer names; the count is of all."""
+_READERS: Final = 2
+"""Threads that read requests: they take turns with the writer on one interpreter lock."""
+
+
+class Verdict(Enum):
+    """How a request ends."""
+
+    TAKEN = "taken"
+    """MLflow has all that could be used of it."""
+    MALFORMED = "malformed"
+    LATER = "later"
+    """Not now: the client should send it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client is told.
+
+    Attributes:
+        verdict: how it ended.
+        refused: how many of its spans were refused.
+        message: why, in words; empty if there is nothing to say.
+    """
+
+    verdict: Verdict
+    refused: int = 0
+    message: str = ""
+
+
+class Intake:
+    """Takes requests. For one event loop."""
+
+    def __init__(self, writer: Writer, experiments: Experiments, metrics: Metrics, patience: float) -> None:
+        """Create it.
+
+        Args:
+            writer: where spans go.
+            experiments: which experiment they go to.
+            metrics: told of all.
+            patience: seconds to wait for MLflow before a client is asked to come again.
+        """
+        self._writer = writer
+        self._experiments = experiments
+        self._metrics = metrics
+        self._patience = patience
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="otel-dspy-bridge-reader")
+
+    async def take(self, body: bytes, *, protocol: str, json: bool = False, experiment: str | None = None) -> Answer:
+        """Take a request, unzipped.
+
+        Args:
+            body: an `ExportTraceServiceRequest`.
+            protocol: `http` or `grpc`, for the metrics.
+            json: whether it is JSON, not protobuf.
+            experiment: what the request's header names.
+        """
+        answer = await self._take(body, json=json, experiment=experiment, protocol=protocol)
+        self._metrics.answered(protocol, answer.verdict.value)
+        return answer
+
+    async def _take(self, body: bytes, *, json: bool, experiment: str | None, protocol: str) -> Answer:
+        loop = asyncio.get_running_loop()
+        try:
+            spans, refused = await loop.run_in_executor(self._readers, self._read, body, json, experiment)
+        except MalformedError as error:
+            return Answer(Verdict.MALFORMED, message=str(error))
+        self._metrics.received(protocol, len(spans) + len(refused))
+        delivery = Delivery(spans, len(body))
+        if spans:
+            if not self._writer.submit(delivery):
+                self._metrics.refused("no room", len(spans))
+                return Answer(Verdict.LATER, message="there is no room: MLflow takes less than comes")
+            ended = asyncio.wrap_future(delivery.done)
+            await asyncio.wait({ended}, timeout=self._patience)
+            if not ended.done() or ended.cancelled():
+                # What has not begun is left out: it comes again.
+                ended.cancel()
+                self._metrics.refused("MLflow is slow", len(spans))
+                return Answer(Verdict.LATER, message=f"MLflow has not taken it within {self._patience:g} s")
+            written = ended.result()
+            if written.again:
+                self._metrics.refused("MLflow failed", len(spans))
+                return Answer(Verdict.LATER, message="MLflow failed at a part of it")
+            refused += written.refused
+        if not refused:
+            return Answer(Verdict.TAKEN)
+        for reason in refused:
+            self._metrics.refused(reason, 1)
+        reasons = sorted(set(refused))
+        more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
+        return Answer(Verdict.TAKEN, len(refused), "; ".join(reasons[:MAX_REASONS]) + more)
+
+    def _read(self, body: bytes, json: bool, experiment: str | None) -> tuple[list[Placed], list[str]]:  # noqa: FBT001 - an executor passes no keywords
+        received = from_json(body) if json else from_protobuf(body)
+        spans: list[Placed] = []
+        refused = list(received.refused)
+        for found in received.spans:
+            try:
+                spans.append(placed(found, self._experiments.destination(found.span.resource, experiment)))
+            except UnusableError as error:
+                refused.append(str(error))
+        return spans, refused
+
+    def close(self) -> None:
+        """End the threads."""
+        self._readers.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,238 @@
+"""OTLP requests to neutral spans: protobuf and JSON, each span judged by itself.
+
+A request that cannot be read is malformed as a whole; a span in it that cannot be used is refused alone, with a reason.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, SpanFlags, Status
+
+from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+    from otel_dspy.mlflow.facts.records import Attributes, AttributeValue
+
+MAX_NESTING: Final = 16
+"""Levels of lists and maps in one attribute. Protobuf itself stops at 100, where a request counts as malformed."""
+TRACE_ID_BYTES: Final = 16
+SPAN_ID_BYTES: Final = 8
+_KINDS: Final = ("INTERNAL", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+"""By number; what is not said counts as INTERNAL."""
+_REMOTE: Final = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+_IDS: Final = ("traceId", "spanId", "parentSpanId")
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
+
+
+class MalformedError(ValueError):
+    """A request that is no `ExportTraceServiceRequest`."""
+
+
+class BadSpanError(ValueError):
+    """A span that cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedSpan:
+    """A span as it came.
+
+    Attributes:
+        span: the span.
+        local_root: it has no parent in its own process.
+    """
+
+    span: SpanRecord
+    local_root: bool
+
+
+@dataclass(slots=True)
+class Received:
+    """What a request holds.
+
+    Attributes:
+        spans: those that can be used.
+        refused: why each of the others cannot.
+    """
+
+    spans: list[ReceivedSpan] = field(default_factory=list[ReceivedSpan])
+    refused: list[str] = field(default_factory=list[str])
+
+
+def from_protobuf(body: bytes) -> Received:
+    """Read a request in protobuf.
+
+    Raises:
+        MalformedError: it is none.
+    """
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise MalformedError("the body is no ExportTraceServiceRequest in protobuf") from error
+    found = Received()
+    for group in request.resource_spans:
+        resource = _resource(group.resource)
+        for scope in group.scope_spans:
+            _take(found, scope.spans, resource, scope.scope.name)
+    return found
+
+
+def from_json(body: bytes) -> Received:
+    """Read a request in JSON (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids are hex).
+
+    Raises:
+        MalformedError: it is none.
+    """
+    found = Received()
+    try:
+        request: Any = json.loads(body)
+        for group in request.get("resourceSpans", ()):
+            resource = _resource(
+                json_format.ParseDict(group.get("resource", {}), Resource(), ignore_unknown_fields=True)
+            )
+            for scope in group.get("scopeSpans", ()):
+                about = json_format.ParseDict(
+                    scope.get("scope", {}), InstrumentationScope(), ignore_unknown_fields=True
+                )
+                _take(found, _spans_of_json(scope.get("spans", ()), found), resource, about.name)
+    except (AttributeError, TypeError, ValueError, RecursionError, json_format.ParseError) as error:
+        raise MalformedError(f"the body is no ExportTraceServiceRequest in JSON ({type(error).__name__})") from error
+    return found
+
+
+def _spans_of_json(spans: Iterable[Any], found: Received) -> Iterator[Span]:
+    for given in spans:
+        try:
+            yield json_format.ParseDict(_with_protobuf_ids(given), Span(), ignore_unknown_fields=True)
+        except (AttributeError, TypeError, ValueError, RecursionError, json_format.ParseError) as error:
+            found.refused.append(f"not a span: {type(error).__name__}")
+
+
+def _with_protobuf_ids(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The span with its ids as protobuf's JSON has them: base64."""
+    span = _encoded_ids(given)
+    if "links" in span:
+        span["links"] = [_encoded_ids(link) for link in span["links"]]
+    return span
+
+
+def _encoded_ids(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _base64(value) if name in _IDS else value for name, value in given.items()}
+
+
+def _base64(identifier: object) -> str:
+    if not isinstance(identifier, str) or not _HEX.fullmatch(identifier):
+        raise BadSpanError("an id is no hex")
+    return base64.b64encode(bytes.fromhex(identifier)).decode("ascii")
+
+
+def _take(found: Received, spans: Iterable[Span], resource: Attributes, scope: str) -> None:
+    for span in spans:
+        try:
+            found.spans.append(_received(span, resource, scope))
+        except BadSpanError as error:
+            found.refused.append(str(error))
+
+
+def _received(span: Span, resource: Attributes, scope: str) -> ReceivedSpan:
+    trace_id = _identifier(span.trace_id, TRACE_ID_BYTES, "trace id")
+    span_id = _identifier(span.span_id, SPAN_ID_BYTES, "span id")
+    parent_id = _identifier(span.parent_span_id, SPAN_ID_BYTES, "parent id") if span.parent_span_id else None
+    if not 0 < span.start_time_unix_nano < 2**63 or not 0 < span.end_time_unix_nano < 2**63:
+        raise BadSpanError("no start or end time")
+    error = span.status.code == Status.STATUS_CODE_ERROR
+    return ReceivedSpan(
+        SpanRecord(
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_id=parent_id,
+            name=_text(span.name),
+            kind=_KINDS[span.kind] if 0 <= span.kind < len(_KINDS) else "INTERNAL",
+            start_ns=span.start_time_unix_nano,
+            end_ns=span.end_time_unix_nano,
+            attributes=_attributes(span.attributes),
+            error=error,
+            message=(_text(span.status.message) or None) if error else None,
+            links=tuple(
+                SpanLink(
+                    _identifier(link.trace_id, TRACE_ID_BYTES, "link's trace id"),
+                    _identifier(link.span_id, SPAN_ID_BYTES, "link's span id"),
+                )
+                for link in span.links
+            ),
+            resource=resource,
+            scope=scope,
+        ),
+        local_root=parent_id is None or span.flags & _REMOTE == _REMOTE,
+    )
+
+
+def _identifier(value: bytes, length: int, what: str) -> str:
+    if len(value) != length or not any(value):
+        raise BadSpanError(f"{what} is not {length} bytes, or zero")
+    return value.hex()
+
+
+def _resource(resource: Resource) -> Attributes:
+    found: dict[str, AttributeValue] = {}
+    for entry in resource.attributes:
+        try:
+            found[_text(entry.key)] = _value(entry.value, 0)
+        except BadSpanError:
+            # What a resource says too deeply is no reason to lose its spans.
+            continue
+    return found
+
+
+def _attributes(entries: Iterable[KeyValue]) -> Attributes:
+    return {_text(entry.key): _value(entry.value, 0) for entry in entries if entry.value.WhichOneof("value")}
+
+
+def _value(value: AnyValue, depth: int) -> AttributeValue:
+    """An attribute's value. The contract has texts, numbers, flags and lists of them; anything else becomes JSON."""
+    plain = _plain(value, depth)
+    if isinstance(plain, list):
+        items = cast("list[object]", plain)
+        kinds: set[type[object]] = {type(item) for item in items}
+        if len(kinds) <= 1 and kinds <= {str, bool, int, float}:
+            return cast("AttributeValue", tuple(items))
+    if isinstance(plain, str | bool | int | float):
+        return plain
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _plain(value: AnyValue, depth: int) -> object:
+    if depth > MAX_NESTING:
+        raise BadSpanError(f"an attribute is nested deeper than {MAX_NESTING} levels")
+    kind = value.WhichOneof("value")
+    match kind:
+        case "string_value":
+            return _text(value.string_value)
+        case "array_value":
+            return [_plain(item, depth + 1) for item in value.array_value.values]
+        case "kvlist_value":
+            return {_text(entry.key): _plain(entry.value, depth + 1) for entry in value.kvlist_value.values}
+        case "bytes_value":
+            return base64.b64encode(value.bytes_value).decode("ascii")
+        case None:
+            return None
+        case _:
+            return getattr(value, kind)
+
+
+def _text(text: str) -> str:
+    # PostgreSQL takes no NUL in a text, and would refuse all that comes with it.
+    return text.replace("\x00", "")

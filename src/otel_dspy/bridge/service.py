@@ -1,0 +1,155 @@
+"""A bridge that runs: both servers on one event loop, one writer behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from otel_dspy.bridge.grpc_server import GrpcFront
+from otel_dspy.bridge.http_server import HttpFront
+from otel_dspy.bridge.intake import Intake
+from otel_dspy.bridge.metrics import Metrics
+from otel_dspy.bridge.placing import Experiments
+from otel_dspy.bridge.writer import Writer
+from otel_dspy.mlflow.tracking import http_policy
+from otel_dspy.mlflow.tracking.addresses import without_passwords
+from otel_dspy.mlflow.tracking.store import Store
+
+if TYPE_CHECKING:
+    from otel_dspy.bridge.settings import BridgeSettings
+
+_logger = logging.getLogger(__name__)
+
+GRACE: Final = 10.0
+"""Seconds that an end gives to what is under way."""
+PROBE_AGAIN: Final = 5.0
+"""Seconds for which MLflow's last answer to `/readyz` counts."""
+START: Final = 30.0
+"""Seconds to wait for the servers to listen."""
+
+
+class Bridge:
+    """Starts with `start`, ends with `stop`, both from any thread."""
+
+    def __init__(self, settings: BridgeSettings) -> None:
+        self._settings = settings
+        self.writer = Writer(settings.max_waiting_bytes)
+        self._metrics = Metrics(self.writer)
+        experiments = Experiments(settings.tracking_uri, settings.experiment, by_service=settings.experiment_by_service)
+        self._intake = Intake(self.writer, experiments, self._metrics, settings.patience)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="otel-dspy-bridge-servers")
+        self._listening = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Event | None = None
+        self._error: BaseException | None = None
+        self._probed: tuple[float, str | None] = (0.0, None)
+        self.http_port: int | None = None
+        """Where it listens for OTLP/HTTP, once started."""
+        self.grpc_port: int | None = None
+        """Where it listens for OTLP/gRPC, once started."""
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: a port cannot be had, or a certificate not be used.
+        """
+        self._thread.start()
+        self._listening.wait(START)
+        if self._error is not None:
+            self.writer.close(0)
+            raise OSError(f"the bridge cannot listen: {self._error}") from self._error
+
+    def stop(self) -> None:
+        """Take nothing more, answer what is under way, end."""
+        if self._loop is not None and self._ending is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._ending.set)
+        self._thread.join(2 * GRACE)
+        self.writer.close(GRACE)
+
+    def trouble(self) -> str | None:
+        """Why it is not ready, None if it is. Asks MLflow, at most every `PROBE_AGAIN` seconds."""
+        if self.writer.failing_since is not None:
+            return "MLflow does not answer as it should"
+        if self.writer.waiting >= self._settings.max_waiting_bytes:
+            return "there is no room"
+        at, found = self._probed
+        if time.monotonic() - at >= PROBE_AGAIN or at == 0:
+            found = self._probe()
+            self._probed = (time.monotonic(), found)
+        return found
+
+    def _probe(self) -> str | None:
+        try:
+            with http_policy.no_retries(0):
+                Store(self._settings.tracking_uri).ask("0")
+        except Exception as error:  # noqa: BLE001 - whatever MLflow raises, it is not ready
+            # No text of the error's: anybody may ask.
+            _logger.info("MLflow is not ready: %s", without_passwords(str(error))[:500])
+            return f"MLflow does not answer ({type(error).__name__})"
+        return None
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ending = asyncio.Event()
+        web: uvicorn.Server | None = None
+        grpc_front: GrpcFront | None = None
+        serving: asyncio.Task[None] | None = None
+        try:
+            if self._settings.grpc is not None:
+                grpc_front = GrpcFront(self._settings, self._intake, str(self._settings.grpc))
+                await grpc_front.start()
+                self.grpc_port = grpc_front.port
+            if self._settings.http is not None:
+                web, serving = await self._start_web()
+        except Exception as error:  # noqa: BLE001 - told by `start`
+            self._error = error
+            self._listening.set()
+            if grpc_front is not None:
+                await grpc_front.stop(0)
+            return
+        self._listening.set()
+        await self._ending.wait()
+        if web is not None and serving is not None:
+            web.should_exit = True
+            await serving
+        if grpc_front is not None:
+            await grpc_front.stop(GRACE)
+        self._intake.close()
+
+    async def _start_web(self) -> tuple[uvicorn.Server, asyncio.Task[None]]:
+        address, tls = self._settings.http, self._settings.tls
+        assert address is not None  # noqa: S101 - the caller has looked
+        front = HttpFront(self._settings, self._intake, self._metrics, self.trouble)
+        config = uvicorn.Config(
+            front.app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=int(GRACE),
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
+            ssl_ca_certs=str(tls.client_authority) if tls and tls.client_authority else None,
+            ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_authority else ssl.CERT_NONE,
+        )
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        listening = socket.create_server((address.host.strip("[]"), address.port), family=family, backlog=128)
+        self.http_port = int(listening.getsockname()[1])
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            if serving.done():
+                await serving
+                raise OSError("the HTTP server ended at once")
+            await asyncio.sleep(0.01)
+        return server, serving

@@ -1,0 +1,194 @@
+"""Deliveries to MLflow, each answered once MLflow has what stands in it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.bridge.placing import is_ours
+from otel_dspy.bridge.program_traces import ProgramTraces
+from otel_dspy.mlflow.delivery.attempts import Stopped
+from otel_dspy.mlflow.delivery.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from otel_dspy.bridge.program_traces import Placed
+
+_logger = logging.getLogger(__name__)
+
+GROUP: Final = 2000
+GROUP_SECONDS: Final = 1.0
+"""Spans, and seconds of work, after which what has been told is committed and acknowledged."""
+MAX_REMEMBERED: Final = 200_000
+"""Spans that are remembered as written, so that a delivery too large for its client's patience ends some day."""
+TICK: Final = 1.0
+"""Seconds between two looks at what has waited too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a delivery ended.
+
+    Attributes:
+        again: MLflow failed at a part of it: it should be delivered again.
+        refused: why each of the spans that could not be told was not.
+    """
+
+    again: bool = False
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """Spans that are acknowledged together.
+
+    Attributes:
+        spans: each with where it goes.
+        size: bytes that it takes, about.
+        done: how it ended. Cancelled by a caller that waits no longer: what has not begun then is left out.
+    """
+
+    spans: list[Placed]
+    size: int
+    done: Future[Written] = field(default_factory=Future[Written])
+
+
+class Writer:
+    """One thread that tells MLflow, in the order of arrival, and a queue that is bounded in bytes."""
+
+    def __init__(self, max_waiting: int) -> None:
+        """Start it.
+
+        Args:
+            max_waiting: bytes of deliveries that may wait; beyond it `submit` says no.
+        """
+        self._max_waiting = max_waiting
+        self._queue: deque[Delivery] = deque()
+        self._size = 0
+        self._ready = threading.Condition()
+        self._closed = False
+        self._stop = threading.Event()
+        self._traces = ProgramTraces()
+        self._remembered: OrderedDict[tuple[str, str], None] = OrderedDict()
+        # Other bridges, or this one before a restart, may have written of the same compiles.
+        self.pipeline = Pipeline(self._stop, look_first=True)
+        self.written = 0
+        """Spans that MLflow has."""
+        self.newest_lag = 0.0
+        """Seconds between the end of the span that was written last and MLflow's having it."""
+        self._thread = threading.Thread(target=self._run, name="otel-dspy-bridge", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of deliveries that wait or are being told."""
+        return self._size
+
+    @property
+    def ignored(self) -> int:
+        """Spans of other libraries in traces that no program was heard of in."""
+        return self._traces.ignored
+
+    @property
+    def failing_since(self) -> float | None:
+        """`time.monotonic()` since when MLflow takes nothing; None while it does."""
+        return self.pipeline.failing_since
+
+    def submit(self, delivery: Delivery) -> bool:
+        """Queue a delivery; False if there is no room for it, or no time left."""
+        with self._ready:
+            # One that is larger than the bound goes when nothing else waits.
+            if self._closed or (self._size and self._size + delivery.size > self._max_waiting):
+                return False
+            self._queue.append(delivery)
+            self._size += delivery.size
+            self._ready.notify()
+        return True
+
+    def close(self, patience: float) -> None:
+        """Take nothing more, finish what waits, `patience` seconds at most; the rest is not acknowledged."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify()
+        self._thread.join(patience)
+        self._stop.set()
+        self._thread.join(1.0)
+        while self._queue:
+            self._queue.popleft().done.cancel()
+
+    def _run(self) -> None:
+        try:
+            while not (self._closed and not self._queue):
+                self._commit()
+                self._traces.tidy()
+        except Stopped:
+            return
+
+    def _next(self, wait: float) -> Delivery | None:
+        with self._ready:
+            if not self._queue and not self._closed:
+                self._ready.wait(wait)
+            while self._queue:
+                delivery = self._queue.popleft()
+                if delivery.done.set_running_or_notify_cancel():
+                    return delivery
+                self._size -= delivery.size
+        return None
+
+    def _commit(self) -> None:
+        """Tell what waits, commit, acknowledge: several deliveries together, lest each costs requests of its own."""
+        failed, began, spans = self.pipeline.failed, time.monotonic(), 0
+        refused: dict[Delivery, list[str]] = {}
+        again = False
+        delivery = self._next(TICK)
+        try:
+            while delivery is not None:
+                refused[delivery] = []
+                refused[delivery] += self._tell(delivery)
+                spans += len(delivery.spans)
+                if spans >= GROUP or time.monotonic() - began >= GROUP_SECONDS:
+                    break
+                delivery = self._next(0)
+            self.pipeline.send_all()
+        except Exception:
+            _logger.exception("Deliveries could not be told to MLflow")
+            again = True
+        again = again or self.pipeline.failed > failed
+        with self._ready:
+            self._size -= sum(delivery.size for delivery in refused)
+        for delivery, reasons in refused.items():
+            if not again:
+                self._remember(delivery, len(reasons))
+            delivery.done.set_result(Written(again, tuple(reasons)))
+
+    def _tell(self, delivery: Delivery) -> list[str]:
+        refused: list[str] = []
+        for given in delivery.spans:
+            if _name(given) in self._remembered:
+                continue
+            chosen = self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given)
+            for span, route in chosen:
+                try:
+                    self.pipeline.process(span, route)
+                except Exception as error:
+                    _logger.debug("a span that cannot be told", exc_info=True)
+                    refused.append(f"cannot be told to MLflow ({type(error).__name__})")
+        return refused
+
+    def _remember(self, delivery: Delivery, refused: int) -> None:
+        self.written += len(delivery.spans) - refused
+        for given in delivery.spans:
+            self._remembered[_name(given)] = None
+        while len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+        if delivery.spans:
+            newest = max(span.end_ns for span, _ in delivery.spans)
+            self.newest_lag = max(0.0, time.time() - newest / 1e9)
+
+
+def _name(placed: Placed) -> tuple[str, str]:
+    return (placed[0].trace_id, placed[0].span_id)

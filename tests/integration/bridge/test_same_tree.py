@@ -1,0 +1,84 @@
+"""One optimisation, told in process and by OTLP through a bridge: MLflow holds the same."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.bridges import exporter, running_bridge
+from tests.chaos.twins import differences, optimise, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.sdk.trace import SpanProcessor
+
+DELIVERY = 240_000
+"""Milliseconds that a delivery may take on a loaded machine."""
+OWN_TAGS = {"otel_dspy.tables", "otel_dspy.host", "otel_dspy.processes"}
+"""A bridge notes on a run which tables it has written, since another may go on; a program notes what its process is."""
+BATCH_FACTS = ("mlflow.trace.tokenUsage",)
+"""MLflow 3.17 stops adding up a trace's tokens once its head and a span with tokens are there, whoever sends them: the
+sum tells which spans came in one request, not what the trace holds.
+"""
+
+
+@pytest.mark.parametrize(("protocol", "shape"), [("http", "linked"), ("grpc", "nested")])
+def test_the_bridge_writes_what_the_processor_writes(
+    protocol: str, shape: str, server_uri: str, new_store: Callable[[str], str]
+) -> None:
+    """Runs, parameters, metrics with steps, tags, artifacts, models, traces and scores: no difference.
+
+    Its exporter is OpenTelemetry's own, in small batches, so that children, parents and payloads come apart.
+    """
+    experiment = f"same-{uuid.uuid4().hex[:8]}"
+    store = new_store("in-process")
+    with running_bridge(server_uri, experiment) as bridge:
+        in_process = MlflowSpanProcessor(tracking_uri=store, experiment=experiment)
+        by_otlp = BatchSpanProcessor(exporter(bridge, protocol), schedule_delay_millis=200, max_export_batch_size=16)
+        instrumented_by([in_process, by_otlp], shape, lambda: optimise(trials=2))
+        assert by_otlp.force_flush(DELIVERY)
+        assert in_process.force_flush(DELIVERY)
+        in_process.shutdown()
+        by_otlp.shutdown()
+        assert bridge.writer.pipeline.lost == 0
+    assert differences(comparable(record(server_uri, experiment)), comparable(record(store, experiment))) == []
+
+
+def instrumented_by(processors: list[SpanProcessor], shape: str, work: Callable[[], object]) -> None:
+    """Do something while DSPy tells these."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    for processor in processors:
+        provider.add_span_processor(processor)
+    instrumentor = DSPyInstrumentor()
+    instrumentor.instrument(
+        tracer_provider=provider, trace_shape=shape, capture_content=True, capture_programs=True, capture_datasets=True
+    )
+    try:
+        work()
+    finally:
+        instrumentor.uninstrument()
+
+
+def comparable(told: dict[str, Any]) -> dict[str, Any]:
+    """A record without `OWN_TAGS` and `BATCH_FACTS`."""
+
+    def cleaned(run: dict[str, Any]) -> dict[str, Any]:
+        tags = {name: value for name, value in run["tags"].items() if name not in OWN_TAGS}
+        traces = [cleaned_trace(trace) for trace in run["traces"]]
+        return {**run, "tags": tags, "traces": traces, "children": [cleaned(child) for child in run["children"]]}
+
+    def cleaned_trace(trace: dict[str, Any]) -> dict[str, Any]:
+        facts = {name: value for name, value in trace["metadata"].items() if name not in BATCH_FACTS}
+        return {**trace, "metadata": facts}
+
+    return {
+        "runs": [cleaned(run) for run in told["runs"]],
+        "traces": [cleaned_trace(trace) for trace in told["traces"]],
+    }

@@ -1,0 +1,202 @@
+"""Requests are read as they are, and what cannot be used is refused alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from inline_snapshot import snapshot
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+from otel_dspy.bridge.otlp import MAX_NESTING, MalformedError, from_json, from_protobuf
+from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GOOD: dict[str, Any] = {
+    "traceId": "0af7651916cd43dd8448eb211c80319c",
+    "spanId": "b7ad6b7169203331",
+    "parentSpanId": "00f067aa0ba902b7",
+    "name": "trial Any",
+    "kind": 3,
+    "startTimeUnixNano": "1000",
+    "endTimeUnixNano": "2000",
+    "flags": 0x101,
+    "attributes": [
+        {"key": "text", "value": {"stringValue": "a\u0000b"}},
+        {"key": "number", "value": {"intValue": "7"}},
+        {"key": "ratio", "value": {"doubleValue": 0.5}},
+        {"key": "flag", "value": {"boolValue": False}},
+        {"key": "list", "value": {"arrayValue": {"values": [{"stringValue": "x"}, {"stringValue": "y"}]}}},
+        {"key": "mixed", "value": {"arrayValue": {"values": [{"stringValue": "x"}, {"intValue": "1"}]}}},
+        {"key": "map", "value": {"kvlistValue": {"values": [{"key": "k", "value": {"intValue": "1"}}]}}},
+        {"key": "bytes", "value": {"bytesValue": "AAE="}},
+        {"key": "nothing", "value": {}},
+    ],
+    "links": [{"traceId": "1af7651916cd43dd8448eb211c80319c", "spanId": "c7ad6b7169203331"}],
+    "status": {"code": 2, "message": "broken"},
+    "unknownField": [1],
+}
+
+
+def request(*spans: object) -> dict[str, Any]:
+    """A request with these spans."""
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "s"}}]}
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "lib"}, "spans": list(spans)}]}]}
+
+
+def in_json(*spans: object) -> bytes:
+    """The same as a body."""
+    return json.dumps(request(*spans)).encode()
+
+
+def in_protobuf(*spans: Span) -> bytes:
+    """Spans in protobuf."""
+    return ExportTraceServiceRequest(
+        resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])]
+    ).SerializeToString()
+
+
+def test_a_span_of_json_is_read_whole() -> None:
+    """Ids stay hex, values keep their types, maps and bytes become text, NUL (which PostgreSQL refuses) goes."""
+    (found,) = from_json(in_json(GOOD)).spans
+    assert found.span == SpanRecord(
+        trace_id="0af7651916cd43dd8448eb211c80319c",
+        span_id="b7ad6b7169203331",
+        parent_id="00f067aa0ba902b7",
+        name="trial Any",
+        kind="CLIENT",
+        start_ns=1000,
+        end_ns=2000,
+        attributes={
+            "text": "ab",
+            "number": 7,
+            "ratio": 0.5,
+            "flag": False,
+            "list": ("x", "y"),
+            "mixed": '["x", 1]',
+            "map": '{"k": 1}',
+            "bytes": "AAE=",
+        },
+        error=True,
+        message="broken",
+        links=(SpanLink("1af7651916cd43dd8448eb211c80319c", "c7ad6b7169203331"),),
+        resource={"service.name": "s"},
+        scope="lib",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "local_root"),
+    [({"parentSpanId": ""}, True), ({"flags": 0x101}, False), ({"flags": 0x301}, True), ({"flags": 1}, False)],
+)
+def test_a_root_is_one_without_a_parent_in_its_own_process(changes: dict[str, Any], *, local_root: bool) -> None:
+    """No parent, or one that the flags call remote."""
+    (found,) = from_json(in_json(GOOD | changes)).spans
+    assert found.local_root is local_root
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"traceId": ""}, "trace id is not 16 bytes, or zero"),
+        ({"traceId": "00" * 16}, "trace id is not 16 bytes, or zero"),
+        ({"spanId": "b7ad"}, "span id is not 8 bytes, or zero"),
+        ({"parentSpanId": "b7ad"}, "parent id is not 8 bytes, or zero"),
+        ({"spanId": "no hex at all"}, "not a span: BadSpanError"),
+        ({"links": [{"traceId": "", "spanId": ""}]}, "link's trace id is not 16 bytes, or zero"),
+        ({"endTimeUnixNano": "0"}, "no start or end time"),
+        ({"endTimeUnixNano": "18446744073709551615"}, "no start or end time"),
+        ({"endTimeUnixNano": "99999999999999999999999"}, "not a span: ParseError"),
+        ({"kind": "NO_SUCH_KIND", "name": 7}, "not a span: ParseError"),
+        ({"attributes": 7}, "not a span: ParseError"),
+        ({"name": "\ud800"}, "not a span: ParseError"),
+    ],
+)
+def test_a_bad_span_is_refused_alone(changes: dict[str, Any], reason: str) -> None:
+    """The span before it and the one after it are read; its own reason says what is wrong with it."""
+    found = from_json(in_json(GOOD, GOOD | changes, GOOD))
+    assert len(found.spans) == 2
+    assert found.refused == [reason]
+
+
+def nested(depth: int) -> AnyValue:
+    """Lists in lists."""
+    value = AnyValue(int_value=1)
+    for _ in range(depth):
+        value = AnyValue(array_value=ArrayValue(values=[value]))
+    return value
+
+
+def test_nesting_has_a_bound() -> None:
+    """As deep as allowed is read; a level more costs the span."""
+    spans = [
+        Span(
+            trace_id=b"1" * 16, span_id=b"1" * 8, start_time_unix_nano=1, end_time_unix_nano=2,
+            attributes=[KeyValue(key="deep", value=nested(depth))],
+        )
+        for depth in (MAX_NESTING, MAX_NESTING + 1)
+    ]  # fmt: skip
+    found = from_protobuf(in_protobuf(*spans))
+    assert [item.span.attributes for item in found.spans] == [{"deep": "[" * 16 + "1" + "]" * 16}]
+    assert found.refused == ["an attribute is nested deeper than 16 levels"]
+
+
+def field(content: bytes) -> bytes:
+    """A length-delimited field's length and content."""
+    size, length = len(content), bytearray()
+    while size > 127:
+        length.append(size & 127 | 128)
+        size >>= 7
+    return bytes([*length, size]) + content
+
+
+def test_what_protobuf_itself_finds_too_deep_is_malformed() -> None:
+    """Length-delimited fields in one another, a thousand levels, each the one that nests: not even a stack is spent."""
+    body = b""
+    for _ in range(1000):
+        # Field 5 of an AnyValue is a list, field 1 of a list an AnyValue.
+        body = b"\x0a" + field(b"\x2a" + field(body))
+    for name in (b"\x12", b"\x4a", b"\x12", b"\x12", b"\x0a"):
+        # The value of an attribute of a span of a scope of a resource.
+        body = name + field(body)
+    with pytest.raises(MalformedError):
+        from_protobuf(body)
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (from_protobuf, b"\xff\xff\xff"),
+        (from_json, b"{"),
+        (from_json, b"[]"),
+        (from_json, b'{"resourceSpans": 7}'),
+        (from_json, b'{"resourceSpans": [{"scopeSpans": [{"spans": 7}]}]}'),
+        (from_json, b'{"resourceSpans": [' + b"[" * 100_000),
+        (from_json, b"\xff"),
+    ],
+)
+def test_what_is_no_request_is_malformed(read: Callable[[bytes], object], body: bytes) -> None:
+    """It is said so, whatever it is; nothing else is raised, however deep it goes."""
+    with pytest.raises(MalformedError):
+        read(body)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_do_more_than_be_malformed(body: bytes) -> None:
+    """Whatever comes is read or is malformed."""
+    for read in (from_protobuf, from_json):
+        with contextlib.suppress(MalformedError):
+            assert read(body).spans == []
+
+
+def test_an_empty_request_holds_nothing() -> None:
+    """OTLP allows it."""
+    assert from_json(b"{}").spans == from_protobuf(b"").spans == snapshot([])

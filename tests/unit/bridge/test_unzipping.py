@@ -1,0 +1,48 @@
+"""A small request cannot become a large one."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+
+from otel_dspy.bridge.unzipping import TooLargeError, UnknownEncodingError, unzipped
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (b"text", ""),
+        (b"text", "identity"),
+        (gzip.compress(b"text"), "gzip"),
+        (gzip.compress(b"te") + gzip.compress(b"xt"), "GZIP"),
+        (zlib.compress(b"text"), "deflate"),
+    ],
+)
+def test_each_encoding_is_undone(body: bytes, encoding: str) -> None:
+    """What comes out is what went in, at exactly the limit."""
+    assert unzipped(body, encoding, 4) == b"text"
+    with pytest.raises(TooLargeError):
+        unzipped(body, encoding, 3)
+
+
+def test_a_bomb_is_stopped_before_it_goes_off() -> None:
+    """100 MiB of zeros in 100 KiB are refused without being made."""
+    bomb = gzip.compress(bytes(100 * 2**20))
+    tracemalloc.start()
+    with pytest.raises(TooLargeError):
+        unzipped(bomb, "gzip", 2**20)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"), [(b"text", "gzip"), (gzip.compress(b"text")[:-9], "gzip"), (b"text", "br")]
+)
+def test_what_is_not_compressed_as_it_says_is_refused(body: bytes, encoding: str) -> None:
+    """No gzip, half a gzip, an encoding that nobody knows."""
+    with pytest.raises(UnknownEncodingError):
+        unzipped(body, encoding, 100)
