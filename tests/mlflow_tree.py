@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Assessment, LoggedModel, Run, Span, Trace
 
-VOLATILE_TAGS = frozenset({"mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit"})
+VOLATILE_TAGS = frozenset(
+    {"mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit"}
+    | {"otel_dspy.host", "otel_dspy.processes"}
+)
 """Tags that tell where a run was made, not what it is."""
 PAGE = 200
 

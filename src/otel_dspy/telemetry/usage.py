@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
 # Plain texts, not an enumeration: hashing a member of one takes Python code, and every LM call does it several times.
-Role = Literal["task", "prompt", "reflection", "judge"]
+Role = semconv.DspyLmRole
 """`dspy.lm.role`: what an LM call is for."""
 TASK: Final[Role] = "task"
 """The program's own work, a teacher's too; and whatever nobody knows better."""

@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 class Pipeline:
     """One order of spans, a sink for each destination."""
 
-    def __init__(self, stop: Event, *, look_first: bool = False) -> None:
+    def __init__(self, stop: Event, *, look_first: bool = False, own: bool = False) -> None:
         """Create it.
 
         Args:
             stop: set when there is no time left; what is being told then raises `attempts.Stopped`.
             look_first: other processes may have told of the same compiles (a replay, a forked child).
+            own: the spans are this process' own.
         """
         self._stop = stop
         self._look_first = look_first
+        self._own = own
         self._sinks: dict[Destination, Sink] = {}
         self._payloads = PayloadShelf()
         self._ledger = CompileLedger()
@@ -49,8 +51,8 @@ class Pipeline:
         sink = self._sinks.get(route.destination)
         if sink is None:
             sink = self._sinks[route.destination] = Sink(
-                route.destination, self._stop, look_first=self._look_first
-            )  # fmt: skip
+                route.destination, self._stop, look_first=self._look_first, own=self._own
+            )
         for operation in mapping.operations(fact, route.options, route.context, ended):
             sink.apply(operation)
         sink.settle()

@@ -77,7 +77,7 @@ class Worker:
         self._stop = threading.Event()
         self._closed = False
         self._kept = 0
-        self._pipeline = Pipeline(self._stop, look_first=forked)
+        self._pipeline = Pipeline(self._stop, look_first=forked, own=True)
 
     def put(self, span: ReadableSpan, route: Route) -> None:
         """Queue an ended span. Never waits for MLflow; for the disk only rather than drop what it is about to take."""

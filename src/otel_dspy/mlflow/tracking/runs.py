@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
+from otel_dspy.mlflow.tracking.processes import own_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ def run_tag(run: RunKey) -> str:
 class Runs:
     """The runs of one experiment."""
 
-    def __init__(self, store: Store, experiment_id: Callable[[], str], *, look_first: bool) -> None:
+    def __init__(self, store: Store, experiment_id: Callable[[], str], *, look_first: bool, own: bool) -> None:
         """Create it.
 
         Args:
@@ -47,10 +48,12 @@ class Runs:
             experiment_id: called when a run is to be made or found.
             look_first: look for each run by its tag before creating it. Not needed where every compile is this
                 process' own; a reader of other processes' spans must.
+            own: they are of compiles of this process, and end with it.
         """
         self._store = store
         self._experiment_id = experiment_id
         self._look_first = look_first
+        self._own = own
         self._known: OrderedDict[RunKey, RunHandle] = OrderedDict()
         self._doubtful: set[RunKey] = set()
         self._open: dict[RunKey, None] = {}
@@ -97,6 +100,7 @@ class Runs:
         self, run: RunKey, name: str, start_ms: int, parent: RunKey | None, tags: Mapping[str, str]
     ) -> RunHandle:
         every = {RUN_TAG: run_tag(run)} | self._parent_tag(parent, start_ms) | dict(tags)
+        every |= own_tags() if self._own else {}
         # Until the answer has come, the run may exist without our knowing: a second try must look first.
         self._doubtful.add(run)
         made = self._remember(run, self._store.create_run(self._experiment_id(), name, start_ms, every))

@@ -29,6 +29,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
+from otel_dspy.mlflow.tracking.stale_runs import end_stale_runs
 from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.store import TABLE_KEYS_TAG, TABLES_TAG, Store
 from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
@@ -52,16 +53,19 @@ LINGER: Final = 1.0
 class Sink:
     """Applies operations to one experiment. Not thread-safe: one worker, one order."""
 
-    def __init__(self, destination: Destination, stop: Event, *, look_first: bool = False) -> None:
+    def __init__(self, destination: Destination, stop: Event, *, look_first: bool = False, own: bool = False) -> None:
         """Create it.
 
         Args:
             destination: where to; nothing is asked of it before the first operation.
             stop: set when there is no time left; whatever is being applied then raises `Stopped`.
             look_first: other processes may have written of the same compiles: look for their runs before making any.
+            own: what is told is of this process: its runs say so, and those of processes that are gone are ended first.
         """
         self._destination = destination
         self._look_first = look_first
+        self._own = own
+        self._looked_for_stale = not own
         self._attempts = Attempts(destination.tracking_uri, stop, lambda: self._store().ask(self._experiment_id()))
         self._opened: tuple[Store, str, Runs] | None = None
         self._states: ProgramStates[LogProgram | LogChanges | LogModel] = ProgramStates()
@@ -104,11 +108,19 @@ class Sink:
                 ended += 1
         return ended
 
+    def _end_stale_runs(self) -> None:
+        ended = end_stale_runs(self._store(), self._experiment_id(), _now_ms())
+        if ended:
+            _logger.warning("%d runs were left RUNNING by processes that are gone; they are KILLED now", len(ended))
+
     def _is_running(self, run: RunKey) -> bool:
         return self._store().is_running(self._run_id(run))
 
     def apply(self, operation: Operation) -> None:  # noqa: C901 - a branch for each operation that waits
         """Apply one operation; what is refused is logged, counted, and does not stop the next."""
+        if not self._looked_for_stale:
+            self._looked_for_stale = True
+            self._attempts.run("runs of processes that are gone", self._end_stale_runs)
         self.applied += 1
         match operation:
             case LogSpan():
@@ -290,7 +302,9 @@ class Sink:
             where = self._destination.experiment
             experiment_id = where.id if where.id is not None else store.experiment_id(where.name or "Default")
             self._opened = (
-                store, experiment_id, Runs(store, lambda: experiment_id, look_first=self._look_first)
+                store,
+                experiment_id,
+                Runs(store, lambda: experiment_id, look_first=self._look_first, own=self._own),
             )  # fmt: skip
         return self._opened
 

@@ -52,6 +52,8 @@ MAX_METRICS = 800
 """Metrics in a request; a store takes 1000 entries of all kinds, 100 of them parameters and 100 tags."""
 MAX_PARAMS = 100
 """Parameters in a request."""
+PAGE = 1000
+"""Runs in an answer."""
 
 
 TABLES_TAG = "mlflow.loggedArtifacts"
@@ -112,6 +114,18 @@ class Store:
         """The run of the experiment with that tag."""
         found = self._store.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", ViewType.ACTIVE_ONLY, 1)
         return _handle(found[0]) if found else None
+
+    def running(self, experiment_id: str, tag: str, value: str) -> list[tuple[str, dict[str, str]]]:
+        """Ids and tags of the experiment's runs that are RUNNING and have that tag."""
+        chosen = f"attributes.status = 'RUNNING' and tags.`{tag}` = '{value}'"
+        found: list[tuple[str, dict[str, str]]] = []
+        token: str | None = None
+        while True:
+            page = self._store.search_runs([experiment_id], chosen, ViewType.ACTIVE_ONLY, PAGE, None, token)
+            found += [(str(run.info.run_id), dict(run.data.tags)) for run in page]
+            token = page.token
+            if not token:
+                return found
 
     def get_run(self, run_id: str) -> RunHandle:
         """The run of that id."""
