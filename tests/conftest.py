@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
+
+import pytest
 
 # Before anything imports DSPy, litellm, MLflow or OpenTelemetry: they read these on import.
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "MLFLOW_", "DSPY_"))]:
@@ -25,9 +28,24 @@ from tests.conformance.everywhere import heard, held_to_the_contract  # noqa: E4
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pytest
-
 __all__ = ["heard", "held_to_the_contract"]  # fixtures, found here by pytest
+
+
+class _Bars(WeakSet[Any]):
+    """tqdm's open progress bars, of which each may go twice."""
+
+    def remove(self, item: Any) -> None:
+        """Take it out if it is still there."""
+        self.discard(item)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _progress_bars() -> None:
+    """Let evaluations run side by side: DSPy clears tqdm's list of bars while another thread makes one, which raises."""
+    import tqdm  # noqa: PLC0415 - not every test needs it
+
+    cast("Any", tqdm.tqdm)._instances = _Bars()
+
 
 _REASONS = {
     "slow": "take long each: `make test-all` runs them",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from otel_dspy.plain import plain
 from otel_dspy.programs import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+_Content = TypeVar("_Content")
 
 
 def fields(example: object) -> dict[str, Any]:
@@ -43,6 +45,7 @@ class ExampleRegistry:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Any, dict[str, Any], str]] = {}
+        self._content: dict[int, Any] = {}
 
     def row(self, example: object) -> dict[str, Any]:
         """The example's fields as plain data."""
@@ -51,6 +54,14 @@ class ExampleRegistry:
     def example_id(self, example: object) -> str:
         """`dspy.example.id`: the digest of the example's fields."""
         return self._entry(example)[2]
+
+    def content(self, example: object, make: Callable[[], _Content]) -> _Content:
+        """What `make` gives, made once for the example: its texts are the same in every trial."""
+        self._entry(example)
+        made = self._content.get(id(example))
+        if made is None:
+            made = self._content[id(example)] = make()
+        return made
 
     def dataset_id(self, examples: Iterable[Any]) -> str:
         """`dspy.dataset.id`: the digest of the example ids in order."""

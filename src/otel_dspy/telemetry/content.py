@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 def as_json(value: object) -> str:
     """Any object as JSON text. What cannot be turned into data is null; nothing is consumed, no error is raised."""
-    return gen_ai_json_dumps(plain(value), ensure_ascii=False)
+    return plain_json(plain(value))
+
+
+def plain_json(value: AnyValue) -> str:
+    """Plain data (see `plain`) as JSON text."""
+    return gen_ai_json_dumps(value, ensure_ascii=False)
 
 
 class ContentFilter:
@@ -62,8 +67,11 @@ class ContentFilter:
 
         Where it is cut, `dspy.content.length.<name>` tells the original length in characters.
         """
-        value = self.redacted(name, plain(value))
-        text = self._secrets.scrub(value if isinstance(value, str) else gen_ai_json_dumps(value, ensure_ascii=False))
+        self.put_redacted(attributes, name, self.redacted(name, plain(value)))
+
+    def put_redacted(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
+        """The same, of plain data that `redacted` has given."""
+        text = self._secrets.scrub(value if isinstance(value, str) else plain_json(value))
         limit = self._settings.max_content_length
         if limit is not None and len(text) > limit:
             attributes[semconv.DSPY_CONTENT_LENGTH + name] = len(text)

@@ -17,10 +17,11 @@ from opentelemetry.trace import (
 
 from otel_dspy import semconv
 from otel_dspy.datasets import ExampleRegistry, fields, split_fields
+from otel_dspy.plain import plain
 from otel_dspy.settings import TraceShape
 from otel_dspy.telemetry.chance import chance
 from otel_dspy.telemetry.compile_spans import DatasetFacts, emit_dataset, put_program
-from otel_dspy.telemetry.content import as_json
+from otel_dspy.telemetry.content import plain_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import describe, error_type, mark_failed
 from otel_dspy.telemetry.guard import guarded
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import (
         Span,
     )
-    from opentelemetry.util.types import AttributeValue
+    from opentelemetry.util.types import AnyValue, AttributeValue
 
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
@@ -154,7 +155,7 @@ def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: E
         put_program(telemetry, None, span, program)
     elif program is not None:
         span.set_attribute(semconv.DSPY_PROGRAM_ID, program.id)
-    telemetry.put_payload(span, semconv.DSPY_EVALUATE_RESULTS, as_json(rows))
+    telemetry.put_payload(span, semconv.DSPY_EVALUATE_RESULTS, plain_json(rows))
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
@@ -251,17 +252,16 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
         **scope.usage.attributes(),
     }
     if score is not None:
-        row["score"] = attributes[semconv.DSPY_EXAMPLE_SCORE] = score
+        attributes[semconv.DSPY_EXAMPLE_SCORE] = score
+        row["score"] = plain(score)
     if telemetry.settings.capture_content:
-        inputs, labels = split_fields(scope.example)
-        content: dict[str, Any] = {"inputs": inputs, "labels": labels}
+        given, texts = evaluation.examples.content(scope.example, lambda: _given(telemetry, scope.example))
+        row.update(given)
+        attributes.update(texts)
         if outcome.prediction is not None:
-            content["prediction"] = fields(outcome.prediction)
+            _put_content(telemetry, row, attributes, "prediction", fields(outcome.prediction))
         if feedback is not None:
-            content["feedback"] = feedback
-        for name, value in content.items():
-            row[name] = telemetry.content.redacted(_CONTENT[name], value)
-            telemetry.content.put(attributes, _CONTENT[name], value)
+            _put_content(telemetry, row, attributes, "feedback", feedback)
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         row["error"] = failure[ERROR_TYPE] = error_type(error)
@@ -278,6 +278,23 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
         result["gen_ai.evaluation.explanation"] = telemetry.content.text("gen_ai.evaluation.explanation", feedback)
     telemetry.events.emit(semconv.EVENT_GEN_AI_EVALUATION_RESULT, span, result)
     telemetry.instruments.evaluate_examples.add(1, {**_metric(evaluation.metric_name), **failure}, UNSPANNED)
+
+
+def _given(telemetry: Telemetry, example: object) -> tuple[dict[str, Any], dict[str, AttributeValue]]:
+    """What an example brings along, as its row and as attributes."""
+    row: dict[str, Any] = {}
+    attributes: dict[str, AttributeValue] = {}
+    for name, value in zip(("inputs", "labels"), split_fields(example), strict=True):
+        _put_content(telemetry, row, attributes, name, value)
+    return row, attributes
+
+
+def _put_content(
+    telemetry: Telemetry, row: dict[str, Any], attributes: dict[str, AttributeValue], name: str, value: AnyValue
+) -> None:
+    """Add plain data to a row and to attributes."""
+    row[name] = telemetry.content.redacted(_CONTENT[name], value)
+    telemetry.content.put_redacted(attributes, _CONTENT[name], row[name])
 
 
 def _belonging(
