@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from typing_extensions import override
 
+from otel_dspy.hooks import adapter as adapter_hook
 from otel_dspy.hooks import compile as compile_hook
 from otel_dspy.hooks import evaluate as evaluate_hook
 from otel_dspy.hooks import lm as lm_hook
@@ -64,6 +65,7 @@ class DSPyInstrumentor(BaseInstrumentor):
             lm_hook.install(patches, telemetry)
             module_hook.install(patches, telemetry)
             tool_hook.install(patches, telemetry)
+            adapter_hook.install(patches)
             threads_hook.install(patches, telemetry)
             evaluate_hook.install(patches, telemetry, registry)
             compile_hook.install(patches, telemetry, registry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import dspy
 import pytest
@@ -14,24 +14,7 @@ from tests.in_process_lm import engine_of
 from tests.optimizers import Breaking, Rounds
 from tests.span_recorder import recording
 from tests.sums import exact, examples, raising_metric, sums_lm
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def _outcome(run: Callable[[], Any]) -> tuple[str, str]:
-    try:
-        return "returned", repr(run())
-    except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt is among what is compared
-        return type(error).__name__, str(error)
-
-
-def _same_with_and_without(run: Callable[[], Any], **settings: Any) -> Any:
-    """Run it un-instrumented, then instrumented; assert that the outcome is the same; give what was recorded."""
-    without = _outcome(run)
-    with recording(**settings) as recorder:
-        assert _outcome(run) == without
-    return recorder
+from tests.with_and_without import outcome, same_with_and_without
 
 
 def _score(metric: Any, max_errors: int) -> float:
@@ -46,7 +29,7 @@ def test_a_metric_that_raises_counts_as_dspy_counts_it() -> None:
         with dspy.context(lm=sums_lm()):
             return _score(raising_metric, 100)
 
-    recorder = _same_with_and_without(run)
+    recorder = same_with_and_without(run)
     (evaluate,) = recorder.named("evaluate")
     assert evaluate.status.is_ok
     assert evaluate.attributes["dspy.evaluate.num_errors"] == 1
@@ -68,7 +51,7 @@ def test_an_lm_that_is_down_fails_every_example() -> None:
         with dspy.context(lm=lm):
             return _score(exact, 3)
 
-    recorder = _same_with_and_without(run)
+    recorder = same_with_and_without(run)
     (evaluate,) = recorder.named("evaluate")
     assert not evaluate.status.is_ok
     assert recorder.tree("example", "error.type") == snapshot(
@@ -94,7 +77,7 @@ def test_a_compile_that_raises_is_recorded_and_raises(error: BaseException) -> N
         with dspy.context(lm=sums_lm()):
             return Breaking(error).compile(dspy.Predict("question -> answer"), trainset=examples(2))
 
-    recorder = _same_with_and_without(run)
+    recorder = same_with_and_without(run)
     (compiled,) = recorder.named("compile")
     assert compiled.attributes["error.type"].endswith(type(error).__name__)
     assert compiled.attributes["dspy.compile.trial.count"] == 1
@@ -120,7 +103,7 @@ def test_an_interrupt_in_the_middle_of_an_evaluation() -> None:
         with dspy.context(lm=lm):
             return Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(4))
 
-    recorder = _same_with_and_without(run)
+    recorder = same_with_and_without(run)
     assert recorder.tree("compile", "error.type", "trial.state", "trial.score") == snapshot(
         [
             "compile Rounds error.type=KeyboardInterrupt ERROR()",
@@ -159,7 +142,7 @@ def test_mipro_goes_on_where_it_swallows_an_evaluation() -> None:
                 minibatch=False,
             ).score
 
-    recorder = _same_with_and_without(run)
+    recorder = same_with_and_without(run)
     trials = [
         {
             name.removeprefix("dspy.trial."): value
@@ -211,11 +194,11 @@ def test_a_failure_of_the_telemetry_reaches_nobody(
     def refuse(*_args: Any, **_kwargs: Any) -> Any:
         raise MemoryError("the telemetry is broken")
 
-    without = _outcome(run)
+    without = outcome(run)
     before = guard.failures()
     with recording() as recorder:
         monkeypatch.setattr("opentelemetry.sdk.trace.Tracer.start_span", refuse)
-        assert _outcome(run) == without
+        assert outcome(run) == without
     assert list(recorder.spans) == []
     parts = {part for part, count in guard.failures().items() if count > before.get(part, 0)}
     assert parts == snapshot(
