@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.bridge.placing import is_ours
 from otel_dspy.bridge.program_traces import ProgramTraces
 from otel_dspy.mlflow.delivery.attempts import Stopped
-from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.delivery.shared_pipeline import SharedPipeline
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.program_traces import Placed
@@ -75,7 +75,7 @@ class Writer:
         self._traces = ProgramTraces()
         self._remembered: OrderedDict[tuple[str, str], None] = OrderedDict()
         # Other bridges, or this one before a restart, may have written of the same compiles.
-        self.pipeline = Pipeline(self._stop, look_first=True)
+        self.pipeline = SharedPipeline(self._stop)
         self.written = 0
         """Spans that MLflow has."""
         self.newest_lag = 0.0

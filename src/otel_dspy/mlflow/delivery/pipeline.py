@@ -50,12 +50,13 @@ class Pipeline:
         ended = self._ledger.add(fact)
         sink = self._sinks.get(route.destination)
         if sink is None:
-            sink = self._sinks[route.destination] = Sink(
-                route.destination, self._stop, look_first=self._look_first, own=self._own
-            )
+            sink = self._sinks[route.destination] = self._new_sink(route.destination)
         for operation in mapping.operations(fact, route.options, route.context, ended):
             sink.apply(operation)
         sink.settle()
+
+    def _new_sink(self, destination: Destination) -> Sink:
+        return Sink(destination, self._stop, look_first=self._look_first, own=self._own)
 
     def send_due(self) -> None:
         """Send what has waited long enough."""

@@ -254,7 +254,7 @@ class Sink:
         known = self._tables.get(run)
         if known is None:
             # The user's own tables must stay listed. Those of our runs are told anew, in the same order, in a replay.
-            known = self._tables[run] = self._store().tables(run.run_id) if isinstance(run, UserRun) else {}
+            known = self._tables[run] = self._store().tables(self._run_id(run)) if self._keeps_tables(run) else {}
         path, number = operation.path, 1
         while known.get(path, operation.key) != operation.key:
             number += 1
@@ -263,10 +263,18 @@ class Sink:
         known[path] = operation.key
         # They ride with the run's next metrics: a request less.
         tags = {TABLES_TAG: json.dumps([{"path": found, "type": "table"} for found in known])}
-        if isinstance(run, UserRun):
+        if self._keeps_tables(run):
             keys = json.dumps({found: key for found, key in known.items() if key})
             tags[TABLE_KEYS_TAG] = keys if len(keys) <= naming.MAX_TAG else "{}"
         self._gather(run).add(tags=tags, due=False)
+
+    def _keeps_tables(self, run: RunKey) -> bool:
+        """Whether others may have written tables of the run, so that its tags tell which are whose."""
+        return isinstance(run, UserRun)
+
+    def _exists(self, run: RunKey) -> bool:
+        """Whether there is such a run, as far as can be known without asking."""
+        return self._runs().known(run)
 
     def _log_model(self, operation: LogModel) -> None:
         state = self._states.state(operation.scope, operation.program_id)
@@ -278,7 +286,7 @@ class Sink:
         store.write_text(model.artifact_uri, operation.path, state)
         store.finish_model(model.run_id)
         store.link_model(run_id, model.run_id)
-        if operation.also is not None and self._runs().known(operation.also):
+        if operation.also is not None and self._exists(operation.also):
             store.link_model(self._run_id(operation.also), model.run_id)
 
     def _write(self, run: RunKey, path: str, text: str) -> None:

@@ -63,7 +63,12 @@ class TraceBatch:
 
 
 def merged(before: LogTrace, now: LogTrace) -> LogTrace:
-    """Two tellings of one trace in one: the later wins where it says something, and the trace began at the earlier."""
+    """Two tellings of one trace in one: the later wins where it says something, and the trace began at the earlier.
+
+    One that tells the trace's end counts as the later, whenever it came.
+    """
+    if before.state is not None and now.state is None:
+        before, now = now, before
     return replace(
         now,
         run=now.run or before.run,

@@ -1,0 +1,109 @@
+"""A sink of one of several writers: others tell of the same compiles, before, beside and after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from otel_dspy.mlflow.mapping.operations import (
+    CompileRun,
+    EvaluateRun,
+    KeepProgram,
+    LogChanges,
+    LogModel,
+    LogProgram,
+    UserRun,
+)
+from otel_dspy.mlflow.tracking.recollection import INITIAL_TAG, Recollection
+from otel_dspy.mlflow.tracking.sink import Sink
+from otel_dspy.mlflow.tracking.store_reader import StoreReader
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from otel_dspy.mlflow.destination import Destination
+    from otel_dspy.mlflow.facts.records import SpanRecord
+    from otel_dspy.mlflow.mapping.operations import LogTrace, Operation, RunKey
+
+
+class SharedSink(Sink):
+    """Looks in MLflow for whatever it was not told itself."""
+
+    def __init__(self, destination: Destination, stop: Event) -> None:
+        super().__init__(destination, stop, look_first=True)
+        self._reader: StoreReader | None = None
+        self._recollection = Recollection(self._read, self._experiment_id)
+
+    def _read(self) -> StoreReader:
+        if self._reader is None:
+            self._reader = StoreReader(self._destination.tracking_uri)
+        return self._reader
+
+    def ended(self, compile_id: str) -> bool:
+        """Whether MLflow says that the compile has ended."""
+        found: list[bool] = []
+        self._try("a compile's state", lambda: found.append(self._recollection.ended(CompileRun(compile_id))))
+        return found == [True]
+
+    def told(self, trace_id: str) -> list[SpanRecord]:
+        """The spans of a trace that MLflow has, without what stands in artifacts."""
+        found: list[SpanRecord] = []
+        self._try("a trace", lambda: found.extend(self._read().spans(trace_id)))
+        return found
+
+    def artifacts(self, run: RunKey) -> set[str]:
+        """Names of the artifacts that the run has."""
+        found: set[str] = set()
+        self._try(
+            "a run's artifacts",
+            lambda: found.update(self._read().artifacts(self._runs().handle(run, 0).artifact_uri)),
+        )
+        return found
+
+    @override
+    def apply(self, operation: Operation) -> None:
+        super().apply(operation)
+        if isinstance(operation, KeepProgram) and operation.initial:
+            self._gather(CompileRun(operation.scope)).add(tags={INITIAL_TAG: operation.program_id})
+
+    @override
+    def _apply(self, operation: Operation) -> None:
+        if isinstance(operation, LogProgram | LogChanges | LogModel):
+            self._recall(operation)
+        super()._apply(operation)
+
+    def _recall(self, operation: LogProgram | LogChanges | LogModel) -> None:
+        """Find the states that the operation needs, if others were told them."""
+        if isinstance(operation.run, EvaluateRun | UserRun):
+            # A stand-alone evaluation carries its program itself.
+            return
+        scope, wanted = operation.scope, [operation.program_id]
+        if isinstance(operation, LogChanges):
+            wanted += operation.parent_ids
+            if self._states.state(scope, self._states.initial_id(scope)) is None:
+                given = self._recollection.initial(scope)
+                if given is not None:
+                    self._keep(scope, *given, initial=True)
+        for program_id in wanted:
+            if self._states.state(scope, program_id) is None:
+                state = self._recollection.program(scope, program_id)
+                if state is not None:
+                    self._keep(scope, program_id, state)
+
+    def _keep(self, scope: str, program_id: str, state: str, *, initial: bool = False) -> None:
+        for waiting in self._states.keep(scope, program_id, state, initial=initial):
+            super()._apply(waiting)
+
+    @override
+    def _send_head(self, head: LogTrace) -> None:
+        super()._send_head(self._recollection.completed(head) if head.state is None else head)
+
+    @override
+    def _keeps_tables(self, run: RunKey) -> bool:
+        return True
+
+    @override
+    def _exists(self, run: RunKey) -> bool:
+        # Another writer may have made it; if its trial has not come yet, it will.
+        return True

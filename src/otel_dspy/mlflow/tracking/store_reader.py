@@ -1,0 +1,120 @@
+"""What MLflow holds already, for whoever goes on where another process, or this one before a restart, has stopped."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from mlflow.entities import TraceState, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - as in `store`
+
+from otel_dspy.mlflow.facts.records import SpanRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_dspy.mlflow.mapping.operations import TraceState as State
+
+_MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
+_STATES: Final[Mapping[TraceState, State]] = {TraceState.OK: "OK", TraceState.ERROR: "ERROR"}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRun:
+    """A run that exists."""
+
+    run_id: str
+    artifact_uri: str
+    tags: Mapping[str, str]
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoundHead:
+    """A trace's head that exists; `state` is None while it has not ended. Times in milliseconds."""
+
+    state: State | None
+    start_ms: int
+    duration_ms: int | None
+
+
+class StoreReader:
+    """Reads one tracking store. Every method may raise what MLflow and its transports raise (see `refusals`)."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        self._uri = tracking_uri
+        self._store: Any = cast("Any", _get_store)(tracking_uri)
+
+    def runs(self, experiment_id: str, **tags: str) -> list[FoundRun]:
+        """Runs of the experiment with all of these tags, a dot in a tag's name given as two underscores."""
+        wanted = " AND ".join(f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items())
+        found: list[FoundRun] = []
+        token: str | None = None
+        while True:
+            page: Any = self._store.search_runs([experiment_id], wanted, ViewType.ACTIVE_ONLY, 1000, None, token)
+            found += [
+                FoundRun(
+                    str(run.info.run_id),
+                    str(run.info.artifact_uri),
+                    dict(run.data.tags),
+                    str(run.info.status) == "RUNNING",
+                )
+                for run in page
+            ]
+            token = page.token
+            if not token:
+                return found
+
+    def text(self, artifact_uri: str, path: str) -> str | None:
+        """A text artifact; None if there is none of that name."""
+        if path not in self.artifacts(artifact_uri):
+            return None
+        with tempfile.TemporaryDirectory(prefix="otel-dspy-") as folder:
+            local: str = self._artifacts(artifact_uri).download_artifacts(path, folder)
+            return Path(local).read_text(encoding="utf-8")
+
+    def artifacts(self, artifact_uri: str) -> set[str]:
+        """Names of the artifacts at the top of the URI."""
+        return {str(file.path) for file in self._artifacts(artifact_uri).list_artifacts()}
+
+    def _artifacts(self, artifact_uri: str) -> Any:  # noqa: ANN401 - MLflow's ArtifactRepository, which it types in part
+        return cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=self._uri)
+
+    def head(self, trace_id: str) -> FoundHead | None:
+        """The head of a trace, 32 hex digits; None if there is none."""
+        try:
+            info = self._store.get_trace_info(f"tr-{trace_id}")
+        except MlflowException as error:
+            if error.error_code == _MISSING:
+                return None
+            raise
+        duration = info.execution_duration
+        return FoundHead(_STATES.get(info.state), int(info.request_time), int(duration) if duration else None)
+
+    def spans(self, trace_id: str) -> list[SpanRecord]:
+        """The spans of a trace as they were told, but for what stands in artifacts; none if there is no trace."""
+        try:
+            trace = self._store.get_trace(f"tr-{trace_id}", allow_partial=True)
+        except MlflowException as error:
+            if error.error_code == _MISSING:
+                return []
+            raise
+        return [
+            SpanRecord(
+                trace_id=trace_id,
+                span_id=str(span.span_id),
+                parent_id=span.parent_id,
+                name=str(span.name),
+                kind="INTERNAL",
+                start_ns=int(span.start_time_ns),
+                end_ns=int(span.end_time_ns or span.start_time_ns),
+                attributes=dict(span.attributes),
+                error=str(span.status.status_code.value) == "ERROR",
+                message=span.status.description or None,
+            )
+            for span in trace.data.spans
+        ]

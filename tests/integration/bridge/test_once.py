@@ -1,0 +1,108 @@
+"""Whatever way the spans come to bridges, MLflow holds each thing once."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.bridge.otlp import from_protobuf
+from otel_dspy.bridge.placing import Experiments, placed
+from otel_dspy.bridge.writer import Delivery, Writer
+from tests.chaos.twins import differences, optimise, record
+from tests.integration.bridge.test_same_tree import comparable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from otel_dspy.bridge.program_traces import Placed
+
+SPANS_AT_ONCE = 9
+PATIENCE = 240
+
+
+@pytest.fixture(scope="module")
+def batches() -> list[bytes]:
+    """An optimisation as requests, in the order in which it told them."""
+    kept = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    instrumentor = DSPyInstrumentor()
+    instrumentor.instrument(
+        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
+    )
+    try:
+        optimise(trials=2)
+    finally:
+        instrumentor.uninstrument()
+    spans = kept.get_finished_spans()
+    return [
+        encode_spans(spans[start : start + SPANS_AT_ONCE]).SerializeToString()
+        for start in range(0, len(spans), SPANS_AT_ONCE)
+    ]
+
+
+def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: int) -> None:
+    """Give each request to one of some writers in turn; a writer is another one after every `restart` requests."""
+    experiments = Experiments(tracking_uri, "once")
+    running = [Writer(2**30) for _ in range(writers)]
+    for number, body in enumerate(bodies):
+        turn = number % writers
+        if restart and number // writers % restart == restart - 1:
+            running[turn].close(PATIENCE)
+            running[turn] = Writer(2**30)
+        spans: list[Placed] = [
+            placed(found, experiments.destination(found.span.resource, None)) for found in from_protobuf(body).spans
+        ]
+        delivery = Delivery(spans, len(body))
+        assert running[turn].submit(delivery)
+        written = delivery.done.result(PATIENCE)
+        assert not written.again
+        assert written.refused == ()
+    for writer in running:
+        writer.close(PATIENCE)
+        assert writer.pipeline.lost == 0
+
+
+@pytest.mark.parametrize(
+    ("writers", "restart", "seed"), [(1, 0, 1), (2, 0, 2), (1, 2, 3), pytest.param(2, 3, 4, marks=pytest.mark.slow)]
+)
+def test_shuffled_and_doubled_to_several_that_restart(
+    batches: list[bytes], new_store: Callable[[str], str], writers: int, restart: int, seed: int
+) -> None:
+    """The end is that of one delivery in order: to one writer, to two in turn, and to some that forget all."""
+    reference, tried = new_store("reference"), new_store("tried")
+    deliver(reference, batches, writers=1, restart=0)
+    chance = random.Random(seed)  # noqa: S311 - chance, no secret
+    bodies = [*batches, *chance.sample(batches, len(batches) // 2)]
+    chance.shuffle(bodies)
+    deliver(tried, bodies, writers, restart)
+    expected = comparable(record(reference, "once"))
+    assert differences(comparable(record(tried, "once")), expected) == []
+    # And all of it again, much later, to somebody who knows nothing of it.
+    deliver(tried, batches, writers=1, restart=0)
+    assert differences(comparable(record(tried, "once")), expected) == []
+
+
+def test_a_request_that_came_before_costs_nothing(batches: list[bytes], new_store: Callable[[str], str]) -> None:
+    """A writer that has written it says so at once: a request too large for its client's patience ends some day."""
+    store = new_store("again")
+    experiments = Experiments(store, "once")
+    writer = Writer(2**30)
+    spans = [
+        placed(found, experiments.destination({}, None)) for body in batches for found in from_protobuf(body).spans
+    ]
+    for most in (PATIENCE, 0.5):
+        began = time.monotonic()
+        delivery = Delivery(spans, 1)
+        assert writer.submit(delivery)
+        assert not delivery.done.result(PATIENCE).again
+        assert time.monotonic() - began < most
+    writer.close(PATIENCE)
