@@ -60,6 +60,19 @@ def _random_search(point: BreakingPoint) -> Any:
     return optimizer.compile(_student(), trainset=examples(2))
 
 
+def _mipro(point: BreakingPoint) -> Any:
+    optimizer: Any = dspy.MIPROv2(point.metric, auto=None, num_candidates=3, num_threads=1, seed=2, **DEMOS)
+    return optimizer.compile(
+        _student(),
+        trainset=examples(2),
+        valset=examples(2),
+        num_trials=1,
+        minibatch=False,
+        program_aware_proposer=False,
+        data_aware_proposer=False,
+    )
+
+
 OPTIMISATIONS: Final[Mapping[str, Callable[[BreakingPoint], Any]]] = {
     "SIMBA": _simba,
     "COPRO": _copro,
@@ -67,6 +80,7 @@ OPTIMISATIONS: Final[Mapping[str, Callable[[BreakingPoint], Any]]] = {
     "InferRules": _infer_rules,
     "BootstrapFewShotWithOptuna": _optuna,
     "BootstrapFewShotWithRandomSearch": _random_search,
+    "MIPROv2": _mipro,
 }
 
 
@@ -76,7 +90,8 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     create: Any = optuna.create_study
 
     def with_seed(**kwargs: Any) -> optuna.Study:
-        return create(sampler=optuna.samplers.RandomSampler(seed=1), **kwargs)
+        # MIPROv2 has a seed, and gives its own.
+        return create(**{"sampler": optuna.samplers.RandomSampler(seed=1), **kwargs})
 
     monkeypatch.setattr(optuna, "create_study", with_seed)
 
@@ -152,6 +167,7 @@ def test_an_error_that_the_compile_raises_is_told_in_each_phase() -> None:
             "InferRules": ["phase bootstrap", "phase induce", "trial InferRules"],
             "BootstrapFewShotWithOptuna": ["phase bootstrap", "trial BootstrapFewShotWithOptuna"],
             "BootstrapFewShotWithRandomSearch": ["phase bootstrap", "trial BootstrapFewShotWithRandomSearch"],
+            "MIPROv2": ["phase bootstrap", "phase propose", "phase search", "trial MIPROv2"],
         }
     )
 
