@@ -9,6 +9,7 @@ a new model, or an exception as its result. Jobs have no score.
 from __future__ import annotations
 
 from collections import deque
+from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -112,7 +113,9 @@ class _Job:
             result = job.result() if error is None and not job.cancelled() else None
             if isinstance(result, Exception):
                 error = result
-            self._close(result, error)
+            # In a context of its own: a job that has failed already is told of on the user's thread, and what is said
+            # must not hang on which of the two was quicker.
+            copy_context().run(self._close, result, error)
 
     def _close(self, result: Any, error: BaseException | None) -> None:
         parameters = dict(self._parameters)

@@ -119,7 +119,7 @@ def test_a_job_that_fails() -> None:
             "    dataset train",
             "  phase bootstrap",
             "    evaluate exact",
-            "  phase finetune error.type=RuntimeError ERROR()",
+            "  phase finetune error.type=RuntimeError ERROR(out of memory)",
             "    trial BootstrapFinetune trial.state=fail error.type=RuntimeError ERROR(out of memory)",
         ]
     )
