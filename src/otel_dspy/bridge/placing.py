@@ -37,8 +37,10 @@ MAX_SPAN_NAME: Final = 250
 _IDENTIFIER: Final = re.compile(rf"[\w.:\-]{{1,{MAX_NAME}}}", re.ASCII)
 _NOT_IN_FILE_NAMES: Final = re.compile(r"[^\w\- .]|\.\.+|^\.+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_IDENTIFIERS: Final = (sc.DSPY_COMPILE_ID, sc.DSPY_COMPILE_PARENT_ID, sc.DSPY_PROGRAM_ID, sc.DSPY_DATASET_ID)
-"""They are looked for in MLflow, so nothing that means something in a search may be in them."""
+_IDENTIFIERS: Final = (
+    sc.DSPY_COMPILE_ID, sc.DSPY_COMPILE_PARENT_ID, sc.DSPY_PROGRAM_ID, sc.DSPY_DATASET_ID, sc.DSPY_PAYLOAD_ATTRIBUTE,
+)  # fmt: skip
+"""They are looked for in MLflow, so nothing that means something in a search or a path may be in them."""
 _FILE_NAMES: Final = (sc.DSPY_DATASET_ROLE, sc.DSPY_EVALUATE_ROLE, sc.DSPY_PHASE_NAME)
 """They become parts of artifacts' names."""
 OPTIONS: Final = Options()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 from otel_dspy import semconv as sc
+from otel_dspy.mlflow.delivery import waiting_payloads
 from otel_dspy.mlflow.delivery.ledger import CompileLedger
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.facts import decode
-from otel_dspy.mlflow.facts.records import CompileRecord, SetupRecord, TrialRecord
+from otel_dspy.mlflow.facts.records import CompileRecord, PayloadPiece, SetupRecord, TrialRecord
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.destination import Destination
     from otel_dspy.mlflow.facts.records import SpanRecord
 
-_OF_COMPILES: Final = frozenset({"setup", "trial", "compile"})
 _OPTIONS: Final = Options()
 ROUNDS: Final = 3
 """Looks at a compile that somebody else may be completing too: whoever writes last has looked last."""
@@ -50,10 +50,34 @@ class SharedPipeline(Pipeline):
 
     @override
     def process(self, span: SpanRecord, route: Route) -> None:
+        fact = decode.fact(span)
+        if isinstance(fact, PayloadPiece):
+            waited = waiting_payloads.keep_piece(self._shared(route), fact, route)
+            super().process(span, route)
+            if waited is not None:
+                # It was told without this text when it came.
+                self.process(*waited)
+            return
+        for attribute in self._payloads.lacks(span):
+            self._fetch(span, attribute, route)
+        for attribute in self._payloads.lacks(span):
+            waiting_payloads.keep_span(self._shared(route), span, attribute, route)
+            # Somebody may have written the last piece meanwhile, before the span was there to be found.
+            self._fetch(span, attribute, route)
         super().process(span, route)
         compile_id = span.attributes.get(sc.DSPY_COMPILE_ID)
-        if span.attributes.get(sc.DSPY_OPERATION_NAME) in _OF_COMPILES and isinstance(compile_id, str):
+        if isinstance(fact, SetupRecord | TrialRecord | CompileRecord) and isinstance(compile_id, str):
             self._touched[route.destination, compile_id] = span.trace_id
+
+    def _fetch(self, span: SpanRecord, attribute: str, route: Route) -> None:
+        for piece in waiting_payloads.pieces(self._shared(route), span, attribute, route):
+            super().process(piece, route)
+
+    def _shared(self, route: Route) -> SharedSink:
+        sink = self._sinks.get(route.destination)
+        if not isinstance(sink, SharedSink):
+            sink = self._sinks[route.destination] = self._new_sink(route.destination)
+        return sink
 
     @override
     def send_all(self) -> None:

@@ -65,6 +65,17 @@ class PayloadShelf:
                 _logger.warning("%s of span %s is left out: %s", name, span.name, error)
         return replace(span, attributes=attributes)
 
+    def lacks(self, span: SpanRecord) -> list[str]:
+        """Attributes of the span whose pieces have not all come."""
+        lacking: list[str] = []
+        for name, value in span.attributes.items():
+            if _reference(value):
+                pieces = self._pieces.get((span.trace_id, span.span_id, name), {})
+                count = next(iter(pieces.values())).count if pieces else 1
+                if sorted(pieces) != list(range(count)):
+                    lacking.append(name)
+        return lacking
+
     def _take(self, owner: tuple[str, str, str]) -> dict[int, PayloadPiece]:
         pieces = self._pieces.pop(owner, {})
         self._waiting -= sum(len(piece.data) for piece in pieces.values())

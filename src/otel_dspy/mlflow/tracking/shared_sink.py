@@ -61,6 +61,33 @@ class SharedSink(Sink):
         )
         return found
 
+    def write_beside(self, path: str, text: str) -> None:
+        """Write a text below the experiment's artifact location, beside its runs."""
+        self._try(
+            "a payload",
+            lambda: self._store().write_text(self._read().artifact_location(self._experiment_id()), path, text),
+        )
+
+    def beside(self, folder: str) -> set[str]:
+        """Names of the files in a folder there."""
+        found: set[str] = set()
+
+        def look() -> None:
+            found.update(self._read().artifacts(self._read().artifact_location(self._experiment_id()), folder))
+
+        self._try("payloads", look)
+        return {path.rpartition("/")[2] for path in found}
+
+    def read_beside(self, path: str) -> str | None:
+        """A text there; None if there is none."""
+        found: list[str | None] = []
+
+        def look() -> None:
+            found.append(self._read().text(self._read().artifact_location(self._experiment_id()), path))
+
+        self._try("a payload", look)
+        return found[0] if found else None
+
     @override
     def apply(self, operation: Operation) -> None:
         super().apply(operation)

@@ -48,6 +48,7 @@ class StoreReader:
     def __init__(self, tracking_uri: str) -> None:
         self._uri = tracking_uri
         self._store: Any = cast("Any", _get_store)(tracking_uri)
+        self._locations: dict[str, str] = {}
 
     def runs(self, experiment_id: str, **tags: str) -> list[FoundRun]:
         """Runs of the experiment with all of these tags, a dot in a tag's name given as two underscores."""
@@ -69,17 +70,24 @@ class StoreReader:
             if not token:
                 return found
 
+    def artifact_location(self, experiment_id: str) -> str:
+        """Below what the experiment's artifacts lie."""
+        if experiment_id not in self._locations:
+            self._locations[experiment_id] = str(self._store.get_experiment(experiment_id).artifact_location)
+        return self._locations[experiment_id]
+
     def text(self, artifact_uri: str, path: str) -> str | None:
         """A text artifact; None if there is none of that name."""
-        if path not in self.artifacts(artifact_uri):
+        folder = path.rpartition("/")[0] or None
+        if path not in self.artifacts(artifact_uri, folder):
             return None
-        with tempfile.TemporaryDirectory(prefix="otel-dspy-") as folder:
-            local: str = self._artifacts(artifact_uri).download_artifacts(path, folder)
+        with tempfile.TemporaryDirectory(prefix="otel-dspy-") as target:
+            local: str = self._artifacts(artifact_uri).download_artifacts(path, target)
             return Path(local).read_text(encoding="utf-8")
 
-    def artifacts(self, artifact_uri: str) -> set[str]:
-        """Names of the artifacts at the top of the URI."""
-        return {str(file.path) for file in self._artifacts(artifact_uri).list_artifacts()}
+    def artifacts(self, artifact_uri: str, folder: str | None = None) -> set[str]:
+        """Paths of the artifacts in a folder below the URI, at its top by default."""
+        return {str(file.path) for file in self._artifacts(artifact_uri).list_artifacts(folder)}
 
     def _artifacts(self, artifact_uri: str) -> Any:  # noqa: ANN401 - MLflow's ArtifactRepository, which it types in part
         return cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=self._uri)
