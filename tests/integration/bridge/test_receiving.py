@@ -1,0 +1,200 @@
+"""How a bridge answers: what is taken, malformed, refused, too large, not allowed, or not now."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from mlflow import MlflowClient
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from otel_dspy.bridge.grpc_server import RETRY_INFO, SERVICE
+from otel_dspy.bridge.intake import RETRY_AFTER
+from tests.bridges import running_bridge
+from tests.mlflow_server import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from email.message import Message
+
+    from otel_dspy.bridge.service import Bridge
+
+TOKEN = "geheim"
+NOBODY = "http://127.0.0.1:{}"
+"""An MLflow that is down."""
+
+
+def request(number: int, *more: dict[str, Any]) -> dict[str, Any]:
+    """A call's trace with one span, in OTLP's JSON, and more spans in the same batch."""
+    span = {
+        "traceId": f"{number:032x}",
+        "spanId": f"{number:016x}",
+        "name": "module P",
+        "startTimeUnixNano": str(time.time_ns()),
+        "endTimeUnixNano": str(time.time_ns()),
+        "attributes": [{"key": "dspy.operation.name", "value": {"stringValue": "module"}}],
+    }
+    return {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "otel_dspy"}, "spans": [span, *more]}]}]}
+
+
+def post(
+    bridge: Bridge, body: bytes, path: str = "/v1/traces", **headers: str
+) -> tuple[int, dict[str, Any], Message[str, str]]:
+    """Status, answer and headers."""
+    told = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
+    asked = urllib.request.Request(f"http://127.0.0.1:{bridge.http_port}{path}", body, told)
+    try:
+        with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - the same
+            return answer.status, json.loads(answer.read()), answer.headers
+    except urllib.error.HTTPError as error:
+        text = error.read()
+        return error.code, json.loads(text) if text.startswith(b"{") else {"raw": text}, error.headers
+
+
+def get(bridge: Bridge, path: str, **headers: str) -> tuple[int, str]:
+    """Status and text."""
+    asked = urllib.request.Request(f"http://127.0.0.1:{bridge.http_port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - the same
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def call(bridge: Bridge, body: bytes, **metadata: str) -> ExportTraceServiceResponse:
+    """What gRPC answers.
+
+    Raises:
+        grpc.RpcError: no success.
+    """
+    untyped = cast("Any", grpc)
+    with untyped.insecure_channel(f"127.0.0.1:{bridge.grpc_port}") as channel:
+        export = channel.unary_unary(f"/{SERVICE}/Export", response_deserializer=ExportTraceServiceResponse.FromString)
+        return export(body, timeout=60, metadata=[(name.replace("_", "-"), text) for name, text in metadata.items()])
+
+
+@contextmanager
+def refused_with(code: str) -> Generator[list[Any]]:
+    """Expect a gRPC failure of that code; its trailing metadata."""
+    found: list[Any] = []
+    with pytest.raises(cast("type[Exception]", cast("Any", grpc).RpcError)) as failed:
+        yield found
+    error: Any = failed.value
+    assert error.code().name == code
+    found += error.trailing_metadata() or ()
+
+
+def traces(store: str, experiment: str) -> int:
+    """How many traces are there."""
+    client = MlflowClient(store)
+    found = client.get_experiment_by_name(experiment)
+    return len(client.search_traces(locations=[found.experiment_id])) if found else 0
+
+
+def test_what_is_taken_is_in_mlflow_when_the_answer_comes(new_store: Callable[[str], str]) -> None:
+    """JSON, JSON zipped, protobuf by gRPC; the header chooses the experiment; a bad span costs itself alone."""
+    store = new_store("m")
+    with running_bridge(store, "E") as bridge:
+        assert post(bridge, json.dumps(request(1)).encode())[:2] == (200, {})
+        assert traces(store, "E") == 1
+        zipped = gzip.compress(json.dumps(request(2)).encode())
+        assert post(bridge, zipped, content_encoding="gzip", x_mlflow_experiment_name="Other")[:2] == (200, {})
+        assert (traces(store, "E"), traces(store, "Other")) == (1, 1)
+        status, answer, _ = post(bridge, json.dumps(request(3, {"traceId": "", "name": "bad"})).encode())
+        assert (status, traces(store, "E")) == (200, 2)
+        assert answer == {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "trace id is not 16 bytes, or zero"}}
+        assert call(bridge, b"") == ExportTraceServiceResponse()
+        counters = get(bridge, "/metrics")[1]
+        assert 'otel_dspy_bridge_requests_total{answer="taken",protocol="http"} 3.0' in counters
+        assert 'refused_spans_total{reason="trace id is not 16 bytes, or zero"} 1.0' in counters
+        assert "otel_dspy_bridge_written_spans_total 3.0" in counters
+
+
+def test_what_is_malformed_is_said_to_be(new_store: Callable[[str], str]) -> None:
+    """400, 413, 415, 404, INVALID_ARGUMENT, RESOURCE_EXHAUSTED: each by its name, never a failure of the server's."""
+    with running_bridge(new_store("m"), "E", max_request_bytes=10_000) as bridge:
+        for body, headers, status in (
+            (b"{", {}, 400),
+            (b"\xff", {"Content_Type": "application/x-protobuf"}, 400),
+            (b"no gzip", {"content_encoding": "gzip"}, 400),
+            (b"{}", {"content_encoding": "br"}, 400),
+            (b"{}", {"Content_Type": "text/plain"}, 415),
+            (b"x" * 10_001, {}, 413),
+            (gzip.compress(b"x" * 10_001), {"content_encoding": "gzip"}, 413),
+        ):
+            assert post(bridge, body, **headers)[0] == status
+        assert post(bridge, b"{}", path="/v1/metrics")[0] == 404
+        with refused_with("INVALID_ARGUMENT"):
+            call(bridge, b"\xff\xff")
+        with refused_with("RESOURCE_EXHAUSTED"):
+            call(bridge, b"x" * 10_001)
+        assert get(bridge, "/healthz") == (200, "ok\n")
+        assert get(bridge, "/readyz") == (200, "ready\n")
+
+
+def test_while_mlflow_is_down_clients_are_asked_to_come_again(new_store: Callable[[str], str]) -> None:
+    """503 with Retry-After, UNAVAILABLE with RetryInfo, not ready but alive; no 500."""
+    del new_store  # for its working folder
+    with running_bridge(NOBODY.format(free_port()), "E", patience=1.0) as bridge:
+        status, answer, headers = post(bridge, json.dumps(request(1)).encode())
+        assert (status, headers["Retry-After"]) == (503, str(RETRY_AFTER))
+        assert answer == {"code": 14, "message": "MLflow has not taken it within 1 s"}
+        body = ExportTraceServiceRequest()
+        span = body.resource_spans.add().scope_spans.add().spans.add()
+        span.trace_id, span.span_id = b"1" * 16, b"1" * 8
+        span.start_time_unix_nano = span.end_time_unix_nano = 1
+        with refused_with("UNAVAILABLE") as metadata:
+            call(bridge, body.SerializeToString())
+        expected = RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER)).SerializeToString()
+        assert (RETRY_INFO, expected) in [(item.key, item.value) for item in metadata]
+        status, text = get(bridge, "/readyz")
+        assert (status, text) == (503, "MLflow does not answer as it should\n")
+        assert get(bridge, "/healthz")[0] == 200
+        assert "otel_dspy_bridge_mlflow_up 0.0" in get(bridge, "/metrics")[1]
+
+
+def test_a_flood_is_turned_away_and_not_kept(new_store: Callable[[str], str]) -> None:
+    """While MLflow takes nothing, what waits stays within its bound: clients keep their spans."""
+    del new_store
+    with running_bridge(NOBODY.format(free_port()), "E", patience=0.5, max_waiting_bytes=20_000) as bridge:
+        span = request(1)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+        body = json.dumps(request(1, *[span | {"spanId": f"{number:016x}"} for number in range(2, 30)])).encode()
+        answers: set[tuple[int, str]] = set()
+        for _ in range(20):
+            status, answer, _ = post(bridge, body)
+            answers.add((status, answer["message"]))
+            assert bridge.writer.waiting <= 20_000
+        assert answers == {
+            (503, "MLflow has not taken it within 0.5 s"),
+            (503, "there is no room: MLflow takes less than comes"),
+        }
+
+
+def test_without_the_token_nothing_is_taken_or_told(new_store: Callable[[str], str]) -> None:
+    """401 and UNAUTHENTICATED; health may be asked by anybody, the counters not."""
+    store = new_store("m")
+    body = json.dumps(request(1)).encode()
+    with running_bridge(store, "E", token=TOKEN) as bridge:
+        for headers in ({}, {"authorization": "Bearer falsch"}):
+            status, _, answered = post(bridge, body, **headers)
+            assert (status, answered["WWW-Authenticate"]) == (401, "Bearer")
+            assert get(bridge, "/metrics", **headers)[0] == 401
+            with refused_with("UNAUTHENTICATED"):
+                call(bridge, b"", **headers)
+        assert traces(store, "E") == 0
+        assert get(bridge, "/healthz")[0] == 200
+        assert post(bridge, body, authorization="Bearer geheim")[0] == 200
+        assert call(bridge, b"", authorization="Bearer geheim") == ExportTraceServiceResponse()
+        assert get(bridge, "/metrics", authorization="Bearer geheim")[0] == 200
