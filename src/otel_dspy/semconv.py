@@ -29,6 +29,8 @@ DSPY_COMPILE_RESUMED_FROM: Final = "dspy.compile.resumed.from"
 """Folder of the checkpoint that the compile went on from."""
 DSPY_COMPILE_RESUMED_ITERATION: Final = "dspy.compile.resumed.iteration"
 """The optimizer's own number of the last iteration before the checkpoint."""
+DSPY_COMPILE_CANDIDATE_TREE: Final = "dspy.compile.candidate_tree"
+"""A page (HTML) with the candidates and their lineage as a tree, as the optimizer's own library draws it. A payload."""
 DSPY_COMPILE_IN_CALL: Final = "dspy.compile.in_call"
 """True where an optimizer without trials runs inside a program's call (KNNFewShot compiles at each one). It is a part
 of that call: it has no setup, and nothing inside names it.

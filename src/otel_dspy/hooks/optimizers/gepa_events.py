@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
 
 from otel_dspy import semconv
 from otel_dspy.hooks.optimizers.gepa_checkpoint import best_of, restored
@@ -255,6 +255,11 @@ class GepaEvents:
         if self._state is None:
             self._state = event["final_state"]
             self._restore(self._state.i + 1)
+        if self._telemetry.settings.capture_programs:
+            from gepa import visualization  # noqa: PLC0415 - gepa is imported where it is used
+
+            page: str = cast("Any", visualization).candidate_tree_html(event["final_state"])
+            self._telemetry.put_payload(self.scope.span, semconv.DSPY_COMPILE_CANDIDATE_TREE, page)
 
     def _leave(self) -> None:
         token, self._token = self._token, None

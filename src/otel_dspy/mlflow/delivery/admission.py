@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 CONTROL: Final = frozenset({"compile", "setup", "dataset", "trial", "evaluate", "phase"})
 """`dspy.operation.name` of the spans that tell of an optimisation."""
 CONTROL_PAYLOADS: Final = tuple(
-    f"dspy.{group}." for group in ("program", "dataset", "evaluate", "phase", "trial", "optimizer")
+    f"dspy.{group}." for group in ("compile", "program", "dataset", "evaluate", "phase", "trial", "optimizer")
 )
 """Beginnings of the attributes of those spans that may come in pieces."""
 MAX_REMEMBERED: Final = 100_000

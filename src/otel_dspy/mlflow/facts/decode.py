@@ -181,6 +181,7 @@ def _compile(span: SpanRecord, read: _Reader) -> CompileRecord | None:
         trial_count=read.integer(sc.DSPY_COMPILE_TRIAL_COUNT),
         resumed_from=read.text(sc.DSPY_COMPILE_RESUMED_FROM),
         resumed_iteration=read.integer(sc.DSPY_COMPILE_RESUMED_ITERATION),
+        candidate_tree=read.text(sc.DSPY_COMPILE_CANDIDATE_TREE),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),
         usage=read.usage(USAGE),

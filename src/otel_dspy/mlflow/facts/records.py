@@ -112,6 +112,8 @@ class CompileRecord:
     resumed_from: str | None = None
     """Folder of a checkpoint, and the optimizer's last iteration in it."""
     resumed_iteration: int | None = None
+    candidate_tree: str | None = None
+    """HTML page."""
     program_id: str | None = None
     program_state: str | None = None
     usage: Usage

@@ -183,6 +183,8 @@ def compile_operations(
             | naming.error_tags(span, done.error_type),
         )
         yield from summary_operations(ended, options)
+        if done.candidate_tree:
+            yield LogText(key=f"{span.span_id}/tree", run=run, path="candidate_tree.html", text=done.candidate_tree)
         if done.program_id and _status(done) == "FINISHED":
             yield from _result(done, run, options)
         yield EndRun(key=f"{span.span_id}/end", run=run, status=_status(done), end_ms=span.end_ms)
