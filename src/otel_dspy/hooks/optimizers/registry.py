@@ -42,6 +42,11 @@ _given: Final[dict[str, OptimizerHook]] = {}
 _in_use: Final[weakref.WeakSet[Registry]] = weakref.WeakSet()
 
 
+def registered_modules() -> tuple[str, ...]:
+    """This package's own hooks, `module:class` each, below this folder."""
+    return _OURS
+
+
 def register(hook: OptimizerHook) -> None:
     """Let this hook tell of its optimizer from now on, in the place of any other that knows the same class.
 
