@@ -72,7 +72,7 @@ RESOLVE = $(COMPILE) --overrides requirements/overrides.txt pyproject.toml --ext
 
 pins: $(UV) ## Choose the newest versions anew and write them to requirements/
 	rm -f requirements/dev.txt requirements/demo.txt
-	$(RESOLVE) --extra bridge --extra otlp --group dev --constraints requirements/constraints.txt --output-file requirements/dev.txt
+	$(RESOLVE) --extra bridge --extra otlp --extra bridge --group dev --constraints requirements/constraints.txt --output-file requirements/dev.txt
 	$(RESOLVE) --constraints requirements/dev.txt --output-file requirements/demo.txt
 	echo uv | $(COMPILE) - --output-file requirements/uv.txt
 
