@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge import settings
+from otel_dspy.bridge.collector_config import collector_config
 from otel_dspy.mlflow.tracking.addresses import without_passwords
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ NEEDED: Final = ("mlflow", "grpc", "opentelemetry.proto", "starlette", "uvicorn"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     settings.add_arguments(parser)
+    parser.add_argument(
+        "--print-collector-config",
+        action="store_true",
+        help="print the configuration of an OpenTelemetry Collector in front of this bridge, and end",
+    )
 
 
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
@@ -31,6 +37,9 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     except settings.BridgeSettingError as error:
         print(error, file=sys.stderr)
         return 1
+    if chosen.print_collector_config:
+        say(collector_config(wanted).rstrip())
+        return 0
     missing = [name for name in NEEDED if not _installed(name)]
     if missing:
         print(f"{', '.join(missing)} not installed: pip install 'otel-dspy[bridge]'", file=sys.stderr)

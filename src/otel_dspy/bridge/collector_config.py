@@ -1,0 +1,84 @@
+"""`otel-dspy bridge --print-collector-config`: an OpenTelemetry Collector in front of this bridge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.bridge.settings import TOKEN_VARIABLE
+
+if TYPE_CHECKING:
+    from otel_dspy.bridge.settings import BridgeSettings
+
+_TEMPLATE: Final = """\
+# Takes OTLP from programs, keeps it on disk until the bridge has acknowledged it.
+receivers:
+  otlp:
+    protocols:
+      grpc:
+        endpoint: 127.0.0.1:14317
+        max_recv_msg_size_mib: 20
+      http:
+        endpoint: 127.0.0.1:14318
+
+processors:
+  memory_limiter:
+    check_interval: 1s
+    limit_percentage: 80
+    spike_limit_percentage: 20
+
+extensions:
+  file_storage:
+    directory: ${{env:OTELCOL_QUEUE_DIR}}
+    create_directory: true
+  health_check:
+    endpoint: 127.0.0.1:13133
+
+exporters:
+  {exporter}/bridge:
+    endpoint: {endpoint}
+    tls:
+      insecure: {insecure}
+{headers}\
+    # Longer than the bridge's own patience, so that its answer comes first.
+    timeout: {timeout:g}s
+    retry_on_failure:
+      enabled: true
+      initial_interval: 1s
+      max_interval: 30s
+      max_elapsed_time: 0s  # for ever: nothing is dropped
+    sending_queue:
+      enabled: true
+      storage: file_storage
+      sizer: bytes
+      queue_size: 1073741824
+      block_on_overflow: true
+      batch:
+        sizer: bytes
+        flush_timeout: 1s
+        min_size: 65536
+        max_size: {max_size}
+
+service:
+  extensions: [file_storage, health_check]
+  pipelines:
+    traces:
+      receivers: [otlp]
+      processors: [memory_limiter]
+      exporters: [{exporter}/bridge]
+"""
+
+
+def collector_config(settings: BridgeSettings) -> str:
+    """YAML for a Collector (contrib distribution 0.130 or newer) that sends to this bridge."""
+    by_grpc = settings.grpc is not None
+    address = settings.grpc or settings.http
+    scheme = "http" if settings.tls is None else "https"
+    token = f"    headers:\n      authorization: Bearer ${{env:{TOKEN_VARIABLE}}}\n" if settings.token else ""
+    return _TEMPLATE.format(
+        exporter="otlp" if by_grpc else "otlphttp",
+        endpoint=str(address) if by_grpc else f"{scheme}://{address}",
+        insecure="true" if settings.tls is None else "false",
+        headers=token,
+        timeout=settings.patience + 7,
+        max_size=min(settings.max_request_bytes, 4 * 1024 * 1024),
+    )

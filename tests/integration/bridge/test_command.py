@@ -1,0 +1,160 @@
+"""`otel-dspy bridge` as a process: told where to listen, killed, started again."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import yaml
+from mlflow import MlflowClient
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from otel_dspy import cli
+from tests.chaos.twins import record
+from tests.integration.bridge.test_same_tree import instrumented_by
+from tests.mlflow_server import free_port
+from tests.optimizers import Rounds
+from tests.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    import pytest
+
+PATIENCE = 90.0
+"""Seconds to wait for what takes seconds, on a loaded machine."""
+EXPORT = 120.0
+
+
+@contextmanager
+def bridge_process(tracking_uri: str, experiment: str, port: int) -> Generator[subprocess.Popen[str]]:
+    """A bridge that listens; killed at the end if it is still there."""
+    command = [
+        sys.executable, "-m", "otel_dspy.cli", "bridge", "--tracking-uri", tracking_uri, "--experiment", experiment,
+        "--grpc", f"127.0.0.1:{port}",
+    ]  # fmt: skip
+    environment = os.environ | {"OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0", "OTEL_DSPY_BRIDGE_PATIENCE": "60"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        told = [process.stdout.readline() for _ in range(3)]
+        assert re.fullmatch(r"OTLP/HTTP on 127\.0\.0\.1:\d+\n", told[0])
+        assert told[1:] == [f"OTLP/gRPC on 127.0.0.1:{port}\n", f"to MLflow at {tracking_uri}\n"]
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def _await(found: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"not in MLflow after {PATIENCE} s: {what}")
+
+
+def test_the_bridge_as_a_process(server_uri: str) -> None:
+    """Live: parent with its parameters while the first trial runs. Killed between two trials, another goes on: whole.
+
+    At its end, on SIGTERM, the exit status is 0.
+    """
+    experiment, port = f"live-{uuid.uuid4().hex[:8]}", free_port()
+    client = MlflowClient(server_uri)
+    gates = [threading.Event() for _ in range(2)]
+    waiting = iter(gates)
+
+    def gated(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> bool:
+        if example["question"] == "0+1":
+            next(waiting).wait(3 * PATIENCE)
+        return exact(example, prediction, trace)
+
+    def optimise() -> None:
+        with dspy.context(lm=sums_lm()):
+            Rounds(gated).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+
+    def runs() -> dict[str, Any]:
+        found = client.get_experiment_by_name(experiment)
+        return {str(run.info.run_name): run for run in client.search_runs([found.experiment_id])} if found else {}
+
+    processor = BatchSpanProcessor(
+        OTLPSpanExporter(f"http://127.0.0.1:{port}", timeout=EXPORT), schedule_delay_millis=200
+    )
+    program = threading.Thread(target=lambda: instrumented_by([processor], "linked", optimise))
+    try:
+        with bridge_process(server_uri, experiment, port) as first:
+            program.start()
+            parent = _await(lambda: runs().get("Rounds Predict"), "the parent run")
+            assert parent.info.status == "RUNNING"
+            _await(lambda: client.get_run(parent.info.run_id).data.params.get("rounds") == "2", "its parameters")
+            gates[0].set()
+            _await(lambda: [name for name in runs() if name.startswith("trial 0")], "the first trial")
+            first.kill()
+        gates[1].set()
+        with bridge_process(server_uri, experiment, port) as second:
+            program.join()
+            assert processor.force_flush(int(EXPORT * 1000))
+            _await(lambda: runs()["Rounds Predict"].info.status == "FINISHED", "its end")
+            second.send_signal(signal.SIGTERM)
+            assert second.wait(PATIENCE) == 0
+    finally:
+        for gate in gates:
+            gate.set()
+        program.join()
+        processor.shutdown()
+    told = record(server_uri, experiment)
+    (whole,) = told["runs"]
+    assert [child["status"] for child in whole["children"]] == ["FINISHED"] * 2
+    assert [len(child["traces"]) for child in whole["children"]] == [2, 2]
+    # The second bridge has heard of the second trial alone.
+    assert [trial["index"] for trial in whole["artifacts"]["optimization_summary.json"]["trials"]] == [0, 1]
+    assert {"initial_model.json", "best_model.json", "trainset.json"} <= set(whole["artifacts"])
+    assert all({"model.json", "changes.md"} <= set(child["artifacts"]) for child in whole["children"])
+
+
+def test_a_port_that_is_taken_is_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit status 1, and which it was; nothing listens on the other one."""
+    import socket  # noqa: PLC0415 - this test alone
+
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        arguments = ["bridge", "--tracking-uri", f"sqlite:///{tmp_path / 'm.db'}", "--grpc", "127.0.0.1:0"]
+        assert cli.main([*arguments, "--http", f"127.0.0.1:{port}"]) == 1
+    assert "cannot listen" in capsys.readouterr().err
+
+
+def test_the_collectors_configuration_fits_the_bridge(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exporter leads to where the bridge listens, with its token by variable, and keeps what is not acknowledged."""
+    monkeypatch.setenv("OTEL_DSPY_BRIDGE_TOKEN", "geheim")
+    arguments = ["bridge", "--tracking-uri", "http://m", "--print-collector-config"]
+    assert cli.main([*arguments, "--grpc", "127.0.0.1:7"]) == 0
+    text = capsys.readouterr().out
+    assert "geheim" not in text
+    config = yaml.safe_load(text)
+    exporter = config["exporters"]["otlp/bridge"]
+    assert exporter["endpoint"] == "127.0.0.1:7"
+    assert exporter["headers"] == {"authorization": "Bearer ${env:OTEL_DSPY_BRIDGE_TOKEN}"}
+    assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
+    assert exporter["sending_queue"]["storage"] in config["service"]["extensions"]
+    assert config["service"]["pipelines"]["traces"]["exporters"] == ["otlp/bridge"]
+    assert cli.main([*arguments, "--grpc", "off", "--http", "127.0.0.1:8"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["exporters"]["otlphttp/bridge"]["endpoint"] == "http://127.0.0.1:8"
