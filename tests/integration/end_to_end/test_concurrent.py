@@ -1,0 +1,78 @@
+"""Several processes, each with several optimisations at once, all inside requests: in MLflow they keep apart."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.mlflow_tree import read_tree
+from tests.optimizer_runs import drawn
+
+if TYPE_CHECKING:
+    from tests.mlflow_tree import RunNode
+
+PROCESSES = 3
+AT_ONCE = 2
+SCRIPT = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import dspy
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import SpanKind
+
+from otel_dspy.mlflow import autolog
+from tests.optimizers import Rounds
+from tests.sums import exact, examples, sums_lm
+
+uri, experiment, *sizes = sys.argv[1:]
+web = TracerProvider().get_tracer("web")  # the application's own, which MLflow hears nothing of
+
+
+def request(size):
+    with web.start_as_current_span("POST /optimise", kind=SpanKind.SERVER), dspy.context(lm=sums_lm()):
+        Rounds(exact, rounds=3).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(int(size)))
+
+
+autolog(tracking_uri=uri, experiment=experiment)
+with ThreadPoolExecutor(len(sizes)) as pool:
+    list(pool.map(request, sizes))
+"""
+
+
+def _started(tracking_uri: str, experiment: str, *sizes: int) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])}
+    command = [sys.executable, "-c", SCRIPT, tracking_uri, experiment, *map(str, sizes)]
+    return subprocess.Popen(command, env=environment)
+
+
+def _told(run: RunNode) -> tuple[list[str], list[Counter[str | None]]]:
+    """The run and all below it as drawn, and the names of each one's traces."""
+    return list(drawn(run)), [Counter(trace.name for trace in node.traces) for node in run.walk()]
+
+
+def test_processes_and_threads_to_one_server(server_uri: str) -> None:
+    """Each optimisation's run, trials, scores, tables and traces are those that it has when it runs alone."""
+    sizes = range(2, 2 + PROCESSES * AT_ONCE)
+    assert _started(server_uri, "one by one", sizes[0]).wait(200) == 0
+    groups = [sizes[number * AT_ONCE : (number + 1) * AT_ONCE] for number in range(PROCESSES)]
+    together = [_started(server_uri, "at once", *group) for group in groups]
+    assert [child.wait(300) for child in together] == [0] * PROCESSES
+    (expected,) = read_tree(server_uri, "one by one").runs
+    tree = read_tree(server_uri, "at once")
+    found = {_size(run): run for run in tree.runs}
+    assert tree.traces == ()
+    assert sorted(found) == list(sizes)
+    assert _told(found[sizes[0]]) == _told(expected)
+    for size, run in found.items():
+        assert {node.status for node in run.walk()} == {"FINISHED"}
+        assert [len(child.artifacts["result_table.json"]["data"]) for child in run.children] == [size] * 3
+        assert [len(child.traces) for child in run.children] == [size] * 3
+
+
+def _size(run: RunNode) -> int:
+    return len(run.artifacts["trainset.json"]["data"])
