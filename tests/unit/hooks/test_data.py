@@ -1,0 +1,162 @@
+"""Data of every size and kind: recorded piece by piece, and the program meets what it would meet without us."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import dspy
+import pytest
+from inline_snapshot import snapshot
+
+from otel_dspy.telemetry.payloads import PIECE_BYTES
+from tests.in_process_lm import in_process_lm
+from tests.optimizers import Rounds
+from tests.sums import exact, examples, sums_lm
+from tests.with_and_without import same_with_and_without
+
+if TYPE_CHECKING:
+    from tests.span_recorder import Recorder
+
+MANY: Final = 10_000
+PICTURE: Final = base64.b64encode(bytes(range(256)) * 2_000).decode()
+"""700 kB of text."""
+
+
+class Knowing(dspy.Module):
+    """A program that asks no model."""
+
+    def forward(self, question: str) -> dspy.Prediction:
+        """The sum."""
+        return dspy.Prediction(answer=str(sum(int(term) for term in question.split("+"))))
+
+
+def _largest(recorder: Recorder) -> int:
+    """Characters of the longest text on any span."""
+    return max(
+        len(value) for span in recorder.spans for value in (span.attributes or {}).values() if isinstance(value, str)
+    )
+
+
+@pytest.mark.slow
+def test_ten_thousand_examples() -> None:
+    """The dataset and each result table go out in pieces of a bounded size; every example counts and is told once."""
+    trainset = examples(MANY)
+
+    def run() -> Any:
+        return Rounds(exact, rounds=1).compile(Knowing(), trainset=trainset).dump_state()
+
+    recorder = same_with_and_without(run, capture_content=True, example_ratio=0.01)
+    assert _largest(recorder) <= PIECE_BYTES
+    (dataset,) = recorder.told("dataset")
+    (evaluate,) = recorder.told("evaluate")
+    assert (dataset["dataset.size"], evaluate["evaluate.num_examples"], evaluate["evaluate.num_errors"]) == (
+        MANY,
+        MANY,
+        0,
+    )
+    assert evaluate["evaluate.score"] == 100.0
+    pieces = recorder.told("payload")
+    assert {piece["payload.attribute"] for piece in pieces} == {"dspy.dataset.rows", "dspy.evaluate.results"}
+
+
+def test_pictures_and_other_types_of_dspy() -> None:
+    """A picture goes to the model as ever; with a limit what is told of it in a call is cut, and says how long it was."""
+
+    class Look(dspy.Signature):
+        """Say what is in the picture."""
+
+        picture: dspy.Image = dspy.InputField()
+        history: dspy.History = dspy.InputField()
+        answer: str = dspy.OutputField()
+
+    def run() -> Any:
+        picture = dspy.Image(f"data:image/png;base64,{PICTURE}")
+        history = dspy.History(messages=[{"question": "And before?", "answer": "a cat"}])
+        example: Any = dspy.Example(picture=picture, history=history, answer="a cat").with_inputs("picture", "history")
+        lm = in_process_lm(lambda _: "[[ ## answer ## ]]\na cat\n\n[[ ## completed ## ]]")
+        with dspy.context(lm=lm):
+            evaluate: Any = dspy.Evaluate(devset=[example, example], metric=exact, num_threads=1)
+            return evaluate(dspy.Predict(Look)).score
+
+    recorder = same_with_and_without(run, capture_content=True, max_content_length=1_000)
+    assert _largest(recorder) <= PIECE_BYTES
+    for kind, name in (("example", "example.inputs"), ("module", "module.input")):
+        for told in recorder.told(kind):
+            assert len(told[name]) == 1_000
+            assert told[f"content.length.dspy.{name}"] > len(PICTURE)
+    (evaluate,) = recorder.told("evaluate")
+    assert (evaluate["evaluate.score"], evaluate["evaluate.num_errors"]) == (100.0, 0)
+
+
+def test_examples_without_inputs() -> None:
+    """`with_inputs` was never called: DSPy's error is what the user sees, and what each example is told to have met."""
+
+    def run() -> Any:
+        devset: Any = [dspy.Example(question="1+1", answer="2"), dspy.Example(question="2+1", answer="3")]
+        with dspy.context(lm=sums_lm()):
+            evaluate: Any = dspy.Evaluate(devset=devset, metric=exact, num_threads=1)
+            return evaluate(dspy.Predict("question -> answer")).score
+
+    recorder = same_with_and_without(run, capture_content=True)
+    assert recorder.tree("example", "example.labels", "example.inputs", "error.type") == snapshot(
+        [
+            'example exact example.inputs={} example.labels={"question":"1+1","answer":"2"} error.type=ValueError ERROR(Inputs have not been set for this example. Use `example.with_inputs()` to set them.)',
+            'example exact example.inputs={} example.labels={"question":"2+1","answer":"3"} error.type=ValueError ERROR(Inputs have not been set for this example. Use `example.with_inputs()` to set them.)',
+        ]
+    )
+
+
+class Odd:
+    """No data, and it says so when it is looked at."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Not even a text."""
+        raise TypeError("look away")
+
+    __str__ = __repr__
+
+
+class Answering(dspy.Module):
+    """Answers with what no JSON can hold."""
+
+    def forward(self, question: str) -> dspy.Prediction:
+        """A generator, a cycle, a class, bytes, not a number, and the answer."""
+        circle: list[Any] = [question]
+        circle.append(circle)
+        return dspy.Prediction(
+            answer=str(sum(int(term) for term in question.split("+"))),
+            stream=(term for term in question),
+            circle=circle,
+            kind=Odd,
+            odd=Odd(),
+            number=float("nan"),
+            raw=b"\xff\x00",
+            text="\ud800",
+        )
+
+
+def test_answers_that_no_json_can_hold() -> None:
+    """What is no data is null in the record and untouched for the user: the metric still finds it all."""
+    seen: list[str] = []
+
+    def whole(example: Any, prediction: Any, trace: object = None) -> bool:
+        seen.append("".join(prediction["stream"]))
+        return exact(example, prediction, trace) and isinstance(prediction["odd"], Odd)
+
+    def run() -> Any:
+        evaluate: Any = dspy.Evaluate(devset=examples(2), metric=whole, num_threads=1)
+        return evaluate(Answering()).score
+
+    recorder = same_with_and_without(run, capture_content=True)
+    assert seen == ["0+1", "1+1"] * 2
+    assert [told["example.prediction"] for told in recorder.told("example")] == snapshot(
+        [
+            '{"answer":"1","stream":null,"circle":["0+1",null],"kind":null,"odd":{},"number":null,"raw":"/wA=","text":"�"}',
+            '{"answer":"2","stream":null,"circle":["1+1",null],"kind":null,"odd":{},"number":null,"raw":"/wA=","text":"�"}',
+        ]
+    )
