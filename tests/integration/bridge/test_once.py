@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,3 +107,26 @@ def test_a_request_that_came_before_costs_nothing(batches: list[bytes], new_stor
         assert not delivery.done.result(PATIENCE).again
         assert time.monotonic() - began < most
     writer.close(PATIENCE)
+
+
+def test_two_at_the_same_time(batches: list[bytes], new_store: Callable[[str], str], server_uri: str) -> None:
+    """Requests dealt out by chance to two writers that work side by side: the end is that of one delivery in order."""
+    reference = new_store("reference")
+    deliver(reference, batches, writers=1, restart=0)
+    experiment = f"once-{uuid.uuid4().hex[:8]}"
+    experiments = Experiments(server_uri, experiment)
+    chance = random.Random(5)  # noqa: S311 - chance, no secret
+    running = [Writer(2**30) for _ in range(2)]
+    deliveries: list[Delivery] = []
+    for body in chance.sample(batches, len(batches)):
+        spans = [placed(found, experiments.destination({}, None)) for found in from_protobuf(body).spans]
+        for writer in chance.choice([running[:1], running[1:], running]):
+            deliveries.append(Delivery(spans, len(body)))
+            assert writer.submit(deliveries[-1])
+    for delivery in deliveries:
+        written = delivery.done.result(PATIENCE)
+        assert (written.again, written.refused) == (False, ())
+    for writer in running:
+        writer.close(PATIENCE)
+        assert writer.pipeline.lost == 0
+    assert differences(comparable(record(server_uri, experiment)), comparable(record(reference, "once"))) == []

@@ -16,6 +16,7 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.tracking.recollection import INITIAL_TAG, Recollection
+from otel_dspy.mlflow.tracking.shared_runs import SharedRuns
 from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.store_reader import StoreReader
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.destination import Destination
     from otel_dspy.mlflow.facts.records import SpanRecord
     from otel_dspy.mlflow.mapping.operations import LogTrace, Operation, RunKey
+    from otel_dspy.mlflow.tracking.store import Store
 
 
 class SharedSink(Sink):
@@ -87,6 +89,10 @@ class SharedSink(Sink):
 
         self._try("a payload", look)
         return found[0] if found else None
+
+    @override
+    def _new_runs(self, store: Store, experiment_id: str) -> SharedRuns:
+        return SharedRuns(store, self._read(), lambda: experiment_id)
 
     @override
     def apply(self, operation: Operation) -> None:

@@ -309,12 +309,11 @@ class Sink:
             store = Store(self._destination.tracking_uri)
             where = self._destination.experiment
             experiment_id = where.id if where.id is not None else store.experiment_id(where.name or "Default")
-            self._opened = (
-                store,
-                experiment_id,
-                Runs(store, lambda: experiment_id, look_first=self._look_first, own=self._own),
-            )  # fmt: skip
+            self._opened = (store, experiment_id, self._new_runs(store, experiment_id))
         return self._opened
+
+    def _new_runs(self, store: Store, experiment_id: str) -> Runs:
+        return Runs(store, lambda: experiment_id, look_first=self._look_first, own=self._own)
 
     def _try(self, what: str, attempt: Callable[[], None]) -> None:
         """Attempt until it is done or there is no point; count what is not."""

@@ -131,6 +131,14 @@ class Store:
         """The run of that id."""
         return _handle(self._store.get_run(run_id))
 
+    def delete_run(self, run_id: str) -> None:
+        """Delete a run; one that is deleted already stays so."""
+        try:
+            self._store.delete_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+
     def is_running(self, run_id: str) -> bool:
         """Whether the run has not ended."""
         return str(self._store.get_run(run_id).info.status) == "RUNNING"

@@ -53,6 +53,13 @@ class StoreReader:
     def runs(self, experiment_id: str, **tags: str) -> list[FoundRun]:
         """Runs of the experiment with all of these tags, a dot in a tag's name given as two underscores."""
         wanted = " AND ".join(f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items())
+        return self._search(experiment_id, wanted)
+
+    def runs_like(self, experiment_id: str, tag: str, ending: str) -> list[FoundRun]:
+        """Runs of the experiment whose tag ends so, and perhaps others (`_` stands for anything)."""
+        return self._search(experiment_id, f"tags.`{tag}` LIKE '%{ending}'")
+
+    def _search(self, experiment_id: str, wanted: str) -> list[FoundRun]:
         found: list[FoundRun] = []
         token: str | None = None
         while True:

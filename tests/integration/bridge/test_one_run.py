@@ -1,0 +1,92 @@
+"""Several writers that create the same run at the same moment: one run stands in the end, with all that was told."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun
+from otel_dspy.mlflow.tracking import shared_runs
+from otel_dspy.mlflow.tracking.runs import RUN_TAG
+from otel_dspy.mlflow.tracking.shared_runs import CLAIM, SharedRuns
+from otel_dspy.mlflow.tracking.store import Store
+from otel_dspy.mlflow.tracking.store_reader import StoreReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUN = CompileRun("c" * 32)
+
+
+def ensure(number: int) -> EnsureRun:
+    """The run, told by one writer."""
+    return EnsureRun(key="k", run=RUN, name="Any P", start_ms=1, parent=None, tags={f"from.{number}": "told"})
+
+
+def runs_of(uri: str) -> SharedRuns:
+    """A writer's."""
+    return SharedRuns(Store(uri), StoreReader(uri), lambda: "0")
+
+
+def tell(runs: SharedRuns, uri: str, number: int) -> str:
+    """Ensure the run and say what it has got still to be told; its id."""
+    tags = runs.ensure(ensure(number))
+    run_id = runs.handle(RUN, 1).run_id
+    if tags:
+        Store(uri).log_run(run_id, {}, [], tags)
+    return run_id
+
+
+@pytest.mark.parametrize("kind", ["server", "sqlite"])
+def test_four_at_once(kind: str, server_uri: str, new_store: Callable[[str], str]) -> None:
+    """All four end with the same run; no claim is left; what each of them knew stands on it."""
+    uri = server_uri if kind == "server" else new_store("m")
+    gate, found = threading.Barrier(4), dict[int, str]()
+    writers = [runs_of(uri) for _ in range(4)]
+
+    def write(number: int) -> None:
+        gate.wait()
+        found[number] = tell(writers[number], uri, number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (run,) = MlflowClient(uri).search_runs(["0"], run_view_type=ViewType.ACTIVE_ONLY)
+    assert found == dict.fromkeys(range(4), run.info.run_id)
+    assert {f"from.{number}": "told" for number in range(4)}.items() <= run.data.tags.items()
+    assert run.data.tags[RUN_TAG] == f"compile/{RUN.compile_id}"
+
+
+@pytest.mark.parametrize("own_is_smaller", [True, False])
+def test_the_claim_of_one_who_is_gone_is_settled(
+    new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, *, own_is_smaller: bool
+) -> None:
+    """A writer that was killed between the two steps leaves a claim: the next one waits, then one run stands."""
+    monkeypatch.setattr(shared_runs, "PATIENCE", 0.5)
+    uri = new_store("m")
+    store = Store(uri)
+    left = store.create_run("0", "Any P", 1, {RUN_TAG: f"{CLAIM}compile/{RUN.compile_id}"}).run_id
+    create = store.create_run
+
+    def until_it_sorts(*arguments: Any) -> Any:
+        while True:
+            made = create(*arguments)
+            if (made.run_id < left) is own_is_smaller:
+                return made
+            store.delete_run(made.run_id)
+
+    monkeypatch.setattr(store, "create_run", until_it_sorts)
+    runs = SharedRuns(store, StoreReader(uri), lambda: "0")
+    run_id = tell(runs, uri, 1)
+    found = [run.info.run_id for run in MlflowClient(uri).search_runs(["0"])]
+    settled = MlflowClient(uri).search_runs(["0"], f"tags.`{RUN_TAG}` = 'compile/{RUN.compile_id}'")
+    assert [run.info.run_id for run in settled] == [run_id]
+    assert (run_id == left) is not own_is_smaller
+    assert settled[0].data.tags["from.1"] == "told"
+    assert found == [run_id]
