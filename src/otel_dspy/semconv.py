@@ -168,6 +168,10 @@ DSPY_EXAMPLE_ID: Final = "dspy.example.id"
 """Digest of the example: the first 16 hex digits of the sha256 of its canonical JSON."""
 DSPY_EXAMPLE_SCORE: Final = "dspy.example.score"
 """What the metric returned for the example, as a number."""
+DSPY_EXAMPLE_REPEATED: Final = "dspy.example.repeated"
+"""True where another run of the example had ended first, and counts: DSPy runs one that takes too long again. It may
+end after its evaluation.
+"""
 DSPY_EXAMPLE_INPUTS: Final = "dspy.example.inputs"
 """Input fields as JSON."""
 DSPY_EXAMPLE_LABELS: Final = "dspy.example.labels"

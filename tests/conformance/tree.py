@@ -142,7 +142,12 @@ def usage_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str
     declared = {ref.id for ref in kind.attributes}
     if semconv.DSPY_USAGE_LM_CALLS not in declared:
         return
-    calls = [told(s) for s, k in tree.kinds if k is not None and k.id == INFERENCE and tree.is_below(s, span)]
+    calls = [
+        told(s)
+        for s, k in tree.kinds
+        # A straggler may call after everything around it has ended.
+        if k is not None and k.id == INFERENCE and tree.is_below(s, span) and (s.end_time or 0) <= (span.end_time or 0)
+    ]
     for name, value in _summed(calls).items():
         said = told(span).get(_USAGE + name)
         if said is not None and not _same(said, value):

@@ -234,7 +234,8 @@ class ExampleOutcome:
 def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
     """End an example's span and add its row to the evaluation's result.
 
-    Of an example that DSPy ran twice (a straggler) the run that ended first makes the row, as it does in DSPy.
+    Of an example that DSPy ran twice (a straggler) the run that ended first makes the row, as it does in DSPy; the
+    other one is told as repeated, without a score, and counted nowhere.
     """
     try:
         _tell_example(telemetry, scope, outcome)
@@ -268,16 +269,29 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
         if telemetry.settings.capture_content:
             row["error_message"] = telemetry.content.text(semconv.DSPY_EVALUATE_RESULTS, describe(error))
         mark_failed(span, error, telemetry.secrets)
-    span.set_attributes(attributes)
     with evaluation.lock:
-        evaluation.rows.setdefault(scope.index, row)
-    result: dict[str, AttributeValue] = {"gen_ai.evaluation.name": evaluation.metric_name or "metric", **failure}
-    if score is not None:
-        result["gen_ai.evaluation.score.value"] = score
-    if feedback is not None and telemetry.settings.capture_content:
-        result["gen_ai.evaluation.explanation"] = telemetry.content.text("gen_ai.evaluation.explanation", feedback)
-    telemetry.events.emit(semconv.EVENT_GEN_AI_EVALUATION_RESULT, span, result)
-    telemetry.instruments.evaluate_examples.add(1, {**_metric(evaluation.metric_name), **failure}, UNSPANNED)
+        repeated = evaluation.rows.setdefault(scope.index, row) is not row
+    if repeated:
+        attributes.pop(semconv.DSPY_EXAMPLE_SCORE, None)
+        attributes[semconv.DSPY_EXAMPLE_REPEATED] = True
+    span.set_attributes(attributes)
+    if not repeated:
+        _announce(telemetry, scope, outcome, failure)
+
+
+def _announce(
+    telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome, failure: Mapping[str, AttributeValue]
+) -> None:
+    """The example's log event and metric."""
+    metric_name = scope.evaluation.metric_name
+    result: dict[str, AttributeValue] = {"gen_ai.evaluation.name": metric_name or "metric", **failure}
+    if outcome.score is not None:
+        result["gen_ai.evaluation.score.value"] = outcome.score
+    if outcome.feedback is not None and telemetry.settings.capture_content:
+        explanation = telemetry.content.text("gen_ai.evaluation.explanation", outcome.feedback)
+        result["gen_ai.evaluation.explanation"] = explanation
+    telemetry.events.emit(semconv.EVENT_GEN_AI_EVALUATION_RESULT, scope.span, result)
+    telemetry.instruments.evaluate_examples.add(1, {**_metric(metric_name), **failure}, UNSPANNED)
 
 
 def _given(telemetry: Telemetry, example: object) -> tuple[dict[str, Any], dict[str, AttributeValue]]:

@@ -1,0 +1,79 @@
+"""An example that takes too long is run again: it counts once, and the run that comes late says that it doesn't."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import dspy
+from dspy.utils.parallelizer import ParallelExecutor
+from inline_snapshot import snapshot
+
+from tests.dspy_answers import dspy_script, input_fields
+from tests.in_process_lm import in_process_lm
+from tests.optimizers import Rounds
+from tests.span_recorder import recording
+from tests.sums import exact, examples, half_right
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+    from tests.lm_server import Message
+
+
+def test_a_straggler_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run makes the row, the score and the event; the first ends after the compile, told as repeated.
+
+    What its call used is in no total, for they were told before it ended.
+    """
+    usual: Any = vars(ParallelExecutor)["__init__"]
+
+    def impatient(self: Any, *args: Any, **kwargs: Any) -> None:
+        usual(self, *args, **{**kwargs, "timeout": 0.3})
+
+    monkeypatch.setattr(ParallelExecutor, "__init__", impatient)
+    over, late = threading.Event(), threading.Event()
+    first = iter([True])
+    answer = dspy_script({"answer": half_right})
+
+    def script(messages: Sequence[Message]) -> str:
+        if input_fields(messages)["question"] == "1+1" and next(first, False):
+            over.wait(30)
+        return answer(messages)
+
+    def noting(example: Any, prediction: Any, trace: object = None) -> bool:
+        if over.is_set():
+            late.set()
+        return exact(example, prediction, trace)
+
+    class Wide(Rounds):
+        """Evaluates once, in several threads."""
+
+        def compile(self, student: Any, *, trainset: list[Any], **_kwargs: Any) -> Any:
+            """Evaluate."""
+            dspy.Evaluate(devset=trainset, metric=self.metric, num_threads=3)(student)
+            return student
+
+    with recording() as recorder:
+        with dspy.context(lm=in_process_lm(script)):
+            Wide(noting).compile(dspy.Predict("question -> answer"), trainset=examples(3))
+        over.set()
+        assert late.wait(30)
+        for thread in threading.enumerate():
+            if thread.name.startswith("ThreadPoolExecutor"):
+                thread.join(30)
+    (evaluate,) = recorder.told("evaluate")
+    (compiled,) = recorder.told("compile")
+    assert (evaluate["evaluate.num_examples"], evaluate["evaluate.num_errors"]) == (3, 0)
+    assert (evaluate["usage.lm_calls"], compiled["usage.lm_calls"]) == (3, 3)
+    told = [
+        (one["example.index"], one.get("example.score"), one.get("example.repeated"))
+        for one in sorted(recorder.told("example"), key=lambda one: (one["example.index"], "example.repeated" in one))
+    ]
+    assert told == snapshot([(0, 0.0, None), (1, 1.0, None), (1, None, True), (2, 0.0, None)])
+    names = [name for name, _ in recorder.events()]
+    assert names.count("gen_ai.evaluation.result") == 3
+    counted = sum(value for _, value in recorder.metrics()["dspy.evaluate.examples"])
+    assert counted == 3
