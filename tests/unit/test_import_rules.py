@@ -19,6 +19,8 @@ RULES = [
     ("hooks", ("mlflow", "otel_dspy.mlflow", "otel_dspy.report", "otel_dspy.demo", "otel_dspy.cli")),
     ("telemetry", ("mlflow", "otel_dspy.mlflow", "otel_dspy.hooks", "otel_dspy.report", "otel_dspy.demo")),
     ("mlflow", ("dspy", "otel_dspy.hooks", "otel_dspy.telemetry")),
+    ("bridge", ("dspy", "otel_dspy.hooks", "otel_dspy.telemetry")),
+    ("exporter", ("dspy", "mlflow", "otel_dspy.hooks", "otel_dspy.telemetry", "otel_dspy.mlflow", "otel_dspy.bridge")),
 ]
 """(folder, what nothing in it may import, not even inside a function or for type checks alone)."""
 
