@@ -198,3 +198,23 @@ def test_without_the_token_nothing_is_taken_or_told(new_store: Callable[[str], s
         assert post(bridge, body, authorization="Bearer geheim")[0] == 200
         assert call(bridge, b"", authorization="Bearer geheim") == ExportTraceServiceResponse()
         assert get(bridge, "/metrics", authorization="Bearer geheim")[0] == 200
+
+
+def test_spans_of_other_libraries_go_with_a_programs_trace(new_store: Callable[[str], str]) -> None:
+    """Those of a program's trace are in it, also where they come first; a trace without a program is not written."""
+    store = new_store("m")
+
+    def foreign(trace: int, number: int, name: str) -> dict[str, Any]:
+        span = request(trace)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+        told = span | {"spanId": f"{number:016x}", "parentSpanId": f"{trace:016x}", "name": name, "attributes": []}
+        return {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "http client"}, "spans": [told]}]}]}
+
+    with running_bridge(store, "E") as bridge:
+        for body in (foreign(1, 11, "GET early"), foreign(2, 21, "GET alone"), request(1), foreign(1, 12, "GET late")):
+            assert post(bridge, json.dumps(body).encode())[:2] == (200, {})
+        client = MlflowClient(store)
+        experiment = client.get_experiment_by_name("E")
+        assert experiment is not None
+        (trace,) = client.search_traces(locations=[experiment.experiment_id])
+        names = {span.name: span.parent_id for span in trace.data.spans}
+        assert names == {"module P": None, "GET early": f"{1:016x}", "GET late": f"{1:016x}"}
