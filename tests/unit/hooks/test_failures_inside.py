@@ -211,7 +211,7 @@ def test_answers_that_cannot_be_parsed() -> None:
             "  module Predict",
             "    chat scripted",
             "example exact example.index=1 example.score=1.0",
-            '  module Predict module.fallback=JSONAdapter',
+            "  module Predict module.fallback=JSONAdapter",
             "    chat scripted",
             "    chat scripted",
             "example exact example.index=2 example.score=0.0",
