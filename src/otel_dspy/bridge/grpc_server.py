@@ -93,7 +93,7 @@ class GrpcFront:
             delay = RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER)).SerializeToString()
             await context.abort(grpc.StatusCode.UNAVAILABLE, answer.message, ((RETRY_INFO, delay),))
         response = ExportTraceServiceResponse()
-        if answer.refused:
+        if answer.message:
             response.partial_success.rejected_spans = answer.refused
             response.partial_success.error_message = answer.message
         return response

@@ -128,7 +128,7 @@ class HttpFront:
                 return self._failure(503, _UNAVAILABLE, answer.message, as_json=as_json)
             case Verdict.TAKEN:
                 response = ExportTraceServiceResponse()
-                if answer.refused:
+                if answer.message:
                     response.partial_success.rejected_spans = answer.refused
                     response.partial_success.error_message = answer.message
                 return self._message(200, response, as_json=as_json)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.otlp import MalformedError, from_json, from_protobuf
 from otel_dspy.bridge.placing import UnusableError, placed
-from otel_dspy.bridge.writer import Delivery
+from otel_dspy.bridge.writer import Delivery, Written
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.metrics import Metrics
@@ -92,30 +92,37 @@ class Intake:
         except MalformedError as error:
             return Answer(Verdict.MALFORMED, message=str(error))
         self._metrics.received(protocol, len(spans) + len(refused))
-        delivery = Delivery(spans, len(body))
-        if spans:
-            if not self._writer.submit(delivery):
-                self._metrics.refused("no room", len(spans))
-                return Answer(Verdict.LATER, message="there is no room: MLflow takes less than comes")
-            ended = asyncio.wrap_future(delivery.done)
-            await asyncio.wait({ended}, timeout=self._patience)
-            if not ended.done() or ended.cancelled():
-                # What has not begun is left out: it comes again.
-                ended.cancel()
-                self._metrics.refused("MLflow is slow", len(spans))
-                return Answer(Verdict.LATER, message=f"MLflow has not taken it within {self._patience:g} s")
-            written = ended.result()
-            if written.again:
-                self._metrics.refused("MLflow failed", len(spans))
-                return Answer(Verdict.LATER, message="MLflow failed at a part of it")
-            refused += written.refused
+        written = await self._written(Delivery(spans, len(body))) if spans else Written()
+        if isinstance(written, str):
+            return Answer(Verdict.LATER, message=written)
+        refused += written.refused
         if not refused:
-            return Answer(Verdict.TAKEN)
+            # What was refused of it is not known here, since operations are batched: the bridge's log says it.
+            return Answer(Verdict.TAKEN, message=f"MLflow refused operations ({written.lost})" if written.lost else "")
         for reason in refused:
             self._metrics.refused(reason, 1)
         reasons = sorted(set(refused))
         more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
         return Answer(Verdict.TAKEN, len(refused), "; ".join(reasons[:MAX_REASONS]) + more)
+
+    async def _written(self, delivery: Delivery) -> Written | str:
+        """How it ended; why the client should come again, if it should."""
+        reason, answer = "", ""
+        if not self._writer.submit(delivery):
+            reason, answer = "no room", "there is no room: MLflow takes less than comes"
+        else:
+            ended = asyncio.wrap_future(delivery.done)
+            await asyncio.wait({ended}, timeout=self._patience)
+            if not ended.done() or ended.cancelled():
+                # What has not begun is left out: it comes again.
+                ended.cancel()
+                reason, answer = "MLflow is slow", f"MLflow has not taken it within {self._patience:g} s"
+            elif ended.result().again:
+                reason, answer = "MLflow failed", "MLflow failed at a part of it"
+            else:
+                return ended.result()
+        self._metrics.refused(reason, len(delivery.spans))
+        return answer
 
     def _read(self, body: bytes, json: bool, experiment: str | None) -> tuple[list[Placed], list[str]]:  # noqa: FBT001 - an executor passes no keywords
         received = from_json(body) if json else from_protobuf(body)

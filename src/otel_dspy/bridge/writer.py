@@ -36,10 +36,12 @@ class Written:
     Attributes:
         again: MLflow failed at a part of it: it should be delivered again.
         refused: why each of the spans that could not be told was not.
+        lost: operations that MLflow refused, of this delivery or of those that were committed with it.
     """
 
     again: bool = False
     refused: tuple[str, ...] = ()
+    lost: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -141,7 +143,7 @@ class Writer:
 
     def _commit(self) -> None:
         """Tell what waits, commit, acknowledge: several deliveries together, lest each costs requests of its own."""
-        failed, began, spans = self.pipeline.failed, time.monotonic(), 0
+        failed, lost, began, spans = self.pipeline.failed, self.pipeline.lost, time.monotonic(), 0
         refused: dict[Delivery, list[str]] = {}
         again = False
         delivery = self._next(TICK)
@@ -163,7 +165,7 @@ class Writer:
         for delivery, reasons in refused.items():
             if not again:
                 self._remember(delivery, len(reasons))
-            delivery.done.set_result(Written(again, tuple(reasons)))
+            delivery.done.set_result(Written(again, tuple(reasons), self.pipeline.lost - lost))
 
     def _tell(self, delivery: Delivery) -> list[str]:
         refused: list[str] = []

@@ -218,3 +218,15 @@ def test_spans_of_other_libraries_go_with_a_programs_trace(new_store: Callable[[
         (trace,) = client.search_traces(locations=[experiment.experiment_id])
         names = {span.name: span.parent_id for span in trace.data.spans}
         assert names == {"module P": None, "GET early": f"{1:016x}", "GET late": f"{1:016x}"}
+
+
+def test_what_mlflow_itself_refuses_is_said(new_store: Callable[[str], str]) -> None:
+    """An experiment that was deleted takes nothing: OTLP's warning says so, with nothing to send again."""
+    store = new_store("m")
+    client = MlflowClient(store)
+    client.delete_experiment(client.create_experiment("gone"))
+    with running_bridge(store, "gone") as bridge:
+        status, answer, _ = post(bridge, json.dumps(request(1)).encode())
+        assert status == 200
+        assert answer == {"partialSuccess": {"errorMessage": "MLflow refused operations (1)"}}
+        assert "otel_dspy_bridge_lost_operations_total 1.0" in get(bridge, "/metrics")[1]
