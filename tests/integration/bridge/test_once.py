@@ -73,7 +73,13 @@ def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: i
 
 
 @pytest.mark.parametrize(
-    ("writers", "restart", "seed"), [(1, 0, 1), (2, 0, 2), (1, 2, 3), pytest.param(2, 3, 4, marks=pytest.mark.slow)]
+    ("writers", "restart", "seed"),
+    [
+        pytest.param(1, 0, 1, marks=pytest.mark.slow),
+        pytest.param(2, 0, 2, marks=pytest.mark.slow),
+        (1, 2, 3),
+        pytest.param(2, 3, 4, marks=pytest.mark.slow),
+    ],
 )
 def test_shuffled_and_doubled_to_several_that_restart(
     batches: list[bytes], new_store: Callable[[str], str], writers: int, restart: int, seed: int
