@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import Status, StatusCode
@@ -45,8 +45,15 @@ def forget() -> None:
 
 
 def describe(error: BaseException) -> str:
-    """The exception's text; a user's class whose `__str__` raises is named by its type."""
+    """The exception's text; a user's class whose `__str__` raises is named by its type.
+
+    DSPy's parse errors repeat the model's answer, which is content: that stands on the call's own span, if it may.
+    """
     try:
+        if "lm_response" in vars(error):
+            parse_error: Any = error
+            wanted = ", ".join(parse_error.signature.output_fields)
+            return f"{parse_error.adapter_name} could not parse the model's answer; it should have held: {wanted}"
         return str(error)
     except Exception:  # noqa: BLE001 - a user's __str__ may raise anything
         return type(error).__name__

@@ -3,9 +3,11 @@ from __future__ import annotations
 import gc
 import weakref
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import dspy
 import pytest
+from dspy.utils.exceptions import AdapterParseError
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import INVALID_SPAN, StatusCode
 
@@ -134,3 +136,11 @@ def test_marked_spans() -> None:
         assert span.attributes == {"error.type": "ValueError"}
         assert span.status.status_code is StatusCode.ERROR
     assert (inner.status.description, outer.status.description) == ("text", None)
+
+
+def test_a_parse_error_does_not_repeat_the_models_answer() -> None:
+    """DSPy's message holds the answer, which may be content that must not leave: the field that is missing is named."""
+    signature: Any = dspy.Signature
+    error = AdapterParseError("ChatAdapter", signature("question -> answer"), "My secret diary.", "at 'My secret'")
+    assert "My secret diary." in str(error)
+    assert describe(error) == "ChatAdapter could not parse the model's answer; it should have held: answer"
