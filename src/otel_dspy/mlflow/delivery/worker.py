@@ -28,7 +28,10 @@ _logger = logging.getLogger(__name__)
 
 MAX_SPANS: Final = 10_000
 MAX_CHARACTERS: Final = 64 * 1024 * 1024
-"""Bounds of each queue in memory: spans, and characters of their string attributes. What comes beyond is on disk."""
+"""Bounds of the examples' queue in memory: spans, and characters of their string attributes. The rest is on disk."""
+CONTROL_SPANS: Final = 1_000
+CONTROL_CHARACTERS: Final = 8 * 1024 * 1024
+"""The same of control spans, which are few and large: the tables and programs of an outage of hours."""
 TICK: Final = 0.25
 """Seconds that the delivering thread sleeps at most while spans wait for company."""
 SPOOL_EVERY: Final = 0.3
@@ -57,12 +60,14 @@ class Worker:
         self._forked = forked
         self._gate = ForkGate()
         stem = spool.new_stem()
-        self._control, self._traces = (
-            Lane(
-                spool.Journal(stem, kind), max_spans=self._max_spans, max_characters=self._max_characters
-            )
-            for kind in ("control", "traces")
-        )  # fmt: skip
+        self._control = Lane(
+            spool.Journal(stem, "control"),
+            max_spans=min(self._max_spans, CONTROL_SPANS),
+            max_characters=min(self._max_characters, CONTROL_CHARACTERS),
+        )
+        self._traces = Lane(
+            spool.Journal(stem, "traces"), max_spans=self._max_spans, max_characters=self._max_characters
+        )
         self._admission = Admission()
         self._room = spool.max_bytes()
         self._full = False
