@@ -75,6 +75,8 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
             "eval_full": ((0, 50.0), (3, 50.0), (5, 50.0)),
             "eval_minibatch": ((1, 100.0), (2, 50.0), (4, 0.0)),
             "lm_calls": ((0, 14.0), (1, 16.0), (2, 18.0), (3, 24.0), (4, 26.0), (5, 32.0), (6, 32.0)),
+            "lm_calls/prompt": ((0, 8.0), (1, 8.0), (2, 8.0), (3, 8.0), (4, 8.0), (5, 8.0), (6, 8.0)),
+            "lm_calls/task": ((0, 6.0), (1, 8.0), (2, 10.0), (3, 16.0), (4, 18.0), (5, 24.0), (6, 24.0)),
         }
     )
     assert sorted(run.artifacts) == snapshot(
