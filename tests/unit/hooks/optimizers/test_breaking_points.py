@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import dspy
 import optuna
 import pytest
-from dspy.teleprompt import BootstrapFewShotWithOptuna, BootstrapFewShotWithRandomSearch, InferRules
+from dspy.teleprompt import (
+    BetterTogether,
+    BootstrapFewShotWithOptuna,
+    BootstrapFewShotWithRandomSearch,
+    InferRules,
+    LabeledFewShot,
+)
 from inline_snapshot import snapshot
 
 from tests.breaking_point import BreakingPoint
@@ -73,6 +79,24 @@ def _mipro(point: BreakingPoint) -> Any:
     )
 
 
+def _better_together(point: BreakingPoint) -> Any:
+    search = BootstrapFewShotWithRandomSearch(point.metric, num_candidate_programs=1, num_threads=1, **DEMOS)
+    optimizer: Any = BetterTogether(point.metric, p=search, l=LabeledFewShot(k=1))
+    student = _student()
+    student.set_lm(dspy.settings.lm)  # BetterTogether wants it on the program itself
+    best = optimizer.compile(
+        student,
+        trainset=examples(4),
+        strategy="l -> p",
+        num_threads=1,
+        seed=1,
+        valset_ratio=0.5,
+        optimizer_compile_args={"l": {"sample": False}},
+    )
+    best.set_lm(None)  # which cannot be dumped with the rest
+    return best
+
+
 OPTIMISATIONS: Final[Mapping[str, Callable[[BreakingPoint], Any]]] = {
     "SIMBA": _simba,
     "COPRO": _copro,
@@ -81,6 +105,7 @@ OPTIMISATIONS: Final[Mapping[str, Callable[[BreakingPoint], Any]]] = {
     "BootstrapFewShotWithOptuna": _optuna,
     "BootstrapFewShotWithRandomSearch": _random_search,
     "MIPROv2": _mipro,
+    "BetterTogether": _better_together,
 }
 
 
@@ -168,6 +193,7 @@ def test_an_error_that_the_compile_raises_is_told_in_each_phase() -> None:
             "BootstrapFewShotWithOptuna": ["phase bootstrap", "trial BootstrapFewShotWithOptuna"],
             "BootstrapFewShotWithRandomSearch": ["phase bootstrap", "trial BootstrapFewShotWithRandomSearch"],
             "MIPROv2": ["phase bootstrap", "phase propose", "phase search", "trial MIPROv2"],
+            "BetterTogether": ["phase bootstrap", "trial BetterTogether", "trial BootstrapFewShotWithRandomSearch"],
         }
     )
 
