@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
 import optuna
@@ -83,7 +83,7 @@ def _better_together(point: BreakingPoint) -> Any:
     search = BootstrapFewShotWithRandomSearch(point.metric, num_candidate_programs=1, num_threads=1, **DEMOS)
     optimizer: Any = BetterTogether(point.metric, p=search, l=LabeledFewShot(k=1))
     student = _student()
-    student.set_lm(dspy.settings.lm)  # BetterTogether wants it on the program itself
+    student.set_lm(cast("Any", dspy.settings).lm)  # BetterTogether wants it on the program itself
     best = optimizer.compile(
         student,
         trainset=examples(4),
