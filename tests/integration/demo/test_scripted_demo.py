@@ -56,6 +56,7 @@ def test_random_search_keeps_to_its_plan(scripted_demo: Callable[..., DemoResult
     ]
 
 
+@pytest.mark.slow  # MIPROv2 stands for all with every test
 def test_gepa_runs_to_its_end(scripted_demo: Callable[..., DemoResult]) -> None:
     """An optimizer that does not tell how many trials it will run is shown without a plan."""
     result = scripted_demo("--optimizer", "gepa", "--trials", "2", "--examples", "4")
