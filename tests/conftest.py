@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakSet
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,6 +23,7 @@ os.environ |= {
 }
 
 from tests.conformance.everywhere import heard, held_to_the_contract  # noqa: E402 - OpenTelemetry is imported with it
+from tests.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,20 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["heard", "held_to_the_contract"]  # fixtures, found here by pytest
 
 
-class _Bars(WeakSet[Any]):
-    """tqdm's open progress bars, of which each may go twice."""
-
-    def remove(self, item: Any) -> None:
-        """Take it out if it is still there."""
-        self.discard(item)
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _progress_bars() -> None:
-    """Let evaluations run side by side: DSPy clears tqdm's list of bars while another thread makes one, which raises."""
-    import tqdm  # noqa: PLC0415 - not every test needs it
-
-    cast("Any", tqdm.tqdm)._instances = _Bars()
+    """Evaluations run side by side."""
+    share_progress_bars()
 
 
 _REASONS = {

@@ -27,8 +27,10 @@ from opentelemetry.trace import SpanKind
 
 from otel_dspy.mlflow import autolog
 from tests.optimizers import Rounds
+from tests.progress_bars import share_progress_bars
 from tests.sums import exact, examples, sums_lm
 
+share_progress_bars()
 uri, experiment, *sizes = sys.argv[1:]
 web = TracerProvider().get_tracer("web")  # the application's own, which MLflow hears nothing of
 
