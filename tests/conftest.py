@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -49,6 +49,20 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     """Remember what `-m` and `-k` leave out, by the marker that may be the reason."""
     for item in items:
         _left_out[next((name for name in _REASONS if item.get_closest_marker(name)), "other")] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist tells what it has left out; each of them sees every test."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = dict(_left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it."""
+    told: dict[str, int] = getattr(node, "workeroutput", {}).get("left_out", {})
+    _left_out.update(Counter(told) - _left_out)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

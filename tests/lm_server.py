@@ -102,9 +102,9 @@ class LMServer:
 
 
 @contextmanager
-def scripted_lm(script: Script, *, latency: float = 0.0) -> Generator[LMServer]:
-    """Serve `script` on a free loopback port until the block ends. `latency` is in seconds."""
-    http = _HTTPServer(("127.0.0.1", 0), _Handler)
+def scripted_lm(script: Script, *, latency: float = 0.0, port: int = 0) -> Generator[LMServer]:
+    """Serve `script` on a loopback port, a free one by default, until the block ends. `latency` is in seconds."""
+    http = _HTTPServer(("127.0.0.1", port), _Handler)
     http.lm = LMServer(f"http://127.0.0.1:{http.server_address[1]}/v1", script, latency)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, name="scripted-lm")
     thread.start()
@@ -130,6 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one chat completion."""
         lm = cast("_HTTPServer", self.server).lm
+        if lm.stopping.is_set():  # a server that is gone answers nobody who has kept a connection either
+            self.close_connection = True
+            return
         body = cast("dict[str, Any]", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         number, failure = lm.arrive(Seen({name.lower(): value for name, value in self.headers.items()}, body))
         if not self.path.endswith("/chat/completions"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,9 +87,10 @@ def _value(value: AnyValue) -> Any:
 
 
 @contextmanager
-def otlp_receiver() -> Generator[OtlpReceiver]:
-    """Receive until the block ends."""
+def otlp_receiver(pause: float = 0) -> Generator[OtlpReceiver]:
+    """Receive until the block ends, and wait `pause` seconds before each answer."""
     server = _Server(("127.0.0.1", 0), _Handler)
+    server.pause = pause
     server.receiver = OtlpReceiver(f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="otlp-receiver")
     thread.start()
@@ -102,6 +104,7 @@ def otlp_receiver() -> Generator[OtlpReceiver]:
 
 class _Server(ThreadingHTTPServer):
     receiver: OtlpReceiver
+    pause: float
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -114,6 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.receiver.bodies.append(body)
         if self.path == "/v1/traces":
             self.server.receiver.traces.append(body)
+        time.sleep(self.server.pause)
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -1,4 +1,4 @@
-"""A program of two steps, for tests of what stands where."""
+"""Programs of two steps, for tests of what stands where."""
 
 from __future__ import annotations
 
@@ -24,3 +24,17 @@ class Thinking(dspy.Module):
         """The same, awaited."""
         await self.draft.acall(question=question)
         return await self.final.acall(question=question)
+
+
+class Twice(dspy.Module):
+    """Two predictors that share a model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = dspy.Predict("question -> answer")
+        self.second = dspy.Predict("question, hint -> answer")
+
+    def forward(self, question: str) -> Any:
+        """Answer, with the first answer as a hint."""
+        first: Any = self.first(question=question)
+        return self.second(question=question, hint=first.answer)

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.trace import get_tracer_provider
 from typing_extensions import override
 
 from otel_dspy.hooks import adapter as adapter_hook
+from otel_dspy.hooks import adapter_calls as adapter_calls_hook
+from otel_dspy.hooks import agent as agent_hook
+from otel_dspy.hooks import attempts as attempts_hook
+from otel_dspy.hooks import batching as batching_hook
 from otel_dspy.hooks import compile as compile_hook
+from otel_dspy.hooks import embedding as embedding_hook
 from otel_dspy.hooks import evaluate as evaluate_hook
+from otel_dspy.hooks import interpreter as interpreter_hook
 from otel_dspy.hooks import lm as lm_hook
 from otel_dspy.hooks import module as module_hook
+from otel_dspy.hooks import retrieval as retrieval_hook
 from otel_dspy.hooks import threads as threads_hook
 from otel_dspy.hooks import tool as tool_hook
 from otel_dspy.hooks.optimizers.registry import Registry
 from otel_dspy.hooks.patches import Patches
 from otel_dspy.package import INSTRUMENTS
-from otel_dspy.settings import Settings
+from otel_dspy.settings import CONTENT_VARIABLE, Settings
 from otel_dspy.telemetry.emitter import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from opentelemetry.trace import TracerProvider
+
+_logger = logging.getLogger(__name__)
 
 
 class DSPyInstrumentor(BaseInstrumentor):
@@ -46,14 +59,25 @@ class DSPyInstrumentor(BaseInstrumentor):
         """The versions of DSPy that are understood, as pip requirements."""
         return INSTRUMENTS
 
+    @override
+    def instrument(self, **kwargs: Any) -> None:
+        """Instrument DSPy; see the class. `opentelemetry-instrument` asks again after a configuration file."""
+        if self.is_instrumented_by_opentelemetry and set(kwargs) == {"skip_dep_check"}:
+            return
+        super().instrument(**kwargs)
+
     @property
     def tracer_provider(self) -> TracerProvider | None:
-        """The provider that `instrument` was given; None while not instrumented or where the global one is used."""
-        return self._telemetry.tracer_provider if self._telemetry is not None else None
+        """The provider in use: the one that `instrument` was given, else the global one; None if not instrumented."""
+        if self._telemetry is None:
+            return None
+        return self._telemetry.tracer_provider or get_tracer_provider()
 
     @override
     def _instrument(self, **kwargs: Any) -> None:
         providers = {name: kwargs.pop(name, None) for name in ("tracer_provider", "meter_provider", "logger_provider")}
+        if kwargs.get("capture_content") is None and _mlflow_alone(providers["tracer_provider"]):
+            kwargs["capture_content"] = True
         telemetry = Telemetry(
             Settings.resolve(kwargs),
             content_forced=kwargs.get("capture_content") is not None,
@@ -65,7 +89,14 @@ class DSPyInstrumentor(BaseInstrumentor):
             lm_hook.install(patches, telemetry)
             module_hook.install(patches, telemetry)
             tool_hook.install(patches, telemetry)
+            agent_hook.install(patches, telemetry)
+            attempts_hook.install(patches, telemetry)
+            embedding_hook.install(patches, telemetry)
+            retrieval_hook.install(patches, telemetry)
+            batching_hook.install(patches)
+            interpreter_hook.install(patches, telemetry)
             adapter_hook.install(patches)
+            adapter_calls_hook.install(patches, telemetry)
             threads_hook.install(patches, telemetry)
             evaluate_hook.install(patches, telemetry, registry)
             compile_hook.install(patches, telemetry, registry)
@@ -83,3 +114,22 @@ class DSPyInstrumentor(BaseInstrumentor):
         if self._telemetry is not None:
             self._telemetry.instruments.measurements.record_all()
         self._patches = self._telemetry = None
+
+
+def _mlflow_alone(provider: TracerProvider | None) -> bool:
+    """Whether texts may leave because all spans go to the user's own MLflow, and the environment doesn't forbid it."""
+    if "opentelemetry.sdk.trace" not in sys.modules:
+        return False  # the SDK is optional
+    from otel_dspy.exporter.adoption import adopt  # noqa: PLC0415 - see above
+
+    audience = adopt(provider or get_tracer_provider())
+    if not audience.adopted or os.environ.get(CONTENT_VARIABLE, "").strip():
+        return False
+    if audience.others:
+        _logger.warning(
+            "MLflow and others get the same spans, so no texts: no prompts, programs or datasets. To send them to all, "
+            "set %s=SPAN_ONLY; to be rid of this line, NO_CONTENT.",
+            CONTENT_VARIABLE,
+        )
+        return False
+    return True

@@ -30,6 +30,17 @@ def plain(value: object) -> AnyValue:
     return _plain(value, frozenset())
 
 
+def number(value: object) -> float | None:
+    """A float of Python's own: of an int, a bool, numpy's, a Decimal, a text that is one.
+
+    None of anything else: an integer beyond a float's range, an object that raises when it is asked.
+    """
+    try:
+        return float(cast("float", value))
+    except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
+        return None
+
+
 def well_formed(text: str) -> str:
     """The text with U+FFFD in the place of lone surrogates, which UTF-8 cannot hold and no exporter can send."""
     if text.isascii():

@@ -58,25 +58,26 @@ def snapshot_if_program(candidate: object) -> ProgramSnapshot | None:
     return snapshot(candidate) if callable(getattr(candidate, "dump_state", None)) else None
 
 
-class _NoModel:
-    """Stands where a predictor's LM stood."""
-
-    def dump_state(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-
 def _dumped(program: object) -> dict[str, Any]:
     try:
         return cast("Dumpable", program).dump_state()
     except Exception:
-        # DSPy refuses to save an LM whose engine is the user's own; the state leaves every LM out anyway. The user's
-        # program must not be touched, so a copy of it goes without.
-        models = [getattr(predictor, "lm", None) for predictor in cast("Any", program).predictors()]
-        without = {id(model): _NoModel() for model in models if model is not None}
-        if not without:
+        # DSPy refuses to save an LM whose engine is the user's own; the state leaves every LM out anyway.
+        if not _has_models(program):
             raise
-        return cast("Dumpable", copy.deepcopy(program, cast("dict[int, Any]", without))).dump_state()
+        return {name: _without_model(part).dump_state() for name, part in cast("Any", program).named_parameters()}
+
+
+def _has_models(program: object) -> bool:
+    return any(getattr(part, "lm", None) is not None for _, part in cast("Any", program).named_parameters())
+
+
+def _without_model(part: object) -> Dumpable:
+    """A shallow copy without its LM: the user's own must not be touched, and what else it holds may be large."""
+    copied: Any = copy.copy(part)
+    if getattr(copied, "lm", None) is not None:
+        copied.lm = None
+    return copied
 
 
 def program_name(program: object) -> str:

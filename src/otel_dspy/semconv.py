@@ -193,6 +193,32 @@ DSPY_MODULE_INPUT: Final = "dspy.module.input"
 """Keyword arguments of the call as JSON."""
 DSPY_MODULE_OUTPUT: Final = "dspy.module.output"
 """What the module returned, as JSON."""
+DSPY_ATTEMPT_INDEX: Final = "dspy.attempt.index"
+"""Index of the attempt in its module's call, from 0."""
+DSPY_ATTEMPT_REWARD: Final = "dspy.attempt.reward"
+"""What the reward function gave for the attempt, as a number."""
+DSPY_RETRIEVAL_COUNT: Final = "dspy.retrieval.count"
+"""How many passages were found."""
+DSPY_RETRIEVAL_PASSAGES: Final = "dspy.retrieval.passages"
+"""The passages that were found, as a JSON array of texts."""
+DSPY_EMBEDDINGS_COUNT: Final = "dspy.embeddings.count"
+"""How many texts were embedded."""
+DSPY_INTERPRETER_OPERATION: Final = "dspy.interpreter.operation"
+"""What the interpreter was asked to do."""
+DSPY_INTERPRETER_TYPE: Final = "dspy.interpreter.type"
+"""Class name of the interpreter."""
+DSPY_INTERPRETER_CODE: Final = "dspy.interpreter.code"
+"""The code that was run."""
+DSPY_INTERPRETER_RESULT: Final = "dspy.interpreter.result"
+"""What it printed or submitted, as a text or JSON."""
+DSPY_ADAPTER_OPERATION: Final = "dspy.adapter.operation"
+"""Whether the adapter made messages of inputs, or fields of an answer."""
+DSPY_ADAPTER_TYPE: Final = "dspy.adapter.type"
+"""Class name of the adapter."""
+DSPY_ADAPTER_INPUT: Final = "dspy.adapter.input"
+"""What was to be formatted or parsed: the inputs as JSON, or the model's answer."""
+DSPY_ADAPTER_OUTPUT: Final = "dspy.adapter.output"
+"""The messages or the fields, as JSON."""
 DSPY_CONTENT_LENGTH: Final = "dspy.content.length."
 """Original length in characters of the content attribute of that name, where it was cut."""
 DSPY_PAYLOAD_ID: Final = "dspy.payload.id"
@@ -223,7 +249,21 @@ the whole.
 """
 
 # Values that an attribute may take
-DspyOperationName = Literal["compile", "setup", "dataset", "phase", "trial", "evaluate", "example", "module", "payload"]
+DspyOperationName = Literal[
+    "compile",
+    "setup",
+    "dataset",
+    "phase",
+    "trial",
+    "evaluate",
+    "example",
+    "metric",
+    "module",
+    "attempt",
+    "interpreter",
+    "adapter",
+    "payload",
+]
 """Values of `dspy.operation.name`."""
 DspyLmRole = Literal["task", "prompt", "reflection", "judge"]
 """Values of `dspy.lm.role`."""
@@ -241,6 +281,10 @@ DspyEvaluateScope = Literal["full", "minibatch"]
 """Values of `dspy.evaluate.scope`."""
 DspyEvaluateRole = Literal["parent", "candidate", "validation", "rollouts"]
 """Values of `dspy.evaluate.role`."""
+DspyInterpreterOperation = Literal["start", "execute", "shutdown"]
+"""Values of `dspy.interpreter.operation`."""
+DspyAdapterOperation = Literal["format", "parse"]
+"""Values of `dspy.adapter.operation`."""
 DspyPayloadEncoding = Literal["gzip+base64"]
 """Values of `dspy.payload.encoding`."""
 
@@ -263,8 +307,24 @@ SPAN_DSPY_EXAMPLE: Final = "example {}"
 """One example of an evaluation, program call and metric together. Shape `linked` - a root that links to its evaluation;
 shape `nested` - its child. Filled with `dspy.metric.name`.
 """
+SPAN_DSPY_METRIC: Final = "metric {}"
+"""The metric of an example, where it makes calls itself (asks a model, say) or raises; from the end of the program's
+call to its own. Of a program whose calls are not seen, a plain function, there is none. Filled with `dspy.metric.name`.
+"""
 SPAN_DSPY_MODULE: Final = "module {}"
 """One call of a DSPy module. Filled with `dspy.module.type`."""
+SPAN_DSPY_ATTEMPT: Final = "attempt {}"
+"""One of the several tries that a module (BestOfN, Refine) makes of another one - the call, its reward, and what is
+asked before the next try. Filled with `dspy.module.type`.
+"""
+SPAN_DSPY_INTERPRETER: Final = "interpreter {}"
+"""One call of a code interpreter, DSPy's or the user's own, by ProgramOfThought, CodeAct, RLM or the user. Filled with
+`dspy.interpreter.operation`.
+"""
+SPAN_DSPY_ADAPTER: Final = "adapter {} {}"
+"""One formatting or parsing by an adapter; only with the setting `capture_adapters`. Filled with
+`dspy.adapter.operation`, `dspy.adapter.type`.
+"""
 SPAN_DSPY_PAYLOAD: Final = "payload"
 """A piece of a JSON text too large for one attribute."""
 SPAN_GEN_AI_INFERENCE: Final = "{} {}"
@@ -273,6 +333,18 @@ SPAN_GEN_AI_INFERENCE: Final = "{} {}"
 """
 SPAN_GEN_AI_EXECUTE_TOOL: Final = "execute_tool {}"
 """One tool call. Spoken by opentelemetry-util-genai. Filled with `gen_ai.tool.name`."""
+SPAN_GEN_AI_INVOKE_AGENT: Final = "invoke_agent {}"
+"""What an agent does in one call - ReAct, ReActV2, CodeAct and what is derived from them. It stands in the agent's own
+module span. Spoken by opentelemetry-util-genai. Filled with `gen_ai.agent.name`.
+"""
+SPAN_GEN_AI_EMBEDDINGS: Final = "embeddings {}"
+"""One call of a dspy.Embedder, all its batches together. A function of the user's own is named as the model. Spoken by
+opentelemetry-util-genai. Filled with `gen_ai.request.model`.
+"""
+SPAN_GEN_AI_RETRIEVAL: Final = "retrieval {}"
+"""One query of a retriever. `gen_ai.data_source.id` is the class of what is asked, for DSPy has no name for a corpus.
+Spoken by opentelemetry-util-genai. Filled with `gen_ai.data_source.id`.
+"""
 
 # Metrics
 METRIC_DSPY_COMPILE_DURATION: Final = "dspy.compile.duration"
@@ -293,6 +365,8 @@ METRIC_DSPY_MODULE_DURATION: Final = "dspy.module.duration"
 """How long a module call took. Histogram, unit `s`."""
 METRIC_DSPY_USAGE_COST: Final = "dspy.usage.cost"
 """Cost of language model calls. Counter, unit `{USD}`."""
+METRIC_DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"
+"""Language model calls that a cache answered. Counter, unit `{call}`."""
 
 # Log events
 EVENT_GEN_AI_EVALUATION_RESULT: Final = "gen_ai.evaluation.result"

@@ -45,8 +45,9 @@ class Settings:
         capture_programs: whether program states, instructions and demo sets may leave. Follows content unless set.
         capture_datasets: whether dataset rows may leave. Follows content unless set.
         capture_adapters: whether adapters' format and parse get spans.
-        max_content_length: content texts are cut to this many characters; None = never. Program states and datasets
-            are never cut.
+        max_content_length: content texts are cut to this many characters; None = never. In the rows of an
+            evaluation's results each text of a field is cut for itself, so that they stay rows. Program states and
+            datasets are never cut.
         redact: called for every content text before it leaves.
         example_ratio: share (0 to 1) of the `linked` example traces that are kept; control spans always are.
     """

@@ -105,12 +105,8 @@ def _warning(caught: warnings.WarningMessage) -> tuple[str, str, str, int]:
 
 
 def _frames(error: BaseException) -> list[str]:
-    """The functions that the exception came through, without the wrappers, which are ours and cannot be hidden."""
-    return [
-        f"{frame.filename}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "/otel_dspy/" not in frame.filename
-    ]
+    """The functions that the exception came through."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
 
 
 def _steady(value: Any, folder: str) -> Any:

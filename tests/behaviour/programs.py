@@ -50,9 +50,25 @@ def _tools_async(_: Stage) -> Any:
     return asyncio.run(program.acall(question="1+2"))
 
 
+def _tools_failing(_: Stage) -> Any:
+    """ReAct hands the tool's traceback to the model, so the model's history shows it."""
+
+    def broken(left: int, right: int) -> int:
+        raise ArithmeticError(f"cannot add {left} and {right}")
+
+    program = _react(broken)
+    return [program(question="1+2"), asyncio.run(program.acall(question="1+2"))]
+
+
 def _async(_: Stage) -> Any:
+    async def ask(number: int) -> tuple[Any, Any]:
+        # A model each: of one that all share the order of the calls would be left to chance.
+        own = model()
+        with dspy.context(lm=own):
+            return await Thinking().acall(question=f"{number}+1"), cast("Any", own).history
+
     async def run() -> list[Any]:
-        return await asyncio.gather(*(Thinking().acall(question=f"{number}+1") for number in range(3)))
+        return await asyncio.gather(*(ask(number) for number in range(3)))
 
     return asyncio.run(run())
 
@@ -195,6 +211,7 @@ PROGRAMS: Final[Mapping[str, Scenario]] = {
     "a program of two predictors": _chain_of_thought,
     "ReAct with a tool": _tools,
     "ReAct with a tool, awaited": _tools_async,
+    "ReAct with a tool that raises": _tools_failing,
     "gathered calls": _async,
     "asyncify": _asyncify,
     "syncify": _syncify,

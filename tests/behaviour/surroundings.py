@@ -18,6 +18,7 @@ from dspy.utils.callback import BaseCallback
 from tests.behaviour.model import answer, model
 from tests.behaviour.programs import add
 from tests.in_process_lm import ScriptedEngine
+from tests.streaming_lm import handed_out, streaming_lm
 from tests.sums import exact, examples
 from tests.two_steps import Thinking
 
@@ -185,6 +186,49 @@ def _streaming(_: Stage) -> Any:
     ]
 
 
+def _piece(chunk: Any) -> str:
+    # A chunk also has the predictor's address.
+    return str(chunk.choices[0].delta) if hasattr(chunk, "choices") else str(chunk)
+
+
+def _streamed(lm: dspy.LM, *, awaited: bool, **settings: Any) -> Any:
+    program = dspy.Predict("question -> answer")
+    with dspy.context(lm=lm):
+        streamed = cast("Any", dspy).streamify(program, is_async_program=awaited, **settings)(question="1+1")
+        if not settings.get("async_streaming", True):
+            return [_piece(chunk) for chunk in streamed]
+
+        async def read() -> list[str]:
+            return [_piece(chunk) async for chunk in streamed]
+
+        return asyncio.run(read())
+
+
+def _streaming_without_a_loop(_: Stage) -> Any:
+    return _streamed(streaming_lm(answer), awaited=False, async_streaming=False)
+
+
+def _stream_that_breaks(_: Stage) -> Any:
+    lm = streaming_lm(answer, breaks_after=2, error=ConnectionError("the line was cut"))
+    try:
+        return _streamed(lm, awaited=True)
+    except dspy.LMError as error:
+        return [type(error).__name__, str(error)]
+
+
+def _streaming_in_part(_: Stage) -> Any:
+    """Reads two chunks and goes; what the model was asked for until then is noted."""
+    lm = streaming_lm(answer)
+
+    async def read() -> list[Any]:
+        with dspy.context(lm=lm):
+            stream = cast("Any", dspy).streamify(dspy.Predict("question -> answer"), is_async_program=True)
+            chunks = stream(question="1+1")
+            return [_piece(await anext(chunks)), _piece(await anext(chunks)), handed_out(lm)]
+
+    return [asyncio.run(read()), handed_out(lm)]
+
+
 def _own_optimizer() -> type[Any]:
     # Not importable, so that it is pickled by value, as what a notebook defines is.
     class Own(Teleprompter):
@@ -335,6 +379,9 @@ SURROUNDINGS: Final[Mapping[str, Scenario]] = {
     "wrong arguments": _wrong_arguments,
     "warnings": _warnings,
     "streaming": _streaming,
+    "streaming without an event loop": _streaming_without_a_loop,
+    "a stream that breaks": _stream_that_breaks,
+    "a stream that is read in part": _streaming_in_part,
     "copies and pickles": _copies,
     "saved programs": _files,
     "introspection": _introspection,

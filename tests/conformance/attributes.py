@@ -21,7 +21,7 @@ STANDARD_NAMES: Final = frozenset(
     for module in (gen_ai_attributes, error_attributes, server_attributes)
     for key, value in vars(module).items()
     if key.isupper() and isinstance(value, str)
-)
+) | {"gen_ai.retrieval.top_k"}  # newer than the package of names
 """What `opentelemetry-util-genai` may set on the spans that it emits."""
 STANDARD_CONTENT: Final = frozenset(
     {
@@ -30,6 +30,9 @@ STANDARD_CONTENT: Final = frozenset(
         gen_ai_attributes.GEN_AI_SYSTEM_INSTRUCTIONS,
         gen_ai_attributes.GEN_AI_TOOL_CALL_ARGUMENTS,
         gen_ai_attributes.GEN_AI_TOOL_CALL_RESULT,
+        gen_ai_attributes.GEN_AI_TOOL_DEFINITIONS,
+        gen_ai_attributes.GEN_AI_RETRIEVAL_QUERY_TEXT,
+        gen_ai_attributes.GEN_AI_RETRIEVAL_DOCUMENTS,
     }
 )
 """Those of the standard's names whose values are what people and models said."""

@@ -80,7 +80,7 @@ def _lose_pieces(keep: int) -> Breakage:
         (_set("trial COPRO", trial__kind="odd"), "dspy.trial.kind is 'odd', not one of baseline, candidate"),
         (_set("trial COPRO", operation__name="step"), "dspy.operation.name is 'step'"),
         (_change("trial COPRO", name="trial COPRO 7"), "its name should be 'trial COPRO'"),
-        (_change("trial COPRO", name="attempt COPRO"), "'attempt COPRO': no such span in the contract"),
+        (_change("trial COPRO", name="guess COPRO"), "'guess COPRO': no such span in the contract"),
         (_change("trial COPRO", kind=SpanKind.CLIENT), "its kind is CLIENT, not INTERNAL"),
         (_change("evaluate m", failed=True), "it failed without error.type"),
         (_change("trial COPRO", linked=True), "it is a root, and its parent must be one of"),

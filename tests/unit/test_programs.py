@@ -239,3 +239,17 @@ def test_a_program_whose_model_cannot_be_saved_has_a_state_all_the_same() -> Non
         program.dump_state()
     assert snapshot(program) == snapshot(plain_program)
     assert program.predictors()[0].lm is lm
+
+
+def test_what_a_program_holds_beside_its_state_is_not_copied_for_it() -> None:
+    """Optimizers hang all their candidates on the program that they return, each with its model."""
+
+    class NeverCopied:
+        def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+            raise AssertionError("copied")
+
+    plain_program, program = dspy.ChainOfThought("question -> answer"), dspy.ChainOfThought("question -> answer")
+    program.set_lm(in_process_lm(lambda _: ""))
+    vars(program)["candidate_programs"] = [NeverCopied()]
+    vars(program.predictors()[0])["held"] = NeverCopied()
+    assert snapshot(program) == snapshot(plain_program)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf import json_format
+from google.rpc import code_pb2
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.applications import Starlette
@@ -33,11 +35,14 @@ if TYPE_CHECKING:
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 
-_INVALID_ARGUMENT: Final = 3
-_RESOURCE_EXHAUSTED: Final = 8
-_UNAVAILABLE: Final = 14
-_UNAUTHENTICATED: Final = 16
-"""google.rpc.Code, of which an answer that is no success has one."""
+_CODES: Final = {
+    HTTPStatus.BAD_REQUEST: code_pb2.INVALID_ARGUMENT,
+    HTTPStatus.UNAUTHORIZED: code_pb2.UNAUTHENTICATED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: code_pb2.RESOURCE_EXHAUSTED,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: code_pb2.INVALID_ARGUMENT,
+    HTTPStatus.SERVICE_UNAVAILABLE: code_pb2.UNAVAILABLE,
+}
+"""An OTLP answer that is no success has a code of `google.rpc` beside its HTTP status."""
 
 
 class HttpFront:
@@ -74,20 +79,26 @@ class HttpFront:
 
     async def _ready(self, _request: Request) -> Response:
         trouble = await run_in_threadpool(self._trouble)
-        return PlainTextResponse(f"{trouble or 'ready'}\n", 503 if trouble else 200)
+        if trouble:
+            return PlainTextResponse(f"{trouble}\n", HTTPStatus.SERVICE_UNAVAILABLE)
+        return PlainTextResponse("ready\n")
 
     async def _counters(self, request: Request) -> Response:
         if not is_allowed(self._settings.token, request.headers.get("authorization")):
-            return PlainTextResponse("a bearer token is needed\n", 401)
+            return PlainTextResponse("a bearer token is needed\n", HTTPStatus.UNAUTHORIZED)
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _traces(self, request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         as_json = kind == JSON
         if not is_allowed(self._settings.token, request.headers.get("authorization")):
-            return self._failure(401, _UNAUTHENTICATED, "a bearer token is needed", as_json=as_json)
+            return self._failure(HTTPStatus.UNAUTHORIZED, "a bearer token is needed", as_json=as_json)
         if kind not in {JSON, PROTOBUF}:
-            return self._failure(415, _INVALID_ARGUMENT, f"send {PROTOBUF} or {JSON}", as_json=False)
+            return self._failure(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"send {PROTOBUF} or {JSON}",
+                as_json=False,
+            )
         try:
             async with self._reading:
                 content = await asyncio.wait_for(self._body(request), self._settings.patience)
@@ -97,13 +108,13 @@ class HttpFront:
             return self._answer(answer, as_json=as_json)
         except TooLargeError as error:
             self._metrics.answered("http", "too large")
-            return self._failure(413, _RESOURCE_EXHAUSTED, str(error), as_json=as_json)
+            return self._failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), as_json=as_json)
         except TimeoutError:
             self._metrics.answered("http", Verdict.LATER.value)
-            return self._failure(503, _UNAVAILABLE, "the body came too slowly", as_json=as_json)
+            return self._failure(HTTPStatus.SERVICE_UNAVAILABLE, "the body came too slowly", as_json=as_json)
         except (UnknownEncodingError, ClientDisconnect) as error:
             self._metrics.answered("http", Verdict.MALFORMED.value)
-            return self._failure(400, _INVALID_ARGUMENT, str(error), as_json=as_json)
+            return self._failure(HTTPStatus.BAD_REQUEST, str(error), as_json=as_json)
 
     async def _body(self, request: Request) -> bytes:
         limit = self._settings.max_request_bytes
@@ -123,25 +134,25 @@ class HttpFront:
     def _answer(self, answer: Answer, *, as_json: bool) -> Response:
         match answer.verdict:
             case Verdict.MALFORMED:
-                return self._failure(400, _INVALID_ARGUMENT, answer.message, as_json=as_json)
+                return self._failure(HTTPStatus.BAD_REQUEST, answer.message, as_json=as_json)
             case Verdict.LATER:
-                return self._failure(503, _UNAVAILABLE, answer.message, as_json=as_json)
+                return self._failure(HTTPStatus.SERVICE_UNAVAILABLE, answer.message, as_json=as_json)
             case Verdict.TAKEN:
                 response = ExportTraceServiceResponse()
                 if answer.message:
                     response.partial_success.rejected_spans = answer.refused
                     response.partial_success.error_message = answer.message
-                return self._message(200, response, as_json=as_json)
+                return self._message(HTTPStatus.OK, response, as_json=as_json)
 
-    def _failure(self, status: int, code: int, text: str, *, as_json: bool) -> Response:
-        response = self._message(status, Status(code=code, message=text), as_json=as_json)
-        if status == 503:  # noqa: PLR2004 - Service Unavailable
+    def _failure(self, status: HTTPStatus, text: str, *, as_json: bool) -> Response:
+        response = self._message(status, Status(code=_CODES[status], message=text), as_json=as_json)
+        if status is HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = str(RETRY_AFTER)
-        if status == 401:  # noqa: PLR2004 - Unauthorized
+        if status is HTTPStatus.UNAUTHORIZED:
             response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
-    def _message(self, status: int, message: Message, *, as_json: bool) -> Response:
+    def _message(self, status: HTTPStatus, message: Message, *, as_json: bool) -> Response:
         if as_json:
             found: dict[str, Any] = json_format.MessageToDict(message)
             return Response(json.dumps(found), status, media_type=JSON)

@@ -7,6 +7,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.otlp import MalformedError, from_json, from_protobuf
@@ -88,7 +89,9 @@ class Intake:
     async def _take(self, body: bytes, *, json: bool, experiment: str | None, protocol: str) -> Answer:
         loop = asyncio.get_running_loop()
         try:
-            spans, refused = await loop.run_in_executor(self._readers, self._read, body, json, experiment)
+            spans, refused = await loop.run_in_executor(
+                self._readers, partial(self._read, body, json=json, experiment=experiment)
+            )
         except MalformedError as error:
             return Answer(Verdict.MALFORMED, message=str(error))
         self._metrics.received(protocol, len(spans) + len(refused))
@@ -124,7 +127,7 @@ class Intake:
         self._metrics.refused(reason, len(delivery.spans))
         return answer
 
-    def _read(self, body: bytes, json: bool, experiment: str | None) -> tuple[list[Placed], list[str]]:  # noqa: FBT001 - an executor passes no keywords
+    def _read(self, body: bytes, *, json: bool, experiment: str | None) -> tuple[list[Placed], list[str]]:
         received = from_json(body) if json else from_protobuf(body)
         spans: list[Placed] = []
         refused = list(received.refused)

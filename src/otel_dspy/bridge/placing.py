@@ -28,6 +28,8 @@ EXPERIMENT_ATTRIBUTE: Final = "mlflow.experiment.name"
 """Resource attribute that names the experiment."""
 EXPERIMENT_HEADER: Final = "x-mlflow-experiment-name"
 SERVICE: Final = "service.name"
+ROUTE: Final = "otel_dspy.route"
+"""Resource attribute by which collector/loadbalanced.yaml chose this bridge: of the way, not of the program."""
 
 MAX_EXPERIMENT: Final = 250
 """Characters of an experiment's name."""
@@ -103,7 +105,8 @@ def _cleaned(span: SpanRecord) -> SpanRecord:
         value = attributes.get(name)
         if isinstance(value, str):
             attributes[name] = _NOT_IN_FILE_NAMES.sub("_", value)[:MAX_NAME]
-    return replace(span, name=_CONTROL.sub(" ", span.name)[:MAX_SPAN_NAME], attributes=attributes)
+    resource = {name: value for name, value in span.resource.items() if name != ROUTE}
+    return replace(span, name=_CONTROL.sub(" ", span.name)[:MAX_SPAN_NAME], attributes=attributes, resource=resource)
 
 
 def _context(span: SpanRecord, *, local_root: bool) -> TraceContext:

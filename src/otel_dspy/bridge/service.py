@@ -24,7 +24,7 @@ from otel_dspy.mlflow.tracking.addresses import without_passwords
 from otel_dspy.mlflow.tracking.store import Store
 
 if TYPE_CHECKING:
-    from otel_dspy.bridge.settings import BridgeSettings
+    from otel_dspy.bridge.settings import Address, BridgeSettings
 
 _logger = logging.getLogger(__name__)
 
@@ -39,13 +39,22 @@ START: Final = 30.0
 class Bridge:
     """Starts with `start`, ends with `stop`, both from any thread."""
 
-    def __init__(self, settings: BridgeSettings) -> None:
+    def __init__(self, settings: BridgeSettings, patience: float = START) -> None:
+        """Create it; nothing listens yet.
+
+        Args:
+            settings: where it listens, where it writes, its limits.
+            patience: seconds to wait for the servers to listen.
+        """
         self._settings = settings
+        self._patience = patience
         self.writer = Writer(settings.max_waiting_bytes)
         self._metrics = Metrics(self.writer)
         experiments = Experiments(settings.tracking_uri, settings.experiment, by_service=settings.experiment_by_service)
         self._intake = Intake(self.writer, experiments, self._metrics, settings.patience)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="otel-dspy-bridge-servers")
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name="otel-dspy-bridge-servers", daemon=True
+        )
         self._listening = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
@@ -60,10 +69,11 @@ class Bridge:
         """Listen.
 
         Raises:
-            OSError: a port cannot be had, or a certificate not be used.
+            OSError: a port cannot be had, a certificate not be used, or the servers have not come up in time.
         """
         self._thread.start()
-        self._listening.wait(START)
+        if not self._listening.wait(self._patience):
+            self._error = TimeoutError(f"its servers have not come up within {self._patience:g} s")
         if self._error is not None:
             self.writer.close(0)
             raise OSError(f"the bridge cannot listen: {self._error}") from self._error
@@ -110,7 +120,7 @@ class Bridge:
                 await grpc_front.start()
                 self.grpc_port = grpc_front.port
             if self._settings.http is not None:
-                web, serving = await self._start_web()
+                web, serving = await self._start_web(self._settings.http)
         except Exception as error:  # noqa: BLE001 - told by `start`
             self._error = error
             self._listening.set()
@@ -126,9 +136,8 @@ class Bridge:
             await grpc_front.stop(GRACE)
         self._intake.close()
 
-    async def _start_web(self) -> tuple[uvicorn.Server, asyncio.Task[None]]:
-        address, tls = self._settings.http, self._settings.tls
-        assert address is not None  # noqa: S101 - the caller has looked
+    async def _start_web(self, address: Address) -> tuple[uvicorn.Server, asyncio.Task[None]]:
+        tls = self._settings.tls
         front = HttpFront(self._settings, self._intake, self._metrics, self.trouble)
         config = uvicorn.Config(
             front.app,

@@ -17,6 +17,7 @@ PREFIX: Final = "OTEL_DSPY_BRIDGE_"
 TOKEN_VARIABLE: Final = f"{PREFIX}TOKEN"
 """The bearer token itself: as a flag every user of the machine could read it."""
 MEBIBYTE: Final = 1024 * 1024
+HIGHEST_PORT: Final = 65_535
 
 
 class BridgeSettingError(ValueError):
@@ -43,7 +44,7 @@ class Address:
             BridgeSettingError: it is none.
         """
         host, _, port = text.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
+        if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
             raise BridgeSettingError(f"{flag}: {text!r} is not HOST:PORT")
         return cls(host, int(port))
 

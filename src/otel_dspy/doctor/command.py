@@ -12,6 +12,7 @@ from otel_dspy.doctor.configured import configured
 from otel_dspy.doctor.destinations import destinations
 from otel_dspy.doctor.finding import Level
 from otel_dspy.doctor.installed import installed, versions
+from otel_dspy.doctor.left_running import left_running
 
 if TYPE_CHECKING:
     import argparse
@@ -25,16 +26,28 @@ _MARKS: Final = {Level.OK: "ok", Level.NOTE: "--", Level.WARNING: "!!", Level.PR
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--json", action="store_true", help="print what was found as a JSON object")
+    parser.add_argument(
+        "--end-runs",
+        action="store_true",
+        help="mark the runs as KILLED that are RUNNING in MLflow though their processes on this host are gone",
+    )
 
 
-def examine(environment: Mapping[str, str]) -> list[Finding]:
-    """Everything that is found in that environment."""
-    return list(chain(installed(environment), configured(environment), destinations(environment)))
+def examine(environment: Mapping[str, str], *, end_runs: bool = False) -> list[Finding]:
+    """Everything that is found in that environment. `end_runs`: see `left_running`."""
+    return list(
+        chain(
+            installed(environment),
+            configured(environment),
+            destinations(environment),
+            left_running(environment, end=end_runs),
+        )
+    )
 
 
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     """Examine and say; the exit status: 0 where nothing stands in the way, 1 where there is a problem."""
-    found = examine(os.environ)
+    found = examine(os.environ, end_runs=chosen.end_runs)
     if chosen.json:
         say(json.dumps({"versions": versions(), "findings": [asdict(finding) for finding in found]}, indent=2))
     else:

@@ -42,10 +42,17 @@ def resolved(environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
     propagates, logger.propagate = logger.propagate, False
     logger.addHandler(said)
     try:
-        return Settings.resolve({}, environment), said.texts
+        # As the instrumentor has it: where nobody but the user's own MLflow listens, texts are on.
+        own = {"capture_content": True} if _mlflow_alone(environment) else {}
+        return Settings.resolve(own, environment), said.texts
     finally:
         logger.removeHandler(said)
         logger.propagate = propagates
+
+
+def _mlflow_alone(environment: Mapping[str, str]) -> bool:
+    exporters = [name.strip() for name in environment.get("OTEL_TRACES_EXPORTER", "").split(",")]
+    return exporters == ["mlflow"] and not environment.get(CONTENT_VARIABLE, "").strip()
 
 
 def configured(environment: Mapping[str, str]) -> Iterator[Finding]:

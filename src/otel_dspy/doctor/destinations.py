@@ -6,6 +6,7 @@ import os
 import socket
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ PATIENCE: Final = 3.0
 """Seconds that a destination has to answer."""
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
 _PORTS: Final = {"grpc": 4317, "http/protobuf": 4318}
-_TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
+TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 
 
 def destinations(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -86,10 +87,10 @@ def _unreachable(host: str, port: int) -> str | None:
 
 
 def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
-    uri = environment.get(_TRACKING_URI, "")
+    uri = environment.get(TRACKING_URI, "")
     if not uri:
         yield Finding(
-            "mlflow", Level.NOTE, f"{_TRACKING_URI} is not set: autolog writes where mlflow.set_tracking_uri says"
+            "mlflow", Level.NOTE, f"{TRACKING_URI} is not set: autolog writes where mlflow.set_tracking_uri says"
         )
         return
     shown = without_passwords(uri)
@@ -117,7 +118,7 @@ def _unhealthy(uri: str) -> str | None:
     request = urllib.request.Request(f"{plain}/health")  # noqa: S310 - http or https, looked at before
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - the same
-            return None if answer.status == 200 else f"status {answer.status}"  # noqa: PLR2004 - OK
+            return None if answer.status == HTTPStatus.OK else f"status {answer.status}"
     except urllib.error.HTTPError as error:
         return f"status {error.code}"
     except (OSError, ValueError) as error:

@@ -1,14 +1,15 @@
-"""OTLP in requests that receivers take: split by bytes, where OpenTelemetry's SDK counts spans."""
+"""On the way out: OTLP split by bytes where the SDK counts spans, queues that keep what tells of an optimisation."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from otel_dspy.exporter.control_queue import keep_control_spans
     from otel_dspy.exporter.otlp import OtlpBySizeExporter
     from otel_dspy.exporter.splitting import SplittingSpanExporter
 
-__all__ = ["OtlpBySizeExporter", "SplittingSpanExporter"]
+__all__ = ["OtlpBySizeExporter", "SplittingSpanExporter", "keep_control_spans"]
 
 
 def __getattr__(name: str) -> object:
@@ -21,4 +22,8 @@ def __getattr__(name: str) -> object:
         from otel_dspy.exporter.splitting import SplittingSpanExporter  # noqa: PLC0415 - see above
 
         return SplittingSpanExporter
+    if name == "keep_control_spans":
+        from otel_dspy.exporter.control_queue import keep_control_spans  # noqa: PLC0415 - see above
+
+        return keep_control_spans
     raise AttributeError(name)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
+from otel_dspy.hooks.frames import leave_out_caller
 from otel_dspy.telemetry.failure import forget
 from otel_dspy.telemetry.guard import report
 from otel_dspy.telemetry.scopes import attach, detach, nowhere
@@ -35,6 +37,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._token: Token[Context] | None = None
+        self._attached: Context | None = None
         self._opened = False
 
     def open(self) -> Context | None:
@@ -64,6 +67,7 @@ class Watch:
             self._opened = True
             if context is not None:
                 self._token = attach(context)
+                self._attached = context
         except Exception as failure:
             report(self.part, failure)
         return self
@@ -78,10 +82,13 @@ class Watch:
         except Exception as failure:
             report(self.part, failure)
         finally:
-            if self._token is not None:
+            # A coroutine that nobody awaits any more is closed wherever Python finds it: there is nothing to restore.
+            if self._token is not None and (kind is not GeneratorExit or get_current() is self._attached):
                 detach(self._token)
-            if error is not None and nowhere():
-                forget()
+            if error is not None:
+                leave_out_caller(error)
+                if nowhere():
+                    forget()
         return False
 
 
@@ -95,7 +102,11 @@ def around(watcher: Watcher) -> Callable[..., Any]:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
         watch = _watch(watcher, wrapped, instance, args, kwargs)
         if watch is None:
-            return wrapped(*args, **kwargs)
+            try:
+                return wrapped(*args, **kwargs)
+            except BaseException as error:
+                leave_out_caller(error)
+                raise
         with watch:
             return watch.returned(wrapped(*args, **kwargs))
 
@@ -108,7 +119,11 @@ def around_async(watcher: Watcher) -> Callable[..., Any]:
     async def wrapper(wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Args, kwargs: Kwargs) -> Any:
         watch = _watch(watcher, wrapped, instance, args, kwargs)
         if watch is None:
-            return await wrapped(*args, **kwargs)
+            try:
+                return await wrapped(*args, **kwargs)
+            except BaseException as error:
+                leave_out_caller(error)
+                raise
         with watch:
             return watch.returned(await wrapped(*args, **kwargs))
 

@@ -59,7 +59,7 @@ class _EvaluateWatch(Watch):
         arguments = self._arguments
         program = arguments.get("program")
         metric = scoring_metric(_given(arguments, "metric", self._evaluator.metric))
-        devset: Sequence[Any] = _given(arguments, "devset", self._evaluator.devset) or ()
+        devset = _countable(_given(arguments, "devset", self._evaluator.devset))
         with guarded("the state of an evaluated program"):
             self._program = snapshot_if_program(program)
         self._facts = EvaluateFacts(
@@ -117,6 +117,14 @@ def _given(arguments: Kwargs, name: str, default: Any) -> Any:
     # Evaluate itself takes None for "not given".
     value = arguments.get(name)
     return default if value is None else value
+
+
+def _countable(devset: Any) -> Sequence[Any]:
+    """The examples; none where they can't be counted, and DSPy raises: to look into a generator would empty it."""
+    try:
+        return devset if len(devset) else ()
+    except Exception:
+        return ()
 
 
 def _scope(metadata: Any) -> Scope:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,10 +10,11 @@ from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch
 from otel_dspy.hooks.frames import forwarding
+from otel_dspy.plain import number
 from otel_dspy.telemetry.evaluate_spans import ExampleOutcome, close_example, open_example
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
 
     from opentelemetry.context import Context
 
@@ -24,51 +24,78 @@ if TYPE_CHECKING:
 
 def watched_examples(
     telemetry: Telemetry, evaluation: EvaluateScope, function: Callable[[Any], Any], data: Sequence[Any]
-) -> Callable[[Any], Any]:
-    """Evaluate's own per-example function with a watch around each call."""
-    positions = _Positions(data)
+) -> tuple[Callable[[Any], Any], Sequence[Any]]:
+    """Evaluate's own per-example function with a watch around each call, and the examples as it takes them."""
 
-    def watched(example: Any) -> Any:
-        watch = _ExampleWatch(telemetry, evaluation, positions, example)
+    def watched(placed: _Placed) -> Any:
+        watch = _ExampleWatch(telemetry, evaluation, placed)
         with watch:
-            return watch.returned(function(example))
+            return watch.returned(function(placed.example))
 
-    return forwarding(watched)
+    return forwarding(watched), _PlacedExamples(data)
 
 
-class _Positions:
-    """Where an example stands in the evaluated list, which DSPy doesn't tell its function.
+class _Placed:
+    """An example and where it stands in the evaluated list, which DSPy doesn't tell its function.
 
-    The same object may stand there twice, and a straggler is run again: then its last position is given again.
+    The example alone does not tell: it may stand there twice, and a straggler is run again. What DSPy itself does with
+    an item is to write it into its log, where this reads as the example.
     """
 
-    def __init__(self, data: Sequence[Any]) -> None:
-        self._lock = threading.Lock()
-        self._free: dict[int, deque[int]] = {}
-        for position, example in enumerate(data):
-            self._free.setdefault(id(example), deque()).append(position)
+    __slots__ = ("example", "position")
 
-    def take(self, example: Any) -> int:
-        with self._lock:
-            free = self._free[id(example)]
-            return free.popleft() if len(free) > 1 else free[0]
+    def __init__(self, position: int, example: Any) -> None:
+        self.position = position
+        self.example = example
+
+    @override
+    def __repr__(self) -> str:
+        return repr(self.example)
+
+    @override
+    def __str__(self) -> str:
+        return str(self.example)
+
+    @override
+    def __format__(self, format_spec: str) -> str:
+        return format(self.example, format_spec)
+
+
+class _PlacedExamples(Sequence[Any]):
+    """The user's examples, each with its place, made as they are asked for."""
+
+    def __init__(self, data: Sequence[Any]) -> None:
+        self._data = data
+
+    @override
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @override
+    def __iter__(self) -> Iterator[_Placed]:
+        return (_Placed(position, example) for position, example in enumerate(self._data))
+
+    @override
+    def __getitem__(self, position: Any) -> Any:
+        found = self._data[position]
+        if isinstance(position, slice):
+            return [_Placed(at, one) for at, one in zip(range(len(self._data))[position], found, strict=True)]
+        return _Placed(position, found)
 
 
 class _ExampleWatch(Watch):
     part = "the span of an example"
 
-    def __init__(self, telemetry: Telemetry, evaluation: EvaluateScope, positions: _Positions, example: Any) -> None:
+    def __init__(self, telemetry: Telemetry, evaluation: EvaluateScope, placed: _Placed) -> None:
         super().__init__()
         self._telemetry = telemetry
         self._evaluation = evaluation
-        self._positions = positions
-        self._example = example
+        self._placed = placed
         self._outcome = ExampleOutcome()
 
     @override
     def open(self) -> Context:
-        position = self._positions.take(self._example)
-        self._scope = open_example(self._telemetry, self._evaluation, position, self._example)
+        self._scope = open_example(self._telemetry, self._evaluation, self._placed.position, self._placed.example)
         return self._scope.context
 
     @override
@@ -90,14 +117,16 @@ class _ExampleWatch(Watch):
 
 def as_score(value: Any) -> float | None:
     """What a metric returned (number, bool, or a Prediction with a score) as a number; None where it is neither."""
-    inner = getattr(value, "score", value)
     try:
-        return float(inner)
-    except (TypeError, ValueError):
+        return number(getattr(value, "score", value))
+    except Exception:
         return None
 
 
 def feedback_of(value: Any) -> str | None:
-    """The feedback text that a metric returned beside its score."""
-    feedback = getattr(value, "feedback", None)
-    return None if feedback is None else str(feedback)
+    """The feedback text that a metric returned beside its score; None also where it is an object that raises."""
+    try:
+        feedback = getattr(value, "feedback", None)
+        return None if feedback is None else str(feedback)
+    except Exception:
+        return None

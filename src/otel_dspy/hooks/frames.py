@@ -1,4 +1,4 @@
-"""Frames of ours that DSPy takes for its own.
+"""Frames of ours: those that DSPy takes for its own, and those that no traceback shows.
 
 DSPy lays a deprecation at the user's line: at the first frame outside of the modules named `dspy.…`
 (`dspy/clients/_deprecation.py` of 3.4.1). A wrapper stands between the two, and under its own module's name it would
@@ -33,3 +33,15 @@ def forwarding(function: _Function) -> _Function:
     )
     made.__kwdefaults__ = function.__kwdefaults__
     return made
+
+
+def leave_out_caller(error: BaseException) -> None:
+    """Take the frame that caught `error`, a wrapper's, out of its traceback; to be called before it is raised again.
+
+    Agents give a tool's traceback to the model: with frames of ours the model would be asked something else than
+    without us, and DSPy's cache would not know the question. A bare `raise`, and the end of a `with` block, add no
+    entry for the frame again (CPython 3.11 to 3.13).
+    """
+    caught = error.__traceback__
+    if caught is not None and caught.tb_next is not None:
+        BaseException.with_traceback(error, caught.tb_next)

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from opentelemetry.util.genai.types import Error, InputMessage, OutputMessage, TextPart
+from opentelemetry.util.genai.types import InputMessage, OutputMessage
 from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.families import wrap_family
+from otel_dspy.hooks.frames import leave_out_caller
 from otel_dspy.hooks.lm_result import CallFacts, read_result
-from otel_dspy.telemetry.failure import error_message, error_type
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
-from otel_dspy.telemetry.scopes import at, current_place
+from otel_dspy.telemetry.invocations import end_invocation, text_parts
+from otel_dspy.telemetry.scopes import at, current_place, entered, place_in
 from otel_dspy.telemetry.secrets import host_and_port, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from opentelemetry.context import Context
-    from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.hooks.around import Args, Kwargs
     from otel_dspy.hooks.patches import Patches
@@ -48,7 +48,7 @@ LM_PARAMETERS: Final = (
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
     """Watch `BaseLM.__call__` and `acall`, also where a subclass has its own, and DSPy's seams for the facts."""
-    from dspy.clients import execution  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy.clients import execution, lm  # noqa: PLC0415 - dspy is imported when it is instrumented
     from dspy.clients.base_lm import BaseLM  # noqa: PLC0415
 
     def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
@@ -60,6 +60,8 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     patches.wrap(execution, "finalize", _finalize)
     patches.wrap(execution, "_attempt", _attempt)
     patches.wrap(execution, "_aattempt", _aattempt)
+    for module in (execution, lm):  # the second one streams by way of litellm
+        patches.wrap(module, "stream_emitted", _stream_emitted)
 
 
 def lm_parameters(lm: Any) -> dict[str, object]:
@@ -89,17 +91,27 @@ def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: K
 def _attempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     try:
         return wrapped(*args, **kwargs)
-    except Exception:
+    except Exception as error:
         _count_failure()
+        leave_out_caller(error)
         raise
 
 
 async def _aattempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     try:
         return await wrapped(*args, **kwargs)
-    except Exception:
+    except Exception as error:
         _count_failure()
+        leave_out_caller(error)
         raise
+
+
+def _stream_emitted(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    with guarded("the chunks of a stream"):
+        call = _current_call()
+        if call is not None:
+            call.chunk_arrived()
+    return wrapped(*args, **kwargs)
 
 
 def _count_failure() -> None:
@@ -131,13 +143,15 @@ class _LMWatch(Watch):
                 telemetry.secrets.learn(value)
         provider, model = provider_and_model(lm)
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
-        place = current_place()
+        context = entered(lm)
+        place = place_in(context)
         invocation = telemetry.genai.inference(
             provider,
             request_model=model,
             server_address=host,
             server_port=port,
             operation_name="text_completion" if getattr(lm, "model_type", None) == "text" else "chat",
+            context=context,
             _attach_to_context=False,
         )
         self._invocation = invocation
@@ -148,6 +162,7 @@ class _LMWatch(Watch):
         self._usage = place.usage
         self._module = place.predictor
         self._role: Role = place.role
+        self._within = {semconv.DSPY_OPTIMIZER_NAME: place.compile.optimizer_name} if place.compile is not None else {}
         return at(place.in_lm_call(self), invocation.context)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
@@ -155,6 +170,10 @@ class _LMWatch(Watch):
         facts = read_result(result)
         if lm is self._lm or self._facts.usage is None:
             self._facts = facts
+
+    def chunk_arrived(self) -> None:
+        """A chunk of a streamed answer is about to go to whoever listens."""
+        self._invocation.record_stream_chunk()
 
     @override
     def see(self, result: Any) -> None:
@@ -180,13 +199,10 @@ class _LMWatch(Watch):
             self._usage.add(usage, self._role)
             attributes[semconv.DSPY_LM_ROLE] = self._role
         if usage.cost:
-            self._telemetry.instruments.cost.add(usage.cost, context=UNSPANNED)
-        if error is None:
-            invocation.stop()
-        else:
-            recorded = invocation.span.is_recording()
-            message = error_message(error, self._telemetry.secrets) if recorded else None
-            invocation.fail(Error(message=message, type=error_type(error), exception=error))
+            self._telemetry.instruments.cost.add(usage.cost, self._within, UNSPANNED)
+        if usage.cache_hit:
+            self._telemetry.instruments.cache_hits.add(1, self._within, UNSPANNED)
+        end_invocation(self._telemetry, invocation, error)
 
     def _prompt(self) -> Any:
         return self._args[0] if self._args else self._kwargs.get("prompt")
@@ -230,10 +246,12 @@ def _messages(telemetry: Telemetry, prompt: Any, messages: Any) -> list[InputMes
     if isinstance(messages, list | tuple) and messages:
         given = cast("Iterable[Any]", messages)
         return [
-            InputMessage(role=str(_get(message, "role") or "user"), parts=_parts(telemetry, _get(message, "content")))
+            InputMessage(
+                role=str(_get(message, "role") or "user"), parts=text_parts(telemetry, _get(message, "content"))
+            )
             for message in given
         ]
-    return [] if prompt is None else [InputMessage(role="user", parts=_parts(telemetry, prompt))]
+    return [] if prompt is None else [InputMessage(role="user", parts=text_parts(telemetry, prompt))]
 
 
 def _outputs(telemetry: Telemetry, outputs: Any, finish_reasons: list[str]) -> list[OutputMessage]:
@@ -242,17 +260,11 @@ def _outputs(telemetry: Telemetry, outputs: Any, finish_reasons: list[str]) -> l
     return [
         OutputMessage(
             role="assistant",
-            parts=_parts(telemetry, _get(output, "text", output)),
+            parts=text_parts(telemetry, _get(output, "text", output)),
             finish_reason=finish_reasons[index] if index < len(finish_reasons) else None,
         )
         for index, output in enumerate(given)
     ]
-
-
-def _parts(telemetry: Telemetry, content: Any) -> list[Any]:
-    attributes: dict[str, AttributeValue] = {}
-    telemetry.content.put(attributes, "content", content)
-    return [TextPart(content=str(attributes["content"]))]
 
 
 def _get(source: Any, name: str, default: Any = None) -> Any:

@@ -77,6 +77,10 @@ class _ModuleWatch(Watch):
         telemetry, module = self._telemetry, self._module
         context = get_current()
         place = place_in(context)
+        self._gate = place.gate
+        if place.gate is not None:
+            context = place.gate.enter(context, module)
+            place = place_in(context)
         kind = type(module).__name__
         attributes: dict[str, AttributeValue] = {
             semconv.DSPY_OPERATION_NAME: "module",
@@ -116,6 +120,8 @@ class _ModuleWatch(Watch):
         if self._content:
             self._span.set_attributes(self._content)
         self._span.end()
+        if self._gate is not None:
+            self._gate.leave(self._module, error)
 
 
 def _signature(signature: Any) -> str | None:

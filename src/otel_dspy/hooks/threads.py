@@ -8,7 +8,7 @@ from opentelemetry.context import get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_dspy.hooks.example import watched_examples
-from otel_dspy.hooks.frames import forwarding
+from otel_dspy.hooks.frames import forwarding, leave_out_caller
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import attach, detach, place_in
 
@@ -30,15 +30,15 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
         if not is_instrumentation_enabled():
             return wrapped(*args, **kwargs)
         function, data = _arguments(*args, **kwargs)
-        carrying = function
+        carrying, items = function, data
         with guarded("carrying the context into threads"):
             context = get_current()
             evaluation = place_in(context).evaluation
             if evaluation is not None:
-                carrying = watched_examples(telemetry, evaluation, function, data)
+                carrying, items = watched_examples(telemetry, evaluation, function, data)
             else:
                 carrying = _carried(function, context)
-        return wrapped(carrying, data)
+        return wrapped(carrying, items)
 
     patches.wrap(ParallelExecutor, "execute", execute)
 
@@ -52,6 +52,9 @@ def _carried(function: Callable[[Any], Any], context: Context) -> Callable[[Any]
         token = attach(context)
         try:
             return function(item)
+        except BaseException as error:
+            leave_out_caller(error)
+            raise
         finally:
             detach(token)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.util.genai.types import Error
 from opentelemetry.util.genai.utils import object_to_any_value
 from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around, around_async
-from otel_dspy.telemetry.failure import error_message, error_type
+from otel_dspy.telemetry.invocations import clean_text, end_invocation
+from otel_dspy.telemetry.scopes import entered
 from otel_dspy.telemetry.secrets import REDACTED, is_secret_name
 
 if TYPE_CHECKING:
@@ -45,30 +45,23 @@ class _ToolWatch(Watch):
     @override
     def open(self) -> Context:
         self._invocation = self._telemetry.genai.tool(
-            str(self._tool.name), tool_type="function", _attach_to_context=False
+            str(self._tool.name), tool_type="function", context=entered(self._tool), _attach_to_context=False
         )
         if self._telemetry.settings.capture_content:
             self._invocation.tool_description = self._tool.desc
-            self._invocation.arguments = self._clean(
-                {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()}
+            self._invocation.arguments = clean_text(
+                self._telemetry,
+                object_to_any_value(
+                    {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()}
+                ),
             )
         return self._invocation.context
 
     @override
     def see(self, result: Any) -> None:
         if self._telemetry.settings.capture_content:
-            self._invocation.tool_result = self._clean(result)
+            self._invocation.tool_result = clean_text(self._telemetry, object_to_any_value(result))
 
     @override
     def close(self, error: BaseException | None) -> None:
-        if error is None:
-            self._invocation.stop()
-        else:
-            recorded = self._invocation.span.is_recording()
-            message = error_message(error, self._telemetry.secrets) if recorded else None
-            self._invocation.fail(Error(message=message, type=error_type(error), exception=error))
-
-    def _clean(self, value: Any) -> str:
-        attributes: dict[str, Any] = {}
-        self._telemetry.content.put(attributes, "value", object_to_any_value(value))
-        return attributes["value"]
+        end_invocation(self._telemetry, self._invocation, error)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_dspy.mlflow import conflict
-from otel_dspy.mlflow.delivery import sigterm
+from otel_dspy.exporter.adoption import adopted
+from otel_dspy.mlflow import at_exit, conflict
+from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
 from otel_dspy.mlflow.mapping.context import Options
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _logger = logging.getLogger(__name__)
 
@@ -32,8 +28,6 @@ class _Active:
 
 _lock = threading.Lock()
 _active: _Active | None = None
-_at_exit = False
-_gave_up = False
 _level_before: int | None = None
 
 
@@ -93,11 +87,12 @@ def _enable(options: Options, tracking_uri: str | None, experiment: str | None) 
                 _active.processor.configure(options, tracking_uri, experiment)
                 return
             # Somebody has undone the instrumentation in between: begin anew.
-            _active.processor.shutdown()
+            at_exit.shut_down(_active.processor)
             _active = None
-        processor = MlflowSpanProcessor()
-        processor.configure(options, tracking_uri, experiment)
         in_use = instrumentor.tracer_provider
+        by_environment = adopted(in_use, LateMlflowSpanProcessor)
+        processor = by_environment.processor() if by_environment is not None else MlflowSpanProcessor()
+        processor.configure(options, tracking_uri, experiment)
         if in_use is None:
             provider = TracerProvider(shutdown_on_exit=False)
             provider.add_span_processor(processor)
@@ -105,6 +100,10 @@ def _enable(options: Options, tracking_uri: str | None, experiment: str | None) 
                 tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
             )
             _active = _Active(processor, provider)
+        elif by_environment is not None:
+            _active = _Active(processor, None)
+            _logger.info("OTEL_TRACES_EXPORTER has chosen MLflow already: autolog changes its flags and destination")
+            return
         elif isinstance(in_use, TracerProvider):
             in_use.add_span_processor(processor)
             _active = _Active(processor, None)
@@ -118,7 +117,7 @@ def _enable(options: Options, tracking_uri: str | None, experiment: str | None) 
                 type(in_use).__name__,
             )
             return
-        _register_exit()
+        at_exit.drain(processor)
 
 
 def _disable() -> None:
@@ -133,7 +132,7 @@ def _disable() -> None:
             if instrumentor.tracer_provider is _active.provider:
                 instrumentor.uninstrument()
         # In a provider of somebody else's the processor stays, deaf: the SDK has no way to take it out.
-        _active.processor.shutdown()
+        at_exit.shut_down(_active.processor)
         _active = None
 
 
@@ -146,30 +145,3 @@ def _silence(*, silent: bool) -> None:
     elif not silent and _level_before is not None:
         logger.setLevel(_level_before)
         _level_before = None
-
-
-def _drain() -> None:
-    global _gave_up  # noqa: PLW0603 - an exit happens once
-    active = _active
-    if active is not None and not _gave_up:
-        _gave_up = not active.processor.drain()
-
-
-def _close() -> None:
-    active = _active
-    if active is not None:
-        active.processor.shutdown(wait=not _gave_up)
-
-
-def _register_exit() -> None:
-    global _at_exit  # noqa: PLW0603 - once in a process
-    if _at_exit:
-        return
-    _at_exit = True
-    # `atexit` runs after concurrent.futures has closed its pools ("cannot schedule new futures after interpreter
-    # shutdown"), which artifact stores use; the interpreter's own earlier hook is private, hence the fallback.
-    early = cast("Callable[[Any], None] | None", getattr(threading, "_register_atexit", None))
-    if early is not None:
-        early(_drain)
-    atexit.register(_close)
-    sigterm.drain_first(_drain)

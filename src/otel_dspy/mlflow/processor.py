@@ -110,13 +110,15 @@ class MlflowSpanProcessor(SpanProcessor):
         """
         return self._worker.drain(Patience.from_environment())
 
-    def shutdown(self, *, wait: bool = True) -> None:
+    def shutdown(self, *, wait: bool = True, end_runs: bool = True) -> None:
         """Drain, and end; a warning says where in the spool the rest is.
 
         Args:
             wait: for MLflow to take what is left, as `drain` does.
+            end_runs: mark the runs as KILLED that are open when all has been taken. A provider is shut down when the
+                process ends, and nothing can end them afterwards.
         """
-        self._worker.close(Patience.from_environment() if wait else Patience(0, 0))
+        self._worker.close(Patience.from_environment() if wait else Patience(0, 0), end_runs=end_runs)
 
     @property
     def lost(self) -> int:

@@ -14,6 +14,7 @@ from otel_dspy.datasets import ExampleRegistry, field_names
 from otel_dspy.telemetry.content import plain_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.parameters import parameter_attributes
 from otel_dspy.telemetry.scopes import CompileScope, Place, inside, place_in, surroundings
@@ -141,7 +142,8 @@ def emit_setup(telemetry: Telemetry, scope: CompileScope, facts: SetupFacts) -> 
     )
     put_program(telemetry, scope, span, facts.program)
     for dataset in facts.datasets:
-        emit_dataset(telemetry, span, dataset, scope.examples, scope)
+        with guarded("a dataset"):
+            emit_dataset(telemetry, span, dataset, scope.examples, scope)
     span.end()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
 
     from otel_dspy.settings import Settings
     from otel_dspy.telemetry.secrets import SecretKeeper
+
+_LONG: Final = 4096
+"""Characters or bytes from which encoded data is no text that anybody reads."""
+_ENCODED: Final = re.compile(
+    rf"(data:[\w/+.;=-]{{1,200}},|(?<![\w+/=-])(?=[\w+/=-]{{{_LONG}}})"
+    r"(?=\D{0,200}\d)(?=[^a-z]{0,200}[a-z])(?=[^A-Z]{0,200}[A-Z]))"
+    rf"[\w+/=-]{{{_LONG},}}",
+    re.ASCII,
+)
+"""Base64 (RFC 4648, both alphabets), in a data URI (RFC 2397) or bare: then digits and letters of both cases come soon,
+which tells it from a chain of bases or of digits. It may stand inside of a text: DSPy wraps an Image in JSON.
+"""
+
+
+def _shortened(encoded: re.Match[str]) -> str:
+    return f"{encoded[1]}… ({len(encoded[0])} characters)"
 
 
 def as_json(value: object) -> str:
@@ -38,8 +55,27 @@ class ContentFilter:
         self._secrets = secrets
 
     def text(self, name: str, text: str) -> str:
-        """A text as it may leave, uncut: redacted, then scrubbed of secrets."""
-        return self._secrets.scrub(self._redact(name, text))
+        """A text as it may leave: redacted, scrubbed of secrets, cut to `max_content_length` characters."""
+        return self._secrets.scrub(self._redact(name, text))[: self._settings.max_content_length]
+
+    def for_row(self, value: AnyValue) -> AnyValue:
+        """Plain data as it stands in a row of results: the same shape, each text cut to `max_content_length`.
+
+        A picture, a sound or a file is told by its beginning and length alone: each trial has its rows, and the
+        datasets and traces have the whole.
+        """
+        if isinstance(value, str):
+            value = _ENCODED.sub(_shortened, value) if len(value) >= _LONG else value
+            # Before it is cut, for half a secret would not be known again.
+            limit = self._settings.max_content_length
+            return value if limit is None else self._secrets.scrub(value)[:limit]
+        if isinstance(value, bytes):
+            return value if len(value) < _LONG else f"… ({len(value)} bytes)"
+        if isinstance(value, dict):
+            return {key: self.for_row(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.for_row(item) for item in value]
+        return value
 
     def redacted(self, name: str, value: AnyValue) -> AnyValue:
         """Plain data with the user's redactor applied to every string in it."""

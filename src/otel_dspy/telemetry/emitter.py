@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from otel_dspy.telemetry.chance import own_ids
 from otel_dspy.telemetry.content import ContentFilter
+from otel_dspy.telemetry.conversations import ConversationTracer, current_conversation
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.inference import Inference, inside_inference
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import Histogram, MeterProvider
     from opentelemetry.trace import Span, Tracer, TracerProvider
-    from opentelemetry.util.genai.invocation import InferenceInvocation
+    from opentelemetry.util.genai.invocation import InferenceInvocation, LocalAgentInvocation
 
     from otel_dspy.settings import Settings
     from otel_dspy.telemetry.measurements import Measurements
@@ -46,6 +47,7 @@ class _GenAIHandler(TelemetryHandler):
     @override
     def inference(self, provider: str, **call: Any) -> InferenceInvocation:
         """Start an inference call (see `telemetry.inference`); the arguments are the library's."""
+        call.setdefault("conversation_id", current_conversation(call.get("context")))
         if inside_inference():
             return super().inference(provider, **call)
         return Inference(
@@ -58,9 +60,19 @@ class _GenAIHandler(TelemetryHandler):
             **call,
         )
 
+    @override
+    def invoke_local_agent(self, **call: Any) -> LocalAgentInvocation:
+        """Start an agent's call; the arguments are the library's."""
+        call.setdefault("conversation_id", current_conversation(call.get("context")))
+        return super().invoke_local_agent(**call)
+
+    def tell_conversations(self) -> None:
+        """Let its spans say which conversation they are a part of."""
+        self._tracer = ConversationTracer(self._tracer)
+
     def measure_late(self, measurements: Measurements) -> None:
         """Let the metrics of a call wait (see `telemetry.measurements`)."""
-        for name in ("operation_duration", "token_usage"):
+        for name in ("operation_duration", "token_usage", "time_to_first_chunk", "time_per_output_chunk"):
             histogram: Histogram = getattr(self._instruments, name)
             setattr(self._instruments, name, LateHistogram(measurements, histogram))
 
@@ -99,8 +111,9 @@ class Telemetry:
         self.settings = settings
         self.tracer_provider = tracer_provider
         schema = Schemas.V1_37_0.value
-        self.tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
-        own_ids(self.tracer)
+        tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
+        own_ids(tracer)
+        self.tracer: Tracer = ConversationTracer(tracer)
         self.instruments = Instruments(meter_provider)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
@@ -108,6 +121,7 @@ class Telemetry:
         self.content = ContentFilter(settings, self.secrets)
         handler = _GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         own_ids(handler.tracer)
+        handler.tell_conversations()
         handler.measure_late(self.instruments.measurements)
         if settings.capture_content and content_forced:
             handler.capture_on_spans()

@@ -26,6 +26,7 @@ from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import describe, error_type, mark_failed
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
+from otel_dspy.telemetry.metric_spans import MetricGate
 from otel_dspy.telemetry.scopes import EvaluateScope, inside, place_in, surroundings
 from otel_dspy.telemetry.usage import JUDGE, TASK, UsageTally
 
@@ -175,6 +176,7 @@ class ExampleScope:
     span: Span
     context: Context
     usage: UsageTally
+    metric: MetricGate | None = None
 
 
 def open_example(
@@ -202,7 +204,6 @@ def open_example(
     role = place.role if program is None else JUDGE
     if place.role is JUDGE:
         program = None  # an evaluation that a metric makes is a part of its judgement
-    place = place._replace(evaluation=None, usage=usage, role=role, program=program)
     if telemetry.settings.trace_shape is TraceShape.NESTED:
         span = telemetry.tracer.start_span(name, context=evaluation.context, attributes=attributes)
     elif _kept(telemetry.settings.example_ratio):
@@ -214,7 +215,11 @@ def open_example(
         )
     else:
         span = _dropped_span()
-    return ExampleScope(evaluation, index, example, span, inside(span, place, evaluation.context), usage)
+    metric = None
+    if program is not None and evaluation.metric_name is not None:
+        metric = MetricGate(telemetry, evaluation.metric_name, span, program)
+    place = place._replace(evaluation=None, usage=usage, role=role, program=program, gate=metric)
+    return ExampleScope(evaluation, index, example, span, inside(span, place, evaluation.context), usage, metric)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +243,9 @@ def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     other one is told as repeated, without a score, and counted nowhere.
     """
     try:
+        if scope.metric is not None:
+            with guarded("the span of a metric"):
+                scope.metric.close(outcome.error)
         _tell_example(telemetry, scope, outcome)
     finally:
         scope.span.end()
@@ -258,7 +266,9 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     if telemetry.settings.capture_content:
         given, texts = evaluation.examples.content(scope.example, lambda: _given(telemetry, scope.example))
         row.update(given)
-        attributes.update(texts)
+        for name, text in texts.items():
+            # Cleared of secrets each time: one may have been met since it was made.
+            telemetry.content.put_redacted(attributes, name, text)
         if outcome.prediction is not None:
             _put_content(telemetry, row, attributes, "prediction", fields(outcome.prediction))
         if feedback is not None:
@@ -294,21 +304,24 @@ def _announce(
     telemetry.instruments.evaluate_examples.add(1, {**_metric(metric_name), **failure}, UNSPANNED)
 
 
-def _given(telemetry: Telemetry, example: object) -> tuple[dict[str, Any], dict[str, AttributeValue]]:
-    """What an example brings along, as its row and as attributes."""
+def _given(telemetry: Telemetry, example: object) -> tuple[dict[str, Any], dict[str, str]]:
+    """What an example brings along, redacted: for its row, and as JSON texts by attribute."""
     row: dict[str, Any] = {}
-    attributes: dict[str, AttributeValue] = {}
+    texts: dict[str, str] = {}
     for name, value in zip(("inputs", "labels"), split_fields(example), strict=True):
-        _put_content(telemetry, row, attributes, name, value)
-    return row, attributes
+        redacted = telemetry.content.redacted(_CONTENT[name], value)
+        row[name] = telemetry.content.for_row(redacted)
+        texts[_CONTENT[name]] = plain_json(redacted)
+    return row, texts
 
 
 def _put_content(
     telemetry: Telemetry, row: dict[str, Any], attributes: dict[str, AttributeValue], name: str, value: AnyValue
 ) -> None:
     """Add plain data to a row and to attributes."""
-    row[name] = telemetry.content.redacted(_CONTENT[name], value)
-    telemetry.content.put_redacted(attributes, _CONTENT[name], row[name])
+    redacted = telemetry.content.redacted(_CONTENT[name], value)
+    telemetry.content.put_redacted(attributes, _CONTENT[name], redacted)
+    row[name] = telemetry.content.for_row(redacted)
 
 
 def _belonging(

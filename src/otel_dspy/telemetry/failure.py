@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import Status, StatusCode
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from otel_dspy.telemetry.secrets import SecretKeeper
 
+
+_OF_A_PARSE_ERROR: Final = {"adapter_name", "signature", "lm_response"}
+"""Attributes of DSPy's `AdapterParseError` (dspy/utils/exceptions.py of 3.4.1)."""
 
 _told: ContextVar[BaseException | None] = ContextVar("otel_dspy.told", default=None)
 # The exception whose message a span inside has told, so that the spans around don't repeat it. Held only until the
@@ -50,7 +53,7 @@ def describe(error: BaseException) -> str:
     DSPy's parse errors repeat the model's answer, which is content: that stands on the call's own span, if it may.
     """
     try:
-        if "lm_response" in vars(error):
+        if vars(error).keys() >= _OF_A_PARSE_ERROR:
             parse_error: Any = error
             wanted = ", ".join(parse_error.signature.output_fields)
             return f"{parse_error.adapter_name} could not parse the model's answer; it should have held: {wanted}"

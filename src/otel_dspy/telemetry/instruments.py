@@ -81,3 +81,9 @@ class Instruments:
             semconv.METRIC_DSPY_USAGE_COST, unit="{USD}", description="Cost of language model calls."
         )
         self.cost = LateCounter(self.measurements, cost)
+        cache_hits = meter.create_counter(
+            semconv.METRIC_DSPY_USAGE_CACHE_HITS,
+            unit="{call}",
+            description="Language model calls that a cache answered.",
+        )
+        self.cache_hits = LateCounter(self.measurements, cache_hits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.trace import set_span_in_context
@@ -125,6 +125,18 @@ class EvaluateScope:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+class Gate(Protocol):
+    """Stands before the calls that are made directly in an example or an attempt, and may put a span above them."""
+
+    def enter(self, context: Context, called: object) -> Context:
+        """The context that a call of this module, model or tool stands in, made in the context given."""
+        ...
+
+    def leave(self, called: object, error: BaseException | None) -> None:
+        """A module that was let in has ended; `error`: what it raised."""
+        ...
+
+
 class Place(NamedTuple):
     """Where a call stands."""
 
@@ -143,6 +155,8 @@ class Place(NamedTuple):
     """What an LM call made here is for."""
     program: int | None = None
     """Identity of the program that the example is about: what is called inside of it is the task's."""
+    gate: Gate | None = None
+    """What stands before the calls made directly here; not before those inside of them."""
 
     # Written out: `_replace` takes four times as long, and these two are on every call's way.
 
@@ -174,6 +188,13 @@ def current_place() -> Place:
     return place_in(otel_context.get_current())
 
 
+def entered(called: object) -> Context:
+    """The context that a call of this module, model or tool stands in, made where the caller stands."""
+    context = otel_context.get_current()
+    gate = place_in(context).gate
+    return context if gate is None else gate.enter(context, called)
+
+
 def nowhere() -> bool:
     """Whether the caller stands outside every call that is watched."""
     return otel_context.get_value(_KEY) is None
@@ -181,7 +202,7 @@ def nowhere() -> bool:
 
 def surroundings() -> Context:
     """The current context, or that of the trial which the optimizer's hook opened ahead in the compile around."""
-    context = otel_context.get_current()
+    context = entered(None)
     place = place_in(context)
     if place.compile is not None and place.trial is None and place.compile.open_trial is not None:
         return place.compile.open_trial.context

@@ -10,6 +10,7 @@ from opentelemetry.context import get_current
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from otel_dspy import semconv
+from otel_dspy.plain import number
 from otel_dspy.telemetry.compile_spans import put_program
 from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.emitter import now
@@ -142,7 +143,7 @@ def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
 def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
     scope, span = trial.compile, trial.span
     error = outcome.error or trial.error
-    score = outcome.score
+    score = number(outcome.score)  # an optimizer's mean is of whatever type the metric's values have
     state = outcome.state or (TrialState.COMPLETE if error is None else TrialState.FAIL)
     standing = scope.leaderboard.enter(
         trial.index,
@@ -156,7 +157,11 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         semconv.DSPY_TRIAL_STATE: state.value,
         semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
         **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, facts.parameters, telemetry.secrets),
-        **{semconv.DSPY_TRIAL_MEASURE + name: float(value) for name, value in facts.measures.items()},
+        **{
+            semconv.DSPY_TRIAL_MEASURE + name: measure
+            for name, value in facts.measures.items()
+            if (measure := number(value)) is not None
+        },
         **trial.usage.split_attributes(),
         **scope.usage.compile_attributes(),
     }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,37 +9,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.contract import violations
+from tests.instrumented_process import run_instrumented
 from tests.otlp_receiver import otlp_receiver
 
 if TYPE_CHECKING:
+    import subprocess
+
     from tests.otlp_receiver import OtlpReceiver
 
-ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).with_name("program.py")
-TIMEOUT = 120
-"""Seconds; a cold import of DSPy takes several on a loaded machine."""
 
 
 def _run(receiver: OtlpReceiver, **environment: str) -> subprocess.CompletedProcess[str]:
-    instrument = Path(sys.executable).with_name("opentelemetry-instrument")
-    return subprocess.run(
-        [instrument, sys.executable, PROGRAM],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "OTEL_TRACES_EXPORTER": "otlp",
-            "OTEL_METRICS_EXPORTER": "otlp",
-            "OTEL_LOGS_EXPORTER": "none",
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
-            "OTEL_SERVICE_NAME": "sums",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    usual = {
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
+    }
+    return run_instrumented(PROGRAM, **{**usual, **environment})
 
 
 def test_a_program_is_traced_without_a_line_of_code() -> None:
@@ -74,6 +58,20 @@ def test_content_and_states_are_asked_for_by_environment() -> None:
         names = {attribute.key for span in receiver.spans() for attribute in span.attributes}
     assert violations(receiver.ended_spans()) == []
     assert {"gen_ai.input.messages", "dspy.module.input", "dspy.program.state", "dspy.dataset.rows"} <= names
+
+
+def test_batches_are_split_by_size_on_demand() -> None:
+    """`OTEL_TRACES_EXPORTER=otlp_by_size`: no request beyond the limit, and every span once, as without it."""
+    limit = 20_000
+    with otlp_receiver() as receiver:
+        done = _run(receiver, OTEL_TRACES_EXPORTER="otlp_by_size", OTEL_DSPY_EXPORT_MAX_BYTES=str(limit))
+        assert done.returncode == 0, done.stderr
+        assert len(receiver.traces) > 1
+        assert max(map(len, receiver.traces)) <= limit
+        spans = receiver.spans()
+    assert len({span.span_id for span in spans}) == len(spans)
+    kinds = Counter(span.name.split(" ")[0] for span in spans)
+    assert (kinds["trial"], kinds["evaluate"], kinds["example"]) == (4, 4 + 2, 16 + 2 * 4)
 
 
 @pytest.mark.parametrize("name", ["otel_dspy"])

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
-import subprocess
-import sys
 import threading
-import time
 import uuid
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import dspy
 import yaml
 from mlflow import MlflowClient
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import cli
+from tests.bridge_process import bridge_process
 from tests.chaos.twins import record
+from tests.gated_optimisation import GatedOptimisation
 from tests.integration.bridge.test_same_tree import instrumented_by
 from tests.mlflow_server import free_port
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, sums_lm
+from tests.waiting import awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
     from pathlib import Path
 
     import pytest
@@ -37,37 +30,6 @@ PATIENCE = 90.0
 EXPORT = 120.0
 
 
-@contextmanager
-def bridge_process(tracking_uri: str, experiment: str, port: int) -> Generator[subprocess.Popen[str]]:
-    """A bridge that listens; killed at the end if it is still there."""
-    command = [
-        sys.executable, "-m", "otel_dspy.cli", "bridge", "--tracking-uri", tracking_uri, "--experiment", experiment,
-        "--grpc", f"127.0.0.1:{port}",
-    ]  # fmt: skip
-    environment = os.environ | {"OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0", "OTEL_DSPY_BRIDGE_PATIENCE": "60"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-    try:
-        assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(3)]
-        assert re.fullmatch(r"OTLP/HTTP on 127\.0\.0\.1:\d+\n", told[0])
-        assert told[1:] == [f"OTLP/gRPC on 127.0.0.1:{port}\n", f"to MLflow at {tracking_uri}\n"]
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-
-
-def _await(found: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        value = found()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"not in MLflow after {PATIENCE} s: {what}")
-
-
 def test_the_bridge_as_a_process(server_uri: str) -> None:
     """Live: parent with its parameters while the first trial runs. Killed between two trials, another goes on: whole.
 
@@ -75,17 +37,7 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
     """
     experiment, port = f"live-{uuid.uuid4().hex[:8]}", free_port()
     client = MlflowClient(server_uri)
-    gates = [threading.Event() for _ in range(2)]
-    waiting = iter(gates)
-
-    def gated(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> bool:
-        if example["question"] == "0+1":
-            next(waiting).wait(3 * PATIENCE)
-        return exact(example, prediction, trace)
-
-    def optimise() -> None:
-        with dspy.context(lm=sums_lm()):
-            Rounds(gated).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    optimisation = GatedOptimisation(3 * PATIENCE)
 
     def runs() -> dict[str, Any]:
         found = client.get_experiment_by_name(experiment)
@@ -94,28 +46,26 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
     processor = BatchSpanProcessor(
         OTLPSpanExporter(f"http://127.0.0.1:{port}", timeout=EXPORT), schedule_delay_millis=200
     )
-    program = threading.Thread(target=lambda: instrumented_by([processor], "linked", optimise))
-    try:
+    program = threading.Thread(target=lambda: instrumented_by([processor], "linked", optimisation))
+    with optimisation.released():
         with bridge_process(server_uri, experiment, port) as first:
             program.start()
-            parent = _await(lambda: runs().get("Rounds Predict"), "the parent run")
+            parent = awaited(lambda: runs().get("Rounds Predict"), "the parent run", PATIENCE)
             assert parent.info.status == "RUNNING"
-            _await(lambda: client.get_run(parent.info.run_id).data.params.get("rounds") == "2", "its parameters")
-            gates[0].set()
-            _await(lambda: [name for name in runs() if name.startswith("trial 0")], "the first trial")
-            first.kill()
-        gates[1].set()
+            awaited(
+                lambda: client.get_run(parent.info.run_id).data.params.get("rounds") == "2", "its parameters", PATIENCE
+            )
+            optimisation.let(0)
+            awaited(lambda: [name for name in runs() if name.startswith("trial 0")], "the first trial", PATIENCE)
+            first.process.kill()
+        optimisation.let(1)
         with bridge_process(server_uri, experiment, port) as second:
             program.join()
             assert processor.force_flush(int(EXPORT * 1000))
-            _await(lambda: runs()["Rounds Predict"].info.status == "FINISHED", "its end")
-            second.send_signal(signal.SIGTERM)
-            assert second.wait(PATIENCE) == 0
-    finally:
-        for gate in gates:
-            gate.set()
-        program.join()
-        processor.shutdown()
+            awaited(lambda: runs()["Rounds Predict"].info.status == "FINISHED", "its end", PATIENCE)
+            second.process.send_signal(signal.SIGTERM)
+            assert second.process.wait(PATIENCE) == 0
+    processor.shutdown()
     told = record(server_uri, experiment)
     (whole,) = told["runs"]
     assert [child["status"] for child in whole["children"]] == ["FINISHED"] * 2

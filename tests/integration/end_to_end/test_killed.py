@@ -1,4 +1,4 @@
-"""SIGKILL: nobody says how it ended, and the next process on the host does."""
+"""A process that ends in the middle of a compile: it says so itself where it can, else the next one on the host does."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import dspy
+import pytest
 from mlflow import MlflowClient
 
-from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host, own_tags
+from otel_dspy.cli import main
+from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 from otel_dspy.mlflow.tracking.store import Store
 from tests.integration.end_to_end.conftest import tracked
@@ -77,6 +79,7 @@ def test_nobody_else_s_runs_are_touched(tracking_uri: str) -> None:
     gone = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
     made = {
         "left": client.create_run(here, tags=gone),
+        "earlier boot": client.create_run(here, tags=gone | {PROCESSES_TAG: f"{process(os.getpid())}0"}),
         "other host": client.create_run(here, tags=gone | {HOST_TAG: "another 1 2"}),
         "living": client.create_run(here, tags=own_tags()),
         "the user's": client.create_run(here),
@@ -86,10 +89,96 @@ def test_nobody_else_s_runs_are_touched(tracking_uri: str) -> None:
     }
     runs = {name: run.info.run_id for name, run in made.items()}
     client.set_terminated(runs["ended"], "FAILED")
-    assert end_stale_runs(Store(tracking_uri), here, time.time_ns() // 1_000_000) == [runs["left"]]
+    assert end_stale_runs(Store(tracking_uri), [here], time.time_ns() // 1_000_000) == [
+        runs["earlier boot"],
+        runs["left"],
+    ]
     assert {name: client.get_run(run).info.status for name, run in runs.items()} == {
         **dict.fromkeys(runs, "RUNNING"),
         "left": "KILLED",
+        "earlier boot": "KILLED",
         "ended": "FAILED",
     }
-    assert end_stale_runs(Store(tracking_uri), here, time.time_ns() // 1_000_000) == []
+    assert end_stale_runs(Store(tracking_uri), [here], time.time_ns() // 1_000_000) == []
+
+
+def test_the_doctor_tells_of_them_and_ends_them(
+    server_uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes nothing unless it is asked to; then they are KILLED, in whichever experiment."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server_uri)
+    assert main(["doctor", "--end-runs"]) == 0  # what other tests have left there
+    client = MlflowClient(server_uri)
+    gone = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
+    runs = [
+        client.create_run(client.create_experiment(f"left {number} {time.time_ns()}"), tags=gone).info.run_id
+        for number in range(2)
+    ]
+    assert main(["doctor"]) == 0
+    assert "!! runs" in capsys.readouterr().out
+    assert [client.get_run(run).info.status for run in runs] == ["RUNNING"] * 2
+    assert main(["doctor", "--end-runs"]) == 0
+    assert "2 runs that processes of this host had left RUNNING are KILLED now" in capsys.readouterr().out
+    assert [client.get_run(run).info.status for run in runs] == ["KILLED"] * 2
+    assert main(["doctor"]) == 0
+    assert "no process of this host has left a run RUNNING" in capsys.readouterr().out
+
+
+ENDING = """
+import sys, threading, time
+import dspy
+from otel_dspy.mlflow import autolog
+from tests.optimizers import Rounds
+from tests.sums import exact, examples, sums_lm
+
+calls = 0
+reached = threading.Event()
+
+def stalling(example, prediction, trace=None):
+    global calls
+    calls += 1
+    if calls == 6:
+        reached.set()
+        print("reached", flush=True)
+        time.sleep(600)
+    return exact(example, prediction, trace)
+
+def optimise():
+    with dspy.context(lm=sums_lm()):
+        Rounds(stalling).compile(dspy.Predict("question -> answer"), trainset=examples(4))
+
+autolog(tracking_uri=sys.argv[1], experiment="ended")
+if sys.argv[2] == "SIGTERM":
+    optimise()
+threading.Thread(target=optimise, daemon=True).start()
+reached.wait()
+"""
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "exit"])
+def test_a_process_that_ends_says_so_itself(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM, or an exit while a daemon thread compiles: the runs that were open are KILLED, nothing is in the spool.
+
+    The process ends as it does without us: by the signal, or with status 0.
+    """
+    spool, uri = tmp_path / "spool", f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(spool))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])}
+    command = [sys.executable, "-c", ENDING, uri, end]
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        while "reached" not in (line := child.stdout.readline()):
+            assert line or child.poll() is None
+        if end == "SIGTERM":
+            child.terminate()
+        assert child.wait(120) == (-signal.SIGTERM if end == "SIGTERM" else 0)
+    (run,) = read_tree(uri, "ended").runs
+    assert (run.status, run.tags[REASON_TAG]) == (
+        "KILLED",
+        f"process {child.pid} ended before it had told how the run did",
+    )
+    assert {one.name: (one.status, REASON_TAG in one.tags) for one in run.children} == {
+        "trial 0": ("FINISHED", False),
+        "trial 1": ("KILLED", True),
+    }
+    assert list(spool.glob("*")) == []

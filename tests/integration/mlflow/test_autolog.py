@@ -9,11 +9,12 @@ import dspy
 import pytest
 from dspy.utils.dummies import DummyLM
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog, autologging
+from otel_dspy.mlflow.exporter import MlflowSpanExporter
 from tests.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
@@ -85,3 +86,26 @@ def test_an_instrumentation_in_use_is_joined_not_replaced(place: Place, caplog: 
     ask("yours alone")
     assert len(read_tree(place.uri, place.experiment).traces) == 1
     assert sum(span.parent is None for span in exporter.get_finished_spans()) == 2
+
+
+def test_mlflow_chosen_by_environment_is_not_doubled(place: Place) -> None:
+    """Where `OTEL_TRACES_EXPORTER=mlflow` was at work, `autolog` sets its destination, and each call is one trace."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(MlflowSpanExporter()))
+    DSPyInstrumentor().instrument(tracer_provider=provider)
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("once")
+    delivered()
+    found = read_tree(place.uri, place.experiment).traces
+    assert [trace.request_preview for trace in found] == ['{"question":"once"}']
+
+
+def test_the_global_provider_is_joined(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`instrument()` without a provider, as `opentelemetry-instrument` calls it: `autolog` joins the global one."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)
+    DSPyInstrumentor().instrument(capture_content=True)
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("joined")
+    delivered()
+    assert len(read_tree(place.uri, place.experiment).traces) == 1

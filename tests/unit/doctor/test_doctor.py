@@ -135,6 +135,19 @@ def test_what_leaves_the_machine_is_said() -> None:
     assert content.startswith("no text leaves the machine")
 
 
+@pytest.mark.parametrize(
+    ("exporters", "switch", "level"),
+    [("mlflow", "", "note"), ("mlflow", "NO_CONTENT", "ok"), ("otlp_by_size,mlflow", "", "ok")],
+)
+def test_mlflow_alone_gets_texts(exporters: str, switch: str, level: str) -> None:
+    """As the instrumentor has it: only where MLflow is the one exporter, and nothing forbids it."""
+    environment = {
+        "OTEL_TRACES_EXPORTER": exporters,
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": switch,
+    }
+    assert [finding.level.value for finding in examine(environment) if finding.subject == "content"] == [level]
+
+
 def test_spans_that_wait_in_the_spool_are_told_of(tmp_path: Path) -> None:
     """Files that a dead process has left are a warning with the command that writes them."""
     (tmp_path / "spool").mkdir()

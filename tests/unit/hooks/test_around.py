@@ -279,3 +279,19 @@ def test_arguments_keep_their_names() -> None:
     wrapped = wrapt.FunctionWrapper(Target.method, around(always(Diary())))
     wrapped(Target(), wrapped=1, instance=2, args=3, kwargs=4, watch=5)
     assert got == {"wrapped": 1, "instance": 2, "args": 3, "kwargs": 4, "watch": 5}
+
+
+@pytest.mark.parametrize("call", [call_sync, call_async])
+@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize("fails", [None, "open", "close"])
+def test_no_frame_of_ours_is_in_a_traceback(call: Callable[..., Any], fails: str | None, *, watched: bool) -> None:
+    """What the call raised came through no function of otel-dspy's, as far as its traceback tells."""
+
+    def broken() -> NoReturn:
+        raise ArithmeticError("the user's own")
+
+    watch = Diary(fails={} if fails is None else {fails: RuntimeError("ours")}) if watched else None
+    with pytest.raises(ArithmeticError) as raised:
+        call(watch, broken)
+    assert [entry.name for entry in raised.traceback if "otel_dspy" in str(entry.path)] == []
+    assert raised.traceback[-1].name == "broken"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
-import threading
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import dspy
 import pytest
+from dspy.teleprompt import Teleprompter
 from inline_snapshot import snapshot
 
 from otel_dspy.telemetry.payloads import PIECE_BYTES
+from tests.dspy_answers import dspy_script
 from tests.in_process_lm import in_process_lm
+from tests.odd_answers import Answering, Odd
 from tests.optimizers import Rounds
+from tests.span_recorder import recording
 from tests.sums import exact, examples, sums_lm
 from tests.with_and_without import same_with_and_without
 
@@ -62,7 +66,10 @@ def test_ten_thousand_examples() -> None:
 
 
 def test_pictures_and_other_types_of_dspy() -> None:
-    """A picture goes to the model as ever; with a limit what is told of it in a call is cut, and says how long it was."""
+    """A picture goes to the model as ever; with a limit what is told of it in a call is cut, and says how long it was.
+
+    A row of the results names the picture and its length: the dataset has the whole, once.
+    """
 
     class Look(dspy.Signature):
         """Say what is in the picture."""
@@ -88,6 +95,20 @@ def test_pictures_and_other_types_of_dspy() -> None:
             assert told[f"content.length.dspy.{name}"] > len(PICTURE)
     (evaluate,) = recorder.told("evaluate")
     assert (evaluate["evaluate.score"], evaluate["evaluate.num_errors"]) == (100.0, 0)
+    (row, _) = json.loads(evaluate["evaluate.results"])
+    assert row == snapshot(
+        {
+            "index": 0,
+            "id": "e6e5af7c810c5119",
+            "score": 1.0,
+            "inputs": {
+                "picture": '<<CUSTOM-TYPE-START-IDENTIFIER>>[{"type": "image_url", "image_url": {"url": "data:image/png;base64,… (682690 characters)"}}]<<CUSTOM-TYPE-END-IDENTIFIER>>',
+                "history": {"messages": [{"question": "And before?", "answer": "a cat"}]},
+            },
+            "labels": {"answer": "a cat"},
+            "prediction": {"answer": "a cat"},
+        }
+    )
 
 
 def test_examples_without_inputs() -> None:
@@ -106,38 +127,6 @@ def test_examples_without_inputs() -> None:
             'example exact example.inputs={} example.labels={"question":"2+1","answer":"3"} error.type=ValueError ERROR(Inputs have not been set for this example. Use `example.with_inputs()` to set them.)',
         ]
     )
-
-
-class Odd:
-    """No data, and it says so when it is looked at."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-
-    def __repr__(self) -> str:
-        """Not even a text."""
-        raise TypeError("look away")
-
-    __str__ = __repr__
-
-
-class Answering(dspy.Module):
-    """Answers with what no JSON can hold."""
-
-    def forward(self, question: str) -> dspy.Prediction:
-        """A generator, a cycle, a class, bytes, not a number, and the answer."""
-        circle: list[Any] = [question]
-        circle.append(circle)
-        return dspy.Prediction(
-            answer=str(sum(int(term) for term in question.split("+"))),
-            stream=(term for term in question),
-            circle=circle,
-            kind=Odd,
-            odd=Odd(),
-            number=float("nan"),
-            raw=b"\xff\x00",
-            text="\ud800",
-        )
 
 
 def test_answers_that_no_json_can_hold() -> None:
@@ -160,3 +149,26 @@ def test_answers_that_no_json_can_hold() -> None:
             '{"answer":"2","stream":null,"circle":["1+1",null],"kind":null,"odd":{},"number":null,"raw":"/wA=","text":"�"}',
         ]
     )
+
+
+def test_a_key_that_is_met_in_a_later_trial_is_taken_out_of_what_was_told_before() -> None:
+    """An example's texts are made once in a compile, and cleared of secrets each time: by the second trial it is one."""
+    key = "planted-key-of-a-second-model"
+    example = dspy.Example(question=f"What is {key}?", answer="1").with_inputs("question")
+
+    class TwoModels(Teleprompter):
+        """Scores with one model and then with another, whose key nobody has seen until then."""
+
+        def compile(self, student: Any, *, trainset: list[Any], **_kwargs: Any) -> Any:
+            for settings in ({}, {"api_key": key}):
+                lm = in_process_lm(dspy_script({"answer": lambda _: "1"}))
+                lm.kwargs.update(settings)
+                with dspy.context(lm=lm):
+                    dspy.Evaluate(devset=trainset, metric=exact, num_threads=1)(student)
+            return student
+
+    with recording(capture_content=True) as recorder:
+        TwoModels().compile(dspy.Predict("question -> answer"), trainset=[example])
+    first, second = (span.attributes or {} for span in recorder.named("example"))
+    assert key in str(first["dspy.example.inputs"])
+    assert second["dspy.example.inputs"] == '{"question":"What is [redacted]?"}'

@@ -33,9 +33,10 @@ def test_a_metric_that_raises_counts_as_dspy_counts_it() -> None:
     (evaluate,) = recorder.named("evaluate")
     assert evaluate.status.is_ok
     assert evaluate.attributes["dspy.evaluate.num_errors"] == 1
-    failed = [span for span in recorder.named("example") if not span.status.is_ok]
-    assert [(s.attributes["error.type"], s.status.description) for s in failed] == [
-        ("ValueError", "the metric is broken")
+    failed = [span for span in recorder.spans if not span.status.is_ok]
+    assert [(s.name, s.attributes["error.type"], s.status.description) for s in failed] == [
+        ("metric raising_metric", "ValueError", "the metric is broken"),
+        ("example raising_metric", "ValueError", None),
     ]
     assert evaluate.attributes["dspy.evaluate.results"] == snapshot(
         '[{"index":0,"id":"bfe2e71e9315e6cf","error":"ValueError"},{"index":1,"id":"473159302de95433","score":1.0},{"index":2,"id":"9314af874c1399fa","score":0.0},{"index":3,"id":"7f8d08afc28dd7ea","score":1.0}]'

@@ -44,8 +44,13 @@ def test_a_metric_that_raises_on_every_example() -> None:
     assert {name: evaluate[f"evaluate.{name}"] for name in ("score", "num_errors", "num_examples")} == snapshot(
         {"score": 0.0, "num_errors": 4, "num_examples": 4}
     )
-    assert recorder.tree("example", "error.type", "example.score")[:3] == snapshot(
-        ["example never error.type=ZeroDivisionError ERROR(no such scale)", "  module Predict", "    chat scripted"]
+    assert recorder.tree("example", "error.type", "example.score")[:4] == snapshot(
+        [
+            "example never error.type=ZeroDivisionError ERROR()",
+            "  module Predict",
+            "    chat scripted",
+            "  metric never error.type=ZeroDivisionError ERROR(no such scale)",
+        ]
     )
 
 

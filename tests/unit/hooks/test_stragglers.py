@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
     import pytest
 
     from tests.lm_server import Message
+    from tests.span_recorder import Recorder
 
 
-def test_a_straggler_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second run makes the row, the score and the event; the first ends after the compile, told as repeated.
-
-    What its call used is in no total, for they were told before it ended.
-    """
+def _straggling(monkeypatch: pytest.MonkeyPatch, trainset: list[dspy.Example]) -> Recorder:
+    """Evaluated once in an optimizer, in several threads; the first answer to `1+1` comes when all else is over."""
     usual: Any = vars(ParallelExecutor)["__init__"]
 
     def impatient(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -58,22 +57,44 @@ def test_a_straggler_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with recording() as recorder:
         with dspy.context(lm=in_process_lm(script)):
-            Wide(noting).compile(dspy.Predict("question -> answer"), trainset=examples(3))
+            Wide(noting).compile(dspy.Predict("question -> answer"), trainset=trainset)
         over.set()
         assert late.wait(30)
         for thread in threading.enumerate():
             if thread.name.startswith("ThreadPoolExecutor"):
                 thread.join(30)
+    return recorder
+
+
+def _told(recorder: Recorder) -> list[tuple[int, float | None, bool | None]]:
+    """Position, score and whether it is a repetition, of each run of an example."""
+    return [
+        (one["example.index"], one.get("example.score"), one.get("example.repeated"))
+        for one in sorted(recorder.told("example"), key=lambda one: (one["example.index"], "example.repeated" in one))
+    ]
+
+
+def test_a_straggler_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run makes the row, the score and the event; the first ends after the compile, told as repeated.
+
+    What its call used is in no total, for they were told before it ended.
+    """
+    recorder = _straggling(monkeypatch, examples(3))
     (evaluate,) = recorder.told("evaluate")
     (compiled,) = recorder.told("compile")
     assert (evaluate["evaluate.num_examples"], evaluate["evaluate.num_errors"]) == (3, 0)
     assert (evaluate["usage.lm_calls"], compiled["usage.lm_calls"]) == (3, 3)
-    told = [
-        (one["example.index"], one.get("example.score"), one.get("example.repeated"))
-        for one in sorted(recorder.told("example"), key=lambda one: (one["example.index"], "example.repeated" in one))
-    ]
-    assert told == snapshot([(0, 0.0, None), (1, 1.0, None), (1, None, True), (2, 0.0, None)])
+    assert _told(recorder) == snapshot([(0, 0.0, None), (1, 1.0, None), (1, None, True), (2, 0.0, None)])
     names = [name for name, _ in recorder.events()]
     assert names.count("gen_ai.evaluation.result") == 3
     counted = sum(value for _, value in recorder.metrics()["dspy.evaluate.examples"])
     assert counted == 3
+
+
+def test_a_straggler_that_stands_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same object at two positions: its second run is told at the position of its first, and every row is there."""
+    even, odd = examples(2)[1], examples(1)[0]
+    recorder = _straggling(monkeypatch, [even, odd, even])
+    assert _told(recorder) == snapshot([(0, 1.0, None), (0, None, True), (1, 0.0, None), (2, 1.0, None)])
+    (evaluate,) = recorder.told("evaluate")
+    assert [row["index"] for row in json.loads(evaluate["evaluate.results"])] == [0, 1, 2]

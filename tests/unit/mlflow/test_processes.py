@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from otel_dspy.mlflow.tracking import processes
+from tests.waiting import awaited
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 OURS = processes.process(os.getpid())
@@ -50,6 +50,41 @@ def test_an_id_that_was_given_again_is_another_process() -> None:
 
 
 @LINUX
+def test_a_process_of_an_earlier_boot_is_gone() -> None:
+    """The same id and start after the machine was booted again are another process."""
+    pid, start, boot = OURS.split("@")
+    assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert processes.gone(f"{pid}@{start}@another-boot")
+    assert not processes.gone(f"{pid}@{start}")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "machine", "known"),
+    [
+        ("pid:[4026531836]", "3d1219c7c4c5404aaa1f6d2a48adfda4\n", True),
+        ("pid:[4026531836]", "", False),
+        ("pid:[4026531836]", None, False),
+        ("pid:[4026532345]", "3d1219c7c4c5404aaa1f6d2a48adfda4\n", False),
+    ],
+)
+def test_a_machine_is_the_same_host_after_a_boot(
+    namespace: str, machine: str | None, *, known: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where it has an id of its own; a container, whose image may bring one along, is another host."""
+    (tmp_path / "namespace").symlink_to(namespace)
+    if machine is not None:
+        (tmp_path / "machine").write_text(machine)
+    for name in ("namespace", "machine", "boot"):
+        monkeypatch.setattr(processes, f"_{name.upper()}", tmp_path / name)
+    (tmp_path / "boot").write_text("first\n")
+    before = processes.host()
+    assert before == processes.host()
+    (tmp_path / "boot").write_text("second\n")
+    assert (processes.host() == before) is known
+    assert not machine or machine.strip() not in before
+
+
+@LINUX
 def test_a_zombie_is_gone() -> None:
     """A process that has ended and that its parent has not asked after."""
     child = os.fork()
@@ -57,10 +92,7 @@ def test_a_zombie_is_gone() -> None:
         os._exit(0)
     try:
         found = processes.process(child)
-        deadline = time.monotonic() + 10
-        while not processes.gone(found):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        awaited(lambda: processes.gone(found), "its end")
     finally:
         os.waitpid(child, 0)
 

@@ -46,3 +46,17 @@ def test_the_cause_counts() -> None:
     error = MlflowException("failed", error_code=1)
     error.__cause__ = requests.ConnectionError("gone")
     assert verdict(error) is Verdict.WAIT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest",
+        '(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint "dataset_pk"',
+        "(pymysql.err.IntegrityError) (1062, \"Duplicate entry '1-train' for key 'PRIMARY'\")",
+    ],
+)
+@pytest.mark.parametrize("status", [None, 400, 500])
+def test_a_row_that_another_has_just_written_is_asked_for_again(text: str, status: int | None) -> None:
+    """Two bridges log the same dataset at once: MLflow looks, both find none, and one insert fails."""
+    assert verdict(MlflowException(text), status) is Verdict.RACED

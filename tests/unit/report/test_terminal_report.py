@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 
 from inline_snapshot import snapshot
 from rich.console import Console
@@ -11,6 +10,7 @@ from otel_dspy.report.live_progress import live_progress
 from otel_dspy.report.trial_row import TrialRow
 from otel_dspy.report.trials_table import trials_table
 from tests.unit.report.spoken_compile import speaking_to
+from tests.waiting import awaited
 
 WIDTH = 80
 
@@ -99,12 +99,5 @@ def test_on_a_terminal_progress_is_a_line_that_tells_trial_and_best() -> None:
                 spoken.example(1)
                 spoken.example(1)
                 # Long enough for a redraw, of which there are ten a second.
-                wait_for(out, "2 examples")
+                awaited(lambda: "2 examples" in out.getvalue(), "a line of two examples")
     assert "MIPROv2 · trial 2 of 5 · 2 examples · best 62.5 %" in out.getvalue()
-
-
-def wait_for(out: io.StringIO, text: str) -> None:
-    """Wait until the text was drawn, ten seconds at most."""
-    deadline = time.monotonic() + 10
-    while text not in out.getvalue() and time.monotonic() < deadline:
-        time.sleep(0.02)

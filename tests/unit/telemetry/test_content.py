@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,6 +56,32 @@ def test_a_cut_tells_the_length_before_it(limit: int | None, attributes: dict[st
 def test_a_cut_comes_after_the_secrets_are_out() -> None:
     """No half of a secret is left at the edge."""
     assert put(content(limit=8), "say planted-secret")[NAME] == "say [red"
+
+
+def test_in_a_row_each_text_is_cut_for_itself() -> None:
+    """The shape stays, and no half of a secret is left."""
+    row = {"a": ["12345", 12345, None], "b": {"text": "say planted-secret"}, "raw": b"12345"}
+    assert content(limit=4).for_row(row) == {"a": ["1234", 12345, None], "b": {"text": "say "}, "raw": b"12345"}
+    assert content(limit=8).for_row(row["b"]) == {"text": "say [red"}
+    assert content().for_row(row) == row
+
+
+def test_in_a_row_encoded_data_is_named_not_repeated() -> None:
+    """A data URI, bare base64 and bytes are told by their length; long texts, chains of bases and digits are texts."""
+    encoded = base64.b64encode(bytes(range(256)) * 16).decode()
+    assert [content().for_row(long) for long in (f"data:image/png;base64,{encoded}", encoded, b"x" * 5000)] == [
+        f"data:image/png;base64,… ({len(encoded) + 22} characters)",
+        f"… ({len(encoded)} characters)",
+        "… (5000 bytes)",
+    ]
+    for text in (
+        encoded[:100],
+        "GATTACA" * 1000,
+        "0123456789" * 1000,
+        "a word and " * 1000,
+        "漢字" * 5000,
+    ):
+        assert content().for_row(text) == text
 
 
 def test_the_redactor_sees_every_string_and_the_attributes_name() -> None:

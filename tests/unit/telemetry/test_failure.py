@@ -138,6 +138,13 @@ def test_marked_spans() -> None:
     assert (inner.status.description, outer.status.description) == ("text", None)
 
 
+def test_an_error_of_the_users_with_an_answer_keeps_its_message() -> None:
+    """Only DSPy's own parse errors are known to repeat the answer: another error's text is what there is to say."""
+    error = ValueError("no such table")
+    vars(error)["lm_response"] = "whatever"
+    assert describe(error) == "no such table"
+
+
 def test_a_parse_error_does_not_repeat_the_models_answer() -> None:
     """DSPy's message holds the answer, which may be content that must not leave: the field that is missing is named."""
     signature: Any = dspy.Signature

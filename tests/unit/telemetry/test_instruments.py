@@ -7,6 +7,7 @@ import yaml
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import View
+from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy.telemetry.instruments import Instruments
 
@@ -69,3 +70,24 @@ def test_durations_have_bounds_that_fit_and_a_view_may_change_them() -> None:
     assert 0.02 in bounds["dspy.module.duration"]
     assert all(list(one) == sorted(one) for one in bounds.values())
     assert metrics["dspy.trial.duration"].description == "the user's own"
+
+
+def test_durations_lead_to_a_trace() -> None:
+    """A histogram's exemplars name the span in which it was measured, also where the measurement has waited."""
+    reader = InMemoryMetricReader()
+    instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False))
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
+    with tracer.start_as_current_span("here") as span:
+        instruments.trial_duration.record(1.0, {})
+        instruments.module_duration.record(0.5, {})
+    data = reader.get_metrics_data()
+    assert data is not None
+    context = span.get_span_context()
+    exemplars = {
+        metric.name: [
+            (exemplar.trace_id, exemplar.span_id) for exemplar in cast("Any", metric.data.data_points[0]).exemplars
+        ]
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+    }
+    expected = [(context.trace_id, context.span_id)]
+    assert exemplars == {"dspy.trial.duration": expected, "dspy.module.duration": expected}

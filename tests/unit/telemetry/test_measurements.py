@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics import MeterProvider
@@ -11,6 +10,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from otel_dspy.telemetry import measurements as module
 from otel_dspy.telemetry.instruments import UNSPANNED, Instruments
+from tests.waiting import awaited
 
 if TYPE_CHECKING:
     import pytest
@@ -48,10 +48,7 @@ def test_the_thread_records_them_without_anybody_reading() -> None:
     told = instruments(InMemoryMetricReader())
     for value in (1.0, 2.0):
         told.measurements.take(lambda amount, _attributes, _context: recorded.append(amount), value, None, None)
-    deadline = time.monotonic() + 20
-    while recorded != [1.0, 2.0]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    awaited(lambda: recorded == [1.0, 2.0], "both of them")
 
 
 def test_a_full_queue_makes_its_caller_record(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy import semconv as sc
+from otel_dspy.control import is_control
 from otel_dspy.mlflow.mapping.context import RootKind
 
 if TYPE_CHECKING:
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-CONTROL: Final = frozenset({"compile", "setup", "dataset", "trial", "evaluate", "phase"})
-"""`dspy.operation.name` of the spans that tell of an optimisation."""
-CONTROL_PAYLOADS: Final = tuple(
-    f"dspy.{group}." for group in ("compile", "program", "dataset", "evaluate", "phase", "trial", "optimizer")
-)
-"""Beginnings of the attributes of those spans that may come in pieces."""
 MAX_REMEMBERED: Final = 100_000
 """Traces that are remembered as begun or dropped; a trace whose root never ends must not be remembered for ever."""
 
@@ -44,11 +38,7 @@ class Admission:
         """Whether it tells of an optimisation or stands in a trace that does."""
         if context.kind in {RootKind.COMPILE, RootKind.EVALUATE} or context.trace_id in self._control:
             return True
-        attributes = span.attributes or {}
-        operation = attributes.get(sc.DSPY_OPERATION_NAME)
-        if operation == "payload":
-            return str(attributes.get(sc.DSPY_PAYLOAD_ATTRIBUTE)).startswith(CONTROL_PAYLOADS)
-        return operation in CONTROL and not attributes.get(sc.DSPY_COMPILE_IN_CALL)
+        return is_control(span.attributes)
 
     def control_came(self, context: TraceContext, number: int, *, root: bool) -> None:
         """Note a control span that was queued under that number."""

@@ -81,7 +81,7 @@ class Attempts:
         Raises:
             Stopped: no time left.
         """
-        failures, own_failures, pause = 0, 0, FIRST_PAUSE
+        failures, own_failures, races, pause = 0, 0, 0, FIRST_PAUSE
         while True:
             error = self._once(attempt, failures)
             if error is None:
@@ -91,10 +91,12 @@ class Attempts:
             failures += 1
             found = verdict(error, http_policy.last_status())
             asked_pause = http_policy.retry_after() or 0.0
-            if found is Verdict.REFUSED:
+            races += found is Verdict.RACED
+            if found is Verdict.REFUSED or races >= MAX_RETRIES:
                 self._tell(what, f"did not take {what}: {error}")
                 return Outcome.REFUSED
-            self._failing(error)
+            if found is not Verdict.RACED:
+                self._failing(error)
             own_failures = own_failures + 1 if found is Verdict.RETRY else 0
             if own_failures >= MAX_RETRIES and self._once(self._answers, 0) is None:
                 self._tell(what, f"fails at {what}; it is kept in the spool for `otel-dspy replay`: {error}")

@@ -66,11 +66,11 @@ class Pipeline:
     def send_all(self) -> None:
         """Send everything that waits."""
         for sink in self._sinks.values():
-            sink.send_traces()
+            sink.send_all()
 
-    def end_open_runs(self, end_ms: int) -> int:
-        """End, as KILLED, the runs that were begun and not ended; how many."""
-        return sum(sink.end_open_runs(end_ms) for sink in self._sinks.values())
+    def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
+        """End, as KILLED, the runs that were begun and not ended; how many. The reason becomes a tag of each."""
+        return sum(sink.end_open_runs(end_ms, reason) for sink in self._sinks.values())
 
     @property
     def waits(self) -> bool:

@@ -99,7 +99,7 @@ def _complete(sink: SharedSink, compile_id: str, trace_id: str) -> None:
             return
         seen = spans
         _complete_from(sink, told)
-        sink.send_traces()
+        sink.send_all()
 
 
 def _complete_from(sink: SharedSink, told: Iterable[SpanRecord]) -> None:

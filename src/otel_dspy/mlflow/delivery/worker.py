@@ -7,7 +7,9 @@ import os
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.delivery.admission import Admission
@@ -45,6 +47,16 @@ JOIN: Final = 1.0
 """Seconds that an end waits for a request that is under way."""
 
 
+class _Flush(NamedTuple):
+    """Somebody waits until all before these numbers has been delivered."""
+
+    control: int
+    traces: int
+    done: threading.Event
+    end_runs: bool
+    """Then to end the runs that are open."""
+
+
 class Worker:
     """Takes ended spans, returns at once, hands them to a `Pipeline`; what is not delivered stands in the spool."""
 
@@ -75,7 +87,7 @@ class Worker:
         """The disk was waited for in vain since memory was last below its bound."""
         self._ready = threading.Condition()
         self._spool_now = threading.Event()
-        self._flushes: list[tuple[int, int, threading.Event]] = []
+        self._flushes: list[_Flush] = []
         self._hurry = threading.Event()
         """Somebody waits for the delivery: no rest."""
         self._threads: list[threading.Thread] = []
@@ -142,24 +154,30 @@ class Worker:
         """
         return self._flushed().wait(timeout)
 
-    def _flushed(self) -> threading.Event:
+    def _flushed(self, *, end_runs: bool = False) -> threading.Event:
         done = threading.Event()
         with self._ready:
             if not self._threads:
                 done.set()
             else:
-                self._flushes.append((self._control.next_number, self._traces.next_number, done))
+                # What was begun before a fork ends in the parent.
+                end_runs = end_runs and not self._forked
+                self._flushes.append(_Flush(self._control.next_number, self._traces.next_number, done, end_runs))
                 self._hurry.set()
                 self._ready.notify()
         return done
 
-    def drain(self, patience: Patience) -> bool:
+    def drain(self, patience: Patience, *, end_runs: bool = False) -> bool:
         """Wait while MLflow goes on taking, as long as `patience` allows; what then is left is in the spool.
+
+        Args:
+            patience: how long.
+            end_runs: the process ends: mark the runs as KILLED that nothing has ended.
 
         Returns:
             False if something is left.
         """
-        done = self._flushed()
+        done = self._flushed(end_runs=end_runs)
         delivered = patience.wait(done, self)
         if not delivered:
             self._persist(0)
@@ -168,15 +186,19 @@ class Worker:
             self._release(keep=False)
         return delivered
 
-    def close(self, patience: Patience) -> bool:
+    def close(self, patience: Patience, *, end_runs: bool = False) -> bool:
         """Drain, then take nothing more and end the threads; what is left stays in the spool, with a word on where.
+
+        Args:
+            patience: as in `drain`.
+            end_runs: the same.
 
         Returns:
             False if something is left.
         """
         if self._closed:
             return True
-        delivered = self.drain(patience)
+        delivered = self.drain(patience, end_runs=end_runs)
         with self._ready:
             self._closed = True
             self._ready.notify()
@@ -245,6 +267,11 @@ class Worker:
         self._full = self._control.size + self._traces.size >= self._room
 
     def _deliver(self) -> None:
+        # What delivers must not be traced: with HTTP clients instrumented it would go on for ever.
+        with suppress_instrumentation():
+            self._deliver_until_stopped()
+
+    def _deliver_until_stopped(self) -> None:
         courtesy = Courtesy()
         try:
             while not self._stop.is_set():
@@ -301,14 +328,17 @@ class Worker:
         reached = [
             flush
             for flush in self._flushes
-            if self._control.next_waiting >= flush[0] and self._traces.next_waiting >= flush[1]
+            if self._control.next_waiting >= flush.control and self._traces.next_waiting >= flush.traces
         ]
         if reached or not self._pipeline.waits:
             self._pipeline.send_all()
             self._confirm()
         for flush in reached:
+            if flush.end_runs:
+                reason = f"process {os.getpid()} ended before it had told how the run did"
+                self._pipeline.end_open_runs(time.time_ns() // 1_000_000, reason)
             self._flushes.remove(flush)
-            flush[2].set()
+            flush.done.set()
         with self._ready:
             if not self._flushes:
                 self._hurry.clear()

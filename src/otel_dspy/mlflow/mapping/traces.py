@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.facts.records import CompileRecord, EvaluateRecord, ExampleRecord, PayloadPiece, SetupRecord
@@ -34,11 +34,20 @@ LEFT_OUT: Final = frozenset(
 SPAN_TYPES: Final = {
     "compile": "WORKFLOW", "setup": "TASK", "dataset": "TASK", "phase": "TASK", "trial": "TASK",
     "evaluate": "EVALUATOR", "example": "EVALUATOR", "metric": "EVALUATOR", "module": "CHAIN",
+    "attempt": "CHAIN", "interpreter": "TOOL", "adapter": "PARSER",
 }  # fmt: skip
 """`dspy.operation.name` to MLflow's span type; `gen_ai.*` spans are typed by MLflow itself."""
 
-INPUTS: Final = {"module": sc.DSPY_MODULE_INPUT, "example": sc.DSPY_EXAMPLE_INPUTS}
-OUTPUTS: Final = {"module": sc.DSPY_MODULE_OUTPUT, "example": sc.DSPY_EXAMPLE_PREDICTION}
+INPUTS: Final = {
+    "module": sc.DSPY_MODULE_INPUT, "example": sc.DSPY_EXAMPLE_INPUTS, "interpreter": sc.DSPY_INTERPRETER_CODE,
+    "adapter": sc.DSPY_ADAPTER_INPUT,
+}  # fmt: skip
+OUTPUTS: Final = {
+    "module": sc.DSPY_MODULE_OUTPUT, "example": sc.DSPY_EXAMPLE_PREDICTION, "interpreter": sc.DSPY_INTERPRETER_RESULT,
+    "adapter": sc.DSPY_ADAPTER_OUTPUT,
+}  # fmt: skip
+MAX_CONVERSATION: Final = 250
+"""Characters of a conversation's id that MLflow takes; it refuses a span with a longer one."""
 
 
 def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Iterator[Operation]:
@@ -86,17 +95,35 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
 
 def _attributes(span: SpanRecord) -> dict[str, object]:
     found: dict[str, object] = {name: value for name, value in span.attributes.items() if name not in LEFT_OUT}
+    for name in ("session.id", "gen_ai.conversation.id"):
+        if len(str(found.get(name, ""))) > MAX_CONVERSATION:
+            del found[name]
     operation = str(span.attributes.get(sc.DSPY_OPERATION_NAME))
     if operation in SPAN_TYPES:
         found["mlflow.spanType"] = SPAN_TYPES[operation]
     for target, sources in (("mlflow.spanInputs", INPUTS), ("mlflow.spanOutputs", OUTPUTS)):
         if (source := sources.get(operation)) and (value := found.pop(source, None)) is not None:
             found[target] = _parsed(value)
+    if span.attributes.get("gen_ai.operation.name") == "retrieval":
+        _put_retrieval(found)
     cost = span.attributes.get(sc.DSPY_LM_COST)
     if isinstance(cost, int | float) and not isinstance(cost, bool):
         # Told even where it is 0, else MLflow puts its own price on a call that a cache answered.
         found["mlflow.llm.cost"] = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": float(cost)}
     return found
+
+
+def _put_retrieval(found: dict[str, object]) -> None:
+    """A retriever's span, which MLflow's own translation leaves without a type: as its retriever pages want it."""
+    found["mlflow.spanType"] = "RETRIEVER"
+    query = found.pop("gen_ai.retrieval.query.text", None)
+    if query is not None:
+        found["mlflow.spanInputs"] = {"query": query}
+    passages = _parsed(found.get(sc.DSPY_RETRIEVAL_PASSAGES))
+    if isinstance(passages, list):
+        del found[sc.DSPY_RETRIEVAL_PASSAGES]
+        texts = cast("list[object]", passages)
+        found["mlflow.spanOutputs"] = [{"page_content": text, "metadata": {}} for text in texts]
 
 
 def _parsed(value: object) -> object:

@@ -6,6 +6,7 @@ behind only when none of them is there any more, and only a process of the same 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from contextlib import suppress
@@ -13,31 +14,60 @@ from pathlib import Path
 from typing import Final
 
 HOST_TAG: Final = "otel_dspy.host"
-"""Tag of a run: where its processes live."""
+"""Tag of a run: where its processes live, as `host` gives it."""
 PROCESSES_TAG: Final = "otel_dspy.processes"
 """Tag of a run: its processes, as `process` gives each, parents first."""
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE: Final = Path("/proc/self/ns/pid")
+_MACHINE: Final = Path("/etc/machine-id")
+_FIRST_NAMESPACE: Final = "pid:[4026531836]"
+"""Of processes in no container (PROC_PID_INIT_INO, include/linux/proc_ns.h)."""
+_MACHINE_DIGITS: Final = 32
+"""machine-id(5)."""
 _START_FIELD: Final = 19
 """Position of the start in /proc/PID/stat (proc_pid_stat(5): field 22), counted after the name in parentheses."""
 
 
 def host() -> str:
-    """What process ids are unique in: the host's name, and on Linux its boot and its namespace of process ids too.
+    """What process ids are unique in: the host's name and, on Linux, what tells it from others of that name.
 
-    Containers share a host's name where they share its network, and count their processes apart.
+    That is the machine, which stays itself when it is booted again. A container has no machine of its own, and shares
+    a host's name where it shares its network: there it is the boot and the namespace of process ids.
     """
     parts = [socket.gethostname()]
     with suppress(OSError):  # not Linux, or nothing is shown of it
-        parts += [_NAMESPACE.readlink().name, _BOOT.read_text(encoding="ascii").strip()]
+        namespace, boot = _NAMESPACE.readlink().name, _boot()
+        machine = _machine() if namespace == _FIRST_NAMESPACE else None
+        parts += [namespace, boot] if machine is None else [machine]
     return " ".join(parts)
 
 
 def process(pid: int) -> str:
-    """A process by its id and, on Linux, its start in ticks since the boot: `42@1234567`. Ids are given again."""
+    """A process by its id and, on Linux, its start in ticks since the boot, and the boot: `42@1234567@f81d4fae-…`.
+
+    Ids are given again.
+    """
     stat = _stat(pid)
-    return str(pid) if stat is None else f"{pid}@{stat[_START_FIELD]}"
+    if stat is None:
+        return str(pid)
+    try:
+        return f"{pid}@{stat[_START_FIELD]}@{_boot()}"
+    except OSError:
+        return f"{pid}@{stat[_START_FIELD]}"
+
+
+def _boot() -> str:
+    return _BOOT.read_text(encoding="ascii").strip()
+
+
+def _machine() -> str | None:
+    """A name of this machine alone; None where it has none. The id itself is not to be shown: machine-id(5)."""
+    try:
+        known = _MACHINE.read_bytes().strip()
+    except OSError:
+        return None
+    return hashlib.sha256(b"otel-dspy " + known).hexdigest()[:16] if len(known) == _MACHINE_DIGITS else None
 
 
 def own_tags() -> dict[str, str]:
@@ -55,10 +85,13 @@ def gone(processes: str) -> bool:
 
 
 def _is_gone(one: str) -> bool:
-    number, _, start = one.partition("@")
+    number, start, boot = (*one.split("@"), "", "")[:3]
     if not number.isdecimal() or int(number) == 0:
         return False
     pid = int(number)
+    with suppress(OSError):
+        if boot and boot != _boot():
+            return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

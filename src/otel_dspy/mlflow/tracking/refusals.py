@@ -20,6 +20,8 @@ class Verdict(Enum):
     """Unreachable or busy, full or locked: ask again until it answers."""
     RETRY = "retry"
     """The server failed: ask again, but not for ever if it answers others."""
+    RACED = "raced"
+    """Another writer has just written the same row: ask again, and it is found."""
     REFUSED = "refused"
     """It will never be taken."""
 
@@ -32,6 +34,8 @@ _UNREACHABLE_TEXTS: Final = (
     "max retries exceeded", "connection refused", "failed with timeout", "connection aborted", "connection reset",
     "read timed out", "incompleteread", "connection broken",
 )  # fmt: skip
+_RACED_TEXTS: Final = ("unique constraint", "duplicate key value", "duplicate entry")
+"""Of sqlite, PostgreSQL, MySQL: MLflow looks for a dataset or a tag, and then inserts it."""
 _WAIT: Final = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504})
 """HTTP statuses that pass: busy or away. Or that the user can mend while we wait: a key that has run out."""
 _SERVER_ERROR: Final = 500
@@ -46,19 +50,26 @@ def verdict(error: BaseException, status: int | None = None) -> Verdict:
         status: HTTP status of the answer that it was raised for, where there was one.
     """
     for cause in _chain(error):
-        text = str(cause).lower()
-        if isinstance(cause, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError):
-            return Verdict.WAIT
-        if isinstance(cause, OSError) and cause.errno in _FULL:
-            return Verdict.WAIT
-        if any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
-            return Verdict.WAIT
+        found = _by_kind_or_text(cause)
+        if found is not None:
+            return found
     known = status if status is not None else _http_status(error)
     if known is None:
         return Verdict.RETRY if isinstance(error, OSError) else Verdict.REFUSED
     if known in _WAIT:
         return Verdict.WAIT
     return Verdict.RETRY if known >= _SERVER_ERROR else Verdict.REFUSED
+
+
+def _by_kind_or_text(cause: BaseException) -> Verdict | None:
+    if isinstance(cause, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError):
+        return Verdict.WAIT
+    if isinstance(cause, OSError) and cause.errno in _FULL:
+        return Verdict.WAIT
+    text = str(cause).lower()
+    if any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
+        return Verdict.WAIT
+    return Verdict.RACED if any(found in text for found in _RACED_TEXTS) else None
 
 
 def _http_status(error: BaseException) -> int | None:

@@ -29,7 +29,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
-from otel_dspy.mlflow.tracking.stale_runs import end_stale_runs
+from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.store import TABLE_KEYS_TAG, TABLES_TAG, Store
 from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
@@ -95,8 +95,11 @@ class Sink:
         """Tries of an operation beyond its first."""
         return self._attempts.retries
 
-    def end_open_runs(self, end_ms: int) -> int:
-        """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many."""
+    def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
+        """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many.
+
+        The reason, if one is given, becomes a tag of each.
+        """
         if self._opened is None:
             return 0
         ended = 0
@@ -104,12 +107,14 @@ class Sink:
             found: list[bool] = []
             self._try("a run's state", lambda run=run, found=found: found.append(self._is_running(run)))
             if found == [True]:
+                if reason is not None:
+                    self._gather(run).add(tags={REASON_TAG: reason})
                 self.apply(EndRun(key="killed", run=run, status="KILLED", end_ms=end_ms))
                 ended += 1
         return ended
 
     def _end_stale_runs(self) -> None:
-        ended = end_stale_runs(self._store(), self._experiment_id(), _now_ms())
+        ended = end_stale_runs(self._store(), [self._experiment_id()], _now_ms())
         if ended:
             _logger.warning("%d runs were left RUNNING by processes that are gone; they are KILLED now", len(ended))
 
@@ -145,7 +150,7 @@ class Sink:
             case _:
                 self._try(type(operation).__name__, lambda: self._apply(operation))
         if self._batch.full:
-            self.send_traces()
+            self._send_traces()
 
     def settle(self) -> None:
         """A fact has been told: send what it said of runs."""
@@ -159,18 +164,18 @@ class Sink:
         batch = self._gathered.pop(run, None)
         if batch is None:
             return
-        name = "parameters and metrics" if batch.params else "metrics"
         send = self._store_batch
-        if batch.params and self._attempts.run(name, lambda: send(run, batch)) is not Outcome.DONE:
+        if batch.params:
+            outcome = self._attempts.run("parameters and metrics", lambda: send(run, batch))
+            if outcome is not Outcome.REFUSED:
+                self._count(outcome)
+                return
             # One parameter that has another value already takes everything with it: each for itself, then.
             for key, value in batch.params.items():
                 self._try(f"parameter {key}", lambda k=key, v=value: send(run, RunBatch(params={k: v})))
             batch.params.clear()
-            name = "metrics"
-        elif batch.params:
-            return
         if batch.points or batch.tags:
-            self._try(name, lambda: send(run, batch))
+            self._try("metrics", lambda: send(run, batch))
 
     def _store_batch(self, run: RunKey, batch: RunBatch) -> None:
         self._store().log_run(self._run_id(run), batch.params, batch.points, batch.tags)
@@ -180,14 +185,17 @@ class Sink:
             self._oldest = time.monotonic()
 
     def send_due(self) -> None:
-        """Send the traces that have waited long enough."""
+        """Send the traces, if they have waited long enough."""
         if self._oldest is not None and time.monotonic() - self._oldest >= LINGER:
-            self.send_traces()
+            self._send_traces()
 
-    def send_traces(self) -> None:
+    def send_all(self) -> None:
         """Send all that waits."""
         for run in list(self._gathered):
             self._send_gathered(run)
+        self._send_traces()
+
+    def _send_traces(self) -> None:
         for head in list(self._batch.heads.values()):
             self._try("a trace", lambda head=head: self._send_head(head))
             self._batch.head_sent(head)
@@ -317,7 +325,9 @@ class Sink:
 
     def _try(self, what: str, attempt: Callable[[], None]) -> None:
         """Attempt until it is done or there is no point; count what is not."""
-        outcome = self._attempts.run(what, attempt)
+        self._count(self._attempts.run(what, attempt))
+
+    def _count(self, outcome: Outcome) -> None:
         self.lost += outcome is Outcome.REFUSED
         self.failed += outcome is Outcome.FAILED
 

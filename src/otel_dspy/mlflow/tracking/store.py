@@ -115,13 +115,24 @@ class Store:
         found = self._store.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", ViewType.ACTIVE_ONLY, 1)
         return _handle(found[0]) if found else None
 
-    def running(self, experiment_id: str, tag: str, value: str) -> list[tuple[str, dict[str, str]]]:
-        """Ids and tags of the experiment's runs that are RUNNING and have that tag."""
+    def experiment_ids(self) -> list[str]:
+        """Ids of all experiments that are not deleted."""
+        found: list[str] = []
+        token: str | None = None
+        while True:
+            page = self._store.search_experiments(ViewType.ACTIVE_ONLY, PAGE, page_token=token)
+            found += [str(experiment.experiment_id) for experiment in page]
+            token = page.token
+            if not token:
+                return found
+
+    def running(self, experiment_ids: Sequence[str], tag: str, value: str) -> list[tuple[str, dict[str, str]]]:
+        """Ids and tags of the experiments' runs that are RUNNING and have that tag."""
         chosen = f"attributes.status = 'RUNNING' and tags.`{tag}` = '{value}'"
         found: list[tuple[str, dict[str, str]]] = []
         token: str | None = None
         while True:
-            page = self._store.search_runs([experiment_id], chosen, ViewType.ACTIVE_ONLY, PAGE, None, token)
+            page = self._store.search_runs(list(experiment_ids), chosen, ViewType.ACTIVE_ONLY, PAGE, None, token)
             found += [(str(run.info.run_id), dict(run.data.tags)) for run in page]
             token = page.token
             if not token:

@@ -10,9 +10,10 @@ import pytest
 from inline_snapshot import snapshot
 
 from tests.learning_lm import learning_lm
-from tests.optimizer_runs import tracked_runs, tracked_tree
+from tests.optimizer_runs import drawn, tracked_runs, tracked_tree
 from tests.span_recorder import recording
 from tests.sums import exact, examples
+from tests.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,6 +191,56 @@ def test_labeled_few_shot_tells_its_demos() -> None:
     )
     told = [json.loads(selected["phase.demos"])["0"][0] for selected in recorder.told("phase select")]
     assert told == [[dict(demo.items()) for demo in program.demos] for program in programs]
+
+
+def test_labeled_few_shot_that_is_given_nonsense() -> None:
+    """It calls neither model nor metric: what it can break on is its training set, and the compile says so."""
+
+    class Gone(list[Any]):
+        """A training set whose file was taken away, which shows when it is drawn from."""
+
+        def __getitem__(self, index: Any) -> Any:
+            raise FileNotFoundError(f"no row {index}")
+
+    recorder = same_with_and_without(lambda: _label_with(Gone(examples(3)), sample=False))
+    assert recorder.control("compile", "error.type", "dataset.size") == snapshot(
+        [
+            "compile LabeledFewShot error.type=FileNotFoundError ERROR(no row slice(None, 2, None))",
+            "  setup LabeledFewShot",
+            "    dataset train dataset.size=3",
+        ]
+    )
+    recorder = same_with_and_without(lambda: _label_with(Gone(examples(3)), sample=True))
+    assert recorder.control("compile", "error.type", "dataset.size") == snapshot(
+        ["compile LabeledFewShot", "  setup LabeledFewShot", "    dataset train dataset.size=3", "  phase select"]
+    )
+
+
+def _label_with(trainset: Any, *, sample: bool) -> Any:
+    optimizer: Any = dspy.LabeledFewShot(k=2)
+    return optimizer.compile(dspy.Predict("question -> answer"), trainset=trainset, sample=sample).dump_state()
+
+
+def test_labeled_few_shot_in_mlflow(tmp_path: Path) -> None:
+    """One run with the demos chosen, as they stand in the program that was returned."""
+    program, tree = tracked_tree(tmp_path, _label)
+    (run,) = tree.runs
+    assert list(drawn(run)) == snapshot(
+        [
+            "LabeledFewShot Predict: FINISHED",
+            "  params k=2, sample=true",
+            "  metrics lm_calls=0.0",
+            "  artifacts best_model.json, candidates/demos.json, initial_model.json, optimization_summary.json, trainset.json",
+            "  1 traces",
+        ]
+    )
+    assert run.artifacts["candidates/demos.json"] == {"0": [[dict(demo.items()) for demo in program.demos]]}
+    assert [demo["question"] for demo in run.artifacts["best_model.json"]["demos"]] == [
+        demo.question for demo in program.demos
+    ]
+    assert [[span.name for span in trace.walk()] for trace in run.traces] == snapshot(
+        [["compile LabeledFewShot", "setup LabeledFewShot", "dataset train", "phase select"]]
+    )
 
 
 def test_the_runs_in_mlflow(tmp_path: Path) -> None:

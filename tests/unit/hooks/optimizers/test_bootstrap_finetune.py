@@ -13,23 +13,10 @@ from tests.optimizer_runs import tracked_runs
 from tests.span_recorder import recording
 from tests.stub_trainers import StubFinetuning
 from tests.sums import exact, examples, sums_lm
+from tests.two_steps import Twice
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class Twice(dspy.Module):
-    """Two predictors that share a model."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = dspy.Predict("question -> answer")
-        self.second = dspy.Predict("question, hint -> answer")
-
-    def forward(self, question: str) -> Any:
-        """Answer, with the first answer as a hint."""
-        first: Any = self.first(question=question)
-        return self.second(question=question, hint=first.answer)
 
 
 def _optimise(provider: StubFinetuning, **settings: Any) -> Any:

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
-import dspy
 from inline_snapshot import snapshot
 
 from tests.dspy_answers import dspy_script
+from tests.flex_program import Coded, source
 from tests.gepa_task import optimise
 from tests.gepa_trials import attributes, trials, validation
 from tests.in_process_lm import in_process_lm
 from tests.span_recorder import recording
 
-_SOURCE = """
-class Answers(dspy.Module):
-    def forward(self, question):
-        return dspy.Prediction(answer=question[1:] if question[1:] in '{digits}' else 'no idea')
-"""
-
-
-class Coded(dspy.Module):
-    """A program that is source code."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.flex = dspy.Flex("question -> answer", interpreter_factory=dspy.LocalInterpreter)
-        self.flex.load_state({"module_src": _SOURCE.format(digits="0")})
-
-    def forward(self, question: str) -> Any:
-        """The answer."""
-        return self.flex(question=question)
-
 
 def test_a_flex_program_has_gepa_s_own_scores() -> None:
     """Evaluate, which GEPA gives no metric then, has no score to tell; code that can't be parsed is a rejected trial."""
-    proposals = itertools.cycle(["class Broken(", _SOURCE.format(digits="12")])
+    proposals = itertools.cycle(["class Broken(", source("12")])
     writer = in_process_lm(dspy_script({"revised_source": lambda _: next(proposals)}), model="openai/reflecting")
     with recording(capture_programs=True) as recorder:
         best = optimise(Coded(), reflection_lm=writer, max_metric_calls=24)

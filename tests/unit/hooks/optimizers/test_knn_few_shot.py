@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 import numpy as np
+import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch, KNNFewShot
 from inline_snapshot import snapshot
 
+from tests.breaking_point import BreakingPoint
+from tests.learning_lm import learning_lm
 from tests.optimizer_runs import drawn, tracked_tree
 from tests.span_recorder import recording
 from tests.sums import exact, examples, sums_lm
@@ -23,9 +26,19 @@ def _first_term(texts: list[str]) -> Any:
     return np.array([[np.cos(number / 10), np.sin(number / 10)] for number in numbers], dtype=np.float32)
 
 
-def _prepared() -> Any:
-    further: Any = {"metric": exact, "max_bootstrapped_demos": 1, "max_labeled_demos": 1}
-    optimizer = KNNFewShot(2, examples(6), dspy.Embedder(_first_term), **further)
+_PREPARING = 1
+"""Calls of the embedder before the program is there: of all examples at once."""
+
+
+def _prepared(point: BreakingPoint | None = None) -> Any:
+    def embed(texts: list[str]) -> Any:
+        if point is not None:
+            point.pass_by()
+        return _first_term(texts)
+
+    metric = exact if point is None else point.metric
+    further: Any = {"metric": metric, "max_bootstrapped_demos": 1, "max_labeled_demos": 1}
+    optimizer = KNNFewShot(2, examples(6), dspy.Embedder(embed, caching=False), **further)
     return optimizer.compile(dspy.Predict("question -> answer"))
 
 
@@ -44,6 +57,7 @@ def test_a_call_s_compile_is_a_part_of_the_call() -> None:
     assert recorder.tree("module", "compile.", "usage.lm_calls") == snapshot(
         [
             "module Predict",
+            "  embeddings embed",
             "  compile BootstrapFewShot compile.id=c2 compile.in_call=True compile.trial.count=0 usage.lm_calls=1",
             "    compile LabeledFewShot compile.id=c3 compile.in_call=True compile.trial.count=0 usage.lm_calls=0",
             "    module Predict",
@@ -108,6 +122,37 @@ def test_an_optimizer_of_such_a_program_keeps_its_own_trials() -> None:
     )
 
 
+@pytest.mark.parametrize("kind", [ArithmeticError, KeyboardInterrupt])
+def test_whichever_call_of_a_program_call_breaks(kind: type[BaseException]) -> None:
+    """The embedder's, the model's, the metric's: result, error and number of calls are the same with us.
+
+    The compile inside of the call names the error where it came through, and no trial or run is made of it.
+    """
+
+    def ask(point: BreakingPoint) -> tuple[Any, ...]:
+        with dspy.context(lm=learning_lm(before=point.pass_by)):
+            program = _prepared(point)
+            try:
+                return program(question="4+1"), point.calls
+            except BaseException as error:  # noqa: BLE001 - whichever it is, it is compared
+                return type(error), str(error), error is point.error, point.calls
+
+    counted = BreakingPoint()
+    ask(counted)
+    assert counted.calls > 5
+    raised = 0
+    for at in range(_PREPARING, counted.calls):
+        without = ask(BreakingPoint(at, kind("broken here")))
+        with recording() as recorder:
+            assert ask(BreakingPoint(at, kind("broken here"))) == without, at
+        assert recorder.told("trial") == []
+        came_through = isinstance(without[0], type)
+        raised += came_through
+        (module, *_) = [span for span in recorder.named("module") if span.parent is None]
+        assert module.status.is_ok is not came_through
+    assert raised == counted.calls - _PREPARING if kind is KeyboardInterrupt else raised < counted.calls - _PREPARING
+
+
 def test_mlflow_is_not_flooded(tmp_path: Path) -> None:
     """One run for the optimizer's compile and one for the evaluation; each call is a trace, and no run."""
 
@@ -135,14 +180,16 @@ def test_mlflow_is_not_flooded(tmp_path: Path) -> None:
     assert evaluation.metrics["eval"] == ((0, result.score),)
     assert [[span.name for span in trace.walk()] for trace in tree.traces] == snapshot(
         [
+            ["embeddings embed"],
             [
                 "module Predict",
+                "embeddings embed",
                 "compile BootstrapFewShot",
                 "compile LabeledFewShot",
                 "module Predict",
                 "chat scripted",
                 "module Predict",
                 "chat scripted",
-            ]
+            ],
         ]
     )

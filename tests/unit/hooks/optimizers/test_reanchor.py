@@ -3,56 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import pytest
-from dspy.experimental import Noul
 from dspy.teleprompt import reanchor
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import input_fields
 from tests.in_process_lm import in_process_lm
+from tests.large_numbers import IsLarge, numbers, probably, right
 from tests.optimizer_runs import tracked_runs
 from tests.span_recorder import recording
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
-
-    from tests.lm_server import Message
-
-
-class IsLarge(dspy.Signature):
-    """Say whether the number is large."""
-
-    number: str = dspy.InputField()
-    large: Annotated[bool, Noul] = dspy.OutputField(desc="whether it is large")
-
-
-def _answer(messages: Sequence[Message]) -> str:
-    """P(large) grows with the number, and reaches a half too late: at 8."""
-    number = int(input_fields(messages)["number"])
-    probability = number / 16
-    evidence = {"noul": probability} if "noul" in str(messages[0]) else {"value": probability >= 0.5, "confidence": 0.5}
-    return f"[[ ## large ## ]]\n{json.dumps(evidence)}\n\n[[ ## completed ## ]]\n"
-
-
-def _numbers(*numbers: int) -> list[dspy.Example]:
-    return [dspy.Example(number=str(number), large=number >= 4).with_inputs("number") for number in numbers]
-
-
-def right(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
-    """Whether the decision is right: a number is large from 4 on."""
-    del trace
-    return float(bool(cast("Any", prediction)["large"]) == cast("Any", example)["large"])
 
 
 def _optimise(metric: Any = right) -> tuple[Any, Any]:
     optimizer: Any = cast("Any", reanchor).ReAnchor(metric, num_threads=1, require_cache=False)
-    with dspy.context(lm=in_process_lm(_answer)):
-        train = _numbers(1, 2, 3, 5, 6, 7, 1, 2, 3, 5, 6, 7)
-        return optimizer, optimizer.compile(dspy.Predict(IsLarge), trainset=train, valset=_numbers(0, 4, 9))
+    with dspy.context(lm=in_process_lm(probably)):
+        train = numbers(1, 2, 3, 5, 6, 7, 1, 2, 3, 5, 6, 7)
+        return optimizer, optimizer.compile(dspy.Predict(IsLarge), trainset=train, valset=numbers(0, 4, 9))
 
 
 def _control(tree: list[str]) -> list[str]:

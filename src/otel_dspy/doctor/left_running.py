@@ -1,0 +1,66 @@
+"""Runs that are RUNNING in MLflow although the process that they were of is gone."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.doctor.destinations import TRACKING_URI
+from otel_dspy.doctor.finding import Finding, Level
+from otel_dspy.mlflow.tracking.addresses import without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_LOCAL: Final = "sqlite:///"
+
+
+def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Finding]:
+    """The runs that processes of this host have left RUNNING in the MLflow that the environment names.
+
+    Nothing is said of an MLflow that is not there; `destinations` does.
+
+    Args:
+        environment: where MLFLOW_TRACKING_URI is looked up.
+        end: mark them as KILLED.
+    """
+    uri = environment.get(TRACKING_URI, "")
+    if not uri or find_spec("mlflow") is None or _would_be_made(uri):
+        return
+    from otel_dspy.mlflow.tracking.http_policy import no_retries  # noqa: PLC0415 - what follows imports MLflow: seconds
+    from otel_dspy.mlflow.tracking.stale_runs import end_stale_runs, stale_runs  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.tracking.store import Store  # noqa: PLC0415 - the same
+
+    try:
+        with no_retries(0):
+            store = Store(uri)
+            experiments = store.experiment_ids()
+            if end:
+                left = len(end_stale_runs(store, experiments, time.time_ns() // 1_000_000))
+            else:
+                left = len(stale_runs(store, experiments))
+    except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
+        yield Finding(
+            "runs",
+            Level.PROBLEM if end else Level.NOTE,
+            f"MLflow was not asked for runs that were left RUNNING: {without_passwords(str(error))}",
+        )
+        return
+    if end:
+        yield Finding("runs", Level.OK, f"{left} runs that processes of this host had left RUNNING are KILLED now")
+    elif left:
+        yield Finding(
+            "runs",
+            Level.WARNING,
+            f"{left} runs are RUNNING though their processes on this host are gone. The next program that writes to"
+            " their experiment marks them as KILLED, and so does: otel-dspy doctor --end-runs",
+        )
+    else:
+        yield Finding("runs", Level.OK, "no process of this host has left a run RUNNING")
+
+
+def _would_be_made(uri: str) -> bool:
+    """Whether to ask is to create: a local database that is not there yet."""
+    return uri.startswith(_LOCAL) and not Path(uri.removeprefix(_LOCAL)).exists()

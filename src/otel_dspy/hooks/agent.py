@@ -1,0 +1,91 @@
+"""Agents: an `invoke_agent` span in the module's own, around what it does, spoken by opentelemetry-util-genai."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.context import create_key, get_value, set_value
+from opentelemetry.util.genai.types import FunctionToolDefinition, InputMessage, OutputMessage
+from typing_extensions import override
+
+from otel_dspy.datasets import fields
+from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.hooks.families import wrap_family
+from otel_dspy.plain import plain
+from otel_dspy.telemetry.invocations import clean_text, end_invocation, text_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+_AGENT: Final = create_key("otel_dspy.agent")
+"""The `id` of the agent that runs, so that `super().forward()` is a part of it."""
+_OWN_NOTES: Final = ("trajectory", "history")
+"""What the agents answer beside their output fields; the spans inside tell it."""
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `forward` and `aforward` of `dspy.ReAct` (CodeAct is derived from it) and `ReActV2`, of subclasses too.
+
+    Not their `__call__`: it is Module's own, and nothing is to be asked of every module's call.
+    """
+    from dspy.predict import react, react_v2  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, _args: Args, kwargs: Kwargs) -> Watch | None:
+        return None if get_value(_AGENT) == id(instance) else _AgentWatch(telemetry, instance, kwargs)
+
+    # The second one is marked as experimental by a decorator that hides its type.
+    agents: tuple[Any, ...] = react.ReAct, cast("Any", react_v2).ReActV2
+    for agent in agents:
+        wrap_family(patches, agent, "forward", lambda _: around(watch))
+        wrap_family(patches, agent, "aforward", lambda _: around_async(watch))
+
+
+class _AgentWatch(Watch):
+    part = "the span of an agent"
+
+    def __init__(self, telemetry: Telemetry, agent: Any, kwargs: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._agent = agent
+        self._kwargs = kwargs
+
+    @override
+    def open(self) -> Context:
+        telemetry = self._telemetry
+        invocation = telemetry.genai.invoke_local_agent(agent_name=type(self._agent).__name__, _attach_to_context=False)
+        self._invocation = invocation
+        self._content = telemetry.settings.capture_content and invocation.span.is_recording()
+        if self._content:
+            invocation.input_messages = [InputMessage(role="user", parts=text_parts(telemetry, self._kwargs))]
+            invocation.tool_definitions = [
+                FunctionToolDefinition(
+                    name=str(tool.name),
+                    description=None if tool.desc is None else clean_text(telemetry, tool.desc),
+                    parameters=plain(tool.args),
+                )
+                for tool in _tools(self._agent)
+            ]
+        return set_value(_AGENT, id(self._agent), invocation.context)
+
+    @override
+    def see(self, result: Any) -> None:
+        if self._content:
+            answer = {name: value for name, value in fields(result).items() if name not in _OWN_NOTES}
+            parts = text_parts(self._telemetry, answer)
+            self._invocation.output_messages = [OutputMessage(role="assistant", parts=parts, finish_reason=None)]
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        end_invocation(self._telemetry, self._invocation, error)
+
+
+def _tools(agent: Any) -> list[Any]:
+    tools = getattr(agent, "tools", None)
+    return list(cast("Mapping[str, Any]", tools).values()) if isinstance(tools, Mapping) else []

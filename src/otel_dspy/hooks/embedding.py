@@ -1,0 +1,96 @@
+"""Embedders: `embeddings` spans, spoken by opentelemetry-util-genai."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.hooks.metric_name import metric_name
+from otel_dspy.telemetry.invocations import end_invocation
+from otel_dspy.telemetry.scopes import entered
+from otel_dspy.telemetry.secrets import host_and_port, is_secret_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `dspy.Embedder`, called and awaited."""
+    from dspy.clients.embedding import Embedder  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:
+        return _EmbeddingWatch(telemetry, instance, args, kwargs)
+
+    patches.wrap(Embedder, "__call__", around(watch))
+    patches.wrap(Embedder, "acall", around_async(watch))
+
+
+def provider_and_model(embedder: Any) -> tuple[str, str | None]:
+    """`gen_ai.provider.name` and `gen_ai.request.model`, from DSPy's `provider/model`.
+
+    A function of the user's own is named by its name, and its provider by the embedder's class, in lower case.
+    """
+    model = embedder.model
+    own = type(embedder).__name__.lower()
+    if not isinstance(model, str):
+        return own, metric_name(model)
+    provider, slash, name = model.partition("/")
+    return (provider, name) if slash else (own, model)
+
+
+class _EmbeddingWatch(Watch):
+    part = "the span of an embedder"
+
+    def __init__(self, telemetry: Telemetry, embedder: Any, args: Args, kwargs: Kwargs) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._embedder = embedder
+        self._inputs: Any = args[0] if args else kwargs.get("inputs")
+        self._kwargs = kwargs
+
+    @override
+    def open(self) -> Context:
+        defaults = cast("Mapping[str, Any]", getattr(self._embedder, "default_kwargs", None) or {})
+        keywords = {**defaults, **self._kwargs}
+        for name, value in keywords.items():
+            if is_secret_name(name):
+                self._telemetry.secrets.learn(value)
+        host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
+        provider, model = provider_and_model(self._embedder)
+        self._invocation = self._telemetry.genai.embedding(
+            provider,
+            request_model=model,
+            server_address=host,
+            server_port=port,
+            context=entered(self._embedder),
+            _attach_to_context=False,
+        )
+        count = _count(self._inputs)
+        if count is not None:
+            self._invocation.attributes[semconv.DSPY_EMBEDDINGS_COUNT] = count
+        return self._invocation.context
+
+    @override
+    def see(self, result: Any) -> None:
+        shape = getattr(result, "shape", None)
+        if isinstance(shape, tuple) and shape:
+            self._invocation.dimension_count = int(cast("tuple[Any, ...]", shape)[-1])
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        end_invocation(self._telemetry, self._invocation, error)
+
+
+def _count(inputs: object) -> int | None:
+    if isinstance(inputs, str):
+        return 1
+    return len(cast("list[Any]", inputs)) if isinstance(inputs, list | tuple) else None

@@ -1,0 +1,145 @@
+"""Code interpreters: `interpreter` spans for DSPy's own and for those that a user passes to a module."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.context import create_key, get_value, set_value
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.hooks.around import Watch, around
+from otel_dspy.telemetry.failure import mark_failed
+from otel_dspy.telemetry.guard import guarded
+from otel_dspy.telemetry.scopes import entered, inside, place_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+OPERATIONS: Final = ("start", "execute", "shutdown")
+"""The methods of DSPy's protocol `CodeInterpreter`."""
+_RUNNING: Final = create_key("otel_dspy.interpreter")
+"""(`id` of the interpreter, operation) that runs, so that `super().execute()` is a part of it."""
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch DSPy's interpreters, and the class of any other one when a module first gets it."""
+    from dspy.predict import program_of_thought, rlm  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy.primitives.local_interpreter import LocalInterpreter  # noqa: PLC0415
+    from dspy.primitives.python_interpreter import PythonInterpreter  # noqa: PLC0415
+
+    known = _Known(patches, telemetry)
+
+    def seen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        return _Seen(wrapped(*args, **kwargs), known)
+
+    for interpreter in (PythonInterpreter, LocalInterpreter):
+        known.add(interpreter)
+    # CodeAct is derived from the first; the second is marked as experimental by a decorator that hides its type.
+    modules: tuple[Any, ...] = program_of_thought.ProgramOfThought, cast("Any", rlm).RLM
+    for module in modules:
+        patches.wrap(module, "_interpreter_context", seen)
+
+
+class _Known:
+    """The classes whose methods are watched."""
+
+    def __init__(self, patches: Patches, telemetry: Telemetry) -> None:
+        self._patches = patches
+        self._telemetry = telemetry
+        self._lock = threading.Lock()
+        self._owners: set[tuple[int, str]] = set()
+
+    def add(self, cls: type[Any]) -> None:
+        """Watch the methods where this class or one above it defines them."""
+        if not self._patches.active:
+            return
+        with self._lock:
+            for operation in OPERATIONS:
+                owner = next((base for base in cls.__mro__ if callable(vars(base).get(operation))), None)
+                if owner is not None and (id(owner), operation) not in self._owners:
+                    self._owners.add((id(owner), operation))
+                    self._patches.wrap(owner, operation, around(self._watcher(operation)))
+
+    def _watcher(self, operation: str) -> Callable[..., Watch | None]:
+        def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+            if get_value(_RUNNING) == (id(instance), operation):
+                return None
+            code = args[0] if args else kwargs.get("code")
+            return _InterpreterWatch(self._telemetry, instance, operation, code)
+
+        return watch
+
+
+class _Seen:
+    """A module's context manager for its interpreter, which is looked at before the module gets it."""
+
+    def __init__(self, manager: Any, known: _Known) -> None:
+        self._manager = manager
+        self._known = known
+
+    def __enter__(self) -> Any:
+        interpreter = self._manager.__enter__()
+        with guarded("an interpreter of the user's own"):
+            self._known.add(cast("type[Any]", type(interpreter)))
+        return interpreter
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Any:
+        return self._manager.__exit__(kind, error, traceback)
+
+
+class _InterpreterWatch(Watch):
+    part = "the span of an interpreter"
+
+    def __init__(self, telemetry: Telemetry, interpreter: Any, operation: str, code: Any) -> None:
+        super().__init__()
+        self._telemetry = telemetry
+        self._interpreter = interpreter
+        self._operation = operation
+        self._code = code
+
+    @override
+    def open(self) -> Context:
+        telemetry = self._telemetry
+        context = entered(self._interpreter)
+        self._span = telemetry.tracer.start_span(
+            semconv.SPAN_DSPY_INTERPRETER.format(self._operation),
+            context=context,
+            attributes={
+                semconv.DSPY_OPERATION_NAME: "interpreter",
+                semconv.DSPY_INTERPRETER_OPERATION: self._operation,
+                semconv.DSPY_INTERPRETER_TYPE: type(self._interpreter).__name__,
+            },
+        )
+        self._put(semconv.DSPY_INTERPRETER_CODE, self._code)
+        place = place_in(context)
+        running = set_value(_RUNNING, (id(self._interpreter), self._operation), context)
+        return inside(self._span, place, running)
+
+    @override
+    def see(self, result: Any) -> None:
+        # SUBMIT(…) in the code gives a FinalOutput.
+        self._put(semconv.DSPY_INTERPRETER_RESULT, getattr(result, "output", result))
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        if error is not None:
+            mark_failed(self._span, error, self._telemetry.secrets)
+        self._span.end()
+
+    def _put(self, name: str, value: Any) -> None:
+        if value is not None and self._telemetry.settings.capture_content and self._span.is_recording():
+            attributes: dict[str, AttributeValue] = {}
+            self._telemetry.content.put(attributes, name, value)
+            self._span.set_attributes(attributes)

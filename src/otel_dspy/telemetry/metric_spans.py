@@ -1,0 +1,77 @@
+"""A metric's span: only where the metric makes calls itself or raises, so that a plain one adds nothing to a trace.
+
+DSPy calls program and metric in one function of its own. The metric's time begins where the program's call ends, and
+its span is started by the first call that it makes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from opentelemetry.trace import get_current_span, set_span_in_context
+
+from otel_dspy import semconv
+from otel_dspy.telemetry.failure import mark_failed
+from otel_dspy.telemetry.scopes import inside, place_in
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+class MetricGate:
+    """Stands before the calls that are made directly in an example: what is not the program is the metric's.
+
+    Args:
+        telemetry: where it is told.
+        name: `dspy.metric.name`.
+        example: the example's span.
+        program: the `id` of the program.
+    """
+
+    def __init__(self, telemetry: Telemetry, name: str, example: Span, program: int) -> None:
+        self._telemetry = telemetry
+        self._name = name
+        self._example = example
+        self._program = program
+        self._lock = threading.Lock()
+        self._began: int | None = None
+        self._span: Span | None = None
+
+    def enter(self, context: Context, called: object) -> Context:
+        """The context given, inside of the metric's span, unless it is the program that is called."""
+        # Under a span of the user's own the metric's calls stay where the user put them.
+        if id(called) == self._program or get_current_span(context) is not self._example:
+            return context
+        return inside(self._open(context), place_in(context)._replace(gate=None), context)
+
+    def leave(self, called: object, error: BaseException | None) -> None:
+        """The program has answered: what is raised from now on, the metric raises."""
+        if id(called) == self._program and error is None:
+            self._began = time.time_ns()
+
+    def close(self, error: BaseException | None) -> None:
+        """The example has ended."""
+        if self._began is None:
+            error = None  # it is the program's
+        if error is not None:
+            self._open(set_span_in_context(self._example))
+        if self._span is not None:
+            if error is not None:
+                mark_failed(self._span, error, self._telemetry.secrets)
+            self._span.end()
+
+    def _open(self, context: Context) -> Span:
+        with self._lock:
+            if self._span is None:
+                self._span = self._telemetry.tracer.start_span(
+                    semconv.SPAN_DSPY_METRIC.format(self._name),
+                    context=context,
+                    attributes={semconv.DSPY_OPERATION_NAME: "metric", semconv.DSPY_METRIC_NAME: self._name},
+                    start_time=self._began,
+                )
+            return self._span

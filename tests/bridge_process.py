@@ -1,0 +1,45 @@
+"""`otel-dspy bridge` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@dataclass(frozen=True)
+class BridgeProcess:
+    """A bridge that listens."""
+
+    process: subprocess.Popen[str]
+    http: str
+    """Where it takes OTLP/HTTP, `http://127.0.0.1:<port>`."""
+
+
+@contextmanager
+def bridge_process(tracking_uri: str, experiment: str, port: int, patience: float = 60) -> Generator[BridgeProcess]:
+    """A bridge that listens; killed at the end if it is still there. `patience`: seconds that a request may wait."""
+    command = [
+        sys.executable, "-m", "otel_dspy.cli", "bridge", "--tracking-uri", tracking_uri, "--experiment", experiment,
+        "--grpc", f"127.0.0.1:{port}",
+    ]  # fmt: skip
+    environment = os.environ | {"OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0", "OTEL_DSPY_BRIDGE_PATIENCE": str(patience)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        told = [process.stdout.readline() for _ in range(3)]
+        listening = re.fullmatch(r"OTLP/HTTP on (127\.0\.0\.1:\d+)\n", told[0])
+        assert listening is not None, told
+        assert told[1:] == [f"OTLP/gRPC on 127.0.0.1:{port}\n", f"to MLflow at {tracking_uri}\n"]
+        yield BridgeProcess(process, f"http://{listening[1]}")
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()

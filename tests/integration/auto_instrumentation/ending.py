@@ -1,0 +1,24 @@
+"""A program that knows nothing of telemetry and ends in the middle of an optimisation, as its argument says."""
+
+import sys
+import time
+
+import dspy
+
+from tests.optimizers import Breaking, Rounds
+from tests.sums import exact, examples, sums_lm
+
+
+def waiting(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> bool:
+    """A metric that says when the second trial begins, and then waits to be interrupted."""
+    if example["question"] == "0+1":
+        print("trial", flush=True)  # noqa: T201 - what the test reads
+        if next(trials):
+            time.sleep(60)
+    return exact(example, prediction, trace)
+
+
+trials = iter(range(2))
+dspy.configure(lm=sums_lm())
+optimizer = Breaking(RuntimeError("no luck today")) if sys.argv[1] == "crash" else Rounds(waiting)
+optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(2))

@@ -1,0 +1,173 @@
+"""`OTEL_TRACES_EXPORTER=mlflow opentelemetry-instrument python program.py`: MLflow by environment variables alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.chaos.twins import differences, record
+from tests.instrumented_process import environment, run_instrumented, start_instrumented
+from tests.mlflow_server import mlflow_server
+from tests.mlflow_tree import read_tree
+from tests.otlp_receiver import otlp_receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.mlflow_tree import RunNode
+
+PROGRAM = Path(__file__).with_name("program.py")
+ENDING = Path(__file__).with_name("ending.py")
+AUTOLOGGED = "import sys, runpy, otel_dspy.mlflow; otel_dspy.mlflow.autolog(); runpy.run_path(sys.argv[1])"
+OF_ITS_OWN = frozenset(
+    {"id", "duration", "mlflow.traceRequestId", "gen_ai.response.id", "dspy.compile.id", "dspy.compile.parent.id"}
+    | {"otel.trace_id", "otel.span_id", "otel_dspy.run", "service.instance.id", "telemetry.auto.version"}
+    | {"mlflow.source.git.branch", "mlflow.source.git.repoURL"}
+)
+"""Ids and durations, which differ from process to process, and what MLflow says of the program's file."""
+CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+@pytest.fixture(scope="module")
+def server_uri(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """Tracking URI of a real server."""
+    with mlflow_server(tmp_path_factory.mktemp("server")) as running:
+        yield running.uri
+
+
+@pytest.fixture
+def place(server_uri: str) -> dict[str, str]:
+    """Variables that say where MLflow is: an experiment of its own."""
+    return {"MLFLOW_TRACKING_URI": server_uri, "MLFLOW_EXPERIMENT_NAME": f"by-environment-{uuid.uuid4().hex[:8]}"}
+
+
+def the_run(place: dict[str, str]) -> RunNode:
+    """The one run at the top."""
+    (run,) = read_tree(place["MLFLOW_TRACKING_URI"], place["MLFLOW_EXPERIMENT_NAME"]).runs
+    return run
+
+
+@pytest.mark.slow
+def test_mlflow_holds_what_autolog_would_have_written(place: dict[str, str]) -> None:
+    """The whole tree is the same, programs, datasets and texts included, and the program says nothing of it."""
+    done = run_instrumented(PROGRAM, OTEL_TRACES_EXPORTER="mlflow", **place)
+    assert done.returncode == 0, done.stderr
+    assert "answer: 6" in done.stdout
+    assert "opentelemetry" not in done.stderr.lower()
+    twin = place | {"MLFLOW_EXPERIMENT_NAME": f"{place['MLFLOW_EXPERIMENT_NAME']}-autolog"}
+    subprocess.run([sys.executable, "-c", AUTOLOGGED, PROGRAM], env=environment(**twin), check=True)
+    found, expected = (
+        record(server["MLFLOW_TRACKING_URI"], server["MLFLOW_EXPERIMENT_NAME"]) for server in (place, twin)
+    )
+    assert len(found["runs"]) == 1
+    assert "best_model.json" in found["runs"][0]["artifacts"]
+    assert len(found["traces"]) == 1
+    lines = differences(without(found, OF_ITS_OWN), without(expected, OF_ITS_OWN))
+    assert lines == [], "\n".join(lines[:5])
+
+
+def without(told: object, names: frozenset[str]) -> object:
+    """A record without what stands under these names, at any depth."""
+    if isinstance(told, dict):
+        known = cast("dict[str, object]", told)
+        return {name: without(value, names) for name, value in known.items() if name not in names}
+    if isinstance(told, list | tuple):
+        return [without(value, names) for value in cast("list[object]", told)]
+    return told
+
+
+def test_beside_otlp_nothing_of_the_texts_leaves(place: dict[str, str]) -> None:
+    """`otlp,mlflow`: both have every span, neither has texts, and a line on standard error says how to have them."""
+    with otlp_receiver() as receiver:
+        done = run_instrumented(
+            PROGRAM, OTEL_TRACES_EXPORTER="otlp,mlflow", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, **place
+        )
+        assert done.returncode == 0, done.stderr
+        assert all(b"0+1" not in body for body in receiver.bodies)
+        names = [span.name for span in receiver.spans()]
+    trials = [name for name in names if name.startswith("trial ")]
+    # HTTP clients are traced here too; what is delivered to MLflow by one must not be, or it would never end.
+    assert not {"GET", "POST", "PUT", "PATCH"} & set(names)
+    assert done.stderr.count(f"{CONTENT}=SPAN_ONLY") == 1
+    run = the_run(place)
+    assert (run.status, len(run.children), len(trials)) == ("FINISHED", 4, 4)
+    assert not {"best_model.json", "trainset.json"} & set(run.artifacts)
+    assert run.metrics["best_score"][-1][1] == 50.0
+
+
+def test_beside_otlp_texts_go_to_both_when_asked_for(place: dict[str, str]) -> None:
+    """The standard's switch holds for all exporters alike."""
+    with otlp_receiver() as receiver:
+        done = run_instrumented(
+            PROGRAM,
+            OTEL_TRACES_EXPORTER="otlp,mlflow",
+            OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
+            **place,
+            **{CONTENT: "SPAN_ONLY"},
+        )
+        assert CONTENT not in done.stderr
+        assert any(b"0+1" in body for body in receiver.bodies)
+    assert {"best_model.json", "trainset.json"} <= set(the_run(place).artifacts)
+
+
+def test_texts_stay_out_of_mlflow_when_the_standard_switch_says_so(place: dict[str, str]) -> None:
+    """NO_CONTENT is obeyed where MLflow is alone, too."""
+    run_instrumented(PROGRAM, OTEL_TRACES_EXPORTER="mlflow", **place, **{CONTENT: "NO_CONTENT"})
+    run = the_run(place)
+    assert not {"best_model.json", "trainset.json"} & set(run.artifacts)
+    assert not any(span.inputs for trace in run.traces for span in trace.walk())
+
+
+def test_an_unhandled_exception_is_told(place: dict[str, str]) -> None:
+    """The program ends with its own traceback and status; MLflow has the failure and everything before it."""
+    done = run_instrumented(ENDING, "crash", OTEL_TRACES_EXPORTER="mlflow", **place)
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith("RuntimeError: no luck today")
+    run = the_run(place)
+    assert (run.status, [child.status for child in run.children]) == ("FAILED", ["FINISHED"])
+    assert len(run.children[0].traces) == 2
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_it_is_live_and_a_signal_loses_nothing(place: dict[str, str], sign: signal.Signals) -> None:
+    """While the second trial runs the first is in MLflow. Ctrl-C and SIGTERM end the run KILLED and keep the rest."""
+    with start_instrumented(sys.executable, ENDING, "wait", OTEL_TRACES_EXPORTER="mlflow", **place) as process:
+        try:
+            assert process.stdout is not None
+            seen = 0
+            while seen < 2:
+                line = process.stdout.readline()
+                assert line, "it ended early"
+                seen += line == "trial\n"
+            statuses = await_first_trial(place)
+            os.kill(process.pid, sign)
+            assert process.wait(60) == -sign
+        finally:
+            process.kill()
+    assert statuses == {"Rounds Predict": "RUNNING", "trial 0": "FINISHED"}
+    run = the_run(place)
+    assert run.status == "KILLED"
+    assert run.children[0].metrics["eval"] == ((0, 50.0),)
+
+
+def await_first_trial(place: dict[str, str]) -> dict[str, str]:
+    """The runs and their statuses as soon as a trial has ended."""
+    client = MlflowClient(place["MLFLOW_TRACKING_URI"])
+    statuses: dict[str, str] = {}
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and statuses.get("trial 0") != "FINISHED":
+        time.sleep(0.2)
+        experiment = client.get_experiment_by_name(place["MLFLOW_EXPERIMENT_NAME"])
+        if experiment is not None:
+            runs = client.search_runs([experiment.experiment_id])
+            statuses = {str(run.info.run_name): str(run.info.status) for run in runs}
+    return statuses

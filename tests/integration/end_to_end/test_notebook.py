@@ -1,0 +1,79 @@
+"""A real notebook: cells run one after another in an IPython kernel, and the kernel is shut down."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+from nbclient import NotebookClient
+
+from tests.mlflow_tree import read_tree
+
+if TYPE_CHECKING:
+    import pytest
+
+CELLS = [
+    """
+import dspy, mlflow, otel_dspy.mlflow
+from tests.sums import exact, examples, sums_lm
+
+otel_dspy.mlflow.autolog()
+mlflow.set_tracking_uri("{uri}")
+mlflow.set_experiment("notebook")
+dspy.configure(lm=sums_lm())
+""",
+    """
+async def asked():
+    return (await dspy.Predict("question -> answer").acall(question="1+1")).answer
+
+await asked()
+""",
+    """
+with mlflow.start_run(run_name="my run"):
+    optimizer = dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=2)
+    best = optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3))
+""",
+    "1 / 0",
+    "otel_dspy.mlflow.autolog()  # run again, as one does",
+    "best(question='3+3').answer",
+    "otel_dspy.DSPyInstrumentor().tracer_provider.force_flush(120_000)",
+]
+
+
+def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each cell's calls are recorded once: an awaited call, an optimisation in the user's run, one after an error.
+
+    The last cell waits for MLflow: Jupyter kills a kernel five seconds after it has asked it to end.
+    """
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    (tmp_path / "kernels" / "here").mkdir(parents=True)
+    (tmp_path / "kernels" / "here" / "kernel.json").write_text(
+        f'{{"argv": ["{sys.executable}", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"], '
+        '"display_name": "here", "language": "python"}'
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text.format(uri=tracking_uri)) for text in CELLS])
+    client = NotebookClient(
+        book, timeout=300, kernel_name="here", allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env=dict(os.environ))
+    outputs = [
+        [
+            output.get("data", {}).get("text/plain") or output.get("ename")
+            for output in cell.outputs
+            if output.output_type != "stream"
+        ]
+        for cell in book.cells
+    ]
+    assert outputs == [[], ["'2'"], [], ["ZeroDivisionError"], [], ["'6'"], ["True"]]
+    tree = read_tree(tracking_uri, "notebook")
+    (run,) = tree.runs
+    assert (run.name, run.status) == ("my run", "FINISHED")
+    (compiled,) = run.children
+    assert (compiled.name, compiled.status) == ("BootstrapFewShotWithRandomSearch Predict", "FINISHED")
+    assert {trace.request_preview for trace in tree.traces} == {'{"question":"1+1"}', '{"question":"3+3"}'}

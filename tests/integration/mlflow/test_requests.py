@@ -1,0 +1,58 @@
+"""How many requests an optimisation costs a server."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import requests
+from inline_snapshot import snapshot
+
+from tests.chaos.twins import optimise, told_to
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.mlflow_server import MlflowServer
+
+
+def _asked(server_uri: str, trials: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Requests beside those of traces, by what they are."""
+    asked: Counter[str] = Counter()
+    request = requests.Session.request
+
+    def counted(session: requests.Session, method: str, url: str, **more: Any) -> requests.Response:
+        kind = url.partition("?")[0].rpartition("/api/2.0/")[2]
+        if kind.startswith("mlflow-artifacts/"):
+            kind = f"artifact {kind.rpartition('/')[2]}"
+        kind = re.sub(r"/m-\w+", "", kind)
+        if "/traces" not in url and url.startswith(server_uri):
+            asked[kind] += 1
+        return request(session, method, url, **more)
+
+    with told_to(server_uri) as (processor,):
+        monkeypatch.setattr(requests.Session, "request", counted)
+        optimise(trials)
+        processor.force_flush(60_000)
+        monkeypatch.undo()
+    return asked
+
+
+def test_what_a_trial_costs(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most eight requests a trial, of ten that it may cost: one trial more is these more and nothing else."""
+    _asked(server.uri, 1, monkeypatch)  # what is asked once in a process
+    few, many = (_asked(server.uri, trials, monkeypatch) for trials in (1, 2))
+    more = many - few
+    # A trial's own metrics, and the parent's.
+    assert more.pop("mlflow/runs/log-batch") <= 2
+    assert dict(more) == snapshot(
+        {
+            "mlflow/runs/create": 1,
+            "mlflow/runs/update": 1,
+            "artifact result_table.json": 1,
+            "artifact model.json": 1,
+            "artifact changes.md": 1,
+            "artifact candidate.json": 1,
+        }
+    )

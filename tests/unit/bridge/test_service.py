@@ -1,0 +1,27 @@
+"""How a bridge starts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.bridge.grpc_server import GrpcFront
+from otel_dspy.bridge.service import Bridge
+from otel_dspy.bridge.settings import Address, BridgeSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_servers_that_do_not_come_up_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told that it listens where it does not."""
+
+    async def never(_self: GrpcFront) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(GrpcFront, "start", never)
+    settings = BridgeSettings(tracking_uri=f"sqlite:///{tmp_path / 'm.db'}", http=None, grpc=Address("127.0.0.1", 0))
+    with pytest.raises(OSError, match="servers have not come up"):
+        Bridge(settings, patience=0.2).start()

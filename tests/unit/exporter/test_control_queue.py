@@ -1,0 +1,132 @@
+"""A BatchSpanProcessor that is overrun loses examples, never what tells of an optimisation."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from typing_extensions import override
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.exporter.control_queue import MOST_CONTROL_SPANS, ControlQueue, keep_control_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+CALLS = 50_000
+
+
+class SlowExporter(SpanExporter):
+    """Takes 10 ms a request, as a near receiver does, and counts."""
+
+    def __init__(self) -> None:
+        self.names: Counter[str] = Counter()
+        self._pause = threading.Event()
+
+    @override
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self._pause.wait(0.01)
+        self.names.update(span.name for span in spans)
+        return SpanExportResult.SUCCESS
+
+
+@pytest.fixture
+def exporter() -> SlowExporter:
+    """Where the spans arrive."""
+    return SlowExporter()
+
+
+@pytest.fixture
+def provider(exporter: SlowExporter) -> Generator[TracerProvider]:
+    """A provider as the SDK builds it from environment variables."""
+    made = TracerProvider(shutdown_on_exit=False)
+    made.add_span_processor(BatchSpanProcessor(exporter))
+    yield made
+    made.shutdown()
+
+
+def burst(provider: TracerProvider) -> None:
+    """50,000 calls at once, a trial after every 500 of them."""
+    tracer = provider.get_tracer("calls")
+    for number in range(CALLS):
+        tracer.start_span("chat").end()
+        if number % 500 == 0:
+            tracer.start_span("trial", attributes={"dspy.operation.name": "trial"}).end()
+
+
+def test_the_sdk_alone_loses_trials(provider: TracerProvider, exporter: SlowExporter) -> None:
+    """What the queue is for: without it the oldest spans go, whatever they tell."""
+    burst(provider)
+    assert provider.force_flush()
+    assert exporter.names["trial"] < 100
+
+
+def test_instrumenting_keeps_every_trial(provider: TracerProvider, exporter: SlowExporter) -> None:
+    """`instrument()` is enough. What is dropped are calls, and the newest are kept as ever."""
+    instrumentor = DSPyInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        burst(provider)
+        assert provider.force_flush()
+    finally:
+        instrumentor.uninstrument()
+    assert exporter.names["trial"] == 100
+    assert 2048 <= exporter.names["chat"] < CALLS
+
+
+def test_nothing_that_waits_is_lost_on_the_way_over(exporter: SlowExporter) -> None:
+    """A processor that is in use already keeps what it has; a second time nothing happens."""
+    processor = BatchSpanProcessor(exporter, schedule_delay_millis=3_600_000)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    provider.get_tracer("t").start_span("before").end()
+    assert keep_control_spans(processor)
+    assert keep_control_spans(processor)
+    provider.get_tracer("t").start_span("after").end()
+    provider.shutdown()
+    assert exporter.names == {"before": 1, "after": 1}
+
+
+def span(operation: str | None, **attributes: str) -> ReadableSpan:
+    """An ended span that says what it is about."""
+    told = {"dspy.operation.name": operation} if operation else {}
+    return ReadableSpan(str(operation), attributes={**told, **attributes})
+
+
+def test_order_and_bounds() -> None:
+    """Control spans leave first, each kind in its order; both have a bound; clearing, as after a fork, empties both."""
+    queue = ControlQueue(2)
+    for operation in ("example", "trial", "module", None, "setup"):
+        queue.appendleft(span(operation))
+    assert len(queue) == 4
+    assert [queue.pop().name for _ in range(4)] == ["trial", "setup", "module", "None"]
+    assert not queue
+    trial = span("trial")
+    for _ in range(MOST_CONTROL_SPANS + 5):
+        queue.appendleft(trial)
+    assert len(queue) == MOST_CONTROL_SPANS
+    queue.clear()
+    assert len(queue) == 0
+    assert queue.maxlen == 2
+
+
+def test_pieces_of_control_spans_are_control_spans() -> None:
+    """A program's state in pieces is kept with its trial; an example's inputs in pieces are not."""
+    queue = ControlQueue(0)
+    queue.appendleft(span("payload", **{"dspy.payload.attribute": "dspy.program.state"}))
+    queue.appendleft(span("payload", **{"dspy.payload.attribute": "dspy.example.inputs"}))
+    assert len(queue) == 1
+
+
+def test_a_processor_of_another_make_is_left_alone() -> None:
+    """No error, no change."""
+
+    class Other(BatchSpanProcessor):
+        def __init__(self) -> None:
+            """Keeps its spans elsewhere."""
+
+    assert not keep_control_spans(Other())

@@ -1,0 +1,173 @@
+"""Whatever a metric returns: DSPy makes of it what it makes without us, and a score in the record is a number or none."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+import dspy
+import numpy as np
+import pytest
+from inline_snapshot import snapshot
+
+from tests.behaviour.model import model
+from tests.optimizers import Rounds
+from tests.sums import examples, sums_lm
+from tests.with_and_without import outcome, same_with_and_without
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Unwilling:
+    """Can be added up and is no number."""
+
+    def __float__(self) -> float:
+        """Raise."""
+        raise LookupError("no number")
+
+    def __radd__(self, other: float) -> float:
+        """One more."""
+        return other + 1
+
+    def __repr__(self) -> str:
+        """The same each time."""
+        return "Unwilling()"
+
+
+class Hidden:
+    """Raises when its score is looked at."""
+
+    @property
+    def score(self) -> float:
+        """Raise."""
+        raise LookupError("not yours")
+
+    def __radd__(self, other: float) -> float:
+        """Nothing more."""
+        return other
+
+    def __repr__(self) -> str:
+        """The same each time."""
+        return "Hidden()"
+
+
+VALUES: Final[Mapping[str, Any]] = {
+    "None": None,
+    "bool": True,
+    "numpy float": np.float64(0.5),
+    "short numpy float": np.float32(0.25),
+    "numpy bool": np.bool_(True),  # noqa: FBT003 - a value
+    "numpy int": np.int64(3),
+    "array of one": np.array([0.5]),
+    "array": np.array([0.5, 1.0]),
+    "NaN": float("nan"),
+    "infinity": float("inf"),
+    "huge int": 10**400,
+    "int that has no text": 2**20_000,
+    "negative": -1,
+    "decimal": Decimal("0.5"),
+    "fraction": Fraction(1, 2),
+    "complex": 1j,
+    "prediction": dspy.Prediction(score=0.5, feedback="half"),
+    "prediction of text": dspy.Prediction(score="0.5"),
+    "prediction of None": dspy.Prediction(score=None),
+    "prediction without score": dspy.Prediction(points=1),
+    "prediction of an object": dspy.Prediction(score=Unwilling()),
+    "text": "0.5",
+    "tuple": (0.5, "why"),
+    "object": Unwilling(),
+    "object that hides": Hidden(),
+}
+
+
+def test_evaluate_and_its_trial() -> None:
+    """For each value: the score of the evaluation and of the derived trial, and that of the first row."""
+    told: dict[str, tuple[Any, ...]] = {}
+    for name, value in VALUES.items():
+
+        def metric(example: Any, prediction: Any, trace: object = None, value: Any = value) -> Any:
+            del example, prediction, trace
+            return value
+
+        def run(metric: Any = metric) -> Any:
+            with dspy.context(lm=sums_lm()):
+                return Rounds(metric, rounds=1).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+
+        recorder = same_with_and_without(run, capture_content=True)
+        ((evaluate,), (trial,)) = recorder.told("evaluate"), recorder.told("trial")
+        row = json.loads(evaluate["evaluate.results"])[0]
+        told[name] = (
+            evaluate.get("evaluate.score"),
+            trial.get("trial.score"),
+            row.get("score"),
+            trial.get("error.type"),
+        )
+    assert {name: repr(values) for name, values in told.items()} == snapshot(
+        {
+            "None": "(None, None, None, 'TypeError')",
+            "bool": "(100.0, 100.0, 1.0, None)",
+            "numpy float": "(50.0, 50.0, 0.5, None)",
+            "short numpy float": "(25.0, 25.0, 0.25, None)",
+            "numpy bool": "(100.0, 100.0, 1.0, None)",
+            "numpy int": "(300.0, 300.0, 3.0, None)",
+            "array of one": "(None, None, None, 'TypeError')",
+            "array": "(None, None, None, 'TypeError')",
+            "NaN": "(nan, nan, None, None)",
+            "infinity": "(inf, inf, None, None)",
+            "huge int": "(None, None, None, 'OverflowError')",
+            "int that has no text": "(None, None, None, 'OverflowError')",
+            "negative": "(-100.0, -100.0, -1.0, None)",
+            "decimal": "(50.0, 50.0, 0.5, None)",
+            "fraction": "(None, None, 0.5, 'TypeError')",
+            "complex": "(None, None, None, 'TypeError')",
+            "prediction": "(50.0, 50.0, 0.5, None)",
+            "prediction of text": "(50.0, 50.0, 0.5, None)",
+            "prediction of None": "(None, None, None, 'TypeError')",
+            "prediction without score": "(None, None, None, 'ValueError')",
+            "prediction of an object": "(None, None, None, 'LookupError')",
+            "text": "(None, None, 0.5, 'TypeError')",
+            "tuple": "(None, None, None, 'TypeError')",
+            "object": "(100.0, 100.0, None, None)",
+            "object that hides": "(0.0, 0.0, None, None)",
+        }
+    )
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_optimizers_that_make_means_themselves(name: str) -> None:
+    """SIMBA, GEPA and MIPROv2 end as they do without us; what they score with is told as plain numbers."""
+    value = VALUES[name]
+
+    def metric(example: Any, prediction: Any, trace: object = None) -> Any:
+        del example, prediction, trace
+        return value
+
+    def graded(gold: Any, pred: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None) -> Any:
+        del gold, pred, trace, pred_name, pred_trace
+        return value
+
+    demos: dict[str, Any] = {"max_bootstrapped_demos": 1, "max_labeled_demos": 1}
+    search: dict[str, Any] = {"valset": examples(2), "num_trials": 1, "minibatch": False}
+    proposing = {"program_aware_proposer": False, "data_aware_proposer": False}
+
+    def run() -> Any:
+        with dspy.context(lm=model()):
+            simba: Any = dspy.SIMBA(metric=metric, bsize=2, num_candidates=2, max_steps=1, max_demos=1, num_threads=1)
+            gepa: Any = dspy.GEPA(graded, max_metric_calls=12, reflection_lm=model(), num_threads=1, seed=1)
+            mipro: Any = dspy.MIPROv2(metric, auto=None, num_candidates=2, num_threads=1, seed=2, **demos)
+            return [
+                outcome(lambda: _state(simba, seed=1)),
+                outcome(lambda: _state(gepa)),
+                outcome(lambda: _state(mipro, **search, **proposing)),
+            ]
+
+    recorder = same_with_and_without(run, capture_content=True)
+    scores = [trial["trial.score"] for trial in recorder.told("trial") if "trial.score" in trial]
+    assert {type(score) for score in scores} <= {float}
+
+
+def _state(optimizer: Any, **arguments: Any) -> Any:
+    return optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3), **arguments).dump_state()

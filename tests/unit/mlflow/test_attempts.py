@@ -1,0 +1,44 @@
+"""How often something is tried, and what that says of MLflow."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from mlflow.exceptions import MlflowException
+
+from otel_dspy.mlflow.delivery import attempts
+from otel_dspy.mlflow.delivery.attempts import MAX_RETRIES, Attempts, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+
+def raced(times: int, calls: list[int]) -> Callable[[], None]:
+    """Finds another writer's row that often."""
+
+    def attempt() -> None:
+        calls.append(len(calls))
+        if len(calls) <= times:
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.name")
+
+    return attempt
+
+
+def test_a_race_is_tried_again_and_is_no_outage(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lost once it is done at the second try, without a word; lost always it is refused at last, not tried for ever."""
+    monkeypatch.setattr(attempts, "FIRST_PAUSE", 0.001)
+    tried = Attempts("http://m", threading.Event(), lambda: None)
+    calls: list[int] = []
+    assert tried.run("LogDataset", raced(1, calls)) is Outcome.DONE
+    assert len(calls) == 2
+    assert tried.failing_since is None
+    assert caplog.text == ""
+    calls.clear()
+    assert tried.run("LogDataset", raced(100, calls)) is Outcome.REFUSED
+    assert len(calls) == MAX_RETRIES
+    assert "did not take LogDataset" in caplog.text
