@@ -16,6 +16,8 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
+COLLECTOR := .tools/collector/otelcol-dspy
+S3 := .tools/go/versitygw
 
 # Nothing that runs here asks a host for anything but packages.
 export LITELLM_LOCAL_MODEL_COST_MAP := True
@@ -26,7 +28,7 @@ export UV_PYTHON_DOWNLOADS := never
 # A virtual environment or a Python path of the caller's must not be mixed in.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test test-all lint format semconv docs bench pins clean
+.PHONY: help demo test test-all collector lint format semconv docs bench pins clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
@@ -34,11 +36,14 @@ help: ## Say what the targets do
 demo: $(DEMO) ## Optimise a real program on a real model and see it in MLflow
 	$(BIN)/otel-dspy demo $(ARGS)
 
-test: $(DEV) ## Run the tests but the slow ones; the end says what was left out
-	$(RUN) -m pytest -m 'not slow' $(ARGS)
+test: $(DEV) parts-by-go ## Run the tests but the slow ones; the end says what was left out
+	$(RUN) -m pytest -m 'not slow' -n 2 --dist loadfile $(ARGS)
 
-test-all: $(DEV) ## Run every test
+test-all: $(DEV) parts-by-go ## Run every test
 	$(RUN) -m pytest $(ARGS)
+
+collector: has-go $(COLLECTOR) ## Build the small OpenTelemetry Collector of collector/ (Go; minutes, once)
+	@echo "$(COLLECTOR)"
 
 lint: $(DEV) ## Check style, format, types and generated files; change nothing
 	@status=0; \
@@ -62,6 +67,8 @@ bench: $(DEV) ## Measure what it costs beside others, and keep figures and pictu
 	$(RUN) -m benchmarks.overhead --keep
 	$(RUN) -m benchmarks.mlflow --keep
 	$(RUN) -m benchmarks.memory --keep
+	$(RUN) -m benchmarks.bridge --keep
+	$(RUN) -m benchmarks.bridge_memory --keep
 	$(RUN) -m benchmarks.plots
 	$(RUN) -m benchmarks.page
 
@@ -72,7 +79,7 @@ RESOLVE = $(COMPILE) --overrides requirements/overrides.txt pyproject.toml --ext
 
 pins: $(UV) ## Choose the newest versions anew and write them to requirements/
 	rm -f requirements/dev.txt requirements/demo.txt
-	$(RESOLVE) --extra bridge --extra otlp --extra bridge --group dev --constraints requirements/constraints.txt --output-file requirements/dev.txt
+	$(RESOLVE) --extra bridge --extra otlp --group dev --constraints requirements/constraints.txt --output-file requirements/dev.txt
 	$(RESOLVE) --constraints requirements/dev.txt --output-file requirements/demo.txt
 	echo uv | $(COMPILE) - --output-file requirements/uv.txt
 
@@ -94,6 +101,38 @@ $(DEV): requirements/dev.txt pyproject.toml $(UV) | $(RUN)
 	$(PINNED) requirements/dev.txt
 	$(EDITABLE)
 	@touch $@ $(DEMO)
+
+# Built from Go modules. -s -w: no symbols, half the size.
+BUILDER := .tools/go/builder-0.159.0
+
+$(COLLECTOR): collector/builder.yaml $(BUILDER)
+	@echo "building the Collector: minutes, once"
+	CGO_ENABLED=0 $(BUILDER) --config collector/builder.yaml --ldflags='-s -w' >.tools/collector.log 2>&1 \
+		|| { tail -n 5 .tools/collector.log >&2; exit 1; }
+	@touch $@
+
+$(BUILDER):
+	mkdir -p .tools/go
+	GOBIN="$(CURDIR)/.tools/go" go install go.opentelemetry.io/collector/cmd/builder@v0.159.0
+	mv .tools/go/builder $@
+
+# An S3 server that keeps objects as files.
+$(S3):
+	@echo "building an S3 server for the tests: a minute or two, once"
+	mkdir -p .tools/go
+	CGO_ENABLED=0 GOBIN="$(CURDIR)/.tools/go" go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+# Tests that need these say so when they are left out: a machine without Go, or without its modules, runs the others.
+.PHONY: parts-by-go has-go
+parts-by-go:
+	@if ! command -v go >/dev/null; then echo "no Go here: tests that need a Collector are left out"; \
+	else $(MAKE) -s $(COLLECTOR) || echo "the Collector could not be built: its tests are left out"; \
+		$(MAKE) -s $(S3) || echo "the S3 server could not be built: its tests are left out"; fi
+
+has-go:
+	@command -v go >/dev/null || { printf '%s\n' "Go 1.25 or newer is needed to build the Collector: https://go.dev/dl/" \
+		"Without it the official contrib distribution 0.159.0 runs the same configurations, as a binary or as the image" \
+		"otel/opentelemetry-collector-contrib:0.159.0. OTELCOL=/path/to/otelcol-contrib runs the tests on it." >&2; exit 1; }
 
 $(RUN): | has-python
 	"$(PYTHON)" -m venv --without-pip $(VENV)

@@ -1,0 +1,303 @@
+"""Program, Collector, two bridges, MLflow on PostgreSQL and S3: each is taken away while an optimisation runs.
+
+The program tells the same spans to a bridge that is left alone. At the end both MLflows hold the same: 0 lost, 0 twice.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from mlflow import MlflowClient
+
+from benchmarks.postgres import binaries, cluster
+from tests.bridges import running_bridge
+from tests.chaos.pipeline import parts
+from tests.chaos.pipeline.parts import BridgePart, alive
+from tests.chaos.twins import differences, record, traces_in
+from tests.collectors import FOLDER, ROOT, Collector, needs_collector
+from tests.integration.bridge.test_same_tree import comparable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from benchmarks.postgres import Cluster
+    from tests.chaos.pipeline.parts import Part
+
+pytestmark = [
+    needs_collector,
+    pytest.mark.skipif(binaries() is None, reason="there is no PostgreSQL: its package is `postgresql`"),
+    pytest.mark.skipif(not parts.S3.is_file(), reason="there is no S3 server: `make test` builds it with Go"),
+]
+
+EXPERIMENT = "pipeline"
+DELIVERY = 300.0
+"""Seconds in which MLflow must have all, once everything is there again."""
+
+
+@dataclass
+class Pipeline:
+    """All of it, running.
+
+    Attributes:
+        uri: MLflow's.
+        reference: tracking URI of the MLflow that nothing happens to.
+        undisturbed: address of its bridge.
+        suffered: what was done, and how often.
+    """
+
+    uri: str
+    reference: str
+    undisturbed: str
+    postgres: Cluster
+    mlflow: Part
+    bridges: list[BridgePart]
+    collector: Collector
+    suffered: dict[str, int] = field(default_factory=dict[str, int])
+
+    def note(self, what: str) -> None:
+        """Something was done."""
+        self.suffered[what] = self.suffered.get(what, 0) + 1
+
+    def kill_bridge(self, chance: random.Random, away: float) -> None:
+        """`kill -9` of one; another in its place, on its port, after some time."""
+        bridge = chance.choice(self.bridges)
+        bridge.kill()
+        self.note("bridge killed")
+        time.sleep(away)
+        bridge.start()
+
+    def kill_collector(self, away: float) -> None:
+        """`kill -9`, and again with the same queue."""
+        self.collector.kill()
+        self.note("Collector killed")
+        time.sleep(away)
+        self.collector.start()
+
+    def hold_mlflow(self, away: float) -> None:
+        """MLflow answers nothing; its port takes connections still."""
+        self.mlflow.signal(signal.SIGSTOP)
+        self.note("MLflow held")
+        time.sleep(away)
+        self.mlflow.signal(signal.SIGCONT)
+
+    def kill_mlflow(self, away: float) -> None:
+        """`kill -9`, and another on its port."""
+        self.mlflow.kill()
+        self.note("MLflow killed")
+        time.sleep(away)
+        self.mlflow.start()
+        self.mlflow.await_ready()
+
+    def restart_postgres(self, mode: str, away: float) -> None:
+        """Its clients are cut off in the middle of what they do."""
+        self.postgres.stop(mode)
+        self.note(f"PostgreSQL stopped ({mode})")
+        time.sleep(away)
+        self.postgres.start()
+
+
+@contextmanager
+def pipeline(folder: Path, store: str, *flags: str) -> Generator[Pipeline]:
+    """All of it, for as long as the block lasts; `flags` are the bridges'."""
+    with ExitStack() as stack:
+        database = stack.enter_context(cluster())
+        s3, environment = parts.s3(folder)
+        server, uri = parts.mlflow(folder, database.uri, environment)
+        bridges = [BridgePart(folder, f"bridge-{number}", uri, EXPERIMENT, *flags) for number in (1, 2)]
+        stack.enter_context(alive(s3, server, *bridges))
+        # Large requests are slow ones; here the end is what counts.
+        undisturbed = stack.enter_context(running_bridge(store, EXPERIMENT))
+        addresses = {f"BRIDGE_{number}_ENDPOINT": bridge.grpc for number, bridge in enumerate(bridges, 1)}
+        collector = Collector(FOLDER / "loadbalanced.yaml", folder / "collector", addresses)
+        stack.callback(collector.kill)
+        collector.start()
+        address = f"127.0.0.1:{undisturbed.grpc_port}"
+        yield Pipeline(uri, store, address, database, server, bridges, collector)
+
+
+@contextmanager
+def program(
+    built: Pipeline, *, trials: int, examples: int, pause: float, die_at: int = 0
+) -> Generator[subprocess.Popen[str]]:
+    """An optimisation in a process of its own."""
+    addresses = [f"--to={address}" for address in (built.collector.grpc, built.undisturbed)]
+    sizes = [f"--trials={trials}", f"--examples={examples}", f"--pause={pause}", f"--die-at={die_at}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos.pipeline.program", *addresses, *sizes],
+        cwd=ROOT,
+        env=os.environ | {"MLFLOW_TRACKING_URI": "http://nobody.invalid"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def in_order(told: dict[str, Any]) -> dict[str, Any]:
+    """A record whose runs stand by what they are: a run begins with the first thing told of it, whichever that was."""
+
+    def key(run: dict[str, Any]) -> tuple[int, str, str]:
+        return (int(run["tags"].get("dspy.trial.index", -1)), run["name"], str(run["tags"].get("dspy.compile.id")))
+
+    def ordered(run: dict[str, Any]) -> dict[str, Any]:
+        # MLflow notes the git repository that a process's main file stands in: here a bridge's or a test's.
+        tags = {name: value for name, value in run["tags"].items() if not name.startswith("mlflow.source.")}
+        return {**run, "tags": tags, "children": sorted(map(ordered, run["children"]), key=key)}
+
+    return {**told, "runs": sorted(map(ordered, told["runs"]), key=key)}
+
+
+def numbers(uri: str) -> tuple[int, list[str]]:
+    """How many traces there are, and how each run stands: cheap to ask for."""
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        return 0, []
+    runs = client.search_runs([found.experiment_id], max_results=1000)
+    count = 0
+    token: str | None = None
+    while True:
+        page = client.search_traces([found.experiment_id], include_spans=False, max_results=500, page_token=token)
+        count += len(page)
+        token = cast("str | None", page.token)
+        if not token:
+            return count, sorted(str(run.info.status) for run in runs)
+
+
+def assert_alike(built: Pipeline) -> dict[str, Any]:
+    """Wait until MLflow has all, if it ever has; both hold the same. That record."""
+    expected = in_order(comparable(record(built.reference, EXPERIMENT)))
+    wanted = numbers(built.reference)
+    deadline = time.monotonic() + DELIVERY
+    while numbers(built.uri) != wanted and time.monotonic() < deadline:
+        time.sleep(0.5)
+    while True:
+        # The last spans of a trace may come later than its head.
+        found = differences(in_order(comparable(record(built.uri, EXPERIMENT))), expected)
+        if not found or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    assert found == []
+    return expected
+
+
+def refused(built: Pipeline, reason: str) -> float:
+    """Spans that the bridges that live now have sent back for that reason."""
+    return sum(
+        count
+        for bridge in built.bridges
+        for name, count in bridge.counts().items()
+        if "refused_spans" in name and reason in name
+    )
+
+
+def suffer(built: Pipeline, running: subprocess.Popen[str], deeds: list[Callable[[], None]]) -> None:
+    """Do these, one after another, while the program runs, and all of them; it must end well."""
+    broken: list[BaseException] = []
+
+    def all_of_them() -> None:
+        try:
+            for deed in deeds:
+                deed()
+        except BaseException as error:  # told in the test's own thread
+            broken.append(error)
+            raise
+
+    thread = threading.Thread(target=all_of_them, daemon=True)
+    thread.start()
+    _, said = running.communicate(timeout=500)
+    thread.join(300)
+    assert broken == []
+    assert not thread.is_alive()
+    assert running.returncode == 0, said[-3000:]
+    assert "Failed to export" not in said, said[-3000:]
+    for bridge in built.bridges:
+        bridge.await_ready()
+
+
+def test_each_part_is_taken_away_once(tmp_path: Path, store: str) -> None:
+    """A bridge and the Collector killed, MLflow held, PostgreSQL restarted as after a power cut: 0 lost, 0 twice."""
+    chance = random.Random(7)  # noqa: S311 - chance, no secret
+    with pipeline(tmp_path, store) as built:
+        with program(built, trials=3, examples=5, pause=0.2) as running:
+            suffer(
+                built,
+                running,
+                [
+                    lambda: time.sleep(3),
+                    lambda: built.kill_bridge(chance, 0),
+                    lambda: built.kill_collector(0.2),
+                    lambda: built.hold_mlflow(1),
+                    lambda: built.restart_postgres("immediate", 0.5),
+                ],
+            )
+        (run,) = assert_alike(built)["runs"]
+    assert traces_in(run) >= 4 * 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_each_part_is_taken_away_again_and_again(seed: int, tmp_path: Path, store: str) -> None:
+    """At random moments of 21 trials of 20 examples: 12 deaths of bridges, 4 of the Collector, MLflow gone for a minute.
+
+    The bridges have room for 64 KiB, so that they refuse what comes while MLflow is held.
+    """
+    chance = random.Random(seed)  # noqa: S311 - the same
+    with pipeline(tmp_path, store, "--max-waiting-bytes=65536") as built:
+
+        def held_until_full() -> None:
+            built.hold_mlflow(60)
+            if refused(built, "no room"):
+                built.note("a bridge without room")
+
+        deeds: list[Callable[[], None]] = [
+            *[lambda: built.kill_bridge(chance, chance.uniform(0, 3))] * 12,
+            *[lambda: built.kill_collector(chance.uniform(0, 2))] * 4,
+            *[lambda: built.restart_postgres("immediate", chance.uniform(0, 2))] * 2,
+            lambda: built.restart_postgres("fast", 2),
+            lambda: built.kill_mlflow(5),
+        ]
+        chance.shuffle(deeds)
+        deeds.insert(chance.randrange(len(deeds)), held_until_full)
+        pauses: list[Callable[[], None]] = [lambda: time.sleep(chance.uniform(0, 6))] * len(deeds)
+        with program(built, trials=20, examples=20, pause=0.6) as running:
+            suffer(built, running, [step for pair in zip(pauses, deeds, strict=True) for step in pair])
+        (run,) = assert_alike(built)["runs"]
+        assert "a bridge without room" in built.suffered
+    trials = [child for child in run["children"] if child["name"].startswith("trial ")]
+    assert len(trials) == 21
+    assert traces_in(run) >= 21 * 20
+
+
+@pytest.mark.slow
+def test_the_program_is_killed(tmp_path: Path, store: str) -> None:
+    """What it had told by then is there, once, and its run as it left it, while bridges are killed."""
+    chance = random.Random(3)  # noqa: S311 - the same
+    with pipeline(tmp_path, store) as built:
+        with program(built, trials=20, examples=5, pause=0.2, die_at=60) as running:
+            time.sleep(5)
+            built.kill_bridge(chance, 1)
+            built.kill_collector(0.5)
+            running.communicate(timeout=300)
+            assert running.returncode == -signal.SIGKILL
+        for bridge in built.bridges:
+            bridge.await_ready()
+        (run,) = assert_alike(built)["runs"]
+    assert run["status"] == "RUNNING"
+    assert len(run["children"]) >= 5

@@ -1,0 +1,211 @@
+"""Each configuration of collector/, read by a real Collector and started with an optimisation through it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_dspy import cli
+from otel_dspy import semconv as sc
+from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.bridges import running_bridge
+from tests.chaos.twins import differences, optimise, record, traces_in
+from tests.collectors import FOLDER, needs_collector, running_collector
+from tests.integration.bridge.test_same_tree import comparable, instrumented_by
+from tests.otlp_receiver import otlp_receiver
+from tests.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_dspy.bridge.service import Bridge
+
+pytestmark = needs_collector
+
+DELIVERY = 120.0
+"""Seconds that a delivery may take on a loaded machine."""
+EXPERIMENT = "collected"
+
+
+def tell(endpoint: str, reference: str, work: Callable[[], object]) -> Sequence[ReadableSpan]:
+    """Do something, told to a Collector as programs do and to a local store in process; all spans that were told."""
+    kept = InMemorySpanExporter()
+    in_process = MlflowSpanProcessor(tracking_uri=reference, experiment=EXPERIMENT)
+    by_otlp = BatchSpanProcessor(OTLPSpanExporter(f"http://{endpoint}"), schedule_delay_millis=200)
+    instrumented_by([in_process, by_otlp, SimpleSpanProcessor(kept)], "linked", work)
+    for processor in (by_otlp, in_process):
+        assert processor.force_flush(int(DELIVERY * 1000))
+        processor.shutdown()
+    return kept.get_finished_spans()
+
+
+def taken(bridge: Bridge) -> set[tuple[str, str]]:
+    """(trace id, span id) of each span that a bridge has written."""
+    return set(bridge.writer._remembered.copy())
+
+
+def ids(spans: Sequence[ReadableSpan]) -> set[tuple[str, str]]:
+    """The same of spans that were told."""
+    return {(f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}") for span in spans if span.context}
+
+
+def compile_of(span: ReadableSpan) -> str | None:
+    """Which compile a span names."""
+    found = (span.attributes or {}).get(sc.DSPY_COMPILE_ID)
+    return found if isinstance(found, str) else None
+
+
+def compile_of_run(run: dict[str, Any]) -> str:
+    """Which compile a run of a record is of."""
+    return run["tags"][sc.DSPY_COMPILE_ID]
+
+
+def await_that(found: Callable[[], bool], what: str) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + DELIVERY
+    while not found():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def test_agent_and_gateway_change_nothing(new_store: Callable[[str], str], tmp_path: Path) -> None:
+    """By agent.yaml and gateway.yaml: MLflow holds what it holds of a processor, the other backend each span once."""
+    store, reference = new_store("collected"), new_store("reference")
+    with (
+        otlp_receiver() as other,
+        running_bridge(store, EXPERIMENT, patience=8) as bridge,
+        running_collector(
+            FOLDER / "gateway.yaml",
+            tmp_path / "gateway",
+            {"BRIDGE_ENDPOINT": f"127.0.0.1:{bridge.grpc_port}", "OTHER_ENDPOINT": other.endpoint},
+        ) as gateway,
+        running_collector(FOLDER / "agent.yaml", tmp_path / "agent", {"GATEWAY_ENDPOINT": gateway.grpc}) as agent,
+    ):
+        told = ids(tell(agent.grpc, reference, lambda: optimise(trials=2)))
+        await_that(lambda: taken(bridge) == told, "all at the bridge")
+        await_that(lambda: len(other.spans()) >= len(told), "all at the other backend")
+        assert Counter((span.trace_id.hex(), span.span_id.hex()) for span in other.spans()) == Counter(told)
+    assert differences(comparable(record(store, EXPERIMENT)), comparable(record(reference, EXPERIMENT))) == []
+
+
+def test_a_compile_goes_to_one_bridge(new_store: Callable[[str], str], tmp_path: Path) -> None:
+    """By loadbalanced.yaml: all that names a compile is at one bridge, none at both, both have work, MLflow is whole."""
+    store, reference = new_store("collected"), new_store("reference")
+
+    def work() -> None:
+        for _ in range(3):
+            optimise(trials=1)
+
+    with (
+        running_bridge(store, EXPERIMENT, patience=8) as first,
+        running_bridge(store, EXPERIMENT, patience=8) as second,
+        running_collector(
+            FOLDER / "loadbalanced.yaml",
+            tmp_path / "collector",
+            {
+                "BRIDGE_1_ENDPOINT": f"127.0.0.1:{first.grpc_port}",
+                "BRIDGE_2_ENDPOINT": f"127.0.0.1:{second.grpc_port}",
+            },
+        ) as collector,
+    ):
+        spans = tell(collector.grpc, reference, work)
+        await_that(lambda: taken(first) | taken(second) == ids(spans), "all at the bridges")
+        assert not taken(first) & taken(second)
+        assert taken(first)
+        assert taken(second)
+        compiles = {compile_of(span) for span in spans} - {None}
+        assert len(compiles) >= 3
+        for compile_id in compiles:
+            group = ids([span for span in spans if compile_of(span) == compile_id])
+            assert group <= taken(first) or group <= taken(second)
+    found, expected = comparable(record(store, EXPERIMENT)), comparable(record(reference, EXPERIMENT))
+    for told in (found, expected):
+        # A run starts with the first thing told of it, and whose that is hangs on the bridges.
+        told["runs"].sort(key=compile_of_run)
+    assert differences(found, expected) == []
+
+
+def test_one_example_in_ten_and_all_else(new_store: Callable[[str], str], tmp_path: Path) -> None:
+    """By sampling.yaml: of 240 examples about a tenth, each whole; runs, metrics, tables and plain calls are all there."""
+    store, reference = new_store("collected"), new_store("reference")
+
+    def work() -> None:
+        optimise(trials=8)
+        with dspy.context(lm=sums_lm()):
+            dspy.Evaluate(devset=examples(200), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
+            dspy.Predict("question -> answer")(question="1+1")
+
+    def without_traces(run: dict[str, Any]) -> dict[str, Any]:
+        """A run without the traces of examples."""
+        others = [trace for trace in run["traces"] if trace["id"].removeprefix("tr-") not in thinned]
+        return {**run, "traces": others, "children": [without_traces(child) for child in run["children"]]}
+
+    with (
+        running_bridge(store, EXPERIMENT, patience=8) as bridge,
+        running_collector(
+            FOLDER / "sampling.yaml", tmp_path / "collector", {"BRIDGE_ENDPOINT": f"127.0.0.1:{bridge.grpc_port}"}
+        ) as collector,
+    ):
+        spans = tell(collector.grpc, reference, work)
+        roots = [span for span in spans if (span.attributes or {}).get(sc.DSPY_OPERATION_NAME) == "example"]
+        thinned = {f"{span.context.trace_id:032x}" for span in roots if span.context}
+        await_that(lambda: {one for one in ids(spans) if one[0] not in thinned} <= taken(bridge), "all but examples")
+        await_that(lambda: bool(thinned & {one[0] for one in taken(bridge)}), "some examples")
+        time.sleep(8)  # the sampler decides five seconds after a root: nothing comes any more
+        arrived = taken(bridge)
+    kept = thinned & {one[0] for one in arrived}
+    assert len(thinned) >= 230
+    assert 5 <= len(kept) <= 60
+    assert arrived == {one for one in ids(spans) if one[0] in kept or one[0] not in thinned}
+    found, expected = comparable(record(store, EXPERIMENT)), comparable(record(reference, EXPERIMENT))
+    assert sum(traces_in(run) for run in expected["runs"]) - sum(traces_in(run) for run in found["runs"]) == len(
+        thinned
+    ) - len(kept)
+    assert (
+        differences(
+            {"runs": [without_traces(run) for run in found["runs"]], "traces": found["traces"]},
+            {"runs": [without_traces(run) for run in expected["runs"]], "traces": expected["traces"]},
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize("off", ["http", "grpc"])
+def test_the_printed_configuration_works(
+    off: str,
+    new_store: Callable[[str], str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What `otel-dspy bridge --print-collector-config` prints, for a bridge with a token, by gRPC and by HTTP."""
+    store, reference = new_store("collected"), new_store("reference")
+    monkeypatch.setenv("OTEL_DSPY_BRIDGE_TOKEN", "geheim")
+    with running_bridge(store, EXPERIMENT, patience=8, token="geheim") as bridge:  # noqa: S106 - of the test's own bridge
+        ports = {"http": bridge.http_port, "grpc": bridge.grpc_port}
+        listening = [f"--{name}={'off' if name == off else f'127.0.0.1:{port}'}" for name, port in ports.items()]
+        capsys.readouterr()
+        assert cli.main(["bridge", "--tracking-uri", store, "--print-collector-config", *listening]) == 0
+        config = tmp_path / "printed.yaml"
+        config.write_text(capsys.readouterr().out, encoding="utf-8")
+        # Its addresses are for one on a machine; several may run tests here.
+        elsewhere = [
+            "yaml:receivers::otlp::protocols::grpc::endpoint: ${env:OTELCOL_GRPC}",
+            "yaml:receivers::otlp::protocols::http::endpoint: ${env:OTELCOL_HTTP}",
+            "yaml:extensions::health_check::endpoint: ${env:OTELCOL_HEALTH}",
+            "yaml:service::telemetry::metrics::level: none",
+        ]
+        with running_collector(config, tmp_path / "collector", {}, elsewhere) as collector:
+            told = ids(tell(collector.grpc, reference, lambda: optimise(trials=1)))
+            await_that(lambda: taken(bridge) == told, "all at the bridge")
+    assert differences(comparable(record(store, EXPERIMENT)), comparable(record(reference, EXPERIMENT))) == []

@@ -1,0 +1,127 @@
+"""collector/redacted.yaml: what MLflow is told without content, and that no byte of content passes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import yaml
+
+from tests.bridges import running_bridge
+from tests.chaos.twins import differences, record
+from tests.collectors import FOLDER, ROOT, needs_collector, running_collector
+from tests.dspy_answers import dspy_script
+from tests.in_process_lm import in_process_lm
+from tests.integration.collector.test_configurations import EXPERIMENT, await_that, ids, taken, tell
+from tests.sums import exact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+MARKERS = (b"geheim", b"Scripted", b"Given the fields")
+"""In inputs, labels, answers, demos, feedback and errors; in proposals; in DSPy's own instructions."""
+
+
+def scored(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> Any:
+    """A metric with feedback; it fails on the first example."""
+    del trace
+    if example["question"] == "geheim 0":
+        raise ValueError("geheim: the metric is broken")
+    return dspy.Prediction(score=float(exact(example, prediction)), feedback="geheim feedback")
+
+
+def work() -> None:
+    """An optimisation and a stand-alone evaluation whose every text holds a marker."""
+
+    def answer(inputs: Mapping[str, str]) -> str:
+        return inputs["question"] if int(inputs["question"].split()[1]) % 2 else "geheim wrong"
+
+    rows = [dspy.Example(question=f"geheim {n}", answer=f"geheim {n}").with_inputs("question") for n in range(6)]
+
+    def plain(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
+        return scored(example, prediction, trace)["score"] if example["question"] != "geheim 0" else 0.0
+
+    with dspy.context(lm=in_process_lm(dspy_script({"answer": answer}))):
+        optimizer = dspy.MIPROv2(
+            plain, auto=None, num_candidates=2, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
+        )
+        program = dspy.ChainOfThought("question -> answer")
+        optimizer.compile(program, trainset=rows[:3], valset=rows[2:], num_trials=2, minibatch=False)
+        dspy.Evaluate(devset=rows, metric=scored, num_threads=2, max_errors=10)(program)
+
+
+def figures(told: dict[str, Any]) -> dict[str, Any]:
+    """What must not change by redaction: runs, parameters, metrics with steps, traces with their scores."""
+
+    def of_trace(trace: dict[str, Any]) -> dict[str, Any]:
+        def of_span(span: dict[str, Any]) -> dict[str, Any]:
+            parts = [of_span(child) for child in span["children"]]
+            return {"name": span["name"], "status": span["status"], "children": parts}
+
+        scores = [(one["name"], one["value"]) for one in trace["assessments"]]
+        spans = [of_span(span) for span in trace["spans"]]
+        return {"name": trace["name"], "state": trace["state"], "scores": scores, "spans": spans}
+
+    def of_run(run: dict[str, Any]) -> dict[str, Any]:
+        same = {name: run[name] for name in ("name", "status", "params", "metrics")}
+        children = [of_run(child) for child in run["children"]]
+        return {**same, "children": children, "traces": [of_trace(trace) for trace in run["traces"]]}
+
+    return {"runs": [of_run(run) for run in told["runs"]], "traces": [of_trace(trace) for trace in told["traces"]]}
+
+
+@needs_collector
+def test_no_byte_of_content_passes(new_store: Callable[[str], str], tmp_path: Path) -> None:
+    """In the queue, on the way and in MLflow stands no marker; scores, parameters, metrics, run and span trees do."""
+    store, reference = new_store("collected"), new_store("reference")
+    passed = tmp_path / "passed.json"
+    kept = [
+        f"yaml:exporters::file::path: {passed}",
+        "yaml:service::pipelines::traces::exporters: [otlp_grpc/bridge, file]",
+    ]
+    with (
+        running_bridge(store, EXPERIMENT, patience=8) as bridge,
+        running_collector(
+            FOLDER / "redacted.yaml",
+            tmp_path / "collector",
+            {"BRIDGE_ENDPOINT": f"127.0.0.1:{bridge.grpc_port}"},
+            kept,
+        ) as collector,
+    ):
+        told = ids(tell(collector.grpc, reference, work))
+        await_that(lambda: taken(bridge) == told, "all at the bridge")
+        collector.stop()
+        way = passed.read_bytes() + b"".join(file.read_bytes() for file in collector.queue.iterdir())
+    expected = record(reference, EXPERIMENT)
+    # They were there to be taken out.
+    assert all(marker in str(expected).encode() for marker in MARKERS)
+    found = record(store, EXPERIMENT)
+    database = store.removeprefix("sqlite:///")
+    holds = str(found).encode() + b"".join(
+        file.read_bytes() for file in tmp_path.glob(f"{database.rpartition('/')[2]}*")
+    )
+    assert b"ChainOfThought" in way
+    assert b"ChainOfThought" in holds
+    for marker in MARKERS:
+        assert marker not in way
+        assert marker not in holds
+    assert differences(figures(found), figures(expected)) == []
+
+
+def test_every_attribute_with_content_is_named() -> None:
+    """Whatever semconv/ marks as content, programs or datasets matches an expression of redacted.yaml."""
+    groups = yaml.safe_load((ROOT / "semconv" / "attributes.yaml").read_text(encoding="utf-8"))["groups"]
+    content = {one["id"] for group in groups for one in group["attributes"] if "content" in one}
+    processors = yaml.safe_load((FOLDER / "redacted.yaml").read_text(encoding="utf-8"))["processors"]
+    groups = processors["transform/redact"]["trace_statements"]
+    patterns = [
+        match[1].replace("\\\\", "\\")
+        for group in groups
+        for statement in group["statements"]
+        if (match := re.fullmatch(r'delete_matching_keys\(span\.attributes, "(.*)"\)', statement))
+    ]
+    assert len(patterns) == 3
+    assert len(content) >= 12
+    assert {name for name in content if not any(re.search(pattern, name) for pattern in patterns)} == set()
