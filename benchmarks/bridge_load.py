@@ -1,0 +1,70 @@
+"""What programs would send a bridge: optimisations told by the contract, without DSPy, encoded beforehand."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import requests
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from tests.integration.mlflow.contract_spans import Teller, provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+EXAMPLES_A_TRIAL: Final = 100
+BATCH: Final = 512
+"""Spans a request, as a `BatchSpanProcessor` sends them."""
+
+Request = tuple[int, bytes]
+"""How many spans, and they."""
+
+
+def requests_of(number: int, trials: int) -> Iterator[Request]:
+    """The requests of one program's optimisation.
+
+    Args:
+        number: tells programs apart.
+        trials: how many it has.
+    """
+    exporter = InMemorySpanExporter()
+    tracer = provider(SimpleSpanProcessor(exporter), namespace=number).get_tracer("otel_dspy")
+    teller = Teller(tracer, compile_id=f"compile-{number}")
+
+    def ready(least: int) -> Iterator[Request]:
+        spans = exporter.get_finished_spans()
+        if len(spans) >= least:
+            exporter.clear()
+            for start in range(0, len(spans), BATCH):
+                chosen = spans[start : start + BATCH]
+                yield len(chosen), encode_spans(chosen).SerializeToString()
+
+    with teller.compile(state="{}"):
+        for index in range(trials):
+            scores = [1.0] * EXAMPLES_A_TRIAL
+            with teller.trial(index, score=50.0, state="{}"), teller.evaluate(scores, trial=index):
+                pass
+            yield from ready(BATCH)
+    yield from ready(1)
+
+
+def send(address: str, told: Sequence[Request], headers: Mapping[str, str]) -> int:
+    """Send them in order, each until it is taken; how many spans that were."""
+    with requests.Session() as session:
+        for _, body in told:
+            while True:
+                answer = post(session, address, body, headers)
+                if answer.status_code != requests.codes.unavailable:
+                    answer.raise_for_status()
+                    break
+                time.sleep(float(answer.headers["Retry-After"]))
+    return sum(spans for spans, _ in told)
+
+
+def post(session: requests.Session, address: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:
+    """One request."""
+    every = {"Content-Type": "application/x-protobuf", **headers}
+    return session.post(f"{address}/v1/traces", body, headers=every, timeout=120)
