@@ -12,10 +12,14 @@ import pytest
 
 import otel_dspy.mlflow
 from tests.chaos.twins import EXPERIMENT, record, told_to
+from tests.own_process import exit_code
 from tests.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
     from pathlib import Path
+
+    from otel_dspy.mlflow import MlflowSpanProcessor
 
 
 def evaluate(count: int) -> None:
@@ -35,8 +39,8 @@ def autologged_child(store: str, count: int) -> None:
     evaluate(count)
 
 
-def test_os_fork_while_the_parent_delivers(store: str, spool: Path) -> None:
-    """A pre-forking server's worker: the child flushes its own spans, the parent's are neither lost nor doubled."""
+def fork_while_delivering(store: str) -> None:
+    """Evaluate before, in the child and after, and deliver it all."""
     with told_to(store) as (processor,):
         evaluate(2)
         assert processor.force_flush(120_000)
@@ -49,55 +53,78 @@ def test_os_fork_while_the_parent_delivers(store: str, spool: Path) -> None:
         assert processor.force_flush(120_000)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert processor.lost == 0
+
+
+def test_os_fork_while_the_parent_delivers(store: str, spool: Path) -> None:
+    """A pre-forking server's worker: the child flushes its own spans, the parent's are neither lost nor doubled."""
+    assert exit_code(fork_while_delivering, store) == 0
     assert sizes(store) == [3, 4, 5, 6]
     assert list(spool.glob("*")) == []
+
+
+class Forking(dspy.Module):
+    """Evaluates one more program in a child, in the middle of its own evaluation."""
+
+    def __init__(self, processor: MlflowSpanProcessor) -> None:
+        super().__init__()
+        self._processor = processor
+        self.statuses: list[int] = []
+
+    def forward(self, question: str) -> dspy.Prediction:
+        """The same answer to everything."""
+        if question == "0+1":
+            child = os.fork()
+            if child == 0:
+                dspy.Predict("question -> answer")(question="7+1")
+                os._exit(0 if self._processor.force_flush(60_000) else 1)
+            self.statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return dspy.Prediction(answer="1")
+
+
+def fork_while_evaluating(told: Connection, store: str) -> None:
+    """Fork within an evaluation, and deliver it all; tell the process id."""
+    told.send(os.getpid())
+    with told_to(store) as (processor,):
+        evaluate(2)
+        assert processor.force_flush(120_000)
+        program = Forking(processor)
+        with dspy.context(lm=sums_lm()):
+            dspy.Evaluate(devset=examples(3), metric=exact, num_threads=1)(program)
+        assert processor.force_flush(120_000)
+        assert program.statuses == [0]
 
 
 @pytest.mark.slow
 def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> None:
     """What a child tells of its parent's evaluation goes to the parent's run: none is made beside it."""
-    statuses: list[int] = []
-    with told_to(store) as (processor,):
-        evaluate(2)
-        assert processor.force_flush(120_000)
-
-        class Forking(dspy.Module):
-            """Evaluates one more program in a child, in the middle of its own evaluation."""
-
-            def forward(self, question: str) -> dspy.Prediction:
-                if question == "0+1":
-                    child = os.fork()
-                    if child == 0:
-                        dspy.Predict("question -> answer")(question="7+1")
-                        os._exit(0 if processor.force_flush(60_000) else 1)
-                    statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-                return dspy.Prediction(answer="1")
-
-        with dspy.context(lm=sums_lm()):
-            dspy.Evaluate(devset=examples(3), metric=exact, num_threads=1)(Forking())
-        assert processor.force_flush(120_000)
-    assert statuses == [0]
+    told, teller = multiprocessing.Pipe()
+    assert exit_code(fork_while_evaluating, teller, store) == 0
     _, run = record(store)["runs"]
     assert (run["status"], len(run["traces"])) == ("FINISHED", 4)
-    assert [path for path in spool.glob("*") if f"-{os.getpid()}-" in path.name] == []
+    parent = told.recv()
+    assert [path for path in spool.glob("*") if f"-{parent}-" in path.name] == []
 
 
-@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
-def test_multiprocessing(method: str, store: str, spool: Path) -> None:
-    """A child that simply returns has delivered before it ends."""
+def beget(method: str, store: str) -> None:
+    """Have a child of multiprocessing evaluate."""
     # A constant for each, as the type of what comes back hangs on it.
     contexts = {"fork": multiprocessing.get_context("fork"), "spawn": multiprocessing.get_context("spawn")}
     child = contexts[method].Process(target=autologged_child, args=(store, 4))
     child.start()
     child.join(180)
     assert child.exitcode == 0
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_multiprocessing(method: str, store: str, spool: Path) -> None:
+    """A child that simply returns has delivered before it ends."""
+    assert exit_code(beget, method, store) == 0
     assert sizes(store) == [5]
     assert list(spool.glob("*")) == []
 
 
-def test_a_child_that_is_killed_leaves_its_own_file(store: str, spool: Path) -> None:
-    """The parent's files are not touched by it, and its own carries its process id."""
-    del store
+def fork_and_kill(told: Connection) -> None:
+    """Tell both process ids, whose files must stand in the spool."""
     with told_to("http://127.0.0.1:9") as (processor,):
         evaluate(2)
         child = os.fork()
@@ -106,5 +133,13 @@ def test_a_child_that_is_killed_leaves_its_own_file(store: str, spool: Path) -> 
             processor._worker._persist(0)
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)
+        told.send({str(os.getpid()), str(child)})
         processor.shutdown(wait=False)
-    assert {path.name.split("-")[1] for path in spool.glob("*.jsonl")} == {str(os.getpid()), str(child)}
+
+
+def test_a_child_that_is_killed_leaves_its_own_file(store: str, spool: Path) -> None:
+    """The parent's files are not touched by it, and its own carries its process id."""
+    del store
+    told, teller = multiprocessing.Pipe()
+    assert exit_code(fork_and_kill, teller) == 0
+    assert {path.name.split("-")[1] for path in spool.glob("*.jsonl")} == told.recv()

@@ -6,40 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_dspy.cli import main
 from tests.chaos.twins import optimise, record, told_to
 from tests.mlflow_server import free_port
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.own_process import exit_code
 
 LAST_SECOND = 1.0
 """Seconds that a process which is killed may lose."""
-
-
-def child_status(program: Callable[[], None], patience: float = 120) -> int:
-    """Run a program in a forked child; its exit code, negative for the signal that killed it."""
-    child = os.fork()
-    if child == 0:
-        try:
-            program()
-        finally:
-            os._exit(99)
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.05)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    raise TimeoutError
 
 
 def replayed(spool: Path, target: str, *flags: str) -> int:
@@ -47,20 +26,28 @@ def replayed(spool: Path, target: str, *flags: str) -> int:
     return main(["replay", "--tracking-uri", target, *flags, str(spool)])
 
 
+def die_a_second_later(death: str, store: str) -> None:
+    """Optimise, and end without another word once the last second has been kept."""
+    with told_to(store, f"http://127.0.0.1:{free_port()}") as (reference, _):
+        optimise(trials=3)
+        reference.force_flush(60_000)
+        time.sleep(LAST_SECOND)
+        os.kill(os.getpid(), signal.SIGKILL) if death == "SIGKILL" else os._exit(3)
+
+
+def die_in_the_middle() -> None:
+    """Five seconds into an optimisation that takes longer."""
+    with told_to(f"http://127.0.0.1:{free_port()}"):
+        threading.Timer(5, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+        optimise(trials=200, pause=0.05)
+
+
 @pytest.mark.parametrize("death", ["SIGKILL", pytest.param("os._exit", marks=pytest.mark.slow)])
 def test_killed_a_second_after_its_last_word(
     death: str, store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing runs at such an end, and nothing is lost: replayed, once and again, MLflow holds what it would have."""
-
-    def program() -> None:
-        with told_to(store, f"http://127.0.0.1:{free_port()}") as (reference, _):
-            optimise(trials=3)
-            reference.force_flush(60_000)
-            time.sleep(LAST_SECOND)
-            os.kill(os.getpid(), signal.SIGKILL) if death == "SIGKILL" else os._exit(3)
-
-    assert child_status(program) == (-signal.SIGKILL if death == "SIGKILL" else 3)
+    assert exit_code(die_a_second_later, death, store) == (-signal.SIGKILL if death == "SIGKILL" else 3)
     expected = record(store)
     for flags in (["--keep"], []):
         assert replayed(spool, second_store, *flags) == 0
@@ -73,15 +60,7 @@ def test_killed_a_second_after_its_last_word(
 def test_killed_in_the_middle(store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a compile that never ended the run is closed as KILLED, with the trials that it had; twice changes nothing."""
     del store
-
-    def program() -> None:
-        with told_to(f"http://127.0.0.1:{free_port()}"):
-            import threading  # noqa: PLC0415 - the child's own
-
-            threading.Timer(5, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
-            optimise(trials=200, pause=0.05)
-
-    assert child_status(program) == -signal.SIGKILL
+    assert exit_code(die_in_the_middle) == -signal.SIGKILL
     assert replayed(spool, second_store, "--keep") == 0
     assert "marked KILLED" in capsys.readouterr().out
     first = record(second_store)

@@ -1,0 +1,34 @@
+"""A program in an interpreter of its own, for what ends a process or forks it.
+
+The tests' own process is none to fork: a gRPC server or a database that an earlier test has used may have threads and
+memory in it that a child cannot go on with, and the child dies of that instead of what is tested.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def exit_code(program: Callable[..., None], *arguments: object, patience: float = 180) -> int:
+    """Run a function of a module in a fresh interpreter; its exit code, negative for the signal that killed it.
+
+    Args:
+        program: found again by its module and name; an assertion that fails in it is exit code 1 and said on stderr.
+        arguments: for the program, pickled.
+        patience: seconds.
+
+    Raises:
+        TimeoutError: it has not ended by then; it has been killed.
+    """
+    process = multiprocessing.get_context("spawn").Process(target=program, args=arguments)
+    process.start()
+    process.join(patience)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        raise TimeoutError
+    return process.exitcode
