@@ -149,6 +149,7 @@ def recording(**settings: Any) -> Generator[Recorder]:
             instrumentor.uninstrument()
     kinds = {"content": "capture_content", "programs": "capture_programs", "datasets": "capture_datasets"}
     content = settings.get("capture_content", False)
-    opted_in = frozenset(kind for kind, name in kinds.items() if settings.get(name, content))
-    found = recorder.capture.violations(opted_in=opted_in)
+    opted_in = {kind for kind, name in kinds.items() if settings.get(name, content)}
+    opted_in.add(settings.get("extra_conventions", ""))
+    found = recorder.capture.violations(opted_in=frozenset(opted_in))
     assert not found, "\n".join(["breaks the contract of semconv/:", *found])

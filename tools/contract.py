@@ -1,8 +1,9 @@
 """The telemetry contract of `semconv/*.yaml` as typed records.
 
 The files keep the format of OpenTelemetry's own convention registries: groups of type `attribute_group`, `span`,
-`metric` and `event`. Two keys are ours: `parent` (ids of the spans that may stand above, `any` or `none`) and `start`
-(the attribute is set when the span starts, so samplers see it).
+`metric` and `event`. Three keys are ours: `parent` (ids of the spans that may stand above, `any` or `none`), `start`
+(the attribute is set when the span starts, so samplers see it) and `convention` (the group's attributes stand on any
+span, where `extra_conventions` asks for them).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class ContractError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute name of our own, or a family of names that share a prefix."""
+    """One attribute name of our own or of a convention beside ours, or a family of names that share a prefix."""
 
     id: str
     """The name; of a template, the prefix without its last dot."""
@@ -41,6 +42,8 @@ class Attribute:
     members: tuple[str, ...] = ()
     """The only values allowed; empty = any of the type."""
     examples: tuple[str, ...] = ()
+    convention: str | None = None
+    """Word of the setting `extra_conventions` that lets the attribute stand on any span; None = it is one of ours."""
 
     @property
     def constant(self) -> str:
@@ -147,7 +150,7 @@ def load(folder: Path = SOURCES) -> Contract:
             ids.append(group["id"])
             match group["type"]:
                 case "attribute_group":
-                    attributes.extend(_attribute(entry) for entry in group["attributes"])
+                    attributes.extend(_attribute(entry, group.get("convention")) for entry in group["attributes"])
                 case "span":
                     spans.append(_span(group))
                 case "metric":
@@ -165,7 +168,7 @@ def load(folder: Path = SOURCES) -> Contract:
     return contract
 
 
-def _attribute(entry: dict[str, Any]) -> Attribute:
+def _attribute(entry: dict[str, Any], convention: str | None) -> Attribute:
     raw: str | dict[str, Any] = entry["type"]
     members: tuple[str, ...] = ()
     template = False
@@ -185,6 +188,7 @@ def _attribute(entry: dict[str, Any]) -> Attribute:
         content=_content(entry.get("content")),
         members=members,
         examples=tuple(str(example) for example in entry.get("examples", ())),
+        convention=convention,
     )
 
 

@@ -34,6 +34,9 @@ CONTENT_WORDS = {
     "programs": "program capture",
     "datasets": "dataset capture",
 }
+_CONVENTION_WORDS = [
+    "On any span, only with that [setting](backends.md), and each derived from what stands on the span already.",
+]
 
 
 def render_constants(contract: Contract) -> str:
@@ -95,8 +98,11 @@ def render_reference(contract: Contract) -> str:
     for span in contract.spans:
         lines += ["", f"### `{span.name}`", "", *_span_facts(span), "", *_ref_table(span, own)]
     lines += ["", "## Attributes", "", "| Attribute | Type | Meaning |", "|---|---|---|"]
-    for attribute in contract.attributes:
-        lines.append(f"| `{_shown(attribute)}` | {_cell(_type(attribute))} | {_cell(_meaning(attribute))} |")
+    lines += [_row(attribute) for attribute in contract.attributes if attribute.convention is None]
+    for convention in dict.fromkeys(attribute.convention for attribute in contract.attributes if attribute.convention):
+        lines += ["", f"## Attributes of `extra_conventions={convention}`", "", *_CONVENTION_WORDS, ""]
+        lines += ["| Attribute | Type | Meaning |", "|---|---|---|"]
+        lines += [_row(attribute) for attribute in contract.attributes if attribute.convention == convention]
     lines += ["", "## Metrics", "", "| Metric | Instrument | Unit | Meaning | Attributes |", "|---|---|---|---|---|"]
     for metric in contract.metrics:
         refs = "<br>".join(f"`{ref.id}`: {_level(ref)}" for ref in metric.attributes) or "none"
@@ -106,6 +112,10 @@ def render_reference(contract: Contract) -> str:
     for event in contract.events:
         lines += ["", f"### `{event.name}`", "", event.brief, "", *_ref_table(event, own)]
     return "\n".join(lines) + "\n"
+
+
+def _row(attribute: Attribute) -> str:
+    return f"| `{_shown(attribute)}` | {_cell(_type(attribute))} | {_cell(_meaning(attribute))} |"
 
 
 def _docstring(text: str) -> Iterator[str]:

@@ -247,6 +247,56 @@ DSPY_USAGE_ROLE: Final = "dspy.usage.role."
 """`dspy.usage.*` of the calls of one role (`dspy.lm.role`) alone, for each role that made a call; the roles add up to
 the whole.
 """
+OPENINFERENCE_SPAN_KIND: Final = "openinference.span.kind"
+"""What the span is: of `dspy.operation.name` or `gen_ai.operation.name`."""
+INPUT_VALUE: Final = "input.value"
+"""What went in: a module's, an example's or a tool's inputs, an interpreter's code, a retriever's query, a language
+model's last message.
+"""
+INPUT_MIME_TYPE: Final = "input.mime_type"
+"""`application/json` or `text/plain`."""
+OUTPUT_VALUE: Final = "output.value"
+"""What came out, of the same."""
+OUTPUT_MIME_TYPE: Final = "output.mime_type"
+"""`application/json` or `text/plain`."""
+METADATA: Final = "metadata"
+"""JSON object of what was scored: metric, score, its unit, best_score, is_best, reward, each where the span has it."""
+LLM_MODEL_NAME: Final = "llm.model_name"
+"""`gen_ai.request.model` of a language model call."""
+LLM_PROVIDER: Final = "llm.provider"
+"""`gen_ai.provider.name` in OpenInference's words."""
+LLM_INVOCATION_PARAMETERS: Final = "llm.invocation_parameters"
+"""JSON object of `gen_ai.request.*`: temperature, max_tokens and the like."""
+LLM_TOKEN_COUNT_PROMPT: Final = "llm.token_count.prompt"
+"""`gen_ai.usage.input_tokens`."""
+LLM_TOKEN_COUNT_COMPLETION: Final = "llm.token_count.completion"
+"""`gen_ai.usage.output_tokens`."""
+LLM_TOKEN_COUNT_TOTAL: Final = "llm.token_count.total"
+"""Both together."""
+LLM_TOKEN_COUNT_PROMPT_DETAILS_CACHE_READ: Final = "llm.token_count.prompt_details.cache_read"
+"""`gen_ai.usage.cache_read.input_tokens`."""
+LLM_TOKEN_COUNT_COMPLETION_DETAILS_REASONING: Final = "llm.token_count.completion_details.reasoning"
+"""`gen_ai.usage.reasoning.output_tokens`."""
+LLM_COST_TOTAL: Final = "llm.cost.total"
+"""`dspy.lm.cost`, USD."""
+LLM_INPUT_MESSAGES: Final = "llm.input_messages."
+"""Role and text of each message that was sent; left out where the span has no room for all of them: `input.value` then
+holds them as JSON.
+"""
+LLM_OUTPUT_MESSAGES: Final = "llm.output_messages."
+"""The same of the answers."""
+TOOL_NAME: Final = "tool.name"
+"""`gen_ai.tool.name`."""
+TOOL_DESCRIPTION: Final = "tool.description"
+"""`gen_ai.tool.description`."""
+TOOL_PARAMETERS: Final = "tool.parameters"
+"""`gen_ai.tool.call.arguments`."""
+AGENT_NAME: Final = "agent.name"
+"""`gen_ai.agent.name`."""
+EMBEDDING_MODEL_NAME: Final = "embedding.model_name"
+"""`gen_ai.request.model` of an embedder."""
+RETRIEVAL_DOCUMENTS: Final = "retrieval.documents."
+"""Id, score and text of each passage; left out where the span has no room for all of them."""
 
 # Values that an attribute may take
 DspyOperationName = Literal[
@@ -287,6 +337,8 @@ DspyAdapterOperation = Literal["format", "parse"]
 """Values of `dspy.adapter.operation`."""
 DspyPayloadEncoding = Literal["gzip+base64"]
 """Values of `dspy.payload.encoding`."""
+OpeninferenceSpanKind = Literal["CHAIN", "LLM", "TOOL", "AGENT", "RETRIEVER", "EMBEDDING", "EVALUATOR"]
+"""Values of `openinference.span.kind`."""
 
 # Spans
 SPAN_DSPY_COMPILE: Final = "compile {}"

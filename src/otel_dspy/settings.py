@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -31,6 +31,13 @@ class TraceShape(StrEnum):
     """A child of its evaluation."""
 
 
+class ExtraConvention(StrEnum):
+    """Conventions of others whose names can stand on the spans beside ours."""
+
+    OPENINFERENCE = "openinference"
+    """What Phoenix and Arize read."""
+
+
 class SettingError(ValueError):
     """A setting has a value that cannot be used; the message says which, where and what would do."""
 
@@ -50,6 +57,7 @@ class Settings:
             datasets are never cut.
         redact: called for every content text before it leaves.
         example_ratio: share (0 to 1) of the `linked` example traces that are kept; control spans always are.
+        extra_conventions: whose names stand on every span beside ours, derived from ours when the span ends.
     """
 
     trace_shape: TraceShape = TraceShape.LINKED
@@ -60,6 +68,7 @@ class Settings:
     max_content_length: int | None = None
     redact: Redact | None = None
     example_ratio: float = 1.0
+    extra_conventions: frozenset[ExtraConvention] = frozenset()
 
     @classmethod
     def resolve(cls, overrides: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Self:
@@ -145,6 +154,17 @@ def _redactor(value: object, where: str) -> Redact:
     return cast("Redact", found)
 
 
+def _conventions(value: object, where: str) -> frozenset[ExtraConvention]:
+    given = cast("Iterable[object]", value) if isinstance(value, Iterable) else [value]
+    words = value.split(",") if isinstance(value, str) else [str(one) for one in given]
+    try:
+        return frozenset(ExtraConvention(word.strip().lower()) for word in words)
+    except ValueError:
+        known = ", ".join(ExtraConvention)
+        message = f"{where}: {value!r} names a convention that is not known; use {known}"
+        raise SettingError(message) from None
+
+
 _PARSERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "trace_shape": _shape,
     "capture_content": _flag,
@@ -154,6 +174,7 @@ _PARSERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "max_content_length": _length,
     "redact": _redactor,
     "example_ratio": _ratio,
+    "extra_conventions": _conventions,
 }
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv.attributes import error_attributes, server_attributes
 
+from tools.contract import Span
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
@@ -52,7 +54,7 @@ def attribute_violations(
         contract: what is declared.
         signal: the span, metric or event that carries them.
         attributes: name -> value, as emitted.
-        opted_in: the content settings (content, programs, datasets) that were on.
+        opted_in: the content settings (content, programs, datasets) that were on, and the extra conventions.
         standard_names: whether the names that OpenTelemetry declares for GenAI spans may stand beside ours.
     """
     allowed = {ref.id for ref in signal.attributes}
@@ -66,14 +68,21 @@ def attribute_violations(
             elif name in STANDARD_CONTENT and "content" not in opted_in:
                 yield f"{name} went out though content capture is off"
             continue
-        if attribute.id not in allowed:
-            yield f"{name} does not belong here"
+        yield from _place_violations(attribute, name, signal, opted_in)
         if attribute.content is not None and attribute.content not in opted_in:
             yield f"{name} went out though {attribute.content} capture is off"
         yield from _value_violations(attribute, name, value)
     for ref in signal.attributes:
         if ref.level == "required" and ref.id not in attributes:
             yield f"{ref.id} is required and absent"
+
+
+def _place_violations(attribute: Attribute, name: str, signal: Signal, opted_in: Collection[str]) -> Iterator[str]:
+    if attribute.convention is not None and attribute.convention not in opted_in:
+        yield f"{name} went out though nobody asked for {attribute.convention}"
+    anywhere = attribute.convention is not None and isinstance(signal, Span)
+    if not anywhere and signal.ref(attribute) is None:
+        yield f"{name} does not belong here"
 
 
 def _value_violations(attribute: Attribute, name: str, value: AttributeValue) -> Iterator[str]:

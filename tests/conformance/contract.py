@@ -43,7 +43,7 @@ def violations(
 
     Args:
         spans: everything that was exported, in any order, other scopes included: they may be parents.
-        opted_in: the content settings that were on (content, programs, datasets).
+        opted_in: the content settings that were on (content, programs, datasets), and the extra conventions.
         sampled: True where example traces may be missing; roll-ups are not summed up then.
     """
     kinds = [(span, _kind(span)) for span in spans]

@@ -50,7 +50,7 @@ class _Listener:
             "programs": settings.capture_programs,
             "datasets": settings.capture_datasets,
         }
-        opted_in = frozenset(name for name, on in switches.items() if on)
+        opted_in = frozenset(name for name, on in switches.items() if on) | settings.extra_conventions
         found = violations(self.spans.get_finished_spans(), opted_in=opted_in, sampled=self.sampled)
         self.spans.clear()
         if self.metrics is not None:

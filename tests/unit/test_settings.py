@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_dspy.settings import CONTENT_VARIABLE, SettingError, Settings, TraceShape
+from otel_dspy.settings import CONTENT_VARIABLE, ExtraConvention, SettingError, Settings, TraceShape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +73,9 @@ def test_content_has_no_variable_of_ours() -> None:
         ("example_ratio", 1.5),
         ("example_ratio", float("nan")),
         ("example_ratio", "half"),
+        ("extra_conventions", "openinferense"),
+        ("extra_conventions", ["openinference", "others"]),
+        ("extra_conventions", 7),
         ("redact", "no.such.module:function"),
         ("redact", "os:no_such_function"),
         ("redact", "os:sep"),
@@ -98,6 +101,7 @@ def test_an_unknown_keyword_is_refused_and_the_known_ones_are_told() -> None:
         ("OTEL_DSPY_CAPTURE_ADAPTERS", "maybe"),
         ("OTEL_DSPY_MAX_CONTENT_LENGTH", "long"),
         ("OTEL_DSPY_EXAMPLE_RATIO", "nan"),
+        ("OTEL_DSPY_EXTRA_CONVENTIONS", "all"),
     ],
 )
 def test_a_bad_variable_is_logged_and_ignored(variable: str, text: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -105,6 +109,17 @@ def test_a_bad_variable_is_logged_and_ignored(variable: str, text: str, caplog: 
     with caplog.at_level(logging.WARNING):
         assert Settings.resolve({}, {variable: text}) == Settings()
     assert variable in caplog.text
+
+
+@pytest.mark.parametrize(
+    "given", ["openinference", " OpenInference,openinference ", ["openinference"], ("openinference",)]
+)
+def test_extra_conventions_are_a_word_or_several(given: object) -> None:
+    """One word, words with commas as in a variable, or a collection of words."""
+    wanted = frozenset({ExtraConvention.OPENINFERENCE})
+    assert Settings.resolve({"extra_conventions": given}, {}).extra_conventions == wanted
+    if isinstance(given, str):
+        assert Settings.resolve({}, {"OTEL_DSPY_EXTRA_CONVENTIONS": given}).extra_conventions == wanted
 
 
 def test_a_redactor_is_a_function_or_its_name() -> None:

@@ -15,6 +15,7 @@ from otel_dspy.telemetry.chance import own_ids
 from otel_dspy.telemetry.content import ContentFilter
 from otel_dspy.telemetry.conversations import ConversationTracer, current_conversation
 from otel_dspy.telemetry.events import Events
+from otel_dspy.telemetry.extra_conventions import with_extra_conventions
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.inference import Inference, inside_inference
 from otel_dspy.telemetry.instruments import Instruments
@@ -24,12 +25,14 @@ from otel_dspy.telemetry.secrets import SecretKeeper
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import Histogram, MeterProvider
     from opentelemetry.trace import Span, Tracer, TracerProvider
     from opentelemetry.util.genai.invocation import InferenceInvocation, LocalAgentInvocation
 
-    from otel_dspy.settings import Settings
+    from otel_dspy.settings import ExtraConvention, Settings
     from otel_dspy.telemetry.measurements import Measurements
 
 SCOPE: Final = "otel_dspy"
@@ -66,9 +69,9 @@ class _GenAIHandler(TelemetryHandler):
         call.setdefault("conversation_id", current_conversation(call.get("context")))
         return super().invoke_local_agent(**call)
 
-    def tell_conversations(self) -> None:
-        """Let its spans say which conversation they are a part of."""
-        self._tracer = ConversationTracer(self._tracer)
+    def tell_conversations(self, conventions: Collection[ExtraConvention]) -> None:
+        """Let its spans say which conversation they are a part of, and say all in these conventions too."""
+        self._tracer = ConversationTracer(with_extra_conventions(self._tracer, conventions))
 
     def measure_late(self, measurements: Measurements) -> None:
         """Let the metrics of a call wait (see `telemetry.measurements`)."""
@@ -113,7 +116,7 @@ class Telemetry:
         schema = Schemas.V1_37_0.value
         tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
         own_ids(tracer)
-        self.tracer: Tracer = ConversationTracer(tracer)
+        self.tracer: Tracer = ConversationTracer(with_extra_conventions(tracer, settings.extra_conventions))
         self.instruments = Instruments(meter_provider)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
@@ -121,7 +124,7 @@ class Telemetry:
         self.content = ContentFilter(settings, self.secrets)
         handler = _GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         own_ids(handler.tracer)
-        handler.tell_conversations()
+        handler.tell_conversations(settings.extra_conventions)
         handler.measure_late(self.instruments.measurements)
         if settings.capture_content and content_forced:
             handler.capture_on_spans()
