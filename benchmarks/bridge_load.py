@@ -23,16 +23,17 @@ Request = tuple[int, bytes]
 """How many spans, and they."""
 
 
-def requests_of(number: int, trials: int) -> Iterator[Request]:
+def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
     """The requests of one program's optimisation.
 
     Args:
         number: tells programs apart.
         trials: how many it has.
+        steps: modules that an example calls: it has a span, and two for each of them.
     """
     exporter = InMemorySpanExporter()
     tracer = provider(SimpleSpanProcessor(exporter), namespace=number).get_tracer("otel_dspy")
-    teller = Teller(tracer, compile_id=f"compile-{number}")
+    teller = Teller(tracer, compile_id=f"compile-{number}", steps=steps)
 
     def ready(least: int) -> Iterator[Request]:
         spans = exporter.get_finished_spans()

@@ -72,6 +72,8 @@ class Teller:
     sent: set[str] = field(default_factory=set[str])
     usage: dict[str, float] = field(default_factory=lambda: dict.fromkeys(CALL, 0.0))
     nested: bool = False
+    steps: int = 1
+    """Modules that an example calls, one language model call each."""
 
     @contextmanager
     def compile(  # noqa: PLR0913 - each is a fact of its own
@@ -206,10 +208,11 @@ class Teller:
                     **{f"dspy.usage.{name}": value for name, value in CALL.items()},
                 }
             )
-            with self.span("module ChainOfThought", "module", **{"dspy.module.type": "ChainOfThought"}) as module:
-                module.set_attribute("dspy.module.input", json.dumps(inputs))
-                self.chat(inputs["question"], "1")
-                module.set_attribute("dspy.module.output", json.dumps(prediction))
+            for _ in range(self.steps):
+                with self.span("module ChainOfThought", "module", **{"dspy.module.type": "ChainOfThought"}) as module:
+                    module.set_attribute("dspy.module.input", json.dumps(inputs))
+                    self.chat(inputs["question"], "1")
+                    module.set_attribute("dspy.module.output", json.dumps(prediction))
             if failed:
                 span.set_attribute("error.type", "ValueError")
                 span.set_status(Status(StatusCode.ERROR, "no number"))

@@ -200,6 +200,10 @@ class LogTrace:
     trace_id: str
     run: RunKey | None
     start_ms: int
+    root_id: str | None = None
+    """The root, of whoever tells how the trace ended; where processes share a trace, each has one."""
+    remote: bool = False
+    """The root has a parent in another process."""
     name: str | None = None
     state: TraceState | None = None
     duration_ms: int | None = None

@@ -71,9 +71,12 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
             trace_id=context.trace_id,
             run=trace_run(options, context),
             start_ms=span.start_ms,
+            root_id=span.span_id,
+            remote=span.parent_id is not None,
             name=_name(fact),
             state="ERROR" if span.error else "OK",
-            duration_ms=max(0, (span.end_ns - span.start_ns) // 1_000_000),
+            # As MLflow itself reckons from the spans.
+            duration_ms=max(0, span.end_ms - span.start_ms),
             request=_preview(span, INPUTS),
             response=_preview(span, OUTPUTS),
             tags=_tags(fact),

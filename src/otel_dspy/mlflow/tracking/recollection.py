@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.runs import RUN_TAG, run_tag
+from otel_dspy.mlflow.tracking.trace_ends import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,15 +56,28 @@ class Recollection:
         return found is not None and not found.running
 
     def completed(self, head: LogTrace) -> LogTrace:
-        """A head that does not tell the end, with the end that MLflow has: it would be overwritten with nothing."""
+        """A head with the end that MLflow has, where it tells none or one of less weight: it would overwrite that."""
         found = self._reader().head(head.trace_id)
         if found is None:
             return head
-        began = replace(head, start_ms=min(head.start_ms, found.start_ms))
+        told, noted = end_of(head), found.end
+        if noted is not None and (told is None or noted.weight < told.weight):
+            return noted.told_by(head)
+        if told is not None:
+            return head
         if found.state is None:
-            return began
+            return replace(head, start_ms=min(head.start_ms, found.start_ms))
         # The name that came with the end stays.
-        return replace(began, state=found.state, duration_ms=found.duration_ms, name=None)
+        return replace(head, state=found.state, start_ms=found.start_ms, duration_ms=found.duration_ms, name=None)
+
+    def overwritten(self, trace_id: str) -> bool:
+        """Whether the trace's head says something else than the end that counts."""
+        found = self._reader().head(trace_id)
+        if found is None or found.end is None:
+            return False
+        end = found.end
+        told = (end.state, end.start_ms, end.duration_ms, end.name or found.name)
+        return told != (found.state, found.start_ms, found.duration_ms, found.name)
 
     def _named(self, tag: str) -> FoundRun | None:
         found = self._reader().runs(self._experiment_id(), **{RUN_TAG.replace(".", "__"): tag})

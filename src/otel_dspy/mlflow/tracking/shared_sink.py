@@ -18,9 +18,11 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.tracking.recollection import INITIAL_TAG, Recollection
 from otel_dspy.mlflow.tracking.shared_runs import SharedRuns
 from otel_dspy.mlflow.tracking.sink import Sink
+from otel_dspy.mlflow.tracking.trace_ends import end_of
 from otel_dspy.mlflow.tracking.store_reader import StoreReader
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from threading import Event
 
     from otel_dspy.mlflow.destination import Destination
@@ -129,8 +131,16 @@ class SharedSink(Sink):
             super()._apply(waiting)
 
     @override
-    def _send_head(self, head: LogTrace) -> None:
-        super()._send_head(self._recollection.completed(head) if head.state is None else head)
+    def _send_head(self, head: LogTrace, metadata: Mapping[str, str] | None = None) -> None:
+        end = end_of(head)
+        noted = end.metadata if end is not None else metadata
+        if end is not None and not end.remote:
+            super()._send_head(head, noted)
+            return
+        super()._send_head(self._recollection.completed(head), noted)
+        # Somebody may have told the end between our look and our write, which has then put it back.
+        if self._recollection.overwritten(head.trace_id):
+            super()._send_head(self._recollection.completed(head), noted)
 
     @override
     def _keeps_tables(self, run: RunKey) -> bool:

@@ -35,7 +35,7 @@ from otel_dspy.mlflow.tracking.store import TABLE_KEYS_TAG, TABLES_TAG, Store
 from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from threading import Event
 
     from otel_dspy.mlflow.destination import Destination
@@ -219,9 +219,9 @@ class Sink:
             for chosen in traces.values():
                 self._try("spans", lambda chosen=chosen: send(chosen))
 
-    def _send_head(self, head: LogTrace) -> None:
+    def _send_head(self, head: LogTrace, metadata: Mapping[str, str] | None = None) -> None:
         run_id = self._runs().handle(head.run, head.start_ms).run_id if head.run else None
-        self._store().start_trace(self._experiment_id(), head, run_id)
+        self._store().start_trace(self._experiment_id(), head, run_id, metadata)
 
     def _apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation, no more
         match operation:

@@ -226,9 +226,11 @@ class Store:
         if model_id not in self.models(run_id):
             self._store.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
 
-    def start_trace(self, experiment_id: str, trace: LogTrace, run_id: str | None) -> None:
-        """A trace's head with its assessments, merged into what is there of it."""
-        self._store.start_trace(_trace_info(experiment_id, trace, run_id))
+    def start_trace(
+        self, experiment_id: str, trace: LogTrace, run_id: str | None, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """A trace's head with its assessments, merged into what is there of it; state and times are overwritten."""
+        self._store.start_trace(_trace_info(experiment_id, trace, run_id, metadata or {}))
 
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Spans of one trace or several, in one request."""
@@ -263,8 +265,8 @@ def _tags(tags: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(key, value) for key, value in tags.items()]
 
 
-def _trace_info(experiment_id: str, trace: LogTrace, run_id: str | None) -> TraceInfo:
-    metadata = {"mlflow.trace_schema.version": "3"} | ({"mlflow.sourceRun": run_id} if run_id else {})
+def _trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Mapping[str, str]) -> TraceInfo:
+    metadata = {"mlflow.trace_schema.version": "3"} | ({"mlflow.sourceRun": run_id} if run_id else {}) | dict(more)
     return TraceInfo(
         trace_id=f"tr-{trace.trace_id}",
         trace_location=TraceLocation.from_experiment_id(experiment_id),

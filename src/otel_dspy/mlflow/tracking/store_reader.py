@@ -13,11 +13,13 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - as in `store`
 
 from otel_dspy.mlflow.facts.records import SpanRecord
+from otel_dspy.mlflow.tracking.trace_ends import noted_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_dspy.mlflow.mapping.operations import TraceState as State
+    from otel_dspy.mlflow.tracking.trace_ends import TraceEnd
 
 _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 _STATES: Final[Mapping[TraceState, State]] = {TraceState.OK: "OK", TraceState.ERROR: "ERROR"}
@@ -35,11 +37,21 @@ class FoundRun:
 
 @dataclass(frozen=True, slots=True)
 class FoundHead:
-    """A trace's head that exists; `state` is None while it has not ended. Times in milliseconds."""
+    """A trace's head that exists.
+
+    Attributes:
+        state: how it ended; None while it has not, or if another writer has put it back.
+        start_ms: milliseconds since the epoch.
+        duration_ms: None while it has not ended.
+        name: what the trace is called.
+        end: the end that counts among those that its writers have noted.
+    """
 
     state: State | None
     start_ms: int
     duration_ms: int | None
+    name: str | None
+    end: TraceEnd | None = None
 
 
 class StoreReader:
@@ -108,7 +120,13 @@ class StoreReader:
                 return None
             raise
         duration = info.execution_duration
-        return FoundHead(_STATES.get(info.state), int(info.request_time), int(duration) if duration else None)
+        return FoundHead(
+            _STATES.get(info.state),
+            int(info.request_time),
+            int(duration) if duration is not None else None,
+            info.tags.get("mlflow.traceName"),
+            noted_end(info.trace_metadata),
+        )
 
     def spans(self, trace_id: str) -> list[SpanRecord]:
         """The spans of a trace as they were told, but for what stands in artifacts; none if there is no trace."""

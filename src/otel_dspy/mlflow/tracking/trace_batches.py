@@ -6,6 +6,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.mlflow.tracking.trace_ends import end_of
+
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
 
@@ -65,14 +67,17 @@ class TraceBatch:
 def merged(before: LogTrace, now: LogTrace) -> LogTrace:
     """Two tellings of one trace in one: the later wins where it says something, and the trace began at the earlier.
 
-    One that tells the trace's end counts as the later, whenever it came.
+    One that tells the trace's end counts as the later, whenever it came, and knows when the trace began. Of two ends
+    the one of greater weight does.
     """
-    if before.state is not None and now.state is None:
+    ends = end_of(before), end_of(now)
+    if ends[0] is not None and (ends[1] is None or ends[0].weight < ends[1].weight):
         before, now = now, before
     return replace(
         now,
         run=now.run or before.run,
-        start_ms=min(before.start_ms, now.start_ms),
+        root_id=now.root_id or before.root_id,
+        start_ms=now.start_ms if now.state is not None else min(before.start_ms, now.start_ms),
         name=now.name or before.name,
         state=now.state or before.state,
         duration_ms=now.duration_ms if now.duration_ms is not None else before.duration_ms,

@@ -1,0 +1,162 @@
+"""Two bridges that write the same thing between each other's look and write: the end is that of one delivery in order.
+
+The gate is at the store's door: one writer stands before it while the other does all that it has to do.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+from otel_dspy.bridge.otlp import from_protobuf
+from otel_dspy.bridge.placing import Experiments, placed
+from otel_dspy.bridge.writer import Delivery, Writer
+from otel_dspy.mlflow.tracking.store import Store
+from tests.chaos.twins import differences, record
+from tests.integration.bridge.test_once import PATIENCE
+from tests.integration.bridge.test_same_tree import comparable
+from tests.integration.mlflow.contract_spans import Teller, program_state, provider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+EXPERIMENT = "instant"
+
+
+@pytest.fixture
+def told() -> list[ReadableSpan]:
+    """A compile with two trials, its examples in its own trace, in the order in which they ended."""
+    kept = InMemorySpanExporter()
+    teller = Teller(provider(SimpleSpanProcessor(kept)).get_tracer("otel_dspy"), compile_id="c", nested=True)
+    state = program_state("Add.")
+    with teller.compile(state=state, rows=[{"question": "1+1", "answer": "2"}]) as span:
+        for index in range(2):
+            with teller.trial(index, score=50.0, state=state), teller.evaluate([1.0, 0.0], trial=index):
+                pass
+        teller.program(span, state)
+    return list(kept.get_finished_spans())
+
+
+@pytest.fixture
+def writers() -> Iterator[tuple[Writer, Writer]]:
+    """Two bridges' writers."""
+    made = (Writer(2**30), Writer(2**30))
+    yield made
+    for writer in made:
+        writer.close(PATIENCE)
+        assert writer.pipeline.lost == 0
+
+
+def submit(writer: Writer, uri: str, spans: Sequence[ReadableSpan]) -> Delivery:
+    """Give spans to a writer as one request."""
+    experiments = Experiments(uri, EXPERIMENT)
+    found = from_protobuf(encode_spans(spans).SerializeToString()).spans
+    delivery = Delivery([placed(one, experiments.destination({}, None)) for one in found], 1)
+    assert writer.submit(delivery)
+    return delivery
+
+
+def await_written(delivery: Delivery) -> None:
+    """MLflow has it."""
+    written = delivery.done.result(PATIENCE)
+    assert (written.again, written.refused) == (False, ())
+
+
+class Gate:
+    """Holds a writer before its first call of a method of the store that fits, until it is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str, writer: Writer, fits: Callable[..., bool]) -> None:
+        self.reached = threading.Event()
+        self.open = threading.Event()
+        original: Any = getattr(Store, method)
+
+        def gated(store: Store, *arguments: Any) -> Any:
+            if threading.current_thread() is writer._thread and not self.reached.is_set() and fits(*arguments):
+                self.reached.set()
+                assert self.open.wait(PATIENCE)
+            return original(store, *arguments)
+
+        monkeypatch.setattr(Store, method, gated)
+
+
+def operation(span: ReadableSpan) -> object:
+    """What a span stands for."""
+    return (span.attributes or {}).get("dspy.operation.name")
+
+
+def expected_of(uri: str, spans: Sequence[ReadableSpan]) -> dict[str, Any]:
+    """What MLflow holds when one writer was told all of it, in order."""
+    writer = Writer(2**30)
+    await_written(submit(writer, uri, spans))
+    writer.close(PATIENCE)
+    return comparable(record(uri, EXPERIMENT))
+
+
+@pytest.mark.parametrize("late", ["setup", "example"])
+def test_an_end_between_look_and_write_stays(
+    late: str,
+    told: list[ReadableSpan],
+    writers: tuple[Writer, Writer],
+    new_store: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A span of a compile comes twice; the second time while another bridge ends the compile's trace: it stays ended."""
+    reference, tried = new_store("reference"), new_store("tried")
+    expected = expected_of(reference, told)
+    slow, quick = writers
+    gate = Gate(monkeypatch, "start_trace", slow, lambda _, head, *__: head.state is None)
+    again = submit(slow, tried, [span for span in told if operation(span) == late])
+    assert gate.reached.wait(PATIENCE)
+    await_written(submit(quick, tried, told))
+    gate.open.set()
+    await_written(again)
+    found = comparable(record(tried, EXPERIMENT))
+    assert differences(found, expected) == []
+    assert [trace["state"] for trace in found["runs"][0]["traces"]] == ["OK"]
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("first", [0, 1])
+def test_processes_that_share_a_trace(
+    first: int,
+    writers: tuple[Writer, Writer],
+    new_store: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    gated: bool,
+) -> None:
+    """The trace is what the caller says, whichever of the two comes first, or in the other one's midst."""
+    kept = InMemorySpanExporter()
+    tracer = provider(SimpleSpanProcessor(kept)).get_tracer("otel_dspy")
+    with tracer.start_as_current_span("caller", attributes={"dspy.operation.name": "module"}) as caller:
+        about = caller.get_span_context()
+        there = NonRecordingSpan(SpanContext(about.trace_id, about.span_id, is_remote=True, trace_flags=TraceFlags(1)))
+        with (
+            pytest.raises(ValueError, match="called"),
+            tracer.start_as_current_span("called", set_span_in_context(there)) as called,
+        ):
+            called.set_attribute("dspy.operation.name", "module")
+            raise ValueError("called")
+    spans = sorted(kept.get_finished_spans(), key=lambda span: span.name != "caller")
+    tried = new_store("tried")
+    slow, quick = writers
+    gate = Gate(monkeypatch, "start_trace", slow, lambda *_: gated)
+    later = submit(slow, tried, [spans[1 - first]])
+    if gated:
+        assert gate.reached.wait(PATIENCE)
+    else:
+        await_written(later)
+    await_written(submit(quick, tried, [spans[first]]))
+    gate.open.set()
+    await_written(later)
+    (trace,) = record(tried, EXPERIMENT)["traces"]
+    assert (trace["name"], trace["state"]) == ("caller", "OK")
+    assert sorted(span["name"] for span in trace["spans"]) == ["called", "caller"]
