@@ -87,6 +87,8 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
     )
     if facts.phase is not None:
         span.set_attribute(semconv.DSPY_PHASE_NAME, facts.phase)
+        if place.compile is not None and (earlier := place.compile.count_evaluation(facts.phase)):
+            span.set_attribute(semconv.DSPY_PHASE_INDEX, earlier)
     if facts.role is not None:
         span.set_attribute(semconv.DSPY_EVALUATE_ROLE, facts.role)
     evaluation = EvaluateScope(

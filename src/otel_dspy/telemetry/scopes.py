@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
@@ -72,6 +73,7 @@ class CompileScope:
     sent_rows: set[str] = field(default_factory=set[str])
     notes: dict[str, Any] = field(default_factory=dict[str, Any])
     lock: threading.Lock = field(default_factory=threading.Lock)
+    phase_evaluations: Counter[str] = field(default_factory=Counter[str])
     trial_count: int = 0
     _span: Span | None = None
     _context: Context | None = None
@@ -97,6 +99,13 @@ class CompileScope:
             ids = ids - outer.sent_rows
             outer = outer.parent
         return not ids and self.parent is not None
+
+    def count_evaluation(self, phase: str) -> int:
+        """An evaluation begins that is the work of a phase: how many of them there were before."""
+        with self.lock:
+            before = self.phase_evaluations[phase]
+            self.phase_evaluations[phase] += 1
+            return before
 
     def next_index(self) -> int:
         """The next trial's index; dense from 0."""

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun
-from otel_dspy.mlflow.tracking import shared_runs
+from otel_dspy.mlflow.tracking import claims
 from otel_dspy.mlflow.tracking.runs import RUN_TAG
 from otel_dspy.mlflow.tracking.shared_runs import CLAIM, SharedRuns
 from otel_dspy.mlflow.tracking.store import Store
@@ -68,7 +68,7 @@ def test_the_claim_of_one_who_is_gone_is_settled(
     new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, *, own_is_smaller: bool
 ) -> None:
     """A writer that was killed between the two steps leaves a claim: the next one waits, then one run stands."""
-    monkeypatch.setattr(shared_runs, "PATIENCE", 0.5)
+    monkeypatch.setattr(claims, "PATIENCE", 0.5)
     uri = new_store("m")
     store = Store(uri)
     left = store.create_run("0", "Any P", 1, {RUN_TAG: f"{CLAIM}compile/{RUN.compile_id}"}).run_id

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DELIVERY = 240_000
 """Milliseconds that a delivery may take on a loaded machine."""
-OWN_TAGS = {"otel_dspy.tables", "otel_dspy.initial_program", "otel_dspy.host", "otel_dspy.processes"}
+OWN_TAGS = {"otel_dspy.initial_program", "otel_dspy.host", "otel_dspy.processes"}
 """A bridge notes on a run which tables it has written, since another may go on; a program notes what its process is."""
 BATCH_FACTS = ("mlflow.trace.tokenUsage",)
 """MLflow 3.17 stops adding up a trace's tokens once its head and a span with tokens are there, whoever sends them: the
@@ -70,7 +70,11 @@ def comparable(told: dict[str, Any]) -> dict[str, Any]:
     """A record without `OWN_TAGS` and `BATCH_FACTS`."""
 
     def cleaned(run: dict[str, Any]) -> dict[str, Any]:
-        tags = {name: value for name, value in run["tags"].items() if name not in OWN_TAGS}
+        tags = {
+            name: value
+            for name, value in run["tags"].items()
+            if name not in OWN_TAGS and not name.startswith("otel_dspy.table.")
+        }
         traces = [cleaned_trace(trace) for trace in run["traces"]]
         return {**run, "tags": tags, "traces": traces, "children": [cleaned(child) for child in run["children"]]}
 

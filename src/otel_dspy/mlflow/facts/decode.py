@@ -234,6 +234,7 @@ def _evaluate(span: SpanRecord, read: _Reader) -> EvaluateRecord:
         scope=read.text(sc.DSPY_EVALUATE_SCOPE),
         results=read.text(sc.DSPY_EVALUATE_RESULTS),
         phase=read.text(sc.DSPY_PHASE_NAME),
+        phase_index=read.integer(sc.DSPY_PHASE_INDEX) or 0,
         role=read.text(sc.DSPY_EVALUATE_ROLE),
         dataset_id=read.text(sc.DSPY_DATASET_ID),
         program_id=read.text(sc.DSPY_PROGRAM_ID),

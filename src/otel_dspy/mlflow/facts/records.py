@@ -169,6 +169,8 @@ class EvaluateRecord:
     results: str | None = None
     """JSON text: an array of rows."""
     phase: str | None = None
+    phase_index: int = 0
+    """Which of the compile's evaluations of that phase it is."""
     role: str | None = None
     dataset_id: str | None = None
     program_id: str | None = None

@@ -137,7 +137,8 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
             yield _results(span, run, found, f"result_table_{done.role}.json" if several else "result_table.json")
         whole = compile_run(options, done.compile_id)
         if whole is not None and found is not None and done.phase is not None:
-            yield _results(span, whole, found, path=f"{naming.key(done.phase)}_table.json")
+            number = f"_{done.phase_index + 1}" if done.phase_index > 0 else ""
+            yield _results(span, whole, found, path=f"{naming.key(done.phase)}_table{number}.json")
         return
     alone = evaluate_run(options, context, (span.trace_id, span.span_id))
     if alone is not None:

@@ -15,11 +15,14 @@ from otel_dspy.mlflow.mapping.operations import (
     LogProgram,
     UserRun,
 )
+from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking.recollection import INITIAL_TAG, Recollection
+from otel_dspy.mlflow.tracking.shared_models import SharedModels
 from otel_dspy.mlflow.tracking.shared_runs import SharedRuns
+from otel_dspy.mlflow.tracking.shared_tables import free_path, list_table
 from otel_dspy.mlflow.tracking.sink import Sink
-from otel_dspy.mlflow.tracking.trace_ends import end_of
 from otel_dspy.mlflow.tracking.store_reader import StoreReader
+from otel_dspy.mlflow.tracking.trace_ends import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.destination import Destination
     from otel_dspy.mlflow.facts.records import SpanRecord
-    from otel_dspy.mlflow.mapping.operations import LogTrace, Operation, RunKey
+    from otel_dspy.mlflow.mapping.operations import LogTable, LogTrace, Operation, RunKey
     from otel_dspy.mlflow.tracking.store import Store
 
 
@@ -143,8 +146,18 @@ class SharedSink(Sink):
             super()._send_head(self._recollection.completed(head), noted)
 
     @override
-    def _keeps_tables(self, run: RunKey) -> bool:
-        return True
+    def _model(self, operation: LogModel, run_id: str, state: str) -> str:
+        models = SharedModels(self._store(), self._experiment_id())
+        return models.ensure(run_id, operation.name, operation.tags, operation.path, state)
+
+    @override
+    def _log_table(self, operation: LogTable) -> None:
+        self._runs().handle(operation.run, operation.start_ms)
+        run_id = self._run_id(operation.run)
+        tags = self._store().run_tags(run_id)
+        path = free_path(tags, operation.path, operation.key)
+        self._write(operation.run, path, table_json(operation))
+        list_table(self._store, run_id, tags, path, operation.key)
 
     @override
     def _exists(self, run: RunKey) -> bool:

@@ -31,7 +31,7 @@ from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
-from otel_dspy.mlflow.tracking.store import TABLE_KEYS_TAG, TABLES_TAG, Store
+from otel_dspy.mlflow.tracking.store import TABLE_KEYS_TAG, TABLES_TAG, Store, tables_tag
 from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class Sink:
         known = self._tables.get(run)
         if known is None:
             # The user's own tables must stay listed. Those of our runs are told anew, in the same order, in a replay.
-            known = self._tables[run] = self._store().tables(self._run_id(run)) if self._keeps_tables(run) else {}
+            known = self._tables[run] = self._store().tables(self._run_id(run)) if isinstance(run, UserRun) else {}
         path, number = operation.path, 1
         while known.get(path, operation.key) != operation.key:
             number += 1
@@ -270,15 +270,11 @@ class Sink:
         self._write(run, path, table_json(operation))
         known[path] = operation.key
         # They ride with the run's next metrics: a request less.
-        tags = {TABLES_TAG: json.dumps([{"path": found, "type": "table"} for found in known])}
-        if self._keeps_tables(run):
+        tags = {TABLES_TAG: tables_tag(known)}
+        if isinstance(run, UserRun):
             keys = json.dumps({found: key for found, key in known.items() if key})
             tags[TABLE_KEYS_TAG] = keys if len(keys) <= naming.MAX_TAG else "{}"
         self._gather(run).add(tags=tags, due=False)
-
-    def _keeps_tables(self, run: RunKey) -> bool:
-        """Whether others may have written tables of the run, so that its tags tell which are whose."""
-        return isinstance(run, UserRun)
 
     def _exists(self, run: RunKey) -> bool:
         """Whether there is such a run, as far as can be known without asking."""
@@ -290,12 +286,18 @@ class Sink:
             self._states.wait(operation.scope, operation.program_id, operation)
             return
         store, run_id = self._store(), self._run_id(operation.run)
-        model = store.ensure_model(self._experiment_id(), operation.name, run_id, operation.tags)
-        store.write_text(model.artifact_uri, operation.path, state)
-        store.finish_model(model.run_id)
-        store.link_model(run_id, model.run_id)
+        model_id = self._model(operation, run_id, state)
+        store.link_model(run_id, model_id)
         if operation.also is not None and self._exists(operation.also):
-            store.link_model(self._run_id(operation.also), model.run_id)
+            store.link_model(self._run_id(operation.also), model_id)
+
+    def _model(self, operation: LogModel, run_id: str, state: str) -> str:
+        store, experiment_id = self._store(), self._experiment_id()
+        made = store.models_of(experiment_id, run_id, operation.name)
+        model = made[0] if made else store.create_model(experiment_id, run_id, operation.name, operation.tags)
+        store.write_text(model.artifact_uri, operation.path, state)
+        store.finish_model(model.id)
+        return model.id
 
     def _write(self, run: RunKey, path: str, text: str) -> None:
         self._store().write_text(self._runs().handle(run, _now_ms()).artifact_uri, path, text)

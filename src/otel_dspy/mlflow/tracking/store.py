@@ -43,7 +43,7 @@ from otel_dspy.mlflow.tracking.spans import mlflow_span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mlflow.entities import Run
+    from mlflow.entities import LoggedModel, Run
 
     from otel_dspy.mlflow.mapping.operations import Assessment, LogDataset, LogSpan, LogTrace, MetricPoint
     from otel_dspy.mlflow.mapping.operations import RunStatus as RunState
@@ -68,6 +68,15 @@ class RunHandle:
 
     run_id: str
     artifact_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A LoggedModel that exists."""
+
+    id: str
+    artifact_uri: str
+    ready: bool
 
 
 class Store:
@@ -154,9 +163,13 @@ class Store:
         """Whether the run has not ended."""
         return str(self._store.get_run(run_id).info.status) == "RUNNING"
 
+    def run_tags(self, run_id: str) -> dict[str, str]:
+        """The run's tags."""
+        return dict(self._store.get_run(run_id).data.tags)
+
     def tables(self, run_id: str) -> dict[str, str]:
         """Paths of the tables that the run lists, each with the key of the operation that wrote it, "" if not ours."""
-        tags = self._store.get_run(run_id).data.tags
+        tags = self.run_tags(run_id)
         listed: Any = json.loads(tags.get(TABLES_TAG, "[]"))
         ours: dict[str, str] = json.loads(tags.get(TABLE_KEYS_TAG, "{}"))
         return {str(entry["path"]): ours.get(str(entry["path"]), "") for entry in listed}
@@ -205,17 +218,23 @@ class Store:
         outputs = self._store.get_run(run_id).outputs
         return [str(found.model_id) for found in outputs.model_outputs] if outputs and outputs.model_outputs else []
 
-    def ensure_model(self, experiment_id: str, name: str, run_id: str, tags: Mapping[str, str]) -> RunHandle:
-        """The LoggedModel of that name that the run has made, or a new one, PENDING: its id and where its files go."""
-        made = self._store.search_logged_models([experiment_id], f"source_run_id = '{run_id}' AND name = '{name}'")
-        model = (
-            made[0]
-            if made
-            else self._store.create_logged_model(
-                experiment_id, name, run_id, [LoggedModelTag(key, value) for key, value in tags.items()], None, "dspy"
-            )
-        )
-        return RunHandle(str(model.model_id), str(model.artifact_location))
+    def models_of(self, experiment_id: str, run_id: str, name: str) -> list[FoundModel]:
+        """The LoggedModels of that name that the run has made."""
+        wanted = f"source_run_id = '{run_id}' AND name = '{name}'"
+        return [_found_model(model) for model in self._store.search_logged_models([experiment_id], wanted)]
+
+    def create_model(self, experiment_id: str, run_id: str, name: str, tags: Mapping[str, str]) -> FoundModel:
+        """A new LoggedModel, PENDING."""
+        told = [LoggedModelTag(key, value) for key, value in tags.items()]
+        return _found_model(self._store.create_logged_model(experiment_id, name, run_id, told, None, "dspy"))
+
+    def delete_model(self, model_id: str) -> None:
+        """Delete a LoggedModel; one that is deleted already stays so."""
+        try:
+            self._store.delete_logged_model(model_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
 
     def finish_model(self, model_id: str) -> None:
         """The model is whole: READY."""
@@ -244,6 +263,11 @@ class Store:
             raise
 
 
+def tables_tag(paths: Iterable[str]) -> str:
+    """`TABLES_TAG` of a run with these tables."""
+    return json.dumps([{"path": path, "type": "table"} for path in sorted(paths)])
+
+
 _engines: weakref.WeakSet[Any] = weakref.WeakSet()
 """Connection pools of the databases that are written without a server."""
 
@@ -259,6 +283,10 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def _handle(run: Run) -> RunHandle:
     return RunHandle(str(run.info.run_id), str(run.info.artifact_uri))
+
+
+def _found_model(model: LoggedModel) -> FoundModel:
+    return FoundModel(str(model.model_id), str(model.artifact_location), model.status == LoggedModelStatus.READY)
 
 
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:

@@ -34,6 +34,11 @@ class FoundRun:
     tags: Mapping[str, str]
     running: bool
 
+    @property
+    def id(self) -> str:
+        """The same."""
+        return self.run_id
+
 
 @dataclass(frozen=True, slots=True)
 class FoundHead:

@@ -48,7 +48,7 @@ def test_the_control_trace_tells_steps_candidates_and_validation() -> None:
             "      evaluate exact evaluate.num_errors=0 evaluate.num_examples=4 evaluate.scope=minibatch trial.index=3",
             "  phase step phase.index=1 phase.name=step",
             "    phase sample phase.name=sample",
-            "      evaluate exact evaluate.num_errors=0 evaluate.num_examples=12 evaluate.scope=minibatch phase.name=sample",
+            "      evaluate exact evaluate.num_errors=0 evaluate.num_examples=12 evaluate.scope=minibatch phase.index=1 phase.name=sample",
             "    trial SIMBA trial.index=4 trial.is_best=False trial.kind=candidate trial.label=step 1, candidate 0 trial.parameter.bucket_max_score=1.0 trial.parameter.bucket_min_score=0.0 trial.parameter.candidate=0 trial.parameter.simba_idx=5 trial.parameter.source_simba_idx=3 trial.parameter.step=1 trial.parameter.strategy=append_a_rule trial.parameter.strategy_applied=True trial.scope=minibatch trial.score=1.0 trial.score.unit=ratio trial.state=complete",
             "      evaluate exact evaluate.num_errors=0 evaluate.num_examples=4 evaluate.scope=minibatch trial.index=4",
             "    trial SIMBA trial.index=5 trial.is_best=False trial.kind=candidate trial.label=step 1, candidate 1 trial.parameter.bucket_max_score=1.0 trial.parameter.bucket_min_score=0.0 trial.parameter.candidate=1 trial.parameter.simba_idx=6 trial.parameter.source_simba_idx=3 trial.parameter.step=1 trial.parameter.strategy=append_a_rule trial.parameter.strategy_applied=True trial.scope=minibatch trial.score=1.0 trial.score.unit=ratio trial.state=complete",
