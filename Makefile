@@ -18,6 +18,7 @@ DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
 COLLECTOR := .tools/collector/otelcol-dspy
 S3 := .tools/go/versitygw
+PHOENIX := .tools/phoenix/.installed
 
 # Nothing that runs here asks a host for anything but packages.
 export LITELLM_LOCAL_MODEL_COST_MAP := True
@@ -28,7 +29,7 @@ export UV_PYTHON_DOWNLOADS := never
 # A virtual environment or a Python path of the caller's must not be mixed in.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test test-all collector lint format semconv docs bench pins clean
+.PHONY: help demo test test-all collector phoenix lint format semconv docs bench pins clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
@@ -36,14 +37,17 @@ help: ## Say what the targets do
 demo: $(DEMO) ## Optimise a real program on a real model and see it in MLflow
 	$(BIN)/otel-dspy demo $(ARGS)
 
-test: $(DEV) parts-by-go ## Run the tests but the slow ones; the end says what was left out
+test: $(DEV) parts-by-go other-backends ## Run the tests but the slow ones; the end says what was left out
 	$(RUN) -m pytest -m 'not slow' -n 2 --dist loadfile $(ARGS)
 
-test-all: $(DEV) parts-by-go ## Run every test
+test-all: $(DEV) parts-by-go other-backends ## Run every test
 	$(RUN) -m pytest $(ARGS)
 
 collector: has-go $(COLLECTOR) ## Build the small OpenTelemetry Collector of collector/ (Go; minutes, once)
 	@echo "$(COLLECTOR)"
+
+phoenix: $(PHOENIX) ## Install Phoenix for the tests that send to it (an environment of its own, 630 MB)
+	@echo ".tools/phoenix/bin/phoenix"
 
 lint: $(DEV) ## Check style, format, types and generated files; change nothing
 	@status=0; \
@@ -82,6 +86,7 @@ pins: $(UV) ## Choose the newest versions anew and write them to requirements/
 	$(RESOLVE) --extra bridge --extra otlp --group dev --constraints requirements/constraints.txt --output-file requirements/dev.txt
 	$(RESOLVE) --constraints requirements/dev.txt --output-file requirements/demo.txt
 	echo uv | $(COMPILE) - --output-file requirements/uv.txt
+	echo arize-phoenix | $(COMPILE) - --output-file requirements/phoenix.txt
 
 clean: ## Remove the environments and everything built
 	rm -rf $(VENV) .tools site build dist .pytest_cache .ruff_cache .hypothesis
@@ -101,6 +106,12 @@ $(DEV): requirements/dev.txt pyproject.toml $(UV) | $(RUN)
 	$(PINNED) requirements/dev.txt
 	$(EDITABLE)
 	@touch $@ $(DEMO)
+
+# A backend that the tests send to, in an environment of its own as its users have it.
+$(PHOENIX): requirements/phoenix.txt $(UV)
+	$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/phoenix
+	$(UV) pip install --quiet --no-deps --python .tools/phoenix/bin/python --require-hashes --requirements requirements/phoenix.txt
+	@touch $@
 
 # Built from Go modules. -s -w: no symbols, half the size.
 BUILDER := .tools/go/builder-0.159.0
@@ -128,6 +139,10 @@ parts-by-go:
 	@if ! command -v go >/dev/null; then echo "no Go here: tests that need a Collector are left out"; \
 	else $(MAKE) -s $(COLLECTOR) || echo "the Collector could not be built: its tests are left out"; \
 		$(MAKE) -s $(S3) || echo "the S3 server could not be built: its tests are left out"; fi
+
+.PHONY: other-backends
+other-backends:
+	@$(MAKE) -s $(PHOENIX) || echo "Phoenix could not be installed: its tests are left out"
 
 has-go:
 	@command -v go >/dev/null || { printf '%s\n' "Go 1.25 or newer is needed to build the Collector: https://go.dev/dl/" \
