@@ -56,6 +56,9 @@ def render_constants(contract: Contract) -> str:
     for attribute in contract.attributes:
         value = f"{attribute.id}." if attribute.template else attribute.id
         lines += [f'{attribute.constant}: Final = "{value}"', *_docstring(attribute.brief)]
+    for convention, names in _conventions(contract).items():
+        lines += [f"{convention.upper()}_NAMES: Final = (", *(f"    {name}," for name in names), ")"]
+        lines += _docstring(f"Every attribute of `extra_conventions={convention}`.")
     if closed:
         lines += ["", "# Values that an attribute may take"]
     for attribute in closed:
@@ -99,7 +102,7 @@ def render_reference(contract: Contract) -> str:
         lines += ["", f"### `{span.name}`", "", *_span_facts(span), "", *_ref_table(span, own)]
     lines += ["", "## Attributes", "", "| Attribute | Type | Meaning |", "|---|---|---|"]
     lines += [_row(attribute) for attribute in contract.attributes if attribute.convention is None]
-    for convention in dict.fromkeys(attribute.convention for attribute in contract.attributes if attribute.convention):
+    for convention in _conventions(contract):
         lines += ["", f"## Attributes of `extra_conventions={convention}`", "", *_CONVENTION_WORDS, ""]
         lines += ["| Attribute | Type | Meaning |", "|---|---|---|"]
         lines += [_row(attribute) for attribute in contract.attributes if attribute.convention == convention]
@@ -112,6 +115,15 @@ def render_reference(contract: Contract) -> str:
     for event in contract.events:
         lines += ["", f"### `{event.name}`", "", event.brief, "", *_ref_table(event, own)]
     return "\n".join(lines) + "\n"
+
+
+def _conventions(contract: Contract) -> dict[str, list[str]]:
+    """Constants of the attributes of each convention beside ours."""
+    found: dict[str, list[str]] = {}
+    for attribute in contract.attributes:
+        if attribute.convention is not None:
+            found.setdefault(attribute.convention, []).append(attribute.constant)
+    return found
 
 
 def _row(attribute: Attribute) -> str:

@@ -297,6 +297,32 @@ EMBEDDING_MODEL_NAME: Final = "embedding.model_name"
 """`gen_ai.request.model` of an embedder."""
 RETRIEVAL_DOCUMENTS: Final = "retrieval.documents."
 """Id, score and text of each passage; left out where the span has no room for all of them."""
+OPENINFERENCE_NAMES: Final = (
+    OPENINFERENCE_SPAN_KIND,
+    INPUT_VALUE,
+    INPUT_MIME_TYPE,
+    OUTPUT_VALUE,
+    OUTPUT_MIME_TYPE,
+    METADATA,
+    LLM_MODEL_NAME,
+    LLM_PROVIDER,
+    LLM_INVOCATION_PARAMETERS,
+    LLM_TOKEN_COUNT_PROMPT,
+    LLM_TOKEN_COUNT_COMPLETION,
+    LLM_TOKEN_COUNT_TOTAL,
+    LLM_TOKEN_COUNT_PROMPT_DETAILS_CACHE_READ,
+    LLM_TOKEN_COUNT_COMPLETION_DETAILS_REASONING,
+    LLM_COST_TOTAL,
+    LLM_INPUT_MESSAGES,
+    LLM_OUTPUT_MESSAGES,
+    TOOL_NAME,
+    TOOL_DESCRIPTION,
+    TOOL_PARAMETERS,
+    AGENT_NAME,
+    EMBEDDING_MODEL_NAME,
+    RETRIEVAL_DOCUMENTS,
+)
+"""Every attribute of `extra_conventions=openinference`."""
 
 # Values that an attribute may take
 DspyOperationName = Literal[

@@ -59,7 +59,7 @@ def tell(
             # DSPy and Phoenix know the price of this name.
             lm = dspy.LM("openai/gpt-4o-mini", api_base=server.api_base, api_key="k", cache=False)
             with dspy.context(lm=lm):
-                optimizer = BootstrapFewShotWithRandomSearch(
+                optimizer: Any = BootstrapFewShotWithRandomSearch(
                     exact, max_bootstrapped_demos=1, max_labeled_demos=1, num_candidate_programs=0, num_threads=1
                 )
                 program: Any = optimizer.compile(
@@ -77,4 +77,5 @@ def tell(
 
 def otlp(url: str, **headers: str) -> SpanExporter:
     """OpenTelemetry's own exporter over HTTP to a backend's `/v1/traces`."""
-    return OTLPSpanExporter(f"{url}/v1/traces", headers=headers)
+    # A server that has just begun may take its time for the first request.
+    return OTLPSpanExporter(f"{url}/v1/traces", headers=headers, timeout=60)

@@ -49,6 +49,8 @@ OUTPUTS: Final = {
 MAX_CONVERSATION: Final = 250
 """Characters of a conversation's id that MLflow takes; it refuses a span with a longer one."""
 
+OUR_SCOPE: Final = "otel_dspy"
+
 
 def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Iterator[Operation]:
     """The span in its trace and, where it tells something of the whole trace, that."""
@@ -98,6 +100,9 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
 
 def _attributes(span: SpanRecord) -> dict[str, object]:
     found: dict[str, object] = {name: value for name, value in span.attributes.items() if name not in LEFT_OUT}
+    if span.scope == OUR_SCOPE and sc.OPENINFERENCE_SPAN_KIND in found:
+        # Said twice for others: MLflow would show a call's last message in the place of all of them.
+        found = {name: value for name, value in found.items() if not _of_openinference(name)}
     for name in ("session.id", "gen_ai.conversation.id"):
         if len(str(found.get(name, ""))) > MAX_CONVERSATION:
             del found[name]
@@ -114,6 +119,10 @@ def _attributes(span: SpanRecord) -> dict[str, object]:
         # Told even where it is 0, else MLflow puts its own price on a call that a cache answered.
         found["mlflow.llm.cost"] = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": float(cost)}
     return found
+
+
+def _of_openinference(name: str) -> bool:
+    return any(name == one or (one.endswith(".") and name.startswith(one)) for one in sc.OPENINFERENCE_NAMES)
 
 
 def _put_retrieval(found: dict[str, object]) -> None:

@@ -1,0 +1,68 @@
+"""What the Collector's file exporter writes, parsed again as OTLP JSON: the same spans as were sent."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from google.protobuf import json_format
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from tests.collectors import needs_collector, running_collector
+from tests.integration.backends.told import otlp, tell
+from tests.waiting import awaited
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
+
+pytestmark = needs_collector
+
+
+@pytest.mark.parametrize("shape", ["linked", "nested"])
+def test_the_file_holds_the_spans_that_were_sent(shape: str, tmp_path: Path) -> None:
+    """Every span with its ids, parent, links, status, times and attributes, and the scope and resource around it."""
+    written = tmp_path / "traces.json"
+    config = Path(__file__).with_name("file_exporter.yaml")
+    with running_collector(config, tmp_path, {"WRITTEN": str(written)}) as collector:
+        told = tell(shape, [otlp(f"http://{collector.http}")], trace_shape=shape, capture_content=True)
+        sent = spans_by_id(encode_spans(told.spans).resource_spans)
+        read = awaited(lambda: found if len(found := in_file(written)) == len(sent) else None, "all spans in the file")
+    assert read == sent
+    linked = [one for one in sent.values() if "links {" in one]
+    assert bool(linked) == (shape == "linked")
+
+
+def in_file(path: Path) -> dict[str, str]:
+    """The spans of a file; a line that is not whole yet is left out."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    requests = [parsed(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return {one: span for request in requests for one, span in spans_by_id(request.resource_spans).items()}
+
+
+def parsed(request: dict[str, Any]) -> TracesData:
+    """OTLP JSON as protobuf: ids are hexadecimal there, where protobuf's own JSON has base64."""
+    for span in (s for r in request["resourceSpans"] for scope in r["scopeSpans"] for s in scope["spans"]):
+        for holder in (span, *span.get("links", ())):
+            for name in ("traceId", "spanId", "parentSpanId"):
+                if name in holder:
+                    holder[name] = b64encode(bytes.fromhex(holder[name])).decode()
+    return json_format.ParseDict(request, TracesData())
+
+
+def spans_by_id(requests: Iterable[ResourceSpans]) -> dict[str, str]:
+    """Each span with what stands around it, by its id, as text that can be compared."""
+    return dict(_spans(requests))
+
+
+def _spans(requests: Iterable[ResourceSpans]) -> Iterator[tuple[str, str]]:
+    for resource in requests:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                around = (resource.resource, resource.schema_url, scope.scope, scope.schema_url)
+                yield span.span_id.hex(), "\n".join(map(str, (*around, span)))
