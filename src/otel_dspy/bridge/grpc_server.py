@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_dspy.bridge.access import is_allowed
 from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
 from otel_dspy.bridge.placing import EXPERIMENT_HEADER
+from otel_dspy.bridge.unzipping import TooLargeError, UnreadableError
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.intake import Intake
@@ -23,6 +24,12 @@ RETRY_INFO: Final = "google.rpc.retryinfo-bin"
 """Trailing metadata that says when to come again: without it a client of OTLP may take some codes for final."""
 STREAMS: Final = 16
 """Requests of a connection at once; further ones wait at the client."""
+IDLE: Final = 300_000
+"""Milliseconds after which a connection without requests is closed; its client opens another when it needs one."""
+KEEPALIVE: Final = 60_000
+"""Milliseconds after which a client that says nothing is asked whether it lives."""
+KEEPALIVE_ANSWER: Final = 20_000
+"""Milliseconds that it has to answer."""
 
 
 class GrpcFront:
@@ -44,11 +51,18 @@ class GrpcFront:
         options = [
             ("grpc.max_receive_message_length", settings.max_request_bytes),
             ("grpc.max_concurrent_streams", STREAMS),
+            ("grpc.max_allowed_incoming_connections", settings.max_connections),
+            ("grpc.max_connection_idle_ms", IDLE),
+            ("grpc.keepalive_time_ms", KEEPALIVE),
+            ("grpc.keepalive_timeout_ms", KEEPALIVE_ANSWER),
+            # Clients may ask as often as we do; gRPC would cut them off.
+            ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE),
             ("grpc.so_reuseport", 0),  # a second bridge on the port is a mistake, not a partner
         ]
         # grpcio has no types.
         self._server: Any = cast("Any", grpc.aio).server(options=options)
-        handler: Any = cast("Any", grpc).unary_unary_rpc_method_handler(
+        # On the wire the same as one message each way; but here it is not taken in before there is room for it.
+        handler: Any = cast("Any", grpc).stream_unary_rpc_method_handler(
             self._export,
             # As bytes: what cannot be read is told as malformed, not as a failure of the server.
             request_deserializer=None,
@@ -79,19 +93,29 @@ class GrpcFront:
         """Take nothing more; what is under way has `grace` seconds."""
         await self._server.stop(grace)
 
-    async def _export(self, body: bytes, context: Any) -> ExportTraceServiceResponse:  # noqa: ANN401 - grpc.aio.ServicerContext, untyped
+    async def _body(self, context: Any) -> bytes:  # noqa: ANN401 - the same as below
+        body: object = await context.read()
+        if not isinstance(body, bytes):
+            raise UnreadableError("there is no message")
+        if len(body) > self._settings.max_request_bytes:
+            # gRPC itself looks at the size before it unzips.
+            raise TooLargeError("it is too large, unzipped")
+        return body
+
+    async def _export(self, _: object, context: Any) -> ExportTraceServiceResponse:  # noqa: ANN401 - grpc.aio.ServicerContext, untyped
         metadata = {str(name): value for name, value in context.invocation_metadata() or ()}
         if not is_allowed(self._settings.token, metadata.get("authorization")):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed")
-        if len(body) > self._settings.max_request_bytes:
-            # gRPC itself looks at the size before it unzips.
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "it is too large, unzipped")
-        answer = await self._intake.take(body, protocol="grpc", experiment=metadata.get(EXPERIMENT_HEADER))
+        answer = await self._intake.take(
+            lambda: self._body(context), protocol="grpc", experiment=metadata.get(EXPERIMENT_HEADER)
+        )
         if answer.verdict is Verdict.MALFORMED:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, answer.message)
         if answer.verdict is Verdict.LATER:
             delay = RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER)).SerializeToString()
             await context.abort(grpc.StatusCode.UNAVAILABLE, answer.message, ((RETRY_INFO, delay),))
+        if answer.verdict is Verdict.TOO_LARGE:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, answer.message)
         response = ExportTraceServiceResponse()
         if answer.message:
             response.partial_success.rejected_spans = answer.refused

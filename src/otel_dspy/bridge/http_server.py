@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,7 @@ from starlette.routing import Route
 from otel_dspy.bridge.access import is_allowed
 from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
 from otel_dspy.bridge.placing import EXPERIMENT_HEADER
-from otel_dspy.bridge.unzipping import TooLargeError, UnknownEncodingError, unzipped
+from otel_dspy.bridge.unzipping import TooLargeError, UnreadableError, unzipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,8 +62,6 @@ class HttpFront:
         self._intake = intake
         self._metrics = metrics
         self._trouble = trouble
-        # The most that each may take: a client need not say how much it sends. Who waits here is not read from.
-        self._reading = asyncio.Semaphore(max(1, settings.max_waiting_bytes // settings.max_request_bytes))
         self.app = Starlette(
             routes=[
                 Route("/v1/traces", self._traces, methods=["POST"]),
@@ -99,22 +96,13 @@ class HttpFront:
                 f"send {PROTOBUF} or {JSON}",
                 as_json=False,
             )
-        try:
-            async with self._reading:
-                content = await asyncio.wait_for(self._body(request), self._settings.patience)
-            answer = await self._intake.take(
-                content, protocol="http", json=as_json, experiment=request.headers.get(EXPERIMENT_HEADER)
-            )
-            return self._answer(answer, as_json=as_json)
-        except TooLargeError as error:
-            self._metrics.answered("http", "too large")
-            return self._failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), as_json=as_json)
-        except TimeoutError:
-            self._metrics.answered("http", Verdict.LATER.value)
-            return self._failure(HTTPStatus.SERVICE_UNAVAILABLE, "the body came too slowly", as_json=as_json)
-        except (UnknownEncodingError, ClientDisconnect) as error:
-            self._metrics.answered("http", Verdict.MALFORMED.value)
-            return self._failure(HTTPStatus.BAD_REQUEST, str(error), as_json=as_json)
+        answer = await self._intake.take(
+            lambda: self._body(request),
+            protocol="http",
+            json=as_json,
+            experiment=request.headers.get(EXPERIMENT_HEADER),
+        )
+        return self._answer(answer, as_json=as_json)
 
     async def _body(self, request: Request) -> bytes:
         limit = self._settings.max_request_bytes
@@ -123,11 +111,14 @@ class HttpFront:
             raise TooLargeError(f"it has more than {limit} bytes")
         parts: list[bytes] = []
         size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise TooLargeError(f"it has more than {limit} bytes")
-            parts.append(part)
+        try:
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise TooLargeError(f"it has more than {limit} bytes")
+                parts.append(part)
+        except ClientDisconnect as error:
+            raise UnreadableError("the client has gone") from error
         encoding = request.headers.get("content-encoding", "")
         return await run_in_threadpool(unzipped, b"".join(parts), encoding, limit)
 
@@ -135,6 +126,8 @@ class HttpFront:
         match answer.verdict:
             case Verdict.MALFORMED:
                 return self._failure(HTTPStatus.BAD_REQUEST, answer.message, as_json=as_json)
+            case Verdict.TOO_LARGE:
+                return self._failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, answer.message, as_json=as_json)
             case Verdict.LATER:
                 return self._failure(HTTPStatus.SERVICE_UNAVAILABLE, answer.message, as_json=as_json)
             case Verdict.TAKEN:

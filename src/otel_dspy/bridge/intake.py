@@ -7,17 +7,21 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.otlp import MalformedError, from_json, from_protobuf
-from otel_dspy.bridge.placing import UnusableError, placed
+from otel_dspy.bridge.otlp import MalformedError
+from otel_dspy.bridge.unzipping import TooLargeError, UnreadableError
+from otel_dspy.bridge.waiting_request import WaitingRequest
 from otel_dspy.bridge.writer import Delivery, Written
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from otel_dspy.bridge.metrics import Metrics
     from otel_dspy.bridge.placing import Experiments
-    from otel_dspy.bridge.program_traces import Placed
+    from otel_dspy.bridge.settings import BridgeSettings
+
+    Body = Callable[[], Awaitable[bytes]]
     from otel_dspy.bridge.writer import Writer
 
 _logger = logging.getLogger(__name__)
@@ -36,6 +40,7 @@ class Verdict(Enum):
     TAKEN = "taken"
     """MLflow has all that could be used of it."""
     MALFORMED = "malformed"
+    TOO_LARGE = "too large"
     LATER = "later"
     """Not now: the client should send it again."""
 
@@ -58,26 +63,29 @@ class Answer:
 class Intake:
     """Takes requests. For one event loop."""
 
-    def __init__(self, writer: Writer, experiments: Experiments, metrics: Metrics, patience: float) -> None:
+    def __init__(self, writer: Writer, experiments: Experiments, metrics: Metrics, settings: BridgeSettings) -> None:
         """Create it.
 
         Args:
             writer: where spans go.
             experiments: which experiment they go to.
             metrics: told of all.
-            patience: seconds to wait for MLflow before a client is asked to come again.
+            settings: limits, and how long a client waits for MLflow before it is asked to come again.
         """
         self._writer = writer
         self._experiments = experiments
         self._metrics = metrics
-        self._patience = patience
+        self._patience = settings.patience
+        # Requests that are taken in at once, each as large as may be: a client need not say how much it sends. Who
+        # waits here is not read from.
+        self._reading = asyncio.Semaphore(max(1, settings.max_waiting_bytes // settings.max_request_bytes))
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="otel-dspy-bridge-reader")
 
-    async def take(self, body: bytes, *, protocol: str, json: bool = False, experiment: str | None = None) -> Answer:
-        """Take a request, unzipped.
+    async def take(self, body: Body, *, protocol: str, json: bool = False, experiment: str | None = None) -> Answer:
+        """Take a request.
 
         Args:
-            body: an `ExportTraceServiceRequest`.
+            body: reads an `ExportTraceServiceRequest`, unzipped. May raise `TooLargeError` and `UnreadableError`.
             protocol: `http` or `grpc`, for the metrics.
             json: whether it is JSON, not protobuf.
             experiment: what the request's header names.
@@ -86,16 +94,17 @@ class Intake:
         self._metrics.answered(protocol, answer.verdict.value)
         return answer
 
-    async def _take(self, body: bytes, *, json: bool, experiment: str | None, protocol: str) -> Answer:
-        loop = asyncio.get_running_loop()
+    async def _take(self, body: Body, *, json: bool, experiment: str | None, protocol: str) -> Answer:
         try:
-            spans, refused = await loop.run_in_executor(
-                self._readers, partial(self._read, body, json=json, experiment=experiment)
-            )
-        except MalformedError as error:
+            delivery, refused = await self._read(body, json=json, experiment=experiment)
+        except TooLargeError as error:
+            return Answer(Verdict.TOO_LARGE, message=str(error))
+        except (MalformedError, UnreadableError) as error:
             return Answer(Verdict.MALFORMED, message=str(error))
-        self._metrics.received(protocol, len(spans) + len(refused))
-        written = await self._written(Delivery(spans, len(body))) if spans else Written()
+        except TimeoutError:
+            return Answer(Verdict.LATER, message="the body came too slowly, or others were before it")
+        self._metrics.received(protocol, len(delivery.spans) + len(refused))
+        written = await self._written(delivery) if len(delivery.spans) else Written()
         if isinstance(written, str):
             return Answer(Verdict.LATER, message=written)
         refused += written.refused
@@ -107,6 +116,20 @@ class Intake:
         reasons = sorted(set(refused))
         more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
         return Answer(Verdict.TAKEN, len(refused), "; ".join(reasons[:MAX_REASONS]) + more)
+
+    async def _read(self, body: Body, *, json: bool, experiment: str | None) -> tuple[Delivery, list[str]]:
+        """Take it in, and look at every span: what cannot be used is said at once."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._patience):
+            await self._reading.acquire()
+        try:
+            async with asyncio.timeout(self._patience):
+                content = await body()
+            request = WaitingRequest(content, json, experiment, self._experiments)
+            refused = await loop.run_in_executor(self._readers, request.check)
+            return Delivery(request, len(content)), refused
+        finally:
+            self._reading.release()
 
     async def _written(self, delivery: Delivery) -> Written | str:
         """How it ended; why the client should come again, if it should."""
@@ -126,17 +149,6 @@ class Intake:
                 return ended.result()
         self._metrics.refused(reason, len(delivery.spans))
         return answer
-
-    def _read(self, body: bytes, *, json: bool, experiment: str | None) -> tuple[list[Placed], list[str]]:
-        received = from_json(body) if json else from_protobuf(body)
-        spans: list[Placed] = []
-        refused = list(received.refused)
-        for found in received.spans:
-            try:
-                spans.append(placed(found, self._experiments.destination(found.span.resource, experiment)))
-            except UnusableError as error:
-                refused.append(str(error))
-        return spans, refused
 
     def close(self) -> None:
         """End the threads."""

@@ -19,6 +19,8 @@ MAX_TRACES: Final = 50_000
 """Traces of programs that are remembered; the oldest are forgotten."""
 MAX_WAITING: Final = 10_000
 """Spans of undecided traces that wait; the oldest traces are ignored beyond it."""
+MAX_CHARACTERS: Final = 16 * 1024 * 1024
+"""Characters of text in them, likewise."""
 PATIENCE: Final = 60.0
 """Seconds that they wait."""
 
@@ -29,16 +31,21 @@ Placed = tuple["SpanRecord", "Route"]
 class _Undecided:
     since: float
     spans: list[Placed] = field(default_factory=list["Placed"])
+    characters: int = 0
 
 
 class ProgramTraces:
     """The traces in which a program was heard of. Not thread-safe."""
 
-    def __init__(self, max_waiting: int = MAX_WAITING, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, max_waiting: int = MAX_WAITING, patience: float = PATIENCE, max_characters: int = MAX_CHARACTERS
+    ) -> None:
         self._known: OrderedDict[str, None] = OrderedDict()
         self._undecided: OrderedDict[str, _Undecided] = OrderedDict()
         self._waiting = 0
+        self._characters = 0
         self._max_waiting = max_waiting
+        self._max_characters = max_characters
         self._patience = patience
         self.ignored = 0
         """Spans whose trace was none of a program's."""
@@ -53,7 +60,7 @@ class ProgramTraces:
         found = self._undecided.pop(trace_id, None)
         if found is None:
             return [placed]
-        self._waiting -= len(found.spans)
+        self._forget(found)
         return [placed, *found.spans]
 
     def foreign(self, placed: Placed) -> list[Placed]:
@@ -61,9 +68,13 @@ class ProgramTraces:
         trace_id = placed[0].trace_id
         if trace_id in self._known:
             return [placed]
-        self._undecided.setdefault(trace_id, _Undecided(time.monotonic())).spans.append(placed)
+        undecided = self._undecided.setdefault(trace_id, _Undecided(time.monotonic()))
+        undecided.spans.append(placed)
+        size = _characters(placed[0])
+        undecided.characters += size
+        self._characters += size
         self._waiting += 1
-        while self._waiting > self._max_waiting:
+        while self._waiting > self._max_waiting or self._characters > self._max_characters:
             self._ignore_oldest()
         return []
 
@@ -75,5 +86,13 @@ class ProgramTraces:
 
     def _ignore_oldest(self) -> None:
         _, oldest = self._undecided.popitem(last=False)
-        self._waiting -= len(oldest.spans)
+        self._forget(oldest)
         self.ignored += len(oldest.spans)
+
+    def _forget(self, undecided: _Undecided) -> None:
+        self._waiting -= len(undecided.spans)
+        self._characters -= undecided.characters
+
+
+def _characters(span: SpanRecord) -> int:
+    return sum(len(name) + len(str(value)) for name, value in span.attributes.items())

@@ -32,6 +32,8 @@ GRACE: Final = 10.0
 """Seconds that an end gives to what is under way."""
 PROBE_AGAIN: Final = 5.0
 """Seconds for which MLflow's last answer to `/readyz` counts."""
+KEEP_ALIVE: Final = 60
+"""Seconds after which an HTTP connection without requests is closed."""
 START: Final = 30.0
 """Seconds to wait for the servers to listen."""
 
@@ -51,7 +53,7 @@ class Bridge:
         self.writer = Writer(settings.max_waiting_bytes)
         self._metrics = Metrics(self.writer)
         experiments = Experiments(settings.tracking_uri, settings.experiment, by_service=settings.experiment_by_service)
-        self._intake = Intake(self.writer, experiments, self._metrics, settings.patience)
+        self._intake = Intake(self.writer, experiments, self._metrics, settings)
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve()), name="otel-dspy-bridge-servers", daemon=True
         )
@@ -146,6 +148,9 @@ class Bridge:
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=int(GRACE),
+            # Beyond it uvicorn answers 503, which clients take for what it is.
+            limit_concurrency=self._settings.max_connections,
+            timeout_keep_alive=KEEP_ALIVE,
             ssl_certfile=tls.certificate if tls else None,
             ssl_keyfile=tls.key if tls else None,
             ssl_ca_certs=str(tls.client_authority) if tls and tls.client_authority else None,

@@ -83,6 +83,7 @@ class BridgeSettings:
         allow_anonymous: listen on other addresses than loopback although clients show neither token nor certificate.
         max_request_bytes: bytes that a request may have, as it comes and unzipped.
         max_waiting_bytes: bytes of requests that wait for MLflow; beyond it clients are asked to come again.
+        max_connections: HTTP connections at once, and the same of gRPC; further ones are sent away.
         patience: seconds that a request waits for MLflow before its client is asked to come again. Less than the 10 s
             that OpenTelemetry's exporters wait for an answer.
     """
@@ -97,6 +98,7 @@ class BridgeSettings:
     allow_anonymous: bool = False
     max_request_bytes: int = 20 * MEBIBYTE
     max_waiting_bytes: int = 64 * MEBIBYTE
+    max_connections: int = 500
     patience: float = 8.0
 
     def __post_init__(self) -> None:
@@ -130,6 +132,7 @@ FLAGS: Final = (
     ("allow-anonymous", None, None, "listen on other addresses than loopback without token or client certificates"),
     ("max-request-bytes", "BYTES", str(20 * MEBIBYTE), "largest request, as it comes and unzipped"),
     ("max-waiting-bytes", "BYTES", str(64 * MEBIBYTE), "requests in memory beyond which clients must wait"),
+    ("max-connections", "NUMBER", "500", "connections at once by HTTP, and as many by gRPC"),
     ("patience", "SECONDS", "8", "how long a request waits for MLflow before its client is told to come again"),
 )
 """Each has an environment variable: `OTEL_DSPY_BRIDGE_` and its name in capitals."""
@@ -179,6 +182,7 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
         allow_anonymous=_switch(values["allow_anonymous"], "allow-anonymous"),
         max_request_bytes=int(_number(values["max_request_bytes"], "max-request-bytes")),
         max_waiting_bytes=int(_number(values["max_waiting_bytes"], "max-waiting-bytes")),
+        max_connections=max(1, int(_number(values["max_connections"], "max-connections"))),
         patience=_number(values["patience"], "patience"),
     )
 

@@ -13,8 +13,8 @@ class TooLargeError(ValueError):
     """It is larger, unzipped, than is allowed."""
 
 
-class UnknownEncodingError(ValueError):
-    """It is encoded in a way that is not supported, or not at all as it says."""
+class UnreadableError(ValueError):
+    """It is encoded in a way that is not supported, or not at all as it says; or it has not come whole."""
 
 
 def unzipped(body: bytes, encoding: str, limit: int) -> bytes:
@@ -27,7 +27,7 @@ def unzipped(body: bytes, encoding: str, limit: int) -> bytes:
 
     Raises:
         TooLargeError: it has more.
-        UnknownEncodingError: it cannot be read.
+        UnreadableError: it cannot be read.
     """
     match encoding.strip().lower():
         case "" | "identity":
@@ -37,7 +37,7 @@ def unzipped(body: bytes, encoding: str, limit: int) -> bytes:
         case "deflate":
             found = _inflated(body, _ZLIB, limit)
         case _:
-            raise UnknownEncodingError("the content encoding is none of gzip, deflate, identity")
+            raise UnreadableError("the content encoding is none of gzip, deflate, identity")
     if len(found) > limit:
         raise TooLargeError(f"it has more than {limit} bytes")
     return found
@@ -55,9 +55,9 @@ def _inflated(body: bytes, bits: int, limit: int) -> bytes:
             left -= len(part)
             if not unzip.eof:
                 if left > 0:
-                    raise UnknownEncodingError("the body ends too early")
+                    raise UnreadableError("the body ends too early")
                 break
             rest = unzip.unused_data
     except zlib.error as error:
-        raise UnknownEncodingError("the body is not compressed as it says") from error
+        raise UnreadableError("the body is not compressed as it says") from error
     return b"".join(parts)

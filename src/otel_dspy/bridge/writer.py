@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict, deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_dspy.bridge.placing import is_ours
 from otel_dspy.bridge.program_traces import ProgramTraces
@@ -16,6 +16,8 @@ from otel_dspy.mlflow.delivery.attempts import Stopped
 from otel_dspy.mlflow.delivery.shared_pipeline import SharedPipeline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from otel_dspy.bridge.program_traces import Placed
 
 _logger = logging.getLogger(__name__)
@@ -44,17 +46,38 @@ class Written:
     lost: int = 0
 
 
+class SpanSource(Protocol):
+    """Spans that may be made only when they are asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def __iter__(self) -> Iterator[Placed]:
+        """They, each with where it goes."""
+        ...
+
+
+@dataclass(slots=True)
+class _Told:
+    """What has been told of a delivery, and is to be committed."""
+
+    refused: list[str] = field(default_factory=list[str])
+    names: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    newest_ns: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Delivery:
     """Spans that are acknowledged together.
 
     Attributes:
-        spans: each with where it goes.
+        spans: each with where it goes; gone through once, when their turn has come.
         size: bytes that it takes, about.
         done: how it ended. Cancelled by a caller that waits no longer: what has not begun then is left out.
     """
 
-    spans: list[Placed]
+    spans: SpanSource
     size: int
     done: Future[Written] = field(default_factory=Future[Written])
 
@@ -144,13 +167,13 @@ class Writer:
     def _commit(self) -> None:
         """Tell what waits, commit, acknowledge: several deliveries together, lest each costs requests of its own."""
         failed, lost, began, spans = self.pipeline.failed, self.pipeline.lost, time.monotonic(), 0
-        refused: dict[Delivery, list[str]] = {}
+        told: dict[Delivery, _Told] = {}
         again = False
         delivery = self._next(TICK)
         try:
             while delivery is not None:
-                refused[delivery] = []
-                refused[delivery] += self._tell(delivery)
+                told[delivery] = _Told()
+                self._tell(delivery, told[delivery])
                 spans += len(delivery.spans)
                 if spans >= GROUP or time.monotonic() - began >= GROUP_SECONDS:
                     break
@@ -161,16 +184,17 @@ class Writer:
             again = True
         again = again or self.pipeline.failed > failed
         with self._ready:
-            self._size -= sum(delivery.size for delivery in refused)
-        for delivery, reasons in refused.items():
+            self._size -= sum(delivery.size for delivery in told)
+        for delivery, found in told.items():
             if not again:
-                self._remember(delivery, len(reasons))
-            delivery.done.set_result(Written(again, tuple(reasons), self.pipeline.lost - lost))
+                self._remember(found)
+            delivery.done.set_result(Written(again, tuple(found.refused), self.pipeline.lost - lost))
 
-    def _tell(self, delivery: Delivery) -> list[str]:
-        refused: list[str] = []
+    def _tell(self, delivery: Delivery, told: _Told) -> None:
         for given in delivery.spans:
-            if _name(given) in self._remembered:
+            told.names.append(_name(given))
+            told.newest_ns = max(told.newest_ns, given[0].end_ns)
+            if told.names[-1] in self._remembered:
                 continue
             chosen = self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given)
             for span, route in chosen:
@@ -178,18 +202,16 @@ class Writer:
                     self.pipeline.process(span, route)
                 except Exception as error:
                     _logger.debug("a span that cannot be told", exc_info=True)
-                    refused.append(f"cannot be told to MLflow ({type(error).__name__})")
-        return refused
+                    told.refused.append(f"cannot be told to MLflow ({type(error).__name__})")
 
-    def _remember(self, delivery: Delivery, refused: int) -> None:
-        self.written += len(delivery.spans) - refused
-        for given in delivery.spans:
-            self._remembered[_name(given)] = None
+    def _remember(self, told: _Told) -> None:
+        self.written += len(told.names) - len(told.refused)
+        for name in told.names:
+            self._remembered[name] = None
         while len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
-        if delivery.spans:
-            newest = max(span.end_ns for span, _ in delivery.spans)
-            self.newest_lag = max(0.0, time.time() - newest / 1e9)
+        if told.names:
+            self.newest_lag = max(0.0, time.time() - told.newest_ns / 1e9)
 
 
 def _name(placed: Placed) -> tuple[str, str]:

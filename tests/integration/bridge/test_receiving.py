@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,10 +23,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from otel_dspy.bridge.grpc_server import RETRY_INFO, SERVICE
+from otel_dspy.bridge import intake
+from otel_dspy.bridge.grpc_server import RETRY_INFO, SERVICE, GrpcFront
 from otel_dspy.bridge.intake import RETRY_AFTER
-from tests.bridges import running_bridge
+from otel_dspy.bridge.waiting_request import WaitingRequest
+from tests.bridges import PATIENCE, running_bridge
 from tests.mlflow_server import free_port
+from tests.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -230,3 +236,75 @@ def test_what_mlflow_itself_refuses_is_said(new_store: Callable[[str], str]) -> 
         assert status == 200
         assert answer == {"partialSuccess": {"errorMessage": "MLflow refused operations (1)"}}
         assert "otel_dspy_bridge_lost_operations_total 1.0" in get(bridge, "/metrics")[1]
+
+
+def test_connections_are_bounded(new_store: Callable[[str], str]) -> None:
+    """Beyond the bound: UNAVAILABLE and 503, which exporters try again; taken once another client has gone."""
+    untyped = cast("Any", grpc)
+    with running_bridge(new_store("m"), "E", max_connections=2) as bridge:
+
+        def export(channel: Any) -> object:
+            return channel.unary_unary(f"/{SERVICE}/Export", response_deserializer=None)(b"", timeout=60)
+
+        # Each with a connection of its own: gRPC shares them between channels of the same options.
+        channels = [
+            untyped.insecure_channel(f"127.0.0.1:{bridge.grpc_port}", options=[("grpc.use_local_subchannel_pool", 1)])
+            for _ in range(3)
+        ]
+        assert [export(channel) for channel in channels[:2]] == [b"", b""]
+        with refused_with("UNAVAILABLE"):
+            export(channels[2])
+        channels[0].close()
+
+        def taken() -> bool:
+            try:
+                return export(channels[2]) == b""
+            except untyped.RpcError:
+                return False
+
+        assert awaited(taken, "a place for the third")
+        for channel in channels[1:]:
+            channel.close()
+        web = [socket.create_connection(("127.0.0.1", bridge.http_port or 0)) for _ in range(2)]
+        assert awaited(lambda: get(bridge, "/healthz")[0] == 503, "no place")
+        web[0].close()
+        web[1].close()
+        assert awaited(lambda: get(bridge, "/healthz")[0] == 200, "a place")
+
+
+def test_a_message_stays_with_its_client_until_there_is_room(
+    new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many large requests by gRPC only so many are taken in at once as would fill the bound, were they the largest."""
+    held, most = threading.Event(), [0, 0]
+    lock = threading.Lock()
+    check = WaitingRequest.check
+
+    def slow(request: WaitingRequest) -> list[str]:
+        with lock:
+            most[0] += 1
+            most[1] = max(most)
+        held.wait(PATIENCE)
+        with lock:
+            most[0] -= 1
+        return check(request)
+
+    monkeypatch.setattr(WaitingRequest, "check", slow)
+    monkeypatch.setattr(intake, "_READERS", 8)
+    read: list[bytes] = []
+    body_of = GrpcFront._body
+
+    async def counted(front: GrpcFront, context: object) -> bytes:
+        body = await body_of(front, context)
+        read.append(body)
+        return body
+
+    monkeypatch.setattr(GrpcFront, "_body", counted)
+    sizes = {"max_waiting_bytes": 300_000, "max_request_bytes": 100_000}
+    with running_bridge(new_store("m"), "E", **sizes) as bridge, ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(call, bridge, b"") for _ in range(8)]
+        assert awaited(lambda: most[0] == 3, "three are taken in")
+        assert len(read) == 3
+        held.set()
+        assert [one.result(PATIENCE) for one in calls] == [ExportTraceServiceResponse()] * 8
+    assert (most[1], len(read)) == (3, 8)

@@ -1,0 +1,69 @@
+"""A request that waits for MLflow as the bytes that it came as: as spans it would take about ten times as much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from otel_dspy.bridge.otlp import BadSpanError, spans_in_json, spans_in_protobuf
+from otel_dspy.bridge.placing import UnusableError, placed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_dspy.bridge.placing import Experiments
+    from otel_dspy.bridge.program_traces import Placed
+
+
+@dataclass(slots=True)
+class WaitingRequest:
+    """Reads its spans one at a time, each time that they are asked for.
+
+    Attributes:
+        body: an `ExportTraceServiceRequest`, unzipped.
+        json: whether it is JSON, not protobuf.
+        experiment: what the request's header names.
+        experiments: where spans go.
+        count: spans that can be used, once `check` has been called.
+    """
+
+    body: bytes
+    json: bool
+    experiment: str | None
+    experiments: Experiments
+    count: int = field(default=0, init=False)
+
+    def check(self) -> list[str]:
+        """Read all of it once and keep nothing; why each of the spans that cannot be used is refused.
+
+        Raises:
+            MalformedError: it is no request.
+        """
+        refused: list[str] = []
+        self.count = 0
+        for found in self._read():
+            if isinstance(found, str):
+                refused.append(found)
+            else:
+                self.count += 1
+        return refused
+
+    def __len__(self) -> int:
+        """Spans that can be used."""
+        return self.count
+
+    def __iter__(self) -> Iterator[Placed]:
+        """They, each with where it goes."""
+        for found in self._read():
+            if not isinstance(found, str):
+                yield found
+
+    def _read(self) -> Iterator[Placed | str]:
+        for received in (spans_in_json if self.json else spans_in_protobuf)(self.body):
+            if isinstance(received, BadSpanError):
+                yield str(received)
+                continue
+            try:
+                yield placed(received, self.experiments.destination(received.span.resource, self.experiment))
+            except UnusableError as error:
+                yield str(error)

@@ -1,0 +1,113 @@
+"""Two bridges on one MLflow server, everything twice or more, in any order, all at once: each thing is there once."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from benchmarks.bridge_load import send
+from otel_dspy.bridge.writer import Writer
+from tests.bridges import running_bridge
+from tests.chaos.twins import differences, record
+from tests.integration.bridge.test_same_instant import await_written, submit
+from tests.integration.bridge.test_same_tree import comparable
+from tests.integration.mlflow.contract_spans import Teller, program_state, provider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from benchmarks.bridge_load import Request
+
+SENDERS = 6
+LARGE = 300_000
+"""Characters of a program's instructions: more than one attribute holds."""
+
+
+def compiles(count: int, trials: int, *, nested: bool) -> list[ReadableSpan]:
+    """Compiles with tables, programs in pieces, trials and examples; then an evaluation outside."""
+    kept = InMemorySpanExporter()
+    tracer = provider(SimpleSpanProcessor(kept), namespace=1 + nested).get_tracer("otel_dspy")
+    for number in range(count):
+        teller = Teller(tracer, compile_id=f"c-{nested}-{number}", nested=nested)
+        state = program_state("Add.")
+        with teller.compile(state=state, rows=[{"question": "1+1", "answer": "2"}]) as span:
+            for index in range(trials):
+                state = program_state(f"Add {index}.", padding=LARGE if index == 0 else 0)
+                with (
+                    teller.trial(index, score=50.0, state=state),
+                    teller.evaluate([1.0, 0.0, float("nan")], trial=index),
+                ):
+                    pass
+            teller.program(span, state)
+    with Teller(tracer, nested=nested).evaluate([1.0, 0.0]):
+        pass
+    return list(kept.get_finished_spans())
+
+
+def requests_of(spans: Sequence[ReadableSpan], chance: random.Random) -> list[Request]:
+    """The spans in requests of one to twelve, each once at least, in any order."""
+    chosen = [*spans, *chance.sample(spans, len(spans) // 2)]
+    chance.shuffle(chosen)
+    told: list[Request] = []
+    while chosen:
+        part = [chosen.pop() for _ in range(min(len(chosen), chance.randint(1, 12)))]
+        told.append((len(part), encode_spans(part).SerializeToString()))
+    return told
+
+
+def in_order(told: dict[str, Any]) -> dict[str, Any]:
+    """Runs by what they are, since they begin with the first thing that is told of them, whichever that was.
+
+    Without the costs of traces, which like their tokens (`BATCH_FACTS`) are MLflow's sum of what came together.
+    """
+
+    def key(run: dict[str, Any]) -> str:
+        return f"{run['name']} {run['tags'].get('dspy.compile.id')} {int(run['tags'].get('dspy.trial.index', 0)):4}"
+
+    def ordered(run: dict[str, Any]) -> dict[str, Any]:
+        children = sorted(map(ordered, run["children"]), key=key)
+        return {**run, "children": children, "traces": without_sums(run["traces"])}
+
+    return {"runs": sorted(map(ordered, told["runs"]), key=key), "traces": without_sums(told["traces"])}
+
+
+def without_sums(traces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Traces by when they began and by id."""
+    return [{**trace, "metadata": {}} for trace in sorted(traces, key=lambda trace: trace["id"])]
+
+
+@pytest.mark.parametrize(
+    ("seed", "count", "trials"),
+    [(1, 1, 2), *(pytest.param(seed, 3, 4, marks=pytest.mark.slow) for seed in range(2, 8))],
+)
+def test_two_bridges_under_stress(
+    seed: int, count: int, trials: int, server_uri: str, new_store: Callable[[str], str]
+) -> None:
+    """Six senders, each request to a bridge by chance, a third of them to both: what one writer makes of it in order."""
+    spans = [*compiles(count, trials, nested=False), *compiles(count, trials, nested=True)]
+    reference, experiment = new_store("reference"), f"instant-{uuid.uuid4().hex[:8]}"
+    writer = Writer(2**30)
+    await_written(submit(writer, reference, spans))
+    writer.close(60)
+    chance = random.Random(seed)  # noqa: S311 - chance, no secret
+    with running_bridge(server_uri, experiment) as first, running_bridge(server_uri, experiment) as second:
+        addresses = [f"http://127.0.0.1:{bridge.http_port}" for bridge in (first, second)]
+        told: list[tuple[str, Request]] = []
+        for request in requests_of(spans, chance):
+            chosen = chance.choice([addresses[:1], addresses[1:], addresses])
+            told += [(address, request) for address in chosen]
+        with ThreadPoolExecutor(SENDERS) as pool:
+            for sent in [pool.submit(send, address, [request], {}) for address, request in told]:
+                sent.result()
+        assert first.writer.pipeline.lost == second.writer.pipeline.lost == 0
+    found = in_order(comparable(record(server_uri, experiment)))
+    assert differences(found, in_order(comparable(record(reference, "instant")))) == []
