@@ -32,8 +32,11 @@ FLOOD_SECONDS: Final = 30.0
 _PACKAGES: Final = ("mlflow", "opentelemetry-sdk", "uvicorn")
 
 
-def memory(spans: int, seconds: float) -> Row:
-    """One bridge that writes so many spans, for so many seconds at most: its memory, in MiB, by spans written."""
+def memory(spans: int, steps: int, seconds: float) -> Row:
+    """One bridge that writes so many spans, for so many seconds at most: its memory, in MiB, by spans written.
+
+    `steps`: modules that an example calls, as in `requests_of`.
+    """
     found: list[tuple[int, float]] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -42,12 +45,12 @@ def memory(spans: int, seconds: float) -> Row:
         began, sent, program = time.monotonic(), 0, 0
         while sent < spans and time.monotonic() - began < seconds:
             program += 1
-            for request in requests_of(program, 20):
+            for request in requests_of(program, 20 if steps == 1 else 2, steps):
                 sent += send(bridge.http, [request], {})
                 found.append((sent, _resident(bridge)))
     early = next(mib for count, mib in found if count >= sent / 10)
     return {
-        "case": "MLflow up, one program after the other",
+        "case": f"MLflow up, one program after the other, {1 + 2 * steps} spans an example",
         "spans": sent,
         "MiB at a tenth": round(early),
         "MiB at the end": round(found[-1][1]),
@@ -105,10 +108,11 @@ def main() -> None:
     """Measure, print the table and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spans", type=int, default=100_000, help="spans written while MLflow is up")
+    parser.add_argument("--steps", type=int, default=1, help="modules that an example calls, two spans each")
     parser.add_argument("--seconds", type=float, default=3600, help="stop writing after so long")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
-    rows = [flood(FLOOD_SECONDS), memory(options.spans, options.seconds)]
+    rows = [flood(FLOOD_SECONDS), memory(options.spans, options.steps, options.seconds)]
     print(table([{name: value for name, value in row.items() if name != "memory"} for row in rows]))
     if options.keep:
         save("bridge_memory", rows, pinned(_PACKAGES, ROOT / "requirements" / "dev.txt"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_dspy.bridge.placing import is_ours
 from otel_dspy.bridge.program_traces import ProgramTraces
+from otel_dspy.bridge.remembered import Remembered
 from otel_dspy.mlflow.delivery.attempts import Stopped
 from otel_dspy.mlflow.delivery.shared_pipeline import SharedPipeline
 
@@ -98,7 +99,7 @@ class Writer:
         self._closed = False
         self._stop = threading.Event()
         self._traces = ProgramTraces()
-        self._remembered: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._remembered = Remembered(MAX_REMEMBERED)
         # Other bridges, or this one before a restart, may have written of the same compiles.
         self.pipeline = SharedPipeline(self._stop)
         self.written = 0
@@ -112,6 +113,11 @@ class Writer:
     def waiting(self) -> int:
         """Bytes of deliveries that wait or are being told."""
         return self._size
+
+    @property
+    def remembered(self) -> set[tuple[str, str]]:
+        """Trace and span ids of what MLflow has, the last `MAX_REMEMBERED`."""
+        return self._remembered.names()
 
     @property
     def ignored(self) -> int:
@@ -194,7 +200,7 @@ class Writer:
         for given in delivery.spans:
             told.names.append(_name(given))
             told.newest_ns = max(told.newest_ns, given[0].end_ns)
-            if told.names[-1] in self._remembered:
+            if self._remembered.has(*told.names[-1]):
                 continue
             chosen = self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given)
             for span, route in chosen:
@@ -207,9 +213,7 @@ class Writer:
     def _remember(self, told: _Told) -> None:
         self.written += len(told.names) - len(told.refused)
         for name in told.names:
-            self._remembered[name] = None
-        while len(self._remembered) > MAX_REMEMBERED:
-            self._remembered.popitem(last=False)
+            self._remembered.add(*name)
         if told.names:
             self.newest_lag = max(0.0, time.time() - told.newest_ns / 1e9)
 

@@ -51,7 +51,7 @@ def tell(endpoint: str, reference: str, work: Callable[[], object]) -> Sequence[
 
 def taken(bridge: Bridge) -> set[tuple[str, str]]:
     """(trace id, span id) of each span that a bridge has written."""
-    return set(bridge.writer._remembered.copy())
+    return bridge.writer.remembered
 
 
 def ids(spans: Sequence[ReadableSpan]) -> set[tuple[str, str]]:
