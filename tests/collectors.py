@@ -68,6 +68,10 @@ class Collector:
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
+    def change(self, **environment: str) -> None:
+        """Let the configuration read other values from its next start on."""
+        self._environment = {**self._environment, **environment}
+
     def validate(self) -> None:
         """Let the Collector read its configuration, no more.
 

@@ -71,7 +71,8 @@ def work_with_long_texts() -> None:
     rows = [
         dspy.Example(question=f"{n}+1", answer=str(n + 1), noise=long(LONG)).with_inputs("question") for n in range(2)
     ]
-    program = dspy.Predict(dspy.Signature("question -> answer", "Given the fields " + long(LONG)))
+    program: Any = dspy.Predict("question -> answer")
+    program.signature = program.signature.with_instructions("Given the fields " + long(LONG))
     with dspy.context(lm=sums_lm()):
         Rounds(exact).compile(program, trainset=rows)
 
