@@ -29,7 +29,7 @@ export UV_PYTHON_DOWNLOADS := never
 # A virtual environment or a Python path of the caller's must not be mixed in.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test test-all collector phoenix lint format semconv docs bench pins clean
+.PHONY: help demo test test-all test-matrix test-matrix-short collector phoenix lint format semconv docs bench pins clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
@@ -42,6 +42,15 @@ test: $(DEV) parts-by-go other-backends ## Run the tests but the slow ones; the 
 
 test-all: $(DEV) parts-by-go other-backends ## Run every test
 	$(RUN) -m pytest $(ARGS)
+
+# nox finds uv on the PATH.
+MATRIX = PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/nox
+
+test-matrix: $(DEV) ## Run tests/versions on other versions of DSPy, OpenTelemetry, MLflow and Python (ARGS='-s dspy-3.0.4')
+	$(MATRIX) $(ARGS)
+
+test-matrix-short: $(DEV) ## The same on the oldest versions and one in between
+	$(MATRIX) --tags short
 
 collector: has-go $(COLLECTOR) ## Build the small OpenTelemetry Collector of collector/ (Go; minutes, once)
 	@echo "$(COLLECTOR)"
@@ -89,7 +98,7 @@ pins: $(UV) ## Choose the newest versions anew and write them to requirements/
 	echo arize-phoenix | $(COMPILE) - --output-file requirements/phoenix.txt
 
 clean: ## Remove the environments and everything built
-	rm -rf $(VENV) .tools site build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .tools .nox site build dist .pytest_cache .ruff_cache .hypothesis
 
 # dev.txt holds all of demo.txt in the same versions, so one environment serves both and neither undoes the other.
 # The pins are complete: --no-deps keeps out what requirements/overrides.txt left out of them.

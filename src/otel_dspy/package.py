@@ -2,5 +2,5 @@
 
 from typing import Final
 
-INSTRUMENTS: Final = ("dspy >= 3.4.0, < 4",)
+INSTRUMENTS: Final = ("dspy >= 2.6.27, < 4",)
 """Requirements of which one must be installed for the instrumentor to act."""

@@ -12,6 +12,7 @@ from typing_extensions import override
 from otel_dspy.datasets import fields
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.families import wrap_family
+from otel_dspy.hooks.installed import part
 from otel_dspy.plain import plain
 from otel_dspy.telemetry.invocations import clean_text, end_invocation, text_parts
 
@@ -35,14 +36,13 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
 
     Not their `__call__`: it is Module's own, and nothing is to be asked of every module's call.
     """
-    from dspy.predict import react, react_v2  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy.predict import react  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def watch(_wrapped: Callable[..., Any], instance: Any, _args: Args, kwargs: Kwargs) -> Watch | None:
         return None if get_value(_AGENT) == id(instance) else _AgentWatch(telemetry, instance, kwargs)
 
-    # The second one is marked as experimental by a decorator that hides its type.
-    agents: tuple[Any, ...] = react.ReAct, cast("Any", react_v2).ReActV2
-    for agent in agents:
+    agents: tuple[Any, ...] = react.ReAct, part("dspy.predict.react_v2:ReActV2")
+    for agent in filter(None, agents):
         wrap_family(patches, agent, "forward", lambda _: around(watch))
         wrap_family(patches, agent, "aforward", lambda _: around_async(watch))
 

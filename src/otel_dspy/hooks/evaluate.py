@@ -8,6 +8,7 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.evaluation_result import named
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.metric_name import metric_name, scoring_metric
 from otel_dspy.hooks.module import watched_program
@@ -93,6 +94,7 @@ class _EvaluateWatch(Watch):
 
     @override
     def see(self, result: Any) -> None:
+        result = named(result)
         around = current_place().compile
         if around is not None:
             with guarded("what an optimizer makes of a result"):

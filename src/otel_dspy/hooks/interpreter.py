@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.installed import part
 from otel_dspy.telemetry.failure import mark_failed
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import entered, inside, place_in
@@ -33,8 +34,7 @@ _RUNNING: Final = create_key("otel_dspy.interpreter")
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
     """Watch DSPy's interpreters, and the class of any other one when a module first gets it."""
-    from dspy.predict import program_of_thought, rlm  # noqa: PLC0415 - dspy is imported when it is instrumented
-    from dspy.primitives.local_interpreter import LocalInterpreter  # noqa: PLC0415
+    from dspy.predict import program_of_thought  # noqa: PLC0415 - dspy is imported when it is instrumented
     from dspy.primitives.python_interpreter import PythonInterpreter  # noqa: PLC0415
 
     known = _Known(patches, telemetry)
@@ -42,11 +42,10 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     def seen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         return _Seen(wrapped(*args, **kwargs), known)
 
-    for interpreter in (PythonInterpreter, LocalInterpreter):
+    for interpreter in filter(None, (PythonInterpreter, part("dspy.primitives.local_interpreter:LocalInterpreter"))):
         known.add(interpreter)
-    # CodeAct is derived from the first; the second is marked as experimental by a decorator that hides its type.
-    modules: tuple[Any, ...] = program_of_thought.ProgramOfThought, cast("Any", rlm).RLM
-    for module in modules:
+    # CodeAct is derived from the first.
+    for module in filter(None, (program_of_thought.ProgramOfThought, part("dspy.predict.rlm:RLM"))):
         patches.wrap(module, "_interpreter_context", seen)
 
 

@@ -9,9 +9,11 @@ from opentelemetry.util.genai.types import InputMessage, OutputMessage
 from typing_extensions import override
 
 from otel_dspy import semconv
+from otel_dspy.hooks import lm_responses
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.frames import leave_out_caller
+from otel_dspy.hooks.installed import part
 from otel_dspy.hooks.lm_result import CallFacts, read_result
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
@@ -48,19 +50,27 @@ LM_PARAMETERS: Final = (
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
     """Watch `BaseLM.__call__` and `acall`, also where a subclass has its own, and DSPy's seams for the facts."""
-    from dspy.clients import execution, lm  # noqa: PLC0415 - dspy is imported when it is instrumented
-    from dspy.clients.base_lm import BaseLM  # noqa: PLC0415
+    from dspy.clients.base_lm import BaseLM  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    execution = part("dspy.clients.execution")
+    counted = execution is not None
 
     def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
         # A call inside a call (`super().__call__`, a router) is part of it; counted apart it would count twice.
-        return None if current_place().lm_call is not None else _LMWatch(telemetry, instance, args, kwargs)
+        if current_place().lm_call is not None:
+            return None
+        return _LMWatch(telemetry, instance, args, kwargs, attempts_counted=counted)
 
     wrap_family(patches, BaseLM, "__call__", lambda _: around(watch))
     wrap_family(patches, BaseLM, "acall", lambda _: around_async(watch))
+    if execution is None:
+        lm_responses.install(patches, _current_call)
+        patches.lacking("dspy.clients.execution (retries, time to first chunk)")
+        return
     patches.wrap(execution, "finalize", _finalize)
     patches.wrap(execution, "_attempt", _attempt)
     patches.wrap(execution, "_aattempt", _aattempt)
-    for module in (execution, lm):  # the second one streams by way of litellm
+    for module in (execution, part("dspy.clients.lm")):  # the second one streams by way of litellm
         patches.wrap(module, "stream_emitted", _stream_emitted)
 
 
@@ -124,15 +134,17 @@ def _count_failure() -> None:
 class _LMWatch(Watch):
     part = "the span of an LM call"
 
-    def __init__(self, telemetry: Telemetry, lm: Any, args: Args, kwargs: Kwargs) -> None:
+    def __init__(self, telemetry: Telemetry, lm: Any, args: Args, kwargs: Kwargs, *, attempts_counted: bool) -> None:
         super().__init__()
         self._telemetry = telemetry
+        self._attempts_counted = attempts_counted
         self._lm = lm
         self._args = args
         self._kwargs = kwargs
         self._facts = CallFacts()
         self._outputs: Any = None
         self.failed_attempts = 0
+        self.cached: object = None
 
     @override
     def open(self) -> Context:
@@ -166,8 +178,11 @@ class _LMWatch(Watch):
         return at(place.in_lm_call(self), invocation.context)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
-        """DSPy has the call's result. One of another LM, called inside, tells what this one may not know itself."""
-        facts = read_result(result)
+        """DSPy has the call's result."""
+        self.told(lm, read_result(result))
+
+    def told(self, lm: Any, facts: CallFacts) -> None:
+        """The call's facts are known. Those of another LM, called inside, tell what this one may not know itself."""
         if lm is self._lm or self._facts.usage is None:
             self._facts = facts
 
@@ -185,8 +200,9 @@ class _LMWatch(Watch):
         attributes = invocation.attributes
         if self._module is not None:
             attributes[semconv.DSPY_MODULE_NAME] = self._module
-        failures = self.failed_attempts - (0 if error is None else 1)
-        attributes[semconv.DSPY_LM_RETRIES] = max(failures, 0)
+        if self._attempts_counted:
+            failures = self.failed_attempts - (0 if error is None else 1)
+            attributes[semconv.DSPY_LM_RETRIES] = max(failures, 0)
         usage = facts.billed()
         if error is None:
             attributes[semconv.DSPY_LM_CACHE_HIT] = facts.cache_hit

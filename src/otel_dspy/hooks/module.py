@@ -33,7 +33,7 @@ _signatures: Final[weakref.WeakKeyDictionary[type[Any], str]] = weakref.WeakKeyD
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
     """Watch `Module.__call__` and `Module.acall`."""
-    from dspy.primitives.module import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:
         return _ModuleWatch(telemetry, instance, args, kwargs)
@@ -53,7 +53,7 @@ def module_names(program: Any) -> Mapping[int, str]:
 
 def watched_program(program: Any) -> int | None:
     """The `id` of a program whose calls this hook sees; None of another callable, or one with its own `__call__`."""
-    from dspy.primitives.module import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     if not isinstance(program, Module):
         return None

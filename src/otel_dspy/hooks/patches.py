@@ -7,6 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.hooks.frames import forwarding
+from otel_dspy.hooks.installed import version_of
 from otel_dspy.hooks.wrapped import Wrapped
 from otel_dspy.telemetry.guard import guarded
 
@@ -24,16 +25,18 @@ class Patches:
         self._undo: list[Callable[[], None]] = []
         self.active = True
         """False after `undo`: a wrapper that somebody still holds then lets every call through unwatched."""
+        self._lacking: list[str] = []
 
     def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
         """Put a wrapt wrapper around `owner.name`, where `owner` itself defines it.
 
-        A name that the installed DSPy doesn't have is told once and passed over: less is recorded, nothing breaks.
+        A name that the installed DSPy doesn't have is passed over, for `tell_lacking` to tell: less is recorded,
+        nothing breaks.
         """
         original = _own(owner).get(name)
         if original is None:
             where = getattr(owner, "__qualname__", getattr(owner, "__name__", owner))
-            _logger.info("otel-dspy: this DSPy has no %s.%s; what it tells is not recorded", where, name)
+            self.lacking(f"{where}.{name}")
             return
         wrapper = Wrapped(original, forwarding(wrapper), enabled=lambda: self.active)
         setattr(owner, name, wrapper)
@@ -62,6 +65,20 @@ class Patches:
                 setattr(owner, name, original)
 
         self._undo.append(put_back)
+
+    def lacking(self, what: str) -> None:
+        """Note a seam that the installed DSPy doesn't have."""
+        self._lacking.append(what)
+
+    def tell_lacking(self) -> None:
+        """Tell in one line what was passed over since the last time, if anything."""
+        if self._lacking:
+            _logger.info(
+                "otel-dspy: DSPy %s lacks %s; what they tell is not recorded, and nothing else changes",
+                version_of("dspy"),
+                ", ".join(dict.fromkeys(self._lacking)),
+            )
+            self._lacking.clear()
 
     def undo(self) -> None:
         """Put back what stood there. What somebody else has replaced since is left to them."""

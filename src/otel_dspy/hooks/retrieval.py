@@ -32,9 +32,8 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     A retriever that another one asks (`dspy.Retrieve` asks the one of the settings) is a part of that one's span.
     """
     import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
-    from dspy.dsp.colbertv2 import ColBERTv2  # noqa: PLC0415
+    from dspy import ColBERTv2, Retrieve  # noqa: PLC0415
     from dspy.retrievers.embeddings import Embeddings  # noqa: PLC0415
-    from dspy.retrievers.retrieve import Retrieve  # noqa: PLC0415
 
     def by_settings(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:
         # Called with whatever `forward` takes, which subclasses define anew.

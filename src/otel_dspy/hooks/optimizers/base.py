@@ -32,7 +32,7 @@ class OptimizerHook:
 
     optimizer: ClassVar[str] = "dspy.teleprompt.teleprompt.Teleprompter"
     """Module and name of the optimizer's class; its subclasses are meant too."""
-    resolves_setup: ClassVar[bool] = False
+    resolves_setup: bool = False
     """True where the optimizer resolves its settings early in compile, and the hook emits the setup then."""
     nested_compile_opens_trial: ClassVar[bool] = False
     """True where a nested compile makes the candidate that the next evaluation scores."""

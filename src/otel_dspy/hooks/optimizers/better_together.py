@@ -49,11 +49,17 @@ class BetterTogetherHook(OptimizerHook):
 
         patches.wrap(BetterTogether, "_prepare_trainset_and_valset", _split)
         patches.wrap(BetterTogether, "_run_and_evaluate_step", around(step))
+        # Before DSPy 3.2 the steps aren't evaluated: there are no trials, and nothing is resolved.
+        self.resolves_setup = hasattr(BetterTogether, "_prepare_trainset_and_valset")
 
     @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         values = super().parameters(optimizer, arguments)
-        used: Mapping[str, object] = optimizer.optimizers
+        used: Mapping[str, object] | None = getattr(optimizer, "optimizers", None)
+        if used is None:  # before DSPy 3.2: one of either kind, as attributes
+            return {
+                name: type(value).__name__ if name.endswith("_optimizer") else value for name, value in values.items()
+            }
         given: Mapping[str, Mapping[str, object]] = arguments.get("optimizer_compile_args") or {}
         values.pop("optimizer_compile_args", None)
         values |= {f"optimizers.{key}": type(used[key]).__name__ for key in used}

@@ -7,6 +7,7 @@ the methods of `DspyAdapter` that run programs, metrics and the reflection model
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -72,6 +73,12 @@ class GEPAHook(OptimizerHook):
     @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         import gepa  # noqa: PLC0415 - imported when DSPy, which imports it, is instrumented
+
+        if "callbacks" not in inspect.signature(cast("Any", gepa).optimize).parameters:
+            # Before gepa 0.0.27: the rule for optimizers that nobody knows is left, an Evaluate is a trial.
+            self.resolves_setup = False
+            patches.lacking("gepa.optimize(callbacks=…) (proposals; a trial is an evaluation)")
+            return
         from gepa.proposer.merge import MergeProposer  # noqa: PLC0415 - as above
 
         def optimisation(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:

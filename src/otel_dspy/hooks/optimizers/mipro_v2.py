@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.evaluation_result import named
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.phase import PhaseWatch
@@ -97,7 +98,8 @@ def _resolved(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: K
     with guarded("MIPROv2's resolved settings"):
         scope = _compile()
         if scope is not None:
-            scope.notes["resolve"](dict(zip(_RESOLVED, result, strict=True)))
+            # DSPy 2.6 returns the first three.
+            scope.notes["resolve"](dict(zip(_RESOLVED, result, strict=False)))
     return result
 
 
@@ -191,7 +193,7 @@ class _TrialWatch(Watch):
 
     @override
     def see(self, result: Any) -> None:
-        self._score = as_score(result)
+        self._score = as_score(named(result))
 
     @override
     def close(self, error: BaseException | None) -> None:

@@ -6,6 +6,7 @@ import weakref
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.hooks.installed import part
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.telemetry.guard import guarded
 
@@ -81,15 +82,22 @@ class Registry:
         self._installed = patches, telemetry
         for hook in list(self._hooks.values()):
             self._install(hook)
+        patches.tell_lacking()
         _in_use.add(self)
 
     def add(self, hook: OptimizerHook) -> None:
         """Take in one more hook, and let it put its watches around if the others have."""
         self._hooks[hook.optimizer] = hook
         self._install(hook)
+        if self._installed is not None:
+            self._installed[0].tell_lacking()
 
     def _install(self, hook: OptimizerHook) -> None:
         if self._installed is None or not self._installed[0].active:
+            return
+        module, _, name = hook.optimizer.rpartition(".")
+        if hook.optimizer.startswith("dspy.") and part(f"{module}:{name}") is None:
+            del self._hooks[hook.optimizer]  # an optimizer of a later DSPy, or of an earlier one
             return
         known = False
         with guarded(f"the hook of {hook.optimizer}"):

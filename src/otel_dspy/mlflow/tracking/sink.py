@@ -27,6 +27,7 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.mapping.tables import table_json
+from otel_dspy.mlflow.tracking import abilities
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
@@ -121,13 +122,17 @@ class Sink:
     def _is_running(self, run: RunKey) -> bool:
         return self._store().is_running(self._run_id(run))
 
-    def apply(self, operation: Operation) -> None:  # noqa: C901 - a branch for each operation that waits
+    def apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation that waits
         """Apply one operation; what is refused is logged, counted, and does not stop the next."""
         if not self._looked_for_stale:
             self._looked_for_stale = True
             self._attempts.run("runs of processes that are gone", self._end_stale_runs)
         self.applied += 1
         match operation:
+            case LogSpan() | LogTrace() if not abilities.TRACES:
+                pass  # `abilities.tell_lacking` has said so
+            case LogModel() if not abilities.MODELS:
+                pass
             case LogSpan():
                 self._batch.add_span(operation)
                 self._linger()
@@ -317,6 +322,7 @@ class Sink:
     def _open(self) -> tuple[Store, str, Runs]:
         if self._opened is None:
             store = Store(self._destination.tracking_uri)
+            abilities.tell_lacking()
             where = self._destination.experiment
             experiment_id = where.id if where.id is not None else store.experiment_id(where.name or "Default")
             self._opened = (store, experiment_id, self._new_runs(store, experiment_id))

@@ -16,36 +16,31 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from mlflow.entities import (
-    AssessmentSource,
     Dataset,
     DatasetInput,
-    Feedback,
     InputTag,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    LoggedModelTag,
     Metric,
     Param,
     RunStatus,
     RunTag,
-    TraceInfo,
-    TraceLocation,
-    TraceState,
     ViewType,
 )
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - the only door to AbstractStore by URI
 from mlflow.tracking.context import registry as run_context
 
+from otel_dspy.mlflow.tracking import abilities
 from otel_dspy.mlflow.tracking.spans import mlflow_span
+
+if TYPE_CHECKING or (abilities.MODELS and abilities.TRACES):
+    from otel_dspy.mlflow.tracking import trace_entities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mlflow.entities import LoggedModel, Run
 
-    from otel_dspy.mlflow.mapping.operations import Assessment, LogDataset, LogSpan, LogTrace, MetricPoint
+    from otel_dspy.mlflow.mapping.operations import LogDataset, LogSpan, LogTrace, MetricPoint
     from otel_dspy.mlflow.mapping.operations import RunStatus as RunState
 
 MAX_METRICS = 800
@@ -197,8 +192,7 @@ class Store:
         with tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
             file = Path(local, target.name)
             file.write_text(text, encoding="utf-8")
-            repository: Any = cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=self._uri)
-            repository.log_artifact(str(file), folder)
+            abilities.artifact_repository(artifact_uri, self._uri).log_artifact(str(file), folder)
 
     def log_dataset(self, run_id: str, dataset: LogDataset) -> None:
         """A dataset input, its role as the context that the UI shows."""
@@ -211,7 +205,7 @@ class Store:
             schema=json.dumps({"mlflow_colspec": columns}),
             profile=json.dumps({"num_rows": dataset.size}) if dataset.size is not None else None,
         )
-        self._store.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", dataset.role)])], None)
+        self._store.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", dataset.role)])])
 
     def models(self, run_id: str) -> list[str]:
         """Ids of the models among the run's outputs."""
@@ -225,7 +219,7 @@ class Store:
 
     def create_model(self, experiment_id: str, run_id: str, name: str, tags: Mapping[str, str]) -> FoundModel:
         """A new LoggedModel, PENDING."""
-        told = [LoggedModelTag(key, value) for key, value in tags.items()]
+        told = trace_entities.model_tags(tags)
         return _found_model(self._store.create_logged_model(experiment_id, name, run_id, told, None, "dspy"))
 
     def delete_model(self, model_id: str) -> None:
@@ -238,18 +232,18 @@ class Store:
 
     def finish_model(self, model_id: str) -> None:
         """The model is whole: READY."""
-        self._store.finalize_logged_model(model_id, LoggedModelStatus.READY)
+        self._store.finalize_logged_model(model_id, trace_entities.READY)
 
     def link_model(self, run_id: str, model_id: str) -> None:
         """The model is an output of the run, once."""
         if model_id not in self.models(run_id):
-            self._store.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+            self._store.log_outputs(run_id, [trace_entities.model_output(model_id)])
 
     def start_trace(
         self, experiment_id: str, trace: LogTrace, run_id: str | None, metadata: Mapping[str, str] | None = None
     ) -> None:
         """A trace's head with its assessments, merged into what is there of it; state and times are overwritten."""
-        self._store.start_trace(_trace_info(experiment_id, trace, run_id, metadata or {}))
+        self._store.start_trace(trace_entities.trace_info(experiment_id, trace, run_id, metadata or {}))
 
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Spans of one trace or several, in one request."""
@@ -286,40 +280,8 @@ def _handle(run: Run) -> RunHandle:
 
 
 def _found_model(model: LoggedModel) -> FoundModel:
-    return FoundModel(str(model.model_id), str(model.artifact_location), model.status == LoggedModelStatus.READY)
+    return FoundModel(str(model.model_id), str(model.artifact_location), model.status == trace_entities.READY)
 
 
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(key, value) for key, value in tags.items()]
-
-
-def _trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Mapping[str, str]) -> TraceInfo:
-    metadata = {"mlflow.trace_schema.version": "3"} | ({"mlflow.sourceRun": run_id} if run_id else {}) | dict(more)
-    return TraceInfo(
-        trace_id=f"tr-{trace.trace_id}",
-        trace_location=TraceLocation.from_experiment_id(experiment_id),
-        request_time=trace.start_ms,
-        state=TraceState(trace.state or "IN_PROGRESS"),
-        request_preview=trace.request,
-        response_preview=trace.response,
-        execution_duration=trace.duration_ms,
-        trace_metadata=metadata,
-        tags=dict(trace.tags) | ({"mlflow.traceName": trace.name} if trace.name else {}),
-        assessments=[_feedback(trace, score, run_id) for score in trace.assessments],
-    )
-
-
-def _feedback(trace: LogTrace, score: Assessment, run_id: str | None) -> Feedback:
-    feedback = Feedback(
-        name=score.name,
-        value=score.value,
-        rationale=score.rationale,
-        source=AssessmentSource(source_type="CODE", source_id=score.name),
-        trace_id=f"tr-{trace.trace_id}",
-        span_id=score.span_id,
-        create_time_ms=score.time_ms,
-        last_update_time_ms=score.time_ms,
-        metadata={"mlflow.assessment.sourceRunId": run_id} if run_id else None,
-    )
-    feedback.assessment_id = score.assessment_id
-    return feedback

@@ -1,0 +1,138 @@
+"""Other versions of what is instrumented and written to: a session a cell, `make test-matrix` for all of them.
+
+A cell names exact versions of what it is about. Everything else is what `requirements/dev.txt` pins for the suite
+itself, so that a cell differs from it in nothing but its subject, and no file of pins is kept for each. What only an
+old version depends on is named in the cell as well.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import nox
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False  # a machine without one of the Pythons says so and goes on
+nox.options.stop_on_first_error = False
+
+PYTHON: Final = "3.11"
+SHORT: Final = "short"
+"""Tag of the cells that every change has to pass."""
+TESTED_WITH: Final = (
+    "mlflow",
+    "optuna",
+    "inline-snapshot",
+    "pytest",
+    "pytest-asyncio",
+    "pytest-timeout",
+    "pyyaml",
+    "rich",
+)
+RUNS: Final = "tests/versions/test_mlflow_runs.py"
+SPANS: Final = ("tests/versions", f"--ignore={RUNS}")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One environment.
+
+    Attributes:
+        about: package and version, the session's name.
+        pins: exact versions that are not those of the suite.
+        tests: what is run in it.
+        short: whether every change has to pass it.
+    """
+
+    about: str
+    pins: tuple[str, ...]
+    tests: tuple[str, ...] = SPANS
+    python: str = PYTHON
+    short: bool = False
+
+
+_BEFORE_3_3: Final = ("asyncer==0.0.8", "xxhash==4.1.0")
+_BEFORE_3_1: Final = ("backoff==2.2.1", "magicattr==0.1.7", *_BEFORE_3_3)
+_OLD_MLFLOW: Final = ("gunicorn==23.0.0", "pandas==2.3.3", "pytz==2026.6", "sqlalchemy==2.0.58")
+
+CELLS: Final = (
+    Cell(
+        "dspy-2.6.27",
+        ("dspy==2.6.27", "datasets==5.2.0", "dill==0.4.1", "multiprocess==0.70.19", "ujson==6.1.0", *_BEFORE_3_1),
+        short=True,
+    ),
+    Cell("dspy-3.0.4", ("dspy==3.0.4", "gepa==0.0.17", *_BEFORE_3_1), short=True),
+    Cell("dspy-3.1.3", ("dspy==3.1.3", "gepa==0.0.26", *_BEFORE_3_3)),
+    Cell("dspy-3.2.1", ("dspy==3.2.1", "gepa==0.0.27", "typeguard==4.4.3", *_BEFORE_3_3)),
+    Cell("dspy-3.3.1", ("dspy==3.3.1",)),
+    Cell(
+        "opentelemetry-1.43.0",
+        (
+            *(f"opentelemetry-{name}==1.43.0" for name in ("api", "sdk", "proto")),
+            *(f"opentelemetry-{name}==0.64b0" for name in ("instrumentation", "semantic-conventions")),
+            "fastapi==0.141.1",
+        ),
+        ("tests/versions",),
+        short=True,
+    ),
+    Cell(
+        "mlflow-2.21.1",
+        (
+            *(f"{name}==2.21.1" for name in ("mlflow", "mlflow-skinny")),
+            "cachetools==5.5.2",
+            "packaging==24.2",
+            "protobuf==5.29.6",
+            "pyarrow==19.0.1",
+            *_OLD_MLFLOW,
+        ),
+        (RUNS,),
+    ),
+    Cell(
+        "mlflow-3.6.0",
+        (
+            *(f"{name}==3.6.0" for name in ("mlflow", "mlflow-skinny", "mlflow-tracing")),
+            "cachetools==6.2.6",
+            "cryptography==46.0.7",
+            "huey==2.6.0",
+            "packaging==25.0",
+            "protobuf==6.33.6",
+            "pyarrow==22.0.0",
+            *_OLD_MLFLOW,
+        ),
+        (RUNS,),
+        short=True,
+    ),
+    Cell("python-3.12", (), ("tests/versions",), "3.12"),
+    Cell("python-3.13", (), ("tests/versions",), "3.13"),
+    Cell("latest", (), ("tests/versions",)),
+)
+
+
+def _register(cell: Cell) -> None:
+    @nox.session(name=cell.about, python=cell.python, tags=[SHORT] if cell.short else [])
+    def run(session: nox.Session) -> None:
+        constraints = Path(session.create_tmp(), "constraints.txt")
+        constraints.write_text("\n".join(_constraints(cell.pins)), encoding="utf-8")
+        install = ("--constraint", str(constraints))
+        session.install(*install, "hatchling", "editables")
+        # With its dependencies: the bounds in pyproject.toml must let the cell in.
+        session.install(
+            *install, *cell.pins, *TESTED_WITH, "--no-build-isolation", "--editable", ".[instruments,mlflow]"
+        )
+        session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *cell.tests, *session.posargs)
+
+
+def _constraints(pins: tuple[str, ...]) -> list[str]:
+    """The suite's own pins, without hashes and without what the cell has in another version."""
+    freed = {pin.partition("==")[0] for pin in pins}
+    pinned = re.findall(
+        r"^([a-z0-9._-]+)(==\S+(?: ;[^\\\n]*)?)", Path("requirements/dev.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return [*(f"{name}{rest.strip()}" for name, rest in pinned if name not in freed), *pins]
+
+
+for one in CELLS:
+    _register(one)

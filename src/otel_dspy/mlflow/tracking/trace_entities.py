@@ -1,0 +1,66 @@
+"""What MLflow 3 adds to a store's entities: a trace's head with its assessments, and a model's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlflow.entities import (
+    AssessmentSource,
+    Feedback,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    LoggedModelTag,
+    TraceInfo,
+    TraceLocation,
+    TraceState,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_dspy.mlflow.mapping.operations import Assessment, LogTrace
+
+READY = LoggedModelStatus.READY
+
+
+def model_tags(tags: Mapping[str, str]) -> list[LoggedModelTag]:
+    """A model's tags."""
+    return [LoggedModelTag(key, value) for key, value in tags.items()]
+
+
+def model_output(model_id: str) -> LoggedModelOutput:
+    """A model as the output of a run."""
+    return LoggedModelOutput(model_id, 0)
+
+
+def trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Mapping[str, str]) -> TraceInfo:
+    """A trace's head, with more metadata than it has by itself."""
+    metadata = {"mlflow.trace_schema.version": "3"} | ({"mlflow.sourceRun": run_id} if run_id else {}) | dict(more)
+    return TraceInfo(
+        trace_id=f"tr-{trace.trace_id}",
+        trace_location=TraceLocation.from_experiment_id(experiment_id),
+        request_time=trace.start_ms,
+        state=TraceState(trace.state or "IN_PROGRESS"),
+        request_preview=trace.request,
+        response_preview=trace.response,
+        execution_duration=trace.duration_ms,
+        trace_metadata=metadata,
+        tags=dict(trace.tags) | ({"mlflow.traceName": trace.name} if trace.name else {}),
+        assessments=[_feedback(trace, score, run_id) for score in trace.assessments],
+    )
+
+
+def _feedback(trace: LogTrace, score: Assessment, run_id: str | None) -> Feedback:
+    feedback = Feedback(
+        name=score.name,
+        value=score.value,
+        rationale=score.rationale,
+        source=AssessmentSource(source_type="CODE", source_id=score.name),
+        trace_id=f"tr-{trace.trace_id}",
+        span_id=score.span_id,
+        create_time_ms=score.time_ms,
+        last_update_time_ms=score.time_ms,
+        metadata={"mlflow.assessment.sourceRunId": run_id} if run_id else None,
+    )
+    feedback.assessment_id = score.assessment_id
+    return feedback

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from inline_snapshot import snapshot
+
+from otel_dspy.mlflow import autolog, autologging
+from otel_dspy.mlflow.tracking import abilities
+from tests.mlflow_server import mlflow_server
+from tests.versions.run_tree import run_lines, trace_count
+from tests.versions.scenario import Sums, exact, examples, served
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+
+@pytest.fixture(params=["server", "local"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
+    """A tracking server, and a database without one."""
+    monkeypatch.chdir(tmp_path)
+    if request.param == "local":
+        yield f"sqlite:///{tmp_path / 'mlflow.db'}"
+    else:
+        with mlflow_server(tmp_path) as server:
+            yield server.uri
+    autolog(disable=True)
+
+
+def test_a_compile_is_a_run_tree(uri: str) -> None:
+    """A search is a run with its trials below, each with score and program; traces where MLflow takes them."""
+    autolog(tracking_uri=uri, experiment="sums")
+    with served() as (_, lm), dspy.context(lm=lm):
+        optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
+            metric=exact, max_bootstrapped_demos=1, max_labeled_demos=1, num_candidate_programs=1, num_threads=1
+        )
+        optimizer.compile(Sums(), trainset=examples(2), valset=examples(4))
+        dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2, display_progress=False)(Sums())
+    active = autologging._active
+    assert active is not None
+    assert active.processor.force_flush(120_000)
+    assert active.processor.lost == 0
+    assert run_lines(uri, "sums") == snapshot(
+        [
+            "evaluate Sums FINISHED 0 params datasets=['devset'] artifacts=['evalset.json', 'model.json', 'result_table.json']",
+            "BootstrapFewShotWithRandomSearch Sums FINISHED best_score=50 initial_score=50 11 params datasets=['trainset', 'valset'] artifacts=['best_model.json', 'initial_model.json', 'optimization_summary.json', 'trainset.json', 'valset.json']",
+            "  trial 0 (seed -3) FINISHED 3 params datasets=[] artifacts=['candidate.json', 'changes.md', 'model.json', 'result_table.json']",
+            "  trial 1 (seed -2) FINISHED 3 params datasets=[] artifacts=['candidate.json', 'changes.md', 'model.json', 'result_table.json']",
+            "    LabeledFewShot Sums FINISHED 6 params datasets=['trainset'] artifacts=['best_model.json', 'candidates', 'initial_model.json', 'optimization_summary.json']",
+            "  trial 2 (seed -1) FINISHED 3 params datasets=[] artifacts=['candidate.json', 'changes.md', 'model.json', 'result_table.json']",
+            "    BootstrapFewShot Sums FINISHED 9 params datasets=['trainset'] artifacts=['best_model.json', 'bootstrap_table.json', 'candidates', 'initial_model.json', 'optimization_summary.json']",
+            "      LabeledFewShot Sums FINISHED 6 params datasets=['trainset'] artifacts=['best_model.json', 'candidates', 'initial_model.json', 'optimization_summary.json']",
+            "  trial 3 (seed 0) FINISHED 3 params datasets=[] artifacts=['candidate.json', 'changes.md', 'model.json', 'result_table.json']",
+            "    BootstrapFewShot Sums FINISHED 9 params datasets=['trainset'] artifacts=['best_model.json', 'bootstrap_table.json', 'candidates', 'initial_model.json', 'optimization_summary.json']",
+            "      LabeledFewShot Sums FINISHED 6 params datasets=['trainset'] artifacts=['best_model.json', 'candidates', 'initial_model.json', 'optimization_summary.json']",
+        ]
+    )
+    assert (trace_count(uri, "sums") > 0) is abilities.TRACES
