@@ -43,8 +43,10 @@ test: $(DEV) parts-by-go other-backends ## Run the tests but the slow ones; the 
 test-all: $(DEV) parts-by-go other-backends ## Run every test
 	$(RUN) -m pytest $(ARGS)
 
-# nox finds uv on the PATH.
-MATRIX = PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/nox
+# nox finds uv on the PATH, and uv the Pythons: pyenv's too, whichever of them is chosen.
+empty :=
+PYENV = $(subst $(empty) $(empty),:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
+MATRIX = PATH="$(CURDIR)/.tools/bin:$$PATH:$(PYENV)" $(BIN)/nox
 
 test-matrix: $(DEV) ## Run tests/versions on other versions of DSPy, OpenTelemetry, MLflow and Python (ARGS='-s dspy-3.0.4')
 	$(MATRIX) $(ARGS)

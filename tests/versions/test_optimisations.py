@@ -57,7 +57,7 @@ def test_random_search() -> None:
     """A trial a seed, with the score that DSPy keeps, best and last; the compile sums up the tokens."""
 
     def compiled() -> Any:
-        optimizer = dspy.BootstrapFewShotWithRandomSearch(
+        optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
             metric=exact, max_bootstrapped_demos=1, max_labeled_demos=1, num_candidate_programs=1, num_threads=1
         )
         return optimizer.compile(Sums(), trainset=examples(2), valset=examples(4))
@@ -109,7 +109,7 @@ def test_mipro_v2() -> None:
     """Its phases, the default program, minibatch candidates and full evaluations, each a trial with its score."""
 
     def compiled() -> Any:
-        optimizer = dspy.MIPROv2(
+        optimizer: Any = dspy.MIPROv2(
             metric=exact, auto=None, num_candidates=2, max_bootstrapped_demos=1, max_labeled_demos=1, num_threads=1
         )
         return optimizer.compile(
@@ -142,7 +142,7 @@ def test_a_failing_compile() -> None:
         raise ValueError("the metric is broken")
 
     def compiled() -> Any:
-        optimizer = dspy.BootstrapFewShotWithRandomSearch(
+        optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
             metric=broken, num_candidate_programs=1, num_threads=1, max_errors=1
         )
         with pytest.raises(Exception, match="cancelled"):
