@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import pytest
@@ -23,7 +23,7 @@ def _copro() -> Any:
 
 
 def _gepa() -> Any:
-    lm: Any = dspy.settings.lm
+    lm = cast("Any", dspy.settings).lm
     made: Any = part("dspy:GEPA")
     return made(metric=feedback, max_metric_calls=12, reflection_lm=lm, reflection_minibatch_size=2, num_threads=1)
 
@@ -33,7 +33,7 @@ def _infer_rules() -> Any:
 
 
 def _knn() -> Any:
-    return dspy.KNNFewShot(k=1, trainset=examples(4), vectorizer=dspy.Embedder(numbers), metric=exact)
+    return cast("Any", dspy.KNNFewShot)(k=1, trainset=examples(4), vectorizer=dspy.Embedder(numbers), metric=exact)
 
 
 def _optuna() -> Any:
