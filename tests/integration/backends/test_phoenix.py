@@ -198,6 +198,7 @@ def test_conversations_are_sessions(seen: tuple[Told, dict[str, Any]], shape: st
 
 def test_the_tree_of_an_optimisation(seen: tuple[Told, dict[str, Any]], shape: str, words: str) -> None:
     """`nested` is one tree from compile to call; `linked` has a trace an example, and Phoenix keeps no links."""
+    assert not any("links" in span for span in seen[1]["spans"])
     lines = list(drawn(seen[1]["spans"]))
     counted = Counter(line.split()[0] for line in lines if not line.startswith(" "))
     assert (

@@ -1,0 +1,87 @@
+"""Takes the pictures of docs/backends.md: Phoenix' and MLflow's own pages on what the backend tests send.
+
+python -m tools.backend_screenshots docs/images
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow import MlflowClient
+from playwright.sync_api import sync_playwright
+
+from tests.integration.backends.told import otlp, tell
+from tests.mlflow_server import mlflow_server
+from tests.phoenix_server import running_phoenix
+from tools.screenshots import CHROMIUM_FLAGS, PATIENCE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, ViewportSize
+
+    from tests.integration.backends.told import Told
+
+SIZE: ViewportSize = {"width": 1400, "height": 760}
+WAY: dict[str, Any] = {"trace_shape": "nested", "capture_content": True}
+SETTLING = 6_000
+"""Milliseconds that a page's tables and trees take to fill after its first text."""
+
+
+def _phoenix(page: Page, folder: Path, store: Path) -> None:
+    with running_phoenix(store) as phoenix:
+        told = tell(
+            "sums",
+            [otlp(phoenix.url)],
+            {"openinference.project.name": "sums"},
+            **WAY,
+            extra_conventions="openinference",
+        )
+        tokens = told.total("gen_ai.usage.input_tokens") + told.total("gen_ai.usage.output_tokens")
+        held = phoenix.read({"sums": {"spans": len(told.spans), "tokens": tokens}})
+        project = held["sums"]["sessions"][0]["project_id"]
+        base = f"{phoenix.url}/projects/{project}"
+        _shoot(page, f"{base}/traces/{_trace(told)}", "evaluate exact", folder / "phoenix-trace.png")
+        _shoot(page, f"{base}/sessions", "sums-alice", folder / "phoenix-sessions.png")
+
+
+def _mlflow(page: Page, folder: Path, store: Path) -> None:
+    with mlflow_server(store) as server:
+        experiment = MlflowClient(server.uri).create_experiment("sums")
+        told = tell("sums", [otlp(server.uri, **{"x-mlflow-experiment-id": experiment})], **WAY)
+        shown = f"{server.uri}/#/experiments/{experiment}/traces?selectedEvaluationId=tr-{_trace(told)}"
+        _shoot(page, shown, "setup", folder / "mlflow-otlp-trace.png", width=980)  # beside it stands nothing of ours
+
+
+def _trace(told: Told) -> str:
+    """The optimisation's trace."""
+    context: Any = told.named("compile")[0].context
+    return f"{context.trace_id:032x}"
+
+
+def _shoot(page: Page, url: str, text: str, path: Path, width: int = SIZE["width"]) -> None:
+    page.goto(url, wait_until="domcontentloaded", timeout=PATIENCE)
+    page.get_by_text(text).first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(SETTLING)
+    page.screenshot(path=path, clip={"x": 0, "y": 0, "width": width, "height": SIZE["height"]})
+    print(path)
+
+
+def main() -> None:
+    """Read the command line and take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the pictures go")
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as stores, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport=SIZE)
+        _phoenix(page, folder, Path(stores) / "phoenix")
+        _mlflow(page, folder, Path(stores) / "mlflow")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
