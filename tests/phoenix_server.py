@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PYTHON: Final = ROOT / ".tools" / "phoenix" / "bin" / "python"
-READY: Final = 180.0
+READY: Final = 300.0
 """Seconds to wait for the first healthy answer; a cold import on a loaded machine takes tens."""
 
 needs_phoenix = pytest.mark.skipif(
