@@ -11,7 +11,7 @@ from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.metric_name import metric_name
 from otel_dspy.telemetry.invocations import end_invocation
 from otel_dspy.telemetry.scopes import entered
-from otel_dspy.telemetry.secrets import host_and_port, is_secret_name
+from otel_dspy.telemetry.secrets import host_and_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,9 +61,7 @@ class _EmbeddingWatch(Watch):
     def open(self) -> Context:
         defaults = cast("Mapping[str, Any]", getattr(self._embedder, "default_kwargs", None) or {})
         keywords = {**defaults, **self._kwargs}
-        for name, value in keywords.items():
-            if is_secret_name(name):
-                self._telemetry.secrets.learn(value)
+        self._telemetry.secrets.learn_from(keywords)
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         provider, model = provider_and_model(self._embedder)
         self._invocation = self._telemetry.genai.embedding(

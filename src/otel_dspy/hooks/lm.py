@@ -19,7 +19,7 @@ from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.invocations import end_invocation, text_parts
 from otel_dspy.telemetry.scopes import at, current_place, entered, place_in
-from otel_dspy.telemetry.secrets import host_and_port, is_secret_name
+from otel_dspy.telemetry.secrets import host_and_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -150,9 +150,7 @@ class _LMWatch(Watch):
     def open(self) -> Context:
         telemetry, lm = self._telemetry, self._lm
         keywords: dict[str, Any] = {**(getattr(lm, "kwargs", None) or {}), **self._kwargs}
-        for name, value in keywords.items():
-            if is_secret_name(name):
-                telemetry.secrets.learn(value)
+        telemetry.secrets.learn_from(keywords)
         provider, model = provider_and_model(lm)
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         context = entered(lm)

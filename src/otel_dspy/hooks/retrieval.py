@@ -47,6 +47,7 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
         given = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
         watch = _RetrievalWatch(telemetry, type(instance).__name__, given.get("query"), given.get("k"))
         watch.address = str(instance.url)
+        telemetry.secrets.learn_url(watch.address)
         return watch
 
     def embeddings(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:

@@ -44,6 +44,8 @@ class _ToolWatch(Watch):
 
     @override
     def open(self) -> Context:
+        # They come back in the agent's next prompt.
+        self._telemetry.secrets.learn_from(self._kwargs)
         self._invocation = self._telemetry.genai.tool(
             str(self._tool.name), tool_type="function", context=entered(self._tool), _attach_to_context=False
         )

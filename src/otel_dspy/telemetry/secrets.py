@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from otel_dspy.plain import well_formed
 
@@ -44,6 +45,16 @@ _SECRET_MARKS_ANY_CASE: Final = ("bearer", "author")
 _SK_MARK: Final = re.compile(r"sk-[A-Za-z0-9_-]{16}")
 # A quote or backslash ends a URL: in compact JSON the next `@` may belong to another field.
 _URL_PASSWORD: Final = re.compile(r"(?<=://)[^\s/@:\"'\\<>]{0,256}:[^\s/\"'\\<>]{1,256}@")
+# What JSON text or a dictionary's own text has under a secret's name, as in a tool's arguments: `"password": "..."`. In
+# JSON inside JSON the quotes are escaped, and an escaped one ends the value; all repetitions are bounded or disjoint.
+_NAMED: Final = re.compile(
+    r"""(?P<named>["'](?:[\w-]{0,40}(?:(?:api|access|private|subscription)[_-]?key|secret|passw(?:or)?d|passphrase"""
+    r"""|authorization|credential|cookie|bearer|auth[_-]?token)[\w-]{0,40}|(?:[\w-]{0,40}[_-])?(?:token|pass))"""
+    r"""\\{0,8}["']\s{0,8}:\s{0,8})"""
+    r"""(?:(?P<open>")(?:[^"\\]|\\.)+|(?P<single>')(?:[^'\\]|\\.)+|(?P<escaped>\\{1,8}["'])[^"'\\]*(?:\\+[^"'\\]+)*)""",
+    re.IGNORECASE | re.DOTALL | re.ASCII,
+)
+_NAMED_MARKS: Final = ("key", "secret", "pass", "author", "credential", "cookie", "bearer", "token")
 # Headers that say nothing secret; any other one may carry a key under a name of the provider's own.
 _PLAIN_HEADERS: Final = frozenset({"accept", "content-type", "user-agent"})
 # Shorter values stand in ordinary text by chance ("x", "test", "EMPTY").
@@ -56,7 +67,7 @@ _LONGEST_KEPT: Final = 16_384
 class SecretKeeper:
     """Remembers the secret values that it has met and takes them out of texts.
 
-    Values come from environment variables with a secret's name, when the keeper is made, and from `learn`.
+    Values come from the environment, when the keeper is made, from `learn` and from `learn_from`.
     """
 
     def __init__(self) -> None:
@@ -64,9 +75,23 @@ class SecretKeeper:
         self._known: set[str] = set()
         self._spellings: tuple[str, ...] = ()
         self._scrub_known = lru_cache(maxsize=_SCRUBBED_TEXTS)(_scrub)
-        for name, value in os.environ.items():
+        self.learn_from(os.environ)
+
+    def learn_from(self, settings: Mapping[str, object]) -> None:
+        """Remember what stands under a secret's name, and the password of each value that is a URL."""
+        for name, value in settings.items():
             if is_secret_name(name):
                 self.learn(value)
+            elif isinstance(value, str):
+                self.learn_url(value)
+
+    def learn_url(self, url: str) -> None:
+        """Remember a URL's password, as it stands there and as it is meant: an error may tell it without the rest."""
+        if "@" not in url or "://" not in url:
+            return
+        with contextlib.suppress(ValueError):
+            password = urlsplit(url).password or ""
+            self.learn([password, unquote(password)])
 
     def learn(self, value: object) -> None:
         """Remember a secret's value.
@@ -110,7 +135,20 @@ def _scrub(text: str, spellings: tuple[str, ...]) -> str:
             text = text.replace(spelling, REDACTED)
     if "://" in text:
         text = _URL_PASSWORD.sub(f"{REDACTED}@", text)
-    return _SECRET_SHAPE.sub(REDACTED, text) if _may_hold_key(text) else text
+    if _may_hold_key(text):
+        text = _SECRET_SHAPE.sub(REDACTED, text)
+    return _NAMED.sub(_without_value, text) if _may_name_secret(text) else text
+
+
+def _without_value(found: re.Match[str]) -> str:
+    return f"{found['named']}{found['open'] or found['single'] or found['escaped']}{REDACTED}"
+
+
+def _may_name_secret(text: str) -> bool:
+    if '"' not in text and "'" not in text:
+        return False
+    lowered = text.lower()
+    return any(mark in lowered for mark in _NAMED_MARKS)
 
 
 def _may_hold_key(text: str) -> bool:

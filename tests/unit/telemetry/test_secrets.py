@@ -74,6 +74,43 @@ def test_headers_are_learned_with_and_without_their_scheme() -> None:
     )
 
 
+def test_the_password_of_a_url_is_known_without_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection's error tells host and user alone; a database's address stands in the environment."""
+    monkeypatch.setenv("STORE", "postgresql://ann:quiet-river@host/db")
+    keeper = SecretKeeper()
+    keeper.learn_from({"api_base": "http://ann:tall%2Foak%20tree@host/v1", "note": "http://ann:@[host", "user": "a@b"})
+    said = keeper.scrub("no line to ann:tall%2Foak%20tree@host: tall/oak tree, quiet-river, ann, a@b")
+    assert said == f"no line to ann:{REDACTED}@host: {REDACTED}, {REDACTED}, ann, a@b"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=4).map(lambda text: f"Zq{text}"), st.integers(0, 2))
+def test_what_is_named_as_a_secret_goes_whatever_it_is(secret: str, depth: int) -> None:
+    """In JSON text, in JSON text inside JSON text, and in a dictionary's own text; what stands beside it stays."""
+    keeper = SecretKeeper()
+    given = {"user": "ann", "db_password": secret, "max_tokens": 100, "Api-Key": secret, "last": "kept"}
+    text: object = given
+    for _ in range(depth):
+        text = json.dumps(text)
+    scrubbed = keeper.scrub(text if isinstance(text, str) else str(given))
+    assert "Zq" not in scrubbed
+    assert "kept" in scrubbed
+    if depth == 1:
+        assert json.loads(scrubbed) == {**given, "db_password": REDACTED, "Api-Key": REDACTED}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"tokens": "seven or more", "keyword": "any text", "passage": "a long one", "author": "somebody"}',
+        'the "password" is: "asked for"',
+        '{"max_tokens": 100, "password": null}',
+    ],
+)
+def test_what_only_sounds_like_a_secrets_name_stays(text: str) -> None:
+    """Fields of ordinary data."""
+    assert SecretKeeper().scrub(text) == text
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -170,6 +207,10 @@ def test_passwords_in_urls(url: str, scrubbed: str) -> None:
         "authorization:bearer ",
         '{"text": "ordinary words, http://host/path?x=1"} ',
         "\\n",
+        '"password": "',
+        "'a_token': '\\",
+        '\\"key',
+        '\\"a-secret-b\\":\\"c\\\\',
     ],
 )
 def test_a_long_text_takes_no_long_time(unit: str) -> None:
