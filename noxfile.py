@@ -29,11 +29,14 @@ TESTED_WITH: Final = (
     "pytest",
     "pytest-asyncio",
     "pytest-timeout",
+    "pytest-xdist",
     "pyyaml",
     "rich",
 )
 RUNS: Final = "tests/versions/test_mlflow_runs.py"
 SPANS: Final = ("tests/versions", f"--ignore={RUNS}")
+BOTH: Final = ("tests/versions", "-k", "not server")
+"""Runs too, in a database without a server, whose start takes longer than all the rest."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ CELLS: Final = (
             *(f"opentelemetry-{name}==0.64b0" for name in ("instrumentation", "semantic-conventions")),
             "fastapi==0.141.1",
         ),
-        ("tests/versions",),
+        BOTH,
         short=True,
     ),
     Cell(
@@ -105,9 +108,9 @@ CELLS: Final = (
         (RUNS,),
         short=True,
     ),
-    Cell("python-3.12", (), ("tests/versions",), "3.12"),
-    Cell("python-3.13", (), ("tests/versions",), "3.13"),
-    Cell("latest", (), ("tests/versions",)),
+    Cell("python-3.12", (), BOTH, "3.12"),
+    Cell("python-3.13", (), BOTH, "3.13"),
+    Cell("latest", (), BOTH),
 )
 
 
@@ -122,7 +125,7 @@ def _register(cell: Cell) -> None:
         session.install(
             *install, *cell.pins, *TESTED_WITH, "--no-build-isolation", "--editable", ".[instruments,mlflow]"
         )
-        session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *cell.tests, *session.posargs)
+        session.run("python", "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *cell.tests, *session.posargs)
 
 
 def _constraints(pins: tuple[str, ...]) -> list[str]:

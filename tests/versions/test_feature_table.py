@@ -45,7 +45,7 @@ def _table(heading: str, installed: str) -> Mapping[str, str]:
 def test_dspy() -> None:
     """The seams that a row stands on are there or not, as the page says of this version; the first rows' are tested."""
     assert _table("DSPy", version("dspy")) == {
-        "calls of programs, modules and models, sync and async": "yes",
+        "calls of programs, modules and models: sync, async, streamed": "yes",
         "tokens, cost, served model, cache hits": "yes",
         "evaluations, examples, compiles, trials": "yes",
         "retries of a model call, time to first chunk": _has("dspy.clients.execution", "_attempt", "stream_emitted"),
