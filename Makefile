@@ -78,10 +78,11 @@ docs: $(DEV) ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
-bench: $(DEV) ## Measure what it costs beside others, and keep figures and pictures (about an hour; PostgreSQL if installed)
+bench: $(DEV) ## Measure what it costs beside others, and keep figures and pictures (hours; PostgreSQL if installed)
 	$(RUN) -m benchmarks.overhead --keep
 	$(RUN) -m benchmarks.mlflow --keep
 	$(RUN) -m benchmarks.memory --keep
+	$(RUN) -m benchmarks.service --keep
 	$(RUN) -m benchmarks.bridge --keep
 	$(RUN) -m benchmarks.bridge_memory --keep
 	$(RUN) -m benchmarks.plots

@@ -45,14 +45,15 @@ def tell(uri: str, spans: int, seconds: float, *, wait: bool) -> dict[str, Any]:
             if wait:
                 processor.force_flush(600_000)
             if index % max(1, trials // POINTS) == 0 or index == trials - 1:
-                memory.append(((index + 1) * SPANS_A_TRIAL, _resident()))
+                memory.append(((index + 1) * SPANS_A_TRIAL, resident()))
             if time.monotonic() - began > seconds:
                 break
     spool = sum(path.stat().st_size for path in Path(os.environ["OTEL_DSPY_SPOOL_DIR"]).rglob("*") if path.is_file())
     return {"memory": memory, "seconds": time.monotonic() - began, "spool_mib": spool / 2**20, "lost": processor.lost}
 
 
-def _resident() -> float:
+def resident() -> float:
+    """Memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 

@@ -10,20 +10,26 @@ import json
 import sys
 import time
 import urllib.request
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import dspy
 import mlflow
 from dspy.utils.callback import BaseCallback
 
+from benchmarks.overhead_worker import providers
 from tests.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.trace import Tracer
+
 TRIALS: Final = 10
 EXAMPLES: Final = 20
 EVALUATED: Final = 200
+SPANS: Final = 4
+"""Spans of an example: its own, two modules' and the model's."""
 MARK: Final = "/health?the-work-begins"
 """Asked of the server right before the work, so that its log tells which requests are the work's."""
 
@@ -66,14 +72,28 @@ def _record(recorder: str) -> Callable[[], None]:
         return lambda: provider.force_flush(600_000)
     if recorder == "empty callback":
         _dspy.configure(callbacks=[BaseCallback()])
+    if recorder == "bare spans":
+        _bare_spans(providers()[0].get_tracer("bare"))
     if recorder == "otel-dspy, no MLflow":
-        from benchmarks.overhead_worker import providers
         from otel_dspy import DSPyInstrumentor
 
         DSPyInstrumentor().instrument(
             tracer_provider=providers()[0], capture_content=True, capture_programs=True, capture_datasets=True
         )
     return lambda: None
+
+
+def _bare_spans(tracer: Tracer) -> None:
+    """As many spans a call as an example has, with nothing in them: what the SDK itself takes."""
+    forward: Any = _dspy.ChainOfThought.forward
+
+    def spanned(self: Any, **inputs: Any) -> Any:
+        with ExitStack() as spans:
+            for number in range(SPANS):
+                spans.enter_context(tracer.start_as_current_span(f"span {number}"))
+            return forward(self, **inputs)
+
+    dspy.ChainOfThought.forward = spanned
 
 
 def main(work: str, recorder: str, tracking_uri: str, api_base: str | None = None) -> None:

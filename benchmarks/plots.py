@@ -61,24 +61,34 @@ def mlflow() -> None:
 
 def memory() -> None:
     """Resident memory by the number of spans told."""
+    series = [(f"MLflow {row['MLflow']}, {row['spans']:,} spans", row["memory"]) for row in _rows("memory")]
+    _memory("memory", "spans told", series)
+
+
+def service() -> None:
+    """Resident memory by the number of a service's calls."""
+    _memory("service", "calls", [(row["service"], row["memory"]) for row in _rows("service")])
+
+
+def _memory(name: str, counted: str, series: list[tuple[str, list[tuple[int, float]]]]) -> None:
     figure = _plot.figure(figsize=(7, 3.2))
     axes = figure.subplots()
-    for row in _rows("memory"):
-        spans, mib = zip(*row["memory"], strict=True)
-        axes.plot(spans, mib, label=f"MLflow {row['MLflow']}, {row['spans']:,} spans")
+    for label, points in series:
+        counts, mib = zip(*points, strict=True)
+        axes.plot(counts, mib, label=label)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("spans told")
+    axes.set_xlabel(counted)
     axes.set_ylabel("resident memory, MiB")
     axes.legend()
-    _finish(figure, "memory")
+    _finish(figure, name)
 
 
 def main() -> None:
     """Draw all."""
     mpl.rcParams["svg.hashsalt"] = "otel-dspy"
     _PICTURES.mkdir(exist_ok=True)
-    for draw, name in ((overhead, "overhead"), (mlflow, "mlflow"), (memory, "memory")):
-        if (RESULTS / f"{name}.json").exists():
+    for draw in (overhead, mlflow, memory, service):
+        if (RESULTS / f"{draw.__name__}.json").exists():
             draw()
 
 

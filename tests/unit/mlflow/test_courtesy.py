@@ -45,11 +45,11 @@ def test_a_program_that_waits_is_no_reason_to_rest() -> None:
 
 
 def test_a_program_that_computes_keeps_the_processor() -> None:
-    """Beside a program that always computes the thread takes its tenth, and no less."""
-    assert share_of_thread(1.0) == pytest.approx(LEAST, abs=0.03)
+    """Beside a program that always computes the thread takes its small part, and no less."""
+    assert share_of_thread(1.0) == pytest.approx(LEAST, abs=0.02)
 
 
-@pytest.mark.parametrize("demand", [0.2, 0.4, 0.6])
+@pytest.mark.parametrize("demand", [0.2, 0.3, 0.4])
 def test_a_program_that_computes_now_and_then_gets_what_it_wants(demand: float) -> None:
     """What the program wants it has, and the thread the rest of what both may use."""
     assert share_of_thread(demand) == pytest.approx(MOST - demand, abs=0.12)

@@ -1,7 +1,8 @@
 """The processor belongs to the program: what is told to MLflow is told while the program waits for its model.
 
 Python runs one thread at a time. A delivering thread that takes whatever it can get would take half of it from a
-program that computes, so this one takes what the program leaves, and a tenth when it leaves nothing.
+program that computes, and each time the program comes back from its model it would wait for its turn (5 ms,
+`sys.getswitchinterval`). So this one takes what the program leaves, and next to nothing when it leaves little.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LEAST: Final = 0.1
-"""Part of one processor that is taken in any case, so that runs stay live and queues short."""
-MOST: Final = 0.9
+LEAST: Final = 0.05
+"""Part of one processor that is taken in any case, so that runs stay live."""
+MOST: Final = 0.6
 """Part of one processor that the program and we may use together before we step back."""
 IDLE: Final = 0.1
 """Part of one processor that a program may use and still count as waiting."""
