@@ -21,6 +21,10 @@ MAX_REMEMBERED: Final = 256
 """Heads that are remembered after they were sent, for what is told of them later."""
 
 
+MAX_BEGUN: Final = 10_000
+"""Traces that are remembered while their heads have not come."""
+
+
 class TraceBatch:
     """What waits to be sent: heads merged by trace, and spans."""
 
@@ -28,6 +32,7 @@ class TraceBatch:
         self.spans: list[LogSpan] = []
         self.heads: OrderedDict[str, LogTrace] = OrderedDict()
         self._sent: OrderedDict[str, LogTrace] = OrderedDict()
+        self._begun: OrderedDict[str, None] = OrderedDict()
         self._characters = 0
 
     def add_span(self, span: LogSpan) -> None:
@@ -50,9 +55,15 @@ class TraceBatch:
         """Whether nothing waits."""
         return not self.spans and not self.heads
 
+    def new_and_begun(self) -> tuple[list[LogTrace], list[LogTrace]]:
+        """The heads of traces that nothing has been sent of, and those of which spans have been, but no head."""
+        new = [head for head in self.heads.values() if head.trace_id not in self._begun]
+        return new, [head for head in self.heads.values() if head.trace_id in self._begun]
+
     def head_sent(self, head: LogTrace) -> None:
         """The head has arrived."""
         del self.heads[head.trace_id]
+        self._begun.pop(head.trace_id, None)
         # Assessments have ids of their own and are not taken back: only new ones need to go out again.
         self._sent[head.trace_id] = replace(head, assessments=())
         while len(self._sent) > MAX_REMEMBERED:
@@ -60,6 +71,11 @@ class TraceBatch:
 
     def spans_sent(self) -> None:
         """The spans have arrived."""
+        for span in self.spans:
+            if span.trace_id not in self._sent:
+                self._begun[span.trace_id] = None
+        while len(self._begun) > MAX_BEGUN:
+            self._begun.popitem(last=False)
         self.spans.clear()
         self._characters = 0
 
