@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from opentelemetry.util.genai.types import InputMessage, OutputMessage
 from typing_extensions import override
 
@@ -173,7 +174,8 @@ class _LMWatch(Watch):
         self._module = place.predictor
         self._role: Role = place.role
         self._within = {semconv.DSPY_OPTIMIZER_NAME: place.compile.optimizer_name} if place.compile is not None else {}
-        return at(place.in_lm_call(self), invocation.context)
+        inside = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, invocation.context)
+        return at(place.in_lm_call(self), inside)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
         """DSPy has the call's result."""

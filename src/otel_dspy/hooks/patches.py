@@ -6,6 +6,7 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.hooks.beneath import innermost_of_others, put_beneath, take_out
 from otel_dspy.hooks.frames import forwarding
 from otel_dspy.hooks.installed import version_of
 from otel_dspy.hooks.wrapped import Wrapped
@@ -28,7 +29,7 @@ class Patches:
         self._lacking: list[str] = []
 
     def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
-        """Put a wrapt wrapper around `owner.name`, where `owner` itself defines it.
+        """Put a wrapt wrapper around `owner.name`, where `owner` itself defines it, beneath those of other packages.
 
         A name that the installed DSPy doesn't have is passed over, for `tell_lacking` to tell: less is recorded,
         nothing breaks.
@@ -38,16 +39,22 @@ class Patches:
             where = getattr(owner, "__qualname__", getattr(owner, "__name__", owner))
             self.lacking(f"{where}.{name}")
             return
-        wrapper = Wrapped(original, forwarding(wrapper), enabled=lambda: self.active)
-        setattr(owner, name, wrapper)
+        others = innermost_of_others(original)
+        wrapper = Wrapped(
+            original if others is None else others.__wrapped__, forwarding(wrapper), enabled=lambda: self.active
+        )
+        if others is None:
+            setattr(owner, name, wrapper)
+        else:
+            put_beneath(others, wrapper)
         # Both weak: a class that a user defined later must be able to go before its patch is undone, and a method that
         # calls `super()` holds its class.
         owner_reference, wrapper_reference = weakref.ref(owner), weakref.ref(wrapper)
 
         def put_back() -> None:
             present, ours = owner_reference(), wrapper_reference()
-            if present is not None and ours is not None and _own(present).get(name) is ours:
-                setattr(present, name, cast("Any", ours).__wrapped__)
+            if present is not None and ours is not None:
+                take_out(present, name, ours)
 
         self._undo.append(put_back)
 

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import get_tracer, get_tracer_provider
 from opentelemetry.util.genai.handler import TelemetryHandler
+from opentelemetry.util.genai.invocation import (
+    CLIENT_EMBEDDING_CONTEXT_KEY,
+    CLIENT_INFERENCE_CONTEXT_KEY,
+    CLIENT_RETRIEVAL_CONTEXT_KEY,
+)
 from opentelemetry.util.genai.types import ContentCapturingMode
 from typing_extensions import override
 
@@ -22,6 +27,7 @@ from otel_dspy.telemetry.instruments import Instruments
 from otel_dspy.telemetry.measurements import LateHistogram
 from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.secrets import SecretKeeper
+from otel_dspy.telemetry.standing_back import StandingBack, StandingBackTracer
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -30,7 +36,12 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import Histogram, MeterProvider
     from opentelemetry.trace import Span, Tracer, TracerProvider
-    from opentelemetry.util.genai.invocation import InferenceInvocation, LocalAgentInvocation
+    from opentelemetry.util.genai.invocation import (
+        EmbeddingInvocation,
+        InferenceInvocation,
+        LocalAgentInvocation,
+        RetrievalInvocation,
+    )
 
     from otel_dspy.settings import ExtraConvention, Settings
     from otel_dspy.telemetry.measurements import Measurements
@@ -50,10 +61,12 @@ class _GenAIHandler(TelemetryHandler):
     @override
     def inference(self, provider: str, **call: Any) -> InferenceInvocation:
         """Start an inference call (see `telemetry.inference`); the arguments are the library's."""
-        call.setdefault("conversation_id", current_conversation(call.get("context")))
-        if inside_inference():
+        given = call.get("context")
+        call.setdefault("conversation_id", current_conversation(given))
+        call["context"] = self._others.genai_context(CLIENT_INFERENCE_CONTEXT_KEY, given)
+        if inside_inference(call["context"]):
             return super().inference(provider, **call)
-        return Inference(
+        invocation = Inference(
             self._tracer,
             self._instruments,
             self._logger,
@@ -62,6 +75,20 @@ class _GenAIHandler(TelemetryHandler):
             content_capturing_mode=self._content_capturing_mode,
             **call,
         )
+        invocation.measured = call["context"] is given  # else the call around counts the tokens
+        return invocation
+
+    @override
+    def embedding(self, provider: str, **call: Any) -> EmbeddingInvocation:
+        """Start an embedding call; the arguments are the library's."""
+        call["context"] = self._others.genai_context(CLIENT_EMBEDDING_CONTEXT_KEY, call.get("context"))
+        return super().embedding(provider, **call)
+
+    @override
+    def retrieval(self, **call: Any) -> RetrievalInvocation:
+        """Start a retrieval; the arguments are the library's."""
+        call["context"] = self._others.genai_context(CLIENT_RETRIEVAL_CONTEXT_KEY, call.get("context"))
+        return super().retrieval(**call)
 
     @override
     def invoke_local_agent(self, **call: Any) -> LocalAgentInvocation:
@@ -69,9 +96,15 @@ class _GenAIHandler(TelemetryHandler):
         call.setdefault("conversation_id", current_conversation(call.get("context")))
         return super().invoke_local_agent(**call)
 
-    def tell_conversations(self, conventions: Collection[ExtraConvention]) -> None:
-        """Let its spans say which conversation they are a part of, and say all in these conventions too."""
-        self._tracer = ConversationTracer(with_extra_conventions(self._tracer, conventions))
+    def stand_back(self, conventions: Collection[ExtraConvention]) -> StandingBack:
+        """Let its spans say which conversation they are a part of, and say all in these conventions too.
+
+        Where others have a span for the same call, that one is used.
+        """
+        self._others = StandingBack(self._tracer, SCOPE)
+        told = with_extra_conventions(self._tracer, conventions)
+        self._tracer = ConversationTracer(StandingBackTracer(told, self._others))
+        return self._others
 
     def measure_late(self, measurements: Measurements) -> None:
         """Let the metrics of a call wait (see `telemetry.measurements`)."""
@@ -124,7 +157,7 @@ class Telemetry:
         self.content = ContentFilter(settings, self.secrets)
         handler = _GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         own_ids(handler.tracer)
-        handler.tell_conversations(settings.extra_conventions)
+        self.others = handler.stand_back(settings.extra_conventions)
         handler.measure_late(self.instruments.measurements)
         if settings.capture_content and content_forced:
             handler.capture_on_spans()

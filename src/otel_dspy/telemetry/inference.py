@@ -21,19 +21,28 @@ from opentelemetry.util.genai.types import ContentCapturingMode
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.util.genai.types import Error
 
 _UNTOUCHED: Final = InferenceData()
 _ON_SPANS: Final = (ContentCapturingMode.SPAN_ONLY, ContentCapturingMode.SPAN_AND_EVENT)
 
 
-def inside_inference() -> bool:
-    """Whether another instrumentation's inference call is open around the caller; one inside it says nothing itself."""
-    return isinstance(get_value(CLIENT_INFERENCE_CONTEXT_KEY), InferenceData)
+def inside_inference(context: Context | None) -> bool:
+    """Whether another instrumentation's inference call is open in the context; one inside it says nothing itself."""
+    return isinstance(get_value(CLIENT_INFERENCE_CONTEXT_KEY, context), InferenceData)
 
 
 class Inference(InferenceInvocation):
     """An inference call that does nothing in vain."""
+
+    measured = True
+    """Whether its duration and tokens are counted: not where a call around, which goes elsewhere, counts them."""
+
+    @override
+    def _record_client_metrics(self) -> None:
+        if self.measured:
+            super()._record_client_metrics()
 
     @override
     def enrich_from_context(self, data: InferenceData) -> None:

@@ -1,0 +1,62 @@
+"""Wrappers that other instrumentations have put around the same method: ours stands beneath them, whoever came first.
+
+So the spans are the same in every order, theirs around ours, and each can be taken out while the other stays. The
+others take off the outermost wrapper (`opentelemetry.instrumentation.utils.unwrap`), which then is their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import wrapt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_OTHERS: Final = ("opentelemetry.instrumentation.", "openinference.instrumentation.")
+"""The packages whose wrappers are known to bear one beneath them. A decorator of the user's own stays inside of ours."""
+
+
+def innermost_of_others(present: Any) -> Any | None:
+    """The wrapper of another instrumentation that stands nearest to the method; None where there is none around it."""
+    found = None
+    while isinstance(present, wrapt.FunctionWrapper) and _is_anothers(present):
+        found = present
+        present = present.__wrapped__
+    return found
+
+
+def put_beneath(outer: Any, wrapper: Any) -> None:
+    """Let another's wrapper call ours."""
+    outer.__wrapped__ = wrapper
+
+
+def take_out(owner: Any, name: str, ours: Any) -> None:
+    """Put the method back wherever our wrapper stands for it: as itself, or beneath another's, in subclasses too.
+
+    A wrapper around an inherited method is put into the subclass, and there it stays.
+    """
+    original = ours.__wrapped__
+    for holder in _family(owner):
+        present = cast("Mapping[str, Any]", vars(holder)).get(name)
+        if present is ours or (isinstance(present, wrapt.BoundFunctionWrapper) and present._self_parent is ours):  # noqa: SLF001 - wrapt names it so for those who read it
+            setattr(holder, name, original)
+            continue
+        while isinstance(present, wrapt.FunctionWrapper):
+            if present.__wrapped__ is ours:
+                present.__wrapped__ = original
+                break
+            present = present.__wrapped__
+
+
+def _is_anothers(wrapper: Any) -> bool:
+    function = wrapper._self_wrapper  # noqa: SLF001 - wrapt names it so for those who read it
+    module = getattr(function, "__module__", None)
+    return isinstance(module, str) and module.startswith(_OTHERS)
+
+
+def _family(owner: Any) -> Iterator[Any]:
+    yield owner
+    if isinstance(owner, type):
+        for heir in cast("type[Any]", owner).__subclasses__():
+            yield from _family(heir)
