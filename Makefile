@@ -94,9 +94,10 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 RESOLVE = $(COMPILE) --overrides requirements/overrides.txt pyproject.toml --extra demo --group build
 
 pins: $(UV) ## Choose the newest versions anew and write them to requirements/
-	rm -f requirements/dev.txt requirements/demo.txt
+	rm -f requirements/dev.txt requirements/demo.txt requirements/others.txt
 	$(RESOLVE) --extra bridge --extra otlp --group dev --constraints requirements/constraints.txt --output-file requirements/dev.txt
 	$(RESOLVE) --constraints requirements/dev.txt --output-file requirements/demo.txt
+	$(COMPILE) requirements/others.in --overrides requirements/others-overrides.txt --constraints requirements/dev.txt --output-file requirements/others.txt
 	echo uv | $(COMPILE) - --output-file requirements/uv.txt
 	echo arize-phoenix | $(COMPILE) - --output-file requirements/phoenix.txt
 

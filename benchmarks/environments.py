@@ -21,8 +21,15 @@ def environment(name: str) -> Path:
     Raises:
         subprocess.CalledProcessError: the packages could not be installed.
     """
-    pins = REQUIREMENTS / f"{name}.txt"
-    home = _BUILD / name
+    return installed(REQUIREMENTS / f"{name}.txt", _BUILD / name)
+
+
+def installed(pins: Path, home: Path) -> Path:
+    """The Python of the environment in `home` that holds these pins; made anew when they change.
+
+    Raises:
+        subprocess.CalledProcessError: the packages could not be installed.
+    """
     python = home / "bin" / "python"
     stamp = home / ".installed"
     digest = hashlib.sha256(pins.read_bytes()).hexdigest()

@@ -1,6 +1,7 @@
-"""Runs a program under otel-dspy and one other instrumentation, in both orders, and tells what was seen, as JSON.
+"""Runs the program under otel-dspy and one other, in every order, and writes what was seen as JSON.
 
-`python -m tests.living_with_others.worker OTHER` runs in the environment that has all of them.
+`python -m tests.living_with_others.worker OTHER [--apart]` in the environment that has all of them; `--apart` gives
+otel-dspy a tracer provider of its own, as `otel_dspy.mlflow.autolog` does.
 """
 
 from __future__ import annotations
@@ -10,194 +11,171 @@ import json
 import logging
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, cast
 
-import dspy
-import openai  # noqa: F401 - so that its instrumentations find it loaded
 from opentelemetry import trace
 
 from otel_dspy import DSPyInstrumentor
 from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
+from tests.living_with_others import program
+from tests.living_with_others.others import MLFLOW, switches
 from tests.lm_server import scripted_lm
 from tests.span_recorder import CountingIds, Recorder
 from tests.telemetry_capture import TelemetryCapture
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-_INSTRUMENTORS: Final = {
-    "genai-dspy": "opentelemetry.instrumentation.genai.dspy:DSPyInstrumentor",
-    "openinference-dspy": "openinference.instrumentation.dspy:DSPyInstrumentor",
-    "openinference-litellm": "openinference.instrumentation.litellm:LiteLLMInstrumentor",
-    "openinference-openai": "openinference.instrumentation.openai:OpenAIInstrumentor",
-    "genai-openai": "opentelemetry.instrumentation.genai.openai:OpenAIInstrumentor",
-    "openai-v2": "opentelemetry.instrumentation.openai_v2:OpenAIInstrumentor",
-    "traceloop-openai": "opentelemetry.instrumentation.openai:OpenAIInstrumentor",
-    "traceloop-litellm": "opentelemetry.instrumentation.litellm:LiteLLMInstrumentor",
-}
-_MLFLOW: Final = {"mlflow-dspy": "dspy", "mlflow-openai": "openai", "mlflow-litellm": "litellm"}
+KEPT_BY_MLFLOW = "_gorilla_original_"
+TOKENS = "gen_ai.client.token.usage"
 
 
-def add(left: int, right: int) -> int:
-    """Add two numbers."""
-    return left + right
+class Lines(logging.Handler):
+    """What otel-dspy has written into the log."""
 
-
-class _Lines(logging.Handler):
     def __init__(self) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.WARNING)
         self.lines: list[str] = []
+        logging.getLogger("otel_dspy").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(f"{record.levelname} {record.getMessage()}")
+        """Keep it."""
+        self.lines.append(record.getMessage())
+
+    def taken(self) -> list[str]:
+        """The lines since the last time."""
+        lines, self.lines = self.lines, []
+        return lines
 
 
-def _theirs(name: str, providers: Mapping[str, Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    if name in _MLFLOW:
-        flavour: Any = import_module(f"mlflow.{_MLFLOW[name]}")
-        return flavour.autolog, lambda: flavour.autolog(disable=True)
-    module, _, cls = _INSTRUMENTORS[name].partition(":")
-    instrumentor = getattr(import_module(module), cls)()
-    return (
-        lambda: instrumentor.instrument(**providers, skip_dep_check=True),
-        instrumentor.uninstrument,
-    )
+class Both:
+    """otel-dspy and another, on and off in any order."""
+
+    def __init__(self, name: str, *, apart: bool) -> None:
+        self._name = name
+        # Random ids where there are two providers: a span of one is the parent of the other's.
+        self._theirs = TelemetryCapture(id_generator=None if apart else CountingIds())
+        self._ours = TelemetryCapture() if apart else self._theirs
+        trace.set_tracer_provider(self._theirs.tracer_provider)
+        self._on, self._off = switches(name, self._theirs.providers)
+        self._counted: dict[str, float] = {}
+
+    def begin(self, *, ours_first: bool) -> None:
+        """Switch both on."""
+        # One meter provider: tokens that both count would be counted twice.
+        providers = {**self._theirs.providers, "tracer_provider": self._ours.tracer_provider}
+        steps = [lambda: DSPyInstrumentor().instrument(**providers, trace_shape="nested"), self._on]
+        for step in steps if ours_first else reversed(steps):
+            step()
+
+    def off(self, *, ours: bool) -> None:
+        """Switch one off."""
+        if ours:
+            DSPyInstrumentor().uninstrument()
+        else:
+            self._off()
+
+    def seen(self) -> dict[str, Any]:
+        """What there is since the last time."""
+        if self._ours is self._theirs:
+            found: dict[str, Any] = {"spans": _tree(self._theirs)}
+        else:
+            found = {"theirs": _names(self._theirs), "ours": _names(self._ours)}
+            self._ours.span_exporter.clear()
+        if self._name in MLFLOW:
+            found["mlflow"] = _in_mlflow()
+        self._theirs.span_exporter.clear()
+        return {**found, "tokens": self._tokens()}
+
+    def _tokens(self) -> dict[str, float]:
+        """How many tokens the metrics of each scope have counted since the last time."""
+        telemetry = DSPyInstrumentor()._telemetry
+        if telemetry is not None:
+            telemetry.instruments.measurements.record_all()  # metrics wait for a while
+        data = self._theirs.metrics()
+        now: dict[str, float] = {
+            scope.scope.name: sum(cast("Any", point).sum for point in metric.data.data_points)
+            for resource in (data.resource_metrics if data is not None else ())
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == TOKENS
+        }
+        more = {scope: count - self._counted.get(scope, 0) for scope, count in now.items()}
+        self._counted = now
+        return {scope: count for scope, count in more.items() if count}
 
 
-def _program(address: str) -> None:
-    answers = {
-        "next_thought": lambda _: "add them",
-        "next_tool_name": lambda _: "add",
-        "next_tool_args": lambda _: '{"left": 1, "right": 2}',
-        "answer": lambda _: "3",
-        "reasoning": lambda _: "it is",
-    }
-    script = dspy_script(answers)
-    tracer = trace.get_tracer("user")
-    with tracer.start_as_current_span("user's own"):
-        with dspy.context(lm=in_process_lm(script)):
-            dspy.ReAct("question -> answer", tools=[dspy.Tool(add, name="add")], max_iters=1)(question="1+2")
-        # A header of one's own: DSPy goes by way of litellm, and litellm by way of openai.
-        lm = dspy.LM("openai/scripted", api_base=address, api_key="k", cache=False, extra_headers={"x-mine": "1"})
-        with dspy.context(lm=lm):
-            dspy.Predict("question -> answer")(question="1+1")
+def _tree(capture: TelemetryCapture) -> list[str]:
+    """Every trace: a line a span, whose it is, and of a model's call the facts that are otel-dspy's or count."""
+    whose = {span.name: span.instrumentation_scope.name for span in capture.spans if span.instrumentation_scope}
+
+    def shown(line: str) -> str:
+        name = max((name for name in whose if line.strip().startswith(name)), key=len)
+        depth = len(line) - len(line.lstrip())
+        return f"{' ' * depth}{name} [{whose[name]}]{line[depth + len(name) :]}"
+
+    facts = ("gen_ai.usage.input_tokens", "lm.cache_hit", "module.name")
+    return [shown(line) for line in Recorder(capture).tree("", *facts)]
 
 
-def _methods() -> dict[tuple[str, str], Any]:
+def _names(capture: TelemetryCapture) -> list[str]:
+    spans = sorted(capture.spans, key=lambda span: span.start_time or 0)
+    return [f"{span.name} [{span.instrumentation_scope and span.instrumentation_scope.name}]" for span in spans]
+
+
+def _in_mlflow() -> list[str]:
+    """The spans of the traces that MLflow has written, whose they are no more afterwards."""
+    mlflow: Any = import_module("mlflow")
+    mlflow.flush_trace_async_logging()
+    client = mlflow.MlflowClient()
+    traces = client.search_traces(locations=["0"], order_by=["timestamp_ms ASC"])
+    if traces:
+        client.delete_traces(experiment_id="0", trace_ids=[one.info.trace_id for one in traces])
+    return [span.name for one in traces for span in one.data.spans]
+
+
+def _methods() -> dict[str, Any]:
     """Every method of every class of DSPy."""
-    return {
-        (f"{cls.__module__}.{cls.__qualname__}", attribute): own
+    found = {
+        f"{cls.__module__}.{cls.__qualname__}.{attribute}": own
         for name, module in list(sys.modules.items())
-        if name.split(".")[0] == "dspy"
+        if name.partition(".")[0] == "dspy"
         for cls in list(vars(module).values())
         if isinstance(cls, type) and cls.__module__.startswith("dspy")
         for attribute, own in list(vars(cls).items())
         if callable(own) and attribute not in {"__abstractmethods__", "__subclasshook__"}
     }
-
-
-def _tree(capture: TelemetryCapture) -> list[str]:
-    """Every trace: name, whose span it is, and what is known of a model's call."""
-    recorder = Recorder(capture)
-    whose = {span.name: f"[{span.instrumentation_scope.name}]" for span in capture.spans if span.instrumentation_scope}
-    shown = ("gen_ai.usage.", "lm.cache_hit", "module.name")
-    return [line + " " + whose[_name(line, whose)] for line in recorder.tree("", *shown)]
-
-
-def _name(line: str, names: Iterable[str]) -> str:
-    return max((name for name in names if line.strip().startswith(name)), key=len)
-
-
-def _in_mlflow() -> list[str]:
-    """The traces that MLflow's own autologging has written, a line a span, and no more of them afterwards."""
-    client: Any = import_module("mlflow").MlflowClient()
-    found: list[str] = []
-    traces = client.search_traces(locations=["0"], order_by=["timestamp_ms ASC"])
-    for trace_found in traces:
-        depths: dict[str | None, int] = {None: -1}
-        for span in trace_found.data.spans:
-            depths[span.span_id] = depths[span.parent_id] + 1
-            found.append("  " * depths[span.span_id] + span.name)
-    if traces:
-        client.delete_traces(experiment_id="0", trace_ids=[one.info.trace_id for one in traces])
-    return found
-
-
-def _tokens(capture: TelemetryCapture) -> dict[str, float]:
-    """How many tokens the metrics have counted since they were last asked."""
-    data = capture.metrics()
-    counted: dict[str, float] = {}
-    for resource in data.resource_metrics if data is not None else ():
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                if metric.name == "gen_ai.client.token.usage":
-                    counted[scope.scope.name] = sum(cast("Any", point).sum for point in metric.data.data_points)
-    return counted
-
-
-class _Both:
-    """otel-dspy and another, on and off in any order."""
-
-    def __init__(self, name: str, *, apart: bool) -> None:
-        self.name = name
-        self.theirs = TelemetryCapture(id_generator=CountingIds())
-        self.ours = TelemetryCapture(id_generator=CountingIds()) if apart else self.theirs
-        trace.set_tracer_provider(self.theirs.tracer_provider)
-        self._begin, self._end = _theirs(name, self.theirs.providers)
-
-    def begin(self, *, ours_first: bool) -> None:
-        steps = [lambda: DSPyInstrumentor().instrument(**self.ours.providers), self._begin]
-        for step in steps if ours_first else reversed(steps):
-            step()
-
-    def end(self, *, ours_first: bool) -> None:
-        steps = [DSPyInstrumentor().uninstrument, self._end]
-        for step in steps if ours_first else reversed(steps):
-            step()
-
-    def seen(self) -> dict[str, Any]:
-        """What there is since the last time."""
-        found = {"spans": _tree(self.theirs), "tokens": _tokens(self.theirs)}
-        if self.ours is not self.theirs:
-            found |= {"our spans": _tree(self.ours), "our tokens": _tokens(self.ours)}
-            self.ours.span_exporter.clear()
-        if self.name in _MLFLOW:
-            found["traces in MLflow"] = _in_mlflow()
-        self.theirs.span_exporter.clear()
-        return found
+    # MLflow's functions stay for good, with otel-dspy and without it; what they call is what is looked at.
+    kept = {key.replace(KEPT_BY_MLFLOW, ""): own for key, own in found.items() if KEPT_BY_MLFLOW in key}
+    return {key: own for key, own in (found | kept).items() if KEPT_BY_MLFLOW not in key}
 
 
 def main(name: str, *, apart: bool) -> None:
-    """See the module. `apart`: otel-dspy has providers of its own."""
-    lines = _Lines()
-    logging.getLogger("otel_dspy").addHandler(lines)
-    both = _Both(name, apart=apart)
+    """Write one JSON object: the order -> what was seen."""
+    lines, both = Lines(), Both(name, apart=apart)
+    # What the others leave behind for good, and what is imported late, is none of the comparison's.
     both.begin(ours_first=True)
-    both.end(ours_first=True)
-    lines.lines.clear()
+    both.off(ours=True)
+    both.off(ours=False)
     before = _methods()
-    seen: dict[str, Any] = {}
+    told: dict[str, Any] = {}
     with scripted_lm(dspy_script({"answer": lambda _: "2"})) as server:
-        for begin, end in itertools.product((True, False), repeat=2):
-            both.begin(ours_first=begin)
-            _program(server.api_base)
-            if name in _MLFLOW:
-                import_module("mlflow").flush_trace_async_logging()
-            both.end(ours_first=end)
-            after = _methods()
-            case = f"{_first(begin)} on first, {_first(end)} off first"
-            changed = [
-                f"{owner}.{attribute}"
-                for (owner, attribute), own in after.items()
-                if before.get((owner, attribute)) is not own
-            ]
-            seen[case] = {**both.seen(), "log": list(lines.lines), "changed": changed}
-            lines.lines.clear()
-    print(json.dumps(seen))
+
+        def seen() -> dict[str, Any]:
+            program.run(server.api_base)
+            return both.seen()
+
+        for ours_on_first, ours_off_first in itertools.product((True, False), repeat=2):
+            both.begin(ours_first=ours_on_first)
+            found = {"both": seen(), "log": lines.taken()}
+            both.off(ours=ours_off_first)
+            found["one left"] = seen()
+            both.off(ours=not ours_off_first)
+            found["none left"] = seen()
+            now = _methods()
+            found["changed"] = sorted(key for key in now if before.get(key) is not now[key])
+            told[f"{_first(ours=ours_on_first)} on first, {_first(ours=ours_off_first)} off first"] = found
+    sys.stdout.write(json.dumps(told) + "\n")
 
 
-def _first(ours: bool) -> str:  # noqa: FBT001 - read in the sentence that it is put into
+def _first(*, ours: bool) -> str:
     return "otel-dspy" if ours else "the other"
 
 

@@ -79,8 +79,8 @@ def _instrumentations(environment: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding(
                 "instrumentation",
                 Level.WARNING,
-                f"{point.value.split(':')[0]} instruments DSPy too: with opentelemetry-instrument every call is told "
-                f"twice. Switch one off: {DISABLED}={point.name}",
+                f"{point.value.split(':')[0]} instruments DSPy too: otel-dspy adds what it knows to its spans of "
+                f"models and tools and makes none. Or switch it off: {DISABLED}={point.name}",
             )
         elif any(word in point.name.lower() for word in _BELOW_DSPY):
             yield Finding(

@@ -6,7 +6,7 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.hooks.beneath import innermost_of_others, put_beneath, take_out
+from otel_dspy.hooks.beneath import innermost_of_others, places, put_beneath, take_out
 from otel_dspy.hooks.frames import forwarding
 from otel_dspy.hooks.installed import version_of
 from otel_dspy.hooks.wrapped import Wrapped
@@ -34,25 +34,28 @@ class Patches:
         A name that the installed DSPy doesn't have is passed over, for `tell_lacking` to tell: less is recorded,
         nothing breaks.
         """
-        original = _own(owner).get(name)
-        if original is None:
+        found = places(owner, name)
+        if not found:
             where = getattr(owner, "__qualname__", getattr(owner, "__name__", owner))
             self.lacking(f"{where}.{name}")
-            return
+        for place in found:
+            self._wrap(owner, name, place, forwarding(wrapper))
+
+    def _wrap(self, owner: Any, name: str, place: str, wrapper: Callable[..., Any]) -> None:
+        original = _own(owner)[place]
         others = innermost_of_others(original)
-        wrapper = Wrapped(
-            original if others is None else others.__wrapped__, forwarding(wrapper), enabled=lambda: self.active
-        )
+        inside = original if others is None else others.__wrapped__
+        wrapped = Wrapped(inside, wrapper, enabled=lambda: self.active)
         if others is None:
-            setattr(owner, name, wrapper)
+            setattr(owner, place, wrapped)
         else:
-            put_beneath(others, wrapper)
+            put_beneath(others, wrapped)
         # Both weak: a class that a user defined later must be able to go before its patch is undone, and a method that
         # calls `super()` holds its class.
-        owner_reference, wrapper_reference = weakref.ref(owner), weakref.ref(wrapper)
+        owner_reference, wrapped_reference = weakref.ref(owner), weakref.ref(wrapped)
 
         def put_back() -> None:
-            present, ours = owner_reference(), wrapper_reference()
+            present, ours = owner_reference(), wrapped_reference()
             if present is not None and ours is not None:
                 take_out(present, name, ours)
 

@@ -95,7 +95,7 @@ class StandingBack:
         return ours is not None and getattr(span, "_span_processor", None) is ours
 
     def _processor(self) -> object | None:
-        """Where our spans go: tracers of one provider share its processor. None with another SDK than OpenTelemetry's."""
+        """Where our spans go: tracers of one provider share its processor. None: it is not OpenTelemetry's SDK."""
         # A proxy has the provider's tracer once there is a provider.
         return getattr(getattr(self._tracer, "_tracer", self._tracer), "span_processor", None)
 
@@ -147,7 +147,8 @@ class LentSpan(Span):
         self._span = span
         span.set_attributes(dict(attributes or {}))
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the SDK's span has
+        """What spans of the SDK have beside the interface."""
         return getattr(self._span, name)
 
     @override

@@ -1,0 +1,33 @@
+"""The environment that has all the others, and a process in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.environments import ROOT, installed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def python_with_others() -> Path:
+    """The Python that has the pins of `requirements/others.txt`, installed once under `build/`."""
+    return installed(ROOT / "requirements" / "others.txt", ROOT / "build" / "others")
+
+
+def told(folder: Path, *command: str) -> Any:
+    """What `python -m command` writes last, read as JSON. `folder`: where MLflow and DSPy's cache are."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "DSPY_CACHEDIR": str(folder / "cache"),
+    }
+    done = subprocess.run(
+        [python_with_others(), "-m", *command], env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])

@@ -1,0 +1,36 @@
+"""The others: how each instrumentation is switched on and off."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+INSTRUMENTORS: Final = {
+    "opentelemetry-instrumentation-genai-dspy": "opentelemetry.instrumentation.genai.dspy:DSPyInstrumentor",
+    "openinference-instrumentation-dspy": "openinference.instrumentation.dspy:DSPyInstrumentor",
+    "opentelemetry-instrumentation-genai-openai": "opentelemetry.instrumentation.genai.openai:OpenAIInstrumentor",
+    "opentelemetry-instrumentation-openai": "opentelemetry.instrumentation.openai:OpenAIInstrumentor",
+    "opentelemetry-instrumentation-litellm": "opentelemetry.instrumentation.litellm:LiteLLMInstrumentor",
+    "openinference-instrumentation-openai": "openinference.instrumentation.openai:OpenAIInstrumentor",
+    "openinference-instrumentation-litellm": "openinference.instrumentation.litellm:LiteLLMInstrumentor",
+}
+"""Package -> its instrumentor."""
+MLFLOW: Final = {
+    "mlflow.dspy.autolog": "mlflow.dspy",
+    "mlflow.openai.autolog": "mlflow.openai",
+    "mlflow.litellm.autolog": "mlflow.litellm",
+}
+"""Function -> its module."""
+
+
+def switches(name: str, providers: Mapping[str, Any]) -> tuple[Callable[[], object], Callable[[], object]]:
+    """What switches this one on, with these providers where it takes any, and what switches it off."""
+    if name in MLFLOW:
+        flavour: Any = import_module(MLFLOW[name])
+        return flavour.autolog, lambda: flavour.autolog(disable=True)
+    module, _, cls = INSTRUMENTORS[name].partition(":")
+    instrumentor: Any = getattr(import_module(module), cls)()
+    return lambda: instrumentor.instrument(**providers, skip_dep_check=True), instrumentor.uninstrument

@@ -1,0 +1,299 @@
+"""otel-dspy and another instrumentation at the same time, in every order, each in a process of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from inline_snapshot import snapshot
+
+from tests.living_with_others.environment import told
+from tests.living_with_others.others import INSTRUMENTORS, MLFLOW
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.registry
+
+DSPYS = ("opentelemetry-instrumentation-genai-dspy", "openinference-instrumentation-dspy")
+WORKER = "tests.living_with_others.worker"
+OURS = [
+    "the user's own [user]",
+    "  module ReAct [otel_dspy] module.name=self",
+    "    invoke_agent ReAct [otel_dspy]",
+    "      module Predict [otel_dspy] module.name=react",
+    "        chat scripted [otel_dspy] lm.cache_hit=False module.name=react gen_ai.usage.input_tokens=10",
+    "      execute_tool add [otel_dspy]",
+    "        the user's addition [user]",
+    "      module ChainOfThought [otel_dspy] module.name=extract",
+    "        module Predict [otel_dspy] module.name=extract.predict",
+    "          chat scripted [otel_dspy] lm.cache_hit=False module.name=extract.predict gen_ai.usage.input_tokens=10",
+    "  compile LabeledFewShot [otel_dspy]",
+    "    setup LabeledFewShot [otel_dspy]",
+    "      dataset train [otel_dspy]",
+    "    phase select [otel_dspy]",
+    "  evaluate exact [otel_dspy]",
+    "    dataset evaluation [otel_dspy]",
+    "    example exact [otel_dspy]",
+    "      module Predict [otel_dspy] module.name=self",
+    "        chat scripted [otel_dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=10",
+    "  module Predict [otel_dspy] module.name=self",
+    "    chat served [otel_dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=95",
+]
+"""What otel-dspy tells without another."""
+STAYING = ("opentelemetry-instrumentation-openai",)
+"""Those whose own `uninstrument` leaves some of their wrappers."""
+NOTHING = ["the user's own [user]", "  the user's addition [user]"]
+BELOW: dict[str, list[tuple[str, str]]] = {
+    "openinference-instrumentation-litellm": [
+        (
+            "completion [openinference.instrumentation.litellm]",
+            "chat served [otel_dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=95",
+        )
+    ],
+    "openinference-instrumentation-openai": [
+        (
+            "ChatCompletion [openinference.instrumentation.openai]",
+            "chat served [otel_dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=95",
+        )
+    ],
+    "opentelemetry-instrumentation-litellm": [
+        (
+            "litellm.chat [opentelemetry.instrumentation.litellm] gen_ai.usage.input_tokens=95",
+            "chat served [otel_dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=95",
+        )
+    ],
+    "opentelemetry-instrumentation-openai": [
+        (
+            "openai.chat [opentelemetry.instrumentation.openai.v1] gen_ai.usage.input_tokens=95",
+            "chat served [otel_dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=95",
+        ),
+        (
+            "openai.chat [opentelemetry.instrumentation.openai.v1] gen_ai.usage.input_tokens=95",
+            "openai.chat [opentelemetry.instrumentation.openai.v1] gen_ai.usage.input_tokens=95",
+        ),
+    ],
+}
+"""Those that listen to what DSPy calls, and MLflow's autologging -> their spans, and what each stands in."""
+IN_MLFLOW: dict[str, list[str]] = {
+    "mlflow.dspy.autolog": [
+        "ReAct.forward",
+        "Predict.forward",
+        "ChatAdapter.format",
+        "LM.__call__",
+        "ChatAdapter.parse",
+        "Tool.add",
+        "ChainOfThought.forward",
+        "Predict.forward",
+        "ChatAdapter.format",
+        "LM.__call__",
+        "ChatAdapter.parse",
+        "Predict.forward",
+        "ChatAdapter.format",
+        "LM.__call__",
+        "ChatAdapter.parse",
+        "Predict.forward",
+        "ChatAdapter.format",
+        "LM.__call__",
+        "ChatAdapter.parse",
+    ],
+    "mlflow.litellm.autolog": ["litellm-completion"],
+    "mlflow.openai.autolog": ["Completions"],
+}
+"""MLflow's autologging -> the spans of the traces that it writes itself."""
+
+
+def _the_same_in_every_order(name: str, folder: Path) -> dict[str, Any]:
+    """What was seen with both on, after it was seen that no order changes anything and all is undone."""
+    orders = told(folder, WORKER, name)
+    assert len(orders) == 4
+    first = next(iter(orders.values()))
+    for order, seen in orders.items():
+        assert seen["both"]["spans"] == first["both"]["spans"], order
+        assert seen["both"]["tokens"] == first["both"]["tokens"], order
+        assert seen["log"] == first["log"], order
+        left = [
+            line
+            for line in seen["none left"]["spans"]
+            if name not in STAYING or "[otel_dspy]" in line or "user" in line
+        ]
+        assert left == NOTHING, order
+        if name not in STAYING:
+            assert seen["none left"]["tokens"] == {}, order
+        assert seen["changed"] == [], order
+    return orders
+
+
+def _one_left(orders: dict[str, Any], *, ours: bool) -> list[list[str]]:
+    """The spans after the first of the two was switched off."""
+    off = "the other off first" if ours else "otel-dspy off first"
+    return [seen["one left"]["spans"] for order, seen in orders.items() if order.endswith(off)]
+
+
+def _both(orders: dict[str, Any]) -> dict[str, Any]:
+    return next(iter(orders.values()))["both"]
+
+
+def test_genai_dspy(tmp_path: Path) -> None:
+    """Each model, tool and agent call has one span, theirs, with our facts; tokens are counted once, by theirs."""
+    orders = _the_same_in_every_order("opentelemetry-instrumentation-genai-dspy", tmp_path)
+    assert _both(orders) == snapshot(
+        {
+            "spans": [
+                "the user's own [user]",
+                "  module ReAct [otel_dspy] module.name=self",
+                "    invoke_agent dspy.ReAct [opentelemetry.instrumentation.genai.dspy]",
+                "      module Predict [otel_dspy] module.name=react",
+                "        chat scripted [opentelemetry.instrumentation.genai.dspy] lm.cache_hit=False module.name=react gen_ai.usage.input_tokens=10",
+                "      execute_tool add [opentelemetry.instrumentation.genai.dspy]",
+                "        the user's addition [user]",
+                "      module ChainOfThought [otel_dspy] module.name=extract",
+                "        module Predict [otel_dspy] module.name=extract.predict",
+                "          chat scripted [opentelemetry.instrumentation.genai.dspy] lm.cache_hit=False module.name=extract.predict gen_ai.usage.input_tokens=10",
+                "  compile LabeledFewShot [otel_dspy]",
+                "    setup LabeledFewShot [otel_dspy]",
+                "      dataset train [otel_dspy]",
+                "    phase select [otel_dspy]",
+                "  evaluate exact [otel_dspy]",
+                "    dataset evaluation [otel_dspy]",
+                "    example exact [otel_dspy]",
+                "      module Predict [otel_dspy] module.name=self",
+                "        chat scripted [opentelemetry.instrumentation.genai.dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=10",
+                "  module Predict [otel_dspy] module.name=self",
+                "    chat served [opentelemetry.instrumentation.genai.dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=95",
+            ],
+            "tokens": {"opentelemetry.instrumentation.genai.dspy": 151},
+        }
+    )
+    assert next(iter(orders.values()))["log"] == snapshot(
+        [
+            "opentelemetry.instrumentation.genai.dspy has spans of its own for the same calls (invoke_agent): otel-dspy adds what it knows to them and makes none. For spans of otel-dspy's own, switch the other off."
+        ]
+    )
+    assert _one_left(orders, ours=True) == [OURS, OURS]
+    (theirs, same) = _one_left(orders, ours=False)
+    assert theirs == same
+    assert [line for line in theirs if "otel_dspy" in line] == []
+
+
+def test_openinference_dspy(tmp_path: Path) -> None:
+    """Each model and tool call has one span, theirs, with our facts; modules are told by both, one inside the other.
+
+    OpenInference's `uninstrument` puts back the innermost function, whoever has wrapped it: otel-dspy has to be
+    instrumented again then.
+    """
+    orders = _the_same_in_every_order("openinference-instrumentation-dspy", tmp_path)
+    assert _both(orders) == snapshot(
+        {
+            "spans": [
+                "the user's own [user]",
+                "  ReAct.forward [openinference.instrumentation.dspy]",
+                "    module ReAct [otel_dspy] module.name=self",
+                "      invoke_agent ReAct [otel_dspy]",
+                "        Predict.forward [openinference.instrumentation.dspy]",
+                "          module Predict [otel_dspy] module.name=react",
+                "            Predict(StringSignature).forward [openinference.instrumentation.dspy]",
+                "              ChatAdapter.__call__ [openinference.instrumentation.dspy]",
+                "                LM.__call__ [openinference.instrumentation.dspy] lm.cache_hit=False module.name=react gen_ai.usage.input_tokens=10",
+                "        add.__call__ [openinference.instrumentation.dspy]",
+                "          the user's addition [user]",
+                "        ChainOfThought.forward [openinference.instrumentation.dspy]",
+                "          module ChainOfThought [otel_dspy] module.name=extract",
+                "            Predict.forward [openinference.instrumentation.dspy]",
+                "              module Predict [otel_dspy] module.name=extract.predict",
+                "                Predict(StringSignature).forward [openinference.instrumentation.dspy]",
+                "                  ChatAdapter.__call__ [openinference.instrumentation.dspy]",
+                "                    LM.__call__ [openinference.instrumentation.dspy] lm.cache_hit=False module.name=extract.predict gen_ai.usage.input_tokens=10",
+                "  compile LabeledFewShot [otel_dspy]",
+                "    setup LabeledFewShot [otel_dspy]",
+                "      dataset train [otel_dspy]",
+                "    phase select [otel_dspy]",
+                "  evaluate exact [otel_dspy]",
+                "    dataset evaluation [otel_dspy]",
+                "    example exact [otel_dspy]",
+                "      Predict.forward [openinference.instrumentation.dspy]",
+                "        module Predict [otel_dspy] module.name=self",
+                "          Predict(StringSignature).forward [openinference.instrumentation.dspy]",
+                "            ChatAdapter.__call__ [openinference.instrumentation.dspy]",
+                "              LM.__call__ [openinference.instrumentation.dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=10",
+                "  Predict.forward [openinference.instrumentation.dspy]",
+                "    module Predict [otel_dspy] module.name=self",
+                "      Predict(StringSignature).forward [openinference.instrumentation.dspy]",
+                "        ChatAdapter.__call__ [openinference.instrumentation.dspy]",
+                "          LM.__call__ [openinference.instrumentation.dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=95",
+            ],
+            "tokens": {"otel_dspy": 151},
+        }
+    )
+    assert next(iter(orders.values()))["log"] == snapshot(
+        [
+            "openinference.instrumentation.dspy has spans of its own for the same calls (chat): otel-dspy adds what it knows to them and makes none. For spans of otel-dspy's own, switch the other off."
+        ]
+    )
+    (theirs, same) = _one_left(orders, ours=False)
+    assert theirs == same
+    assert [line for line in theirs if "otel_dspy" in line] == []
+    assert _one_left(orders, ours=True) == snapshot(
+        [
+            [
+                "the user's own [user]",
+                "  invoke_agent ReAct [otel_dspy]",
+                "    the user's addition [user]",
+                "  compile LabeledFewShot [otel_dspy]",
+                "    setup LabeledFewShot [otel_dspy]",
+                "      dataset train [otel_dspy]",
+                "    phase select [otel_dspy]",
+                "  evaluate exact [otel_dspy]",
+                "    dataset evaluation [otel_dspy]",
+                "    example exact [otel_dspy]",
+            ],
+            [
+                "the user's own [user]",
+                "  invoke_agent ReAct [otel_dspy]",
+                "    the user's addition [user]",
+                "  compile LabeledFewShot [otel_dspy]",
+                "    setup LabeledFewShot [otel_dspy]",
+                "      dataset train [otel_dspy]",
+                "    phase select [otel_dspy]",
+                "  evaluate exact [otel_dspy]",
+                "    dataset evaluation [otel_dspy]",
+                "    example exact [otel_dspy]",
+            ],
+        ]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in (*INSTRUMENTORS, *MLFLOW) if name not in DSPYS])
+def test_below_dspy(name: str, tmp_path: Path) -> None:
+    """Our spans are all there; theirs stand inside, or go to MLflow; ours count what they count without the other."""
+    orders = _the_same_in_every_order(name, tmp_path)
+    both = _both(orders)
+    ours = [line for line in both["spans"] if "[otel_dspy]" in line or "[user]" in line]
+    assert ours == OURS
+    theirs = [(line.strip(), _parent(both["spans"], line)) for line in both["spans"] if line not in ours]
+    assert theirs == BELOW.get(name, [])
+    assert both["tokens"]["otel_dspy"] == 151
+    assert next(iter(orders.values()))["log"] == []
+    for spans in _one_left(orders, ours=True):
+        assert [line for line in spans if "[otel_dspy]" in line or "[user]" in line] == OURS
+    assert both.get("mlflow") == IN_MLFLOW.get(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*DSPYS, "opentelemetry-instrumentation-genai-openai"])
+def test_where_spans_go_elsewhere_nobody_stands_back(name: str, tmp_path: Path) -> None:
+    """With a tracer provider of our own, as with `autolog`, each tells all that it tells without the other."""
+    orders = told(tmp_path, WORKER, name, "--apart")
+    for order, seen in orders.items():
+        assert seen["both"]["ours"] == [line.strip().partition("]")[0] + "]" for line in OURS if "[otel" in line], order
+        assert seen["log"] == [], order
+        if order.endswith("otel-dspy off first"):
+            assert seen["both"]["theirs"] == seen["one left"]["theirs"], order
+        assert sum(seen["both"]["tokens"].values()) == (257 if name.endswith("openai") else 151), order
+
+
+def _parent(lines: list[str], line: str) -> str:
+    depth = len(line) - len(line.lstrip())
+    above = lines[: lines.index(line)]
+    return next(one.strip() for one in reversed(above) if len(one) - len(one.lstrip()) < depth)
