@@ -29,8 +29,11 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     autolog(disable=True)
 
 
-def test_a_compile_is_a_run_tree(uri: str) -> None:
-    """A search is a run with its trials below, each with score and program; traces where MLflow takes them."""
+def test_a_compile_is_a_run_tree(uri: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A search is a run with its trials below, each with score and program; traces where MLflow takes them.
+
+    Where it does not, one line says so.
+    """
     autolog(tracking_uri=uri, experiment="sums")
     with served() as (_, lm), dspy.context(lm=lm):
         optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
@@ -58,3 +61,5 @@ def test_a_compile_is_a_run_tree(uri: str) -> None:
         ]
     )
     assert (trace_count(uri, "sums") > 0) is abilities.TRACES
+    lacking = [record for record in caplog.records if "takes no traces" in record.getMessage()]
+    assert len(lacking) == (0 if abilities.TRACES else 1)

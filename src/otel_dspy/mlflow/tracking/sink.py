@@ -328,8 +328,8 @@ class Sink:
 
     def _open(self) -> tuple[Store, str, Runs]:
         if self._opened is None:
+            abilities.tell_lacking()  # before MLflow sets up its database, and logging with it
             store = Store(self._destination.tracking_uri)
-            abilities.tell_lacking()
             where = self._destination.experiment
             experiment_id = where.id if where.id is not None else store.experiment_id(where.name or "Default")
             self._opened = (store, experiment_id, self._new_runs(store, experiment_id))
