@@ -19,11 +19,15 @@ _SCALARS: Final = (str, bool, int, float, bytes)
 _LONGEST_INT: Final = 10_000
 """Bits. Python refuses to write integers of more than 4300 decimal digits (14,000 bits) as text."""
 
+_LARGEST_ARRAY: Final = 100_000
+"""Numbers. Nobody reads more of them, and as Python's own they would take ten times the array's memory."""
+
 
 def plain(value: object) -> AnyValue:
     """The value as None, bool, int, float, str, bytes, list or dict with text keys.
 
-    What cannot be turned into data (a function, a cycle, NaN, an object that raises) is None. Nothing is consumed and
+    What cannot be turned into data (a function, a cycle, NaN, an object that raises) is None; an array of more than
+    100,000 numbers is told by its type and shape. Nothing is consumed and
     no error is raised. `opentelemetry-util-genai` does most of it; this adds DSPy's examples at any depth, numpy,
     mappings whose keys are no strings, and text that UTF-8 cannot hold.
     """
@@ -84,9 +88,16 @@ def _plain_container(value: object, around: frozenset[int]) -> AnyValue:
         return sorted((_plain(item, around) for item in cast("Iterable[object]", value)), key=repr)
     to_list = getattr(value, "tolist", None)
     if callable(to_list) and not isinstance(value, type):
-        return _plain(to_list(), around)
+        return _plain_array(value, to_list, around)
     known = object_to_any_value(value)
     return _plain(known, around) if known is not value else None
+
+
+def _plain_array(array: object, to_list: Callable[[], object], around: frozenset[int]) -> AnyValue:
+    shape = tuple(cast("Iterable[int]", getattr(array, "shape", ())))
+    if math.prod(shape) > _LARGEST_ARRAY:
+        return {"dtype": str(getattr(array, "dtype", None)), "shape": [int(size) for size in shape]}
+    return _plain(to_list(), around)
 
 
 def _pairs(value: object) -> Iterable[tuple[object, object]] | None:

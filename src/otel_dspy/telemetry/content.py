@@ -56,7 +56,7 @@ class ContentFilter:
 
     def text(self, name: str, text: str) -> str:
         """A text as it may leave: redacted, scrubbed of secrets, cut to `max_content_length` characters."""
-        return self._secrets.scrub(self._redact(name, text))[: self._settings.max_content_length]
+        return self._cut(self._redact(name, text))
 
     def for_row(self, value: AnyValue) -> AnyValue:
         """Plain data as it stands in a row of results: the same shape, each text cut to `max_content_length`.
@@ -66,9 +66,7 @@ class ContentFilter:
         """
         if isinstance(value, str):
             value = _ENCODED.sub(_shortened, value) if len(value) >= _LONG else value
-            # Before it is cut, for half a secret would not be known again.
-            limit = self._settings.max_content_length
-            return value if limit is None else self._secrets.scrub(value)[:limit]
+            return value if self._settings.max_content_length is None else self._cut(value)
         if isinstance(value, bytes):
             return value if len(value) < _LONG else f"… ({len(value)} bytes)"
         if isinstance(value, dict):
@@ -107,9 +105,20 @@ class ContentFilter:
 
     def put_redacted(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
         """The same, of plain data that `redacted` has given."""
-        text = self._secrets.scrub(value if isinstance(value, str) else plain_json(value))
+        text = value if isinstance(value, str) else plain_json(value)
         limit = self._settings.max_content_length
         if limit is not None and len(text) > limit:
             attributes[semconv.DSPY_CONTENT_LENGTH + name] = len(text)
-            text = text[:limit]
-        attributes[name] = text
+        attributes[name] = self._cut(text)
+
+    def _cut(self, text: str) -> str:
+        """Cleared of secrets, then cut, for half a secret would not be known again.
+
+        Of a long text no more than is needed is looked at: whoever sets a limit has texts of any length.
+        """
+        limit, margin = self._settings.max_content_length, self._secrets.longest
+        if limit is None or len(text) <= limit + 2 * margin:
+            return self._secrets.scrub(text)[:limit]
+        scrubbed = self._secrets.scrub(text[: limit + 2 * margin])
+        # What a secret at the edge has left stands in the margin.
+        return scrubbed[: max(0, min(limit, len(scrubbed) - margin))]

@@ -59,6 +59,8 @@ _NAMED_MARKS: Final = ("key", "secret", "pass", "author", "credential", "cookie"
 _PLAIN_HEADERS: Final = frozenset({"accept", "content-type", "user-agent"})
 # Shorter values stand in ordinary text by chance ("x", "test", "EMPTY").
 _SHORTEST_KNOWN_SECRET: Final = 8
+# A URL's user and password, the longest that the patterns ask for; a key of any length is known by its first part.
+_LONGEST_SHAPE: Final = 1024
 # Scrubbed texts that are remembered, and the length up to which they are: 4 MiB at most.
 _SCRUBBED_TEXTS: Final = 256
 _LONGEST_KEPT: Final = 16_384
@@ -74,6 +76,8 @@ class SecretKeeper:
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._spellings: tuple[str, ...] = ()
+        self.longest = _LONGEST_SHAPE
+        """Characters of the longest secret that is known or recognised; of a longer one each part is recognised."""
         self._scrub_known = lru_cache(maxsize=_SCRUBBED_TEXTS)(_scrub)
         self.learn_from(os.environ)
 
@@ -126,6 +130,7 @@ class SecretKeeper:
             spellings = {spelling for known in self._known for spelling in _spellings(known)}
             # The longest first, or a secret that begins with another one would keep its tail.
             self._spellings = tuple(sorted(spellings, key=len, reverse=True))
+            self.longest = max(_LONGEST_SHAPE, len(self._spellings[0]))
 
 
 def _scrub(text: str, spellings: tuple[str, ...]) -> str:

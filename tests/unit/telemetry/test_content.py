@@ -3,8 +3,11 @@ from __future__ import annotations
 import base64
 import json
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_dspy.settings import Settings
 from otel_dspy.telemetry.content import ContentFilter, as_json
@@ -56,6 +59,22 @@ def test_a_cut_tells_the_length_before_it(limit: int | None, attributes: dict[st
 def test_a_cut_comes_after_the_secrets_are_out() -> None:
     """No half of a secret is left at the edge."""
     assert put(content(limit=8), "say planted-secret")[NAME] == "say [red"
+
+
+@given(st.integers(0, 3000), st.integers(0, 6000))
+def test_a_cut_looks_at_no_more_than_it_needs(limit: int, position: int) -> None:
+    """Of a text of any length, and a secret at the edge of what is looked at leaves no half behind."""
+    secret = "planted-secret" * 60
+    secrets = SecretKeeper()
+    secrets.learn(secret)
+    with patch.object(secrets, "scrub", wraps=secrets.scrub) as scrub:
+        text = ContentFilter(Settings(max_content_length=limit), secrets).text(
+            NAME, "x" * position + secret + "x" * 100_000
+        )
+    assert max(len(call.args[0]) for call in scrub.call_args_list) <= limit + 2 * secrets.longest
+    assert "planted" not in text
+    assert len(text) <= limit
+    assert len(text) == limit or REDACTED in text
 
 
 def test_in_a_row_each_text_is_cut_for_itself() -> None:
