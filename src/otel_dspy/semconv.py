@@ -387,7 +387,7 @@ shape `nested` - its child. Filled with `dspy.metric.name`.
 """
 SPAN_DSPY_METRIC: Final = "metric {}"
 """The metric of an example, where it makes calls itself (asks a model, say) or raises; from the end of the program's
-call to its own. Of a program whose calls are not seen, a plain function, there is none. Filled with `dspy.metric.name`.
+call to its own. Filled with `dspy.metric.name`.
 """
 SPAN_DSPY_MODULE: Final = "module {}"
 """One call of a DSPy module. Filled with `dspy.module.type`."""
@@ -416,8 +416,9 @@ SPAN_GEN_AI_INVOKE_AGENT: Final = "invoke_agent {}"
 module span. Spoken by opentelemetry-util-genai. Filled with `gen_ai.agent.name`.
 """
 SPAN_GEN_AI_EMBEDDINGS: Final = "embeddings {}"
-"""One call of a dspy.Embedder, all its batches together. A function of the user's own is named as the model. Spoken by
-opentelemetry-util-genai. Filled with `gen_ai.request.model`.
+"""One call of a dspy.Embedder, all its batches together, with the tokens that the provider counted; a cache counts
+none. A function of the user's own is named as the model. Spoken by opentelemetry-util-genai. Filled with
+`gen_ai.request.model`.
 """
 SPAN_GEN_AI_RETRIEVAL: Final = "retrieval {}"
 """One query of a retriever. `gen_ai.data_source.id` is the class of what is asked, for DSPy has no name for a corpus.

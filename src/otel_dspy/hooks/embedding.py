@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import inspect
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from opentelemetry.context import create_key, get_value, set_value
 from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.hooks.frames import leave_out_caller
 from otel_dspy.hooks.metric_name import metric_name
+from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.invocations import end_invocation
 from otel_dspy.telemetry.scopes import entered
 from otel_dspy.telemetry.secrets import host_and_port
@@ -23,15 +27,22 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 
+_CALL: Final = create_key("otel_dspy.embedder")
+"""The embedder's call that runs."""
+
+
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `dspy.Embedder`, called and awaited."""
-    from dspy.clients.embedding import Embedder  # noqa: PLC0415 - dspy is imported when it is instrumented
+    """Watch `dspy.Embedder`, called and awaited, and litellm as it is handed to it, for the tokens."""
+    from dspy.clients import embedding  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy.clients.embedding import Embedder  # noqa: PLC0415
 
     def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:
         return _EmbeddingWatch(telemetry, instance, args, kwargs)
 
     patches.wrap(Embedder, "__call__", around(watch))
     patches.wrap(Embedder, "acall", around_async(watch))
+    if hasattr(embedding, "_get_litellm"):  # DSPy before 3.4 has it imported
+        patches.wrap(embedding, "_get_litellm", _heard)
 
 
 def provider_and_model(embedder: Any) -> tuple[str, str | None]:
@@ -45,6 +56,39 @@ def provider_and_model(embedder: Any) -> tuple[str, str | None]:
         return own, metric_name(model)
     provider, slash, name = model.partition("/")
     return (provider, name) if slash else (own, model)
+
+
+def _heard(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    litellm, call = wrapped(*args, **kwargs), get_value(_CALL)
+    return _HeardClient(litellm, call) if isinstance(call, _EmbeddingWatch) else litellm
+
+
+class _HeardClient:
+    """litellm, as an embedder's call uses it: what it answers is looked at on its way."""
+
+    def __init__(self, litellm: Any, call: _EmbeddingWatch) -> None:
+        self._litellm = litellm
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._litellm, name)
+
+    def embedding(self, **asked: Any) -> Any:
+        """One batch."""
+        try:
+            return self._call.answered(self._litellm.embedding(**asked))
+        except BaseException as error:
+            leave_out_caller(error)
+            raise
+
+    async def aembedding(self, **asked: Any) -> Any:
+        """One batch."""
+        try:
+            answer = self._litellm.aembedding(**asked)
+            return self._call.answered(await answer if inspect.isawaitable(answer) else answer)
+        except BaseException as error:
+            leave_out_caller(error)
+            raise
 
 
 class _EmbeddingWatch(Watch):
@@ -75,7 +119,17 @@ class _EmbeddingWatch(Watch):
         count = _count(self._inputs)
         if count is not None:
             self._invocation.attributes[semconv.DSPY_EMBEDDINGS_COUNT] = count
-        return self._invocation.context
+        return set_value(_CALL, self, self._invocation.context)
+
+    def answered(self, response: Any) -> Any:
+        """A provider has answered a batch: count its tokens."""
+        with guarded("the tokens of an embedder"):
+            tokens: object = getattr(getattr(response, "usage", None), "prompt_tokens", None)
+            # litellm's own cache gives the usage of the call that it remembers.
+            hidden = cast("Mapping[str, Any]", getattr(response, "_hidden_params", None) or {})
+            if isinstance(tokens, int) and not hidden.get("cache_hit"):
+                self._invocation.input_tokens = (self._invocation.input_tokens or 0) + tokens
+        return response
 
     @override
     def see(self, result: Any) -> None:

@@ -9,6 +9,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_dspy.hooks.example import watched_examples
 from otel_dspy.hooks.frames import forwarding, leave_out_caller
+from otel_dspy.hooks.metric_call import with_heard_metric
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import attach, detach, place_in
 
@@ -35,7 +36,9 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
             context = get_current()
             evaluation = place_in(context).evaluation
             if evaluation is not None:
-                carrying, items = watched_examples(telemetry, evaluation, function, data)
+                heard = with_heard_metric(function) if evaluation.program is None else None
+                evaluation.metric_heard = heard is not None
+                carrying, items = watched_examples(telemetry, evaluation, heard or function, data)
             else:
                 carrying = _carried(function, context)
         return wrapped(carrying, items)

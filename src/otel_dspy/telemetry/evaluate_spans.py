@@ -218,7 +218,7 @@ def open_example(
     else:
         span = _dropped_span()
     metric = None
-    if program is not None and evaluation.metric_name is not None:
+    if (program is not None or evaluation.metric_heard) and evaluation.metric_name is not None:
         metric = MetricGate(telemetry, evaluation.metric_name, span, program)
     place = place._replace(evaluation=None, usage=usage, role=role, program=program, gate=metric)
     return ExampleScope(evaluation, index, example, span, inside(span, place, evaluation.context), usage, metric)

@@ -1,7 +1,7 @@
 """A metric's span: only where the metric makes calls itself or raises, so that a plain one adds nothing to a trace.
 
-DSPy calls program and metric in one function of its own. The metric's time begins where the program's call ends, and
-its span is started by the first call that it makes.
+DSPy calls program and metric in one function of its own. The metric's time begins where the program's call ends, or
+where it is called itself (`begin`), and its span is started by the first call that it makes.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class MetricGate:
         telemetry: where it is told.
         name: `dspy.metric.name`.
         example: the example's span.
-        program: the `id` of the program.
+        program: the `id` of the program; None where nobody sees its call, and the gate opens with `begin`.
     """
 
-    def __init__(self, telemetry: Telemetry, name: str, example: Span, program: int) -> None:
+    def __init__(self, telemetry: Telemetry, name: str, example: Span, program: int | None) -> None:
         self._telemetry = telemetry
         self._name = name
         self._example = example
@@ -47,12 +47,18 @@ class MetricGate:
         # Under a span of the user's own the metric's calls stay where the user put them.
         if id(called) == self._program or get_current_span(context) is not self._example:
             return context
+        if self._program is None and self._began is None:
+            return context  # the program calls
         return inside(self._open(context), place_in(context)._replace(gate=None), context)
+
+    def begin(self) -> None:
+        """The metric is called."""
+        self._began = time.time_ns()
 
     def leave(self, called: object, error: BaseException | None) -> None:
         """The program has answered: what is raised from now on, the metric raises."""
         if id(called) == self._program and error is None:
-            self._began = time.time_ns()
+            self.begin()
 
     def close(self, error: BaseException | None) -> None:
         """The example has ended."""

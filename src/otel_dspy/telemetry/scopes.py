@@ -130,6 +130,8 @@ class EvaluateScope:
     started: float
     program: int | None = None
     """Identity of the program that is evaluated, where its calls are watched."""
+    metric_heard: bool = False
+    """Whether the metric says when it is called."""
     rows: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -226,12 +226,56 @@ def test_in_an_optimisation() -> None:
     assert [told["usage.role.judge.lm_calls"] for told in recorder.told("trial")] == [4, 4]
 
 
-def test_a_function_as_the_program() -> None:
-    """Where nobody sees the program's call nobody knows where the metric begins: there is no span of it."""
+def _function(question: str) -> Any:
+    return dspy.Predict("question -> answer")(question=question)
 
-    def program(question: str) -> Any:
-        return dspy.Predict("question -> answer")(question=question)
 
+class OwnCall(dspy.Module):
+    """A program with a `__call__` of its own, which asks twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = dspy.Predict("question -> answer")
+
+    def __call__(self, **inputs: Any) -> Any:
+        """Ask, and ask again."""
+        self.answer(**inputs)
+        return self.answer(**inputs)
+
+
+@pytest.mark.parametrize(("program", "calls"), [(_function, 1), (OwnCall(), 2)])
+def test_a_program_whose_end_nobody_sees(program: Any, calls: int) -> None:
+    """A plain function, and a module with a `__call__` of its own: the metric is told apart from it all the same."""
+    recorder = same_with_and_without(lambda: _evaluate(judged, program))
+    assert recorder.tree("example", *SHOWN) == [
+        "example judged metric.name=judged",
+        *["  module Predict", "    chat scripted lm.role=task"] * calls,
+        "  metric judged metric.name=judged",
+        *["    module Predict", "      chat judging lm.role=judge"] * 2,
+    ]
+    assert [told["usage.role.judge.lm_calls"] for told in recorder.told("evaluate")] == [2]
+
+
+def test_a_metric_that_raises_after_a_function() -> None:
+    """Its span has the message; what the function raises is none of the metric's."""
+
+    def broken(question: str) -> Any:
+        raise ArithmeticError(question)
+
+    recorder = same_with_and_without(lambda: [_evaluate(raising_metric, _function), _evaluate(judged, broken)])
+    assert recorder.tree("example", "error.type") == snapshot(
+        [
+            "example raising_metric error.type=ValueError ERROR()",
+            "  module Predict",
+            "    chat scripted",
+            "  metric raising_metric error.type=ValueError ERROR(the metric is broken)",
+            "example judged error.type=ArithmeticError ERROR(0+1)",
+        ]
+    )
+
+
+def test_a_plain_metric_of_a_function_has_no_span() -> None:
+    """It only compares."""
     with recording() as recorder:
-        _evaluate(judged, program)
+        _evaluate(exact, _function, count=3)
     assert recorder.named("metric") == []

@@ -328,6 +328,33 @@ def test_a_hosted_embedder_tells_its_server_and_no_key(monkeypatch: pytest.Monke
     assert span.status.description == "bad key [redacted]"
 
 
+@pytest.mark.parametrize("act", [_call, _await], ids=["called", "awaited"])
+def test_the_tokens_of_a_hosted_embedder(act: Callable[[Any, Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the provider counted for all batches together; what a cache answers counts nothing; nor where none is told."""
+
+    def embedding(*, input: list[str], **_: Any) -> Any:  # noqa: A002 - litellm's name
+        usage = SimpleNamespace(prompt_tokens=7 * len(input)) if input != ["untold"] else None
+        return SimpleNamespace(data=[{"embedding": [1.0, 2.0]} for _ in input], usage=usage)
+
+    async def aembedding(**asked: Any) -> Any:
+        return embedding(**asked)
+
+    hosted = SimpleNamespace(embedding=embedding, aembedding=aembedding, cache=None)
+    monkeypatch.setattr("dspy.clients.embedding._get_litellm", lambda: hosted)
+    embedder = dspy.Embedder("openai/small", batch_size=2, caching=False)
+    recorder = same_with_and_without(
+        lambda: [act(embedder, texts).tolist() for texts in (["one", "two", "three"], "untold")]
+    )
+    counted = [dict(span.attributes or {}).get("gen_ai.usage.input_tokens") for span in recorder.spans]
+    assert counted == [21, None]
+    remembering = dspy.Embedder("openai/small", caching=True)
+    with recording() as recorder:
+        for _ in range(2):
+            act(remembering, [f"kept {act.__name__}"])
+    counted = [dict(span.attributes or {}).get("gen_ai.usage.input_tokens") for span in recorder.spans]
+    assert counted == [7, None]
+
+
 async def test_an_embedder_that_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The span ends with the cancellation, which passes."""
     waiting = asyncio.Event()

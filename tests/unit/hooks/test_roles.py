@@ -170,11 +170,11 @@ def test_each_call_has_the_role_of_its_model(name: str, shape: str) -> None:
 
 
 def test_a_program_whose_calls_are_not_seen() -> None:
-    """Where the calls of the program can't be told from the metric's, all are the task's."""
+    """A program with a `__call__` of its own: what the metric calls is the judge's all the same."""
     with recording() as recorder, dspy.context(lm=_lm("solving")):
         evaluate: Any = dspy.Evaluate(devset=examples(2), metric=judged, num_threads=1)
         evaluate(Own())
-    assert _calls(recorder) == snapshot(Counter({("solving", "task"): 2, ("judging", "task"): 4}))
+    assert _calls(recorder) == snapshot(Counter({("solving", "task"): 2, ("judging", "judge"): 4}))
 
 
 def test_an_evaluation_inside_a_metric_is_its_judgement() -> None:
