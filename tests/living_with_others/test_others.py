@@ -293,6 +293,14 @@ def test_where_spans_go_elsewhere_nobody_stands_back(name: str, tmp_path: Path) 
         assert sum(seen["both"]["tokens"].values()) == (257 if name.endswith("openai") else 151), order
 
 
+def test_threads_of_the_users_own(tmp_path: Path) -> None:
+    """With opentelemetry-instrumentation-threading what is called in an executor stands in the caller's span."""
+    assert told(tmp_path, "tests.living_with_others.threads") == [
+        "the user's own",
+        *["  module Predict", "    chat scripted"] * 2,
+    ]
+
+
 def _parent(lines: list[str], line: str) -> str:
     depth = len(line) - len(line.lstrip())
     above = lines[: lines.index(line)]

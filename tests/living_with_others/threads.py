@@ -1,0 +1,35 @@
+"""Calls in an executor of the user's own, with opentelemetry-instrumentation-threading on; writes the tree as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import Any
+
+import dspy
+
+from tests.dspy_answers import dspy_script
+from tests.in_process_lm import in_process_lm
+from tests.span_recorder import recording
+
+
+def _ask() -> Any:
+    with dspy.context(lm=in_process_lm(dspy_script({"answer": lambda _: "2"}))):
+        return dspy.Predict("question -> answer")(question="1+1")
+
+
+def main() -> None:
+    """Two calls, one after the other."""
+    import_module("opentelemetry.instrumentation.threading").ThreadingInstrumentor().instrument()
+    with recording() as recorder:
+        tracer = recorder.capture.tracer_provider.get_tracer("user")
+        with tracer.start_as_current_span("the user's own"), ThreadPoolExecutor(2) as pool:
+            for _ in range(2):
+                pool.submit(_ask).result()
+    sys.stdout.write(json.dumps(recorder.tree("")) + "\n")
+
+
+if __name__ == "__main__":
+    main()
