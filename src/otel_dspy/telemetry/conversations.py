@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
 from opentelemetry.context import attach, create_key, detach, get_value, set_value
-from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace import SpanKind
 from typing_extensions import override
+
+from otel_dspy.telemetry.tracer_around import TracerAround
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,11 +50,8 @@ def current_conversation(context: Context | None = None) -> str | None:
     return identity if isinstance(identity, str) and identity else None
 
 
-class ConversationTracer(Tracer):
+class ConversationTracer(TracerAround):
     """Starts the spans of another tracer with the conversation that they are a part of, so that samplers see it."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
 
     @override
     def start_span(
@@ -68,7 +67,3 @@ class ConversationTracer(Tracer):
         if identity is not None:
             attributes = {**(attributes or {}), SESSION_ID: identity}
         return self._tracer.start_span(name, context, kind, attributes, *more, **named)
-
-    @override
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        return self._tracer.start_as_current_span(*args, **kwargs)

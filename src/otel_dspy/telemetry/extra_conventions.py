@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
 from otel_dspy.settings import ExtraConvention
 from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.openinference import openinference
+from otel_dspy.telemetry.tracer_around import TracerAround
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, Tracer
     from opentelemetry.util.types import Attributes, AttributeValue
 
     Translator = Callable[[Mapping[str, AttributeValue], int | None], Mapping[str, AttributeValue]]
@@ -32,9 +33,9 @@ def with_extra_conventions(tracer: Tracer, conventions: Collection[ExtraConventi
     return _TranslatingTracer(tracer, [_TRANSLATORS[one] for one in sorted(conventions)]) if conventions else tracer
 
 
-class _TranslatingTracer(Tracer):
+class _TranslatingTracer(TracerAround):
     def __init__(self, tracer: Tracer, translators: Sequence[Translator]) -> None:
-        self._tracer = tracer
+        super().__init__(tracer)
         self._translators = translators
 
     @override
@@ -53,10 +54,6 @@ class _TranslatingTracer(Tracer):
             with guarded("the words of another convention"):
                 _translate_at_end(span, self._translators)
         return span
-
-    @override
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        return self._tracer.start_as_current_span(*args, **kwargs)
 
 
 def _translate_at_end(started: Span, translators: Sequence[Translator]) -> None:

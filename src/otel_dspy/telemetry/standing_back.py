@@ -15,14 +15,16 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.context import get_value, set_value
-from opentelemetry.trace import Span, SpanKind, Tracer, get_current_span, get_tracer_provider
+from opentelemetry.trace import Span, SpanKind, get_current_span, get_tracer_provider
 from typing_extensions import override
+
+from otel_dspy.telemetry.tracer_around import TracerAround
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import SpanContext, Tracer
     from opentelemetry.util.types import Attributes, AttributeValue
 
 _logger = logging.getLogger("otel_dspy")
@@ -112,11 +114,11 @@ class StandingBack:
         )
 
 
-class StandingBackTracer(Tracer):
+class StandingBackTracer(TracerAround):
     """Starts the spans of another tracer, or gives one that is there already (see `StandingBack.lent`)."""
 
     def __init__(self, tracer: Tracer, others: StandingBack) -> None:
-        self._tracer = tracer
+        super().__init__(tracer)
         self._others = others
 
     @override
@@ -134,10 +136,6 @@ class StandingBackTracer(Tracer):
         if around is not None:
             return LentSpan(around, attributes)
         return self._tracer.start_span(name, context, kind, attributes, *more, **named)
-
-    @override
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        return self._tracer.start_as_current_span(*args, **kwargs)
 
 
 class LentSpan(Span):

@@ -7,7 +7,7 @@ Source: `dspy/teleprompt/simba.py:198-204, 306-324, 340-357` and `wrap_program` 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
@@ -18,7 +18,7 @@ from otel_dspy.hooks.around import Watch
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.frames import forwarding
 from otel_dspy.hooks.module import watched_program
-from otel_dspy.hooks.optimizers.simba_search import Candidate
+from otel_dspy.hooks.optimizers.simba_search import Candidate, Tag
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.evaluate_spans import (
@@ -44,25 +44,6 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.scopes import EvaluateScope
 
 _SAMPLE: Final = "sample"
-
-
-@dataclass(slots=True, eq=False)
-class Tag:
-    """What is known of a function that `wrap_program` made.
-
-    Attributes:
-        program: the program inside.
-        function: itself, held so that its id stays.
-        place: its evaluation and its position there, once it is about to run.
-        further: what its row tells beside the score.
-        raised: what the program or the metric raised, by thread: the function swallows it.
-    """
-
-    program: Any
-    function: Any = None
-    place: tuple[EvaluateScope, int] | None = None
-    further: Mapping[str, bool | int] = field(default_factory=dict[str, "bool | int"])
-    raised: dict[int, BaseException] = field(default_factory=dict[int, BaseException])
 
 
 def tagged(telemetry: Telemetry, search: Search, wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:

@@ -10,15 +10,33 @@ from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.trial_spans import ScoreUnit, TrialOutcome, close_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.optimizers.simba_scoring import Tag
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope, TrialScope
+    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope, TrialScope
     from otel_dspy.telemetry.trial_spans import TrialFacts
+
+
+@dataclass(slots=True, eq=False)
+class Tag:
+    """What is known of a function that `wrap_program` made.
+
+    Attributes:
+        program: the program inside.
+        function: itself, held so that its id stays.
+        place: its evaluation and its position there, once it is about to run.
+        further: what its row tells beside the score.
+        raised: what the program or the metric raised, by thread: the function swallows it.
+    """
+
+    program: Any
+    function: Any = None
+    place: tuple[EvaluateScope, int] | None = None
+    further: Mapping[str, bool | int] = field(default_factory=dict[str, "bool | int"])
+    raised: dict[int, BaseException] = field(default_factory=dict[int, BaseException])
 
 
 @dataclass(slots=True, eq=False)
