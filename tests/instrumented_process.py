@@ -19,8 +19,10 @@ TIMEOUT = 240
 
 def environment(**variables: str) -> Mapping[str, str]:
     """This process' environment, with nothing exported unless these variables say so."""
+    # `mlflow.set_experiment` leaves the id of an experiment there, which an earlier test's store had.
+    own = {name: value for name, value in os.environ.items() if name != "MLFLOW_EXPERIMENT_ID"}
     return {
-        **os.environ,
+        **own,
         "PYTHONPATH": str(ROOT),
         "OTEL_TRACES_EXPORTER": "none",
         "OTEL_METRICS_EXPORTER": "none",

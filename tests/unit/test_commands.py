@@ -11,13 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_ci_runs_lint_and_tests(tmp_path: Path) -> None:
-    """`.ci/run` calls `make lint`, then `make test`, both even if the first fails, and fails if either does."""
+def test_ci_runs_lint_tests_and_the_short_matrix(tmp_path: Path) -> None:
+    """`.ci/run` calls `make lint`, `make test` and `make test-matrix-short`, all even if one fails, and fails if any does."""
     calls = tmp_path / "calls"
     make = tmp_path / "make"
     make.write_text(f'#!/bin/sh\necho "$@" >> "{calls}"\ntest "$1" != "$FAILING"\n', encoding="utf-8")
     make.chmod(0o755)
-    for failing, status in (("none", 0), ("lint", 1), ("test", 1)):
+    for failing, status in (("none", 0), ("lint", 1), ("test", 1), ("test-matrix-short", 1)):
         calls.write_text("", encoding="utf-8")
         done = subprocess.run(
             ["bash", ROOT / ".ci" / "run"],
@@ -25,7 +25,7 @@ def test_ci_runs_lint_and_tests(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == status
-        assert calls.read_text(encoding="utf-8").split() == ["lint", "test"]
+        assert calls.read_text(encoding="utf-8").split() == ["lint", "test", "test-matrix-short"]
 
 
 @pytest.mark.parametrize(("target", "runs"), [("demo", "otel-dspy demo"), ("test", "-m pytest"), ("docs", "mkdocs")])
