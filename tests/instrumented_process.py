@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.own_process import heed_ctrl_c
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,4 +48,5 @@ def start_instrumented(*command: str | Path, **variables: str) -> subprocess.Pop
     return subprocess.Popen(
         [INSTRUMENT, *command], env=environment(**variables), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one call, no lock
     )  # fmt: skip

@@ -7,10 +7,16 @@ memory in it that a child cannot go on with, and the child dies of that instead 
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def heed_ctrl_c() -> None:
+    """For a child's `preexec_fn`: a shell's background job ignores Ctrl-C and hands that down to every child."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def exit_code(program: Callable[..., None], *arguments: object, patience: float = 180) -> int:

@@ -15,7 +15,7 @@ import pytest
 from otel_dspy.cli import main
 from tests.chaos.twins import optimise, record, told_to
 from tests.mlflow_server import free_port
-from tests.own_process import exit_code
+from tests.own_process import exit_code, heed_ctrl_c
 
 LAST_SECOND = 1.0
 """Seconds that a process which is killed may lose."""
@@ -139,6 +139,7 @@ def test_ended_by_a_signal(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one call, no lock
     ) as child:
         assert child.stdout is not None
         while "optimised" not in (line := child.stdout.readline()):

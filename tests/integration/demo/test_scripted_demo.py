@@ -15,6 +15,7 @@ from tests.integration.demo.conftest import run_demo
 from tests.lm_server import Status, scripted_lm
 from tests.mlflow_server import mlflow_server
 from tests.mlflow_tree import read_tree
+from tests.own_process import heed_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,10 +99,6 @@ def test_a_model_that_refuses_is_told(tmp_path: Path) -> None:
     assert "sk-wrong-0123456789" not in result.errors + result.output
 
 
-def _heed_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_ctrl_c_leaves_a_killed_run(tmp_path: Path) -> None:
     """Stopped in the middle, the demo ends with 130, says so, and its run in MLflow is KILLED."""
     with scripted_lm(lambda _messages: "[[ ## sentiment ## ]]\nnegative", latency=0.3) as lm:
@@ -115,8 +112,7 @@ def test_ctrl_c_leaves_a_killed_run(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A shell's background job ignores Ctrl-C and hands that down to every child.
-            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - one call, no lock
+            preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one call, no lock
         )  # fmt: skip
         assert program.stdout is not None
         for line in program.stdout:
