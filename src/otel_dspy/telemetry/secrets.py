@@ -140,23 +140,25 @@ def _scrub(text: str, spellings: tuple[str, ...]) -> str:
             text = text.replace(spelling, REDACTED)
     if "://" in text:
         text = _URL_PASSWORD.sub(f"{REDACTED}@", text)
-    if _may_hold_key(text):
+    lowered = text.lower()
+    if _may_hold_key(text, lowered):
         text = _SECRET_SHAPE.sub(REDACTED, text)
-    return _NAMED.sub(_without_value, text) if _may_name_secret(text) else text
+    return _NAMED.sub(_without_value, text) if _may_name_secret(text, lowered) else text
 
 
 def _without_value(found: re.Match[str]) -> str:
     return f"{found['named']}{found['open'] or found['single'] or found['escaped']}{REDACTED}"
 
 
-def _may_name_secret(text: str) -> bool:
-    if '"' not in text and "'" not in text:
-        return False
-    lowered = text.lower()
-    return any(mark in lowered for mark in _NAMED_MARKS)
+def _may_name_secret(text: str, lowered: str) -> bool:
+    # A loop: every text is asked about, and a generator would take longer than all that it asks.
+    for mark in _NAMED_MARKS:
+        if mark in lowered:
+            return '"' in text or "'" in text
+    return False
 
 
-def _may_hold_key(text: str) -> bool:
+def _may_hold_key(text: str, lowered: str) -> bool:
     for mark in _SECRET_MARKS:
         if mark in text:
             return True
@@ -164,7 +166,6 @@ def _may_hold_key(text: str) -> bool:
         for mark in _SECRET_MARKS_UNDERSCORED:
             if mark in text:
                 return True
-    lowered = text.lower()
     for mark in _SECRET_MARKS_ANY_CASE:
         if mark in lowered:
             return True
