@@ -120,7 +120,7 @@ def _mlflow_alone(provider: TracerProvider | None) -> bool:
     """Whether texts may leave because all spans go to the user's own MLflow, and the environment doesn't forbid it."""
     if "opentelemetry.sdk.trace" not in sys.modules:
         return False  # the SDK is optional
-    from otel_dspy.exporter.adoption import adopt  # noqa: PLC0415 - see above
+    from otel_dspy.exporter.adoption import adopt  # noqa: PLC0415 - needs the SDK, which the base install lacks
 
     audience = adopt(provider or get_tracer_provider())
     if not audience.adopted or os.environ.get(CONTENT_VARIABLE, "").strip():

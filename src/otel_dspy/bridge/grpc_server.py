@@ -93,7 +93,7 @@ class GrpcFront:
         """Take nothing more; what is under way has `grace` seconds."""
         await self._server.stop(grace)
 
-    async def _body(self, context: Any) -> bytes:  # noqa: ANN401 - the same as below
+    async def _body(self, context: Any) -> bytes:  # noqa: ANN401 - grpc.aio.ServicerContext, untyped
         body: object = await context.read()
         if not isinstance(body, bytes):
             raise UnreadableError("there is no message")

@@ -29,9 +29,9 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
     uri = environment.get(TRACKING_URI, "")
     if not uri or find_spec("mlflow") is None or _would_be_made(uri):
         return
-    from otel_dspy.mlflow.tracking.http_policy import no_retries  # noqa: PLC0415 - what follows imports MLflow: seconds
-    from otel_dspy.mlflow.tracking.stale_runs import end_stale_runs, stale_runs  # noqa: PLC0415 - the same
-    from otel_dspy.mlflow.tracking.store import Store  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.tracking.http_policy import no_retries  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.tracking.stale_runs import end_stale_runs, stale_runs  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.tracking.store import Store  # noqa: PLC0415 - MLflow: seconds
 
     try:
         with no_retries(0):

@@ -15,15 +15,15 @@ __all__ = ["OtlpBySizeExporter", "SplittingSpanExporter", "keep_control_spans"]
 def __getattr__(name: str) -> object:
     # The exporters are optional, and take time to import.
     if name == "OtlpBySizeExporter":
-        from otel_dspy.exporter.otlp import OtlpBySizeExporter  # noqa: PLC0415 - see above
+        from otel_dspy.exporter.otlp import OtlpBySizeExporter  # noqa: PLC0415 - optional, and slow to import
 
         return OtlpBySizeExporter
     if name == "SplittingSpanExporter":
-        from otel_dspy.exporter.splitting import SplittingSpanExporter  # noqa: PLC0415 - see above
+        from otel_dspy.exporter.splitting import SplittingSpanExporter  # noqa: PLC0415 - optional, and slow to import
 
         return SplittingSpanExporter
     if name == "keep_control_spans":
-        from otel_dspy.exporter.control_queue import keep_control_spans  # noqa: PLC0415 - see above
+        from otel_dspy.exporter.control_queue import keep_control_spans  # noqa: PLC0415 - optional, and slow to import
 
         return keep_control_spans
     raise AttributeError(name)

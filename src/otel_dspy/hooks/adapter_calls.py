@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.context import create_key, get_value, set_value
+from opentelemetry.context import create_key, get_value
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.around import around
 from otel_dspy.hooks.families import wrap_family
-from otel_dspy.telemetry.failure import mark_failed
-from otel_dspy.telemetry.scopes import entered, inside, place_in
+from otel_dspy.hooks.part_watch import PartWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.context import Context
-    from opentelemetry.util.types import AttributeValue
 
-    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.around import Args, Kwargs, Watch
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
 
@@ -49,45 +47,23 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
         wrap_family(patches, Adapter, operation, lambda _, watch=watch: around(watch))
 
 
-class _AdapterWatch(Watch):
+class _AdapterWatch(PartWatch):
     part = "the span of an adapter"
-
-    def __init__(self, telemetry: Telemetry, adapter: Any, operation: str, given: Any) -> None:
-        super().__init__()
-        self._telemetry = telemetry
-        self._adapter = adapter
-        self._operation = operation
-        self._given = given
 
     @override
     def open(self) -> Context:
-        kind = type(self._adapter).__name__
-        context = entered(self._adapter)
-        self._span = self._telemetry.tracer.start_span(
+        kind = type(self._instance).__name__
+        return self.start(
             semconv.SPAN_DSPY_ADAPTER.format(self._operation, kind),
-            context=context,
-            attributes={
+            {
                 semconv.DSPY_OPERATION_NAME: "adapter",
                 semconv.DSPY_ADAPTER_OPERATION: self._operation,
                 semconv.DSPY_ADAPTER_TYPE: kind,
             },
+            semconv.DSPY_ADAPTER_INPUT,
+            _RUNNING,
         )
-        self._put(semconv.DSPY_ADAPTER_INPUT, self._given)
-        running = set_value(_RUNNING, (id(self._adapter), self._operation), context)
-        return inside(self._span, place_in(context), running)
 
     @override
     def see(self, result: Any) -> None:
-        self._put(semconv.DSPY_ADAPTER_OUTPUT, result)
-
-    @override
-    def close(self, error: BaseException | None) -> None:
-        if error is not None:
-            mark_failed(self._span, error, self._telemetry.secrets)
-        self._span.end()
-
-    def _put(self, name: str, value: Any) -> None:
-        if self._telemetry.settings.capture_content and self._span.is_recording():
-            attributes: dict[str, AttributeValue] = {}
-            self._telemetry.content.put(attributes, name, value)
-            self._span.set_attributes(attributes)
+        self.put(semconv.DSPY_ADAPTER_OUTPUT, result)

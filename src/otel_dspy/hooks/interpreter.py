@@ -5,24 +5,22 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from opentelemetry.context import create_key, get_value, set_value
+from opentelemetry.context import create_key, get_value
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.around import around
 from otel_dspy.hooks.installed import part
-from otel_dspy.telemetry.failure import mark_failed
+from otel_dspy.hooks.part_watch import PartWatch
 from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.scopes import entered, inside, place_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from opentelemetry.context import Context
-    from opentelemetry.util.types import AttributeValue
 
-    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.around import Args, Kwargs, Watch
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
 
@@ -98,47 +96,23 @@ class _Seen:
         return self._manager.__exit__(kind, error, traceback)
 
 
-class _InterpreterWatch(Watch):
+class _InterpreterWatch(PartWatch):
     part = "the span of an interpreter"
-
-    def __init__(self, telemetry: Telemetry, interpreter: Any, operation: str, code: Any) -> None:
-        super().__init__()
-        self._telemetry = telemetry
-        self._interpreter = interpreter
-        self._operation = operation
-        self._code = code
 
     @override
     def open(self) -> Context:
-        telemetry = self._telemetry
-        context = entered(self._interpreter)
-        self._span = telemetry.tracer.start_span(
+        return self.start(
             semconv.SPAN_DSPY_INTERPRETER.format(self._operation),
-            context=context,
-            attributes={
+            {
                 semconv.DSPY_OPERATION_NAME: "interpreter",
                 semconv.DSPY_INTERPRETER_OPERATION: self._operation,
-                semconv.DSPY_INTERPRETER_TYPE: type(self._interpreter).__name__,
+                semconv.DSPY_INTERPRETER_TYPE: type(self._instance).__name__,
             },
+            semconv.DSPY_INTERPRETER_CODE,
+            _RUNNING,
         )
-        self._put(semconv.DSPY_INTERPRETER_CODE, self._code)
-        place = place_in(context)
-        running = set_value(_RUNNING, (id(self._interpreter), self._operation), context)
-        return inside(self._span, place, running)
 
     @override
     def see(self, result: Any) -> None:
         # SUBMIT(…) in the code gives a FinalOutput.
-        self._put(semconv.DSPY_INTERPRETER_RESULT, getattr(result, "output", result))
-
-    @override
-    def close(self, error: BaseException | None) -> None:
-        if error is not None:
-            mark_failed(self._span, error, self._telemetry.secrets)
-        self._span.end()
-
-    def _put(self, name: str, value: Any) -> None:
-        if value is not None and self._telemetry.settings.capture_content and self._span.is_recording():
-            attributes: dict[str, AttributeValue] = {}
-            self._telemetry.content.put(attributes, name, value)
-            self._span.set_attributes(attributes)
+        self.put(semconv.DSPY_INTERPRETER_RESULT, getattr(result, "output", result))

@@ -74,7 +74,7 @@ class LateMlflowSpanProcessor(SpanProcessor):
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    from otel_dspy.mlflow.processor import MlflowSpanProcessor  # noqa: PLC0415 - see above
+                    from otel_dspy.mlflow.processor import MlflowSpanProcessor  # noqa: PLC0415 - MLflow: seconds
 
                     made = MlflowSpanProcessor()
                     at_exit.drain(made)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry.trace import Tracer
 from typing_extensions import override
-
-if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer as AnyTracer
 
 
 class TracerAround(Tracer):
     """Starts spans in a way of its subclass; what it has no way for is the other's."""
 
-    def __init__(self, tracer: AnyTracer) -> None:
+    def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
     @override

@@ -258,7 +258,7 @@ def test_each_part_is_taken_away_again_and_again(seed: int, tmp_path: Path, stor
 
     The bridges have room for 64 KiB, so that they refuse what comes while MLflow is held.
     """
-    chance = random.Random(seed)  # noqa: S311 - the same
+    chance = random.Random(seed)  # noqa: S311 - when a part is taken away is no secret
     with pipeline(tmp_path, store, "--max-waiting-bytes=65536") as built:
 
         def held_until_full() -> None:
@@ -288,7 +288,7 @@ def test_each_part_is_taken_away_again_and_again(seed: int, tmp_path: Path, stor
 @pytest.mark.slow
 def test_the_program_is_killed(tmp_path: Path, store: str) -> None:
     """What it had told by then is there, once, and its run as it left it, while bridges are killed."""
-    chance = random.Random(3)  # noqa: S311 - the same
+    chance = random.Random(3)  # noqa: S311 - when a part is taken away is no secret
     with pipeline(tmp_path, store) as built:
         with program(built, trials=20, examples=5, pause=0.2, die_at=60) as running:
             time.sleep(5)
