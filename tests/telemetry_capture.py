@@ -10,7 +10,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.conformance.contract import EVERYTHING, event_violations, metric_violations, violations
@@ -31,11 +31,14 @@ class TelemetryCapture:
     log_exporter: InMemoryLogRecordExporter = field(default_factory=InMemoryLogRecordExporter)
     id_generator: IdGenerator | None = None
     """Where trace and span ids come from; None = random."""
+    batched: bool = False
+    """Whether spans go through a batch processor, as in production: then ends are late."""
 
     def __post_init__(self) -> None:
         """Make the providers."""
         self.tracer_provider = TracerProvider(id_generator=self.id_generator, shutdown_on_exit=False)
-        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.span_exporter))
+        kind = BatchSpanProcessor if self.batched else SimpleSpanProcessor
+        self.tracer_provider.add_span_processor(kind(self.span_exporter))
         self.meter_provider = MeterProvider(metric_readers=[self.metric_reader], shutdown_on_exit=False)
         self.logger_provider = LoggerProvider(shutdown_on_exit=False)
         self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self.log_exporter))
@@ -52,6 +55,7 @@ class TelemetryCapture:
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:
         """The spans that have ended, in the order of their ends."""
+        self.tracer_provider.force_flush()
         return self.span_exporter.get_finished_spans()
 
     @property

@@ -112,7 +112,7 @@ class DSPyInstrumentor(BaseInstrumentor):
         if self._patches is not None:
             self._patches.undo()
         if self._telemetry is not None:
-            self._telemetry.instruments.measurements.record_all()
+            self._telemetry.later.catch_up()
         self._patches = self._telemetry = None
 
 

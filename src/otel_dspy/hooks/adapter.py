@@ -8,7 +8,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import get_current_span
 
 from otel_dspy import semconv
-from otel_dspy.telemetry.guard import guarded
+from otel_dspy.guard import guarded
 from otel_dspy.telemetry.scopes import current_place
 
 if TYPE_CHECKING:

@@ -51,7 +51,6 @@ class _AgentWatch(Watch):
     part = "the span of an agent"
 
     def __init__(self, telemetry: Telemetry, agent: Any, kwargs: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._agent = agent
         self._kwargs = kwargs

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from opentelemetry.context import get_current
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.context import (
+    _SUPPRESS_INSTRUMENTATION_KEY,  # pyright: ignore[reportPrivateUsage] - see `_watch`
+    attach,
+    detach,
+    get_current,
+)
 
+from otel_dspy.guard import report
 from otel_dspy.hooks.frames import leave_out_caller
 from otel_dspy.telemetry.failure import forget
-from otel_dspy.telemetry.guard import report
-from otel_dspy.telemetry.scopes import attach, detach, nowhere
+from otel_dspy.telemetry.scopes import nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -34,11 +38,10 @@ class Watch:
 
     part = "a hook"
     """What a failure of ours is reported as."""
-
-    def __init__(self) -> None:
-        self._token: Token[Context] | None = None
-        self._attached: Context | None = None
-        self._opened = False
+    # On the class: a watch is made for every call.
+    _token: Token[Context] | None = None
+    _attached: Context | None = None
+    _opened = False
 
     def open(self) -> Context | None:
         """Start the span; give the context that the call runs in, None = as it is."""
@@ -137,9 +140,12 @@ def _watch(
     args: Args,
     kwargs: Kwargs,
 ) -> Watch | None:
-    if is_instrumentation_enabled():
-        try:
-            return watcher(wrapped, instance, args, kwargs)
-        except Exception as failure:
-            report("a hook", failure)
-    return None
+    # As `is_instrumentation_enabled` has it, with one look at the context instead of two.
+    context = get_current()
+    if context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"):
+        return None
+    try:
+        return watcher(wrapped, instance, args, kwargs)
+    except Exception as failure:
+        report("a hook", failure)
+        return None

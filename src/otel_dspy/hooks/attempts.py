@@ -8,11 +8,11 @@ import wrapt
 from opentelemetry.context import get_current
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.frames import forwarding, leave_out_caller
 from otel_dspy.telemetry.attempt_spans import AttemptGate
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import at, place_in
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class _AttemptsWatch(Watch):
     part = "the spans of attempts"
 
     def __init__(self, telemetry: Telemetry, trying: Any, feedback: Any) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._trying = trying
         self._feedback = feedback

@@ -10,12 +10,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import wrapt
-from opentelemetry.context import get_current
+from opentelemetry.context import attach, detach, get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.frames import forwarding, leave_out_caller
-from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.scopes import attach, detach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

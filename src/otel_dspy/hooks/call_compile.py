@@ -24,7 +24,6 @@ class CallCompileWatch(Watch):
     part = "the span of a compile inside a call"
 
     def __init__(self, telemetry: Telemetry, optimizer: Any, student: Any) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._facts = CompileFacts(
             key=id(optimizer),

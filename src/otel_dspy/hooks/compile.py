@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.call_compile import CallCompileWatch
 from otel_dspy.hooks.families import wrap_family
@@ -21,7 +22,6 @@ from otel_dspy.telemetry.compile_spans import (
     emit_setup,
     open_compile,
 )
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import TrialOutcome, close_trial, open_trial
 
@@ -61,7 +61,6 @@ class _CompileWatch(Watch):
     part = "the span of a compile"
 
     def __init__(self, telemetry: Telemetry, registry: Registry, optimizer: Any, arguments: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._hook = registry.for_optimizer(optimizer)
         self._registry = registry

@@ -9,10 +9,10 @@ from opentelemetry.context import create_key, get_value, set_value
 from typing_extensions import override
 
 from otel_dspy import semconv
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.frames import leave_out_caller
 from otel_dspy.hooks.metric_name import metric_name
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.invocations import end_invocation
 from otel_dspy.telemetry.scopes import entered
 from otel_dspy.telemetry.secrets import host_and_port
@@ -95,7 +95,6 @@ class _EmbeddingWatch(Watch):
     part = "the span of an embedder"
 
     def __init__(self, telemetry: Telemetry, embedder: Any, args: Args, kwargs: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._embedder = embedder
         self._inputs: Any = args[0] if args else kwargs.get("inputs")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.evaluation_result import named
 from otel_dspy.hooks.example import as_score
@@ -14,7 +15,6 @@ from otel_dspy.hooks.metric_name import metric_name, scoring_metric
 from otel_dspy.hooks.module import watched_program
 from otel_dspy.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialOutcome, close_trial, open_trial
 
@@ -45,7 +45,6 @@ class _EvaluateWatch(Watch):
     part = "the span of an evaluation"
 
     def __init__(self, telemetry: Telemetry, registry: Registry, evaluator: Any, arguments: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._registry = registry
         self._evaluator = evaluator

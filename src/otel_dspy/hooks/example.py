@@ -87,7 +87,6 @@ class _ExampleWatch(Watch):
     part = "the span of an example"
 
     def __init__(self, telemetry: Telemetry, evaluation: EvaluateScope, placed: _Placed) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._evaluation = evaluation
         self._placed = placed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otel_dspy.telemetry.guard import guarded
+from otel_dspy.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,10 +9,10 @@ from opentelemetry.context import create_key, get_value
 from typing_extensions import override
 
 from otel_dspy import semconv
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import around
 from otel_dspy.hooks.installed import part
 from otel_dspy.hooks.part_watch import PartWatch
-from otel_dspy.telemetry.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
-from opentelemetry.util.genai.types import InputMessage, OutputMessage
 from typing_extensions import override
 
 from otel_dspy import semconv
+from otel_dspy.guard import guarded
 from otel_dspy.hooks import lm_responses
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.frames import leave_out_caller
 from otel_dspy.hooks.installed import part
+from otel_dspy.hooks.lm_messages import CallRequest, answers_of, put_response
 from otel_dspy.hooks.lm_result import CallFacts, read_result
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
-from otel_dspy.telemetry.invocations import end_invocation, text_parts
+from otel_dspy.telemetry.invocations import end_call
 from otel_dspy.telemetry.scopes import at, current_place, entered, place_in
 from otel_dspy.telemetry.secrets import host_and_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
+    from opentelemetry.util.genai.invocation import InferenceInvocation
+    from opentelemetry.util.types import AnyValue
 
     from otel_dspy.hooks.around import Args, Kwargs
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.inference import Request
     from otel_dspy.telemetry.usage import Role
 
 LM_PARAMETERS: Final = (
@@ -136,7 +138,6 @@ class _LMWatch(Watch):
     part = "the span of an LM call"
 
     def __init__(self, telemetry: Telemetry, lm: Any, args: Args, kwargs: Kwargs, *, attempts_counted: bool) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._attempts_counted = attempts_counted
         self._lm = lm
@@ -156,25 +157,24 @@ class _LMWatch(Watch):
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         context = entered(lm)
         place = place_in(context)
-        invocation = telemetry.genai.inference(
-            provider,
-            request_model=model,
-            server_address=host,
-            server_port=port,
-            operation_name="text_completion" if getattr(lm, "model_type", None) == "text" else "chat",
-            context=context,
-            _attach_to_context=False,
-        )
-        self._invocation = invocation
-        if invocation.span.is_recording():
-            _put_request(invocation, keywords)
-            if telemetry.settings.capture_content:
-                invocation.input_messages = _messages(telemetry, self._prompt(), keywords.get("messages"))
+        request: Request = {
+            "provider": provider,
+            "request_model": model,
+            "server_address": host,
+            "server_port": port,
+            "operation_name": "text_completion" if getattr(lm, "model_type", None) == "text" else "chat",
+        }
+        call = telemetry.genai.call(context, request)
+        self._call = call
+        self._request: CallRequest | None = None
+        if call.span.is_recording():
+            prompt = self._args[0] if self._args else self._kwargs.get("prompt")
+            self._request = CallRequest.of(keywords, prompt, content=telemetry.settings.capture_content)
         self._usage = place.usage
         self._module = place.predictor
         self._role: Role = place.role
         self._within = {semconv.DSPY_OPTIMIZER_NAME: place.compile.optimizer_name} if place.compile is not None else {}
-        inside = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, invocation.context)
+        inside = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
         return at(place.in_lm_call(self), inside)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
@@ -188,7 +188,7 @@ class _LMWatch(Watch):
 
     def chunk_arrived(self) -> None:
         """A chunk of a streamed answer is about to go to whoever listens."""
-        self._invocation.record_stream_chunk()
+        self._call.record_stream_chunk()
 
     @override
     def see(self, result: Any) -> None:
@@ -196,19 +196,14 @@ class _LMWatch(Watch):
 
     @override
     def close(self, error: BaseException | None) -> None:
-        invocation, facts = self._invocation, self._facts
-        attributes = invocation.attributes
+        facts, usage, attributes = self._facts, self._facts.billed(), self._call.attributes
         if self._module is not None:
             attributes[semconv.DSPY_MODULE_NAME] = self._module
         if self._attempts_counted:
             failures = self.failed_attempts - (0 if error is None else 1)
             attributes[semconv.DSPY_LM_RETRIES] = max(failures, 0)
-        usage = facts.billed()
         if error is None:
             attributes[semconv.DSPY_LM_CACHE_HIT] = facts.cache_hit
-            _put_response(invocation, facts)
-            if self._telemetry.settings.capture_content and invocation.span.is_recording():
-                invocation.output_messages = _outputs(self._telemetry, self._outputs, facts.finish_reasons)
         if facts.cost is not None or facts.cache_hit:
             attributes[semconv.DSPY_LM_COST] = usage.cost
         if self._usage is not None:
@@ -218,10 +213,28 @@ class _LMWatch(Watch):
             self._telemetry.instruments.cost.add(usage.cost, self._within, UNSPANNED)
         if usage.cache_hit:
             self._telemetry.instruments.cache_hits.add(1, self._within, UNSPANNED)
-        end_invocation(self._telemetry, invocation, error)
+        told = _Told(self._telemetry, self._request, facts if error is None else None)
+        if error is None and self._request is not None and self._request.content:
+            told.answers = answers_of(self._outputs)
+        end_call(self._telemetry, self._call, error, told)
 
-    def _prompt(self) -> Any:
-        return self._args[0] if self._args else self._kwargs.get("prompt")
+
+class _Told:
+    """What an LM call that has ended has to tell. `facts`: None where it raised."""
+
+    __slots__ = ("_facts", "_request", "_telemetry", "answers")
+
+    def __init__(self, telemetry: Telemetry, request: CallRequest | None, facts: CallFacts | None) -> None:
+        self._telemetry = telemetry
+        self._request = request
+        self._facts = facts
+        self.answers: list[AnyValue] | None = None
+
+    def __call__(self, invocation: InferenceInvocation) -> None:
+        if self._request is not None:
+            self._request.put(self._telemetry, invocation)
+        if self._facts is not None:
+            put_response(self._telemetry, invocation, self._facts, self.answers)
 
 
 def provider_and_model(lm: Any) -> tuple[str, str | None]:
@@ -234,56 +247,3 @@ def provider_and_model(lm: Any) -> tuple[str, str | None]:
         return type(lm).__name__.lower(), None
     provider, slash, name = model.partition("/")
     return (provider, name) if slash else (type(lm).__name__.lower(), model)
-
-
-def _put_request(invocation: Any, keywords: Mapping[str, Any]) -> None:
-    names = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
-    for name in names:
-        value = keywords.get(name)
-        if value is not None and isinstance(value, int | float) and not isinstance(value, bool):
-            setattr(invocation, name, value)
-    count = keywords.get("n")
-    if isinstance(count, int) and count > 1:
-        invocation.request_choice_count = count
-
-
-def _put_response(invocation: Any, facts: CallFacts) -> None:
-    invocation.response_model_name = facts.response_model
-    invocation.response_id = facts.response_id
-    invocation.finish_reasons = facts.finish_reasons or None
-    if facts.usage is not None and not facts.cache_hit:
-        invocation.input_tokens = facts.usage.input_tokens
-        invocation.output_tokens = facts.usage.output_tokens
-        invocation.cache_read_input_tokens = facts.cached_tokens
-        invocation.thinking_tokens = facts.reasoning_tokens
-
-
-def _messages(telemetry: Telemetry, prompt: Any, messages: Any) -> list[InputMessage]:
-    if isinstance(messages, list | tuple) and messages:
-        given = cast("Iterable[Any]", messages)
-        return [
-            InputMessage(
-                role=str(_get(message, "role") or "user"), parts=text_parts(telemetry, _get(message, "content"))
-            )
-            for message in given
-        ]
-    return [] if prompt is None else [InputMessage(role="user", parts=text_parts(telemetry, prompt))]
-
-
-def _outputs(telemetry: Telemetry, outputs: Any, finish_reasons: list[str]) -> list[OutputMessage]:
-    # An explicit lm15.Request returns one typed response instead of DSPy's list.
-    given = cast("list[Any]", outputs) if isinstance(outputs, list) else [outputs]
-    return [
-        OutputMessage(
-            role="assistant",
-            parts=text_parts(telemetry, _get(output, "text", output)),
-            finish_reason=finish_reasons[index] if index < len(finish_reasons) else None,
-        )
-        for index, output in enumerate(given)
-    ]
-
-
-def _get(source: Any, name: str, default: Any = None) -> Any:
-    if isinstance(source, Mapping):
-        return cast("Mapping[str, Any]", source).get(name, default)
-    return getattr(source, name, default)

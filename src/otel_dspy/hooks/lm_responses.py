@@ -10,10 +10,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.frames import leave_out_caller
 from otel_dspy.hooks.lm_result import read_result
-from otel_dspy.telemetry.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

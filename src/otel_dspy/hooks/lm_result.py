@@ -70,6 +70,8 @@ def read_result(result: Any) -> CallFacts:
 
 
 def _counts(usage: Any) -> TokenCounts | None:
+    if usage is None:
+        return None
     given = _first_count(usage, "prompt_tokens", "input_tokens")
     got = _first_count(usage, "completion_tokens", "output_tokens")
     return None if given is None and got is None else TokenCounts(given or 0, got or 0)

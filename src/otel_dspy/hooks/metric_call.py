@@ -9,12 +9,12 @@ from __future__ import annotations
 from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import get_current
+from opentelemetry.context import attach, detach, get_current
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.frames import forwarding, leave_out_caller
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.metric_spans import MetricGate
-from otel_dspy.telemetry.scopes import at, attach, detach, place_in
+from otel_dspy.telemetry.scopes import at, place_in
 from otel_dspy.telemetry.usage import JUDGE
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.context import get_current
@@ -11,6 +12,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.plain import plain
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.scopes import inside, place_in
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.util.types import AttributeValue
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AnyValue, AttributeValue
 
     from otel_dspy.hooks.around import Args, Kwargs
     from otel_dspy.hooks.patches import Patches
@@ -29,6 +32,8 @@ _names: Final[weakref.WeakKeyDictionary[Any, Mapping[int, str]]] = weakref.WeakK
 """The paths of a program's modules by their identity, worked out once for each program object."""
 _signatures: Final[weakref.WeakKeyDictionary[type[Any], str]] = weakref.WeakKeyDictionary()
 """The text of a signature, worked out once for each class."""
+_NONE_YET: Final = object()
+"""In the place of an answer."""
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
@@ -66,11 +71,11 @@ class _ModuleWatch(Watch):
     part = "the span of a module"
 
     def __init__(self, telemetry: Telemetry, module: Any, args: Args, kwargs: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._module = module
         self._args = args
         self._kwargs = kwargs
+        self._answer: Any = _NONE_YET
 
     @override
     def open(self) -> Context:
@@ -98,30 +103,44 @@ class _ModuleWatch(Watch):
         self._span = telemetry.tracer.start_span(
             semconv.SPAN_DSPY_MODULE.format(kind), context=context, attributes=attributes
         )
-        self._content: dict[str, AttributeValue] | None = None
-        if telemetry.settings.capture_content and self._span.is_recording():
-            self._content = {}
-            given: dict[str, Any] = {"args": list(self._args), **self._kwargs} if self._args else self._kwargs
-            telemetry.content.put(self._content, semconv.DSPY_MODULE_INPUT, given)
+        self._capture = telemetry.settings.capture_content and self._span.is_recording()
+        if self._capture:
+            self._given = plain({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
         return inside(self._span, place.in_module(names, name, id(module)), context)
 
     @override
     def see(self, result: Any) -> None:
-        if self._content is not None:
-            self._telemetry.content.put(self._content, semconv.DSPY_MODULE_OUTPUT, _output(result))
+        if self._capture:
+            self._answer = plain(_output(result))
 
     @override
     def close(self, error: BaseException | None) -> None:
-        attributes: dict[str, AttributeValue] = {semconv.DSPY_MODULE_TYPE: self._kind}
+        attributes = _measured(self._kind)
         if error is not None:
-            attributes[ERROR_TYPE] = error_type(error)
+            attributes = {**attributes, ERROR_TYPE: error_type(error)}
             mark_failed(self._span, error, self._telemetry.secrets)
         self._telemetry.instruments.module_duration.record(now() - self._started, attributes)
-        if self._content:
-            self._span.set_attributes(self._content)
+        if self._capture:
+            self._telemetry.before_end(
+                self._span, self.part, _tell_content, self._telemetry, self._span, self._given, self._answer
+            )
         self._span.end()
         if self._gate is not None:
             self._gate.leave(self._module, error)
+
+
+@lru_cache(maxsize=1024)
+def _measured(kind: str) -> Mapping[str, AttributeValue]:
+    """Attributes of the duration of a call that did not raise: one mapping for all calls of a class."""
+    return {semconv.DSPY_MODULE_TYPE: kind}
+
+
+def _tell_content(telemetry: Telemetry, span: Span, given: AnyValue, answer: AnyValue) -> None:
+    content: dict[str, AttributeValue] = {}
+    telemetry.content.put_plain(content, semconv.DSPY_MODULE_INPUT, given)
+    if answer is not _NONE_YET:
+        telemetry.content.put_plain(content, semconv.DSPY_MODULE_OUTPUT, answer)
+    span.set_attributes(content)
 
 
 def _signature(signature: Any) -> str | None:

@@ -32,7 +32,6 @@ class PartWatch(Watch):
             operation: the name of its method.
             given: what goes in.
         """
-        super().__init__()
         self._telemetry = telemetry
         self._instance = instance
         self._operation = operation

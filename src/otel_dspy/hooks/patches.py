@@ -6,11 +6,11 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.beneath import innermost_of_others, places, put_beneath, take_out
 from otel_dspy.hooks.frames import forwarding
 from otel_dspy.hooks.installed import version_of
 from otel_dspy.hooks.wrapped import Wrapped
-from otel_dspy.telemetry.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -48,7 +48,6 @@ class PhaseWatch(Watch):
         *,
         context: Context | None = None,
     ) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._scope = scope
         self._name = name

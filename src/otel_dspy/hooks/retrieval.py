@@ -64,7 +64,6 @@ class _RetrievalWatch(Watch):
     address: str = ""
 
     def __init__(self, telemetry: Telemetry, source: str, query: Any, top_k: Any) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._source = source
         self._query = query

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import get_current
+from opentelemetry.context import attach, detach, get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.example import watched_examples
 from otel_dspy.hooks.frames import forwarding, leave_out_caller
 from otel_dspy.hooks.metric_call import with_heard_metric
-from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.scopes import attach, detach, place_in
+from otel_dspy.telemetry.scopes import place_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -37,7 +37,6 @@ class _ToolWatch(Watch):
     part = "the span of a tool"
 
     def __init__(self, telemetry: Telemetry, tool: Any, kwargs: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._tool = tool
         self._kwargs = kwargs

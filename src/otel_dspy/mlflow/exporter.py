@@ -64,6 +64,9 @@ class LateMlflowSpanProcessor(SpanProcessor):
     they start: uvicorn ends a worker that doesn't answer within five.
     """
 
+    takes_late_ends = True
+    """See `otel_dspy.exporter.catching_up`."""
+
     def __init__(self) -> None:
         self._made: MlflowSpanProcessor | None = None
         self._failed = False

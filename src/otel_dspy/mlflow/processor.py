@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_dspy.later import catch_up
 from otel_dspy.mlflow import conflict, destination
 from otel_dspy.mlflow.delivery.routing import Router
 from otel_dspy.mlflow.delivery.waiting import Patience
@@ -28,6 +29,9 @@ class MlflowSpanProcessor(SpanProcessor):
     Add it to a TracerProvider of your own, or let `otel_dspy.mlflow.autolog` do so. Nothing is sent on the thread that
     ends a span, and no failure reaches it.
     """
+
+    takes_late_ends = True
+    """See `otel_dspy.exporter.catching_up`."""
 
     def __init__(  # noqa: PLR0913 - the flags of mlflow.dspy.autolog, by name
         self,
@@ -100,6 +104,7 @@ class MlflowSpanProcessor(SpanProcessor):
         Returns:
             False if the time ran out.
         """
+        catch_up()
         return self._worker.flush(timeout_millis / 1000)
 
     def drain(self) -> bool:
@@ -108,6 +113,7 @@ class MlflowSpanProcessor(SpanProcessor):
         Returns:
             False if something is left, which then is in the spool.
         """
+        catch_up()
         return self._worker.drain(Patience.from_environment())
 
     def shutdown(self, *, wait: bool = True, end_runs: bool = True) -> None:
@@ -118,6 +124,7 @@ class MlflowSpanProcessor(SpanProcessor):
             end_runs: mark the runs as KILLED that are open when all has been taken. A provider is shut down when the
                 process ends, and nothing can end them afterwards.
         """
+        catch_up()
         self._worker.close(Patience.from_environment() if wait else Patience(0, 0), end_runs=end_runs)
 
     @property

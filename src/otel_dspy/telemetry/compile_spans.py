@@ -11,10 +11,10 @@ from opentelemetry.trace import set_span_in_context
 
 from otel_dspy import semconv
 from otel_dspy.datasets import ExampleRegistry, field_names
+from otel_dspy.guard import guarded
 from otel_dspy.telemetry.content import plain_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.parameters import parameter_attributes
 from otel_dspy.telemetry.scopes import CompileScope, Place, inside, place_in, surroundings

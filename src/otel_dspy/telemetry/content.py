@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
 from otel_dspy import semconv
+from otel_dspy.guard import report
 from otel_dspy.plain import plain
-from otel_dspy.telemetry.guard import report
 from otel_dspy.telemetry.secrets import REDACTED
 
 if TYPE_CHECKING:
@@ -101,7 +101,11 @@ class ContentFilter:
 
         Where it is cut, `dspy.content.length.<name>` tells the original length in characters.
         """
-        self.put_redacted(attributes, name, self.redacted(name, plain(value)))
+        self.put_plain(attributes, name, plain(value))
+
+    def put_plain(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
+        """The same, of plain data (see `plain`)."""
+        self.put_redacted(attributes, name, self.redacted(name, value))
 
     def put_redacted(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
         """The same, of plain data that `redacted` has given."""

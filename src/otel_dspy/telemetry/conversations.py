@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
-from opentelemetry.context import attach, create_key, detach, get_value, set_value
+from opentelemetry.context import attach, create_key, detach, get_current, set_value
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
@@ -44,7 +44,9 @@ def conversation(identity: str) -> Generator[None]:
 
 def current_conversation(context: Context | None = None) -> str | None:
     """The conversation that a call in this context is a part of; None = in none, or nobody said so."""
-    identity = get_value(_KEY, context)
+    if context is None:
+        context = get_current()
+    identity = context.get(_KEY)
     if identity is None:
         identity = baggage.get_baggage(SESSION_ID, context)
     return identity if isinstance(identity, str) and identity else None

@@ -16,14 +16,16 @@ from opentelemetry.util.genai.invocation import (
 from opentelemetry.util.genai.types import ContentCapturingMode
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
+from otel_dspy.later import Later
 from otel_dspy.telemetry.chance import own_ids
 from otel_dspy.telemetry.content import ContentFilter
 from otel_dspy.telemetry.conversations import ConversationTracer, current_conversation
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.extra_conventions import with_extra_conventions
-from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.inference import Inference, inside_inference
+from otel_dspy.telemetry.inference import InferenceCall, Speaker, emits_events, inside_inference
 from otel_dspy.telemetry.instruments import Instruments
+from otel_dspy.telemetry.late_ends import LateEndTracer, late_end
 from otel_dspy.telemetry.measurements import LateHistogram
 from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.secrets import SecretKeeper
@@ -31,9 +33,10 @@ from otel_dspy.telemetry.standing_back import StandingBack, StandingBackTracer
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from opentelemetry._logs import LoggerProvider
+    from opentelemetry.context import Context
     from opentelemetry.metrics import Histogram, MeterProvider
     from opentelemetry.trace import Span, Tracer, TracerProvider
     from opentelemetry.util.genai.invocation import (
@@ -44,13 +47,13 @@ if TYPE_CHECKING:
     )
 
     from otel_dspy.settings import ExtraConvention, Settings
-    from otel_dspy.telemetry.measurements import Measurements
+    from otel_dspy.telemetry.inference import Request
 
 SCOPE: Final = "otel_dspy"
 """Name of the instrumentation scope of every span, event and metric."""
 
 
-class _GenAIHandler(TelemetryHandler):
+class GenAIHandler(TelemetryHandler):
     """util-genai's handler with the content switch of our settings instead of the environment's alone."""
 
     @property
@@ -58,25 +61,18 @@ class _GenAIHandler(TelemetryHandler):
         """What its spans are started with."""
         return self._tracer
 
-    @override
-    def inference(self, provider: str, **call: Any) -> InferenceInvocation:
-        """Start an inference call (see `telemetry.inference`); the arguments are the library's."""
-        given = call.get("context")
-        call.setdefault("conversation_id", current_conversation(given))
-        call["context"] = self._others.genai_context(CLIENT_INFERENCE_CONTEXT_KEY, given)
-        if inside_inference(call["context"]):
-            return super().inference(provider, **call)
-        invocation = Inference(
-            self._tracer,
-            self._instruments,
-            self._logger,
-            self._completion_hook,
-            provider,
-            content_capturing_mode=self._content_capturing_mode,
-            **call,
-        )
-        invocation.measured = call["context"] is given  # else the call around counts the tokens
-        return invocation
+    def call(self, context: Context, request: Request) -> InferenceCall | InferenceInvocation:
+        """Start a call to a language model (see `telemetry.inference`).
+
+        Inside another instrumentation's call it is the library's own, which tells that one what it knows.
+        """
+        given, context = context, self._others.genai_context(CLIENT_INFERENCE_CONTEXT_KEY, context)
+        conversation = current_conversation(given)
+        if inside_inference(context):
+            return self.inference(context=context, conversation_id=conversation, _attach_to_context=False, **request)
+        call = InferenceCall(self._speaker, request, context, conversation)
+        call.measured = context is given  # else the call around counts the tokens
+        return call
 
     @override
     def embedding(self, provider: str, **call: Any) -> EmbeddingInvocation:
@@ -96,21 +92,32 @@ class _GenAIHandler(TelemetryHandler):
         call.setdefault("conversation_id", current_conversation(call.get("context")))
         return super().invoke_local_agent(**call)
 
-    def stand_back(self, conventions: Collection[ExtraConvention]) -> StandingBack:
+    def stand_back(self, conventions: Collection[ExtraConvention], later: Later) -> StandingBack:
         """Let its spans say which conversation they are a part of, and say all in these conventions too.
 
-        Where others have a span for the same call, that one is used.
+        Where others have a span for the same call, that one is used. Ends that may be late are.
         """
         self._others = StandingBack(self._tracer, SCOPE)
-        told = with_extra_conventions(self._tracer, conventions)
+        told = LateEndTracer(with_extra_conventions(self._tracer, conventions), later)
         self._tracer = ConversationTracer(StandingBackTracer(told, self._others))
         return self._others
 
-    def measure_late(self, measurements: Measurements) -> None:
+    def measure_later(self, later: Later) -> None:
         """Let the metrics of a call wait (see `telemetry.measurements`)."""
         for name in ("operation_duration", "token_usage", "time_to_first_chunk", "time_per_output_chunk"):
             histogram: Histogram = getattr(self._instruments, name)
-            setattr(self._instruments, name, LateHistogram(measurements, histogram))
+            setattr(self._instruments, name, LateHistogram(later, histogram))
+
+    def settle(self) -> None:
+        """What is said, and where, changes no more."""
+        self._speaker = Speaker(
+            self._tracer,
+            self._instruments,
+            self._logger,
+            self._completion_hook,
+            self._content_capturing_mode,
+            emits_events(self._content_capturing_mode),
+        )
 
     def capture_on_spans(self) -> None:
         """Let message content out on spans, as `instrument(capture_content=True)` asks."""
@@ -149,21 +156,41 @@ class Telemetry:
         schema = Schemas.V1_37_0.value
         tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
         own_ids(tracer)
-        self.tracer: Tracer = ConversationTracer(with_extra_conventions(tracer, settings.extra_conventions))
-        self.instruments = Instruments(meter_provider)
+        self.later = Later()
+        self.tracer: Tracer = ConversationTracer(
+            LateEndTracer(with_extra_conventions(tracer, settings.extra_conventions), self.later)
+        )
+        self.instruments = Instruments(meter_provider, self.later)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
         self._outflow = Outflow(self._flush)
         self.content = ContentFilter(settings, self.secrets)
-        handler = _GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
+        handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         own_ids(handler.tracer)
-        self.others = handler.stand_back(settings.extra_conventions)
-        handler.measure_late(self.instruments.measurements)
+        self.others = handler.stand_back(settings.extra_conventions, self.later)
+        handler.measure_later(self.later)
         if settings.capture_content and content_forced:
             handler.capture_on_spans()
         elif content_forced:
             handler.capture_nothing()
-        self.genai: TelemetryHandler = handler
+        handler.settle()
+        self.genai: GenAIHandler = handler
+
+    def before_end(self, span: Span, part: str, tell: Callable[..., object], *args: object) -> None:
+        """Let `tell(*args)` put the last of what is known onto the span, after the call if that may be.
+
+        Args:
+            span: that is about to end.
+            part: what a failure is reported as.
+            tell: must not depend on where it is called, nor on anything that the user's program may change.
+            args: what it is called with.
+        """
+        end = late_end(span)
+        if end is not None:
+            end.tell_first(part, tell, *args)
+            return
+        with guarded(part):
+            tell(*args)
 
     def put_payload(self, span: Span, name: str, text: str) -> None:
         """Put a JSON text of any size on the span (see `payloads`), cleared of secrets, never cut short."""

@@ -17,6 +17,7 @@ from opentelemetry.trace import (
 
 from otel_dspy import semconv
 from otel_dspy.datasets import ExampleRegistry, fields, split_fields
+from otel_dspy.guard import guarded
 from otel_dspy.plain import plain
 from otel_dspy.settings import TraceShape
 from otel_dspy.telemetry.chance import chance
@@ -24,7 +25,6 @@ from otel_dspy.telemetry.compile_spans import DatasetFacts, emit_dataset, put_pr
 from otel_dspy.telemetry.content import plain_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import describe, error_type, mark_failed
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.metric_spans import MetricGate
 from otel_dspy.telemetry.scopes import EvaluateScope, inside, place_in, surroundings
@@ -144,13 +144,7 @@ def close_evaluate(telemetry: Telemetry, evaluation: EvaluateScope, outcome: Eva
 def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
     score, program, error = outcome.score, outcome.program, outcome.error
     span = evaluation.span
-    with evaluation.lock:
-        rows = [evaluation.rows[index] for index in sorted(evaluation.rows)]
-    num_errors = sum("error" in row for row in rows)
-    attributes: dict[str, AttributeValue] = {
-        semconv.DSPY_EVALUATE_NUM_ERRORS: num_errors,
-        **evaluation.usage.split_attributes(),
-    }
+    attributes = evaluation.usage.split_attributes()
     if score is not None:
         attributes[semconv.DSPY_EVALUATE_SCORE] = score
     span.set_attributes(attributes)
@@ -158,7 +152,6 @@ def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: E
         put_program(telemetry, None, span, program)
     elif program is not None:
         span.set_attribute(semconv.DSPY_PROGRAM_ID, program.id)
-    telemetry.put_payload(span, semconv.DSPY_EVALUATE_RESULTS, plain_json(rows))
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
@@ -166,6 +159,15 @@ def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: E
     telemetry.instruments.evaluate_duration.record(
         now() - evaluation.started, {**_metric(evaluation.metric_name), **failure}, evaluation.context
     )
+    # The examples that have ended before tell their rows before.
+    telemetry.before_end(span, "the results of an evaluation", _tell_results, telemetry, evaluation)
+
+
+def _tell_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:
+    with evaluation.lock:
+        rows = [evaluation.rows[index] for index in sorted(evaluation.rows)]
+    evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_ERRORS, sum("error" in row for row in rows))
+    telemetry.put_payload(evaluation.span, semconv.DSPY_EVALUATE_RESULTS, plain_json(rows))
 
 
 @dataclass(slots=True)
@@ -254,41 +256,68 @@ def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
 
 
 def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
-    score, feedback, error = outcome.score, outcome.feedback, outcome.error
-    span, evaluation = scope.span, scope.evaluation
-    row: dict[str, Any] = {"index": scope.index, "id": evaluation.examples.example_id(scope.example)}
-    row.update(outcome.further)
-    attributes: dict[str, AttributeValue] = {
-        semconv.DSPY_EXAMPLE_ID: row["id"],
-        **scope.usage.attributes(),
-    }
-    if score is not None:
-        attributes[semconv.DSPY_EXAMPLE_SCORE] = score
-        row["score"] = plain(score)
+    error, evaluation = outcome.error, scope.evaluation
+    row: dict[str, Any] = {}
+    with evaluation.lock:
+        repeated = evaluation.rows.setdefault(scope.index, row) is not row
+    failure: dict[str, AttributeValue] = {}
+    if error is not None:
+        failure[ERROR_TYPE] = error_type(error)
+        mark_failed(scope.span, error, telemetry.secrets)
+    content = telemetry.settings.capture_content
+    ended = _EndedExample(
+        row=row,
+        repeated=repeated,
+        outcome=outcome,
+        usage=scope.usage.attributes(),
+        prediction=fields(outcome.prediction) if content and outcome.prediction is not None else None,
+        message=describe(error) if content and error is not None else None,
+    )
+    telemetry.before_end(scope.span, "the record of an example", _tell_ended, telemetry, scope, ended)
+    if not repeated:
+        _announce(telemetry, scope, outcome, failure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EndedExample:
+    """What is known of an example when it ends.
+
+    `row`: its row in the result, to be filled. `prediction`, `message`: as they were then; None where they aren't told.
+    """
+
+    row: dict[str, Any]
+    repeated: bool
+    outcome: ExampleOutcome
+    usage: dict[str, AttributeValue]
+    prediction: dict[str, Any] | None
+    message: str | None
+
+
+def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample) -> None:
+    outcome, row, examples = ended.outcome, ended.row, scope.evaluation.examples
+    row |= {"index": scope.index, "id": examples.example_id(scope.example), **outcome.further}
+    attributes: dict[str, AttributeValue] = {semconv.DSPY_EXAMPLE_ID: row["id"], **ended.usage}
+    if outcome.score is not None:
+        row["score"] = plain(outcome.score)
+        if not ended.repeated:
+            attributes[semconv.DSPY_EXAMPLE_SCORE] = outcome.score
     if telemetry.settings.capture_content:
-        given, texts = evaluation.examples.content(scope.example, lambda: _given(telemetry, scope.example))
+        given, texts = examples.content(scope.example, lambda: _given(telemetry, scope.example))
         row.update(given)
         for name, text in texts.items():
             # Cleared of secrets each time: one may have been met since it was made.
             telemetry.content.put_redacted(attributes, name, text)
-        if outcome.prediction is not None:
-            _put_content(telemetry, row, attributes, "prediction", fields(outcome.prediction))
-        if feedback is not None:
-            _put_content(telemetry, row, attributes, "feedback", feedback)
-    failure: dict[str, AttributeValue] = {}
-    if error is not None:
-        row["error"] = failure[ERROR_TYPE] = error_type(error)
-        if telemetry.settings.capture_content:
-            row["error_message"] = telemetry.content.text(semconv.DSPY_EVALUATE_RESULTS, describe(error))
-        mark_failed(span, error, telemetry.secrets)
-    with evaluation.lock:
-        repeated = evaluation.rows.setdefault(scope.index, row) is not row
-    if repeated:
-        attributes.pop(semconv.DSPY_EXAMPLE_SCORE, None)
+        if ended.prediction is not None:
+            _put_content(telemetry, row, attributes, "prediction", ended.prediction)
+        if outcome.feedback is not None:
+            _put_content(telemetry, row, attributes, "feedback", outcome.feedback)
+    if outcome.error is not None:
+        row["error"] = error_type(outcome.error)
+        if ended.message is not None:
+            row["error_message"] = telemetry.content.text(semconv.DSPY_EVALUATE_RESULTS, ended.message)
+    if ended.repeated:
         attributes[semconv.DSPY_EXAMPLE_REPEATED] = True
-    span.set_attributes(attributes)
-    if not repeated:
-        _announce(telemetry, scope, outcome, failure)
+    scope.span.set_attributes(attributes)
 
 
 def _announce(

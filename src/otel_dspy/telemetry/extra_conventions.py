@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.settings import ExtraConvention
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.openinference import openinference
 from otel_dspy.telemetry.tracer_around import TracerAround
 

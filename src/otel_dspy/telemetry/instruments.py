@@ -9,11 +9,13 @@ from opentelemetry.metrics import get_meter
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_dspy import semconv
-from otel_dspy.telemetry.measurements import LateCounter, LateHistogram, Measurements
+from otel_dspy.telemetry.measurements import LateCounter, LateHistogram, catch_up_when_collected
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
+
+    from otel_dspy.later import Later
 
 _LONG_SECONDS: Final = [0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400]
 """Bucket bounds for what lasts seconds to hours: evaluations, trials, compiles."""
@@ -29,12 +31,12 @@ generator of `random`: a user's seeded program would draw other numbers. Histogr
 class Instruments:
     """Every instrument, made once for a meter provider (None = the global one).
 
-    Those that every call asks for record late (see `measurements`); `record_all` records what waits.
+    Those that every call asks for record later (see `measurements`).
     """
 
-    def __init__(self, meter_provider: MeterProvider | None) -> None:
+    def __init__(self, meter_provider: MeterProvider | None, later: Later) -> None:
         meter = get_meter("otel_dspy", __version__, meter_provider)
-        self.measurements = Measurements(meter)
+        catch_up_when_collected(meter, later)
         self.compile_duration = meter.create_histogram(
             semconv.METRIC_DSPY_COMPILE_DURATION,
             unit="s",
@@ -69,21 +71,21 @@ class Instruments:
             unit="{example}",
             description="Examples evaluated; those that raised carry error.type.",
         )
-        self.evaluate_examples = LateCounter(self.measurements, examples)
+        self.evaluate_examples = LateCounter(later, examples)
         module_duration = meter.create_histogram(
             semconv.METRIC_DSPY_MODULE_DURATION,
             unit="s",
             description="How long a module call took.",
             explicit_bucket_boundaries_advisory=_SHORT_SECONDS,
         )
-        self.module_duration = LateHistogram(self.measurements, module_duration)
+        self.module_duration = LateHistogram(later, module_duration)
         cost = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_COST, unit="{USD}", description="Cost of language model calls."
         )
-        self.cost = LateCounter(self.measurements, cost)
+        self.cost = LateCounter(later, cost)
         cache_hits = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_CACHE_HITS,
             unit="{call}",
             description="Language model calls that a cache answered.",
         )
-        self.cache_hits = LateCounter(self.measurements, cache_hits)
+        self.cache_hits = LateCounter(later, cache_hits)

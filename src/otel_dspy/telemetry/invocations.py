@@ -2,35 +2,109 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+import timeit
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.util.genai.types import Error, TextPart
 
+from otel_dspy.guard import guarded
+from otel_dspy.plain import plain
 from otel_dspy.telemetry.failure import error_message, error_type
+from otel_dspy.telemetry.inference import InferenceCall
+from otel_dspy.telemetry.late_ends import late_end
 
 if TYPE_CHECKING:
-    from opentelemetry.util.genai.invocation import GenAIInvocation
+    from collections.abc import Callable
+
+    from opentelemetry.trace import Span
+    from opentelemetry.util.genai.invocation import GenAIInvocation, InferenceInvocation
     from opentelemetry.util.genai.types import MessagePart
+    from opentelemetry.util.types import AnyValue
 
     from otel_dspy.telemetry.emitter import Telemetry
+
+_PART: Final = "the end of a call"
 
 
 def end_invocation(telemetry: Telemetry, invocation: GenAIInvocation, error: BaseException | None) -> None:
     """End the call's span, as failed where it raised. A span that is not recorded leaves the message to another one."""
-    if error is None:
+    _finish(invocation, _failure(telemetry, invocation.span, error))
+
+
+def end_call(
+    telemetry: Telemetry,
+    call: InferenceCall | InferenceInvocation,
+    error: BaseException | None,
+    tell: Callable[[InferenceInvocation], object],
+) -> None:
+    """The same of a language model's call, after it if that may be.
+
+    Args:
+        telemetry: where it is told.
+        call: the call.
+        error: what it raised.
+        tell: gives the library the last of what is known; as in `Telemetry.before_end`.
+    """
+    failure = _failure(telemetry, call.span, error)
+    if not isinstance(call, InferenceCall):
+        _tell_and_finish(call, failure, tell)
+        return
+    end = late_end(call.span)
+    if end is not None:
+        end.at = time.time_ns()
+    # Of a call that is not recorded there are only metrics to tell; a log event says when it was made.
+    if (end is not None or not call.span.is_recording()) and not call.has_event:
+        telemetry.later.put(_PART, _finish_call, call, failure, tell, timeit.default_timer())
+    else:
+        _tell_and_finish(call.invocation(), failure, tell)
+
+
+def _finish_call(
+    call: InferenceCall, failure: Error | None, tell: Callable[[InferenceInvocation], object], ended: float
+) -> None:
+    """`ended`: when, by `timeit.default_timer`."""
+    _tell_and_finish(call.invocation(late=timeit.default_timer() - ended), failure, tell)
+
+
+def _tell_and_finish(
+    invocation: InferenceInvocation, failure: Error | None, tell: Callable[[InferenceInvocation], object]
+) -> None:
+    with guarded(_PART):
+        tell(invocation)
+    _finish(invocation, failure)
+
+
+def _finish(invocation: GenAIInvocation, failure: Error | None) -> None:
+    if failure is None:
         invocation.stop()
     else:
-        message = error_message(error, telemetry.secrets) if invocation.span.is_recording() else None
-        invocation.fail(Error(message=message, type=error_type(error), exception=error))
+        invocation.fail(failure)
+
+
+def _failure(telemetry: Telemetry, span: Span, error: BaseException | None) -> Error | None:
+    if error is None:
+        return None
+    message = error_message(error, telemetry.secrets) if span.is_recording() else None
+    return Error(message=message, type=error_type(error), exception=error)
 
 
 def clean_text(telemetry: Telemetry, value: object) -> str:
     """Any object as a text that may leave: JSON unless it is a string, redacted, without secrets, cut to length."""
-    attributes: dict[str, Any] = {}
-    telemetry.content.put(attributes, "value", value)
-    return attributes["value"]
+    return _clean(telemetry, plain(value))
 
 
 def text_parts(telemetry: Telemetry, value: object) -> list[MessagePart]:
     """The same as the one part of a message."""
-    return [TextPart(content=clean_text(telemetry, value))]
+    return plain_parts(telemetry, plain(value))
+
+
+def plain_parts(telemetry: Telemetry, value: AnyValue) -> list[MessagePart]:
+    """The same of plain data (see `plain`)."""
+    return [TextPart(content=_clean(telemetry, value))]
+
+
+def _clean(telemetry: Telemetry, value: AnyValue) -> str:
+    attributes: dict[str, Any] = {}
+    telemetry.content.put_plain(attributes, "value", value)
+    return attributes["value"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.guard import guarded
 from otel_dspy.plain import plain
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.secrets import is_secret_name
 
 if TYPE_CHECKING:

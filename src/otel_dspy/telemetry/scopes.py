@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
-from opentelemetry import context as otel_context
+from opentelemetry.context import create_key, get_current, get_value, set_value
 from opentelemetry.trace import set_span_in_context
 
 from otel_dspy.telemetry.leaderboard import Leaderboard
@@ -15,7 +15,6 @@ from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextvars import Token
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from otel_dspy.datasets import ExampleRegistry
     from otel_dspy.telemetry.usage import Role, UsageTally
 
-_KEY: Final = otel_context.create_key("otel_dspy.place")
+_KEY: Final = create_key("otel_dspy.place")
 
 
 @dataclass(slots=True, eq=False)
@@ -191,24 +190,26 @@ _NOWHERE: Final = Place()
 
 def place_in(context: Context) -> Place:
     """Where a call in this context stands; nowhere outside everything that is instrumented."""
-    return cast("Place", otel_context.get_value(_KEY, context) or _NOWHERE)
+    # Annotated, not `cast`, which is a call; on every call's way.
+    place: Any = context.get(_KEY)
+    return place or _NOWHERE
 
 
 def current_place() -> Place:
     """Where the caller stands."""
-    return place_in(otel_context.get_current())
+    return place_in(get_current())
 
 
 def entered(called: object) -> Context:
     """The context that a call of this module, model or tool stands in, made where the caller stands."""
-    context = otel_context.get_current()
+    context = get_current()
     gate = place_in(context).gate
     return context if gate is None else gate.enter(context, called)
 
 
 def nowhere() -> bool:
     """Whether the caller stands outside every call that is watched."""
-    return otel_context.get_value(_KEY) is None
+    return get_value(_KEY) is None
 
 
 def surroundings() -> Context:
@@ -222,19 +223,12 @@ def surroundings() -> Context:
 
 def inside(span: Span, place: Place, context: Context) -> Context:
     """The context given, with this span current and this place."""
-    return at(place, set_span_in_context(span, context))
+    made = set_span_in_context(span, context)
+    # Nobody else has it yet: a second context, with a second copy of all that is in it, is not needed.
+    dict.__setitem__(made, _KEY, place)  # pyright: ignore[reportUnknownMemberType] - a Context's own refuses
+    return made
 
 
 def at(place: Place, context: Context) -> Context:
     """The context given, with its span and this place."""
-    return otel_context.set_value(_KEY, place, context)
-
-
-def attach(context: Context) -> Token[Context]:
-    """Make the context current; give the token back to `detach`."""
-    return otel_context.attach(context)
-
-
-def detach(token: Token[Context]) -> None:
-    """Restore what was current before."""
-    otel_context.detach(token)
+    return set_value(_KEY, place, context)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from opentelemetry.context import get_value, set_value
 from opentelemetry.trace import Span, SpanKind, get_current_span, get_tracer_provider
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes, AttributeValue
 
 _logger = logging.getLogger("otel_dspy")
+_Given = TypeVar("_Given", bound="Context | None")
 
 _OPERATION: Final = "gen_ai.operation.name"
 _KINDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -69,7 +70,7 @@ class StandingBack:
         self._tell(other, operation)
         return around
 
-    def genai_context(self, key: str, context: Context | None) -> Context | None:
+    def genai_context(self, key: str, context: _Given) -> Context | _Given:
         """The context for a call of util-genai's: without the call around (`key`), if that goes elsewhere."""
         if get_value(key, context) is None:
             return context

@@ -9,7 +9,7 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
-from otel_dspy.telemetry import guard
+from otel_dspy import guard
 from tests.in_process_lm import engine_of
 from tests.optimizers import Breaking, Rounds
 from tests.span_recorder import recording

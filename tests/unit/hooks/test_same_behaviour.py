@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from tests.behaviour.observation import Scenario
 
 SCENARIOS: Final = {**PROGRAMS, **OPTIMISATIONS, **SURROUNDINGS}
-SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "linked": {"capture_content": True},
-    "nested": {"capture_content": True, "trace_shape": "nested"},
-    "without content": {"capture_content": False, "example_ratio": 0.5},
+SETTINGS: Final[Mapping[str, tuple[bool, Mapping[str, Any]]]] = {
+    "linked": (True, {"capture_content": True}),
+    "nested": (False, {"capture_content": True, "trace_shape": "nested"}),
+    "without content": (True, {"capture_content": False, "example_ratio": 0.5}),
 }
+"""Name -> whether the spans end late, as in production; settings."""
 _unwatched: Final[dict[str, dict[str, Any]]] = {}
 
 
@@ -44,11 +45,14 @@ def _seen(scenario: Scenario, folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_nothing_that_a_user_can_see_differs(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_nothing_that_a_user_can_see_differs(
+    name: str, settings: tuple[bool, Mapping[str, Any]], tmp_path: Path
+) -> None:
     """Results, exceptions, output, warnings, logs, histories and the next random numbers are those without us."""
     expected = _alone(name, tmp_path)
-    captured = TelemetryCapture()
-    DSPyInstrumentor().instrument(**captured.providers, **settings)
+    batched, keywords = settings
+    captured = TelemetryCapture(batched=batched)
+    DSPyInstrumentor().instrument(**captured.providers, **keywords)
     try:
         watched = _seen(SCENARIOS[name], tmp_path / "watched")
     finally:

@@ -1,4 +1,4 @@
-"""Measurements that wait: recorded all the same, in time for every reader, by the thread or by the collection."""
+"""Measurements that wait: recorded all the same, in time for every reader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from otel_dspy.telemetry import measurements as module
+from otel_dspy.later import Later
 from otel_dspy.telemetry.instruments import UNSPANNED, Instruments
 from tests.waiting import awaited
 
@@ -26,15 +26,15 @@ def totals(reader: InMemoryMetricReader) -> dict[str, float]:
     }
 
 
-def instruments(*readers: InMemoryMetricReader) -> Instruments:
+def instruments(later: Later, *readers: InMemoryMetricReader) -> Instruments:
     """Instruments that these read."""
-    return Instruments(MeterProvider(list(readers), shutdown_on_exit=False))
+    return Instruments(MeterProvider(list(readers), shutdown_on_exit=False), later)
 
 
 def test_each_reader_gets_what_was_measured_before_it_read_and_no_metric_more() -> None:
     """Nothing is missing from a collection, however soon it comes, and the queue itself is no metric."""
-    one, other = InMemoryMetricReader(), InMemoryMetricReader()
-    told = instruments(one, other)
+    one, other, later = InMemoryMetricReader(), InMemoryMetricReader(), Later()
+    told = instruments(later, one, other)
     told.cost.add(0.25, context=UNSPANNED)
     told.module_duration.record(2.0, {"dspy.module.type": "Predict"})
     assert totals(one) == {"dspy.usage.cost": 0.25, "dspy.module.duration": 2.0}
@@ -42,33 +42,27 @@ def test_each_reader_gets_what_was_measured_before_it_read_and_no_metric_more() 
     assert totals(other) == {"dspy.usage.cost": 0.5, "dspy.module.duration": 2.0}
 
 
-def test_the_thread_records_them_without_anybody_reading() -> None:
+def test_they_are_recorded_without_anybody_reading() -> None:
     """Between two collections the queue is emptied: memory doesn't grow with the calls."""
-    recorded: list[float] = []
-    told = instruments(InMemoryMetricReader())
+    later = Later()
+    told = instruments(later, InMemoryMetricReader())
     for value in (1.0, 2.0):
-        told.measurements.take(lambda amount, _attributes, _context: recorded.append(amount), value, None, None)
-    awaited(lambda: recorded == [1.0, 2.0], "both of them")
+        told.module_duration.record(value)
+    awaited(lambda: len(later) == 0, "both of them")
 
 
-def test_a_full_queue_makes_its_caller_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the bound a measurement is recorded at once, on the caller's thread: none is dropped, none is kept."""
-    monkeypatch.setattr(module, "_MOST", 0)
-    recorded: list[float] = []
-    told = instruments(InMemoryMetricReader())
-    told.measurements.take(lambda amount, _attributes, _context: recorded.append(amount), 3.0, None, None)
-    assert recorded == [3.0]
-
-
-def test_a_metric_that_fails_leaves_the_others_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_metric_that_fails_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """What one recording raises goes no further and takes nothing with it."""
-    reader = InMemoryMetricReader()
-    told = instruments(reader)
+    reader, later = InMemoryMetricReader(), Later()
+    told = instruments(later, reader)
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    told.measurements.take(broken, 1.0, None, None)
+    monkeypatch.setattr(told.cache_hits, "_say", broken)
+    told.cache_hits.add(1.0, context=UNSPANNED)
     told.cost.add(1.0, context=UNSPANNED)
     assert totals(reader) == {"dspy.usage.cost": 1.0}
     assert "a metric failed and was left out" in caplog.text
@@ -76,8 +70,8 @@ def test_a_metric_that_fails_leaves_the_others_alone(caplog: pytest.LogCaptureFi
 
 def test_a_forked_child_records_its_own_alone() -> None:
     """What the parent measured before a fork is counted by the parent, once."""
-    reader = InMemoryMetricReader()
-    told = instruments(reader)
+    reader, later = InMemoryMetricReader(), Later()
+    told = instruments(later, reader)
     told.cost.add(1.0, context=UNSPANNED)
     child = os.fork()
     if child == 0:

@@ -6,6 +6,7 @@ docs/adding-an-optimizer.md.
 
 from __future__ import annotations
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of, tell_setup
 from otel_dspy.hooks.optimizers.registry import GROUP, register, unregister
@@ -15,7 +16,6 @@ from otel_dspy.programs import ProgramSnapshot, snapshot_if_program
 from otel_dspy.telemetry.compile_spans import DatasetFacts
 from otel_dspy.telemetry.emitter import Telemetry
 from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import CompileScope, TrialScope, current_place
 from otel_dspy.telemetry.trial_spans import (
     Scope,

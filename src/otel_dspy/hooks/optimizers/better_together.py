@@ -14,10 +14,10 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy import semconv
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, tell_setup
 from otel_dspy.programs import snapshot_if_program
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
@@ -93,7 +93,6 @@ class _StepWatch(Watch):
     part = "the span of a BetterTogether step"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._scope = scope
         self._arguments = arguments

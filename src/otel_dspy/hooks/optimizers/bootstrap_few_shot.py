@@ -178,7 +178,6 @@ class _AttemptWatch(Watch):
     part = "the span of a bootstrap attempt"
 
     def __init__(self, telemetry: Telemetry, attempts: _Attempts, optimizer: Any, arguments: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._attempts = attempts
         self._optimizer = optimizer

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import predictor_name, predictors, prefix
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
 from otel_dspy.telemetry.usage import PROMPT
 

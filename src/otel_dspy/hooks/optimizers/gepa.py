@@ -148,7 +148,6 @@ class _OptimisationWatch(Watch):
     part = "GEPA's record"
 
     def __init__(self, scope: CompileScope, events: GepaEvents, arguments: Kwargs) -> None:
-        super().__init__()
         self._scope = scope
         self._events = events
         self._arguments = arguments

@@ -12,12 +12,13 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
 
+from opentelemetry.context import attach, detach
+
 from otel_dspy import semconv
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.optimizers.gepa_checkpoint import best_of, restored
 from otel_dspy.hooks.optimizers.gepa_proposal import Acceptance, Proposal, outcome, pareto_front, trial_facts
 from otel_dspy.programs import snapshot_if_program
-from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.scopes import attach, detach
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:

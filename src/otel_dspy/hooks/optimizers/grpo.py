@@ -12,16 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.context import attach, detach
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
-from otel_dspy.telemetry.guard import guarded
-from otel_dspy.telemetry.scopes import attach, detach
 from otel_dspy.telemetry.trial_spans import (
     TrialFacts,
     TrialKind,
@@ -206,7 +206,6 @@ class _Report(Watch):
     part = "GRPO's validation"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, optimizer: Any, arguments: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._scope = scope
         self._optimizer = optimizer

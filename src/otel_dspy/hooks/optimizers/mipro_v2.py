@@ -14,13 +14,13 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy import semconv
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.evaluation_result import named
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 from otel_dspy.telemetry.usage import PROMPT
 
@@ -139,7 +139,6 @@ class _FullEvaluation(Watch):
     part = "MIPROv2's full evaluation"
 
     def __init__(self, scope: CompileScope) -> None:
-        super().__init__()
         self._scope = scope
 
     @override
@@ -156,7 +155,6 @@ class _TrialWatch(Watch):
     part = "the span of a MIPROv2 trial"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._scope = scope
         self._arguments = arguments

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import demos
 from otel_dspy.programs import snapshot_if_program
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialOutcome, TrialState, close_trial, open_trial
 
@@ -66,7 +66,6 @@ class _TrialWatch(Watch):
     part = "the span of a trial of Optuna's"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, optuna_trial: Any) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._scope = scope
         self._optuna_trial = optuna_trial

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.metric_name import metric_name
 from otel_dspy.hooks.module import watched_program
@@ -23,7 +24,6 @@ from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.trial_spans import (
     Scope,
     ScoreUnit,
@@ -125,7 +125,6 @@ class _Fitting(Watch):
     part = "ReAnchor's fitting"
 
     def __init__(self, scope: CompileScope, parameter: str | None, arguments: Kwargs) -> None:
-        super().__init__()
         self._progress = _progress(scope)
         self._parameter = parameter
         self._arguments = arguments
@@ -147,7 +146,6 @@ class _Pass(Watch):
     part = "the span of a ReAnchor pass"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._scope = scope
         self._program = arguments["program"]

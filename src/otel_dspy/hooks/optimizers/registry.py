@@ -6,9 +6,9 @@ import weakref
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.installed import part
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.telemetry.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

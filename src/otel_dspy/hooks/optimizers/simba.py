@@ -14,12 +14,12 @@ import wrapt
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import around
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.simba_scoring import ScoringWatch, tagged
 from otel_dspy.hooks.optimizers.simba_search import Search
 from otel_dspy.hooks.optimizers.simba_strategy import StrategyWatch
-from otel_dspy.telemetry.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,6 +14,7 @@ import wrapt
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.frames import forwarding
@@ -30,7 +31,6 @@ from otel_dspy.telemetry.evaluate_spans import (
     open_evaluate,
     open_example,
 )
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialKind, open_trial
 
 if TYPE_CHECKING:
@@ -84,7 +84,6 @@ class _ExampleWatch(Watch):
     part = "the span of an example of SIMBA's"
 
     def __init__(self, telemetry: Telemetry, tag: Tag, evaluation: EvaluateScope, index: int, example: Any) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._tag = tag
         self._opens = evaluation, index, example
@@ -128,7 +127,6 @@ class ScoringWatch(Watch):
     part = "the spans of SIMBA's scoring"
 
     def __init__(self, telemetry: Telemetry, search: Search, pairs: Sequence[tuple[Any, Any]]) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._search = search
         self._tags = [search.tags[id(function)] for function, _ in pairs]

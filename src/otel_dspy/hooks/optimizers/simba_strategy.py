@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from otel_dspy.datasets import fields
+from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch
 from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.optimizers.chosen import predictors
 from otel_dspy.hooks.optimizers.simba_search import Candidate
 from otel_dspy.programs import snapshot_if_program
-from otel_dspy.telemetry.guard import guarded
 from otel_dspy.telemetry.scopes import at, place_in
 from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, open_trial
 from otel_dspy.telemetry.usage import PROMPT
@@ -37,7 +37,6 @@ class StrategyWatch(Watch):
     part = "the span of a SIMBA candidate"
 
     def __init__(self, telemetry: Telemetry, search: Search, strategy: str, args: Args) -> None:
-        super().__init__()
         self._telemetry = telemetry
         self._search = search
         self._strategy = strategy

@@ -8,7 +8,7 @@ import time
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.delivery.fork_gate import ForkGate
+from otel_dspy.fork_gate import ForkGate
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking import http_policy
 from otel_dspy.mlflow.tracking.addresses import without_passwords

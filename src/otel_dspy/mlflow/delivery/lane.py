@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+LATEST: Final = 0.5
+"""Seconds after a call's end in which its spans are told, at most (`otel_dspy.later`)."""
 READ_AT_ONCE: Final = 500
 """Lines that are fetched from disk when memory has run out."""
 
@@ -46,7 +48,7 @@ class Record:
     size: int
     """Characters of its string attributes."""
     came: float
-    """`time.monotonic()`."""
+    """`time.monotonic()` when the span ended."""
     written: bool = False
 
     def decoded(self) -> SpanRecord:
@@ -96,7 +98,7 @@ class Lane:
     def put(self, span: ReadableSpan, route: Route, size: int) -> bool:
         """Append a span; returns whether somebody should call `persist` now, lest memory grow beyond its bound."""
         with self._lock:
-            record = Record(self._number, span, route, size, time.monotonic())
+            record = Record(self._number, span, route, size, time.monotonic() - _age(span))
             self._number += 1
             self._characters += size
             if not self._spilling and self._full:
@@ -266,6 +268,12 @@ class Lane:
     def abandon(self) -> None:
         """Let go of the files, which are another process': for a forked child, where no lock can be trusted."""
         self._journal.close()
+
+
+def _age(span: ReadableSpan) -> float:
+    """Seconds since the span's end. More than `LATEST` it is never, unless the clock has been set."""
+    ended = time.time_ns() if span.end_time is None else span.end_time
+    return min(max(0.0, (time.time_ns() - ended) / 1e9), LATEST)
 
 
 def _parsed(line: bytes) -> tuple[SpanRecord, Route] | None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
+from otel_dspy.fork_gate import ForkGate
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.delivery.admission import Admission
 from otel_dspy.mlflow.delivery.attempts import Stopped
 from otel_dspy.mlflow.delivery.courtesy import Courtesy
-from otel_dspy.mlflow.delivery.fork_gate import ForkGate
 from otel_dspy.mlflow.delivery.lane import Lane
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 
@@ -38,8 +38,8 @@ TICK: Final = 0.25
 """Seconds that the delivering thread sleeps at most while spans wait for company."""
 SPOOL_EVERY: Final = 0.3
 SPOOL_AFTER: Final = 0.6
-"""Seconds between two looks at what has waited, and seconds after which it is written: together, with the writing
-itself, at most the last second of a killed process is missing.
+"""Seconds between two looks at what has waited, and seconds after its end when a span is written: together, with the
+writing itself, at most the last second of a killed process is missing.
 """
 BACK_PRESSURE: Final = 1.0
 """Seconds that a span's end waits, once, for a disk that is slower than the program, before traces are dropped."""

@@ -13,7 +13,7 @@ import pytest
 from gepa.strategies.proposal_sampling import IndependentSampling
 from inline_snapshot import snapshot
 
-from otel_dspy.telemetry.guard import failures
+from otel_dspy.guard import failures
 from tests.dspy_answers import dspy_script
 from tests.gepa_task import Interrupted, graded, optimise
 from tests.gepa_trials import attributes, control_lines, trials, validation

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from otel_dspy.telemetry.guard import failures, guarded, report
+from otel_dspy.guard import failures, guarded, report
 
 
 def fail(part: str, error: BaseException) -> None:

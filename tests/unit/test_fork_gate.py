@@ -7,8 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.delivery import fork_gate
-from otel_dspy.mlflow.delivery.fork_gate import ForkGate
+from otel_dspy import fork_gate
+from otel_dspy.fork_gate import ForkGate
 
 if TYPE_CHECKING:
     import pytest

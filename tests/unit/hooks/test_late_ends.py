@@ -1,0 +1,251 @@
+"""Spans that end after their call are the spans that would have ended with it; nobody who hears them can tell."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import dspy
+import pytest
+from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NoOpTracerProvider
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy import later as later_module
+from tests.behaviour.model import model
+from tests.behaviour.observation import Stage, observe
+from tests.behaviour.optimisations import OPTIMISATIONS
+from tests.behaviour.programs import PROGRAMS
+from tests.behaviour.surroundings import SURROUNDINGS
+from tests.in_process_lm import in_process_lm
+from tests.sums import sums_lm
+from tests.telemetry_capture import TelemetryCapture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+_dspy: Any = dspy
+SCENARIOS: Final = {**PROGRAMS, **OPTIMISATIONS, **SURROUNDINGS}
+_ONE_RUNS: Final = frozenset(
+    {"dspy.compile.id", "dspy.compile.parent.id", "gen_ai.response.id", "gen_ai.response.time_to_first_chunk"}
+)
+"""Attributes whose values differ from run to run."""
+_ANSWER: Final = "[[ ## answer ## ]]\n2\n\n[[ ## completed ## ]]"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The thread must not get ahead of what a test looks at.
+    monkeypatch.setattr(later_module, "_DELAY", 60)
+
+
+@pytest.fixture
+def captured() -> Iterator[TelemetryCapture]:
+    """DSPy instrumented, spans with content to a batch processor."""
+    capture = TelemetryCapture(batched=True)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
+    with _dspy.context(lm=sums_lm()):
+        yield capture
+    DSPyInstrumentor().uninstrument()
+    capture.shutdown()
+
+
+def _trees(spans: Sequence[ReadableSpan]) -> list[Any]:
+    """What the spans say, roots first and children inside of them, whatever their ids and times are."""
+    inside: dict[int | None, list[ReadableSpan]] = {}
+    for span in spans:
+        inside.setdefault(span.parent.span_id if span.parent is not None else None, []).append(span)
+
+    def drawn(span: ReadableSpan) -> Any:
+        attributes = {name: value for name, value in (span.attributes or {}).items() if name not in _ONE_RUNS}
+        events = [(event.name, dict(event.attributes or {})) for event in span.events]
+        told = (span.name, span.kind.name, sorted(map(repr, attributes.items())), span.status.status_code.name)
+        children = sorted((drawn(child) for child in inside.get(_id(span), [])), key=repr)
+        return (*told, span.status.description, events, len(span.links), children)
+
+    return sorted((drawn(span) for span in inside.get(None, [])), key=repr)
+
+
+def _ends_that_wait() -> int:
+    telemetry: Any = DSPyInstrumentor()._telemetry
+    return sum(part != "a metric" for part, *_ in telemetry.later._waiting)
+
+
+def _id(span: ReadableSpan) -> int:
+    return cast("Any", span.get_span_context()).span_id
+
+
+def _recorded(name: str, folder: Path, *, late: bool) -> tuple[ReadableSpan, ...]:
+    folder.mkdir()
+    capture = TelemetryCapture(batched=late)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
+    try:
+        observe(SCENARIOS[name], Stage(model(), folder))
+        return capture.spans
+    finally:
+        DSPyInstrumentor().uninstrument()
+        capture.shutdown()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_late_span_says_what_it_would_have_said(name: str, tmp_path: Path) -> None:
+    """Names, kinds, attributes, statuses, events, links and parents are those of spans that end at once."""
+    at_once = _trees(_recorded(name, tmp_path / "at once", late=False))
+    late = _recorded(name, tmp_path / "late", late=True)
+    assert _trees(late) == at_once
+    times = {_id(span): (cast("int", span.start_time), cast("int", span.end_time)) for span in late}
+    assert all(start <= end for start, end in times.values())
+
+
+def test_it_ends_as_of_the_calls_end(captured: TelemetryCapture) -> None:
+    """Nothing has ended when the call is over; a flush has it all, in order, each span within the one around."""
+    dspy.ChainOfThought("question -> answer")(question="1+1")
+    assert _ends_that_wait() == 3
+    spans = captured.spans
+    assert [span.name for span in spans] == ["chat scripted", "module Predict", "module ChainOfThought"]
+    ends = [cast("int", span.end_time) for span in spans]
+    assert ends == sorted(ends)
+    chat, predict, _ = spans
+    assert cast("int", chat.start_time) >= cast("int", predict.start_time)
+
+
+def test_the_duration_of_a_late_call_is_its_own(captured: TelemetryCapture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the library measures until it is told of the end is not longer for being told late."""
+    clock = [100.0]
+    monkeypatch.setattr("timeit.default_timer", lambda: clock[0])
+    dspy.Predict("question -> answer")(question="1+1")
+    clock[0] += 7
+    data: Any = captured.metrics()
+    (duration,) = (
+        metric
+        for scope in data.resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+        if metric.name == "gen_ai.client.operation.duration"
+    )
+    assert duration.data.data_points[0].sum == 0
+
+
+def test_a_shutdown_has_it_all(captured: TelemetryCapture) -> None:
+    """A program that only shuts its provider down loses nothing."""
+    dspy.Predict("question -> answer")(question="1+1")
+    captured.tracer_provider.shutdown()
+    assert len(captured.span_exporter.get_finished_spans()) == 2
+
+
+def test_uninstrumenting_has_it_all(captured: TelemetryCapture) -> None:
+    """What has ended before is handed over, so that a flush by any means finds it."""
+    dspy.Predict("question -> answer")(question="1+1")
+    DSPyInstrumentor().uninstrument()
+    (batch,) = (
+        processor
+        for processor in cast("Any", captured.tracer_provider)._active_span_processor._span_processors
+        if isinstance(processor, BatchSpanProcessor)
+    )
+    batch.force_flush()
+    assert len(captured.span_exporter.get_finished_spans()) == 2
+
+
+class _Listening(SpanProcessor):
+    """Some processor that nobody knows."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.ended.append(span.name)
+
+
+class _Changed(BatchSpanProcessor):
+    """A batch processor that does something of its own."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        super().on_end(span)
+
+
+@pytest.mark.parametrize(
+    "impatient",
+    [
+        lambda: SimpleSpanProcessor(InMemorySpanExporter()),
+        _Listening,
+        lambda: _Changed(InMemorySpanExporter()),
+    ],
+    ids=["simple", "unknown", "derived"],
+)
+def test_whoever_could_tell_hears_ends_at_once(impatient: Any, captured: TelemetryCapture) -> None:
+    """With a processor that may do anything when a span ends nothing is late, and what was late before comes first."""
+    program = dspy.Predict("question -> answer")
+    program(question="1+1")
+    listening = _Listening()
+    for processor in (impatient(), listening):
+        captured.tracer_provider.add_span_processor(processor)
+    program(question="2+2")
+    assert listening.ended == ["chat scripted", "module Predict"] * 2
+    assert _ends_that_wait() == 0
+
+
+def test_a_provider_without_processors_of_its_own_kind_is_left_alone() -> None:
+    """Where the SDK calls its processors at the same time, or a provider is no SDK's, nothing is late, nothing breaks."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(active_span_processor=ConcurrentMultiSpanProcessor(2), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    for given in (provider, NoOpTracerProvider()):
+        DSPyInstrumentor().instrument(tracer_provider=given)
+        try:
+            with _dspy.context(lm=sums_lm()):
+                dspy.Predict("question -> answer")(question="1+1")
+        finally:
+            DSPyInstrumentor().uninstrument()
+    provider.force_flush()
+    assert len(exporter.get_finished_spans()) == 2
+    provider.shutdown()
+
+
+def test_what_the_program_changes_afterwards_is_not_told(captured: TelemetryCapture) -> None:
+    """Inputs, messages and predictions are told as they were: a chat goes on with the same list."""
+    numbers, messages = ["1", "1"], [{"role": "user", "content": "1+1"}]
+    lm: Any = in_process_lm(lambda _messages: _ANSWER)
+    with _dspy.context(lm=lm):
+        prediction: Any = dspy.Predict("numbers: list[str] -> answer")(numbers=numbers)
+        lm(messages=messages)
+    numbers.append("changed")
+    prediction.answer = "changed"
+    messages[0]["content"] = "changed"
+    messages.append({"role": "assistant", "content": "changed"})
+    said = repr([dict(span.attributes or {}) for span in captured.spans])
+    assert "numbers" in said
+    assert "changed" not in said
+
+
+def test_a_fork_leaves_what_waits_to_the_parent(captured: TelemetryCapture) -> None:
+    """A child that goes on with the provider tells its own spans alone; the parent's are told once, by the parent."""
+    program = dspy.Predict("question -> answer")
+    program(question="1+1")
+    child = os.fork()
+    if child == 0:
+        telemetry: Any = DSPyInstrumentor()._telemetry
+        waiting = len(telemetry.later)
+        program(question="2+2")
+        os._exit(0 if waiting == 0 and len(telemetry.later) > 0 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(captured.spans) == 2
+
+
+def test_what_another_convention_says_includes_what_is_told_late() -> None:
+    """The words of OpenInference are made of all that a span says, its content too."""
+    capture = TelemetryCapture(batched=True)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True, extra_conventions="openinference")
+    try:
+        with _dspy.context(lm=sums_lm()):
+            dspy.Predict("question -> answer")(question="1+1")
+        told = {span.name: span.attributes or {} for span in capture.spans}
+    finally:
+        DSPyInstrumentor().uninstrument()
+        capture.shutdown()
+    assert "1+1" in str(told["module Predict"]["input.value"])
+    assert told["chat scripted"]["openinference.span.kind"] == "LLM"
+    assert "llm.token_count.prompt" in told["chat scripted"]

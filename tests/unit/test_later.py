@@ -1,0 +1,149 @@
+"""What calls leave behind: all of it is done, in order, once, by the thread or by whoever catches up first."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from otel_dspy import later as module
+from otel_dspy.later import Later, catch_up
+from tests.waiting import awaited
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def _threads() -> int:
+    return sum(thread.name == "otel-dspy-later" for thread in threading.enumerate())
+
+
+def test_it_is_done_soon_and_in_order() -> None:
+    """Nobody has to ask: the thread does it all, the first piece first."""
+    done: list[int] = []
+    later = Later()
+    for number in range(100):
+        later.put("a test", done.append, number)
+    awaited(lambda: len(done) == 100, "all of it")
+    assert done == list(range(100))
+
+
+def test_whoever_catches_up_finds_it_done() -> None:
+    """All that was put before is done when `catch_up` returns, of every queue."""
+    done: list[str] = []
+    one, other = Later(), Later()
+    one.put("a test", done.append, "one")
+    other.put("a test", done.append, "other")
+    catch_up()
+    assert sorted(done) == ["one", "other"]
+
+
+def test_threads_that_catch_up_at_once_do_each_piece_once_and_in_order() -> None:
+    """Four threads at the same time: no piece of one comes before its earlier ones, and none is done twice."""
+    done: list[tuple[int, int]] = []
+    later = Later()
+
+    def work(name: int) -> None:
+        for number in range(300):
+            later.put("a test", done.append, (name, number))
+            if number % 10 == 0:
+                later.catch_up()
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    later.catch_up()
+    assert [[number for by, number in done if by == name] for name in range(4)] == [list(range(300))] * 4
+
+
+def test_a_failure_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    """What one piece raises goes no further; it is told by the name of its part."""
+    done: list[int] = []
+    later = Later()
+    later.put("a broken part", lambda: 1 / 0)
+    later.put("a test", done.append, 1)
+    later.catch_up()
+    assert done == [1]
+    assert "a broken part failed and was left out" in caplog.text
+
+
+def test_a_full_queue_makes_its_callers_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the bound whoever brings more does the oldest himself: memory is bounded, nothing dropped, the order kept."""
+    monkeypatch.setattr(module, "_MOST", 10)
+    monkeypatch.setattr(module, "_DELAY", 60)
+    done: list[int] = []
+    later = Later()
+    for number in range(100):
+        later.put("a test", done.append, number)
+        assert number - len(done) <= 10
+    assert done == list(range(len(done)))
+    later.catch_up()
+    assert done == list(range(100))
+
+
+def test_work_of_work_is_a_part_of_it() -> None:
+    """What a piece puts is done before the next one, and a piece that asks to catch up doesn't wait for itself."""
+    done: list[str] = []
+    later = Later()
+
+    def outer() -> None:
+        later.put("a test", done.append, "inner")
+        later.catch_up()
+        done.append("outer")
+
+    later.put("a test", outer)
+    later.put("a test", done.append, "next")
+    later.catch_up()
+    assert done == ["inner", "outer", "next"]
+
+
+def test_the_thread_rests_between_pieces_until_it_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes back from a model has its turn within one piece; once it is behind the thread rests no more."""
+    monkeypatch.setattr(module, "_DELAY", 60)
+    clock, rests = [0.0], list[float]()
+    later = Later()
+
+    def takes(seconds: float) -> None:
+        clock[0] += seconds
+
+    for _ in range(5):
+        later.put("a test", takes, 0.1)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module.time, "sleep", rests.append)
+    later.turn()
+    assert len(later) == 0
+    assert len(rests) == 2
+
+
+def test_the_thread_ends_with_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that nobody holds any more is let go of, thread and all, once its work is done."""
+    before, done = _threads(), list[int]()
+    later = Later()
+    later.put("a test", done.append, 1)
+    awaited(lambda: done == [1], "it")
+    monkeypatch.setattr(module, "_DELAY", 0.01)
+    later.put("a test", done.append, 2)
+    del later
+    gc.collect()
+    awaited(lambda: _threads() <= before, "the thread's end")
+
+
+def test_a_forked_child_leaves_the_parents_work_to_it() -> None:
+    """What waits at a fork is done by the parent alone; the child's own queue works, with a thread of its own."""
+    done: list[str] = []
+    later = Later()
+    later.put("a test", done.append, "before")
+    child = os.fork()
+    if child == 0:
+        later.put("a test", done.append, "child's")
+        deadline = time.monotonic() + 10
+        while done != ["child's"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os._exit(0 if done == ["child's"] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    later.catch_up()
+    assert done == ["before"]
