@@ -2,7 +2,7 @@
 
 Python runs one thread at a time, so that thread must not be felt either. It rests after each piece of work: whoever
 comes back from a language model meanwhile has its turn within one piece. From a program that never waits it gets a
-hundredth of the processor, and no more than half of it once it is behind by `_PATIENCE`.
+hundredth of the processor, and half of it once it is behind by the last of `_RESTS`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 _DELAY: Final = 0.1
 """Seconds that work waits for company before the thread takes it, unless somebody catches up sooner."""
-_PATIENCE: Final = 0.3
-"""Seconds after that in which the thread rests between two pieces."""
-_REST: Final = 50e-6
-"""Seconds of one rest. Any sleep lets a waiting thread have its turn; one of 0 would be over before it wakes."""
+_RESTS: Final = ((0.3, 1e-3), (0.5, 50e-6))
+"""Until how many seconds after that the thread rests for how many seconds between two pieces; later it rests no more.
+Any sleep lets a waiting thread have its turn; one of 0 would be over before it wakes.
+"""
 _MOST: Final = 16_384
 """Pieces that wait at most. Past that whoever brings one does the oldest two, and so waits itself."""
 
@@ -110,12 +110,14 @@ class Later:
     def turn(self) -> None:
         """Do all that waits now, piece by piece, with rests: the thread's own way."""
         self._awake.clear()
-        hurried = time.monotonic() + _PATIENCE
+        began = time.monotonic()
         for _ in range(len(self._waiting)):
             if not self._do_one():
                 return
-            if time.monotonic() < hurried:
-                time.sleep(_REST)
+            behind = time.monotonic() - began
+            rest = next((rest for until, rest in _RESTS if behind < until), 0.0)
+            if rest:
+                time.sleep(rest)
 
 
 _all: weakref.WeakSet[Later] = weakref.WeakSet()

@@ -102,7 +102,7 @@ def test_work_of_work_is_a_part_of_it() -> None:
 
 
 def test_the_thread_rests_between_pieces_until_it_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever comes back from a model has its turn within one piece; once it is behind the thread rests no more."""
+    """Whoever comes back from a model has its turn within one piece; the more it is behind, the less the thread rests."""
     monkeypatch.setattr(module, "_DELAY", 60)
     clock, rests = [0.0], list[float]()
     later = Later()
@@ -110,13 +110,13 @@ def test_the_thread_rests_between_pieces_until_it_is_behind(monkeypatch: pytest.
     def takes(seconds: float) -> None:
         clock[0] += seconds
 
-    for _ in range(5):
+    for _ in range(8):
         later.put("a test", takes, 0.1)
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(module.time, "sleep", rests.append)
     later.turn()
     assert len(later) == 0
-    assert len(rests) == 2
+    assert rests == [1e-3] * 2 + [50e-6] * 2
 
 
 def test_the_thread_ends_with_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-LATEST: Final = 0.5
+LATEST: Final = 0.6
 """Seconds after a call's end in which its spans are told, at most (`otel_dspy.later`)."""
 READ_AT_ONCE: Final = 500
 """Lines that are fetched from disk when memory has run out."""
