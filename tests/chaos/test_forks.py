@@ -11,6 +11,7 @@ import dspy
 import pytest
 
 import otel_dspy.mlflow
+from otel_dspy.later import catch_up
 from tests.chaos.twins import EXPERIMENT, record, told_to
 from tests.own_process import exit_code
 from tests.sums import exact, examples, sums_lm
@@ -130,6 +131,7 @@ def fork_and_kill(told: Connection) -> None:
         child = os.fork()
         if child == 0:
             evaluate(2)
+            catch_up()
             processor._worker._persist(0)
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)
