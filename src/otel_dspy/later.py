@@ -27,7 +27,7 @@ _RESTS: Final = ((0.3, 1e-3), (0.5, 50e-6))
 """Until how many seconds after that the thread rests for how many seconds between two pieces; later it rests no more.
 Any sleep lets a waiting thread have its turn; one of 0 would be over before it wakes.
 """
-_MOST: Final = 16_384
+_MOST: Final = 4_096
 """Pieces that wait at most. Past that whoever brings one does the oldest two, and so waits itself."""
 
 
@@ -62,9 +62,14 @@ class Later:
         elif len(self._waiting) > _MOST:
             self._do(2)
 
-    def catch_up(self) -> None:
-        """Do all that waits now. Called by work itself it does nothing."""
-        if self._doer != get_ident():
+    def catch_up(self, *, last: bool = False) -> None:
+        """Do all that waits now.
+
+        Args:
+            last: also where this is called by work itself, or by a signal that came in the middle of it. Without, what
+                work has flushed would be done before the rest of that work.
+        """
+        if last or self._doer != get_ident():
             self._do(len(self._waiting))
 
     def _do(self, pieces: int) -> None:
@@ -78,12 +83,12 @@ class Later:
                 part, work, args = self._waiting.popleft()
             except IndexError:
                 return False
-            self._doer = get_ident()
+            before, self._doer = self._doer, get_ident()
             try:
                 with guarded(part):
                     work(*args)
             finally:
-                self._doer = None
+                self._doer = before
         return True
 
     def _wake(self) -> None:
@@ -123,10 +128,14 @@ class Later:
 _all: weakref.WeakSet[Later] = weakref.WeakSet()
 
 
-def catch_up() -> None:
-    """Do now all that waits in every queue of this process: whoever flushes or ends something asks for this first."""
+def catch_up(*, last: bool = False) -> None:
+    """Do now all that waits in every queue of this process: whoever flushes something asks for this first.
+
+    Args:
+        last: nothing comes after it, as in a shutdown (see `Later.catch_up`).
+    """
     for later in list(_all):
-        later.catch_up()
+        later.catch_up(last=last)
 
 
 def _run(holder: weakref.ref[Later]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -99,6 +100,24 @@ def test_work_of_work_is_a_part_of_it() -> None:
     later.put("a test", done.append, "next")
     later.catch_up()
     assert done == ["inner", "outer", "next"]
+
+
+def test_a_signal_in_the_middle_of_work_loses_nothing_of_the_rest() -> None:
+    """SIGTERM ends a process from wherever its main thread is: the last catching up does what comes after, once."""
+    done: list[str] = []
+    later = Later()
+
+    def interrupt(_number: int, _frame: object) -> None:
+        later.catch_up(last=True)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        later.put("a test", lambda: signal.raise_signal(signal.SIGUSR1) or done.append("interrupted"))
+        later.put("a test", done.append, "rest")
+        later.catch_up()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert done == ["rest", "interrupted"]
 
 
 def test_the_thread_rests_between_pieces_until_it_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,8 @@ class CatchingUp(SpanProcessor):
 
     @override
     def shutdown(self) -> None:
-        """Catch up."""
-        catch_up()
+        """Catch up for the last time."""
+        catch_up(last=True)
 
 
 def is_patient(processor: SpanProcessor) -> bool:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.around import Args, Kwargs
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.inference import Request
+    from otel_dspy.telemetry.inference_call import Request
     from otel_dspy.telemetry.usage import Role
 
 LM_PARAMETERS: Final = (

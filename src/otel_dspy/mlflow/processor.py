@@ -124,7 +124,7 @@ class MlflowSpanProcessor(SpanProcessor):
             end_runs: mark the runs as KILLED that are open when all has been taken. A provider is shut down when the
                 process ends, and nothing can end them afterwards.
         """
-        catch_up()
+        catch_up(last=True)
         self._worker.close(Patience.from_environment() if wait else Patience(0, 0), end_runs=end_runs)
 
     @property

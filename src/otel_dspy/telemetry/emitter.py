@@ -23,7 +23,8 @@ from otel_dspy.telemetry.content import ContentFilter
 from otel_dspy.telemetry.conversations import ConversationTracer, current_conversation
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.extra_conventions import with_extra_conventions
-from otel_dspy.telemetry.inference import InferenceCall, Speaker, emits_events, inside_inference
+from otel_dspy.telemetry.inference import emits_events, inside_inference
+from otel_dspy.telemetry.inference_call import InferenceCall, Speaker
 from otel_dspy.telemetry.instruments import Instruments
 from otel_dspy.telemetry.late_ends import LateEndTracer, late_end
 from otel_dspy.telemetry.measurements import LateHistogram
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     )
 
     from otel_dspy.settings import ExtraConvention, Settings
-    from otel_dspy.telemetry.inference import Request
+    from otel_dspy.telemetry.inference_call import Request
 
 SCOPE: Final = "otel_dspy"
 """Name of the instrumentation scope of every span, event and metric."""

@@ -1,20 +1,16 @@
-"""Inference calls of opentelemetry-util-genai, without the part of its work that nobody would see, and after the call.
+"""Inference calls of opentelemetry-util-genai, without the part of its work that nobody would see.
 
-What is said of a call is the library's, word by word; only the span's name and first attributes, which a sampler sees,
-stand here a second time (a test holds them against the library's). Its object of fifty fields is made when the call has
-ended: until then an `InferenceCall` takes its place.
+What is said of a call is the library's, word by word: this leaves out what cannot have a result. The library's class
+offers no way in but its own methods; should they be renamed, calls take longer and say the same.
 """
 
 from __future__ import annotations
 
 import json
-import timeit
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.context import get_value, set_value
+from opentelemetry.context import get_value
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
-from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
-from opentelemetry.trace import SpanKind, Tracer, set_span_in_context
 from opentelemetry.util.genai._inference_invocation import (
     CLIENT_INFERENCE_CONTEXT_KEY,
     InferenceData,
@@ -26,16 +22,11 @@ from opentelemetry.util.genai.types import ContentCapturingMode
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from opentelemetry._logs import Logger
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span
-    from opentelemetry.util.genai._instruments import _Instruments
-    from opentelemetry.util.genai.completion_hook import CompletionHook
     from opentelemetry.util.genai.types import Error
-    from opentelemetry.util.types import AttributeValue
 
 
-class _Inside(InferenceData):
+class Inside(InferenceData):
     """What calls inside of one have told, made without writing its fields out: the class has their defaults."""
 
     def __init__(self) -> None:
@@ -43,7 +34,7 @@ class _Inside(InferenceData):
         self.metric_attributes = {}
 
 
-_UNTOUCHED: Final = _Inside()
+_UNTOUCHED: Final = Inside()
 _ON_SPANS: Final = (ContentCapturingMode.SPAN_ONLY, ContentCapturingMode.SPAN_AND_EVENT)
 
 
@@ -112,114 +103,5 @@ class Inference(InferenceInvocation):
         self._record_client_metrics()
 
 
-class Speaker(NamedTuple):
-    """What the library's invocations are made with."""
-
-    tracer: Tracer
-    instruments: _Instruments
-    logger: Logger
-    completion_hook: CompletionHook
-    mode: ContentCapturingMode
-    emits_events: bool
-
-
-class Request(TypedDict):
-    """A request to a language model, by the library's arguments."""
-
-    provider: str
-    request_model: str | None
-    server_address: str | None
-    server_port: int | None
-    operation_name: str
-
-
-class InferenceCall:
-    """A call to a language model that has begun.
-
-    Args:
-        speaker: what it is told by.
-        request: what is asked of whom.
-        context: where the call stands; its span becomes a child of that.
-        conversation: the one that it is a part of.
-    """
-
-    measured = True
-    """See `Inference`."""
-
-    def __init__(self, speaker: Speaker, request: Request, context: Context, conversation: str | None) -> None:
-        self._speaker = speaker
-        self._request = request
-        self._conversation = conversation
-        self._chunks: list[float] = []
-        self.attributes: dict[str, AttributeValue] = {}
-        """Of the span, beside those of the library."""
-        model, operation = request["request_model"], request["operation_name"]
-        first: dict[str, AttributeValue] = {gen_ai.GEN_AI_OPERATION_NAME: operation}
-        for name, attribute in _FIRST:
-            value = request[name]
-            if value is not None:
-                first[attribute] = value
-        self.span = speaker.tracer.start_span(
-            f"{operation} {model}" if model else operation, context, SpanKind.CLIENT, first
-        )
-        self._outside = context
-        self.context = set_value(CLIENT_INFERENCE_CONTEXT_KEY, _Inside(), set_span_in_context(self.span, context))
-        """The context inside of the call."""
-        self._started = timeit.default_timer()
-
-    @property
-    def has_event(self) -> bool:
-        """Whether the call is told by a log event too."""
-        return self._speaker.emits_events
-
-    def record_stream_chunk(self) -> None:
-        """A chunk of a streamed answer has come."""
-        self._chunks.append(timeit.default_timer())
-
-    def invocation(self, *, late: float = 0.0) -> Inference:
-        """The library's object for it; to be asked for once, when the call has ended, `late` seconds ago."""
-        speaker = self._speaker
-        invocation = Inference(
-            _Started(self.span),
-            speaker.instruments,
-            speaker.logger,
-            speaker.completion_hook,
-            content_capturing_mode=speaker.mode,
-            context=self._outside,
-            conversation_id=self._conversation,
-            _attach_to_context=False,
-            **self._request,
-        )
-        # The library reckons the duration until it is told of the end.
-        invocation.begun(self.context, self._started + late)
-        invocation.measured = self.measured
-        invocation.attributes.update(self.attributes)
-        for chunk in self._chunks:
-            invocation.chunk_came(chunk + late)
-        return invocation
-
-
-class _Started(Tracer):
-    """Gives a span that has been started."""
-
-    def __init__(self, span: Span) -> None:
-        self._span = span
-
-    @override
-    def start_span(self, *args: Any, **kwargs: Any) -> Span:
-        return self._span
-
-    @override
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError  # the library has no use for it
-
-
-_FIRST: Final[tuple[tuple[Literal["provider", "request_model", "server_address", "server_port"], str], ...]] = (
-    ("provider", gen_ai.GEN_AI_PROVIDER_NAME),
-    ("request_model", gen_ai.GEN_AI_REQUEST_MODEL),
-    ("server_address", SERVER_ADDRESS),
-    ("server_port", SERVER_PORT),
-)
-"""What the library tells of a call when it begins: its argument, and the attribute."""
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), default=vars)
 """Writes the library's messages as it does itself; those that the LM hook makes hold text alone."""

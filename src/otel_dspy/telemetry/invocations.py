@@ -11,7 +11,7 @@ from opentelemetry.util.genai.types import Error, TextPart
 from otel_dspy.guard import guarded
 from otel_dspy.plain import plain
 from otel_dspy.telemetry.failure import error_message, error_type
-from otel_dspy.telemetry.inference import InferenceCall
+from otel_dspy.telemetry.inference_call import InferenceCall
 from otel_dspy.telemetry.late_ends import late_end
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
 from otel_dspy.guard import guarded
-from otel_dspy.telemetry.tracer_around import TracerAround
+from otel_dspy.telemetry.tracer_around import TracerAround, innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class LateEndTracer(TracerAround):
 
     def _ends_may_be_late(self) -> bool:
         if self._innermost is None:
-            self._innermost = _innermost(self._tracer)
+            self._innermost = innermost(self._tracer)
         several: Any = getattr(self._innermost, "span_processor", None)
         audience = getattr(several, "_span_processors", None)
         if audience is not self._audience:
@@ -106,14 +106,6 @@ def late_end(span: Span) -> LateEnd | None:
     """What stands in the place of the span's `end`; None where it ends at once."""
     end: object = getattr(span, "end", None)
     return end if isinstance(end, LateEnd) else None
-
-
-def _innermost(tracer: Tracer) -> object:
-    """The SDK's tracer inside of others; None while there is none: a proxy has one once there is a provider."""
-    inner: object = tracer
-    while inner is not None and not hasattr(inner, "span_processor"):
-        inner = getattr(inner, "_tracer", None)
-    return inner
 
 
 def _all_patient(processor: object) -> bool:

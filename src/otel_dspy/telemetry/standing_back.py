@@ -18,7 +18,7 @@ from opentelemetry.context import get_value, set_value
 from opentelemetry.trace import Span, SpanKind, get_current_span, get_tracer_provider
 from typing_extensions import override
 
-from otel_dspy.telemetry.tracer_around import TracerAround
+from otel_dspy.telemetry.tracer_around import TracerAround, innermost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,8 +99,7 @@ class StandingBack:
 
     def _processor(self) -> object | None:
         """Where our spans go: tracers of one provider share its processor. None: it is not OpenTelemetry's SDK."""
-        # A proxy has the provider's tracer once there is a provider.
-        return getattr(getattr(self._tracer, "_tracer", self._tracer), "span_processor", None)
+        return getattr(innermost(self._tracer), "span_processor", None)
 
     def _tell(self, other: str, operation: object) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""A tracer around another one: what `conversations`, `extra_conventions` and `standing_back` are made of."""
+"""A tracer around another one: what `conversations`, `extra_conventions`, `late_ends`, `standing_back` are made of."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ class TracerAround(Tracer):
     @override
     def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
         return self._tracer.start_as_current_span(*args, **kwargs)
+
+
+def innermost(tracer: Tracer) -> object:
+    """The SDK's tracer inside of others; None while there is none: a proxy has one once there is a provider."""
+    inner: object = tracer
+    while inner is not None and not hasattr(inner, "span_processor"):
+        inner = getattr(inner, "_tracer", None)
+    return inner
