@@ -48,8 +48,8 @@ _SCORED: Final = {"mipro": (TRIALS + 1) * EXAMPLES, "evaluate": EVALUATED}
 _PACKAGES: Final = ("dspy", "mlflow", "opentelemetry-sdk", "psycopg2-binary")
 
 
-def measure(server: MlflowServer, work: str, recorder: str, api_base: str | None) -> Run:
-    """Do the work in a fresh process; give its seconds, and the requests by whether they carry traces."""
+def measure(server: MlflowServer, work: str, recorder: str, api_base: str | None) -> list[Run]:
+    """Do the work in a fresh process, some times; give its seconds, and the last one's requests by what they carry."""
     model = [api_base] if api_base else []
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.mlflow_worker", work, recorder, server.uri, *model],
@@ -62,18 +62,17 @@ def measure(server: MlflowServer, work: str, recorder: str, api_base: str | None
     )
     paths = _REQUEST.findall(server.log.read_text(errors="replace").rpartition(MARK)[2])
     traces = sum("/traces" in path for path in paths)
-    times: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return {**times, "trace_requests": traces, "run_requests": len(paths) - traces}
+    times: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return [{**one, "trace_requests": traces, "run_requests": len(paths) - traces} for one in times]
 
 
 def summary(backend: str, model: str, work: str, runs: dict[str, list[Run]]) -> list[Row]:
-    """A row a recorder; times are medians over the rounds, in units of the unrecorded work of the same round."""
+    """A row a recorder; times are medians, in units of the unrecorded work's."""
     rows: list[Row] = []
-    bare = [run["work_seconds"] for run in runs["nothing"]]
+    bare = statistics.median(run["work_seconds"] for run in runs["nothing"])
     for recorder in RECORDERS[1:]:
-        rounds = list(zip(runs[recorder], bare, strict=recorder != ONCE))
-        ratios = [run["work_seconds"] / base for run, base in rounds]
-        until = [(run["work_seconds"] + run["flush_seconds"]) / base for run, base in rounds]
+        ratios = [run["work_seconds"] / bare for run in runs[recorder]]
+        until = [(run["work_seconds"] + run["flush_seconds"]) / bare for run in runs[recorder]]
         last = runs[recorder][-1]
         rows.append(
             {
@@ -119,7 +118,7 @@ def main() -> None:
                 for number in range(options.rounds):
                     for recorder in RECORDERS:
                         if number == 0 or recorder != ONCE:
-                            runs[recorder].append(measure(server, work, recorder, served.get(model)))
+                            runs[recorder] += measure(server, work, recorder, served.get(model))
                 rows += summary(backend, model, work, runs)
                 print(table(rows[1 - len(RECORDERS) :]), flush=True)
                 if options.keep:

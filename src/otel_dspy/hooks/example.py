@@ -11,7 +11,7 @@ from typing_extensions import override
 from otel_dspy.hooks.around import Watch
 from otel_dspy.hooks.frames import forwarding
 from otel_dspy.plain import number
-from otel_dspy.telemetry.evaluate_spans import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.example_spans import ExampleOutcome, close_example, open_example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

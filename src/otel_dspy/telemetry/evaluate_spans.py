@@ -1,56 +1,33 @@
-"""The spans of an evaluation: `evaluate` and its examples, linked roots or children."""
+"""The span of an evaluation, `evaluate`, with the rows that its examples have left."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
-from opentelemetry.trace import (
-    INVALID_SPAN,
-    Link,
-    NonRecordingSpan,
-    SpanContext,
-    TraceFlags,
-    set_span_in_context,
-)
 
 from otel_dspy import semconv
-from otel_dspy.datasets import ExampleRegistry, fields, split_fields
+from otel_dspy.datasets import ExampleRegistry
 from otel_dspy.guard import guarded
-from otel_dspy.plain import plain
-from otel_dspy.settings import TraceShape
-from otel_dspy.telemetry.chance import chance
 from otel_dspy.telemetry.compile_spans import DatasetFacts, emit_dataset, put_program
 from otel_dspy.telemetry.content import plain_json
 from otel_dspy.telemetry.emitter import now
-from otel_dspy.telemetry.failure import describe, error_type, mark_failed
-from otel_dspy.telemetry.instruments import UNSPANNED
-from otel_dspy.telemetry.metric_spans import MetricGate
+from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.metric_spans import metric_attribute, named_after
 from otel_dspy.telemetry.scopes import EvaluateScope, inside, place_in, surroundings
 from otel_dspy.telemetry.usage import JUDGE, TASK, UsageTally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import (
-        Span,
-    )
-    from opentelemetry.util.types import AnyValue, AttributeValue
+    from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.trial_spans import Scope
-
-_UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
-_CONTENT: Final = {
-    "inputs": semconv.DSPY_EXAMPLE_INPUTS,
-    "labels": semconv.DSPY_EXAMPLE_LABELS,
-    "prediction": semconv.DSPY_EXAMPLE_PREDICTION,
-    "feedback": semconv.DSPY_EXAMPLE_FEEDBACK,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +53,7 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
     trial_index = place.trial.index if place.trial is not None else None
     belonging = _belonging(facts.metric_name, facts.program_name, place.compile, trial_index)
     span = telemetry.tracer.start_span(
-        _named(semconv.SPAN_DSPY_EVALUATE, facts.metric_name),
+        named_after(semconv.SPAN_DSPY_EVALUATE, facts.metric_name),
         context=context,
         attributes={
             semconv.DSPY_OPERATION_NAME: "evaluate",
@@ -157,7 +134,7 @@ def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: E
         failure[ERROR_TYPE] = error_type(error)
         mark_failed(span, error, telemetry.secrets)
     telemetry.instruments.evaluate_duration.record(
-        now() - evaluation.started, {**_metric(evaluation.metric_name), **failure}, evaluation.context
+        now() - evaluation.started, {**metric_attribute(evaluation.metric_name), **failure}, evaluation.context
     )
     # The examples that have ended before tell their rows before.
     telemetry.before_end(span, "the results of an evaluation", _tell_results, telemetry, evaluation)
@@ -170,219 +147,12 @@ def _tell_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:
     telemetry.put_payload(evaluation.span, semconv.DSPY_EVALUATE_RESULTS, plain_json(rows))
 
 
-@dataclass(slots=True)
-class ExampleScope:
-    """An open example."""
-
-    evaluation: EvaluateScope
-    index: int
-    example: object
-    span: Span
-    context: Context
-    usage: UsageTally
-    metric: MetricGate | None = None
-
-
-def open_example(
-    telemetry: Telemetry, evaluation: EvaluateScope, index: int, example: object, program: int | None = None
-) -> ExampleScope:
-    """Start an example's span: a root linked to the evaluation, or the evaluation's child.
-
-    Args:
-        telemetry: where it is told.
-        evaluation: what it is an example of.
-        index: its position there.
-        example: the user's.
-        program: as in `EvaluateFacts`, where the evaluation runs several.
-    """
-    attributes: dict[str, AttributeValue] = {
-        semconv.DSPY_OPERATION_NAME: "example",
-        semconv.DSPY_EXAMPLE_INDEX: index,
-        **evaluation.belonging,
-    }
-    name = _named(semconv.SPAN_DSPY_EXAMPLE, evaluation.metric_name)
-    usage = UsageTally(evaluation.usage)
-    place = place_in(evaluation.context)
-    program = evaluation.program if program is None else program
-    # Of what an example calls, only the program is known: what else it calls, the metric does.
-    role = place.role if program is None else JUDGE
-    if place.role is JUDGE:
-        program = None  # an evaluation that a metric makes is a part of its judgement
-    if telemetry.settings.trace_shape is TraceShape.NESTED:
-        span = telemetry.tracer.start_span(name, context=evaluation.context, attributes=attributes)
-    elif _kept(telemetry.settings.example_ratio):
-        span = telemetry.tracer.start_span(
-            name,
-            context=set_span_in_context(INVALID_SPAN, evaluation.context),
-            attributes=attributes,
-            links=[Link(evaluation.span.get_span_context())],
-        )
-    else:
-        span = _dropped_span()
-    metric = None
-    if (program is not None or evaluation.metric_heard) and evaluation.metric_name is not None:
-        metric = MetricGate(telemetry, evaluation.metric_name, span, program)
-    place = place._replace(evaluation=None, usage=usage, role=role, program=program, gate=metric)
-    return ExampleScope(evaluation, index, example, span, inside(span, place, evaluation.context), usage, metric)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExampleOutcome:
-    """What came of an example: the program's answer, the metric's score as a number and its feedback, or the error.
-
-    `further`: what else its row in the result tells.
-    """
-
-    prediction: object = None
-    score: float | None = None
-    feedback: str | None = None
-    error: BaseException | None = None
-    further: Mapping[str, bool | int] = field(default_factory=dict[str, bool | int])
-
-
-def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
-    """End an example's span and add its row to the evaluation's result.
-
-    Of an example that DSPy ran twice (a straggler) the run that ended first makes the row, as it does in DSPy; the
-    other one is told as repeated, without a score, and counted nowhere.
-    """
-    try:
-        if scope.metric is not None:
-            with guarded("the span of a metric"):
-                scope.metric.close(outcome.error)
-        _tell_example(telemetry, scope, outcome)
-    finally:
-        scope.span.end()
-
-
-def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
-    error, evaluation = outcome.error, scope.evaluation
-    row: dict[str, Any] = {}
-    with evaluation.lock:
-        repeated = evaluation.rows.setdefault(scope.index, row) is not row
-    failure: dict[str, AttributeValue] = {}
-    if error is not None:
-        failure[ERROR_TYPE] = error_type(error)
-        mark_failed(scope.span, error, telemetry.secrets)
-    content = telemetry.settings.capture_content
-    ended = _EndedExample(
-        row=row,
-        repeated=repeated,
-        outcome=outcome,
-        usage=scope.usage.attributes(),
-        prediction=fields(outcome.prediction) if content and outcome.prediction is not None else None,
-        message=describe(error) if content and error is not None else None,
-    )
-    telemetry.before_end(scope.span, "the record of an example", _tell_ended, telemetry, scope, ended)
-    if not repeated:
-        _announce(telemetry, scope, outcome, failure)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _EndedExample:
-    """What is known of an example when it ends.
-
-    `row`: its row in the result, to be filled. `prediction`, `message`: as they were then; None where they aren't told.
-    """
-
-    row: dict[str, Any]
-    repeated: bool
-    outcome: ExampleOutcome
-    usage: dict[str, AttributeValue]
-    prediction: dict[str, Any] | None
-    message: str | None
-
-
-def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample) -> None:
-    outcome, row, examples = ended.outcome, ended.row, scope.evaluation.examples
-    row |= {"index": scope.index, "id": examples.example_id(scope.example), **outcome.further}
-    attributes: dict[str, AttributeValue] = {semconv.DSPY_EXAMPLE_ID: row["id"], **ended.usage}
-    if outcome.score is not None:
-        row["score"] = plain(outcome.score)
-        if not ended.repeated:
-            attributes[semconv.DSPY_EXAMPLE_SCORE] = outcome.score
-    if telemetry.settings.capture_content:
-        given, texts = examples.content(scope.example, lambda: _given(telemetry, scope.example))
-        row.update(given)
-        for name, text in texts.items():
-            # Cleared of secrets each time: one may have been met since it was made.
-            telemetry.content.put_redacted(attributes, name, text)
-        if ended.prediction is not None:
-            _put_content(telemetry, row, attributes, "prediction", ended.prediction)
-        if outcome.feedback is not None:
-            _put_content(telemetry, row, attributes, "feedback", outcome.feedback)
-    if outcome.error is not None:
-        row["error"] = error_type(outcome.error)
-        if ended.message is not None:
-            row["error_message"] = telemetry.content.text(semconv.DSPY_EVALUATE_RESULTS, ended.message)
-    if ended.repeated:
-        attributes[semconv.DSPY_EXAMPLE_REPEATED] = True
-    scope.span.set_attributes(attributes)
-
-
-def _announce(
-    telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome, failure: Mapping[str, AttributeValue]
-) -> None:
-    """The example's log event and metric."""
-    metric_name = scope.evaluation.metric_name
-    result: dict[str, AttributeValue] = {"gen_ai.evaluation.name": metric_name or "metric", **failure}
-    if outcome.score is not None:
-        result["gen_ai.evaluation.score.value"] = outcome.score
-    if outcome.feedback is not None and telemetry.settings.capture_content:
-        explanation = telemetry.content.text("gen_ai.evaluation.explanation", outcome.feedback)
-        result["gen_ai.evaluation.explanation"] = explanation
-    telemetry.events.emit(semconv.EVENT_GEN_AI_EVALUATION_RESULT, scope.span, result)
-    telemetry.instruments.evaluate_examples.add(1, {**_metric(metric_name), **failure}, UNSPANNED)
-
-
-def _given(telemetry: Telemetry, example: object) -> tuple[dict[str, Any], dict[str, str]]:
-    """What an example brings along, redacted: for its row, and as JSON texts by attribute."""
-    row: dict[str, Any] = {}
-    texts: dict[str, str] = {}
-    for name, value in zip(("inputs", "labels"), split_fields(example), strict=True):
-        redacted = telemetry.content.redacted(_CONTENT[name], value)
-        row[name] = telemetry.content.for_row(redacted)
-        texts[_CONTENT[name]] = plain_json(redacted)
-    return row, texts
-
-
-def _put_content(
-    telemetry: Telemetry, row: dict[str, Any], attributes: dict[str, AttributeValue], name: str, value: AnyValue
-) -> None:
-    """Add plain data to a row and to attributes."""
-    redacted = telemetry.content.redacted(_CONTENT[name], value)
-    telemetry.content.put_redacted(attributes, _CONTENT[name], redacted)
-    row[name] = telemetry.content.for_row(redacted)
-
-
 def _belonging(
     metric_name: str | None, program_name: str, scope: CompileScope | None, trial_index: int | None
 ) -> dict[str, AttributeValue]:
-    attributes: dict[str, AttributeValue] = {semconv.DSPY_PROGRAM_NAME: program_name, **_metric(metric_name)}
+    attributes: dict[str, AttributeValue] = {semconv.DSPY_PROGRAM_NAME: program_name, **metric_attribute(metric_name)}
     if scope is not None:
         attributes[semconv.DSPY_COMPILE_ID] = scope.id
         if trial_index is not None:
             attributes[semconv.DSPY_TRIAL_INDEX] = trial_index
     return attributes
-
-
-def _metric(name: str | None) -> dict[str, AttributeValue]:
-    return {} if name is None else {semconv.DSPY_METRIC_NAME: name}
-
-
-def _named(pattern: str, metric_name: str | None) -> str:
-    return pattern.format(metric_name or "").rstrip()
-
-
-def _kept(ratio: float) -> bool:
-    return ratio >= 1 or chance.random() < ratio
-
-
-def _dropped_span() -> Span:
-    # An unsampled parent keeps the whole example from being recorded by any parent-based sampler (the SDK's default),
-    # while the hooks go on counting tokens and scores for the spans that are kept.
-    return NonRecordingSpan(
-        SpanContext(
-            chance.getrandbits(128) or 1, chance.getrandbits(64) or 1, is_remote=False, trace_flags=TraceFlags(0)
-        )
-    )

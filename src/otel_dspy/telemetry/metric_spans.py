@@ -19,6 +19,7 @@ from otel_dspy.telemetry.scopes import inside, place_in
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.emitter import Telemetry
 
@@ -81,3 +82,13 @@ class MetricGate:
                     start_time=self._began,
                 )
             return self._span
+
+
+def metric_attribute(name: str | None) -> dict[str, AttributeValue]:
+    """`dspy.metric.name`, where there is a metric."""
+    return {} if name is None else {semconv.DSPY_METRIC_NAME: name}
+
+
+def named_after(pattern: str, metric_name: str | None) -> str:
+    """A span's name of the contract that has the metric's in it, if there is one."""
+    return pattern.format(metric_name or "").rstrip()

@@ -22,15 +22,8 @@ from otel_dspy.hooks.module import watched_program
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import tell_demos
 from otel_dspy.hooks.phase import PhaseWatch
-from otel_dspy.telemetry.evaluate_spans import (
-    EvaluateFacts,
-    EvaluateOutcome,
-    ExampleOutcome,
-    close_evaluate,
-    close_example,
-    open_evaluate,
-    open_example,
-)
+from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.example_spans import ExampleOutcome, close_example, open_example
 from otel_dspy.telemetry.failure import told_last
 from otel_dspy.telemetry.trial_spans import Scope
 
