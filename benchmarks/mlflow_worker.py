@@ -31,7 +31,7 @@ EVALUATED: Final = 200
 SPANS: Final = 4
 """Spans of an example: its own, two modules' and the model's."""
 TIMES: Final = 3
-"""How often the work is done: once in a while Python looks through all objects of the process for garbage, which takes as
+"""How often the work is done: now and then Python looks through all objects of the process for garbage, which takes as
 long as half of it."""
 MARK: Final = "/health?the-work-begins"
 """Asked of the server right before the work, so that its log tells which requests are the last work's."""
