@@ -14,11 +14,11 @@ from otel_dspy.bridge.unzipping import TooLargeError, UnreadableError, unzipped
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [
-        (b"text", ""),
-        (b"text", "identity"),
-        (gzip.compress(b"text"), "gzip"),
-        (gzip.compress(b"te") + gzip.compress(b"xt"), "GZIP"),
-        (zlib.compress(b"text"), "deflate"),
+        pytest.param(b"text", "", id="none"),
+        pytest.param(b"text", "identity", id="identity"),
+        pytest.param(gzip.compress(b"text"), "gzip", id="gzip"),
+        pytest.param(gzip.compress(b"te") + gzip.compress(b"xt"), "GZIP", id="two members"),
+        pytest.param(zlib.compress(b"text"), "deflate", id="deflate"),
     ],
 )
 def test_each_encoding_is_undone(body: bytes, encoding: str) -> None:
@@ -40,7 +40,12 @@ def test_a_bomb_is_stopped_before_it_goes_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "encoding"), [(b"text", "gzip"), (gzip.compress(b"text")[:-9], "gzip"), (b"text", "br")]
+    ("body", "encoding"),
+    [
+        pytest.param(b"text", "gzip", id="no gzip"),
+        pytest.param(gzip.compress(b"text")[:-9], "gzip", id="half a gzip"),
+        pytest.param(b"text", "br", id="unknown"),
+    ],
 )
 def test_what_is_not_compressed_as_it_says_is_refused(body: bytes, encoding: str) -> None:
     """No gzip, half a gzip, an encoding that nobody knows."""
