@@ -1,8 +1,9 @@
 """Resident memory while a long optimisation is told to `MlflowSpanProcessor`: MLflow at work, and MLflow down.
 
 `python -m benchmarks.memory`. The spans are those of the contract, told without DSPy: three an example (`example`,
-`module`, `chat`), 100 examples a trial. With MLflow up the teller waits after each trial until MLflow has everything;
-with MLflow down it never waits, so what does not fit the queue goes to the spool.
+`module`, `chat`), or, of an agent's examples, two for each of its hundred steps; 100 examples a trial. With MLflow up
+the teller waits after each trial until MLflow has everything; with MLflow down it never waits, so what does not fit the
+queue goes to the spool.
 """
 
 from __future__ import annotations
@@ -15,27 +16,32 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.environments import ROOT
 from benchmarks.results import pinned, save, table
 from tests.mlflow_server import free_port, mlflow_server
 
+if TYPE_CHECKING:
+    from benchmarks.results import Row
+
 EXAMPLES_A_TRIAL: Final = 100
-SPANS_A_TRIAL: Final = 3 * EXAMPLES_A_TRIAL + 2
+STEPS: Final = 100
+"""Modules that an agent's example calls."""
 POINTS: Final = 100
 """How often memory is looked at."""
 _PACKAGES: Final = ("mlflow", "opentelemetry-sdk")
 
 
-def tell(uri: str, spans: int, seconds: float, *, wait: bool) -> dict[str, Any]:
+def tell(uri: str, spans: int, steps: int, seconds: float, *, wait: bool) -> dict[str, Any]:
     """Tell one compile of about so many spans, for so many seconds at most; give memory in MiB by spans told."""
     from otel_dspy.mlflow import MlflowSpanProcessor
     from tests.integration.mlflow.contract_spans import Teller, provider
 
     processor = MlflowSpanProcessor(tracking_uri=uri, experiment="memory")
-    teller = Teller(provider(processor, namespace=7).get_tracer("otel_dspy"), compile_id="memory")
-    trials = max(1, spans // SPANS_A_TRIAL)
+    teller = Teller(provider(processor, namespace=7).get_tracer("otel_dspy"), compile_id="memory", steps=steps)
+    spans_a_trial = _spans_an_example(steps) * EXAMPLES_A_TRIAL + 2
+    trials = max(1, spans // spans_a_trial)
     memory: list[tuple[int, float]] = []
     began = time.monotonic()
     with teller.compile():
@@ -45,11 +51,15 @@ def tell(uri: str, spans: int, seconds: float, *, wait: bool) -> dict[str, Any]:
             if wait:
                 processor.force_flush(600_000)
             if index % max(1, trials // POINTS) == 0 or index == trials - 1:
-                memory.append(((index + 1) * SPANS_A_TRIAL, resident()))
+                memory.append(((index + 1) * spans_a_trial, resident()))
             if time.monotonic() - began > seconds:
                 break
     spool = sum(path.stat().st_size for path in Path(os.environ["OTEL_DSPY_SPOOL_DIR"]).rglob("*") if path.is_file())
     return {"memory": memory, "seconds": time.monotonic() - began, "spool_mib": spool / 2**20, "lost": processor.lost}
+
+
+def _spans_an_example(steps: int) -> int:
+    return 1 + 2 * steps
 
 
 def resident() -> float:
@@ -58,10 +68,11 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def _run(uri: str, spans: int, seconds: float, *, wait: bool) -> dict[str, Any]:
+def _run(uri: str, spans: int, steps: int, seconds: float, *, wait: bool) -> dict[str, Any]:
+    given = [uri, str(spans), str(steps), str(seconds), str(int(wait))]
     with tempfile.TemporaryDirectory() as spool:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.memory", "--worker", uri, str(spans), str(seconds), str(int(wait))],
+            [sys.executable, "-m", "benchmarks.memory", "--worker", *given],
             cwd=ROOT,
             env=os.environ
             | {
@@ -77,12 +88,13 @@ def _run(uri: str, spans: int, seconds: float, *, wait: bool) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _row(case: str, measured: dict[str, Any]) -> dict[str, Any]:
+def _row(case: str, steps: int, measured: dict[str, Any]) -> Row:
     memory: list[tuple[int, float]] = measured["memory"]
     told = memory[-1][0]
     early = next(mib for spans, mib in memory if spans >= told / 10)
     return {
         "MLflow": case,
+        "spans an example": _spans_an_example(steps),
         "spans": told,
         "MiB at a tenth": round(early),
         "MiB at the end": round(memory[-1][1]),
@@ -97,13 +109,18 @@ def main() -> None:
     """Measure, print the table and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--up", type=int, nargs="*", default=[100_000], help="spans told while MLflow is up")
+    parser.add_argument("--agent", type=int, nargs="*", default=[1_000_000], help="... of an agent's examples")
     parser.add_argument("--down", type=int, nargs="*", default=[100_000, 1_000_000], help="... while it is down")
     parser.add_argument("--seconds", type=float, default=3600, help="stop a case after so long")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
-    rows = [_row("down", _run(f"http://127.0.0.1:{free_port()}", n, options.seconds, wait=False)) for n in options.down]
+    rows: list[Row] = []
+    for spans in options.down:
+        down = f"http://127.0.0.1:{free_port()}"
+        rows.append(_row("down", 1, _run(down, spans, 1, options.seconds, wait=False)))
     with tempfile.TemporaryDirectory() as folder, mlflow_server(Path(folder)) as server:
-        rows += [_row("up", _run(server.uri, spans, options.seconds, wait=True)) for spans in options.up]
+        for spans, steps in [(spans, 1) for spans in options.up] + [(spans, STEPS) for spans in options.agent]:
+            rows.append(_row("up", steps, _run(server.uri, spans, steps, options.seconds, wait=True)))
     print(table([{name: value for name, value in row.items() if name != "memory"} for row in rows]))
     if options.keep:
         save("memory", rows, pinned(_PACKAGES, ROOT / "requirements" / "dev.txt"))
@@ -111,7 +128,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
-        _, _, _uri, _spans, _seconds, _wait = sys.argv
-        print(json.dumps(tell(_uri, int(_spans), float(_seconds), wait=_wait == "1")), flush=True)
+        _, _, _uri, _spans, _steps, _seconds, _wait = sys.argv
+        print(json.dumps(tell(_uri, int(_spans), int(_steps), float(_seconds), wait=_wait == "1")), flush=True)
     else:
         main()

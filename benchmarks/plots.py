@@ -61,7 +61,10 @@ def mlflow() -> None:
 
 def memory() -> None:
     """Resident memory by the number of spans told."""
-    series = [(f"MLflow {row['MLflow']}, {row['spans']:,} spans", row["memory"]) for row in _rows("memory")]
+    series = [
+        (f"MLflow {row['MLflow']}, {row['spans']:,} spans, {row['spans an example']} an example", row["memory"])
+        for row in _rows("memory")
+    ]
     _memory("memory", "spans told", series)
 
 
