@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from otel_dspy.plain import plain
 from otel_dspy.programs import digest
@@ -22,38 +22,46 @@ def fields(example: object) -> dict[str, Any]:
     return cast("dict[str, Any]", row) if isinstance(row, dict) else {"value": row}
 
 
-def split_fields(example: object) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An example's (inputs, labels). Without `with_inputs` DSPy knows no inputs: then all fields are labels."""
-    row = fields(example)
-    keys = _input_keys(example)
-    return (
-        {name: value for name, value in row.items() if name in keys},
-        {name: value for name, value in row.items() if name not in keys},
-    )
-
-
 def field_names(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The names of the rows' fields, in the order of their first appearance."""
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
+class _Known(NamedTuple):
+    """An example as it was when it was first met."""
+
+    example: object
+    row: dict[str, Any]
+    identity: str
+    inputs: frozenset[str]
+
+
 class ExampleRegistry:
     """Rows and digests of examples, worked out once for each object while a compile or an evaluation lasts.
 
-    It holds on to the examples, so that an object's id stays its own.
+    It holds on to the examples, so that an object's id stays its own. What the program changes in one later shows in
+    nothing of this.
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, dict[str, Any], str]] = {}
+        self._known: dict[int, _Known] = {}
         self._content: dict[int, Any] = {}
 
     def row(self, example: object) -> dict[str, Any]:
         """The example's fields as plain data."""
-        return self._entry(example)[1]
+        return self._entry(example).row
+
+    def split(self, example: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The row's (inputs, labels). Without `with_inputs` DSPy knows no inputs: then all fields are labels."""
+        known = self._entry(example)
+        return (
+            {name: value for name, value in known.row.items() if name in known.inputs},
+            {name: value for name, value in known.row.items() if name not in known.inputs},
+        )
 
     def example_id(self, example: object) -> str:
         """`dspy.example.id`: the digest of the example's fields."""
-        return self._entry(example)[2]
+        return self._entry(example).identity
 
     def content(self, example: object, make: Callable[[], _Content]) -> _Content:
         """What `make` gives, made once for the example: its texts are the same in every trial."""
@@ -67,17 +75,18 @@ class ExampleRegistry:
         """`dspy.dataset.id`: the digest of the example ids in order."""
         return digest([self.example_id(example) for example in examples])
 
-    def _entry(self, example: object) -> tuple[Any, dict[str, Any], str]:
+    def _entry(self, example: object) -> _Known:
         entry = self._known.get(id(example))
         if entry is None:
             row = fields(example)
-            entry = self._known[id(example)] = (example, row, digest(row))
+            entry = self._known[id(example)] = _Known(example, row, digest(row), _input_keys(example))
         return entry
 
 
-def _input_keys(example: object) -> set[str]:
+def _input_keys(example: object) -> frozenset[str]:
     try:
         keys = getattr(example, "_input_keys", None)
     except Exception:  # noqa: BLE001 - a user's record may raise anything when it is looked at
-        return set()
-    return {str(key) for key in cast("set[object]", keys)} if isinstance(keys, set | frozenset) else set()
+        return frozenset()
+    named: set[object] = cast("set[object]", keys) if isinstance(keys, set | frozenset) else set()
+    return frozenset(map(str, named))

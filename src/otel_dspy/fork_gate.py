@@ -54,21 +54,20 @@ class _Lock(Protocol):
 
 
 _all: weakref.WeakSet[ForkGate] = weakref.WeakSet()
-_held: list[_Lock] = []
-"""Locks that a fork under way holds."""
+_forks = threading.local()
+"""`held`: locks that this thread's fork under way holds. Several may fork at once."""
 
 
 def _before_fork() -> None:
     deadline = time.monotonic() + PATIENCE
-    for gate in list(_all):
-        lock = gate.close(max(0.0, deadline - time.monotonic()))
-        if lock is not None:
-            _held.append(lock)
+    locks = (gate.close(max(0.0, deadline - time.monotonic())) for gate in list(_all))
+    _forks.held = [lock for lock in locks if lock is not None]
 
 
 def _after_fork() -> None:
-    while _held:
-        _held.pop().release()
+    held: list[_Lock] = getattr(_forks, "held", [])
+    while held:
+        held.pop().release()
 
 
 if hasattr(os, "register_at_fork"):

@@ -2,7 +2,7 @@
 
 Python runs one thread at a time, so that thread must not be felt either. It rests after each piece of work: whoever
 comes back from a language model meanwhile has its turn within one piece. From a program that never waits it gets a
-hundredth of the processor, and half of it once it is behind by the last of `_RESTS`.
+hundredth of the processor, and more of it the longer work has waited; past `_LATEST` whoever brings work helps.
 """
 
 from __future__ import annotations
@@ -13,22 +13,32 @@ import time
 import weakref
 from collections import deque
 from threading import get_ident
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_dspy.fork_gate import ForkGate
-from otel_dspy.guard import guarded
+from otel_dspy.guard import guarded, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DELAY: Final = 0.1
 """Seconds that work waits for company before the thread takes it, unless somebody catches up sooner."""
-_RESTS: Final = ((0.3, 1e-3), (0.5, 50e-6))
-"""Until how many seconds after that the thread rests for how many seconds between two pieces; later it rests no more.
+_RESTS: Final = ((0.4, 1e-3), (0.6, 50e-6))
+"""Until which age of the next piece, in seconds, the thread rests for how many seconds before it; later not at all.
 Any sleep lets a waiting thread have its turn; one of 0 would be over before it wakes.
 """
+_LATEST: Final = 0.6
+"""Seconds that work waits in a program that goes on calling. Past that whoever brings a piece does the oldest two."""
 _MOST: Final = 4_096
-"""Pieces that wait at most. Past that whoever brings one does the oldest two, and so waits itself."""
+"""Pieces that wait at most: past that it is the same."""
+_FOR_EVER: Final = -1.0
+
+
+class _Piece(NamedTuple):
+    since: float
+    part: str
+    work: Callable[..., object]
+    args: tuple[object, ...]
 
 
 class Later:
@@ -36,8 +46,7 @@ class Later:
 
     def __init__(self) -> None:
         """Create it; its thread starts with the first piece of work and ends when nobody holds the queue any more."""
-        self._waiting: deque[tuple[str, Callable[..., object], tuple[object, ...]]] = deque()
-        self._doing = ForkGate()
+        self._waiting: deque[_Piece] = deque()
         self._forked()
         if hasattr(os, "register_at_fork"):
             forked = weakref.WeakMethod(self._forked)
@@ -56,53 +65,87 @@ class Later:
             with guarded(part):
                 work(*args)
             return
-        self._waiting.append((part, work, args))
+        now = time.monotonic()
+        self._waiting.append(_Piece(now, part, work, args))
         if not self._awake.is_set():
             self._wake()
-        elif len(self._waiting) > _MOST:
+        elif len(self._waiting) > _MOST or self._age(now) > _LATEST:
             self._do(2)
 
-    def catch_up(self, *, last: bool = False) -> None:
-        """Do all that waits now.
+    def catch_up(self, *, last: bool = False, seconds: float | None = None) -> bool:
+        """Do all that waits now, after what is being done.
 
         Args:
             last: also where this is called by work itself, or by a signal that came in the middle of it. Without, what
                 work has flushed would be done before the rest of that work.
+            seconds: begin no piece after so long; None = do it all.
+
+        Returns:
+            False if the time ran out.
         """
-        if last or self._doer != get_ident():
-            self._do(len(self._waiting))
+        if self._doer == get_ident() and not last:
+            return True
+        # Once at least: what is being done waits no more, but has not been done.
+        return self._do(len(self._waiting) or 1, None if seconds is None else time.monotonic() + seconds)
 
-    def _do(self, pieces: int) -> None:
+    def _do(self, pieces: int, deadline: float | None = None) -> bool:
         for _ in range(pieces):
-            if not self._do_one():
-                return
-
-    def _do_one(self) -> bool:
-        with self._doing:
-            try:
-                part, work, args = self._waiting.popleft()
-            except IndexError:
+            patience = _FOR_EVER
+            if deadline is not None:
+                patience = deadline - time.monotonic()
+                if patience <= 0:
+                    return not self._waiting
+            lock = self._doing.close(patience)
+            if lock is None:
                 return False
-            before, self._doer = self._doer, get_ident()
             try:
-                with guarded(part):
-                    work(*args)
+                if not self._do_next():
+                    return True
             finally:
-                self._doer = before
+                lock.release()
         return True
 
+    def _do_next(self) -> bool:
+        try:
+            piece = self._waiting.popleft()
+        except IndexError:
+            return False
+        before, self._doer = self._doer, get_ident()
+        try:
+            with guarded(piece.part):
+                piece.work(*piece.args)
+        finally:
+            self._doer = before
+        return True
+
+    def _age(self, now: float) -> float:
+        """How long the oldest piece has waited, in seconds."""
+        try:
+            return now - self._waiting[0].since
+        except IndexError:
+            return 0.0
+
     def _wake(self) -> None:
-        if self._thread is None:
-            with self._starting:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), daemon=True)
-                    self._thread.name = "otel-dspy-later"
-                    self._thread.start()
+        try:
+            if self._thread is None:
+                with self._starting:
+                    if self._thread is None:
+                        thread = threading.Thread(target=_run, args=(weakref.ref(self),), daemon=True)
+                        thread.name = "otel-dspy-later"
+                        thread.start()
+                        self._thread = thread
+        except RuntimeError as error:  # no more threads are to be had, or the interpreter is about to end
+            report("the thread that works after calls", error)
+            self.catch_up()
+            return
+        _kept.add(self)
         self._awake.set()
 
     def _forked(self) -> None:
-        # What waits is the parent's, which does it itself; its thread isn't here.
+        # What waits is the parent's, which does it itself; its thread isn't here, whatever it may have held.
         self._waiting.clear()
+        _kept.discard(self)
+        self._doing = ForkGate()
         self._doer: int | None = None
         self._awake = threading.Event()
         self._starting = threading.Lock()
@@ -113,29 +156,43 @@ class Later:
         return len(self._waiting)
 
     def turn(self) -> None:
-        """Do all that waits now, piece by piece, with rests: the thread's own way."""
-        self._awake.clear()
-        began = time.monotonic()
-        for _ in range(len(self._waiting)):
-            if not self._do_one():
-                return
-            behind = time.monotonic() - began
-            rest = next((rest for until, rest in _RESTS if behind < until), 0.0)
+        """Do what waits, each piece when it is old enough, with rests, until nothing does: the thread's own way."""
+        while self._waiting:
+            age = self._age(time.monotonic())
+            if age < _DELAY:
+                time.sleep(_DELAY - age)
+                continue
+            rest = next((rest for until, rest in _RESTS if age < until), 0.0)
             if rest:
                 time.sleep(rest)
+            self._do(1)
+        _kept.discard(self)
+        self._awake.clear()
+        if self._waiting:  # brought before that, when nobody needed to wake the thread
+            self._wake()
 
 
 _all: weakref.WeakSet[Later] = weakref.WeakSet()
+_kept: set[Later] = set()
+"""Queues in which something waits: nobody else may hold them any more, as after an `uninstrument` during a call."""
 
 
-def catch_up(*, last: bool = False) -> None:
+def catch_up(*, last: bool = False, seconds: float | None = None) -> bool:
     """Do now all that waits in every queue of this process: whoever flushes something asks for this first.
 
     Args:
         last: nothing comes after it, as in a shutdown (see `Later.catch_up`).
+        seconds: that it may take; None = as long as it takes.
+
+    Returns:
+        False if the time ran out.
     """
-    for later in list(_all):
-        later.catch_up(last=last)
+    deadline = None if seconds is None else time.monotonic() + seconds
+    done = [
+        later.catch_up(last=last, seconds=None if deadline is None else max(0.0, deadline - time.monotonic()))
+        for later in list(_all)
+    ]
+    return all(done)
 
 
 def _run(holder: weakref.ref[Later]) -> None:
@@ -143,7 +200,7 @@ def _run(holder: weakref.ref[Later]) -> None:
         awake = later._awake  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own thread
         del later
         awake.wait(60)  # and then looks whether anybody still holds the queue
-        time.sleep(_DELAY)
         later = holder()
         if later is not None:
             later.turn()
+        later = None  # or it would keep the queue itself

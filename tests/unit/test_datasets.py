@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_dspy.datasets import ExampleRegistry, field_names, fields, split_fields
+from otel_dspy.datasets import ExampleRegistry, field_names, fields
 
 VALUES = st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3), max_leaves=5)
 ROWS = st.dictionaries(st.sampled_from(["question", "answer", "lm", "metadata", "items"]), VALUES)
@@ -52,11 +52,12 @@ def test_a_record_that_cannot_be_read_is_null() -> None:
 
 def test_split_by_with_inputs() -> None:
     """Inputs are those that `with_inputs` names; without it all fields are labels."""
+    registry = ExampleRegistry()
     example = dspy.Example(q="?", a=["list"])
-    assert split_fields(example.with_inputs("q")) == ({"q": "?"}, {"a": ["list"]})
-    assert split_fields(example) == ({}, {"q": "?", "a": ["list"]})
-    assert split_fields({"q": "?"}) == ({}, {"q": "?"})
-    assert split_fields(HostileRecord()) == ({}, {"value": None})
+    assert registry.split(example.with_inputs("q")) == ({"q": "?"}, {"a": ["list"]})
+    assert registry.split(example) == ({}, {"q": "?", "a": ["list"]})
+    assert registry.split({"q": "?"}) == ({}, {"q": "?"})
+    assert registry.split(HostileRecord()) == ({}, {"value": None})
 
 
 def test_field_names_in_order_of_appearance() -> None:
@@ -90,6 +91,7 @@ def test_the_registry_works_each_object_out_once_and_keeps_it() -> None:
     known = registry.example_id(example)
     example["q"] = "after"
     assert (registry.example_id(example), registry.row(example)) == (known, {"q": "before"})
+    assert registry.split(example) == ({}, {"q": "before"})
     ids = {registry.example_id(dspy.Example(number=number)) for number in range(200)}
     assert len(ids) == 200
 

@@ -58,3 +58,26 @@ def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     assert forked(gate, inside) == 1
     leave.set()
     thread.join()
+
+
+def test_threads_that_fork_at_once_open_their_own_gates_alone() -> None:
+    """What one thread's fork has closed stays closed when another one's is over."""
+    gate = ForkGate()
+    closed, over = threading.Event(), threading.Event()
+
+    def fork() -> None:
+        fork_gate._before_fork()
+        closed.set()
+        over.wait()
+        fork_gate._after_fork()
+
+    thread = threading.Thread(target=fork)
+    thread.start()
+    closed.wait()
+    fork_gate._after_fork()
+    assert gate.close(0) is None
+    over.set()
+    thread.join()
+    lock = gate.close(0)
+    assert lock is not None
+    lock.release()

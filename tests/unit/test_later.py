@@ -7,14 +7,14 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+import weakref
 
+import pytest
+
+from otel_dspy import fork_gate
 from otel_dspy import later as module
 from otel_dspy.later import Later, catch_up
 from tests.waiting import awaited
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def _threads() -> int:
@@ -120,10 +120,27 @@ def test_a_signal_in_the_middle_of_work_loses_nothing_of_the_rest() -> None:
     assert done == ["rest", "interrupted"]
 
 
-def test_the_thread_rests_between_pieces_until_it_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever comes back from a model has its turn within one piece; the more it is behind, the less the thread rests."""
-    monkeypatch.setattr(module, "_DELAY", 60)
-    clock, rests = [0.0], list[float]()
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, and then each rest: no thread but the test's does anything, and rests take the time that they take."""
+    told = [0.0]
+
+    def rest(seconds: float) -> None:
+        told.append(seconds)
+        told[0] += seconds
+
+    monkeypatch.setattr(threading.Thread, "start", _no_start)
+    monkeypatch.setattr(module.time, "monotonic", lambda: told[0])
+    monkeypatch.setattr(module.time, "sleep", rest)
+    return told
+
+
+def _no_start(_thread: threading.Thread) -> None:
+    pass
+
+
+def test_the_thread_rests_between_pieces_until_it_is_behind(clock: list[float]) -> None:
+    """Whoever comes back from a model has its turn within one piece; the longer work has waited, the less it rests."""
     later = Later()
 
     def takes(seconds: float) -> None:
@@ -131,11 +148,58 @@ def test_the_thread_rests_between_pieces_until_it_is_behind(monkeypatch: pytest.
 
     for _ in range(8):
         later.put("a test", takes, 0.1)
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(module.time, "sleep", rests.append)
     later.turn()
     assert len(later) == 0
-    assert rests == [1e-3] * 2 + [50e-6] * 2
+    assert clock[1:] == [0.1] + [1e-3] * 3 + [50e-6] * 2
+
+
+def test_whoever_brings_more_helps_with_what_has_waited_too_long(clock: list[float]) -> None:
+    """A program that leaves the thread no time does the work itself: nothing of it stays for longer than 0.6 seconds."""
+    done: list[float] = []
+    later = Later()
+    for number in range(100):
+        later.put("a test", done.append, clock[0])
+        clock[0] += 0.01
+        if number > 61:
+            assert clock[0] - done[-1] <= 0.65
+    assert done == sorted(done)
+
+
+def test_a_flush_waits_for_what_is_being_done() -> None:
+    """The last piece is under way in the thread, nothing waits any more: it has been done when `catch_up` returns."""
+    done: list[str] = []
+    begun = threading.Event()
+    later = Later()
+
+    def long() -> None:
+        begun.set()
+        time.sleep(0.3)
+        done.append("long")
+
+    later.put("a test", long)
+    begun.wait()
+    assert later.catch_up()
+    assert done == ["long"]
+
+
+def test_a_flush_takes_no_longer_than_it_may() -> None:
+    """A piece that takes long is not waited for past the time given, and the rest is done later."""
+    done: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+    later = Later()
+
+    def long() -> None:
+        begun.set()
+        go_on.wait()
+
+    later.put("a test", long)
+    later.put("a test", done.append, 1)
+    begun.wait()
+    assert not catch_up(seconds=0.05)
+    assert not catch_up(seconds=0)
+    go_on.set()
+    assert catch_up(seconds=10)
+    assert done == [1]
 
 
 def test_the_thread_ends_with_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,11 +208,58 @@ def test_the_thread_ends_with_its_queue(monkeypatch: pytest.MonkeyPatch) -> None
     later = Later()
     later.put("a test", done.append, 1)
     awaited(lambda: done == [1], "it")
-    monkeypatch.setattr(module, "_DELAY", 0.01)
     later.put("a test", done.append, 2)
+    gone = weakref.ref(later)
     del later
     gc.collect()
+    awaited(lambda: done == [1, 2], "the rest")
+    monkeypatch.setattr(module, "_DELAY", 0.01)
     awaited(lambda: _threads() <= before, "the thread's end")
+    awaited(lambda: gone() is None, "the queue's end")
+
+
+def test_without_a_thread_the_work_is_done_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no more threads are to be had nothing raises and nothing waits; the next piece asks for one again."""
+    done: list[int] = []
+    later = Later()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", _no_thread)
+        later.put("a test", done.append, 1)
+        assert done == [1]
+        later.put("a test", done.append, 2)
+        assert done == [1, 2]
+    assert "the thread that works after calls failed" in caplog.text
+    later.put("a test", done.append, 3)
+    assert len(later) == 1
+    awaited(lambda: done == [1, 2, 3], "all of it")
+
+
+def _no_thread(_thread: threading.Thread) -> None:
+    message = "can't start new thread"
+    raise RuntimeError(message)
+
+
+def test_a_fork_in_the_middle_of_a_long_piece_leaves_the_child_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork does not wait for ever; what the parent's thread holds then is not held in the child."""
+    monkeypatch.setattr(fork_gate, "PATIENCE", 0.1)
+    done: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+    later = Later()
+
+    def long() -> None:
+        begun.set()
+        go_on.wait()
+
+    later.put("a test", long)
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        later.put("a test", done.append, "child's")
+        os._exit(0 if later.catch_up(seconds=5) and done == ["child's"] else 1)
+    go_on.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_forked_child_leaves_the_parents_work_to_it() -> None:

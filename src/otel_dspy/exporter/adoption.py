@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast, runtime_c
 
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_dspy.exporter.catching_up import CatchingUp
 from otel_dspy.exporter.control_queue import keep_control_spans
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def adopt(provider: object) -> Audience:
             keep_control_spans(processor)
         after.append(processor)
     several._span_processors = tuple(after)  # noqa: SLF001 - the SDK has no way to take one out
-    others = [processor for processor in after if processor not in ours and not isinstance(processor, CatchingUp)]
+    others = [processor for processor in after if processor not in ours]
     return Audience(len(ours), len(others))
 
 

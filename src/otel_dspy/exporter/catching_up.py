@@ -1,36 +1,30 @@
-"""The processor that stands before patient ones: what is flushed or shut down holds all that has ended by then."""
+"""Which processors a span may come to later than its call ends, and how a flush of them has it all the same."""
 
 from __future__ import annotations
 
-from opentelemetry.sdk.trace import SpanProcessor
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, cast
+
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from typing_extensions import override
 
 from otel_dspy.later import catch_up
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class CatchingUp(SpanProcessor):
-    """Lets what calls have left behind be done before the processors after it are flushed or shut down."""
+    from opentelemetry.sdk.trace import SpanProcessor
 
-    takes_late_ends = True
-
-    @override
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Catch up; takes no longer than what waits, which is never more than a second's."""
-        catch_up()
-        return True
-
-    @override
-    def shutdown(self) -> None:
-        """Catch up for the last time."""
-        catch_up(last=True)
+_Given = ParamSpec("_Given")
+_HEARS: Final = frozenset({"on_start", "on_end"})
+"""What a processor does with spans."""
+_CATCHES_UP: Final = "_otel_dspy_catches_up"
 
 
 def is_patient(processor: SpanProcessor) -> bool:
     """Whether a span may end later than its call does, as of then: the processor only queues what ends.
 
-    So it is with the SDK's BatchSpanProcessor, subclasses too that leave its two methods alone, and with those that say
-    so by an attribute `takes_late_ends = True`.
+    So it is with the SDK's BatchSpanProcessor where nobody has changed these methods, by a subclass or on the object,
+    and with those that say so by an attribute `takes_late_ends = True`.
     """
     if getattr(processor, "takes_late_ends", False):
         return True
@@ -39,4 +33,42 @@ def is_patient(processor: SpanProcessor) -> bool:
         issubclass(kind, BatchSpanProcessor)
         and kind.on_start is BatchSpanProcessor.on_start
         and kind.on_end is BatchSpanProcessor.on_end
+        and _HEARS.isdisjoint(vars(processor))
     )
+
+
+def catches_up(processor: SpanProcessor) -> bool:
+    """Let what calls have left behind be done before this processor is flushed or shut down, by whomever.
+
+    Returns:
+        False if the object takes no methods of its own: nothing may be late then.
+    """
+    own: dict[str, Any] | None = getattr(processor, "__dict__", None)
+    if own is None:
+        return False
+    if _CATCHES_UP not in own:
+        own |= {
+            _CATCHES_UP: True,
+            "force_flush": _flushing(processor.force_flush),
+            "shutdown": _shutting_down(processor.shutdown),
+        }
+    return True
+
+
+def _flushing(flush: Callable[_Given, bool]) -> Callable[_Given, bool]:
+    @wraps(flush)
+    def force_flush(*args: _Given.args, **named: _Given.kwargs) -> bool:
+        timeout = cast("int | None", args[0] if args else named.get("timeout_millis"))
+        in_time = catch_up(seconds=None if timeout is None else timeout / 1000)
+        return bool(flush(*args, **named)) and in_time
+
+    return force_flush
+
+
+def _shutting_down(end: Callable[_Given, None]) -> Callable[_Given, None]:
+    @wraps(end)
+    def shutdown(*args: _Given.args, **named: _Given.kwargs) -> None:
+        catch_up(last=True)
+        end(*args, **named)
+
+    return shutdown

@@ -16,7 +16,7 @@ from opentelemetry.trace import (
 )
 
 from otel_dspy import semconv
-from otel_dspy.datasets import fields, split_fields
+from otel_dspy.datasets import fields
 from otel_dspy.guard import guarded
 from otel_dspy.plain import plain
 from otel_dspy.settings import TraceShape
@@ -144,6 +144,7 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     content = telemetry.settings.capture_content
     ended = _EndedExample(
         row=row,
+        identity=evaluation.examples.example_id(scope.example),
         repeated=repeated,
         outcome=outcome,
         usage=scope.usage.attributes(),
@@ -159,10 +160,12 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
 class _EndedExample:
     """What is known of an example when it ends.
 
-    `row`: its row in the result, to be filled. `prediction`, `message`: as they were then; None where they aren't told.
+    `row`: its row in the result, to be filled. `identity`: its `dspy.example.id`. `prediction`, `message`: as they were
+    then; None where they aren't told.
     """
 
     row: dict[str, Any]
+    identity: str
     repeated: bool
     outcome: ExampleOutcome
     usage: dict[str, AttributeValue]
@@ -172,14 +175,14 @@ class _EndedExample:
 
 def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample) -> None:
     outcome, row, examples = ended.outcome, ended.row, scope.evaluation.examples
-    row |= {"index": scope.index, "id": examples.example_id(scope.example), **outcome.further}
-    attributes: dict[str, AttributeValue] = {semconv.DSPY_EXAMPLE_ID: row["id"], **ended.usage}
+    row |= {"index": scope.index, "id": ended.identity, **outcome.further}
+    attributes: dict[str, AttributeValue] = {semconv.DSPY_EXAMPLE_ID: ended.identity, **ended.usage}
     if outcome.score is not None:
         row["score"] = plain(outcome.score)
         if not ended.repeated:
             attributes[semconv.DSPY_EXAMPLE_SCORE] = outcome.score
     if telemetry.settings.capture_content:
-        given, texts = examples.content(scope.example, lambda: _given(telemetry, scope.example))
+        given, texts = examples.content(scope.example, lambda: _given(telemetry, examples.split(scope.example)))
         row.update(given)
         for name, text in texts.items():
             # Cleared of secrets each time: one may have been met since it was made.
@@ -212,11 +215,11 @@ def _announce(
     telemetry.instruments.evaluate_examples.add(1, {**metric_attribute(metric_name), **failure}, UNSPANNED)
 
 
-def _given(telemetry: Telemetry, example: object) -> tuple[dict[str, Any], dict[str, str]]:
-    """What an example brings along, redacted: for its row, and as JSON texts by attribute."""
+def _given(telemetry: Telemetry, split: tuple[dict[str, Any], dict[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What an example brings along (inputs, labels), redacted: for its row, and as JSON texts by attribute."""
     row: dict[str, Any] = {}
     texts: dict[str, str] = {}
-    for name, value in zip(("inputs", "labels"), split_fields(example), strict=True):
+    for name, value in zip(("inputs", "labels"), split, strict=True):
         redacted = telemetry.content.redacted(_CONTENT[name], value)
         row[name] = telemetry.content.for_row(redacted)
         texts[_CONTENT[name]] = plain_json(redacted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import timeit
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.util.genai.types import Error, TextPart
@@ -55,7 +56,8 @@ def end_call(
         end.at = time.time_ns()
     # Of a call that is not recorded there are only metrics to tell; a log event says when it was made.
     if (end is not None or not call.span.is_recording()) and not call.has_event:
-        telemetry.later.put(_PART, _finish_call, call, failure, tell, timeit.default_timer())
+        # In the call's context, which a redactor of the user's may look at.
+        telemetry.later.put(_PART, copy_context().run, _finish_call, call, failure, tell, timeit.default_timer())
     else:
         _tell_and_finish(call.invocation(), failure, tell)
 
@@ -70,9 +72,11 @@ def _finish_call(
 def _tell_and_finish(
     invocation: InferenceInvocation, failure: Error | None, tell: Callable[[InferenceInvocation], object]
 ) -> None:
-    with guarded(_PART):
-        tell(invocation)
-    _finish(invocation, failure)
+    try:
+        with guarded(_PART):
+            tell(invocation)
+    finally:
+        _finish(invocation, failure)  # also where Ctrl-C comes in the middle
 
 
 def _finish(invocation: GenAIInvocation, failure: Error | None) -> None:

@@ -2,16 +2,17 @@
 
 A span's end is where the SDK hands it to its processors, and where what is known of the call by then goes onto it. A
 program need not wait for either, as long as nobody could tell the difference: that is so where each processor only
-queues the spans that end (`BatchSpanProcessor`, our own for MLflow), and whoever flushes them makes us catch up first.
+queues the spans that end (`BatchSpanProcessor`, our own for MLflow), and catches up before it is flushed or shut down.
 Ends keep their order. Starts are never late: samplers, processors and exemplars see them when and where they happen.
 
-The SDK has no way to put a processor before the others but a private attribute; should it be renamed, no end is late.
+The SDK tells which processors there are by a private attribute alone; should it be renamed, no end is late.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
@@ -20,7 +21,7 @@ from otel_dspy.guard import guarded
 from otel_dspy.telemetry.tracer_around import TracerAround, innermost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
     from otel_dspy.later import Later
 
 
+_PART: Final = "the end of a span"
+
+
 class LateEndTracer(TracerAround):
     """Starts the spans of another tracer, whose ends are late where they may be."""
 
     def __init__(self, tracer: Tracer, later: Later) -> None:
         super().__init__(tracer)
-        self._later = later
+        self.later = later
         self._innermost: object = None
         self._audience: object = None
         self._patient = False
@@ -51,76 +55,88 @@ class LateEndTracer(TracerAround):
         **named: Any,
     ) -> Span:
         span: Any = self._tracer.start_span(name, context, kind, attributes, *more, **named)
-        if self._ends_may_be_late() and span.is_recording():
-            span.end = LateEnd(span, self._later)
+        if self.ends_may_be_late() and span.is_recording():
+            span.end = LateEnd(span, self)
         return span
 
-    def _ends_may_be_late(self) -> bool:
+    def ends_may_be_late(self) -> bool:
+        """Whether no processor could tell a late end; it can be different after another one has been added."""
         if self._innermost is None:
             self._innermost = innermost(self._tracer)
         several: Any = getattr(self._innermost, "span_processor", None)
         audience = getattr(several, "_span_processors", None)
         if audience is not self._audience:
-            self._later.catch_up()  # a new one may not be patient
-            self._patient = audience is not None and _all_patient(several)
-            self._audience = getattr(several, "_span_processors", None)
+            self.later.catch_up()  # a new one may not be patient
+            self._patient = audience is not None and _all_patient(several, audience)
+            self._audience = audience
         return self._patient
 
 
 class LateEnd:
     """Stands in the place of one span's `end`."""
 
-    __slots__ = ("_before", "_later", "_span", "_tell", "at")
+    __slots__ = ("_before", "_span", "_tell", "_tracer", "at")
 
-    def __init__(self, span: Span, later: Later) -> None:
+    def __init__(self, span: Span, tracer: LateEndTracer) -> None:
         self._span: Any = span
-        self._later = later
+        self._tracer = tracer
         own: dict[str, Any] = vars(span)
         self._before: Any = own.get("end")
         self.at: int | None = None
         """When the call ended, nanoseconds since the epoch; None = when the end is asked for."""
         self._tell: tuple[str, Callable[..., object], tuple[object, ...]] | None = None
 
+    @property
+    def may_be_late(self) -> bool:
+        """Whether that still holds."""
+        return self._tracer.ends_may_be_late()
+
     def tell_first(self, part: str, tell: Callable[..., object], *args: object) -> None:
         """Let this be called before; `part`: what a failure of it is reported as."""
         self._tell = part, tell, args
 
     def __call__(self, end_time: int | None = None) -> None:
-        """`Span.end`, soon."""
-        self._later.put("the end of a span", self._end, end_time or self.at or time.time_ns())
+        """`Span.end`, soon; where it is told, the call's context is current as it would have been at once."""
+        at = end_time or self.at or time.time_ns()
+        if not self.may_be_late:
+            self._end(at)
+        elif self._tell is None:
+            self._tracer.later.put(_PART, self._end, at)
+        else:
+            self._tracer.later.put(_PART, copy_context().run, self._end, at)
 
     def _end(self, at: int) -> None:
-        if self._tell is not None:
-            part, tell, args = self._tell
-            with guarded(part):
-                tell(*args)
-        span = self._span
-        if self._before is None:
-            del span.end
-        else:
-            span.end = self._before  # another convention's, which takes itself away
-        span.end(at)
+        span, tell, self._tell = self._span, self._tell, None
+        own: dict[str, Any] = span.__dict__
+        try:
+            if tell is not None:
+                part, work, args = tell
+                with guarded(part):
+                    work(*args)
+        finally:
+            # Also where Ctrl-C comes in the middle; and a user may have ended the span too.
+            if own.get("end") is self:
+                if self._before is None:
+                    del own["end"]
+                else:
+                    own["end"] = self._before  # another convention's, which takes itself away
+            span.end(at)
 
 
 def late_end(span: Span) -> LateEnd | None:
     """What stands in the place of the span's `end`; None where it ends at once."""
     end: object = getattr(span, "end", None)
-    return end if isinstance(end, LateEnd) else None
+    return end if isinstance(end, LateEnd) and end.may_be_late else None
 
 
-def _all_patient(processor: object) -> bool:
-    """Whether no processor could tell a late end; then whoever flushes them makes us catch up first."""
+def _all_patient(several: object, processors: Sequence[SpanProcessor]) -> bool:
     from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor  # noqa: PLC0415 - the SDK is optional
 
-    from otel_dspy.exporter.catching_up import CatchingUp, is_patient  # noqa: PLC0415 - needs the SDK
+    from otel_dspy.exporter.catching_up import catches_up, is_patient  # noqa: PLC0415 - needs the SDK
 
-    if type(processor) is not SynchronousMultiSpanProcessor:
-        return False
-    several: Any = processor
-    processors: tuple[SpanProcessor, ...] = several._span_processors  # noqa: SLF001 - see above
-    if not processors or not all(is_patient(one) for one in processors):
-        return False
-    if not isinstance(processors[0], CatchingUp):
-        with several._lock:  # noqa: SLF001 - see above
-            several._span_processors = (CatchingUp(), *several._span_processors)  # noqa: SLF001 - see above
-    return True
+    return (
+        type(several) is SynchronousMultiSpanProcessor
+        and len(processors) > 0
+        and all(is_patient(processor) for processor in processors)
+        and all(catches_up(processor) for processor in processors)
+    )

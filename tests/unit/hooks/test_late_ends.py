@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
@@ -10,7 +14,7 @@ import pytest
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import NoOpTracerProvider
+from opentelemetry.trace import NoOpTracerProvider, get_current_span
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy import later as later_module
@@ -20,14 +24,16 @@ from tests.behaviour.optimisations import OPTIMISATIONS
 from tests.behaviour.programs import PROGRAMS
 from tests.behaviour.surroundings import SURROUNDINGS
 from tests.in_process_lm import in_process_lm
-from tests.sums import sums_lm
+from tests.sums import exact, sums_lm
 from tests.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_dspy.settings import Redact
 
 _dspy: Any = dspy
 SCENARIOS: Final = {**PROGRAMS, **OPTIMISATIONS, **SURROUNDINGS}
@@ -73,7 +79,14 @@ def _trees(spans: Sequence[ReadableSpan]) -> list[Any]:
 
 def _ends_that_wait() -> int:
     telemetry: Any = DSPyInstrumentor()._telemetry
-    return sum(part != "a metric" for part, *_ in telemetry.later._waiting)
+    return sum(piece.part != "a metric" for piece in telemetry.later._waiting)
+
+
+def _batch(captured: TelemetryCapture) -> BatchSpanProcessor:
+    provider: Any = captured.tracer_provider
+    processors = provider._active_span_processor._span_processors
+    (batch,) = [processor for processor in processors if isinstance(processor, BatchSpanProcessor)]
+    return batch
 
 
 def _id(span: ReadableSpan) -> int:
@@ -141,12 +154,7 @@ def test_uninstrumenting_has_it_all(captured: TelemetryCapture) -> None:
     """What has ended before is handed over, so that a flush by any means finds it."""
     dspy.Predict("question -> answer")(question="1+1")
     DSPyInstrumentor().uninstrument()
-    (batch,) = (
-        processor
-        for processor in cast("Any", captured.tracer_provider)._active_span_processor._span_processors
-        if isinstance(processor, BatchSpanProcessor)
-    )
-    batch.force_flush()
+    _batch(captured).force_flush()
     assert len(captured.span_exporter.get_finished_spans()) == 2
 
 
@@ -160,11 +168,108 @@ class _Listening(SpanProcessor):
         self.ended.append(span.name)
 
 
+@pytest.mark.parametrize("how", ["force_flush", "shutdown"])
+def test_a_processor_that_is_flushed_by_itself_has_it_all(how: str, captured: TelemetryCapture) -> None:
+    """A function's handler keeps the processor and flushes that one, and not the provider."""
+    dspy.Predict("question -> answer")(question="1+1")
+    getattr(_batch(captured), how)()
+    assert len(captured.span_exporter.get_finished_spans()) == 2
+
+
+def test_a_flush_that_runs_out_of_time_says_so(captured: TelemetryCapture) -> None:
+    """Its limit counts for what has been left behind too; a second one has the rest."""
+    dspy.Predict("question -> answer")(question="1+1")
+    assert not captured.tracer_provider.force_flush(0)
+    assert captured.tracer_provider.force_flush(10_000)
+    assert len(captured.span_exporter.get_finished_spans()) == 2
+
+
+def test_a_call_that_outlives_the_instrumentation_is_told(captured: TelemetryCapture) -> None:
+    """Its span ends although nobody holds the queue any more, and a garbage collection comes first."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(dspy.Module):
+        def forward(self, question: str) -> Any:
+            inside.set()
+            go_on.wait()
+            return dspy.Prediction(answer=question)
+
+    program: Any = Slow()
+    thread = threading.Thread(target=lambda: program(question="1+1"))
+    thread.start()
+    inside.wait()
+    DSPyInstrumentor().uninstrument()
+    go_on.set()
+    thread.join()
+    del thread
+    gc.collect()
+    assert [span.name for span in captured.spans] == ["module Slow"]
+
+
+@contextmanager
+def _redacting(redact: Redact) -> Generator[TelemetryCapture]:
+    """DSPy instrumented, spans with content to a batch processor, by way of a redactor."""
+    capture = TelemetryCapture(batched=True)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True, redact=redact)
+    with _dspy.context(lm=sums_lm()):
+        yield capture
+    DSPyInstrumentor().uninstrument()
+    capture.shutdown()
+
+
+def test_a_redactor_sees_the_calls_context() -> None:
+    """Whose text it is stands in a context variable, which has another value, or none, once the call is over."""
+    customer = ContextVar("customer", default="nobody")
+    with _redacting(lambda _name, text: text.replace("1+1", customer.get())) as capture:
+        token = customer.set("Alice")
+        dspy.Predict("question -> answer")(question="1+1")
+        customer.reset(token)
+        said = [repr(dict(span.attributes or {})) for span in capture.spans]
+    assert len(said) == 2
+    assert all("Alice" in text and "nobody" not in text and "1+1" not in text for text in said)
+
+
+def test_a_span_that_the_user_ends_too(captured: TelemetryCapture, caplog: pytest.LogCaptureFixture) -> None:
+    """Ending the current span is the user's mistake, which breaks nothing: the first end counts, once."""
+
+    class Ending(dspy.Module):
+        def forward(self, question: str) -> Any:
+            get_current_span().end()
+            return dspy.Prediction(answer=question)
+
+    program: Any = Ending()
+    program(question="1+1")
+    assert [span.name for span in captured.spans] == ["module Ending"]
+    assert "left out" not in caplog.text
+
+
+def test_an_interrupt_while_an_end_is_told_does_not_lose_the_span() -> None:
+    """Ctrl-C during a flush, in the middle of a redactor: the flush ends with it, and the next one has all spans."""
+    interrupts = [KeyboardInterrupt]
+
+    def interrupted(_name: str, text: str) -> str:
+        if interrupts:
+            raise interrupts.pop()
+        return text
+
+    with _redacting(interrupted) as capture:
+        dspy.Predict("question -> answer")(question="1+1")
+        with pytest.raises(KeyboardInterrupt):
+            capture.tracer_provider.force_flush()
+        assert [span.name for span in capture.spans] == ["chat scripted", "module Predict"]
+
+
 class _Changed(BatchSpanProcessor):
     """A batch processor that does something of its own."""
 
     def on_end(self, span: ReadableSpan) -> None:
         super().on_end(span)
+
+
+def _changed_object() -> BatchSpanProcessor:
+    processor: Any = BatchSpanProcessor(InMemorySpanExporter())
+    processor.on_end = _Listening().on_end
+    return processor
 
 
 @pytest.mark.parametrize(
@@ -173,8 +278,9 @@ class _Changed(BatchSpanProcessor):
         lambda: SimpleSpanProcessor(InMemorySpanExporter()),
         _Listening,
         lambda: _Changed(InMemorySpanExporter()),
+        _changed_object,
     ],
-    ids=["simple", "unknown", "derived"],
+    ids=["simple", "unknown", "derived", "changed"],
 )
 def test_whoever_could_tell_hears_ends_at_once(impatient: Any, captured: TelemetryCapture) -> None:
     """With a processor that may do anything when a span ends nothing is late, and what was late before comes first."""
@@ -186,6 +292,25 @@ def test_whoever_could_tell_hears_ends_at_once(impatient: Any, captured: Telemet
     program(question="2+2")
     assert listening.ended == ["chat scripted", "module Predict"] * 2
     assert _ends_that_wait() == 0
+
+
+def test_one_that_is_added_during_a_call_hears_ends_in_order(captured: TelemetryCapture) -> None:
+    """The ends of calls that were open then are no later than those that begin after."""
+    listening = _Listening()
+
+    class Adding(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.answer = dspy.Predict("question -> answer")
+
+        def forward(self, question: str) -> Any:
+            given = self.answer(question=question)
+            captured.tracer_provider.add_span_processor(listening)
+            return given
+
+    program: Any = Adding()
+    program(question="1+1")
+    assert listening.ended == ["chat scripted", "module Predict", "module Adding"]
 
 
 def test_a_provider_without_processors_of_its_own_kind_is_left_alone() -> None:
@@ -206,18 +331,22 @@ def test_a_provider_without_processors_of_its_own_kind_is_left_alone() -> None:
 
 
 def test_what_the_program_changes_afterwards_is_not_told(captured: TelemetryCapture) -> None:
-    """Inputs, messages and predictions are told as they were: a chat goes on with the same list."""
+    """Inputs, messages, predictions and examples are told as they were: a chat goes on with the same list."""
     numbers, messages = ["1", "1"], [{"role": "user", "content": "1+1"}]
+    asked = [dspy.Example(question=numbers, answer="2").with_inputs("question")]
     lm: Any = in_process_lm(lambda _messages: _ANSWER)
     with _dspy.context(lm=lm):
         prediction: Any = dspy.Predict("numbers: list[str] -> answer")(numbers=numbers)
         lm(messages=messages)
+        dspy.Evaluate(devset=asked, metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    asked[0]["answer"] = "changed"
     numbers.append("changed")
     prediction.answer = "changed"
     messages[0]["content"] = "changed"
     messages.append({"role": "assistant", "content": "changed"})
     said = repr([dict(span.attributes or {}) for span in captured.spans])
     assert "numbers" in said
+    assert "dspy.example.labels" in said
     assert "changed" not in said
 
 
