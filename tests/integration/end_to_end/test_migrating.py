@@ -126,8 +126,44 @@ def test_ours(tmp_path: Path) -> None:
                 "output_tokens",
                 "output_tokens/task",
             ],
-            "children": [('BootstrapFewShot Predict', ['best_model.json', 'bootstrap_table.json', 'candidates', 'initial_model.json', 'optimization_summary.json']), ('BootstrapFewShot Predict', ['best_model.json', 'bootstrap_table.json', 'candidates', 'initial_model.json', 'optimization_summary.json']), ('LabeledFewShot Predict', ['best_model.json', 'candidates', 'initial_model.json', 'optimization_summary.json']), ('LabeledFewShot Predict', ['best_model.json', 'candidates', 'initial_model.json', 'optimization_summary.json']), ('LabeledFewShot Predict', ['best_model.json', 'candidates', 'initial_model.json', 'optimization_summary.json']), ("trial 0 (seed -3)", ["candidate.json", "changes.md", "model.json", "result_table.json"]),
-                ("trial 1 (seed -2)", ["candidate.json", "changes.md", "model.json", "result_table.json"]), ("trial 2 (seed -1)", ["candidate.json", "changes.md", "model.json", "result_table.json"]), ("trial 3 (seed 0)", ["candidate.json", "changes.md", "model.json", "result_table.json"])],
+            "children": [
+                (
+                    "BootstrapFewShot Predict",
+                    [
+                        "best_model.json",
+                        "bootstrap_table.json",
+                        "candidates",
+                        "initial_model.json",
+                        "optimization_summary.json",
+                    ],
+                ),
+                (
+                    "BootstrapFewShot Predict",
+                    [
+                        "best_model.json",
+                        "bootstrap_table.json",
+                        "candidates",
+                        "initial_model.json",
+                        "optimization_summary.json",
+                    ],
+                ),
+                (
+                    "LabeledFewShot Predict",
+                    ["best_model.json", "candidates", "initial_model.json", "optimization_summary.json"],
+                ),
+                (
+                    "LabeledFewShot Predict",
+                    ["best_model.json", "candidates", "initial_model.json", "optimization_summary.json"],
+                ),
+                (
+                    "LabeledFewShot Predict",
+                    ["best_model.json", "candidates", "initial_model.json", "optimization_summary.json"],
+                ),
+                ("trial 0 (seed -3)", ["candidate.json", "changes.md", "model.json", "result_table.json"]),
+                ("trial 1 (seed -2)", ["candidate.json", "changes.md", "model.json", "result_table.json"]),
+                ("trial 2 (seed -1)", ["candidate.json", "changes.md", "model.json", "result_table.json"]),
+                ("trial 3 (seed 0)", ["candidate.json", "changes.md", "model.json", "result_table.json"]),
+            ],
             "traces": 25,
             "scored": 24,
             "tokens": 24,
