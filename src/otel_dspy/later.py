@@ -28,9 +28,11 @@ _RESTS: Final = ((0.4, 1e-3), (0.6, 50e-6))
 Any sleep lets a waiting thread have its turn; one of 0 would be over before it wakes.
 """
 _LATEST: Final = 0.6
-"""Seconds that work waits in a program that goes on calling. Past that whoever brings a piece does the oldest two."""
+"""Seconds that work waits in a program that goes on calling. Past that whoever brings a piece does the oldest two, but
+does not wait for one that is being done.
+"""
 _MOST: Final = 4_096
-"""Pieces that wait at most: past that it is the same."""
+"""Pieces that wait at most. Past that whoever brings one does the oldest two, and waits for what is being done."""
 _FOR_EVER: Final = -1.0
 
 
@@ -69,8 +71,10 @@ class Later:
         self._waiting.append(_Piece(now, part, work, args))
         if not self._awake.is_set():
             self._wake()
-        elif len(self._waiting) > _MOST or self._age(now) > _LATEST:
+        elif len(self._waiting) > _MOST:
             self._do(2)
+        elif self._age(now) > _LATEST:
+            self._do(2, 0)
 
     def catch_up(self, *, last: bool = False, seconds: float | None = None) -> bool:
         """Do all that waits now, after what is being done.
@@ -86,21 +90,27 @@ class Later:
         if self._doer == get_ident() and not last:
             return True
         # Once at least: what is being done waits no more, but has not been done.
-        return self._do(len(self._waiting) or 1, None if seconds is None else time.monotonic() + seconds)
-
-    def _do(self, pieces: int, deadline: float | None = None) -> bool:
+        pieces = len(self._waiting) or 1
+        if seconds is None:
+            return self._do(pieces)
+        deadline = time.monotonic() + seconds
         for _ in range(pieces):
-            patience = _FOR_EVER
-            if deadline is not None:
-                patience = deadline - time.monotonic()
-                if patience <= 0:
-                    return not self._waiting
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return not self._waiting
+            if not self._do(1, left):
+                return False
+        return True
+
+    def _do(self, pieces: int, patience: float = _FOR_EVER) -> bool:
+        """Do so many; False if what is being done has not been done for so many seconds."""
+        for _ in range(pieces):
             lock = self._doing.close(patience)
             if lock is None:
                 return False
             try:
                 if not self._do_next():
-                    return True
+                    break
             finally:
                 lock.release()
         return True

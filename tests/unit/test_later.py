@@ -165,6 +165,28 @@ def test_whoever_brings_more_helps_with_what_has_waited_too_long(clock: list[flo
     assert done == sorted(done)
 
 
+def test_nobody_waits_for_a_long_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush to a server that hangs is such a piece: the program's calls go on, and what they leave is done after it."""
+    monkeypatch.setattr(module, "_LATEST", 0.05)
+    done: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+    later = Later()
+
+    def long() -> None:
+        begun.set()
+        go_on.wait()
+
+    later.put("a test", long)
+    begun.wait()
+    for number in range(20):
+        later.put("a test", done.append, number)
+        time.sleep(0.01)
+    assert done == []
+    go_on.set()
+    later.catch_up()
+    assert done == list(range(20))
+
+
 def test_a_flush_waits_for_what_is_being_done() -> None:
     """The last piece is under way in the thread, nothing waits any more: it has been done when `catch_up` returns."""
     done: list[str] = []
