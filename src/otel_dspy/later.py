@@ -13,7 +13,7 @@ import time
 import weakref
 from collections import deque
 from threading import get_ident
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.fork_gate import ForkGate
 from otel_dspy.guard import guarded, report
@@ -36,19 +36,13 @@ _MOST: Final = 4_096
 _FOR_EVER: Final = -1.0
 
 
-class _Piece(NamedTuple):
-    since: float
-    part: str
-    work: Callable[..., object]
-    args: tuple[object, ...]
-
-
 class Later:
     """A queue of work. Thread-safe; each piece is done once, none before an earlier one has been."""
 
     def __init__(self) -> None:
         """Create it; its thread starts with the first piece of work and ends when nobody holds the queue any more."""
-        self._waiting: deque[_Piece] = deque()
+        self._waiting: deque[tuple[float, str, Callable[..., object], tuple[object, ...]]] = deque()
+        """When it came, and what `put` was given."""
         self._forked()
         if hasattr(os, "register_at_fork"):
             forked = weakref.WeakMethod(self._forked)
@@ -68,7 +62,7 @@ class Later:
                 work(*args)
             return
         now = time.monotonic()
-        self._waiting.append(_Piece(now, part, work, args))
+        self._waiting.append((now, part, work, args))
         if not self._awake.is_set():
             self._wake()
         elif len(self._waiting) > _MOST:
@@ -117,13 +111,13 @@ class Later:
 
     def _do_next(self) -> bool:
         try:
-            piece = self._waiting.popleft()
+            _, part, work, args = self._waiting.popleft()
         except IndexError:
             return False
         before, self._doer = self._doer, get_ident()
         try:
-            with guarded(piece.part):
-                piece.work(*piece.args)
+            with guarded(part):
+                work(*args)
         finally:
             self._doer = before
         return True
@@ -131,7 +125,7 @@ class Later:
     def _age(self, now: float) -> float:
         """How long the oldest piece has waited, in seconds."""
         try:
-            return now - self._waiting[0].since
+            return now - self._waiting[0][0]
         except IndexError:
             return 0.0
 

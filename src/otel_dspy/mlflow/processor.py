@@ -104,8 +104,8 @@ class MlflowSpanProcessor(SpanProcessor):
         Returns:
             False if the time ran out.
         """
-        catch_up()
-        return self._worker.flush(timeout_millis / 1000)
+        in_time = catch_up(seconds=timeout_millis / 1000)
+        return self._worker.flush(timeout_millis / 1000) and in_time
 
     def drain(self) -> bool:
         """Wait while MLflow goes on taking what has ended, OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT seconds (60) at most.

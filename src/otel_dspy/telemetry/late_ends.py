@@ -75,21 +75,16 @@ class LateEndTracer(TracerAround):
 class LateEnd:
     """Stands in the place of one span's `end`."""
 
-    __slots__ = ("_before", "_span", "_tell", "_tracer", "at")
+    __slots__ = ("_before", "_span", "_tell", "at", "tracer")
 
     def __init__(self, span: Span, tracer: LateEndTracer) -> None:
         self._span: Any = span
-        self._tracer = tracer
+        self.tracer = tracer
         own: dict[str, Any] = vars(span)
         self._before: Any = own.get("end")
         self.at: int | None = None
         """When the call ended, nanoseconds since the epoch; None = when the end is asked for."""
         self._tell: tuple[str, Callable[..., object], tuple[object, ...]] | None = None
-
-    @property
-    def may_be_late(self) -> bool:
-        """Whether that still holds."""
-        return self._tracer.ends_may_be_late()
 
     def tell_first(self, part: str, tell: Callable[..., object], *args: object) -> None:
         """Let this be called before; `part`: what a failure of it is reported as."""
@@ -98,12 +93,12 @@ class LateEnd:
     def __call__(self, end_time: int | None = None) -> None:
         """`Span.end`, soon; where it is told, the call's context is current as it would have been at once."""
         at = end_time or self.at or time.time_ns()
-        if not self.may_be_late:
+        if not self.tracer.ends_may_be_late():
             self._end(at)
         elif self._tell is None:
-            self._tracer.later.put(_PART, self._end, at)
+            self.tracer.later.put(_PART, self._end, at)
         else:
-            self._tracer.later.put(_PART, copy_context().run, self._end, at)
+            self.tracer.later.put(_PART, copy_context().run, self._end, at)
 
     def _end(self, at: int) -> None:
         span, tell, self._tell = self._span, self._tell, None
@@ -126,7 +121,7 @@ class LateEnd:
 def late_end(span: Span) -> LateEnd | None:
     """What stands in the place of the span's `end`; None where it ends at once."""
     end: object = getattr(span, "end", None)
-    return end if isinstance(end, LateEnd) and end.may_be_late else None
+    return end if isinstance(end, LateEnd) and end.tracer.ends_may_be_late() else None
 
 
 def _all_patient(several: object, processors: Sequence[SpanProcessor]) -> bool:

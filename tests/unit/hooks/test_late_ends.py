@@ -79,7 +79,7 @@ def _trees(spans: Sequence[ReadableSpan]) -> list[Any]:
 
 def _ends_that_wait() -> int:
     telemetry: Any = DSPyInstrumentor()._telemetry
-    return sum(piece.part != "a metric" for piece in telemetry.later._waiting)
+    return sum(part != "a metric" for _, part, *_ in telemetry.later._waiting)
 
 
 def _batch(captured: TelemetryCapture) -> BatchSpanProcessor:
