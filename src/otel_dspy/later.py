@@ -62,10 +62,11 @@ class Later:
                 work(*args)
             return
         now = time.monotonic()
-        self._waiting.append((now, part, work, args))
+        waiting = self._waiting
+        waiting.append((now, part, work, args))
         if not self._awake.is_set():
             self._wake()
-        elif len(self._waiting) > _MOST:
+        elif len(waiting) > _MOST:
             self._do(2)
         elif self._age(now) > _LATEST:
             self._do(2, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import override
@@ -90,7 +89,8 @@ class _ExampleWatch(Watch):
         self._telemetry = telemetry
         self._evaluation = evaluation
         self._placed = placed
-        self._outcome = ExampleOutcome()
+        self._prediction: object = None
+        self._score: Any = None
 
     @override
     def open(self) -> Context:
@@ -104,14 +104,16 @@ class _ExampleWatch(Watch):
         if isinstance(prediction, tuple):
             # bootstrap_trace_data makes a program return (prediction, trace).
             prediction = cast("tuple[Any, ...]", prediction)[0]
-        if self._evaluation.metric_name is None:
-            self._outcome = ExampleOutcome(prediction=prediction)  # see `scoring_metric`
-        else:
-            self._outcome = ExampleOutcome(prediction=prediction, score=as_score(score), feedback=feedback_of(score))
+        self._prediction = prediction
+        if self._evaluation.metric_name is not None:  # see `scoring_metric`
+            self._score = score
 
     @override
     def close(self, error: BaseException | None) -> None:
-        close_example(self._telemetry, self._scope, replace(self._outcome, error=error))
+        outcome = ExampleOutcome(
+            prediction=self._prediction, score=as_score(self._score), feedback=feedback_of(self._score), error=error
+        )
+        close_example(self._telemetry, self._scope, outcome)
 
 
 def as_score(value: Any) -> float | None:

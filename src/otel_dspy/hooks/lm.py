@@ -51,6 +51,9 @@ LM_PARAMETERS: Final = (
 """Keywords of an LM that are told. A fixed list: anything else may hold a key or a header."""
 
 
+_NOTHING_KNOWN: Final = CallFacts()
+
+
 def install(patches: Patches, telemetry: Telemetry) -> None:
     """Watch `BaseLM.__call__` and `acall`, also where a subclass has its own, and DSPy's seams for the facts."""
     from dspy.clients.base_lm import BaseLM  # noqa: PLC0415 - dspy is imported when it is instrumented
@@ -143,7 +146,7 @@ class _LMWatch(Watch):
         self._lm = lm
         self._args = args
         self._kwargs = kwargs
-        self._facts = CallFacts()
+        self._facts = _NOTHING_KNOWN
         self._outputs: Any = None
         self.failed_attempts = 0
         self.cached: object = None

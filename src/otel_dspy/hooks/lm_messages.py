@@ -72,7 +72,7 @@ def put_response(
     """Give the library what came back. `answers`: None where they are not told."""
     invocation.response_model_name = facts.response_model
     invocation.response_id = facts.response_id
-    reasons = facts.finish_reasons
+    reasons = list(facts.finish_reasons)
     invocation.finish_reasons = reasons or None
     if facts.usage is not None and not facts.cache_hit:
         invocation.input_tokens = facts.usage.input_tokens

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from otel_dspy.telemetry.usage import CallUsage
 
@@ -13,16 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCounts:
+class TokenCounts(NamedTuple):
     """Tokens of a call as the provider reported them."""
 
     input_tokens: int
     output_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class CallFacts:
+class CallFacts(NamedTuple):
     """One LM call's facts.
 
     Attributes:
@@ -37,7 +34,7 @@ class CallFacts:
     cost: float | None = None
     response_model: str | None = None
     response_id: str | None = None
-    finish_reasons: list[str] = field(default_factory=list[str])
+    finish_reasons: tuple[str, ...] = ()
 
     def billed(self) -> CallUsage:
         """What the call adds to the roll-ups; a cache hit adds no tokens and no cost."""
@@ -65,7 +62,7 @@ def read_result(result: Any) -> CallFacts:
         cost=float(cost) if isinstance(cost, int | float) and math.isfinite(cost) else None,
         response_model=_text(_value(first, "model")) or _text(getattr(result, "response_model", None)),
         response_id=_text(_value(first, "id")),
-        finish_reasons=[reason for reply in replies for reason in _finish_reasons(reply)],
+        finish_reasons=tuple(reason for reply in replies for reason in _finish_reasons(reply)),
     )
 
 

@@ -119,7 +119,7 @@ class _ModuleWatch(Watch):
         if error is not None:
             attributes = {**attributes, ERROR_TYPE: error_type(error)}
             mark_failed(self._span, error, self._telemetry.secrets)
-        self._telemetry.instruments.module_duration.record(now() - self._started, attributes)
+        self._telemetry.instruments.module_duration.record(now() - self._started, attributes, self._attached)
         if self._capture:
             self._telemetry.before_end(
                 self._span, self.part, _tell_content, self._telemetry, self._span, self._given, self._answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_dspy import semconv
 
@@ -24,8 +24,7 @@ JUDGE: Final[Role] = "judge"
 """The metric asks a model."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallUsage:
+class CallUsage(NamedTuple):
     """What one LM call used. Tokens and cost are 0 on a cache hit: nothing was sent, nothing is billed."""
 
     input_tokens: int = 0

@@ -34,7 +34,7 @@ def test_a_native_result() -> None:
         reasoning_tokens=2,
         response_model="served-2026",
         response_id="r1",
-        finish_reasons=["stop"],
+        finish_reasons=("stop",),
     )
 
 
@@ -42,7 +42,7 @@ def test_two_candidates() -> None:
     """`n=2`: the sums of both calls, the first one's id, a finish reason each."""
     combine = cast("Callable[..., CallResult]", call_result.combine)
     facts = read_result(combine([CallResult.native(response(1)), CallResult.native(response(2))], model_type="chat"))
-    assert (facts.usage, facts.response_id, facts.finish_reasons) == (TokenCounts(20, 10), "r1", ["stop", "stop"])
+    assert (facts.usage, facts.response_id, facts.finish_reasons) == (TokenCounts(20, 10), "r1", ("stop", "stop"))
 
 
 def test_a_cache_hit_through_dspys_own_format() -> None:
@@ -70,7 +70,7 @@ def test_a_reply_of_another_client(raw: object) -> None:
         cost=0.25,
         response_model="served",
         response_id="legacy-1",
-        finish_reasons=["length", "stop"],
+        finish_reasons=("length", "stop"),
     )
     assert facts.billed() == CallUsage(3, 0, 0.25)
 
