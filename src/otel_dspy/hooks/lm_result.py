@@ -53,16 +53,16 @@ def read_result(result: Any) -> CallFacts:
     first = replies[0] if replies else None
     cache_hit = bool(getattr(result, "cache_hit", False))
     cost = getattr(result, "cost", None)
+    # By position, which takes half as long; NaN would make every sum that it is added to NaN.
     return CallFacts(
-        usage=_counts(usage),
-        cached_tokens=_detail(usage, "prompt_tokens_details", "cached_tokens"),
-        reasoning_tokens=_detail(usage, "completion_tokens_details", "reasoning_tokens"),
-        cache_hit=cache_hit,
-        # NaN would make every sum that it is added to NaN.
-        cost=float(cost) if isinstance(cost, int | float) and math.isfinite(cost) else None,
-        response_model=_text(_value(first, "model")) or _text(getattr(result, "response_model", None)),
-        response_id=_text(_value(first, "id")),
-        finish_reasons=tuple(reason for reply in replies for reason in _finish_reasons(reply)),
+        _counts(usage),
+        _detail(usage, "prompt_tokens_details", "cached_tokens"),
+        _detail(usage, "completion_tokens_details", "reasoning_tokens"),
+        cache_hit,
+        float(cost) if isinstance(cost, int | float) and math.isfinite(cost) else None,
+        _text(_value(first, "model")) or _text(getattr(result, "response_model", None)),
+        _text(_value(first, "id")),
+        tuple(reason for reply in replies for reason in _finish_reasons(reply)),
     )
 
 
@@ -103,9 +103,10 @@ def _text(value: Any) -> str | None:
 
 
 def _value(source: Any, name: str) -> Any:
-    # DSPy's own usage is a dict, and asking an abstract class takes ten times as long.
     if type(source) is dict:
         return cast("dict[str, Any]", source).get(name)
-    if isinstance(source, Mapping):
+    # DSPy's own responses have attributes, and asking an abstract class takes ten times as long.
+    found = getattr(source, name, None)
+    if found is None and source is not None and isinstance(source, Mapping):
         return cast("Mapping[str, Any]", source).get(name)
-    return getattr(source, name, None)
+    return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 import timeit
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
 
-from opentelemetry.context import set_value
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import SpanKind, Tracer, set_span_in_context
@@ -19,6 +18,7 @@ from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
 from otel_dspy.telemetry.inference import Inference, Inside
+from otel_dspy.telemetry.scopes import with_more
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger
@@ -91,7 +91,7 @@ class InferenceCall:
         self._outside = context
         if conversation is not None:
             context = with_conversation_id(conversation, context=context)  # for others' calls inside
-        self.context = set_value(CLIENT_INFERENCE_CONTEXT_KEY, Inside(), set_span_in_context(self.span, context))
+        self.context = with_more(set_span_in_context(self.span, context), CLIENT_INFERENCE_CONTEXT_KEY, Inside())
         """The context inside of the call."""
         self._started = timeit.default_timer()
 

@@ -223,9 +223,12 @@ def surroundings() -> Context:
 
 def inside(span: Span, place: Place, context: Context) -> Context:
     """The context given, with this span current and this place."""
-    made = set_span_in_context(span, context)
-    # Nobody else has it yet: a second context, with a second copy of all that is in it, is not needed.
-    dict.__setitem__(made, _KEY, place)  # pyright: ignore[reportUnknownMemberType] - a Context's own refuses
+    return with_more(set_span_in_context(span, context), _KEY, place)
+
+
+def with_more(made: Context, key: str, value: object) -> Context:
+    """A context that nobody else has yet, with one more entry: a second copy of all that is in it is not needed."""
+    dict.__setitem__(made, key, value)  # pyright: ignore[reportUnknownMemberType] - a Context's own refuses
     return made
 
 
