@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
-from opentelemetry.context import attach, create_key, detach, get_current, set_value
+from opentelemetry.context import Context, attach, create_key, detach, get_current, set_value
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
@@ -18,13 +18,14 @@ from otel_dspy.telemetry.tracer_around import TracerAround
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span
     from opentelemetry.util.types import Attributes
 
 SESSION_ID: Final = "session.id"
 """The attribute that backends group traces by (OpenTelemetry's session conventions), and the baggage entry."""
 _KEY: Final = create_key("otel_dspy.conversation")
+_BAGGAGE: Final = next(iter(baggage.set_baggage(SESSION_ID, "", Context())))
+"""Where baggage stands in a context. Every span asks; few have any."""
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def current_conversation(context: Context | None = None) -> str | None:
     if context is None:
         context = get_current()
     identity = context.get(_KEY)
-    if identity is None:
+    if identity is None and _BAGGAGE in context:
         identity = baggage.get_baggage(SESSION_ID, context)
     return identity if isinstance(identity, str) and identity else None
 
