@@ -14,8 +14,9 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from opentelemetry import trace
 from opentelemetry.context import get_value, set_value
-from opentelemetry.trace import Span, SpanKind, get_current_span, get_tracer_provider
+from opentelemetry.trace import Span, SpanKind, get_current_span
 from typing_extensions import override
 
 from otel_dspy.telemetry.tracer_around import TracerAround, innermost
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("otel_dspy")
 _Given = TypeVar("_Given", bound="Context | None")
 
+_GLOBAL: Final = "_TRACER_PROVIDER"
+"""Where OpenTelemetry keeps its global provider; None while there is none."""
 _OPERATION: Final = "gen_ai.operation.name"
 _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "chat": ("openinference.span.kind", "LLM"),
@@ -85,7 +88,7 @@ class StandingBack:
 
     def context_inside(self, key: str, context: Context) -> Context:
         """The context for what is called in a call of util-genai's: others that go elsewhere tell it themselves."""
-        theirs = getattr(get_tracer_provider(), "_active_span_processor", None)
+        theirs = getattr(_global_provider(), "_active_span_processor", None)
         return context if theirs is None or theirs is self._processor() else set_value(key, None, context)
 
     def _other(self, span: Span) -> str | None:
@@ -184,6 +187,11 @@ class LentSpan(Span):
     @override
     def end(self, end_time: int | None = None) -> None:
         pass
+
+
+def _global_provider() -> object:
+    # Asked for it while there is none, OpenTelemetry looks into the environment each time.
+    return getattr(trace, _GLOBAL) if hasattr(trace, _GLOBAL) else trace.get_tracer_provider()
 
 
 def _says(span: Span, operation: str) -> bool:
