@@ -174,12 +174,13 @@ class Writer:
         """Tell what waits, commit, acknowledge: several deliveries together, lest each costs requests of its own."""
         failed, lost, began, spans = self.pipeline.failed, self.pipeline.lost, time.monotonic(), 0
         told: dict[Delivery, _Told] = {}
+        met: set[tuple[str, str]] = set()
         again = False
         delivery = self._next(TICK)
         try:
             while delivery is not None:
                 told[delivery] = _Told()
-                self._tell(delivery, told[delivery])
+                self._tell(delivery, told[delivery], met)
                 spans += len(delivery.spans)
                 if spans >= GROUP or time.monotonic() - began >= GROUP_SECONDS:
                     break
@@ -196,12 +197,15 @@ class Writer:
                 self._remember(found)
             delivery.done.set_result(Written(again, tuple(found.refused), self.pipeline.lost - lost))
 
-    def _tell(self, delivery: Delivery, told: _Told) -> None:
+    def _tell(self, delivery: Delivery, told: _Told, met: set[tuple[str, str]]) -> None:
+        """Tell a delivery. `met`: names of spans that go out with the same commit, to which its own are added."""
         for given in delivery.spans:
-            told.names.append(_name(given))
+            name = _name(given)
+            told.names.append(name)
             told.newest_ns = max(told.newest_ns, given[0].end_ns)
-            if self._remembered.has(*told.names[-1]):
+            if name in met or self._remembered.has(*name):
                 continue
+            met.add(name)
             chosen = self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given)
             for span, route in chosen:
                 try:

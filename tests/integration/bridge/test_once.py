@@ -17,13 +17,15 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.bridge.otlp import from_protobuf
 from otel_dspy.bridge.placing import Experiments, placed
 from otel_dspy.bridge.writer import Delivery, Writer
+from otel_dspy.mlflow.tracking.store import Store
 from tests.chaos.twins import differences, optimise, record
 from tests.integration.bridge.test_same_tree import comparable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from otel_dspy.bridge.program_traces import Placed
+    from otel_dspy.mlflow.mapping.operations import LogSpan
 
 SPANS_AT_ONCE = 9
 PATIENCE = 240
@@ -96,6 +98,31 @@ def test_shuffled_and_doubled_to_several_that_restart(
     # And all of it again, much later, to somebody who knows nothing of it.
     deliver(tried, batches, writers=1, restart=0)
     assert differences(comparable(record(tried, "once")), expected) == []
+
+
+def test_a_request_that_holds_spans_twice(
+    batches: list[bytes], new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Collector that died joins what it had with what is sent again: MLflow hears of each span once.
+
+    On PostgreSQL it refuses a request that has one twice, and all that is in it would be lost.
+    """
+    reference, tried = new_store("reference"), new_store("tried")
+    deliver(reference, batches, writers=1, restart=0)
+    asked: list[list[tuple[str, str]]] = []
+    log_spans = Store.log_spans
+
+    def heard(store: Store, experiment_id: str, spans: Iterable[LogSpan]) -> None:
+        chosen = list(spans)
+        asked.append([(span.trace_id, span.span.span_id) for span in chosen])
+        log_spans(store, experiment_id, chosen)
+
+    monkeypatch.setattr(Store, "log_spans", heard)
+    # Protobuf messages one after the other are one message.
+    deliver(tried, [b"".join([*batches, *batches[::2]])], writers=1, restart=0)
+    names = [name for request in asked for name in request]
+    assert len(names) == len(set(names)) > 0
+    assert differences(comparable(record(tried, "once")), comparable(record(reference, "once"))) == []
 
 
 def test_a_request_that_came_before_costs_nothing(batches: list[bytes], new_store: Callable[[str], str]) -> None:

@@ -217,6 +217,9 @@ class Sink:
             self._batch.head_sent(head)
 
     def _send_spans(self, spans: list[LogSpan]) -> None:
+        # One that was told twice before it was sent, as after a Collector's death, stands in it once: MLflow on
+        # PostgreSQL refuses a request that has a span twice, and all of it.
+        spans = list({(span.trace_id, span.span.span_id): span for span in spans}.values())
         traces: dict[str, list[LogSpan]] = {}
         for span in spans:
             traces.setdefault(span.trace_id, []).append(span)
