@@ -37,6 +37,11 @@ def is_patient(processor: SpanProcessor) -> bool:
     )
 
 
+def hears_starts(processor: SpanProcessor) -> bool:
+    """Whether a processor does anything when a span starts: the SDK's BatchSpanProcessor does not."""
+    return type(processor).on_start is not BatchSpanProcessor.on_start or "on_start" in vars(processor)
+
+
 def catches_up(processor: SpanProcessor) -> bool:
     """Let what calls have left behind be done before this processor is flushed or shut down, by whomever.
 

@@ -22,11 +22,10 @@ from otel_dspy.telemetry.chance import own_ids
 from otel_dspy.telemetry.content import ContentFilter
 from otel_dspy.telemetry.conversations import ConversationTracer, current_conversation
 from otel_dspy.telemetry.events import Events
-from otel_dspy.telemetry.extra_conventions import with_extra_conventions
 from otel_dspy.telemetry.inference import emits_events, inside_inference
 from otel_dspy.telemetry.inference_call import InferenceCall, Speaker
 from otel_dspy.telemetry.instruments import Instruments
-from otel_dspy.telemetry.late_ends import LateEndTracer, late_end
+from otel_dspy.telemetry.late_tracer import LateTracer, late_span
 from otel_dspy.telemetry.measurements import LateHistogram
 from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.secrets import SecretKeeper
@@ -99,7 +98,7 @@ class GenAIHandler(TelemetryHandler):
         Where others have a span for the same call, that one is used. Ends that may be late are.
         """
         self._others = StandingBack(self._tracer, SCOPE)
-        told = LateEndTracer(with_extra_conventions(self._tracer, conventions), later)
+        told = LateTracer(self._tracer, conventions, later)
         self._tracer = ConversationTracer(StandingBackTracer(told, self._others))
         return self._others
 
@@ -158,9 +157,7 @@ class Telemetry:
         tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
         own_ids(tracer)
         self.later = Later()
-        self.tracer: Tracer = ConversationTracer(
-            LateEndTracer(with_extra_conventions(tracer, settings.extra_conventions), self.later)
-        )
+        self.tracer: Tracer = ConversationTracer(LateTracer(tracer, settings.extra_conventions, self.later))
         self.instruments = Instruments(meter_provider, self.later)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
@@ -186,9 +183,9 @@ class Telemetry:
             tell: must not depend on where it is called, nor on anything that the user's program may change.
             args: what it is called with.
         """
-        end = late_end(span)
-        if end is not None:
-            end.tell_first(part, tell, *args)
+        late = late_span(span)
+        if late is not None:
+            late.tell_first(part, tell, *args)
             return
         with guarded(part):
             tell(*args)

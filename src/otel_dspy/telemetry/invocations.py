@@ -13,7 +13,7 @@ from otel_dspy.guard import guarded
 from otel_dspy.plain import plain
 from otel_dspy.telemetry.failure import error_message, error_type
 from otel_dspy.telemetry.inference_call import InferenceCall
-from otel_dspy.telemetry.late_ends import late_end
+from otel_dspy.telemetry.late_tracer import late_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,11 +51,11 @@ def end_call(
     if not isinstance(call, InferenceCall):
         _tell_and_finish(call, failure, tell)
         return
-    end = late_end(call.span)
-    if end is not None:
-        end.at = time.time_ns()
+    late = late_span(call.span)
+    if late is not None:
+        late.at = time.time_ns()
     # Of a call that is not recorded there are only metrics to tell; a log event says when it was made.
-    if (end is not None or not call.span.is_recording()) and not call.has_event:
+    if (late is not None or not call.span.is_recording()) and not call.has_event:
         # In the call's context, which a redactor of the user's may look at.
         telemetry.later.put(_PART, copy_context().run, _finish_call, call, failure, tell, timeit.default_timer())
     else:

@@ -19,6 +19,7 @@ from opentelemetry.context import get_value, set_value
 from opentelemetry.trace import Span, SpanKind, get_current_span
 from typing_extensions import override
 
+from otel_dspy.telemetry.late_tracer import is_late
 from otel_dspy.telemetry.tracer_around import TracerAround, innermost
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class StandingBack:
 
     def _other(self, span: Span) -> str | None:
         """The scope of a span that is not ours; None of one that is, or that is not recorded."""
+        if is_late(span):
+            return None
         scope: Any = getattr(span, "instrumentation_scope", None)
         return None if scope is None or scope.name == self._scope else scope.name
 

@@ -1,4 +1,4 @@
-"""A tracer around another one: what `conversations`, `extra_conventions`, `late_ends`, `standing_back` are made of."""
+"""A tracer around another one: `conversations`, `extra_conventions`, `late_tracer`, `standing_back` have one each."""
 
 from __future__ import annotations
 

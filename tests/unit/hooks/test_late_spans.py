@@ -7,14 +7,16 @@ import os
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
 import pytest
-from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import NoOpTracerProvider, get_current_span
+from opentelemetry.trace import INVALID_SPAN, NoOpTracerProvider, SpanContext, StatusCode, get_current_span
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy import later as later_module
@@ -30,8 +32,6 @@ from tests.telemetry_capture import TelemetryCapture
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
-
-    from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_dspy.settings import Redact
 
@@ -204,6 +204,148 @@ def test_a_call_that_outlives_the_instrumentation_is_told(captured: TelemetryCap
     del thread
     gc.collect()
     assert [span.name for span in captured.spans] == ["module Slow"]
+
+
+def _touch(span: Any) -> dict[str, Any]:
+    """Do to the current span whatever a program can, and say what it shows of itself."""
+    shown: dict[str, Any] = {
+        "an SDK's": all(isinstance(span, kind) for kind in (SdkSpan, ReadableSpan)),
+        "recording": span.is_recording(),
+        "name": span.name,
+        "kind": span.kind.name,
+        "attributes": dict(span.attributes),
+        "links": len(span.links),
+        "parent": span.parent is not None,
+        "scope": span.instrumentation_scope.name,
+        "resource": dict(span.resource.attributes) != {},
+        "start": span.start_time > 0,
+        "end": span.end_time,
+        "text": repr(span).startswith("_Span(name="),
+    }
+    span.set_attribute("mine", 1)
+    span.set_attributes({"mine too": [1, 2]})
+    span.add_event("mine", {"at": "once"})
+    span.add_link(SpanContext(1, 2, is_remote=True), {"why": "mine"})
+    span.record_exception(ValueError("mine"))
+    span.update_name("mine")
+    span.set_status(StatusCode.OK)
+    return shown | {"afterwards": (span.name, span.status.status_code.name, len(span.events), len(span.attributes))}
+
+
+@pytest.mark.contract_gaps("'mine': no such span in the contract")
+def test_a_program_finds_the_span_that_it_would_have_found() -> None:
+    """What the current span shows in a call, and what becomes of all that a program puts there, are the SDK's."""
+    shown: list[dict[str, Any]] = []
+
+    class Touching(dspy.Module):
+        def forward(self, question: str) -> Any:
+            shown.append(_touch(get_current_span()))
+            return dspy.Prediction(answer=question)
+
+    said: list[Any] = []
+    for late in (False, True):
+        capture = TelemetryCapture(batched=late)
+        DSPyInstrumentor().instrument(**capture.providers)
+        program: Any = Touching()
+        program(question="1+1")
+        said.append(_trees(capture.spans))
+        DSPyInstrumentor().uninstrument()
+        capture.shutdown()
+    assert shown[0] == shown[1]
+    assert shown[1]["an SDK's"]
+    assert said[0] == said[1]
+    assert said[1][0][0] == "mine"
+
+
+@pytest.mark.contract_gaps("number ")
+def test_a_span_is_made_once(captured: TelemetryCapture) -> None:
+    """Threads that a program starts inside of a call may all ask for its span at the same moment."""
+    gate = threading.Barrier(8)
+
+    class Threaded(dspy.Module):
+        def forward(self, question: str) -> Any:
+            span = get_current_span()
+
+            def tell(number: int) -> None:
+                gate.wait()
+                span.set_attribute(f"number {number}", number)
+
+            threads = [threading.Thread(target=tell, args=(number,)) for number in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            return dspy.Prediction(answer=question)
+
+    program: Any = Threaded()
+    for _ in range(20):
+        program(question="1+1")
+    assert len(captured.spans) == 20
+    for span in captured.spans:
+        assert {f"number {number}" for number in range(8)} <= set(span.attributes or {})
+
+
+def test_nothing_is_made_before_it_is_needed(captured: TelemetryCapture) -> None:
+    """Until a call's spans are told there is none of the SDK's."""
+    made: list[str] = []
+    start = SdkSpan.start
+
+    def started(span: Any, *more: Any, **named: Any) -> None:
+        made.append(span.name)
+        start(span, *more, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SdkSpan, "start", started)
+        dspy.Predict("question -> answer")(question="1+1")
+        assert made == []
+        captured.tracer_provider.force_flush()
+    assert made == ["chat scripted", "module Predict"]
+
+
+@pytest.mark.contract_gaps("heard is not a name")
+def test_processors_hear_of_starts_when_they_happen(captured: TelemetryCapture) -> None:
+    """Once, with the context around; one that adds to the span then has added to it."""
+
+    class Patient(SpanProcessor):
+        takes_late_ends = True
+
+        def __init__(self) -> None:
+            self.heard: list[tuple[str, str, object]] = []
+
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            self.heard.append(("start", span.name, span.parent))
+            span.set_attribute("heard", get_current_span(parent_context) is not INVALID_SPAN)
+
+        def on_end(self, span: ReadableSpan) -> None:
+            self.heard.append(("end", span.name, span.parent))
+
+    patient = Patient()
+    captured.tracer_provider.add_span_processor(patient)
+    dspy.Predict("question -> answer")(question="1+1")
+    assert [(what, name) for what, name, _ in patient.heard] == [
+        ("start", "module Predict"),
+        ("start", "chat scripted"),
+    ]
+    spans = {span.name: span for span in captured.spans}
+    assert [(what, name) for what, name, _ in patient.heard[2:]] == [
+        ("end", "chat scripted"),
+        ("end", "module Predict"),
+    ]
+    assert patient.heard[1][2] == patient.heard[2][2] == spans["module Predict"].get_span_context()
+    assert [(spans[name].attributes or {})["heard"] for name in ("module Predict", "chat scripted")] == [False, True]
+
+
+def test_a_copy_of_a_span_is_no_endless_search(captured: TelemetryCapture) -> None:
+    """A program that copies what it finds gets what it gets of the SDK's span: something, or a TypeError."""
+
+    class Copying(dspy.Module):
+        def forward(self, question: str) -> Any:
+            copied = copy(get_current_span())
+            return dspy.Prediction(answer=f"{question} {copied.get_span_context().is_valid}")
+
+    program: Any = Copying()
+    assert program(question="1+1").answer == "1+1 True"
+    assert len(captured.spans) == 1
 
 
 @contextmanager

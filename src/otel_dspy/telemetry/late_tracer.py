@@ -1,0 +1,144 @@
+"""Spans that start with their call and are made and ended after it: as of then, but by a thread of ours.
+
+A program need not wait until the SDK has made a span, nor for what is known of the call in the end to go onto it and
+through the processors, as long as nobody could tell the difference. That is so where each processor only queues the
+spans that end (`BatchSpanProcessor`, our own for MLflow), and catches up before it is flushed or shut down. Spans keep
+their order. Samplers and processors hear of starts when and where they happen.
+
+The SDK tells which processors there are by a private attribute alone; should it be renamed, no span is late.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from opentelemetry.trace import SpanKind
+from typing_extensions import override
+
+from otel_dspy.telemetry.extra_conventions import with_extra_conventions
+from otel_dspy.telemetry.tracer_around import TracerAround, innermost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.trace import Link, Span, Tracer
+    from opentelemetry.util.types import Attributes
+
+    from otel_dspy.later import Later
+    from otel_dspy.settings import ExtraConvention
+    from otel_dspy.telemetry.late_span import LateSpan
+    from otel_dspy.telemetry.sdk_tracer import Decision
+
+
+class Beginning(NamedTuple):
+    """What `Tracer.start_span` takes."""
+
+    name: str
+    context: Context | None
+    kind: SpanKind
+    attributes: Attributes
+    links: Sequence[Link]
+    start_time: int
+    record_exception: bool
+    set_status_on_exception: bool
+
+
+class LateTracer(TracerAround):
+    """Starts the spans of another tracer, which are late where they may be.
+
+    Args:
+        tracer: the other one.
+        conventions: that its spans are told in too.
+        later: where their ends are told.
+    """
+
+    def __init__(self, tracer: Tracer, conventions: Collection[ExtraConvention], later: Later) -> None:
+        super().__init__(with_extra_conventions(tracer, conventions))
+        self._given = tracer
+        self.later = later
+        self._conventions = conventions
+        self._innermost: Any = None
+        self._audience: object = None
+        self._begin: Callable[[LateTracer, object, Beginning], Span] | None = None
+        """How a late span is started; None where no span may be late."""
+        self.hearing: Sequence[Any] = ()
+        """Processors that hear of starts."""
+
+    @override
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Span:
+        if not self.ends_may_be_late() or self._begin is None:
+            return self._tracer.start_span(
+                name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
+            )
+        beginning = Beginning(
+            name,
+            context,
+            kind,
+            None if attributes is None else {**attributes},
+            links or (),
+            start_time or time.time_ns(),
+            record_exception,
+            set_status_on_exception,
+        )
+        return self._begin(self, self._innermost, beginning)
+
+    def make(self, decision: Decision, beginning: Beginning) -> Span:
+        """Make a span that has begun: the SDK's, which speaks in other conventions too where it should."""
+        from otel_dspy.telemetry.sdk_tracer import MakingTracer  # noqa: PLC0415 - the SDK is optional
+
+        return with_extra_conventions(MakingTracer(self._innermost, decision), self._conventions).start_span(*beginning)
+
+    def ends_may_be_late(self) -> bool:
+        """Whether no processor could tell a late end; it can be different after another one has been added."""
+        if self._innermost is None:
+            self._innermost = innermost(self._tracer)
+        audience = getattr(getattr(self._innermost, "span_processor", None), "_span_processors", None)
+        if audience is not self._audience:
+            self.later.catch_up()  # a new one may not be patient
+            self._begin = None if audience is None else self._way_to_begin(audience)
+            self._audience = audience
+        return self._begin is not None
+
+    def _way_to_begin(
+        self, processors: Sequence[SpanProcessor]
+    ) -> Callable[[LateTracer, object, Beginning], Span] | None:
+        from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor  # noqa: PLC0415 - the SDK is optional
+
+        from otel_dspy.exporter.catching_up import catches_up, hears_starts, is_patient  # noqa: PLC0415 - the same
+        from otel_dspy.telemetry.late_span import begin  # noqa: PLC0415 - the same
+        from otel_dspy.telemetry.sdk_tracer import can_decide  # noqa: PLC0415 - the same
+
+        self.hearing = [processor for processor in processors if hears_starts(processor)]
+        may_be_late = (
+            can_decide(self._given)
+            and type(self._innermost.span_processor) is SynchronousMultiSpanProcessor
+            and len(processors) > 0
+            and all(is_patient(processor) for processor in processors)
+            and all(catches_up(processor) for processor in processors)
+        )
+        return begin if may_be_late else None
+
+
+def is_late(span: Span) -> bool:
+    """Whether it is one of these."""
+    # Not `isinstance`: the class needs the SDK, and says that it is another.
+    return getattr(type(span), "ends_late", False)
+
+
+def late_span(span: Span) -> LateSpan | None:
+    """The span itself if its end may be told late; None where it ends at once."""
+    late: Any = span
+    return late if is_late(span) and late.tracer.ends_may_be_late() else None

@@ -1,0 +1,103 @@
+"""The SDK's tracer in two steps: first it decides on a span, and later it makes the one that it has decided on.
+
+The first step is `Tracer.start_span` of opentelemetry-sdk (1.43 to 1.45) without the making, written out again: to have
+it done by the SDK takes three times as long. A test holds what comes of it against what the SDK does. The second step
+is the SDK's own, whose sampler and generator of ids repeat what has been said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from opentelemetry.sdk.trace import Tracer
+from opentelemetry.trace import NonRecordingSpan, ProxyTracer, SpanContext, TraceFlags, get_current_span
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.sampling import SamplingResult
+
+    from otel_dspy.telemetry.late_tracer import Beginning
+
+_FLAGS: Final = tuple(TraceFlags(flags) for flags in range(4))
+
+
+class Decision(NamedTuple):
+    """What is settled of a span when it starts."""
+
+    own: SpanContext
+    around: SpanContext | None
+    """Of the span around it."""
+    sampled: SamplingResult
+
+
+def can_decide(tracer: object) -> bool:
+    """Whether a tracer is the SDK's, also by way of the API's proxy, and starts spans as that one does."""
+    if isinstance(tracer, ProxyTracer):
+        tracer = tracer._tracer  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it has no public name
+    return isinstance(tracer, Tracer) and getattr(tracer.start_span, "__func__", None) is Tracer.start_span
+
+
+def decide(tracer: Any, beginning: Beginning) -> Decision | NonRecordingSpan:  # noqa: ANN401 - some of it is private
+    """Decide on a span that starts; give it, if it is not recorded."""
+    context = beginning.context
+    around: SpanContext | None = get_current_span(context).get_span_context()
+    if not tracer._is_enabled():  # noqa: SLF001
+        return NonRecordingSpan(around)
+    ids = tracer.id_generator
+    if around.is_valid:
+        trace_id, random = around.trace_id, around.trace_flags.random_trace_id
+    else:
+        around, trace_id, random = None, ids.generate_trace_id(), ids.is_trace_id_random()
+    sampled: SamplingResult = tracer.sampler.should_sample(
+        context, trace_id, beginning.name, beginning.kind, beginning.attributes, beginning.links
+    )
+    flags = TraceFlags.SAMPLED if sampled.decision.is_sampled() else TraceFlags.DEFAULT
+    if random:
+        flags |= TraceFlags.RANDOM_TRACE_ID
+    own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[flags], sampled.trace_state)  # noqa: FBT003
+    if sampled.decision.is_recording():
+        return Decision(own, around, sampled)
+    tracer._tracer_metrics.start_span(around, sampled.decision)  # noqa: SLF001
+    return NonRecordingSpan(own)
+
+
+class MakingTracer(Tracer):
+    """The tracer that has decided on a span, to make that one, of whose start processors have heard."""
+
+    def __init__(self, tracer: Tracer, decision: Decision) -> None:
+        vars(self).update(vars(tracer))
+        settled: Any = _Settled(decision)
+        hearing: Any = _Hearing(tracer.span_processor)
+        self.sampler = self.id_generator = settled
+        self.span_processor = hearing
+
+
+class _Settled:
+    """A sampler and a generator of ids that repeat themselves."""
+
+    def __init__(self, decision: Decision) -> None:
+        self._decision = decision
+
+    def should_sample(self, *_asked: object, **_named: object) -> SamplingResult:
+        return self._decision.sampled
+
+    def generate_trace_id(self) -> int:
+        return self._decision.own.trace_id
+
+    def generate_span_id(self) -> int:
+        return self._decision.own.span_id
+
+    def is_trace_id_random(self) -> bool:
+        return self._decision.own.trace_flags.random_trace_id
+
+
+class _Hearing:
+    """A processor that has heard of the start."""
+
+    def __init__(self, processor: object) -> None:
+        self._processor = processor
+
+    def on_start(self, *_told: object, **_named: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the processor has
+        return getattr(self._processor, name)

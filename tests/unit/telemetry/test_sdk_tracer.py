@@ -1,0 +1,213 @@
+"""What is decided of a span when it starts, and what is made of it later, is what the SDK does in one step."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from opentelemetry.context import Context, set_value
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    DEFAULT_ON,
+    Decision,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
+from typing_extensions import override
+
+from otel_dspy.later import Later
+from otel_dspy.telemetry.late_span import LateSpan
+from otel_dspy.telemetry.late_tracer import LateTracer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.trace import Span, Tracer
+
+_AT: Final = 1_700_000_000_000_000_000
+_ATTRIBUTES: Final[dict[str, Any]] = {"kept": "yes", "number": 1, "list": ["a", "b"]}
+_LINK: Final = Link(SpanContext(8, 9, is_remote=True), {"why": "linked"})
+
+
+class _Ids(IdGenerator):
+    """Ids in the same order for each provider."""
+
+    def __init__(self, *, are_random: bool) -> None:
+        self._chance = random.Random(7)  # noqa: S311 - ids
+        self._are_random = are_random
+
+    @override
+    def generate_span_id(self) -> int:
+        return self._chance.getrandbits(64)
+
+    @override
+    def generate_trace_id(self) -> int:
+        return self._chance.getrandbits(128)
+
+    @override
+    def is_trace_id_random(self) -> bool:
+        return self._are_random
+
+
+class _Telling(Sampler):
+    """Looks at all that a sampler is shown, and adds to the span and to the trace's state."""
+
+    def __init__(self, decision: Decision) -> None:
+        self._decision = decision
+        self.seen: list[str] = []
+
+    @override
+    def should_sample(self, parent_context: Any, trace_id: int, name: str, *more: Any, **named: Any) -> SamplingResult:
+        kind, attributes, links = more
+        self.seen.append(repr((parent_context is None, trace_id, name, kind, attributes, links, named)))
+        return SamplingResult(self._decision, {"by": "sampler", **attributes}, TraceState([("sampled", "by-me")]))
+
+    @override
+    def get_description(self) -> str:
+        return "telling"
+
+
+def _around(flags: int, *, valid: bool = True, remote: bool = False) -> Context:
+    context = SpanContext(5 if valid else 0, 6, remote, TraceFlags(flags), TraceState([("a", "b")]))
+    return set_value("further", 1, set_span_in_context(NonRecordingSpan(context), Context()))
+
+
+_SAMPLERS: Final[dict[str, Callable[[], Sampler]]] = {
+    "default": lambda: DEFAULT_ON,
+    "on": lambda: ALWAYS_ON,
+    "off": lambda: ALWAYS_OFF,
+    "half": lambda: ParentBased(TraceIdRatioBased(0.5)),
+    "telling": lambda: _Telling(Decision.RECORD_AND_SAMPLE),
+    "recorded only": lambda: _Telling(Decision.RECORD_ONLY),
+    "dropped": lambda: _Telling(Decision.DROP),
+}
+_AROUND: Final = {
+    "nothing": None,
+    "an empty context": Context(),
+    "an invalid span": _around(1, valid=False),
+    "a sampled span": _around(1),
+    "a remote one": _around(1, remote=True),
+    "an unsampled one": _around(0),
+    "one with random ids": _around(3),
+}
+
+
+def _provider(sampler: Sampler, *, are_random: bool = True, **more: Any) -> tuple[TracerProvider, InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(
+        sampler, id_generator=_Ids(are_random=are_random), shutdown_on_exit=False, **more
+    )  # fmt: skip
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider, exporter
+
+
+def _late(provider: TracerProvider) -> LateTracer:
+    return LateTracer(provider.get_tracer("scope", "1.0"), (), Later())
+
+
+def _start(tracer: Tracer, context: Context | None) -> Span:
+    return tracer.start_span("name", context, SpanKind.CLIENT, _ATTRIBUTES, [_LINK], _AT)
+
+
+def _told(exporter: InMemorySpanExporter) -> list[dict[str, Any]]:
+    return [json.loads(span.to_json()) for span in exporter.get_finished_spans()]
+
+
+@pytest.mark.parametrize("around", _AROUND)
+@pytest.mark.parametrize("are_random", [True, False])
+@pytest.mark.parametrize("sampler", _SAMPLERS)
+def test_it_is_what_the_sdk_does(sampler: str, are_random: bool, around: str) -> None:  # noqa: FBT001
+    """Ids, flags, trace state, what the sampler sees and says, links, attributes, parent: in the context and exported."""
+    samplers = [_SAMPLERS[sampler]() for _ in range(2)]
+    (plain, at_once), (provider, late) = (_provider(one, are_random=are_random) for one in samplers)
+    tracers = plain.get_tracer("scope", "1.0"), _late(provider)
+    for _ in range(4):
+        wanted, span = (_start(tracer, _AROUND[around]) for tracer in tracers)
+        assert span.get_span_context() == wanted.get_span_context()
+        assert span.is_recording() == wanted.is_recording() == (type(span) is LateSpan)
+        for one in (wanted, span):
+            one.end(_AT + 7)
+    for one in (plain, provider):
+        one.force_flush()
+        one.shutdown()
+    assert _told(late) == _told(at_once)
+    assert getattr(samplers[0], "seen", None) == getattr(samplers[1], "seen", None)
+
+
+def test_the_providers_limits_hold() -> None:
+    """A span that is full drops what comes first, one made late too."""
+    limits = SpanLimits(max_attributes=2, max_attribute_length=1)
+    provider, exporter = _provider(ALWAYS_ON, span_limits=limits)
+    _start(_late(provider), None).end()
+    provider.force_flush()
+    (span,) = exporter.get_finished_spans()
+    assert span.attributes == {"number": 1, "list": ("a", "b")}
+    assert span.dropped_attributes == 1
+    provider.shutdown()
+
+
+def test_the_sdks_own_metrics_count_each_span_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorded or not; none is live when all have ended."""
+    monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
+    counts: list[Any] = []
+    for late in (False, True):
+        reader = InMemoryMetricReader()
+        provider, _ = _provider(ParentBased(TraceIdRatioBased(0.5)), meter_provider=MeterProvider([reader]))
+        tracer = _late(provider) if late else provider.get_tracer("scope", "1.0")
+        for _ in range(20):
+            _start(tracer, None).end()
+        provider.force_flush()
+        data: Any = reader.get_metrics_data()
+        counts.append(
+            sorted(
+                (metric.name, sorted(point.attributes.items()), point.value)
+                for scope in data.resource_metrics[0].scope_metrics
+                for metric in scope.metrics
+                if metric.name.startswith("otel.sdk.span.")
+                for point in metric.data.data_points
+            )
+        )
+        provider.shutdown()
+    assert counts[0] == counts[1]
+    assert sum(value for name, _, value in counts[0] if name == "otel.sdk.span.started") == 20
+
+
+def test_a_tracer_that_is_not_the_sdks_own_starts_its_spans_itself() -> None:
+    """Another's around it, or one that starts spans in another way, may do anything."""
+    provider, _ = _provider(ALWAYS_ON)
+
+    class Around:
+        def __init__(self, tracer: Tracer) -> None:
+            self._tracer = tracer
+
+        def start_span(self, name: str, *more: Any) -> Span:
+            return self._tracer.start_span(f"{name} of another", *more)
+
+    around: Any = Around(provider.get_tracer("scope"))
+    changed: Any = provider.get_tracer("changed")
+    changed.start_span = Around(provider.get_tracer("scope")).start_span
+    for tracer in (around, changed):
+        span: Any = _start(LateTracer(tracer, (), Later()), None)
+        assert span.name == "name of another"
+        assert type(span) is not LateSpan
+    provider.shutdown()
