@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
 from opentelemetry.util.genai.types import InputMessage, OutputMessage
 
@@ -24,8 +23,7 @@ _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "prese
 """Keywords of a request that are attributes of the same names of the library's invocation."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallRequest:
+class CallRequest(NamedTuple):
     """A request as it was when it was made: the user may go on with the list of messages.
 
     Attributes:

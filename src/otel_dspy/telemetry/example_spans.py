@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import (
@@ -99,12 +100,11 @@ def open_example(
     metric = None
     if (program is not None or evaluation.metric_heard) and evaluation.metric_name is not None:
         metric = MetricGate(telemetry, evaluation.metric_name, span, program)
-    place = place._replace(evaluation=None, usage=usage, role=role, program=program, gate=metric)
-    return ExampleScope(evaluation, index, example, span, inside(span, place, evaluation.context), usage, metric)
+    within = inside(span, place.in_example(usage, role, program, metric), evaluation.context)
+    return ExampleScope(evaluation, index, example, span, within, usage, metric)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExampleOutcome:
+class ExampleOutcome(NamedTuple):
     """What came of an example: the program's answer, the metric's score as a number and its feedback, or the error.
 
     `further`: what else its row in the result tells.
@@ -114,7 +114,7 @@ class ExampleOutcome:
     score: float | None = None
     feedback: str | None = None
     error: BaseException | None = None
-    further: Mapping[str, bool | int] = field(default_factory=dict[str, bool | int])
+    further: Mapping[str, bool | int] = MappingProxyType({})
 
 
 def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
@@ -156,8 +156,7 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
         _announce(telemetry, scope, outcome, failure)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _EndedExample:
+class _EndedExample(NamedTuple):
     """What is known of an example when it ends.
 
     `row`: its row in the result, to be filled. `identity`: its `dspy.example.id`. `prediction`, `message`: as they were

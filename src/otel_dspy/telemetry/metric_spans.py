@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from opentelemetry.trace import get_current_span, set_span_in_context
@@ -89,6 +90,7 @@ def metric_attribute(name: str | None) -> dict[str, AttributeValue]:
     return {} if name is None else {semconv.DSPY_METRIC_NAME: name}
 
 
+@lru_cache(maxsize=256)  # every example asks
 def named_after(pattern: str, metric_name: str | None) -> str:
     """A span's name of the contract that has the metric's in it, if there is one."""
     return pattern.format(metric_name or "").rstrip()

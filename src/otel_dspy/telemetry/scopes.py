@@ -168,13 +168,19 @@ class Place(NamedTuple):
     gate: Gate | None = None
     """What stands before the calls made directly here; not before those inside of them."""
 
-    # Written out: `_replace` takes four times as long, and these two are on every call's way.
+    # Written out: `_replace` takes four times as long, and these are on every call's way.
 
     def in_module(self, names: Mapping[int, str], name: str, identity: int) -> Place:
         """The place inside a module. `identity`: the module's `id`."""
         role: Role = TASK if identity == self.program else self.role
         return Place(
             self.compile, self.trial, self.evaluation, self.usage, names, name, self.lm_call, role, self.program
+        )  # fmt: skip
+
+    def in_example(self, usage: UsageTally, role: Role, program: int | None, gate: Gate | None) -> Place:
+        """The place inside an example; see the fields."""
+        return Place(
+            self.compile, self.trial, None, usage, self.module_names, self.predictor, self.lm_call, role, program, gate
         )  # fmt: skip
 
     def in_lm_call(self, call: object) -> Place:

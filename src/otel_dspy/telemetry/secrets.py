@@ -186,6 +186,7 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
+@lru_cache(maxsize=128)  # a program has few, and each call asks
 def host_and_port(url: str) -> tuple[str | None, int | None]:
     """The host and port of a URL, without its user, password, path or query; (None, None) if it has none."""
     if not url:
