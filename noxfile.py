@@ -24,6 +24,7 @@ SHORT: Final = "short"
 """Tag of the cells that every change has to pass."""
 TESTED_WITH: Final = (
     "mlflow",
+    "hypothesis",
     "optuna",
     "inline-snapshot",
     "pytest",
@@ -37,6 +38,8 @@ RUNS: Final = "tests/versions/test_mlflow_runs.py"
 SPANS: Final = ("tests/versions", f"--ignore={RUNS}")
 BOTH: Final = ("tests/versions", "-k", "not server")
 """Runs too, in a database without a server, whose start takes longer than all the rest."""
+DECISIONS: Final = "tests/unit/telemetry/test_sdk_tracer.py"
+"""What is held against the SDK, a version of which these cells have."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ CELLS: Final = (
             *(f"opentelemetry-{name}==0.64b0" for name in ("instrumentation", "semantic-conventions")),
             "fastapi==0.141.1",
         ),
-        BOTH,
+        (*BOTH, DECISIONS),
         short=True,
     ),
     Cell(
@@ -110,7 +113,7 @@ CELLS: Final = (
     ),
     Cell("python-3.12", (), BOTH, "3.12"),
     Cell("python-3.13", (), BOTH, "3.13"),
-    Cell("latest", (), BOTH),
+    Cell("latest", (), (*BOTH, DECISIONS)),
 )
 
 
