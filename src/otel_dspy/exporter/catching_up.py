@@ -33,13 +33,14 @@ def is_patient(processor: SpanProcessor) -> bool:
         issubclass(kind, BatchSpanProcessor)
         and kind.on_start is BatchSpanProcessor.on_start
         and kind.on_end is BatchSpanProcessor.on_end
-        and _HEARS.isdisjoint(vars(processor))
+        and _HEARS.isdisjoint(getattr(processor, "__dict__", ()))
     )
 
 
 def hears_starts(processor: SpanProcessor) -> bool:
     """Whether a processor does anything when a span starts: the SDK's BatchSpanProcessor does not."""
-    return type(processor).on_start is not BatchSpanProcessor.on_start or "on_start" in vars(processor)
+    own: object = getattr(type(processor), "on_start", None)
+    return own is not BatchSpanProcessor.on_start or "on_start" in getattr(processor, "__dict__", ())
 
 
 def catches_up(processor: SpanProcessor) -> bool:

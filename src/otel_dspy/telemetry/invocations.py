@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import timeit
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
@@ -53,7 +52,7 @@ def end_call(
         return
     late = late_span(call.span)
     if late is not None:
-        late.at = time.time_ns()
+        late.call_ended()
     # Of a call that is not recorded there are only metrics to tell; a log event says when it was made.
     if (late is not None or not call.span.is_recording()) and not call.has_event:
         # In the call's context, which a redactor of the user's may look at.

@@ -10,9 +10,8 @@ import time
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.context import get_current
 from opentelemetry.sdk.trace import Span as SdkSpan
-from opentelemetry.trace import Span
+from opentelemetry.trace import NonRecordingSpan, Span
 from typing_extensions import override
 
 from otel_dspy.guard import guarded
@@ -20,7 +19,9 @@ from otel_dspy.telemetry.sdk_tracer import decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import SupportsIndex
 
+    from opentelemetry.context import Context
     from opentelemetry.trace import Link, SpanContext
     from opentelemetry.util.types import Attributes, AttributeValue
 
@@ -28,24 +29,29 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.sdk_tracer import Decision
 
 _PART: Final = "the end of a span"
+_PATIENCE: Final = 1.0
+"""Seconds that a program waits for what is being told, which may wait for the program: a redactor can take a lock."""
 
 
-def begin(tracer: LateTracer, sdk: object, beginning: Beginning) -> Span:
+def begin(tracer: LateTracer, sdk: object, context: Context | None, beginning: Beginning) -> Span:
     """Start a span of the SDK's tracer inside of ours; one that is not recorded is none of these."""
-    decision = decide(sdk, beginning)
-    if isinstance(decision, Span):
+    decision = decide(sdk, context, beginning)
+    if isinstance(decision, NonRecordingSpan):
         return decision
-    context = beginning.context
-    if context is None:
-        beginning = beginning._replace(context=get_current())
     span = LateSpan(tracer, decision, beginning)
-    for processor in tracer.hearing:
-        processor.on_start(span, parent_context=context)
+    if tracer.hearing:
+        span.starts = True
+        for processor in tracer.hearing:
+            processor.on_start(span, parent_context=context)
+        span.starts = False
     return span
 
 
 class LateSpan(Span):
-    """Stands for a span of the SDK's, which it hands everything to that the SDK's tracer has not settled.
+    """Stands for a span of the SDK's, which it hands everything to that is not settled when a span starts.
+
+    Once the call has ended, whoever asks for anything has all that waits be told first: what is then found, and what
+    comes of changes, is what is found of a span that has ended.
 
     Args:
         tracer: what it was started with.
@@ -53,65 +59,77 @@ class LateSpan(Span):
         beginning: what it was started as.
     """
 
-    __slots__ = ("_beginning", "_decision", "_ended", "_made", "_tell", "at", "tracer")
+    __slots__ = ("_at", "_beginning", "_decision", "_made", "_tell", "late_tracer", "starts")
 
     ends_late: Final = True
     """See `late_tracer.is_late`."""
 
     def __init__(self, tracer: LateTracer, decision: Decision, beginning: Beginning) -> None:
-        self.tracer = tracer
+        self.late_tracer = tracer
         self._decision = decision
         self._beginning = beginning
         # A list, since adding to one is atomic: of two threads that make the span at once, the first one's is it.
         self._made: list[Any] = []
-        self._ended = False
-        self.at: int | None = None
-        """When the call ended, nanoseconds since the epoch; None = when the end is asked for."""
+        self._at: int | None = None
         self._tell: tuple[str, Callable[..., object], tuple[object, ...]] | None = None
-
-    def made(self) -> Any:  # noqa: ANN401 - the SDK's span
-        """The SDK's span."""
-        if not self._made:
-            self._made.append(self.tracer.make(self._decision, self._beginning))
-        return self._made[0]
+        self.starts = False
+        """Whether processors hear of its start right now: what it starts with is shown without its being made."""
 
     def tell_first(self, part: str, tell: Callable[..., object], *args: object) -> None:
         """Let this be called before it ends; `part`: what a failure of it is reported as."""
-        self._tell = part, tell, args
+        if self._at is None:
+            self._tell = part, tell, args
+
+    def call_ended(self) -> None:
+        """It ends as of now, whenever it is told."""
+        if self._at is None:
+            self._at = time.time_ns()
 
     @override
     def end(self, end_time: int | None = None) -> None:
         """Soon; where it is told, the call's context is current as it would have been at once."""
-        self._ended = True
-        at = end_time or self.at or time.time_ns()
-        if not self.tracer.ends_may_be_late():
-            self._end(at)
+        if self._at is None:
+            self._at = time.time_ns() if end_time is None else end_time
+        if not self.late_tracer.ends_may_be_late():
+            self._end()
         elif self._tell is None:
-            self.tracer.later.put(_PART, self._end, at)
+            self.late_tracer.later.put(_PART, self._end)
         else:
-            self.tracer.later.put(_PART, copy_context().run, self._end, at)
+            self.late_tracer.later.put(_PART, copy_context().run, self._end)
 
-    def _end(self, at: int) -> None:
+    def _end(self) -> None:
         tell, self._tell = self._tell, None
-        made = self.made()
         try:
+            made = self._make()
             if tell is not None:
                 part, work, args = tell
                 with guarded(part):
                     work(*args)
         finally:
-            made.end(at)  # also where Ctrl-C comes in the middle
+            # Also where Ctrl-C comes in the middle, of the making too.
+            made = self._make()
+            made.end(self._at)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the SDK's span has
-        """What spans of the SDK have beside the interface."""
-        if name in LateSpan.__slots__:
-            raise AttributeError(name)  # of a copy that has not been filled yet
-        return getattr(self.made(), name)
+    def _make(self) -> Any:  # noqa: ANN401 - the SDK's span
+        if not self._made:
+            self._made.append(self.late_tracer.make(self._decision, self._beginning))
+        return self._made[0]
 
-    @property
-    def __class__(self) -> type[SdkSpan]:  # pyright: ignore[reportIncompatibleMethodOverride] - for `isinstance`
-        """Programs ask whether a span is the SDK's before they look at what it holds."""
-        return SdkSpan
+    def _found(self) -> Any:  # noqa: ANN401 - the SDK's span
+        """The SDK's span, as whoever asks for it has to find it."""
+        if self._at is not None:
+            self.late_tracer.later.catch_up(seconds=_PATIENCE)  # nothing happens where this is a part of telling it
+        return self._make()
+
+    @override
+    def get_span_context(self) -> SpanContext:
+        return self._decision.own
+
+    @override
+    def is_recording(self) -> bool:
+        if self._at is not None:
+            return bool(self._found().is_recording())
+        return not self._made or self._made[0].is_recording()
 
     @property
     def parent(self) -> SpanContext | None:
@@ -121,50 +139,61 @@ class LateSpan(Span):
     @property
     def attributes(self) -> Mapping[str, AttributeValue]:
         """What has been said so far."""
-        said: Any = self.made() if self._made else self._decision.sampled
+        said: Any = self._decision if self.starts and not self._made else self._found()
         return said.attributes
 
     @property
     def links(self) -> Sequence[Link]:
         """Where the span points to."""
-        return self.made().links if self._made else self._beginning.links
+        pointing: Any = self._beginning if self.starts and not self._made else self._found()
+        return pointing.links
+
+    @property
+    def __class__(self) -> type[SdkSpan]:  # pyright: ignore[reportIncompatibleMethodOverride] - for `isinstance`
+        """Programs ask whether a span is the SDK's before they look at what it holds."""
+        return SdkSpan
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the SDK's span has
+        """What spans of the SDK have beside the interface."""
+        return getattr(self._found(), name)
 
     @override
-    def get_span_context(self) -> SpanContext:
-        return self._decision.own
-
-    @override
-    def is_recording(self) -> bool:
-        return self._made[0].is_recording() if self._made else not self._ended
-
-    @override
-    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        self.made().set_attributes(attributes)
-
-    @override
-    def set_attribute(self, key: str, value: AttributeValue) -> None:
-        self.made().set_attribute(key, value)
-
-    @override
-    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
-        self.made().add_event(name, attributes, timestamp)
-
-    @override
-    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
-        self.made().add_link(context, attributes)
-
-    @override
-    def update_name(self, name: str) -> None:
-        self.made().update_name(name)
-
-    @override
-    def set_status(self, status: Any, description: str | None = None) -> None:
-        self.made().set_status(status, description)
-
-    @override
-    def record_exception(self, exception: BaseException, *args: Any, **kwargs: Any) -> None:
-        self.made().record_exception(exception, *args, **kwargs)
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        return self._found().__reduce_ex__(protocol)  # a copy is the SDK's, and what can't be copied of it can't here
 
     @override
     def __repr__(self) -> str:
-        return repr(self.made())
+        return repr(self._found())
+
+    @override
+    def __exit__(self, *raised: object) -> None:
+        leave: Any = SdkSpan.__exit__
+        leave(self, *raised)
+
+    @override
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        self._found().set_attributes(attributes)
+
+    @override
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        self._found().set_attribute(key, value)
+
+    @override
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        self._found().add_event(name, attributes, timestamp)
+
+    @override
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        self._found().add_link(context, attributes)
+
+    @override
+    def update_name(self, name: str) -> None:
+        self._found().update_name(name)
+
+    @override
+    def set_status(self, status: Any, description: str | None = None) -> None:
+        self._found().set_status(status, description)
+
+    @override
+    def record_exception(self, exception: BaseException, *args: Any, **kwargs: Any) -> None:
+        self._found().record_exception(exception, *args, **kwargs)

@@ -13,7 +13,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanKind, set_span_in_context
 from typing_extensions import override
 
 from otel_dspy.telemetry.extra_conventions import with_extra_conventions
@@ -22,7 +23,6 @@ from otel_dspy.telemetry.tracer_around import TracerAround, innermost
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Link, Span, Tracer
     from opentelemetry.util.types import Attributes
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.late_span import LateSpan
     from otel_dspy.telemetry.sdk_tracer import Decision
 
+    _Begin = Callable[["LateTracer", object, Context | None, "Beginning"], Span]
+
 
 class Beginning(NamedTuple):
-    """What `Tracer.start_span` takes."""
+    """What `Tracer.start_span` takes, by its names, but for the context, which would keep all that is around."""
 
     name: str
-    context: Context | None
     kind: SpanKind
     attributes: Attributes
     links: Sequence[Link]
@@ -62,7 +63,7 @@ class LateTracer(TracerAround):
         self._conventions = conventions
         self._innermost: Any = None
         self._audience: object = None
-        self._begin: Callable[[LateTracer, object, Beginning], Span] | None = None
+        self._begin: _Begin | None = None
         """How a late span is started; None where no span may be late."""
         self.hearing: Sequence[Any] = ()
         """Processors that hear of starts."""
@@ -79,27 +80,29 @@ class LateTracer(TracerAround):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> Span:
-        if not self.ends_may_be_late() or self._begin is None:
+        begin = self._begin if self.ends_may_be_late() else None
+        if begin is None:
             return self._tracer.start_span(
                 name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
             )
         beginning = Beginning(
             name,
-            context,
             kind,
-            None if attributes is None else {**attributes},
+            attributes,
             links or (),
-            start_time or time.time_ns(),
+            time.time_ns() if start_time is None else start_time,
             record_exception,
             set_status_on_exception,
         )
-        return self._begin(self, self._innermost, beginning)
+        return begin(self, self._innermost, context, beginning)
 
     def make(self, decision: Decision, beginning: Beginning) -> Span:
         """Make a span that has begun: the SDK's, which speaks in other conventions too where it should."""
         from otel_dspy.telemetry.sdk_tracer import MakingTracer  # noqa: PLC0415 - the SDK is optional
 
-        return with_extra_conventions(MakingTracer(self._innermost, decision), self._conventions).start_span(*beginning)
+        tracer = with_extra_conventions(MakingTracer(self._innermost, decision), self._conventions)
+        around = INVALID_SPAN if decision.around is None else NonRecordingSpan(decision.around)
+        return tracer.start_span(context=set_span_in_context(around, Context()), **beginning._asdict())
 
     def ends_may_be_late(self) -> bool:
         """Whether no processor could tell a late end; it can be different after another one has been added."""
@@ -112,24 +115,23 @@ class LateTracer(TracerAround):
             self._audience = audience
         return self._begin is not None
 
-    def _way_to_begin(
-        self, processors: Sequence[SpanProcessor]
-    ) -> Callable[[LateTracer, object, Beginning], Span] | None:
+    def _way_to_begin(self, processors: Sequence[SpanProcessor]) -> _Begin | None:
         from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor  # noqa: PLC0415 - the SDK is optional
 
         from otel_dspy.exporter.catching_up import catches_up, hears_starts, is_patient  # noqa: PLC0415 - the same
         from otel_dspy.telemetry.late_span import begin  # noqa: PLC0415 - the same
         from otel_dspy.telemetry.sdk_tracer import can_decide  # noqa: PLC0415 - the same
 
-        self.hearing = [processor for processor in processors if hears_starts(processor)]
-        may_be_late = (
+        if not (
             can_decide(self._given)
             and type(self._innermost.span_processor) is SynchronousMultiSpanProcessor
             and len(processors) > 0
             and all(is_patient(processor) for processor in processors)
             and all(catches_up(processor) for processor in processors)
-        )
-        return begin if may_be_late else None
+        ):
+            return None
+        self.hearing = [processor for processor in processors if hears_starts(processor)]
+        return begin
 
 
 def is_late(span: Span) -> bool:
@@ -141,4 +143,4 @@ def is_late(span: Span) -> bool:
 def late_span(span: Span) -> LateSpan | None:
     """The span itself if its end may be told late; None where it ends at once."""
     late: Any = span
-    return late if is_late(span) and late.tracer.ends_may_be_late() else None
+    return late if is_late(span) and late.late_tracer.ends_may_be_late() else None

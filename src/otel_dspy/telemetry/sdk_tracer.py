@@ -10,10 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.sdk.trace import Tracer
+from opentelemetry.sdk.trace._tracer_metrics import NoOpTracerMetrics
+from opentelemetry.sdk.trace.sampling import SamplingResult
 from opentelemetry.trace import NonRecordingSpan, ProxyTracer, SpanContext, TraceFlags, get_current_span
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace.sampling import SamplingResult
+    from collections.abc import Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.util.types import AnyValue
 
     from otel_dspy.telemetry.late_tracer import Beginning
 
@@ -27,37 +33,54 @@ class Decision(NamedTuple):
     around: SpanContext | None
     """Of the span around it."""
     sampled: SamplingResult
+    attributes: Mapping[str, AnyValue]
+    """Those of `sampled`, which a sampler may use for the next span too."""
+    resource: Resource
 
 
 def can_decide(tracer: object) -> bool:
-    """Whether a tracer is the SDK's, also by way of the API's proxy, and starts spans as that one does."""
+    """Whether a tracer is the SDK's, also by way of the API's proxy, and starts spans as that one does.
+
+    Where the SDK counts its spans (OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED) it counts those that are open.
+    """
     if isinstance(tracer, ProxyTracer):
         tracer = tracer._tracer  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it has no public name
-    return isinstance(tracer, Tracer) and getattr(tracer.start_span, "__func__", None) is Tracer.start_span
+    if not isinstance(tracer, Tracer):
+        return False
+    counts: Any = getattr(tracer, "_tracer_metrics", None)
+    return isinstance(counts, NoOpTracerMetrics) and _file(tracer.start_span) == _file(Tracer.__init__)
 
 
-def decide(tracer: Any, beginning: Beginning) -> Decision | NonRecordingSpan:  # noqa: ANN401 - some of it is private
+def _file(function: object) -> object:
+    """Where a function or method is written; None of anything else, such as what another library puts in its place."""
+    return getattr(getattr(function, "__code__", None), "co_filename", None)
+
+
+def decide(
+    tracer: Any,  # noqa: ANN401 - some of it is private
+    context: Context | None,
+    beginning: Beginning,
+) -> Decision | NonRecordingSpan:
     """Decide on a span that starts; give it, if it is not recorded."""
-    context = beginning.context
-    around: SpanContext | None = get_current_span(context).get_span_context()
+    around: Any = get_current_span(context).get_span_context()  # None of spans that are no SDK's
     if not tracer._is_enabled():  # noqa: SLF001
         return NonRecordingSpan(around)
     ids = tracer.id_generator
-    if around.is_valid:
+    if around is not None and around.is_valid:
         trace_id, random = around.trace_id, around.trace_flags.random_trace_id
     else:
         around, trace_id, random = None, ids.generate_trace_id(), ids.is_trace_id_random()
-    sampled: SamplingResult = tracer.sampler.should_sample(
+    sampled: Any = tracer.sampler.should_sample(
         context, trace_id, beginning.name, beginning.kind, beginning.attributes, beginning.links
     )
     flags = TraceFlags.SAMPLED if sampled.decision.is_sampled() else TraceFlags.DEFAULT
     if random:
         flags |= TraceFlags.RANDOM_TRACE_ID
     own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[flags], sampled.trace_state)  # noqa: FBT003
-    if sampled.decision.is_recording():
-        return Decision(own, around, sampled)
-    tracer._tracer_metrics.start_span(around, sampled.decision)  # noqa: SLF001
-    return NonRecordingSpan(own)
+    if not sampled.decision.is_recording():
+        return NonRecordingSpan(own)
+    attributes: Any = sampled.attributes or {}
+    return Decision(own, around, sampled, {**attributes}, tracer.resource)
 
 
 class MakingTracer(Tracer):
@@ -69,6 +92,10 @@ class MakingTracer(Tracer):
         hearing: Any = _Hearing(tracer.span_processor)
         self.sampler = self.id_generator = settled
         self.span_processor = hearing
+        self.resource = decision.resource
+
+    def _is_enabled(self) -> bool:
+        return True  # it was
 
 
 class _Settled:
@@ -78,7 +105,8 @@ class _Settled:
         self._decision = decision
 
     def should_sample(self, *_asked: object, **_named: object) -> SamplingResult:
-        return self._decision.sampled
+        sampled = self._decision.sampled
+        return SamplingResult(sampled.decision, self._decision.attributes, sampled.trace_state)
 
     def generate_trace_id(self) -> int:
         return self._decision.own.trace_id
