@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import weakref
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
@@ -12,11 +13,25 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
 import pytest
-from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.context import attach, detach, set_value
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    ReadableSpan,
+    SpanProcessor,
+    TracerProvider,
+    _disable_tracer_configurator,
+)
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import INVALID_SPAN, NoOpTracerProvider, SpanContext, StatusCode, get_current_span
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    NoOpTracerProvider,
+    SpanContext,
+    StatusCode,
+    get_current_span,
+    set_span_in_context,
+)
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy import later as later_module
@@ -346,6 +361,143 @@ def test_a_copy_of_a_span_is_no_endless_search(captured: TelemetryCapture) -> No
     program: Any = Copying()
     assert program(question="1+1").answer == "1+1 True"
     assert len(captured.spans) == 1
+
+
+class _Delegating:
+    """A processor that is no SpanProcessor and has its methods from another."""
+
+    def __init__(self) -> None:
+        self._other = BatchSpanProcessor(InMemorySpanExporter())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._other, name)
+
+
+def test_a_processor_of_no_known_shape_costs_no_span(captured: TelemetryCapture) -> None:
+    """Spans end at once then, and reach the other processors."""
+    odd: Any = _Delegating()
+    captured.tracer_provider.add_span_processor(odd)
+    dspy.Predict("question -> answer")(question="1+1")
+    assert len(captured.spans) == 2
+
+
+def test_a_span_that_is_kept_keeps_nothing_else(captured: TelemetryCapture) -> None:
+    """Not the context around it, nor the spans before: a program may make each turn a child of the last one."""
+
+    class Value:
+        """Something in a context."""
+
+    kept: list[Any] = []
+
+    class Keeping(dspy.Module):
+        def forward(self, question: str) -> Any:
+            kept[:] = [get_current_span()]
+            return dspy.Prediction(answer=question)
+
+    program: Any = Keeping()
+    alive: list[weakref.ref[Any]] = []
+    gc.disable()
+    try:
+        for _ in range(5):
+            value = Value()
+            alive.append(weakref.ref(value))
+            token = attach(set_value("value", value, set_span_in_context(kept[0]) if kept else None))
+            program(question="1+1")
+            detach(token)
+            del value, token
+            alive.append(weakref.ref(kept[0]))
+            captured.tracer_provider.force_flush()
+        assert sum(one() is not None for one in alive) == 1
+    finally:
+        gc.enable()
+
+
+@pytest.mark.contract_gaps("it failed without error.type")  # which it gets from us, and the program has ended it before
+def test_an_error_within_the_span_is_told(captured: TelemetryCapture) -> None:
+    """`with span:` ends it as failed, with an event, as the SDK's own does."""
+
+    class Leaving(dspy.Module):
+        def forward(self, question: str) -> Any:
+            with get_current_span():
+                raise ValueError(question)
+
+    program: Any = Leaving()
+    with pytest.raises(ValueError, match="boom"):
+        program(question="boom")
+    (span,) = captured.spans
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "ValueError: boom")
+    assert [event.name for event in span.events] == ["exception"]
+
+
+def test_after_its_end_a_span_has_ended(captured: TelemetryCapture, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks finds what an ended span shows, told in full, and can change it no more."""
+    found: list[Any] = []
+
+    class Showing(dspy.Module):
+        def forward(self, question: str) -> Any:
+            found.append(get_current_span())
+            return dspy.Prediction(answer=question)
+
+    program: Any = Showing()
+    program(question="1+1")
+    (span,) = found
+    assert not span.is_recording()
+    assert span.end_time >= span.start_time
+    assert "1+1" in span.attributes["dspy.module.input"]
+    span.set_attribute("mine", 1)
+    span.update_name("mine")
+    assert "ended span" in caplog.text
+    assert [(one.name, "mine" in (one.attributes or {})) for one in captured.spans] == [("module Showing", False)]
+
+
+def test_what_a_program_has_ended_takes_no_more(captured: TelemetryCapture) -> None:
+    """Neither the program's changes after its own `end`, nor ours: its time is kept, be it 0, and the call's error out."""
+
+    class Ending(dspy.Module):
+        def forward(self, question: str) -> Any:
+            span = get_current_span()
+            span.end(0)
+            span.update_name("mine")
+            raise ValueError(question)
+
+    program: Any = Ending()
+    with pytest.raises(ValueError, match="boom"):
+        program(question="boom")
+    (span,) = captured.spans
+    assert (span.name, span.end_time, span.status.status_code) == ("module Ending", 0, StatusCode.UNSET)
+    assert set(span.attributes or {}) == {"dspy.module.name", "dspy.module.type", "dspy.operation.name"}
+
+
+def test_an_interrupt_while_a_span_is_made_does_not_lose_it(captured: TelemetryCapture) -> None:
+    """Ctrl-C during a flush, as the SDK makes the span."""
+    interrupts = [KeyboardInterrupt]
+    start = SdkSpan.start
+
+    def interrupted(span: Any, *more: Any, **named: Any) -> None:
+        if interrupts:
+            raise interrupts.pop()
+        start(span, *more, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SdkSpan, "start", interrupted)
+        dspy.Predict("question -> answer")(question="1+1")
+        with pytest.raises(KeyboardInterrupt):
+            captured.tracer_provider.force_flush()
+        assert [span.name for span in captured.spans] == ["chat scripted", "module Predict"]
+
+
+def test_a_tracer_that_is_switched_off_in_mid_call(captured: TelemetryCapture) -> None:
+    """What was open is told, of the resource that it began with."""
+    provider: Any = captured.tracer_provider
+
+    class Switching(dspy.Module):
+        def forward(self, question: str) -> Any:
+            provider._set_tracer_configurator(tracer_configurator=_disable_tracer_configurator)
+            return dspy.Prediction(answer=question)
+
+    program: Any = Switching()
+    program(question="1+1")
+    assert [span.name for span in captured.spans] == ["module Switching"]
 
 
 @contextmanager

@@ -166,30 +166,55 @@ def test_the_providers_limits_hold() -> None:
     provider.shutdown()
 
 
-def test_the_sdks_own_metrics_count_each_span_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recorded or not; none is live when all have ended."""
+def test_where_the_sdk_counts_its_spans_none_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own metrics tell how many are open."""
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
-    counts: list[Any] = []
-    for late in (False, True):
-        reader = InMemoryMetricReader()
-        provider, _ = _provider(ParentBased(TraceIdRatioBased(0.5)), meter_provider=MeterProvider([reader]))
-        tracer = _late(provider) if late else provider.get_tracer("scope", "1.0")
-        for _ in range(20):
-            _start(tracer, None).end()
-        provider.force_flush()
-        data: Any = reader.get_metrics_data()
-        counts.append(
-            sorted(
-                (metric.name, sorted(point.attributes.items()), point.value)
-                for scope in data.resource_metrics[0].scope_metrics
-                for metric in scope.metrics
-                if metric.name.startswith("otel.sdk.span.")
-                for point in metric.data.data_points
-            )
-        )
-        provider.shutdown()
-    assert counts[0] == counts[1]
-    assert sum(value for name, _, value in counts[0] if name == "otel.sdk.span.started") == 20
+    reader = InMemoryMetricReader()
+    provider, _ = _provider(ALWAYS_ON, meter_provider=MeterProvider([reader]))
+    span = _start(_late(provider), None)
+    data: Any = reader.get_metrics_data()
+    values = {
+        metric.name: metric.data.data_points[0].value
+        for scope in data.resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+    }
+    assert values == {"otel.sdk.span.started": 1, "otel.sdk.span.live": 1}
+    span.end()
+    provider.shutdown()
+
+
+def test_a_sampler_may_use_its_attributes_again() -> None:
+    """A span has those that the sampler gave for it."""
+
+    class Counting(_Telling):
+        counted: Final[dict[str, Any]] = {"n": 0}
+
+        @override
+        def should_sample(self, *asked: Any, **named: Any) -> SamplingResult:
+            self.counted["n"] += 1
+            return SamplingResult(Decision.RECORD_AND_SAMPLE, self.counted)
+
+    provider, exporter = _provider(Counting(Decision.RECORD_AND_SAMPLE))
+    tracer = _late(provider)
+    for _ in range(3):
+        _start(tracer, None).end()
+    provider.force_flush()
+    assert [(span.attributes or {})["n"] for span in exporter.get_finished_spans()] == [1, 2, 3]
+    provider.shutdown()
+
+
+def test_a_span_around_that_has_no_context() -> None:
+    """As one of another library's may be: ours is a root then."""
+
+    class Odd(NonRecordingSpan):
+        def get_span_context(self) -> Any:
+            return None
+
+    provider, exporter = _provider(ALWAYS_ON)
+    _start(_late(provider), set_span_in_context(Odd(SpanContext(0, 0, is_remote=False)), Context())).end()
+    provider.force_flush()
+    assert [span.parent for span in exporter.get_finished_spans()] == [None]
+    provider.shutdown()
 
 
 def test_a_tracer_that_is_not_the_sdks_own_starts_its_spans_itself() -> None:
