@@ -100,15 +100,14 @@ class LateSpan(Span):
     def _end(self) -> None:
         tell, self._tell = self._tell, None
         try:
-            made = self._make()
+            self._make()
             if tell is not None:
                 part, work, args = tell
                 with guarded(part):
                     work(*args)
         finally:
             # Also where Ctrl-C comes in the middle, of the making too.
-            made = self._make()
-            made.end(self._at)
+            self._make().end(self._at)
 
     def _make(self) -> Any:  # noqa: ANN401 - the SDK's span
         if not self._made:

@@ -67,7 +67,13 @@ def instrumented_by(processors: list[SpanProcessor], shape: str, work: Callable[
 
 
 def comparable(told: dict[str, Any]) -> dict[str, Any]:
-    """A record without `OWN_TAGS` and `BATCH_FACTS`."""
+    """A record without `OWN_TAGS` and `BATCH_FACTS`, its runs by what they are.
+
+    A run begins with the first thing told of it, whichever that was, and two compiles may begin in one millisecond.
+    """
+
+    def key(run: dict[str, Any]) -> tuple[int, str, str]:
+        return (int(run["tags"].get("dspy.trial.index", -1)), run["name"], str(run["tags"].get("dspy.compile.id")))
 
     def cleaned(run: dict[str, Any]) -> dict[str, Any]:
         tags = {
@@ -76,13 +82,14 @@ def comparable(told: dict[str, Any]) -> dict[str, Any]:
             if name not in OWN_TAGS and not name.startswith("otel_dspy.table.")
         }
         traces = [cleaned_trace(trace) for trace in run["traces"]]
-        return {**run, "tags": tags, "traces": traces, "children": [cleaned(child) for child in run["children"]]}
+        children = [cleaned(child) for child in sorted(run["children"], key=key)]
+        return {**run, "tags": tags, "traces": traces, "children": children}
 
     def cleaned_trace(trace: dict[str, Any]) -> dict[str, Any]:
         facts = {name: value for name, value in trace["metadata"].items() if name not in BATCH_FACTS}
         return {**trace, "metadata": facts}
 
     return {
-        "runs": [cleaned(run) for run in told["runs"]],
+        "runs": [cleaned(run) for run in sorted(told["runs"], key=key)],
         "traces": [cleaned_trace(trace) for trace in told["traces"]],
     }
