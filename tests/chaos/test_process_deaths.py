@@ -115,7 +115,8 @@ with dspy.context(lm=sums_lm()):
 DSPyInstrumentor().tracer_provider.force_flush(120_000)
 optimise(trials=2)
 print("optimised", flush=True)
-time.sleep(600)
+for _ in range(6000):
+    time.sleep(0.1)  # In steps: Python hears a signal that comes right before a sleep only after it.
 """
 
 

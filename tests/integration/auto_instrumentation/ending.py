@@ -14,7 +14,8 @@ def waiting(example: dspy.Example, prediction: dspy.Prediction, trace: object = 
     if example["question"] == "0+1":
         print("trial", flush=True)  # noqa: T201 - what the test reads
         if next(trials):
-            time.sleep(60)
+            for _ in range(600):
+                time.sleep(0.1)  # In steps: Python hears a signal that comes right before a sleep only after it.
     return exact(example, prediction, trace)
 
 

@@ -140,7 +140,8 @@ def stalling(example, prediction, trace=None):
     if calls == 6:
         reached.set()
         print("reached", flush=True)
-        time.sleep(600)
+        for _ in range(6000):
+            time.sleep(0.1)  # In steps: Python hears a signal that comes right before a sleep only after it.
     return exact(example, prediction, trace)
 
 def optimise():
