@@ -44,7 +44,7 @@ def can_decide(tracer: object) -> bool:
     Where the SDK counts its spans (OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED) it counts those that are open.
     """
     if isinstance(tracer, ProxyTracer):
-        tracer = tracer._tracer  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it has no public name
+        tracer = tracer._tracer  # noqa: SLF001 - the same  # pyright: ignore[reportPrivateUsage] - it has no public name
     if not isinstance(tracer, Tracer):
         return False
     counts: Any = getattr(tracer, "_tracer_metrics", None)
@@ -63,7 +63,7 @@ def decide(
 ) -> Decision | NonRecordingSpan:
     """Decide on a span that starts; give it, if it is not recorded."""
     around: Any = get_current_span(context).get_span_context()  # None of spans that are no SDK's
-    if not tracer._is_enabled():  # noqa: SLF001
+    if not tracer._is_enabled():  # noqa: SLF001 - the SDK asks this of itself
         return NonRecordingSpan(around)
     ids = tracer.id_generator
     if around is not None and around.is_valid:
@@ -76,7 +76,7 @@ def decide(
     flags = TraceFlags.SAMPLED if sampled.decision.is_sampled() else TraceFlags.DEFAULT
     if random:
         flags |= TraceFlags.RANDOM_TRACE_ID
-    own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[flags], sampled.trace_state)  # noqa: FBT003
+    own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[flags], sampled.trace_state)  # noqa: FBT003 - by position is faster
     if not sampled.decision.is_recording():
         return NonRecordingSpan(own)
     attributes: Any = sampled.attributes or {}
