@@ -1,8 +1,8 @@
 """What a call leaves behind is done after it, in order, by a thread of ours: metrics, the content of spans, their ends.
 
-Python runs one thread at a time, so that thread must not be felt either. It rests after each piece of work: whoever
-comes back from a language model meanwhile has its turn within one piece. From a program that never waits it gets a
-hundredth of the processor, and more of it the longer work has waited; past `_LATEST` whoever brings work helps.
+Python runs one thread at a time, so that thread must not be felt either. It rests after a few pieces of work: whoever
+comes back from a language model meanwhile has its turn within `_TURN`. From a program that never waits it gets a tenth
+of the processor at most, and more the longer work has waited; past `_LATEST` whoever brings work helps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 import weakref
 from collections import deque
 from threading import get_ident
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.fork_gate import ForkGate
 from otel_dspy.guard import guarded, report
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _DELAY: Final = 0.1
 """Seconds that work waits for company before the thread takes it, unless somebody catches up sooner."""
-_RESTS: Final = ((0.4, 1e-3), (0.6, 50e-6))
+_TURN: Final = 1e-3
+"""Seconds that the thread works before it rests; to wake it takes the processor as long as a piece or two."""
+_RESTS: Final = ((0.4, 8e-3), (0.6, 500e-6))
 """Until which age of the next piece, in seconds, the thread rests for how many seconds before it; later not at all.
 Any sleep lets a waiting thread have its turn; one of 0 would be over before it wakes.
 """
@@ -41,7 +43,7 @@ class Later:
 
     def __init__(self) -> None:
         """Create it; its thread starts with the first piece of work and ends when nobody holds the queue any more."""
-        self._waiting: deque[tuple[float, str, Callable[..., object], tuple[object, ...]]] = deque()
+        self._waiting: deque[tuple[Any, ...]] = deque()
         """When it came, and what `put` was given."""
         self._forked()
         if hasattr(os, "register_at_fork"):
@@ -63,7 +65,7 @@ class Later:
             return
         now = time.monotonic()
         waiting = self._waiting
-        waiting.append((now, part, work, args))
+        waiting.append((now, part, work, *args))
         if not self._awake.is_set():
             self._wake()
         elif len(waiting) > _MOST:
@@ -112,7 +114,7 @@ class Later:
 
     def _do_next(self) -> bool:
         try:
-            _, part, work, args = self._waiting.popleft()
+            _, part, work, *args = self._waiting.popleft()
         except IndexError:
             return False
         before, self._doer = self._doer, get_ident()
@@ -156,9 +158,19 @@ class Later:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
+    def works_here(self) -> bool:
+        """Whether the caller is called by work that is being done."""
+        return self._doer == get_ident()
+
     def __len__(self) -> int:
         """Pieces that wait."""
         return len(self._waiting)
+
+    def _take_a_turn(self) -> None:
+        began = now = time.monotonic()
+        while now - began < _TURN and self._age(now) >= _DELAY:
+            self._do(1)
+            now = time.monotonic()
 
     def turn(self) -> None:
         """Do what waits, each piece when it is old enough, with rests, until nothing does: the thread's own way."""
@@ -170,7 +182,7 @@ class Later:
             rest = next((rest for until, rest in _RESTS if age < until), 0.0)
             if rest:
                 time.sleep(rest)
-            self._do(1)
+            self._take_a_turn()
         _kept.discard(self)
         self._awake.clear()
         if self._waiting:  # brought before that, when nobody needed to wake the thread

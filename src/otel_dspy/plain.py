@@ -57,6 +57,8 @@ def well_formed(text: str) -> str:
 
 
 def _plain(value: object, around: frozenset[int]) -> AnyValue:
+    if type(value) is str and value.isascii():
+        return value  # as most of all that is ever asked
     try:
         if value is None or isinstance(value, _SCALARS):
             return _plain_scalar(value)
@@ -101,7 +103,8 @@ def _plain_array(array: object, to_list: Callable[[], object], around: frozenset
 
 
 def _pairs(value: object) -> Iterable[tuple[object, object]] | None:
-    if isinstance(value, Mapping):
+    # A dict first: an abstract class takes ten times as long to say so.
+    if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - see above
         return cast("Mapping[object, object]", value).items()
     # dspy.Example and dspy.Prediction are no mappings, though they look like one.
     items = getattr(value, "items", None)

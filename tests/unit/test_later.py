@@ -139,8 +139,23 @@ def _no_start(_thread: threading.Thread) -> None:
     pass
 
 
-def test_the_thread_rests_between_pieces_until_it_is_behind(clock: list[float]) -> None:
-    """Whoever comes back from a model has its turn within one piece; the longer work has waited, the less it rests."""
+def test_the_thread_works_in_turns(clock: list[float]) -> None:
+    """Whoever comes back from a model has its turn within a millisecond, as long as no piece takes longer by itself."""
+    later = Later()
+    rests: list[int] = []
+
+    def takes(seconds: float) -> None:
+        clock[0] += seconds
+        rests.append(clock.count(8e-3))
+
+    for _ in range(7):
+        later.put("a test", takes, 0.4e-3)
+    later.turn()
+    assert rests == [1, 1, 1, 2, 2, 2, 3]
+
+
+def test_the_thread_rests_between_turns_until_it_is_behind(clock: list[float]) -> None:
+    """The longer work has waited, the less it rests."""
     later = Later()
 
     def takes(seconds: float) -> None:
@@ -150,7 +165,7 @@ def test_the_thread_rests_between_pieces_until_it_is_behind(clock: list[float]) 
         later.put("a test", takes, 0.1)
     later.turn()
     assert len(later) == 0
-    assert clock[1:] == [0.1] + [1e-3] * 3 + [50e-6] * 2
+    assert clock[1:] == [0.1] + [8e-3] * 3 + [500e-6] * 2
 
 
 def test_whoever_brings_more_helps_with_what_has_waited_too_long(clock: list[float]) -> None:

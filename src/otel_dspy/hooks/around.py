@@ -88,6 +88,8 @@ class Watch:
             # A coroutine that nobody awaits any more is closed wherever Python finds it: there is nothing to restore.
             if self._token is not None and (kind is not GeneratorExit or get_current() is self._attached):
                 detach(self._token)
+            # A context leads to the place of the call, and that to this: a circle, which only a search would find.
+            self._token = self._attached = None
             if error is not None:
                 leave_out_caller(error)
                 if nowhere():

@@ -13,6 +13,7 @@ from otel_dspy.plain import plain
 from otel_dspy.telemetry.secrets import REDACTED
 
 if TYPE_CHECKING:
+    import json
     from collections.abc import MutableMapping
 
     from opentelemetry.util.types import AnyValue, AttributeValue
@@ -33,6 +34,12 @@ which tells it from a chain of bases or of digits. It may stand inside of a text
 """
 
 
+_ENCODER: Final[json.JSONEncoder] = gen_ai_json_dumps.keywords["cls"](
+    separators=gen_ai_json_dumps.keywords["separators"], ensure_ascii=False
+)
+"""The library's own way, which makes one of these for each text."""
+
+
 def _shortened(encoded: re.Match[str]) -> str:
     return f"{encoded[1]}… ({len(encoded[0])} characters)"
 
@@ -44,7 +51,7 @@ def as_json(value: object) -> str:
 
 def plain_json(value: AnyValue) -> str:
     """Plain data (see `plain`) as JSON text."""
-    return gen_ai_json_dumps(value, ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 class ContentFilter:

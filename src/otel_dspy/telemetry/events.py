@@ -10,7 +10,7 @@ from opentelemetry.trace import set_span_in_context
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.trace import Span
@@ -22,14 +22,22 @@ class Events:
 
     def __init__(self, logger_provider: LoggerProvider | None) -> None:
         self._logger = get_logger("otel_dspy", __version__, logger_provider)
+        # opentelemetry-api 1.43 has no way to ask.
+        self._enabled: Callable[..., bool] = getattr(self._logger, "enabled", _always)
 
     def emit(self, name: str, span: Span, attributes: Mapping[str, AttributeValue]) -> None:
-        """Emit event `name` with the span as its parent."""
-        self._logger.emit(
-            LogRecord(
-                event_name=name,
-                context=set_span_in_context(span),
-                severity_number=SeverityNumber.INFO,
-                attributes=dict(attributes),
+        """Emit event `name` with the span as its parent, if anybody listens."""
+        context = set_span_in_context(span)
+        if self._enabled(context=context, severity_number=SeverityNumber.INFO, event_name=name):
+            self._logger.emit(
+                LogRecord(
+                    event_name=name,
+                    context=context,
+                    severity_number=SeverityNumber.INFO,
+                    attributes=dict(attributes),
+                )
             )
-        )
+
+
+def _always(**_record: object) -> bool:
+    return True

@@ -55,8 +55,11 @@ def end_call(
         late.call_ended()
     # Of a call that is not recorded there are only metrics to tell; a log event says when it was made.
     if (late is not None or not call.span.is_recording()) and not call.has_event:
-        # In the call's context, which a redactor of the user's may look at.
-        telemetry.later.put(_PART, copy_context().run, _finish_call, call, failure, tell, timeit.default_timer())
+        work = call, failure, tell, timeit.default_timer()
+        if telemetry.observed:
+            telemetry.later.put(_PART, copy_context().run, _finish_call, *work)
+        else:
+            telemetry.later.put(_PART, _finish_call, *work)
     else:
         _tell_and_finish(call.invocation(), failure, tell)
 

@@ -1,7 +1,8 @@
-"""A span that the SDK has decided on, and that it makes after the call, or as soon as anything more is asked of it.
+"""A span that the SDK has decided on, and that is made when anything more is asked of it, or only in the end.
 
 To make one takes the SDK longer than a hook takes for all the rest. What others need of a span while its call lasts is
-its context (trace, id, sampled or not); a sampler and processors have been told of it when it began.
+its context (trace, id, sampled or not); a sampler and processors have been told of it when it began. Of most spans
+nobody ever asks more: then processors get what is known of it when it ends, and it is never made (see `ended_span`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.trace import NonRecordingSpan, Span
 from typing_extensions import override
@@ -59,7 +61,7 @@ class LateSpan(Span):
         beginning: what it was started as.
     """
 
-    __slots__ = ("_at", "_beginning", "_decision", "_made", "_tell", "late_tracer", "starts")
+    __slots__ = ("_at", "_beginning", "_decision", "_made", "_said", "_tell", "_told", "late_tracer", "starts")
 
     ends_late: Final = True
     """See `late_tracer.is_late`."""
@@ -70,15 +72,21 @@ class LateSpan(Span):
         self._beginning = beginning
         # A list, since adding to one is atomic: of two threads that make the span at once, the first one's is it.
         self._made: list[Any] = []
+        """The SDK's span; where it has ended without one, what processors got."""
+        self._said: tuple[Mapping[str, AttributeValue], ...] = ()
+        """Attributes that a span which isn't made has been given."""
+        self._told = False
+        """Whether processors have got what stands in the place of the SDK's span."""
         self._at: int | None = None
-        self._tell: tuple[str, Callable[..., object], tuple[object, ...]] | None = None
+        self._tell: tuple[Any, ...] | None = None
+        """What `tell_first` was given."""
         self.starts = False
         """Whether processors hear of its start right now: what it starts with is shown without its being made."""
 
     def tell_first(self, part: str, tell: Callable[..., object], *args: object) -> None:
         """Let this be called before it ends; `part`: what a failure of it is reported as."""
         if self._at is None:
-            self._tell = part, tell, args
+            self._tell = part, tell, *args
 
     def call_ended(self) -> None:
         """It ends as of now, whenever it is told."""
@@ -87,12 +95,12 @@ class LateSpan(Span):
 
     @override
     def end(self, end_time: int | None = None) -> None:
-        """Soon; where it is told, the call's context is current as it would have been at once."""
+        """Soon; where anybody could see it, the call's context is current as it would have been at once."""
         if self._at is None:
             self._at = time.time_ns() if end_time is None else end_time
         if not self.late_tracer.ends_may_be_late():
             self._end()
-        elif self._tell is None:
+        elif self._tell is None or not self.late_tracer.observed:
             self.late_tracer.later.put(_PART, self._end)
         else:
             self.late_tracer.later.put(_PART, copy_context().run, self._end)
@@ -100,19 +108,52 @@ class LateSpan(Span):
     def _end(self) -> None:
         tell, self._tell = self._tell, None
         try:
-            self._make()
             if tell is not None:
-                part, work, args = tell
+                part, work, *args = tell
                 with guarded(part):
                     work(*args)
+            self._ready()
         finally:
             # Also where Ctrl-C comes in the middle, of the making too.
-            self._make().end(self._at)
+            ready = self._ready()
+            if type(ready) is ReadableSpan and not self._told:
+                self._told = True
+                self.late_tracer.tell_end(ready)
+            else:
+                self._make().end(self._at)
+
+    def _ready(self) -> object:
+        """What is about to end: the SDK's span if there is one; else what processors get of it, if that is enough."""
+        if not self._made:
+            tracer = self.late_tracer
+            make = tracer.make(self._decision, self._beginning) if not tracer.tells_ends else None
+            self._made.append(make or tracer.ended(self._decision, self._beginning, self._said, self._at))
+        return self._made[0]
 
     def _make(self) -> Any:  # noqa: ANN401 - the SDK's span
         if not self._made:
             self._made.append(self.late_tracer.make(self._decision, self._beginning))
-        return self._made[0]
+        made = self._made[0]
+        if type(made) is ReadableSpan:
+            made = self.late_tracer.make(self._decision, self._beginning, ended=True)
+            for attributes in self._said:
+                made.set_attributes(attributes)
+            made.end(self._at)
+            self._made[0] = made
+        elif self._said:
+            said, self._said = self._said, ()
+            for attributes in said:
+                made.set_attributes(attributes)
+        return made
+
+    def _is_told(self) -> bool:
+        """Whether this is called by what tells of the call that has ended, of a span that isn't made."""
+        return (
+            self._at is not None
+            and not self._made
+            and self.late_tracer.tells_ends
+            and self.late_tracer.later.works_here()
+        )
 
     def _found(self) -> Any:  # noqa: ANN401 - the SDK's span
         """The SDK's span, as whoever asks for it has to find it."""
@@ -126,6 +167,8 @@ class LateSpan(Span):
 
     @override
     def is_recording(self) -> bool:
+        if self._is_told():
+            return True
         if self._at is not None:
             return bool(self._found().is_recording())
         return not self._made or self._made[0].is_recording()
@@ -171,11 +214,17 @@ class LateSpan(Span):
 
     @override
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        self._found().set_attributes(attributes)
+        if self._is_told():
+            self._said += ({**attributes},)
+        else:
+            self._found().set_attributes(attributes)
 
     @override
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        self._found().set_attribute(key, value)
+        if self._is_told():
+            self._said += ({key: value},)
+        else:
+            self._found().set_attribute(key, value)
 
     @override
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:

@@ -21,11 +21,11 @@ from otel_dspy.telemetry.extra_conventions import with_extra_conventions
 from otel_dspy.telemetry.tracer_around import TracerAround, innermost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
     from opentelemetry.trace import Link, Span, Tracer
-    from opentelemetry.util.types import Attributes
+    from opentelemetry.util.types import AnyValue, Attributes
 
     from otel_dspy.later import Later
     from otel_dspy.settings import ExtraConvention
@@ -54,12 +54,16 @@ class LateTracer(TracerAround):
         tracer: the other one.
         conventions: that its spans are told in too.
         later: where their ends are told.
+        observed: whether what is told goes through hands of the user's, who may look at the call's context.
     """
 
-    def __init__(self, tracer: Tracer, conventions: Collection[ExtraConvention], later: Later) -> None:
+    def __init__(
+        self, tracer: Tracer, conventions: Collection[ExtraConvention], later: Later, *, observed: bool = True
+    ) -> None:
         super().__init__(with_extra_conventions(tracer, conventions))
         self._given = tracer
         self.later = later
+        self.observed = observed
         self._conventions = conventions
         self._innermost: Any = None
         self._audience: object = None
@@ -67,6 +71,8 @@ class LateTracer(TracerAround):
         """How a late span is started; None where no span may be late."""
         self.hearing: Sequence[Any] = ()
         """Processors that hear of starts."""
+        self.tells_ends = False
+        """Whether a span that nobody has asked for need not be made to be told (see `ended_span`)."""
 
     @override
     def start_span(
@@ -96,13 +102,29 @@ class LateTracer(TracerAround):
         )
         return begin(self, self._innermost, context, beginning)
 
-    def make(self, decision: Decision, beginning: Beginning) -> Span:
-        """Make a span that has begun: the SDK's, which speaks in other conventions too where it should."""
+    def make(self, decision: Decision, beginning: Beginning, *, ended: bool = False) -> Span:
+        """Make a span that has begun: the SDK's, which speaks in other conventions too where it should.
+
+        `ended`: processors have been told of its end.
+        """
         from otel_dspy.telemetry.sdk_tracer import MakingTracer  # noqa: PLC0415 - the SDK is optional
 
-        tracer = with_extra_conventions(MakingTracer(self._innermost, decision), self._conventions)
+        making = MakingTracer(self._innermost, decision, ended=ended)
+        tracer = making if ended else with_extra_conventions(making, self._conventions)
         around = INVALID_SPAN if decision.around is None else NonRecordingSpan(decision.around)
         return tracer.start_span(context=set_span_in_context(around, Context()), **beginning._asdict())
+
+    def ended(
+        self, decision: Decision, beginning: Beginning, said: Sequence[Mapping[str, AnyValue]], at: int | None
+    ) -> ReadableSpan:
+        """A span that has ended, as processors get it (see `ended_span`)."""
+        from otel_dspy.telemetry.ended_span import ended_span  # noqa: PLC0415 - the SDK is optional
+
+        return ended_span(self._innermost, decision, beginning, said, at)
+
+    def tell_end(self, span: ReadableSpan) -> None:
+        """Hand it to the processors."""
+        self._innermost.span_processor.on_end(span)
 
     def ends_may_be_late(self) -> bool:
         """Whether no processor could tell a late end; it can be different after another one has been added."""
@@ -119,6 +141,7 @@ class LateTracer(TracerAround):
         from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor  # noqa: PLC0415 - the SDK is optional
 
         from otel_dspy.exporter.catching_up import catches_up, hears_starts, is_patient  # noqa: PLC0415 - the same
+        from otel_dspy.telemetry.ended_span import can_tell  # noqa: PLC0415 - the same
         from otel_dspy.telemetry.late_span import begin  # noqa: PLC0415 - the same
         from otel_dspy.telemetry.sdk_tracer import can_decide  # noqa: PLC0415 - the same
 
@@ -131,6 +154,7 @@ class LateTracer(TracerAround):
         ):
             return None
         self.hearing = [processor for processor in processors if hears_starts(processor)]
+        self.tells_ends = not self._conventions and can_tell(self._innermost, processors)
         return begin
 
 

@@ -43,16 +43,21 @@ class _Late:
 
     Args:
         later: where.
-        say: the instrument's `add` or `record`.
+        instrument: the one.
+        say: its `add` or `record`.
     """
 
-    def __init__(self, later: Later, say: Callable[..., None]) -> None:
+    def __init__(self, later: Later, instrument: Counter | Histogram, say: Callable[..., None]) -> None:
         self._put = later.put
+        self._instrument = instrument
         self._say = say
 
     def _take(
         self, amount: float, attributes: Mapping[str, AttributeValue] | None = None, context: Context | None = None
     ) -> None:
+        # The API's own instrument has none inside of it while there is no meter provider: nothing waits for nobody.
+        if getattr(self._instrument, "_real_instrument", self._instrument) is None:
+            return
         # The context is for exemplars. The attributes must not be changed afterwards.
         self._put("a metric", self._say, amount, attributes, get_current() if context is None else context)
 
@@ -61,7 +66,7 @@ class LateHistogram(_Late):
     """A histogram whose measurements wait."""
 
     def __init__(self, later: Later, histogram: Histogram) -> None:
-        super().__init__(later, histogram.record)
+        super().__init__(later, histogram, histogram.record)
 
     record = _Late._take  # noqa: SLF001 - the base's own
     """`Histogram.record`, soon."""
@@ -71,7 +76,7 @@ class LateCounter(_Late):
     """A counter whose measurements wait."""
 
     def __init__(self, later: Later, counter: Counter) -> None:
-        super().__init__(later, counter.add)
+        super().__init__(later, counter, counter.add)
 
     add = _Late._take  # noqa: SLF001 - the base's own
     """`Counter.add`, soon."""

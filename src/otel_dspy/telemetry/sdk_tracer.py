@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opentelemetry.sdk.trace import Tracer
+from opentelemetry.sdk.trace import SpanProcessor, Tracer
 from opentelemetry.sdk.trace._tracer_metrics import NoOpTracerMetrics
-from opentelemetry.sdk.trace.sampling import SamplingResult
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, SamplingResult
+from opentelemetry.sdk.trace.sampling import Decision as Sampled
 from opentelemetry.trace import NonRecordingSpan, ProxyTracer, SpanContext, TraceFlags, get_current_span
 
 if TYPE_CHECKING:
@@ -19,11 +20,19 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
+    from opentelemetry.trace import TraceState
     from opentelemetry.util.types import AnyValue
 
     from otel_dspy.telemetry.late_tracer import Beginning
 
-_FLAGS: Final = tuple(TraceFlags(flags) for flags in range(4))
+_FLAGS: Final = {
+    (is_sampled, is_random): TraceFlags(
+        (TraceFlags.SAMPLED if is_sampled else 0) | (TraceFlags.RANDOM_TRACE_ID if is_random else 0)
+    )
+    for is_sampled in (False, True)
+    for is_random in (False, True)
+}
+"""By whether a span is sampled, and whether its trace's id is random."""
 
 
 class Decision(NamedTuple):
@@ -32,9 +41,8 @@ class Decision(NamedTuple):
     own: SpanContext
     around: SpanContext | None
     """Of the span around it."""
-    sampled: SamplingResult
     attributes: Mapping[str, AnyValue]
-    """Those of `sampled`, which a sampler may use for the next span too."""
+    """Those of the sampler's result, which it may use for the next span too."""
     resource: Resource
 
 
@@ -48,7 +56,12 @@ def can_decide(tracer: object) -> bool:
     if not isinstance(tracer, Tracer):
         return False
     counts: Any = getattr(tracer, "_tracer_metrics", None)
-    return isinstance(counts, NoOpTracerMetrics) and _file(tracer.start_span) == _file(Tracer.__init__)
+    return isinstance(counts, NoOpTracerMetrics) and unchanged(tracer.start_span)
+
+
+def unchanged(function: object) -> bool:
+    """Whether a function or method of the SDK's traces is its own, and not what another library has put there."""
+    return _file(function) == _file(Tracer.__init__)
 
 
 def _file(function: object) -> object:
@@ -70,26 +83,37 @@ def decide(
         trace_id, random = around.trace_id, around.trace_flags.random_trace_id
     else:
         around, trace_id, random = None, ids.generate_trace_id(), ids.is_trace_id_random()
-    sampled: Any = tracer.sampler.should_sample(
-        context, trace_id, beginning.name, beginning.kind, beginning.attributes, beginning.links
-    )
-    flags = TraceFlags.SAMPLED if sampled.decision.is_sampled() else TraceFlags.DEFAULT
-    if random:
-        flags |= TraceFlags.RANDOM_TRACE_ID
-    own = SpanContext(trace_id, ids.generate_span_id(), False, _FLAGS[flags], sampled.trace_state)  # noqa: FBT003 - by position is faster
-    if not sampled.decision.is_recording():
+    state: TraceState | None
+    if tracer.sampler is DEFAULT_ON:
+        # It would ask three others in turn; this is what they say: as the span around is, or yes.
+        is_recorded = is_sampled = around is None or around.trace_flags.sampled
+        state, attributes = None if around is None else around.trace_state, beginning.attributes
+    else:
+        result: Any = tracer.sampler.should_sample(
+            context, trace_id, beginning.name, beginning.kind, beginning.attributes, beginning.links
+        )
+        is_recorded, is_sampled = result.decision.is_recording(), result.decision.is_sampled()
+        state, attributes = result.trace_state, result.attributes
+    flags = _FLAGS[is_sampled, random]
+    own = SpanContext(trace_id, ids.generate_span_id(), False, flags, state)  # noqa: FBT003 - by position is faster
+    if not is_recorded:
         return NonRecordingSpan(own)
-    attributes: Any = sampled.attributes or {}
-    return Decision(own, around, sampled, {**attributes}, tracer.resource)
+    return Decision(own, around, {**(attributes or {})}, tracer.resource)
 
 
 class MakingTracer(Tracer):
-    """The tracer that has decided on a span, to make that one, of whose start processors have heard."""
+    """The tracer that has decided on a span, to make that one, of whose start processors have heard.
 
-    def __init__(self, tracer: Tracer, decision: Decision) -> None:
+    Args:
+        tracer: the SDK's.
+        decision: on the span.
+        ended: whether they have heard of its end too.
+    """
+
+    def __init__(self, tracer: Tracer, decision: Decision, *, ended: bool = False) -> None:
         vars(self).update(vars(tracer))
         settled: Any = _Settled(decision)
-        hearing: Any = _Hearing(tracer.span_processor)
+        hearing: Any = _Hearing(SpanProcessor() if ended else tracer.span_processor)
         self.sampler = self.id_generator = settled
         self.span_processor = hearing
         self.resource = decision.resource
@@ -105,8 +129,9 @@ class _Settled:
         self._decision = decision
 
     def should_sample(self, *_asked: object, **_named: object) -> SamplingResult:
-        sampled = self._decision.sampled
-        return SamplingResult(sampled.decision, self._decision.attributes, sampled.trace_state)
+        own = self._decision.own
+        said = Sampled.RECORD_AND_SAMPLE if own.trace_flags.sampled else Sampled.RECORD_ONLY
+        return SamplingResult(said, self._decision.attributes, own.trace_state)
 
     def generate_trace_id(self) -> int:
         return self._decision.own.trace_id
