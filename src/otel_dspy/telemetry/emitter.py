@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import get_tracer, get_tracer_provider
-from opentelemetry.util.genai.completion_hook import _NoOpCompletionHook  # pyright: ignore[reportPrivateUsage] - it has no public name
 from opentelemetry.util.genai.handler import TelemetryHandler
 from opentelemetry.util.genai.invocation import (
     CLIENT_EMBEDDING_CONTEXT_KEY,
@@ -93,11 +92,6 @@ class GenAIHandler(TelemetryHandler):
         call.setdefault("conversation_id", current_conversation(call.get("context")))
         return super().invoke_local_agent(**call)
 
-    @property
-    def is_hooked(self) -> bool:
-        """Whether what is told of a call goes to a hook of the user's too."""
-        return not isinstance(self._completion_hook, _NoOpCompletionHook)
-
     def stand_back(self, conventions: Collection[ExtraConvention], later: Later) -> StandingBack:
         """Let its spans say which conversation they are a part of, and say all in these conventions too.
 
@@ -176,7 +170,6 @@ class Telemetry:
         own_ids(handler.tracer)
         self.others = handler.stand_back(settings.extra_conventions, self.later)
         handler.measure_later(self.later)
-        self.observed = self.observed or handler.is_hooked
         if settings.capture_content and content_forced:
             handler.capture_on_spans()
         elif content_forced:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 from otel_dspy.telemetry.sdk_tracer import unchanged
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.sdk_tracer import Decision
 
 _ENDING: Final = "_on_ending"
-_DEAF: Final = {getattr(kind, _ENDING, None) for kind in (SpanProcessor, BatchSpanProcessor)}
-"""What processors do with a span that is about to end: nothing, in these two."""
-_STEPS: Final = (Span.__init__, Span.set_attributes, Span.end, ReadableSpan.__init__)
+_DEAF: Final = {getattr(kind, _ENDING, None) for kind in (SpanProcessor, SimpleSpanProcessor, BatchSpanProcessor)}
+"""What processors do with a span that is about to end: nothing, in these."""
+_STEPS: Final = ((Span, "__init__"), (Span, "set_attributes"), (Span, "end"), (ReadableSpan, "__init__"))
 """What is left out, or done here in its stead."""
 
 
@@ -35,7 +35,7 @@ def can_tell(tracer: object, processors: Sequence[SpanProcessor]) -> bool:
     """Whether a tracer of the SDK's ends spans as this does, and no processor looks at one that is about to."""
     return (
         all(hasattr(tracer, name) for name in ("_span_limits", "_instrumentation_scope", "instrumentation_info"))
-        and all(unchanged(step) for step in _STEPS)
+        and all(unchanged(getattr(kind, step)) for kind, step in _STEPS)
         and all(getattr(type(one), _ENDING, None) in _DEAF for one in processors)
         and not any(_ENDING in vars(one) for one in processors)
     )
@@ -84,9 +84,10 @@ def _attributes(
     attributes = BoundedAttributes(
         limits.max_span_attributes, together, immutable=not steps, max_value_len=limits.max_span_attribute_length
     )
+    as_a_span: Any = attributes
     for more in steps:
-        attributes.update(more)
-    attributes._immutable = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as the SDK does it
+        as_a_span._set_items(more)  # noqa: SLF001 - as the SDK's spans do
+    as_a_span._immutable = True  # noqa: SLF001
     return attributes
 
 

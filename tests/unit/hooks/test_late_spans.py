@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import threading
@@ -35,6 +36,7 @@ from opentelemetry.trace import (
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy import later as later_module
+from otel_dspy.telemetry import ended_span
 from tests.behaviour.model import model
 from tests.behaviour.observation import Stage, observe
 from tests.behaviour.optimisations import OPTIMISATIONS
@@ -300,8 +302,14 @@ def test_a_span_is_made_once(captured: TelemetryCapture) -> None:
         assert {f"number {number}" for number in range(8)} <= set(span.attributes or {})
 
 
-def test_nothing_is_made_before_it_is_needed(captured: TelemetryCapture) -> None:
-    """Until a call's spans are told there is none of the SDK's."""
+def test_a_span_that_nobody_asks_for_is_never_made(captured: TelemetryCapture) -> None:
+    """Its processors get what the SDK would have given them, and a call that has failed has one of the SDK's."""
+
+    class Failing(dspy.Module):
+        def forward(self, question: str) -> Any:
+            raise ValueError(question)
+
+    program: Any = Failing()
     made: list[str] = []
     start = SdkSpan.start
 
@@ -312,9 +320,11 @@ def test_nothing_is_made_before_it_is_needed(captured: TelemetryCapture) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SdkSpan, "start", started)
         dspy.Predict("question -> answer")(question="1+1")
+        assert [span.name for span in captured.spans] == ["chat scripted", "module Predict"]
         assert made == []
-        captured.tracer_provider.force_flush()
-    assert made == ["chat scripted", "module Predict"]
+        with pytest.raises(ValueError, match="boom"):
+            program(question="boom")
+    assert made == ["module Failing"]
 
 
 @pytest.mark.contract_gaps("heard is not a name")
@@ -412,6 +422,28 @@ def test_a_span_that_is_kept_keeps_nothing_else(captured: TelemetryCapture) -> N
         gc.enable()
 
 
+def test_a_call_leaves_no_circle(captured: TelemetryCapture) -> None:
+    """Once its spans are told nothing of a call is left for the garbage collection, which takes longer than the call."""
+
+    def call() -> set[str]:
+        _dspy.ChainOfThought("question -> answer")(question="1+1")
+        asyncio.run(_dspy.Predict("question -> answer").acall(question="1+1"))
+        captured.tracer_provider.force_flush()
+        captured.span_exporter.clear()
+        ours = [one for one in gc.get_objects() if str(type(one).__module__).startswith("otel_dspy")]
+        return {type(one).__qualname__ for one in ours if id(one) not in before}
+
+    before: set[int] = set()
+    call()
+    gc.collect()
+    gc.disable()
+    try:
+        before |= {id(one) for one in gc.get_objects()}
+        assert call() == set()
+    finally:
+        gc.enable()
+
+
 @pytest.mark.contract_gaps("it failed without error.type")  # which it gets from us, and the program has ended it before
 def test_an_error_within_the_span_is_told(captured: TelemetryCapture) -> None:
     """`with span:` ends it as failed, with an event, as the SDK's own does."""
@@ -468,22 +500,33 @@ def test_what_a_program_has_ended_takes_no_more(captured: TelemetryCapture) -> N
     assert set(span.attributes or {}) == {"dspy.module.name", "dspy.module.type", "dspy.operation.name"}
 
 
-def test_an_interrupt_while_a_span_is_made_does_not_lose_it(captured: TelemetryCapture) -> None:
-    """Ctrl-C during a flush, as the SDK makes the span."""
+@pytest.mark.parametrize(
+    ("is_made", "owner", "step"), [(True, SdkSpan, "start"), (False, ended_span, "ended_span")], ids=["made", "told"]
+)
+def test_an_interrupt_while_a_span_is_made_does_not_lose_it(
+    is_made: bool,  # noqa: FBT001
+    owner: object,
+    step: str,
+    captured: TelemetryCapture,
+) -> None:
+    """Ctrl-C during a flush, as the span is made, or what processors get in its stead."""
     interrupts = [KeyboardInterrupt]
-    start = SdkSpan.start
+    own = getattr(owner, step)
 
-    def interrupted(span: Any, *more: Any, **named: Any) -> None:
+    def interrupted(*args: Any, **named: Any) -> Any:
         if interrupts:
             raise interrupts.pop()
-        start(span, *more, **named)
+        return own(*args, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SdkSpan, "start", interrupted)
+        if is_made:
+            patch.setattr(ended_span, "_STEPS", [(cast("Any", int), "__new__")])
+        patch.setattr(owner, step, interrupted)
         dspy.Predict("question -> answer")(question="1+1")
         with pytest.raises(KeyboardInterrupt):
             captured.tracer_provider.force_flush()
         assert [span.name for span in captured.spans] == ["chat scripted", "module Predict"]
+    assert interrupts == []
 
 
 def test_a_tracer_that_is_switched_off_in_mid_call(captured: TelemetryCapture) -> None:

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from opentelemetry._logs import _internal as logs
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 
+from otel_dspy.telemetry import events
 from otel_dspy.telemetry.events import Events
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_an_event_stands_in_the_context_of_its_span() -> None:
@@ -28,3 +37,33 @@ def test_an_event_stands_in_the_context_of_its_span() -> None:
     assert record.observed_timestamp
     context = span.get_span_context()
     assert (record.trace_id, record.span_id) == (context.trace_id, context.span_id)
+
+
+def test_an_event_that_nobody_would_hear_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until a program sets a logger provider, which it may do after DSPy is instrumented."""
+    exporter, made = InMemoryLogRecordExporter(), list[str]()
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    record = events.LogRecord
+
+    def making(**told: Any) -> Any:
+        made.append(told["event_name"])
+        return record(**told)
+
+    monkeypatch.setattr(events, "LogRecord", making)
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("the one")
+    told = Events(None)
+    told.emit("unheard", span, {})
+    monkeypatch.setattr(logs, "_LOGGER_PROVIDER", provider)
+    told.emit("heard", span, {})
+    assert made == ["heard"]
+    assert [log.log_record.event_name for log in exporter.get_finished_logs()] == ["heard"]
+
+
+def test_a_logger_that_can_not_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of opentelemetry-api 1.43."""
+    heard: list[Any] = []
+    monkeypatch.setattr(events, "get_logger", mock.Mock(return_value=SimpleNamespace(emit=heard.append)))
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("the one")
+    Events(None).emit("heard", span, {})
+    assert [record.event_name for record in heard] == ["heard"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.metrics._internal import _ProxyMeterProvider  # the global one, before there is another
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
@@ -49,6 +50,19 @@ def test_they_are_recorded_without_anybody_reading() -> None:
     for value in (1.0, 2.0):
         told.module_duration.record(value)
     awaited(lambda: len(later) == 0, "both of them")
+
+
+def test_what_nobody_would_hear_does_not_wait() -> None:
+    """Until a program sets a meter provider, which it may do after DSPy is instrumented."""
+    nobody, later, reader = _ProxyMeterProvider(), Later(), InMemoryMetricReader()
+    told = Instruments(nobody, later)
+    told.cost.add(1.0, context=UNSPANNED)
+    told.module_duration.record(1.0)
+    assert len(later) == 0
+    nobody.on_set_meter_provider(MeterProvider([reader], shutdown_on_exit=False))
+    told.cost.add(2.0, context=UNSPANNED)
+    told.module_duration.record(2.0)
+    assert totals(reader) == {"dspy.usage.cost": 2.0, "dspy.module.duration": 2.0}
 
 
 def test_a_metric_that_fails_leaves_the_others_alone(

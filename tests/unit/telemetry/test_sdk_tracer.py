@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+from unittest import mock
 
 import pytest
 from opentelemetry.context import Context, set_value
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -133,11 +135,15 @@ def _told(exporter: InMemorySpanExporter) -> list[dict[str, Any]]:
     return [json.loads(span.to_json()) for span in exporter.get_finished_spans()]
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["not asked for", "asked for"])
 @pytest.mark.parametrize("around", _AROUND)
 @pytest.mark.parametrize("are_random", [True, False])
 @pytest.mark.parametrize("sampler", _SAMPLERS)
-def test_it_is_what_the_sdk_does(sampler: str, are_random: bool, around: str) -> None:  # noqa: FBT001
-    """Ids, flags, trace state, what the sampler sees and says, links, attributes, parent: in the context and exported."""
+def test_it_is_what_the_sdk_does(sampler: str, are_random: bool, around: str, asked: bool) -> None:  # noqa: FBT001
+    """Ids, flags, trace state, what the sampler sees and says, links, attributes, parent.
+
+    In the context, exported, and found by whoever asks for the span before its end, or only afterwards.
+    """
     samplers = [_SAMPLERS[sampler]() for _ in range(2)]
     (plain, at_once), (provider, late) = (_provider(one, are_random=are_random) for one in samplers)
     tracers = plain.get_tracer("scope", "1.0"), _late(provider)
@@ -145,8 +151,13 @@ def test_it_is_what_the_sdk_does(sampler: str, are_random: bool, around: str) ->
         wanted, span = (_start(tracer, _AROUND[around]) for tracer in tracers)
         assert span.get_span_context() == wanted.get_span_context()
         assert span.is_recording() == wanted.is_recording() == (type(span) is LateSpan)
+        if asked and span.is_recording():
+            assert cast("Any", span).name == "name"
         for one in (wanted, span):
             one.end(_AT + 7)
+        assert span.is_recording() == wanted.is_recording()
+        if type(span) is LateSpan:
+            assert cast("Any", span).to_json() == cast("Any", wanted).to_json()
     for one in (plain, provider):
         one.force_flush()
         one.shutdown()
@@ -154,16 +165,81 @@ def test_it_is_what_the_sdk_does(sampler: str, are_random: bool, around: str) ->
     assert getattr(samplers[0], "seen", None) == getattr(samplers[1], "seen", None)
 
 
-def test_the_providers_limits_hold() -> None:
-    """A span that is full drops what comes first, one made late too."""
-    limits = SpanLimits(max_attributes=2, max_attribute_length=1)
-    provider, exporter = _provider(ALWAYS_ON, span_limits=limits)
+_SAID: Final[dict[str, list[dict[Any, Any]]]] = {
+    "nothing": [],
+    "new things": [{"a": "text", "b": 2.5}, {"c": [True, False]}],
+    "the same again": [{"number": 2}, {"number": 3, "kept": "no"}],
+    "new things and the same again": [{"a": 1}, {"a": 2, "b": 3}, {"kept": "no", "c": 4}],
+    "what is no attribute": [{"": 1, "kept": object(), "a": 1, 7: "seven"}],
+}
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["not asked for", "asked for"])
+@pytest.mark.parametrize("limits", [None, 0, 1, 2, 4])
+@pytest.mark.parametrize("said", _SAID)
+def test_what_is_said_late_is_what_would_have_been_said(
+    said: str,
+    limits: int | None,
+    asked: bool,  # noqa: FBT001
+) -> None:
+    """Attributes in their order, what is dropped of a span that is full, links, texts that are too long."""
+    bounds = None if limits is None else SpanLimits(max_attributes=limits, max_links=limits, max_attribute_length=3)
+    (plain, at_once), (provider, late) = (_provider(ALWAYS_ON, span_limits=bounds) for _ in range(2))
+    more: list[Any] = [_LINK, Link(SpanContext(0, 0, is_remote=False)), Link(SpanContext(3, 4, is_remote=False))]
+    wanted, span = (
+        tracer.start_span("name", None, SpanKind.CLIENT, _ATTRIBUTES, more, _AT)
+        for tracer in (plain.get_tracer("scope", "1.0"), _late(provider))
+    )
+    assert isinstance(span, LateSpan)
+
+    def tell(one: Any) -> None:
+        assert one.is_recording()
+        for number, attributes in enumerate(_SAID[said]):
+            if asked and number == 1:
+                assert one.name == "name"
+            one.set_attributes(attributes)
+        one.set_attribute("last", 1)
+
+    span.tell_first("a test", tell, span)
+    tell(wanted)
+    for one in (wanted, span):
+        one.end(_AT + 7)
+    for one in (plain, provider):
+        one.force_flush()
+    assert _told(late) == _told(at_once)
+    exported = [exporter.get_finished_spans()[0] for exporter in (late, at_once)]
+    for one in (*exported, cast("Any", span)):
+        assert one.dropped_attributes == exported[1].dropped_attributes
+        assert one.dropped_links == exported[1].dropped_links
+        assert list(one.attributes or {}) == list(exported[1].attributes or {})
+    for one in (plain, provider):
+        one.shutdown()
+
+
+def test_whoever_looks_at_a_span_that_is_about_to_end_gets_the_sdks() -> None:
+    """So does what another library has put in the place of the SDK's own methods."""
+    calls: list[str] = []
+
+    class Looking(BatchSpanProcessor):
+        @override
+        def _on_ending(self, span: Any) -> None:
+            calls.append(type(span).__name__)
+
+    end = SdkSpan.end
+
+    def ended(span: Any, *more: Any) -> None:
+        calls.append(span.name)
+        end(span, *more)
+
+    provider, _ = _provider(ALWAYS_ON)
+    provider.add_span_processor(Looking(InMemorySpanExporter()))
     _start(_late(provider), None).end()
-    provider.force_flush()
-    (span,) = exporter.get_finished_spans()
-    assert span.attributes == {"number": 1, "list": ("a", "b")}
-    assert span.dropped_attributes == 1
     provider.shutdown()
+    provider, _ = _provider(ALWAYS_ON)
+    with mock.patch.object(SdkSpan, "end", ended):
+        _start(_late(provider), None).end()
+        provider.shutdown()
+    assert calls == ["_Span", "name"]
 
 
 def test_where_the_sdk_counts_its_spans_none_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
