@@ -61,7 +61,9 @@ class LateSpan(Span):
         beginning: what it was started as.
     """
 
-    __slots__ = ("_at", "_beginning", "_decision", "_made", "_said", "_tell", "_told", "late_tracer", "starts")
+    __slots__ = (
+        "_at", "_beginning", "_decision", "_made", "_said", "_shown", "_tell", "_told", "late_tracer", "starts",
+    )  # fmt: skip
 
     ends_late: Final = True
     """See `late_tracer.is_late`."""
@@ -77,6 +79,8 @@ class LateSpan(Span):
         """Attributes that a span which isn't made has been given."""
         self._told = False
         """Whether processors have got what stands in the place of the SDK's span."""
+        self._shown: Any = None
+        """The SDK's span as it would be now, for whoever asks for it after that."""
         self._at: int | None = None
         self._tell: tuple[Any, ...] | None = None
         """What `tell_first` was given."""
@@ -135,16 +139,21 @@ class LateSpan(Span):
             self._made.append(self.late_tracer.make(self._decision, self._beginning))
         made = self._made[0]
         if type(made) is ReadableSpan:
-            made = self.late_tracer.make(self._decision, self._beginning, ended=True)
-            for attributes in self._said:
-                made.set_attributes(attributes)
-            made.end(self._at)
-            self._made[0] = made
-        elif self._said:
+            if self._shown is None:
+                self._shown = self._as_ended()
+            return self._shown
+        if self._said:
             said, self._said = self._said, ()
             for attributes in said:
                 made.set_attributes(attributes)
         return made
+
+    def _as_ended(self) -> Span:
+        span = self.late_tracer.make(self._decision, self._beginning, ended=True)
+        for attributes in self._said:
+            span.set_attributes(attributes)
+        span.end(self._at)
+        return span
 
     def _is_told(self) -> bool:
         """Whether this is called by what tells of the call that has ended, of a span that isn't made."""
