@@ -22,7 +22,7 @@ def failures() -> dict[str, int]:
         return dict(_failures)
 
 
-def report(part: str, error: Exception) -> None:
+def report(part: str, error: BaseException) -> None:
     """Count a failure of `part`; log the first one with its traceback, the later ones at debug level."""
     with _lock:
         _failures[part] += 1

@@ -219,5 +219,8 @@ def _run(holder: weakref.ref[Later]) -> None:
         awake.wait(60)  # and then looks whether anybody still holds the queue
         later = holder()
         if later is not None:
-            later.turn()
+            try:
+                later.turn()
+            except BaseException as error:  # noqa: BLE001 - a redactor may end its own thread, as it thinks: not this one
+                report("work after a call", error)
         later = None  # or it would keep the queue itself

@@ -92,13 +92,13 @@ class GenAIHandler(TelemetryHandler):
         call.setdefault("conversation_id", current_conversation(call.get("context")))
         return super().invoke_local_agent(**call)
 
-    def stand_back(self, conventions: Collection[ExtraConvention], later: Later) -> StandingBack:
+    def stand_back(self, conventions: Collection[ExtraConvention], later: Later, *, observed: bool) -> StandingBack:
         """Let its spans say which conversation they are a part of, and say all in these conventions too.
 
         Where others have a span for the same call, that one is used. Ends that may be late are.
         """
         self._others = StandingBack(self._tracer, SCOPE)
-        told = LateTracer(self._tracer, conventions, later)
+        told = LateTracer(self._tracer, conventions, later, observed=observed)
         self._tracer = ConversationTracer(StandingBackTracer(told, self._others))
         return self._others
 
@@ -168,7 +168,7 @@ class Telemetry:
         self.content = ContentFilter(settings, self.secrets)
         handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         own_ids(handler.tracer)
-        self.others = handler.stand_back(settings.extra_conventions, self.later)
+        self.others = handler.stand_back(settings.extra_conventions, self.later, observed=self.observed)
         handler.measure_later(self.later)
         if settings.capture_content and content_forced:
             handler.capture_on_spans()

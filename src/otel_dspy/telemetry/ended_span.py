@@ -7,13 +7,18 @@ it ends. Of a span that nobody has asked for, the first would be made for nothin
 
 from __future__ import annotations
 
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import (
+    ReadableSpan,
+    SpanProcessor,
+    _Span,  # pyright: ignore[reportPrivateUsage] - the class of every span that a tracer makes
+)
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-from otel_dspy.telemetry.sdk_tracer import unchanged
+from otel_dspy.telemetry.sdk_tracer import is_the_sdks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,20 +30,27 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.sdk_tracer import Decision
 
 _ENDING: Final = "_on_ending"
-_DEAF: Final = {getattr(kind, _ENDING, None) for kind in (SpanProcessor, SimpleSpanProcessor, BatchSpanProcessor)}
+_DEAF: Final = [
+    getattr_static(kind, _ENDING, None) for kind in (SpanProcessor, SimpleSpanProcessor, BatchSpanProcessor)
+]
 """What processors do with a span that is about to end: nothing, in these."""
-_STEPS: Final = ((Span, "__init__"), (Span, "set_attributes"), (Span, "end"), (ReadableSpan, "__init__"))
-"""What is left out, or done here in its stead."""
+_STEPS: Final = ("__init__", "start", "set_attribute", "set_attributes", "end", "_readable_span")
+"""Of a span of the SDK's: what is left out, or done here in its stead."""
 
 
 def can_tell(tracer: object, processors: Sequence[SpanProcessor]) -> bool:
     """Whether a tracer of the SDK's ends spans as this does, and no processor looks at one that is about to."""
     return (
         all(hasattr(tracer, name) for name in ("_span_limits", "_instrumentation_scope", "instrumentation_info"))
-        and all(unchanged(getattr(kind, step)) for kind, step in _STEPS)
-        and all(getattr(type(one), _ENDING, None) in _DEAF for one in processors)
-        and not any(_ENDING in vars(one) for one in processors)
+        and all(is_the_sdks(_Span, step) for step in _STEPS)
+        and is_the_sdks(ReadableSpan, "__init__")
+        and all(map(_is_deaf, processors))
     )
+
+
+def _is_deaf(processor: SpanProcessor) -> bool:
+    ending = getattr_static(type(processor), _ENDING, None)
+    return any(ending is deaf for deaf in _DEAF) and _ENDING not in vars(processor)
 
 
 def ended_span(
@@ -94,7 +106,7 @@ def _attributes(
 class _Limited:
     """As much of a span as the SDK needs to take its links."""
 
-    taken: Any = Span._new_links  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - only a span has it
+    taken: Any = _Span._new_links  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - only a span has it
 
     def __init__(self, limits: SpanLimits) -> None:
         self._limits = limits

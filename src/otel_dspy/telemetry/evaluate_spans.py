@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +137,9 @@ def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: E
     telemetry.instruments.evaluate_duration.record(
         now() - evaluation.started, {**metric_attribute(evaluation.metric_name), **failure}, evaluation.context
     )
-    # The examples that have ended before tell their rows before.
-    telemetry.before_end(span, "the results of an evaluation", _tell_results, telemetry, evaluation)
+    # The examples that have ended before tell their rows before. Large ones are spans, which belong where this stands.
+    told = copy_context().run, _tell_results, telemetry, evaluation
+    telemetry.before_end(span, "the results of an evaluation", *told)
 
 
 def _tell_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:

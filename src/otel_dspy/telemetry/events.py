@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry._logs import LoggerProvider
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
@@ -23,12 +24,12 @@ class Events:
     def __init__(self, logger_provider: LoggerProvider | None) -> None:
         self._logger = get_logger("otel_dspy", __version__, logger_provider)
         # opentelemetry-api 1.43 has no way to ask.
-        self._enabled: Callable[..., bool] = getattr(self._logger, "enabled", _always)
+        self._ask: Callable[..., bool] | None = getattr(self._logger, "enabled", None)
 
     def emit(self, name: str, span: Span, attributes: Mapping[str, AttributeValue]) -> None:
         """Emit event `name` with the span as its parent, if anybody listens."""
         context = set_span_in_context(span)
-        if self._enabled(context=context, severity_number=SeverityNumber.INFO, event_name=name):
+        if self._is_heard(name, context):
             self._logger.emit(
                 LogRecord(
                     event_name=name,
@@ -38,6 +39,10 @@ class Events:
                 )
             )
 
-
-def _always(**_record: object) -> bool:
-    return True
+    def _is_heard(self, name: str, context: Context) -> bool:
+        if self._ask is None:
+            return True
+        try:
+            return self._ask(context=context, severity_number=SeverityNumber.INFO, event_name=name)
+        except Exception:  # noqa: BLE001 - a user's processor is asked; whoever can't say may want to hear
+            return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from contextvars import copy_context
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -157,11 +158,14 @@ class LateSpan(Span):
 
     def _is_told(self) -> bool:
         """Whether this is called by what tells of the call that has ended, of a span that isn't made."""
+        tracer = self.late_tracer
+        # A user's redactor may say anything of the span; what ours say needs no look before it is put together.
         return (
             self._at is not None
             and not self._made
-            and self.late_tracer.tells_ends
-            and self.late_tracer.later.works_here()
+            and tracer.tells_ends
+            and not tracer.observed
+            and tracer.later.works_here()
         )
 
     def _found(self) -> Any:  # noqa: ANN401 - the SDK's span
@@ -180,7 +184,7 @@ class LateSpan(Span):
             return True
         if self._at is not None:
             return bool(self._found().is_recording())
-        return not self._made or self._made[0].is_recording()
+        return not self._made or bool(self._make().is_recording())
 
     @property
     def parent(self) -> SpanContext | None:
@@ -190,8 +194,9 @@ class LateSpan(Span):
     @property
     def attributes(self) -> Mapping[str, AttributeValue]:
         """What has been said so far."""
-        said: Any = self._decision if self.starts and not self._made else self._found()
-        return said.attributes
+        if self.starts and not self._made:
+            return MappingProxyType(self._decision.attributes)
+        return self._found().attributes
 
     @property
     def links(self) -> Sequence[Link]:

@@ -132,6 +132,7 @@ class LateTracer(TracerAround):
             self._innermost = innermost(self._tracer)
         audience = getattr(getattr(self._innermost, "span_processor", None), "_span_processors", None)
         if audience is not self._audience:
+            self.tells_ends = False
             self.later.catch_up()  # a new one may not be patient
             self._begin = None if audience is None else self._way_to_begin(audience)
             self._audience = audience
@@ -152,6 +153,7 @@ class LateTracer(TracerAround):
             and all(is_patient(processor) for processor in processors)
             and all(catches_up(processor) for processor in processors)
         ):
+            self.hearing = ()
             return None
         self.hearing = [processor for processor in processors if hears_starts(processor)]
         self.tells_ends = not self._conventions and can_tell(self._innermost, processors)

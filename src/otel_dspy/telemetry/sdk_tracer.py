@@ -7,6 +7,8 @@ is the SDK's own, whose sampler and generator of ids repeat what has been said.
 
 from __future__ import annotations
 
+from inspect import getattr_static
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.sdk.trace import SpanProcessor, Tracer
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.telemetry.late_tracer import Beginning
 
+_START: Final = "start_span"
 _FLAGS: Final = {
     (is_sampled, is_random): TraceFlags(
         (TraceFlags.SAMPLED if is_sampled else 0) | (TraceFlags.RANDOM_TRACE_ID if is_random else 0)
@@ -56,17 +59,15 @@ def can_decide(tracer: object) -> bool:
     if not isinstance(tracer, Tracer):
         return False
     counts: Any = getattr(tracer, "_tracer_metrics", None)
-    return isinstance(counts, NoOpTracerMetrics) and unchanged(tracer.start_span)
+    is_changed = _START in vars(tracer) or not is_the_sdks(type(tracer), _START)
+    return isinstance(counts, NoOpTracerMetrics) and not is_changed
 
 
-def unchanged(function: object) -> bool:
-    """Whether a function or method of the SDK's traces is its own, and not what another library has put there."""
-    return _file(function) == _file(Tracer.__init__)
-
-
-def _file(function: object) -> object:
-    """Where a function or method is written; None of anything else, such as what another library puts in its place."""
-    return getattr(getattr(function, "__code__", None), "co_filename", None)
+def is_the_sdks(kind: type[object], name: str) -> bool:
+    """Whether a method of the SDK's traces is its own, and not what another library has put there or around it."""
+    # Looked up without being asked: what wraps a function may say that it is the one that it wraps.
+    method = getattr_static(kind, name, None)
+    return type(method) is FunctionType and method.__code__.co_filename == Tracer.__init__.__code__.co_filename
 
 
 def decide(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import random
 import threading
 import weakref
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from otel_dspy import DSPyInstrumentor
+from otel_dspy import DSPyInstrumentor, conversation
 from otel_dspy import later as later_module
 from otel_dspy.telemetry import ended_span
 from tests.behaviour.model import model
@@ -45,6 +46,7 @@ from tests.behaviour.surroundings import SURROUNDINGS
 from tests.in_process_lm import in_process_lm
 from tests.sums import exact, sums_lm
 from tests.telemetry_capture import TelemetryCapture
+from tests.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -311,14 +313,14 @@ def test_a_span_that_nobody_asks_for_is_never_made(captured: TelemetryCapture) -
 
     program: Any = Failing()
     made: list[str] = []
-    start = SdkSpan.start
+    new_events = cast("Any", SdkSpan)._new_events
 
-    def started(span: Any, *more: Any, **named: Any) -> None:
+    def making(span: Any) -> Any:
         made.append(span.name)
-        start(span, *more, **named)
+        return new_events(span)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SdkSpan, "start", started)
+        patch.setattr(SdkSpan, "_new_events", making)
         dspy.Predict("question -> answer")(question="1+1")
         assert [span.name for span in captured.spans] == ["chat scripted", "module Predict"]
         assert made == []
@@ -520,7 +522,7 @@ def test_an_interrupt_while_a_span_is_made_does_not_lose_it(
 
     with pytest.MonkeyPatch.context() as patch:
         if is_made:
-            patch.setattr(ended_span, "_STEPS", [(cast("Any", int), "__new__")])
+            patch.setattr(ended_span, "_STEPS", ("no step of the SDK's",))
         patch.setattr(owner, step, interrupted)
         dspy.Predict("question -> answer")(question="1+1")
         with pytest.raises(KeyboardInterrupt):
@@ -564,6 +566,75 @@ def test_a_redactor_sees_the_calls_context() -> None:
         said = [repr(dict(span.attributes or {})) for span in capture.spans]
     assert len(said) == 2
     assert all("Alice" in text and "nobody" not in text and "1+1" not in text for text in said)
+
+
+@pytest.mark.contract_gaps("list is not a name")
+def test_what_a_redactor_says_of_a_span_is_what_the_sdk_takes() -> None:
+    """Values that can't be told raise where they are said, as always; the span is told, as it was when it was said."""
+
+    class Odd:
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    raised: list[str] = []
+    lists: list[list[int]] = []
+
+    def redact(_name: str, text: str) -> str:
+        span: Any = get_current_span()
+        lists.append([1])
+        span.set_attribute("list", lists[-1])
+        lists[-1].append(2)
+        span.set_attribute(5, "no text")
+        try:
+            span.set_attribute("odd", Odd())
+        except ZeroDivisionError as error:
+            raised.append(type(error).__name__)
+        return text
+
+    with _redacting(redact) as capture:
+        dspy.Predict("question -> answer")(question="1+1")
+        (span,) = [span for span in capture.spans if span.name == "module Predict"]
+    assert set(raised) == {"ZeroDivisionError"}
+    assert (span.attributes or {})["list"] == (1,)
+    assert {"5", 5, "odd"}.isdisjoint(span.attributes or {})
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_redactor_that_ends_its_thread_ends_no_other(
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is called by the thread that tells of calls, which goes on with the next one."""
+    monkeypatch.setattr(later_module, "_DELAY", 0.01)
+    ends = [raised]
+
+    def redact(_name: str, text: str) -> str:
+        if ends and threading.current_thread().name == "otel-dspy-later":
+            raise ends.pop()
+        return text
+
+    with _redacting(redact) as capture:
+        for _ in range(3):
+            dspy.Predict("question -> answer")(question="1+1")
+        awaited(lambda: _ends_that_wait() == 0, "all to be told")
+        assert ends == []
+        assert len(capture.spans) == 6
+
+
+def test_large_results_belong_where_the_evaluation_stands() -> None:
+    """Their pieces are spans, which say what the evaluation's span says of its surroundings, whoever flushes it."""
+    capture = TelemetryCapture(batched=True)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
+    noise = random.Random(7)  # noqa: S311 - what does not shrink
+    question = f"1+1 {noise.randbytes(300_000).hex()}"
+    devset = [dspy.Example(question=question, answer="2").with_inputs("question")]
+    with _dspy.context(lm=sums_lm()), conversation("an evaluation's"):
+        _dspy.Evaluate(devset=devset, metric=exact)(_dspy.Predict("question -> answer"))
+    with conversation("another one"):
+        pieces = [span for span in capture.spans if span.name == "payload"]
+    assert len(pieces) > 1
+    assert {str((span.attributes or {}).get("session.id")) for span in pieces} == {"an evaluation's"}
+    DSPyInstrumentor().uninstrument()
+    capture.shutdown()
 
 
 def test_a_span_that_the_user_ends_too(captured: TelemetryCapture, caplog: pytest.LogCaptureFixture) -> None:

@@ -67,3 +67,21 @@ def test_a_logger_that_can_not_be_asked_is_told(monkeypatch: pytest.MonkeyPatch)
     span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("the one")
     Events(None).emit("heard", span, {})
     assert [record.event_name for record in heard] == ["heard"]
+
+
+def test_a_processor_that_can_not_say_whether_it_wants_to_hear_is_told() -> None:
+    """What it raises goes no further."""
+    heard: list[Any] = []
+
+    class Odd(SimpleLogRecordProcessor):
+        def enabled(self, *_: object, **__: object) -> bool:
+            raise ZeroDivisionError
+
+        def on_emit(self, log_record: Any) -> None:
+            heard.append(log_record.log_record.event_name)
+
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(Odd(InMemoryLogRecordExporter()))
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("the one")
+    Events(provider).emit("heard", span, {})
+    assert heard == ["heard"]

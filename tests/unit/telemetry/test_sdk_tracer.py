@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from unittest import mock
 
 import pytest
+import wrapt
 from opentelemetry.context import Context, set_value
+from opentelemetry.sdk import trace as sdk_trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -216,30 +217,62 @@ def test_what_is_said_late_is_what_would_have_been_said(
         one.shutdown()
 
 
-def test_whoever_looks_at_a_span_that_is_about_to_end_gets_the_sdks() -> None:
-    """So does what another library has put in the place of the SDK's own methods."""
-    calls: list[str] = []
+@pytest.mark.parametrize("added_late", [False, True], ids=["there before", "added while it is open"])
+@pytest.mark.parametrize("how", ["its own", "wrapt"])
+def test_a_processor_that_looks_at_a_span_before_its_end_gets_the_sdks(how: str, added_late: bool) -> None:  # noqa: FBT001
+    """By a method of its own, or one that another library has put around the SDK's."""
+    seen: list[str] = []
 
     class Looking(BatchSpanProcessor):
         @override
         def _on_ending(self, span: Any) -> None:
-            calls.append(type(span).__name__)
+            seen.append(type(span).__name__)
 
-    end = SdkSpan.end
+    def looking(_wrapped: object, _processor: object, given: Any, _named: object) -> None:
+        seen.append(type(given[0]).__name__)
 
-    def ended(span: Any, *more: Any) -> None:
-        calls.append(span.name)
-        end(span, *more)
+    class Wrapped(BatchSpanProcessor):
+        _on_ending = wrapt.FunctionWrapper(BatchSpanProcessor._on_ending, looking)
 
-    provider, _ = _provider(ALWAYS_ON)
-    provider.add_span_processor(Looking(InMemorySpanExporter()))
-    _start(_late(provider), None).end()
+    provider, exporter = _provider(ALWAYS_ON)
+    looker = (Looking if how == "its own" else Wrapped)(InMemorySpanExporter())
+    tracer = _late(provider)
+    if not added_late:
+        provider.add_span_processor(looker)
+    span = _start(tracer, None)
+    if added_late:
+        provider.add_span_processor(looker)
+    span.end()
+    provider.force_flush()
+    assert seen == ["_Span"]
+    assert len(exporter.get_finished_spans()) == 1
     provider.shutdown()
+
+
+@pytest.mark.parametrize("step", ["start", "set_attributes", "end", "_readable_span"])
+@pytest.mark.parametrize("kind", ["Span", "_Span"])
+@pytest.mark.parametrize("how", ["plain", "wrapt"])
+def test_what_another_library_has_changed_of_spans_is_done(how: str, kind: str, step: str) -> None:
+    """By a function in the place of the SDK's own, or around it."""
+    calls: list[str] = []
+    owner = getattr(sdk_trace, kind)
+    own: Any = getattr(owner, step)
+
+    def plainly(span: Any, *args: Any, **named: Any) -> Any:
+        calls.append(step)
+        return own(span, *args, **named)
+
+    def around(wrapped: Any, _span: object, args: Any, named: Any) -> Any:
+        calls.append(step)
+        return wrapped(*args, **named)
+
     provider, _ = _provider(ALWAYS_ON)
-    with mock.patch.object(SdkSpan, "end", ended):
-        _start(_late(provider), None).end()
+    with mock.patch.object(owner, step, plainly if how == "plain" else wrapt.FunctionWrapper(own, around)):
+        span: Any = _start(_late(provider), None)
+        span.tell_first("a test", span.set_attributes, {"a": 1})
+        span.end()
         provider.shutdown()
-    assert calls == ["_Span", "name"]
+    assert set(calls) == {step}
 
 
 def test_where_the_sdk_counts_its_spans_none_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
