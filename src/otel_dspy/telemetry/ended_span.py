@@ -81,7 +81,7 @@ def ended_span(
         instrumentation_info=tracer.instrumentation_info,
         start_time=beginning.start_time,
         end_time=at,
-        instrumentation_scope=tracer._instrumentation_scope,  # noqa: SLF001
+        instrumentation_scope=tracer._instrumentation_scope,  # noqa: SLF001 - see above
     )
 
 
@@ -99,7 +99,7 @@ def _attributes(
     as_a_span: Any = attributes
     for more in steps:
         as_a_span._set_items(more)  # noqa: SLF001 - as the SDK's spans do
-    as_a_span._immutable = True  # noqa: SLF001
+    as_a_span._immutable = True  # noqa: SLF001 - the same
     return attributes
 
 

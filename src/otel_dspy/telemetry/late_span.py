@@ -131,11 +131,14 @@ class LateSpan(Span):
         """What is about to end: the SDK's span if there is one; else what processors get of it, if that is enough."""
         if not self._made:
             tracer = self.late_tracer
-            make = tracer.make(self._decision, self._beginning) if not tracer.tells_ends else None
-            self._made.append(make or tracer.ended(self._decision, self._beginning, self._said, self._at))
+            if tracer.tells_ends:
+                self._made.append(tracer.ended(self._decision, self._beginning, self._said, self._at))
+            else:
+                self._made.append(tracer.make(self._decision, self._beginning))
         return self._made[0]
 
     def _make(self) -> Any:  # noqa: ANN401 - the SDK's span
+        """The SDK's span, with all that has been said; an ended one where processors have got something in its stead."""
         if not self._made:
             self._made.append(self.late_tracer.make(self._decision, self._beginning))
         made = self._made[0]
