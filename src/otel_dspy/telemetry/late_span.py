@@ -138,7 +138,7 @@ class LateSpan(Span):
         return self._made[0]
 
     def _make(self) -> Any:  # noqa: ANN401 - the SDK's span
-        """The SDK's span, with all that has been said; an ended one where processors have got something in its stead."""
+        """The SDK's span, with all that has been said; an ended one where processors got something in its stead."""
         if not self._made:
             self._made.append(self.late_tracer.make(self._decision, self._beginning))
         made = self._made[0]
