@@ -95,7 +95,7 @@ def decide(
         )
         is_recorded, is_sampled = result.decision.is_recording(), result.decision.is_sampled()
         state, attributes = result.trace_state, result.attributes
-    flags = _FLAGS[is_sampled, random]
+    flags = _FLAGS[bool(is_sampled), bool(random)]
     own = SpanContext(trace_id, ids.generate_span_id(), False, flags, state)  # noqa: FBT003 - by position is faster
     if not is_recorded:
         return NonRecordingSpan(own)

@@ -326,6 +326,25 @@ def test_a_span_around_that_has_no_context() -> None:
     provider.shutdown()
 
 
+@pytest.mark.parametrize("said", [None, 0, 2, "yes"])
+def test_an_id_generator_may_say_yes_and_no_in_its_own_way(said: object) -> None:
+    """The SDK asks whether what it says of its ids holds, and not for True."""
+
+    class Ids(_Ids):
+        @override
+        def is_trace_id_random(self) -> Any:
+            return said
+
+    flags: list[int] = []
+    for late in (False, True):
+        provider = TracerProvider(ALWAYS_ON, id_generator=Ids(are_random=True), shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))
+        span = _start(_late(provider) if late else provider.get_tracer("scope"), None)
+        flags.append(span.get_span_context().trace_flags)
+        provider.shutdown()
+    assert flags[0] == flags[1]
+
+
 def test_a_tracer_that_is_not_the_sdks_own_starts_its_spans_itself() -> None:
     """Another's around it, or one that starts spans in another way, may do anything."""
     provider, _ = _provider(ALWAYS_ON)
