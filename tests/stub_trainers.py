@@ -64,6 +64,9 @@ class StubReinforceJob(ReinforceJob):
     def save_checkpoint(self, checkpoint_name: str) -> None:
         raise NotImplementedError
 
+    def update_model(self) -> None:
+        """Asked for by DSPy 2.6 alone; each step has done it."""
+
     def get_status(self) -> dict[str, Any]:
         """One batch is wanted for each that was taken, and one more."""
         return {"pending_batch_ids": list(range(len(self.batches) + 1))}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
@@ -8,10 +9,13 @@ import pytest
 
 from otel_dspy.hooks.installed import part
 from tests.span_recorder import recording
-from tests.versions.scenario import Sums, exact, examples, feedback, numbers, served
+from tests.stub_trainers import StubFinetuning, StubReinforcement
+from tests.versions.scenario import Sums, exact, examples, feedback, model, numbers, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dspy.clients.provider import Provider
 
 
 def _bootstrap() -> Any:
@@ -45,6 +49,33 @@ def _simba() -> Any:
     return dspy.SIMBA(metric=exact, bsize=2, num_candidates=2, max_steps=1, max_demos=1, num_threads=1)
 
 
+def _better_together() -> Any:
+    made: Any = part("dspy.teleprompt:BetterTogether")
+    search: Any = dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=1)
+    by_role = "prompt_optimizer" in signature(made).parameters
+    names = ("prompt_optimizer", "weight_optimizer") if by_role else ("p", "w")
+    return made(metric=exact, **dict(zip(names, (search, _finetune()), strict=True)))
+
+
+def _finetune() -> Any:
+    made: Any = part("dspy.teleprompt:BootstrapFinetune")
+    return made(metric=exact, num_threads=1)
+
+
+def _grpo() -> Any:
+    made: Any = part("dspy.teleprompt.grpo:GRPO")
+    return made(
+        metric=exact,
+        exclude_demos=True,
+        num_threads=1,
+        num_train_steps=2,
+        num_dspy_examples_per_grpo_step=2,
+        num_rollouts_per_grpo_step=2,
+        num_steps_for_val=1,
+        train_kwargs={"update_interval": 1},
+    )
+
+
 _COMPILE: dict[str, dict[str, Any]] = {
     "COPRO": {"eval_kwargs": {"num_threads": 1, "display_progress": False}},
     "GEPA": {"valset": examples(2)},
@@ -52,6 +83,8 @@ _COMPILE: dict[str, dict[str, Any]] = {
     "InferRules": {"valset": examples(2)},
     "KNNFewShot": {},
     "SIMBA": {"seed": 0},
+    "GRPO": {"valset": examples(2)},
+    "BetterTogether": {"strategy": "p -> w"},
 }
 
 
@@ -79,6 +112,32 @@ def test_every_optimizer_is_followed(make: Callable[[], Any], name: str, trials:
     assert bool(told) is bool(trials)
     assert all("trial.score" in one or one["trial.state"] != "complete" for one in told)
     assert recorder.named(f"compile {name}")
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "provider", "steps"),
+    [
+        (_finetune, "BootstrapFinetune", StubFinetuning, 1),
+        (_grpo, "GRPO", StubReinforcement, 3),
+        (_better_together, "BetterTogether", StubFinetuning, 0),
+    ],
+)
+def test_training_is_followed(make: Callable[[], Any], name: str, provider: Callable[[], Provider], steps: int) -> None:
+    """Jobs and train steps are trials, in the compile of the optimizer that asked for them, and no hook fails over it."""
+    with served() as (server, _), recording() as recorder:
+        lm = model(server, provider=provider())
+        program = Sums()
+        program.set_lm(lm)
+        with dspy.context(lm=lm, experimental=True):
+            make().compile(program, trainset=examples(4), **_COMPILE.get(name, {}))
+    assert recorder.named(f"compile {name}")
+    told = [span for span in recorder.told("trial") if span["optimizer.name"] == name]
+    assert len(told) >= steps
+    assert all(one["trial.state"] == "complete" for one in told)
+    if name == "BetterTogether":
+        assert {"compile BootstrapFewShotWithRandomSearch", "compile BootstrapFinetune"} <= {
+            span.name for span in recorder.spans
+        }
 
 
 def test_what_a_version_lacks_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
