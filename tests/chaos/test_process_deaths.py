@@ -68,6 +68,7 @@ def test_killed_in_the_middle(store: str, second_store: str, spool: Path, capsys
     trials = [child for child in parent["children"] if child["name"].startswith("trial ")]
     assert parent["status"] == "KILLED"
     assert len(trials) >= 3
+    assert [trace["state"] for trace in parent["traces"]] == ["ERROR"]
     # The trial in which it was killed may have a run by then: no child is left as if it went on.
     done = [trial for trial in trials if trial["status"] == "FINISHED"]
     assert {child["status"] for child in parent["children"]} <= {"FINISHED", "KILLED"}
@@ -75,6 +76,23 @@ def test_killed_in_the_middle(store: str, second_store: str, spool: Path, capsys
     assert [len(trial["traces"]) for trial in done] == [4] * len(done)
     assert replayed(spool, second_store) == 0
     assert record(second_store) == first
+
+
+def test_an_end_is_not_taken_back_by_a_file_that_lacks_it(store: str, second_store: str, spool: Path) -> None:
+    """MLflow has a compile's end, the file has only its beginning: replayed, its run and its trace are as they were."""
+    del store
+    with told_to(f"http://127.0.0.1:{free_port()}") as (processor,):
+        optimise(trials=1)
+        processor.shutdown(wait=False)
+    assert replayed(spool, second_store, "--keep") == 0
+    whole = record(second_store)
+    control, _ = sorted(spool.glob("*.jsonl"))
+    lines = control.read_bytes().splitlines(keepends=True)
+    begun = [line for line in lines if b'"name":"compile ' not in line]
+    assert len(begun) < len(lines)
+    control.write_bytes(b"".join(begun))
+    assert replayed(spool, second_store) == 0
+    assert record(second_store) == whole
 
 
 def test_a_file_cut_anywhere_is_replayed_up_to_there(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dspy
 import pytest
@@ -20,6 +21,9 @@ from otel_dspy.mlflow.tracking.store import Store
 from tests.integration.end_to_end.conftest import tracked
 from tests.mlflow_tree import read_tree
 from tests.sums import sums_lm
+
+if TYPE_CHECKING:
+    from tests.mlflow_tree import RunNode
 
 SCRIPT = """
 import os, signal, sys
@@ -53,19 +57,27 @@ def _killed(tracking_uri: str) -> int:
     return child.pid
 
 
+def _states(run: RunNode) -> list[str]:
+    """How the run's traces ended."""
+    return [trace.state for trace in run.traces]
+
+
 def test_the_next_start_ends_what_was_left(tracking_uri: str) -> None:
-    """RUNNING until another process tells the experiment something; then KILLED, with the reason.
+    """RUNNING until another process tells the experiment something; then KILLED, with the reason, its trace an ERROR.
 
     So is the trial that it was in. The one that was through is as it was.
     """
     pid = _killed(tracking_uri)
     (left,) = read_tree(tracking_uri, "killed").runs
-    assert left.status == "RUNNING"
+    assert (left.status, _states(left)) == ("RUNNING", ["IN_PROGRESS"])
     with tracked(tracking_uri, "killed"), dspy.context(lm=sums_lm()):
         dspy.Predict("question -> answer")(question="1+1")
     (run,) = read_tree(tracking_uri, "killed").runs
     assert run.status == "KILLED"
     assert run.tags[REASON_TAG].startswith(f"process {pid} on ")
+    assert _states(run) == ["ERROR"]
+    assert [trace.tags[REASON_TAG] for trace in run.traces] == [run.tags[REASON_TAG]]
+    assert {state for child in run.children for state in _states(child)} == {"OK"}
     assert {child.name: (child.status, REASON_TAG in child.tags) for child in run.children} == {
         "trial 0": ("FINISHED", False),
         "trial 1": ("KILLED", True),
@@ -174,6 +186,7 @@ def test_a_process_that_ends_says_so_itself(end: str, tmp_path: Path, monkeypatc
             child.terminate()
         assert child.wait(120) == (-signal.SIGTERM if end == "SIGTERM" else 0)
     (run,) = read_tree(uri, "ended").runs
+    assert _states(run) == ["ERROR"]
     assert (run.status, run.tags[REASON_TAG]) == (
         "KILLED",
         f"process {child.pid} ended before it had told how the run did",

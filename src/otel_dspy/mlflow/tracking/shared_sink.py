@@ -16,16 +16,14 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.mapping.tables import table_json
-from otel_dspy.mlflow.tracking.recollection import INITIAL_TAG, Recollection
+from otel_dspy.mlflow.tracking.recollection import INITIAL_TAG
 from otel_dspy.mlflow.tracking.shared_models import SharedModels
 from otel_dspy.mlflow.tracking.shared_runs import SharedRuns
 from otel_dspy.mlflow.tracking.shared_tables import free_path, list_table
 from otel_dspy.mlflow.tracking.sink import Sink
-from otel_dspy.mlflow.tracking.store_reader import StoreReader
 from otel_dspy.mlflow.tracking.trace_ends import end_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from threading import Event
 
     from otel_dspy.mlflow.destination import Destination
@@ -39,13 +37,6 @@ class SharedSink(Sink):
 
     def __init__(self, destination: Destination, stop: Event) -> None:
         super().__init__(destination, stop, look_first=True)
-        self._reader: StoreReader | None = None
-        self._recollection = Recollection(self._read, self._experiment_id)
-
-    def _read(self) -> StoreReader:
-        if self._reader is None:
-            self._reader = StoreReader(self._destination.tracking_uri)
-        return self._reader
 
     def ended(self, compile_id: str) -> bool:
         """Whether MLflow says that the compile has ended."""
@@ -134,16 +125,16 @@ class SharedSink(Sink):
             super()._apply(waiting)
 
     @override
-    def _send_head(self, head: LogTrace, metadata: Mapping[str, str] | None = None) -> None:
+    def _send_head(self, head: LogTrace) -> None:
         end = end_of(head)
-        noted = end.metadata if end is not None else metadata
+        noted = end.metadata if end is not None else None
         if end is not None and not end.remote:
-            super()._send_head(head, noted)
+            self._write_head(head, noted)
             return
-        super()._send_head(self._recollection.completed(head), noted)
+        self._write_head(self._recollection.completed(head), noted)
         # Somebody may have told the end between our look and our write, which has then put it back.
         if self._recollection.overwritten(head.trace_id):
-            super()._send_head(self._recollection.completed(head), noted)
+            self._write_head(self._recollection.completed(head), noted)
 
     @override
     def _model(self, operation: LogModel, run_id: str, state: str) -> str:

@@ -28,6 +28,7 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking import abilities
+from otel_dspy.mlflow.tracking.recollection import Recollection
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         Operation,
         RunKey,
     )
+    from otel_dspy.mlflow.tracking.store_reader import StoreReader
 
 _logger = logging.getLogger(__name__)
 
@@ -69,6 +71,8 @@ class Sink:
         self._looked_for_stale = not own
         self._attempts = Attempts(destination.tracking_uri, stop, lambda: self._store().ask(self._experiment_id()))
         self._opened: tuple[Store, str, Runs] | None = None
+        self._reader: StoreReader | None = None
+        self._recollection = Recollection(self._read, self._experiment_id)
         self._states: ProgramStates[LogProgram | LogChanges | LogModel] = ProgramStates()
         self._batch = TraceBatch()
         self._oldest: float | None = None
@@ -99,7 +103,7 @@ class Sink:
     def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
         """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many.
 
-        The reason, if one is given, becomes a tag of each.
+        Their open traces end with an error. The reason, if one is given, becomes a tag of each.
         """
         if self._opened is None:
             return 0
@@ -108,8 +112,10 @@ class Sink:
             found: list[bool] = []
             self._try("a run's state", lambda run=run, found=found: found.append(self._is_running(run)))
             if found == [True]:
-                if reason is not None:
-                    self._gather(run).add(tags={REASON_TAG: reason})
+                tags = {REASON_TAG: reason} if reason is not None else {}
+                if tags:
+                    self._gather(run).add(tags=tags)
+                self._try("a run's traces", lambda run=run, tags=tags: self._end_open_traces(run, tags))
                 self.apply(EndRun(key="killed", run=run, status="KILLED", end_ms=end_ms))
                 ended += 1
         return ended
@@ -118,6 +124,9 @@ class Sink:
         ended = end_stale_runs(self._store(), [self._experiment_id()], _now_ms())
         if ended:
             _logger.warning("%d runs were left RUNNING by processes that are gone; they are KILLED now", len(ended))
+
+    def _end_open_traces(self, run: RunKey, tags: Mapping[str, str]) -> None:
+        self._store().end_open_traces([self._experiment_id()], self._run_id(run), tags)
 
     def _is_running(self, run: RunKey) -> bool:
         return self._store().is_running(self._run_id(run))
@@ -234,7 +243,13 @@ class Sink:
             for chosen in traces.values():
                 self._try("spans", lambda chosen=chosen: send(chosen))
 
-    def _send_head(self, head: LogTrace, metadata: Mapping[str, str] | None = None) -> None:
+    def _send_head(self, head: LogTrace) -> None:
+        if self._look_first and head.state is None:
+            # It may be told again, after its end: that must not be taken back.
+            head = self._recollection.completed(head)
+        self._write_head(head)
+
+    def _write_head(self, head: LogTrace, metadata: Mapping[str, str] | None = None) -> None:
         run_id = self._runs().handle(head.run, head.start_ms).run_id if head.run else None
         self._store().start_trace(self._experiment_id(), head, run_id, metadata)
 
@@ -319,6 +334,13 @@ class Sink:
 
     def _run_id(self, run: RunKey) -> str:
         return self._runs().handle(run, _now_ms()).run_id
+
+    def _read(self) -> StoreReader:
+        if self._reader is None:
+            from otel_dspy.mlflow.tracking.store_reader import StoreReader  # noqa: PLC0415 - MLflow 2 has no traces
+
+            self._reader = StoreReader(self._destination.tracking_uri)
+        return self._reader
 
     def _store(self) -> Store:
         return self._open()[0]

@@ -1,4 +1,4 @@
-"""Runs whose process was killed: nobody is left to end them, so the next process on that host does."""
+"""Runs whose process was killed: nobody is left to end them and their traces, so the next process on that host does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.store import Store
 
 REASON_TAG: Final = "otel_dspy.killed.reason"
-"""Tag of a run that was ended here: why."""
+"""Tag of a run that was ended here, and of its open traces: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ def stale_runs(store: Store, experiment_ids: Sequence[str]) -> list[StaleRun]:
 
 
 def end_stale_runs(store: Store, experiment_ids: Sequence[str], now_ms: int) -> list[str]:
-    """End the experiments' `stale_runs` as KILLED.
+    """End the experiments' `stale_runs` as KILLED, and their open traces with an error.
 
-    When a replay tells later how such a run really ended, that stands.
+    When a replay tells later how such a run or trace really ended, that stands.
 
     Args:
         store: where they are.
@@ -65,7 +65,9 @@ def end_stale_runs(store: Store, experiment_ids: Sequence[str], now_ms: int) -> 
     """
     ended: list[str] = []
     for run in stale_runs(store, experiment_ids):
-        store.log_run(run.run_id, {}, (), {REASON_TAG: run.reason})
+        reason = {REASON_TAG: run.reason}
+        store.log_run(run.run_id, {}, (), reason)
+        store.end_open_traces(experiment_ids, run.run_id, reason)
         store.end_run(run.run_id, "KILLED", now_ms)
         ended.append(run.run_id)
     return ended

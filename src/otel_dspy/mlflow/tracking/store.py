@@ -245,6 +245,21 @@ class Store:
         """A trace's head with its assessments, merged into what is there of it; state and times are overwritten."""
         self._store.start_trace(trace_entities.trace_info(experiment_id, trace, run_id, metadata or {}))
 
+    def end_open_traces(self, experiment_ids: Sequence[str], run_id: str, tags: Mapping[str, str]) -> None:
+        """The run's traces that are IN_PROGRESS end with an error; how long they took nobody knows."""
+        if not abilities.TRACES:
+            return
+        wanted = f"metadata.`mlflow.sourceRun` = '{run_id}' AND attributes.status = 'IN_PROGRESS'"
+        found: list[Any] = []
+        token: str | None = None
+        while True:
+            page, token = self._store.search_traces(list(experiment_ids), wanted, page_token=token)
+            found += page
+            if not token:
+                break
+        for trace in found:
+            self._store.start_trace(trace_entities.cut_off(trace, tags))
+
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Spans of one trace or several, in one request."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mlflow.entities import (
     AssessmentSource,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import Assessment, LogTrace
 
 READY = LoggedModelStatus.READY
+_SCHEMA: Final = {"mlflow.trace_schema.version": "3"}
 
 
 def model_tags(tags: Mapping[str, str]) -> list[LoggedModelTag]:
@@ -33,9 +34,21 @@ def model_output(model_id: str) -> LoggedModelOutput:
     return LoggedModelOutput(model_id, 0)
 
 
+def cut_off(trace: TraceInfo, tags: Mapping[str, str]) -> TraceInfo:
+    """What to add to the head of a trace that nobody is left to end."""
+    return TraceInfo(
+        trace_id=trace.trace_id,
+        trace_location=trace.trace_location,
+        request_time=trace.request_time,
+        state=TraceState.ERROR,
+        trace_metadata=dict(_SCHEMA),
+        tags=dict(tags),
+    )
+
+
 def trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Mapping[str, str]) -> TraceInfo:
     """A trace's head, with more metadata than it has by itself."""
-    metadata = {"mlflow.trace_schema.version": "3"} | ({"mlflow.sourceRun": run_id} if run_id else {}) | dict(more)
+    metadata = {**_SCHEMA} | ({"mlflow.sourceRun": run_id} if run_id else {}) | dict(more)
     return TraceInfo(
         trace_id=f"tr-{trace.trace_id}",
         trace_location=TraceLocation.from_experiment_id(experiment_id),
