@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import mlflow
 from mlflow import MlflowClient
@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlflow.entities import Run
+    from mlflow.entities import Run, Trace
 
 
 def run_lines(tracking_uri: str, experiment: str) -> list[str]:
@@ -33,10 +33,25 @@ def run_lines(tracking_uri: str, experiment: str) -> list[str]:
 
 def trace_count(tracking_uri: str, experiment: str) -> int:
     """How many traces there are."""
+    return len(_traces(tracking_uri, experiment))
+
+
+def trace_lines(tracking_uri: str, experiment: str) -> list[str]:
+    """A line a trace, in order of their start: name, state, spans, scores, and whether it names a run."""
+    traces = sorted(_traces(tracking_uri, experiment), key=lambda trace: int(trace.info.request_time))
+    return [
+        f"{trace.info.tags.get('mlflow.traceName')} {trace.info.state.value} {len(trace.data.spans)} spans"
+        f" {[cast('Any', score).value for score in trace.info.assessments]}"
+        + (" of a run" if "mlflow.sourceRun" in trace.info.trace_metadata else "")
+        for trace in traces
+    ]
+
+
+def _traces(tracking_uri: str, experiment: str) -> list[Trace]:
     client = MlflowClient(tracking_uri)
     found = client.get_experiment_by_name(experiment)
     assert found is not None
-    return len(client.search_traces(experiment_ids=[found.experiment_id]))
+    return list(client.search_traces(experiment_ids=[found.experiment_id]))
 
 
 def _line(client: MlflowClient, run: Run) -> str:

@@ -5,6 +5,7 @@ Nothing here may need what the oldest DSPy lacks.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,12 @@ def even_sums(inputs: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def served() -> Generator[tuple[LMServer, dspy.LM]]:
-    """A server that is right on even sums, 10 tokens in and 5 out, and an uncached model that asks it."""
-    with scripted_lm(_counted(dspy_script({"answer": even_sums}))) as server:
+def served(seconds: float = 0.0) -> Generator[tuple[LMServer, dspy.LM]]:
+    """A server that is right on even sums, 10 tokens in and 5 out, and an uncached model that asks it.
+
+    It takes so many seconds to answer.
+    """
+    with scripted_lm(_counted(dspy_script({"answer": even_sums}), seconds)) as server:
         yield server, model(server)
 
 
@@ -67,8 +71,9 @@ def model(server: LMServer, **kwargs: Any) -> dspy.LM:
     return dspy.LM("openai/scripted", api_base=server.api_base, api_key="sk-planted", **settings)
 
 
-def _counted(script: Any) -> Script:
+def _counted(script: Any, seconds: float) -> Script:
     def answer(messages: Any) -> Reply:
+        time.sleep(seconds)
         asked: list[Message] = list(messages)
         return Reply(str(script(asked)), input_tokens=10, output_tokens=5)
 

@@ -7,14 +7,27 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.mlflow import autolog, autologging
-from otel_dspy.mlflow.tracking import abilities
+from otel_dspy.mlflow.tracking import abilities, sink
 from tests.mlflow_server import mlflow_server
-from tests.versions.run_tree import run_lines, trace_count
+from tests.versions.run_tree import run_lines, trace_count, trace_lines
 from tests.versions.scenario import Sums, exact, examples, served
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+
+class Twice(dspy.Module):
+    """A program of two steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = Sums(), Sums()
+
+    def forward(self, question: str) -> Any:
+        """Answer, the second time."""
+        self.first(question=question)
+        return self.second(question=question)
 
 
 @pytest.fixture(params=["server", "local"])
@@ -63,3 +76,24 @@ def test_a_compile_is_a_run_tree(uri: str, caplog: pytest.LogCaptureFixture) -> 
     assert (trace_count(uri, "sums") > 0) is abilities.TRACES
     lacking = [record for record in caplog.records if "takes no traces" in record.getMessage()]
     assert len(lacking) == (0 if abilities.TRACES else 1)
+
+
+def test_a_trace_whose_spans_come_before_its_end(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An example longer than spans wait for each other: its trace has its end, its score and its run all the same."""
+    if not abilities.TRACES:
+        pytest.skip("this MLflow takes no traces of ours")
+    monkeypatch.setattr(sink, "LINGER", 0.0)
+    autolog(tracking_uri=uri, experiment="long")
+    with served(seconds=0.5) as (_, lm), dspy.context(lm=lm):
+        dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1, display_progress=False)(Twice())
+    active = autologging._active
+    assert active is not None
+    assert active.processor.force_flush(120_000)
+    assert active.processor.lost == 0
+    assert trace_lines(uri, "long") == snapshot(
+        [
+            "evaluate Twice OK 2 spans [] of a run",
+            "Twice example 0 OK 8 spans [0.0] of a run",
+            "Twice example 1 OK 8 spans [1.0] of a run",
+        ]
+    )

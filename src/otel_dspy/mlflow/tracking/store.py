@@ -49,8 +49,8 @@ MAX_PARAMS = 100
 """Parameters in a request."""
 PAGE = 1000
 """Runs in an answer."""
-
-
+_TAKES_WHOLE_HEADS = "tried to blank-out primary key"
+"""What MLflow 3.6 says of a head without a tag or metadata that the trace has; it adds some to traces with spans."""
 TABLES_TAG = "mlflow.loggedArtifacts"
 """Tag by which the UI knows that an artifact is a table."""
 TABLE_KEYS_TAG = "otel_dspy.tables"
@@ -243,7 +243,13 @@ class Store:
         self, experiment_id: str, trace: LogTrace, run_id: str | None, metadata: Mapping[str, str] | None = None
     ) -> None:
         """A trace's head with its assessments, merged into what is there of it; state and times are overwritten."""
-        self._store.start_trace(trace_entities.trace_info(experiment_id, trace, run_id, metadata or {}))
+        head = trace_entities.trace_info(experiment_id, trace, run_id, metadata or {})
+        try:
+            self._store.start_trace(head)
+        except Exception as error:
+            if _TAKES_WHOLE_HEADS not in str(error):
+                raise
+            self._store.start_trace(trace_entities.whole(head, self._store.get_trace_info(head.trace_id)))
 
     def end_open_traces(self, experiment_ids: Sequence[str], run_id: str, tags: Mapping[str, str]) -> None:
         """The run's traces that are IN_PROGRESS end with an error; how long they took nobody knows."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlflow.entities import (
     AssessmentSource,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import Assessment, LogTrace
 
 READY = LoggedModelStatus.READY
-_SCHEMA: Final = {"mlflow.trace_schema.version": "3"}
 
 
 def model_tags(tags: Mapping[str, str]) -> list[LoggedModelTag]:
@@ -35,20 +35,26 @@ def model_output(model_id: str) -> LoggedModelOutput:
 
 
 def cut_off(trace: TraceInfo, tags: Mapping[str, str]) -> TraceInfo:
-    """What to add to the head of a trace that nobody is left to end."""
-    return TraceInfo(
-        trace_id=trace.trace_id,
-        trace_location=trace.trace_location,
-        request_time=trace.request_time,
-        state=TraceState.ERROR,
-        trace_metadata=dict(_SCHEMA),
-        tags=dict(tags),
+    """The head of a trace that nobody is left to end, with more tags."""
+    return replace(trace, state=TraceState.ERROR, tags={**trace.tags, **tags})
+
+
+def whole(head: TraceInfo, known: TraceInfo) -> TraceInfo:
+    """The head with all that MLflow knows of the trace beside it."""
+    told = {score.assessment_id for score in head.assessments}
+    return replace(
+        head,
+        request_preview=head.request_preview or known.request_preview,
+        response_preview=head.response_preview or known.response_preview,
+        trace_metadata={**known.trace_metadata, **head.trace_metadata},
+        tags={**known.tags, **head.tags},
+        assessments=[*head.assessments, *(score for score in known.assessments if score.assessment_id not in told)],
     )
 
 
 def trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Mapping[str, str]) -> TraceInfo:
     """A trace's head, with more metadata than it has by itself."""
-    metadata = {**_SCHEMA} | ({"mlflow.sourceRun": run_id} if run_id else {}) | dict(more)
+    metadata = {"mlflow.trace_schema.version": "3"} | ({"mlflow.sourceRun": run_id} if run_id else {}) | dict(more)
     return TraceInfo(
         trace_id=f"tr-{trace.trace_id}",
         trace_location=TraceLocation.from_experiment_id(experiment_id),
