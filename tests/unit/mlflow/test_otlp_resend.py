@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,6 @@ from tests.unit.mlflow.test_otlp_json import ROUTE, SPAN
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 
 class Endpoint(http.server.ThreadingHTTPServer):
@@ -25,6 +25,7 @@ class Endpoint(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.statuses: list[int] = []
+        self.answer = b""
         self.taken: list[tuple[str, str | None, Any]] = []
         """(path, a header, body)."""
 
@@ -38,6 +39,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if status == 200:
             self.server.taken.append((self.path, self.headers.get("x-key"), body))
         self.send_response_only(status)
+        if status == 301:
+            self.send_header("Location", self.path)
+        self.end_headers()
+        if status == 200:
+            self.wfile.write(self.server.answer)
+
+    def do_GET(self) -> None:
+        """Greet whoever comes by a browser, as many a server does."""
+        self.send_response_only(200)
         self.end_headers()
 
 
@@ -81,6 +91,57 @@ def test_what_is_refused_stays(endpoint: Endpoint, spooled: Path, capsys: pytest
     said = capsys.readouterr().out
     assert str(spooled) in said
     assert "it answered 400" in said
+
+
+def test_a_redirect_takes_nothing(endpoint: Endpoint, spooled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Followed, it would be a GET without the spans, and answered with 200."""
+    endpoint.statuses = [301]
+    assert main(["replay", "--otlp", f"http://127.0.0.1:{endpoint.server_address[1]}", str(spooled)]) == 1
+    assert spooled.exists()
+    assert "it answered 301" in capsys.readouterr().out
+
+
+def test_spans_that_are_rejected_stay(endpoint: Endpoint, spooled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An answer of success that counts rejected spans."""
+    endpoint.answer = b'{"partialSuccess": {"rejectedSpans": "1"}}'
+    assert main(["replay", "--otlp", f"http://127.0.0.1:{endpoint.server_address[1]}", str(spooled)]) == 1
+    assert spooled.exists()
+    assert "it rejected 1 of 2 spans" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("to", ["otlp", "mlflow"])
+@pytest.mark.parametrize("content", [b'{"my": "only copy"}', b"\x00\x01", b"[" * 100_000])
+def test_a_file_that_is_none_of_ours_stays(
+    to: str, content: bytes, endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where its only line has no end, as after a crash."""
+    file = tmp_path / "notes.json"
+    file.write_bytes(content)
+    url = f"http://127.0.0.1:{endpoint.server_address[1]}"
+    where = ["--otlp", url] if to == "otlp" else ["--tracking-uri", f"sqlite:///{tmp_path / 'x.db'}"]
+    assert main(["replay", *where, str(file)]) == 1
+    assert file.read_bytes() == content
+    assert f"{file}, line 1: left out" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_removed(
+    endpoint: Endpoint, spooled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Is said; the next ones are written all the same."""
+    second = spooled.with_name("x-control-0002.jsonl")
+    second.write_bytes(spooled.read_bytes())
+    unlink = Path.unlink
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        if path == spooled:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    url = f"http://127.0.0.1:{endpoint.server_address[1]}"
+    assert main(["replay", "--otlp", url, str(spooled), str(second)]) == 1
+    assert (spooled.exists(), second.exists()) == (True, False)
+    assert f"{spooled} cannot be removed: Permission denied" in capsys.readouterr().out
 
 
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import stat
 import threading
@@ -12,6 +14,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from otel_dspy.mlflow.delivery import lane
 from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.delivery.waiting import Patience
 from otel_dspy.mlflow.delivery.worker import Worker
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from opentelemetry.util.types import AttributeValue
+    from typing_extensions import Buffer
 
     from otel_dspy.mlflow.delivery.lane import Lane
 
@@ -230,6 +234,71 @@ def test_a_disk_that_takes_nothing_is_told_once(
     assert worker.examples() == [f"{trace}/1" for trace in range(2, 8)]
     assert worker.lost == 4
     assert caplog.text.count("The spool cannot be written") == 1
+
+
+def _full_disk(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """So many writes go well, and none after them until the patch is taken back."""
+    write, writes = os.write, itertools.count()
+
+    def written(descriptor: int, data: Buffer) -> int:
+        if next(writes) >= after:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", written)
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written by then is not written again: all come out, in order, each once."""
+    monkeypatch.setattr(lane, "WRITE_AT_ONCE", 2_000)
+    worker = Stalled(max_spans=2)
+    for number in range(2, 6):
+        worker.tell(RootKind.EXAMPLE, 7, number)
+    worker.spool_all()
+    for number in range(6, 10):
+        worker.tell(RootKind.EXAMPLE, 7, number, a="x" * 1_500)
+    with monkeypatch.context() as patch:
+        _full_disk(patch, after=2)
+        worker.spool_all()
+    assert worker._traces.ill
+    worker.spool_all()
+    assert worker.examples() == [f"7/{number}" for number in range(2, 10)]
+
+
+def test_an_end_on_a_full_disk_says_what_is_lost(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The spans that no disk took are counted and said, and the file has no end line, which would call it whole."""
+    worker = Stalled()
+    worker.tell(RootKind.COMPILE, 7, 2)
+    worker.spool_all()
+    worker.tell(RootKind.COMPILE, 7, 3)
+    worker.tell(RootKind.EXAMPLE, 8, ROOT)
+    _full_disk(monkeypatch, after=0)
+    assert not worker.close(Patience(0, 0))
+    assert worker.lost == 2
+    left, _ = sorted(spool.iterdir())
+    assert (
+        f"has not taken 1 spans. They are in the spool; write them later with: otel-dspy replay {left}" in caplog.text
+    )
+    assert "has not taken 2 spans, and the spool could not be written: they are lost" in caplog.text
+    assert "otel_dspy.spool.end" not in left.read_text()
+
+
+def test_control_spans_are_kept_however_soon_they_were_delivered(spool: Path) -> None:
+    """Delivered before the spool's thread came by, as after a flush: on disk all the same, until the trace has ended."""
+    worker = Stalled()
+    worker.tell(RootKind.COMPILE, 7, 2)
+    assert worker.control() == ["7/2"]
+    worker.delivered()
+    worker.tell(RootKind.COMPILE, 7, 3)
+    worker.spool_all()
+    (left,) = spool.iterdir()
+    assert ["7/2" in line or "7/3" in line for line in left.read_text().splitlines()] == [True, True]
+    worker.tell(RootKind.COMPILE, 7, ROOT)
+    worker.control()
+    worker.delivered()
+    assert list(spool.iterdir()) == []
 
 
 def test_a_forked_child_starts_with_an_empty_queue(spool: Path) -> None:

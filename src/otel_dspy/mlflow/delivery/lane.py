@@ -16,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.destination import Destination
 from otel_dspy.mlflow.facts import otlp_json
@@ -24,6 +25,7 @@ from otel_dspy.mlflow.facts.records import SpanRecord
 from otel_dspy.mlflow.tracking.addresses import lasting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
@@ -36,6 +38,8 @@ LATEST: Final = 0.6
 """Seconds after a call's end in which its spans are told, at most (`otel_dspy.later`)."""
 READ_AT_ONCE: Final = 500
 """Lines that are fetched from disk when memory has run out."""
+WRITE_AT_ONCE: Final = spool.SEGMENT_BYTES // 8
+"""Bytes after which what is to be written is written, before more of it is made."""
 
 
 @dataclass(slots=True)
@@ -80,6 +84,8 @@ class Lane:
         self._io = threading.Lock()
         """Held while the journal is written, read or cut; taken before `_lock`."""
         self._taken: deque[Record] = deque()
+        self._owed: deque[Record] = deque()
+        """Delivered, and to be kept on disk all the same, where they are not yet."""
         self._ready: deque[Record] = deque()
         self._tail: deque[Record] = deque()
         self._on_disk = 0
@@ -168,17 +174,18 @@ class Lane:
         with self._io:
             with self._lock:
                 if self._spilling:
-                    chosen, tail = [*self._taken, *self._ready], list(self._tail)
+                    chosen, tail = [*self._owed, *self._taken, *self._ready], list(self._tail)
                 else:
                     latest = time.monotonic() - older_than
-                    chosen = [r for r in (*self._taken, *self._ready) if r.came <= latest]
+                    chosen = [r for r in (*self._owed, *self._taken, *self._ready) if r.came <= latest]
                     tail = []
             try:
-                self._write([record for record in chosen if not record.written])
-                if tail:
+                for records, lines in self._lines([record for record in chosen if not record.written]):
+                    self._append(records, lines)
+                for records, lines in self._lines(tail):
                     place = self._journal.end if self._on_disk == 0 else self._place
-                    self._write(tail)
-                    self._hand_over(tail, place)
+                    self._append(records, lines)
+                    self._hand_over(records, place)
             except OSError as error:
                 if not self.ill:
                     _logger.warning("The spool cannot be written: %s", error)
@@ -194,21 +201,40 @@ class Lane:
             self._on_disk += len(tail)
             self._place = place
 
-    def _write(self, records: list[Record]) -> None:
+    def _lines(self, records: list[Record]) -> Iterator[tuple[list[Record], list[tuple[int, bytes]]]]:
+        """The records' lines, as many at a time as are written together."""
+        some: list[Record] = []
         lines: list[tuple[int, bytes]] = []
+        size = 0
         for record in records:
             where = record.route.destination
             self._destinations.setdefault(Destination(lasting(where.tracking_uri), where.experiment), where)
             # A lone surrogate is no text that UTF-8 can hold.
-            lines.append((record.number, otlp_json.span_line(record.decoded(), record.route).encode(errors="replace")))
-        if lines:
-            self._journal.append(lines)
-            for record in records:
-                record.written = True
+            line = otlp_json.span_line(record.decoded(), record.route).encode(errors="replace")
+            some.append(record)
+            lines.append((record.number, line))
+            size += len(line) + 1
+            if size >= WRITE_AT_ONCE:
+                yield some, lines
+                some, lines, size = [], [], 0
+        if some:
+            yield some, lines
+
+    def _append(self, records: list[Record], lines: list[tuple[int, bytes]]) -> None:
+        self._journal.append(lines)
+        for record in records:
+            record.written = True
+        with self._lock:
+            while self._owed and self._owed[0].written:
+                self._owed.popleft()
 
     def confirm(self) -> None:
         """MLflow has all that was taken."""
         with self._lock:
+            if not self.hold:
+                self._owed.clear()
+            elif not self.ill:  # or what no disk takes would fill the memory
+                self._owed.extend(record for record in self._taken if not record.written)
             self._taken.clear()
             done = self._first_waiting - 1
         if not self.hold:
@@ -226,6 +252,12 @@ class Lane:
         """Spans that MLflow is not known to have."""
         with self._lock:
             return len(self._taken) + len(self._ready) + self._on_disk + len(self._tail)
+
+    @property
+    def unwritten(self) -> int:
+        """Spans that neither MLflow is known to have nor the disk."""
+        with self._lock:
+            return sum(not record.written for record in (*self._taken, *self._ready, *self._tail))
 
     @property
     def next_number(self) -> int:
@@ -251,14 +283,14 @@ class Lane:
             return self._journal.paths
 
     def close(self, *, keep: bool) -> None:
-        """Let go of the files, with an end that says so; without `keep` they go.
+        """Let go of the files, with an end that says so if they are whole; without `keep` they go.
 
         Raises:
             OSError: the end cannot be written.
         """
         with self._io:
             try:
-                if keep and self._journal.size:
+                if keep and self._journal.size and not self.unwritten:
                     self._journal.append([(self._number, otlp_json.end_line().encode())])
             finally:
                 if not keep:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Sequence
 
 try:
     import fcntl
@@ -30,6 +31,8 @@ DEFAULT_MAX_BYTES: Final = 1024**3
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
 """Bytes after which a new file is begun, so that what is delivered can go."""
 SUFFIX: Final = ".jsonl"
+CLAIMED: Final = "a living process writes or replays it; replay it when that has ended"
+"""What to say of a file of which `claimed` gives nothing."""
 OURS: Final = "otel_dspy.spool."
 """Prefix of the resource attributes that tell where a span was to go; none of the span's own."""
 
@@ -57,20 +60,51 @@ def new_stem() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}-{next(_numbers)}"
 
 
-def in_use(path: Path) -> bool:
-    """Whether a living process writes the file.
+@contextmanager
+def claimed(path: Path) -> Generator[BinaryIO | None]:
+    """The file to read, for nobody else meanwhile; None if a living process writes or replays it.
 
     Raises:
         OSError: it cannot be read.
     """
-    if fcntl is None:
-        return False
     with path.open("rb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
-    return False
+            yield None
+        else:
+            yield file
+
+
+def in_use(path: Path) -> bool:
+    """Whether a living process writes or replays the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with claimed(path) as file:
+        return file is None
+
+
+class SpoolName(NamedTuple):
+    """What the name of a spool file tells.
+
+    Attributes:
+        writer: of one process' files all the same.
+        kind: `control` or `traces`.
+        number: of the writer's files of that kind, from 1.
+    """
+
+    writer: str
+    kind: str
+    number: int
+
+
+def spool_name(path: Path) -> SpoolName | None:
+    """What the file's name tells; None where no process names its files so."""
+    found = re.fullmatch(r"(\d{8}T\d{6}Z-\d+-\d+)-(control|traces)-(\d{4,})\.jsonl", path.name)
+    return SpoolName(found[1], found[2], int(found[3])) if found else None
 
 
 @dataclass(slots=True)
@@ -105,23 +139,14 @@ class Journal:
         self._segments: dict[int, _Segment] = {}
         self._next = 1
 
-    def append(self, lines: Iterable[tuple[int, bytes]]) -> None:
-        """Write lines, without their line feeds, each with its record's number (rising).
+    def append(self, lines: Sequence[tuple[int, bytes]]) -> None:
+        """Write lines, without their line feeds, each with its record's number (rising): all of them or none.
 
         Raises:
-            OSError: the disk does not take them; what was written of them may end in a half line, and the next append
-                begins a new file.
+            OSError: the disk does not take them.
         """
-        batch: list[bytes] = []
-        size, last = 0, -1
-        for number, line in lines:
-            batch.append(line)
-            size, last = size + len(line) + 1, number
-            if size >= SEGMENT_BYTES // 8:
-                self._write(batch, last)
-                batch, size = [], 0
-        if batch:
-            self._write(batch, last)
+        if lines:
+            self._write([line for _, line in lines], lines[-1][0])
 
     def _write(self, batch: list[bytes], last: int) -> None:
         segment = self._current()
@@ -131,7 +156,7 @@ class Journal:
             while view:
                 view = view[os.write(segment.descriptor, view) :]
         except OSError:
-            # Half a line must not be continued by the next: cut it off, or leave it and go on elsewhere.
+            # What is written again later must not stand there already, and half a line not be continued by the next.
             with suppress(OSError):
                 os.ftruncate(segment.descriptor, segment.size)
             raise
@@ -198,8 +223,8 @@ class Journal:
 
     @property
     def paths(self) -> list[Path]:
-        """The files there are."""
-        return [segment.path for segment in self._segments.values()]
+        """The files that hold something."""
+        return [segment.path for segment in self._segments.values() if segment.size]
 
     def delete_until(self, number: int) -> None:
         """Delete the files whose records all have numbers up to `number`."""

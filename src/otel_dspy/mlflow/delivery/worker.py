@@ -94,6 +94,8 @@ class Worker:
         self._stop = threading.Event()
         self._closed = False
         self._kept = 0
+        self._untold = 0
+        """Spans that were lost on the way."""
         self._pipeline = Pipeline(self._stop, look_first=forked, own=True)
 
     def put(self, span: ReadableSpan, route: Route) -> None:
@@ -130,8 +132,8 @@ class Worker:
 
     @property
     def lost(self) -> int:
-        """Operations that MLflow refused, and spans that were dropped because neither memory nor spool had room."""
-        return self._pipeline.lost + self._admission.dropped_spans
+        """Operations that MLflow refused, and spans that could not be told or found no room in memory and spool."""
+        return self._pipeline.lost + self._admission.dropped_spans + self._untold
 
     @property
     def waiting(self) -> int:
@@ -207,23 +209,28 @@ class Worker:
         for thread in self._threads:
             thread.join(JOIN)
         left = self.waiting
-        if left:
+        if left or self._kept:
             self._persist(0)
+        unwritten = self._control.unwritten + self._traces.unwritten
+        self._untold += unwritten
         keep = bool(left or self._kept)
         paths = [*self._control.paths, *self._traces.paths]
         self._release(keep=keep)
-        self._tell(left, [str(path) for path in paths] if keep else [])
+        self._tell(left, unwritten, [str(path) for path in paths] if keep else [])
         return delivered and not keep
 
-    def _tell(self, left: int, paths: list[str]) -> None:
-        if paths:
+    def _tell(self, left: int, unwritten: int, paths: list[str]) -> None:
+        kept = (left or self._kept) - unwritten
+        if paths and kept:
             _logger.warning(
                 "MLflow has not taken %d spans. They are in the spool; write them later with: otel-dspy replay %s",
-                left or self._kept,
+                kept,
                 " ".join(paths),
             )
-        elif left:
-            _logger.warning("MLflow has not taken %d spans, and the spool could not be written: they are lost", left)
+        if unwritten:
+            _logger.warning(
+                "MLflow has not taken %d spans, and the spool could not be written: they are lost", unwritten
+            )
         if self._pipeline.lost:
             _logger.warning("MLflow refused %d operations", self._pipeline.lost)
         if self._admission.dropped_traces:
@@ -307,6 +314,7 @@ class Worker:
             elif not self._pipeline.waits:
                 self._confirm()
         except Exception:
+            self._untold += record is not None
             _logger.exception("A span could not be told to MLflow")
 
     def _confirm(self) -> None:

@@ -121,7 +121,7 @@ def parse_line(line: str | bytes) -> tuple[SpanRecord, Route] | None:
     """
     try:
         request: Any = json.loads(line)
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise DamagedLineError(f"it is no JSON ({error}); was it cut off?") from error
     try:
         (resource_spans,) = request["resourceSpans"]
@@ -136,7 +136,7 @@ def parse_line(line: str | bytes) -> tuple[SpanRecord, Route] | None:
         return _parsed_span(span, own, str(scope_spans.get("scope", {}).get("name", ""))), _parsed_route(resource)
     except DamagedLineError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise DamagedLineError(f"it is no span of otel-dspy's spool ({type(error).__name__}: {error})") from error
 
 

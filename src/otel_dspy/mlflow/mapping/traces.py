@@ -143,8 +143,8 @@ def _parsed(value: object) -> object:
         return value
     try:
         return json.loads(value)
-    except ValueError:
-        # Content that was cut to a length is no JSON any more.
+    except (RecursionError, ValueError):
+        # Content that was cut to a length is no JSON any more; and some text is brackets alone.
         return value
 
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.replay import otlp_resend
+from otel_dspy.mlflow.replay.file_result import FileResult
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
-
-    from otel_dspy.mlflow.replay.reader import FileResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,21 +41,39 @@ class _Report:
     keep: bool
     failed: bool = False
 
-    def told(self, path: Path, spans: int, damaged: list[tuple[int, str]], trouble: str | None, *, ended: bool) -> None:
-        """One file is done."""
-        for number, what in damaged:
+    def told(self, result: FileResult, *, needed: bool = False, followed: bool = False) -> None:
+        """One file is done.
+
+        Args:
+            result: what became of it.
+            needed: another file of the same process is not done, and will need this one.
+            followed: the process went on in another file, so this one has no end.
+        """
+        path = result.path
+        for number, what in result.damaged:
             self.say(f"{path}, line {number}: left out, {what}")
-        if trouble is not None:
-            self.say(f"{path}: {trouble}" + (f" ({spans} spans had been written)" if spans else ""))
+        if result.trouble is not None:
+            self.say(
+                f"{path}: {result.trouble}" + (f" ({result.spans} spans had been written)" if result.spans else "")
+            )
         else:
-            cut = "" if ended else "; it was not closed: its process was killed, at most its last second is missing"
-            self.say(f"{path}: {spans} spans written{cut}")
-        if trouble is not None or damaged:
+            cut = "; it was not closed: its process was killed, at most its last second is missing"
+            self.say(f"{path}: {result.spans} spans written{'' if result.ended or followed else cut}")
+        if not result.whole:
             self.failed = True
-            if damaged:
+            if result.damaged:
                 self.say(f"{path} stays. Mend or delete those lines; what is written twice stands once in MLflow.")
+        elif needed and not self.keep:
+            self.say(f"{path} stays too: the files of a process are replayed together.")
         elif not self.keep:
+            self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        try:
             path.unlink(missing_ok=True)
+        except OSError as error:
+            self.failed = True
+            self.say(f"{path} cannot be removed: {error.strerror or error}")
 
 
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
@@ -99,24 +116,29 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
     results: list[FileResult] = []
     replay = Replay(tracking_uri=chosen.tracking_uri, experiment=chosen.experiment)
     killed = replay.run(paths, results.append)
+    names = [spool.spool_name(result.path) for result in results]
+    unfinished = {name.writer for name, result in zip(names, results, strict=True) if name and not result.whole}
     # Only now: a file of programs is wanted until the files that use them are through.
-    for result in results:
-        report.told(result.path, result.spans, result.damaged, result.trouble, ended=result.ended)
+    for name, result in zip(names, results, strict=True):
+        needed = name is not None and name.writer in unfinished
+        followed = name is not None and name._replace(number=name.number + 1) in names
+        report.told(result, needed=needed, followed=followed)
     if killed:
         report.say(f"{killed} runs were still open; nothing in the files ends them, so they are marked KILLED.")
 
 
 def _send(paths: list[Path], url: str, report: _Report) -> None:
     for path in paths:
-        spans, damaged, trouble = 0, list[tuple[int, str]](), None
+        result = FileResult(path, ended=True)
         try:
             target = otlp_resend.traces_url(url)
-            if spool.in_use(path):
-                trouble = "a living process writes it; replay it when that has ended"
-            else:
-                spans, damaged = otlp_resend.resend(path, target)
+            with spool.claimed(path) as file:
+                if file is None:
+                    result.trouble = spool.CLAIMED
+                else:
+                    result.spans, result.damaged = otlp_resend.resend(file, target)
         except otlp_resend.EndpointError as error:
-            trouble = f"{url} did not take it: {error}"
+            result.trouble = f"{url} did not take it: {error}"
         except OSError as error:
-            trouble = f"it cannot be read: {error.strerror or error}"
-        report.told(path, spans, damaged, trouble, ended=True)
+            result.trouble = f"it cannot be read: {error.strerror or error}"
+        report.told(result)

@@ -9,13 +9,15 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from otel_dspy.mlflow.delivery.spool import OURS
+from typing_extensions import override
+
+from otel_dspy.mlflow.delivery.spool import OURS, spool_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 AT_ONCE: Final = 200
 """Lines in a request."""
@@ -45,11 +47,11 @@ def traces_url(url: str) -> str:
     return urllib.parse.urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/v1/traces"))
 
 
-def resend(path: Path, url: str) -> tuple[int, list[tuple[int, str]]]:
+def resend(file: BinaryIO, url: str) -> tuple[int, list[tuple[int, str]]]:
     """Send a file's spans, without what says where in MLflow they were to go.
 
     Args:
-        path: the file.
+        file: the file.
         url: what `traces_url` gave.
 
     Returns:
@@ -57,24 +59,28 @@ def resend(path: Path, url: str) -> tuple[int, list[tuple[int, str]]]:
         that a crash has cut is not among them.
 
     Raises:
-        EndpointError: the endpoint did not take them.
+        EndpointError: the endpoint did not take them, or not all of them.
         OSError: the file cannot be read.
     """
     damaged: list[tuple[int, str]] = []
     waiting: list[Any] = []
-    sent = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                waiting += list(_resource_spans(line))
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                if line.endswith(b"\n"):
-                    damaged.append((number, f"{type(error).__name__}: {error}"))
-            if len(waiting) >= AT_ONCE:
-                sent += _post(url, waiting)
-                waiting = []
+    sent = total = 0
+    for number, line in enumerate(file, 1):
+        try:
+            found = list(_resource_spans(line))
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            if line.endswith(b"\n") or not (total or spool_name(Path(file.name))):
+                damaged.append((number, f"{type(error).__name__}: {error}"))
+        else:
+            total += len(found)
+            waiting += found
+        if len(waiting) >= AT_ONCE:
+            sent += _post(url, waiting)
+            waiting = []
     if waiting:
         sent += _post(url, waiting)
+    if sent < total:
+        raise EndpointError(f"it rejected {total - sent} of {total} spans")
     return sent, damaged
 
 
@@ -96,7 +102,7 @@ def _post(url: str, resource_spans: list[Any]) -> int:
         asked = 0.0
         try:
             request = urllib.request.Request(url, body, headers)  # noqa: S310 - `traces_url` lets http and https through
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the same
+            with _OPENER.open(request, timeout=TIMEOUT) as answer:
                 return len(resource_spans) - _rejected(answer.read())
         except urllib.error.HTTPError as error:
             reason = f"it answered {error.code} {error.reason}"
@@ -109,6 +115,17 @@ def _post(url: str, resource_spans: list[Any]) -> int:
             time.sleep(max(asked, pause * (0.5 + random.random() / 2)))  # noqa: S311 - chance, no secret
             pause *= 2
     raise EndpointError(reason)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirected POST would become a GET without its body, which many a server answers with 200."""
+
+    @override
+    def redirect_request(self, *_args: Any, **_named: Any) -> None:
+        return None
+
+
+_OPENER: Final = urllib.request.build_opener(_NoRedirects)
 
 
 def _rejected(body: bytes) -> int:

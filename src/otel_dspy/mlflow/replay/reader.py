@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.delivery import spool
@@ -14,6 +14,7 @@ from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.destination import Destination, Experiment
 from otel_dspy.mlflow.facts import otlp_json
+from otel_dspy.mlflow.replay.file_result import FileResult
 from otel_dspy.mlflow.tracking.addresses import without_passwords
 
 if TYPE_CHECKING:
@@ -25,30 +26,6 @@ _logger = logging.getLogger(__name__)
 PATIENCE: Final = 30.0
 """Seconds without an answer of MLflow's after which a replay gives up; the files stay."""
 POLL: Final = 0.2
-
-
-@dataclass(slots=True)
-class FileResult:
-    """What became of one file.
-
-    Attributes:
-        path: the file.
-        spans: how many of its spans MLflow has now.
-        damaged: (line number, what is wrong with it) of each line that could not be read.
-        ended: whether its last line says that the process closed it.
-        trouble: why it was not (wholly) written, in words; None if all of its readable lines were.
-    """
-
-    path: Path
-    spans: int = 0
-    damaged: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
-    ended: bool = False
-    trouble: str | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether MLflow has all that stands in it, but for a last line that a crash has cut."""
-        return self.trouble is None and not self.damaged
 
 
 class Replay:
@@ -102,13 +79,13 @@ class Replay:
     def _file(self, result: FileResult) -> None:
         refused, failed = self._pipeline.lost, self._pipeline.failed
         try:
-            if spool.in_use(result.path):
-                result.trouble = "a living process writes it; replay it when that has ended"
-                return
-            with result.path.open("rb") as file:
+            with spool.claimed(result.path) as file:
+                if file is None:
+                    result.trouble = spool.CLAIMED
+                    return
                 for number, line in enumerate(file, 1):
                     self._line(result, number, line)
-            self._pipeline.send_all()
+                self._pipeline.send_all()
         except OSError as error:
             result.trouble = f"it cannot be read: {error.strerror or error}"
         except Stopped:
@@ -126,7 +103,7 @@ class Replay:
         try:
             found = otlp_json.parse_line(line)
         except otlp_json.DamagedLineError as error:
-            if line.endswith(b"\n"):
+            if line.endswith(b"\n") or not (result.spans or spool.spool_name(result.path)):
                 result.damaged.append((number, str(error)))
             # Else it is where the process was killed: `ended` tells.
             return
