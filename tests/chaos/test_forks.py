@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dspy
 import pytest
@@ -13,6 +13,7 @@ import pytest
 import otel_dspy.mlflow
 from otel_dspy.later import catch_up
 from tests.chaos.twins import EXPERIMENT, record, told_to
+from tests.optimizers import Rounds
 from tests.own_process import exit_code
 from tests.sums import exact, examples, sums_lm
 
@@ -104,6 +105,41 @@ def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> Non
     assert (run["status"], len(run["traces"])) == ("FINISHED", 4)
     parent = told.recv()
     assert [path for path in spool.glob("*") if f"-{parent}-" in path.name] == []
+
+
+def fork_in_a_compile(store: str) -> None:
+    """Have a child evaluate in the middle of a compile, and tell of it before the parent tells anything."""
+    with told_to(store) as (processor,):
+        worker: Any = processor._worker
+        statuses: list[int] = []
+
+        def forking(example: Any, prediction: Any, trace: object = None) -> bool:
+            if not statuses:
+                child = os.fork()
+                if child == 0:
+                    del worker._start
+                    evaluate(2)
+                    os._exit(0 if processor.force_flush(60_000) and processor.lost == 0 else 1)
+                statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+                del worker._start
+            return exact(example, prediction, trace)
+
+        worker._start = lambda: None
+        with dspy.context(lm=sums_lm()):
+            Rounds(forking).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+        assert processor.force_flush(120_000)
+        assert statuses == [0]
+
+
+def test_a_compile_whose_child_tells_first_has_one_run(store: str) -> None:
+    """The parent finds what its child has made of their compile, and its trial, and makes none beside them."""
+    assert exit_code(fork_in_a_compile, store) == 0
+    (run,) = record(store)["runs"]
+    assert run["status"] == "FINISHED"
+    assert [(child["name"], child["status"]) for child in run["children"]] == [
+        ("trial 0", "FINISHED"),
+        ("trial 1", "FINISHED"),
+    ]
 
 
 def beget(method: str, store: str) -> None:

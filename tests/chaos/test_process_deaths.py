@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from otel_dspy.cli import main
-from tests.chaos.twins import optimise, record, told_to
+from otel_dspy.mlflow.tracking.processes import own_tags
+from otel_dspy.mlflow.tracking.runs import RUN_TAG
+from tests.chaos.twins import EXPERIMENT, optimise, record, told_to
 from tests.mlflow_server import free_port
 from tests.own_process import exit_code, heed_ctrl_c
 
@@ -76,6 +80,20 @@ def test_killed_in_the_middle(store: str, second_store: str, spool: Path, capsys
     assert [len(trial["traces"]) for trial in done] == [4] * len(done)
     assert replayed(spool, second_store) == 0
     assert record(second_store) == first
+
+
+def test_a_run_of_a_living_process_is_left_alone(store: str, second_store: str, spool: Path) -> None:
+    """MLflow has the compile's run already, and a process that is there began it: it will end it."""
+    del store
+    assert exit_code(die_in_the_middle) == -signal.SIGKILL
+    (control,) = spool.glob("*-control-0001.jsonl")
+    found = re.search(rb'"dspy.compile.id","value":{"stringValue":"([^"]+)"', control.read_bytes())
+    assert found is not None
+    client = MlflowClient(second_store)
+    experiment = client.create_experiment(EXPERIMENT)
+    run = client.create_run(experiment, tags={RUN_TAG: f"compile/{found[1].decode()}"} | own_tags()).info.run_id
+    assert replayed(spool, second_store) == 0
+    assert client.get_run(run).info.status == "RUNNING"
 
 
 def test_an_end_is_not_taken_back_by_a_file_that_lacks_it(store: str, second_store: str, spool: Path) -> None:

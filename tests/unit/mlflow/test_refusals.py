@@ -7,6 +7,7 @@ import errno
 import pytest
 import requests
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 
@@ -39,6 +40,12 @@ def test_by_status(status: int, expected: Verdict) -> None:
 def test_what_passes_is_waited_for(error: Exception) -> None:
     """Unreachable, locked, full."""
     assert verdict(error) is Verdict.WAIT
+
+
+def test_a_refusal_may_quote_anything() -> None:
+    """A parameter that has another value already: what its value speaks of is no state of the database."""
+    text = "Changing param values is not allowed. Old value: 'x', new value: 'deadlock: database is locked'"
+    assert verdict(MlflowException(text, INVALID_PARAMETER_VALUE)) is Verdict.REFUSED
 
 
 def test_the_cause_counts() -> None:

@@ -58,6 +58,12 @@ class Pipeline:
     def _new_sink(self, destination: Destination) -> Sink:
         return Sink(destination, self._stop, look_first=self._look_first, own=self._own)
 
+    def look_first(self) -> None:
+        """From now on other processes may tell of the same compiles."""
+        self._look_first = True
+        for sink in tuple(self._sinks.values()):
+            sink.look_first()
+
     def send_due(self) -> None:
         """Send what has waited long enough."""
         for sink in self._sinks.values():

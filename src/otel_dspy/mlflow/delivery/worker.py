@@ -65,7 +65,7 @@ class Worker:
         self._max_characters = max_characters
         self._reset(forked=False)
         itself: weakref.ref[Worker] = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _after_fork(itself))
+        os.register_at_fork(after_in_child=lambda: _after_fork(itself), after_in_parent=lambda: _has_forked(itself))
 
     def _reset(self, *, forked: bool) -> None:
         """Empty queues and no threads: at the beginning, and in a forked child (whose spans are its own alone)."""
@@ -350,6 +350,13 @@ class Worker:
         with self._ready:
             if not self._flushes:
                 self._hurry.clear()
+
+
+def _has_forked(worker: weakref.ref[Worker]) -> None:
+    found = worker()
+    if found is not None:
+        # The child may go on with a compile that is under way here, and be the first to tell of it.
+        found._pipeline.look_first()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
 
 
 def _after_fork(worker: weakref.ref[Worker]) -> None:

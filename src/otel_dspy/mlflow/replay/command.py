@@ -64,7 +64,7 @@ class _Report:
             if result.damaged:
                 self.say(f"{path} stays. Mend or delete those lines; what is written twice stands once in MLflow.")
         elif needed and not self.keep:
-            self.say(f"{path} stays too: the files of a process are replayed together.")
+            self.say(f"{path} stays too: what its process told of an optimisation is replayed together.")
         elif not self.keep:
             self._remove(path)
 
@@ -120,7 +120,7 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
     unfinished = {name.writer for name, result in zip(names, results, strict=True) if name and not result.whole}
     # Only now: a file of programs is wanted until the files that use them are through.
     for name, result in zip(names, results, strict=True):
-        needed = name is not None and name.writer in unfinished
+        needed = name is not None and name.kind == "control" and name.writer in unfinished
         followed = name is not None and name._replace(number=name.number + 1) in names
         report.told(result, needed=needed, followed=followed)
     if killed:

@@ -11,7 +11,10 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HOST_TAG: Final = "otel_dspy.host"
 """Tag of a run: where its processes live, as `host` gives it."""
@@ -82,6 +85,12 @@ def gone(processes: str) -> bool:
     """
     found = processes.split()
     return os.name == "posix" and bool(found) and all(_is_gone(one) for one in found)
+
+
+def lives(tags: Mapping[str, str]) -> bool:
+    """Whether these tags of a run name this host and a process that is there. False where that can't be known."""
+    processes = tags.get(PROCESSES_TAG, "")
+    return os.name == "posix" and bool(processes) and tags.get(HOST_TAG) == host() and not gone(processes)
 
 
 def _is_gone(one: str) -> bool:

@@ -36,6 +36,8 @@ _UNREACHABLE_TEXTS: Final = (
 )  # fmt: skip
 _RACED_TEXTS: Final = ("unique constraint", "duplicate key value", "duplicate entry")
 """Of sqlite, PostgreSQL, MySQL: MLflow looks for a dataset or a tag, and then inserts it."""
+_REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
+"""MLflow's own codes for what is wrong with a request, and never with its database."""
 _WAIT: Final = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504})
 """HTTP statuses that pass: busy or away. Or that the user can mend while we wait: a key that has run out."""
 _SERVER_ERROR: Final = 500
@@ -67,7 +69,9 @@ def _by_kind_or_text(cause: BaseException) -> Verdict | None:
     if isinstance(cause, OSError) and cause.errno in _FULL:
         return Verdict.WAIT
     text = str(cause).lower()
-    if any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
+    # A refusal quotes what the user wrote, which may speak of anything.
+    refused = isinstance(cause, MlflowException) and cause.error_code in _REFUSALS
+    if not refused and any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
         return Verdict.WAIT
     return Verdict.RACED if any(found in text for found in _RACED_TEXTS) else None
 

@@ -63,6 +63,10 @@ class Runs:
         """Runs of ours, parents first, that were seen and not said to have ended."""
         return list(self._open)
 
+    def look_first(self) -> None:
+        """From now on another process may make runs of the same compiles."""
+        self._look_first = True
+
     def ended(self, run: RunKey) -> None:
         """The run has ended."""
         self._open.pop(run, None)

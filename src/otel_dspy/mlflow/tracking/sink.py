@@ -28,6 +28,7 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking import abilities
+from otel_dspy.mlflow.tracking.processes import lives
 from otel_dspy.mlflow.tracking.recollection import Recollection
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
@@ -85,6 +86,12 @@ class Sink:
         self.applied = 0
         """Operations that came, whatever became of them."""
 
+    def look_first(self) -> None:
+        """From now on other processes may write of the same compiles."""
+        self._look_first = True
+        if self._opened is not None:
+            self._runs().look_first()
+
     @property
     def waits(self) -> bool:
         """Whether something applied has not been sent yet."""
@@ -103,14 +110,15 @@ class Sink:
     def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
         """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many.
 
-        Their open traces end with an error. The reason, if one is given, becomes a tag of each.
+        Their open traces end with an error. The reason, if one is given, becomes a tag of each. Left alone are runs of
+        another process that is there.
         """
         if self._opened is None:
             return 0
         ended = 0
         for run in reversed(self._runs().open):
             found: list[bool] = []
-            self._try("a run's state", lambda run=run, found=found: found.append(self._is_running(run)))
+            self._try("a run's state", lambda run=run, found=found: found.append(self._is_left(run)))
             if found == [True]:
                 tags = {REASON_TAG: reason} if reason is not None else {}
                 if tags:
@@ -128,8 +136,11 @@ class Sink:
     def _end_open_traces(self, run: RunKey, tags: Mapping[str, str]) -> None:
         self._store().end_open_traces([self._experiment_id()], self._run_id(run), tags)
 
-    def _is_running(self, run: RunKey) -> bool:
-        return self._store().is_running(self._run_id(run))
+    def _is_left(self, run: RunKey) -> bool:
+        run_id = self._run_id(run)
+        if not self._store().is_running(run_id):
+            return False
+        return self._own or not lives(self._store().run_tags(run_id))
 
     def apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation that waits
         """Apply one operation; what is refused is logged, counted, and does not stop the next."""
