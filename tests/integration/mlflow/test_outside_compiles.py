@@ -11,12 +11,14 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_dspy.mlflow import MlflowSpanProcessor
+from otel_dspy.mlflow.tracking.store import TABLES_TAG
 from tests.integration.mlflow.contract_spans import Teller, program_state, provider
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tests.integration.mlflow.conftest import Place
+    from tests.mlflow_tree import RunNode
 
 STATE = program_state("Answer.")
 
@@ -85,6 +87,43 @@ def test_what_happens_inside_a_users_run_is_logged_there(place: Place, as_users_
     assert {value for _, value in mine.metrics["eval"]} == {100.0, 0.0}
     assert "Predict" in [found.name for found in mine.traces]
     assert [(run.name, run.status) for run in mine.children] == [("MIPROv2 ChainOfThought", "FINISHED")]
+
+
+def _listed(run: RunNode) -> list[str]:
+    return [str(entry["path"]) for entry in json.loads(run.tags[TABLES_TAG])]
+
+
+def test_tables_of_others_in_a_users_run_stay(place: Place, as_users_do: Teller) -> None:
+    """The user's own table, and those of another process, are listed as before, and none is overwritten."""
+    first, second = place.processors[-1], MlflowSpanProcessor()
+    place.processors.append(second)
+    other = Teller(provider(second, 7).get_tracer("otel_dspy"))
+    with mlflow.start_run():
+        for number, (teller, processor) in enumerate([(as_users_do, first), (other, second), (as_users_do, first)]):
+            with teller.evaluate([float(number % 2)]):
+                pass
+            assert processor.force_flush(60_000)
+            mlflow.log_table({"mine": [number]}, f"mine_{number}.json")
+    (run,) = place.read().runs
+    tables = ["result_table.json", "result_table_2.json", "result_table_3.json"]
+    assert sorted(_listed(run)) == ["mine_0.json", "mine_1.json", "mine_2.json", *tables]
+    assert {name for name in run.artifacts if name.startswith("result_table")} == set(tables)
+
+
+def test_more_tables_than_a_tag_holds(place: Place, as_users_do: Teller) -> None:
+    """All of them are artifacts; the list is whole JSON still, and what the user has listed stands in it."""
+    with mlflow.start_run():
+        mlflow.log_table({"mine": [0]}, "mine.json")
+        for _ in range(170):
+            with as_users_do.evaluate([1.0]):
+                pass
+        assert place.processors[-1].force_flush(120_000)
+        assert place.processors[-1].lost == 0
+    (run,) = place.read().runs
+    assert sum(name.startswith("result_table") for name in run.artifacts) == 170
+    listed = _listed(run)
+    assert {"mine.json", "result_table.json"} <= set(listed)
+    assert 100 < len(listed) < 171
 
 
 def test_a_call_outside_all_is_one_trace(place: Place, as_users_do: Teller) -> None:

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_dspy.mlflow.delivery import lane
+from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.delivery.waiting import Patience
 from otel_dspy.mlflow.delivery.worker import Worker
@@ -299,6 +300,38 @@ def test_control_spans_are_kept_however_soon_they_were_delivered(spool: Path) ->
     worker.control()
     worker.delivered()
     assert list(spool.iterdir()) == []
+
+
+def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_later(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MLflow failed at one operation and takes all others: the spool does not grow, and the end says what is in it."""
+    worker = Stalled()
+    worker.tell(RootKind.COMPILE, 7, 2)
+    worker.tell(RootKind.EXAMPLE, 8, ROOT)
+    assert (worker.control(), worker.examples()) == (["7/2"], ["8/1"])
+    monkeypatch.setattr(Pipeline, "failed", 1)
+    worker.delivered()
+    kept = sorted(spool.iterdir())
+    assert [path.name.rpartition("-")[0].rpartition("-")[2] for path in kept] == ["control", "traces"]
+    assert all("otel_dspy.spool.end" in path.read_text().splitlines()[-1] for path in kept)
+    for trace in range(9, 12):
+        worker.tell(RootKind.COMPILE, 7, trace)
+        worker.tell(RootKind.EXAMPLE, trace, ROOT)
+        worker.spool_all()
+        assert (worker.control(), worker.examples()) == ([f"7/{trace}"], [f"{trace}/1"])
+        worker.delivered()
+    worker.tell(RootKind.COMPILE, 7, ROOT)
+    worker.control()
+    worker.delivered()
+    assert sorted(spool.iterdir()) == kept
+    assert not worker.close(Patience(0, 0))
+    assert sorted(spool.iterdir()) == kept
+    assert worker.lost == 0
+    assert (
+        f"failed at 1 operations. What tells them is in the spool; write them later with: otel-dspy replay {kept[0]}"
+        in (caplog.text)
+    )
 
 
 def test_a_forked_child_starts_with_an_empty_queue(spool: Path) -> None:

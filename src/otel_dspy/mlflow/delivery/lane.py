@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -241,6 +242,19 @@ class Lane:
             with self._io:
                 self._journal.delete_until(done)
 
+    def keep(self) -> None:
+        """Let stand what is on disk, even once it is delivered: a replay will need it. What comes now is as before."""
+        with self._io:
+            if self._journal.wholly_kept:
+                return
+            if self._on_disk == 0 and not self.unwritten:  # what stands there alone is read, and counted
+                with suppress(OSError):
+                    self._end()
+            self._journal.keep()
+
+    def _end(self) -> None:
+        self._journal.append([(self._number, otlp_json.end_line().encode())])
+
     @property
     def _first_waiting(self) -> int:
         if self._ready:
@@ -282,8 +296,14 @@ class Lane:
         with self._io:
             return self._journal.paths
 
+    @property
+    def kept_paths(self) -> list[Path]:
+        """Those that `keep` lets stand."""
+        with self._io:
+            return self._journal.kept_paths
+
     def close(self, *, keep: bool) -> None:
-        """Let go of the files, with an end that says so if they are whole; without `keep` they go.
+        """Let go of the files, with an end that says so if they are whole; without `keep` only those of `keep()` stay.
 
         Raises:
             OSError: the end cannot be written.
@@ -291,7 +311,7 @@ class Lane:
         with self._io:
             try:
                 if keep and self._journal.size and not self.unwritten:
-                    self._journal.append([(self._number, otlp_json.end_line().encode())])
+                    self._end()
             finally:
                 if not keep:
                     self._journal.delete_until(self._number)

@@ -138,6 +138,8 @@ class Journal:
         self._kind = kind
         self._segments: dict[int, _Segment] = {}
         self._next = 1
+        self._kept: set[int] = set()
+        """Segments that stay whatever is delivered of them."""
 
     def append(self, lines: Sequence[tuple[int, bytes]]) -> None:
         """Write lines, without their line feeds, each with its record's number (rising): all of them or none.
@@ -165,8 +167,8 @@ class Journal:
 
     def _current(self) -> _Segment:
         if self._segments:
-            newest = self._segments[self._next - 1]
-            if newest.size < SEGMENT_BYTES:
+            newest = self._segments.get(self._next - 1)
+            if newest is not None and newest.size < SEGMENT_BYTES and self._next - 1 not in self._kept:
                 return newest
         where = folder()
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -182,10 +184,8 @@ class Journal:
     @property
     def end(self) -> Place:
         """Where the next line will stand."""
-        if not self._segments:
-            return Place(self._next, 0)
-        newest = self._next - 1
-        return Place(newest, self._segments[newest].size)
+        newest = self._segments.get(self._next - 1)
+        return Place(self._next, 0) if newest is None else Place(self._next - 1, newest.size)
 
     def read(self, place: Place, count: int, size: int) -> tuple[list[bytes], Place]:
         """Lines from `place` on, and the place after them.
@@ -226,10 +226,24 @@ class Journal:
         """The files that hold something."""
         return [segment.path for segment in self._segments.values() if segment.size]
 
+    def keep(self) -> None:
+        """Keep the files there are, whatever becomes of what stands in them; what comes now goes to new ones."""
+        self._kept.update(self._segments)
+
+    @property
+    def kept_paths(self) -> list[Path]:
+        """Those that are kept."""
+        return [segment.path for key, segment in self._segments.items() if key in self._kept]
+
+    @property
+    def wholly_kept(self) -> bool:
+        """Whether there is nothing that is not kept."""
+        return self._kept.issuperset(self._segments)
+
     def delete_until(self, number: int) -> None:
-        """Delete the files whose records all have numbers up to `number`."""
+        """Delete the files whose records all have numbers up to `number`, but for those that are kept."""
         for key, segment in list(self._segments.items()):
-            if segment.last <= number:
+            if segment.last <= number and key not in self._kept:
                 del self._segments[key]
                 with suppress(OSError):
                     segment.path.unlink()

@@ -94,6 +94,7 @@ class Worker:
         self._stop = threading.Event()
         self._closed = False
         self._kept = 0
+        """Operations that MLflow failed at, as far as what tells them is kept."""
         self._untold = 0
         """Spans that were lost on the way."""
         self._pipeline = Pipeline(self._stop, look_first=forked, own=True)
@@ -209,24 +210,22 @@ class Worker:
         for thread in self._threads:
             thread.join(JOIN)
         left = self.waiting
-        if left or self._kept:
+        if left:
             self._persist(0)
         unwritten = self._control.unwritten + self._traces.unwritten
         self._untold += unwritten
-        keep = bool(left or self._kept)
-        paths = [*self._control.paths, *self._traces.paths]
-        self._release(keep=keep)
-        self._tell(left, unwritten, [str(path) for path in paths] if keep else [])
-        return delivered and not keep
+        lanes = (self._control, self._traces)
+        paths = [str(path) for lane in lanes for path in (lane.paths if left else lane.kept_paths)]
+        self._release(keep=left > 0)
+        self._tell(left, unwritten, paths)
+        return delivered and not paths
 
     def _tell(self, left: int, unwritten: int, paths: list[str]) -> None:
-        kept = (left or self._kept) - unwritten
-        if paths and kept:
-            _logger.warning(
-                "MLflow has not taken %d spans. They are in the spool; write them later with: otel-dspy replay %s",
-                kept,
-                " ".join(paths),
-            )
+        replay = f"write them later with: otel-dspy replay {' '.join(paths)}"
+        if left > unwritten:
+            _logger.warning("MLflow has not taken %d spans. They are in the spool; %s", left - unwritten, replay)
+        elif self._kept:
+            _logger.warning("MLflow failed at %d operations. What tells them is in the spool; %s", self._kept, replay)
         if unwritten:
             _logger.warning(
                 "MLflow has not taken %d spans, and the spool could not be written: they are lost", unwritten
@@ -320,15 +319,16 @@ class Worker:
     def _confirm(self) -> None:
         """All that was taken has been sent."""
         if self._pipeline.failed > self._kept:
-            # MLflow may take it another day: keep all that there is from now on, and what was just told.
+            # MLflow may take it another day: keep all that there is of open compiles, and what was just told.
             self._kept = self._pipeline.failed
-            self._traces.hold = self._control.hold = True
             self._persist(0)
+            for lane in (self._control, self._traces):
+                lane.keep()
         with self._ready:
             if self._closed:
                 return
             open_traces = self._admission.control_confirmed(self._control.next_waiting)
-            self._control.hold = open_traces or bool(self._kept)
+            self._control.hold = open_traces
         self._control.confirm()
         self._traces.confirm()
 

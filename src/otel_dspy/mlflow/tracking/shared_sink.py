@@ -15,11 +15,9 @@ from otel_dspy.mlflow.mapping.operations import (
     LogProgram,
     UserRun,
 )
-from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking.recollection import INITIAL_TAG
 from otel_dspy.mlflow.tracking.shared_models import SharedModels
 from otel_dspy.mlflow.tracking.shared_runs import SharedRuns
-from otel_dspy.mlflow.tracking.shared_tables import free_path, list_table
 from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.trace_ends import end_of
 
@@ -143,12 +141,7 @@ class SharedSink(Sink):
 
     @override
     def _log_table(self, operation: LogTable) -> None:
-        self._runs().handle(operation.run, operation.start_ms)
-        run_id = self._run_id(operation.run)
-        tags = self._store().run_tags(run_id)
-        path = free_path(tags, operation.path, operation.key)
-        self._write(operation.run, path, table_json(operation))
-        list_table(self._store, run_id, tags, path, operation.key)
+        self._log_shared_table(operation)
 
     @override
     def _exists(self, run: RunKey) -> bool:

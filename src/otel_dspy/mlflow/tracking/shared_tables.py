@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PREFIX: Final = "otel_dspy.table."
 """Tag of a run: this and the path of a table; the key of the operation that wrote it."""
 
+MAX_WRITES: Final = 20
+"""How often the list is written at most, whatever others make of it meanwhile."""
+
 
 def free_path(tags: Mapping[str, str], path: str, key: str) -> str:
     """Where a table goes: its own path, unless a table of another key is there."""
@@ -41,18 +44,23 @@ def list_table(store: Callable[[], Store], run_id: str, tags: Mapping[str, str],
         key: of the operation that wrote it.
     """
     told = {PREFIX + path: key}
-    wanted, known = _paths({**tags, **told}), tags.get(PREFIX + path) == key
-    while not known or wanted != _listed(tags):
+    wanted, known = _tag({**tags, **told}), tags.get(PREFIX + path) == key
+    for _ in range(MAX_WRITES):
+        if known and wanted == tags.get(TABLES_TAG):
+            break
         known = True
-        store().log_run(run_id, {}, [], {**told, TABLES_TAG: tables_tag(wanted)})
+        store().log_run(run_id, {}, [], {**told, TABLES_TAG: wanted})
         tags = store().run_tags(run_id)
-        wanted = _paths(tags)
+        wanted = _tag(tags)
 
 
-def _paths(tags: Mapping[str, str]) -> list[str]:
-    return sorted({name.removeprefix(PREFIX) for name in tags if name.startswith(PREFIX)} | set(_listed(tags)))
+def _tag(tags: Mapping[str, str]) -> str:
+    return tables_tag({name.removeprefix(PREFIX) for name in tags if name.startswith(PREFIX)} | _listed(tags))
 
 
-def _listed(tags: Mapping[str, str]) -> list[str]:
-    entries: list[dict[str, Any]] = json.loads(tags.get(TABLES_TAG, "[]"))
-    return sorted(str(entry["path"]) for entry in entries)
+def _listed(tags: Mapping[str, str]) -> set[str]:
+    try:
+        entries: list[dict[str, Any]] = json.loads(tags.get(TABLES_TAG, "[]"))
+    except ValueError:
+        return set()  # MLflow has cut what was too long for a tag
+    return {str(entry["path"]) for entry in entries}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from typing import TYPE_CHECKING, Final, assert_never
 
 from otel_dspy.mlflow.delivery.attempts import Attempts, Outcome
-from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
@@ -32,9 +30,10 @@ from otel_dspy.mlflow.tracking.processes import lives
 from otel_dspy.mlflow.tracking.recollection import Recollection
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
+from otel_dspy.mlflow.tracking.shared_tables import free_path, list_table
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
-from otel_dspy.mlflow.tracking.store import TABLE_KEYS_TAG, TABLES_TAG, Store, tables_tag
+from otel_dspy.mlflow.tracking.store import TABLES_TAG, Store, tables_tag
 from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
 
 if TYPE_CHECKING:
@@ -298,12 +297,13 @@ class Sink:
                 assert_never(operation)
 
     def _log_table(self, operation: LogTable) -> None:
+        if isinstance(operation.run, UserRun):
+            # The user lists tables there too, and other processes of theirs may.
+            self._log_shared_table(operation)
+            return
         run = operation.run
         self._runs().handle(run, operation.start_ms)
-        known = self._tables.get(run)
-        if known is None:
-            # The user's own tables must stay listed. Those of our runs are told anew, in the same order, in a replay.
-            known = self._tables[run] = self._store().tables(self._run_id(run)) if isinstance(run, UserRun) else {}
+        known = self._tables.setdefault(run, {})
         path, number = operation.path, 1
         while known.get(path, operation.key) != operation.key:
             number += 1
@@ -311,11 +311,15 @@ class Sink:
         self._write(run, path, table_json(operation))
         known[path] = operation.key
         # They ride with the run's next metrics: a request less.
-        tags = {TABLES_TAG: tables_tag(known)}
-        if isinstance(run, UserRun):
-            keys = json.dumps({found: key for found, key in known.items() if key})
-            tags[TABLE_KEYS_TAG] = keys if len(keys) <= naming.MAX_TAG else "{}"
-        self._gather(run).add(tags=tags, due=False)
+        self._gather(run).add(tags={TABLES_TAG: tables_tag(known)}, due=False)
+
+    def _log_shared_table(self, operation: LogTable) -> None:
+        self._runs().handle(operation.run, operation.start_ms)
+        run_id = self._run_id(operation.run)
+        tags = self._store().run_tags(run_id)
+        path = free_path(tags, operation.path, operation.key)
+        self._write(operation.run, path, table_json(operation))
+        list_table(self._store, run_id, tags, path, operation.key)
 
     def _exists(self, run: RunKey) -> bool:
         """Whether there is such a run, as far as can be known without asking."""

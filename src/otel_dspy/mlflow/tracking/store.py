@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import weakref
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - the only door to AbstractStore by URI
 from mlflow.tracking.context import registry as run_context
 
+from otel_dspy.mlflow.mapping.naming import MAX_TAG
 from otel_dspy.mlflow.tracking import abilities
 from otel_dspy.mlflow.tracking.spans import mlflow_span
 
@@ -51,10 +53,9 @@ PAGE = 1000
 """Runs in an answer."""
 _TAKES_WHOLE_HEADS = "tried to blank-out primary key"
 """What MLflow 3.6 says of a head without a tag or metadata that the trace has; it adds some to traces with spans."""
+_NUMBERED = re.compile(r"_\d+\.json$")
 TABLES_TAG = "mlflow.loggedArtifacts"
 """Tag by which the UI knows that an artifact is a table."""
-TABLE_KEYS_TAG = "otel_dspy.tables"
-"""Tag of a user's run: path to operation key, so that a table that is told again is known again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +162,6 @@ class Store:
     def run_tags(self, run_id: str) -> dict[str, str]:
         """The run's tags."""
         return dict(self._store.get_run(run_id).data.tags)
-
-    def tables(self, run_id: str) -> dict[str, str]:
-        """Paths of the tables that the run lists, each with the key of the operation that wrote it, "" if not ours."""
-        tags = self.run_tags(run_id)
-        listed: Any = json.loads(tags.get(TABLES_TAG, "[]"))
-        ours: dict[str, str] = json.loads(tags.get(TABLE_KEYS_TAG, "{}"))
-        return {str(entry["path"]): ours.get(str(entry["path"]), "") for entry in listed}
 
     def log_run(
         self, run_id: str, params: Mapping[str, str], points: Sequence[MetricPoint], tags: Mapping[str, str]
@@ -279,8 +273,13 @@ class Store:
 
 
 def tables_tag(paths: Iterable[str]) -> str:
-    """`TABLES_TAG` of a run with these tables."""
-    return json.dumps([{"path": path, "type": "table"} for path in sorted(paths)])
+    """`TABLES_TAG` of a run with these tables, or with as many as a tag holds: numbered ones are left out first."""
+    chosen = sorted(paths, key=lambda path: (_NUMBERED.search(path) is not None, path))
+    while True:
+        tag = json.dumps([{"path": path, "type": "table"} for path in chosen])
+        if len(tag) <= MAX_TAG:
+            return tag
+        chosen.pop()
 
 
 _engines: weakref.WeakSet[Any] = weakref.WeakSet()
