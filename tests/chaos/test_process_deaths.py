@@ -15,6 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy.cli import main
+from otel_dspy.mlflow.delivery import spool as spool_files
 from otel_dspy.mlflow.tracking.processes import own_tags
 from otel_dspy.mlflow.tracking.runs import RUN_TAG
 from tests.chaos.twins import EXPERIMENT, optimise, record, told_to
@@ -111,6 +112,32 @@ def test_an_end_is_not_taken_back_by_a_file_that_lacks_it(store: str, second_sto
     control.write_bytes(b"".join(begun))
     assert replayed(spool, second_store) == 0
     assert record(second_store) == whole
+
+
+def test_the_files_of_an_optimisation_stay_together(
+    store: str, second_store: str, spool: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line of the last control file is damaged: the others stay with it, and all of it is right once it is mended."""
+    monkeypatch.setattr(spool_files, "SEGMENT_BYTES", 10_000)
+    with told_to(f"http://127.0.0.1:{free_port()}") as (processor,):
+        optimise(trials=2)
+        processor.shutdown(wait=False)
+    assert replayed(spool, store, "--keep") == 0
+    whole = record(store)
+    control = sorted(spool.glob("*-control-*.jsonl"))
+    assert len(control) > 1
+    content = control[-1].read_bytes()
+    control[-1].write_bytes(b"{not json\n" + content)
+    capsys.readouterr()
+    assert replayed(spool, second_store) == 1
+    assert sorted(spool.iterdir()) == control
+    said = capsys.readouterr().out
+    assert f"{control[0]} stays too" in said
+    assert "it was not closed" not in said
+    control[-1].write_bytes(content)
+    assert replayed(spool, second_store) == 0
+    assert record(second_store) == whole
+    assert list(spool.iterdir()) == []
 
 
 def test_a_file_cut_anywhere_is_replayed_up_to_there(
