@@ -334,6 +334,19 @@ def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_late
     )
 
 
+def test_who_goes_on_with_a_compile_looks_for_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed in the middle of a compile, as by `autolog(disable=True)`: the next worker makes no run a second time."""
+    monkeypatch.setattr("otel_dspy.mlflow.delivery.worker._left_off", threading.Event())
+    for last, looks in ((ROOT, False), (3, True)):
+        worker = Stalled()
+        worker.tell(RootKind.COMPILE, 7, 2)
+        worker.tell(RootKind.COMPILE, 7, last)
+        worker.control()
+        worker.delivered()
+        worker.close(Patience(0, 0))
+        assert Stalled()._pipeline._look_first is looks
+
+
 def test_a_forked_child_starts_with_an_empty_queue(spool: Path) -> None:
     """What the parent has queued is the parent's to deliver, once; its files too."""
     worker = Stalled()

@@ -47,6 +47,11 @@ class Admission:
         else:
             self._control.setdefault(context.trace_id, None)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a control trace has begun whose root has not come."""
+        return None in self._control.values()
+
     def control_confirmed(self, until: int) -> bool:
         """Forget the traces whose roots have numbers below `until`; whether any are left."""
         for trace_id, number in list(self._control.items()):

@@ -45,6 +45,8 @@ BACK_PRESSURE: Final = 1.0
 """Seconds that a span's end waits, once, for a disk that is slower than the program, before traces are dropped."""
 JOIN: Final = 1.0
 """Seconds that an end waits for a request that is under way."""
+_left_off: Final = threading.Event()
+"""A worker of this process was closed in the middle of a compile, with which the next one goes on."""
 
 
 class _Flush(NamedTuple):
@@ -97,7 +99,7 @@ class Worker:
         """Operations that MLflow failed at, as far as what tells them is kept."""
         self._untold = 0
         """Spans that were lost on the way."""
-        self._pipeline = Pipeline(self._stop, look_first=forked, own=True)
+        self._pipeline = Pipeline(self._stop, look_first=forked or _left_off.is_set(), own=True)
 
     def put(self, span: ReadableSpan, route: Route) -> None:
         """Queue an ended span. Never waits for MLflow; for the disk only rather than drop what it is about to take."""
@@ -204,6 +206,8 @@ class Worker:
         delivered = self.drain(patience, end_runs=end_runs)
         with self._ready:
             self._closed = True
+            if self._admission.goes_on:
+                _left_off.set()
             self._ready.notify()
         self._stop.set()
         self._spool_now.set()
