@@ -342,8 +342,9 @@ class Worker:
             for flush in self._flushes
             if self._control.next_waiting >= flush.control and self._traces.next_waiting >= flush.traces
         ]
-        if reached or not self._pipeline.waits:
+        if reached:
             self._pipeline.send_all()
+        if not self._pipeline.waits:
             self._confirm()
         for flush in reached:
             if flush.end_runs:
