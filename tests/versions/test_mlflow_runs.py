@@ -30,6 +30,14 @@ class Twice(dspy.Module):
         return self.second(question=question)
 
 
+def _delivered() -> None:
+    """Everything so far is in MLflow."""
+    active = autologging._active
+    assert active is not None
+    assert active.processor.force_flush(120_000)
+    assert active.processor.lost == 0
+
+
 @pytest.fixture(params=["server", "local"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
     """A tracking server, and a database without one."""
@@ -54,10 +62,7 @@ def test_a_compile_is_a_run_tree(uri: str, caplog: pytest.LogCaptureFixture) -> 
         )
         optimizer.compile(Sums(), trainset=examples(2), valset=examples(4))
         dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2, display_progress=False)(Sums())
-    active = autologging._active
-    assert active is not None
-    assert active.processor.force_flush(120_000)
-    assert active.processor.lost == 0
+    _delivered()
     assert run_lines(uri, "sums") == snapshot(
         [
             "evaluate Sums FINISHED 0 params datasets=['devset'] artifacts=['evalset.json', 'model.json', 'result_table.json']",
@@ -86,10 +91,7 @@ def test_a_trace_whose_spans_come_before_its_end(uri: str, monkeypatch: pytest.M
     autolog(tracking_uri=uri, experiment="long")
     with served(seconds=0.5) as (_, lm), dspy.context(lm=lm):
         dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1, display_progress=False)(Twice())
-    active = autologging._active
-    assert active is not None
-    assert active.processor.force_flush(120_000)
-    assert active.processor.lost == 0
+    _delivered()
     assert trace_lines(uri, "long") == snapshot(
         [
             "evaluate Twice OK 2 spans [] of a run",

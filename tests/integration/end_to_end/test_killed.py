@@ -15,6 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy.cli import main
+from otel_dspy.mlflow.mapping.operations import LogTrace
 from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 from otel_dspy.mlflow.tracking.store import Store
@@ -112,6 +113,19 @@ def test_nobody_else_s_runs_are_touched(tracking_uri: str) -> None:
         "ended": "FAILED",
     }
     assert end_stale_runs(Store(tracking_uri), [here], time.time_ns() // 1_000_000) == []
+
+
+def test_a_store_that_takes_no_second_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of files: the trace stays as it is, the run ends all the same."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    client, store = MlflowClient(tmp_path.as_uri()), Store(tmp_path.as_uri())
+    experiment = client.create_experiment("files")
+    gone = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
+    run = client.create_run(experiment, tags=gone).info.run_id
+    head = LogTrace(key="head", trace_id="7" * 32, run=None, start_ms=1)
+    store.start_trace(experiment, head, run)
+    assert end_stale_runs(store, [experiment], time.time_ns() // 1_000_000) == [run]
+    assert client.get_run(run).info.status == "KILLED"
 
 
 def test_the_doctor_tells_of_them_and_ends_them(
