@@ -101,9 +101,12 @@ class _ExampleWatch(Watch):
     def see(self, result: Any) -> None:
         # ReAnchor's function gives the score alone.
         prediction, score = cast("tuple[Any, Any]", result) if isinstance(result, tuple) else (None, result)
-        if isinstance(prediction, tuple):
-            # bootstrap_trace_data makes a program return (prediction, trace).
-            prediction = cast("tuple[Any, ...]", prediction)[0]
+        match prediction:
+            case (inner, list()) if isinstance(prediction, tuple):
+                # bootstrap_trace_data makes a program return (prediction, trace).
+                prediction = inner
+            case _:
+                pass
         self._prediction = prediction
         if self._evaluation.metric_name is not None:  # see `scoring_metric`
             self._score = score

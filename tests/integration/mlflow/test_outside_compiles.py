@@ -89,6 +89,19 @@ def test_what_happens_inside_a_users_run_is_logged_there(place: Place, as_users_
     assert [(run.name, run.status) for run in mine.children] == [("MIPROv2 ChainOfThought", "FINISHED")]
 
 
+def test_both_programs_of_a_before_and_after_are_kept(place: Place, as_users_do: Teller) -> None:
+    """Two programs evaluated in one run of the user's: each is there by its id, `model.json` is the later one."""
+    states = [program_state("Before."), program_state("After.")]
+    with mlflow.start_run():
+        for state in states:
+            with as_users_do.evaluate([1.0]) as span:
+                as_users_do.program(span, state)
+    (run,) = place.read().runs
+    programs = [content for path, content in run.artifacts.items() if path.startswith("programs/")]
+    assert sorted(programs, key=str) == sorted(map(json.loads, states), key=str)
+    assert run.artifacts["model.json"] == json.loads(states[1])
+
+
 def _listed(run: RunNode) -> list[str]:
     return [str(entry["path"]) for entry in json.loads(run.tags[TABLES_TAG])]
 

@@ -172,3 +172,23 @@ def test_a_key_that_is_met_in_a_later_trial_is_taken_out_of_what_was_told_before
     first, second = (span.attributes or {} for span in recorder.named("example"))
     assert key in str(first["dspy.example.inputs"])
     assert second["dspy.example.inputs"] == '{"question":"What is [redacted]?"}'
+
+
+def test_a_program_that_returns_a_tuple() -> None:
+    """All of it is its answer: only what DSPy itself puts around an answer, to collect traces, is taken off."""
+
+    class Pair(dspy.Module):
+        def forward(self, question: str) -> Any:
+            return dspy.Prediction(answer="A"), question
+
+    def first(_example: Any, prediction: Any, trace: object = None) -> bool:
+        del trace
+        return bool(prediction[0].answer == "A")
+
+    def run() -> Any:
+        result: Any = dspy.Evaluate(devset=examples(1), metric=first, num_threads=1)(Pair())
+        return result.score
+
+    recorder = same_with_and_without(run, capture_content=True)
+    (example,) = recorder.told("example")
+    assert json.loads(str(example["example.prediction"])) == {"value": [{"answer": "A"}, "0+1"]}

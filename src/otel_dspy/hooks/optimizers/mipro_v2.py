@@ -99,7 +99,9 @@ def _resolved(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: K
         scope = _compile()
         if scope is not None:
             # DSPy 2.6 returns the first three.
-            scope.notes["resolve"](dict(zip(_RESOLVED, result, strict=False)))
+            settings = dict(zip(_RESOLVED, result, strict=False))
+            scope.notes["minibatch"] = bool(settings["minibatch"])
+            scope.notes["resolve"](settings)
     return result
 
 
@@ -175,16 +177,19 @@ class _TrialWatch(Watch):
         scope, arguments = self._scope, self._arguments
         batch, total = arguments["batch_size"], len(arguments["trainset"])
         choice = _choices(scope).get(id(arguments["candidate_program"]))
+        competes = batch >= total
         if scope.notes.get("full_evaluation"):
             kind, label = TrialKind.FULL_EVALUATION, "full eval"
         elif choice is None:
             kind, label = TrialKind.BASELINE, "default program"
         else:
             kind, label = TrialKind.CANDIDATE, choice.label
+            # With minibatches as large as the validation set it is full evaluations alone that compete all the same.
+            competes = competes and not scope.notes.get("minibatch")
         return TrialFacts(
             kind=kind,
             label=label,
-            scope=Scope.FULL if batch >= total else Scope.MINIBATCH,
+            scope=Scope.FULL if competes else Scope.MINIBATCH,
             parameters={} if choice is None else choice.parameters,
             candidate=self._texts,
         )

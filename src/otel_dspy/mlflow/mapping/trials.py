@@ -183,6 +183,12 @@ def _stand_alone(
         yield LogProgram(
             key=f"{span.span_id}/model", run=run, scope=span.span_id, program_id=done.program_id, path="model.json"
         )
+        if not ours:
+            # The next evaluation in the user's run has its program in the other place.
+            yield LogProgram(
+                key=f"{span.span_id}/program file", run=run, scope=span.span_id, program_id=done.program_id,
+                path=f"programs/{done.program_id}.json",
+            )  # fmt: skip
         yield ForgetPrograms(key=f"{span.span_id}/forget", scope=span.span_id)
     if found is not None:
         yield _results(span, run, found)

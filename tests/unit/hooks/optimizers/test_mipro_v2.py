@@ -1,0 +1,50 @@
+"""MIPROv2: which trials compete for the best program."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import dspy
+
+from tests.span_recorder import recording
+from tests.sums import examples, sums_lm
+
+SCORES = (0.2, 1.0, 0.3, 0.4, 0.9, 0.1, 0.5)
+"""Of one evaluation after the other, as a noisy metric would give them."""
+SIZE = 4
+
+
+def test_minibatches_as_large_as_the_validation_set() -> None:
+    """They are minibatches: MIPROv2 lets full evaluations alone compete, and so does the record."""
+    calls = itertools.count()
+
+    def noisy(_example: Any, _prediction: Any, trace: object = None) -> float:
+        return 1.0 if trace is not None else SCORES[min(next(calls) // SIZE, len(SCORES) - 1)]
+
+    with dspy.context(lm=sums_lm()), recording() as recorder:
+        optimizer: Any = dspy.MIPROv2(
+            noisy, auto=None, num_candidates=4, max_bootstrapped_demos=1, max_labeled_demos=1, num_threads=1
+        )
+        best = optimizer.compile(
+            dspy.Predict("question -> answer"),
+            trainset=examples(SIZE),
+            valset=examples(SIZE),
+            num_trials=4,
+            minibatch=True,
+            minibatch_size=SIZE,
+            minibatch_full_eval_steps=2,
+        )
+    told = recorder.told("trial MIPROv2")
+    assert [(trial["trial.scope"], trial["trial.score"]) for trial in told] == [
+        ("full", 20.0),
+        ("minibatch", 100.0),
+        ("minibatch", 30.0),
+        ("full", 40.0),
+        ("minibatch", 90.0),
+        ("minibatch", 10.0),
+        ("full", 50.0),
+    ]
+    (compiled,) = recorder.told("compile MIPROv2")
+    assert compiled["compile.best_score"] == best.score == 50.0
+    assert compiled["compile.best_trial.index"] == told[-1]["trial.index"]
