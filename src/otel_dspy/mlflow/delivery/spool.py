@@ -68,13 +68,23 @@ def claimed(path: Path) -> Generator[BinaryIO | None]:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
+        yield file if _locked(file) else None
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Whether nobody else has it, as far as its file system can tell."""
+    if fcntl is None:
+        return True
+    # Over NFS a file that is only read takes no exclusive lock; a shared one tells of its writer at least.
+    for lock in (fcntl.LOCK_EX, fcntl.LOCK_SH):
         try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, lock | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield None
-        else:
-            yield file
+            return False
+        except OSError:
+            continue
+        return True
+    return True
 
 
 def in_use(path: Path) -> bool:

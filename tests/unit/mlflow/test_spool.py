@@ -1,0 +1,72 @@
+"""The spool's files as others find them: whose they are, and who has them."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_dspy.mlflow.delivery import spool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file."""
+    path = tmp_path / "file.jsonl"
+    path.write_bytes(b"{}\n")
+    return path
+
+
+def _without(monkeypatch: pytest.MonkeyPatch, *kinds: int) -> None:
+    """A file system that has no such locks."""
+    flock: Callable[[Any, int], None] = fcntl.flock
+
+    def refuse(opened: Any, operation: int) -> None:
+        if operation & ~fcntl.LOCK_NB in kinds:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(opened, operation)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def test_one_has_it_at_a_time(file: Path) -> None:
+    """Whoever replays a file has it for themselves, and lets go of it."""
+    with spool.claimed(file) as first:
+        assert first is not None
+        assert spool.in_use(file)
+        with spool.claimed(file) as second:
+            assert second is None
+    assert not spool.in_use(file)
+
+
+def test_a_file_that_takes_no_exclusive_lock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over NFS, where it is only read: it can be replayed, and that a process writes it is seen all the same."""
+    _without(monkeypatch, fcntl.LOCK_EX)
+    assert not spool.in_use(file)
+    monkeypatch.undo()
+    with file.open("ab") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        _without(monkeypatch, fcntl.LOCK_EX)
+        assert spool.in_use(file)
+
+
+def test_a_file_system_without_locks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is known to have the file."""
+    _without(monkeypatch, fcntl.LOCK_EX, fcntl.LOCK_SH)
+    with spool.claimed(file) as found:
+        assert found is not None
+        assert found.read() == b"{}\n"
+
+
+def test_names() -> None:
+    """A file that a process wrote is known by its name; any other is not."""
+    assert spool.spool_name(Path("x/20261127T023325Z-18951-1-control-0002.jsonl")) == spool.SpoolName(
+        "20261127T023325Z-18951-1", "control", 2
+    )
+    assert spool.spool_name(Path("notes.jsonl")) is None
