@@ -101,12 +101,10 @@ class _ExampleWatch(Watch):
     def see(self, result: Any) -> None:
         # ReAnchor's function gives the score alone.
         prediction, score = cast("tuple[Any, Any]", result) if isinstance(result, tuple) else (None, result)
-        match prediction:
-            case (inner, list()) if isinstance(prediction, tuple):
-                # bootstrap_trace_data makes a program return (prediction, trace).
-                prediction = inner
-            case _:
-                pass
+        if isinstance(prediction, tuple):
+            parts = cast("tuple[Any, ...]", prediction)
+            # bootstrap_trace_data makes a program return (prediction, trace); any other tuple is an answer.
+            prediction = parts[0] if [type(part) for part in parts[1:]] == [list] else parts
         self._prediction = prediction
         if self._evaluation.metric_name is not None:  # see `scoring_metric`
             self._score = score

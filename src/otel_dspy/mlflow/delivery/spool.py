@@ -176,10 +176,9 @@ class Journal:
         segment.last = last
 
     def _current(self) -> _Segment:
-        if self._segments:
-            newest = self._segments.get(self._next - 1)
-            if newest is not None and newest.size < SEGMENT_BYTES and self._next - 1 not in self._kept:
-                return newest
+        newest = self._segments.get(self._next - 1)
+        if newest is not None and newest.size < SEGMENT_BYTES and self._next - 1 not in self._kept:
+            return newest
         where = folder()
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = where / f"{self._stem}-{self._kind}-{self._next:04}{SUFFIX}"
