@@ -1,8 +1,9 @@
 """What a call leaves behind is done after it, in order, by a thread of ours: metrics, the content of spans, their ends.
 
 Python runs one thread at a time, so that thread must not be felt either. It rests after a few pieces of work: whoever
-comes back from a language model meanwhile has its turn within `_TURN`. From a program that never waits it gets a tenth
-of the processor at most, and more the longer work has waited; past `_LATEST` whoever brings work helps.
+comes back from a language model meanwhile has its turn within `_TURN`. From a program that computes it takes next to
+nothing for half a second, in which a request is answered or an evaluation on a local model done; what lasts longer pays
+as it goes. Past `_LATEST` whoever brings work helps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _DELAY: Final = 0.1
 """Seconds that work waits for company before the thread takes it, unless somebody catches up sooner."""
 _TURN: Final = 1e-3
 """Seconds that the thread works before it rests; to wake it takes the processor as long as a piece or two."""
-_RESTS: Final = ((0.4, 8e-3), (0.6, 500e-6))
+_RESTS: Final = ((0.5, 50e-3), (0.6, 500e-6))
 """Until which age of the next piece, in seconds, the thread rests for how many seconds before it; later not at all.
 Any sleep lets a waiting thread have its turn; one of 0 would be over before it wakes.
 """

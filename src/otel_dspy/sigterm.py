@@ -32,8 +32,10 @@ def close_first(close: Callable[[], object]) -> None:
 
 def _handle(_signal: int, _frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Not here: the handler may have interrupted whoever holds a lock that closing needs.
-    threading.Thread(target=_end, name="otel-dspy-sigterm", daemon=True).start()
+    # Not here: the handler may have interrupted whoever holds a lock that closing needs. And no daemon: a program that
+    # is about to end by itself waits for it, rather than be ended in the middle of its own last flush.
+    with suppress(RuntimeError):  # from Python 3.12 on none starts in an interpreter that ends, and flushes as it does
+        threading.Thread(target=_end, name="otel-dspy-sigterm", daemon=False).start()
 
 
 def _end() -> None:
