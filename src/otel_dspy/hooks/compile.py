@@ -47,7 +47,7 @@ def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
         if place.compile is not None and place.compile.key == id(instance):
             return None  # `super().compile()`: one compile, not two.
         arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
-        if place.module_names is not None and not registry.for_optimizer(instance).has_trials:
+        if place.module_paths is not None and not registry.for_optimizer(instance).has_trials:
             return CallCompileWatch(telemetry, instance, arguments.get("student"))
         return _CompileWatch(telemetry, registry, instance, arguments)
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.hooks.module_paths import module_paths
 from otel_dspy.plain import plain
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
 
-_names: Final[weakref.WeakKeyDictionary[Any, Mapping[int, str]]] = weakref.WeakKeyDictionary()
-"""The paths of a program's modules by their identity, worked out once for each program object."""
 _signatures: Final[weakref.WeakKeyDictionary[type[Any], str]] = weakref.WeakKeyDictionary()
 """The text of a signature, worked out once for each class."""
+_ITSELF: Final = "self"
+"""The path of a program itself."""
 _NONE_YET: Final = object()
 """In the place of an answer."""
 
@@ -45,15 +46,6 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
 
     patches.wrap(Module, "__call__", around(watch))
     patches.wrap(Module, "acall", around_async(watch))
-
-
-def module_names(program: Any) -> Mapping[int, str]:
-    """Paths of a program's modules (`self`, `generate.predict`) by the modules' `id`."""
-    known = _names.get(program)
-    if known is None:
-        known = {id(module): name.removeprefix("self.") for name, module in program.named_sub_modules()}
-        _names[program] = known
-    return known
 
 
 def watched_program(program: Any) -> int | None:
@@ -91,11 +83,13 @@ class _ModuleWatch(Watch):
             semconv.DSPY_OPERATION_NAME: "module",
             semconv.DSPY_MODULE_TYPE: kind,
         }
-        names = place.module_names
-        if names is None or id(module) not in names:
-            names = module_names(module)
-        name = attributes[semconv.DSPY_MODULE_NAME] = names[id(module)]
-        signature = _signature(getattr(module, "signature", None))
+        paths = place.module_paths
+        name = None if paths is None else paths.path(module)
+        if paths is None or name is None:
+            paths = module_paths(module)
+            name = paths.path(module) or _ITSELF
+        attributes[semconv.DSPY_MODULE_NAME] = name
+        signature = _signature(module)
         if signature is not None:
             attributes[semconv.DSPY_MODULE_SIGNATURE] = signature
         self._kind = kind
@@ -106,7 +100,7 @@ class _ModuleWatch(Watch):
         self._capture = telemetry.settings.capture_content and self._span.is_recording()
         if self._capture:
             self._given = plain({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
-        return inside(self._span, place.in_module(names, name, id(module)), context)
+        return inside(self._span, place.in_module(paths, name, id(module)), context)
 
     @override
     def see(self, result: Any) -> None:
@@ -143,7 +137,11 @@ def _tell_content(telemetry: Telemetry, span: Span, given: AnyValue, answer: Any
     span.set_attributes(content)
 
 
-def _signature(signature: Any) -> str | None:
+def _signature(module: Any) -> str | None:
+    try:
+        signature = getattr(module, "signature", None)
+    except Exception:  # a user's property may raise anything
+        return None
     if not isinstance(signature, type):
         return None
     # DSPy puts the text together anew each time it is asked; a signature's fields don't change.

@@ -50,7 +50,7 @@ def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
     usage = UsageTally(place.usage)
     inner = Place(
         usage=usage,
-        module_names=place.module_names,
+        module_paths=place.module_paths,
         predictor=place.predictor,
         role=place.role,
         program=place.program,

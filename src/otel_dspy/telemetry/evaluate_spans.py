@@ -83,7 +83,7 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
     inner = place._replace(
         evaluation=evaluation,
         usage=evaluation.usage,
-        module_names=None,
+        module_paths=None,
         predictor=None,
         role=JUDGE if place.role is JUDGE else TASK,
         program=None,

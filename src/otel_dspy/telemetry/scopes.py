@@ -147,6 +147,14 @@ class Gate(Protocol):
         ...
 
 
+class Paths(Protocol):
+    """Tells modules of a program by their paths."""
+
+    def path(self, module: object) -> str | None:
+        """The module's path; None if it is no part of the program."""
+        ...
+
+
 class Place(NamedTuple):
     """Where a call stands."""
 
@@ -155,8 +163,8 @@ class Place(NamedTuple):
     evaluation: EvaluateScope | None = None
     """The evaluation whose examples have not begun yet."""
     usage: UsageTally | None = None
-    module_names: Mapping[int, str] | None = None
-    """Paths of the modules of the program that runs, by the modules' identity."""
+    module_paths: Paths | None = None
+    """Paths of the modules of the program that runs."""
     predictor: str | None = None
     """`dspy.module.name` of the module that runs."""
     lm_call: object | None = None
@@ -170,23 +178,23 @@ class Place(NamedTuple):
 
     # Written out: `_replace` takes four times as long, and these are on every call's way.
 
-    def in_module(self, names: Mapping[int, str], name: str, identity: int) -> Place:
+    def in_module(self, paths: Paths, name: str, identity: int) -> Place:
         """The place inside a module. `identity`: the module's `id`."""
         role: Role = TASK if identity == self.program else self.role
         return Place(
-            self.compile, self.trial, self.evaluation, self.usage, names, name, self.lm_call, role, self.program
+            self.compile, self.trial, self.evaluation, self.usage, paths, name, self.lm_call, role, self.program
         )  # fmt: skip
 
     def in_example(self, usage: UsageTally, role: Role, program: int | None, gate: Gate | None) -> Place:
         """The place inside an example; see the fields."""
         return Place(
-            self.compile, self.trial, None, usage, self.module_names, self.predictor, self.lm_call, role, program, gate
+            self.compile, self.trial, None, usage, self.module_paths, self.predictor, self.lm_call, role, program, gate
         )  # fmt: skip
 
     def in_lm_call(self, call: object) -> Place:
         """The place inside an LM call."""
         return Place(
-            self.compile, self.trial, self.evaluation, self.usage, self.module_names, self.predictor, call, self.role,
+            self.compile, self.trial, self.evaluation, self.usage, self.module_paths, self.predictor, call, self.role,
             self.program,
         )  # fmt: skip
 

@@ -433,7 +433,8 @@ def test_a_call_leaves_no_circle(captured: TelemetryCapture) -> None:
         captured.tracer_provider.force_flush()
         captured.span_exporter.clear()
         ours = [one for one in gc.get_objects() if str(type(one).__module__).startswith("otel_dspy")]
-        return {type(one).__qualname__ for one in ours if id(one) not in before}
+        # Paths are a program's, and DSPy's own trace has the program still.
+        return {type(one).__qualname__ for one in ours if id(one) not in before} - {"ModulePaths"}
 
     before: set[int] = set()
     call()
