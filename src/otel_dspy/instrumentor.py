@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.trace import get_tracer_provider
 from typing_extensions import override
 
+from otel_dspy.fork_gate import ForkGate
 from otel_dspy.hooks import adapter as adapter_hook
 from otel_dspy.hooks import adapter_calls as adapter_calls_hook
 from otel_dspy.hooks import agent as agent_hook
@@ -28,7 +29,7 @@ from otel_dspy.hooks import tool as tool_hook
 from otel_dspy.hooks.optimizers.registry import Registry
 from otel_dspy.hooks.patches import Patches
 from otel_dspy.package import INSTRUMENTS
-from otel_dspy.settings import CONTENT_VARIABLE, Settings
+from otel_dspy.settings import CONTENT_VARIABLE, PROVIDERS, Settings, provider_given
 from otel_dspy.telemetry.emitter import Telemetry
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 _logger = logging.getLogger(__name__)
+_changing: Final = ForkGate()
+"""Held by the thread that instruments DSPy or leaves it: two at once would wrap all twice, and one wrapper stay."""
 
 
 class DSPyInstrumentor(BaseInstrumentor):
@@ -62,9 +65,16 @@ class DSPyInstrumentor(BaseInstrumentor):
     @override
     def instrument(self, **kwargs: Any) -> None:
         """Instrument DSPy; see the class. `opentelemetry-instrument` asks again after a configuration file."""
-        if self.is_instrumented_by_opentelemetry and set(kwargs) == {"skip_dep_check"}:
-            return
-        super().instrument(**kwargs)
+        with _changing:
+            if self.is_instrumented_by_opentelemetry and set(kwargs) == {"skip_dep_check"}:
+                return
+            super().instrument(**kwargs)
+
+    @override
+    def uninstrument(self, **kwargs: Any) -> None:
+        """Leave DSPy exactly as it was."""
+        with _changing:
+            super().uninstrument(**kwargs)
 
     @property
     def tracer_provider(self) -> TracerProvider | None:
@@ -75,7 +85,7 @@ class DSPyInstrumentor(BaseInstrumentor):
 
     @override
     def _instrument(self, **kwargs: Any) -> None:
-        providers = {name: kwargs.pop(name, None) for name in ("tracer_provider", "meter_provider", "logger_provider")}
+        providers = {name: provider_given(name, kwargs.pop(name, None)) for name in PROVIDERS}
         if kwargs.get("capture_content") is None and _mlflow_alone(providers["tracer_provider"]):
             kwargs["capture_content"] = True
         telemetry = Telemetry(

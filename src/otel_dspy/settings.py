@@ -117,6 +117,25 @@ def _shape(value: object, where: str) -> TraceShape:
         raise SettingError(message) from None
 
 
+PROVIDERS: Final[Mapping[str, str]] = {
+    "tracer_provider": "get_tracer", "meter_provider": "get_meter", "logger_provider": "get_logger",
+}  # fmt: skip
+"""Keywords of `instrument` that are objects of OpenTelemetry's, and the method that each is known by."""
+
+
+def provider_given(name: str, value: Any) -> Any:  # noqa: ANN401 - whichever it is
+    """The provider that `instrument` was given, if any.
+
+    Raises:
+        SettingError: it is no such provider.
+    """
+    if value is None or (not isinstance(value, type) and callable(getattr(value, PROVIDERS[name], None))):
+        return value
+    kind = "a class, not an object of it" if isinstance(value, type) else f"no {name.replace('_', ' ')}"
+    message = f"{name}: {value!r} is {kind}; leave it out for the global one"
+    raise SettingError(message)
+
+
 def _length(value: object, where: str) -> int:
     try:
         length = int(str(value))

@@ -6,7 +6,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
 
+from otel_dspy import DSPyInstrumentor
 from otel_dspy.settings import CONTENT_VARIABLE, ExtraConvention, SettingError, Settings, TraceShape
 
 if TYPE_CHECKING:
@@ -86,6 +90,15 @@ def test_a_bad_keyword_is_refused_by_name(name: str, value: object) -> None:
     """The error says which keyword it is."""
     with pytest.raises(SettingError, match=re.escape(f"instrument({name}=...): ")):
         Settings.resolve({name: value}, {})
+
+
+@pytest.mark.parametrize("name", ["tracer_provider", "meter_provider", "logger_provider"])
+@pytest.mark.parametrize("value", ["otlp", 5, object(), TracerProvider, MeterProvider, LoggerProvider])
+def test_a_provider_that_is_none_is_refused_by_name(name: str, value: object) -> None:
+    """As is a class in the place of an object of it; nothing is instrumented."""
+    with pytest.raises(SettingError, match=f"^{name}: .*; leave it out for the global one$"):
+        DSPyInstrumentor().instrument(**{name: value})
+    assert not DSPyInstrumentor().is_instrumented_by_opentelemetry
 
 
 def test_an_unknown_keyword_is_refused_and_the_known_ones_are_told() -> None:

@@ -10,7 +10,7 @@ from opentelemetry.util.genai.types import FunctionToolDefinition, InputMessage,
 from typing_extensions import override
 
 from otel_dspy.datasets import fields
-from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.hooks.around import Watch, around, around_own_async
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.installed import part
 from otel_dspy.plain import plain
@@ -44,7 +44,7 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     agents: tuple[Any, ...] = react.ReAct, part("dspy.predict.react_v2:ReActV2")
     for agent in filter(None, agents):
         wrap_family(patches, agent, "forward", lambda _: around(watch))
-        wrap_family(patches, agent, "aforward", lambda _: around_async(watch))
+        wrap_family(patches, agent, "aforward", lambda own: around_own_async(watch, own))
 
 
 class _AgentWatch(Watch):

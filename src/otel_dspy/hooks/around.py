@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
@@ -14,7 +15,7 @@ from opentelemetry.context import (
 
 from otel_dspy.guard import report
 from otel_dspy.hooks.frames import leave_out_caller
-from otel_dspy.telemetry.failure import forget
+from otel_dspy.telemetry.failure import forget, told_last
 from otel_dspy.telemetry.scopes import nowhere
 
 if TYPE_CHECKING:
@@ -92,8 +93,9 @@ class Watch:
             self._token = self._attached = None
             if error is not None:
                 leave_out_caller(error)
-                if nowhere():
-                    forget()
+            # One that the user's code caught inside would be kept, with all that its frames hold, until the next one.
+            if told_last() is not None and nowhere():
+                forget()
         return False
 
 
@@ -133,6 +135,34 @@ def around_async(watcher: Watcher) -> Callable[..., Any]:
             return watch.returned(await wrapped(*args, **kwargs))
 
     return wrapper
+
+
+def around_own_async(watcher: Watcher, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`around_async` for an async method that a class defines anew, `function`, which may be no coroutine function.
+
+    A coroutine that it gives is watched all the same. Anything else is given as it is (what yields, a future), and is
+    not watched: there is no telling when it ends.
+    """
+    if inspect.iscoroutinefunction(function):
+        return around_async(watcher)
+
+    def wrapper(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        try:
+            made = wrapped(*args, **kwargs)
+        except BaseException as error:
+            leave_out_caller(error)
+            raise
+        return watched(_giving(made), instance, args, kwargs) if inspect.iscoroutine(made) else made
+
+    watched = around_async(lambda _made, instance, args, kwargs: watcher(function, instance, args, kwargs))
+    return wrapper
+
+
+def _giving(made: _Result) -> Callable[..., _Result]:
+    def give(*_args: object, **_kwargs: object) -> _Result:
+        return made
+
+    return give
 
 
 def _watch(

@@ -69,7 +69,8 @@ class _Waiting:
         key = id(batching), id(item)
         with self._lock:
             left = self._contexts[key]
-            left.remove(context)
+            # Not by `==`: a context may hold objects of the user's that are not to be compared.
+            del left[next(place for place, one in enumerate(left) if one is context)]
             if not left:
                 del self._contexts[key]
 

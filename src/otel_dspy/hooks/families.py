@@ -24,7 +24,8 @@ def wrap_family(
         wrapper_for: gives the wrapt wrapper for a class's own function.
     """
     for cls in _family(base):
-        _wrap_own(patches, cls, name, wrapper_for)
+        with guarded(f"watching {cls.__name__}.{name}"):  # a class may take no attributes
+            _wrap_own(patches, cls, name, wrapper_for)
     _watch_new_classes(patches, base, name, wrapper_for)
 
 

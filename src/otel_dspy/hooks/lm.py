@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.guard import guarded
 from otel_dspy.hooks import lm_responses
-from otel_dspy.hooks.around import Watch, around, around_async
+from otel_dspy.hooks.around import Watch, around, around_own_async
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.frames import leave_out_caller
 from otel_dspy.hooks.installed import part
@@ -68,7 +68,7 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
         return _LMWatch(telemetry, instance, args, kwargs, attempts_counted=counted)
 
     wrap_family(patches, BaseLM, "__call__", lambda _: around(watch))
-    wrap_family(patches, BaseLM, "acall", lambda _: around_async(watch))
+    wrap_family(patches, BaseLM, "acall", lambda own: around_own_async(watch, own))
     if execution is None:
         lm_responses.install(patches, _current_call)
         patches.lacking("dspy.clients.execution (retries, time to first chunk)")

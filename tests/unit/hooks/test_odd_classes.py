@@ -1,0 +1,191 @@
+"""Classes and objects of the user's that are unlike DSPy's own do what they do without us."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from dspy.utils.unbatchify import Unbatchify
+from opentelemetry.context import attach, detach, set_value
+from typing_extensions import override
+
+from otel_dspy import DSPyInstrumentor, guard
+from tests.span_recorder import recording
+from tests.sums import sums_lm
+from tests.with_and_without import same_with_and_without
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+
+class _Yielding(dspy.BaseLM):
+    @override
+    async def acall(self, *_args: Any, **_kwargs: Any) -> AsyncIterator[str]:  # type: ignore[override]
+        for word in ["a", "b", "c"]:
+            await asyncio.sleep(0)
+            yield word
+
+
+class _Starting(dspy.BaseLM):
+    @override
+    def acall(self, *_args: Any, **_kwargs: Any) -> Any:
+        async def answer() -> list[str]:
+            return ["started"]
+
+        return asyncio.ensure_future(answer())
+
+
+class _Passing(dspy.BaseLM):
+    @override
+    def acall(self, *_args: Any, **_kwargs: Any) -> Any:
+        async def answer() -> list[str]:
+            return ["passed"]
+
+        return answer()
+
+
+class _Streaming(dspy.ReAct):
+    @override
+    async def aforward(self, **_inputs: Any) -> AsyncIterator[str]:  # type: ignore[override]
+        for word in ["x", "y"]:
+            yield word
+
+
+async def _all_of(words: AsyncIterator[str]) -> list[str]:
+    return [word async for word in words]
+
+
+async def _done(future: asyncio.Future[list[str]]) -> list[str]:
+    done, _ = await asyncio.wait([future])
+    return next(iter(done)).result()
+
+
+def _search(query: str) -> str:
+    return query
+
+
+@pytest.mark.parametrize(
+    ("call", "spans"),
+    [
+        (lambda: _all_of(_Yielding("m/s").acall("hi")), []),
+        (lambda: _done(_Starting("m/s").acall("hi")), []),
+        (lambda: _Passing("m/s").acall("hi"), ["chat s"]),
+        (lambda: _all_of(_Streaming("q -> answer", tools=[_search]).aforward(q="1")), []),
+    ],
+)
+def test_an_async_method_may_give_anything(call: Callable[[], Awaitable[list[str]]], spans: list[str]) -> None:
+    """What yields, and a future, come as they are; a coroutine is watched, whoever made it."""
+
+    async def run() -> list[str]:
+        return await call()
+
+    recorder = same_with_and_without(lambda: asyncio.run(run()))
+    assert recorder.tree("") == spans
+
+
+class _Frozen(type):
+    @override
+    def __setattr__(cls, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
+class _FrozenLM(dspy.BaseLM, metaclass=_Frozen):
+    @override
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        return ["frozen"]
+
+
+def test_a_class_that_takes_no_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays unwatched, which is reported, and everything else is watched."""
+    reported: list[str] = []
+
+    def report(part: str, _error: BaseException) -> None:
+        reported.append(part)
+
+    monkeypatch.setattr(guard, "report", report)
+    recorder = same_with_and_without(lambda: (_FrozenLM("m/s")("hi"), sums_lm()("hi") is not None))
+    assert [line.split()[0] for line in recorder.tree("")] == ["chat"]
+    assert reported == ["watching _FrozenLM.__call__"]
+
+
+class _Uncomparable:
+    @override
+    def __eq__(self, other: object) -> bool:
+        raise ValueError
+
+    @override
+    def __hash__(self) -> int:
+        return 1
+
+
+def test_contexts_are_not_compared() -> None:
+    """Callers who put the same text in at the same time, each with an object in its context that is not to be compared."""
+
+    def run() -> list[str]:
+        together = threading.Barrier(3)
+        batched = Unbatchify(lambda texts: [text.upper() for text in texts], max_wait_time=0.1)
+
+        def ask(_number: int) -> str:
+            token = attach(set_value("array", _Uncomparable()))
+            try:
+                together.wait()
+                return str(batched("a"))
+            finally:
+                detach(token)
+
+        with batched, ThreadPoolExecutor(3) as pool:
+            return list(pool.map(ask, range(3)))
+
+    same_with_and_without(run)
+
+
+class _Held:
+    """What a frame holds."""
+
+
+def test_an_error_that_was_caught_goes_with_its_frames() -> None:
+    """A program that goes on after a tool's failure keeps nothing of it, as without us."""
+    held: list[weakref.ref[_Held]] = []
+
+    def fail(query: str) -> str:
+        something = _Held()
+        held.append(weakref.ref(something))
+        raise ValueError(query)
+
+    class Careful(dspy.Module):
+        def forward(self) -> str:
+            tool: Any = dspy.Tool(fail)
+            try:
+                return str(tool(query="1"))
+            except ValueError:
+                return "nothing"
+
+    def run() -> tuple[str, bool]:
+        program: Any = Careful()
+        answer = program()
+        gc.collect()
+        return answer, held.pop()() is None
+
+    same_with_and_without(run)
+
+
+def test_many_threads_instrument_at_once() -> None:
+    """Spans are told once, and afterwards nothing stays behind."""
+    before, again = vars(dspy.Module)["__call__"], DSPyInstrumentor()
+    for _ in range(5):
+        with recording() as recorder, dspy.context(lm=sums_lm()):
+            with ThreadPoolExecutor(4) as pool:
+                for change in (again.uninstrument, partial(again.instrument, **recorder.capture.providers)):
+                    for done in [pool.submit(change) for _ in range(4)]:
+                        done.result()
+            predict: Any = dspy.Predict("question -> answer")
+            predict(question="1+1")
+        assert len(recorder.tree("")) == 2
+    assert vars(dspy.Module)["__call__"] is before
