@@ -67,6 +67,9 @@ async def _done(future: asyncio.Future[list[str]]) -> list[str]:
     return next(iter(done)).result()
 
 
+_SIGNATURE: Any = "q -> answer"
+
+
 def _search(query: str) -> str:
     return query
 
@@ -77,7 +80,7 @@ def _search(query: str) -> str:
         (lambda: _all_of(_Yielding("m/s").acall("hi")), []),
         (lambda: _done(_Starting("m/s").acall("hi")), []),
         (lambda: _Passing("m/s").acall("hi"), ["chat s"]),
-        (lambda: _all_of(_Streaming("q -> answer", tools=[_search]).aforward(q="1")), []),
+        (lambda: _all_of(_Streaming(_SIGNATURE, tools=[_search]).aforward(q="1")), []),
     ],
 )
 def test_an_async_method_may_give_anything(call: Callable[[], Awaitable[list[str]]], spans: list[str]) -> None:

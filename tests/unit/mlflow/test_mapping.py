@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
+from mlflow.utils import validation
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Status, StatusCode
 
 from otel_dspy.mlflow.facts import decode
 from otel_dspy.mlflow.facts.records import CallRecord, SpanRecord
 from otel_dspy.mlflow.mapping import dispatch as mapping
+from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
 from otel_dspy.mlflow.mapping.operations import (
     CompileRun,
@@ -30,6 +35,8 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
     from otel_dspy.mlflow.facts.records import AttributeValue
     from otel_dspy.mlflow.mapping.operations import (
         Operation,
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 CID = "c" * 32
 IDENTITY: dict[str, Any] = {"dspy.compile.id": CID, "dspy.optimizer.name": "MIPROv2", "dspy.program.name": "Solver"}
+IDENTITY_ENDED: dict[str, Any] = {name.replace(".", "__"): value for name, value in IDENTITY.items()}
 CONTEXT = TraceContext(trace_id="t" * 32, root_id="root", kind=RootKind.COMPILE, compile_id=CID)
 
 
@@ -203,6 +211,52 @@ def test_an_examples_score_has_the_same_id_every_time() -> None:
     )
     assert first.assessments == again.assessments
     assert (first.assessments[0].name, first.assessments[0].value) == ("m", 0.5)
+
+
+@pytest.mark.parametrize(("score", "value"), [(float("nan"), "nan"), (float("-inf"), "-inf"), (1, 1.0)])
+def test_a_score_that_is_no_number_of_jsons_is_told_as_text(score: float, value: float | str) -> None:
+    """A server takes no NaN, and would refuse the trace's name, run and tags with it."""
+    context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
+    head = only(told("example", context=context, dspy__example__score=score), LogTrace)
+    assert [assessment.value for assessment in head.assessments] == [value]
+
+
+def test_the_summary_is_json_whatever_a_metric_gave() -> None:
+    """NaN, which JSON hasn't, is null."""
+    compile_ended = told("compile", **IDENTITY_ENDED, dspy__compile__best_score=float("nan"))
+    [text] = [found.text for found in compile_ended if isinstance(found, LogText) and "summary" in found.path]
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    assert json.loads(text, parse_constant=refuse)["best_score"] is None
+
+
+@pytest.mark.parametrize(
+    ("names", "keys"),
+    [
+        (["right/", "/x", "a//b", "..", "."], ["right", "x", "a/b", "_", "__2"]),
+        (["F1(macro)", "F1[macro]", "F1_macro_"], ["F1_macro_", "F1_macro__2", "F1_macro__3"]),
+        (["x" * 300, "x" * 400], ["x" * 250, "x" * 248 + "_2"]),
+    ],
+)
+def test_every_measure_has_a_key_of_its_own(names: list[str], keys: list[str]) -> None:
+    """Which MLflow takes; of two names with the same key the second gets a number."""
+    assert list(naming.measures(dict.fromkeys(names, 0.5))) == keys
+    mlflow: Any = validation  # whose functions are annotated in part only
+    for key in keys:
+        mlflow._validate_metric_name(key)
+
+
+def test_no_nul_is_told() -> None:
+    """PostgreSQL would refuse all that comes with it; in a span's name, its attributes, and why it failed."""
+    provider = TracerProvider(resource=Resource({"service.name": "a\0"}))
+    span = provider.get_tracer("t").start_span("b\0", attributes={"c": "d\0", "e": ["f\0", "g"], "h": 1})
+    span.set_status(Status(StatusCode.ERROR, "i\0"))
+    span.end()
+    record = decode.span_record(cast("ReadableSpan", span))
+    assert (record.name, record.message, record.resource["service.name"]) == ("b", "i", "a")
+    assert record.attributes == {"c": "d", "e": ("f", "g"), "h": 1}
 
 
 def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:

@@ -5,21 +5,29 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 
 from otel_dspy.mlflow.delivery import attempts
 from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun, LogParams
+from otel_dspy.mlflow.facts.records import SpanRecord
+from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun, LogMetrics, LogParams, LogSpan, MetricPoint
 from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    import pytest
-
 RUN = CompileRun("c")
+
+
+def _sink(tmp_path: Path) -> Sink:
+    """One with a run in it."""
+    sink = Sink(Destination(f"sqlite:///{tmp_path / 'm.db'}", Experiment(name="Default")), threading.Event())
+    sink.apply(EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}))
+    return sink
 
 
 def _tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowException) -> tuple[Sink, list[dict[str, str]]]:
@@ -37,8 +45,7 @@ def _tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowExceptio
     monkeypatch.setattr(Store, "log_run", failing)
     monkeypatch.setattr(attempts, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(attempts, "LONGEST_PAUSE", 0.001)
-    sink = Sink(Destination(f"sqlite:///{tmp_path / 'm.db'}", Experiment(name="Default")), threading.Event())
-    sink.apply(EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}))
+    sink = _sink(tmp_path)
     sink.apply(LogParams(key="params", run=RUN, params={"first": "1", "second": "2"}))
     sink.settle()
     return sink, asked
@@ -59,3 +66,54 @@ def test_a_batch_that_a_server_fails_at_is_tried_together_alone(
     sink, asked = _tell(tmp_path, monkeypatch, MlflowException("out of order", INTERNAL_ERROR))
     assert asked == [{"first": "1", "second": "2"}] * attempts.MAX_RETRIES
     assert (sink.lost, sink.failed) == (0, 1)
+
+
+def test_a_metric_that_is_refused_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor the tags, among them the run's name: each is told for itself then."""
+    asked: list[tuple[list[str], list[str]]] = []
+    log_run = Store.log_run
+
+    def failing(
+        store: Store, run_id: str, params: dict[str, str], points: Sequence[MetricPoint], tags: dict[str, str]
+    ) -> None:
+        asked.append(([point.name for point in points], list(tags)))
+        if any(point.name == "bad/" for point in points):
+            message = "Invalid metric name"
+            raise MlflowException(message, INVALID_PARAMETER_VALUE)
+        log_run(store, run_id, params, points, tags)
+
+    monkeypatch.setattr(Store, "log_run", failing)
+    sink = _sink(tmp_path)
+    points = [MetricPoint(name=name, value=1.0, step=step, time_ms=1) for name in ("good", "bad/") for step in (0, 1)]
+    sink.apply(LogMetrics(key="metrics", run=RUN, metrics=tuple(points), tags={"mlflow.runName": "trial 1"}))
+    sink.settle()
+    whole = (["good", "good", "bad/", "bad/"], ["mlflow.runName"])
+    assert asked == [whole, ([], ["mlflow.runName"]), (["good", "good"], []), (["bad/", "bad/"], [])]
+    assert (sink.lost, sink.failed) == (1, 0)
+
+
+@pytest.mark.parametrize(("bad", "requests", "lost"), [({7}, 13, 1), ({0, 63}, 23, 2), (set(range(64)), 35, 18)])
+def test_a_span_that_is_refused_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: set[int], requests: int, lost: int
+) -> None:
+    """It is looked for in halves. Where all are refused, as in an experiment that is gone, there is an end to it."""
+    asked: list[set[int]] = []
+
+    def failing(_store: Store, _experiment: str, spans: Sequence[LogSpan]) -> None:
+        asked.append({int(span.key) for span in spans})
+        if asked[-1] & bad:
+            message = "Failed to log OpenTelemetry spans"
+            raise MlflowException(message, INVALID_PARAMETER_VALUE)
+
+    monkeypatch.setattr(Store, "log_spans", failing)
+    sink = _sink(tmp_path)
+    for number in range(64):
+        span = SpanRecord(
+            trace_id="t", span_id=f"{number}", parent_id=None, name="s", kind="INTERNAL", start_ns=1, end_ns=2,
+            attributes={}, error=False,
+        )  # fmt: skip
+        sink.apply(LogSpan(key=str(number), trace_id="t", span=span, parent_id=None, attributes={}))
+    sink.send_all()
+    told = [spans for spans in asked if not spans & bad]
+    assert set().union(*told) == set(range(64)) - bad
+    assert (len(asked), sink.lost) == (requests, lost)

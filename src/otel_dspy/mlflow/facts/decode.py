@@ -60,13 +60,13 @@ def span_record(span: ReadableSpan) -> SpanRecord:
         trace_id=format_trace_id(context.trace_id),
         span_id=format_span_id(context.span_id),
         parent_id=format_span_id(span.parent.span_id) if span.parent else None,
-        name=span.name,
+        name=storable(span.name),
         kind=span.kind.name,
         start_ns=span.start_time,
         end_ns=span.end_time,
         attributes=_plain(span.attributes),
         error=error,
-        message=span.status.description if error else None,
+        message=storable(span.status.description) if error and span.status.description is not None else None,
         links=tuple(
             SpanLink(format_trace_id(link.context.trace_id), format_span_id(link.context.span_id))
             for link in span.links
@@ -76,9 +76,22 @@ def span_record(span: ReadableSpan) -> SpanRecord:
     )
 
 
+def storable(text: str) -> str:
+    """The text without NUL: PostgreSQL takes none, and would refuse all that comes with it."""
+    return text.replace("\x00", "")
+
+
 def _plain(attributes: Mapping[str, object] | None) -> Attributes:
     # The API's type allows maps and bytes as well; the contract has none, and readers below check what they read.
-    return cast("Attributes", dict(attributes or {}))
+    return cast("Attributes", {name: _storable(value) for name, value in (attributes or {}).items()})
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, tuple):
+        return tuple(_storable(item) for item in cast("tuple[object, ...]", value))
+    return value
 
 
 def fact(span: SpanRecord) -> Fact:

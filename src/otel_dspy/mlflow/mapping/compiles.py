@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping import naming, tables
@@ -22,7 +21,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
     MetricPoint,
 )
-from otel_dspy.mlflow.mapping.summary import summary
+from otel_dspy.mlflow.mapping.summary import summary_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +131,7 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
     if run is not None:
         yield LogText(
             key=f"{done.span.span_id}/summary/{len(ended.trials)}", run=run, path="optimization_summary.json",
-            text=json.dumps(summary(done, ended.trials), indent=2, ensure_ascii=False),
+            text=summary_json(done, ended.trials),
         )  # fmt: skip
 
 

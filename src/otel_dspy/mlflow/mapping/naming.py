@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_dspy.mlflow.facts.records import CompileIdentity, SpanRecord, Usage
+
+_Value = TypeVar("_Value")
 
 # Limits of MLflow 3.17's stores (mlflow/utils/validation.py); a longer value is refused with its whole batch.
 MAX_KEY: Final = 250
@@ -22,6 +24,8 @@ MAX_PREVIEW: Final = 1000
 PARENT_RUN: Final = "mlflow.parentRunId"
 RUN_NAME: Final = "mlflow.runName"
 _NOT_IN_KEYS: Final = re.compile(r"[^\w\-. :/]")
+_NO_NAMES: Final = frozenset({"", ".", ".."})
+"""Of a path's parts (`mlflow.utils.validation.path_not_unique`)."""
 
 TRACE_ID: Final = "otel.trace_id"
 SPAN_ID: Final = "otel.span_id"
@@ -35,8 +39,25 @@ def compile_name(identity: CompileIdentity) -> str:
 
 
 def key(name: str) -> str:
-    """A name as a key of a parameter, metric or tag."""
-    return _NOT_IN_KEYS.sub("_", name)[:MAX_KEY] or "_"
+    """A name as a key of a parameter, metric or tag: for MLflow a relative path, in its shortest form."""
+    cleaned = _NOT_IN_KEYS.sub("_", name)[:MAX_KEY]
+    if "/" in cleaned or "." in cleaned:
+        return "/".join(part for part in cleaned.split("/") if part not in _NO_NAMES) or "_"
+    return cleaned or "_"
+
+
+def keyed(values: Mapping[str, _Value], prefix: str = "") -> dict[str, _Value]:
+    """Values by their names' keys; of two names with the same key the second gets `_2` behind it."""
+    found: dict[str, _Value] = {}
+    for name, value in values.items():
+        wanted = chosen = key(prefix + name)
+        number = 1
+        while chosen in found:
+            number += 1
+            ending = f"_{number}"
+            chosen = f"{wanted[: MAX_KEY - len(ending)]}{ending}"
+        found[chosen] = value
+    return found
 
 
 def text(value: object) -> str:
@@ -48,7 +69,7 @@ def text(value: object) -> str:
 
 def params(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Parameters with keys and values that MLflow takes."""
-    return {key(prefix + name): text(value)[:MAX_PARAM] for name, value in values.items()}
+    return keyed({name: text(value)[:MAX_PARAM] for name, value in values.items()}, prefix)
 
 
 def tags(values: Mapping[str, object]) -> dict[str, str]:
@@ -70,7 +91,7 @@ def error_tags(span: SpanRecord, error_type: str | None) -> dict[str, str]:
 
 def measures(values: Mapping[str, float]) -> dict[str, float]:
     """What an optimizer measured, under names that MLflow takes."""
-    return {key(name): value for name, value in values.items()}
+    return keyed(values)
 
 
 def usage_metrics(usage: Usage) -> dict[str, float]:

@@ -183,7 +183,8 @@ class Assessment:
 
     assessment_id: str
     name: str
-    value: float
+    value: float | str
+    """A number; `nan`, `inf` or `-inf` as text."""
     rationale: str | None
     span_id: str | None
     time_ms: int

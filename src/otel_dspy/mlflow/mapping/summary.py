@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_dspy.mlflow.facts.records import CompileRecord, TrialRecord, Usage
+
+
+def summary_json(done: CompileRecord, trials: Sequence[TrialRecord]) -> str:
+    """The file's text. A number that JSON hasn't (NaN, infinity) is null, as in the tables."""
+    found = json.loads(json.dumps(summary(done, trials)), parse_constant=lambda _: None)
+    return json.dumps(found, indent=2, ensure_ascii=False)
 
 
 def summary(done: CompileRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_dspy import semconv as sc
@@ -185,7 +186,8 @@ def _assessments(fact: Fact, context: TraceContext) -> tuple[Assessment, ...]:
         Assessment(
             assessment_id=f"a-{digest[:32]}",
             name=name,
-            value=fact.score,
+            # A server takes no number that JSON hasn't, and refuses all that is told with it.
+            value=fact.score if math.isfinite(fact.score) else str(fact.score),
             rationale=fact.feedback,
             span_id=None if fact.span.span_id == context.root_id else fact.span.span_id,
             time_ms=fact.span.end_ms,

@@ -28,7 +28,7 @@ class Verdict(Enum):
 
 _BUSY_TEXTS: Final = (
     "database is locked", "database or disk is full", "disk i/o error", "attempt to write a readonly database",
-    "deadlock", "could not identify mlflow server version", "connection pool", "no space left",
+    "deadlock", "could not identify mlflow server version", "connection pool", "queuepool limit", "no space left",
 )  # fmt: skip
 _UNREACHABLE_TEXTS: Final = (
     "max retries exceeded", "connection refused", "failed with timeout", "connection aborted", "connection reset",

@@ -26,6 +26,7 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking import abilities
+from otel_dspy.mlflow.tracking.part_by_part import send_batch, send_trace
 from otel_dspy.mlflow.tracking.processes import lives
 from otel_dspy.mlflow.tracking.recollection import Recollection
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
@@ -188,18 +189,8 @@ class Sink:
         batch = self._gathered.pop(run, None)
         if batch is None:
             return
-        send = self._store_batch
-        if batch.params:
-            outcome = self._attempts.run("parameters and metrics", lambda: send(run, batch))
-            if outcome is not Outcome.REFUSED:
-                self._count(outcome)
-                return
-            # One parameter that has another value already takes everything with it: each for itself, then.
-            for key, value in batch.params.items():
-                self._try(f"parameter {key}", lambda k=key, v=value: send(run, RunBatch(params={k: v})))
-            batch.params.clear()
-        if batch.points or batch.tags:
-            self._try("metrics", lambda: send(run, batch))
+        for outcome in send_batch(self._attempts, batch, lambda part: self._store_batch(run, part)):
+            self._count(outcome)
 
     def _store_batch(self, run: RunKey, batch: RunBatch) -> None:
         self._store().log_run(self._run_id(run), batch.params, batch.points, batch.tags)
@@ -246,12 +237,11 @@ class Sink:
         def send(chosen: list[LogSpan]) -> None:
             self._store().log_spans(self._experiment_id(), chosen)
 
-        if len(traces) == 1:
-            self._try("spans", lambda: send(spans))
-        elif self._attempts.run("spans", lambda: send(spans)) is not Outcome.DONE:
-            # A server refuses a request for one bad span in it: the other traces must not go with it.
-            for chosen in traces.values():
-                self._try("spans", lambda chosen=chosen: send(chosen))
+        if len(traces) > 1 and self._attempts.run("spans", lambda: send(spans)) is Outcome.DONE:
+            return
+        for chosen in traces.values():
+            for outcome in send_trace(self._attempts, chosen, send):
+                self._count(outcome)
 
     def _send_head(self, head: LogTrace) -> None:
         if self._look_first and head.state is None:
