@@ -101,17 +101,21 @@ def open_trial(telemetry: Telemetry, scope: CompileScope, context: Context | Non
     span = telemetry.tracer.start_span(
         semconv.SPAN_DSPY_TRIAL.format(scope.optimizer_name),
         context=context,
-        attributes={
-            semconv.DSPY_OPERATION_NAME: "trial",
-            semconv.DSPY_COMPILE_ID: scope.id,
-            semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name,
-            semconv.DSPY_TRIAL_INDEX: index,
-        },
+        attributes=_identity(scope, index),
     )
     usage = UsageTally(scope.usage)
     trial = TrialScope(scope, index, span, context, usage, now())
     trial.context = inside(span, Place(compile=scope, trial=trial, usage=usage), context)
     return trial
+
+
+def _identity(scope: CompileScope, index: int) -> dict[str, AttributeValue]:
+    return {
+        semconv.DSPY_OPERATION_NAME: "trial",
+        semconv.DSPY_COMPILE_ID: scope.id,
+        semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name,
+        semconv.DSPY_TRIAL_INDEX: index,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,9 @@ def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
     """End a trial's span with what the optimizer says of it and how it ended."""
     try:
         _tell_trial(telemetry, trial, facts, outcome)
+        # A span that has more attributes than the SDK's limit (128) loses its oldest. A program of 60 predictors has so
+        # many parameters in MIPROv2: it may lose some of those, but not what the trial is.
+        trial.span.set_attributes(_identity(trial.compile, trial.index))
     finally:
         trial.span.end()
 
@@ -152,16 +159,17 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         baseline=facts.kind is TrialKind.BASELINE,
     )
     attributes: dict[str, AttributeValue] = {
-        semconv.DSPY_TRIAL_KIND: facts.kind.value,
-        semconv.DSPY_TRIAL_SCOPE: facts.scope.value,
-        semconv.DSPY_TRIAL_STATE: state.value,
-        semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
+        # The oldest is lost first, see `close_trial`.
         **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, facts.parameters, telemetry.secrets),
         **{
             semconv.DSPY_TRIAL_MEASURE + name: measure
             for name, value in facts.measures.items()
             if (measure := number(value)) is not None
         },
+        semconv.DSPY_TRIAL_KIND: facts.kind.value,
+        semconv.DSPY_TRIAL_SCOPE: facts.scope.value,
+        semconv.DSPY_TRIAL_STATE: state.value,
+        semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
         **trial.usage.split_attributes(),
         **scope.usage.compile_attributes(),
     }

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from otel_dspy import DSPyInstrumentor, guard
 from tests.span_recorder import recording
-from tests.sums import sums_lm
+from tests.sums import exact, examples, sums_lm
 from tests.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
@@ -192,3 +192,35 @@ def test_many_threads_instrument_at_once() -> None:
             predict(question="1+1")
         assert len(recorder.tree("")) == 2
     assert vars(dspy.Module)["__call__"] is before
+
+
+class _Many(dspy.Module):
+    """More predictors than a span may have attributes for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for number in range(70):
+            setattr(self, f"predict_{number}", dspy.Predict("question -> answer"))
+
+    def forward(self, question: str) -> Any:
+        predict: Any = getattr(self, "predict_0")  # noqa: B009 - as it was set
+        return predict(question=question)
+
+
+def test_a_program_with_more_parameters_than_a_span_has_room_for() -> None:
+    """Its trials lose some of these, and nothing of what they are and how they went."""
+    with dspy.context(lm=sums_lm()), recording() as recorder:
+        optimizer: Any = dspy.MIPROv2(
+            metric=exact, auto=None, num_candidates=2, max_bootstrapped_demos=1, max_labeled_demos=1, num_threads=1,
+            seed=1,
+        )  # fmt: skip
+        optimizer.compile(_Many(), trainset=examples(4), valset=examples(3), num_trials=1, minibatch=False)
+    trials = [span for span in recorder.capture.spans if span.name == "trial MIPROv2"]
+    assert [span.dropped_attributes > 0 for span in trials] == [False, True]
+    told = [dict(span.attributes or {}) for span in trials]
+    names = ("operation.name", "trial.index", "trial.kind", "trial.state", "trial.score", "usage.lm_calls")
+    assert [[attributes.get(f"dspy.{name}") for name in names] for attributes in told] == [
+        ["trial", 0, "baseline", "complete", 33.33, 3],
+        ["trial", 1, "candidate", "complete", 33.33, 3],
+    ]
+    assert [attributes["dspy.compile.id"] for attributes in told] == ["c1", "c1"]

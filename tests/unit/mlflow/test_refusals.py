@@ -7,7 +7,7 @@ import errno
 import pytest
 import requests
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 
 from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 
@@ -34,6 +34,7 @@ def test_by_status(status: int, expected: Verdict) -> None:
         OSError(errno.ENOSPC, "No space left on device"),
         MlflowException("(sqlite3.OperationalError) database is locked"),
         MlflowException("(sqlite3.OperationalError) database or disk is full"),
+        MlflowException("QueuePool limit of size 1 overflow 1 reached, connection timed out, timeout 30", BAD_REQUEST),
         MlflowException("API request to http://x failed with exception ('Connection aborted.', ...)"),
     ],
 )
