@@ -172,7 +172,7 @@ class _LMWatch(Watch):
         self._request: CallRequest | None = None
         if call.span.is_recording():
             prompt = self._args[0] if self._args else self._kwargs.get("prompt")
-            self._request = CallRequest.of(keywords, prompt, content=telemetry.settings.capture_content)
+            self._request = CallRequest.of(keywords, prompt, content=telemetry.messages_wanted)
         self._usage = place.usage
         self._module = place.predictor
         self._role: Role = place.role

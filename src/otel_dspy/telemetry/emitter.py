@@ -127,6 +127,11 @@ class GenAIHandler(TelemetryHandler):
             self._content_capturing_mode = ContentCapturingMode.SPAN_ONLY
         self._capture_content = True
 
+    @property
+    def messages_wanted(self) -> bool:
+        """Whether message content leaves at all."""
+        return self._content_capturing_mode is not ContentCapturingMode.NO_CONTENT
+
     def capture_nothing(self) -> None:
         """Keep message content in, as `instrument(capture_content=False)` asks."""
         self._content_capturing_mode = ContentCapturingMode.NO_CONTENT
@@ -170,12 +175,14 @@ class Telemetry:
         own_ids(handler.tracer)
         self.others = handler.stand_back(settings.extra_conventions, self.later, observed=self.observed)
         handler.measure_later(self.later)
-        if settings.capture_content and content_forced:
-            handler.capture_on_spans()
+        if settings.capture_content:
+            handler.capture_on_spans()  # `true`, which the standard's variable had once, is nothing to the library
         elif content_forced:
             handler.capture_nothing()
         handler.settle()
         self.genai: GenAIHandler = handler
+        self.messages_wanted = handler.messages_wanted
+        """Whether a call's messages leave, on its span or with its event alone."""
 
     def before_end(self, span: Span, part: str, tell: Callable[..., object], *args: object) -> None:
         """Let `tell(*args)` put the last of what is known onto the span, after the call if that may be.
