@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,25 @@ def test_a_text_that_is_not_whole_is_left_out(damage: str, caplog: pytest.LogCap
         shelf.add(piece)
     assert shelf.resolve(span("o", reference("text" * 100))).attributes == {"b": "stays"}
     assert "left out" in caplog.text
+
+
+def test_a_text_is_unzipped_no_further_than_to_its_bound(caplog: pytest.LogCaptureFixture) -> None:
+    """A few pieces that would become gigabytes are a damaged text like any other: told in one line, the rest stays."""
+    shelf = PayloadShelf(max_text=1000)
+    sizes: list[int] = []
+    for owner, text in (("o", "x" * 1000), ("p", "x" * 1001), ("q", "x" * 50_000_000)):
+        for piece in pieces(owner, text, 2):
+            shelf.add(piece)
+        wanted = span(owner, reference(text))
+        tracemalloc.start()
+        found = shelf.resolve(wanted).attributes
+        sizes.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert found == {"b": "stays"} | ({"a": text} if owner == "o" else {})
+    assert max(sizes) < 1_000_000
+    assert [record.getMessage() for record in caplog.records] == [
+        "a of span n is left out: it has more than 1000 bytes, unzipped"
+    ] * 2
 
 
 def test_a_text_that_only_looks_like_a_reference_stays() -> None:

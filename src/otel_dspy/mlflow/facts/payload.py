@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import gzip
 import hashlib
 import json
 import logging
 import zlib
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.facts.records import AttributeValue, PayloadPiece, SpanRecord
@@ -20,8 +18,11 @@ _logger = logging.getLogger(__name__)
 
 MAX_WAITING = 64 * 1024 * 1024
 """Characters of pieces whose span has not come; beyond it the oldest are given up."""
+MAX_TEXT: Final = 64 * 1024 * 1024
+"""Bytes that a text may have: some hundred kilobytes of pieces could be unzipped to gigabytes."""
 
 ENCODING = "gzip+base64"
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class PayloadShelf:
@@ -31,10 +32,11 @@ class PayloadShelf:
     not take the other's pieces along.
     """
 
-    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, max_waiting: int = MAX_WAITING, max_text: int = MAX_TEXT) -> None:
         self._pieces: OrderedDict[tuple[str, str, str], dict[int, PayloadPiece]] = OrderedDict()
         self._waiting = 0
         self._max_waiting = max_waiting
+        self._max_text = max_text
 
     def add(self, piece: PayloadPiece) -> None:
         """Keep a piece until its span comes. A piece that comes twice counts once."""
@@ -59,8 +61,8 @@ class PayloadShelf:
         for name, digest in references.items():
             pieces = self._take((span.trace_id, span.span_id, name))
             try:
-                attributes[name] = _join(pieces, digest)
-            except (ValueError, binascii.Error, zlib.error, EOFError, OSError) as error:
+                attributes[name] = _join(pieces, digest, self._max_text)
+            except (ValueError, zlib.error) as error:
                 del attributes[name]
                 _logger.warning("%s of span %s is left out: %s", name, span.name, error)
         return replace(span, attributes=attributes)
@@ -97,11 +99,12 @@ def _reference(value: AttributeValue) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
-def _join(pieces: dict[int, PayloadPiece], digest: str) -> str:
-    """The text.
+def _join(pieces: dict[int, PayloadPiece], digest: str, limit: int) -> str:
+    """The text, of `limit` bytes at most.
 
     Raises:
-        ValueError: a piece is missing or of an unknown encoding, or the text is not the one that was sent.
+        ValueError: a piece is missing or of an unknown encoding, or the text is too large or not the one that was sent.
+        zlib.error: the pieces are not zipped.
     """
     if not pieces:
         message = "none of its pieces arrived"
@@ -114,7 +117,10 @@ def _join(pieces: dict[int, PayloadPiece], digest: str) -> str:
         message = f"unknown encoding {first.encoding!r}"
         raise ValueError(message)
     packed = "".join(pieces[index].data for index in range(first.count))
-    text = gzip.decompress(base64.b64decode(packed, validate=True))
+    text = zlib.decompressobj(_GZIP).decompress(base64.b64decode(packed, validate=True), limit + 1)
+    if len(text) > limit:
+        message = f"it has more than {limit} bytes, unzipped"
+        raise ValueError(message)
     if hashlib.sha256(text).hexdigest() != digest:
         message = "its digest is not that of the pieces"
         raise ValueError(message)
