@@ -15,6 +15,7 @@ from otel_dspy.bridge.waiting_request import WaitingRequest
 from otel_dspy.bridge.writer import Delivery, Written
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Awaitable, Callable
 
     from otel_dspy.bridge.metrics import Metrics
@@ -103,7 +104,7 @@ class Intake:
             return Answer(Verdict.MALFORMED, message=str(error))
         except TimeoutError:
             return Answer(Verdict.LATER, message="the body came too slowly, or others were before it")
-        self._metrics.received(protocol, len(delivery.spans) + len(refused))
+        self._metrics.received(protocol, len(delivery.spans) + refused.total())
         written = await self._written(delivery) if len(delivery.spans) else Written()
         if isinstance(written, str):
             return Answer(Verdict.LATER, message=written)
@@ -111,13 +112,13 @@ class Intake:
         if not refused:
             # What was refused of it is not known here, since operations are batched: the bridge's log says it.
             return Answer(Verdict.TAKEN, message=f"MLflow refused operations ({written.lost})" if written.lost else "")
-        for reason in refused:
-            self._metrics.refused(reason, 1)
-        reasons = sorted(set(refused))
+        for reason, spans in refused.items():
+            self._metrics.refused(reason, spans)
+        reasons = sorted(refused)
         more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
-        return Answer(Verdict.TAKEN, len(refused), "; ".join(reasons[:MAX_REASONS]) + more)
+        return Answer(Verdict.TAKEN, refused.total(), "; ".join(reasons[:MAX_REASONS]) + more)
 
-    async def _read(self, body: Body, *, json: bool, experiment: str | None) -> tuple[Delivery, list[str]]:
+    async def _read(self, body: Body, *, json: bool, experiment: str | None) -> tuple[Delivery, Counter[str]]:
         """Take it in, and look at every span: what cannot be used is said at once."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._patience):

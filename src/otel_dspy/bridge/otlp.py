@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from google.protobuf import json_format
@@ -18,6 +19,8 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, SpanFlags, Status
 
+from otel_dspy.bridge import wire
+from otel_dspy.bridge.unzipping import TooLargeError
 from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.facts.records import Attributes, AttributeValue
 
+MAX_PARTS: Final = 100_000
+"""Spans, scopes and resources in a request. A few kilobytes, zipped, could hold millions of empty ones."""
 MAX_NESTING: Final = 16
 """Levels of lists and maps in one attribute. Protobuf itself stops at 100, where a request counts as malformed."""
 TRACE_ID_BYTES: Final = 16
@@ -105,7 +110,10 @@ def spans_in_protobuf(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
 
     Raises:
         MalformedError: the body is no request in protobuf.
+        TooLargeError: it has more than `MAX_PARTS`.
     """
+    # Counted before it is read: reading makes all of them at once, and holds the interpreter's lock meanwhile.
+    _bounded(sum(1 for _ in islice(wire.parts(body, 0, len(body)), MAX_PARTS + 1)))
     try:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError as error:
@@ -122,22 +130,35 @@ def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
 
     Raises:
         MalformedError: the body is no request in JSON; what came before may have been good.
+        TooLargeError: it has more than `MAX_PARTS`; likewise.
     """
+    count = 0
     try:
         request: Any = json.loads(body)
         for group in request.get("resourceSpans", ()):
+            count = _bounded(count + 1)
             resource = _resource(
                 json_format.ParseDict(group.get("resource", {}), Resource(), ignore_unknown_fields=True)
             )
             for scope in group.get("scopeSpans", ()):
+                count = _bounded(count + 1)
                 about = json_format.ParseDict(
                     scope.get("scope", {}), InstrumentationScope(), ignore_unknown_fields=True
                 )
                 for given in scope.get("spans", ()):
+                    count = _bounded(count + 1)
                     span = _span_of_json(given)
                     yield span if isinstance(span, BadSpanError) else _taken(span, resource, about.name)
+    except TooLargeError:
+        raise
     except (AttributeError, TypeError, ValueError, RecursionError, json_format.ParseError) as error:
         raise MalformedError(f"the body is no ExportTraceServiceRequest in JSON ({type(error).__name__})") from error
+
+
+def _bounded(count: int) -> int:
+    if count > MAX_PARTS:
+        raise TooLargeError(f"it has more than {MAX_PARTS} spans, scopes and resources")
+    return count
 
 
 def _span_of_json(given: Any) -> Span | BadSpanError:  # noqa: ANN401 - whatever JSON holds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,17 +34,18 @@ class WaitingRequest:
     experiments: Experiments
     count: int = field(default=0, init=False)
 
-    def check(self) -> list[str]:
-        """Read all of it once and keep nothing; why each of the spans that cannot be used is refused.
+    def check(self) -> Counter[str]:
+        """Read all of it once and keep nothing; why spans cannot be used, and how many for each reason.
 
         Raises:
             MalformedError: it is no request.
+            TooLargeError: it has too many spans.
         """
-        refused: list[str] = []
+        refused: Counter[str] = Counter()
         self.count = 0
         for found in self._read():
             if isinstance(found, str):
-                refused.append(found)
+                refused[found] += 1
             else:
                 self.count += 1
         return refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
@@ -38,12 +38,12 @@ class Written:
 
     Attributes:
         again: MLflow failed at a part of it: it should be delivered again.
-        refused: why each of the spans that could not be told was not.
+        refused: why spans could not be told, and how many for each reason.
         lost: operations that MLflow refused, of this delivery or of those that were committed with it.
     """
 
     again: bool = False
-    refused: tuple[str, ...] = ()
+    refused: Counter[str] = field(default_factory=Counter[str])
     lost: int = 0
 
 
@@ -63,7 +63,7 @@ class SpanSource(Protocol):
 class _Told:
     """What has been told of a delivery, and is to be committed."""
 
-    refused: list[str] = field(default_factory=list[str])
+    refused: Counter[str] = field(default_factory=Counter[str])
     names: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     newest_ns: int = 0
 
@@ -195,7 +195,7 @@ class Writer:
         for delivery, found in told.items():
             if not again:
                 self._remember(found)
-            delivery.done.set_result(Written(again, tuple(found.refused), self.pipeline.lost - lost))
+            delivery.done.set_result(Written(again, found.refused, self.pipeline.lost - lost))
 
     def _tell(self, delivery: Delivery, told: _Told, met: set[tuple[str, str]]) -> None:
         """Tell a delivery. `met`: names of spans that go out with the same commit, to which its own are added."""
@@ -212,10 +212,10 @@ class Writer:
                     self.pipeline.process(span, route)
                 except Exception as error:
                     _logger.debug("a span that cannot be told", exc_info=True)
-                    told.refused.append(f"cannot be told to MLflow ({type(error).__name__})")
+                    told.refused[f"cannot be told to MLflow ({type(error).__name__})"] += 1
 
     def _remember(self, told: _Told) -> None:
-        self.written += len(told.names) - len(told.refused)
+        self.written += len(told.names) - told.refused.total()
         for name in told.names:
             self._remembered.add(*name)
         if told.names:

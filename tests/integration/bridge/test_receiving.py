@@ -32,6 +32,7 @@ from tests.mlflow_server import free_port
 from tests.waiting import awaited
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Generator
     from email.message import Message
 
@@ -280,7 +281,7 @@ def test_a_message_stays_with_its_client_until_there_is_room(
     lock = threading.Lock()
     check = WaitingRequest.check
 
-    def slow(request: WaitingRequest) -> list[str]:
+    def slow(request: WaitingRequest) -> Counter[str]:
         with lock:
             most[0] += 1
             most[1] = max(most)

@@ -69,7 +69,7 @@ def submit(writer: Writer, uri: str, spans: Sequence[ReadableSpan]) -> Delivery:
 def await_written(delivery: Delivery) -> None:
     """MLflow has it."""
     written = delivery.done.result(PATIENCE)
-    assert (written.again, written.refused) == (False, ())
+    assert (written.again, written.refused) == (False, {})
 
 
 class Gate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
+from otel_dspy.bridge import otlp
 from otel_dspy.bridge.otlp import MAX_NESTING, MalformedError, from_json, from_protobuf
+from otel_dspy.bridge.unzipping import TooLargeError
 from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
 
 if TYPE_CHECKING:
@@ -187,6 +190,34 @@ def test_what_is_no_request_is_malformed(read: Callable[[bytes], object], body: 
     """It is said so, whatever it is; nothing else is raised, however deep it goes."""
     with pytest.raises(MalformedError):
         read(body)
+
+
+def test_a_request_has_a_bound_of_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty spans, scopes and resources count alike, in both forms; at the bound all is read, above it nothing is."""
+    monkeypatch.setattr(otlp, "MAX_PARTS", 5)
+    assert len(from_protobuf(in_protobuf(*[Span()] * 3)).refused) == len(from_json(in_json({}, {}, {})).refused) == 3
+    for read, body in (
+        (from_protobuf, in_protobuf(*[Span()] * 4)),
+        (from_protobuf, b"\x0a\x00" * 6),
+        (from_protobuf, b"\x0a" + field(b"\x12\x00" * 5)),
+        # Not even in a group, which nobody reads, and after every other kind of field.
+        (from_protobuf, b"\x7b\x08\x96\x01\x11" + b"1" * 8 + b"\x1d" + b"1" * 4 + b"\x0a\x00" * 6 + b"\x7c"),
+        (from_json, in_json({}, {}, {}, {})),
+        (from_json, b'{"resourceSpans": [{}, {}, {}, {}, {}, {}]}'),
+        (from_json, b'{"resourceSpans": [{"scopeSpans": [{}, {}, {}, {}, {}]}]}'),
+    ):
+        with pytest.raises(TooLargeError, match="more than 5 spans"):
+            read(body)
+
+
+def test_millions_of_empty_spans_are_sent_away_before_they_are_made() -> None:
+    """Ten kilobytes on the wire, ten megabytes unzipped, and never the gigabyte that they would be in memory."""
+    body = b"\x0a" + field(b"\x12" + field(b"\x12\x00" * 5_000_000))
+    tracemalloc.start()
+    with pytest.raises(TooLargeError):
+        from_protobuf(body)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
 
 
 @given(st.binary(max_size=300))

@@ -1,0 +1,54 @@
+"""What becomes of a request before it is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.bridge import otlp
+from otel_dspy.bridge.intake import Intake, Verdict
+from otel_dspy.bridge.metrics import Metrics
+from otel_dspy.bridge.placing import Experiments
+from otel_dspy.bridge.settings import Address, BridgeSettings
+from otel_dspy.bridge.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+SETTINGS = BridgeSettings(tracking_uri="http://127.0.0.1:9", grpc=Address("127.0.0.1", 0))
+
+
+@pytest.fixture
+def writer() -> Generator[Writer]:
+    """One that has nothing to write."""
+    writer = Writer(SETTINGS.max_waiting_bytes)
+    yield writer
+    writer.close(1.0)
+
+
+async def test_reasons_are_counted_not_listed(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand bad spans: one count of a thousand in the metrics and in the answer. More than may be: too large."""
+    metrics = Metrics(writer)
+    counted: list[tuple[str, int]] = []
+
+    def refused(reason: str, spans: int) -> None:
+        counted.append((reason, spans))
+
+    monkeypatch.setattr(metrics, "refused", refused)
+    intake = Intake(writer, Experiments(SETTINGS.tracking_uri), metrics, SETTINGS)
+    body = b'{"resourceSpans": [{"scopeSpans": [{"spans": [' + b"{}," * 999 + b"{}]}]}]}"
+
+    async def come() -> bytes:
+        return body
+
+    answer = await intake.take(come, protocol="http", json=True)
+    assert (answer.verdict, answer.refused) == (Verdict.TAKEN, 1000)
+    assert counted == [("trace id is not 16 bytes, or zero", 1000)]
+    monkeypatch.setattr(otlp, "MAX_PARTS", 1000)
+    answer = await intake.take(come, protocol="http", json=True)
+    assert (answer.verdict, answer.message) == (
+        Verdict.TOO_LARGE,
+        "it has more than 1000 spans, scopes and resources",
+    )
+    intake.close()
