@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_dspy.bridge.program_traces import Placed
+    from otel_dspy.mlflow.destination import Destination
 
 _logger = logging.getLogger(__name__)
 
@@ -64,7 +65,10 @@ class _Told:
     """What has been told of a delivery, and is to be committed."""
 
     refused: Counter[str] = field(default_factory=Counter[str])
-    names: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    names: list[tuple[tuple[str, str], Destination]] = field(
+        default_factory=list[tuple[tuple[str, str], "Destination"]]
+    )
+    destinations: set[Destination] = field(default_factory=set["Destination"])
     newest_ns: int = 0
 
 
@@ -172,7 +176,7 @@ class Writer:
 
     def _commit(self) -> None:
         """Tell what waits, commit, acknowledge: several deliveries together, lest each costs requests of its own."""
-        failed, lost, began, spans = self.pipeline.failed, self.pipeline.lost, time.monotonic(), 0
+        failed, lost, began, spans = self.pipeline.failures(), self.pipeline.lost, time.monotonic(), 0
         told: dict[Delivery, _Told] = {}
         met: set[tuple[str, str]] = set()
         again = False
@@ -189,36 +193,41 @@ class Writer:
         except Exception:
             _logger.exception("Deliveries could not be told to MLflow")
             again = True
-        again = again or self.pipeline.failed > failed
+        failing = {place for place, count in self.pipeline.failures().items() if count > failed.get(place, 0)}
         with self._ready:
             self._size -= sum(delivery.size for delivery in told)
         for delivery, found in told.items():
             if not again:
-                self._remember(found)
-            delivery.done.set_result(Written(again, found.refused, self.pipeline.lost - lost))
+                self._remember(found, failing)
+            # What goes elsewhere is none of the others' business.
+            failed_at = again or not failing.isdisjoint(found.destinations)
+            delivery.done.set_result(Written(failed_at, found.refused, self.pipeline.lost - lost))
 
     def _tell(self, delivery: Delivery, told: _Told, met: set[tuple[str, str]]) -> None:
         """Tell a delivery. `met`: names of spans that go out with the same commit, to which its own are added."""
         for given in delivery.spans:
             name = _name(given)
-            told.names.append(name)
+            told.names.append((name, given[1].destination))
+            told.destinations.add(given[1].destination)
             told.newest_ns = max(told.newest_ns, given[0].end_ns)
             if name in met or self._remembered.has(*name):
                 continue
             met.add(name)
             chosen = self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given)
             for span, route in chosen:
+                told.destinations.add(route.destination)
                 try:
                     self.pipeline.process(span, route)
                 except Exception as error:
                     _logger.debug("a span that cannot be told", exc_info=True)
                     told.refused[f"cannot be told to MLflow ({type(error).__name__})"] += 1
 
-    def _remember(self, told: _Told) -> None:
-        self.written += len(told.names) - told.refused.total()
-        for name in told.names:
+    def _remember(self, told: _Told, failing: set[Destination]) -> None:
+        names = [name for name, destination in told.names if destination not in failing]
+        self.written += max(0, len(names) - told.refused.total())
+        for name in names:
             self._remembered.add(*name)
-        if told.names:
+        if names:
             self.newest_lag = max(0.0, time.time() - told.newest_ns / 1e9)
 
 

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
 from otel_dspy.mlflow.delivery import attempts
 from otel_dspy.mlflow.delivery.attempts import MAX_RETRIES, Attempts, Outcome
@@ -42,3 +43,32 @@ def test_a_race_is_tried_again_and_is_no_outage(
     assert tried.run("LogDataset", raced(100, calls)) is Outcome.REFUSED
     assert len(calls) == MAX_RETRIES
     assert "did not take LogDataset" in caplog.text
+
+
+def failing(calls: list[int]) -> Callable[[], None]:
+    """The server fails at it, always."""
+
+    def attempt() -> None:
+        calls.append(len(calls))
+        raise MlflowException("no", INTERNAL_ERROR)
+
+    return attempt
+
+
+def test_what_fails_at_one_destination_holds_up_the_others_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a thread has several, the next failure there is told at the first try; nothing is said to be kept.
+
+    A program of its own goes on trying each operation as before, and keeps it in the spool.
+    """
+    monkeypatch.setattr(attempts, "FIRST_PAUSE", 0.001)
+    for others, again, kept in ((True, 1, "is asked to send it again"), (False, MAX_RETRIES, "in the spool")):
+        tried = Attempts("http://m", threading.Event(), lambda: None, others=others)
+        caplog.clear()
+        for expected in (MAX_RETRIES, again):
+            calls: list[int] = []
+            assert tried.run("LogText", failing(calls)) is Outcome.FAILED
+            assert (len(calls), tried.failing_since) == (expected, None)
+        assert kept in caplog.text
+        assert ("spool" in caplog.text) is not others

@@ -30,6 +30,9 @@ SILENCE: Final = 60.0
 """Seconds after a warning in which the next outage is not warned of: a proxy may fail now and then for hours."""
 MAX_RETRIES: Final = 6
 """Tries of an operation that the server fails at although it answers others: about 8 s."""
+FAILED_LATELY: Final = 300.0
+"""Seconds after such a failure in which the destination's operations are tried once, where others wait behind it."""
+_IN_THE_SPOOL: Final = "it is kept in the spool for `otel-dspy replay`"
 
 
 class Stopped(BaseException):
@@ -52,17 +55,21 @@ class Outcome(Enum):
 class Attempts:
     """Tries operations on one destination."""
 
-    def __init__(self, address: str, stop: Event, answers: Callable[[], None]) -> None:
+    def __init__(self, address: str, stop: Event, answers: Callable[[], None], *, others: bool = False) -> None:
         """Create it.
 
         Args:
             address: tracking URI, for the log.
             stop: set when there is no time left.
             answers: a question that a healthy server answers; raises if it does not.
+            others: the thread has other destinations, which a failure at this one must not hold up for long; what
+                fails is not kept here, but sent again by who has sent it.
         """
         self._address = without_passwords(address)
         self._stop = stop
         self._answers = answers
+        self._others = others
+        self._failed: float | None = None
         self._told: set[str] = set()
         self._warned: float | None = None
         self._gate = ForkGate()
@@ -98,16 +105,26 @@ class Attempts:
             if found is not Verdict.RACED:
                 self._failing(error)
             own_failures = own_failures + 1 if found is Verdict.RETRY else 0
-            if own_failures >= MAX_RETRIES and self._once(self._answers, 0) is None:
-                self._tell(what, f"fails at {what}; it is kept in the spool for `otel-dspy replay`: {error}")
-                self.failing_since = None
-                return Outcome.FAILED
+            if own_failures >= self._tries and self._once(self._answers, 0) is None:
+                return self._gives_up(what, f"fails at {what}", error)
             # Half of the pause is left to chance, lest many programs come back at once.
             chance = 0.5 + _chance.random() / 2
             if self._stop.wait(max(pause * chance, asked_pause)):
                 raise Stopped
             pause = min(pause * 2, LONGEST_PAUSE)
             self.retries += 1
+
+    @property
+    def _tries(self) -> int:
+        lately = self._failed is not None and time.monotonic() - self._failed < FAILED_LATELY
+        return 1 if self._others and lately else MAX_RETRIES
+
+    def _gives_up(self, what: str, failure: str, error: Exception) -> Outcome:
+        kept = "whoever sent it is asked to send it again" if self._others else _IN_THE_SPOOL
+        self._tell(what, f"{failure}; {kept}: {error}")
+        self.failing_since = None
+        self._failed = time.monotonic()
+        return Outcome.FAILED
 
     def _once(self, attempt: Callable[[], None], failures: int) -> Exception | None:
         if self._stop.is_set():

@@ -44,6 +44,10 @@ class SharedPipeline(Pipeline):
         self._touched: dict[tuple[Destination, str], str] = {}
         """Compiles that were heard of since `send_all`, each with its trace."""
 
+    def failures(self) -> dict[Destination, int]:
+        """Operations that MLflow failed at, by destination."""
+        return {destination: sink.failed for destination, sink in self._sinks.items()}
+
     @override
     def _new_sink(self, destination: Destination) -> SharedSink:
         return SharedSink(destination, self._stop)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from otel_dspy.mlflow.delivery.attempts import Attempts
 from otel_dspy.mlflow.mapping.operations import (
     CompileRun,
     EvaluateRun,
@@ -19,6 +20,7 @@ from otel_dspy.mlflow.tracking.recollection import INITIAL_TAG
 from otel_dspy.mlflow.tracking.shared_models import SharedModels
 from otel_dspy.mlflow.tracking.shared_runs import SharedRuns
 from otel_dspy.mlflow.tracking.sink import Sink
+from otel_dspy.mlflow.tracking.store import Store
 from otel_dspy.mlflow.tracking.trace_ends import end_of
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.destination import Destination
     from otel_dspy.mlflow.facts.records import SpanRecord
     from otel_dspy.mlflow.mapping.operations import LogTable, LogTrace, Operation, RunKey
-    from otel_dspy.mlflow.tracking.store import Store
 
 
 class SharedSink(Sink):
@@ -35,6 +36,9 @@ class SharedSink(Sink):
 
     def __init__(self, destination: Destination, stop: Event) -> None:
         super().__init__(destination, stop, look_first=True)
+        uri = destination.tracking_uri
+        # Of the experiment itself nothing is asked: it may be what MLflow fails at.
+        self._attempts = Attempts(uri, stop, lambda: Store(uri).answer(), others=True)
 
     def ended(self, compile_id: str) -> bool:
         """Whether MLflow says that the compile has ended."""

@@ -103,6 +103,10 @@ class Store:
         """Ask something that a healthy store answers."""
         self._store.get_experiment(experiment_id)
 
+    def answer(self) -> None:
+        """Ask something that a healthy store answers whoever may ask, whatever experiments there are."""
+        self._store.search_experiments(ViewType.ACTIVE_ONLY, 1)
+
     def create_run(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> RunHandle:
         """A new run, RUNNING, with the tags that MLflow's own runs carry (user, source)."""
         if self._context_tags is None:

@@ -1,0 +1,80 @@
+"""Whose deliveries a failure of MLflow's concerns."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_dspy import semconv as sc
+from otel_dspy.bridge import writer as writers
+from otel_dspy.bridge.otlp import ReceivedSpan
+from otel_dspy.bridge.placing import placed
+from otel_dspy.bridge.writer import Delivery, Writer
+from otel_dspy.mlflow.destination import Destination, Experiment
+from otel_dspy.mlflow.facts.records import SpanRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from otel_dspy.bridge.program_traces import Placed
+    from otel_dspy.mlflow.delivery.routing import Route
+
+
+class FailsAtOne:
+    """Stands for a pipeline to an MLflow that fails at whatever goes to experiment `bad`."""
+
+    failed, lost, failing_since = 0, 0, None
+
+    def __init__(self, _stop: threading.Event) -> None:
+        self.told: list[str] = []
+        self.begin = threading.Event()
+        self._failures: Counter[Destination] = Counter()
+
+    def process(self, span: SpanRecord, route: Route) -> None:
+        """Note it."""
+        self.begin.wait(10)
+        self.told.append(span.span_id)
+        self._failures[route.destination] += route.destination.experiment.name == "bad"
+
+    def failures(self) -> dict[Destination, int]:
+        """By destination."""
+        return dict(self._failures)
+
+    def send_all(self) -> None:
+        """Nothing waits."""
+
+
+@pytest.fixture
+def writer(monkeypatch: pytest.MonkeyPatch) -> Generator[Writer]:
+    """One whose MLflow fails at an experiment."""
+    monkeypatch.setattr(writers, "SharedPipeline", FailsAtOne)
+    writer = Writer(1_000_000)
+    yield writer
+    writer.close(10)
+
+
+def span(number: int, experiment: str) -> Placed:
+    """A call's only span, and where it goes."""
+    told = SpanRecord(
+        trace_id=f"{number:032x}", span_id=f"{number:016x}", parent_id=None, name="n", kind="INTERNAL", start_ns=1,
+        end_ns=2, attributes={sc.DSPY_OPERATION_NAME: "module"},
+    )  # fmt: skip
+    return placed(ReceivedSpan(told, local_root=True), Destination("http://m", Experiment(name=experiment)))
+
+
+def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: Writer) -> None:
+    """Of three that are committed together those with a span for it come again, and only that span is told again."""
+    pipeline: Any = writer.pipeline
+    good, bad, both = [span(1, "good")], [span(2, "bad")], [span(3, "good"), span(4, "bad")]
+    for expected in ([f"{number:016x}" for number in (1, 2, 3, 4)], [f"{number:016x}" for number in (2, 4)]):
+        pipeline.told.clear()
+        pipeline.begin.clear()
+        deliveries = [Delivery(spans, 1) for spans in (good, bad, both)]
+        for delivery in deliveries:
+            assert writer.submit(delivery)
+        pipeline.begin.set()
+        assert [delivery.done.result(10).again for delivery in deliveries] == [False, True, True]
+        assert pipeline.told == expected
