@@ -181,6 +181,7 @@ class Writer:
         met: set[tuple[str, str]] = set()
         again = False
         delivery = self._next(TICK)
+        self.pipeline.ask_again()
         try:
             while delivery is not None:
                 told[delivery] = _Told()

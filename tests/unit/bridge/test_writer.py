@@ -43,6 +43,9 @@ class FailsAtOne:
         """By destination."""
         return dict(self._failures)
 
+    def ask_again(self) -> None:
+        """Nothing was denied."""
+
     def send_all(self) -> None:
         """Nothing waits."""
 

@@ -15,7 +15,8 @@ from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        *[(status, Verdict.WAIT) for status in (401, 403, 408, 429, 502, 503, 504)],
+        *[(status, Verdict.WAIT) for status in (408, 429, 502, 503, 504)],
+        *[(status, Verdict.DENIED) for status in (401, 403)],
         (500, Verdict.RETRY),
         *[(status, Verdict.REFUSED) for status in (400, 404, 409, 413, 422)],
     ],

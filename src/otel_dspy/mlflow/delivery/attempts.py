@@ -70,6 +70,7 @@ class Attempts:
         self._answers = answers
         self._others = others
         self._failed: float | None = None
+        self._denied = False
         self._told: set[str] = set()
         self._warned: float | None = None
         self._gate = ForkGate()
@@ -78,6 +79,10 @@ class Attempts:
         self.retries = 0
         """Tries beyond an operation's first."""
 
+    def ask_again(self) -> None:
+        """What was denied last time may be allowed now."""
+        self._denied = False
+
     def run(self, what: str, attempt: Callable[[], None]) -> Outcome:
         """Attempt until it is done or there is no point.
 
@@ -85,9 +90,14 @@ class Attempts:
             what: the operation, in words.
             attempt: does it; may be called often.
 
+        Returns:
+            How it ended. `FAILED` at once where others wait and MLflow has denied something since `ask_again`.
+
         Raises:
             Stopped: no time left.
         """
+        if self._denied:
+            return Outcome.FAILED
         failures, own_failures, races, pause = 0, 0, 0, FIRST_PAUSE
         while True:
             error = self._once(attempt, failures)
@@ -102,6 +112,9 @@ class Attempts:
             if found is Verdict.REFUSED or races >= MAX_RETRIES:
                 self._tell(what, f"did not take {what}: {error}")
                 return Outcome.REFUSED
+            if found is Verdict.DENIED and self._others and self._once(self._answers, 0) is None:
+                self._denied = True
+                return self._gives_up(what, f"denies {what}", error)
             if found is not Verdict.RACED:
                 self._failing(error)
             own_failures = own_failures + 1 if found is Verdict.RETRY else 0

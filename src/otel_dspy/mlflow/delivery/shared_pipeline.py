@@ -44,6 +44,12 @@ class SharedPipeline(Pipeline):
         self._touched: dict[tuple[Destination, str], str] = {}
         """Compiles that were heard of since `send_all`, each with its trace."""
 
+    def ask_again(self) -> None:
+        """New deliveries have come: where MLflow denied something, see whether it does so still."""
+        for sink in self._sinks.values():
+            if isinstance(sink, SharedSink):
+                sink.ask_again()
+
     def failures(self) -> dict[Destination, int]:
         """Operations that MLflow failed at, by destination."""
         return {destination: sink.failed for destination, sink in self._sinks.items()}

@@ -18,6 +18,8 @@ class Verdict(Enum):
 
     WAIT = "wait"
     """Unreachable or busy, full or locked: ask again until it answers."""
+    DENIED = "denied"
+    """Not with these credentials. The user can mend that while we wait: a key that has run out. Or it is meant so."""
     RETRY = "retry"
     """The server failed: ask again, but not for ever if it answers others."""
     RACED = "raced"
@@ -38,8 +40,9 @@ _RACED_TEXTS: Final = ("unique constraint", "duplicate key value", "duplicate en
 """Of sqlite, PostgreSQL, MySQL: MLflow looks for a dataset or a tag, and then inserts it."""
 _REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
 """MLflow's own codes for what is wrong with a request, and never with its database."""
-_WAIT: Final = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504})
-"""HTTP statuses that pass: busy or away. Or that the user can mend while we wait: a key that has run out."""
+_WAIT: Final = frozenset({407, 408, 425, 429, 502, 503, 504})
+"""HTTP statuses that pass: busy or away."""
+_DENIED: Final = frozenset({401, 403})
 _SERVER_ERROR: Final = 500
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 
@@ -60,6 +63,8 @@ def verdict(error: BaseException, status: int | None = None) -> Verdict:
         return Verdict.RETRY if isinstance(error, OSError) else Verdict.REFUSED
     if known in _WAIT:
         return Verdict.WAIT
+    if known in _DENIED:
+        return Verdict.DENIED
     return Verdict.RETRY if known >= _SERVER_ERROR else Verdict.REFUSED
 
 

@@ -40,6 +40,10 @@ class SharedSink(Sink):
         # Of the experiment itself nothing is asked: it may be what MLflow fails at.
         self._attempts = Attempts(uri, stop, lambda: Store(uri).answer(), others=True)
 
+    def ask_again(self) -> None:
+        """What MLflow denied may be allowed now; until then nothing more was asked of it."""
+        self._attempts.ask_again()
+
     def ended(self, compile_id: str) -> bool:
         """Whether MLflow says that the compile has ended."""
         found: list[bool] = []
