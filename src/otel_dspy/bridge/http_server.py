@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -96,12 +97,16 @@ class HttpFront:
                 f"send {PROTOBUF} or {JSON}",
                 as_json=False,
             )
-        answer = await self._intake.take(
-            lambda: self._body(request),
-            protocol="http",
-            json=as_json,
-            experiment=request.headers.get(EXPERIMENT_HEADER),
-        )
+        try:
+            answer = await self._intake.take(
+                lambda: self._body(request),
+                protocol="http",
+                json=as_json,
+                experiment=request.headers.get(EXPERIMENT_HEADER),
+            )
+        except asyncio.CancelledError:
+            # The bridge ends, and its patience has. uvicorn would answer 500, after which nobody sends again.
+            return self._failure(HTTPStatus.SERVICE_UNAVAILABLE, "the bridge is ending", as_json=as_json)
         return self._answer(answer, as_json=as_json)
 
     async def _body(self, request: Request) -> bytes:
