@@ -103,7 +103,7 @@ class Bridge:
     def _probe(self) -> str | None:
         try:
             with http_policy.no_retries(0):
-                Store(self._settings.tracking_uri).ask("0")
+                Store(self._settings.tracking_uri).answer()
         except Exception as error:  # noqa: BLE001 - whatever MLflow raises, it is not ready
             # No text of the error's: anybody may ask.
             _logger.info("MLflow is not ready: %s", without_passwords(str(error))[:500])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import sqlite3
 import threading
 import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Generator
     from email.message import Message
+    from pathlib import Path
 
     from otel_dspy.bridge.service import Bridge
 
@@ -149,6 +151,17 @@ def test_what_is_malformed_is_said_to_be(new_store: Callable[[str], str]) -> Non
             call(bridge, b"x" * 10_001)
         assert get(bridge, "/healthz") == (200, "ok\n")
         assert get(bridge, "/readyz") == (200, "ready\n")
+
+
+def test_it_is_ready_without_experiment_0(new_store: Callable[[str], str], tmp_path: Path) -> None:
+    """`mlflow gc` removes it, once it was deleted; a bridge writes elsewhere, and asks whether MLflow answers."""
+    store = new_store("m")
+    MlflowClient(store).create_experiment("E")
+    with closing(sqlite3.connect(tmp_path / "m.db")) as database, database:
+        database.execute("DELETE FROM experiments WHERE experiment_id = 0")
+    with running_bridge(store, "E") as bridge:
+        assert get(bridge, "/readyz") == (200, "ready\n")
+        assert post(bridge, json.dumps(request(1)).encode())[:2] == (200, {})
 
 
 def test_while_mlflow_is_down_clients_are_asked_to_come_again(new_store: Callable[[str], str]) -> None:
