@@ -114,15 +114,23 @@ def spans_in_protobuf(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
     """
     # Counted before it is read: reading makes all of them at once, and holds the interpreter's lock meanwhile.
     _bounded(sum(1 for _ in islice(wire.parts(body, 0, len(body)), MAX_PARTS + 1)))
-    try:
-        request = ExportTraceServiceRequest.FromString(body)
-    except DecodeError as error:
-        raise MalformedError("the body is no ExportTraceServiceRequest in protobuf") from error
-    for group in request.resource_spans:
+    for group in _request(body).resource_spans:
         resource = _resource(group.resource)
         for scope in group.scope_spans:
             for span in scope.spans:
                 yield _taken(span, resource, scope.scope.name)
+
+
+def _request(body: bytes) -> ExportTraceServiceRequest:
+    try:
+        return ExportTraceServiceRequest.FromString(body)
+    except DecodeError:
+        # One text that is no UTF-8, in whichever span, costs protobuf the whole.
+        mended = wire.with_texts_in_utf8(body, ExportTraceServiceRequest.DESCRIPTOR)
+    try:
+        return ExportTraceServiceRequest.FromString(mended)
+    except DecodeError as error:
+        raise MalformedError("the body is no ExportTraceServiceRequest in protobuf") from error
 
 
 def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:

@@ -5,16 +5,21 @@ An empty message takes two bytes of a body, and hundreds in memory.
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from google.protobuf.descriptor import Descriptor
 
 SPANS: Final = (1, 2, 2)
 """Numbers of the fields on the way to the spans of a request: its resources, their scopes, their spans."""
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 _LONGEST: Final = 10
 """Bytes of a number."""
+DEEPEST: Final = 100
+"""Levels of messages; protobuf itself goes no deeper."""
 
 
 def fields(body: bytes | bytearray, start: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -49,6 +54,40 @@ def parts(body: bytes | bytearray, start: int, end: int, path: tuple[int, ...] =
             yield begin, stop
             if path[1:]:
                 yield from parts(body, begin, stop, path[1:])
+
+
+def with_texts_in_utf8(body: bytes, message: Descriptor) -> bytes:
+    """The message with a question mark for each byte in its texts that is no UTF-8: so that no length changes.
+
+    Args:
+        body: as it came.
+        message: what it is.
+    """
+    mended = bytearray(body)
+    _mend(mended, 0, len(body), message, DEEPEST)
+    return bytes(mended)
+
+
+def _mend(body: bytearray, start: int, end: int, message: Descriptor, depth: int) -> None:
+    known = message.fields_by_number
+    for number, begin, stop in fields(body, start, end):
+        field = known.get(number)
+        if field is None or depth == 0:
+            continue
+        if field.type == field.TYPE_STRING:
+            body[begin:stop] = body[begin:stop].decode("utf-8", _QUESTION_MARKS).encode()
+        elif field.message_type is not None:
+            _mend(body, begin, stop, field.message_type, depth - 1)
+
+
+def _question_marks(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "?" * (error.end - error.start), error.end
+
+
+_QUESTION_MARKS: Final = "otel_dspy.question_marks"
+codecs.register_error(_QUESTION_MARKS, _question_marks)
 
 
 def _number(body: bytes | bytearray, at: int) -> tuple[int, int]:

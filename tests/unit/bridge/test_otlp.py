@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from otel_dspy.bridge import otlp
 from otel_dspy.bridge.otlp import MAX_NESTING, MalformedError, from_json, from_protobuf
@@ -167,8 +167,8 @@ def test_what_protobuf_itself_finds_too_deep_is_malformed() -> None:
     for _ in range(1000):
         # Field 5 of an AnyValue is a list, field 1 of a list an AnyValue.
         body = b"\x0a" + field(b"\x2a" + field(body))
-    for name in (b"\x12", b"\x4a", b"\x12", b"\x12", b"\x0a"):
-        # The value of an attribute of a span of a scope of a resource.
+    for name in (b"\x2a", b"\x12", b"\x4a", b"\x12", b"\x12", b"\x0a"):
+        # A list, the value of an attribute of a span of a scope of a resource.
         body = name + field(body)
     with pytest.raises(MalformedError):
         from_protobuf(body)
@@ -190,6 +190,29 @@ def test_what_is_no_request_is_malformed(read: Callable[[bytes], object], body: 
     """It is said so, whatever it is; nothing else is raised, however deep it goes."""
     with pytest.raises(MalformedError):
         read(body)
+
+
+def test_a_text_that_is_no_utf_8_costs_nothing_else() -> None:
+    """Question marks stand for its bytes, wherever it is: in a name, an attribute, a list, a status; all else is read."""
+    texts = [AnyValue(string_value="list WRONG \u00e9")]
+    bad, good = (
+        Span(
+            trace_id=b"1" * 16, span_id=b"1" * 8, start_time_unix_nano=1, end_time_unix_nano=2, name=name,
+            attributes=[
+                KeyValue(key="WRONG", value=AnyValue(bytes_value=b"\xff")),
+                KeyValue(key="list", value=AnyValue(array_value=ArrayValue(values=texts))),
+            ],
+            status=Status(code=Status.STATUS_CODE_ERROR, message="WRONG"),
+        )
+        for name in ("WRONG \u00e9", "good")
+    )  # fmt: skip
+    # No UTF-8 at all, cut off, a surrogate, longer than need be, beyond Unicode.
+    for wrong in (b"\xff\xfe\xfd\x80\x80", b"a\xe2\x82a\xc3", b"\xed\xa0\x80ab", b"\xc0\xafabc", b"\xf4\x90\x80\x80a"):
+        found = from_protobuf(in_protobuf(bad, good).replace(b"WRONG", wrong))
+        shown = "".join(chr(byte) if byte < 0x80 else "?" for byte in wrong)
+        assert [item.span.name for item in found.spans] == [f"{shown} \u00e9", "good"]
+        assert [item.span.message for item in found.spans] == [shown] * 2
+        assert found.spans[0].span.attributes == {shown: "/w==", "list": (f"list {shown} \u00e9",)}
 
 
 def test_a_request_has_a_bound_of_spans(monkeypatch: pytest.MonkeyPatch) -> None:
