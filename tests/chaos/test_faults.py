@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_dspy.cli import main
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos import twins
 from tests.chaos.faulty_proxy import CUT_AFTER, FAULTS, RETRY_AFTER, faulty_proxy
@@ -140,4 +141,26 @@ def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.
             assert processor.lost == 0
     assert differences(record(second_store), record(store)) == []
     assert "database or disk is full" in caplog.text
+    assert list(spool.glob("*")) == []
+
+
+def test_an_experiment_that_somebody_has_deleted(
+    store: str, second_store: str, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What belongs there is not lost: it stands in the spool, with a word on why, and a replay brings it back."""
+    from mlflow import MlflowClient  # noqa: PLC0415 - see above
+
+    client = MlflowClient(second_store)
+    gone = client.create_experiment(twins.EXPERIMENT)
+    client.delete_experiment(gone)
+    with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
+        optimise(trials=2)
+        for processor in processors:
+            assert processor.force_flush(DELIVERY)
+            assert processor.lost == 0
+    assert f"The experiment {gone} must be in the 'active' state" in caplog.text
+    assert "restore it or name another; it is kept in the spool" in caplog.text
+    client.restore_experiment(gone)
+    assert main(["replay", "--tracking-uri", second_store, str(spool)]) == 0
+    assert differences(record(second_store), record(store)) == []
     assert list(spool.glob("*")) == []

@@ -21,6 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, SpanFlags, Status
 
 from otel_dspy.bridge import wire
 from otel_dspy.bridge.unzipping import TooLargeError
+from otel_dspy.mlflow.facts.decode import storable
 from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
 
 if TYPE_CHECKING:
@@ -213,13 +214,13 @@ def _received(span: Span, resource: Attributes, scope: str) -> ReceivedSpan:
             trace_id=trace_id,
             span_id=span_id,
             parent_id=parent_id,
-            name=_text(span.name),
+            name=storable(span.name),
             kind=_KINDS[span.kind] if 0 <= span.kind < len(_KINDS) else "INTERNAL",
             start_ns=span.start_time_unix_nano,
             end_ns=span.end_time_unix_nano,
             attributes=_attributes(span.attributes),
             error=error,
-            message=(_text(span.status.message) or None) if error else None,
+            message=(storable(span.status.message) or None) if error else None,
             links=tuple(
                 SpanLink(
                     _identifier(link.trace_id, TRACE_ID_BYTES, "link's trace id"),
@@ -244,7 +245,7 @@ def _resource(resource: Resource) -> Attributes:
     found: dict[str, AttributeValue] = {}
     for entry in resource.attributes:
         try:
-            found[_text(entry.key)] = _value(entry.value, 0)
+            found[storable(entry.key)] = _value(entry.value, 0)
         except BadSpanError:
             # What a resource says too deeply is no reason to lose its spans.
             continue
@@ -252,7 +253,7 @@ def _resource(resource: Resource) -> Attributes:
 
 
 def _attributes(entries: Iterable[KeyValue]) -> Attributes:
-    return {_text(entry.key): _value(entry.value, 0) for entry in entries if entry.value.WhichOneof("value")}
+    return {storable(entry.key): _value(entry.value, 0) for entry in entries if entry.value.WhichOneof("value")}
 
 
 def _value(value: AnyValue, depth: int) -> AttributeValue:
@@ -274,19 +275,14 @@ def _plain(value: AnyValue, depth: int) -> object:
     kind = value.WhichOneof("value")
     match kind:
         case "string_value":
-            return _text(value.string_value)
+            return storable(value.string_value)
         case "array_value":
             return [_plain(item, depth + 1) for item in value.array_value.values]
         case "kvlist_value":
-            return {_text(entry.key): _plain(entry.value, depth + 1) for entry in value.kvlist_value.values}
+            return {storable(entry.key): _plain(entry.value, depth + 1) for entry in value.kvlist_value.values}
         case "bytes_value":
             return base64.b64encode(value.bytes_value).decode("ascii")
         case None:
             return None
         case _:
             return getattr(value, kind)
-
-
-def _text(text: str) -> str:
-    # PostgreSQL takes no NUL in a text, and would refuse all that comes with it.
-    return text.replace("\x00", "")

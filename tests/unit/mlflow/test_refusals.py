@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 
 from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
+from otel_dspy.mlflow.tracking.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -42,6 +48,22 @@ def test_by_status(status: int, expected: Verdict) -> None:
 def test_what_passes_is_waited_for(error: Exception) -> None:
     """Unreachable, locked, full."""
     assert verdict(error) is Verdict.WAIT
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_an_experiment_that_is_gone_may_come_back(tmp_path: Path, *, deleted: bool) -> None:
+    """Deleted, or not there; but one run of it that is gone is gone."""
+    store = Store(f"sqlite:///{tmp_path / 'm.db'}")
+    gone = store.experiment_id("mine") if deleted else "77"
+    client = MlflowClient(f"sqlite:///{tmp_path / 'm.db'}")
+    if deleted:
+        client.delete_experiment(gone)
+    with pytest.raises(MlflowException) as raised:
+        store.create_run(gone, "r", 1, {})
+    assert verdict(raised.value) is Verdict.NO_EXPERIMENT
+    with pytest.raises(MlflowException) as raised:
+        store.run_tags("0" * 32)
+    assert verdict(raised.value) is Verdict.REFUSED
 
 
 def test_a_refusal_may_quote_anything() -> None:

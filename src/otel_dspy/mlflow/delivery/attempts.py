@@ -112,9 +112,9 @@ class Attempts:
             if found is Verdict.REFUSED or races >= MAX_RETRIES:
                 self._tell(what, f"did not take {what}: {error}")
                 return Outcome.REFUSED
-            if found is Verdict.DENIED and self._others and self._once(self._answers, 0) is None:
-                self._denied = True
-                return self._gives_up(what, f"denies {what}", error)
+            if self._is_the_experiments(found):
+                missing = f"has no experiment for {what}, restore it or name another"
+                return self._gives_up(what, f"denies {what}" if self._denied else missing, error)
             if found is not Verdict.RACED:
                 self._failing(error)
             own_failures = own_failures + 1 if found is Verdict.RETRY else 0
@@ -126,6 +126,12 @@ class Attempts:
                 raise Stopped
             pause = min(pause * 2, LONGEST_PAUSE)
             self.retries += 1
+
+    def _is_the_experiments(self, found: Verdict) -> bool:
+        """Whether only this experiment is in the way, and nothing that would pass while we wait."""
+        if found is Verdict.DENIED and self._others and self._once(self._answers, 0) is None:
+            self._denied = True
+        return self._denied or found is Verdict.NO_EXPERIMENT
 
     @property
     def _tries(self) -> int:

@@ -15,6 +15,7 @@ from otel_dspy.mlflow.delivery import waiting_payloads
 from otel_dspy.mlflow.delivery.ledger import CompileLedger
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.facts import decode
+from otel_dspy.mlflow.facts.payload import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.facts.records import CompileRecord, PayloadPiece, SetupRecord, TrialRecord
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compiles import summary_operations
@@ -41,6 +42,7 @@ class SharedPipeline(Pipeline):
 
     def __init__(self, stop: Event) -> None:
         super().__init__(stop, look_first=True)
+        self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
         self._touched: dict[tuple[Destination, str], str] = {}
         """Compiles that were heard of since `send_all`, each with its trace."""
 

@@ -18,8 +18,12 @@ _logger = logging.getLogger(__name__)
 
 MAX_WAITING = 64 * 1024 * 1024
 """Characters of pieces whose span has not come; beyond it the oldest are given up."""
-MAX_TEXT: Final = 64 * 1024 * 1024
-"""Bytes that a text may have: some hundred kilobytes of pieces could be unzipped to gigabytes."""
+MAX_TEXT: Final = 1024 * 1024 * 1024
+"""Bytes that a text may have: some hundred kilobytes of pieces could be unzipped to gigabytes. This process' own, and
+those that it has spooled, are no larger than it could hold.
+"""
+MAX_FOREIGN_TEXT: Final = 64 * 1024 * 1024
+"""The same of what anybody may send."""
 
 ENCODING = "gzip+base64"
 _GZIP: Final = 16 + zlib.MAX_WBITS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,8 @@ class Verdict(Enum):
     """The server failed: ask again, but not for ever if it answers others."""
     RACED = "raced"
     """Another writer has just written the same row: ask again, and it is found."""
+    NO_EXPERIMENT = "no experiment"
+    """Its experiment is deleted, or not there. It may be restored, and takes everything then."""
     REFUSED = "refused"
     """It will never be taken."""
 
@@ -38,6 +41,10 @@ _UNREACHABLE_TEXTS: Final = (
 )  # fmt: skip
 _RACED_TEXTS: Final = ("unique constraint", "duplicate key value", "duplicate entry")
 """Of sqlite, PostgreSQL, MySQL: MLflow looks for a dataset or a tag, and then inserts it."""
+_NO_EXPERIMENT: Final = re.compile(
+    r"no experiment with id=?\s?\S+ exists|could not find experiment with id|the experiment \S+ must be in the 'active'"
+)
+"""Of MLflow's stores in a database, of those in files, and of both."""
 _REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
 """MLflow's own codes for what is wrong with a request, and never with its database."""
 _WAIT: Final = frozenset({407, 408, 425, 429, 502, 503, 504})
@@ -78,6 +85,8 @@ def _by_kind_or_text(cause: BaseException) -> Verdict | None:
     refused = isinstance(cause, MlflowException) and cause.error_code in _REFUSALS
     if not refused and any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
         return Verdict.WAIT
+    if _NO_EXPERIMENT.search(text):
+        return Verdict.NO_EXPERIMENT
     return Verdict.RACED if any(found in text for found in _RACED_TEXTS) else None
 
 
