@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.bridge import certificates
 from otel_dspy.bridge.access import is_loopback
+from otel_dspy.bridge.setting_error import BridgeSettingError
 
 if TYPE_CHECKING:
     import argparse
@@ -18,10 +21,8 @@ TOKEN_VARIABLE: Final = f"{PREFIX}TOKEN"
 """The bearer token itself: as a flag every user of the machine could read it."""
 MEBIBYTE: Final = 1024 * 1024
 HIGHEST_PORT: Final = 65_535
-
-
-class BridgeSettingError(ValueError):
-    """A setting cannot be used; the text says which and why."""
+HIGHEST: Final = 2**31 - 1
+"""What gRPC takes as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +181,9 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
         token=_token(values["token_file"], given),
         tls=_tls(values["tls_cert"], values["tls_key"], values["tls_client_ca"]),
         allow_anonymous=_switch(values["allow_anonymous"], "allow-anonymous"),
-        max_request_bytes=int(_number(values["max_request_bytes"], "max-request-bytes")),
-        max_waiting_bytes=int(_number(values["max_waiting_bytes"], "max-waiting-bytes")),
-        max_connections=max(1, int(_number(values["max_connections"], "max-connections"))),
+        max_request_bytes=_whole(values["max_request_bytes"], "max-request-bytes", HIGHEST),
+        max_waiting_bytes=_whole(values["max_waiting_bytes"], "max-waiting-bytes", sys.maxsize),
+        max_connections=_whole(values["max_connections"], "max-connections", HIGHEST),
         patience=_number(values["patience"], "patience"),
     )
 
@@ -199,14 +200,25 @@ def _switch(text: str, flag: str) -> bool:
     raise BridgeSettingError(f"{variable(flag)}: {text!r} is neither true nor false")
 
 
-def _number(text: str, flag: str) -> float:
+def _float(text: str) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = 0.0
+        return 0.0
+
+
+def _number(text: str, flag: str) -> float:
+    value = _float(text)
     if not 0 < value < float("inf"):
         raise BridgeSettingError(f"--{flag}: {text!r} is no number above 0")
     return value
+
+
+def _whole(text: str, flag: str, highest: int) -> int:
+    value = _float(text)
+    if not 1 <= value <= highest or not value.is_integer():
+        raise BridgeSettingError(f"--{flag}: {text!r} is no whole number from 1 to {highest}")
+    return int(value)
 
 
 def _token(file: str, environment: Mapping[str, str]) -> str | None:
@@ -215,6 +227,8 @@ def _token(file: str, environment: Mapping[str, str]) -> str | None:
             text = Path(file).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise BridgeSettingError(f"--token-file: {file} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise BridgeSettingError(f"--token-file: {file} is no text in UTF-8") from error
         if not text:
             raise BridgeSettingError(f"--token-file: {file} is empty")
         return text
@@ -228,7 +242,6 @@ def _tls(certificate: str, key: str, authority: str) -> Tls | None:
         return None
     if not certificate or not key:
         raise BridgeSettingError("--tls-cert and --tls-key go together")
-    for file in filter(None, (certificate, key, authority)):
-        if not Path(file).is_file():
-            raise BridgeSettingError(f"there is no file {file}")
-    return Tls(Path(certificate), Path(key), Path(authority) if authority else None)
+    found = Tls(Path(certificate), Path(key), Path(authority) if authority else None)
+    certificates.check(found.certificate, found.key, found.client_authority)
+    return found

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy import cli
 from otel_dspy.bridge.settings import FLAGS, BridgeSettingError, resolve, variable
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.integration.bridge.certificates import Authority
 
 MLFLOW = {"MLFLOW_TRACKING_URI": "sqlite:///m.db"}
 
@@ -41,16 +40,17 @@ def test_by_default_only_this_machine_is_listened_to() -> None:
 @pytest.mark.parametrize("flag", ["http", "grpc"])
 def test_others_are_listened_to_with_auth_or_when_told(flag: str, tmp_path: Path) -> None:
     """Another address needs a token, client certificates or a plain word."""
-    for name in ("cert", "key", "ca"):
-        (tmp_path / name).write_text("pem", encoding="utf-8")
-    certificates = {"tls_cert": str(tmp_path / "cert"), "tls_key": str(tmp_path / "key")}
+    authority = Authority(tmp_path, "authority")
+    own = authority.sign("bridge")
+    (tmp_path / "token").write_text("geheim", encoding="utf-8")
+    certificates = {"tls_cert": str(own.certificate), "tls_key": str(own.key)}
     for more in ({}, certificates):
         with pytest.raises(BridgeSettingError, match="can be reached by others"):
             resolve({flag: "0.0.0.0:1", **more}, MLFLOW)
     for more in (
         {"allow_anonymous": True},
-        {"token_file": str(tmp_path / "key")},
-        {**certificates, "tls_client_ca": str(tmp_path / "ca")},
+        {"token_file": str(tmp_path / "token")},
+        {**certificates, "tls_client_ca": str(authority.certificate)},
     ):
         assert resolve({flag: "0.0.0.0:1", **more}, MLFLOW)
     assert resolve({flag: "0.0.0.0:1"}, MLFLOW | {"OTEL_DSPY_BRIDGE_TOKEN": "geheim"}).token == "geheim"
@@ -64,10 +64,26 @@ def test_others_are_listened_to_with_auth_or_when_told(flag: str, tmp_path: Path
         ({"http": "h:99999"}, snapshot("--http: 'h:99999' is not HOST:PORT")),
         ({"token_file": "missing"}, snapshot("--token-file: missing cannot be read: No such file or directory")),
         ({"tls_cert": "missing"}, snapshot("--tls-cert and --tls-key go together")),
-        ({"tls_cert": "missing", "tls_key": "missing"}, snapshot("there is no file missing")),
+        (
+            {"tls_cert": "missing", "tls_key": "missing"},
+            snapshot("--tls-cert: missing cannot be read: No such file or directory"),
+        ),
         ({"tls_client_ca": "missing"}, snapshot("--tls-client-ca needs --tls-cert and --tls-key")),
         ({"patience": "0"}, snapshot("--patience: '0' is no number above 0")),
-        ({"max_request_bytes": "many"}, snapshot("--max-request-bytes: 'many' is no number above 0")),
+        (
+            {"max_request_bytes": "many"},
+            snapshot("--max-request-bytes: 'many' is no whole number from 1 to 2147483647"),
+        ),
+        ({"max_request_bytes": "0.5"}, snapshot("--max-request-bytes: '0.5' is no whole number from 1 to 2147483647")),
+        (
+            {"max_request_bytes": "3000000000"},
+            snapshot("--max-request-bytes: '3000000000' is no whole number from 1 to 2147483647"),
+        ),
+        ({"max_connections": "1e12"}, snapshot("--max-connections: '1e12' is no whole number from 1 to 2147483647")),
+        (
+            {"max_waiting_bytes": "nan"},
+            snapshot("--max-waiting-bytes: 'nan' is no whole number from 1 to 9223372036854775807"),
+        ),
         (
             {"allow_anonymous": "perhaps"},
             snapshot("OTEL_DSPY_BRIDGE_ALLOW_ANONYMOUS: 'perhaps' is neither true nor false"),
@@ -79,6 +95,37 @@ def test_what_makes_no_sense_is_refused(chosen: dict[str, Any], said: str) -> No
     with pytest.raises(BridgeSettingError) as error:
         resolve(chosen, MLFLOW)
     assert str(error.value) == said
+
+
+def test_files_that_are_of_no_use_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that is no text, what is no certificate or key, and a key of another certificate: flag, file and reason."""
+    monkeypatch.chdir(tmp_path)
+    authority = Authority(Path(), "authority")
+    authority.sign("own")
+    authority.sign("other")
+    Path("nonsense").write_bytes(b"\xff\xfe")
+    said: list[str] = []
+    for chosen in (
+        {"token_file": "nonsense"},
+        {"tls_cert": "nonsense", "tls_key": "own-key.pem"},
+        {"tls_cert": "own.pem", "tls_key": "nonsense"},
+        {"tls_cert": "own.pem", "tls_key": "other-key.pem"},
+        {"tls_cert": "own.pem", "tls_key": "missing"},
+        {"tls_cert": "own.pem", "tls_key": "own-key.pem", "tls_client_ca": "own-key.pem"},
+    ):
+        with pytest.raises(BridgeSettingError) as error:
+            resolve(chosen, MLFLOW)
+        said.append(str(error.value))
+    assert said == snapshot(
+        [
+            "--token-file: nonsense is no text in UTF-8",
+            "--tls-cert: nonsense holds no certificate in PEM form",
+            "--tls-key: nonsense holds no key in PEM form, or one with a password",
+            "--tls-key: other-key.pem is not the key of own.pem",
+            "--tls-key: missing cannot be read: No such file or directory",
+            "--tls-client-ca: own-key.pem holds no certificate in PEM form",
+        ]
+    )
 
 
 def test_the_command_says_why_it_cannot_start(
