@@ -99,14 +99,21 @@ def _cleaned(span: SpanRecord) -> SpanRecord:
     attributes = dict(span.attributes)
     for name in _IDENTIFIERS:
         value = attributes.get(name)
-        if value is not None and not (isinstance(value, str) and _IDENTIFIER.fullmatch(value)):
+        if value is not None and not _is_id(value):
             raise UnusableError(f"{name} is no id")
+    parents = attributes.get(sc.DSPY_PROGRAM_PARENT_IDS, ())
+    if not (isinstance(parents, tuple) and all(_is_id(parent) for parent in parents)):
+        raise UnusableError(f"{sc.DSPY_PROGRAM_PARENT_IDS} are no ids")
     for name in _FILE_NAMES:
         value = attributes.get(name)
         if isinstance(value, str):
             attributes[name] = _NOT_IN_FILE_NAMES.sub("_", value)[:MAX_NAME]
     resource = {name: value for name, value in span.resource.items() if name != ROUTE}
     return replace(span, name=_CONTROL.sub(" ", span.name)[:MAX_SPAN_NAME], attributes=attributes, resource=resource)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _IDENTIFIER.fullmatch(value) is not None
 
 
 def _context(span: SpanRecord, *, local_root: bool) -> TraceContext:

@@ -129,3 +129,13 @@ def test_what_is_searched_for_is_an_id(value: object) -> None:
     """An id that could mean something else in a search of MLflow's costs its span."""
     with pytest.raises(UnusableError, match=r"dspy.compile.id is no id"):
         context(span(attributes={"dspy.compile.id": value}))
+
+
+@pytest.mark.parametrize("value", [("good", "x' OR tags.a = 'b"), ("",), (7,), "good"])
+def test_so_are_a_programs_parents(value: object) -> None:
+    """Each of them, in a list; a list of ids is taken as it is."""
+    with pytest.raises(UnusableError, match=r"dspy.program.parent.ids are no ids"):
+        context(span(attributes={"dspy.program.parent.ids": value}))
+    for ids in ((), ("a", "b-1")):
+        record, _ = placed(ReceivedSpan(span(attributes={"dspy.program.parent.ids": ids}), local_root=True), PLACE)
+        assert record.attributes["dspy.program.parent.ids"] == ids
