@@ -57,7 +57,8 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         disable: undo what an earlier call set up.
         silent: no log lines of this package's MLflow side.
         tracking_uri: record there instead of where MLflow is set to.
-        experiment: name of the experiment, created if need be. A run that is open is then not written to.
+        experiment: name of the experiment, created if need be. A run that is open is then not written to. By default
+            MLflow's; of another place than MLflow's, the one that MLFLOW_EXPERIMENT_NAME names, else "Default".
 
     Calling it again changes the flags and the destination for what starts from then on.
     """

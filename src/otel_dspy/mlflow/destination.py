@@ -32,11 +32,14 @@ def current(tracking_uri: str | None, experiment: str | None) -> tuple[Destinati
         tracking_uri: what the user told us; wins over what MLflow was told.
         experiment: an experiment's name, the same.
     """
-    uri = tracking_uri or mlflow.get_tracking_uri()
-    # Told elsewhere than MLflow itself was, the user's open run is of another place.
-    run = mlflow.active_run() if tracking_uri in {None, mlflow.get_tracking_uri()} and experiment is None else None
+    of_mlflow = mlflow.get_tracking_uri()
+    uri = tracking_uri or of_mlflow
     if experiment is not None:
         return Destination(uri, Experiment(name=experiment)), None
+    if uri.rstrip("/") != of_mlflow.rstrip("/"):
+        # The user's open run and the ids of experiments are of another place.
+        return Destination(uri, _experiment_elsewhere()), None
+    run = mlflow.active_run()
     if run is not None:
         return Destination(uri, Experiment(id=str(run.info.experiment_id))), str(run.info.run_id)
     return Destination(uri, _experiment()), None
@@ -52,3 +55,12 @@ def _experiment() -> Experiment:
     if number := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         return Experiment(id=number)
     return Experiment(name="Default")
+
+
+def _experiment_elsewhere() -> Experiment:
+    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+        return Experiment(name=name)
+    # Where MLflow was told of no place and no experiment, a number in the environment is of the one that we were told.
+    told = mlflow.is_tracking_uri_set() or getattr(fluent, "_active_experiment_id", None) is not None
+    number = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    return Experiment(id=number) if number and not told else Experiment(name="Default")

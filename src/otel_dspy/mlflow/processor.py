@@ -48,7 +48,8 @@ class MlflowSpanProcessor(SpanProcessor):
 
         Args:
             tracking_uri: where to; by default what MLflow is set to when a compile, evaluation or call starts.
-            experiment: name of the experiment, created if need be; by default the same.
+            experiment: name of the experiment, created if need be; by default the same. Of another place than MLflow's,
+                the one that MLFLOW_EXPERIMENT_NAME names, else "Default".
             log_traces: traces at all.
             log_traces_from_compile: traces of compiles, their examples included.
             log_traces_from_eval: example traces of stand-alone evaluations.

@@ -1,0 +1,58 @@
+"""Where a user's MLflow calls would go, by what MLflow and we were told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import mlflow
+import pytest
+from mlflow.tracking import fluent
+
+from otel_dspy.mlflow.destination import Destination, Experiment, current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE, THERE = "http://here:5000", "http://there:5000"
+
+
+@pytest.fixture(autouse=True)
+def _mlflow_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """MLflow is told of nothing, and forgets what a test tells it."""
+    with monkeypatch.context() as patch:
+        for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+            patch.delenv(variable, raising=False)
+        patch.setattr(fluent, "_active_experiment_id", None)
+        before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+        mlflow.set_tracking_uri(None)  # pyright: ignore[reportArgumentType] - it forgets
+        yield
+        mlflow.set_tracking_uri(before)  # pyright: ignore[reportArgumentType] - the same
+
+
+def chosen_at_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `set_tracking_uri` and `set_experiment` leave behind."""
+    mlflow.set_tracking_uri(HERE)
+    monkeypatch.setattr(fluent, "_active_experiment_id", "7")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
+
+
+@pytest.mark.parametrize("told", [None, HERE, f"{HERE}/"])
+def test_an_experiment_that_mlflow_was_set_to_holds_there(told: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its id, which is the one of the place that MLflow is set to, named by us or not."""
+    chosen_at_here(monkeypatch)
+    assert current(told, None) == (Destination(told or HERE, Experiment(id="7")), None)
+
+
+def test_an_id_of_one_place_is_no_id_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told elsewhere than MLflow was: the experiment that a name is known of, else the default one, none by its id."""
+    chosen_at_here(monkeypatch)
+    assert current(THERE, None) == (Destination(THERE, Experiment(name="Default")), None)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    assert current(THERE, None) == (Destination(THERE, Experiment(name="mine")), None)
+    assert current(THERE, "ours") == (Destination(THERE, Experiment(name="ours")), None)
+
+
+def test_an_id_in_the_environment_is_of_the_one_place_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow was told of no place, so the number can only be of the place that we were told."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
+    assert current(THERE, None) == (Destination(THERE, Experiment(id="7")), None)
