@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlflow.utils.file_utils import (
+    local_file_uri_to_path,  # pyright: ignore[reportUnknownVariableType] - untyped
+)
 
 from otel_dspy.mlflow.tracking.addresses import lasting, without_passwords
 
@@ -30,11 +33,40 @@ def test_passwords_are_taken_out(text: str, shown: str) -> None:
     [
         ("sqlite:///mlflow.db", f"sqlite:///{Path.cwd()}/mlflow.db"),
         ("sqlite:////mlflow.db", "sqlite:////mlflow.db"),
-        ("./mlruns", f"{Path.cwd()}/mlruns"),
+        ("sqlite+pysqlite:///mlflow.db?timeout=5", f"sqlite+pysqlite:///{Path.cwd()}/mlflow.db?timeout=5"),
+        ("sqlite:///file:mlflow.db?uri=true", f"sqlite:///file:{Path.cwd()}/mlflow.db?uri=true"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite:///", "sqlite:///"),
+        ("sqlite://", "sqlite://"),
+        ("./mlruns", f"{Path.cwd().as_uri()}/mlruns"),
+        ("file:mlruns", f"{Path.cwd().as_uri()}/mlruns"),
+        ("file:./my%20runs", f"{Path.cwd().as_uri()}/my%20runs"),
+        ("./my[runs", f"{Path.cwd().as_uri()}/my%5Bruns"),
+        ("/abs/mlruns", "/abs/mlruns"),
+        ("file:/abs/mlruns", "file:/abs/mlruns"),
+        ("file:///abs/mlruns", "file:///abs/mlruns"),
         ("databricks", "databricks"),
+        ("databricks://profile", "databricks://profile"),
+        ("databricks-uc", "databricks-uc"),
+        ("databricks-uc://profile", "databricks-uc://profile"),
+        ("uc", "uc"),
+        ("uc:http://host:8080", "uc:http://host:8080"),
+        ("azureml:workspace", "azureml:workspace"),
+        ("http://[::1", "http://[::1"),
         ("http://me:geheim@host", "http://me@host"),
     ],
 )
 def test_a_path_that_depends_on_the_folder_is_made_absolute(uri: str, kept: str) -> None:
     """A replay is run from another folder."""
     assert lasting(uri) == kept
+
+
+@pytest.mark.parametrize("uri", ["my%20runs", "file:my%20runs", "mlruns"])
+def test_a_kept_path_is_the_one_that_mlflow_writes_to(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a folder whose name looks like an escape."""
+    folder = tmp_path / "a%20b"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert Path(local_file_uri_to_path(lasting(uri))) == Path(local_file_uri_to_path(uri)).absolute()

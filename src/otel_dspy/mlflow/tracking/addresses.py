@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Final
+from urllib.request import url2pathname
 
 _PASSWORD: Final = re.compile(r"(://[^/@\s:]*):[^/\s]*@")
 _QUERY_SECRET: Final = re.compile(r"([?&][^=&\s]*(?:passw|pwd|token|secret|key)[^=&\s]*=)[^&\s'\"]*", re.IGNORECASE)
-_SQLITE: Final = "sqlite:///"
+_SQLITE: Final = re.compile(r"(?P<scheme>sqlite(?:\+\w+)?:///)(?P<path>[^?]*)(?P<query>.*)", re.IGNORECASE | re.DOTALL)
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
+_FILE: Final = re.compile(r"file:(?://[^/?#]*)?([^?#]*).*", re.IGNORECASE | re.DOTALL)
+_PLACES: Final = frozenset({"", "databricks", "databricks-uc", "uc"})
+"""Addresses without a scheme that are no paths."""
 
 
 def without_passwords(text: str) -> str:
@@ -19,6 +24,21 @@ def without_passwords(text: str) -> str:
 def lasting(tracking_uri: str) -> str:
     """A tracking URI without passwords; a path in it that depends on the working folder is made absolute."""
     uri = without_passwords(tracking_uri)
-    if uri.startswith(_SQLITE) and not uri.startswith((f"{_SQLITE}/", f"{_SQLITE}:memory:")):
-        return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).absolute()}"
-    return uri if "://" in uri or uri in {"", "databricks"} else str(Path(uri).absolute())
+    if (database := _SQLITE.fullmatch(uri)) is not None:
+        return f"{database['scheme']}{_absolute_database(database['path'], database['query'])}{database['query']}"
+    # As MLflow finds the store of an address: by its scheme, a drive's letter being none.
+    scheme = _SCHEME.match(uri)
+    if uri in _PLACES or (scheme is not None and scheme[1].lower() != "file"):
+        return uri
+    path = Path(url2pathname(_FILE.sub(r"\1", uri) if scheme is not None else uri))
+    # As an address: MLflow would read an escape in the working folder's own name.
+    return uri if path.is_absolute() else path.absolute().as_uri()
+
+
+def _absolute_database(path: str, query: str) -> str:
+    """SQLite's path, as SQLAlchemy reads it: nothing and `:memory:` are none; with `uri=true` it may follow `file:`."""
+    before = "file:" if path.startswith("file:") and "uri=true" in query.lower() else ""
+    path = path.removeprefix(before)
+    if not path or path.startswith((":memory:", "/")) or "mode=memory" in query.lower():
+        return f"{before}{path}"
+    return f"{before}{Path(path).absolute()}"
