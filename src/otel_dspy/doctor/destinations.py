@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from otel_dspy.doctor.finding import Finding, Level
 from otel_dspy.mlflow.delivery import spool
-from otel_dspy.mlflow.tracking.addresses import without_passwords
+from otel_dspy.mlflow.tracking.addresses import address_without_passwords, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,7 +65,7 @@ def _otlp(environment: Mapping[str, str]) -> Iterator[Finding]:
             where = (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else port))
         except ValueError:
             yield Finding(
-                "exporter", Level.PROBLEM, f"{without_passwords(endpoint)} is no address: its port is no number"
+                "exporter", Level.PROBLEM, f"{address_without_passwords(endpoint)} is no address: its port is no number"
             )
             continue
         asked.setdefault(where, []).append(f"{signal.lower()} ({protocol})")
@@ -93,7 +93,7 @@ def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
             "mlflow", Level.NOTE, f"{TRACKING_URI} is not set: autolog writes where mlflow.set_tracking_uri says"
         )
         return
-    shown = without_passwords(uri)
+    shown = address_without_passwords(uri)
     scheme = urlsplit(uri).scheme
     if scheme in {"http", "https"}:
         error = _unhealthy(uri.rstrip("/"))

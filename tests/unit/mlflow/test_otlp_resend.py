@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import json
 import threading
@@ -28,6 +29,7 @@ class Endpoint(http.server.ThreadingHTTPServer):
         self.answer = b""
         self.taken: list[tuple[str, str | None, Any]] = []
         """(path, a header, body)."""
+        self.logins: list[str | None] = []
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -37,6 +39,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         status = self.server.statuses.pop(0) if self.server.statuses else 200
         if status == 200:
+            self.server.logins.append(self.headers.get("Authorization"))
             self.server.taken.append((self.path, self.headers.get("x-key"), body))
         self.send_response_only(status)
         if status == 301:
@@ -91,6 +94,34 @@ def test_what_is_refused_stays(endpoint: Endpoint, spooled: Path, capsys: pytest
     said = capsys.readouterr().out
     assert str(spooled) in said
     assert "it answered 400" in said
+
+
+def test_a_password_in_the_url_is_shown_to_the_endpoint_alone(
+    endpoint: Endpoint, spooled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It goes out as a login, and what is printed names the endpoint without it."""
+    url = f"http://me:ge%40heim@127.0.0.1:{endpoint.server_address[1]}"
+    endpoint.statuses = [400]
+    assert main(["replay", "--otlp", url, str(spooled)]) == 1
+    said = capsys.readouterr().out
+    assert f"http://me@127.0.0.1:{endpoint.server_address[1]} did not take it: it answered 400" in said
+    assert "heim" not in said
+    assert main(["replay", "--otlp", url, str(spooled)]) == 0
+    assert endpoint.logins == [f"Basic {base64.b64encode(b'me:ge@heim').decode()}"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://me:geheim@[::1", "http://me:ge/heim@host", "http://host:geheim", "localhost:4318"]
+)
+def test_what_is_no_url_is_one_line(url: str, spooled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what is wrong, where it comes from and what to do; without a password, and however many files wait."""
+    assert main(["replay", "--otlp", url, str(spooled), str(spooled.parent)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("--otlp '")
+    assert "is no http:// or https:// URL" in line
+    assert line.endswith("Write it as http://HOST:PORT; nothing was sent.")
+    assert "me:" not in line
+    assert spooled.exists()
 
 
 def test_a_redirect_takes_nothing(endpoint: Endpoint, spooled: Path, capsys: pytest.CaptureFixture[str]) -> None:

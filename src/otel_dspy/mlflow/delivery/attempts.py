@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.fork_gate import ForkGate
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking import http_policy
-from otel_dspy.mlflow.tracking.addresses import without_passwords
+from otel_dspy.mlflow.tracking.addresses import address_without_passwords, without_passwords
 from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Attempts:
             others: the thread has other destinations, which a failure at this one must not hold up for long; what
                 fails is not kept here, but sent again by who has sent it.
         """
-        self._address = without_passwords(address)
+        self._address = address_without_passwords(address)
         self._stop = stop
         self._answers = answers
         self._others = others

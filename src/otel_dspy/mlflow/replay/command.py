@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.replay import otlp_resend
 from otel_dspy.mlflow.replay.file_result import FileResult
+from otel_dspy.mlflow.tracking.addresses import address_without_passwords
 
 if TYPE_CHECKING:
     import argparse
@@ -128,17 +129,23 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
 
 
 def _send(paths: list[Path], url: str, report: _Report) -> None:
+    try:
+        target = otlp_resend.traces_url(url)
+    except otlp_resend.EndpointError as error:
+        report.say(f"--otlp {error}. Write it as http://HOST:PORT; nothing was sent.")
+        report.failed = True
+        return
+    shown = address_without_passwords(url)
     for path in paths:
         result = FileResult(path, ended=True)
         try:
-            target = otlp_resend.traces_url(url)
             with spool.claimed(path) as file:
                 if file is None:
                     result.trouble = spool.CLAIMED
                 else:
                     result.spans, result.damaged = otlp_resend.resend(file, target)
         except otlp_resend.EndpointError as error:
-            result.trouble = f"{url} did not take it: {error}"
+            result.trouble = f"{shown} did not take it: {error}"
         except OSError as error:
             result.trouble = f"it cannot be read: {error.strerror or error}"
         report.told(result)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import os
 import random
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from typing_extensions import override
 
 from otel_dspy.mlflow.delivery.spool import OURS, spool_name
+from otel_dspy.mlflow.tracking.addresses import address_without_passwords, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +42,16 @@ def traces_url(url: str) -> str:
     Raises:
         EndpointError: it is no http(s) URL.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise EndpointError(f"{url!r} is no http:// or https:// URL")
+    shown = address_without_passwords(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError as error:
+        # Its text may quote a password for a port.
+        reason = address_without_passwords(str(error)) if "port" not in str(error).lower() else "its port is no number"
+        raise EndpointError(f"{shown!r} is no http:// or https:// URL: {reason}") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise EndpointError(f"{shown!r} is no http:// or https:// URL")
     if parts.path.endswith("/traces"):
         return url
     return urllib.parse.urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/v1/traces"))
@@ -96,7 +106,8 @@ def _resource_spans(line: bytes) -> Iterator[Any]:
 
 def _post(url: str, resource_spans: list[Any]) -> int:
     body = json.dumps({"resourceSpans": resource_spans}, ensure_ascii=False).encode()
-    headers = {"Content-Type": "application/json", **_headers()}
+    url, login = _login(url)
+    headers = {"Content-Type": "application/json", **login, **_headers()}
     pause, reason = 0.5, ""
     for left in reversed(range(TRIES)):
         asked = 0.0
@@ -109,12 +120,27 @@ def _post(url: str, resource_spans: list[Any]) -> int:
             if error.code not in PASSING:
                 break
             asked = _seconds(error.headers.get("Retry-After"))
-        except (OSError, urllib.error.URLError) as error:
-            reason = str(getattr(error, "reason", error))
+        except (http.client.InvalidURL, UnicodeError) as error:
+            reason = f"it cannot be asked: {address_without_passwords(str(error))}"
+            break
+        except (OSError, http.client.HTTPException) as error:
+            reason = without_passwords(str(getattr(error, "reason", error)) or type(error).__name__)
         if left:
             time.sleep(max(asked, pause * (0.5 + random.random() / 2)))  # noqa: S311 - chance, no secret
             pause *= 2
     raise EndpointError(reason)
+
+
+def _login(url: str) -> tuple[str, dict[str, str]]:
+    """The URL without user and password, which urllib takes for a part of the host, and the header that says them."""
+    parts = urllib.parse.urlsplit(url)
+    login, at, place = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    user, _, password = login.partition(":")
+    both = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password)}"
+    header = {"Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
+    return urllib.parse.urlunsplit(parts._replace(netloc=place)), header
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
