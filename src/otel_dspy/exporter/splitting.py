@@ -6,12 +6,12 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from opentelemetry.sdk.trace import ReadableSpan
 
 _logger = logging.getLogger(__name__)
 
@@ -36,20 +36,24 @@ class SplittingSpanExporter(SpanExporter):
         self._refused_for_size = refused_for_size
         self._max_bytes = max_bytes
         self.lost = 0
-        """Spans that were refused alone, as too large."""
+        """Spans that were refused alone, as too large, or cannot be encoded."""
+        self._told: set[str] = set()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send all; a failure if any part of them failed, after all others have been tried."""
+        lost = self.lost
         results = [self._part(part) for part in self._parts(spans)]
-        failed = any(result is not SpanExportResult.SUCCESS for result in results)
+        failed = self.lost > lost or any(result is not SpanExportResult.SUCCESS for result in results)
         return SpanExportResult.FAILURE if failed else SpanExportResult.SUCCESS
 
     def _parts(self, spans: Sequence[ReadableSpan]) -> Iterator[list[ReadableSpan]]:
         part: list[ReadableSpan] = []
         size = 0
-        for span in spans:
-            # With its resource and scope, which spans of a request share: never less than it adds.
-            own = encode_spans([span]).ByteSize()
+        for given in spans:
+            encoded = self._encoded(given)
+            if encoded is None:
+                continue
+            span, own = encoded
             if part and size + own > self._max_bytes:
                 yield part
                 part, size = [], 0
@@ -57,6 +61,27 @@ class SplittingSpanExporter(SpanExporter):
             size += own
         if part:
             yield part
+
+    def _encoded(self, span: ReadableSpan) -> tuple[ReadableSpan, int] | None:
+        """The span as it can be sent and its bytes; None if it cannot: one such would lose all of its request."""
+        try:
+            return span, _size(span)
+        except Exception as error:  # noqa: BLE001 - any, of what a program has put into it
+            try:
+                readable = _in_unicode(span)
+                size = _size(readable)
+            except Exception:  # noqa: BLE001 - the same
+                self.lost += 1
+                self._tell("A span cannot be encoded and is lost: %a (%s: %a)", span.name, type(error).__name__, error)
+                return None
+            self._tell("A span has text that is no Unicode; a question mark stands in its place: %a", span.name)
+            return readable, size
+
+    def _tell(self, message: str, *details: object) -> None:
+        """Once: what is odd in one span is in its like."""
+        if message not in self._told:
+            self._told.add(message)
+            _logger.warning(message, *details)
 
     def _part(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._exporter.export(spans)
@@ -78,3 +103,31 @@ class SplittingSpanExporter(SpanExporter):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the other exporter."""
         return self._exporter.force_flush(timeout_millis)
+
+
+def _size(span: ReadableSpan) -> int:
+    # With its resource and scope, which spans of a request share: never less than it adds.
+    return encode_spans([span]).ByteSize()
+
+
+def _in_unicode(span: ReadableSpan) -> ReadableSpan:
+    """The same span, a question mark for each lone surrogate. The encoder looks after attributes itself."""
+    description = span.status.description
+    return ReadableSpan(
+        _text(span.name),
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=span.attributes,
+        events=[Event(_text(event.name), event.attributes, event.timestamp) for event in span.events],
+        links=span.links,
+        kind=span.kind,
+        status=Status(span.status.status_code, None if description is None else _text(description)),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _text(text: str) -> str:
+    return text.encode(errors="replace").decode()

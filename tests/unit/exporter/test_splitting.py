@@ -8,6 +8,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import StatusCode
 
 from otel_dspy.exporter import OtlpBySizeExporter, SplittingSpanExporter
 from otel_dspy.exporter.otlp import MAX_BYTES_VARIABLE
@@ -26,6 +27,7 @@ class Receiver(SpanExporter):
         self.taken: list[int] = []
         """Bytes of each request."""
         self.names: list[str] = []
+        self.spans: list[ReadableSpan] = []
         self.tries = 0
         self._too_large = False
 
@@ -38,6 +40,7 @@ class Receiver(SpanExporter):
             return SpanExportResult.FAILURE
         self.taken.append(size)
         self.names += [span.name for span in spans]
+        self.spans += spans
         return SpanExportResult.SUCCESS
 
     def refused_for_size(self) -> bool:
@@ -82,6 +85,54 @@ def test_another_failure_is_not_halved() -> None:
     exporter = SplittingSpanExporter(receiver, receiver.refused_for_size, max_bytes=1000)
     assert exporter.export(spans([600] * 4)) is SpanExportResult.FAILURE
     assert receiver.tries == 4
+
+
+def test_a_text_that_is_no_unicode_costs_no_other_span(caplog: pytest.LogCaptureFixture) -> None:
+    """A lone surrogate in a name, a status or an event goes out as a question mark, and that is said once."""
+    tracer = TracerProvider().get_tracer("test")
+    odd: list[ReadableSpan] = []
+    for name in ("status", "name \ud83d"):
+        span = tracer.start_span(name, attributes={"kept": 1})
+        span.add_event("event \ud83d", {"of": "it"}, timestamp=7)
+        span.set_status(StatusCode.ERROR, "ValueError: \ud83d")
+        span.end()
+        assert isinstance(span, ReadableSpan)
+        odd.append(span)
+    receiver = Receiver(2**30)
+    exporter = SplittingSpanExporter(receiver, receiver.refused_for_size)
+    before, after = spans([1, 1])
+    assert exporter.export([before, *odd, after]) is SpanExportResult.SUCCESS
+    assert receiver.names == ["0", "status", "name ?", "1"]
+    sent = receiver.spans[1]
+    (event,) = sent.events
+    assert (sent.status.status_code, sent.status.description) == (StatusCode.ERROR, "ValueError: ?")
+    assert (event.name, dict(event.attributes or {}), event.timestamp) == ("event ?", {"of": "it"}, 7)
+    assert sent.context == odd[0].context
+    assert (sent.start_time, sent.end_time, dict(sent.attributes or {})) == (
+        odd[0].start_time,
+        odd[0].end_time,
+        {"kept": 1},
+    )
+    assert exporter.lost == 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "A span has text that is no Unicode; a question mark stands in its place: 'status'"
+    ]
+
+
+def test_a_span_that_cannot_be_encoded_is_lost_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """The others go out; what is lost is counted, and said once."""
+    before, after = spans([1, 1])
+    broken = [
+        ReadableSpan("no times", context=before.context, start_time=start, resource=before.resource)
+        for start in (-1, 2**70)
+    ]
+    receiver = Receiver(2**30)
+    exporter = SplittingSpanExporter(receiver, receiver.refused_for_size)
+    assert exporter.export([before, *broken, after]) is SpanExportResult.FAILURE
+    assert receiver.names == ["0", "1"]
+    assert exporter.lost == 2
+    (record,) = caplog.records
+    assert record.getMessage().startswith("A span cannot be encoded and is lost: 'no times' (ValueError")
 
 
 def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
