@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from otel_dspy.doctor.finding import Finding, Level
 from otel_dspy.mlflow.delivery import spool
-from otel_dspy.mlflow.tracking.addresses import address_without_passwords, without_passwords
+from otel_dspy.mlflow.tracking.addresses import address_without_passwords, trouble, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,19 +55,16 @@ def _otlp(environment: Mapping[str, str]) -> Iterator[Finding]:
                 f"{protocol!r} is no OTLP protocol that Python speaks; use {' or '.join(_PORTS)}",
             )
             continue
-        endpoint = (
-            environment.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
-            or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-            or f"http://localhost:{port}"
-        )
-        parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
-        try:
-            where = (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else port))
-        except ValueError:
-            yield Finding(
-                "exporter", Level.PROBLEM, f"{address_without_passwords(endpoint)} is no address: its port is no number"
-            )
+        variable = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
+        if not environment.get(variable):
+            variable = "OTEL_EXPORTER_OTLP_ENDPOINT"
+        endpoint = environment.get(variable) or f"http://localhost:{port}"
+        whole = endpoint if "//" in endpoint else f"//{endpoint}"
+        if (wrong := trouble(whole)) is not None:
+            yield _no_address("exporter", variable, endpoint, wrong)
             continue
+        parts = urlsplit(whole)
+        where = (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else port))
         asked.setdefault(where, []).append(f"{signal.lower()} ({protocol})")
     for (host, port), signals in asked.items():
         error = _unreachable(host, port)
@@ -76,6 +73,11 @@ def _otlp(environment: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("exporter", Level.OK, f"{what}: something listens there")
         else:
             yield Finding("exporter", Level.PROBLEM, f"{what}: nobody listens there ({error})")
+
+
+def _no_address(subject: str, variable: str, address: str, wrong: str) -> Finding:
+    shown = address_without_passwords(address)
+    return Finding(subject, Level.PROBLEM, f"{variable}={shown} is no address: {wrong}. Write it as http://HOST:PORT")
 
 
 def _unreachable(host: str, port: int) -> str | None:
@@ -94,8 +96,10 @@ def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
         )
         return
     shown = address_without_passwords(uri)
-    scheme = urlsplit(uri).scheme
-    if scheme in {"http", "https"}:
+    scheme = uri.partition(":")[0].lower()
+    if scheme in {"http", "https"} and (wrong := trouble(uri)) is not None:
+        yield _no_address("mlflow", TRACKING_URI, uri, wrong)
+    elif scheme in {"http", "https"}:
         error = _unhealthy(uri.rstrip("/"))
         if error is None:
             yield Finding("mlflow", Level.OK, f"{shown} answers")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.doctor.destinations import TRACKING_URI
 from otel_dspy.doctor.finding import Finding, Level
-from otel_dspy.mlflow.tracking.addresses import without_passwords
+from otel_dspy.mlflow.tracking.addresses import trouble, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
         end: mark them as KILLED.
     """
     uri = environment.get(TRACKING_URI, "")
-    if not uri or find_spec("mlflow") is None or _would_be_made(uri):
+    if not uri or find_spec("mlflow") is None or _would_be_made(uri) or _is_none(uri):
         return
     from otel_dspy.mlflow.tracking.http_policy import no_retries  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.stale_runs import end_stale_runs, stale_runs  # noqa: PLC0415 - MLflow: seconds
@@ -64,3 +64,7 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
 def _would_be_made(uri: str) -> bool:
     """Whether to ask is to create: a local database that is not there yet."""
     return uri.startswith(_LOCAL) and not Path(uri.removeprefix(_LOCAL)).exists()
+
+
+def _is_none(uri: str) -> bool:
+    return uri.lower().startswith(("http:", "https:")) and trouble(uri) is not None

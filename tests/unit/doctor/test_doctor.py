@@ -121,6 +121,24 @@ def test_settings_that_stand_in_the_way(variable: str, value: str, expected: str
     assert expected in trouble[2]
 
 
+@pytest.mark.parametrize(
+    ("variable", "subject"), [("MLFLOW_TRACKING_URI", "mlflow"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "exporter")]
+)
+@pytest.mark.parametrize(
+    ("address", "shown", "wrong"),
+    [
+        ("http://[::1", "http://[::1", "Invalid IPv6 URL"),
+        ("http://me:geheim@[::1", "http://me@[::1", "Invalid IPv6 URL"),
+        ("http://host:port", "http://host:port", "its port is no number"),
+        ("http://", "http://", "it names no host"),
+    ],
+)
+def test_an_address_that_is_none_is_one_line(variable: str, subject: str, address: str, shown: str, wrong: str) -> None:
+    """What is wrong with it, where it stands and how to write it; nobody is asked."""
+    found = troubles(OTEL_TRACES_EXPORTER="otlp" if subject == "exporter" else "mlflow", **{variable: address})
+    assert found == [("problem", subject, f"{variable}={shown} is no address: {wrong}. Write it as http://HOST:PORT")]
+
+
 def test_what_leaves_the_machine_is_said() -> None:
     """Texts by name where they leave, and that none does where none is asked for."""
     (content,) = (

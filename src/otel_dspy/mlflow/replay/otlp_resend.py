@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from typing_extensions import override
 
 from otel_dspy.mlflow.delivery.spool import OURS, spool_name
-from otel_dspy.mlflow.tracking.addresses import address_without_passwords, without_passwords
+from otel_dspy.mlflow.tracking.addresses import address_without_passwords, trouble, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,15 +43,11 @@ def traces_url(url: str) -> str:
         EndpointError: it is no http(s) URL.
     """
     shown = address_without_passwords(url)
-    try:
-        parts = urllib.parse.urlsplit(url)
-        _ = parts.port  # raises where it is no number
-    except ValueError as error:
-        # Its text may quote a password for a port.
-        reason = address_without_passwords(str(error)) if "port" not in str(error).lower() else "its port is no number"
-        raise EndpointError(f"{shown!r} is no http:// or https:// URL: {reason}") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not url.lower().startswith(("http://", "https://")):
         raise EndpointError(f"{shown!r} is no http:// or https:// URL")
+    if (wrong := trouble(url)) is not None:
+        raise EndpointError(f"{shown!r} is no http:// or https:// URL: {wrong}")
+    parts = urllib.parse.urlsplit(url)
     if parts.path.endswith("/traces"):
         return url
     return urllib.parse.urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/v1/traces"))

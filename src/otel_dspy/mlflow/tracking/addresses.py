@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 _DATABASE_PASSWORD: Final = re.compile(
@@ -44,6 +45,19 @@ def address_without_passwords(address: str) -> str:
 def _without(query_secret: re.Pattern[str], text: str) -> str:
     text = _PASSWORD.sub(r"\1@", _DATABASE_PASSWORD.sub(r"\1@", text))
     return _ODBC_SECRET.sub(r"\1", query_secret.sub(r"\1", text))
+
+
+def trouble(address: str) -> str | None:
+    """What keeps an `http://` address from being one, without passwords; None where nothing does."""
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        return address_without_passwords(str(error))
+    try:
+        _ = parts.port
+    except ValueError:
+        return "its port is no number"  # the error's own text may quote a password as the port
+    return None if parts.hostname else "it names no host"
 
 
 def lasting(tracking_uri: str) -> str:
