@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -13,6 +14,9 @@ from otel_dspy.mlflow import at_exit, conflict
 from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
 from otel_dspy.mlflow.mapping.context import Options
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _logger = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
     disable: bool = False,  # noqa: FBT001, FBT002 - the same
     silent: bool = False,  # noqa: FBT001, FBT002 - the same
     *,
-    tracking_uri: str | None = None,
+    tracking_uri: str | Path | None = None,
     experiment: str | None = None,
 ) -> None:
     """Record DSPy's optimisations, evaluations and calls in MLflow, as they happen and off your threads.
@@ -56,7 +60,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_evals: a child run for each trial, and a run for each stand-alone evaluation.
         disable: undo what an earlier call set up.
         silent: no log lines of this package's MLflow side.
-        tracking_uri: record there instead of where MLflow is set to.
+        tracking_uri: record there instead of where MLflow is set to; a path as well as an address.
         experiment: name of the experiment, created if need be. A run that is open is then not written to. By default
             MLflow's; of another place than MLflow's, the one that MLFLOW_EXPERIMENT_NAME names, else "Default".
 
@@ -77,7 +81,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
     conflict.warn_if_mlflow_autologs()
 
 
-def _enable(options: Options, tracking_uri: str | None, experiment: str | None) -> None:
+def _enable(options: Options, tracking_uri: str | Path | None, experiment: str | None) -> None:
     global _active  # noqa: PLW0603 - there is one DSPy to instrument
     from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - the two wings meet only when this is called
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import SpanProcessor
@@ -36,7 +37,7 @@ class MlflowSpanProcessor(SpanProcessor):
     def __init__(  # noqa: PLR0913 - the flags of mlflow.dspy.autolog, by name
         self,
         *,
-        tracking_uri: str | None = None,
+        tracking_uri: str | Path | None = None,
         experiment: str | None = None,
         log_traces: bool = True,
         log_traces_from_compile: bool = True,
@@ -71,8 +72,10 @@ class MlflowSpanProcessor(SpanProcessor):
         self._worker = Worker()
         self._failed = False
 
-    def configure(self, options: Options, tracking_uri: str | None, experiment: str | None) -> None:
+    def configure(self, options: Options, tracking_uri: str | Path | None, experiment: str | None) -> None:
         """Change what is wanted and where it goes, for what starts from now on."""
+        if isinstance(tracking_uri, Path):
+            tracking_uri = tracking_uri.resolve().as_uri()  # as mlflow.set_tracking_uri does
         self._wanted = (options, tracking_uri, experiment)
 
     def _capture(self) -> tuple[Destination, str | None, Options]:

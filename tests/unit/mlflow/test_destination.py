@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
 import pytest
 from mlflow.tracking import fluent
 
+from otel_dspy.mlflow import destination
 from otel_dspy.mlflow.destination import Destination, Experiment, current
+from otel_dspy.mlflow.processor import MlflowSpanProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,3 +59,21 @@ def test_an_id_in_the_environment_is_of_the_one_place_that_is_known(monkeypatch:
     """MLflow was told of no place, so the number can only be of the place that we were told."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
     assert current(THERE, None) == (Destination(THERE, Experiment(id="7")), None)
+
+
+def test_a_path_is_taken_as_mlflow_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `configure`, to which both `autolog` and the processor pass it on; relative to the folder of that moment."""
+    told: list[tuple[str | None, str | None]] = []
+
+    def note(uri: str | None, experiment: str | None) -> tuple[Destination, None]:
+        told.append((uri, experiment))
+        return Destination(uri or "", Experiment()), None
+
+    monkeypatch.setattr(destination, "current", note)
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(Path("my runs"))
+    processor = MlflowSpanProcessor(tracking_uri=Path("my runs"))
+    monkeypatch.chdir("/")
+    processor._capture()
+    assert told == [(mlflow.get_tracking_uri(), None)]
+    processor.shutdown()
