@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from otel_dspy import settings as settings_module
 from otel_dspy.doctor.finding import Finding, Level
+from otel_dspy.doctor.variables import misspelt
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
 from otel_dspy.telemetry.payloads import PIECE_BYTES
 
@@ -59,6 +60,7 @@ def configured(environment: Mapping[str, str]) -> Iterator[Finding]:
     """What will leave the machine, and what will be lost on the way."""
     settings, wrong = resolved(environment)
     yield from (Finding("settings", Level.PROBLEM, text) for text in wrong)
+    yield from misspelt(environment)
     yield from _content(settings, environment)
     yield from _sampling(settings, environment)
     yield from _limits(environment)

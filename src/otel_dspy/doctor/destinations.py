@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
 import urllib.error
 import urllib.request
 from http import HTTPStatus
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+from otel_dspy.doctor.exporters import PATIENCE, exporters, no_address
 from otel_dspy.doctor.finding import Finding, Level
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.tracking.addresses import address_without_passwords, trouble, without_passwords
@@ -18,74 +19,14 @@ from otel_dspy.mlflow.tracking.addresses import address_without_passwords, troub
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-PATIENCE: Final = 3.0
-"""Seconds that a destination has to answer."""
-_SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
-_PORTS: Final = {"grpc": 4317, "http/protobuf": 4318}
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 
 
 def destinations(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Every destination that the environment names, asked whether it is there."""
-    yield from _otlp(environment)
+    yield from exporters(environment)
     yield from _mlflow(environment)
     yield from _spool()
-
-
-def _otlp(environment: Mapping[str, str]) -> Iterator[Finding]:
-    asked: dict[tuple[str, int], list[str]] = {}
-    for signal in _SIGNALS:
-        chosen = [name.strip() for name in environment.get(f"OTEL_{signal}_EXPORTER", "").split(",") if name.strip()]
-        if signal == "TRACES" and chosen in ([], ["none"]):
-            yield Finding(
-                "exporter",
-                Level.NOTE,
-                "OTEL_TRACES_EXPORTER is not set: opentelemetry-instrument sends no spans by itself; code may",
-            )
-        if "otlp" not in chosen:
-            continue
-        protocol = environment.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or environment.get(
-            "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"
-        )
-        port = _PORTS.get(protocol)
-        if port is None:
-            yield Finding(
-                "exporter",
-                Level.PROBLEM,
-                f"{protocol!r} is no OTLP protocol that Python speaks; use {' or '.join(_PORTS)}",
-            )
-            continue
-        variable = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
-        if not environment.get(variable):
-            variable = "OTEL_EXPORTER_OTLP_ENDPOINT"
-        endpoint = environment.get(variable) or f"http://localhost:{port}"
-        whole = endpoint if "//" in endpoint else f"//{endpoint}"
-        if (wrong := trouble(whole)) is not None:
-            yield _no_address("exporter", variable, endpoint, wrong)
-            continue
-        parts = urlsplit(whole)
-        where = (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else port))
-        asked.setdefault(where, []).append(f"{signal.lower()} ({protocol})")
-    for (host, port), signals in asked.items():
-        error = _unreachable(host, port)
-        what = f"{', '.join(signals)} to {host}:{port}"
-        if error is None:
-            yield Finding("exporter", Level.OK, f"{what}: something listens there")
-        else:
-            yield Finding("exporter", Level.PROBLEM, f"{what}: nobody listens there ({error})")
-
-
-def _no_address(subject: str, variable: str, address: str, wrong: str) -> Finding:
-    shown = address_without_passwords(address)
-    return Finding(subject, Level.PROBLEM, f"{variable}={shown} is no address: {wrong}. Write it as http://HOST:PORT")
-
-
-def _unreachable(host: str, port: int) -> str | None:
-    try:
-        socket.create_connection((host, port), PATIENCE).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
 
 
 def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -98,13 +39,20 @@ def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
     shown = address_without_passwords(uri)
     scheme = uri.partition(":")[0].lower()
     if scheme in {"http", "https"} and (wrong := trouble(uri)) is not None:
-        yield _no_address("mlflow", TRACKING_URI, uri, wrong)
+        yield no_address("mlflow", TRACKING_URI, uri, wrong)
     elif scheme in {"http", "https"}:
         error = _unhealthy(uri.rstrip("/"))
-        if error is None:
-            yield Finding("mlflow", Level.OK, f"{shown} answers")
-        else:
+        if error is not None:
             yield Finding("mlflow", Level.PROBLEM, f"{shown} does not answer as MLflow does: {error}")
+        elif (status := _refused(uri)) is not None:
+            yield Finding(
+                "mlflow",
+                Level.PROBLEM,
+                f"{shown} is there but lets us ask nothing (status {status}): set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what it knows",
+            )
+        else:
+            yield Finding("mlflow", Level.OK, f"{shown} answers")
     elif scheme == "sqlite":
         folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
         if os.access(folder, os.W_OK):
@@ -129,6 +77,23 @@ def _unhealthy(uri: str) -> str | None:
         return without_passwords(str(getattr(error, "reason", error)))
 
 
+def _refused(uri: str) -> int | None:
+    """The HTTP status by which MLflow refuses to answer us, which it does not for its health; None if it does not."""
+    if find_spec("mlflow") is None:
+        return None
+    from mlflow import MlflowClient  # noqa: PLC0415 - seconds
+
+    from otel_dspy.mlflow.tracking.http_policy import last_status, no_retries  # noqa: PLC0415 - the same
+
+    with no_retries(0):
+        try:
+            cast("Any", MlflowClient(uri)).search_experiments(max_results=1)
+        except Exception:  # noqa: BLE001 - MLflow and its transports raise all kinds; the status says enough
+            status = last_status()
+            return status if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} else None
+    return None
+
+
 def _spool() -> Iterator[Finding]:
     folder = spool.folder()
     files = sorted(folder.glob(f"*{spool.SUFFIX}")) if folder.is_dir() else []
@@ -142,7 +107,7 @@ def _spool() -> Iterator[Finding]:
         )
         return
     place = next(path for path in (folder, *folder.parents) if path.exists())
-    if os.access(place, os.W_OK):
+    if place.is_dir() and os.access(place, os.W_OK):
         yield Finding("spool", Level.OK, f"{folder} is empty and can be written")
     else:
         yield Finding(

@@ -29,14 +29,17 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def listening(status: int = 200) -> Generator[int]:
-    """A server that answers everything with this status; its port."""
+def listening(status: int = 200, *, healthy: bool = False) -> Generator[int]:
+    """A server that answers everything with this status, of its health with 200 where it is `healthy`; its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status)
+            self.send_response(200 if healthy and self.path == "/health" else status)
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
             pass
@@ -107,6 +110,10 @@ def test_places_that_do_not_answer() -> None:
     ("variable", "value", "expected"),
     [
         ("OTEL_DSPY_TRACE_SHAPE", "flat", "use linked or nested"),
+        ("OTEL_DSPY_SPOOLDIR", "x", "Did you mean OTEL_DSPY_SPOOL_DIR?"),
+        ("OTEL_TRACES_EXPORTER", "mlfow", "OTEL_TRACES_EXPORTER=mlfow: no package that is installed has an exporter"),
+        ("OTEL_TRACES_EXPORTER", "mlfow", "Did you mean mlflow?"),
+        ("OTEL_METRICS_EXPORTER", "none,console", "There are: console, otlp"),
         ("OTEL_SDK_DISABLED", "true", "nothing is recorded at all"),
         ("OTEL_TRACES_SAMPLER", "traceidratio", "loses whole optimisations"),
         ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4096", "cuts program states and datasets"),
@@ -164,6 +171,50 @@ def test_mlflow_alone_gets_texts(exporters: str, switch: str, level: str) -> Non
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": switch,
     }
     assert [finding.level.value for finding in examine(environment) if finding.subject == "content"] == [level]
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "is not set: opentelemetry-instrument sends spans by OTLP to localhost, for opentelemetry-distro is"),
+        ({"OTEL_TRACES_EXPORTER": ""}, "=: opentelemetry-instrument sends no spans by itself; code may"),
+        ({"OTEL_TRACES_EXPORTER": "None"}, "=None: opentelemetry-instrument sends no spans by itself; code may"),
+    ],
+)
+def test_where_spans_go_if_nobody_says_so(environment: dict[str, str], said: str) -> None:
+    """As opentelemetry-distro has it, which chooses OTLP where the variable is not there at all."""
+    (text,) = (finding.text for finding in examine(environment) if finding.subject == "exporter")
+    assert text.removeprefix("OTEL_TRACES_EXPORTER").lstrip().startswith(said)
+
+
+@pytest.mark.parametrize("named", [{"OTEL_TRACES_EXPORTER": "otlp_by_size"}, {}])
+def test_an_endpoint_is_asked_whatever_sends_there(named: dict[str, str]) -> None:
+    """Our own exporter by OTLP, and the one that opentelemetry-distro chooses."""
+    gone = free_port()
+    (found,) = troubles(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{gone}", **named)
+    assert found == (
+        "problem",
+        "exporter",
+        f"traces (grpc) to 127.0.0.1:{gone}: nobody listens there (Connection refused)",
+    )
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_mlflow_that_refuses_us_is_told_of(status: int) -> None:
+    """It gives its health to everybody, and nothing else to us."""
+    with listening(status, healthy=True) as port:
+        (found,) = troubles(MLFLOW_TRACKING_URI=f"http://user:geheim@127.0.0.1:{port}")
+    level, subject, text = found
+    assert (level, subject) == ("problem", "mlflow")
+    assert text.startswith(f"http://user@127.0.0.1:{port} is there but lets us ask nothing (status {status}): set")
+
+
+def test_a_spool_below_what_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be written there, though the device itself can be."""
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", "/dev/null/x")
+    ((level, subject, text),) = troubles()
+    assert (level, subject) == ("problem", "spool")
+    assert text.startswith("/dev/null/x cannot be written")
 
 
 def test_spans_that_wait_in_the_spool_are_told_of(tmp_path: Path) -> None:
