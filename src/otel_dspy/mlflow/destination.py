@@ -26,7 +26,7 @@ class Destination:
 
 
 def current(tracking_uri: str | None, experiment: str | None) -> tuple[Destination, str | None]:
-    """The destination, and the id of the run that the user has open there.
+    """The destination, and the id of the run that the user has open there or would resume.
 
     Args:
         tracking_uri: what the user told us; wins over what MLflow was told.
@@ -42,7 +42,10 @@ def current(tracking_uri: str | None, experiment: str | None) -> tuple[Destinati
     run = mlflow.active_run()
     if run is not None:
         return Destination(uri, Experiment(id=str(run.info.experiment_id))), str(run.info.run_id)
-    return Destination(uri, _experiment()), None
+    chosen = _experiment()
+    # As `mlflow run` tells its process, and `start_run` takes it up. Which experiment a run is of would have to be asked.
+    resumed = os.environ.get("MLFLOW_RUN_ID") if chosen.id is not None else None
+    return Destination(uri, chosen), resumed or None
 
 
 def _experiment() -> Experiment:

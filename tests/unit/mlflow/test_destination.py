@@ -61,6 +61,17 @@ def test_an_id_in_the_environment_is_of_the_one_place_that_is_known(monkeypatch:
     assert current(THERE, None) == (Destination(THERE, Experiment(id="7")), None)
 
 
+def test_a_run_in_the_environment_is_the_users_where_its_experiment_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `mlflow run` says both, and `mlflow.start_run` would take it up; not at another place than MLflow's."""
+    mlflow.set_tracking_uri(HERE)
+    monkeypatch.setenv("MLFLOW_RUN_ID", "a1")
+    assert current(None, None) == (Destination(HERE, Experiment(name="Default")), None)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
+    assert current(None, None) == (Destination(HERE, Experiment(id="7")), "a1")
+    assert current(THERE, None) == (Destination(THERE, Experiment(name="Default")), None)
+    assert current(None, "ours") == (Destination(HERE, Experiment(name="ours")), None)
+
+
 def test_a_path_is_taken_as_mlflow_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By `configure`, to which both `autolog` and the processor pass it on; relative to the folder of that moment."""
     told: list[tuple[str | None, str | None]] = []
