@@ -43,7 +43,7 @@ def current(tracking_uri: str | None, experiment: str | None) -> tuple[Destinati
     if run is not None:
         return Destination(uri, Experiment(id=str(run.info.experiment_id))), str(run.info.run_id)
     chosen = _experiment()
-    # As `mlflow run` tells its process, and `start_run` takes it up. Which experiment a run is of would have to be asked.
+    # As `mlflow run` tells its process, and `start_run` takes it up. Which experiment it is of would have to be asked.
     resumed = os.environ.get("MLFLOW_RUN_ID") if chosen.id is not None else None
     return Destination(uri, chosen), resumed or None
 

@@ -17,19 +17,23 @@ from otel_dspy.exporter.control_queue import MOST_CONTROL_SPANS, ControlQueue, k
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-CALLS = 50_000
+CALLS = 20_000
+CALLS_A_REQUEST = 1_000
+"""Twice what a batch holds."""
 
 
 class SlowExporter(SpanExporter):
-    """Takes 10 ms a request, as a near receiver does, and counts."""
+    """Counts spans; in a burst a request takes as long as so many calls, on whatever machine."""
 
     def __init__(self) -> None:
         self.names: Counter[str] = Counter()
-        self._pause = threading.Event()
+        self.bursting = threading.Event()
+        self.turns = threading.Semaphore(0)
 
     @override
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self._pause.wait(0.01)
+        while self.bursting.is_set() and not self.turns.acquire(timeout=0.01):
+            pass
         self.names.update(span.name for span in spans)
         return SpanExportResult.SUCCESS
 
@@ -49,18 +53,22 @@ def provider(exporter: SlowExporter) -> Generator[TracerProvider]:
     made.shutdown()
 
 
-def burst(provider: TracerProvider) -> None:
-    """50,000 calls at once, a trial after every 500 of them."""
+def burst(provider: TracerProvider, exporter: SlowExporter) -> None:
+    """Many calls at once, a trial after every 200 of them."""
     tracer = provider.get_tracer("calls")
+    exporter.bursting.set()
     for number in range(CALLS):
         tracer.start_span("chat").end()
-        if number % 500 == 0:
+        if number % 200 == 0:
             tracer.start_span("trial", attributes={"dspy.operation.name": "trial"}).end()
+        if number % CALLS_A_REQUEST == 0:
+            exporter.turns.release()
+    exporter.bursting.clear()
 
 
 def test_the_sdk_alone_loses_trials(provider: TracerProvider, exporter: SlowExporter) -> None:
     """What the queue is for: without it the oldest spans go, whatever they tell."""
-    burst(provider)
+    burst(provider, exporter)
     assert provider.force_flush()
     assert exporter.names["trial"] < 100
 
@@ -70,7 +78,7 @@ def test_instrumenting_keeps_every_trial(provider: TracerProvider, exporter: Slo
     instrumentor = DSPyInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
     try:
-        burst(provider)
+        burst(provider, exporter)
         assert provider.force_flush()
     finally:
         instrumentor.uninstrument()
