@@ -12,7 +12,7 @@ from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.call_compile import CallCompileWatch
 from otel_dspy.hooks.families import wrap_family
-from otel_dspy.hooks.lm import lm_parameters
+from otel_dspy.hooks.lm_settings import lm_parameters
 from otel_dspy.hooks.metric_name import metric_name
 from otel_dspy.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.compile_spans import (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any
 
+from opentelemetry.context import set_value
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
@@ -14,44 +15,27 @@ from otel_dspy.hooks.around import Watch, around, around_own_async
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.frames import leave_out_caller
 from otel_dspy.hooks.installed import part
-from otel_dspy.hooks.lm_messages import CallRequest, answers_of, put_response
-from otel_dspy.hooks.lm_result import CallFacts, read_result
+from otel_dspy.hooks.lm_account import CallAccount
+from otel_dspy.hooks.lm_messages import CallRequest, CallTold, answers_of
+from otel_dspy.hooks.lm_result import read_result
+from otel_dspy.hooks.lm_settings import provider_and_model
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.invocations import end_call
 from otel_dspy.telemetry.scopes import at, current_place, entered, place_in
 from otel_dspy.telemetry.secrets import host_and_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from opentelemetry.context import Context
-    from opentelemetry.util.genai.invocation import InferenceInvocation
-    from opentelemetry.util.types import AnyValue
 
     from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.lm_result import CallFacts
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.inference_call import Request
+    from otel_dspy.telemetry.scopes import Place
     from otel_dspy.telemetry.usage import Role
-
-LM_PARAMETERS: Final = (
-    "temperature",
-    "max_tokens",
-    "max_completion_tokens",
-    "top_p",
-    "top_k",
-    "n",
-    "seed",
-    "stop",
-    "presence_penalty",
-    "frequency_penalty",
-    "reasoning_effort",
-    "rollout_id",
-)
-"""Keywords of an LM that are told. A fixed list: anything else may hold a key or a header."""
-
-
-_NOTHING_KNOWN: Final = CallFacts()
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
@@ -62,8 +46,8 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     counted = execution is not None
 
     def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
-        # A call inside a call (`super().__call__`, a router) is part of it; counted apart it would count twice.
-        if current_place().lm_call is not None:
+        around = _current_call()
+        if around is not None and around.has_part(instance):
             return None
         return _LMWatch(telemetry, instance, args, kwargs, attempts_counted=counted)
 
@@ -80,19 +64,12 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
         patches.wrap(module, "stream_emitted", _stream_emitted)
 
 
-def lm_parameters(lm: Any) -> dict[str, object]:
-    """The plain settings of a language model, without keys, headers or addresses."""
-    keywords = cast("Mapping[str, object]", getattr(lm, "kwargs", None) or {})
-    settings: dict[str, object] = {name: keywords[name] for name in LM_PARAMETERS if keywords.get(name) is not None}
-    for name in ("model_type", "cache", "num_retries"):
-        value = getattr(lm, name, None)
-        if isinstance(value, bool | int | str):
-            settings[name] = value
-    return settings
-
-
 def _current_call() -> _LMWatch | None:
-    call = current_place().lm_call
+    return _call_at(current_place())
+
+
+def _call_at(place: Place) -> _LMWatch | None:
+    call = place.lm_call
     return call if isinstance(call, _LMWatch) else None
 
 
@@ -138,6 +115,12 @@ def _count_failure() -> None:
 
 
 class _LMWatch(Watch):
+    """Stands around one call of a model.
+
+    What the same model is asked inside of it (`super().__call__`) is a part of it. Another model that is asked inside
+    has a span of its own, below this one, and is counted there (see `CallAccount`).
+    """
+
     part = "the span of an LM call"
 
     def __init__(self, telemetry: Telemetry, lm: Any, args: Args, kwargs: Kwargs, *, attempts_counted: bool) -> None:
@@ -146,10 +129,12 @@ class _LMWatch(Watch):
         self._lm = lm
         self._args = args
         self._kwargs = kwargs
-        self._facts = _NOTHING_KNOWN
+        self._account = CallAccount()
         self._outputs: Any = None
+        self._ended = False
         self.failed_attempts = 0
         self.cached: object = None
+        self.read: object = None
 
     @override
     def open(self) -> Context:
@@ -160,6 +145,10 @@ class _LMWatch(Watch):
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         context = entered(lm)
         place = place_in(context)
+        self._around = _call_at(place)
+        if self._around is not None:
+            # The library takes a call inside of one for the same call, told a second time.
+            context = set_value(CLIENT_INFERENCE_CONTEXT_KEY, None, context)
         request: Request = {
             "provider": provider,
             "request_model": model,
@@ -185,9 +174,17 @@ class _LMWatch(Watch):
         self.told(lm, read_result(result))
 
     def told(self, lm: Any, facts: CallFacts) -> None:
-        """The call's facts are known. Those of another LM, called inside, tell what this one may not know itself."""
-        if lm is self._lm or self._facts.usage is None:
-            self._facts = facts
+        """Facts of the call are known, or of a part of it."""
+        if lm is self._lm:
+            self._account.report(facts)
+
+    def has_part(self, lm: Any) -> bool:
+        """Whether a call of this model, made inside, is a part of this one. One in a thread that goes on is not."""
+        return lm is self._lm and not self._ended
+
+    def counted_inside(self, account: CallAccount) -> None:
+        """Another model's call inside has ended."""
+        self._account.counted_inside(account)
 
     def chunk_arrived(self) -> None:
         """A chunk of a streamed answer is about to go to whoever listens."""
@@ -199,7 +196,11 @@ class _LMWatch(Watch):
 
     @override
     def close(self, error: BaseException | None) -> None:
-        facts, usage, attributes = self._facts, self._facts.billed(), self._call.attributes
+        self._ended = True
+        facts, attributes = self._account.total(), self._call.attributes
+        usage = facts.billed()
+        if self._around is not None:
+            self._around.counted_inside(self._account)
         if self._module is not None:
             attributes[semconv.DSPY_MODULE_NAME] = self._module
         if self._attempts_counted:
@@ -216,37 +217,7 @@ class _LMWatch(Watch):
             self._telemetry.instruments.cost.add(usage.cost, self._within, UNSPANNED)
         if usage.cache_hit:
             self._telemetry.instruments.cache_hits.add(1, self._within, UNSPANNED)
-        told = _Told(self._telemetry, self._request, facts if error is None else None)
+        told = CallTold(self._telemetry, self._request, facts)
         if error is None and self._request is not None and self._request.content:
             told.answers = answers_of(self._outputs)
         end_call(self._telemetry, self._call, error, told)
-
-
-class _Told:
-    """What an LM call that has ended has to tell. `facts`: None where it raised."""
-
-    __slots__ = ("_facts", "_request", "_telemetry", "answers")
-
-    def __init__(self, telemetry: Telemetry, request: CallRequest | None, facts: CallFacts | None) -> None:
-        self._telemetry = telemetry
-        self._request = request
-        self._facts = facts
-        self.answers: list[AnyValue] | None = None
-
-    def __call__(self, invocation: InferenceInvocation) -> None:
-        if self._request is not None:
-            self._request.put(self._telemetry, invocation)
-        if self._facts is not None:
-            put_response(self._telemetry, invocation, self._facts, self.answers)
-
-
-def provider_and_model(lm: Any) -> tuple[str, str | None]:
-    """`gen_ai.provider.name` and `gen_ai.request.model` of an LM, from DSPy's `provider/model`.
-
-    An LM without a prefix is named by its class, in lower case: nobody knows who serves it.
-    """
-    model = getattr(lm, "model", None)
-    if not isinstance(model, str):
-        return type(lm).__name__.lower(), None
-    provider, slash, name = model.partition("/")
-    return (provider, name) if slash else (type(lm).__name__.lower(), model)

@@ -88,6 +88,28 @@ def put_response(
         ]
 
 
+class CallTold:
+    """What an LM call that has ended has to tell.
+
+    Attributes:
+        answers: plain data; None where they are not told.
+    """
+
+    __slots__ = ("_facts", "_request", "_telemetry", "answers")
+
+    def __init__(self, telemetry: Telemetry, request: CallRequest | None, facts: CallFacts) -> None:
+        self._telemetry = telemetry
+        self._request = request
+        self._facts = facts
+        self.answers: list[AnyValue] | None = None
+
+    def __call__(self, invocation: InferenceInvocation) -> None:
+        """Tell it."""
+        if self._request is not None:
+            self._request.put(self._telemetry, invocation)
+        put_response(self._telemetry, invocation, self._facts, self.answers)
+
+
 def _messages(prompt: Any, messages: Any) -> list[tuple[str, AnyValue]]:
     if isinstance(messages, list | tuple) and messages:
         given = cast("Iterable[Any]", messages)

@@ -28,6 +28,8 @@ class Hearing(Protocol):
 
     cached: object
     """What DSPy's cache answered to it, None if nothing."""
+    read: object
+    """The response that is being read: a subclass's method calls the one that it overrides."""
 
     def told(self, lm: Any, facts: CallFacts) -> None:
         """The call's facts are known, of this LM."""
@@ -45,21 +47,24 @@ def install(patches: Patches, current_call: Callable[[], Hearing | None]) -> Non
     from dspy.clients.cache import Cache  # noqa: PLC0415
 
     def processed(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        response: Any = args[0] if args else kwargs.get("response")
+        call = current_call()
+        if call is None or call.read is response:
+            return _called(wrapped, args, kwargs)
         with guarded("the facts of an LM call"):
-            call = current_call()
-            if call is not None:
-                response: Any = args[0] if args else kwargs.get("response")
-                call.told(instance, _of_provider(response, from_cache=call.cached is response))
-        return _called(wrapped, args, kwargs)
+            call.told(instance, _of_provider(response, from_cache=call.cached is response))
+        return _read(call, response, wrapped, args, kwargs)
 
     def finalized(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        response: Any = args[1] if len(args) > 1 else kwargs.get("response")
+        call = current_call()
+        if call is None or call.read is response:
+            return _called(wrapped, args, kwargs)
         with guarded("the facts of an LM call"):
-            call = current_call()
-            response: Any = args[1] if len(args) > 1 else kwargs.get("response")
             # Made of a provider's response it has been told already.
-            if call is not None and getattr(response, "provider_response", None) is None:
+            if getattr(response, "provider_response", None) is None:
                 call.told(instance, _of_dspy(response))
-        return _called(wrapped, args, kwargs)
+        return _read(call, response, wrapped, args, kwargs)
 
     def looked_up(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         found = _called(wrapped, args, kwargs)
@@ -82,6 +87,14 @@ def _called(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
     except BaseException as error:
         leave_out_caller(error)
         raise
+
+
+def _read(call: Hearing, response: object, wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+    before, call.read = call.read, response
+    try:
+        return _called(wrapped, args, kwargs)
+    finally:
+        call.read = before
 
 
 def _of_provider(response: Any, *, from_cache: bool) -> CallFacts:

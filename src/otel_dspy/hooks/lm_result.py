@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from functools import reduce
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from otel_dspy.telemetry.usage import CallUsage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_Amount = TypeVar("_Amount", int, float)
 
 
 class TokenCounts(NamedTuple):
@@ -42,6 +45,52 @@ class CallFacts(NamedTuple):
             return CallUsage(cache_hit=True)
         counts = self.usage or TokenCounts(0, 0)
         return CallUsage(counts.input_tokens, counts.output_tokens, self.cost or 0.0)
+
+    def without_use(self) -> CallFacts:
+        """The response alone, for what was used is counted elsewhere."""
+        return self._replace(usage=None, cached_tokens=None, reasoning_tokens=None, cache_hit=False, cost=None)
+
+    def is_of(self, calls: Sequence[CallFacts]) -> bool:
+        """Whether this tells what one of the calls has told already, or what all of them have used together."""
+        if any(self._is_the_same(call) for call in calls):
+            return True
+        used = [call.usage for call in calls if call.usage is not None]
+        return len(used) > 1 and self.usage == TokenCounts(
+            sum(counts.input_tokens for counts in used), sum(counts.output_tokens for counts in used)
+        )
+
+    def _is_the_same(self, call: CallFacts) -> bool:
+        if self.response_id is not None and call.response_id is not None and self.response_id != call.response_id:
+            return False
+        # DSPy tells no usage of a cache hit; the response that it kept has its own.
+        same_answer = self.response_id is not None and self.response_id == call.response_id
+        return (same_answer and call.cache_hit) or (self.usage is not None and self.usage == call.usage)
+
+    def then(self, later: CallFacts) -> CallFacts:
+        """This and a later part of the same call: what both have used, and the later one's response.
+
+        A cache hit only if all of it is: else the parts that are hits add nothing, as they cost nothing.
+        """
+        parts = [part for part in (self, later) if not part.cache_hit] or [self, later]
+        used = [part.usage for part in parts if part.usage is not None]
+        return later._replace(
+            usage=TokenCounts(sum(one.input_tokens for one in used), sum(one.output_tokens for one in used))
+            if used
+            else None,
+            cached_tokens=_sum([part.cached_tokens for part in parts]),
+            reasoning_tokens=_sum([part.reasoning_tokens for part in parts]),
+            cache_hit=self.cache_hit and later.cache_hit,
+            cost=_sum([part.cost for part in parts]),
+        )
+
+
+def _sum(amounts: Sequence[_Amount | None]) -> _Amount | None:
+    known = [amount for amount in amounts if amount is not None]
+    return reduce(_plus, known) if known else None
+
+
+def _plus(one: _Amount, other: _Amount) -> _Amount:
+    return one + other
 
 
 def read_result(result: Any) -> CallFacts:

@@ -182,28 +182,6 @@ def test_any_base_lm_is_seen_once(kind: type[BaseLM]) -> None:
     assert chat["gen_ai.provider.name"] == "house"
 
 
-class Router(BaseLM):
-    """A language model that passes its calls to another one."""
-
-    def __init__(self, inner: dspy.LM) -> None:
-        super().__init__("router/inner")
-        self.inner = inner
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Ask the other model."""
-        return cast("Any", self.inner)(*args, **kwargs)
-
-
-def test_a_call_inside_a_call_counts_once() -> None:
-    """A router's span carries the inner call's tokens; the roll-up counts one call."""
-    with dspy.context(lm=Router(sums_lm())), recording() as recorder:
-        dspy.Evaluate(devset=examples(1), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
-    (chat,) = _chat(recorder)
-    assert chat["gen_ai.usage.input_tokens"] == 10
-    (evaluate,) = recorder.named("evaluate")
-    assert _rollup(evaluate)["lm_calls"] == 1
-
-
 @pytest.mark.parametrize("threads", [1, 4])
 def test_rollups_agree_with_the_lm_spans(threads: int) -> None:
     """On example, evaluate, trial and compile each roll-up is the sum over the LM spans inside."""

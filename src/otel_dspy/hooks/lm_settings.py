@@ -1,0 +1,47 @@
+"""What a language model is: who serves it, its name and its plain settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LM_PARAMETERS: Final = (
+    "temperature",
+    "max_tokens",
+    "max_completion_tokens",
+    "top_p",
+    "top_k",
+    "n",
+    "seed",
+    "stop",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+    "rollout_id",
+)
+"""Keywords of an LM that are told. A fixed list: anything else may hold a key or a header."""
+
+
+def lm_parameters(lm: Any) -> dict[str, object]:
+    """The plain settings of a language model, without keys, headers or addresses."""
+    keywords = cast("Mapping[str, object]", getattr(lm, "kwargs", None) or {})
+    settings: dict[str, object] = {name: keywords[name] for name in LM_PARAMETERS if keywords.get(name) is not None}
+    for name in ("model_type", "cache", "num_retries"):
+        value = getattr(lm, name, None)
+        if isinstance(value, bool | int | str):
+            settings[name] = value
+    return settings
+
+
+def provider_and_model(lm: Any) -> tuple[str, str | None]:
+    """`gen_ai.provider.name` and `gen_ai.request.model` of an LM, from DSPy's `provider/model`.
+
+    An LM without a prefix is named by its class, in lower case: nobody knows who serves it.
+    """
+    model = getattr(lm, "model", None)
+    if not isinstance(model, str):
+        return type(lm).__name__.lower(), None
+    provider, slash, name = model.partition("/")
+    return (provider, name) if slash else (type(lm).__name__.lower(), model)
