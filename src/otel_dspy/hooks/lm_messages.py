@@ -9,6 +9,7 @@ from opentelemetry.util.genai.types import InputMessage, OutputMessage
 
 from otel_dspy.plain import plain
 from otel_dspy.telemetry.invocations import plain_parts
+from otel_dspy.telemetry.parameters import LARGEST_INT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,9 +48,10 @@ class CallRequest(NamedTuple):
         for name in _NUMBERS:
             value = self.keywords.get(name)
             if value is not None and isinstance(value, int | float) and not isinstance(value, bool):
-                setattr(invocation, name, value)
+                told = isinstance(value, float) or abs(value) <= LARGEST_INT
+                setattr(invocation, name, value if told else str(value))
         count = self.keywords.get("n")
-        if isinstance(count, int) and count > 1:
+        if isinstance(count, int) and 1 < count <= LARGEST_INT:
             invocation.request_choice_count = count
         if self.content:
             invocation.input_messages = [

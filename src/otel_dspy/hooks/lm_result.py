@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from otel_dspy.telemetry.parameters import LARGEST_INT
 from otel_dspy.telemetry.usage import CallUsage
 
 if TYPE_CHECKING:
@@ -102,17 +103,24 @@ def read_result(result: Any) -> CallFacts:
     first = replies[0] if replies else None
     cache_hit = bool(getattr(result, "cache_hit", False))
     cost = getattr(result, "cost", None)
-    # By position, which takes half as long; NaN would make every sum that it is added to NaN.
+    # By position, which takes half as long.
     return CallFacts(
         _counts(usage),
         _detail(usage, "prompt_tokens_details", "cached_tokens"),
         _detail(usage, "completion_tokens_details", "reasoning_tokens"),
         cache_hit,
-        float(cost) if isinstance(cost, int | float) and math.isfinite(cost) else None,
+        _price(cost),
         _text(_value(first, "model")) or _text(getattr(result, "response_model", None)),
         _text(_value(first, "id")),
         tuple(reason for reply in replies for reason in _finish_reasons(reply)),
     )
+
+
+def _price(cost: object) -> float | None:
+    # NaN would make every sum that it is added to NaN; it is not larger than anything either.
+    if isinstance(cost, bool) or not isinstance(cost, int | float):
+        return None
+    return float(cost) if 0 <= cost < math.inf else None
 
 
 def _counts(usage: Any) -> TokenCounts | None:
@@ -126,9 +134,16 @@ def _counts(usage: Any) -> TokenCounts | None:
 def _first_count(source: Any, *names: str) -> int | None:
     for name in names:
         value = _value(source, name)
-        if isinstance(value, int):
-            return value
+        if value is not None and (count := _count(value)) is not None:
+            return count
     return None
+
+
+def _count(value: object) -> int | None:
+    # A count read from JSON may be a float; True is an integer to Python.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_INT else None
 
 
 def _detail(usage: Any, group: str, name: str) -> int | None:

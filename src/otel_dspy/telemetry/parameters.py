@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.telemetry.secrets import SecretKeeper
 
-_LARGEST_INT: Final = 2**63 - 1
+LARGEST_INT: Final = 2**63 - 1
 """OTLP carries integers of 64 bits."""
 
 
@@ -40,7 +40,7 @@ def _attribute(value: AnyValue, secrets: SecretKeeper) -> AttributeValue | None:
     if isinstance(value, bool | float):
         return value
     if isinstance(value, int):
-        return value if abs(value) <= _LARGEST_INT else str(value)
+        return value if abs(value) <= LARGEST_INT else str(value)
     if isinstance(value, str):
         return secrets.scrub(value)
     if isinstance(value, list):

@@ -128,6 +128,15 @@ def test_dummy_lm_is_seen() -> None:
     )
 
 
+def test_a_seed_beyond_64_bits_is_told_as_text() -> None:
+    """OTLP has no larger integers: encoding one would fail, and the attribute be lost."""
+    with recording() as recorder:
+        for seed in (2**63 + 5, 2**63 - 1):
+            dspy.Predict("question -> answer")(question="1+1", lm=sums_lm(seed=seed))
+    told = [call["gen_ai.request.seed"] for call in _chat(recorder)]
+    assert told == [str(2**63 + 5), 2**63 - 1]
+
+
 class OwnForward(BaseLM):
     """A language model of the old kind: OpenAI-shaped answers from `forward`."""
 

@@ -88,15 +88,20 @@ def test_a_reply_of_another_client(raw: object) -> None:
         ({"prompt_tokens": None, "input_tokens": 3}, TokenCounts(3, 0)),
         (SimpleNamespace(prompt_tokens=3, completion_tokens=4), TokenCounts(3, 4)),
         ({"prompt_tokens": "many"}, None),
+        ({"prompt_tokens": 10.0, "completion_tokens": 5.0}, TokenCounts(10, 5)),
+        ({"prompt_tokens": 2.5, "completion_tokens": float("nan")}, None),
+        ({"prompt_tokens": True, "input_tokens": 3, "completion_tokens": False}, TokenCounts(3, 0)),
+        ({"prompt_tokens": -3, "completion_tokens": 2}, TokenCounts(0, 2)),
+        ({"prompt_tokens": 2**63, "completion_tokens": 1e300}, None),
         ("nonsense", None),
     ],
 )
 def test_usage_in_whatever_shape(usage: Any, counts: TokenCounts | None) -> None:
-    """OpenAI's names, the newer ones, dicts and objects; what nobody reported stays unknown."""
+    """OpenAI's names, the newer ones, dicts and objects; what nobody reported, or what is no count, stays unknown."""
     assert read_result(SimpleNamespace(usage=usage)).usage == counts
 
 
-@pytest.mark.parametrize("cost", [None, float("nan"), float("inf"), "free"])
+@pytest.mark.parametrize("cost", [None, float("nan"), float("inf"), -0.5, True, "free"])
 def test_a_cost_that_is_none(cost: object) -> None:
     """An unknown price adds nothing; NaN would spoil every sum around."""
     facts = read_result(SimpleNamespace(cost=cost, usage={"prompt_tokens": 1}))
