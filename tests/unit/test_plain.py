@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -78,6 +79,8 @@ def self_holding_example() -> dspy.Example:
         (b"\xff", b"\xff"),
         (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
         (np.float32(0.5), 0.5),
+        (np.array(5), 5),
+        (array("d", [1.5]), [1.5]),
         (np.int64(3), 3),
         ([10**5000], [hex(10**5000)]),
         ({1: "one", (2, 3): "pair", None: 0}, {"1": "one", "(2, 3)": "pair", "None": 0}),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
 from opentelemetry.util.genai.types import InputMessage, OutputMessage
 
-from otel_dspy.plain import plain
+from otel_dspy.plain import bounded
 from otel_dspy.telemetry.invocations import plain_parts
 from otel_dspy.telemetry.parameters import LARGEST_INT
 
@@ -63,7 +63,7 @@ def answers_of(outputs: Any) -> list[AnyValue]:
     """The texts of what a call returned, as plain data."""
     # An explicit lm15.Request returns one typed response instead of DSPy's list.
     given = cast("list[Any]", outputs) if isinstance(outputs, list) else [outputs]
-    return [plain(_get(output, "text", output)) for output in given]
+    return [bounded(_get(output, "text", output)) for output in given]
 
 
 def put_response(
@@ -115,8 +115,8 @@ class CallTold:
 def _messages(prompt: Any, messages: Any) -> list[tuple[str, AnyValue]]:
     if isinstance(messages, list | tuple) and messages:
         given = cast("Iterable[Any]", messages)
-        return [(str(_get(message, "role") or "user"), plain(_get(message, "content"))) for message in given]
-    return [] if prompt is None else [("user", plain(prompt))]
+        return [(str(_get(message, "role") or "user"), bounded(_get(message, "content"))) for message in given]
+    return [] if prompt is None else [("user", bounded(prompt))]
 
 
 def _get(source: Any, name: str, default: Any = None) -> Any:

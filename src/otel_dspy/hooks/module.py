@@ -13,7 +13,7 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.hooks.module_paths import module_paths
-from otel_dspy.plain import plain
+from otel_dspy.plain import bounded
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.scopes import inside, place_in
@@ -99,13 +99,13 @@ class _ModuleWatch(Watch):
         )
         self._capture = telemetry.settings.capture_content and self._span.is_recording()
         if self._capture:
-            self._given = plain({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
+            self._given = bounded({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
         return inside(self._span, place.in_module(paths, name, id(module)), context)
 
     @override
     def see(self, result: Any) -> None:
         if self._capture:
-            self._answer = plain(_output(result))
+            self._answer = bounded(_output(result))
 
     @override
     def close(self, error: BaseException | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.util.genai.utils import object_to_any_value
 from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around, around_async
@@ -52,16 +51,14 @@ class _ToolWatch(Watch):
             self._invocation.tool_description = self._tool.desc
             self._invocation.arguments = clean_text(
                 self._telemetry,
-                object_to_any_value(
-                    {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()}
-                ),
+                {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()},
             )
         return self._invocation.context
 
     @override
     def see(self, result: Any) -> None:
         if self._telemetry.settings.capture_content:
-            self._invocation.tool_result = clean_text(self._telemetry, object_to_any_value(result))
+            self._invocation.tool_result = clean_text(self._telemetry, result)
 
     @override
     def close(self, error: BaseException | None) -> None:

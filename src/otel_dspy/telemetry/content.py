@@ -9,7 +9,7 @@ from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
 from otel_dspy import semconv
 from otel_dspy.guard import report
-from otel_dspy.plain import plain
+from otel_dspy.plain import bounded, plain
 from otel_dspy.telemetry.secrets import REDACTED
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class ContentFilter:
 
         Where it is cut, `dspy.content.length.<name>` tells the original length in characters.
         """
-        self.put_plain(attributes, name, plain(value))
+        self.put_plain(attributes, name, bounded(value))
 
     def put_plain(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
         """The same, of plain data (see `plain`)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.util.genai.types import Error, TextPart
 
 from otel_dspy.guard import guarded
-from otel_dspy.plain import plain
+from otel_dspy.plain import bounded
 from otel_dspy.telemetry.failure import error_message, error_type
 from otel_dspy.telemetry.inference_call import InferenceCall
 from otel_dspy.telemetry.late_tracer import late_span
@@ -97,12 +97,12 @@ def _failure(telemetry: Telemetry, span: Span, error: BaseException | None) -> E
 
 def clean_text(telemetry: Telemetry, value: object) -> str:
     """Any object as a text that may leave: JSON unless it is a string, redacted, without secrets, cut to length."""
-    return _clean(telemetry, plain(value))
+    return _clean(telemetry, bounded(value))
 
 
 def text_parts(telemetry: Telemetry, value: object) -> list[MessagePart]:
     """The same as the one part of a message."""
-    return plain_parts(telemetry, plain(value))
+    return plain_parts(telemetry, bounded(value))
 
 
 def plain_parts(telemetry: Telemetry, value: AnyValue) -> list[MessagePart]:
