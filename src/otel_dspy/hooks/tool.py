@@ -9,7 +9,8 @@ from typing_extensions import override
 from otel_dspy.hooks.around import Watch, around, around_async
 from otel_dspy.telemetry.invocations import clean_text, end_invocation
 from otel_dspy.telemetry.scopes import entered
-from otel_dspy.telemetry.secrets import REDACTED, is_secret_name
+from otel_dspy.telemetry.secret_names import is_secret_name
+from otel_dspy.telemetry.secret_shapes import REDACTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ class _ToolWatch(Watch):
     @override
     def open(self) -> Context:
         # They come back in the agent's next prompt.
-        self._telemetry.secrets.learn_from(self._kwargs)
+        self._telemetry.secrets.learn_arguments(self._kwargs)
         self._invocation = self._telemetry.genai.tool(
             str(self._tool.name), tool_type="function", context=entered(self._tool), _attach_to_context=False
         )

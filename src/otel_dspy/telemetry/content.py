@@ -10,7 +10,7 @@ from opentelemetry.util.genai.utils import gen_ai_json_dumps
 from otel_dspy import semconv
 from otel_dspy.guard import report
 from otel_dspy.plain import bounded, plain
-from otel_dspy.telemetry.secrets import REDACTED
+from otel_dspy.telemetry.secret_shapes import REDACTED
 
 if TYPE_CHECKING:
     import json

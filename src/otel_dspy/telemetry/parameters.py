@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.guard import guarded
 from otel_dspy.plain import plain
-from otel_dspy.telemetry.secrets import is_secret_name
+from otel_dspy.telemetry.secret_names import is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from otel_dspy.telemetry.secrets import REDACTED, SecretKeeper, host_and_port, is_secret_name
+from otel_dspy.telemetry.secret_names import is_secret_name
+from otel_dspy.telemetry.secret_shapes import REDACTED
+from otel_dspy.telemetry.secrets import SecretKeeper, host_and_port
 
 # No digits alone: half an escape of JSON (`\\u0090`) could be taken for a part of the secret.
 SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=30).map(lambda text: f"Zq{text}")
