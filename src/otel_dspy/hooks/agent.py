@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import create_key, get_value, set_value
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.types import FunctionToolDefinition, InputMessage, OutputMessage
 from typing_extensions import override
 
@@ -15,6 +15,7 @@ from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.installed import part
 from otel_dspy.plain import plain
 from otel_dspy.telemetry.invocations import clean_text, end_invocation, text_parts
+from otel_dspy.telemetry.secret_holders import tools, without_secret_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,23 +62,18 @@ class _AgentWatch(Watch):
         invocation = telemetry.genai.invoke_local_agent(agent_name=type(self._agent).__name__, _attach_to_context=False)
         self._invocation = invocation
         self._content = telemetry.settings.capture_content and invocation.span.is_recording()
+        telemetry.secrets.learn_held(self._agent)
         if self._content:
-            invocation.input_messages = [InputMessage(role="user", parts=text_parts(telemetry, self._kwargs))]
-            invocation.tool_definitions = [
-                FunctionToolDefinition(
-                    name=str(tool.name),
-                    description=None if tool.desc is None else clean_text(telemetry, tool.desc),
-                    parameters=plain(tool.args),
-                )
-                for tool in _tools(self._agent)
-            ]
+            parts = text_parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES, self._kwargs)
+            invocation.input_messages = [InputMessage(role="user", parts=parts)]
+            invocation.tool_definitions = [_definition(telemetry, tool) for tool in tools(self._agent)]
         return set_value(_AGENT, id(self._agent), invocation.context)
 
     @override
     def see(self, result: Any) -> None:
         if self._content:
             answer = {name: value for name, value in fields(result).items() if name not in _OWN_NOTES}
-            parts = text_parts(self._telemetry, answer)
+            parts = text_parts(self._telemetry, gen_ai.GEN_AI_OUTPUT_MESSAGES, answer)
             self._invocation.output_messages = [OutputMessage(role="assistant", parts=parts, finish_reason=None)]
 
     @override
@@ -85,6 +81,10 @@ class _AgentWatch(Watch):
         end_invocation(self._telemetry, self._invocation, error)
 
 
-def _tools(agent: Any) -> list[Any]:
-    tools = getattr(agent, "tools", None)
-    return list(cast("Mapping[str, Any]", tools).values()) if isinstance(tools, Mapping) else []
+def _definition(telemetry: Telemetry, tool: Any) -> FunctionToolDefinition:
+    name, args = gen_ai.GEN_AI_TOOL_DEFINITIONS, plain(tool.args)
+    return FunctionToolDefinition(
+        name=str(tool.name),
+        description=None if tool.desc is None else clean_text(telemetry, name, tool.desc),
+        parameters=telemetry.content.data(name, without_secret_defaults(args) if isinstance(args, dict) else args),
+    )

@@ -90,6 +90,7 @@ class _CompileWatch(Watch):
         )
         # Dumped before compile may touch it: the initial program.
         with guarded("the state of the initial program"):
+            self._telemetry.secrets.learn_program(student)
             self._initial = snapshot_if_program(student)
         self._parameters: dict[str, object] = {}
         with guarded("an optimizer's parameters"):

@@ -61,6 +61,7 @@ class _EvaluateWatch(Watch):
         metric = scoring_metric(_given(arguments, "metric", self._evaluator.metric))
         devset = _countable(_given(arguments, "devset", self._evaluator.devset))
         with guarded("the state of an evaluated program"):
+            self._telemetry.secrets.learn_program(program)
             self._program = snapshot_if_program(program)
         self._facts = EvaluateFacts(
             metric_name=metric_name(metric),

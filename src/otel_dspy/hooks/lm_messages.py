@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.types import InputMessage, OutputMessage
 
 from otel_dspy.plain import bounded
@@ -55,7 +56,8 @@ class CallRequest(NamedTuple):
             invocation.request_choice_count = count
         if self.content:
             invocation.input_messages = [
-                InputMessage(role=role, parts=plain_parts(telemetry, value)) for role, value in self.messages
+                InputMessage(role=role, parts=plain_parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES, value))
+                for role, value in self.messages
             ]
 
 
@@ -83,7 +85,7 @@ def put_response(
         invocation.output_messages = [
             OutputMessage(
                 role="assistant",
-                parts=plain_parts(telemetry, answer),
+                parts=plain_parts(telemetry, gen_ai.GEN_AI_OUTPUT_MESSAGES, answer),
                 finish_reason=reasons[index] if index < len(reasons) else None,
             )
             for index, answer in enumerate(answers)

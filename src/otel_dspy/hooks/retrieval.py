@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.types import RetrievalDocument
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
@@ -84,7 +85,7 @@ class _RetrievalWatch(Watch):
         if isinstance(self._top_k, int):
             invocation.top_k = self._top_k
         if telemetry.settings.capture_content and self._query is not None:
-            invocation.query_text = clean_text(telemetry, self._query)
+            invocation.query_text = clean_text(telemetry, gen_ai.GEN_AI_RETRIEVAL_QUERY_TEXT, self._query)
         return invocation.context
 
     @override

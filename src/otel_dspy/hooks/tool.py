@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from typing_extensions import override
 
 from otel_dspy.hooks.around import Watch, around, around_async
@@ -44,14 +45,19 @@ class _ToolWatch(Watch):
     @override
     def open(self) -> Context:
         # They come back in the agent's next prompt.
+        self._telemetry.secrets.learn_held(self._tool)
         self._telemetry.secrets.learn_arguments(self._kwargs)
         self._invocation = self._telemetry.genai.tool(
             str(self._tool.name), tool_type="function", context=entered(self._tool), _attach_to_context=False
         )
         if self._telemetry.settings.capture_content:
-            self._invocation.tool_description = self._tool.desc
+            if self._tool.desc is not None:
+                self._invocation.tool_description = clean_text(
+                    self._telemetry, gen_ai.GEN_AI_TOOL_DESCRIPTION, self._tool.desc
+                )
             self._invocation.arguments = clean_text(
                 self._telemetry,
+                gen_ai.GEN_AI_TOOL_CALL_ARGUMENTS,
                 {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()},
             )
         return self._invocation.context
@@ -59,7 +65,7 @@ class _ToolWatch(Watch):
     @override
     def see(self, result: Any) -> None:
         if self._telemetry.settings.capture_content:
-            self._invocation.tool_result = clean_text(self._telemetry, result)
+            self._invocation.tool_result = clean_text(self._telemetry, gen_ai.GEN_AI_TOOL_CALL_RESULT, result)
 
     @override
     def close(self, error: BaseException | None) -> None:

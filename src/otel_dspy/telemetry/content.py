@@ -65,6 +65,16 @@ class ContentFilter:
         """A text as it may leave: redacted, scrubbed of secrets, cut to `max_content_length` characters."""
         return self._cut(self._redact(name, text))
 
+    def data(self, name: str, value: AnyValue) -> AnyValue:
+        """Plain data of the same shape, each text in it as `text` has it."""
+        if isinstance(value, str):
+            return self.text(name, value)
+        if isinstance(value, dict):
+            return {key: self.data(name, item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.data(name, item) for item in value]
+        return value
+
     def for_row(self, value: AnyValue) -> AnyValue:
         """Plain data as it stands in a row of results: the same shape, each text cut to `max_content_length`.
 

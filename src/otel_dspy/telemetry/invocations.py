@@ -95,22 +95,25 @@ def _failure(telemetry: Telemetry, span: Span, error: BaseException | None) -> E
     return Error(message=message, type=error_type(error), exception=error)
 
 
-def clean_text(telemetry: Telemetry, value: object) -> str:
-    """Any object as a text that may leave: JSON unless it is a string, redacted, without secrets, cut to length."""
-    return _clean(telemetry, bounded(value))
+def clean_text(telemetry: Telemetry, name: str, value: object) -> str:
+    """Any object as a text that may leave: JSON unless it is a string, redacted, without secrets, cut to length.
+
+    `name`: of the attribute that it stands in, for the redactor.
+    """
+    return _clean(telemetry, name, bounded(value))
 
 
-def text_parts(telemetry: Telemetry, value: object) -> list[MessagePart]:
+def text_parts(telemetry: Telemetry, name: str, value: object) -> list[MessagePart]:
     """The same as the one part of a message."""
-    return plain_parts(telemetry, bounded(value))
+    return plain_parts(telemetry, name, bounded(value))
 
 
-def plain_parts(telemetry: Telemetry, value: AnyValue) -> list[MessagePart]:
+def plain_parts(telemetry: Telemetry, name: str, value: AnyValue) -> list[MessagePart]:
     """The same of plain data (see `plain`)."""
-    return [TextPart(content=_clean(telemetry, value))]
+    return [TextPart(content=_clean(telemetry, name, value))]
 
 
-def _clean(telemetry: Telemetry, value: AnyValue) -> str:
+def _clean(telemetry: Telemetry, name: str, value: AnyValue) -> str:
     attributes: dict[str, Any] = {}
-    telemetry.content.put_plain(attributes, "value", value)
-    return attributes["value"]
+    telemetry.content.put_plain(attributes, name, value)
+    return attributes[name]

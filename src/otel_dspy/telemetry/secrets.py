@@ -9,8 +9,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
+from otel_dspy.guard import guarded
 from otel_dspy.plain import well_formed
 from otel_dspy.telemetry.known_secrets import CALL, ENVIRONMENT, SETTING, KnownSecrets
+from otel_dspy.telemetry.secret_holders import FirstMeetings, attributes, defaults, parts, tools
 from otel_dspy.telemetry.secret_names import (
     SHORTEST_SECRET,
     credentials,
@@ -45,6 +47,7 @@ class SecretKeeper:
 
     def __init__(self) -> None:
         self._known = KnownSecrets()
+        self._first_meetings = FirstMeetings()
         self._scrub_known = lru_cache(maxsize=_SCRUBBED_TEXTS)(self._scrub)
         self._learn_from(os.environ, ENVIRONMENT)
 
@@ -66,6 +69,24 @@ class SecretKeeper:
         for name, value in arguments.items():
             if not (is_name_of_data(name) and isinstance(value, str)) or looks_like_key(value):
                 self._learn_from({name: value}, CALL)
+
+    def learn_held(self, holder: object) -> None:
+        """Remember what an object has for an attribute of a secret's name, when it is met first.
+
+        So of the objects that it works with, such as a model's engine; of a tool, what its arguments are by default.
+        """
+        if self._first_meetings.is_first(holder):
+            with guarded("what a model or tool holds"):
+                for name, value in (*attributes(holder), *defaults(holder)):
+                    self._learn_from({name: value}, SETTING)
+                for tool in tools(holder):
+                    self.learn_held(tool)
+
+    def learn_program(self, program: object) -> None:
+        """The same of each module inside of a program, and of its tools."""
+        with guarded("what a program holds"):
+            for part in parts(program):
+                self.learn_held(part)
 
     def learn_url(self, url: str) -> None:
         """Remember a URL's password, as it stands there and as it is meant: an error may tell it without the rest."""

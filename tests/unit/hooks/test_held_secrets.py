@@ -1,0 +1,87 @@
+"""Secrets that objects hold, and texts of tools: what is said of either never tells one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import dspy
+
+from tests.dspy_answers import dspy_script
+from tests.in_process_lm import in_process_lm
+from tests.span_recorder import recording
+from tests.sums import exact, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+KEY = "k3y-of-the-house"
+_dspy: Any = dspy
+
+
+def look_up(question: str, api_key: str = KEY, pin: str = "max@example.org") -> str:
+    """Look up, as max@example.org does, at https://ann:tall%20oak@host/x."""
+    return f"{question} by {api_key}, {pin}"
+
+
+def _agent() -> Any:
+    return _dspy.ReAct("question -> answer", tools=[look_up], max_iters=1)
+
+
+def _lm(tool: str = "look_up") -> Any:
+    steps: dict[str, Callable[[Mapping[str, str]], str]] = {
+        "next_tool_name": lambda _: tool,
+        "next_tool_args": lambda _: '{"question": "1"}',
+    }
+    return in_process_lm(dspy_script(steps))
+
+
+def test_the_default_of_a_tools_argument_stays_in() -> None:
+    """In an agent's definitions, its prompts, its tools' results and its state, though the tool was made before."""
+    agent = _agent()
+    with dspy.context(lm=_lm()), recording(capture_content=True) as recorder:
+        _dspy.Evaluate(devset=examples(1), metric=exact, display_progress=False, num_threads=1)(agent)
+    said = [str(value) for span in recorder.spans for value in (span.attributes or {}).values()]
+    assert any("look_up" in text and "[redacted]" in text for text in said)
+    assert not [text for text in said if KEY in text or "tall%20oak" in text]
+
+
+def test_a_short_default_under_a_secrets_name_stays_in_the_definitions_alone() -> None:
+    """It is too short to be told from data elsewhere."""
+
+    def short(question: str, password: str = "q7") -> str:  # noqa: S107 - what is looked for
+        return question + password
+
+    with dspy.context(lm=_lm("short")), recording(capture_content=True) as recorder:
+        _dspy.ReAct("question -> answer", tools=[short], max_iters=1)(question="1+2")
+    told = [(span.attributes or {}).get("gen_ai.tool.definitions") for span in recorder.spans]
+    definitions = json.loads(str(next(text for text in told if text)))
+    assert definitions[0]["parameters"]["password"] == {"type": "string", "default": "[redacted]"}
+
+
+def test_the_texts_of_tools_go_through_the_redactor_and_are_cut() -> None:
+    """Descriptions and defaults too, each under the name of its attribute."""
+    names: set[str] = set()
+
+    def redact(name: str, text: str) -> str:
+        names.add(name)
+        return text.replace("max@example.org", "<mail>")
+
+    with dspy.context(lm=_lm()), recording(capture_content=True, redact=redact, max_content_length=25) as recorder:
+        _agent()(question="1+2")
+    told = {name: str(text) for span in recorder.spans for name, text in (span.attributes or {}).items()}
+    assert not [text for text in told.values() if "max@" in text]
+    definition = json.loads(told["gen_ai.tool.definitions"])[0]
+    assert definition["description"] == "Look up, as <mail> does, at https://ann:tall%20oak@host/x."[:25]
+    assert definition["parameters"]["pin"]["default"] == "<mail>"
+    called = [span for span in recorder.spans if span.name == "execute_tool look_up"]
+    assert (called[0].attributes or {})["gen_ai.tool.description"] == definition["description"]
+    assert names >= {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.tool.call.arguments",
+        "gen_ai.tool.call.result",
+        "gen_ai.tool.definitions",
+        "gen_ai.tool.description",
+    }
+    assert "value" not in names
