@@ -22,17 +22,21 @@ def failures() -> dict[str, int]:
         return dict(_failures)
 
 
-def report(part: str, error: BaseException) -> None:
-    """Count a failure of `part`; log the first one with its traceback, the later ones at debug level."""
+def report(part: str, error: BaseException, *, private: bool = False) -> None:
+    """Count a failure of `part`; log the first one with its traceback, the later ones at debug level.
+
+    `private`: what the error says, or one that it came from, may not be told: only its type is.
+    """
     with _lock:
         _failures[part] += 1
         first = _failures[part] == 1
     with suppress(Exception):  # a filter or handler of the user's own may raise
         _logger.log(
             logging.WARNING if first else logging.DEBUG,
-            "otel-dspy: %s failed and was left out; the program goes on unharmed",
+            "otel-dspy: %s failed%s and was left out; the program goes on unharmed",
             part,
-            exc_info=error,
+            f" ({type(error).__name__})" if private else "",
+            exc_info=None if private else error,
         )
 
 

@@ -112,7 +112,7 @@ class _ModuleWatch(Watch):
         attributes = _measured(self._kind)
         if error is not None:
             attributes = {**attributes, ERROR_TYPE: error_type(error)}
-            mark_failed(self._span, error, self._telemetry.secrets)
+            mark_failed(self._span, error, self._telemetry.content)
         self._telemetry.instruments.module_duration.record(now() - self._started, attributes, self._attached)
         if self._capture:
             self._telemetry.before_end(

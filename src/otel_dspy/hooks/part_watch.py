@@ -62,5 +62,5 @@ class PartWatch(Watch):
     @override
     def close(self, error: BaseException | None) -> None:
         if error is not None:
-            mark_failed(self._span, error, self._telemetry.secrets)
+            mark_failed(self._span, error, self._telemetry.content)
         self._span.end()

@@ -82,7 +82,7 @@ class AttemptGate:
         """The module or the reward function raised; the one that tries may go on."""
         self._answered = True
         if self._span is not None:
-            mark_failed(self._span, error, self._telemetry.secrets)
+            mark_failed(self._span, error, self._telemetry.content)
 
     def close(self, error: BaseException | None) -> None:
         """The trying module has ended."""

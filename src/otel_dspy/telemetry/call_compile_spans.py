@@ -63,6 +63,6 @@ def close_call_compile(telemetry: Telemetry, compiling: CallCompile, error: Base
     try:
         compiling.span.set_attributes({semconv.DSPY_COMPILE_TRIAL_COUNT: 0, **compiling.usage.split_attributes()})
         if error is not None:
-            mark_failed(compiling.span, error, telemetry.secrets)
+            mark_failed(compiling.span, error, telemetry.content)
     finally:
         compiling.span.end()

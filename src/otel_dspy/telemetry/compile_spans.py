@@ -244,7 +244,7 @@ def _tell_compile(
     if error is None:
         put_program(telemetry, scope, span, result)
     else:
-        mark_failed(span, error, telemetry.secrets)
+        mark_failed(span, error, telemetry.content)
     completed: dict[str, AttributeValue] = {
         semconv.DSPY_COMPILE_ID: scope.id,
         **optimizer,

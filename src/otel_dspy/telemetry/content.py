@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
 from otel_dspy import semconv
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _LONG: Final = 4096
 """Characters or bytes from which encoded data is no text that anybody reads."""
+_LONGEST_MESSAGE: Final = 8192
+"""Characters of an exception's message that are told at most."""
 _ENCODED: Final = re.compile(
     rf"(data:[\w/+.;=-]{{1,200}},|(?<![\w+/=-])(?=[\w+/=-]{{{_LONG}}})"
     r"(?=\D{0,200}\d)(?=[^a-z]{0,200}[a-z])(?=[^A-Z]{0,200}[A-Z]))"
@@ -64,6 +67,19 @@ class ContentFilter:
     def text(self, name: str, text: str) -> str:
         """A text as it may leave: redacted, scrubbed of secrets, cut to `max_content_length` characters."""
         return self._cut(self._redact(name, text))
+
+    def message(self, name: str, text: str) -> str:
+        """An exception's message as it may leave: as `text` has it, and never more than 8,192 characters.
+
+        Of a longer one the redactor sees no more than that and what a secret at the edge may need.
+        """
+        limit = self._settings.max_content_length
+        limit = _LONGEST_MESSAGE if limit is None else min(limit, _LONGEST_MESSAGE)
+        margin = self._secrets.longest
+        if len(text) <= limit + 2 * margin:
+            return self._secrets.scrub(self._redact(name, text))[:limit]
+        scrubbed = self._secrets.scrub(self._redact(name, text[: limit + 2 * margin]))
+        return scrubbed[: max(0, min(limit, len(scrubbed) - margin))]
 
     def data(self, name: str, value: AnyValue) -> AnyValue:
         """Plain data of the same shape, each text in it as `text` has it."""
@@ -108,9 +124,11 @@ class ContentFilter:
         if self._settings.redact is None:
             return text
         try:
-            return str.__str__(self._settings.redact(name, text))
+            # It may ask a program of DSPy's itself, and that one's texts would be redacted in their turn.
+            with suppress_instrumentation():
+                return str.__str__(self._settings.redact(name, text))
         except Exception as error:  # noqa: BLE001 - a user's redactor may raise anything; then nothing may leave
-            report("the user's redactor", error)
+            report("the user's redactor", error, private=True)
             return REDACTED
 
     def put(self, attributes: MutableMapping[str, AttributeValue], name: str, value: object) -> None:

@@ -133,7 +133,7 @@ def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: E
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
-        mark_failed(span, error, telemetry.secrets)
+        mark_failed(span, error, telemetry.content)
     telemetry.instruments.evaluate_duration.record(
         now() - evaluation.started, {**metric_attribute(evaluation.metric_name), **failure}, evaluation.context
     )

@@ -140,7 +140,7 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
-        mark_failed(scope.span, error, telemetry.secrets)
+        mark_failed(scope.span, error, telemetry.content)
     content = telemetry.settings.capture_content
     ended = _EndedExample(
         row=row,
@@ -193,7 +193,7 @@ def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample)
     if outcome.error is not None:
         row["error"] = error_type(outcome.error)
         if ended.message is not None:
-            row["error_message"] = telemetry.content.text(semconv.DSPY_EVALUATE_RESULTS, ended.message)
+            row["error_message"] = telemetry.content.message(semconv.DSPY_EVALUATE_RESULTS, ended.message)
     if ended.repeated:
         attributes[semconv.DSPY_EXAMPLE_REPEATED] = True
     scope.span.set_attributes(attributes)

@@ -6,13 +6,14 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESSAGE
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.util.genai.utils import fq_exception_type
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-    from otel_dspy.telemetry.secrets import SecretKeeper
+    from otel_dspy.telemetry.content import ContentFilter
 
 
 _OF_A_PARSE_ERROR: Final = {"adapter_name", "signature", "lm_response"}
@@ -29,12 +30,12 @@ def error_type(error: BaseException) -> str:
     return fq_exception_type(error)
 
 
-def error_message(error: BaseException, secrets: SecretKeeper) -> str | None:
-    """The exception's message without secrets; None if it was the last that was told here (see `forget`)."""
+def error_message(error: BaseException, content: ContentFilter) -> str | None:
+    """The exception's message as it may leave; None if it was the last that was told here (see `forget`)."""
     if _told.get() is error:
         return None
     _told.set(error)
-    return secrets.scrub(describe(error))
+    return content.message(EXCEPTION_MESSAGE, describe(error))
 
 
 def told_last() -> BaseException | None:
@@ -62,9 +63,9 @@ def describe(error: BaseException) -> str:
         return type(error).__name__
 
 
-def mark_failed(span: Span, error: BaseException, secrets: SecretKeeper) -> None:
+def mark_failed(span: Span, error: BaseException, content: ContentFilter) -> None:
     """Set `error.type` and status ERROR on the span. A span that is not recorded leaves the message to another one."""
     if not span.is_recording():
         return
     span.set_attribute(ERROR_TYPE, error_type(error))
-    span.set_status(Status(StatusCode.ERROR, error_message(error, secrets)))
+    span.set_status(Status(StatusCode.ERROR, error_message(error, content)))

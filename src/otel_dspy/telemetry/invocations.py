@@ -91,7 +91,7 @@ def _finish(invocation: GenAIInvocation, failure: Error | None) -> None:
 def _failure(telemetry: Telemetry, span: Span, error: BaseException | None) -> Error | None:
     if error is None:
         return None
-    message = error_message(error, telemetry.secrets) if span.is_recording() else None
+    message = error_message(error, telemetry.content) if span.is_recording() else None
     return Error(message=message, type=error_type(error), exception=error)
 
 

@@ -70,7 +70,7 @@ class MetricGate:
             self._open(set_span_in_context(self._example))
         if self._span is not None:
             if error is not None:
-                mark_failed(self._span, error, self._telemetry.secrets)
+                mark_failed(self._span, error, self._telemetry.content)
             self._span.end()
 
     def _open(self, context: Context) -> Span:

@@ -72,7 +72,7 @@ def tools(holder: object) -> list[Any]:
 def parts(program: object) -> list[Any]:
     """The program and the modules inside of it; nothing of what is no `dspy.Module`."""
     named: Any = getattr(program, "named_sub_modules", None)
-    return [part for _, part in named()] if callable(named) else []
+    return [part for _, part in cast("Any", named)()] if callable(named) else []
 
 
 def _attributes(holder: object, depth: int) -> Iterator[tuple[str, object]]:

@@ -193,7 +193,7 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
-        mark_failed(span, error, telemetry.secrets)
+        mark_failed(span, error, telemetry.content)
     announced: dict[str, AttributeValue] = {
         semconv.DSPY_TRIAL_KIND: facts.kind.value,
         semconv.DSPY_TRIAL_STATE: state.value,

@@ -128,6 +128,18 @@ def test_a_redactor_that_gives_no_text_lets_nothing_out(answer: object) -> None:
     assert failures()["the user's redactor"] == before + 2
 
 
+def test_what_a_redactor_says_when_it_raises_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """It may repeat the text, and so may the error that it came from: the type alone is told."""
+
+    def redact(_name: str, text: str) -> str:
+        raise ValueError(f"cannot parse {text}") from KeyError(text)
+
+    caplog.set_level("DEBUG")
+    assert content(redact=redact).text("name", "my private mail") == REDACTED
+    assert "private" not in caplog.text
+    assert "ValueError" in caplog.text
+
+
 def test_a_redactor_that_raises_lets_nothing_out_but_an_interrupt_through() -> None:
     """An error withholds the text; Ctrl-C is the user's."""
 

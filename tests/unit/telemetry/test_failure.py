@@ -11,8 +11,13 @@ from dspy.utils.exceptions import AdapterParseError
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import INVALID_SPAN, StatusCode
 
+from otel_dspy.settings import Settings
+from otel_dspy.telemetry.content import ContentFilter
 from otel_dspy.telemetry.failure import describe, error_message, error_type, forget, mark_failed
-from otel_dspy.telemetry.secrets import REDACTED, SecretKeeper
+from otel_dspy.telemetry.secret_shapes import REDACTED
+from otel_dspy.telemetry.secrets import SecretKeeper
+
+PLAIN = ContentFilter(Settings(), SecretKeeper())
 
 
 class UnspeakableError(Exception):
@@ -69,14 +74,15 @@ def test_a_message_is_told_once_and_without_secrets() -> None:
     """The first span that asks tells it; those around have only the type."""
     secrets = SecretKeeper()
     secrets.learn("planted-secret")
+    content = ContentFilter(Settings(), secrets)
     error = ValueError("wrong key planted-secret")
-    assert [error_message(error, secrets), error_message(error, secrets)] == [f"wrong key {REDACTED}", None]
+    assert [error_message(error, content), error_message(error, content)] == [f"wrong key {REDACTED}", None]
 
 
 def test_two_exceptions_in_turn_are_told_of_once_each() -> None:
     """A handler's own failure in between doesn't make the first one's message come again."""
     first, second = ValueError("first"), ValueError("second")
-    told = [error_message(error, SecretKeeper()) for error in (first, first, second, second)]
+    told = [error_message(error, PLAIN) for error in (first, first, second, second)]
     assert told == ["first", None, "second", None]
 
 
@@ -87,7 +93,7 @@ def test_a_loop_of_failures_loses_no_message() -> None:
         try:
             fail(number)
         except ValueError as error:
-            told.append(error_message(error, SecretKeeper()))
+            told.append(error_message(error, PLAIN))
     assert told == [str(number) for number in range(100)]
 
 
@@ -95,7 +101,7 @@ def test_a_loop_of_failures_loses_no_message() -> None:
 def test_exceptions_with_a_will_of_their_own_are_told_once_too(kind: type[Exception]) -> None:
     """A frozen dataclass takes no attribute, and a class may raise for one that it lacks."""
     error = kind(1)
-    assert [error_message(error, SecretKeeper()), error_message(error, SecretKeeper())] == [str(error), None]
+    assert [error_message(error, PLAIN), error_message(error, PLAIN)] == [str(error), None]
 
 
 def test_no_exception_is_kept_alive() -> None:
@@ -109,7 +115,7 @@ def test_no_exception_is_kept_alive() -> None:
         try:
             fail(1)
         except ValueError as error:
-            error_message(error, SecretKeeper())
+            error_message(error, PLAIN)
         return weakref.ref(local)
 
     reference = failed()
@@ -121,7 +127,7 @@ def test_no_exception_is_kept_alive() -> None:
 def span_of(error: BaseException) -> ReadableSpan:
     """A span that was marked."""
     span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("work")
-    mark_failed(span, error, SecretKeeper())
+    mark_failed(span, error, PLAIN)
     span.end()
     assert isinstance(span, ReadableSpan)
     return span
@@ -130,12 +136,46 @@ def span_of(error: BaseException) -> ReadableSpan:
 def test_marked_spans() -> None:
     """Type and status on every span, the message on the innermost, and a dropped span doesn't use it up."""
     error = ValueError("text")
-    mark_failed(INVALID_SPAN, error, SecretKeeper())
+    mark_failed(INVALID_SPAN, error, PLAIN)
     inner, outer = span_of(error), span_of(error)
     for span in (inner, outer):
         assert span.attributes == {"error.type": "ValueError"}
         assert span.status.status_code is StatusCode.ERROR
     assert (inner.status.description, outer.status.description) == ("text", None)
+
+
+def test_a_message_is_redacted_and_cut() -> None:
+    """By the user's redactor, under the name of the attribute of exceptions, and to the length of all content."""
+    names: list[str] = []
+
+    def redact(name: str, text: str) -> str:
+        names.append(name)
+        return text.replace("max@example.org", "<mail>")
+
+    filtered = ContentFilter(Settings(redact=redact, max_content_length=20), SecretKeeper())
+    assert error_message(ValueError("no mail to max@example.org, as I say"), filtered) == "no mail to <mail>, a"
+    assert names == ["exception.message"]
+
+
+def test_a_message_of_any_length_is_cut_before_it_is_looked_at() -> None:
+    """Of 30 MB the beginning is told, in no time, and no secret at its edge is cut in half."""
+    secrets = SecretKeeper()
+    secrets.learn("planted-secret")
+    seen: list[int] = []
+
+    def redact(_name: str, text: str) -> str:
+        seen.append(len(text))
+        return text
+
+    for limit in (None, 100_000):
+        content = ContentFilter(Settings(max_content_length=limit, redact=redact), secrets)
+        message = error_message(ValueError("x1 y2 " * 5_000_000), content)
+        assert message is not None
+        assert len(message) == 8192
+        edge = error_message(ValueError("-" * 8185 + "planted-secret" + "-" * 100_000), content)
+        assert edge is not None
+        assert "planted" not in edge
+    assert max(seen) < 20_000
 
 
 def test_an_error_of_the_users_with_an_answer_keeps_its_message() -> None:
