@@ -105,6 +105,7 @@ class _EmbeddingWatch(Watch):
         defaults = cast("Mapping[str, Any]", getattr(self._embedder, "default_kwargs", None) or {})
         keywords = {**defaults, **self._kwargs}
         self._telemetry.secrets.learn_from(keywords)
+        self._telemetry.secrets.learn_held(self._embedder)
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         provider, model = provider_and_model(self._embedder)
         self._invocation = self._telemetry.genai.embedding(

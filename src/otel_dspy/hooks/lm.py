@@ -141,6 +141,7 @@ class _LMWatch(Watch):
         telemetry, lm = self._telemetry, self._lm
         keywords: dict[str, Any] = {**(getattr(lm, "kwargs", None) or {}), **self._kwargs}
         telemetry.secrets.learn_from(keywords)
+        telemetry.secrets.learn_held(lm)
         provider, model = provider_and_model(lm)
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         context = entered(lm)

@@ -39,6 +39,9 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     def by_settings(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:
         # Called with whatever `forward` takes, which subclasses define anew.
         asked: Any = cast("Any", dspy.settings).rm
+        telemetry.secrets.learn_held(instance)
+        if asked is not None:
+            telemetry.secrets.learn_held(asked)
         source = type(instance if asked is None or type(instance) is not Retrieve else asked).__name__
         query = args[0] if args else kwargs.get("query", kwargs.get("query_or_queries"))
         top_k = kwargs.get("k", args[1] if len(args) > 1 else None)
@@ -52,6 +55,7 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
         return watch
 
     def embeddings(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:
+        telemetry.secrets.learn_held(instance)
         query = bind_arguments(wrapped, args, kwargs).get("query")
         return _RetrievalWatch(telemetry, type(instance).__name__, query, instance.k)
 

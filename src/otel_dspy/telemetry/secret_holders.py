@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.telemetry.secret_names import is_secret_name
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.util.types import AnyValue
 
-_HELD: Final = ("engine", "client", "model", "rm", "embedder")
+_HELD: Final = ("engine", "engine_spec", "async_engine_spec", "client", "model", "rm", "embedder")
 """Attributes whose objects do the work of the one that has them, and may hold its key."""
 _DEEPEST: Final = 2
+_MOST_FIELDS: Final = 32
 _LEVELS: Final = 3
 """Of a tool's arguments, that are models or objects themselves."""
 
@@ -61,6 +63,17 @@ def without_secret_defaults(schema: Mapping[str, AnyValue]) -> dict[str, AnyValu
         else:
             told[name] = described
     return told
+
+
+def named_in(value: object) -> dict[str, object]:
+    """The first fields of a dictionary or of a model of pydantic; nothing of anything else."""
+    if isinstance(value, dict):
+        fields = cast("dict[object, object]", value)
+    elif hasattr(type(value), "model_fields"):
+        fields = cast("dict[object, object]", vars(value))
+    else:
+        return {}
+    return {str(name): item for name, item in islice(fields.items(), _MOST_FIELDS)}
 
 
 def tools(holder: object) -> list[Any]:

@@ -10,17 +10,18 @@ SHORTEST_SECRET: Final = 8
 """Shorter values stand in ordinary text by chance ("x", "test", "EMPTY")."""
 _SECRET_NAME: Final = re.compile(
     r"(api[_-]?key|access[_-]?key|private[_-]?key|subscription[_-]?key|secret|passw(or)?d|passphrase|(^|_)pass$|authorization|credential|cookie|bearer"
-    r"|headers?$|(^|[_-])token$|auth[_-]?token)",
+    r"|headers?$|(^|[_-])token$|auth[_-]?token|(?-i:[a-z0-9]Token)$)",
     re.IGNORECASE,
 )
 # Names that ordinary data has too: a word of a text is a token, and a cookie may be one to eat.
-_DATA_NAME: Final = re.compile(r"(^|[_-])(token|pass|cookies?|bearer)$", re.IGNORECASE)
+_DATA_NAME: Final = re.compile(r"(^|[_-])(token|pass|cookies?|bearer)$|(?-i:[a-z0-9]Token)$", re.IGNORECASE)
 _HEADERS: Final = re.compile(r"headers?$", re.IGNORECASE)
 # Headers that say nothing secret; any other one may carry a key under a name of the provider's own.
 _PLAIN_HEADERS: Final = frozenset({"accept", "content-type", "user-agent"})
 # All repetitions are disjoint: a long value takes linear time.
 _WORDS: Final = re.compile(r"[a-z]+(?:[ _-][a-z]+)*")
-_LETTER_AND_DIGIT: Final = re.compile(r"[^\W\d_].*\d|\d.*[^\W\d_]", re.DOTALL)
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_DIGIT: Final = re.compile(r"\d")
 _SPACE: Final = re.compile(r"\s")
 _SHORTEST_WITHOUT_DIGITS: Final = 20
 # `lm-studio`, `not-needed`, `postgres`: what servers without a lock are given.
@@ -30,6 +31,16 @@ _PLACEHOLDER: Final = re.compile(r"[a-z]{1,11}|(?=.{1,10}\Z)[a-z]+(?:[_-][a-z]+)
 @lru_cache(maxsize=1024)  # every keyword of every LM call is asked about
 def is_secret_name(name: str) -> bool:
     """Whether a parameter, keyword or variable of this name holds a secret (`api_key` does, `max_tokens` doesn't)."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def is_secret_in_text(name: str, value: str) -> bool:
+    """Whether a text's own `name=value` is a secret: then the value must look like a key, for the text may be code."""
+    return _SECRET_NAME.search(name) is not None and not holds_headers(name) and looks_like_key(value)
+
+
+def names_secret_in_query(name: str) -> bool:
+    """Whether a parameter of a URL's query is a secret by its name, whatever its value."""
     return _SECRET_NAME.search(name) is not None
 
 
@@ -65,7 +76,7 @@ def looks_like_key(value: str) -> bool:
     """
     if len(value) < SHORTEST_SECRET or _SPACE.search(value) or "://" in value:
         return False
-    if _LETTER_AND_DIGIT.search(value):
+    if _DIGIT.search(value) and _LETTER.search(value):
         return True
     return len(value) >= _SHORTEST_WITHOUT_DIGITS and _WORDS.fullmatch(value) is None
 

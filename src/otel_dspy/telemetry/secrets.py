@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from otel_dspy.guard import guarded
 from otel_dspy.plain import well_formed
 from otel_dspy.telemetry.known_secrets import CALL, ENVIRONMENT, SETTING, KnownSecrets
-from otel_dspy.telemetry.secret_holders import FirstMeetings, attributes, defaults, parts, tools
+from otel_dspy.telemetry.secret_holders import FirstMeetings, attributes, defaults, named_in, parts, tools
 from otel_dspy.telemetry.secret_names import (
     SHORTEST_SECRET,
     credentials,
@@ -23,6 +23,7 @@ from otel_dspy.telemetry.secret_names import (
     is_secret_header,
     is_secret_name,
     looks_like_key,
+    names_secret_in_query,
 )
 from otel_dspy.telemetry.secret_shapes import REDACTED, without_shapes
 
@@ -36,6 +37,10 @@ _LONGEST_SHAPE: Final = 1024
 # Scrubbed texts that are remembered, and the length up to which they are: 4 MiB at most.
 _SCRUBBED_TEXTS: Final = 256
 _LONGEST_KEPT: Final = 16_384
+# Of settings inside of settings.
+_LEVELS: Final = 3
+# Of what stands in nearly every call, nothing is looked into.
+_PLAIN: Final = frozenset({bool, int, float, list, type(None)})
 
 
 class SecretKeeper:
@@ -58,7 +63,9 @@ class SecretKeeper:
         return max(_LONGEST_SHAPE, len(spellings[0])) if spellings else _LONGEST_SHAPE
 
     def learn_from(self, settings: Mapping[str, object]) -> None:
-        """Remember what stands under a secret's name, and the password of each value that is a URL.
+        """Remember what stands under a secret's name, and the secrets of each value that is a URL.
+
+        Dictionaries and models of pydantic are followed three levels down.
 
         Of headers those that have a secret's name are remembered, and of the others those that look like a key.
         """
@@ -66,9 +73,7 @@ class SecretKeeper:
 
     def learn_arguments(self, arguments: Mapping[str, object]) -> None:
         """The same of a tool's arguments; what is called `token` there must look like a key: it may be a word."""
-        for name, value in arguments.items():
-            if not (is_name_of_data(name) and isinstance(value, str)) or looks_like_key(value):
-                self._learn_from({name: value}, CALL)
+        self._learn_from(arguments, CALL)
 
     def learn_held(self, holder: object) -> None:
         """Remember what an object has for an attribute of a secret's name, when it is met first.
@@ -89,7 +94,10 @@ class SecretKeeper:
                 self.learn_held(part)
 
     def learn_url(self, url: str) -> None:
-        """Remember a URL's password, as it stands there and as it is meant: an error may tell it without the rest."""
+        """Remember a URL's password or token, as it stands there and as it is meant.
+
+        An error may tell it without the rest.
+        """
         if "://" in url:
             self._learn_url(url, SETTING)
 
@@ -114,20 +122,31 @@ class SecretKeeper:
                 text = text.replace(spelling, REDACTED)
         return without_shapes(text)
 
-    def _learn_from(self, settings: Mapping[str, object], origin: Origin) -> None:
+    def _learn_from(self, settings: Mapping[str, object], origin: Origin, levels: int = _LEVELS) -> None:
         for name, value in settings.items():
             if not is_secret_name(name):
-                if isinstance(value, str) and "://" in value:
-                    self._learn_url(value, origin)
+                if isinstance(value, str):
+                    if "://" in value:
+                        self._learn_url(value, origin)
+                elif type(value) not in _PLAIN and levels and name != "response_format":
+                    self._learn_from(named_in(value), origin, levels - 1)
             elif isinstance(value, str):
-                if not self._known.meet(value, origin):
+                # What a tool is given as a `token` may be a word of a text.
+                known = self._known.meet(value, origin)
+                if not known and (origin != CALL or not is_name_of_data(name) or looks_like_key(value)):
                     self._learn(value, origin)
             else:
-                headers = _headers(value) if holds_headers(name) else None
-                if headers is None:
-                    self._learn(value, origin)
-                else:
-                    self._learn_headers(headers)
+                self._learn_parts(name, value, origin, levels)
+
+    def _learn_parts(self, name: str, value: object, origin: Origin, levels: int) -> None:
+        headers = _headers(value) if holds_headers(name) else None
+        if headers is not None:
+            self._learn_headers(headers)
+        elif levels == _LEVELS or not isinstance(value, dict):
+            self._learn(value, origin)
+        elif levels:
+            # Inside of settings it may be the schema of a secret: `{"password": {"type": "string"}}`.
+            self._learn_from(named_in(cast("object", value)), origin, levels - 1)
 
     def _learn_headers(self, headers: Mapping[object, object]) -> None:
         for name, value in headers.items():
@@ -141,13 +160,20 @@ class SecretKeeper:
                     self._learn_url(value, CALL)
 
     def _learn_url(self, url: str, origin: Origin) -> None:
-        if "@" not in url:
+        if "@" not in url and "?" not in url:
             return
         with contextlib.suppress(ValueError):
-            password = urlsplit(url).password or ""
-            for spelling in (password, unquote(password)):
-                if not is_placeholder(spelling):
-                    self._learn_text(spelling, origin)
+            address = urlsplit(url)
+            secrets = [address.password or ""]
+            if address.username and address.password is None and looks_like_key(address.username):
+                secrets.append(address.username)
+            if address.netloc:
+                pairs = (pair.partition("=") for pair in address.query.split("&"))
+                secrets += [value for name, _, value in pairs if names_secret_in_query(name)]
+            for secret in secrets:
+                for spelling in (secret, unquote(secret)):
+                    if not is_placeholder(spelling):
+                        self._learn_text(spelling, origin)
 
     def _learn(self, value: object, origin: Origin) -> None:
         if isinstance(value, str):
@@ -160,6 +186,10 @@ class SecretKeeper:
         elif isinstance(value, list | tuple | set | frozenset):
             for item in cast("Iterable[object]", value):
                 self._learn(item, origin)
+        else:
+            revealed = getattr(value, "get_secret_value", None)  # of pydantic's SecretStr
+            if callable(revealed):
+                self._learn(str(revealed()), origin)
 
     def _learn_text(self, value: str, origin: Origin) -> None:
         if len(value) < SHORTEST_SECRET or self._known.meet(value, origin):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import dspy
+from dspy.utils.exceptions import LMUnexpectedError
 
 from tests.dspy_answers import dspy_script
 from tests.in_process_lm import in_process_lm
@@ -85,3 +87,39 @@ def test_the_texts_of_tools_go_through_the_redactor_and_are_cut() -> None:
         "gen_ai.tool.description",
     }
     assert "value" not in names
+
+
+class _Holder:
+    """Fails, and says with which key."""
+
+    def __init__(self) -> None:
+        self._api_key = KEY
+
+    def complete(self, *_: Any, **__: Any) -> Any:
+        raise PermissionError(f"401 for {self._api_key}")
+
+    __call__ = complete
+
+
+class _OwnLM(dspy.BaseLM):
+    def __init__(self) -> None:
+        super().__init__("own/model")
+        self.client = _Holder()
+
+    def forward(self, prompt: object = None, messages: object = None, **kwargs: Any) -> Any:
+        return self.client.complete(prompt, messages, **kwargs)
+
+
+def test_what_models_and_retrievers_hold_stays_in() -> None:
+    """In an attribute of a secret's name, of their own or of what they work with."""
+    with recording() as recorder:
+        with contextlib.suppress(PermissionError):
+            _OwnLM()("hello")
+        with contextlib.suppress(LMUnexpectedError):
+            dspy.LM("own/model", engine=_Holder(), cache=False, num_retries=0)("hello")
+        with contextlib.suppress(PermissionError), dspy.context(rm=_Holder()):
+            _dspy.Retrieve()("hello")
+        with contextlib.suppress(PermissionError):
+            _dspy.Embedder(_Holder())(["hello"])
+    said = [span.status.description for span in recorder.spans]
+    assert said == ["401 for [redacted]", "[own/model] 401 for [redacted]", *["401 for [redacted]"] * 2]

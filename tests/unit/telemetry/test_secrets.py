@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 
+import pydantic
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -187,6 +188,11 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
         ("redis://:s3cret@cache", f"redis://{REDACTED}@cache"),
         ("https://me:p@ss@host/a@b", f"https://{REDACTED}@host/a@b"),
         ("http://me@host/ and http://host:80/", "http://me@host/ and http://host:80/"),
+        ("https://s3cr3ttok3n@host/x", f"https://{REDACTED}@host/x"),
+        ("http://tok3n@host", f"http://{REDACTED}@host"),
+        ("http://host/v1?api_key=plainsecret&x=1", f"http://host/v1?api_key={REDACTED}&x=1"),
+        ("http://host/v1?x=1&token=word", f"http://host/v1?x=1&token={REDACTED}"),
+        ("http://host/v1?max_tokens=12345678&q=a1b2c3d4", "http://host/v1?max_tokens=12345678&q=a1b2c3d4"),
     ],
 )
 def test_passwords_in_urls(url: str, scrubbed: str) -> None:
@@ -213,6 +219,13 @@ def test_passwords_in_urls(url: str, scrubbed: str) -> None:
         "'a_token': '\\",
         '\\"key',
         '\\"a-secret-b\\":\\"c\\\\',
+        "token",
+        "token=",
+        "password = a1b2c3d4 ",
+        "a_secret-",
+        "http://a1",
+        "?token=a",
+        "://a1b2",
     ],
 )
 def test_a_long_text_takes_no_long_time(unit: str) -> None:
@@ -252,6 +265,9 @@ def test_what_leaves_can_be_encoded(text: str) -> None:
         "cookie",
         "private-key",
         "Ocp-Apim-Subscription-Key",
+        "accessToken",
+        "refreshToken",
+        "clientSecret",
     ],
 )
 def test_names_of_secrets(name: str) -> None:
@@ -276,6 +292,61 @@ def test_names_of_secrets(name: str) -> None:
 def test_names_of_parameters(name: str) -> None:
     """Ordinary parameters are told."""
     assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "scrubbed"),
+    [
+        ("no login: password=hunter2hunter2 host=db", f"no login: password={REDACTED} host=db"),
+        ("api_key = abcd1234efgh, retry", f"api_key = {REDACTED}, retry"),
+        (json.dumps("a\nclient_secret=abcd1234"), json.dumps(f"a\nclient_secret={REDACTED}")),
+        (json.dumps("a\ntoken=abcd1234"), json.dumps(f"a\ntoken={REDACTED}")),
+        ("{'accessToken': 'plain words'}", f"{{'accessToken': '{REDACTED}'}}"),
+        ("login(user, password=password)", "login(user, password=password)"),
+        ("token = tokenizer.decode2(ids)", "token = tokenizer.decode2(ids)"),
+        ("max_tokens=12345678a", "max_tokens=12345678a"),
+        ("headers=default_headers_2", "headers=default_headers_2"),
+    ],
+)
+def test_what_is_assigned_to_a_secrets_name_in_a_text(text: str, scrubbed: str) -> None:
+    """If it looks like a key; a program's own words stay."""
+    assert SecretKeeper().scrub(text) == scrubbed
+
+
+def test_the_tokens_of_a_url_are_known_without_it() -> None:
+    """A user without a password, and what its query has under a secret's name."""
+    keeper = SecretKeeper()
+    keeper.learn_from({"api_base": "http://tok3nvalue99@host/v1?x=plain-words-of-it&api_key=plain%20secret"})
+    said = keeper.scrub("tok3nvalue99, plain-words-of-it, plain secret, plain%20secret")
+    assert said == f"{REDACTED}, plain-words-of-it, {REDACTED}, {REDACTED}"
+
+
+class Login(pydantic.BaseModel):
+    """As a tool takes it."""
+
+    user: str
+    password: pydantic.SecretStr
+
+
+def test_secrets_inside_of_settings_and_arguments() -> None:
+    """In dictionaries and models, also in each other; a schema of a secret is none."""
+    keeper = SecretKeeper()
+    keeper.learn_arguments(
+        {
+            "login": Login(user="quiet-river-stone", password=pydantic.SecretStr("tall oak tree")),
+            "within": {"further": {"api_key": "green hill top", "token": "representation"}},
+        }
+    )
+    keeper.learn_from(
+        {"extra_body": {"auth": {"apiKey": "blue lake shore"}, "password": {"description": "a secret word"}}}
+    )
+    circle: dict[str, object] = {}
+    circle |= {"within": circle, "password": circle}
+    keeper.learn_arguments({"circle": circle})
+    said = keeper.scrub(
+        "quiet-river-stone, tall oak tree, green hill top, representation, blue lake shore, a secret word"
+    )
+    assert said == f"quiet-river-stone, {REDACTED}, {REDACTED}, representation, {REDACTED}, a secret word"
 
 
 @pytest.mark.parametrize(
