@@ -101,7 +101,8 @@ def _plain_container(value: object, around: frozenset[int], room: Room) -> AnyVa
         items = cast("Collection[object]", value)
         if not room.has(items):
             return by_length(items, len(items))
-        made = [_plain(item, around, room) for item in items]
+        # Texts are most of all, and a call for each takes longer than the look at it.
+        made = [item if type(item) is str and item.isascii() else _plain(item, around, room) for item in items]
         # A set's own order differs from process to process; a digest must not.
         return sorted(made, key=repr) if isinstance(value, set | frozenset) else made
     to_list = getattr(value, "tolist", None)
