@@ -99,12 +99,6 @@ class _Frozen(type):
         raise AttributeError(name)
 
 
-class _FrozenLM(dspy.BaseLM, metaclass=_Frozen):
-    @override
-    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
-        return ["frozen"]
-
-
 def test_a_class_that_takes_no_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays unwatched, which is reported, and everything else is watched."""
     reported: list[str] = []
@@ -112,10 +106,19 @@ def test_a_class_that_takes_no_attributes(monkeypatch: pytest.MonkeyPatch) -> No
     def report(part: str, _error: BaseException) -> None:
         reported.append(part)
 
+    def check() -> list[str]:
+        class FrozenLM(dspy.BaseLM, metaclass=_Frozen):
+            @override
+            def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+                return ["frozen"]
+
+        return same_with_and_without(lambda: (FrozenLM("m/s")("hi"), sums_lm()("hi") is not None)).tree("")
+
     monkeypatch.setattr(guard, "report", report)
-    recorder = same_with_and_without(lambda: (_FrozenLM("m/s")("hi"), sums_lm()("hi") is not None))
-    assert [line.split()[0] for line in recorder.tree("")] == ["chat"]
-    assert reported == ["watching _FrozenLM.__call__"]
+    spans = check()
+    gc.collect()  # the class as well, or each test after this one would report it
+    assert [line.split()[0] for line in spans] == ["chat"]
+    assert reported == ["watching FrozenLM.__call__"]
 
 
 class _Uncomparable:
