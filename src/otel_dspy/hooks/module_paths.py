@@ -1,20 +1,12 @@
-"""The paths of a program's modules (`self`, `generate.predict`): worked out once, and again when a module is unknown.
-
-DSPy's own `named_sub_modules` goes through every element of every list and dictionary that a program holds and makes a
-name for each: with 300,000 texts in a list it takes half a second. This is the same walk, which names modules alone and
-leaves out what is too large to be a list of modules.
-"""
+"""The paths of a program's modules (`self`, `generate.predict`): worked out once, and again for an unknown module."""
 
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from otel_dspy.program_modules import named_modules
 
-_LARGEST: Final = 10_000
-"""Elements of a list or dictionary in which modules are looked for."""
 _of_programs: Final[dict[int, ModulePaths]] = {}
 """By the programs' identity, as long as they live: programs may be equal to one another, or not be hashable."""
 
@@ -62,30 +54,3 @@ def module_paths(program: Any) -> ModulePaths:
         known = _of_programs[key] = ModulePaths(program)
         weakref.finalize(program, _of_programs.pop, key, None).atexit = False
     return known
-
-
-def named_modules(program: Any) -> Iterator[tuple[str, Any]]:
-    """A program's modules, itself first, with the names that `Module.named_sub_modules` gives them."""
-    from dspy.primitives.base_module import BaseModule  # noqa: PLC0415 - dspy is imported when it is instrumented
-
-    waiting: list[tuple[str, Any]] = [("self", program)]
-    seen = {id(program)}
-    kinds: Any = (BaseModule, list, tuple, dict)
-    for name, item in waiting:  # which grows meanwhile
-        is_module = isinstance(item, BaseModule)
-        if is_module:
-            yield name, item
-        for key, part in _parts(vars(item) if is_module else item):
-            if isinstance(part, kinds) and id(part) not in seen:
-                seen.add(id(part))
-                waiting.append((f"{name}.{key}" if is_module else f"{name}[{key}]", part))
-
-
-def _parts(container: Any) -> Iterable[tuple[object, Any]]:
-    try:
-        if len(container) > _LARGEST:
-            return ()
-        pairs: Any = container.items() if hasattr(container, "items") else enumerate(container)
-        return list(pairs)
-    except Exception:
-        return ()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.program_modules import named_modules
 from otel_dspy.telemetry.secret_names import is_secret_name
 from otel_dspy.telemetry.secret_shapes import REDACTED
 
@@ -84,8 +85,7 @@ def tools(holder: object) -> list[Any]:
 
 def parts(program: object) -> list[Any]:
     """The program and the modules inside of it; nothing of what is no `dspy.Module`."""
-    named: Any = getattr(program, "named_sub_modules", None)
-    return [part for _, part in cast("Any", named)()] if callable(named) else []
+    return [part for _, part in named_modules(program)]
 
 
 def _attributes(holder: object, depth: int) -> Iterator[tuple[str, object]]:

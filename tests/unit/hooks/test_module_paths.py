@@ -9,8 +9,10 @@ import dspy
 import pytest
 from typing_extensions import override
 
+from otel_dspy import program_modules
 from otel_dspy.hooks import module_paths as paths_module
-from otel_dspy.hooks.module_paths import module_paths, named_modules
+from otel_dspy.hooks.module_paths import module_paths
+from otel_dspy.program_modules import named_modules
 from tests.span_recorder import recording
 from tests.sums import sums_lm
 
@@ -93,7 +95,7 @@ def test_the_names_are_those_of_dspy() -> None:
 
 def test_what_is_too_large_to_be_a_list_of_modules_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that holds a corpus is not searched through text by text."""
-    monkeypatch.setattr(paths_module, "_LARGEST", 50)
+    monkeypatch.setattr(program_modules, "_LARGEST", 50)
     program = Nested()
     program.texts.append(Adder())
     found = list(named_modules(program))
