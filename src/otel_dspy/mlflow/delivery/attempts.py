@@ -109,7 +109,7 @@ class Attempts:
             found = verdict(error, http_policy.last_status())
             asked_pause = http_policy.retry_after() or 0.0
             races += found is Verdict.RACED
-            if found is Verdict.REFUSED or races >= MAX_RETRIES:
+            if self._is_final(found) or races >= MAX_RETRIES:
                 self._tell(what, f"did not take {what}: {error}")
                 return Outcome.REFUSED
             if self._is_the_experiments(found):
@@ -126,6 +126,10 @@ class Attempts:
                 raise Stopped
             pause = min(pause * 2, LONGEST_PAUSE)
             self.retries += 1
+
+    def _is_final(self, found: Verdict) -> bool:
+        # Whoever sends spans of others' would send those of a deleted experiment for ever.
+        return found is Verdict.REFUSED or (found is Verdict.NO_EXPERIMENT and self._others)
 
     def _is_the_experiments(self, found: Verdict) -> bool:
         """Whether only this experiment is in the way, and nothing that would pass while we wait."""
