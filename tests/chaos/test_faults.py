@@ -154,7 +154,7 @@ def test_an_experiment_that_somebody_has_deleted(
     gone = client.create_experiment(twins.EXPERIMENT)
     client.delete_experiment(gone)
     with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
-        optimise(trials=2)
+        optimise(trials=1)
         for processor in processors:
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0
