@@ -18,13 +18,15 @@ _LARGEST: Final = 10_000
 
 def named_modules(program: object) -> Iterator[tuple[str, Any]]:
     """A program's modules, itself first, with the names that `Module.named_sub_modules` gives them."""
-    from dspy.primitives.base_module import BaseModule  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
 
+    # `BaseModule`, wherever a version of DSPy has it.
+    base = next(cls for cls in Module.__mro__ if "named_sub_modules" in vars(cls))
     waiting: list[tuple[str, Any]] = [("self", program)]
     seen = {id(program)}
-    kinds: Any = (BaseModule, list, tuple, dict)
+    kinds: Any = (base, list, tuple, dict)
     for name, item in waiting:  # which grows meanwhile
-        is_module = isinstance(item, BaseModule)
+        is_module = isinstance(item, base)
         if is_module:
             yield name, item
         for key, part in _parts(vars(item) if is_module else item):
