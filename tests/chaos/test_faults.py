@@ -133,7 +133,14 @@ def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.
 
     event.listen(engine, "checkout", limited)
     told.shutdown()
-    threading.Timer(4, lambda: limit.__setitem__(0, 2**30)).start()
+
+    def make_room() -> None:
+        deadline = time.monotonic() + 60
+        while "database or disk is full" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.1)
+        limit[0] = 2**30
+
+    threading.Thread(target=make_room, daemon=True).start()
     with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
         optimise(trials=2)
         for processor in processors:
