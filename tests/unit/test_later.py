@@ -170,7 +170,7 @@ def test_the_thread_rests_between_turns_until_it_is_behind(clock: list[float]) -
         later.put("a test", takes, 0.1)
     later.turn()
     assert len(later) == 0
-    assert clock[1:] == [0.1] + [0.05] * 3 + [500e-6] * 1
+    assert clock[1:] == [0.1, 0.05, 0.05, 0.05, 500e-6]
 
 
 def test_whoever_brings_more_helps_with_what_has_waited_too_long(clock: list[float]) -> None:

@@ -17,7 +17,7 @@ from otel_dspy.exporter.control_queue import MOST_CONTROL_SPANS, ControlQueue, k
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-CALLS = 20_000
+CALLS = 50_000
 CALLS_A_REQUEST = 1_000
 """Twice what a batch holds."""
 
@@ -54,12 +54,12 @@ def provider(exporter: SlowExporter) -> Generator[TracerProvider]:
 
 
 def burst(provider: TracerProvider, exporter: SlowExporter) -> None:
-    """Many calls at once, a trial after every 200 of them."""
+    """50,000 calls at once, a trial after every 500 of them."""
     tracer = provider.get_tracer("calls")
     exporter.bursting.set()
     for number in range(CALLS):
         tracer.start_span("chat").end()
-        if number % 200 == 0:
+        if number % 500 == 0:
             tracer.start_span("trial", attributes={"dspy.operation.name": "trial"}).end()
         if number % CALLS_A_REQUEST == 0:
             exporter.turns.release()
