@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import urllib.error
 import urllib.request
 from http import HTTPStatus
@@ -85,13 +86,21 @@ def _refused(uri: str) -> int | None:
 
     from otel_dspy.mlflow.tracking.http_policy import last_status, no_retries  # noqa: PLC0415 - the same
 
-    with no_retries(0):
-        try:
-            cast("Any", MlflowClient(uri)).search_experiments(max_results=1)
-        except Exception:  # noqa: BLE001 - MLflow and its transports raise all kinds; the status says enough
-            status = last_status()
-            return status if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} else None
-    return None
+    statuses: list[int | None] = []
+
+    def ask() -> None:
+        with no_retries(0):
+            try:
+                cast("Any", MlflowClient(uri)).search_experiments(max_results=1)
+            except Exception:  # noqa: BLE001 - MLflow and its transports raise all kinds; the status says enough
+                statuses.append(last_status())
+
+    # MLflow itself waits for two minutes.
+    asking = threading.Thread(target=ask, name="otel-dspy-doctor", daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    status = statuses[0] if statuses else None
+    return status if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} else None
 
 
 def _spool() -> Iterator[Finding]:

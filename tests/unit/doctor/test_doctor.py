@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy.cli import main
+from otel_dspy.doctor import destinations
 from otel_dspy.doctor.command import examine
 from otel_dspy.doctor.finding import Level
 from tests.mlflow_server import free_port
@@ -207,6 +208,25 @@ def test_an_mlflow_that_refuses_us_is_told_of(status: int) -> None:
     level, subject, text = found
     assert (level, subject) == ("problem", "mlflow")
     assert text.startswith(f"http://user@127.0.0.1:{port} is there but lets us ask nothing (status {status}): set")
+
+
+def test_an_mlflow_that_only_tells_its_health_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that is not answered costs the patience that each destination has, and not MLflow's own two minutes."""
+    monkeypatch.setattr(destinations, "PATIENCE", 0.2)
+    answered = threading.Event()
+
+    def never(*_args: object, **_named: object) -> None:
+        answered.wait(60)
+
+    monkeypatch.setattr("mlflow.MlflowClient.search_experiments", never)
+    try:
+        with listening(200, healthy=True) as port:
+            findings = list(destinations.destinations({"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}))
+        assert not answered.is_set()
+    finally:
+        answered.set()
+    told = [(finding.level, finding.text) for finding in findings if finding.subject == "mlflow"]
+    assert told == [(Level.OK, f"http://127.0.0.1:{port} answers")]
 
 
 def test_a_spool_below_what_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
