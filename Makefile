@@ -28,6 +28,8 @@ export NO_MKDOCS_2_WARNING := 1
 export UV_PYTHON_DOWNLOADS := never
 # A virtual environment or a Python path of the caller's must not be mixed in.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# The tests start hundreds of Pythons, each of which would compile all that it imports: that takes as long as the tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-all test-matrix test-matrix-short collector phoenix lint format semconv docs bench pins clean
 

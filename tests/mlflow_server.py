@@ -52,7 +52,11 @@ def mlflow_server(folder: Path, *, port: int | None = None, backend: str | None 
     :param backend: `--backend-store-uri`; a sqlite file in `folder` by default, kept from one start to the next.
     :raises RuntimeError: if the server ends or is not healthy within `READY_TIMEOUT`; the text holds its log.
     """
+    from tests.blank_store import blank_store  # noqa: PLC0415 - it imports MLflow, which takes seconds
+
     folder.mkdir(parents=True, exist_ok=True)
+    if backend is None and not (folder / "mlflow.db").exists():
+        blank_store(folder)
     port = port or free_port()
     log = folder / f"server-{port}.log"
     command = [

@@ -5,21 +5,18 @@ best, runs = tracked_runs(tmp_path, lambda: optimizer.compile(...))
 
 from __future__ import annotations
 
-import atexit
-import functools
 import json
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow import MlflowClient
 
 import otel_dspy.mlflow
+from tests.blank_store import blank_store
 from tests.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from tests.mlflow_tree import ExperimentTree, RunNode
 
@@ -30,19 +27,9 @@ OURS = ("dspy.trial.", "dspy.compile.", "error.")
 """Beginnings of the tags that are drawn, but for ids."""
 
 
-@functools.cache
-def _empty_store() -> Path:
-    """A store with its tables and nothing in them: MLflow takes seconds to lay them out, a copy takes none."""
-    file = Path(tempfile.mkdtemp(prefix="otel-dspy-tests-store-")) / "mlflow.db"
-    atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
-    uri = f"sqlite:///{file}"
-    MlflowClient(uri).search_experiments()
-    return file
-
-
 def tracked_tree(folder: Path, optimise: Callable[[], Result]) -> tuple[Result, ExperimentTree]:
     """What the optimisation returned, and all that MLflow holds of it: in a sqlite file in the folder."""
-    uri = f"sqlite:///{shutil.copy(_empty_store(), folder / 'mlflow.db')}"
+    uri = blank_store(folder)
     # Without a server the artifacts go below the working folder unless the experiment says otherwise.
     MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
     otel_dspy.mlflow.autolog(tracking_uri=uri, experiment=EXPERIMENT)

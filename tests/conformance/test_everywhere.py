@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog
+from tests.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def test_a_break_is_heard_from_a_provider_of_the_users_own() -> None:
 @pytest.mark.contract_gaps("'surprise': no such span in the contract")
 def test_a_break_is_heard_from_autologs_private_provider(tmp_path: Path) -> None:
     """The same, where nobody but `autolog` holds the provider."""
-    autolog(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}", log_traces=False)
+    autolog(tracking_uri=blank_store(tmp_path), log_traces=False)
     try:
         provider = DSPyInstrumentor().tracer_provider
         assert isinstance(provider, TracerProvider)

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.environments import ROOT, installed
+from tests.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def told(folder: Path, *command: str) -> Any:
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "MLFLOW_TRACKING_URI": blank_store(folder),
         "DSPY_CACHEDIR": str(folder / "cache"),
     }
     done = subprocess.run(

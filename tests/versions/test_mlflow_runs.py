@@ -8,7 +8,7 @@ from inline_snapshot import snapshot
 
 from otel_dspy.mlflow import autolog, autologging
 from otel_dspy.mlflow.tracking import abilities, sink
-from tests.mlflow_server import mlflow_server
+from tests.blank_store import blank_store
 from tests.versions.run_tree import run_lines, trace_count, trace_lines
 from tests.versions.scenario import Sums, exact, examples, served
 
@@ -43,10 +43,9 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     """A tracking server, and a database without one."""
     monkeypatch.chdir(tmp_path)
     if request.param == "local":
-        yield f"sqlite:///{tmp_path / 'mlflow.db'}"
+        yield blank_store(tmp_path)
     else:
-        with mlflow_server(tmp_path) as server:
-            yield server.uri
+        yield request.getfixturevalue("server_uri")
     autolog(disable=True)
 
 

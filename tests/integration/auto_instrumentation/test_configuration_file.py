@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from mlflow import MlflowClient
 
+from tests.blank_store import blank_store
 from tests.docs.code_blocks import blocks
 from tests.instrumented_process import ROOT, run_instrumented
 from tests.mlflow_tree import read_tree
@@ -49,7 +50,7 @@ def test_mlflow_by_file(tmp_path: Path) -> None:
     """MLflow as an exporter in the file is MLflow as in the environment, texts included."""
     file = tmp_path / "otel.yaml"
     file.write_text(the_file("mlflow").text)
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = blank_store(tmp_path)
     MlflowClient(uri).create_experiment("by file", artifact_location=(tmp_path / "artifacts").as_uri())
     done = run_instrumented(
         PROGRAM, OTEL_CONFIG_FILE=str(file), MLFLOW_TRACKING_URI=uri, MLFLOW_EXPERIMENT_NAME="by file"

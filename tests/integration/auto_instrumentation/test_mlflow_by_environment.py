@@ -17,13 +17,10 @@ from mlflow import MlflowClient
 
 from tests.chaos.twins import differences, record
 from tests.instrumented_process import environment, run_instrumented, start_instrumented
-from tests.mlflow_server import mlflow_server
 from tests.mlflow_tree import read_tree
 from tests.otlp_receiver import otlp_receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from tests.mlflow_tree import RunNode
 
 PROGRAM = Path(__file__).with_name("program.py")
@@ -36,13 +33,6 @@ OF_ITS_OWN = frozenset(
 )
 """Ids and durations, which differ from process to process, and what MLflow says of the program's file."""
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-
-
-@pytest.fixture(scope="module")
-def server_uri(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """Tracking URI of a real server."""
-    with mlflow_server(tmp_path_factory.mktemp("server")) as running:
-        yield running.uri
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.instrumented_process import start_instrumented
-from tests.mlflow_server import free_port, mlflow_server
+from tests.mlflow_server import free_port
 from tests.mlflow_tree import read_tree
 from tests.otlp_receiver import otlp_receiver
 
@@ -91,13 +91,6 @@ def test_spans_of_every_worker_arrive_by_otlp(kind: str) -> None:
     assert [asked[f'{{"question":"{number}+1"}}'] for number in range(REQUESTS)] == [1] * REQUESTS
     roots = [span for span in spans if not span.parent_span_id]
     assert len(roots) == len({span.trace_id for span in spans})
-
-
-@pytest.fixture(scope="module")
-def server_uri(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """Tracking URI of a real server."""
-    with mlflow_server(tmp_path_factory.mktemp("server")) as running:
-        yield running.uri
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import cli
+from tests.blank_store import blank_store
 from tests.bridge_process import bridge_process
 from tests.chaos.twins import record
 from tests.gated_optimisation import GatedOptimisation
@@ -85,7 +86,7 @@ def test_a_port_that_is_taken_is_said_to_be(
     monkeypatch.chdir(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        arguments = ["bridge", "--tracking-uri", f"sqlite:///{tmp_path / 'm.db'}", "--grpc", "127.0.0.1:0"]
+        arguments = ["bridge", "--tracking-uri", blank_store(tmp_path), "--grpc", "127.0.0.1:0"]
         assert cli.main([*arguments, "--http", f"127.0.0.1:{port}"]) == 1
     assert "cannot listen" in capsys.readouterr().err
 

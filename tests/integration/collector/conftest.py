@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.integration.bridge.conftest import _blank, new_store
+from tests.integration.bridge.conftest import new_store
 
-__all__ = ["_blank", "new_store"]  # fixtures, found here by pytest
+__all__ = ["new_store"]  # a fixture, found here by pytest

@@ -9,7 +9,7 @@ import dspy
 import pytest
 
 import otel_dspy.mlflow
-from tests.mlflow_server import mlflow_server
+from tests.blank_store import blank_store
 from tests.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
@@ -17,19 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(scope="session")
-def server_uri(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """Tracking URI of an MLflow server that runs while the session lasts."""
-    with mlflow_server(tmp_path_factory.mktemp("mlflow-server")) as server:
-        yield server.uri
-
-
 @pytest.fixture(params=["server", "local"])
 def tracking_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A tracking server, then a local sqlite store without one."""
     if request.param == "server":
         return request.getfixturevalue("server_uri")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+    return blank_store(tmp_path)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 from mlflow import dspy as mlflow_dspy
 
 import otel_dspy.mlflow
+from tests.blank_store import blank_store
 from tests.dspy_answers import dspy_script
 from tests.integration.end_to_end.conftest import optimise, tracked
 from tests.lm_server import scripted_lm
@@ -86,7 +87,7 @@ def test_a_server_that_is_down_harms_nobody(caplog: pytest.LogCaptureFixture) ->
 
 def test_mlflows_own_autologging_beside_ours_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Once, in words that say what to do."""
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.set_tracking_uri(blank_store(tmp_path))
     mlflow_dspy.autolog()
     try:
         with tracked(f"sqlite:///{tmp_path / 'mlflow.db'}", "both"), dspy.context(lm=sums_lm()):
@@ -122,7 +123,7 @@ def test_no_secret_reaches_mlflow(
         with (
             caplog.at_level(logging.DEBUG, "otel_dspy"),
             dspy.context(lm=lm),
-            tracked(f"sqlite:///{tmp_path / 'mlflow.db'}", "secrets"),
+            tracked(blank_store(tmp_path), "secrets"),
         ):
             optimizer = dspy.MIPROv2(
                 exact,

@@ -11,6 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
+from tests.blank_store import blank_store
 from tests.gepa_task import TRAINSET, VALSET, Interrupted, graded, optimise
 from tests.integration.end_to_end.conftest import tracked
 from tests.mlflow_tree import read_tree
@@ -37,7 +38,7 @@ def graded_by_objective(
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A local store with experiments for us and one for gepa's own logging."""
     folder = tmp_path_factory.mktemp("gepa")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = blank_store(folder)
     for name in ("tree", "killed", "ours", "theirs"):
         MlflowClient(uri).create_experiment(name, artifact_location=(folder / name).as_uri())
     return uri

@@ -19,6 +19,7 @@ from otel_dspy.mlflow.mapping.operations import LogTrace
 from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 from otel_dspy.mlflow.tracking.store import Store
+from tests.blank_store import blank_store
 from tests.integration.end_to_end.conftest import tracked
 from tests.mlflow_tree import read_tree
 from tests.sums import sums_lm
@@ -188,7 +189,7 @@ def test_a_process_that_ends_says_so_itself(end: str, tmp_path: Path, monkeypatc
 
     The process ends as it does without us: by the signal, or with status 0.
     """
-    spool, uri = tmp_path / "spool", f"sqlite:///{tmp_path / 'mlflow.db'}"
+    spool, uri = tmp_path / "spool", blank_store(tmp_path)
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(spool))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])}
     command = [sys.executable, "-c", ENDING, uri, end]

@@ -13,6 +13,8 @@ import pytest
 from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
+from tests.blank_store import blank_store
+
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import sys
@@ -31,7 +33,7 @@ with dspy.context(lm=sums_lm()):
 
 def recorded(recorder: str, folder: Path) -> dict[str, Any]:
     """What MLflow holds of the compile, in a few words."""
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = blank_store(folder)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false"}
     subprocess.run(
         [sys.executable, "-c", PROGRAM, recorder, uri], cwd=folder, env=environment, check=True, capture_output=True

@@ -11,6 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 from mlflow.artifacts import download_artifacts
 
+from tests.blank_store import blank_store
 from tests.integration.end_to_end.conftest import optimise, tracked
 from tests.mlflow_tree import read_tree
 from tests.sums import exact, examples, sums_lm
@@ -198,7 +199,7 @@ def test_every_example_has_its_trace_and_score(tracking_uri: str) -> None:
 def test_server_and_local_store_hold_the_same(server_uri: str, tmp_path: Path) -> None:
     """The same optimisation, tracked by a server and without one, reads back the same."""
     trees: list[ExperimentTree] = []
-    for uri in (server_uri, f"sqlite:///{tmp_path / 'mlflow.db'}"):
+    for uri in (server_uri, blank_store(tmp_path)):
         with tracked(uri, "same"):
             optimise()
         trees.append(read_tree(uri, "same"))

@@ -11,14 +11,11 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.blank_store import blank_store
 from tests.integration.mlflow.contract_spans import Teller, provider
-from tests.mlflow_server import mlflow_server
 from tests.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from tests.mlflow_server import MlflowServer
     from tests.mlflow_tree import ExperimentTree
 
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # nobody watches
@@ -55,16 +52,9 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
-    """A tracking server on sqlite."""
-    with mlflow_server(tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A local store: a sqlite file without a server."""
-    return f"sqlite:///{tmp_path_factory.mktemp('local') / 'mlflow.db'}"
+    return blank_store(tmp_path_factory.mktemp("local"))
 
 
 @pytest.fixture(params=["server", "sqlite"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.blank_store import blank_store
 from tests.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
@@ -68,8 +69,6 @@ def test_mlflows_own_autologging_is_warned_of_once(tmp_path: Path, first: str) -
     """In either order of the two autologs one warning says what to do."""
     ours, theirs = "otel_dspy.mlflow.autolog()", "mlflow.dspy.autolog()"
     lines = [ours, theirs] if first == "ours" else [theirs, ours]
-    done = run_script(
-        SCRIPT.replace(ours, "\n".join(lines), 1), f"sqlite:///{tmp_path / 'm.db'}", "both", folder=tmp_path
-    )
+    done = run_script(SCRIPT.replace(ours, "\n".join(lines), 1), blank_store(tmp_path), "both", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("mlflow.dspy.autolog(disable=True)") == 1

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from otel_dspy.cli import main
+from tests.blank_store import blank_store
 from tests.bridge_process import bridge_process
 from tests.dspy_answers import dspy_script
 from tests.instrumented_process import run_instrumented
@@ -126,7 +127,7 @@ def test_otlp(tmp_path: Path) -> None:
 def test_the_bridge(tmp_path: Path) -> None:
     """Over gRPC into MLflow's store and artifacts."""
     port = free_port()
-    with bridge_process(f"sqlite:///{tmp_path / 'mlflow.db'}", "planted", port):
+    with bridge_process(blank_store(tmp_path), "planted", port):
         said = at_work(
             tmp_path,
             OTEL_TRACES_EXPORTER="otlp",
@@ -140,7 +141,7 @@ def test_the_bridge(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_mlflow_without_code(tmp_path: Path) -> None:
     """Straight into MLflow's store and artifacts."""
-    said = at_work(tmp_path, OTEL_TRACES_EXPORTER="mlflow", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    said = at_work(tmp_path, OTEL_TRACES_EXPORTER="mlflow", MLFLOW_TRACKING_URI=blank_store(tmp_path))
     assert recorded(tmp_path / "mlflow.db")
     assert leaks([*files(tmp_path), said.encode()]) == set()
 
@@ -160,7 +161,7 @@ def test_the_spool_and_what_is_replayed(
     spooled = files(tmp_path / "spool")
     assert spooled
     assert leaks([*spooled, said.encode()]) == set()
-    assert main(["replay", "--tracking-uri", f"sqlite:///{tmp_path / 'mlflow.db'}", str(tmp_path / "spool")]) == 0
+    assert main(["replay", "--tracking-uri", blank_store(tmp_path), str(tmp_path / "spool")]) == 0
     assert recorded(tmp_path / "mlflow.db")
     assert leaks([*files(tmp_path), "".join(capfd.readouterr()).encode()]) == set()
 

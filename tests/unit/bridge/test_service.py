@@ -10,6 +10,7 @@ import pytest
 from otel_dspy.bridge.grpc_server import GrpcFront
 from otel_dspy.bridge.service import Bridge
 from otel_dspy.bridge.settings import Address, BridgeSettings
+from tests.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,6 @@ def test_servers_that_do_not_come_up_are_an_error(tmp_path: Path, monkeypatch: p
         await asyncio.Event().wait()
 
     monkeypatch.setattr(GrpcFront, "start", never)
-    settings = BridgeSettings(tracking_uri=f"sqlite:///{tmp_path / 'm.db'}", http=None, grpc=Address("127.0.0.1", 0))
+    settings = BridgeSettings(tracking_uri=blank_store(tmp_path), http=None, grpc=Address("127.0.0.1", 0))
     with pytest.raises(OSError, match="servers have not come up"):
         Bridge(settings, patience=0.2).start()

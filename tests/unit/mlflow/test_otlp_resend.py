@@ -14,6 +14,7 @@ import pytest
 from otel_dspy.cli import main
 from otel_dspy.mlflow.facts import otlp_json
 from otel_dspy.mlflow.replay.otlp_resend import EndpointError, traces_url
+from tests.blank_store import blank_store
 from tests.unit.mlflow.test_otlp_json import ROUTE, SPAN
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def test_a_file_that_is_none_of_ours_stays(
     file = tmp_path / "notes.json"
     file.write_bytes(content)
     url = f"http://127.0.0.1:{endpoint.server_address[1]}"
-    where = ["--otlp", url] if to == "otlp" else ["--tracking-uri", f"sqlite:///{tmp_path / 'x.db'}"]
+    where = ["--otlp", url] if to == "otlp" else ["--tracking-uri", blank_store(tmp_path)]
     assert main(["replay", *where, str(file)]) == 1
     assert file.read_bytes() == content
     assert f"{file}, line 1: left out" in capsys.readouterr().out

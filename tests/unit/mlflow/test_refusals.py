@@ -13,6 +13,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 
 from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 from otel_dspy.mlflow.tracking.store import Store
+from tests.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +54,10 @@ def test_what_passes_is_waited_for(error: Exception) -> None:
 @pytest.mark.parametrize("deleted", [True, False])
 def test_an_experiment_that_is_gone_may_come_back(tmp_path: Path, *, deleted: bool) -> None:
     """Deleted, or not there; but one run of it that is gone is gone."""
-    store = Store(f"sqlite:///{tmp_path / 'm.db'}")
+    uri = blank_store(tmp_path)
+    store = Store(uri)
     gone = store.experiment_id("mine") if deleted else "77"
-    client = MlflowClient(f"sqlite:///{tmp_path / 'm.db'}")
+    client = MlflowClient(uri)
     if deleted:
         client.delete_experiment(gone)
     with pytest.raises(MlflowException) as raised:

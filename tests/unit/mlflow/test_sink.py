@@ -15,6 +15,7 @@ from otel_dspy.mlflow.facts.records import SpanRecord
 from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun, LogMetrics, LogParams, LogSpan, MetricPoint
 from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.store import Store
+from tests.blank_store import blank_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ RUN = CompileRun("c")
 
 def _sink(tmp_path: Path) -> Sink:
     """One with a run in it."""
-    sink = Sink(Destination(f"sqlite:///{tmp_path / 'm.db'}", Experiment(name="Default")), threading.Event())
+    sink = Sink(Destination(blank_store(tmp_path), Experiment(name="Default")), threading.Event())
     sink.apply(EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}))
     return sink
 
