@@ -210,6 +210,29 @@ def test_control_spans_stand_on_disk_until_their_trace_has_ended(spool: Path) ->
     assert list(spool.iterdir()) == []
 
 
+def test_what_ends_on_disk_has_there_what_came_before_it(spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between any two writes: no trial stands there as ended whose examples do not, whenever they came."""
+    worker, write = Stalled(), os.write
+    to_come, parted = [4], list[int]()
+
+    def written(descriptor: int, data: Buffer) -> int:
+        if to_come:  # a trial ends while the examples of the one before are written
+            worker.tell(RootKind.EXAMPLE, to_come[0], ROOT)
+            worker.tell(RootKind.COMPILE, 7, to_come.pop())
+        done = write(descriptor, data)
+        found = "".join(file.read_text() for file in spool.iterdir())
+        parted.extend(number for number in (3, 4) if f'"7/{number}"' in found and f'"{number}/1"' not in found)
+        return done
+
+    monkeypatch.setattr(os, "write", written)
+    worker.tell(RootKind.EXAMPLE, 3, ROOT)
+    worker.tell(RootKind.COMPILE, 7, 3)
+    worker.spool_all()
+    worker.spool_all()
+    assert parted == []
+    assert sorted(path.read_text().count("\n") for path in spool.iterdir()) == [2, 2]
+
+
 def test_an_end_leaves_what_is_not_delivered_for_its_owner_only(spool: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One line says where it is and what writes it; folder 0700, file 0600, an end line last."""
     worker = Stalled()

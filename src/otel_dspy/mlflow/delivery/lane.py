@@ -170,15 +170,20 @@ class Lane:
                     self._characters += fetched.size
                     self._ready.append(fetched)
 
-    def persist(self, older_than: float) -> None:
-        """Write what has waited so long (seconds), and all of it where memory is full. Fails silently into `ill`."""
+    def persist(self, latest: float, before: int) -> None:
+        """Write what has waited long enough, and all of it where memory is full. Fails silently into `ill`.
+
+        Args:
+            latest: `time.monotonic()` until when it ended.
+            before: the number that it came before.
+        """
         with self._io:
             with self._lock:
                 if self._spilling:
                     chosen, tail = [*self._owed, *self._taken, *self._ready], list(self._tail)
                 else:
-                    latest = time.monotonic() - older_than
-                    chosen = [r for r in (*self._owed, *self._taken, *self._ready) if r.came <= latest]
+                    waiting = (*self._owed, *self._taken, *self._ready)
+                    chosen = [record for record in waiting if record.came <= latest and record.number < before]
                     tail = []
             try:
                 for records, lines in self._lines([record for record in chosen if not record.written]):

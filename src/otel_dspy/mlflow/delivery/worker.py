@@ -269,9 +269,12 @@ class Worker:
                     self._persist(SPOOL_AFTER)
 
     def _persist(self, older_than: float) -> None:
-        for lane in (self._control, self._traces):
+        latest = time.monotonic() - older_than
+        # A trial that stands there as ended has its examples there, which came before it: a kill may come in between.
+        control = self._control.next_number
+        for lane, before in ((self._traces, self._traces.next_number), (self._control, control)):
             try:
-                lane.persist(older_than)
+                lane.persist(latest, before)
             except Exception:
                 _logger.exception("Spans could not be written to the spool")
         self._full = self._control.size + self._traces.size >= self._room

@@ -7,7 +7,7 @@ to be is a plain call. A damaged span costs its own facts and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
@@ -31,6 +31,7 @@ from otel_dspy.mlflow.facts.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_dspy.mlflow.facts.records import (
@@ -71,9 +72,23 @@ def span_record(span: ReadableSpan) -> SpanRecord:
             SpanLink(format_trace_id(link.context.trace_id), format_span_id(link.context.span_id))
             for link in span.links
         ),
-        resource=_plain(span.resource.attributes),
+        resource=_resource(span.resource),
         scope=span.instrumentation_scope.name if span.instrumentation_scope else "",
     )
+
+
+_resources: dict[int, tuple[Resource, Attributes]] = {}
+"""What was said of resources, by their ids: all spans of a provider have one."""
+_RESOURCES: Final = 16
+
+
+def _resource(resource: Resource) -> Attributes:
+    known = _resources.get(id(resource))
+    if known is None:
+        if len(_resources) >= _RESOURCES:
+            _resources.clear()
+        known = _resources[id(resource)] = resource, _plain(resource.attributes)
+    return known[1]
 
 
 def storable(text: str) -> str:

@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.mlflow.delivery.routing import Route
@@ -42,13 +41,22 @@ _NOT_FINITE: Final = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
 
 def span_line(span: SpanRecord, route: Route) -> str:
     """The span and its route as one line, without its line feed."""
-    about = {**span.resource, **_route_attributes(route)}
-    return _line(about, [{"scope": {"name": span.scope}, "spans": [_span(span)]}])
+    # All spans of a provider have one resource, those of a trace one route: half of the line is made once.
+    key = id(span.resource), route
+    known = _heads.get(key)
+    if known is None:
+        if len(_heads) >= _HEADS:
+            _heads.clear()
+        known = _heads[key] = span.resource, _head({**span.resource, **_route_attributes(route)})
+    return _line(known[1], [{"scope": {"name": span.scope}, "spans": [_span(span)]}])
 
 
-@lru_cache(maxsize=512)
+_heads: dict[tuple[int, Route], tuple[Attributes, str]] = {}
+"""The resource itself is kept too, so that its id is no other's."""
+_HEADS: Final = 512
+
+
 def _route_attributes(route: Route) -> Mapping[str, str]:
-    # The spans of a trace share one route.
     where, flags = route.destination, asdict(route.options)
     context = {name: value for name, value in asdict(route.context).items() if value is not None}
     context |= {"kind": route.context.kind.value, "off": [name for name, on in flags.items() if not on]}
@@ -62,12 +70,19 @@ def _route_attributes(route: Route) -> Mapping[str, str]:
 
 def end_line() -> str:
     """The line that an orderly end writes."""
-    return _line({END: True}, [])
+    return _line(_head({END: True}), [])
 
 
-def _line(resource: Attributes, scopes: list[dict[str, Any]]) -> str:
-    resource_spans = {"resource": {"attributes": _attributes(resource)}, "scopeSpans": scopes}
-    return json.dumps({"resourceSpans": [resource_spans]}, ensure_ascii=False, separators=(",", ":"))
+def _line(head: str, scopes: list[dict[str, Any]]) -> str:
+    return f'{{"resourceSpans":[{{{head},"scopeSpans":{_compact(scopes)}}}]}}'
+
+
+def _head(resource: Attributes) -> str:
+    return f'"resource":{_compact({"attributes": _attributes(resource)})}'
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _span(span: SpanRecord) -> dict[str, Any]:
