@@ -82,10 +82,6 @@ class Signal:
         """Name of the Python constant."""
         return self.id.upper().replace(".", "_")
 
-    def ref(self, attribute: Attribute) -> AttributeRef | None:
-        """What this signal says about `attribute`; None if it may not carry it."""
-        return next((ref for ref in self.attributes if ref.id == attribute.id), None)
-
 
 @dataclass(frozen=True, slots=True)
 class Span(Signal):
@@ -124,10 +120,15 @@ class Contract:
     events: tuple[Event, ...]
     groups: frozenset[str] = field(default_factory=frozenset[str])
     """Ids of all groups."""
+    _asked: dict[str, Attribute | None] = field(
+        default_factory=dict[str, "Attribute | None"], init=False, repr=False, compare=False
+    )
 
     def attribute(self, name: str) -> Attribute | None:
         """The attribute that an emitted `name` belongs to, templates included; None if nobody declared it."""
-        return next((attribute for attribute in self.attributes if attribute.covers(name)), None)
+        if name not in self._asked:
+            self._asked[name] = next((attribute for attribute in self.attributes if attribute.covers(name)), None)
+        return self._asked[name]
 
     def span(self, group_id: str) -> Span:
         """The span with that group id; raises KeyError."""

@@ -68,7 +68,7 @@ def attribute_violations(
             elif name in STANDARD_CONTENT and "content" not in opted_in:
                 yield f"{name} went out though content capture is off"
             continue
-        yield from _place_violations(attribute, name, signal, opted_in)
+        yield from _place_violations(attribute, name, signal, opted_in, allowed)
         if attribute.content is not None and attribute.content not in opted_in:
             yield f"{name} went out though {attribute.content} capture is off"
         yield from _value_violations(attribute, name, value)
@@ -77,11 +77,13 @@ def attribute_violations(
             yield f"{ref.id} is required and absent"
 
 
-def _place_violations(attribute: Attribute, name: str, signal: Signal, opted_in: Collection[str]) -> Iterator[str]:
+def _place_violations(
+    attribute: Attribute, name: str, signal: Signal, opted_in: Collection[str], allowed: Collection[str]
+) -> Iterator[str]:
     if attribute.convention is not None and attribute.convention not in opted_in:
         yield f"{name} went out though nobody asked for {attribute.convention}"
     anywhere = attribute.convention is not None and isinstance(signal, Span)
-    if not anywhere and signal.ref(attribute) is None:
+    if not anywhere and attribute.id not in allowed:
         yield f"{name} does not belong here"
 
 

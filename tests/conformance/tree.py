@@ -23,6 +23,7 @@ SpanKey = tuple[int, int]
 """Trace id and span id."""
 INFERENCE: Final = "span.gen_ai.inference"
 OPTED_IN_PROGRAMS: Final = "programs"
+_OURS: Final = "span.dspy."
 _USAGE: Final = "dspy.usage."
 _SPLITS: Final = {_USAGE: semconv.DSPY_USAGE_ROLE, "dspy.compile.usage.": semconv.DSPY_COMPILE_USAGE_ROLE}
 """Beginning of a roll-up's names -> that of its parts by role."""
@@ -38,15 +39,27 @@ class Tree:
     def __init__(self, kinds: Sequence[tuple[ReadableSpan, Span | None]]) -> None:
         self.kinds = kinds
         self._by_key = {key(span): (span, kind) for span, kind in kinds}
+        self._above = {own: self._find_above(span) for own, (span, _) in self._by_key.items()}
+        self._calls: defaultdict[SpanKey, list[ReadableSpan]] = defaultdict(list)
+        self._pieces: defaultdict[SpanKey, list[ReadableSpan]] = defaultdict(list)
+        for span, kind in kinds:
+            if kind is not None and kind.id == INFERENCE:
+                for above, _ in self.ancestors(span):
+                    self._calls[key(above)].append(span)
+            elif _is(kind, "payload") and span.parent is not None:
+                self._pieces[span.parent.trace_id, span.parent.span_id].append(span)
 
-    def above(self, span: ReadableSpan) -> tuple[ReadableSpan, Span | None] | None:
-        """The span directly above: the parent, or for a linked example the evaluation that it links to."""
+    def _find_above(self, span: ReadableSpan) -> tuple[ReadableSpan, Span | None] | None:
         if span.parent is not None:
             return self._by_key.get((span.parent.trace_id, span.parent.span_id))
         for link in span.links:
             if found := self._by_key.get((link.context.trace_id, link.context.span_id)):
                 return found
         return None
+
+    def above(self, span: ReadableSpan) -> tuple[ReadableSpan, Span | None] | None:
+        """The span directly above: the parent, or for a linked example the evaluation that it links to."""
+        return self._above[key(span)]
 
     def ancestors(self, span: ReadableSpan) -> Iterator[tuple[ReadableSpan, Span | None]]:
         """Everything above, nearest first."""
@@ -55,9 +68,13 @@ class Tree:
             yield step
             step = self.above(step[0])
 
-    def is_below(self, span: ReadableSpan, top: ReadableSpan) -> bool:
-        """Whether `top` is among the ancestors of `span`."""
-        return any(above is top for above, _ in self.ancestors(span))
+    def calls_below(self, top: ReadableSpan) -> Sequence[ReadableSpan]:
+        """The calls of language models among whose ancestors `top` is."""
+        return self._calls[key(top)]
+
+    def pieces_of(self, span: ReadableSpan) -> Sequence[ReadableSpan]:
+        """The spans that carry its payloads."""
+        return self._pieces[key(span)]
 
 
 def key(span: ReadableSpan) -> SpanKey:
@@ -142,12 +159,8 @@ def usage_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str
     declared = {ref.id for ref in kind.attributes}
     if semconv.DSPY_USAGE_LM_CALLS not in declared:
         return
-    calls = [
-        told(s)
-        for s, k in tree.kinds
-        # A straggler may call after everything around it has ended.
-        if k is not None and k.id == INFERENCE and tree.is_below(s, span) and (s.end_time or 0) <= (span.end_time or 0)
-    ]
+    # A straggler may call after everything around it has ended.
+    calls = [told(call) for call in tree.calls_below(span) if (call.end_time or 0) <= (span.end_time or 0)]
     for name, value in _summed(calls).items():
         said = told(span).get(_USAGE + name)
         if said is not None and not _same(said, value):
@@ -194,9 +207,8 @@ def payload_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[s
     """Every reference to a payload is met by all of its pieces, which give the text that the reference names."""
     del kind
     pieces: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for child, child_kind in tree.kinds:
-        if _is(child_kind, "payload") and child.parent is not None and child.parent.span_id == key(span)[1]:
-            pieces[told(child)[semconv.DSPY_PAYLOAD_ATTRIBUTE]].append(told(child))
+    for piece in tree.pieces_of(span):
+        pieces[told(piece)[semconv.DSPY_PAYLOAD_ATTRIBUTE]].append(told(piece))
     for name, found in pieces.items():
         try:
             reference = json.loads(told(span)[name])
@@ -231,4 +243,4 @@ def state_violations(tree: Tree, span: ReadableSpan, kind: Span, opted_in: froze
 
 
 def _is(kind: Span | None, *operations: str) -> bool:
-    return kind is not None and kind.id in {f"span.dspy.{operation}" for operation in operations}
+    return kind is not None and kind.id.startswith(_OURS) and kind.id.removeprefix(_OURS) in operations
