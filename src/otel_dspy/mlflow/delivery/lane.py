@@ -174,17 +174,17 @@ class Lane:
         """Write what has waited long enough, and all of it where memory is full. Fails silently into `ill`.
 
         Args:
-            latest: `time.monotonic()` until when it ended.
-            before: the number that it came before.
+            latest: `time.monotonic()`; what ended after it has not waited long enough.
+            before: number of the first record that is left for the next time in any case.
         """
         with self._io:
             with self._lock:
+                chosen = [record for record in (*self._owed, *self._taken, *self._ready) if record.number < before]
+                tail: list[Record] = []
                 if self._spilling:
-                    chosen, tail = [*self._owed, *self._taken, *self._ready], list(self._tail)
+                    tail = [record for record in self._tail if record.number < before]
                 else:
-                    waiting = (*self._owed, *self._taken, *self._ready)
-                    chosen = [record for record in waiting if record.came <= latest and record.number < before]
-                    tail = []
+                    chosen = [record for record in chosen if record.came <= latest]
             try:
                 for records, lines in self._lines([record for record in chosen if not record.written]):
                     self._append(records, lines)
