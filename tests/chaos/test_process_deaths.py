@@ -41,9 +41,9 @@ def die_a_second_later(death: str, store: str) -> None:
 
 
 def die_in_the_middle() -> None:
-    """Five seconds into an optimisation that takes longer."""
+    """Three seconds into an optimisation that takes longer."""
     with told_to(f"http://127.0.0.1:{free_port()}"):
-        threading.Timer(5, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+        threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
         optimise(trials=200, pause=0.05)
 
 

@@ -241,7 +241,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
     ("ReAnchor", 0): snapshot(
         ["ReAnchor Predict: KILLED KeyboardInterrupt", "  trial 0 (before): KILLED KeyboardInterrupt"]
     ),
-    ("ReAnchor", 44): snapshot(
+    ("ReAnchor", 20): snapshot(
         [
             "ReAnchor Predict: KILLED KeyboardInterrupt",
             "  trial 0 (before): FINISHED",
@@ -249,11 +249,10 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "  trial 2 (before the next output): FINISHED",
             "  trial 3 (self.large: observed): FINISHED",
             "  trial 4 (self.large: start): FINISHED",
-            "  trial 5 (self.large: threshold): FINISHED",
-            "  trial 6 (self.large: threshold): KILLED KeyboardInterrupt",
+            "  trial 5 (self.large: threshold): KILLED KeyboardInterrupt",
         ]
     ),
-    ("ReAnchor", 87): snapshot(
+    ("ReAnchor", 39): snapshot(
         [
             "ReAnchor Predict: KILLED KeyboardInterrupt",
             "  trial 0 (before): FINISHED",
@@ -264,10 +263,8 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "  trial 5 (self.large: threshold): FINISHED",
             "  trial 6 (self.large: threshold): FINISHED",
             "  trial 7 (self.large: threshold): FINISHED",
-            "  trial 8 (self.large: threshold): FINISHED",
-            "  trial 9 (self.large: threshold): FINISHED",
-            "  trial 10 (calibrated): FINISHED",
-            "  trial 11 (validation after): KILLED KeyboardInterrupt",
+            "  trial 8 (calibrated): FINISHED",
+            "  trial 9 (validation after): KILLED KeyboardInterrupt",
         ]
     ),
 }
