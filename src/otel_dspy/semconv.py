@@ -20,9 +20,13 @@ DSPY_COMPILE_DEPTH: Final = "dspy.compile.depth"
 DSPY_COMPILE_INITIAL_SCORE: Final = "dspy.compile.initial_score"
 """Score of the program before optimisation, where the optimizer measures it; unit as `dspy.trial.score.unit`."""
 DSPY_COMPILE_BEST_SCORE: Final = "dspy.compile.best_score"
-"""Best score over the full-scope trials; unit as `dspy.trial.score.unit`."""
+"""Score of the best trial (see `dspy.compile.best_trial.index`); unit as `dspy.trial.score.unit`. NaN if the optimizer
+returned a program that scored NaN.
+"""
 DSPY_COMPILE_BEST_TRIAL_INDEX: Final = "dspy.compile.best_trial.index"
-"""Index of the trial that reached the best score first."""
+"""Index of the trial that scored the returned program on the whole validation set: by the optimizer's own rule, in
+which NaN, infinity, ties and failed trials count as it counts them.
+"""
 DSPY_COMPILE_TRIAL_COUNT: Final = "dspy.compile.trial.count"
 """How many trials the compile ran."""
 DSPY_COMPILE_RESUMED_FROM: Final = "dspy.compile.resumed.from"
@@ -125,9 +129,11 @@ DSPY_TRIAL_SCORE_UNIT: Final = "dspy.trial.score.unit"
 DSPY_TRIAL_SCOPE: Final = "dspy.trial.scope"
 """Whether the trial was scored on all of the validation set or on a part."""
 DSPY_TRIAL_BEST_SCORE: Final = "dspy.trial.best_score"
-"""Best score of the compile's full-scope trials up to and including this one."""
+"""Score of the trial that is best up to and including this one, among the full-scope trials and by the optimizer's own
+rule.
+"""
 DSPY_TRIAL_IS_BEST: Final = "dspy.trial.is_best"
-"""True if this full-scope trial raised the best score."""
+"""True if this full-scope trial is the best one so far."""
 DSPY_TRIAL_STATE: Final = "dspy.trial.state"
 """How the trial ended."""
 DSPY_TRIAL_DERIVED: Final = "dspy.trial.derived"

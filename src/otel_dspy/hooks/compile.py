@@ -87,6 +87,7 @@ class _CompileWatch(Watch):
             program_name=name,
             metric_name=metric_name(metric),
             role=self._hook.role,
+            select=self._hook.select,
         )
         # Dumped before compile may touch it: the initial program.
         with guarded("the state of the initial program"):

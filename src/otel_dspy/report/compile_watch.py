@@ -113,6 +113,14 @@ class CompileWatch(SpanProcessor):
             case "trial":
                 return replace(view, trials=(*view.trials, trial_row(span)), running=None, examples=0)
             case "compile":
-                return replace(view, ended=True, running=None, phase=None)
+                trials = _with_best(view.trials, facts.get(semconv.DSPY_COMPILE_BEST_TRIAL_INDEX))
+                return replace(view, trials=trials, ended=True, running=None, phase=None)
             case _:
                 return view
+
+
+def _with_best(trials: tuple[TrialRow, ...], index: object) -> tuple[TrialRow, ...]:
+    """The trials with the one of this index as the best: at the end, the one whose program the optimizer returned."""
+    if index is None:
+        return trials
+    return tuple(replace(row, is_best=row.index == index) for row in trials)

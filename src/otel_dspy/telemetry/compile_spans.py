@@ -16,6 +16,7 @@ from otel_dspy.telemetry.content import plain_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
+from otel_dspy.telemetry.leaderboard import Leaderboard, greatest
 from otel_dspy.telemetry.parameters import parameter_attributes
 from otel_dspy.telemetry.scopes import CompileScope, Place, inside, place_in, surroundings
 from otel_dspy.telemetry.usage import TASK, UsageTally
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.leaderboard import Selection
     from otel_dspy.telemetry.usage import Role
 
 
@@ -41,6 +43,8 @@ class CompileFacts:
     metric_name: str | None
     role: Role = TASK
     """What the LM calls are for that the optimizer makes outside of phases, trials and evaluations."""
+    select: Selection = greatest
+    """Which trial's program the optimizer returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,7 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
         parent=outer,
         parent_trial_index=trial.index if trial is not None else None,
         depth=outer.depth + 1 if outer is not None else 0,
+        leaderboard=Leaderboard(facts.select),
     )
     span = telemetry.tracer.start_span(
         semconv.SPAN_DSPY_COMPILE.format(scope.optimizer_name),
@@ -227,14 +232,17 @@ def _tell_compile(
 ) -> None:
     span = scope.span
     board = scope.leaderboard
+    if error is None:
+        board.returned(None if result is None else result.id)
     measured: dict[str, AttributeValue] = {
         semconv.DSPY_COMPILE_TRIAL_COUNT: scope.trial_count,
         **scope.usage.split_attributes(),
     }
     if board.initial_score is not None:
         measured[semconv.DSPY_COMPILE_INITIAL_SCORE] = board.initial_score
-    if board.best_score is not None and board.best_index is not None:
+    if board.best_score is not None:
         measured[semconv.DSPY_COMPILE_BEST_SCORE] = board.best_score
+    if board.best_index is not None:
         measured[semconv.DSPY_COMPILE_BEST_TRIAL_INDEX] = board.best_index
     if scope.score_unit is not None:
         measured[semconv.DSPY_TRIAL_SCORE_UNIT] = scope.score_unit

@@ -16,12 +16,13 @@ from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
+from otel_dspy.telemetry.leaderboard import Entry
 from otel_dspy.telemetry.parameters import parameter_attributes
 from otel_dspy.telemetry.scopes import Place, TrialScope, inside, place_in
 from otel_dspy.telemetry.usage import UsageTally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
@@ -77,6 +78,7 @@ class TrialFacts:
         measures: numbers beside the score, by name.
         scores: rows of `dspy.trial.scores`. None = not told, as below.
         pareto_front: rows of `dspy.trial.pareto.front`.
+        key: see `Entry.key`; on no span.
     """
 
     kind: TrialKind = TrialKind.CANDIDATE
@@ -90,6 +92,7 @@ class TrialFacts:
     measures: Mapping[str, float] = field(default_factory=dict[str, float])
     scores: Sequence[object] | None = None
     pareto_front: Sequence[object] | None = None
+    key: Hashable = None
 
 
 def open_trial(telemetry: Telemetry, scope: CompileScope, context: Context | None = None) -> TrialScope:
@@ -153,8 +156,13 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
     score = number(outcome.score)  # an optimizer's mean is of whatever type the metric's values have
     state = outcome.state or (TrialState.COMPLETE if error is None else TrialState.FAIL)
     standing = scope.leaderboard.enter(
-        trial.index,
-        score if error is None else None,
+        Entry(
+            index=trial.index,
+            score=score,
+            failed=error is not None or state is TrialState.FAIL,
+            program_id=None if outcome.program is None else outcome.program.id,
+            key=facts.key,
+        ),
         full=facts.scope is Scope.FULL,
         baseline=facts.kind is TrialKind.BASELINE,
     )

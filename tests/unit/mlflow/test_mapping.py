@@ -11,10 +11,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode
 
+from otel_dspy.mlflow.delivery.ledger import CompileLedger
 from otel_dspy.mlflow.facts import decode
 from otel_dspy.mlflow.facts.records import CallRecord, SpanRecord
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
 from otel_dspy.mlflow.mapping.operations import (
     CompileRun,
@@ -37,7 +39,7 @@ from otel_dspy.mlflow.mapping.operations import (
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.facts.records import AttributeValue
+    from otel_dspy.mlflow.facts.records import AttributeValue, Fact
     from otel_dspy.mlflow.mapping.operations import (
         Operation,
     )
@@ -52,13 +54,20 @@ CONTEXT = TraceContext(trace_id="t" * 32, root_id="root", kind=RootKind.COMPILE,
 def told(operation: str, *, options: Options | None = None, context: TraceContext = CONTEXT, span_id: str = "s",
          error: bool = False, **attributes: AttributeValue) -> list[Operation]:  # fmt: skip
     """The operations for one span; `__` in a keyword stands for a dot."""
+    found = fact(operation, span_id=span_id, error=error, trace_id=context.trace_id, **attributes)
+    return list(mapping.operations(found, options or Options(), context))
+
+
+def fact(operation: str, *, span_id: str = "s", error: bool = False, trace_id: str = CONTEXT.trace_id,
+         **attributes: AttributeValue) -> Fact:  # fmt: skip
+    """What one span says; `__` in a keyword stands for a dot."""
     span = SpanRecord(
-        trace_id=context.trace_id, span_id=span_id, parent_id="root", name=operation, kind="INTERNAL",
+        trace_id=trace_id, span_id=span_id, parent_id="root", name=operation, kind="INTERNAL",
         start_ns=1_000_000_000, end_ns=3_000_000_000, error=error, message="it broke" if error else None,
         attributes={"dspy.operation.name": operation}
         | {name.replace("__", "."): value for name, value in attributes.items()},
     )  # fmt: skip
-    return list(mapping.operations(decode.fact(span), options or Options(), context))
+    return decode.fact(span)
 
 
 def kinds(operations: list[Operation]) -> list[str]:
@@ -200,6 +209,39 @@ def test_which_run_a_trace_belongs_to(  # noqa: PLR0913, PLR0917 - a column each
     context = TraceContext(trace_id="t", root_id="s", kind=kind, compile_id=compile_id, trial=trial,
                            evaluate=("e", "f") if kind is RootKind.EXAMPLE else None, user_run=user_run)  # fmt: skip
     assert only(told("example", options=options, context=context), LogTrace).run == run
+
+
+@pytest.mark.parametrize(
+    ("best", "expected"),
+    [
+        (1, {}),
+        (0, {0: "true", 1: "false"}),
+        (2, {2: "true"}),
+        (None, {}),
+    ],
+)
+def test_the_best_trial_is_flagged_at_the_end(best: int | None, expected: dict[int, str]) -> None:
+    """Where the compile's best trial is another than the last one that was flagged, tags of both are set right."""
+    ledger = CompileLedger()
+    for index, is_best in enumerate([False, True, False]):
+        ledger.add(
+            fact(
+                "trial",
+                dspy__compile__id=CID,
+                dspy__trial__index=index,
+                dspy__trial__is_best=is_best,
+                span_id=str(index),
+            )
+        )
+    attributes: dict[str, Any] = {} if best is None else {"dspy.compile.best_trial.index": best}
+    ended = ledger.add(fact("compile", **IDENTITY, **attributes))
+    assert ended is not None
+    found = {
+        operation.run.index: operation.tags["dspy.trial.is_best"]
+        for operation in summary_operations(ended, Options())
+        if isinstance(operation, LogMetrics) and isinstance(operation.run, TrialRun)
+    }
+    assert found == expected
 
 
 def test_an_examples_score_has_the_same_id_every_time() -> None:

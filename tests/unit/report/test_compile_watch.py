@@ -54,6 +54,25 @@ def test_a_compile_is_followed_from_start_to_end() -> None:
     )
 
 
+def test_the_best_trial_is_the_compiles_own_at_the_end() -> None:
+    """Where the optimizer returned another program than the trials had led to expect, that one's trial is the best."""
+    watch = CompileWatch()
+    spoken = speaking_to(watch)
+    with spoken.running(dspy__compile__best_trial__index=0):
+        with spoken.trial(0, dspy__trial__score=30.0, dspy__trial__is_best=False, **SCORED):
+            pass
+        with spoken.trial(1, dspy__trial__score=40.0, dspy__trial__is_best=True, **SCORED):
+            pass
+        assert best_of(watch) == 1
+    assert best_of(watch) == 0
+
+
+def best_of(watch: CompileWatch) -> int | None:
+    """Index of the best trial by now."""
+    assert watch.view is not None
+    return None if watch.view.best is None else watch.view.best.index
+
+
 def test_a_nested_compile_is_no_compile_of_its_own() -> None:
     """A compile inside the one that is followed, its trials included, changes nothing."""
     watch = CompileWatch()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_dspy.telemetry.leaderboard import Leaderboard, Standing
+from otel_dspy.telemetry.leaderboard import Entry as Trial
+from otel_dspy.telemetry.leaderboard import Leaderboard, Standing, first_unless_greater
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def test_the_leaderboard_is_what_its_definition_says(entries: list[Entry]) -> No
     """After each trial the best is the largest full-scope score so far, held by the first trial that reached it."""
     board = Leaderboard()
     for number, entry in enumerate(entries):
-        standing = board.enter(number, entry.score, full=entry.full, baseline=entry.baseline)
+        standing = board.enter(Trial(index=number, score=entry.score), full=entry.full, baseline=entry.baseline)
         before, now = counted(entries[:number]), counted(entries[: number + 1])
         best = max((score for _, score in now), default=None)
         raised = len(now) > len(before) and (not before or now[-1][1] > max(score for _, score in before))
@@ -50,12 +51,43 @@ def test_the_leaderboard_is_what_its_definition_says(entries: list[Entry]) -> No
         assert board.best_score == best
         assert board.best_index == next((index for index, score in now if score == best), None)
     baselines = [entry.score for entry in entries if entry.baseline and entry.score is not None]
-    assert board.initial_score == next((score for score in baselines if not math.isnan(score)), None)
+    assert repr(board.initial_score) == repr(next(iter(baselines), None))
 
 
-def test_nan_never_leads() -> None:
-    """A NaN that came first would stay ahead for ever, since nothing is larger than it."""
+def test_nan_never_leads_where_the_rule_is_unknown() -> None:
+    """A NaN that came first would stay ahead for ever, since nothing is larger than it. The baseline's own is told."""
     board = Leaderboard()
-    assert board.enter(0, float("nan"), full=True, baseline=True) == Standing(None, is_best=False)
-    assert board.enter(1, 0.1, full=True, baseline=False) == Standing(0.1, is_best=True)
-    assert board.initial_score is None
+    assert board.enter(Trial(index=0, score=math.nan), full=True, baseline=True) == Standing(None, is_best=False)
+    assert board.enter(Trial(index=1, score=0.1), full=True, baseline=False) == Standing(0.1, is_best=True)
+    assert repr(board.initial_score) == "nan"
+
+
+@given(st.lists(st.floats(), min_size=1))
+def test_first_unless_greater_is_python_s_max(scores: list[float]) -> None:
+    """NaN, infinities and ties count as they do for `max`, which DSPy's optimizers call."""
+    entries = [Trial(index=index, score=score) for index, score in enumerate(scores)]
+    best = first_unless_greater(entries)
+    assert best is not None
+    assert best.index == max(range(len(scores)), key=scores.__getitem__)
+
+
+def test_the_program_that_is_returned_decides() -> None:
+    """The best trial is one of that program, of several the first with the largest score; an unknown one changes nothing."""
+    board = Leaderboard()
+    for index, (score, program) in enumerate([(1.0, "a"), (3.0, "b"), (2.0, "a"), (2.0, "a")]):
+        board.enter(Trial(index=index, score=score, program_id=program), full=True, baseline=False)
+    board.returned("unknown")
+    assert (board.best_index, board.best_score) == (1, 3.0)
+    board.returned(None)
+    assert (board.best_index, board.best_score) == (1, 3.0)
+    board.returned("a")
+    assert (board.best_index, board.best_score) == (2, 2.0)
+
+
+def test_a_returned_program_that_scored_nan_has_that_score() -> None:
+    """What the rule would never have taken is the best trial all the same, if it is what was returned."""
+    board = Leaderboard()
+    board.enter(Trial(index=0, score=1.0, program_id="a"), full=True, baseline=False)
+    board.enter(Trial(index=1, score=math.nan, program_id="b"), full=True, baseline=False)
+    board.returned("b")
+    assert (board.best_index, repr(board.best_score)) == (1, "nan")

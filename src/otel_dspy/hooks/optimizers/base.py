@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from otel_dspy.programs import program_name
 from otel_dspy.telemetry.compile_spans import DatasetFacts
+from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import TrialFacts
 from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.usage import Role
 
@@ -86,6 +88,13 @@ class OptimizerHook:
         """What the evaluation, directly under this optimizer's compile, is a trial of."""
         del scope, program
         return TrialFacts(scope=evaluation.scope, derived=True)
+
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        """Which of the full-scope trials so far, in the order of their ends, the optimizer would return; None = none.
+
+        It decides `dspy.trial.is_best` and the best score. Here: the first with the largest score.
+        """
+        return greatest(entries)
 
     def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
         """What is known better of an evaluation anywhere inside this optimizer's compile. `program`: what it runs."""

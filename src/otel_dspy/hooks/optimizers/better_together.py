@@ -21,7 +21,7 @@ from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
 
 
@@ -72,6 +73,20 @@ class BetterTogetherHook(OptimizerHook):
         del scope, program
         # Steps have trials of their own: what is evaluated outside of one is the program as it was given.
         return TrialFacts(kind=TrialKind.BASELINE, label="no step", scope=evaluation.scope, parameters={"strategy": ""})
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        """As BetterTogether sorts its candidates: the largest score, of equal ones the first.
+
+        The sort is as undefined where there is a NaN as BetterTogether's own. The program as it was given counts as 0.0
+        where its evaluation failed; a step without a score is none of the candidates.
+        """
+        scores = [
+            0.0 if entry.score is None and entry.failed and entry.index == 0 else entry.score for entry in entries
+        ]
+        candidates = [(score, -position) for position, score in enumerate(scores) if score is not None]
+        candidates.sort(reverse=True)
+        return entries[-candidates[0][1]] if candidates else None
 
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:

@@ -8,8 +8,9 @@ between them the second begins the next predictor's candidates, and after the la
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import override
 
@@ -20,12 +21,13 @@ from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from otel_dspy.hooks.around import Args, Kwargs
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
 
 
@@ -49,9 +51,23 @@ class COPROHook(OptimizerHook):
         return {**values, **{f"eval_kwargs.{name}": value for name, value in given.items()}}
 
     @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        """As COPRO keeps and sorts its candidates.
+
+        By predictor and text, a text that is scored again is replaced only by a larger score and keeps its place; the
+        sort is stable, and as undefined where there is a NaN as COPRO's own.
+        """
+        kept: dict[Hashable, Entry] = {}
+        for entry in sorted(entries, key=lambda entry: cast("tuple[int, Any, Any]", entry.key)[0]):
+            known = kept.get(entry.key)
+            if known is None or not _score(known) >= _score(entry):
+                kept[entry.key] = entry
+        return next(iter(sorted(kept.values(), key=_score, reverse=True)), None)
+
+    @override
     def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
         search = _search(scope)
-        depth, _, candidate = search.evaluated(len(predictors(program)))
+        depth, number, candidate = search.evaluated(len(predictors(program)))
         texts = _texts(program)
         baseline = texts == search.initial and not search.baseline_seen
         search.baseline_seen |= baseline
@@ -63,6 +79,7 @@ class COPROHook(OptimizerHook):
             scope=evaluation.scope,
             parameters={"depth": depth, "predictor": name, "candidate": candidate},
             candidate={name: {"instruction": instruction, "prefix": last_prefix}},
+            key=(number, instruction, last_prefix),
         )
 
 
@@ -91,6 +108,10 @@ class _Search:
         self.candidate += 1
         depth, number = divmod(max(self.group, 0), count or 1)
         return depth, number, self.candidate
+
+
+def _score(entry: Entry) -> float:
+    return math.nan if entry.score is None else entry.score
 
 
 def _search(scope: CompileScope) -> _Search:

@@ -20,12 +20,13 @@ from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.gepa_events import GepaEvents
 from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import Scope
 from otel_dspy.telemetry.usage import JUDGE, REFLECTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
 
 _EVENTS: Final = "gepa"
@@ -98,6 +100,10 @@ class GEPAHook(OptimizerHook):
         patches.wrap(gepa, "optimize", around(optimisation))
         patches.wrap(MergeProposer, "propose", around(merging))
         _watch_adapter(patches, telemetry)
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        return first_unless_greater(entries)  # `max` over the pool (`GEPAResult.best_idx`)
 
     @override
     def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:

@@ -6,6 +6,7 @@ predictor of a candidate, so the trial begins with the first call. Scores are Ev
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.util.genai.utils import bind_arguments
@@ -16,17 +17,19 @@ from otel_dspy.hooks.optimizers.base import compile_of
 from otel_dspy.hooks.optimizers.bootstrap_few_shot import BootstrapFewShotHook
 from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.trial_spans import TrialFacts, open_trial
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from otel_dspy.hooks.around import Args, Kwargs, Watch
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.compile_spans import DatasetFacts
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
 
 _RULES: Final = "rules"
@@ -68,6 +71,11 @@ class InferRulesHook(BootstrapFewShotHook):
             parameters={"candidate": number},
             candidate={predictor_name(program, predictor): {"rules": text} for predictor, text in rules},
         )
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        # It starts from minus infinity. What it returns may be another: see `Leaderboard.returned`.
+        return greatest([entry for entry in entries if entry.score != -math.inf])
 
     @override
     def open_trial_facts(self, scope: CompileScope) -> TrialFacts:

@@ -21,11 +21,12 @@ from otel_dspy.hooks.example import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
+from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
 
 _RESOLVED: Final = ("num_trials", "valset", "minibatch", "num_instruct_candidates", "num_fewshot_candidates")
@@ -81,6 +83,10 @@ class MIPROv2Hook(OptimizerHook):
         patches.wrap(cls, "_perform_full_evaluation", around(full_evaluation))
         for method, (name, product) in _PHASES.items():
             patches.wrap(cls, method, around(phase(name, product)))
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        return first_unless_greater(entries)  # a failed evaluation counts as the 0.0 that it is given
 
     @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:

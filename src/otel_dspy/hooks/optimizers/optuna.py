@@ -2,11 +2,12 @@
 
 Source: `dspy/teleprompt/teleprompt_optuna.py` of dspy 3.4.1. `objective` chooses one of the bootstrapped demos for
 each predictor (`demo_index_for_<predictor>`) and scores the program with Evaluate, in percent. Optuna takes a
-`TrialPruned` that is raised in it for a trial given up, and goes on.
+`TrialPruned` that is raised in it for a trial given up, and goes on; a trial whose value is NaN is a failed one for it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opentelemetry.util.genai.utils import bind_arguments
@@ -19,11 +20,12 @@ from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import demos
 from otel_dspy.programs import snapshot_if_program
+from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.scopes import current_place
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialOutcome, TrialState, close_trial, open_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.compile_spans import DatasetFacts
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
 
 
@@ -55,6 +58,10 @@ class OptunaHook(OptimizerHook):
 
         # Of subclasses too: one that gives a trial up does so in an objective of its own.
         wrap_family(patches, BootstrapFewShotWithOptuna, "objective", lambda _: around(objective))
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        return first_unless_greater([entry for entry in entries if not entry.failed])
 
     @override
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
@@ -94,11 +101,14 @@ class _TrialWatch(Watch):
             score=self._score,
             program=snapshot,
             error=None if pruned else error,
-            state=TrialState.PRUNED if pruned else None,
+            state=TrialState.PRUNED if pruned else TrialState.FAIL if self._nan() else None,
         )
         if pruned:
             self._trial.error = None
         close_trial(self._telemetry, self._trial, facts, outcome)
+
+    def _nan(self) -> bool:
+        return self._score is not None and math.isnan(self._score)
 
 
 def _pruned(error: BaseException | None) -> bool:

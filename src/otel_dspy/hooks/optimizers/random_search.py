@@ -14,13 +14,15 @@ from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.chosen import demo_counts, demos
+from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from otel_dspy.telemetry.compile_spans import DatasetFacts
     from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
 
 _FIRST_SEED: Final = -3
@@ -58,6 +60,10 @@ class RandomSearchHook(OptimizerHook):
             parameters={**facts.parameters, **demo_counts(program)},
             candidate=demos(program),
         )
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        return first_unless_greater(entries)  # `score > max(scores)`
 
     @override
     def open_trial_facts(self, scope: CompileScope) -> TrialFacts:

@@ -24,6 +24,7 @@ from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.trial_spans import (
     Scope,
     ScoreUnit,
@@ -43,9 +44,12 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
 
 _PROGRESS: Final = "reanchor"
+_CALIBRATED: Final = "calibrated"
+"""The pass with the settings that stay."""
 _FITS: Final = {"_fit_threshold": "threshold", "_fit_weights": "weights", "_fit_cuts": "cuts"}
 """Function -> the key, in the predictor's `fields`, of what it fits."""
 
@@ -54,6 +58,14 @@ class ReAnchorHook(OptimizerHook):
     """Follows the calibration, output by output."""
 
     optimizer = "dspy.teleprompt.reanchor.reanchor.ReAnchor"
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        # What is returned has the settings that stayed; one that the fold check refused may have scored more.
+        last = entries[-1]
+        if last.key == _CALIBRATED:
+            entries = [entry for entry in entries if entry.program_id == last.program_id]
+        return greatest(entries)
 
     @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
@@ -180,7 +192,7 @@ class _Pass(Watch):
         if first:
             return TrialFacts(kind=TrialKind.BASELINE, label="before")
         if not progress.calibrating:
-            return TrialFacts(kind=TrialKind.FULL_EVALUATION, label="calibrated")
+            return TrialFacts(kind=TrialKind.FULL_EVALUATION, label=_CALIBRATED, key=_CALIBRATED)
         if progress.field is None:
             return TrialFacts(kind=TrialKind.STEP, label="before the next output")
         name = predictor_name(self._program, progress.predict)

@@ -20,13 +20,15 @@ from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.simba_scoring import ScoringWatch, tagged
 from otel_dspy.hooks.optimizers.simba_search import Search
 from otel_dspy.hooks.optimizers.simba_strategy import StrategyWatch
+from otel_dspy.telemetry.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from otel_dspy.hooks.around import Args, Kwargs, Watch
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.scopes import CompileScope
 
 _SEARCH: Final = "simba"
@@ -65,6 +67,10 @@ class SIMBAHook(OptimizerHook):
         patches.wrap(module, "wrap_program", program)
         patches.wrap(Parallel, "__call__", around(scoring))
         patches.replace(module.SIMBA, "strategies", _Strategies(telemetry))
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        return first_unless_greater(entries)  # `max` of the validated programs' scores
 
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:

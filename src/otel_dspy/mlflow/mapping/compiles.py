@@ -133,6 +133,7 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
             key=f"{done.span.span_id}/summary/{len(ended.trials)}", run=run, path="optimization_summary.json",
             text=summary_json(done, ended.trials),
         )  # fmt: skip
+    yield from _best_trial(ended, options)
 
 
 def compile_operations(
@@ -209,6 +210,18 @@ def _result(done: CompileRecord, run: RunKey, options: Options) -> Iterator[Oper
             path="best_model.json",
             tags=naming.tags({"dspy.compile.id": identity.compile_id, "dspy.program.id": program_id}),
         )
+
+
+def _best_trial(ended: EndedCompile, options: Options) -> Iterator[Operation]:
+    """`dspy.trial.is_best` set right where the optimizer returned another program than the trials had led to expect."""
+    best, flagged = ended.done.best_trial, [trial for trial in ended.trials if trial.is_best]
+    if best is None or max((trial.index for trial in flagged), default=None) == best:
+        return
+    for trial in ended.trials:
+        run = trial_run(options, trial.compile_id, trial.index)
+        if run is not None and (trial.index == best or (trial.is_best and trial.index > best)):
+            tags = naming.tags({"dspy.trial.is_best": trial.index == best})
+            yield LogMetrics(key=f"{trial.span.span_id}/best", run=run, tags=tags)
 
 
 def _totals(done: CompileRecord) -> tuple[MetricPoint, ...]:
