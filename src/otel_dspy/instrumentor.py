@@ -86,7 +86,8 @@ class DSPyInstrumentor(BaseInstrumentor):
     @override
     def _instrument(self, **kwargs: Any) -> None:
         providers = {name: provider_given(name, kwargs.pop(name, None)) for name in PROVIDERS}
-        if kwargs.get("capture_content") is None and _mlflow_alone(providers["tracer_provider"]):
+        content_given = kwargs.get("capture_content") is not None
+        if _mlflow_alone(providers["tracer_provider"], content_given=content_given):
             kwargs["capture_content"] = True
         telemetry = Telemetry(
             Settings.resolve(kwargs),
@@ -126,14 +127,17 @@ class DSPyInstrumentor(BaseInstrumentor):
         self._patches = self._telemetry = None
 
 
-def _mlflow_alone(provider: TracerProvider | None) -> bool:
-    """Whether texts may leave because all spans go to the user's own MLflow, and the environment doesn't forbid it."""
+def _mlflow_alone(provider: TracerProvider | None, *, content_given: bool) -> bool:
+    """Whether texts may leave because all spans go to the user's own MLflow, and nothing else decides it.
+
+    Puts the span processors in the place of their exporters in any case.
+    """
     if "opentelemetry.sdk.trace" not in sys.modules:
         return False  # the SDK is optional
     from otel_dspy.exporter.adoption import adopt  # noqa: PLC0415 - needs the SDK, which the base install lacks
 
     audience = adopt(provider or get_tracer_provider())
-    if not audience.adopted or os.environ.get(CONTENT_VARIABLE, "").strip():
+    if content_given or not audience.adopted or os.environ.get(CONTENT_VARIABLE, "").strip():
         return False
     if audience.others:
         _logger.warning(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.autologging import autolog
+    from otel_dspy.mlflow.flushing import flush
     from otel_dspy.mlflow.processor import MlflowSpanProcessor
 
-__all__ = ["MlflowSpanProcessor", "autolog"]
+__all__ = ["MlflowSpanProcessor", "autolog", "flush"]
 
 
 def __getattr__(name: str) -> object:
@@ -21,4 +22,8 @@ def __getattr__(name: str) -> object:
         from otel_dspy.mlflow.processor import MlflowSpanProcessor  # noqa: PLC0415 - see above
 
         return MlflowSpanProcessor
+    if name == "flush":
+        from otel_dspy.mlflow.flushing import flush  # noqa: PLC0415 - needs OpenTelemetry's SDK, which is optional
+
+        return flush
     raise AttributeError(name)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_dspy.later import catch_up
-from otel_dspy.mlflow import conflict, destination
+from otel_dspy.mlflow import conflict, destination, flushing
 from otel_dspy.mlflow.delivery.routing import Router
 from otel_dspy.mlflow.delivery.waiting import Patience
 from otel_dspy.mlflow.delivery.worker import Worker
@@ -71,6 +72,7 @@ class MlflowSpanProcessor(SpanProcessor):
         self._router = Router(self._capture)
         self._worker = Worker()
         self._failed = False
+        flushing.register(self)
 
     def configure(self, options: Options, tracking_uri: str | Path | None, experiment: str | None) -> None:
         """Change what is wanted and where it goes, for what starts from now on."""
@@ -108,8 +110,9 @@ class MlflowSpanProcessor(SpanProcessor):
         Returns:
             False if the time ran out.
         """
+        deadline = time.monotonic() + timeout_millis / 1000
         in_time = catch_up(seconds=timeout_millis / 1000)
-        return self._worker.flush(timeout_millis / 1000) and in_time
+        return self._worker.flush(max(0.0, deadline - time.monotonic())) and in_time
 
     def drain(self) -> bool:
         """Wait while MLflow goes on taking what has ended, OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT seconds (60) at most.

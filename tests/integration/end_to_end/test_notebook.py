@@ -39,7 +39,7 @@ with mlflow.start_run(run_name="my run"):
     "1 / 0",
     "otel_dspy.mlflow.autolog()  # run again, as one does",
     "best(question='3+3').answer",
-    "otel_dspy.DSPyInstrumentor().tracer_provider.force_flush(120_000)",
+    "otel_dspy.mlflow.flush(120)",
 ]
 
 

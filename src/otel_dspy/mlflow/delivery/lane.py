@@ -273,6 +273,11 @@ class Lane:
             return len(self._taken) + len(self._ready) + self._on_disk + len(self._tail)
 
     @property
+    def empty(self) -> bool:
+        """Whether everything that came was taken. Takes no lock."""
+        return not (self._ready or self._on_disk or self._tail)
+
+    @property
     def unwritten(self) -> int:
         """Spans that neither MLflow is known to have nor the disk."""
         with self._lock:

@@ -12,6 +12,7 @@ from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.tracking.sink import Sink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from threading import Event
 
     from otel_dspy.mlflow.delivery.routing import Route
@@ -22,17 +23,26 @@ if TYPE_CHECKING:
 class Pipeline:
     """One order of spans, a sink for each destination."""
 
-    def __init__(self, stop: Event, *, look_first: bool = False, own: bool = False) -> None:
+    def __init__(
+        self,
+        stop: Event,
+        *,
+        look_first: bool = False,
+        own: bool = False,
+        urgent: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Create it.
 
         Args:
             stop: set when there is no time left; what is being told then raises `attempts.Stopped`.
             look_first: other processes may have told of the same compiles (a replay, a forked child).
             own: the spans are this process' own.
+            urgent: whether spans wait that should be processed before more traces are sent.
         """
         self._stop = stop
         self._look_first = look_first
         self._own = own
+        self._urgent = urgent
         self._sinks: dict[Destination, Sink] = {}
         self._payloads = PayloadShelf()
         self._ledger = CompileLedger()
@@ -56,7 +66,7 @@ class Pipeline:
         sink.settle()
 
     def _new_sink(self, destination: Destination) -> Sink:
-        return Sink(destination, self._stop, look_first=self._look_first, own=self._own)
+        return Sink(destination, self._stop, look_first=self._look_first, own=self._own, urgent=self._urgent)
 
     def look_first(self) -> None:
         """From now on other processes may tell of the same compiles."""
@@ -77,6 +87,11 @@ class Pipeline:
     def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
         """End, as KILLED, the runs that were begun and not ended; how many. The reason becomes a tag of each."""
         return sum(sink.end_open_runs(end_ms, reason) for sink in self._sinks.values())
+
+    def end_cut_off_traces(self) -> None:
+        """End, as ERROR, the traces in progress of the runs that `end_open_runs` has ended; after `send_all`."""
+        for sink in self._sinks.values():
+            sink.end_cut_off_traces()
 
     @property
     def waits(self) -> bool:

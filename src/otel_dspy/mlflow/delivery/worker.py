@@ -7,7 +7,8 @@ import os
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
@@ -49,14 +50,16 @@ _left_off: Final = threading.Event()
 """A worker of this process was closed in the middle of a compile, with which the next one goes on."""
 
 
-class _Flush(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Flush:
     """Somebody waits until all before these numbers has been delivered."""
 
     control: int
     traces: int
     done: threading.Event
     end_runs: bool
-    """Then to end the runs that are open."""
+    """The process ends: end the open runs once the control spans have been processed, before example traces."""
+    runs_ended: bool = False
 
 
 class Worker:
@@ -99,7 +102,12 @@ class Worker:
         """Operations that MLflow failed at, as far as what tells them is kept."""
         self._untold = 0
         """Spans that were lost on the way."""
-        self._pipeline = Pipeline(self._stop, look_first=forked or _left_off.is_set(), own=True)
+        self._pipeline = Pipeline(
+            self._stop,
+            look_first=forked or _left_off.is_set(),
+            own=True,
+            urgent=self._runs_wait,
+        )
 
     def put(self, span: ReadableSpan, route: Route) -> None:
         """Queue an ended span. Never waits for MLflow; for the disk only rather than drop what it is about to take."""
@@ -155,14 +163,14 @@ class Worker:
             timeout: seconds.
 
         Returns:
-            False if the time ran out.
+            False if the time ran out, or if the worker was closed before.
         """
-        return self._flushed().wait(timeout)
+        return self._flushed().wait(timeout) and not (self._closed and self.waiting)
 
     def _flushed(self, *, end_runs: bool = False) -> threading.Event:
         done = threading.Event()
         with self._ready:
-            if not self._threads:
+            if self._closed or not self._threads:
                 done.set()
             else:
                 # What was begun before a fork ends in the parent.
@@ -213,6 +221,8 @@ class Worker:
         self._spool_now.set()
         for thread in self._threads:
             thread.join(JOIN)
+        for flush in self._flushes:
+            flush.done.set()  # nothing is delivered any more
         left = self.waiting
         if left:
             self._persist(0)
@@ -340,6 +350,10 @@ class Worker:
         self._traces.confirm()
 
     def _answer_flushes(self) -> None:
+        for flush in self._flushes:
+            if flush.end_runs and not flush.runs_ended and self._control.next_waiting >= flush.control:
+                self._end_open_runs()
+                flush.runs_ended = True
         reached = [
             flush
             for flush in self._flushes
@@ -347,17 +361,28 @@ class Worker:
         ]
         if reached:
             self._pipeline.send_all()
+            if any(flush.end_runs for flush in reached):
+                self._end_open_runs()  # of a trial that no control span names yet, its examples' traces make the run
+            self._pipeline.end_cut_off_traces()
         if not self._pipeline.waits:
             self._confirm()
         for flush in reached:
-            if flush.end_runs:
-                reason = f"process {os.getpid()} ended before it had told how the run did"
-                self._pipeline.end_open_runs(time.time_ns() // 1_000_000, reason)
             self._flushes.remove(flush)
             flush.done.set()
         with self._ready:
             if not self._flushes:
                 self._hurry.clear()
+
+    def _runs_wait(self) -> bool:
+        """Whether runs, params or metrics wait.
+
+        They go before traces: a process that ends may not have time for both.
+        """
+        return not self._control.empty or any(flush.end_runs and not flush.runs_ended for flush in self._flushes)
+
+    def _end_open_runs(self) -> None:
+        reason = f"process {os.getpid()} ended before it had told how the run did"
+        self._pipeline.end_open_runs(time.time_ns() // 1_000_000, reason)
 
 
 def _has_forked(worker: weakref.ref[Worker]) -> None:

@@ -64,9 +64,12 @@ class Replay:
                 told(result)
             if self._stop.is_set():
                 return 0
-            return self._pipeline.end_open_runs(self._last_ms)
+            ended = self._pipeline.end_open_runs(self._last_ms)
+            self._pipeline.end_cut_off_traces()
         except Stopped:
             return 0
+        else:
+            return ended
         finally:
             done.set()
 

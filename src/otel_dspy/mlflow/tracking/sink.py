@@ -38,7 +38,7 @@ from otel_dspy.mlflow.tracking.store import TABLES_TAG, Store, tables_tag
 from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from threading import Event
 
     from otel_dspy.mlflow.destination import Destination
@@ -57,7 +57,15 @@ LINGER: Final = 1.0
 class Sink:
     """Applies operations to one experiment. Not thread-safe: one worker, one order."""
 
-    def __init__(self, destination: Destination, stop: Event, *, look_first: bool = False, own: bool = False) -> None:
+    def __init__(
+        self,
+        destination: Destination,
+        stop: Event,
+        *,
+        look_first: bool = False,
+        own: bool = False,
+        urgent: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Create it.
 
         Args:
@@ -65,10 +73,12 @@ class Sink:
             stop: set when there is no time left; whatever is being applied then raises `Stopped`.
             look_first: other processes may have written of the same compiles: look for their runs before making any.
             own: what is told is of this process: its runs say so, and those of processes that are gone are ended first.
+            urgent: whether operations wait that should be applied before more traces are sent.
         """
         self._destination = destination
         self._look_first = look_first
         self._own = own
+        self._urgent = urgent
         self._looked_for_stale = not own
         self._attempts = Attempts(destination.tracking_uri, stop, lambda: self._store().ask(self._experiment_id()))
         self._opened: tuple[Store, str, Runs] | None = None
@@ -79,6 +89,8 @@ class Sink:
         self._oldest: float | None = None
         self._tables: dict[RunKey, dict[str, str]] = {}
         self._gathered: dict[RunKey, RunBatch] = {}
+        self._cut_off: list[tuple[str, Mapping[str, str]]] = []
+        """Runs ended as KILLED whose traces are still open, each with the tags for them."""
         self.lost = 0
         """Operations and span batches that MLflow refused."""
         self.failed = 0
@@ -110,8 +122,8 @@ class Sink:
     def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
         """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many.
 
-        Their open traces end with an error. The reason, if one is given, becomes a tag of each. Left alone are runs of
-        another process that is there.
+        The reason, if one is given, becomes a tag of each. `end_cut_off_traces` ends their traces. Runs of another
+        process that is alive are left alone.
         """
         if self._opened is None:
             return 0
@@ -123,18 +135,24 @@ class Sink:
                 tags = {REASON_TAG: reason} if reason is not None else {}
                 if tags:
                     self._gather(run).add(tags=tags)
-                self._try("a run's traces", lambda run=run, tags=tags: self._end_open_traces(run, tags))
+                self._cut_off.append((self._run_id(run), tags))
                 self.apply(EndRun(key="killed", run=run, status="KILLED", end_ms=end_ms))
                 ended += 1
         return ended
+
+    def end_cut_off_traces(self) -> None:
+        """End, as ERROR, the traces in progress of the runs that `end_open_runs` has ended; after `send_all`."""
+        for run_id, tags in self._cut_off:
+            self._try("a run's traces", lambda run_id=run_id, tags=tags: self._end_open_traces(run_id, tags))
+        self._cut_off.clear()
 
     def _end_stale_runs(self) -> None:
         ended = end_stale_runs(self._store(), [self._experiment_id()], _now_ms())
         if ended:
             _logger.warning("%d runs were left RUNNING by processes that are gone; they are KILLED now", len(ended))
 
-    def _end_open_traces(self, run: RunKey, tags: Mapping[str, str]) -> None:
-        self._store().end_open_traces([self._experiment_id()], self._run_id(run), tags)
+    def _end_open_traces(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self._store().end_open_traces([self._experiment_id()], run_id, tags)
 
     def _is_left(self, run: RunKey) -> bool:
         run_id = self._run_id(run)
@@ -174,13 +192,13 @@ class Sink:
                 self._try("a run's end", lambda: self._apply(operation))
             case _:
                 self._try(type(operation).__name__, lambda: self._apply(operation))
-        if self._batch.full:
-            self._send_traces()
 
     def settle(self) -> None:
-        """A fact has been told: send what it said of runs."""
+        """All operations of a span have been applied: send what they set on runs, and the traces if a batch is full."""
         for run in [run for run, batch in self._gathered.items() if batch.due]:
             self._send_gathered(run)
+        if self._batch.full:
+            self._send_traces()
 
     def _gather(self, run: RunKey) -> RunBatch:
         return self._gathered.setdefault(run, RunBatch())
@@ -208,23 +226,39 @@ class Sink:
         """Send all that waits."""
         for run in list(self._gathered):
             self._send_gathered(run)
-        self._send_traces()
+        self._send_traces(postpone=False)
 
-    def _send_traces(self) -> None:
-        new, begun = self._batch.new_and_begun()
-        self._send_heads(new)
-        if self._batch.spans:
-            self._send_spans(list(self._batch.spans))
-            self._batch.spans_sent()
-        # MLflow adds up a trace's tokens and costs until it has its head; so what has begun before gets its head last.
-        # For a trace that is new both ways come to the same, and the head first costs MLflow half as much.
-        self._send_heads(begun)
+    def _send_traces(self, *, postpone: bool = True) -> None:
+        """Send the batch, a request at a time.
+
+        Args:
+            postpone: stop between two requests, to go on with the next call, while something more urgent waits.
+        """
+        for send in self._trace_requests():
+            if postpone and self._urgent() and not self._batch.overfull:
+                return
+            send()
         self._oldest = None
 
-    def _send_heads(self, heads: list[LogTrace]) -> None:
-        for head in heads:
-            self._try("a trace", lambda head=head: self._send_head(head))
-            self._batch.head_sent(head)
+    def _trace_requests(self) -> Iterator[Callable[[], None]]:
+        new, begun = self._batch.new_and_begun()
+        for head in new:
+            yield lambda head=head: self._send_waiting_head(head)
+        while self._batch.spans:
+            yield self._send_next_spans
+        # MLflow adds up a trace's tokens and costs until it has its head; so what has begun before gets its head last.
+        # For a trace that is new both ways come to the same, and the head first costs MLflow half as much.
+        for head in begun:
+            yield lambda head=head: self._send_waiting_head(head)
+
+    def _send_waiting_head(self, head: LogTrace) -> None:
+        self._try("a trace", lambda: self._send_head(head))
+        self._batch.head_sent(head)
+
+    def _send_next_spans(self) -> None:
+        spans = self._batch.next_spans()
+        self._send_spans(spans)
+        self._batch.spans_sent(spans)
 
     def _send_spans(self, spans: list[LogSpan]) -> None:
         # One that was told twice before it was sent, as after a Collector's death, stands in it once: MLflow on

@@ -17,12 +17,14 @@ MAX_CHARACTERS: Final = 2_000_000
 """Characters of attributes in a request."""
 MAX_TRACES: Final = 100
 """Heads that wait before they are sent."""
-MAX_REMEMBERED: Final = 256
+MAX_REMEMBERED: Final = 1024
 """Heads that are remembered after they were sent, for what is told of them later."""
 
 
 MAX_BEGUN: Final = 10_000
 """Traces that are remembered while their heads have not come."""
+POSTPONED: Final = 8
+"""How many times the above may wait while something more urgent is sent first."""
 
 
 class TraceBatch:
@@ -38,7 +40,7 @@ class TraceBatch:
     def add_span(self, span: LogSpan) -> None:
         """A span waits."""
         self.spans.append(span)
-        self._characters += sum(len(value) for value in span.attributes.values() if isinstance(value, str))
+        self._characters += _characters(span)
 
     def add_head(self, head: LogTrace) -> None:
         """A head waits, merged with what has been told of its trace before."""
@@ -48,7 +50,19 @@ class TraceBatch:
     @property
     def full(self) -> bool:
         """Whether it is time to send."""
-        return len(self.spans) >= MAX_SPANS or len(self.heads) >= MAX_TRACES or self._characters >= MAX_CHARACTERS
+        return self._holds(1)
+
+    @property
+    def overfull(self) -> bool:
+        """Whether sending can no longer be postponed."""
+        return self._holds(POSTPONED)
+
+    def _holds(self, requests: int) -> bool:
+        return (
+            len(self.spans) >= requests * MAX_SPANS
+            or len(self.heads) >= requests * MAX_TRACES
+            or self._characters >= requests * MAX_CHARACTERS
+        )
 
     @property
     def empty(self) -> bool:
@@ -69,15 +83,30 @@ class TraceBatch:
         while len(self._sent) > MAX_REMEMBERED:
             self._sent.popitem(last=False)
 
-    def spans_sent(self) -> None:
-        """The spans have arrived."""
-        for span in self.spans:
+    def next_spans(self) -> list[LogSpan]:
+        """The oldest spans, as many as one request takes."""
+        chosen: list[LogSpan] = []
+        characters = 0
+        for span in self.spans[:MAX_SPANS]:
+            characters += _characters(span)
+            if chosen and characters > MAX_CHARACTERS:
+                break
+            chosen.append(span)
+        return chosen
+
+    def spans_sent(self, spans: list[LogSpan]) -> None:
+        """The spans that `next_spans` returned have arrived."""
+        for span in spans:
             if span.trace_id not in self._sent:
                 self._begun[span.trace_id] = None
+            self._characters -= _characters(span)
         while len(self._begun) > MAX_BEGUN:
             self._begun.popitem(last=False)
-        self.spans.clear()
-        self._characters = 0
+        del self.spans[: len(spans)]
+
+
+def _characters(span: LogSpan) -> int:
+    return sum(len(value) for value in span.attributes.values() if isinstance(value, str))
 
 
 def merged(before: LogTrace, now: LogTrace) -> LogTrace:

@@ -1,0 +1,47 @@
+"""`flush`: wait for the delivery of what every MLflow span processor of this process has received."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.fork_gate import ForkGate
+from otel_dspy.later import catch_up
+from otel_dspy.mlflow.delivery.waiting import Patience
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.processor import MlflowSpanProcessor
+
+_processors: Final[weakref.WeakSet[MlflowSpanProcessor]] = weakref.WeakSet()
+_gate: Final = ForkGate()
+"""Held while the set is changed or copied."""
+
+
+def register(processor: MlflowSpanProcessor) -> None:
+    """Include a processor in `flush` for as long as it is referenced."""
+    with _gate:
+        _processors.add(processor)
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Wait until MLflow has everything that ended in this process so far, so that it can be read back.
+
+    Covers every `MlflowSpanProcessor`, whether `autolog`, your own code or `OTEL_TRACES_EXPORTER=mlflow` made it, and
+    the spans whose end is deferred. Calls and compiles that are still running are not included.
+
+    Args:
+        timeout: seconds for all of it; by default OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT (60).
+
+    Returns:
+        False if the time ran out; what is left is delivered later, or written to the spool when the process ends. True
+        also where MLflow rejected something (see `MlflowSpanProcessor.lost`).
+    """
+    deadline = time.monotonic() + (Patience.from_environment().timeout if timeout is None else timeout)
+    flushed = catch_up(seconds=max(0.0, deadline - time.monotonic()))
+    with _gate:
+        processors = list(_processors)
+    for processor in processors:
+        left = max(0.0, deadline - time.monotonic())
+        flushed = processor.force_flush(round(left * 1000)) and flushed
+    return flushed

@@ -1,0 +1,149 @@
+"""Reading back in the program that recorded: `flush`, and what goes first when there is no time for everything."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any, cast
+
+import dspy
+import mlflow
+import pytest
+from dspy.utils.dummies import DummyLM
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import MlflowSpanProcessor, autolog, flush
+from otel_dspy.mlflow.exporter import MlflowSpanExporter
+from tests.chaos.faulty_proxy import faulty_proxy
+from tests.integration.mlflow.conftest import Place
+from tests.integration.mlflow.contract_spans import Teller, provider
+from tests.mlflow_server import free_port
+from tests.mlflow_tree import read_tree
+from tests.sums import exact, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.chaos.faulty_proxy import FaultyProxy
+    from tests.mlflow_server import MlflowServer
+
+DELIVERY = 120.0
+"""Seconds that a delivery may take on a loaded machine."""
+
+
+@pytest.fixture
+def undone() -> Generator[None]:
+    """Nothing of a test stays."""
+    before = mlflow.get_tracking_uri()
+    yield
+    mlflow.set_tracking_uri(before)
+    autolog(disable=True)
+    DSPyInstrumentor().uninstrument()
+
+
+def set_up(how: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Record DSPy at the place in one of the ways that the documentation names."""
+    if how == "autolog":
+        autolog(tracking_uri=place.uri, experiment=place.experiment)
+        return
+    made = TracerProvider(shutdown_on_exit=False)
+    if how == "processor":
+        made.add_span_processor(MlflowSpanProcessor(tracking_uri=place.uri, experiment=place.experiment))
+    else:
+        # What the SDK makes of OTEL_TRACES_EXPORTER=mlflow.
+        made.add_span_processor(BatchSpanProcessor(MlflowSpanExporter()))
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", place.experiment)
+        mlflow.set_tracking_uri(place.uri)
+    DSPyInstrumentor().instrument(tracer_provider=made, capture_content=True, capture_programs=True)
+
+
+@pytest.mark.parametrize("how", ["autolog", "processor", "OTEL_TRACES_EXPORTER"])
+@pytest.mark.usefixtures("undone")
+def test_what_has_ended_is_there_after_flush(how: str, server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right after `compile` and `flush` the run has ended and has its metrics, artifacts and traces with scores."""
+    place = Place(server.uri, f"flush-{uuid.uuid4().hex[:12]}", [])
+    set_up(how, place, monkeypatch)
+    with dspy.context(lm=DummyLM(cast("Any", [{"answer": "2", "reasoning": "so"}] * 50))):
+        optimizer = dspy.BootstrapFewShotWithRandomSearch(
+            exact, num_candidate_programs=0, max_bootstrapped_demos=1, num_threads=1
+        )
+        optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(1), valset=examples(2))
+    assert flush(DELIVERY)
+    (run,) = read_tree(place.uri, place.experiment).runs
+    assert (run.status, "best_score" in run.metrics, "best_model.json" in run.artifacts) == ("FINISHED", True, True)
+    trials = [child for child in run.children if child.name.startswith("trial")]
+    assert [[len(trace.assessments) for trace in trial.traces] for trial in trials] == [[1, 1], [1, 1], [1, 1]]
+
+
+def test_flush_says_when_the_time_ran_out_and_after_the_end() -> None:
+    """False where MLflow does not answer in time; a processor that was shut down is not waited for."""
+    made = MlflowSpanProcessor(tracking_uri=f"http://127.0.0.1:{free_port()}", experiment="nowhere")
+    assert flush(0.1)
+    with provider(made).get_tracer("otel_dspy").start_as_current_span("call"):
+        pass
+    assert not flush(0.1)
+    worker = made._worker
+    threading.Thread(target=lambda: worker.close(cast("Any", _Impatient()))).start()
+    assert not flush(10_000.0)
+
+
+class _Impatient:
+    """Does not wait at all."""
+
+    def wait(self, *_: object) -> bool:
+        """Give up."""
+        return False
+
+
+class _Gate:
+    """Holds the requests of a proxy that write a trace, from the first one until it is opened."""
+
+    def __init__(self, proxy: FaultyProxy) -> None:
+        self.held = threading.Event()
+        self.open = threading.Event()
+        fate = proxy.fate
+
+        def gated(request: str) -> str | None:
+            if request == "POST /api/3.0/mlflow/traces":
+                self.held.set()
+                assert self.open.wait(DELIVERY)
+            return fate(request)
+
+        proxy.fate = gated
+
+
+@pytest.mark.parametrize("end", ["compile ends", "process ends"])
+def test_runs_end_before_example_traces_are_written(end: str, server: MlflowServer) -> None:
+    """A hundred traces are on their way, one is being written: the run's params, metrics and end come next."""
+    experiment = f"order-{uuid.uuid4().hex[:12]}"
+    with faulty_proxy(server.uri, share=0.0) as proxy:
+        gate = _Gate(proxy)
+        made = MlflowSpanProcessor(tracking_uri=proxy.uri, experiment=experiment)
+        tracer = provider(made, uuid.uuid4().int >> 97).get_tracer("otel_dspy")
+        for number in range(100):
+            with tracer.start_as_current_span(f"call {number}"):
+                pass
+        assert gate.held.wait(DELIVERY)
+        before = len(proxy.requests)
+        compiling = Teller(tracer, uuid.uuid4().hex).compile()
+        compiling.__enter__()
+        if end == "compile ends":
+            compiling.__exit__(None, None, None)
+        ending = threading.Thread(target=made.shutdown if end == "process ends" else lambda: flush(DELIVERY))
+        ending.start()
+        gate.open.set()
+        ending.join(DELIVERY)
+        if end == "process ends":
+            compiling.__exit__(None, None, None)  # this thread's context
+        after = [request for request, _ in proxy.requests[before:]]
+    first_end = after.index("POST /api/2.0/mlflow/runs/update")
+    traces = [number for number, request in enumerate(after) if request == "POST /api/3.0/mlflow/traces"]
+    # The one that was being written, and what the batch may hold no longer.
+    assert len([number for number in traces if number < first_end]) == 1
+    assert len(traces) >= 100
+    tree = read_tree(server.uri, experiment)
+    (run,) = tree.runs
+    assert (run.status, len(tree.traces)) == ("FINISHED" if end == "compile ends" else "KILLED", 100)
+    assert {trace.state for trace in run.traces} == ({"OK"} if end == "compile ends" else {"ERROR"})
