@@ -35,6 +35,8 @@ class AssessmentNode:
     """CODE, HUMAN or LLM_JUDGE."""
     span: str | None
     """Name of the span that it stands on; None for the trace as a whole."""
+    error: tuple[str, str | None] | None = None
+    """Code and message of the error that it carries."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,9 @@ def _assessment_order(assessment: Assessment) -> tuple[str, str]:
 
 
 def _assessment_node(assessment: Assessment, names: dict[str, str]) -> AssessmentNode:
+    error = assessment.feedback.error if assessment.feedback else None
     return AssessmentNode(
+        error=None if error is None else (error.error_code, error.error_message),
         name=assessment.name,
         value=assessment.feedback.value if assessment.feedback else None,
         rationale=assessment.rationale,

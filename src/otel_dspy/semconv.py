@@ -33,6 +33,10 @@ DSPY_COMPILE_RESUMED_FROM: Final = "dspy.compile.resumed.from"
 """Folder of the checkpoint that the compile went on from."""
 DSPY_COMPILE_RESUMED_ITERATION: Final = "dspy.compile.resumed.iteration"
 """The optimizer's own number of the last iteration before the checkpoint."""
+DSPY_COMPILE_RESUMED_DIFFERENCES: Final = "dspy.compile.resumed.differences"
+"""How the given program or validation set differs from those that the checkpoint was written with; the optimizer
+continues with the stored ones.
+"""
 DSPY_COMPILE_CANDIDATE_TREE: Final = "dspy.compile.candidate_tree"
 """A page (HTML) with the candidates and their lineage as a tree, as the optimizer's own library draws it. A payload."""
 DSPY_COMPILE_IN_CALL: Final = "dspy.compile.in_call"
@@ -157,6 +161,8 @@ DSPY_EVALUATE_SCORE: Final = "dspy.evaluate.score"
 """Evaluate's score, percent. Absent where the optimizer scores by itself: its trial has the score."""
 DSPY_EVALUATE_NUM_ERRORS: Final = "dspy.evaluate.num_errors"
 """Examples whose program or metric raised."""
+DSPY_EVALUATE_OBJECTIVE: Final = "dspy.evaluate.objective."
+"""Mean of one of the metric's `objective_scores` over the examples that have it, by the objective's name."""
 DSPY_EVALUATE_SCOPE: Final = "dspy.evaluate.scope"
 """Whether the evaluation was over all of the validation set or over a part."""
 DSPY_EVALUATE_ROLE: Final = "dspy.evaluate.role"
@@ -164,9 +170,9 @@ DSPY_EVALUATE_ROLE: Final = "dspy.evaluate.role"
 candidate on the validation set; the rollouts that a train step learns from.
 """
 DSPY_EVALUATE_RESULTS: Final = "dspy.evaluate.results"
-"""Result rows as a JSON array: index, id, score, error (the type's name); of a bootstrap also round and accepted, of
-sampled trajectories program and rollout; with content also inputs, labels, prediction, feedback, error_message. A
-payload.
+"""Result rows as a JSON array: index, id, score, objectives (where the metric returned any), error (the type's name);
+of a bootstrap also round and accepted, of sampled trajectories program and rollout; with content also inputs, labels,
+prediction, feedback, error_message. A payload.
 """
 DSPY_EXAMPLE_INDEX: Final = "dspy.example.index"
 """Position in the evaluated list, from 0."""
@@ -174,6 +180,8 @@ DSPY_EXAMPLE_ID: Final = "dspy.example.id"
 """Digest of the example: the first 16 hex digits of the sha256 of its canonical JSON."""
 DSPY_EXAMPLE_SCORE: Final = "dspy.example.score"
 """What the metric returned for the example, as a number."""
+DSPY_EXAMPLE_OBJECTIVE: Final = "dspy.example.objective."
+"""One of the `objective_scores` that the metric returned beside the score, by the objective's name; 100 at most."""
 DSPY_EXAMPLE_REPEATED: Final = "dspy.example.repeated"
 """True where another run of the example had ended first, and counts: DSPy runs one that takes too long again. It may
 end after its evaluation.
@@ -186,6 +194,18 @@ DSPY_EXAMPLE_PREDICTION: Final = "dspy.example.prediction"
 """The prediction's fields as JSON."""
 DSPY_EXAMPLE_FEEDBACK: Final = "dspy.example.feedback"
 """The metric's feedback text."""
+DSPY_EXAMPLE_ERROR_MESSAGE: Final = "dspy.example.error.message"
+"""Message of what the program or the metric raised, redacted and bounded as other messages are."""
+DSPY_FAILURES_EXAMPLES: Final = "dspy.failures.examples"
+"""How many of the examples inside failed: their program or metric raised. Those of every evaluation count, of nested
+compiles too.
+"""
+DSPY_FAILURES_ALL: Final = "dspy.failures.all"
+"""Whether every example inside failed, so that a score is none."""
+DSPY_FAILURES_FIRST_TYPE: Final = "dspy.failures.first.type"
+"""`error.type` of the example that failed first."""
+DSPY_FAILURES_FIRST_MESSAGE: Final = "dspy.failures.first.message"
+"""Its message, redacted and bounded."""
 DSPY_MODULE_TYPE: Final = "dspy.module.type"
 """Class name of the module."""
 DSPY_MODULE_NAME: Final = "dspy.module.name"

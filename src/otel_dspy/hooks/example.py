@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from typing_extensions import override
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.scopes import EvaluateScope
+
+_MOST_OBJECTIVES: Final = 100
 
 
 def watched_examples(
@@ -112,7 +115,11 @@ class _ExampleWatch(Watch):
     @override
     def close(self, error: BaseException | None) -> None:
         outcome = ExampleOutcome(
-            prediction=self._prediction, score=as_score(self._score), feedback=feedback_of(self._score), error=error
+            prediction=self._prediction,
+            score=as_score(self._score),
+            feedback=feedback_of(self._score),
+            objectives=objectives_of(self._score),
+            error=error,
         )
         close_example(self._telemetry, self._scope, outcome)
 
@@ -132,3 +139,22 @@ def feedback_of(value: Any) -> str | None:
         return None if feedback is None else str(feedback)
     except Exception:
         return None
+
+
+def objectives_of(value: Any) -> Mapping[str, float]:
+    """The `objective_scores` that a metric returned beside its score, by name: the first 100 that are numbers.
+
+    Empty where there are none, also where the value is an object that raises.
+    """
+    try:
+        if isinstance(value, dict):
+            held = cast("dict[str, Any]", value).get("objective_scores")
+        else:
+            held = getattr(cast("object", value), "objective_scores", None)
+        if not isinstance(held, Mapping):
+            return {}
+        scores = cast("Mapping[object, object]", held).items()
+        found = {str(name): number(score) for name, score in islice(scores, _MOST_OBJECTIVES)}
+        return {name: score for name, score in found.items() if score is not None}
+    except Exception:
+        return {}

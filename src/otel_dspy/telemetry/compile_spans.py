@@ -237,6 +237,7 @@ def _tell_compile(
     measured: dict[str, AttributeValue] = {
         semconv.DSPY_COMPILE_TRIAL_COUNT: scope.trial_count,
         **scope.usage.split_attributes(),
+        **scope.usage.examples.attributes(),
     }
     if board.initial_score is not None:
         measured[semconv.DSPY_COMPILE_INITIAL_SCORE] = board.initial_score

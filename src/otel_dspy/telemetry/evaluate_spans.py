@@ -122,7 +122,7 @@ def close_evaluate(telemetry: Telemetry, evaluation: EvaluateScope, outcome: Eva
 def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
     score, program, error = outcome.score, outcome.program, outcome.error
     span = evaluation.span
-    attributes = evaluation.usage.split_attributes()
+    attributes = evaluation.usage.split_attributes() | evaluation.usage.examples.attributes()
     if score is not None:
         attributes[semconv.DSPY_EVALUATE_SCORE] = score
     span.set_attributes(attributes)
@@ -146,6 +146,8 @@ def _tell_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:
     with evaluation.lock:
         rows = [evaluation.rows[index] for index in sorted(evaluation.rows)]
     evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_ERRORS, sum("error" in row for row in rows))
+    means = evaluation.objectives.means()
+    evaluation.span.set_attributes({semconv.DSPY_EVALUATE_OBJECTIVE + name: mean for name, mean in means.items()})
     telemetry.put_payload(evaluation.span, semconv.DSPY_EVALUATE_RESULTS, plain_json(rows))
 
 

@@ -23,6 +23,7 @@ from otel_dspy.plain import plain
 from otel_dspy.settings import TraceShape
 from otel_dspy.telemetry.chance import chance
 from otel_dspy.telemetry.content import plain_json
+from otel_dspy.telemetry.example_tally import ExampleFailure
 from otel_dspy.telemetry.failure import describe, error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.metric_spans import MetricGate, metric_attribute, named_after
@@ -107,12 +108,14 @@ def open_example(
 class ExampleOutcome(NamedTuple):
     """What came of an example: the program's answer, the metric's score as a number and its feedback, or the error.
 
+    `objectives`: the metric's scores beside the main one, by name.
     `further`: what else its row in the result tells.
     """
 
     prediction: object = None
     score: float | None = None
     feedback: str | None = None
+    objectives: Mapping[str, float] = MappingProxyType({})
     error: BaseException | None = None
     further: Mapping[str, bool | int] = MappingProxyType({})
 
@@ -138,9 +141,15 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     with evaluation.lock:
         repeated = evaluation.rows.setdefault(scope.index, row) is not row
     failure: dict[str, AttributeValue] = {}
+    found: ExampleFailure | None = None
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
         mark_failed(scope.span, error, telemetry.content)
+        message = telemetry.content.message(semconv.DSPY_EXAMPLE_ERROR_MESSAGE, describe(error))
+        scope.span.set_attribute(semconv.DSPY_EXAMPLE_ERROR_MESSAGE, message)
+        found = ExampleFailure(error_type(error), message)
+    if not repeated:
+        evaluation.usage.examples.add(found)
     content = telemetry.settings.capture_content
     ended = _EndedExample(
         row=row,
@@ -180,6 +189,7 @@ def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample)
         row["score"] = plain(outcome.score)
         if not ended.repeated:
             attributes[semconv.DSPY_EXAMPLE_SCORE] = outcome.score
+    attributes |= _objectives(scope, ended)
     if telemetry.settings.capture_content:
         given, texts = examples.content(scope.example, lambda: _given(telemetry, examples.split(scope.example)))
         row.update(given)
@@ -197,6 +207,17 @@ def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample)
     if ended.repeated:
         attributes[semconv.DSPY_EXAMPLE_REPEATED] = True
     scope.span.set_attributes(attributes)
+
+
+def _objectives(scope: ExampleScope, ended: _EndedExample) -> dict[str, AttributeValue]:
+    """Put the metric's further scores into the row and the evaluation's means; give them as attributes."""
+    objectives = ended.outcome.objectives
+    if objectives:
+        ended.row["objectives"] = {name: plain(value) for name, value in objectives.items()}
+    if ended.repeated or not objectives:
+        return {}
+    scope.evaluation.objectives.add(objectives)
+    return {semconv.DSPY_EXAMPLE_OBJECTIVE + name: value for name, value in objectives.items()}
 
 
 def _announce(

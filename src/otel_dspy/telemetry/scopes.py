@@ -11,6 +11,7 @@ from opentelemetry.context import create_key, get_current, get_value, set_value
 from opentelemetry.trace import set_span_in_context
 
 from otel_dspy.telemetry.leaderboard import Leaderboard
+from otel_dspy.telemetry.objectives import ObjectiveMeans
 from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class EvaluateScope:
     metric_heard: bool = False
     """Whether the metric says when it is called."""
     rows: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    objectives: ObjectiveMeans = field(default_factory=ObjectiveMeans)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 

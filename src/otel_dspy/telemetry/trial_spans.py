@@ -179,6 +179,7 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         semconv.DSPY_TRIAL_STATE: state.value,
         semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
         **trial.usage.split_attributes(),
+        **trial.usage.examples.attributes(),
         **scope.usage.compile_attributes(),
     }
     if facts.label is not None:

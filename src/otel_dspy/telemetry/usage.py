@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_dspy import semconv
+from otel_dspy.telemetry.example_tally import ExampleTally
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
@@ -48,12 +49,21 @@ class _Sum:
 class UsageTally:
     """A running sum that also adds to the tally around it. Threads may add at the same time."""
 
-    __slots__ = ("_around", "_lock", "_sums")
+    __slots__ = ("_around", "_examples", "_lock", "_sums")
 
     def __init__(self, around: UsageTally | None = None) -> None:
         self._around = around
         self._lock = threading.Lock()
         self._sums: dict[Role, _Sum] = {}
+        self._examples: ExampleTally | None = None
+
+    @property
+    def examples(self) -> ExampleTally:
+        """The tally of the examples inside, which adds to that of the tally around."""
+        with self._lock:
+            if self._examples is None:
+                self._examples = ExampleTally(None if self._around is None else self._around.examples)
+            return self._examples
 
     def add(self, call: CallUsage, role: Role = TASK) -> None:
         """Count one LM call here and in every tally around."""

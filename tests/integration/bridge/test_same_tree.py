@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import dspy
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -13,6 +15,8 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.bridges import exporter, running_bridge
 from tests.chaos.twins import differences, optimise, record
+from tests.optimizers import Rounds
+from tests.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +53,36 @@ def test_the_bridge_writes_what_the_processor_writes(
         by_otlp.shutdown()
         assert bridge.writer.pipeline.lost == 0
     assert differences(comparable(record(server_uri, experiment)), comparable(record(store, experiment))) == []
+
+
+def test_scores_that_are_no_plain_numbers(server_uri: str, new_store: Callable[[str], str]) -> None:
+    """NaN, infinity, errors and objectives: no difference either."""
+    experiment = f"scores-{uuid.uuid4().hex[:8]}"
+    store = new_store("in-process")
+
+    def odd(gold: Any, pred: Any, trace: object = None) -> Any:
+        if gold["question"] == "0+1":
+            raise ValueError("no verdict")
+        score = {"1+1": math.nan, "2+1": math.inf}.get(gold["question"], float(exact(gold, pred, trace)))
+        return dspy.Prediction(score=score, objective_scores={"odd": score, "even": 0.5})
+
+    def work() -> None:
+        with dspy.context(lm=sums_lm()):
+            Rounds(odd).compile(dspy.Predict("question -> answer"), trainset=examples(4))
+            dspy.Evaluate(devset=examples(1), metric=odd, num_threads=1)(dspy.Predict("question -> answer"))
+
+    with running_bridge(server_uri, experiment) as bridge:
+        in_process = MlflowSpanProcessor(tracking_uri=store, experiment=experiment)
+        by_otlp = BatchSpanProcessor(exporter(bridge, "http"), schedule_delay_millis=200, max_export_batch_size=16)
+        instrumented_by([in_process, by_otlp], "linked", work)
+        assert by_otlp.force_flush(DELIVERY)
+        assert in_process.force_flush(DELIVERY)
+        in_process.shutdown()
+        by_otlp.shutdown()
+        assert bridge.writer.pipeline.lost == 0
+    sent, told = (str(comparable(record(uri, experiment))) for uri in (server_uri, store))
+    assert sent == told  # as texts: NaN is not equal to itself
+    assert all(text in sent for text in ("nan", "no verdict", "objective/odd", "num_errors"))
 
 
 def instrumented_by(processors: list[SpanProcessor], shape: str, work: Callable[[], object]) -> None:

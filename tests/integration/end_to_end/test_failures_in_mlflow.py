@@ -48,7 +48,7 @@ def test_a_compile_that_raises(tracking_uri: str, error: BaseException, status: 
 
 
 def test_an_example_that_failed_is_in_the_table(tracking_uri: str) -> None:
-    """Its row has the error, its trace is an ERROR without a score, and the others are as ever."""
+    """Its row has the error, its trace is an ERROR whose assessment carries it, and the others are as ever."""
     with tracked(tracking_uri, "table"), dspy.context(lm=sums_lm()):
         dspy.Evaluate(devset=examples(3), metric=raising_metric, num_threads=1)(dspy.Predict("question -> answer"))
     (run,) = read_tree(tracking_uri, "table").runs
@@ -56,14 +56,19 @@ def test_an_example_that_failed_is_in_the_table(tracking_uri: str) -> None:
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     assert ["ValueError" in str(row["error"]) for row in rows] == [True, False, False]
     states = {
-        trace.name: (trace.state, [a.value for a in trace.assessments])
+        trace.name: (trace.state, [(a.name, a.value, a.error) for a in trace.assessments])
         for trace in run.traces
         if "example" in str(trace.name)
     }
     assert states == {
-        "Predict example 0": ("ERROR", []),
-        "Predict example 1": ("OK", [1.0]),
-        "Predict example 2": ("OK", [0.0]),
+        "Predict example 0": ("ERROR", [("raising_metric", None, ("ValueError", "the metric is broken"))]),
+        "Predict example 1": ("OK", [("raising_metric", 1.0, None)]),
+        "Predict example 2": ("OK", [("raising_metric", 0.0, None)]),
+    }
+    assert (run.status, run.metrics["num_errors"]) == ("FINISHED", ((0, 1.0),))
+    assert {name: value for name, value in run.tags.items() if "error" in name or "failures" in name} == {
+        "dspy.failures.first.type": "ValueError",
+        "dspy.failures.first.message": "the metric is broken",
     }
 
 

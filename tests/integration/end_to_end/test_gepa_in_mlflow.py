@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -375,13 +376,18 @@ def test_a_run_that_goes_on_from_a_checkpoint_and_is_killed(store: str, tmp_path
     assert (run.tags["dspy.compile.resumed.from"], run.tags["dspy.compile.resumed.iteration"]) == (str(tmp_path), "3")
     assert [(child.name, child.status, child.tags["dspy.trial.state"]) for child in run.children] == snapshot(
         [
-            ("trial 0 (seed)", "FINISHED", "complete"),
+            ("trial 0 (seed, restored)", "FINISHED", "complete"),
             ("trial 1 (candidate 1, restored)", "FINISHED", "complete"),
             ("trial 2 (candidate 2, restored)", "FINISHED", "complete"),
             ("trial 3 (iteration 4)", "KILLED", "fail"),
         ]
     )
     assert run.metrics["eval_full"] == snapshot(((0, 0.3333333333333333), (1, 0.5), (2, 0.5)))
+    # What the seed scored again before gepa loaded the checkpoint is the compile's; trial 0 has gepa's stored rows.
+    assert len(run.artifacts["resume_table.json"]["data"]) == len(VALSET)
+    assert "result_table.json" not in run.children[0].artifacts
+    stored = [row["score"] for row in table(run.children[0].artifacts["scores.json"])]
+    assert fmean(stored) == pytest.approx(1 / 3)
 
 
 def test_everything_that_gepa_writes_itself_has_its_counterpart(store: str) -> None:
@@ -395,6 +401,18 @@ def test_everything_that_gepa_writes_itself_has_its_counterpart(store: str) -> N
         optimise(**own)
     (ours,), (theirs,) = read_tree(store, "ours").runs, read_tree(store, "theirs").runs
     by_step = {int(trial.metrics["iteration"][0][1]): trial for trial in ours.children}
+    # Of the seed gepa writes no objectives; ours are the means over its rows, as those of any candidate.
+    for trial in (ours.children[0], next(child for child in ours.children[1:] if "candidate" in child.params)):
+        rows = table(trial.artifacts["result_table.json"])
+        assert {name: points[0][1] for name, points in trial.metrics.items() if name.startswith("objective/")} == {
+            name: pytest.approx(fmean(row[name] for row in rows)) for name in ("objective/right", "objective/short")
+        }
+        front = [row for row in table(trial.artifacts["pareto_front.json"]) if row["of"] == "objective"]
+        assert {row["id"] for row in front} == {"right", "short"}
+    (first, *_) = ours.children[0].traces
+    assert {found.name: found.value for found in first.assessments}.keys() == {
+        "graded_by_objective", "graded_by_objective/right", "graded_by_objective/short"
+    }  # fmt: skip
 
     summary = {"best_candidate_idx", "best_valset_score", "total_iterations", "total_candidates"}
     for name, points in theirs.metrics.items():

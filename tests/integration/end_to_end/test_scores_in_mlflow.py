@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from typing import TYPE_CHECKING, Any
 
 import dspy
+import mlflow
+import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 
 from tests.integration.end_to_end.conftest import tracked
 from tests.mlflow_tree import read_tree
+from tests.optimizers import Rounds
 from tests.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tests.mlflow_tree import RunNode
+
+SECRET = "sk-planted-0123456789abcdefghij"
 
 
 def _points(points: Sequence[tuple[int, float]]) -> list[tuple[int, str]]:
@@ -52,3 +60,113 @@ def test_a_nan_that_comes_first_is_the_best_score(tracking_uri: str) -> None:
     summary = run.artifacts["optimization_summary.json"]
     assert (summary["best_trial"], summary["best_score"], summary["trials"][0]["score"]) == (0, None, None)
     assert "NaN" not in json.dumps([run.artifacts, trials[0].artifacts])
+
+
+def _errors(run: RunNode) -> tuple[str, dict[str, str], list[tuple[int, float]]]:
+    """Status, tags that tell of errors, and `num_errors`."""
+    tags = {name: value for name, value in run.tags.items() if "error" in name or "failures" in name}
+    return run.status, tags, [(step, value) for step, value in run.metrics.get("num_errors", ())]
+
+
+def test_an_evaluation_whose_model_is_not_configured(server_uri: str) -> None:
+    """Every example failed: the run is FAILED with the first error, though DSPy gives 0.0; each assessment carries it."""
+    with tracked(server_uri, "no model"):
+        result = dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    assert result.score == 0.0
+    (run,) = read_tree(server_uri, "no model").runs
+    status, tags, errors = _errors(run)
+    assert (status, errors) == ("FAILED", [(0, 2.0)])
+    assert set(tags) == {"dspy.failures.first.type", "dspy.failures.first.message", "error.type", "error.message"}
+    assert tags["error.type"] == tags["dspy.failures.first.type"] == "ValueError"
+    assert "No LM is loaded" in tags["error.message"]
+    assert [
+        (trace.state, [(a.name, a.value, a.error) for a in trace.assessments])
+        for trace in run.traces
+        if trace.name != "evaluate Predict"
+    ] == [("ERROR", [("exact", None, ("ValueError", tags["error.message"]))])] * 2
+
+
+def test_an_evaluation_that_failed_in_a_run_of_the_users(server_uri: str) -> None:
+    """The run stays the user's: the first error and the number are there, status and error tags are not ours to set."""
+    mlflow.set_tracking_uri(server_uri)
+    mlflow.set_experiment("a run of mine")
+    with tracked(), mlflow.start_run():
+        dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    (run,) = read_tree(server_uri, "a run of mine").runs
+    status, tags, errors = _errors(run)
+    assert (status, errors) == ("FINISHED", [(0, 2.0)])
+    assert set(tags) == {"dspy.failures.first.type", "dspy.failures.first.message"}
+
+
+@pytest.mark.parametrize("failing", [1, 100])
+def test_an_optimization_with_examples_that_failed(server_uri: str, failing: int) -> None:
+    """Trials and run count them and have the first message, redacted; where all of them failed they are FAILED."""
+    asked = itertools.count()
+
+    def metric(gold: Any, pred: Any, trace: object = None) -> float:
+        del trace
+        if next(asked) < failing:
+            raise ValueError(f"no verdict, {SECRET}")
+        return exact(gold, pred)
+
+    name = f"{failing} failed"
+    with tracked(server_uri, name), dspy.context(lm=sums_lm()):
+        program = Rounds(metric).compile(dspy.Predict("question -> answer"), trainset=examples(3))
+    assert program is not None
+    tree = read_tree(server_uri, name)
+    (run,) = tree.runs
+    first = {"dspy.failures.first.type": "ValueError", "dspy.failures.first.message": "no verdict, [redacted]"}
+    broken = {**first, "error.type": "ValueError", "error.message": "no verdict, [redacted]"}
+    trials = [_errors(trial) for trial in run.children]
+    if failing == 1:
+        assert _errors(run) == ("FINISHED", first, [(2, 1.0)])
+        assert trials == [("FINISHED", first, [(0, 1.0)]), ("FINISHED", {}, [])]
+    else:
+        assert _errors(run) == ("FAILED", broken, [(2, 6.0)])
+        assert trials == [("FAILED", broken, [(0, 3.0)])] * 2
+    assert "best_model.json" in run.artifacts
+    assessed = [a.error for trial in run.children for trace in trial.traces for a in trace.assessments]
+    assert assessed.count(("ValueError", "no verdict, [redacted]")) == min(failing, 6)
+    assert len(assessed) == 6
+
+
+def by_objective(gold: Any, pred: Any, trace: object = None) -> dspy.Prediction:
+    """1 or 0, its objectives beside it; the last is that of every other example alone."""
+    right = float(exact(gold, pred, trace))
+    further = {"even": 0.5} if int(gold["answer"]) % 2 == 0 else {}
+    return dspy.Prediction(score=right, objective_scores={"right": right, "short": 0.25, **further})
+
+
+def test_objectives_of_an_evaluation(server_uri: str) -> None:
+    """A column and an assessment each, and their means, over the examples that have one, as metrics."""
+    with tracked(server_uri, "objectives"), dspy.context(lm=sums_lm()):
+        dspy.Evaluate(devset=examples(3), metric=by_objective, num_threads=1)(dspy.Predict("question -> answer"))
+    (run,) = read_tree(server_uri, "objectives").runs
+    means = {name: points for name, points in run.metrics.items() if name.startswith("objective/")}
+    assert means == {
+        "objective/right": ((0, pytest.approx(1 / 3)),),
+        "objective/short": ((0, 0.25),),
+        "objective/even": ((0, 0.5),),
+    }
+    table = run.artifacts["result_table.json"]
+    assert table["columns"] == [
+        "index", "example_question", "example_answer", "pred_answer", "score",
+        "objective/right", "objective/short", "objective/even",
+    ]  # fmt: skip
+    assert [row[4:] for row in table["data"]] == [[0.0, 0.0, 0.25, None], [1.0, 1.0, 0.25, 0.5], [0.0, 0.0, 0.25, None]]
+    second = next(trace for trace in run.traces if trace.name == "Predict example 1")
+    assert [(found.name, found.value) for found in second.assessments] == [
+        ("by_objective", 1.0),
+        ("by_objective/even", 0.5),
+        ("by_objective/right", 1.0),
+        ("by_objective/short", 0.25),
+    ]
+
+
+def test_objectives_of_an_optimizer_that_evaluates(server_uri: str) -> None:
+    """The means stand on each trial's run, and as curves on the compile's."""
+    with tracked(server_uri, "objectives of trials"), dspy.context(lm=sums_lm()):
+        Rounds(by_objective).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    (run,) = read_tree(server_uri, "objectives of trials").runs
+    assert [trial.metrics["objective/right"] for trial in run.children] == [((0, 0.5),), ((0, 0.5),)]
+    assert run.metrics["objective/right"] == ((0, 0.5), (1, 0.5))

@@ -215,6 +215,7 @@ class Teller:
                     module.set_attribute("dspy.module.output", json.dumps(prediction))
             if failed:
                 span.set_attribute("error.type", "ValueError")
+                span.set_attribute("dspy.example.error.message", "no number")
                 span.set_status(Status(StatusCode.ERROR, "no number"))
                 return row | {"error": "ValueError", "error_message": "no number", "score": None}
             span.set_attributes(

@@ -145,7 +145,9 @@ def test_traces_of_a_compile_belong_to_their_runs(place: Place) -> None:
     assert (score.name, score.value, score.rationale, score.source, score.span) == (
         "exact_match", 1.0, "scored 1", "CODE", None,
     )  # fmt: skip
-    assert (failed.state, failed.assessments, failed.response_preview) == ("ERROR", (), None)
+    assert (failed.state, failed.response_preview) == ("ERROR", None)
+    (broken,) = failed.assessments
+    assert (broken.name, broken.value, broken.error) == ("exact_match", None, ("ValueError", "no number"))
     assert json.loads(kept.metadata["mlflow.trace.tokenUsage"])["input_tokens"] == 10
     assert json.loads(kept.metadata["mlflow.trace.cost"])["total_cost"] == pytest.approx(0.001)
     chat = list(kept.walk())[-1]
@@ -164,6 +166,7 @@ def test_nested_shape_is_one_trace_with_scores_on_its_spans(place: Place) -> Non
     assert sum(span.name == "example exact_match" for span in trace.walk()) == 4
     assert [(score.value, score.span) for score in trace.assessments] == [
         (1.0, "example exact_match"), (0.0, "example exact_match"), (1.0, "example exact_match"),
+        (None, "example exact_match"),
     ]  # fmt: skip
     assert trace.state == "OK"
 

@@ -19,6 +19,7 @@ from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
 from otel_dspy.mlflow.mapping.operations import (
+    AssessmentFailure,
     CompileRun,
     EndRun,
     EnsureRun,
@@ -253,6 +254,55 @@ def test_an_examples_score_has_the_same_id_every_time() -> None:
     )
     assert first.assessments == again.assessments
     assert (first.assessments[0].name, first.assessments[0].value) == ("m", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({}, [(None, AssessmentFailure("ValueError", "no verdict"))]),
+        # SIMBA asks the metric also of a program that raised.
+        ({"dspy.example.score": 0.0}, [(0.0, AssessmentFailure("ValueError", "no verdict"))]),
+        # Another run of the example counts.
+        ({"dspy.example.repeated": True}, []),
+    ],
+)
+def test_an_example_that_failed_is_assessed_with_its_error(attributes: dict[str, Any], expected: list[object]) -> None:
+    """The assessment has the metric's name and no score, unless there is one."""
+    context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
+    failure: dict[str, Any] = {"error.type": "ValueError", "dspy.example.error.message": "no verdict", **attributes}
+    head = only(told("example", context=context, error=True, dspy__metric__name="m", **failure), LogTrace)
+    assert [(assessment.value, assessment.error) for assessment in head.assessments] == expected
+    assert {assessment.name for assessment in head.assessments} <= {"m"}
+
+
+FAILURES: dict[str, Any] = {
+    "dspy.failures.examples": 2, "dspy.failures.first.type": "ValueError", "dspy.failures.first.message": "no verdict"
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED"])
+@pytest.mark.parametrize("operation", ["compile", "trial", "evaluate"])
+def test_examples_that_failed_are_seen_on_runs(operation: str, status: str) -> None:
+    """Their number and the first error; a run in which no example succeeded has failed, with that error."""
+    context, every = CONTEXT, status == "FAILED"
+    attributes: dict[str, Any] = {**FAILURES, "dspy.failures.all": every, "dspy.evaluate.num_errors": 2}
+    if operation == "evaluate":
+        context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EVALUATE)
+    else:
+        attributes |= {"dspy.trial.index": 0, **IDENTITY}
+    operations = told(operation, context=context, **attributes)
+    assert only(operations, EndRun).status == status
+    points = [point for found in operations if isinstance(found, LogMetrics) for point in found.metrics]
+    assert [point.value for point in points if point.name == "num_errors"] == [2.0]
+    tags = {
+        name: value
+        for found in operations
+        if isinstance(found, EnsureRun | LogMetrics)
+        for name, value in found.tags.items()
+        if name.startswith(("dspy.failures", "error."))
+    }
+    first = {"dspy.failures.first.type": "ValueError", "dspy.failures.first.message": "no verdict"}
+    assert tags == (first | {"error.type": "ValueError", "error.message": "no verdict"} if every else first)
 
 
 @pytest.mark.parametrize(("score", "value"), [(float("nan"), "nan"), (float("-inf"), "-inf"), (1, 1.0)])

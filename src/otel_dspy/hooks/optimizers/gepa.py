@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _EVENTS: Final = "gepa"
 _EVALUATION: Final = create_key("otel_dspy.gepa.evaluation")
+_RESUME: Final = "resume"
 _PHASES: Final = {"parent": "evaluate_parent", "candidate": "evaluate_candidate", "validation": "validate"}
 """What an evaluation is for -> the phase that it is."""
 _EFFECTIVE: Final = (
@@ -107,7 +108,7 @@ class GEPAHook(OptimizerHook):
 
     @override
     def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
-        running = cast("_EvaluationWatch | None", get_value(_EVALUATION))
+        running = cast("_EvaluationWatch | _ResumedSeedWatch | None", get_value(_EVALUATION))
         return facts if running is None else running.evaluate(facts, program)
 
 
@@ -125,6 +126,8 @@ def _watch_adapter(patches: Patches, telemetry: Telemetry) -> None:
         if events is None:
             return None
         arguments = bind_arguments(wrapped, args, kwargs)
+        if events.resuming:
+            return _ResumedSeedWatch(telemetry, events)
         found = events.evaluates(arguments["batch"], arguments["candidate"])
         return None if found is None else _EvaluationWatch(telemetry, events.scope, *found)
 
@@ -209,6 +212,31 @@ class _EvaluationWatch(_StepWatch):
         self._proposal.saw(self._role, program)
         scope = Scope.FULL if self._role == "validation" else Scope.MINIBATCH
         return replace(facts, scope=scope, role=self._role)
+
+    @override
+    def see(self, result: Any) -> None:
+        if self._role == "validation":
+            self._proposal.validated(getattr(result, "objective_scores", None))
+
+
+class _ResumedSeedWatch(PhaseWatch):
+    """Around the evaluation of the given program before gepa loads a checkpoint; gepa goes on without its result."""
+
+    def __init__(self, telemetry: Telemetry, events: GepaEvents) -> None:
+        super().__init__(telemetry, events.scope, _RESUME, None)
+        self._events = events
+
+    @override
+    def open(self) -> Context:
+        return set_value(_EVALUATION, self, super().open())
+
+    def evaluate(self, facts: EvaluateFacts, _program: ProgramSnapshot | None) -> EvaluateFacts:
+        """It is no trial's: a phase's, with a table of its own."""
+        return replace(facts, scope=Scope.FULL, phase=_RESUME)
+
+    @override
+    def see(self, result: Any) -> None:
+        self._events.seed_evaluated(list(result.scores))
 
 
 class _ReflectionWatch(_StepWatch):

@@ -8,7 +8,7 @@ from otel_dspy.hooks.optimizers.gepa_proposal import Acceptance, Proposal, paret
 from otel_dspy.telemetry.trial_spans import TrialKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from otel_dspy.telemetry.scopes import TrialScope
 
@@ -18,12 +18,37 @@ def best_of(scores: Sequence[float]) -> int:
     return max(range(len(scores)), key=lambda index: scores[index])
 
 
+def differences(
+    state: Any, seed: Mapping[str, str], validation_size: int, seed_scores: Sequence[float] | None
+) -> list[str]:
+    """What tells the compile that goes on from the one that wrote the checkpoint, in words; empty where nothing does.
+
+    Args:
+        state: gepa's `GEPAState`, loaded.
+        seed: the texts of the program that was given now.
+        validation_size: how many validation examples were given now.
+        seed_scores: what the seed scored when gepa evaluated it again, in the order of the examples; gepa's state tells
+            validation examples by their numbers alone, so that other ones are known by their scores. None = not known.
+    """
+    stored: Mapping[str, str] = state.program_candidates[0]
+    changed = sorted(name for name in {*stored, *seed} if stored.get(name) != seed.get(name))
+    found = [f"text of {name}" for name in changed]
+    before = list(state.prog_candidate_val_subscores[0].values())
+    if validation_size != len(before):
+        found.append(f"{validation_size} validation examples instead of {len(before)}")
+    elif not changed and seed_scores is not None and len(seed_scores) == len(before):
+        others = sum(score != stored_score for score, stored_score in zip(seed_scores, before, strict=True))
+        if others:
+            found.append(f"score of the seed on {others} of {len(before)} validation examples")
+    return found
+
+
 def restored(state: Any, index: int, trial: TrialScope) -> Proposal:
     """The candidate of this number as the proposal that it was; its minibatch is not told again.
 
     Args:
         state: gepa's `GEPAState`, loaded (`gepa/core/state.py` of 0.1.4).
-        index: the candidate's number in the pool, from 1: the seed is scored anew.
+        index: the candidate's number in the pool; 0 is the seed.
         trial: the trial that tells it.
     """
     candidates, scores = state.program_candidates, state.program_full_scores_val_set
@@ -31,9 +56,9 @@ def restored(state: Any, index: int, trial: TrialScope) -> Proposal:
     by_example = state.prog_candidate_val_subscores[index]
     return Proposal(
         trial=trial,
-        kind=TrialKind.MERGE if len(parents) > 1 else TrialKind.CANDIDATE,
-        label=f"candidate {index}, restored",
-        iteration=_iteration(state, index),
+        kind=TrialKind.BASELINE if index == 0 else TrialKind.MERGE if len(parents) > 1 else TrialKind.CANDIDATE,
+        label="seed, restored" if index == 0 else f"candidate {index}, restored",
+        iteration=0 if index == 0 else _iteration(state, index),
         restored=True,
         parents=parents,
         parent_texts={parent: dict(candidates[parent]) for parent in parents},

@@ -9,20 +9,28 @@ code can't be parsed fires no Evaluate at all.
 from __future__ import annotations
 
 import functools
+import logging
 import sys
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, cast
 
 from opentelemetry.context import attach, detach
 
 from otel_dspy import semconv
 from otel_dspy.guard import guarded
-from otel_dspy.hooks.optimizers.gepa_checkpoint import best_of, restored
-from otel_dspy.hooks.optimizers.gepa_proposal import Acceptance, Proposal, outcome, pareto_front, trial_facts
+from otel_dspy.hooks.optimizers.gepa_checkpoint import best_of, differences, restored
+from otel_dspy.hooks.optimizers.gepa_proposal import (
+    Acceptance,
+    Proposal,
+    outcome,
+    pareto_front,
+    seed_front,
+    trial_facts,
+)
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
 
     from opentelemetry.context import Context
@@ -32,6 +40,11 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.scopes import CompileScope
 
 _Parameters = ParamSpec("_Parameters")
+_logger = logging.getLogger(__name__)
+_OTHER_CHECKPOINT: Final = (
+    "GEPA resumed from %s, which was written with other inputs (%s). It continues with the stored candidates and "
+    "scores, not with the given program; to start with the given program, use another log_dir."
+)
 
 
 def _heard(
@@ -59,6 +72,9 @@ class GepaEvents:
         self._state: Any = None
         self._limit: int | None = None
         self._checkpoint: str | None = None
+        self._fresh_scores: Sequence[float] | None = None
+        self._given: tuple[Mapping[str, str], int] | None = None
+        """The seed's texts and the number of validation examples."""
         self._rejections: list[str] = []
         self._token: Token[Context] | None = None
         # An exception that was being handled before: see `on_iteration_end`.
@@ -81,6 +97,15 @@ class GepaEvents:
             return proposal, "parent"
         proposal.candidate = candidate
         return proposal, "candidate"
+
+    @property
+    def resuming(self) -> bool:
+        """Whether gepa is to go on from a checkpoint, and has not loaded it yet."""
+        return self._checkpoint is not None and self._state is None
+
+    def seed_evaluated(self, scores: Sequence[float] | None) -> None:
+        """Take in what the seed scored before the checkpoint was loaded; gepa goes on without it."""
+        self._fresh_scores = scores
 
     def reflects(self) -> Proposal | None:
         """The proposal whose reflective dataset is made: the next one, they come in order."""
@@ -109,8 +134,13 @@ class GepaEvents:
 
     @_heard
     def on_optimization_start(self, event: Mapping[str, Any]) -> None:
-        """The seed is about to be scored on the validation set, also where gepa will go on from a checkpoint."""
+        """The seed is about to be scored on the validation set.
+
+        gepa does so too before it loads a checkpoint, whose own seed it goes on with: that one is trial 0.
+        """
         del event
+        if self.resuming:
+            return
         trial = open_trial(self._telemetry, self.scope, self.scope.context)
         self._open = [Proposal(trial=trial, kind=TrialKind.BASELINE, label="seed", iteration=0)]
 
@@ -118,6 +148,9 @@ class GepaEvents:
     def on_valset_evaluated(self, event: Mapping[str, Any]) -> None:
         """A candidate is in the pool; the seed's event is that of iteration 0."""
         candidate = event["candidate"]
+        if self.resuming:
+            self._given = candidate, event["total_valset_size"]
+            return
         proposal = next((one for one in self._open if one.candidate is candidate), self._open[0])
         index, scores = event["candidate_idx"], event["scores_by_val_id"]
         seed = proposal.kind is TrialKind.BASELINE
@@ -130,12 +163,10 @@ class GepaEvents:
             scores=scores,
             size=event["total_valset_size"],
             best=self._best,
-            front=[{"of": "example", "id": key, "score": score, "candidates": [0]} for key, score in scores.items()]
-            if seed
-            else pareto_front(state),
-            objectives={} if seed else dict(state.prog_candidate_objective_scores[index] or {}),
+            front=seed_front(scores, proposal.objectives) if seed else pareto_front(state),
+            objectives=proposal.objectives if seed else dict(state.prog_candidate_objective_scores[index] or {}),
             pool=index + 1,
-            metric_calls=state.total_num_evals if state is not None else None if self._checkpoint else len(scores),
+            metric_calls=state.total_num_evals if state is not None else len(scores),
         )
         if proposal.program is None:  # gepa's evaluation cache had all the scores
             proposal.program = self._snapshot(candidate)
@@ -274,11 +305,15 @@ class GepaEvents:
         self.scope.span.set_attributes(
             {semconv.DSPY_COMPILE_RESUMED_FROM: self._checkpoint, semconv.DSPY_COMPILE_RESUMED_ITERATION: last}
         )
-        for index in range(1, len(self._state.program_candidates)):
+        for index in range(len(self._state.program_candidates)):
             proposal = restored(self._state, index, open_trial(self._telemetry, self.scope, self.scope.context))
             proposal.program = self._pool[index] = self._snapshot(proposal.candidate)
             self._close(proposal, None)
         self._best = best_of(self._state.program_full_scores_val_set)
+        found = [] if self._given is None else differences(self._state, *self._given, self._fresh_scores)
+        if found:
+            self.scope.span.set_attribute(semconv.DSPY_COMPILE_RESUMED_DIFFERENCES, found)
+            _logger.warning(_OTHER_CHECKPOINT, self._checkpoint, "; ".join(found))
 
     def _snapshot(self, candidate: Any) -> ProgramSnapshot | None:
         with guarded("the state of a GEPA candidate"):

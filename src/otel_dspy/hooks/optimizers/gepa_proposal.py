@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from otel_dspy.telemetry.objectives import ObjectiveMeans
 from otel_dspy.telemetry.trial_spans import Scope, ScoreUnit, TrialFacts, TrialOutcome, TrialState
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Proposal:
         prepared: its reflective dataset was made, or never will be.
         texts: what the reflection model wrote, by component.
         candidate: all texts, the very object.
+        objectives: mean by objective over the validation set, where this very compile evaluated it.
         error: what gepa went on after.
     """
 
@@ -80,9 +82,17 @@ class Proposal:
     texts: dict[str, str] = field(default_factory=dict[str, str])
     candidate: Any = None
     program: ProgramSnapshot | None = None
+    objectives: dict[str, float] = field(default_factory=dict[str, float])
     accepted: Acceptance | None = None
     reason: str | None = None
     error: BaseException | None = None
+
+    def validated(self, objectives: Sequence[Mapping[str, float]] | None) -> None:
+        """Take in the objectives by example of an evaluation on the validation set."""
+        means = ObjectiveMeans()
+        for found in objectives or ():
+            means.add(found)
+        self.objectives = means.means()
 
     def saw(self, role: str, program: ProgramSnapshot | None) -> None:
         """Take in the program of an evaluation: the candidate's, not the parent's."""
@@ -100,6 +110,15 @@ def pareto_front(state: Any) -> list[dict[str, Any]]:
             ("objective", state.objective_pareto_front, by_objective),
         )
         for key, score in scores.items()
+    ]
+
+
+def seed_front(scores: Mapping[Any, float], objectives: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The same of the seed alone, for which gepa gives no state."""
+    return [
+        {"of": kind, "id": _id(key), "score": score, "candidates": [0]}
+        for kind, found in (("example", scores), ("objective", objectives))
+        for key, score in found.items()
     ]
 
 

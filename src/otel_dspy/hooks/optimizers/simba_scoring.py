@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch
-from otel_dspy.hooks.example import as_score
+from otel_dspy.hooks.example import as_score, objectives_of
 from otel_dspy.hooks.frames import forwarding
 from otel_dspy.hooks.module import watched_program
 from otel_dspy.hooks.optimizers.simba_search import Candidate, Tag
@@ -99,6 +99,7 @@ class _ExampleWatch(Watch):
             prediction=result.get("prediction"),
             score=as_score(result.get("score")),
             feedback=None if feedback is None else str(feedback),
+            objectives=objectives_of(result.get("output_metadata")),
             error=error or self._tag.raised.pop(threading.get_ident(), None),
             further=self._tag.further,
         )

@@ -19,6 +19,7 @@ from otel_dspy.mlflow.facts.records import (
     DatasetRecord,
     EvaluateRecord,
     ExampleRecord,
+    Failures,
     PayloadPiece,
     PhaseRecord,
     SetupRecord,
@@ -161,6 +162,17 @@ class _Reader:
             by_role={role: self.usage(f"{prefix}{ROLE}{role}.") for role in self._roles(f"{prefix}{ROLE}")},
         )
 
+    def failures(self) -> Failures | None:
+        count = self.integer(sc.DSPY_FAILURES_EXAMPLES)
+        if not count:
+            return None
+        return Failures(
+            examples=count,
+            every=self.flag(sc.DSPY_FAILURES_ALL) or False,
+            first_type=self.text(sc.DSPY_FAILURES_FIRST_TYPE),
+            first_message=self.text(sc.DSPY_FAILURES_FIRST_MESSAGE),
+        )
+
     def _roles(self, prefix: str) -> list[str]:
         return sorted({name.partition(".")[0] for name in self.family(prefix)})
 
@@ -209,10 +221,12 @@ def _compile(span: SpanRecord, read: _Reader) -> CompileRecord | None:
         trial_count=read.integer(sc.DSPY_COMPILE_TRIAL_COUNT),
         resumed_from=read.text(sc.DSPY_COMPILE_RESUMED_FROM),
         resumed_iteration=read.integer(sc.DSPY_COMPILE_RESUMED_ITERATION),
+        resumed_differences=read.texts(sc.DSPY_COMPILE_RESUMED_DIFFERENCES),
         candidate_tree=read.text(sc.DSPY_COMPILE_CANDIDATE_TREE),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),
         usage=read.usage(USAGE),
+        failures=read.failures(),
         error_type=read.text(ERROR_TYPE),
     )
 
@@ -245,6 +259,7 @@ def _trial(span: SpanRecord, read: _Reader) -> TrialRecord | None:
         measures=read.numbers(sc.DSPY_TRIAL_MEASURE),
         scores=read.text(sc.DSPY_TRIAL_SCORES),
         pareto_front=read.text(sc.DSPY_TRIAL_PARETO_FRONT),
+        failures=read.failures(),
         error_type=read.text(ERROR_TYPE),
     )
 
@@ -257,6 +272,7 @@ def _evaluate(span: SpanRecord, read: _Reader) -> EvaluateRecord:
         compile_id=read.text(sc.DSPY_COMPILE_ID),
         trial=read.integer(sc.DSPY_TRIAL_INDEX),
         score=read.number(sc.DSPY_EVALUATE_SCORE),
+        objectives=read.numbers(sc.DSPY_EVALUATE_OBJECTIVE),
         num_examples=read.integer(sc.DSPY_EVALUATE_NUM_EXAMPLES),
         num_errors=read.integer(sc.DSPY_EVALUATE_NUM_ERRORS),
         scope=read.text(sc.DSPY_EVALUATE_SCOPE),
@@ -268,6 +284,7 @@ def _evaluate(span: SpanRecord, read: _Reader) -> EvaluateRecord:
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),
         usage=read.usage(USAGE),
+        failures=read.failures(),
         error_type=read.text(ERROR_TYPE),
     )
 
@@ -298,11 +315,14 @@ def _example(span: SpanRecord, read: _Reader) -> ExampleRecord:
         index=read.integer(sc.DSPY_EXAMPLE_INDEX),
         example_id=read.text(sc.DSPY_EXAMPLE_ID),
         score=read.number(sc.DSPY_EXAMPLE_SCORE),
+        objectives=read.numbers(sc.DSPY_EXAMPLE_OBJECTIVE),
         inputs=read.text(sc.DSPY_EXAMPLE_INPUTS),
         labels=read.text(sc.DSPY_EXAMPLE_LABELS),
         prediction=read.text(sc.DSPY_EXAMPLE_PREDICTION),
         feedback=read.text(sc.DSPY_EXAMPLE_FEEDBACK),
         error_type=read.text(ERROR_TYPE),
+        error_message=read.text(sc.DSPY_EXAMPLE_ERROR_MESSAGE),
+        repeated=read.flag(sc.DSPY_EXAMPLE_REPEATED) or False,
     )
 
 

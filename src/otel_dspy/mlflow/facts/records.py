@@ -68,6 +68,17 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """The examples inside of a span that failed, one at least."""
+
+    examples: int
+    every: bool
+    """Whether no example succeeded."""
+    first_type: str | None
+    first_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompileIdentity:
     """Which compile it is, who runs it on what, and where it stands."""
 
@@ -112,11 +123,13 @@ class CompileRecord:
     resumed_from: str | None = None
     """Folder of a checkpoint, and the optimizer's last iteration in it."""
     resumed_iteration: int | None = None
+    resumed_differences: tuple[str, ...] = ()
     candidate_tree: str | None = None
     """HTML page."""
     program_id: str | None = None
     program_state: str | None = None
     usage: Usage
+    failures: Failures | None = None
     error_type: str | None = None
 
 
@@ -142,6 +155,7 @@ class TrialRecord:
     program_state: str | None = None
     usage: Usage
     compile_usage: Usage
+    failures: Failures | None = None
     error_type: str | None = None
     candidate: str | None = None
     """JSON text."""
@@ -165,6 +179,8 @@ class EvaluateRecord:
     """Percent."""
     num_examples: int | None = None
     num_errors: int | None = None
+    objectives: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Mean by objective."""
     scope: str | None = None
     results: str | None = None
     """JSON text: an array of rows."""
@@ -176,6 +192,7 @@ class EvaluateRecord:
     program_id: str | None = None
     program_state: str | None = None
     usage: Usage
+    failures: Failures | None = None
     error_type: str | None = None
 
 
@@ -207,11 +224,15 @@ class ExampleRecord:
     index: int | None = None
     example_id: str | None = None
     score: float | None = None
+    objectives: Mapping[str, float] = field(default_factory=dict[str, float])
     inputs: str | None = None
     labels: str | None = None
     prediction: str | None = None
     feedback: str | None = None
     error_type: str | None = None
+    error_message: str | None = None
+    repeated: bool = False
+    """Another run of the example counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -178,14 +178,16 @@ def compile_operations(
                     "dspy.compile.step_failed": done.step_failed,
                     "dspy.compile.resumed.from": done.resumed_from,
                     "dspy.compile.resumed.iteration": done.resumed_iteration,
+                    "dspy.compile.resumed.differences": done.resumed_differences or None,
                 }
             )
+            | naming.failure_tags(done.failures)
             | naming.error_tags(span, done.error_type),
         )
         yield from summary_operations(ended, options)
         if done.candidate_tree:
             yield LogText(key=f"{span.span_id}/tree", run=run, path="candidate_tree.html", text=done.candidate_tree)
-        if done.program_id and _status(done) == "FINISHED":
+        if done.program_id and not _raised(done):
             yield from _result(done, run, options)
         yield EndRun(key=f"{span.span_id}/end", run=run, status=_status(done), end_ms=span.end_ms)
     yield ForgetPrograms(key=f"{span.span_id}/forget", scope=scope)
@@ -227,11 +229,15 @@ def _best_trial(ended: EndedCompile, options: Options) -> Iterator[Operation]:
 def _totals(done: CompileRecord) -> tuple[MetricPoint, ...]:
     # One step beyond the last trial's, so that the curve ends at the compile's own total.
     step, time_ms = done.trial_count or 0, done.span.end_ms
-    values = naming.usage_metrics(done.usage)
+    values = naming.usage_metrics(done.usage) | naming.failure_metrics(done.failures)
     values |= {"initial_score": done.initial_score} if done.initial_score is not None else {}
     values |= {"best_score": done.best_score} if done.best_score is not None else {}
     return tuple(MetricPoint(name, value, step, time_ms) for name, value in values.items())
 
 
 def _status(done: CompileRecord) -> RunStatus:
-    return run_status(done.error_type, failed=done.error_type is not None or done.span.error)
+    return run_status(done.error_type, failed=_raised(done) or (done.failures is not None and done.failures.every))
+
+
+def _raised(done: CompileRecord) -> bool:
+    return done.error_type is not None or done.span.error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.facts.records import CompileIdentity, SpanRecord, Usage
+    from otel_dspy.mlflow.facts.records import CompileIdentity, Failures, SpanRecord, Usage
 
 _Value = TypeVar("_Value")
 
@@ -89,9 +89,29 @@ def error_tags(span: SpanRecord, error_type: str | None) -> dict[str, str]:
     return tags({ERROR_TYPE: error_type or "ERROR", ERROR_MESSAGE: span.message})
 
 
+def failure_tags(failures: Failures | None) -> dict[str, str]:
+    """Tags with the first of the examples that failed; where all did, the run's own error is that one."""
+    if failures is None:
+        return {}
+    found = {"dspy.failures.first.type": failures.first_type, "dspy.failures.first.message": failures.first_message}
+    if failures.every:
+        found |= {ERROR_TYPE: failures.first_type, ERROR_MESSAGE: failures.first_message}
+    return tags(found)
+
+
 def measures(values: Mapping[str, float]) -> dict[str, float]:
     """What an optimizer measured, under names that MLflow takes."""
     return keyed(values)
+
+
+def failure_metrics(failures: Failures | None) -> dict[str, float]:
+    """`num_errors`: how many examples failed; empty where none did."""
+    return {} if failures is None else {"num_errors": float(failures.examples)}
+
+
+def objective_metrics(objectives: Mapping[str, float]) -> dict[str, float]:
+    """`objective/<name>`: the means of a metric's further scores."""
+    return keyed(objectives, "objective/")
 
 
 def usage_metrics(usage: Usage) -> dict[str, float]:

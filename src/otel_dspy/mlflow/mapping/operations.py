@@ -177,14 +177,24 @@ class EndRun:
     end_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class AssessmentFailure:
+    """Why an assessment could not be made."""
+
+    type: str
+    message: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """A score on a trace, or on one of its spans."""
 
     assessment_id: str
     name: str
-    value: float | str
-    """A number; `nan`, `inf` or `-inf` as text."""
+    value: float | str | None
+    """A number; `nan`, `inf` or `-inf` as text; None where the metric gave none."""
+    error: AssessmentFailure | None = None
+    """What the program or the metric raised."""
     rationale: str | None
     span_id: str | None
     time_ms: int

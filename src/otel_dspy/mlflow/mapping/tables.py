@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _FURTHER = ("round", "accepted", "program", "rollout")
 """What an optimizer tells of an example that it ran by itself."""
+_OBJECTIVE: Final = "objective/"
 
 
 def rows(text: str | None) -> list[Row] | None:
@@ -37,16 +38,19 @@ def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str
 
 
 def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
-    """Columns and rows of an evaluation: index, what an optimizer adds, example_<field>, pred_<field>, score, error.
+    """Columns and rows of an evaluation: index, what an optimizer adds, fields, score, objectives, error.
+
+    Fields are example_<field> and pred_<field>, an objective is objective/<name>.
 
     A column that no row has is left out, but for index and score.
     """
     flat = [_flat(row) for row in found]
     names = {name for row in flat for name in row}
+    objectives = dict.fromkeys(name for row in flat for name in row if name.startswith(_OBJECTIVE))
     first = [name for row in flat for name in row if name.startswith("example_")]
     second = [name for row in flat for name in row if name.startswith("pred_")]
     fields = [*dict.fromkeys(first), *dict.fromkeys(second)]
-    order = ["index", *_FURTHER, *fields, "score", "error", "error_message", "feedback"]
+    order = ["index", *_FURTHER, *fields, "score", *objectives, "error", "error_message", "feedback"]
     columns = [name for name in order if name in names or name in {"index", "score"}]
     return columns, [[row.get(name) for name in columns] for row in flat]
 
@@ -54,9 +58,15 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
 def _flat(row: Row) -> Row:
     flat: Row = {"index": row.get("index"), "score": row.get("score")}
     flat |= {name: row[name] for name in (*_FURTHER, "error", "error_message", "feedback") if row.get(name) is not None}
+    flat |= _objectives(row.get("objectives"))
     for prefix, source in (("example_", "inputs"), ("example_", "labels"), ("pred_", "prediction")):
         flat |= {f"{prefix}{name}": value for name, value in _fields(row.get(source)).items()}
     return flat
+
+
+def _objectives(value: object) -> Row:
+    scores = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    return {f"{_OBJECTIVE}{name}": score for name, score in scores.items()}
 
 
 def _fields(value: object) -> Mapping[str, object]:

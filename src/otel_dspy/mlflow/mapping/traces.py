@@ -11,7 +11,7 @@ from otel_dspy import semconv as sc
 from otel_dspy.mlflow.facts.records import CompileRecord, EvaluateRecord, ExampleRecord, PayloadPiece, SetupRecord
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.context import RootKind, logs_traces, trace_run
-from otel_dspy.mlflow.mapping.operations import Assessment, LogSpan, LogTrace
+from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure, LogSpan, LogTrace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,19 +177,32 @@ def _tags(fact: Fact) -> dict[str, str]:
 
 
 def _assessments(fact: Fact, context: TraceContext) -> tuple[Assessment, ...]:
-    if not isinstance(fact, ExampleRecord) or fact.score is None:
+    if not isinstance(fact, ExampleRecord):
         return ()
+    error = None
+    if fact.error_type is not None and fact.metric is not None and not fact.repeated:
+        error = AssessmentFailure(fact.error_type, fact.error_message)
     name = fact.metric or "score"
+    found = [] if fact.score is None and error is None else [_assessment(fact, context, name, fact.score, error)]
+    found += [
+        _assessment(fact, context, f"{name}/{objective}"[: naming.MAX_KEY], value)
+        for objective, value in fact.objectives.items()
+    ]
+    return tuple(found)
+
+
+def _assessment(
+    fact: ExampleRecord, context: TraceContext, name: str, value: float | None, error: AssessmentFailure | None = None
+) -> Assessment:
     # From the span's identity alone, so that telling it twice is telling it once.
     digest = hashlib.sha256(f"{context.trace_id}/{fact.span.span_id}/{name}".encode()).hexdigest()
-    return (
-        Assessment(
-            assessment_id=f"a-{digest[:32]}",
-            name=name,
-            # A server takes no number that JSON hasn't, and refuses all that is told with it.
-            value=fact.score if math.isfinite(fact.score) else str(fact.score),
-            rationale=fact.feedback,
-            span_id=None if fact.span.span_id == context.root_id else fact.span.span_id,
-            time_ms=fact.span.end_ms,
-        ),
+    return Assessment(
+        assessment_id=f"a-{digest[:32]}",
+        name=name,
+        # A server takes no number that JSON hasn't, and refuses all that is told with it.
+        value=value if value is None or math.isfinite(value) else str(value),
+        error=error,
+        rationale=fact.feedback,
+        span_id=None if fact.span.span_id == context.root_id else fact.span.span_id,
+        time_ms=fact.span.end_ms,
     )

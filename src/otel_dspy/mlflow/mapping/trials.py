@@ -54,7 +54,8 @@ def trial_operations(trial: TrialRecord, options: Options) -> Iterator[Operation
 
 def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None) -> Iterator[Operation]:
     span = trial.span
-    failed = trial.state == "fail" or trial.error_type is not None
+    broken = trial.state == "fail" or trial.error_type is not None
+    failed = broken or (trial.failures is not None and trial.failures.every)
     yield EnsureRun(
         key=f"{span.span_id}/run",
         run=run,
@@ -78,7 +79,8 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
                 **naming.identity_tags(span),
             }
         )
-        | (naming.error_tags(span, trial.error_type or "fail") if failed else {}),
+        | naming.failure_tags(trial.failures)
+        | (naming.error_tags(span, trial.error_type or "fail") if broken else {}),
     )
     if trial.parameters:
         yield LogParams(key=f"{span.span_id}/params", run=run, params=naming.params(trial.parameters))
@@ -104,6 +106,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
                 key=f"{span.span_id}/{path}", run=run, path=path, columns=names, rows=data, start_ms=span.start_ms
             )
     values = naming.usage_metrics(trial.usage) | naming.measures(trial.measures)
+    values |= naming.failure_metrics(trial.failures)
     values |= {SCORE: trial.score} if trial.score is not None else {}
     if values:
         points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
@@ -136,6 +139,8 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
             several = done.role is not None and done.role != "validation"
             yield _results(span, run, found, f"result_table_{done.role}.json" if several else "result_table.json")
         whole = compile_run(options, done.compile_id)
+        if done.trial is not None and done.role is None:  # GEPA's trials have their own, from gepa itself
+            yield from _objectives(done, run, whole)
         if whole is not None and found is not None and done.phase is not None:
             number = f"_{done.phase_index + 1}" if done.phase_index > 0 else ""
             yield _results(span, whole, found, path=f"{naming.key(done.phase)}_table{number}.json")
@@ -143,6 +148,15 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
     alone = evaluate_run(options, context, (span.trace_id, span.span_id))
     if alone is not None:
         yield from _stand_alone(done, alone, found, context)
+
+
+def _objectives(done: EvaluateRecord, run: RunKey | None, whole: RunKey | None) -> Iterator[Operation]:
+    """The means of an evaluation's objectives, on its trial's run and on the compile's curves."""
+    values = naming.objective_metrics(done.objectives)
+    for name, target, step in (("objectives", run, 0), ("objectives of all", whole, done.trial or 0)):
+        if target is not None and values:
+            points = tuple(MetricPoint(key, value, step, done.span.end_ms) for key, value in values.items())
+            yield LogMetrics(key=f"{done.span.span_id}/{name}", run=target, metrics=points)
 
 
 def _results(span: SpanRecord, run: RunKey, found: list[tables.Row], path: str = "result_table.json") -> LogTable:
@@ -157,7 +171,9 @@ def _stand_alone(
     done: EvaluateRecord, run: RunKey, found: list[tables.Row] | None, context: TraceContext
 ) -> Iterator[Operation]:
     span, ours = done.span, isinstance(run, EvaluateRun)
+    failures = naming.failure_tags(done.failures)
     error = naming.error_tags(span, done.error_type)
+    status = run_status(done.error_type, failed=bool(error) or (done.failures is not None and done.failures.every))
     if ours:
         yield EnsureRun(
             key=f"{span.span_id}/run",
@@ -174,6 +190,7 @@ def _stand_alone(
                     **naming.identity_tags(span),
                 }
             )
+            | failures
             | error,
         )
     if done.program_id and done.program_state:
@@ -192,11 +209,13 @@ def _stand_alone(
         yield ForgetPrograms(key=f"{span.span_id}/forget", scope=span.span_id)
     if found is not None:
         yield _results(span, run, found)
-    values = naming.usage_metrics(done.usage)
+    values = naming.usage_metrics(done.usage) | naming.objective_metrics(done.objectives)
     values |= {SCORE: done.score} if done.score is not None else {}
     values |= {"num_errors": float(done.num_errors)} if done.num_errors is not None else {}
     points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
     if points:
-        yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
+        # A run of the user's ends as the user says: it has no error of its own.
+        tags = {name: value for name, value in failures.items() if not ours and name.startswith("dspy.")}
+        yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points, tags=tags)
     if ours:
-        yield EndRun(key=f"{span.span_id}/end", run=run, status="FAILED" if error else "FINISHED", end_ms=span.end_ms)
+        yield EndRun(key=f"{span.span_id}/end", run=run, status=status, end_ms=span.end_ms)

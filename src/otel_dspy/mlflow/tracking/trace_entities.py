@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlflow.entities import (
+    AssessmentError,
     AssessmentSource,
     Feedback,
     LoggedModelOutput,
@@ -73,6 +74,7 @@ def _feedback(trace: LogTrace, score: Assessment, run_id: str | None) -> Feedbac
     feedback = Feedback(
         name=score.name,
         value=score.value,
+        error=None if score.error is None else AssessmentError(score.error.type, score.error.message),
         rationale=score.rationale,
         source=AssessmentSource(source_type="CODE", source_id=score.name),
         trace_id=f"tr-{trace.trace_id}",

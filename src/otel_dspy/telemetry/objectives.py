@@ -1,0 +1,29 @@
+"""Means of the scores that a metric returns beside its main one (`objective_scores`)."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ObjectiveMeans:
+    """Running means by objective, each over the examples that have it. Threads may add at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sums: dict[str, tuple[float, int]] = {}
+
+    def add(self, objectives: Mapping[str, float]) -> None:
+        """Take in the objectives of one example."""
+        with self._lock:
+            for name, value in objectives.items():
+                total, count = self._sums.get(name, (0.0, 0))
+                self._sums[name] = total + value, count + 1
+
+    def means(self) -> dict[str, float]:
+        """Mean by objective so far."""
+        with self._lock:
+            return {name: total / count for name, (total, count) in self._sums.items()}
