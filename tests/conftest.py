@@ -24,12 +24,18 @@ os.environ |= {
 
 from tests.conformance.everywhere import heard, held_to_the_contract  # noqa: E402 - OpenTelemetry is imported with it
 from tests.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
-from tests.shared_server import server, server_uri  # noqa: E402 - the same
+from tests.shared_server import server, server_uri, workspace_server  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["heard", "held_to_the_contract", "server", "server_uri"]  # fixtures, found here by pytest
+__all__ = [
+    "heard",
+    "held_to_the_contract",
+    "server",
+    "server_uri",
+    "workspace_server",
+]  # fixtures, found here by pytest
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,7 @@
-"""One healthy MLflow server for all tests that need no more of it than an experiment of their own: each takes seconds."""
+"""One healthy MLflow server for all tests that need no more of it than an experiment of their own: each takes seconds.
+
+A second one has workspaces.
+"""
 
 from __future__ import annotations
 
@@ -25,3 +28,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
 def server_uri(server: MlflowServer) -> str:
     """Its tracking URI."""
     return server.uri
+
+
+WORKSPACES = ("team-a", "team-b")
+
+
+@pytest.fixture(scope="session")
+def workspace_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
+    """A tracking server with workspaces enabled: MLflow's default one and `WORKSPACES`."""
+    from mlflow.tracking._workspace.client import WorkspaceProviderClient  # noqa: PLC0415 - MLflow takes seconds
+
+    with mlflow_server(tmp_path_factory.mktemp("workspaces"), workspaces=True) as running:
+        for name in WORKSPACES:
+            WorkspaceProviderClient(running.uri).create_workspace(name)
+        yield running

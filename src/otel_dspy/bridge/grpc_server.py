@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otel_dspy.bridge.access import is_allowed
 from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
-from otel_dspy.bridge.placing import EXPERIMENT_HEADER
+from otel_dspy.bridge.placing import EXPERIMENT_HEADER, WORKSPACE_HEADER
 from otel_dspy.bridge.unzipping import TooLargeError, UnreadableError
 
 if TYPE_CHECKING:
@@ -107,7 +107,10 @@ class GrpcFront:
         if not is_allowed(self._settings.token, metadata.get("authorization")):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed")
         answer = await self._intake.take(
-            lambda: self._body(context), protocol="grpc", experiment=metadata.get(EXPERIMENT_HEADER)
+            lambda: self._body(context),
+            protocol="grpc",
+            experiment=metadata.get(EXPERIMENT_HEADER),
+            workspace=metadata.get(WORKSPACE_HEADER),
         )
         if answer.verdict is Verdict.MALFORMED:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, answer.message)

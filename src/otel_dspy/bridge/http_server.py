@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from otel_dspy.bridge.access import is_allowed
 from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
-from otel_dspy.bridge.placing import EXPERIMENT_HEADER
+from otel_dspy.bridge.placing import EXPERIMENT_HEADER, WORKSPACE_HEADER
 from otel_dspy.bridge.unzipping import TooLargeError, UnreadableError, unzipped
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class HttpFront:
                 protocol="http",
                 json=as_json,
                 experiment=request.headers.get(EXPERIMENT_HEADER),
+                workspace=request.headers.get(WORKSPACE_HEADER),
             )
         except asyncio.CancelledError:
             # The bridge ends, and its patience has. uvicorn would answer 500, after which nobody sends again.

@@ -82,7 +82,15 @@ class Intake:
         self._reading = asyncio.Semaphore(max(1, settings.max_waiting_bytes // settings.max_request_bytes))
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="otel-dspy-bridge-reader")
 
-    async def take(self, body: Body, *, protocol: str, json: bool = False, experiment: str | None = None) -> Answer:
+    async def take(
+        self,
+        body: Body,
+        *,
+        protocol: str,
+        json: bool = False,
+        experiment: str | None = None,
+        workspace: str | None = None,
+    ) -> Answer:
         """Take a request.
 
         Args:
@@ -90,14 +98,19 @@ class Intake:
             protocol: `http` or `grpc`, for the metrics.
             json: whether it is JSON, not protobuf.
             experiment: what the request's header names.
+            workspace: the same.
         """
-        answer = await self._take(body, json=json, experiment=experiment, protocol=protocol)
+
+        def request(content: bytes) -> WaitingRequest:
+            return WaitingRequest(content, json, experiment, workspace, self._experiments)
+
+        answer = await self._take(body, request, protocol)
         self._metrics.answered(protocol, answer.verdict.value)
         return answer
 
-    async def _take(self, body: Body, *, json: bool, experiment: str | None, protocol: str) -> Answer:
+    async def _take(self, body: Body, request: Callable[[bytes], WaitingRequest], protocol: str) -> Answer:
         try:
-            delivery, refused = await self._read(body, json=json, experiment=experiment)
+            delivery, refused = await self._read(body, request)
         except TooLargeError as error:
             return Answer(Verdict.TOO_LARGE, message=str(error))
         except (MalformedError, UnreadableError) as error:
@@ -118,7 +131,7 @@ class Intake:
         more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
         return Answer(Verdict.TAKEN, refused.total(), "; ".join(reasons[:MAX_REASONS]) + more)
 
-    async def _read(self, body: Body, *, json: bool, experiment: str | None) -> tuple[Delivery, Counter[str]]:
+    async def _read(self, body: Body, request: Callable[[bytes], WaitingRequest]) -> tuple[Delivery, Counter[str]]:
         """Take it in, and look at every span: what cannot be used is said at once."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._patience):
@@ -126,9 +139,9 @@ class Intake:
         try:
             async with asyncio.timeout(self._patience):
                 content = await body()
-            request = WaitingRequest(content, json, experiment, self._experiments)
-            refused = await loop.run_in_executor(self._readers, request.check)
-            return Delivery(request, len(content)), refused
+            waiting = request(content)
+            refused = await loop.run_in_executor(self._readers, waiting.check)
+            return Delivery(waiting, len(content)), refused
         finally:
             self._reading.release()
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 EXPERIMENT_ATTRIBUTE: Final = "mlflow.experiment.name"
 """Resource attribute that names the experiment."""
 EXPERIMENT_HEADER: Final = "x-mlflow-experiment-name"
+WORKSPACE_ATTRIBUTE: Final = "mlflow.workspace.name"
+"""Resource attribute that names the MLflow workspace."""
+WORKSPACE_HEADER: Final = "x-mlflow-workspace"
+"""MLflow's own header."""
 SERVICE: Final = "service.name"
 ROUTE: Final = "otel_dspy.route"
 """Resource attribute by which collector/loadbalanced.yaml chose this bridge: of the way, not of the program."""
@@ -37,6 +41,8 @@ MAX_NAME: Final = 128
 """Characters of an id or of a name that becomes a part of a file's name."""
 MAX_SPAN_NAME: Final = 250
 _IDENTIFIER: Final = re.compile(rf"[\w.:\-]{{1,{MAX_NAME}}}", re.ASCII)
+_WORKSPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+"""MLflow's rule for names of workspaces, which go into a header."""
 _NOT_IN_FILE_NAMES: Final = re.compile(r"[^\w\- .]|\.\.+|^\.+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _IDENTIFIERS: Final = (
@@ -60,19 +66,40 @@ class Experiments:
         tracking_uri: of MLflow.
         default: the experiment of spans that name none.
         by_service: whether `service.name` names it where nothing else does.
+        workspace: the MLflow workspace of spans that name none; None to leave the choice to MLflow.
     """
 
     tracking_uri: str
     default: str = "Default"
     by_service: bool = False
+    workspace: str | None = None
 
-    def destination(self, resource: Attributes, header: str | None) -> Destination:
-        """By the resource, else by the request's header, else by the service if wanted, else the default."""
-        named = (resource.get(EXPERIMENT_ATTRIBUTE), header, resource.get(SERVICE) if self.by_service else None)
-        for name in named:
+    def destination(
+        self, resource: Attributes, experiment_header: str | None, workspace_header: str | None = None
+    ) -> Destination:
+        """By the resource, else by the request's header, else by the service if wanted, else the default.
+
+        The workspace likewise, but never by the service.
+
+        Raises:
+            UnusableError: no workspace can have the name that is given.
+        """
+        workspace = self._workspace(resource.get(WORKSPACE_ATTRIBUTE), workspace_header)
+        service = resource.get(SERVICE) if self.by_service else None
+        for name in (resource.get(EXPERIMENT_ATTRIBUTE), experiment_header, service):
             if isinstance(name, str) and (clean := experiment_name(name)):
-                return Destination(self.tracking_uri, Experiment(name=clean))
-        return Destination(self.tracking_uri, Experiment(name=self.default))
+                return Destination(self.tracking_uri, Experiment(name=clean), workspace)
+        return Destination(self.tracking_uri, Experiment(name=self.default), workspace)
+
+    def _workspace(self, attribute: object, header: str | None) -> str | None:
+        for source, name in ((WORKSPACE_ATTRIBUTE, attribute), (WORKSPACE_HEADER, header)):
+            if name is None or name == "":
+                continue
+            if not isinstance(name, str) or _WORKSPACE.fullmatch(name) is None:
+                # Another workspace is no substitute: its members may not be meant to read these spans.
+                raise UnusableError(f"{source} is not the name of a workspace")
+            return name
+        return self.workspace
 
 
 def experiment_name(name: str) -> str:

@@ -19,7 +19,7 @@ from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.placing import Experiments
 from otel_dspy.bridge.writer import Writer
-from otel_dspy.mlflow.tracking import http_policy
+from otel_dspy.mlflow.tracking import http_policy, workspaces
 from otel_dspy.mlflow.tracking.addresses import without_passwords
 from otel_dspy.mlflow.tracking.store import Store
 
@@ -52,7 +52,9 @@ class Bridge:
         self._patience = patience
         self.writer = Writer(settings.max_waiting_bytes)
         self._metrics = Metrics(self.writer)
-        experiments = Experiments(settings.tracking_uri, settings.experiment, by_service=settings.experiment_by_service)
+        experiments = Experiments(
+            settings.tracking_uri, settings.experiment, settings.experiment_by_service, settings.workspace
+        )
         self._intake = Intake(self.writer, experiments, self._metrics, settings)
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve()), name="otel-dspy-bridge-servers", daemon=True
@@ -102,7 +104,7 @@ class Bridge:
 
     def _probe(self) -> str | None:
         try:
-            with http_policy.no_retries(0):
+            with http_policy.no_retries(0), workspaces.selected(self._settings.workspace):
                 Store(self._settings.tracking_uri).answer()
         except Exception as error:  # noqa: BLE001 - whatever MLflow raises, it is not ready
             # No text of the error's: anybody may ask.

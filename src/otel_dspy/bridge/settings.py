@@ -77,6 +77,7 @@ class BridgeSettings:
         tracking_uri: MLflow's.
         experiment: of spans that name none.
         experiment_by_service: whether `service.name` names it where nothing else does.
+        workspace: MLflow workspace of spans that name none; None for the one of MLflow's environment.
         http: where to listen for OTLP/HTTP; None if not.
         grpc: the same for OTLP/gRPC.
         token: bearer token that clients must show.
@@ -92,6 +93,7 @@ class BridgeSettings:
     tracking_uri: str
     experiment: str = "Default"
     experiment_by_service: bool = False
+    workspace: str | None = None
     http: Address | None = None
     grpc: Address | None = None
     token: str | None = field(default=None, repr=False)
@@ -124,6 +126,7 @@ FLAGS: Final = (
     ("tracking-uri", "URI", None, "MLflow to write to (MLFLOW_TRACKING_URI does as well)"),
     ("experiment", "NAME", "Default", "experiment of spans that name none"),
     ("experiment-by-service", None, None, "name the experiment after `service.name` where nothing else names it"),
+    ("workspace", "NAME", None, "MLflow workspace of spans that name none (MLFLOW_WORKSPACE does as well)"),
     ("http", "HOST:PORT", "127.0.0.1:4318", "where to listen for OTLP/HTTP; `off` for not at all"),
     ("grpc", "HOST:PORT", "127.0.0.1:4317", "where to listen for OTLP/gRPC; `off` for not at all"),
     ("token-file", "FILE", None, f"file with the bearer token that clients must show (or {TOKEN_VARIABLE})"),
@@ -176,6 +179,7 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
         tracking_uri=tracking_uri,
         experiment=values["experiment"],
         experiment_by_service=_switch(values["experiment_by_service"], "experiment-by-service"),
+        workspace=values["workspace"] or given.get("MLFLOW_WORKSPACE", "").strip() or None,
         http=_address(values["http"], "--http"),
         grpc=_address(values["grpc"], "--grpc"),
         token=_token(values["token_file"], given),

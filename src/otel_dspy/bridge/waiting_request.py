@@ -24,6 +24,7 @@ class WaitingRequest:
         body: an `ExportTraceServiceRequest`, unzipped.
         json: whether it is JSON, not protobuf.
         experiment: what the request's header names.
+        workspace: the same.
         experiments: where spans go.
         count: spans that can be used, once `check` has been called.
     """
@@ -31,6 +32,7 @@ class WaitingRequest:
     body: bytes
     json: bool
     experiment: str | None
+    workspace: str | None
     experiments: Experiments
     count: int = field(default=0, init=False)
 
@@ -66,6 +68,7 @@ class WaitingRequest:
                 yield str(received)
                 continue
             try:
-                yield placed(received, self.experiments.destination(received.span.resource, self.experiment))
+                where = self.experiments.destination(received.span.resource, self.experiment, self.workspace)
+                yield placed(received, where)
             except UnusableError as error:
                 yield str(error)

@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from otel_dspy.bridge.placing import is_ours
 from otel_dspy.bridge.program_traces import ProgramTraces
@@ -60,14 +60,20 @@ class SpanSource(Protocol):
         ...
 
 
+class _Name(NamedTuple):
+    """What a span is known by."""
+
+    trace_id: str
+    span_id: str
+    destination: Destination
+
+
 @dataclass(slots=True)
 class _Told:
     """What has been told of a delivery, and is to be committed."""
 
     refused: Counter[str] = field(default_factory=Counter[str])
-    names: list[tuple[tuple[str, str], Destination]] = field(
-        default_factory=list[tuple[tuple[str, str], "Destination"]]
-    )
+    names: list[_Name] = field(default_factory=list[_Name])
     destinations: set[Destination] = field(default_factory=set["Destination"])
     newest_ns: int = 0
 
@@ -178,7 +184,7 @@ class Writer:
         """Tell what waits, commit, acknowledge: several deliveries together, lest each costs requests of its own."""
         failed, lost, began, spans = self.pipeline.failures(), self.pipeline.lost, time.monotonic(), 0
         told: dict[Delivery, _Told] = {}
-        met: set[tuple[str, str]] = set()
+        met: set[_Name] = set()
         again = False
         delivery = self._next(TICK)
         self.pipeline.ask_again()
@@ -204,11 +210,11 @@ class Writer:
             failed_at = again or not failing.isdisjoint(found.destinations)
             delivery.done.set_result(Written(failed_at, found.refused, self.pipeline.lost - lost))
 
-    def _tell(self, delivery: Delivery, told: _Told, met: set[tuple[str, str]]) -> None:
+    def _tell(self, delivery: Delivery, told: _Told, met: set[_Name]) -> None:
         """Tell a delivery. `met`: names of spans that go out with the same commit, to which its own are added."""
         for given in delivery.spans:
             name = _name(given)
-            told.names.append((name, given[1].destination))
+            told.names.append(name)
             told.destinations.add(given[1].destination)
             told.newest_ns = max(told.newest_ns, given[0].end_ns)
             if name in met or self._remembered.has(*name):
@@ -224,7 +230,7 @@ class Writer:
                     told.refused[f"cannot be told to MLflow ({type(error).__name__})"] += 1
 
     def _remember(self, told: _Told, failing: set[Destination]) -> None:
-        names = [name for name, destination in told.names if destination not in failing]
+        names = [name for name in told.names if name.destination not in failing]
         self.written += max(0, len(names) - told.refused.total())
         for name in names:
             self._remembered.add(*name)
@@ -232,5 +238,5 @@ class Writer:
             self.newest_lag = max(0.0, time.time() - told.newest_ns / 1e9)
 
 
-def _name(placed: Placed) -> tuple[str, str]:
-    return (placed[0].trace_id, placed[0].span_id)
+def _name(placed: Placed) -> _Name:
+    return _Name(placed[0].trace_id, placed[0].span_id, placed[1].destination)

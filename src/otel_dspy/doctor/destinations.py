@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
+WORKSPACE: Final = "MLFLOW_WORKSPACE"
 
 
 def destinations(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -45,15 +46,8 @@ def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
         error = _unhealthy(uri.rstrip("/"))
         if error is not None:
             yield Finding("mlflow", Level.PROBLEM, f"{shown} does not answer as MLflow does: {error}")
-        elif (status := _refused(uri)) is not None:
-            yield Finding(
-                "mlflow",
-                Level.PROBLEM,
-                f"{shown} is there but lets us ask nothing (status {status}): set MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what it knows",
-            )
         else:
-            yield Finding("mlflow", Level.OK, f"{shown} answers")
+            yield _asked(uri, shown, environment.get(WORKSPACE, "").strip())
     elif scheme == "sqlite":
         folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
         if os.access(folder, os.W_OK):
@@ -78,29 +72,45 @@ def _unhealthy(uri: str) -> str | None:
         return without_passwords(str(getattr(error, "reason", error)))
 
 
-def _refused(uri: str) -> int | None:
-    """The HTTP status by which MLflow refuses to answer us, which it does not for its health; None if it does not."""
+def _asked(uri: str, shown: str, workspace: str) -> Finding:
+    """Whether a server that is healthy accepts our credentials and has the workspace, if one is named."""
+    answers = Finding("mlflow", Level.OK, f"{shown} answers" + (f", workspace {workspace}" if workspace else ""))
     if find_spec("mlflow") is None:
-        return None
+        return answers
     from mlflow import MlflowClient  # noqa: PLC0415 - seconds
 
-    from otel_dspy.mlflow.tracking.http_policy import last_status, no_retries  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.tracking import http_policy, workspaces  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.tracking.refusals import Verdict, verdict  # noqa: PLC0415 - the same
 
-    statuses: list[int | None] = []
+    failed: list[tuple[int | None, Exception]] = []
 
     def ask() -> None:
-        with no_retries(0):
-            try:
+        try:
+            with http_policy.no_retries(0), workspaces.selected(workspace):
                 cast("Any", MlflowClient(uri)).search_experiments(max_results=1)
-            except Exception:  # noqa: BLE001 - MLflow and its transports raise all kinds; the status says enough
-                statuses.append(last_status())
+        except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
+            failed.append((http_policy.last_status(), error))
 
     # MLflow itself waits for two minutes.
     asking = threading.Thread(target=ask, name="otel-dspy-doctor", daemon=True)
     asking.start()
     asking.join(PATIENCE)
-    status = statuses[0] if statuses else None
-    return status if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} else None
+    for status, error in failed:
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return Finding(
+                "mlflow",
+                Level.PROBLEM,
+                f"{shown} is there but lets us ask nothing (status {status}): set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what it knows",
+            )
+        if workspace and verdict(error, status) is Verdict.NO_WORKSPACE:
+            return Finding(
+                "mlflow",
+                Level.PROBLEM,
+                f"{WORKSPACE}={workspace} cannot be used with {shown}: {without_passwords(str(error))}. Name a "
+                "workspace that the server has, or unset the variable",
+            )
+    return answers
 
 
 def _spool() -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.doctor.destinations import TRACKING_URI
+from otel_dspy.doctor.destinations import TRACKING_URI, WORKSPACE
 from otel_dspy.doctor.finding import Finding, Level
 from otel_dspy.mlflow.tracking.addresses import trouble, without_passwords
 
@@ -23,18 +23,19 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
     Nothing is said of an MLflow that is not there; `destinations` does.
 
     Args:
-        environment: where MLFLOW_TRACKING_URI is looked up.
+        environment: where MLFLOW_TRACKING_URI and MLFLOW_WORKSPACE are looked up.
         end: mark them as KILLED.
     """
     uri = environment.get(TRACKING_URI, "")
     if not uri or find_spec("mlflow") is None or _would_be_made(uri) or _is_none(uri):
         return
+    from otel_dspy.mlflow.tracking import workspaces  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.http_policy import no_retries  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.stale_runs import end_stale_runs, stale_runs  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.store import Store  # noqa: PLC0415 - MLflow: seconds
 
     try:
-        with no_retries(0):
+        with no_retries(0), workspaces.selected(environment.get(WORKSPACE, "").strip()):
             store = Store(uri)
             experiments = store.experiment_ids()
             if end:

@@ -46,11 +46,13 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
     *,
     tracking_uri: str | Path | None = None,
     experiment: str | None = None,
+    workspace: str | None = None,
 ) -> None:
     """Record DSPy's optimisations, evaluations and calls in MLflow, as they happen and off your threads.
 
-    Takes the place of `mlflow.dspy.autolog`: the same flags, all logging on by default. MLflow's tracking URI and
-    experiment are read when a compile, an evaluation or a call starts, so they may be set before or after.
+    Takes the place of `mlflow.dspy.autolog`: the same flags, all logging on by default. MLflow's tracking URI,
+    workspace and experiment are read when a compile, an evaluation or a call starts, so they may be set before or
+    after.
 
     Args:
         log_traces: traces at all.
@@ -63,6 +65,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         tracking_uri: record there instead of where MLflow is set to; a path as well as an address.
         experiment: name of the experiment, created if need be. A run that is open is then not written to. By default
             MLflow's; of another place than MLflow's, the one that MLFLOW_EXPERIMENT_NAME names, else "Default".
+        workspace: name of the MLflow workspace; by default the one of `mlflow.set_workspace` or MLFLOW_WORKSPACE.
 
     Calling it again changes the flags and the destination for what starts from then on.
     """
@@ -77,11 +80,11 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_compiles=log_compiles,
         log_evals=log_evals,
     )
-    _enable(options, tracking_uri, experiment)
+    _enable(options, tracking_uri, experiment, workspace)
     conflict.warn_if_mlflow_autologs()
 
 
-def _enable(options: Options, tracking_uri: str | Path | None, experiment: str | None) -> None:
+def _enable(options: Options, tracking_uri: str | Path | None, experiment: str | None, workspace: str | None) -> None:
     global _active  # noqa: PLW0603 - there is one DSPy to instrument
     from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - the two wings meet only when this is called
 
@@ -89,7 +92,7 @@ def _enable(options: Options, tracking_uri: str | Path | None, experiment: str |
     with _lock:
         if _active is not None:
             if _active.provider is None or instrumentor.tracer_provider is _active.provider:
-                _active.processor.configure(options, tracking_uri, experiment)
+                _active.processor.configure(options, tracking_uri, experiment, workspace)
                 return
             # Somebody has undone the instrumentation in between: begin anew.
             at_exit.shut_down(_active.processor)
@@ -97,7 +100,7 @@ def _enable(options: Options, tracking_uri: str | Path | None, experiment: str |
         in_use = instrumentor.tracer_provider
         by_environment = adopted(in_use, LateMlflowSpanProcessor)
         processor = by_environment.processor() if by_environment is not None else MlflowSpanProcessor()
-        processor.configure(options, tracking_uri, experiment)
+        processor.configure(options, tracking_uri, experiment, workspace)
         if in_use is None:
             provider = TracerProvider(shutdown_on_exit=False)
             provider.add_span_processor(processor)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import mlflow
 from mlflow.tracking import fluent
 
+from otel_dspy.mlflow.tracking import workspaces
+
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
@@ -19,33 +21,46 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A tracking store and an experiment in it."""
+    """A tracking store, a workspace of it, and an experiment there.
+
+    Attributes:
+        tracking_uri: of the store.
+        experiment: the experiment.
+        workspace: its name; `""` if none was set; None if that is not known, and MLflow decides when it is written to:
+            an MLflow without workspaces, or a spool file of an earlier version.
+    """
 
     tracking_uri: str
     experiment: Experiment
+    workspace: str | None = None
 
 
-def current(tracking_uri: str | None, experiment: str | None) -> tuple[Destination, str | None]:
+def current(
+    tracking_uri: str | None, experiment: str | None, workspace: str | None = None
+) -> tuple[Destination, str | None]:
     """The destination, and the id of the run that the user has open there or would resume.
 
     Args:
         tracking_uri: what the user told us; wins over what MLflow was told.
         experiment: an experiment's name, the same.
+        workspace: a workspace's name, the same.
     """
-    of_mlflow = mlflow.get_tracking_uri()
+    of_mlflow, active = mlflow.get_tracking_uri(), workspaces.active()
     uri = tracking_uri or of_mlflow
+    chosen_workspace = active if workspace is None else workspace
     if experiment is not None:
-        return Destination(uri, Experiment(name=experiment)), None
-    if uri.rstrip("/") != of_mlflow.rstrip("/"):
+        return Destination(uri, Experiment(name=experiment), chosen_workspace), None
+    if uri.rstrip("/") != of_mlflow.rstrip("/") or not workspaces.same(chosen_workspace, active):
         # The user's open run and the ids of experiments are of another place.
-        return Destination(uri, _experiment_elsewhere()), None
+        return Destination(uri, _experiment_elsewhere(), chosen_workspace), None
     run = mlflow.active_run()
     if run is not None:
-        return Destination(uri, Experiment(id=str(run.info.experiment_id))), str(run.info.run_id)
+        experiment_id = str(run.info.experiment_id)
+        return Destination(uri, Experiment(id=experiment_id), chosen_workspace), str(run.info.run_id)
     chosen = _experiment()
     # As `mlflow run` tells its process, and `start_run` takes it up. Which experiment it is of would have to be asked.
     resumed = os.environ.get("MLFLOW_RUN_ID") if chosen.id is not None else None
-    return Destination(uri, chosen), resumed or None
+    return Destination(uri, chosen, chosen_workspace), resumed or None
 
 
 def _experiment() -> Experiment:

@@ -40,6 +40,7 @@ class MlflowSpanProcessor(SpanProcessor):
         *,
         tracking_uri: str | Path | None = None,
         experiment: str | None = None,
+        workspace: str | None = None,
         log_traces: bool = True,
         log_traces_from_compile: bool = True,
         log_traces_from_eval: bool = True,
@@ -52,6 +53,8 @@ class MlflowSpanProcessor(SpanProcessor):
             tracking_uri: where to; by default what MLflow is set to when a compile, evaluation or call starts.
             experiment: name of the experiment, created if need be; by default the same. Of another place than MLflow's,
                 the one that MLFLOW_EXPERIMENT_NAME names, else "Default".
+            workspace: name of the MLflow workspace; by default the one of `mlflow.set_workspace` or MLFLOW_WORKSPACE
+                when a compile, evaluation or call starts.
             log_traces: traces at all.
             log_traces_from_compile: traces of compiles, their examples included.
             log_traces_from_eval: example traces of stand-alone evaluations.
@@ -68,21 +71,28 @@ class MlflowSpanProcessor(SpanProcessor):
             ),
             tracking_uri,
             experiment,
+            workspace,
         )
         self._router = Router(self._capture)
         self._worker = Worker()
         self._failed = False
         flushing.register(self)
 
-    def configure(self, options: Options, tracking_uri: str | Path | None, experiment: str | None) -> None:
+    def configure(
+        self,
+        options: Options,
+        tracking_uri: str | Path | None,
+        experiment: str | None,
+        workspace: str | None = None,
+    ) -> None:
         """Change what is wanted and where it goes, for what starts from now on."""
         if isinstance(tracking_uri, Path):
             tracking_uri = tracking_uri.resolve().as_uri()  # as mlflow.set_tracking_uri does
-        self._wanted = (options, tracking_uri, experiment)
+        self._wanted = (options, tracking_uri, experiment, workspace)
 
     def _capture(self) -> tuple[Destination, str | None, Options]:
-        options, tracking_uri, experiment = self._wanted
-        where, user_run = destination.current(tracking_uri, experiment)
+        options, tracking_uri, experiment, workspace = self._wanted
+        where, user_run = destination.current(tracking_uri, experiment, workspace)
         return where, user_run, options
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:

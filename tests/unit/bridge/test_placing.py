@@ -109,6 +109,34 @@ def test_the_experiment_is_the_first_that_is_named(
 
 
 @pytest.mark.parametrize(
+    ("resource", "header", "expected"),
+    [
+        ({"mlflow.workspace.name": "r1"}, "h1", "r1"),
+        ({"mlflow.workspace.name": ""}, "h1", "h1"),
+        ({"service.name": "s1"}, "h1", "h1"),
+        ({}, "", "d1"),
+        ({}, None, "d1"),
+        ({}, "x" * 63, "x" * 63),
+    ],
+)
+def test_the_workspace_is_the_first_that_is_named(resource: dict[str, Any], header: str | None, expected: str) -> None:
+    """Resource, header, default; never the service."""
+    places = Experiments("sqlite:///m.db", "D", by_service=True, workspace="d1")
+    assert places.destination(resource, None, header).workspace == expected
+
+
+@pytest.mark.parametrize("name", ["Team", "a b", "a\nb", "-a", "a-", "x" * 64, "\u00e4b", 7, "a\n"])
+def test_what_is_no_workspace_is_not_replaced_by_one(name: str | int) -> None:
+    """Not by the default one, whose members may not be meant to see it."""
+    places = Experiments("sqlite:///m.db", workspace="d1")
+    with pytest.raises(UnusableError, match=r"mlflow\.workspace\.name is not the name of a workspace"):
+        places.destination({"mlflow.workspace.name": name}, None, "h1")
+    if isinstance(name, str):
+        with pytest.raises(UnusableError, match="x-mlflow-workspace is not the name of a workspace"):
+            places.destination({}, None, name)
+
+
+@pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
         ("dspy.dataset.role", "../../etc/x", "_/_/etc/x".replace("/", "_")),

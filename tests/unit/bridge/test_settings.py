@@ -20,15 +20,22 @@ def test_every_flag_has_a_variable_and_the_flag_wins() -> None:
     texts = {
         "tracking_uri": "http://m", "experiment": "E", "experiment_by_service": "true", "http": "127.0.0.1:1",
         "grpc": "off", "max_request_bytes": "10", "max_waiting_bytes": "20", "patience": "1.5", "max_connections": "30",
-        "allow_anonymous": "yes",
+        "allow_anonymous": "yes", "workspace": "team-a",
     }  # fmt: skip
     files = {"token_file", "tls_cert", "tls_key", "tls_client_ca"}
     assert {flag.replace("-", "_") for flag, *_ in FLAGS} == set(texts) | files
     environment = {variable(name): text for name, text in texts.items()}
     assert resolve({}, environment) == resolve(texts, {}) == resolve(texts, dict.fromkeys(environment, "nonsense"))
     assert str(resolve({}, environment)) == snapshot(
-        "BridgeSettings(tracking_uri='http://m', experiment='E', experiment_by_service=True, http=Address(host='127.0.0.1', port=1), grpc=None, tls=None, allow_anonymous=True, max_request_bytes=10, max_waiting_bytes=20, max_connections=30, patience=1.5)"
+        "BridgeSettings(tracking_uri='http://m', experiment='E', experiment_by_service=True, workspace='team-a', http=Address(host='127.0.0.1', port=1), grpc=None, tls=None, allow_anonymous=True, max_request_bytes=10, max_waiting_bytes=20, max_connections=30, patience=1.5)"
     )
+
+
+def test_the_workspace_may_be_mlflows() -> None:
+    """As MLFLOW_WORKSPACE names it, if nothing of the bridge's own does."""
+    assert resolve({}, MLFLOW).workspace is None
+    assert resolve({}, MLFLOW | {"MLFLOW_WORKSPACE": "team-b"}).workspace == "team-b"
+    assert resolve({"workspace": "team-a"}, MLFLOW | {"MLFLOW_WORKSPACE": "team-b"}).workspace == "team-a"
 
 
 def test_by_default_only_this_machine_is_listened_to() -> None:

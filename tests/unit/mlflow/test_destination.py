@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import mlflow
 import pytest
 from mlflow.tracking import fluent
+from mlflow.utils.workspace_context import WorkspaceContext
 
 from otel_dspy.mlflow import destination
 from otel_dspy.mlflow.destination import Destination, Experiment, current
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
+from otel_dspy.mlflow.tracking import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,41 +45,63 @@ def chosen_at_here(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_experiment_that_mlflow_was_set_to_holds_there(told: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its id, which is the one of the place that MLflow is set to, named by us or not."""
     chosen_at_here(monkeypatch)
-    assert current(told, None) == (Destination(told or HERE, Experiment(id="7")), None)
+    assert current(told, None) == (Destination(told or HERE, Experiment(id="7"), ""), None)
 
 
 def test_an_id_of_one_place_is_no_id_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Told elsewhere than MLflow was: the experiment that a name is known of, else the default one, none by its id."""
     chosen_at_here(monkeypatch)
-    assert current(THERE, None) == (Destination(THERE, Experiment(name="Default")), None)
+    assert current(THERE, None) == (Destination(THERE, Experiment(name="Default"), ""), None)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
-    assert current(THERE, None) == (Destination(THERE, Experiment(name="mine")), None)
-    assert current(THERE, "ours") == (Destination(THERE, Experiment(name="ours")), None)
+    assert current(THERE, None) == (Destination(THERE, Experiment(name="mine"), ""), None)
+    assert current(THERE, "ours") == (Destination(THERE, Experiment(name="ours"), ""), None)
 
 
 def test_an_id_in_the_environment_is_of_the_one_place_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow was told of no place, so the number can only be of the place that we were told."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
-    assert current(THERE, None) == (Destination(THERE, Experiment(id="7")), None)
+    assert current(THERE, None) == (Destination(THERE, Experiment(id="7"), ""), None)
 
 
 def test_a_run_in_the_environment_is_the_users_where_its_experiment_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `mlflow run` says both, and `mlflow.start_run` would take it up; not at another place than MLflow's."""
     mlflow.set_tracking_uri(HERE)
     monkeypatch.setenv("MLFLOW_RUN_ID", "a1")
-    assert current(None, None) == (Destination(HERE, Experiment(name="Default")), None)
+    assert current(None, None) == (Destination(HERE, Experiment(name="Default"), ""), None)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
-    assert current(None, None) == (Destination(HERE, Experiment(id="7")), "a1")
-    assert current(THERE, None) == (Destination(THERE, Experiment(name="Default")), None)
-    assert current(None, "ours") == (Destination(HERE, Experiment(name="ours")), None)
+    assert current(None, None) == (Destination(HERE, Experiment(id="7"), ""), "a1")
+    assert current(THERE, None) == (Destination(THERE, Experiment(name="Default"), ""), None)
+    assert current(None, "ours") == (Destination(HERE, Experiment(name="ours"), ""), None)
+
+
+def test_the_workspace_is_that_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's, at whatever place; ours wins, and what is known of the other one's ids and runs does not hold there."""
+    chosen_at_here(monkeypatch)
+    monkeypatch.setenv("MLFLOW_RUN_ID", "a1")
+    with WorkspaceContext("team-a"):
+        assert current(None, None) == (Destination(HERE, Experiment(id="7"), "team-a"), "a1")
+        assert current(None, None, "team-a") == (Destination(HERE, Experiment(id="7"), "team-a"), "a1")
+        assert current(THERE, None) == (Destination(THERE, Experiment(name="Default"), "team-a"), None)
+        assert current(None, None, "team-b") == (Destination(HERE, Experiment(name="Default"), "team-b"), None)
+        assert current(None, None, "") == (Destination(HERE, Experiment(name="Default"), ""), None)
+        assert current(None, "ours", "team-b") == (Destination(HERE, Experiment(name="ours"), "team-b"), None)
+    assert current(None, None, "default") == (Destination(HERE, Experiment(id="7"), "default"), "a1")
+
+
+def test_an_mlflow_without_workspaces_knows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an older one has none, whatever the environment says."""
+    monkeypatch.setattr(workspaces, "_mlflow", None)
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "team-a")
+    chosen_at_here(monkeypatch)
+    assert current(None, None) == (Destination(HERE, Experiment(id="7")), None)
 
 
 def test_a_path_is_taken_as_mlflow_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By `configure`, to which both `autolog` and the processor pass it on; relative to the folder of that moment."""
-    told: list[tuple[str | None, str | None]] = []
+    told: list[tuple[str | None, str | None, str | None]] = []
 
-    def note(uri: str | None, experiment: str | None) -> tuple[Destination, None]:
-        told.append((uri, experiment))
+    def note(uri: str | None, experiment: str | None, workspace: str | None) -> tuple[Destination, None]:
+        told.append((uri, experiment, workspace))
         return Destination(uri or "", Experiment()), None
 
     monkeypatch.setattr(destination, "current", note)
@@ -86,5 +110,5 @@ def test_a_path_is_taken_as_mlflow_takes_it(tmp_path: Path, monkeypatch: pytest.
     processor = MlflowSpanProcessor(tracking_uri=Path("my runs"))
     monkeypatch.chdir("/")
     processor._capture()
-    assert told == [(mlflow.get_tracking_uri(), None)]
+    assert told == [(mlflow.get_tracking_uri(), None, None)]
     processor.shutdown()

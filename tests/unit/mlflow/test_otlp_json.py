@@ -91,6 +91,7 @@ routes = st.builds(
         Destination,
         st.sampled_from(["http://localhost:5000", "sqlite:////tmp/m.db", "postgresql://me@db/mlflow"]),
         st.builds(Experiment, id=st.none() | text, name=st.none() | text),
+        st.none() | text,
     ),
     st.builds(
         TraceContext,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.fork_gate import ForkGate
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.tracking import http_policy
+from otel_dspy.mlflow.tracking import http_policy, workspaces
 from otel_dspy.mlflow.tracking.addresses import address_without_passwords, without_passwords
 from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 
@@ -32,6 +32,7 @@ MAX_RETRIES: Final = 6
 """Tries of an operation that the server fails at although it answers others: about 8 s."""
 FAILED_LATELY: Final = 300.0
 """Seconds after such a failure in which the destination's operations are tried once, where others wait behind it."""
+_NO_DESTINATION: Final = frozenset({Verdict.NO_EXPERIMENT, Verdict.NO_WORKSPACE})
 _IN_THE_SPOOL: Final = "it is kept in the spool for `otel-dspy replay`"
 
 
@@ -55,17 +56,27 @@ class Outcome(Enum):
 class Attempts:
     """Tries operations on one destination."""
 
-    def __init__(self, address: str, stop: Event, answers: Callable[[], None], *, others: bool = False) -> None:
+    def __init__(
+        self,
+        address: str,
+        stop: Event,
+        answers: Callable[[], None],
+        *,
+        workspace: str | None = None,
+        others: bool = False,
+    ) -> None:
         """Create it.
 
         Args:
             address: tracking URI, for the log.
             stop: set when there is no time left.
             answers: a question that a healthy server answers; raises if it does not.
+            workspace: of the destination; every attempt is made under it, whatever the program sets meanwhile.
             others: the thread has other destinations, which a failure at this one must not hold up for long; what
                 fails is not kept here, but sent again by who has sent it.
         """
-        self._address = address_without_passwords(address)
+        self._address = address_without_passwords(address) + (f" (workspace {workspace})" if workspace else "")
+        self._workspace = workspace
         self._stop = stop
         self._answers = answers
         self._others = others
@@ -113,8 +124,7 @@ class Attempts:
                 self._tell(what, f"did not take {what}: {error}")
                 return Outcome.REFUSED
             if self._is_the_experiments(found):
-                missing = f"has no experiment for {what}, restore it or name another"
-                return self._gives_up(what, f"denies {what}" if self._denied else missing, error)
+                return self._gives_up(*self._obstacle(found, what), error)
             if found is not Verdict.RACED:
                 self._failing(error)
             own_failures = own_failures + 1 if found is Verdict.RETRY else 0
@@ -129,13 +139,21 @@ class Attempts:
 
     def _is_final(self, found: Verdict) -> bool:
         # Whoever sends spans of others' would send those of a deleted experiment for ever.
-        return found is Verdict.REFUSED or (found is Verdict.NO_EXPERIMENT and self._others)
+        return found is Verdict.REFUSED or (found in _NO_DESTINATION and self._others)
 
     def _is_the_experiments(self, found: Verdict) -> bool:
-        """Whether only this experiment is in the way, and nothing that would pass while we wait."""
+        """Whether only this experiment or its workspace is in the way, and nothing that would pass while we wait."""
         if found is Verdict.DENIED and self._others and self._once(self._answers, 0) is None:
             self._denied = True
-        return self._denied or found is Verdict.NO_EXPERIMENT
+        return self._denied or found in _NO_DESTINATION
+
+    def _obstacle(self, found: Verdict, what: str) -> tuple[str, str]:
+        """What is warned of once, and the warning."""
+        if self._denied:
+            return what, f"denies {what}"
+        missing = "workspace" if found is Verdict.NO_WORKSPACE else "experiment"
+        # It is missing for everything else that goes there, too: one line is enough.
+        return missing, f"has no {missing} for {what}, restore it or name another"
 
     @property
     def _tries(self) -> int:
@@ -153,7 +171,7 @@ class Attempts:
         if self._stop.is_set():
             raise Stopped
         try:
-            with self._gate, http_policy.no_retries(failures):
+            with self._gate, http_policy.no_retries(failures), workspaces.selected(self._workspace):
                 attempt()
         except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
             return error

@@ -116,6 +116,16 @@ class Pipeline:
         return sum(sink.failed for sink in tuple(self._sinks.values()))
 
     @property
+    def done(self) -> int:
+        """Operations that MLflow took."""
+        return sum(sink.done for sink in tuple(self._sinks.values()))
+
+    @property
+    def left_out(self) -> int:
+        """Operations that the installed MLflow has nothing for."""
+        return sum(sink.left_out for sink in tuple(self._sinks.values()))
+
+    @property
     def applied(self) -> int:
         """Operations that MLflow was told, whatever became of them."""
         return sum(sink.applied for sink in tuple(self._sinks.values()))

@@ -29,6 +29,8 @@ TRACKING_URI: Final = f"{OURS}tracking_uri"
 """Without passwords."""
 EXPERIMENT_ID: Final = f"{OURS}experiment.id"
 EXPERIMENT_NAME: Final = f"{OURS}experiment.name"
+WORKSPACE: Final = f"{OURS}workspace"
+"""Name of the MLflow workspace; empty if none was set, absent where the MLflow of that process had no workspaces."""
 CONTEXT: Final = f"{OURS}context"
 """JSON: the MLflow trace and runs that the span belongs to, and the flags of `autolog` that were off."""
 END: Final = f"{OURS}end"
@@ -65,6 +67,8 @@ def _route_attributes(route: Route) -> Mapping[str, str]:
         found[EXPERIMENT_ID] = where.experiment.id
     if where.experiment.name is not None:
         found[EXPERIMENT_NAME] = where.experiment.name
+    if where.workspace is not None:
+        found[WORKSPACE] = where.workspace
     return found
 
 
@@ -180,10 +184,12 @@ def _parsed_route(resource: Attributes) -> Route:
     found: dict[str, Any] = json.loads(str(resource[CONTEXT]))
     evaluate = found.get("evaluate")
     name, number = resource.get(EXPERIMENT_NAME), resource.get(EXPERIMENT_ID)
+    workspace = resource.get(WORKSPACE)
     return Route(
         Destination(
             str(resource[TRACKING_URI]),
             Experiment(id=str(number) if number is not None else None, name=str(name) if name is not None else None),
+            str(workspace) if workspace is not None else None,
         ),
         TraceContext(
             trace_id=str(found["trace_id"]),

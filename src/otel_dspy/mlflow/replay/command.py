@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--experiment", metavar="NAME", help="write to this experiment, not the one that the files name"
     )
+    parser.add_argument(
+        "--workspace",
+        metavar="NAME",
+        help="write to this MLflow workspace, not the one that the files name ('' for a server without workspaces)",
+    )
     parser.add_argument("--otlp", metavar="URL", help="send the spans to this OTLP/HTTP endpoint instead of MLflow")
     parser.add_argument("--keep", action="store_true", help="leave the files where they are once they are written")
 
@@ -115,7 +120,7 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
     from otel_dspy.mlflow.replay.reader import Replay  # noqa: PLC0415 - it loads MLflow, which takes seconds
 
     results: list[FileResult] = []
-    replay = Replay(tracking_uri=chosen.tracking_uri, experiment=chosen.experiment)
+    replay = Replay(tracking_uri=chosen.tracking_uri, experiment=chosen.experiment, workspace=chosen.workspace)
     killed = replay.run(paths, results.append)
     names = [spool.spool_name(result.path) for result in results]
     unfinished = {name.writer for name, result in zip(names, results, strict=True) if name and not result.whole}

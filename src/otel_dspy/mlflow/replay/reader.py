@@ -32,17 +32,24 @@ class Replay:
     """Writes files to MLflow."""
 
     def __init__(
-        self, *, tracking_uri: str | None = None, experiment: str | None = None, patience: float = PATIENCE
+        self,
+        *,
+        tracking_uri: str | None = None,
+        experiment: str | None = None,
+        workspace: str | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         """Create it.
 
         Args:
             tracking_uri: write there, not where the files say.
             experiment: name of the experiment, the same.
+            workspace: name of the MLflow workspace, the same; `""` for none.
             patience: seconds without an answer after which to give up.
         """
         self._tracking_uri = tracking_uri
         self._experiment = experiment
+        self._workspace = workspace
         self._patience = patience
         self._stop = threading.Event()
         # Whoever wrote the file, or a replay before this one, may have made the runs.
@@ -80,7 +87,8 @@ class Replay:
                 self._stop.set()
 
     def _file(self, result: FileResult) -> None:
-        refused, failed = self._pipeline.lost, self._pipeline.failed
+        pipeline = self._pipeline
+        refused, failed, done, left_out = pipeline.lost, pipeline.failed, pipeline.done, pipeline.left_out
         try:
             with spool.claimed(result.path) as file:
                 if file is None:
@@ -88,16 +96,20 @@ class Replay:
                     return
                 for number, line in enumerate(file, 1):
                     self._line(result, number, line)
-                self._pipeline.send_all()
+                pipeline.send_all()
         except OSError as error:
             result.trouble = f"it cannot be read: {error.strerror or error}"
         except Stopped:
             result.trouble = f"MLflow has not answered for {self._patience:.0f} s; try again later"
         else:
-            if self._pipeline.lost > refused:
-                result.trouble = f"MLflow refused {self._pipeline.lost - refused} operations, see above"
-            elif self._pipeline.failed > failed:
-                result.trouble = f"MLflow failed at {self._pipeline.failed - failed} operations; try again later"
+            if pipeline.lost > refused:
+                result.trouble = f"MLflow refused {pipeline.lost - refused} operations, see above"
+            elif pipeline.failed > failed:
+                result.trouble = f"MLflow failed at {pipeline.failed - failed} operations; try again later"
+            elif pipeline.left_out > left_out and pipeline.done == done:
+                result.trouble = "nothing was written: the installed MLflow is too old for all that is in it"
+            if result.trouble is not None and pipeline.done == done:
+                result.spans = 0
 
     def _line(self, result: FileResult, number: int, line: bytes) -> None:
         result.ended = False
@@ -124,11 +136,13 @@ class Replay:
             result.spans += 1
 
     def _redirected(self, route: Route) -> Route:
-        if self._tracking_uri is None and self._experiment is None:
+        if self._tracking_uri is None and self._experiment is None and self._workspace is None:
             return route
+        named = route.destination
         where = Destination(
-            self._tracking_uri or route.destination.tracking_uri,
-            Experiment(name=self._experiment) if self._experiment else route.destination.experiment,
+            self._tracking_uri or named.tracking_uri,
+            Experiment(name=self._experiment) if self._experiment else named.experiment,
+            named.workspace if self._workspace is None else self._workspace,
         )
         # The run that the user had open is of another place.
         return Route(where, replace(route.context, user_run=None), route.options)

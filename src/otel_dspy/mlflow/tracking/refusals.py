@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 import requests
 from mlflow.exceptions import MlflowException
 
+from otel_dspy.mlflow.tracking.workspaces import NoWorkspacesError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,6 +29,8 @@ class Verdict(Enum):
     """Another writer has just written the same row: ask again, and it is found."""
     NO_EXPERIMENT = "no experiment"
     """Its experiment is deleted, or not there. It may be restored, and takes everything then."""
+    NO_WORKSPACE = "no workspace"
+    """Its workspace does not exist, or the server or the installed MLflow has no workspaces."""
     REFUSED = "refused"
     """It will never be taken."""
 
@@ -45,6 +49,11 @@ _NO_EXPERIMENT: Final = re.compile(
     r"no experiment with id=?\s?\S+ exists|could not find experiment with id|the experiment \S+ must be in the 'active'"
 )
 """Of MLflow's stores in a database, of those in files, and of both."""
+_NO_WORKSPACE: Final = re.compile(
+    r"workspace '[^']*' not found|active workspace '[^']*' cannot be used|active workspace is required"
+    r"|workspaces are not enabled on this server|workspace name '[^']*' (?:must|cannot|is reserved)"
+)
+"""Of MLflow's servers, of its client, and of its stores in a database."""
 _REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
 """MLflow's own codes for what is wrong with a request, and never with its database."""
 _WAIT: Final = frozenset({407, 408, 425, 429, 502, 503, 504})
@@ -81,6 +90,8 @@ def _by_kind_or_text(cause: BaseException) -> Verdict | None:
     if isinstance(cause, OSError) and cause.errno in _FULL:
         return Verdict.WAIT
     text = str(cause).lower()
+    if isinstance(cause, NoWorkspacesError) or _NO_WORKSPACE.search(text):
+        return Verdict.NO_WORKSPACE
     # A refusal quotes what the user wrote, which may speak of anything.
     refused = isinstance(cause, MlflowException) and cause.error_code in _REFUSALS
     if not refused and any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):

@@ -38,7 +38,7 @@ class SharedSink(Sink):
         super().__init__(destination, stop, look_first=True)
         uri = destination.tracking_uri
         # Of the experiment itself nothing is asked: it may be what MLflow fails at.
-        self._attempts = Attempts(uri, stop, lambda: Store(uri).answer(), others=True)
+        self._attempts = Attempts(uri, stop, lambda: Store(uri).answer(), workspace=destination.workspace, others=True)
 
     def ask_again(self) -> None:
         """What MLflow denied may be allowed now; until then nothing more was asked of it."""

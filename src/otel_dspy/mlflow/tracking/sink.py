@@ -80,7 +80,12 @@ class Sink:
         self._own = own
         self._urgent = urgent
         self._looked_for_stale = not own
-        self._attempts = Attempts(destination.tracking_uri, stop, lambda: self._store().ask(self._experiment_id()))
+        self._attempts = Attempts(
+            destination.tracking_uri,
+            stop,
+            lambda: self._store().ask(self._experiment_id()),
+            workspace=destination.workspace,
+        )
         self._opened: tuple[Store, str, Runs] | None = None
         self._reader: StoreReader | None = None
         self._recollection = Recollection(self._read, self._experiment_id)
@@ -97,6 +102,10 @@ class Sink:
         """Operations and span batches that MLflow failed at, and may take another day."""
         self.applied = 0
         """Operations that came, whatever became of them."""
+        self.done = 0
+        """Operations and span batches that MLflow took."""
+        self.left_out = 0
+        """Operations that the installed MLflow has nothing for (see `abilities`)."""
 
     def look_first(self) -> None:
         """From now on other processes may write of the same compiles."""
@@ -168,9 +177,9 @@ class Sink:
         self.applied += 1
         match operation:
             case LogSpan() | LogTrace() if not abilities.TRACES:
-                pass  # `abilities.tell_lacking` has said so
+                self.left_out += 1  # `abilities.tell_lacking` has said so
             case LogModel() if not abilities.MODELS:
-                pass
+                self.left_out += 1
             case LogSpan():
                 self._batch.add_span(operation)
                 self._linger()
@@ -272,6 +281,7 @@ class Sink:
             self._store().log_spans(self._experiment_id(), chosen)
 
         if len(traces) > 1 and self._attempts.run("spans", lambda: send(spans)) is Outcome.DONE:
+            self._count(Outcome.DONE)
             return
         for chosen in traces.values():
             for outcome in send_trace(self._attempts, chosen, send):
@@ -407,6 +417,7 @@ class Sink:
         self._count(self._attempts.run(what, attempt))
 
     def _count(self, outcome: Outcome) -> None:
+        self.done += outcome is Outcome.DONE
         self.lost += outcome is Outcome.REFUSED
         self.failed += outcome is Outcome.FAILED
 

@@ -273,6 +273,8 @@ class Store:
             version: Any = getattr(self._store, "_get_server_version", None)
             if hasattr(version, "cache_clear"):
                 version.cache_clear()
+            # Where the workspace is not there, even that question has no answer; this one names the reason.
+            self.ask(experiment_id)
             raise
 
 

@@ -106,8 +106,11 @@ class StoreReader:
         if path not in self.artifacts(artifact_uri, folder):
             return None
         with tempfile.TemporaryDirectory(prefix="otel-dspy-") as target:
-            local: str = self._artifacts(artifact_uri).download_artifacts(path, target)
-            return Path(local).read_text(encoding="utf-8")
+            file = Path(target, "artifact")
+            # What every repository defines. `download_artifacts` calls it on a thread of a pool, which has neither this
+            # thread's workspace nor its `http_policy`.
+            self._artifacts(artifact_uri)._download_file(path, str(file))  # noqa: SLF001 - the repository plugins' interface
+            return file.read_text(encoding="utf-8")
 
     def artifacts(self, artifact_uri: str, folder: str | None = None) -> set[str]:
         """Paths of the artifacts in a folder below the URI, at its top by default."""

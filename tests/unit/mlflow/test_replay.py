@@ -1,0 +1,75 @@
+"""What a replay makes of a file of which MLflow takes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient
+
+from otel_dspy.cli import main
+from otel_dspy.mlflow.delivery.routing import Route
+from otel_dspy.mlflow.destination import Destination, Experiment
+from otel_dspy.mlflow.facts.otlp_json import end_line, span_line
+from otel_dspy.mlflow.facts.records import SpanRecord
+from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.tracking import sink
+from tests.blank_store import blank_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+TRACE, ROOT = "1" * 32, "2" * 16
+CALL = SpanRecord(
+    trace_id=TRACE,
+    span_id=ROOT,
+    parent_id=None,
+    name="module P",
+    kind="INTERNAL",
+    start_ns=10**18,
+    end_ns=10**18 + 1,
+    attributes={"dspy.operation.name": "module"},
+    scope="otel_dspy",
+)
+
+
+def spooled(folder: Path, uri: str, experiment: Experiment) -> Path:
+    """A file with the trace of a call that was to go there."""
+    route = Route(
+        Destination(uri, experiment), TraceContext(trace_id=TRACE, root_id=ROOT, kind=RootKind.CALL), Options()
+    )
+    file = folder / "20260101T000000Z-1-1-traces-0001.jsonl"
+    file.write_text(f"{span_line(CALL, route)}\n{end_line()}\n")
+    return file
+
+
+def test_what_the_installed_mlflow_has_nothing_for_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Traces, with an MLflow that takes none: the file is kept, and the status says so; a newer one takes them."""
+    uri = blank_store(tmp_path)
+    file = spooled(tmp_path, uri, Experiment(name="E"))
+    with monkeypatch.context() as older:
+        older.setattr(sink.abilities, "TRACES", False)
+        assert main(["replay", str(file)]) == 1
+    assert capsys.readouterr().out == (
+        f"{file}: nothing was written: the installed MLflow is too old for all that is in it\n"
+    )
+    assert main(["replay", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: 1 spans written\n"
+    assert not file.exists()
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("E")
+    assert experiment is not None
+    assert [trace.info.trace_id for trace in client.search_traces(locations=[experiment.experiment_id])] == [
+        f"tr-{TRACE}"
+    ]
+
+
+def test_what_mlflow_has_no_experiment_for_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By an id that is not there: not a span is said to be written, and the file is kept."""
+    file = spooled(tmp_path, blank_store(tmp_path), Experiment(id="77"))
+    assert main(["replay", str(file)]) == 1
+    assert capsys.readouterr().out == f"{file}: MLflow failed at 2 operations; try again later\n"
+    assert file.exists()
