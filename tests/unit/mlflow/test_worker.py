@@ -11,16 +11,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanContext, TraceFlags
 
 from otel_dspy.mlflow.delivery import lane
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
-from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.delivery.waiting import Patience
 from otel_dspy.mlflow.delivery.worker import Worker
-from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.mapping.context import RootKind
+from tests.unit.mlflow.queued_spans import ROOT, route, span
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +27,6 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.delivery.lane import Lane
 
-ROOT = 1
-"""Number of a trace's root span."""
-
 
 @pytest.fixture(autouse=True)
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -40,18 +34,6 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "spool"
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(folder))
     return folder
-
-
-def route(kind: RootKind, trace: int) -> Route:
-    """A route to nowhere."""
-    context = TraceContext(trace_id=f"{trace:032x}", root_id=f"{ROOT:016x}", kind=kind)
-    return Route(Destination("nowhere", Experiment()), context, Options())
-
-
-def span(trace: int, number: int, **attributes: AttributeValue) -> ReadableSpan:
-    """An ended span."""
-    context = SpanContext(trace, number, is_remote=False, trace_flags=TraceFlags(1))
-    return ReadableSpan(f"{trace}/{number}", context, attributes=attributes, start_time=1, end_time=2)
 
 
 class Stalled(Worker):

@@ -124,6 +124,8 @@ class _Segment:
     size: int = 0
     last: int = -1
     """Number of the last record in it."""
+    torn: bool = False
+    """Beyond `size` there is part of a line, which could not be truncated: nothing more is written to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,21 +165,22 @@ class Journal:
     def _write(self, batch: list[bytes], last: int) -> None:
         segment = self._current()
         data = b"\n".join(batch) + b"\n"
+        view = memoryview(data)
         try:
-            view = memoryview(data)
             while view:
                 view = view[os.write(segment.descriptor, view) :]
         except OSError:
             # What is written again later must not stand there already, and half a line not be continued by the next.
-            with suppress(OSError):
+            try:
                 os.ftruncate(segment.descriptor, segment.size)
+            except OSError:
+                segment.torn = len(view) < len(data)
             raise
         segment.size += len(data)
         segment.last = last
 
     def _current(self) -> _Segment:
-        newest = self._segments.get(self._next - 1)
-        if newest is not None and newest.size < SEGMENT_BYTES and self._next - 1 not in self._kept:
+        if (newest := self._newest) is not None:
             return newest
         where = folder()
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -191,9 +194,17 @@ class Journal:
         return segment
 
     @property
+    def _newest(self) -> _Segment | None:
+        """The segment that takes the next line; None if a new one has to be created for it."""
+        newest = self._segments.get(self._next - 1)
+        if newest is None or newest.torn or newest.size >= SEGMENT_BYTES or self._next - 1 in self._kept:
+            return None
+        return newest
+
+    @property
     def end(self) -> Place:
         """Where the next line will stand."""
-        newest = self._segments.get(self._next - 1)
+        newest = self._newest
         return Place(self._next, 0) if newest is None else Place(self._next - 1, newest.size)
 
     def read(self, place: Place, count: int, size: int) -> tuple[list[bytes], Place]:

@@ -1,0 +1,297 @@
+"""A soak: an hour of optimizations, services, outages and restarts; memory, threads and file descriptors stay flat.
+
+`python -m benchmarks.soak --minutes 60`. A worker (`benchmarks.soak_worker`) serves requests in two threads and runs
+all optimizers in a third. It records in one MLflow in process, and sends the same spans by OTLP to two bridges, which
+write to another MLflow; one of them is killed again and again. Meanwhile both MLflows are killed, restarted and
+suspended, and short jobs start, end and are killed. A second worker, without telemetry, does the same work: what grows
+there is not otel-dspy's.
+
+At the end both MLflows must hold the same: every trace and every run once, none of them open. The exit status is 1 if
+they do not, if anything is left in the spool, or if a series is not flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.environments import ROOT
+from benchmarks.memory import POINTS
+from benchmarks.results import pinned, save, table
+from tests.bridge_process import bridge_process
+from tests.mlflow_server import free_port, mlflow_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from benchmarks.results import Row
+    from tests.bridge_process import BridgeProcess
+
+SAMPLE: Final = 5.0
+"""Seconds between two samples."""
+QUIET: Final = (30.0, 90.0)
+"""Seconds from one fault to the next."""
+IN_PROCESS: Final = "in process"
+BY_BRIDGES: Final = "by bridges"
+"""The two MLflows, by how spans come there."""
+EXPERIMENT: Final = "soak"
+JOBS: Final = "soak-jobs"
+STEADY: Final = "bridge"
+KILLED: Final = "bridge that is killed"
+GROWTH: Final = 1.10
+"""Resident memory at the end, as a share of that after the warm-up."""
+MORE_THREADS: Final = 2
+MORE_FILES: Final = 6
+"""Threads and file descriptors that the end may have more than the time after the warm-up: connections come and go."""
+_PACKAGES: Final = ("dspy", "gepa", "mlflow", "opentelemetry-sdk", "grpcio")
+
+Sample = tuple[float, float, int, int]
+"""Seconds since the start, MiB of resident memory, threads, file descriptors."""
+
+
+class Soak:
+    """All processes of a soak, and what goes wrong around them."""
+
+    def __init__(self, folder: Path, stack: ExitStack, seed: int) -> None:
+        """Start two MLflows, two bridges and two workers.
+
+        Args:
+            folder: for everything that is written.
+            stack: ends what is left at the end.
+            seed: of the faults and of the workers.
+        """
+        self.folder = folder
+        self._stack = stack
+        self._chance = random.Random(seed)  # noqa: S311 - chance, no secret
+        self._ports = {name: free_port() for name in (IN_PROCESS, BY_BRIDGES, STEADY, KILLED)}
+        self._running = {name: stack.enter_context(ExitStack()) for name in self._ports}
+        self._groups = {name: self._start_mlflow(name) for name in (IN_PROCESS, BY_BRIDGES)}
+        self.bridges = {name: self._start_bridge(name) for name in (STEADY, KILLED)}
+        addresses = [f"127.0.0.1:{self._ports[name]}" for name in self.bridges]
+        self.uri = self._uri(IN_PROCESS)
+        self.workers = {
+            "worker": self._start("work", self.uri, str(seed), *addresses),
+            "worker without otel-dspy": self._start("work", "", str(seed)),
+        }
+        self.jobs: list[subprocess.Popen[str]] = []
+        self.faults: Counter[str] = Counter()
+
+    def _uri(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+    def _start_bridge(self, name: str) -> BridgeProcess:
+        started = bridge_process(self._uri(BY_BRIDGES), EXPERIMENT, self._ports[name], patience=8)
+        return self._running[name].enter_context(started)
+
+    def _start_mlflow(self, name: str) -> int:
+        started = mlflow_server(self.folder / name, port=self._ports[name])
+        return self._running[name].enter_context(started).group
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        log = (self.folder / "programs.log").open("a")
+        with log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.soak_worker", *arguments],
+                cwd=ROOT, stdout=subprocess.PIPE if arguments[0] == "work" else log, stderr=log, text=True,
+                env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
+            )  # fmt: skip
+        self._stack.callback(process.kill)
+        return process
+
+    def fault(self) -> None:
+        """Do one thing of those that go wrong, and mend it."""
+        kinds: dict[str, Callable[[], None]] = {
+            "MLflow killed, started again 5 to 20 s later": self._kill_mlflow,
+            "MLflow suspended for 10 to 40 s": self._suspend_mlflow,
+            "bridge killed, started again 3 s later": lambda: self._restart_bridge(signal.SIGKILL),
+            "bridge ended by SIGTERM, started again 3 s later": lambda: self._restart_bridge(signal.SIGTERM),
+            "job that ends by itself": lambda: self.jobs.append(self._start("job", self.uri, "whole")),
+            "job killed in the middle": lambda: self.jobs.append(self._start("job", self.uri, "killed")),
+        }
+        name = self._chance.choice(sorted(kinds))
+        kinds[name]()
+        self.faults[name] += 1
+
+    def _kill_mlflow(self) -> None:
+        name = self._chance.choice((IN_PROCESS, BY_BRIDGES))
+        os.killpg(self._groups[name], signal.SIGKILL)
+        self._running[name].close()
+        time.sleep(self._chance.uniform(5, 20))
+        self._groups[name] = self._start_mlflow(name)
+
+    def _suspend_mlflow(self) -> None:
+        group = self._groups[self._chance.choice((IN_PROCESS, BY_BRIDGES))]
+        os.killpg(group, signal.SIGSTOP)
+        time.sleep(self._chance.uniform(10, 40))
+        os.killpg(group, signal.SIGCONT)
+
+    def _restart_bridge(self, sign: signal.Signals) -> None:
+        process = self.bridges[KILLED].process
+        process.send_signal(sign)
+        process.wait(60)
+        self._running[KILLED].close()
+        time.sleep(3)
+        self.bridges[KILLED] = self._start_bridge(KILLED)
+
+    def watched(self) -> dict[str, int]:
+        """Name -> process id of what lives as long as the soak."""
+        found = {name: worker.pid for name, worker in self.workers.items()}
+        return found | {STEADY: self.bridges[STEADY].process.pid}
+
+    def wait(self, seconds: float) -> None:
+        """Let it run, with faults from time to time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, self._chance.uniform(*QUIET)))
+            if end - time.monotonic() > QUIET[1]:
+                self.fault()
+
+    def finish(self) -> dict[str, dict[str, Any]]:
+        """End the workers and jobs, replay what killed ones have left; what each worker did."""
+        for worker in self.workers.values():
+            worker.send_signal(signal.SIGTERM)
+        done = {name: json.loads(worker.communicate(timeout=900)[0]) for name, worker in self.workers.items()}
+        for process in self.jobs:
+            process.wait(300)
+        subprocess.run([sys.executable, "-m", "otel_dspy.cli", "replay"], cwd=ROOT, check=False, timeout=900)
+        return done
+
+
+class Sampler:
+    """Samples processes on a thread of its own."""
+
+    def __init__(self, processes: Mapping[str, int]) -> None:
+        """Start it. `processes`: name -> id."""
+        self._processes = processes
+        self._samples: dict[str, list[Sample]] = {name: [] for name in processes}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        while not self._ended.wait(SAMPLE):
+            for name, process in self._processes.items():
+                if (found := sampled(process, began)) is not None:
+                    self._samples[name].append(found)
+
+    def stop(self) -> dict[str, list[Sample]]:
+        """End it; the samples of each process."""
+        self._ended.set()
+        self._thread.join()
+        return self._samples
+
+
+def sampled(process: int, began: float) -> Sample | None:
+    """A process as it is; None if it has gone."""
+    folder = Path(f"/proc/{process}")
+    try:
+        pages = int((folder / "statm").read_text().split()[1])
+        threads, files = len(list((folder / "task").iterdir())), len(list((folder / "fd").iterdir()))
+    except OSError:
+        return None
+    return time.monotonic() - began, pages * os.sysconf("SC_PAGE_SIZE") / 2**20, threads, files
+
+
+def stored(database: Path) -> dict[str, dict[str, int]]:
+    """Experiment -> traces, runs, and those of them that are open."""
+    with closing(sqlite3.connect(database)) as connection:
+        counted = {
+            "traces": "SELECT count(*) FROM trace_info WHERE experiment_id = :id",
+            "open traces": "SELECT count(*) FROM trace_info WHERE experiment_id = :id AND status = 'IN_PROGRESS'",
+            "runs": "SELECT count(*) FROM runs WHERE experiment_id = :id",
+            "open runs": "SELECT count(*) FROM runs WHERE experiment_id = :id AND status = 'RUNNING'",
+        }
+        found: dict[str, dict[str, int]] = {}
+        for key, name in connection.execute("SELECT experiment_id, name FROM experiments ORDER BY name").fetchall():
+            found[name] = {
+                title: int(connection.execute(query, {"id": key}).fetchone()[0]) for title, query in counted.items()
+            }
+        return found
+
+
+def row(name: str, samples: list[Sample]) -> Row:
+    """A line of the table: after the warm-up (the second fifth of the time) and at the end (the last fifth)."""
+    fifth = samples[-1][0] / 5
+    early = [sample for sample in samples if fifth <= sample[0] < 2 * fifth]
+    late = [sample for sample in samples if sample[0] >= 4 * fifth]
+    return {
+        "process": name,
+        "MiB after the warm-up": round(statistics.median(sample[1] for sample in early)),
+        "MiB at the end": round(statistics.median(sample[1] for sample in late)),
+        "threads": [max(sample[2] for sample in part) for part in (early, late)],
+        "file descriptors": [max(sample[3] for sample in part) for part in (early, late)],
+        "samples": [
+            tuple(round(value, 1) for value in sample) for sample in samples[:: max(1, len(samples) // POINTS)]
+        ],
+    }
+
+
+def troubles(
+    rows: list[Row], held: dict[str, dict[str, dict[str, int]]], done: dict[str, dict[str, Any]], left: int
+) -> list[str]:
+    """What is not as it should be, a line each."""
+    found = [f"{left} files are left in the spool"] if left else []
+    if done["worker"]["lost"]:
+        found.append(f"the worker has lost {done['worker']['lost']} spans")
+    runs = held[IN_PROCESS][EXPERIMENT]["runs"]
+    expected = {"traces": done["worker"]["traces"], "open traces": 0, "runs": runs, "open runs": 0}
+    for name, experiments in held.items():
+        if experiments[EXPERIMENT] != expected:
+            found.append(f"{name}: {experiments[EXPERIMENT]} is not {expected}")
+    if (jobs := held[IN_PROCESS].get(JOBS)) is not None and (jobs["open runs"] or jobs["open traces"]):
+        found.append(f"jobs have left open what they began: {jobs}")
+    for line in rows:
+        early, late = line["MiB after the warm-up"], line["MiB at the end"]
+        if late > early * GROWTH:
+            found.append(f"{line['process']}: memory grows from {early} to {late} MiB")
+        for what, more in (("threads", MORE_THREADS), ("file descriptors", MORE_FILES)):
+            before, after = line[what]
+            if after > before + more:
+                found.append(f"{line['process']}: {what} grow from {before} to {after}")
+    return found
+
+
+def main() -> None:
+    """Run it, print the tables and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1, help="of the faults and of the work")
+    parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        os.environ |= {"OTEL_DSPY_SPOOL_DIR": str(folder / "spool"), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        soak = Soak(folder, stack, options.seed)
+        sampler = Sampler(soak.watched())
+        soak.wait(options.minutes * 60)
+        samples = sampler.stop()
+        done = soak.finish()
+        held = {name: stored(folder / name / "mlflow.db") for name in (IN_PROCESS, BY_BRIDGES)}
+        left = len(list((folder / "spool").glob("*.jsonl")))
+    rows = [row(name, found) for name, found in samples.items()]
+    wrong = troubles(rows, held, done, left)
+    print(table([{name: value for name, value in line.items() if name != "samples"} for line in rows]))
+    print(json.dumps({"done": done, "faults": soak.faults, "held": held, "wrong": wrong}, indent=1))
+    if options.keep:
+        versions = pinned(_PACKAGES, ROOT / "requirements" / "dev.txt")
+        save("soak", rows, versions, done=done, faults=soak.faults, held=held, wrong=wrong)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
