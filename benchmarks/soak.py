@@ -94,7 +94,7 @@ class Soak:
         return f"http://127.0.0.1:{self._ports[name]}"
 
     def _start_bridge(self, name: str) -> BridgeProcess:
-        started = bridge_process(self._uri(BY_BRIDGES), EXPERIMENT, self._ports[name], patience=8)
+        started = bridge_process(self._uri(BY_BRIDGES), EXPERIMENT, self._ports[name], patience=60)
         return self._running[name].enter_context(started)
 
     def _start_mlflow(self, name: str) -> int:
@@ -210,11 +210,13 @@ def sampled(process: int, began: float) -> Sample | None:
 def stored(database: Path) -> dict[str, dict[str, int]]:
     """Experiment -> traces, runs, and those of them that are open."""
     with closing(sqlite3.connect(database)) as connection:
+        # Two bridges that create the same run at once delete one of the two again.
+        runs = "SELECT count(*) FROM runs WHERE experiment_id = :id AND lifecycle_stage = 'active'"
         counted = {
             "traces": "SELECT count(*) FROM trace_info WHERE experiment_id = :id",
             "open traces": "SELECT count(*) FROM trace_info WHERE experiment_id = :id AND status = 'IN_PROGRESS'",
-            "runs": "SELECT count(*) FROM runs WHERE experiment_id = :id",
-            "open runs": "SELECT count(*) FROM runs WHERE experiment_id = :id AND status = 'RUNNING'",
+            "runs": runs,
+            "open runs": f"{runs} AND status = 'RUNNING'",
         }
         found: dict[str, dict[str, int]] = {}
         for key, name in connection.execute("SELECT experiment_id, name FROM experiments ORDER BY name").fetchall():

@@ -34,6 +34,11 @@ LATENCY: Final = 0.005
 """Seconds that the model takes for an answer."""
 DELIVERY: Final = 300_000
 """Milliseconds that the last delivery may take."""
+EXPORT: Final = 600
+"""Seconds for which OpenTelemetry's exporter tries to send a batch: it drops it then, and an outage is shorter."""
+QUEUE: Final = 8192
+BATCH: Final = 64
+"""Spans that wait for it, and that it sends at once."""
 SKIPPED: Final = frozenset({"BetterTogether"})
 """It writes the state of a program with a language model that has no state of its own here."""
 
@@ -79,7 +84,8 @@ def instrument(mlflow: str, bridges: Sequence[str], counts: Counts) -> Callable[
     provider.add_span_processor(Roots())
     provider.add_span_processor(processor)
     for address in bridges:
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"http://{address}", timeout=120), 8192))
+        exporter = OTLPSpanExporter(f"http://{address}", timeout=EXPORT)
+        provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=QUEUE, max_export_batch_size=BATCH))
     DSPyInstrumentor().instrument(
         tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
     )

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, SpanFlags, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
 
 from otel_dspy.bridge import wire
 from otel_dspy.bridge.unzipping import TooLargeError
@@ -25,9 +21,11 @@ from otel_dspy.mlflow.facts.decode import storable
 from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_dspy.mlflow.facts.records import Attributes, AttributeValue
 
@@ -40,8 +38,6 @@ SPAN_ID_BYTES: Final = 8
 _KINDS: Final = ("INTERNAL", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 """By number; what is not said counts as INTERNAL."""
 _REMOTE: Final = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
-_IDS: Final = ("traceId", "spanId", "parentSpanId")
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
 
 
 class MalformedError(ValueError):
@@ -84,19 +80,11 @@ def from_protobuf(body: bytes) -> Received:
     Raises:
         MalformedError: it is none.
     """
-    return _all_of(spans_in_protobuf(body))
+    return all_of(spans_in_protobuf(body))
 
 
-def from_json(body: bytes) -> Received:
-    """Read a request in JSON.
-
-    Raises:
-        MalformedError: it is none.
-    """
-    return _all_of(spans_in_json(body))
-
-
-def _all_of(spans: Iterable[ReceivedSpan | BadSpanError]) -> Received:
+def all_of(spans: Iterable[ReceivedSpan | BadSpanError]) -> Received:
+    """What a request holds, by its spans."""
     found = Received()
     for span in spans:
         if isinstance(span, BadSpanError):
@@ -114,12 +102,12 @@ def spans_in_protobuf(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
         TooLargeError: it has more than `MAX_PARTS`.
     """
     # Counted before it is read: reading makes all of them at once, and holds the interpreter's lock meanwhile.
-    _bounded(sum(1 for _ in islice(wire.parts(body, 0, len(body)), MAX_PARTS + 1)))
+    bounded(sum(1 for _ in islice(wire.parts(body, 0, len(body)), MAX_PARTS + 1)))
     for group in _request(body).resource_spans:
-        resource = _resource(group.resource)
+        resource = resource_attributes(group.resource)
         for scope in group.scope_spans:
             for span in scope.spans:
-                yield _taken(span, resource, scope.scope.name)
+                yield taken(span, resource, scope.scope.name)
 
 
 def _request(body: bytes) -> ExportTraceServiceRequest:
@@ -134,68 +122,19 @@ def _request(body: bytes) -> ExportTraceServiceRequest:
         raise MalformedError("the body is no ExportTraceServiceRequest in protobuf") from error
 
 
-def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
-    """The same, in JSON (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids are hex).
+def bounded(count: int) -> int:
+    """The count of parts.
 
     Raises:
-        MalformedError: the body is no request in JSON; what came before may have been good.
-        TooLargeError: it has more than `MAX_PARTS`; likewise.
+        TooLargeError: it is more than `MAX_PARTS`.
     """
-    count = 0
-    try:
-        request: Any = json.loads(body)
-        for group in request.get("resourceSpans", ()):
-            count = _bounded(count + 1)
-            resource = _resource(
-                json_format.ParseDict(group.get("resource", {}), Resource(), ignore_unknown_fields=True)
-            )
-            for scope in group.get("scopeSpans", ()):
-                count = _bounded(count + 1)
-                about = json_format.ParseDict(
-                    scope.get("scope", {}), InstrumentationScope(), ignore_unknown_fields=True
-                )
-                for given in scope.get("spans", ()):
-                    count = _bounded(count + 1)
-                    span = _span_of_json(given)
-                    yield span if isinstance(span, BadSpanError) else _taken(span, resource, about.name)
-    except TooLargeError:
-        raise
-    except (AttributeError, TypeError, ValueError, RecursionError, json_format.ParseError) as error:
-        raise MalformedError(f"the body is no ExportTraceServiceRequest in JSON ({type(error).__name__})") from error
-
-
-def _bounded(count: int) -> int:
     if count > MAX_PARTS:
         raise TooLargeError(f"it has more than {MAX_PARTS} spans, scopes and resources")
     return count
 
 
-def _span_of_json(given: Any) -> Span | BadSpanError:  # noqa: ANN401 - whatever JSON holds
-    try:
-        return json_format.ParseDict(_with_protobuf_ids(given), Span(), ignore_unknown_fields=True)
-    except (AttributeError, TypeError, ValueError, RecursionError, json_format.ParseError) as error:
-        return BadSpanError(f"not a span: {type(error).__name__}")
-
-
-def _with_protobuf_ids(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The span with its ids as protobuf's JSON has them: base64."""
-    span = _encoded_ids(given)
-    if "links" in span:
-        span["links"] = [_encoded_ids(link) for link in span["links"]]
-    return span
-
-
-def _encoded_ids(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _base64(value) if name in _IDS else value for name, value in given.items()}
-
-
-def _base64(identifier: object) -> str:
-    if not isinstance(identifier, str) or not _HEX.fullmatch(identifier):
-        raise BadSpanError("an id is no hex")
-    return base64.b64encode(bytes.fromhex(identifier)).decode("ascii")
-
-
-def _taken(span: Span, resource: Attributes, scope: str) -> ReceivedSpan | BadSpanError:
+def taken(span: Span, resource: Attributes, scope: str) -> ReceivedSpan | BadSpanError:
+    """The span as it is used, or why it is not."""
     try:
         return _received(span, resource, scope)
     except BadSpanError as error:
@@ -241,7 +180,8 @@ def _identifier(value: bytes, length: int, what: str) -> str:
     return value.hex()
 
 
-def _resource(resource: Resource) -> Attributes:
+def resource_attributes(resource: Resource) -> Attributes:
+    """Attributes of a resource; one that is nested too deeply is left out."""
     found: dict[str, AttributeValue] = {}
     for entry in resource.attributes:
         try:

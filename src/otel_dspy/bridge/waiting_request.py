@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from otel_dspy.bridge.otlp import BadSpanError, spans_in_json, spans_in_protobuf
+from otel_dspy.bridge.otlp import BadSpanError, spans_in_protobuf
+from otel_dspy.bridge.otlp_json import spans_in_json
 from otel_dspy.bridge.placing import UnusableError, placed
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from otel_dspy.bridge import otlp
-from otel_dspy.bridge.otlp import MAX_NESTING, MalformedError, from_json, from_protobuf
+from otel_dspy.bridge.otlp import MAX_NESTING, MalformedError, from_protobuf
+from otel_dspy.bridge.otlp_json import from_json
 from otel_dspy.bridge.unzipping import TooLargeError
 from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
 
@@ -115,12 +117,19 @@ def test_a_root_is_one_without_a_parent_in_its_own_process(changes: dict[str, An
         ({"parentSpanId": "b7ad"}, "parent id is not 8 bytes, or zero"),
         ({"spanId": "no hex at all"}, "not a span: BadSpanError"),
         ({"links": [{"traceId": "", "spanId": ""}]}, "link's trace id is not 16 bytes, or zero"),
+        ({"links": [{"traceId": "1af7651916cd43dd8448eb211c80319c"}]}, "link's span id is not 8 bytes, or zero"),
+        ({"startTimeUnixNano": "0"}, "no start or end time"),
+        ({"startTimeUnixNano": "9223372036854775808"}, "no start or end time"),
         ({"endTimeUnixNano": "0"}, "no start or end time"),
+        ({"endTimeUnixNano": "9223372036854775808"}, "no start or end time"),
         ({"endTimeUnixNano": "18446744073709551615"}, "no start or end time"),
         ({"endTimeUnixNano": "99999999999999999999999"}, "not a span: ParseError"),
         ({"kind": "NO_SUCH_KIND", "name": 7}, "not a span: ParseError"),
         ({"attributes": 7}, "not a span: ParseError"),
         ({"name": "\ud800"}, "not a span: ParseError"),
+        ({"\ud800": 1}, "not a span: SystemError"),
+        ({"kind": "\ud800"}, "not a span: SystemError"),
+        ({"startTimeUnixNano": None}, "no start or end time"),
     ],
 )
 def test_a_bad_span_is_refused_alone(changes: dict[str, Any], reason: str) -> None:
@@ -128,6 +137,102 @@ def test_a_bad_span_is_refused_alone(changes: dict[str, Any], reason: str) -> No
     found = from_json(in_json(GOOD, GOOD | changes, GOOD))
     assert len(found.spans) == 2
     assert found.refused == [reason]
+
+
+@pytest.mark.parametrize("missing", ["startTimeUnixNano", "endTimeUnixNano", "traceId", "spanId"])
+def test_what_every_span_needs_may_not_be_missing(missing: str) -> None:
+    """Its times and its ids, in JSON and in protobuf: the span is refused, and the good one beside it is read."""
+    given = {name: value for name, value in GOOD.items() if name != missing}
+    needed = Span(trace_id=b"1" * 16, span_id=b"1" * 8, start_time_unix_nano=1, end_time_unix_nano=2)
+    lacking = Span()
+    lacking.CopyFrom(needed)
+    untyped: Any = lacking
+    untyped.ClearField(re.sub("([A-Z])", r"_\1", missing).lower())
+    for found in (from_json(in_json(GOOD, given)), from_protobuf(in_protobuf(needed, lacking))):
+        assert (len(found.spans), len(found.refused)) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["startTimeUnixNano", "endTimeUnixNano"])
+@pytest.mark.parametrize("value", [1, 2**63 - 1])
+def test_the_first_and_the_last_time_are_read(name: str, value: int) -> None:
+    """A nanosecond after 1970 began, and the last one that MLflow's tables can hold."""
+    (found,) = from_json(in_json(GOOD | {name: str(value)})).spans
+    assert value in {found.span.start_ns, found.span.end_ns}
+
+
+def good_beside(*bodies: bytes) -> None:
+    """Each body holds one good span, and one thing that is refused."""
+    for body in bodies:
+        found = from_json(body)
+        assert [(item.span.span_id, item.span.scope) for item in found.spans] == [(GOOD["spanId"], "lib")], body
+        assert len(found.refused) == 1, body
+
+
+def test_a_part_of_json_that_is_none_costs_itself_alone() -> None:
+    """Whatever stands in a list of resources, scopes or spans: a good span after it is read."""
+    (group,) = request(GOOD)["resourceSpans"]
+    (scope,) = group["scopeSpans"]
+    good_beside(
+        json.dumps({"resourceSpans": [7, group]}).encode(),
+        json.dumps({"resourceSpans": [{"scopeSpans": 7}, group]}).encode(),
+        json.dumps({"resourceSpans": [{"scopeSpans": [None]}, group]}).encode(),
+        json.dumps({"resourceSpans": [{"scopeSpans": ["x", scope]}]}).encode(),
+        json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": 7}, scope]}]}).encode(),
+        in_json(None, GOOD),
+        in_json([], GOOD),
+        in_json({}, GOOD),
+    )
+
+
+def test_a_number_without_end_costs_its_span_alone() -> None:
+    """Python refuses to read an integer of more than 4,300 digits, and all that it stands in."""
+    body = in_json(GOOD, GOOD | {"endTimeUnixNano": 123_454_321}).replace(b"123454321", b"9" * 5_000)
+    good_beside(body)
+
+
+def test_bytes_of_json_that_are_no_utf_8_cost_nothing() -> None:
+    """The text that they stand in has replacement characters, as in protobuf; the span is read, and the next one too."""
+    body = in_json(GOOD | {"name": "WRONG"}, GOOD).replace(b"WRONG", b"a\xff\xfe")
+    assert [item.span.name for item in from_json(body).spans] == ["a\ufffd\ufffd", "trial Any"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "left"),
+    [
+        (7, {}),
+        (None, {}),
+        ({"attributes": 7}, {}),
+        ({"attributes": [{"key": "\ud800", "value": {"stringValue": "x"}}]}, {}),
+        (
+            {
+                "attributes": [
+                    {"key": 7},
+                    {"key": "a", "value": {"intValue": "x"}},
+                    {"key": "b", "value": {"intValue": 1}},
+                ]
+            },
+            {"b": 1},
+        ),
+    ],
+)
+def test_a_resource_that_cannot_be_read_costs_no_span(resource: object, left: dict[str, Any]) -> None:
+    """What can be read of it is kept."""
+    given = request(GOOD)
+    given["resourceSpans"][0]["resource"] = resource
+    (found,) = from_json(json.dumps(given).encode()).spans
+    assert found.span.resource == left
+
+
+@pytest.mark.parametrize(
+    ("scope", "name"),
+    [(7, ""), (None, ""), ({"name": 7}, ""), ({"name": "\ud800"}, ""), ({"name": "lib", "attributes": 7}, "lib")],
+)
+def test_a_scope_that_cannot_be_read_costs_no_span(scope: object, name: str) -> None:
+    """Its name is kept where it is one."""
+    given = request(GOOD)
+    given["resourceSpans"][0]["scopeSpans"][0]["scope"] = scope
+    (found,) = from_json(json.dumps(given).encode()).spans
+    assert found.span.scope == name
 
 
 def nested(depth: int) -> AnyValue:

@@ -126,3 +126,38 @@ def test_pieces_whose_span_never_comes_do_not_fill_the_memory(caplog: pytest.Log
     assert "a" not in shelf.resolve(span("o", reference("text"))).attributes
     assert shelf.resolve(span("p", reference("text"))).attributes["a"] == "text"
     assert "is lost" in caplog.text
+
+
+@pytest.mark.parametrize("count", [10**8, 2**63 - 1, 0, -1, -(2**63)])
+def test_a_count_of_pieces_that_cannot_be_costs_nothing(count: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever sends a piece says how many there are: that is no reason to count so far, or to take its word for it."""
+    shelf = PayloadShelf()
+    shelf.add(replace(pieces("o", "text", 1)[0], count=count))
+    owner = span("o", reference("text"))
+    tracemalloc.start()
+    assert shelf.lacks(owner) == ["a"]
+    assert shelf.resolve(owner).attributes == {"b": "stays"}
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+    assert f"1 of its {count} pieces arrived" in caplog.text
+
+
+def test_pieces_without_data_do_not_fill_the_memory() -> None:
+    """A piece takes memory whatever its data, and so does what else its span has."""
+    shelf = PayloadShelf(max_waiting=100_000)
+    (empty,) = pieces("o", "text", 1)
+    for number in range(5_000):
+        shelf.add(replace(empty, owner_id=f"o{number}", data=""))
+    assert len(shelf._pieces) <= 400
+    shelf.add(replace(empty, span=span("large", {"c": "x" * 200_000}), owner_id="large", data=""))
+    shelf.add(replace(empty, owner_id="last"))
+    assert [owner for _, owner, _ in shelf._pieces] == ["last"]
+
+
+def test_pieces_of_one_span_do_not_fill_the_memory() -> None:
+    """One that goes on sending pieces has them given up beyond what a text may have."""
+    shelf = PayloadShelf(max_waiting=10_000, max_text=20_000)
+    (piece,) = pieces("o", "text", 1)
+    for index in range(200):
+        shelf.add(replace(piece, index=index, count=10**6, data="x" * 1_000))
+        assert shelf._waiting <= 42_000

@@ -18,6 +18,8 @@ _logger = logging.getLogger(__name__)
 
 MAX_WAITING = 64 * 1024 * 1024
 """Characters of pieces whose span has not come; beyond it the oldest are given up."""
+PIECE_OVERHEAD: Final = 512
+"""What a piece counts for beside its texts."""
 MAX_TEXT: Final = 1024 * 1024 * 1024
 """Bytes that a text may have: some hundred kilobytes of pieces could be unzipped to gigabytes. This process' own, and
 those that it has spooled, are no larger than it could hold.
@@ -48,13 +50,18 @@ class PayloadShelf:
         pieces = self._pieces.setdefault(owner, {})
         if piece.index not in pieces:
             pieces[piece.index] = piece
-            self._waiting += len(piece.data)
-        while self._waiting > self._max_waiting and len(self._pieces) > 1:
+            self._waiting += _size(piece)
+        while self._waiting > self._bound:
             given_up, _ = next(iter(self._pieces.items()))
             self._take(given_up)
             _logger.warning(
                 "Too many payload pieces wait for their spans; %s of span %s is lost", given_up[2], given_up[1]
             )
+
+    @property
+    def _bound(self) -> int:
+        """Of one span alone so much may wait as a text may have, zipped badly and in base64."""
+        return self._max_waiting if len(self._pieces) > 1 else max(self._max_waiting, 2 * self._max_text)
 
     def resolve(self, span: SpanRecord) -> SpanRecord:
         """The span with its payloads in place; one that cannot be made whole is left out and logged."""
@@ -77,14 +84,13 @@ class PayloadShelf:
         for name, value in span.attributes.items():
             if _reference(value):
                 pieces = self._pieces.get((span.trace_id, span.span_id, name), {})
-                count = next(iter(pieces.values())).count if pieces else 1
-                if sorted(pieces) != list(range(count)):
+                if not _whole(pieces):
                     lacking.append(name)
         return lacking
 
     def _take(self, owner: tuple[str, str, str]) -> dict[int, PayloadPiece]:
         pieces = self._pieces.pop(owner, {})
-        self._waiting -= sum(len(piece.data) for piece in pieces.values())
+        self._waiting -= sum(_size(piece) for piece in pieces.values())
         return pieces
 
 
@@ -103,6 +109,20 @@ def _reference(value: AttributeValue) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
+def _size(piece: PayloadPiece) -> int:
+    """Characters of texts in the piece's span, and as many as what holds them takes, about."""
+    texts = sum(len(value) for value in piece.span.attributes.values() if isinstance(value, str))
+    return PIECE_OVERHEAD + max(len(piece.data), texts)  # its data is one of them
+
+
+def _whole(pieces: dict[int, PayloadPiece]) -> bool:
+    """Whether all pieces are there, by the count that the first one names: a number that anybody may have made up."""
+    if not pieces:
+        return False
+    count = next(iter(pieces.values())).count
+    return len(pieces) == count and all(index in pieces for index in range(count))
+
+
 def _join(pieces: dict[int, PayloadPiece], digest: str, limit: int) -> str:
     """The text, of `limit` bytes at most.
 
@@ -114,7 +134,7 @@ def _join(pieces: dict[int, PayloadPiece], digest: str, limit: int) -> str:
         message = "none of its pieces arrived"
         raise ValueError(message)
     first = next(iter(pieces.values()))
-    if sorted(pieces) != list(range(first.count)):
+    if not _whole(pieces):
         message = f"{len(pieces)} of its {first.count} pieces arrived"
         raise ValueError(message)
     if first.encoding != ENCODING:

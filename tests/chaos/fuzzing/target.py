@@ -1,0 +1,98 @@
+"""What the bridge does with a request up to MLflow's door, in process: read, placed, routed, mapped to operations."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any, cast
+
+from otel_dspy.bridge.otlp import MalformedError
+from otel_dspy.bridge.placing import Experiments, is_ours
+from otel_dspy.bridge.program_traces import ProgramTraces
+from otel_dspy.bridge.unzipping import TooLargeError
+from otel_dspy.bridge.waiting_request import WaitingRequest
+from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.facts.payload import MAX_FOREIGN_TEXT, PayloadShelf
+from otel_dspy.mlflow.mapping.operations import LogSpan
+from otel_dspy.mlflow.tracking.spans import mlflow_span
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.destination import Destination
+    from otel_dspy.mlflow.mapping.operations import Operation
+    from otel_dspy.mlflow.tracking.sink import Sink
+    from tests.chaos.fuzzing.mutations import Case
+
+
+class Counting:
+    """In a sink's place: counts what MLflow would be told."""
+
+    def __init__(self) -> None:
+        self.applied = 0
+
+    def apply(self, operation: Operation) -> None:
+        """Count one. A span is made MLflow's, as it is before it is sent."""
+        self.applied += 1
+        if isinstance(operation, LogSpan):
+            mlflow_span(operation)
+
+    def settle(self) -> None:
+        """Nothing waits here."""
+
+
+class _Mapped(Pipeline):
+    """The bridge's pipeline with MLflow left out."""
+
+    def __init__(self) -> None:
+        super().__init__(threading.Event(), look_first=True)
+        self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
+
+    def _new_sink(self, destination: Destination) -> Sink:
+        del destination
+        return cast("Any", Counting())
+
+    def lacks(self, span: Any) -> list[str]:
+        """As `SharedPipeline` does for every span."""
+        return self._payloads.lacks(span)
+
+
+class Target:
+    """A bridge's parsing and routing, with the memory that it keeps from request to request."""
+
+    def __init__(self) -> None:
+        self._experiments = Experiments("http://mlflow.test", by_service=True)
+        self._traces = ProgramTraces()
+        self._pipeline = _Mapped()
+        self.verdicts: Counter[str] = Counter()
+        self.spans = 0
+        self.kept = 0
+
+    def examine(self, case: Case) -> None:
+        """Take a request as the bridge does.
+
+        Raises:
+            AssertionError: a good span was not read, or was not in the second reading what it was in the first.
+            Exception: whatever the bridge did not expect.
+        """
+        request = WaitingRequest(
+            case.body, json=case.json, experiment=None, workspace=None, experiments=self._experiments
+        )
+        try:
+            refused = request.check()
+        except MalformedError:
+            assert not case.kept, "a request with good spans is malformed"
+            self.verdicts["malformed"] += 1
+            return
+        except TooLargeError:
+            self.verdicts["too large"] += 1
+            return
+        placed = list(request)
+        assert len(placed) == len(request)
+        missing = case.kept - {(span.trace_id, span.span_id) for span, _ in placed}
+        assert not missing, f"good spans are refused: {missing}, {refused}"
+        for given in placed:
+            self._pipeline.lacks(given[0])
+            for span, route in self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given):
+                self._pipeline.process(span, route)
+        self.verdicts["partly taken" if refused else "taken"] += 1
+        self.spans += len(placed)
+        self.kept += len(case.kept)
