@@ -10,6 +10,7 @@ import dspy
 import pytest
 from dspy.teleprompt import BetterTogether, InferRules, LabeledFewShot
 
+from tests.gepa_task import Pair, questions, reflection_lm, task_lm
 from tests.learning_lm import learning_lm
 from tests.span_recorder import recording
 from tests.sums import examples
@@ -216,3 +217,37 @@ def test_mipro_v2_counts_a_failed_evaluation_as_zero() -> None:
     assert (compiled["compile.best_score"], compiled["compile.best_trial.index"]) == (0.0, 0)
     assert returned.score == 0.0
     assert compiled["program.id"] == trials[0]["program.id"]
+
+
+def _mipro_from_nan() -> Any:
+    return _mipro(Scripted([NAN]))
+
+
+def _gepa_from_nan() -> Any:
+    """The seed scores NaN on a validation example; the first proposal is accepted."""
+
+    def metric(gold: Any, pred: Any, *_: object) -> float:
+        right = gold["answer"] == pred["answer"]
+        return NAN if gold.get("validation") and not right else float(right)
+
+    optimizer = _optimizers.GEPA(
+        metric, max_metric_calls=12, reflection_lm=reflection_lm(["Knows 0 1."]), num_threads=1, seed=1,
+        reflection_minibatch_size=2, use_merge=False,
+    )  # fmt: skip
+    valset: Any = [example.copy(validation=True) for example in questions("a0", "a1")]
+    with dspy.context(lm=task_lm()):
+        return optimizer.compile(Pair(), trainset=questions("a1", "a0"), valset=valset)
+
+
+@pytest.mark.parametrize(("optimise", "error"), [(_mipro_from_nan, ValueError), (_gepa_from_nan, AssertionError)])
+def test_a_nan_that_stops_the_optimizer(optimise: Callable[[], Any], error: type[Exception]) -> None:
+    """MIPROv2, by Optuna, refuses one as the first score, gepa in its front: the compile failed and returned nothing."""
+    with (
+        recording(capture_programs=True) as recorder,
+        dspy.context(lm=learning_lm()),
+        pytest.raises(error),
+    ):
+        optimise()
+    (compiled,) = (told for told in recorder.told("compile") if "compile.parent.id" not in told)
+    assert compiled["error.type"] == error.__name__
+    assert "program.id" not in compiled

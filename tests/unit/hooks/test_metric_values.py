@@ -14,6 +14,7 @@ from inline_snapshot import snapshot
 
 from tests.behaviour.model import model
 from tests.optimizers import Rounds
+from tests.span_recorder import recording
 from tests.sums import examples, sums_lm
 from tests.with_and_without import outcome, same_with_and_without
 
@@ -167,6 +168,69 @@ def test_optimizers_that_make_means_themselves(name: str) -> None:
     recorder = same_with_and_without(run, capture_content=True)
     scores = [trial["trial.score"] for trial in recorder.told("trial") if "trial.score" in trial]
     assert {type(score) for score in scores} <= {float}
+
+
+@pytest.mark.parametrize(
+    ("value", "score"),
+    [
+        (True, 1.0),
+        (0.5, 0.5),
+        (dspy.Prediction(score=0.5, feedback="half"), 0.5),
+        # SIMBA takes these for 0.
+        (np.float32(0.5), 0.0),
+        (np.bool_(True), 0.0),  # noqa: FBT003 - a value
+        (Decimal("0.5"), 0.0),
+    ],
+    ids=["bool", "float", "prediction", "numpy float", "numpy bool", "decimal"],
+)
+def test_what_simba_scores_with(value: Any, score: float) -> None:
+    """Examples, trials and the compile have the scores that SIMBA itself used, which its own lists say."""
+
+    def metric(example: Any, prediction: Any, trace: object = None) -> Any:
+        del example, prediction, trace
+        return value
+
+    simba: Any = dspy.SIMBA(metric=metric, bsize=2, num_candidates=2, max_steps=1, max_demos=1, num_threads=1)
+    with recording() as recorder, dspy.context(lm=model()):
+        best = simba.compile(dspy.Predict("question -> answer"), trainset=examples(2), seed=1)
+    rows = [row["score"] for told in recorder.told("evaluate") for row in json.loads(told["evaluate.results"])]
+    assert set(rows) == {score}
+    assert {told["example.score"] for told in recorder.told("example")} == {score}
+    assert {told["trial.score"] for told in recorder.told("trial")} == {score}
+    (compiled,) = recorder.told("compile")
+    assert compiled["compile.best_score"] == score == best.candidate_programs[0]["score"]
+
+
+@pytest.mark.parametrize(
+    ("value", "score", "accepted"),
+    [
+        (True, 1.0, True),
+        (False, 0.0, False),
+        (np.float64(0.0), 0.0, False),
+        (np.bool_(True), 1.0, True),  # noqa: FBT003 - a value
+        (Decimal(0), 0.0, False),
+        (Decimal("0.5"), 0.5, True),
+        (dspy.Prediction(score=0.5), 0.5, True),
+        # A Prediction is true whatever its score is, and its demo is kept.
+        (dspy.Prediction(score=0.0), 0.0, True),
+        (dspy.Prediction(score=np.float64(0.0)), 0.0, True),
+    ],
+    ids=repr,
+)
+def test_what_a_bootstrap_accepts(value: Any, score: float, accepted: bool) -> None:  # noqa: FBT001 - a case
+    """Each attempt has the metric's score, and whether BootstrapFewShot kept its demo, which is another question."""
+
+    def metric(example: Any, prediction: Any, trace: object = None) -> Any:
+        del example, prediction, trace
+        return value
+
+    bootstrap: Any = dspy.BootstrapFewShot(metric, max_bootstrapped_demos=2, max_labeled_demos=0)
+    with recording() as recorder, dspy.context(lm=model()):
+        best = bootstrap.compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    ((told,),) = (recorder.told("evaluate"),)
+    found = [(row["score"], row["accepted"]) for row in json.loads(told["evaluate.results"])]
+    assert found == [(score, accepted)] * 2
+    assert len(best.demos) == (2 if accepted else 0)
 
 
 def _state(optimizer: Any, **arguments: Any) -> Any:
