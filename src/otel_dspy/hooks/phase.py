@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.datasets import fields
 from otel_dspy.hooks.around import Watch
-from otel_dspy.telemetry.content import as_json
+from otel_dspy.plain import plain
 from otel_dspy.telemetry.failure import mark_failed
 from otel_dspy.telemetry.scopes import inside, place_in
 
@@ -74,7 +74,7 @@ class PhaseWatch(Watch):
     @override
     def see(self, result: Any) -> None:
         if self._product is not None and result is not None and self._telemetry.settings.capture_programs:
-            self._telemetry.put_payload(self._span, self._product, as_json(_plain(result)))
+            self._telemetry.put_content_payload(self._span, self._product, plain(_plain(result)))
 
     @override
     def close(self, error: BaseException | None) -> None:

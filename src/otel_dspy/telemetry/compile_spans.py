@@ -12,7 +12,6 @@ from opentelemetry.trace import set_span_in_context
 from otel_dspy import semconv
 from otel_dspy.datasets import ExampleRegistry, field_names
 from otel_dspy.guard import guarded
-from otel_dspy.telemetry.content import plain_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
@@ -200,9 +199,7 @@ def emit_dataset(
         semconv.SPAN_DSPY_DATASET.format(facts.role), context=set_span_in_context(parent), attributes=attributes
     )
     if telemetry.settings.capture_datasets and (scope is None or not scope.rows_known(ids)):
-        telemetry.put_payload(
-            span, semconv.DSPY_DATASET_ROWS, plain_json(telemetry.content.redacted(semconv.DSPY_DATASET_ROWS, rows))
-        )
+        telemetry.put_content_payload(span, semconv.DSPY_DATASET_ROWS, rows)
         if scope is not None:
             scope.sent_rows |= ids
     span.end()

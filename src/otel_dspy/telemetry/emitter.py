@@ -19,7 +19,7 @@ from typing_extensions import override
 from otel_dspy.guard import guarded
 from otel_dspy.later import Later
 from otel_dspy.telemetry.chance import own_ids
-from otel_dspy.telemetry.content import ContentFilter
+from otel_dspy.telemetry.content import ContentFilter, plain_json
 from otel_dspy.telemetry.conversations import ConversationTracer, current_conversation
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.inference import emits_events, inside_inference
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         LocalAgentInvocation,
         RetrievalInvocation,
     )
+    from opentelemetry.util.types import AnyValue
 
     from otel_dspy.settings import ExtraConvention, Settings
     from otel_dspy.telemetry.inference_call import Request
@@ -199,6 +200,15 @@ class Telemetry:
             return
         with guarded(part):
             tell(*args)
+
+    def put_content_payload(self, span: Span, name: str, value: AnyValue) -> None:
+        """Set a content attribute of any size to plain data (see `plain`) as JSON text; a string stays as it is.
+
+        The user's redactor is applied to each string; the text is never cut short.
+        """
+        if span.is_recording():
+            redacted = self.content.redacted(name, value)
+            self.put_payload(span, name, redacted if isinstance(redacted, str) else plain_json(redacted))
 
     def put_payload(self, span: Span, name: str, text: str) -> None:
         """Put a JSON text of any size on the span (see `payloads`), cleared of secrets, never cut short."""

@@ -10,9 +10,8 @@ from opentelemetry.context import get_current
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from otel_dspy import semconv
-from otel_dspy.plain import number
+from otel_dspy.plain import number, plain
 from otel_dspy.telemetry.compile_spans import put_program
-from otel_dspy.telemetry.content import as_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
@@ -249,4 +248,4 @@ def _put_tables(telemetry: Telemetry, span: Span, facts: TrialFacts) -> None:
     }
     for name, table in tables.items():
         if table is not None:
-            telemetry.put_payload(span, name, as_json(table))
+            telemetry.put_content_payload(span, name, plain(table))

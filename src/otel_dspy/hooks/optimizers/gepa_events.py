@@ -291,7 +291,7 @@ class GepaEvents:
             from gepa import visualization  # noqa: PLC0415 - gepa is imported where it is used
 
             page: str = cast("Any", visualization).candidate_tree_html(event["final_state"])
-            self._telemetry.put_payload(self.scope.span, semconv.DSPY_COMPILE_CANDIDATE_TREE, page)
+            self._telemetry.put_content_payload(self.scope.span, semconv.DSPY_COMPILE_CANDIDATE_TREE, page)
 
     def _leave(self) -> None:
         token, self._token = self._token, None
