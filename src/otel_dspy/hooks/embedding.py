@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.context import create_key, get_value, set_value
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from typing_extensions import override
 
 from otel_dspy import semconv
@@ -129,6 +130,8 @@ class _EmbeddingWatch(Watch):
             hidden = cast("Mapping[str, Any]", getattr(response, "_hidden_params", None) or {})
             if isinstance(tokens, int) and not hidden.get("cache_hit"):
                 self._invocation.input_tokens = (self._invocation.input_tokens or 0) + tokens
+                # MLflow leaves a span without output tokens out of its trace's sum.
+                self._invocation.attributes[gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS] = 0
         return response
 
     @override

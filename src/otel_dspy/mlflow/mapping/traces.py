@@ -14,7 +14,7 @@ from otel_dspy.mlflow.mapping.context import RootKind, logs_traces, trace_run
 from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure, LogSpan, LogTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from otel_dspy.mlflow.facts.records import Fact, SpanRecord
     from otel_dspy.mlflow.mapping.context import Options, TraceContext
@@ -50,6 +50,11 @@ OUTPUTS: Final = {
 MAX_CONVERSATION: Final = 250
 """Characters of a conversation's id that MLflow takes; it refuses a span with a longer one."""
 
+_MODEL_NAMES: Final = ("gen_ai.response.model", "gen_ai.request.model")
+_FIELDS_OF_MODELS: Final = (
+    "mlflow.spanInputs", "mlflow.spanOutputs", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result",
+)  # fmt: skip
+"""Attributes in which MLflow looks for a field `model` where none of `_MODEL_NAMES` is there."""
 OUR_SCOPE: Final = "otel_dspy"
 
 
@@ -115,6 +120,8 @@ def _attributes(span: SpanRecord) -> dict[str, object]:
             found[target] = _parsed(value)
     if span.attributes.get("gen_ai.operation.name") == "retrieval":
         _put_retrieval(found)
+    if span.scope == OUR_SCOPE and _seems_to_name_a_model(found):
+        found["mlflow.llm.model"] = None
     cost = span.attributes.get(sc.DSPY_LM_COST)
     if isinstance(cost, int | float) and not isinstance(cost, bool):
         # Told even where it is 0, else MLflow puts its own price on a call that a cache answered.
@@ -124,6 +131,17 @@ def _attributes(span: SpanRecord) -> dict[str, object]:
 
 def _of_openinference(name: str) -> bool:
     return any(name == one or (one.endswith(".") and name.startswith(one)) for one in sc.OPENINFERENCE_NAMES)
+
+
+def _seems_to_name_a_model(found: Mapping[str, object]) -> bool:
+    """Whether MLflow would read a language model's name from a field `model` of the inputs or outputs.
+
+    It does so for a span without one, whatever the span stands for, unless the attribute is there already.
+    """
+    if any(found.get(name) for name in _MODEL_NAMES):
+        return False
+    contents = (_parsed(found[name]) for name in _FIELDS_OF_MODELS if name in found)
+    return any(isinstance(content, dict) and "model" in content for content in contents)
 
 
 def _put_retrieval(found: dict[str, object]) -> None:
