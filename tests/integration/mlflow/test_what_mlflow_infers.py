@@ -41,7 +41,7 @@ class Shop(dspy.Module):
         super().__init__()
         self.embed: Any = dspy.Embedder("openai/embedding", caching=False)
         self.lookup: Any = _dspy.Tool(self._seats, name="lookup")
-        self.answer = dspy.Predict("model -> seats")
+        self.answer: Any = dspy.Predict("model -> seats")
 
     def _seats(self, model: str) -> dict[str, str]:
         return {"model": model, "seats": "5"}
