@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.bridges import exporter, running_bridge
 from tests.integration.bridge.test_receiving import get, post, request
-from tests.integration.mlflow.contract_spans import CountedIds, Teller
+from tests.integration.mlflow.contract_spans import CountedIds, Teller, provider
 from tests.integration.mlflow.test_workspaces import compiles, read, tell_compile
 
 if TYPE_CHECKING:
@@ -56,6 +57,22 @@ def test_programs_in_two_workspaces_at_once(workspace_server: MlflowServer, prot
         assert bridge.writer.pipeline.lost == 0
     found = {name: compiles(workspace_server.uri, name, experiment) for name in ("default", "team-a", "team-b")}
     assert found == {"default": ["by-neither"], "team-a": ["by-header"], "team-b": ["by-attribute"]}
+
+
+def test_a_second_bridge_goes_on_where_the_first_has_stopped(workspace_server: MlflowServer) -> None:
+    """The pieces of a program that the first one has kept in the workspace are read there by the second."""
+    experiment = f"test-{uuid.uuid4().hex[:12]}"
+    kept = InMemorySpanExporter()
+    tracer = provider(SimpleSpanProcessor(kept), uuid.uuid4().int >> 97).get_tracer("otel_dspy")
+    tell_compile(Teller(tracer, compile_id="in-two-parts"))
+    pieces = [span for span in kept.get_finished_spans() if span.name == "payload"]
+    rest = [span for span in kept.get_finished_spans() if span.name != "payload"]
+    for some in (pieces, rest):
+        with running_bridge(workspace_server.uri, experiment) as bridge:
+            sending = exporter(bridge, "http", headers={HEADER: "team-b"})
+            assert sending.export(some) is SpanExportResult.SUCCESS
+            assert bridge.writer.pipeline.lost == 0
+    assert compiles(workspace_server.uri, "team-b", experiment) == ["in-two-parts"]
 
 
 def test_a_workspace_that_cannot_be(workspace_server: MlflowServer) -> None:
