@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,10 @@ from mlflow.utils.workspace_context import WorkspaceContext
 from otel_dspy.cli import main
 from otel_dspy.doctor.command import examine
 from otel_dspy.doctor.finding import Level
+from otel_dspy.doctor.left_running import left_running
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog
 from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host
 from tests.integration.mlflow.conftest import DELIVERY
 from tests.integration.mlflow.contract_spans import Teller, program_state, provider
 from tests.mlflow_server import free_port
@@ -297,3 +300,20 @@ def test_the_doctor_asks_for_the_workspace(workspace_server: MlflowServer, serve
     ((level, text),) = found(server.uri, "team-a")
     assert level is Level.PROBLEM
     assert "does not support workspaces" in text
+
+
+def test_the_doctor_ends_the_runs_of_the_workspace(workspace_server: MlflowServer, experiment: str) -> None:
+    """One that a process that is gone has left RUNNING is found in its own workspace and in no other."""
+    client = MlflowClient(workspace_server.uri)
+    with WorkspaceContext("team-a"):
+        tags = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
+        run = client.create_run(client.create_experiment(experiment), tags=tags)
+
+    def ended(workspace: str) -> list[str]:
+        variables = {"MLFLOW_TRACKING_URI": workspace_server.uri, "MLFLOW_WORKSPACE": workspace}
+        return [finding.text for finding in left_running(variables, end=True)]
+
+    assert ended("team-b") == ["0 runs that processes of this host had left RUNNING are KILLED now"]
+    assert ended("team-a") == ["1 runs that processes of this host had left RUNNING are KILLED now"]
+    with WorkspaceContext("team-a"):
+        assert client.get_run(run.info.run_id).info.status == "KILLED"
