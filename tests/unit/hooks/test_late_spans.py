@@ -7,6 +7,7 @@ import gc
 import os
 import random
 import threading
+import time
 import weakref
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -138,13 +139,33 @@ def test_a_late_span_says_what_it_would_have_said(name: str, tmp_path: Path) -> 
 def test_it_ends_as_of_the_calls_end(captured: TelemetryCapture) -> None:
     """Nothing has ended when the call is over; a flush has it all, in order, each span within the one around."""
     dspy.ChainOfThought("question -> answer")(question="1+1")
+    over = time.time_ns()
     assert _ends_that_wait() == 3
     spans = captured.spans
     assert [span.name for span in spans] == ["chat scripted", "module Predict", "module ChainOfThought"]
     ends = [cast("int", span.end_time) for span in spans]
     assert ends == sorted(ends)
+    assert ends[-1] <= over
     chat, predict, _ = spans
     assert cast("int", chat.start_time) >= cast("int", predict.start_time)
+
+
+class _Annotated(dspy.Module):
+    """Sets an attribute on its own span, which the SDK has to make for it."""
+
+    def forward(self) -> str:
+        get_current_span().set_attribute("app.step", 1)
+        return "done"
+
+
+@pytest.mark.contract_gaps("app.step is not a name that may stand here")
+def test_a_span_that_the_program_uses_ends_with_its_call(captured: TelemetryCapture) -> None:
+    """Its end is the call's as well, not the time at which the queue ends it."""
+    _Annotated()()
+    over = time.time_ns()
+    (span,) = captured.spans
+    assert cast("Any", span.attributes)["app.step"] == 1
+    assert cast("int", span.end_time) <= over
 
 
 def test_the_duration_of_a_late_call_is_its_own(captured: TelemetryCapture, monkeypatch: pytest.MonkeyPatch) -> None:

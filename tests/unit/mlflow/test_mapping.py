@@ -373,6 +373,17 @@ def test_results_become_a_table_whatever_their_rows_lack() -> None:
     assert (table.columns, table.rows) == (["index", "score", "error"], [[0, 1.0, None], [1, None, "ValueError"]])
 
 
+@pytest.mark.parametrize(
+    ("index", "path"), [(0, "bootstrap_table.json"), (1, "bootstrap_table_2.json"), (2, "bootstrap_table_3.json")]
+)
+def test_each_phase_of_a_name_has_a_table_of_its_own(index: int, path: str) -> None:
+    """The first is unnumbered, the second is number 2, in the run of the compile."""
+    operations = told("evaluate", dspy__compile__id=CID, dspy__phase__name="bootstrap", dspy__phase__index=index,
+                      dspy__evaluate__results='[{"index": 0, "score": 1.0}]')  # fmt: skip
+    table = only(operations, LogTable)
+    assert (table.run, table.path) == (CompileRun(CID), path)
+
+
 def test_a_phase_tells_its_candidates() -> None:
     """What a phase made is an artifact of the compile's run, each kind in a file of its own; no run, no artifact."""
     made: dict[str, Any] = {"dspy.compile.id": CID, "dspy.phase.name": "propose"}
