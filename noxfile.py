@@ -35,7 +35,9 @@ TESTED_WITH: Final = (
     "rich",
 )
 RUNS: Final = "tests/versions/test_mlflow_runs.py"
-SPANS: Final = ("tests/versions", f"--ignore={RUNS}")
+EXITS: Final = "tests/versions/test_exits.py"
+"""Processes with ends of their own, which Pythons differ in."""
+SPANS: Final = ("tests/versions", f"--ignore={RUNS}", f"--ignore={EXITS}")
 BOTH: Final = ("tests/versions", "-k", "not server")
 """Runs too, in a database without a server, whose start takes longer than all the rest."""
 KILLED: Final = "tests/integration/end_to_end/test_killed.py"
@@ -52,12 +54,14 @@ class Cell:
         about: package and version, the session's name.
         pins: exact versions that are not those of the suite.
         tests: what is run in it.
+        beside: exact versions that are installed without what they depend on, over the suite's own.
         short: whether every change has to pass it.
     """
 
     about: str
     pins: tuple[str, ...]
     tests: tuple[str, ...] = SPANS
+    beside: tuple[str, ...] = ()
     python: str = PYTHON
     short: bool = False
 
@@ -96,7 +100,7 @@ CELLS: Final = (
             "pyarrow==19.0.1",
             *_OLD_MLFLOW,
         ),
-        (RUNS,),
+        (RUNS, EXITS),
     ),
     Cell(
         "mlflow-3.6.0",
@@ -113,8 +117,11 @@ CELLS: Final = (
         (RUNS, KILLED),
         short=True,
     ),
-    Cell("python-3.12", (), BOTH, "3.12"),
-    Cell("python-3.13", (), BOTH, "3.13"),
+    # The companions of this release, mlflow-skinny and mlflow-tracing, are not in the registry yet.
+    Cell("mlflow-3.18.0", (), (RUNS, KILLED), beside=("mlflow==3.18.0",)),
+    Cell("python-3.12", (), BOTH, python="3.12", short=True),
+    Cell("python-3.13", (), BOTH, python="3.13"),
+    Cell("python-3.14", (), BOTH, python="3.14"),
     Cell("latest", (), (*BOTH, DECISIONS)),
 )
 
@@ -130,6 +137,8 @@ def _register(cell: Cell) -> None:
         session.install(
             *install, *cell.pins, *TESTED_WITH, "--no-build-isolation", "--editable", ".[instruments,mlflow]"
         )
+        if cell.beside:
+            session.install("--no-deps", *cell.beside)
         session.run("python", "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *cell.tests, *session.posargs)
 
 

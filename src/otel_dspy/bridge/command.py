@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-NEEDED: Final = ("mlflow", "grpc", "opentelemetry.proto", "starlette", "uvicorn", "prometheus_client")
+NEEDED: Final = (
+    "mlflow",
+    "google.protobuf",
+    "google.rpc.status_pb2",
+    "grpc",
+    "opentelemetry.proto",
+    "opentelemetry.sdk",
+    "prometheus_client",
+    "requests",
+    "starlette",
+    "uvicorn",
+)
+"""Modules that a bridge imports, each provided by the extra `bridge`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

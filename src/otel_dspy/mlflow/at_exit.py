@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy import sigterm
@@ -61,3 +63,16 @@ def _drain_all() -> None:
 def _close_all() -> None:
     for processor, in_vain in list(_gave_up.items()):
         processor.shutdown(wait=not in_vain)
+    _keep_the_exit_status()
+
+
+def _keep_the_exit_status() -> None:
+    """Let a program that Ctrl-C has ended exit by SIGINT still, which a shell's loop, for one, looks at.
+
+    CPython notes an unhandled KeyboardInterrupt in a flag that every later `eval` or `exec` of a string clears; MLflow
+    and SQLAlchemy do such when they are imported or asked for the first time. Another one that ends so sets it again.
+    """
+    # `ps1`: at a prompt, where an earlier line was interrupted and the session ends by itself.
+    if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102 - as text, since nothing else sets the flag

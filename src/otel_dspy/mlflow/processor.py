@@ -100,6 +100,8 @@ class MlflowSpanProcessor(SpanProcessor):
         del parent_context  # the span carries its parent
         try:
             route = self._router.started(span)
+            if route is not None:
+                self._worker.start()
             if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
                 conflict.warn_if_mlflow_autologs()
         except Exception:  # noqa: BLE001 - no failure of ours may reach the user's program

@@ -96,6 +96,11 @@ class Worker:
         self._hurry = threading.Event()
         """Somebody waits for the delivery: no rest."""
         self._threads: list[threading.Thread] = []
+        """Those that have started: the delivering one first, then the one that writes the spool."""
+        self._started = False
+        """Both have."""
+        self._warned = False
+        """That no thread can be started is in the log."""
         self._stop = threading.Event()
         self._closed = False
         self._kept = 0
@@ -165,11 +170,17 @@ class Worker:
         Returns:
             False if the time ran out, or if the worker was closed before.
         """
-        return self._flushed().wait(timeout) and not (self._closed and self.waiting)
+        done = self._flushed()
+        return done is not None and done.wait(timeout) and not (self._closed and self.waiting)
 
-    def _flushed(self, *, end_runs: bool = False) -> threading.Event:
+    def _flushed(self, *, end_runs: bool = False) -> threading.Event | None:
+        """The event that is set once all queued spans are delivered; None if no thread can be started to do so."""
         done = threading.Event()
         with self._ready:
+            if not self._closed and not self._threads and self.waiting:
+                self._start()
+                if not self._threads:
+                    return None
             if self._closed or not self._threads:
                 done.set()
             else:
@@ -191,7 +202,7 @@ class Worker:
             False if something is left.
         """
         done = self._flushed(end_runs=end_runs)
-        delivered = patience.wait(done, self)
+        delivered = done is not None and patience.wait(done, self)
         if not delivered:
             self._persist(0)
         elif self._forked:
@@ -261,14 +272,32 @@ class Worker:
             except OSError as error:
                 _logger.warning("The spool cannot be closed: %s", error)
 
+    def start(self) -> None:
+        """Start the threads, unless they run. Idempotent and thread-safe.
+
+        Called when a span starts, because its deferred end may not be queued before the interpreter shuts down, when
+        CPython 3.12.0 and 3.12.1 start no more threads. Not called when the worker is made: a server's parent process,
+        which forks its workers, would then fork with threads.
+        """
+        if not self._started:
+            with self._ready:
+                self._start()
+
     def _start(self) -> None:
-        if not self._threads:
-            self._threads = [
-                threading.Thread(target=self._deliver, name="otel-dspy-mlflow", daemon=True),
-                threading.Thread(target=self._keep, name="otel-dspy-spool", daemon=True),
-            ]
-            for thread in self._threads:
+        if self._started or self._closed:
+            return
+        targets = (("otel-dspy-mlflow", self._deliver), ("otel-dspy-spool", self._keep))
+        for name, target in targets[len(self._threads) :]:
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            try:
                 thread.start()
+            except RuntimeError as error:
+                if not self._warned:
+                    self._warned = True
+                    _logger.warning("No thread can be started, so spans for MLflow stay in the spool: %s", error)
+                return
+            self._threads.append(thread)
+        self._started = True
 
     def _keep(self) -> None:
         while not self._closed:
