@@ -31,7 +31,8 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # The tests start hundreds of Pythons, each of which would compile all that it imports: that takes as long as the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all test-matrix test-matrix-short collector phoenix lint format semconv docs bench pins clean
+.PHONY: help demo test test-all test-matrix test-matrix-short canary collector phoenix lint format semconv docs bench pins \
+	sbom audit clean
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
@@ -55,6 +56,9 @@ test-matrix: $(DEV) ## Run tests/versions on other versions of DSPy, OpenTelemet
 
 test-matrix-short: $(DEV) ## The same on the oldest versions and one in between
 	$(MATRIX) --tags short
+
+canary: $(DEV) ## Run tests/versions on the newest releases there are, pre-releases too, and report what fails
+	$(MATRIX) --sessions canary $(ARGS)
 
 collector: has-go $(COLLECTOR) ## Build the small OpenTelemetry Collector of collector/ (Go; minutes, once)
 	@echo "$(COLLECTOR)"

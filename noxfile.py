@@ -153,3 +153,27 @@ def _constraints(pins: tuple[str, ...]) -> list[str]:
 
 for one in CELLS:
     _register(one)
+
+
+@nox.session(name="canary", python=PYTHON, default=False)
+@nox.parametrize("releases", ["final", "pre"])
+def canary(session: nox.Session, releases: str) -> None:
+    """Run the scenarios on what the registries have today, and report what differs from the pins and what fails.
+
+    Neither pins nor bounds of ours but those in pyproject.toml hold. `pre`: pre-releases of every package too.
+    """
+    allowed = "allow" if releases == "pre" else "if-necessary-or-explicit"
+    session.install("--upgrade", "hatchling", "editables")
+    session.install(
+        "--upgrade",
+        "--prerelease",
+        allowed,
+        *TESTED_WITH,
+        "--no-build-isolation",
+        "--editable",
+        ".[instruments,mlflow]",
+    )
+    results = str(Path(session.create_tmp(), "results.xml"))
+    tests = ("python", "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", f"--junitxml={results}")
+    session.run(*tests, *BOTH, *session.posargs, success_codes=range(6))
+    session.run("python", "-m", "tools.canary", results)
