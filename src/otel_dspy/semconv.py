@@ -88,6 +88,10 @@ DSPY_LM_CACHE_HIT: Final = "dspy.lm.cache_hit"
 """True if DSPy's cache answered."""
 DSPY_LM_COST: Final = "dspy.lm.cost"
 """Cost of the call, USD; 0 on a cache hit; absent where the price is unknown."""
+DSPY_LM_REQUESTS: Final = "dspy.lm.requests"
+"""How many responses DSPy put together for the call: it sends a request for each choice where the provider's API has no
+`n`. Absent where it is one.
+"""
 DSPY_LM_RETRIES: Final = "dspy.lm.retries"
 """How many attempts failed and were made again."""
 DSPY_LM_ROLE: Final = "dspy.lm.role"
@@ -301,13 +305,19 @@ LLM_TOKEN_COUNT_TOTAL: Final = "llm.token_count.total"
 """Both together."""
 LLM_TOKEN_COUNT_PROMPT_DETAILS_CACHE_READ: Final = "llm.token_count.prompt_details.cache_read"
 """`gen_ai.usage.cache_read.input_tokens`."""
+LLM_TOKEN_COUNT_PROMPT_DETAILS_CACHE_WRITE: Final = "llm.token_count.prompt_details.cache_write"
+"""`gen_ai.usage.cache_write.input_tokens`."""
+LLM_TOKEN_COUNT_PROMPT_DETAILS_AUDIO: Final = "llm.token_count.prompt_details.audio"
+"""`gen_ai.usage.audio.input_tokens`."""
+LLM_TOKEN_COUNT_COMPLETION_DETAILS_AUDIO: Final = "llm.token_count.completion_details.audio"
+"""`gen_ai.usage.audio.output_tokens`."""
 LLM_TOKEN_COUNT_COMPLETION_DETAILS_REASONING: Final = "llm.token_count.completion_details.reasoning"
 """`gen_ai.usage.reasoning.output_tokens`."""
 LLM_COST_TOTAL: Final = "llm.cost.total"
 """`dspy.lm.cost`, USD."""
 LLM_INPUT_MESSAGES: Final = "llm.input_messages."
-"""Role and text of each message that was sent; left out where the span has no room for all of them: `input.value` then
-holds them as JSON.
+"""Role, text, tool calls, reasoning and media of each message that was sent; left out where the span has no room for
+all of them: `input.value` then holds them as JSON.
 """
 LLM_OUTPUT_MESSAGES: Final = "llm.output_messages."
 """The same of the answers."""
@@ -337,6 +347,9 @@ OPENINFERENCE_NAMES: Final = (
     LLM_TOKEN_COUNT_COMPLETION,
     LLM_TOKEN_COUNT_TOTAL,
     LLM_TOKEN_COUNT_PROMPT_DETAILS_CACHE_READ,
+    LLM_TOKEN_COUNT_PROMPT_DETAILS_CACHE_WRITE,
+    LLM_TOKEN_COUNT_PROMPT_DETAILS_AUDIO,
+    LLM_TOKEN_COUNT_COMPLETION_DETAILS_AUDIO,
     LLM_TOKEN_COUNT_COMPLETION_DETAILS_REASONING,
     LLM_COST_TOTAL,
     LLM_INPUT_MESSAGES,

@@ -55,6 +55,7 @@ class Settings:
         max_content_length: content texts are cut to this many characters; None = never. In the rows of an
             evaluation's results each text of a field is cut for itself, so that they stay rows. Program states and
             datasets are never cut.
+        max_media_bytes: images, sounds and files of more bytes are recorded by size and digest, without their content.
         redact: called for every content text before it leaves.
         example_ratio: share (0 to 1) of the `linked` example traces that are kept; control spans always are.
         extra_conventions: whose names stand on every span beside ours, derived from ours when the span ends.
@@ -66,6 +67,7 @@ class Settings:
     capture_datasets: bool = False
     capture_adapters: bool = False
     max_content_length: int | None = None
+    max_media_bytes: int = 65_536
     redact: Redact | None = None
     example_ratio: float = 1.0
     extra_conventions: frozenset[ExtraConvention] = frozenset()
@@ -147,6 +149,14 @@ def _length(value: object, where: str) -> int:
     return length
 
 
+def _size(value: object, where: str) -> int:
+    try:
+        return _length(value, where)
+    except SettingError:
+        message = f"{where}: {value!r} is not a number of bytes (0 or more)"
+        raise SettingError(message) from None
+
+
 def _ratio(value: object, where: str) -> float:
     try:
         ratio = float(str(value))
@@ -191,6 +201,7 @@ _PARSERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "capture_datasets": _flag,
     "capture_adapters": _flag,
     "max_content_length": _length,
+    "max_media_bytes": _size,
     "redact": _redactor,
     "example_ratio": _ratio,
     "extra_conventions": _conventions,

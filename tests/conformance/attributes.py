@@ -23,7 +23,16 @@ STANDARD_NAMES: Final = frozenset(
     for module in (gen_ai_attributes, error_attributes, server_attributes)
     for key, value in vars(module).items()
     if key.isupper() and isinstance(value, str)
-) | {"gen_ai.retrieval.top_k"}  # newer than the package of names
+) | {
+    # Newer than the package of names.
+    "gen_ai.retrieval.top_k",
+    "gen_ai.usage.cache_write.input_tokens",
+    *(
+        f"gen_ai.usage.{modality}.{way}_tokens"
+        for modality in ("text", "image", "audio")
+        for way in ("input", "output")
+    ),
+}
 """What `opentelemetry-util-genai` may set on the spans that it emits."""
 STANDARD_CONTENT: Final = frozenset(
     {

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.types import InputMessage, OutputMessage
 
+from otel_dspy import semconv
 from otel_dspy.plain import bounded
-from otel_dspy.telemetry.invocations import plain_parts
+from otel_dspy.telemetry.message_parts import ChatMessage, MessageParts
 from otel_dspy.telemetry.parameters import LARGEST_INT
 
 if TYPE_CHECKING:
@@ -30,19 +31,25 @@ class CallRequest(NamedTuple):
 
     Attributes:
         keywords: those that are told; nothing that may hold a key or a header.
-        messages: (role, content as plain data) of each, or the prompt alone.
+        messages: what was sent, or the prompt alone.
+        tools: the definitions of the tools that are offered, as plain data.
         content: whether messages are told.
     """
 
     keywords: Mapping[str, Any]
-    messages: list[tuple[str, AnyValue]]
+    messages: list[ChatMessage]
+    tools: AnyValue
     content: bool
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any], prompt: Any, *, content: bool) -> Self:
         """Take it down from the call's and the model's keywords."""
         told = {name: keywords[name] for name in (*_NUMBERS, "n") if name in keywords}
-        return cls(told, _messages(prompt, keywords.get("messages")) if content else [], content)
+        if not content:
+            return cls(told, [], None, content)
+        offered: Any = keywords.get("tools") or _get(prompt, "tools")
+        tools = bounded(cast("object", offered)) if isinstance(offered, list | tuple) and offered else None
+        return cls(told, _messages(prompt, keywords.get("messages")), tools, content)
 
     def put(self, telemetry: Telemetry, invocation: InferenceInvocation) -> None:
         """Give it to the library."""
@@ -55,25 +62,42 @@ class CallRequest(NamedTuple):
         if isinstance(count, int) and 1 < count <= LARGEST_INT:
             invocation.request_choice_count = count
         if self.content:
-            invocation.input_messages = [
-                InputMessage(role=role, parts=plain_parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES, value))
-                for role, value in self.messages
-            ]
+            parts = _parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES)
+            invocation.input_messages = [InputMessage(role=one.role, parts=parts.of(one)) for one in self.messages]
+        if self.tools is not None:
+            invocation.tool_definitions = _parts(telemetry, gen_ai.GEN_AI_TOOL_DEFINITIONS).definitions(self.tools)
 
 
-def answers_of(outputs: Any) -> list[AnyValue]:
-    """The texts of what a call returned, as plain data."""
+def answers_of(outputs: Any) -> list[ChatMessage]:
+    """What a call returned, one message a choice, as plain data."""
     # An explicit lm15.Request returns one typed response instead of DSPy's list.
     given = cast("list[Any]", outputs) if isinstance(outputs, list) else [outputs]
-    return [bounded(_get(output, "text", output)) for output in given]
+    return [_answer(output) for output in given]
+
+
+def _answer(output: Any) -> ChatMessage:
+    if isinstance(output, str):
+        return ChatMessage("assistant", bounded(output))
+    typed = getattr(output, "message", None)
+    if typed is not None:
+        return _message(typed)
+    calls, reasoning = _get(output, "tool_calls"), _get(output, "reasoning_content")
+    return ChatMessage(
+        "assistant",
+        bounded(_get(output, "text", output)),
+        tool_calls=None if calls is None else bounded(calls),
+        reasoning=None if reasoning is None else bounded(reasoning),
+    )
 
 
 def put_response(
-    telemetry: Telemetry, invocation: InferenceInvocation, facts: CallFacts, answers: list[AnyValue] | None
+    telemetry: Telemetry, invocation: InferenceInvocation, facts: CallFacts, answers: list[ChatMessage] | None
 ) -> None:
     """Give the library what came back. `answers`: None where they are not told."""
     invocation.response_model_name = facts.response_model
     invocation.response_id = facts.response_id
+    if facts.requests > 1:
+        invocation.attributes[semconv.DSPY_LM_REQUESTS] = facts.requests
     reasons = list(facts.finish_reasons)
     invocation.finish_reasons = reasons or None
     if facts.usage is not None and not facts.cache_hit:
@@ -81,15 +105,22 @@ def put_response(
         invocation.output_tokens = facts.usage.output_tokens
         invocation.cache_read_input_tokens = facts.cached_tokens
         invocation.thinking_tokens = facts.reasoning_tokens
+        for name, count in facts.more_tokens.items():
+            setattr(invocation, name, count)
     if answers is not None:
+        parts = _parts(telemetry, gen_ai.GEN_AI_OUTPUT_MESSAGES)
         invocation.output_messages = [
             OutputMessage(
-                role="assistant",
-                parts=plain_parts(telemetry, gen_ai.GEN_AI_OUTPUT_MESSAGES, answer),
+                role=answer.role,
+                parts=parts.of(answer),
                 finish_reason=reasons[index] if index < len(reasons) else None,
             )
             for index, answer in enumerate(answers)
         ]
+
+
+def _parts(telemetry: Telemetry, name: str) -> MessageParts:
+    return MessageParts(telemetry.content, name, telemetry.settings.max_media_bytes)
 
 
 class CallTold:
@@ -105,7 +136,7 @@ class CallTold:
         self._telemetry = telemetry
         self._request = request
         self._facts = facts
-        self.answers: list[AnyValue] | None = None
+        self.answers: list[ChatMessage] | None = None
 
     def __call__(self, invocation: InferenceInvocation) -> None:
         """Tell it."""
@@ -114,11 +145,29 @@ class CallTold:
         put_response(self._telemetry, invocation, self._facts, self.answers)
 
 
-def _messages(prompt: Any, messages: Any) -> list[tuple[str, AnyValue]]:
+def _messages(prompt: Any, messages: Any) -> list[ChatMessage]:
     if isinstance(messages, list | tuple) and messages:
-        given = cast("Iterable[Any]", messages)
-        return [(str(_get(message, "role") or "user"), bounded(_get(message, "content"))) for message in given]
-    return [] if prompt is None else [("user", bounded(prompt))]
+        return [_message(message) for message in cast("Iterable[Any]", messages)]
+    typed = getattr(prompt, "messages", None)
+    if isinstance(typed, list | tuple):  # an explicit lm15.Request
+        system = getattr(prompt, "system", None)
+        first = [] if system is None else [ChatMessage("system", bounded(system))]
+        return [*first, *(_message(message) for message in cast("Iterable[Any]", typed))]
+    return [] if prompt is None else [ChatMessage("user", bounded(prompt))]
+
+
+def _message(message: Any) -> ChatMessage:
+    content, calls = _get(message, "content"), _get(message, "tool_calls")
+    if content is None:
+        content = _get(message, "parts")
+    answered, reasoning = _get(message, "tool_call_id"), _get(message, "reasoning_content")
+    return ChatMessage(
+        str(_get(message, "role") or "user"),
+        bounded(content),
+        None if calls is None else bounded(calls),
+        None if answered is None else str(answered),
+        None if reasoning is None else bounded(reasoning),
+    )
 
 
 def _get(source: Any, name: str, default: Any = None) -> Any:

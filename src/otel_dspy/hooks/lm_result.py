@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import reduce
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from otel_dspy.telemetry.parameters import LARGEST_INT
 from otel_dspy.telemetry.usage import CallUsage
@@ -13,6 +14,7 @@ from otel_dspy.telemetry.usage import CallUsage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NO_TOKENS: Final[Mapping[str, int]] = MappingProxyType({})
 _Amount = TypeVar("_Amount", int, float)
 
 
@@ -28,6 +30,9 @@ class CallFacts(NamedTuple):
 
     Attributes:
         usage: None where nothing was reported.
+        more_tokens: token counts by the names that they have in opentelemetry-util-genai, such as
+            `cache_write_input_tokens` and `audio_input_tokens`.
+        requests: how many responses DSPy put together: several where it sent a request for each choice.
         cost: USD as DSPy reckons it; kept by DSPy on a cache hit, where nothing is billed. None = price unknown.
     """
 
@@ -39,6 +44,8 @@ class CallFacts(NamedTuple):
     response_model: str | None = None
     response_id: str | None = None
     finish_reasons: tuple[str, ...] = ()
+    more_tokens: Mapping[str, int] = _NO_TOKENS
+    requests: int = 1
 
     def billed(self) -> CallUsage:
         """What the call adds to the roll-ups; a cache hit adds no tokens and no cost."""
@@ -49,7 +56,9 @@ class CallFacts(NamedTuple):
 
     def without_use(self) -> CallFacts:
         """The response alone, for what was used is counted elsewhere."""
-        return self._replace(usage=None, cached_tokens=None, reasoning_tokens=None, cache_hit=False, cost=None)
+        return self._replace(
+            usage=None, cached_tokens=None, reasoning_tokens=None, cache_hit=False, cost=None, more_tokens=_NO_TOKENS
+        )
 
     def is_of(self, calls: Sequence[CallFacts]) -> bool:
         """Whether this tells what one of the calls has told already, or what all of them have used together."""
@@ -82,7 +91,14 @@ class CallFacts(NamedTuple):
             reasoning_tokens=_sum([part.reasoning_tokens for part in parts]),
             cache_hit=self.cache_hit and later.cache_hit,
             cost=_sum([part.cost for part in parts]),
+            more_tokens=_sums([part.more_tokens for part in parts]),
+            requests=sum(part.requests for part in parts),
         )
+
+
+def _sums(counts: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    names = {name: None for count in counts for name in count}
+    return {name: sum(count.get(name, 0) for count in counts) for name in names}
 
 
 def _sum(amounts: Sequence[_Amount | None]) -> _Amount | None:
@@ -113,6 +129,8 @@ def read_result(result: Any) -> CallFacts:
         _text(_value(first, "model")) or _text(getattr(result, "response_model", None)),
         _text(_value(first, "id")),
         tuple(reason for reply in replies for reason in _finish_reasons(reply)),
+        _more_tokens(usage),
+        max(len(replies), 1),
     )
 
 
@@ -149,6 +167,25 @@ def _count(value: object) -> int | None:
 def _detail(usage: Any, group: str, name: str) -> int | None:
     details = _value(usage, group)
     return None if details is None else _first_count(details, name)
+
+
+def _more_tokens(usage: Any) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    # LiteLLM has Anthropic's count beside the others, DSPy's own engine among the details.
+    written = _first_count(usage, "cache_creation_input_tokens")
+    if written is None:
+        written = _detail(usage, "prompt_tokens_details", "cache_creation_tokens")
+    if written is not None:
+        found["cache_write_input_tokens"] = written
+    for group, direction in (("prompt_tokens_details", "input"), ("completion_tokens_details", "output")):
+        details = _value(usage, group)
+        if details is None:
+            continue
+        for modality in ("text", "image", "audio"):
+            count = _first_count(details, f"{modality}_tokens")
+            if count is not None:
+                found[f"{modality}_{direction}_tokens"] = count
+    return found or _NO_TOKENS
 
 
 def _finish_reasons(reply: Any) -> list[str]:

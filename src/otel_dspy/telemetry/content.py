@@ -131,6 +131,16 @@ class ContentFilter:
             report("the user's redactor", error, private=True)
             return REDACTED
 
+    def fits(self, text: str) -> bool:
+        """Whether the text is short enough to leave whole."""
+        limit = self._settings.max_content_length
+        return limit is None or len(text) <= limit
+
+    def cleaned(self, name: str, value: AnyValue) -> str:
+        """Plain data as a text that may leave: JSON unless it is a string, otherwise as `text` has it."""
+        redacted = self.redacted(name, value)
+        return self._cut(redacted if isinstance(redacted, str) else plain_json(redacted))
+
     def put(self, attributes: MutableMapping[str, AttributeValue], name: str, value: object) -> None:
         """Add a content attribute, as JSON text unless it is a string, cut to `max_content_length` characters.
 

@@ -7,6 +7,7 @@ offers no way in but its own methods; should they be renamed, calls take longer 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import get_value
@@ -103,5 +104,9 @@ class Inference(InferenceInvocation):
         self._record_client_metrics()
 
 
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), default=vars)
-"""Writes the library's messages as it does itself; those that the LM hook makes hold text alone."""
+def _plain(value: object) -> object:
+    return b64encode(value).decode() if isinstance(value, bytes) else vars(value)
+
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), default=_plain)
+"""Writes the library's messages as it does itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import timeit
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util.genai.types import Error, TextPart
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from opentelemetry.util.genai.invocation import GenAIInvocation, InferenceInvocation
     from opentelemetry.util.genai.types import MessagePart
-    from opentelemetry.util.types import AnyValue
 
     from otel_dspy.telemetry.emitter import Telemetry
 
@@ -100,20 +99,9 @@ def clean_text(telemetry: Telemetry, name: str, value: object) -> str:
 
     `name`: of the attribute that it stands in, for the redactor.
     """
-    return _clean(telemetry, name, bounded(value))
+    return telemetry.content.cleaned(name, bounded(value))
 
 
 def text_parts(telemetry: Telemetry, name: str, value: object) -> list[MessagePart]:
     """The same as the one part of a message."""
-    return plain_parts(telemetry, name, bounded(value))
-
-
-def plain_parts(telemetry: Telemetry, name: str, value: AnyValue) -> list[MessagePart]:
-    """The same of plain data (see `plain`)."""
-    return [TextPart(content=_clean(telemetry, name, value))]
-
-
-def _clean(telemetry: Telemetry, name: str, value: AnyValue) -> str:
-    attributes: dict[str, Any] = {}
-    telemetry.content.put_plain(attributes, name, value)
-    return attributes[name]
+    return [TextPart(content=clean_text(telemetry, name, value))]

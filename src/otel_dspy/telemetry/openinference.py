@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 
 from otel_dspy import semconv
+from otel_dspy.telemetry.openinference_messages import message_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from opentelemetry.util.types import AttributeValue
 
     Said = Mapping[str, AttributeValue]
@@ -62,6 +61,9 @@ _OF_AN_LM_CALL: Final = {
     gen_ai.GEN_AI_USAGE_INPUT_TOKENS: semconv.LLM_TOKEN_COUNT_PROMPT,
     gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: semconv.LLM_TOKEN_COUNT_COMPLETION,
     gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: semconv.LLM_TOKEN_COUNT_PROMPT_DETAILS_CACHE_READ,
+    "gen_ai.usage.cache_write.input_tokens": semconv.LLM_TOKEN_COUNT_PROMPT_DETAILS_CACHE_WRITE,
+    "gen_ai.usage.audio.input_tokens": semconv.LLM_TOKEN_COUNT_PROMPT_DETAILS_AUDIO,
+    "gen_ai.usage.audio.output_tokens": semconv.LLM_TOKEN_COUNT_COMPLETION_DETAILS_AUDIO,
     gen_ai.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: semconv.LLM_TOKEN_COUNT_COMPLETION_DETAILS_REASONING,
     semconv.DSPY_LM_COST: semconv.LLM_COST_TOTAL,
 }
@@ -159,27 +161,17 @@ def _put_lm_call(found: dict[str, AttributeValue], said: Said) -> None:
 def _messages(
     found: dict[str, AttributeValue], said: Said, name: str, prefix: str, side: str
 ) -> dict[str, AttributeValue]:
-    """Each message's role and text. The last one's is the span's value, or all as JSON where they can't be read."""
+    """The fields of each message. The last one's text is the span's value, or all as JSON where they can't be read."""
     written = said.get(name)
     if written is None:
         return {}
-    messages = [
-        (str(message.get("role", "")), "\n".join(_texts(message.get("parts")))) for message in _objects(str(written))
-    ]
-    _put_text(found, side, messages[-1][1] if messages else str(written))
-    return {
-        f"{prefix}{index}.message.{field}": value
-        for index, (role, text) in enumerate(messages)
-        for field, value in (("role", role), ("content", text))
-    }
-
-
-def _texts(parts: object) -> Iterator[str]:
-    for part in cast("Iterable[Any]", parts if isinstance(parts, list) else ()):
-        if isinstance(part, Mapping):
-            content = cast("Mapping[str, Any]", part).get("content")
-            if isinstance(content, str):
-                yield content
+    told: dict[str, AttributeValue] = {}
+    last = str(written)
+    for index, message in enumerate(_objects(str(written))):
+        fields, last = message_fields(message)
+        told.update({f"{prefix}{index}.message.{field}": value for field, value in fields.items()})
+    _put_text(found, side, last)
+    return told
 
 
 def _documents(said: Said) -> dict[str, AttributeValue]:

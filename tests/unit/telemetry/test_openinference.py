@@ -292,3 +292,65 @@ def test_metadata_is_json() -> None:
     """Phoenix filters by its keys: `metadata["score"] > 0.5`."""
     found = openinference({"dspy.metric.name": "exact", "dspy.example.score": 1.0}, None)
     assert json.loads(str(found["metadata"])) == {"metric": "exact", "score": 1.0}
+
+
+def test_parts_of_messages() -> None:
+    """Tool calls, their answers, reasoning and media have OpenInference's names; omitted media are described."""
+    asked = [
+        {
+            "role": "user",
+            "parts": [
+                {"type": "text", "content": "What is this?"},
+                {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "AAEC"},
+                {
+                    "type": "blob",
+                    "modality": "image",
+                    "mime_type": "image/png",
+                    "content": "",
+                    "size": 9,
+                    "sha256": "ab",
+                },
+                {"type": "uri", "modality": "audio", "uri": "https://example.org/ulm.wav"},
+            ],
+        },
+        {"role": "tool", "parts": [{"type": "tool_call_response", "response": "on the Danube", "id": "c1"}]},
+    ]
+    answered = [
+        {
+            "role": "assistant",
+            "parts": [
+                {"type": "reasoning", "content": "Look it up."},
+                {"type": "tool_call", "id": "c2", "name": "lookup", "arguments": {"city": "Ulm"}},
+            ],
+        }
+    ]
+    said = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.input.messages": json.dumps(asked),
+        "gen_ai.output.messages": json.dumps(answered),
+    }
+    assert openinference(said, None) == {
+        "openinference.span.kind": "LLM",
+        "input.value": "on the Danube",
+        "input.mime_type": "text/plain",
+        "output.value": '[{"name": "lookup", "arguments": {"city": "Ulm"}}]',
+        "output.mime_type": "application/json",
+        "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.contents.0.message_content.type": "text",
+        "llm.input_messages.0.message.contents.0.message_content.text": "What is this?",
+        "llm.input_messages.0.message.contents.1.message_content.type": "image",
+        "llm.input_messages.0.message.contents.1.message_content.image.image.url": "data:image/png;base64,AAEC",
+        "llm.input_messages.0.message.contents.2.message_content.type": "text",
+        "llm.input_messages.0.message.contents.2.message_content.text": "[image/png, 9 bytes, sha256 ab]",
+        "llm.input_messages.0.message.contents.3.message_content.type": "audio",
+        "llm.input_messages.0.message.contents.3.message_content.audio.audio.url": "https://example.org/ulm.wav",
+        "llm.input_messages.1.message.role": "tool",
+        "llm.input_messages.1.message.content": "on the Danube",
+        "llm.input_messages.1.message.tool_call_id": "c1",
+        "llm.output_messages.0.message.role": "assistant",
+        "llm.output_messages.0.message.contents.0.message_content.type": "reasoning",
+        "llm.output_messages.0.message.contents.0.message_content.text": "Look it up.",
+        "llm.output_messages.0.message.tool_calls.0.tool_call.id": "c2",
+        "llm.output_messages.0.message.tool_calls.0.tool_call.function.name": "lookup",
+        "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments": '{"city": "Ulm"}',
+    }
