@@ -130,8 +130,8 @@ def test_where_a_compiles_run_stands(
     [(None, "FINISHED"), ("ValueError", "FAILED"), ("KeyboardInterrupt", "KILLED"), ("SystemExit", "KILLED"),
      ("asyncio.exceptions.CancelledError", "KILLED"), ("GeneratorExit", "KILLED")],
 )  # fmt: skip
-def test_how_a_compile_ends(error: str | None, status: str) -> None:
-    """Its status, and a best model only where a program was returned and nothing was raised."""
+def test_run_status_by_error(error: str | None, status: str) -> None:
+    """The same for compiles, trials and stand-alone evaluations; a best model only of a compile that returned."""
     attributes: dict[str, Any] = {"error.type": error} if error else {}
     operations = told("compile", **IDENTITY, dspy__program__id="p", error=error is not None, **attributes)
     assert only(operations, EndRun).status == status
@@ -139,6 +139,13 @@ def test_how_a_compile_ends(error: str | None, status: str) -> None:
     assert len(models) == (2 if error is None else 0)
     if error:
         assert only(operations, LogMetrics).tags["error.message"] == "it broke"
+    alone = TraceContext(trace_id="t", root_id="root", kind=RootKind.EVALUATE)
+    trial: dict[str, Any] = {"dspy.compile.id": CID, "dspy.trial.index": 0}
+    ended = [
+        only(told("trial", error=error is not None, **trial, **attributes), EndRun),
+        only(told("evaluate", context=alone, error=error is not None, **attributes), EndRun),
+    ]
+    assert [end.status for end in ended] == [status, status]
 
 
 def test_a_nested_compile_has_no_logged_model() -> None:
