@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.guard import guarded
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 
 LARGEST_INT: Final = 2**63 - 1
 """OTLP carries integers of 64 bits."""
+MAX_LEVELS: Final = 2
+"""Levels of dicts that are recorded by key: `train_kwargs` of BootstrapFinetune may be given by language model."""
 
 
 def plain_value(value: object, secrets: SecretKeeper) -> AttributeValue | None:
     """The value as an attribute, or None where it is not plain (None, an object, a mixed list).
 
-    A function or class becomes its name, a language model its model's name, numpy's values Python's.
+    A function or class becomes its name, a language model its model's name, a path its text, numpy's values Python's.
     """
+    if isinstance(value, PurePath):
+        value = str(value)
     if isinstance(value, float):
         return float(value)
     listed = isinstance(value, bool | int | str | list | tuple | set | frozenset)
@@ -51,16 +56,27 @@ def _attribute(value: AnyValue, secrets: SecretKeeper) -> AttributeValue | None:
 
 
 def parameter_attributes(
-    prefix: str, parameters: Mapping[str, object], secrets: SecretKeeper
+    prefix: str, parameters: Mapping[str, object], secrets: SecretKeeper, *, levels: int = MAX_LEVELS
 ) -> dict[str, AttributeValue]:
-    """Attributes `<prefix><name>` of the plain parameters; a name that tells of a secret is left out and remembered."""
+    """Attributes `<prefix><name>` of the parameters; one whose name is a secret's is redacted from all texts instead.
+
+    A dict is recorded as an attribute `<prefix><name>.<key>` for each of its keys that is a string, down to `levels`
+    levels. An object that is no plain value is recorded by its class's name.
+    """
     attributes: dict[str, AttributeValue] = {}
     for name, value in parameters.items():
         if is_secret_name(name):
             secrets.learn(value)
             continue
         with guarded("a parameter"):
+            if isinstance(value, dict):
+                found = {key: held for key, held in cast("dict[object, object]", value).items() if type(key) is str}
+                if levels:
+                    attributes |= parameter_attributes(f"{prefix}{name}.", found, secrets, levels=levels - 1)
+                continue
             attribute = plain_value(value, secrets)
+            if attribute is None and type(value).__module__ != "builtins":
+                attribute = type(value).__name__
             if attribute is not None:
                 attributes[prefix + name] = attribute
     return attributes

@@ -98,7 +98,7 @@ def test_down_from_the_start(tmp_path: Path) -> None:
     assert list(drawn(run)) == snapshot(
         [
             "Rounds Program: FAILED",
-            "  params lm.cache=false, lm.model=openai/served, lm.model_type=chat, lm.num_retries=0, metric=noted, rounds=3",
+            "  params lm.cache=False, lm.model=openai/served, lm.model_type=chat, lm.num_retries=0, metric=noted, rounds=3",
             "  tags error.type=Exception",
             '  metrics lm_calls={"0": 3.0, "1": 3.0}, num_errors=3.0',
             "  artifacts initial_model.json, optimization_summary.json, trainset.json",
@@ -134,7 +134,7 @@ def test_dies_in_the_middle_and_comes_back(tmp_path: Path) -> None:
     assert list(drawn(run)) == snapshot(
         [
             "Rounds Program: FINISHED",
-            "  params lm.cache=false, lm.model=openai/served, lm.model_type=chat, lm.num_retries=0, metric=noted, rounds=3",
+            "  params lm.cache=False, lm.model=openai/served, lm.model_type=chat, lm.num_retries=0, metric=noted, rounds=3",
             "  tags dspy.compile.best_trial.index=2",
             '  metrics best_score={"0": 25.0, "1": 25.0, "2": 50.0, "3": 50.0}, eval_full={"0": 25.0, "1": 0.0, "2": 50.0}, lm_calls={"0": 4.0, "1": 8.0, "2": 12.0, "3": 12.0}, num_errors=7.0',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json",

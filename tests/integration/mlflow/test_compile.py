@@ -63,7 +63,7 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: Place) -> None:
     (parent,) = tree.runs
     assert (parent.name, parent.status) == ("MIPROv2 ChainOfThought", "FINISHED")
     assert parent.params == {
-        "max_bootstrapped_demos": "4", "auto": "light", "minibatch": "true", "num_trials": "2",
+        "max_bootstrapped_demos": "4", "auto": "light", "minibatch": "True", "num_trials": "2",
         "lm.model": "openai/tiny", "lm.temperature": "0.5",
     }  # fmt: skip
     assert parent.metrics == {

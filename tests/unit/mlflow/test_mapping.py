@@ -380,6 +380,13 @@ def test_results_become_a_table_whatever_their_rows_lack() -> None:
     assert (table.columns, table.rows) == (["index", "score", "error"], [[0, 1.0, None], [1, None, "ValueError"]])
 
 
+@pytest.mark.parametrize("value", [True, False, 2, 1.0, 1e-7, 1e22, float("nan"), "true", "é", [1, 2], ["a", "b"], []])
+def test_param_value_is_written_as_mlflow_does(value: Any) -> None:
+    """`mlflow.log_param` writes `str()` of it. A list attribute is read back as a tuple."""
+    attribute: Any = tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+    assert naming.params({"p": attribute}) == {"p": str(cast("object", value))}
+
+
 @pytest.mark.parametrize(
     ("index", "path"), [(0, "bootstrap_table.json"), (1, "bootstrap_table_2.json"), (2, "bootstrap_table_3.json")]
 )

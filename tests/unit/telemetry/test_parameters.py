@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import dspy
@@ -85,6 +86,26 @@ def test_secrets_are_left_out_remembered_and_found_elsewhere() -> None:
         "p.max_tokens": 5,
         "p.note": f"uses {REDACTED}",
         "p.notes": [REDACTED, f"http://{REDACTED}@host"],
+    }
+
+
+def test_a_dict_is_recorded_by_key() -> None:
+    """Down to two levels, by keys that are strings; objects by their class; a secret's name holds at each level."""
+    parameters: dict[str, Any] = {
+        "train_kwargs": {
+            "epochs": 2,
+            3: "no string",
+            "api_key": "planted-key",
+            "by": {"a": 1, "c": {"too": {"deep": 1}}},
+        },
+        "log_dir": Path("logs"),
+        "selector": functools.partial(exact),
+    }
+    assert parameter_attributes("p.", parameters, SecretKeeper()) == {
+        "p.train_kwargs.epochs": 2,
+        "p.train_kwargs.by.a": 1,
+        "p.log_dir": "logs",
+        "p.selector": "partial",
     }
 
 

@@ -8,10 +8,10 @@ a new model, or an exception as its result. Jobs have no score.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from contextvars import copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
@@ -73,8 +73,31 @@ class BootstrapFinetuneHook(OptimizerHook):
         patches.wrap(LM, "finetune", job)
 
     @override
+    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
+        return settings_by_lm(super().parameters(optimizer, arguments))
+
+    @override
     def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
         return replace(facts, phase=_BOOTSTRAP)
+
+
+def settings_by_lm(parameters: Mapping[str, object]) -> dict[str, object]:
+    """The parameters, with `train_kwargs` and `adapter` as the user gave them.
+
+    DSPy holds one setting for all language models as the default of an empty mapping (`convert_to_lm_dict`), settings
+    by language model as they are.
+    """
+    return {name: _given(value) for name, value in parameters.items()}
+
+
+def _given(value: object) -> object:
+    if isinstance(value, defaultdict):
+        make = cast("defaultdict[object, object]", value).default_factory
+        return None if make is None else make()
+    if isinstance(value, dict):
+        held = cast("dict[Any, object]", value)
+        return {getattr(key, "model", key): held[key] for key in held}
+    return value
 
 
 class _Job:

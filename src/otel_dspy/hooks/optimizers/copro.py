@@ -21,7 +21,7 @@ from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from otel_dspy.hooks.around import Args, Kwargs
     from otel_dspy.hooks.patches import Patches
@@ -42,13 +42,6 @@ class COPROHook(OptimizerHook):
         from dspy.teleprompt.copro_optimizer import COPRO  # noqa: PLC0415 - imported when it is instrumented
 
         patches.wrap(COPRO, "_set_signature", _signature_set)
-
-    @override
-    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
-        values = super().parameters(optimizer, arguments)
-        given: Mapping[str, object] = arguments.get("eval_kwargs") or {}
-        values.pop("eval_kwargs", None)
-        return {**values, **{f"eval_kwargs.{name}": value for name, value in given.items()}}
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:

@@ -29,5 +29,5 @@ class EnsembleHook(OptimizerHook):
     @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         values = super().parameters(optimizer, arguments)
-        values["programs"] = len(arguments["programs"])
+        values["programs"] = len(arguments.get("programs") or ())
         return values

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from opentelemetry.context import attach, detach
 from opentelemetry.util.genai.utils import bind_arguments
@@ -20,6 +21,7 @@ from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
+from otel_dspy.hooks.optimizers.bootstrap_finetune import settings_by_lm
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.trial_spans import (
@@ -32,7 +34,7 @@ from otel_dspy.telemetry.trial_spans import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
 
     from opentelemetry.context import Context
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.scopes import CompileScope, TrialScope
 
 _OPEN: Final = "grpo trial"
+_seeds: Final[WeakKeyDictionary[object, object]] = WeakKeyDictionary()
+"""The constructor's seed by optimizer: DSPy keeps the generator alone."""
 
 
 @dataclass(slots=True)
@@ -73,9 +77,21 @@ class GRPOHook(OptimizerHook):
     optimizer = "dspy.teleprompt.grpo.GRPO"
 
     @override
+    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
+        values = settings_by_lm(super().parameters(optimizer, arguments))
+        return {**values, "seed": _seeds.get(optimizer)}
+
+    @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         from dspy.clients.provider import ReinforceJob  # noqa: PLC0415 - imported when it is instrumented
         from dspy.teleprompt.grpo import GRPO  # noqa: PLC0415 - imported when it is instrumented
+
+        def made(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+            with guarded("GRPO's seed"):
+                _seeds[instance] = bind_arguments(wrapped, args, kwargs, apply_defaults=True)["seed"]
+            return wrapped(*args, **kwargs)
+
+        patches.wrap(GRPO, "__init__", made)
 
         def begun(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
             with guarded("the beginning of a GRPO step"):

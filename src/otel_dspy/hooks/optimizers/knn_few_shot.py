@@ -30,4 +30,5 @@ class KNNFewShotHook(OptimizerHook):
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         values = super().parameters(optimizer, arguments)
         given: Mapping[str, object] = optimizer.few_shot_bootstrap_args
-        return {**values, "k": optimizer.KNN.k, **{f"few_shot_bootstrap_args.{name}": given[name] for name in given}}
+        neighbors = {"k": optimizer.KNN.k, "vectorizer": optimizer.KNN.embedding}
+        return {**values, **neighbors, "few_shot_bootstrap_args": given}

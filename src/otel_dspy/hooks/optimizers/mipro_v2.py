@@ -77,6 +77,7 @@ class MIPROv2Hook(OptimizerHook):
 
             return watch
 
+        patches.wrap(cls, "_set_random_seeds", _seeded)
         patches.wrap(cls, "_set_hyperparams_from_run_mode", _resolved)
         patches.wrap(cls, "_select_and_insert_instructions_and_demos", _chosen)
         patches.wrap(module, "eval_candidate_program", around(evaluation))
@@ -99,13 +100,22 @@ def _compile() -> CompileScope | None:
     return compile_of(MIPROv2Hook)
 
 
+def _seeded(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    with guarded("MIPROv2's seed"):
+        scope = _compile()
+        if scope is not None:
+            # `seed or self.seed`: a seed of 0 given to compile is ignored.
+            scope.notes["seed"] = bind_arguments(wrapped, args, kwargs)["seed"]
+    return wrapped(*args, **kwargs)
+
+
 def _resolved(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     result = wrapped(*args, **kwargs)
     with guarded("MIPROv2's resolved settings"):
         scope = _compile()
         if scope is not None:
             # DSPy 2.6 returns the first three.
-            settings = dict(zip(_RESOLVED, result, strict=False))
+            settings = dict(zip(_RESOLVED, result, strict=False)) | {"seed": scope.notes.get("seed")}
             scope.notes["minibatch"] = bool(settings["minibatch"])
             scope.notes["resolve"](settings)
     return result

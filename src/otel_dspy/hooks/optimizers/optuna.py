@@ -64,6 +64,12 @@ class OptunaHook(OptimizerHook):
         return first_unless_greater([entry for entry in entries if not entry.failed])
 
     @override
+    def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
+        values = super().parameters(optimizer, arguments)
+        # DSPy keeps the constructor's and never reads it.
+        return values if "max_demos" not in arguments else {**values, "max_bootstrapped_demos": arguments["max_demos"]}
+
+    @override
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
         # Without a validation set every candidate is scored on the training set.
         return super().datasets({**arguments, "valset": arguments.get("valset") or arguments.get("trainset")})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,9 +67,15 @@ def text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
+def param_text(value: object) -> str:
+    """A parameter's value as MLflow's own clients write it: `str()` of it, so that runs compare (True, 1.5, [1, 2])."""
+    # An attribute that is a list is read back as a tuple.
+    return str(list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value)
+
+
 def params(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Parameters with keys and values that MLflow takes."""
-    return keyed({name: text(value)[:MAX_PARAM] for name, value in values.items()}, prefix)
+    return keyed({name: param_text(value)[:MAX_PARAM] for name, value in values.items()}, prefix)
 
 
 def tags(values: Mapping[str, object]) -> dict[str, str]:

@@ -228,7 +228,7 @@ def test_labeled_few_shot_in_mlflow(tmp_path: Path) -> None:
     assert list(drawn(run)) == snapshot(
         [
             "LabeledFewShot Predict: FINISHED",
-            "  params k=2, sample=true",
+            "  params k=2, sample=True",
             "  metrics lm_calls=0.0",
             "  artifacts best_model.json, candidates/demos.json, initial_model.json, optimization_summary.json, trainset.json",
             "  1 traces",
@@ -249,12 +249,12 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
     assert runs == snapshot(
         [
             "BootstrapFewShot Predict: FINISHED",
-            "  params lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=2, max_labeled_demos=3, max_rounds=2, metric=exact",
+            "  params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=2, max_labeled_demos=3, max_rounds=2, metric=exact",
             "  metrics lm_calls=2.0",
             "  artifacts best_model.json, bootstrap_table.json, candidates/demos.json, initial_model.json, optimization_summary.json, trainset.json",
             "  3 traces",
             "    LabeledFewShot Predict: FINISHED",
-            "      params k=3, lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, sample=true",
+            "      params k=3, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, sample=True",
             "      metrics lm_calls=0.0",
             "      artifacts best_model.json, candidates/demos.json, initial_model.json, optimization_summary.json",
         ]

@@ -118,7 +118,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
     assert runs == snapshot(
         [
             "BootstrapFinetune Twice: FINISHED",
-            "  params exclude_demos=false, lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, multitask=true, num_threads=2",
+            "  params exclude_demos=False, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, multitask=True, num_threads=2, train_kwargs.epochs=2",
             '  metrics lm_calls={"0": 8.0, "1": 8.0}',
             "  artifacts best_model.json, bootstrap_table.json, initial_model.json, optimization_summary.json, trainset.json",
             "  5 traces",

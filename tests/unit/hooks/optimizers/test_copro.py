@@ -159,7 +159,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
     assert runs == snapshot(
         [
             "COPRO Predict: FINISHED",
-            "  params breadth=3, depth=2, eval_kwargs.display_progress=false, eval_kwargs.display_table=0, eval_kwargs.num_threads=1, init_temperature=1.4, lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, track_stats=true",
+            "  params breadth=3, depth=2, eval_kwargs.display_progress=False, eval_kwargs.display_table=0, eval_kwargs.num_threads=1, init_temperature=1.4, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, track_stats=True",
             "  tags dspy.compile.best_trial.index=5",
             '  metrics best_score={"0": 66.67, "1": 66.67, "2": 66.67, "3": 83.33, "4": 83.33, "5": 100.0, "6": 100.0}, eval_full={"0": 66.67, "1": 66.67, "2": 50.0, "3": 83.33, "4": 83.33, "5": 100.0}, initial_score=50.0, lm_calls={"0": 7.0, "1": 13.0, "2": 19.0, "3": 26.0, "4": 32.0, "5": 38.0, "6": 38.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json",

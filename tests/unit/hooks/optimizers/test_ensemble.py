@@ -60,7 +60,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
     assert [line for run in tree.runs for line in drawn(run)] == snapshot(
         [
             "Ensemble Predict: FINISHED",
-            "  params deterministic=false, programs=2, reduce_fn=majority",
+            "  params deterministic=False, programs=2, reduce_fn=majority",
             "  metrics lm_calls=0.0",
             "  artifacts best_model.json, optimization_summary.json",
             "  1 traces",

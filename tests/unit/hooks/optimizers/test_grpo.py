@@ -167,7 +167,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
     assert runs == snapshot(
         [
             "GRPO Predict: FINISHED",
-            "  params exclude_demos=true, failure_score=0, format_failure_score=-1, lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, multitask=true, num_dspy_examples_per_grpo_step=2, num_rollouts_per_grpo_step=2, num_steps_for_val=2, num_threads=1, num_train_steps=3, report_train_scores=false, use_train_as_val=false, variably_invoked_predictor_grouping_mode=truncate",
+            "  params exclude_demos=True, failure_score=0, format_failure_score=-1, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, multitask=True, num_dspy_examples_per_grpo_step=2, num_rollouts_per_grpo_step=2, num_steps_for_val=2, num_threads=1, num_train_steps=3, report_train_scores=False, seed=0, train_kwargs.learning_rate=0.1, use_train_as_val=False, variably_invoked_predictor_grouping_mode=truncate",
             "  tags dspy.compile.best_trial.index=0",
             '  metrics best_score={"0": 40.0, "1": 40.0, "2": 40.0, "3": 40.0, "4": 40.0}, eval_full={"0": 40.0, "2": 40.0, "3": 40.0}, groups={"1": 1.0, "2": 1.0, "3": 1.0}, initial_score=40.0, lm_calls={"0": 5.0, "1": 9.0, "2": 18.0, "3": 27.0, "4": 27.0}, reward={"1": 0.0, "2": 1.0, "3": 1.0}, rollouts={"1": 4.0, "2": 4.0, "3": 4.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",

@@ -73,6 +73,7 @@ def test_a_call_s_compile_is_a_part_of_the_call() -> None:
     assert parameters == snapshot(
         {
             "k": 2,
+            "vectorizer": "Embedder",
             "few_shot_bootstrap_args.metric": "exact",
             "few_shot_bootstrap_args.max_bootstrapped_demos": 1,
             "few_shot_bootstrap_args.max_labeled_demos": 1,
@@ -166,7 +167,7 @@ def test_mlflow_is_not_flooded(tmp_path: Path) -> None:
     assert [line for run in tree.runs for line in drawn(run)] == snapshot(
         [
             "KNNFewShot Predict: FINISHED",
-            "  params few_shot_bootstrap_args.max_bootstrapped_demos=1, few_shot_bootstrap_args.max_labeled_demos=1, few_shot_bootstrap_args.metric=exact, k=2, lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0",
+            "  params few_shot_bootstrap_args.max_bootstrapped_demos=1, few_shot_bootstrap_args.max_labeled_demos=1, few_shot_bootstrap_args.metric=exact, k=2, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, vectorizer=Embedder",
             "  metrics lm_calls=0.0",
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json",
             "  1 traces",

@@ -136,7 +136,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
     assert runs == snapshot(
         [
             "ReAnchor Predict: FINISHED",
-            "  params lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=right, num_threads=1, require_cache=false",
+            "  params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=right, num_threads=1, require_cache=False",
             "  tags dspy.compile.best_trial.index=8",
             '  metrics best_score={"0": 0.5, "1": 0.5, "2": 0.5, "3": 0.5, "4": 0.5, "5": 0.5, "6": 0.6666666666666666, "7": 0.8333333333333334, "8": 1.0, "9": 1.0, "10": 1.0, "11": 1.0, "12": 1.0, "13": 1.0, "14": 1.0}, eval_full={"0": 0.5, "2": 0.5, "3": 0.5, "4": 0.5, "5": 0.5, "6": 0.6666666666666666, "7": 0.8333333333333334, "8": 1.0, "9": 0.8333333333333334, "10": 0.6666666666666666, "11": 0.5, "12": 1.0}, initial_score=0.5, lm_calls={"0": 12.0, "1": 15.0, "2": 27.0, "3": 39.0, "4": 51.0, "5": 63.0, "6": 75.0, "7": 87.0, "8": 99.0, "9": 111.0, "10": 123.0, "11": 135.0, "12": 147.0, "13": 150.0, "14": 150.0}, validation_score={"1": 0.6666666666666666, "13": 1.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",

@@ -1,0 +1,155 @@
+"""Parameters of every optimizer that the installed DSPy has: those of its constructor, and the values that it used."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from typing import TYPE_CHECKING, Any, Final
+
+import dspy
+import pytest
+from dspy.teleprompt.teleprompt import Teleprompter
+
+from otel_dspy.hooks.installed import part
+from otel_dspy.hooks.optimizers.registry import Registry
+from otel_dspy.telemetry.parameters import parameter_attributes
+from otel_dspy.telemetry.secret_names import is_secret_name
+from otel_dspy.telemetry.secrets import SecretKeeper
+from tests.span_recorder import recording
+from tests.versions.scenario import Sums, exact, examples, feedback, numbers, served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+for _module in ("avatar_optimizer", "grpo", "infer_rules", "reanchor", "signature_opt", "teleprompt_optuna"):
+    part(f"dspy.teleprompt.{_module}:__name__")  # defines its classes, if this DSPy has it
+
+BASE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "GEPA": {"metric": feedback, "auto": "light", "reflection_lm": dspy.LM("openai/reflecting")},
+    "GRPO": {"metric": exact, "exclude_demos": True},
+    "MIPROv2": {
+        "metric": exact, "auto": "light",
+        "prompt_model": dspy.LM("openai/prompting"), "task_model": dspy.LM("openai/working"),
+    },
+    "KNNFewShot": {"k": 3, "trainset": examples(4), "vectorizer": dspy.Embedder(numbers), "metric": exact},
+    "BetterTogether": {"metric": exact},
+}  # fmt: skip
+"""Arguments without which a constructor raises, or would ask for a language model."""
+
+TOGETHER: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
+    ("GEPA", "max_full_evals"): {"auto": None},
+    ("GEPA", "max_metric_calls"): {"auto": None},
+    ("GEPA", "track_best_outputs"): {"track_stats": True},
+    ("GEPA", "auto"): {"auto": "medium"},
+    ("GRPO", "variably_invoked_predictor_fill_strategy"): {"variably_invoked_predictor_fill_strategy": "max"},
+    ("GRPO", "use_train_as_val"): {"report_train_scores": True},
+    ("GRPO", "variably_invoked_predictor_grouping_mode"): {
+        "variably_invoked_predictor_grouping_mode": "fill", "variably_invoked_predictor_fill_strategy": "max",
+    },
+    ("MIPROv2", "auto"): {"auto": "medium"},
+    ("GRPO", "format_failure_score"): {"failure_score": 7},
+    ("AvatarOptimizer", "optimize_for"): {"optimize_for": "min"},
+}  # fmt: skip
+"""What a parameter needs beside it, and the value of one that takes only some."""
+
+BROKEN: Final = {"AvatarOptimizer", "SignatureOptimizer"}
+"""Constructors that raise in some versions, whatever they are given."""
+
+ONE_VALUE: Final = {
+    ("GRPO", "exclude_demos"), ("GRPO", "multitask"), ("Ensemble", "deterministic"),  # others are refused
+    ("KNNFewShot", "trainset"),  # a dataset
+}  # fmt: skip
+
+
+class Chooser:
+    """An object that a user passes, and calls."""
+
+    def __call__(self, *_args: object, **_kwargs: object) -> None:
+        """Do nothing."""
+
+
+def _optimizers(family: type[Any] = Teleprompter) -> Iterator[type[Any]]:
+    for kind in family.__subclasses__():
+        if kind.__module__.startswith("dspy.") and kind.compile is not Teleprompter.compile:
+            yield kind
+        yield from _optimizers(kind)
+
+
+def _parameters() -> Iterator[tuple[type[Any], str]]:
+    for optimizer in sorted(set(_optimizers()), key=lambda kind: kind.__name__):
+        for name, parameter in inspect.signature(optimizer).parameters.items():
+            if parameter.kind not in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL} and not is_secret_name(name):
+                yield optimizer, name
+
+
+def _value(name: str, default: object) -> tuple[object, Mapping[str, object]]:  # noqa: PLR0911 - a line for each kind
+    """A value that is not the default, and the attributes that record it."""
+    if name.endswith(("kwargs", "settings", "args")):
+        return {"first": 1, "second": {"third": "x"}}, {f"{name}.first": 1, f"{name}.second.third": "x"}
+    if isinstance(default, bool):
+        return not default, {name: not default}
+    if isinstance(default, int | float):
+        return default + 2, {name: default + 2}
+    if isinstance(default, str) or name.endswith(("dir", "mode", "strategy")):
+        return "given", {name: "given"}
+    if name == "metric":
+        return feedback, {name: "feedback"}
+    if name.endswith(("model", "lm")):
+        return dspy.LM("openai/given"), {name: "openai/given"}
+    if name == "vectorizer":
+        return dspy.Embedder(numbers), {name: "Embedder"}
+    if name.endswith(("proposer", "adapter", "fn", "optimizer")):
+        return Chooser(), {name: "Chooser"}
+    return 3, {name: 3}
+
+
+@pytest.mark.parametrize(("optimizer", "name"), list(_parameters()))
+def test_constructor_parameter_is_recorded(optimizer: type[Any], name: str) -> None:
+    """Each one by its own name and with the value given, whatever attribute DSPy keeps it in."""
+    where = (optimizer.__name__, name)
+    if where in ONE_VALUE:
+        pytest.skip("takes one value only")
+    parameters = inspect.signature(optimizer).parameters
+    base = dict(BASE.get(optimizer.__name__, {}))
+    if "metric" in parameters:
+        base.setdefault("metric", exact)
+    value, expected = _value(name, parameters[name].default)
+    given = base | {name: value} | TOGETHER.get(where, {})
+    if isinstance(given[name], str):
+        expected = {name: given[name]}
+    with recording():
+        try:
+            made = optimizer(**given)
+        except (AttributeError, TypeError):
+            if optimizer.__name__ in BROKEN:
+                pytest.skip("this DSPy cannot make one")
+            raise
+    hook = Registry().for_optimizer(made)
+    recorded = parameter_attributes("", hook.parameters(made, {}), SecretKeeper())
+    assert {key: recorded.get(key) for key in expected} == expected
+
+
+@pytest.mark.parametrize("seed", [None, 0, 3])
+def test_mipro_seed_is_the_one_that_the_search_ran_with(seed: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`compile(seed=0)` runs with the constructor's seed in DSPy (`seed or self.seed`)."""
+    ran: list[object] = []
+
+    class Random(random.Random):
+        def __init__(self, value: Any = None) -> None:
+            ran.append(value)
+            super().__init__(value)
+
+    given = {} if seed is None else {"seed": seed}
+    with served() as (_, lm), dspy.context(lm=lm), recording() as recorder:
+        optimizer: Any = dspy.MIPROv2(
+            exact, auto=None, num_candidates=1, max_bootstrapped_demos=0, max_labeled_demos=0, num_threads=1
+        )
+        with monkeypatch.context() as patched:
+            patched.setattr("dspy.teleprompt.mipro_optimizer_v2.random.Random", Random)
+            optimizer.compile(
+                Sums(), trainset=examples(2), valset=examples(2), num_trials=1, minibatch=False,
+                requires_permission_to_run=False, **given,
+            )  # fmt: skip
+    (setup,) = recorder.told("setup MIPROv2")
+    (compiled,) = recorder.told("compile MIPROv2")
+    assert setup["optimizer.parameter.seed"] == compiled["optimizer.parameter.seed"] == ran[0]
