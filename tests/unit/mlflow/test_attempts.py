@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,87 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
 from otel_dspy.mlflow.delivery import attempts
 from otel_dspy.mlflow.delivery.attempts import MAX_RETRIES, Attempts, Outcome
+from otel_dspy.mlflow.tracking.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+
+
+class RecordedWaits(threading.Event):
+    """A stop event that records how long it is waited for and returns at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Record the timeout; the event is not set."""
+        assert timeout is not None
+        self.seconds.append(timeout)
+        return False
+
+
+class Busy(http.server.ThreadingHTTPServer):
+    """Answers 429 with each of these `Retry-After` headers, then as MLflow does where there are no experiments."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _BusyHandler)
+        self.retry_after: list[str | None] = []
+
+
+class _BusyHandler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Answer."""
+        assert isinstance(self.server, Busy)
+        body = b"{}"
+        if self.server.retry_after:
+            asked = self.server.retry_after.pop(0)
+            self.send_response_only(429)
+            if asked is not None:
+                self.send_header("Retry-After", asked)
+        else:
+            self.send_response_only(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - the name that the base class calls
+
+
+@pytest.fixture
+def busy() -> Generator[Busy]:
+    """A busy server on a free port."""
+    server = Busy()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_pauses_double_up_to_five_seconds_half_of_each_random() -> None:
+    """0.25 s, 0.5 s, 1 s, 2 s, 4 s, 5 s, 5 s: as docs/reliability.md promises; the next operation begins anew."""
+    stop = RecordedWaits()
+    tried = Attempts("http://m", stop, lambda: None)
+    for _ in range(2):
+        stop.seconds.clear()
+        assert tried.run("spans", denied(503, 7, [])) is Outcome.DONE
+        longest = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0)
+        assert len(stop.seconds) == len(longest)
+        for wait, most in zip(stop.seconds, longest, strict=True):
+            assert most / 2 <= wait <= most
+        assert len(set(stop.seconds)) > 1
+    assert tried.retries == 14
+
+
+def test_a_retry_after_of_the_server_is_the_shortest_pause(busy: Busy) -> None:
+    """In seconds and up to five minutes; without one, with a shorter one or with a date our own pause counts."""
+    stop = RecordedWaits()
+    store = Store(f"http://127.0.0.1:{busy.server_address[1]}")
+    busy.retry_after = ["7", "900", None, "0", "Wed, 21 Oct 2037 07:28:00 GMT", "60"]
+    assert Attempts("http://m", stop, lambda: None).run("spans", store.answer) is Outcome.DONE
+    first, second, third, fourth, fifth, sixth = stop.seconds
+    assert (first, second, sixth) == (7.0, 300.0, 60.0)
+    assert (0.5 <= third <= 1.0, 1.0 <= fourth <= 2.0, 2.0 <= fifth <= 4.0) == (True, True, True)
 
 
 def raced(times: int, calls: list[int]) -> Callable[[], None]:

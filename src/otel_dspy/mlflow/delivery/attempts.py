@@ -53,6 +53,24 @@ class Outcome(Enum):
     """The server fails at this, though it answers otherwise: it may take it another day."""
 
 
+class Backoff:
+    """Pauses between attempts, in seconds: `FIRST_PAUSE`, doubled each time up to `LONGEST_PAUSE`, half of it random."""
+
+    def __init__(self) -> None:
+        self._pause = FIRST_PAUSE
+
+    def next(self, retry_after: float | None = None) -> float:
+        """The next pause.
+
+        Args:
+            retry_after: seconds that the server asked for; the pause is never shorter.
+        """
+        # Half of the pause is random, lest many programs come back at once.
+        chosen = self._pause * (0.5 + _chance.random() / 2)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return max(chosen, retry_after or 0.0)
+
+
 class Attempts:
     """Tries operations on one destination."""
 
@@ -109,7 +127,7 @@ class Attempts:
         """
         if self._denied:
             return Outcome.FAILED
-        failures, own_failures, races, pause = 0, 0, 0, FIRST_PAUSE
+        failures, own_failures, races, backoff = 0, 0, 0, Backoff()
         while True:
             error = self._once(attempt, failures)
             if error is None:
@@ -118,7 +136,7 @@ class Attempts:
                 return Outcome.DONE
             failures += 1
             found = verdict(error, http_policy.last_status())
-            asked_pause = http_policy.retry_after() or 0.0
+            asked_pause = http_policy.retry_after()
             races += found is Verdict.RACED
             if self._is_final(found) or races >= MAX_RETRIES:
                 self._tell(what, f"did not take {what}: {error}")
@@ -130,11 +148,8 @@ class Attempts:
             own_failures = own_failures + 1 if found is Verdict.RETRY else 0
             if own_failures >= self._tries and self._once(self._answers, 0) is None:
                 return self._gives_up(what, f"fails at {what}", error)
-            # Half of the pause is left to chance, lest many programs come back at once.
-            chance = 0.5 + _chance.random() / 2
-            if self._stop.wait(max(pause * chance, asked_pause)):
+            if self._stop.wait(backoff.next(asked_pause)):
                 raise Stopped
-            pause = min(pause * 2, LONGEST_PAUSE)
             self.retries += 1
 
     def _is_final(self, found: Verdict) -> bool:
