@@ -12,7 +12,7 @@ from otel_dspy.fork_gate import ForkGate
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking import http_policy, workspaces
 from otel_dspy.mlflow.tracking.addresses import address_without_passwords, without_passwords
-from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
+from otel_dspy.mlflow.tracking.refusals import ArtifactStoreError, Verdict, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,8 @@ SILENCE: Final = 60.0
 """Seconds after a warning in which the next outage is not warned of: a proxy may fail now and then for hours."""
 MAX_RETRIES: Final = 6
 """Tries of an operation that the server fails at although it answers others: about 8 s."""
+ARTIFACT_TRIES: Final = 3
+"""Tries of an operation whose artifact store does not answer although the tracking store does."""
 FAILED_LATELY: Final = 300.0
 """Seconds after such a failure in which the destination's operations are tried once, where others wait behind it."""
 _NO_DESTINATION: Final = frozenset({Verdict.NO_EXPERIMENT, Verdict.NO_WORKSPACE})
@@ -54,7 +56,7 @@ class Outcome(Enum):
 
 
 class Backoff:
-    """Pauses between attempts, in seconds: `FIRST_PAUSE`, doubled each time up to `LONGEST_PAUSE`, half of it random."""
+    """Pauses between attempts, in seconds: `FIRST_PAUSE`, doubled each time up to `LONGEST_PAUSE`, half random."""
 
     def __init__(self) -> None:
         self._pause = FIRST_PAUSE
@@ -100,6 +102,8 @@ class Attempts:
         self._others = others
         self._failed: float | None = None
         self._denied = False
+        self.artifacts_failed = False
+        """The artifact store has failed at an operation since `ask_again`."""
         self._told: set[str] = set()
         self._warned: float | None = None
         self._gate = ForkGate()
@@ -109,8 +113,8 @@ class Attempts:
         """Tries beyond an operation's first."""
 
     def ask_again(self) -> None:
-        """What was denied last time may be allowed now."""
-        self._denied = False
+        """What was denied last time may be allowed now, and the artifact store may be well."""
+        self._denied = self.artifacts_failed = False
 
     def run(self, what: str, attempt: Callable[[], None]) -> Outcome:
         """Attempt until it is done or there is no point.
@@ -141,9 +145,12 @@ class Attempts:
             if self._is_final(found) or races >= MAX_RETRIES:
                 self._tell(what, f"did not take {what}: {error}")
                 return Outcome.REFUSED
-            if self._is_the_experiments(found):
+            apart = isinstance(error, ArtifactStoreError) and self._once(self._answers, 0) is None
+            if apart and self._artifact_store_failed(found, failures):
+                return self._gives_up(what, f"answers, but not the artifact store for {what}", error, of_artifacts=True)
+            if not apart and self._is_the_experiments(found):
                 return self._gives_up(*self._obstacle(found, what), error)
-            if found is not Verdict.RACED:
+            if found is not Verdict.RACED and not apart:
                 self._failing(error)
             own_failures = own_failures + 1 if found is Verdict.RETRY else 0
             if own_failures >= self._tries and self._once(self._answers, 0) is None:
@@ -170,16 +177,22 @@ class Attempts:
         # It is missing for everything else that goes there, too: one line is enough.
         return missing, f"has no {missing} for {what}, restore it or name another"
 
+    def _artifact_store_failed(self, found: Verdict, failures: int) -> bool:
+        """Whether an operation is given up because of the artifact store: nothing else must wait for that."""
+        passing = found in {Verdict.WAIT, Verdict.RETRY}
+        self.artifacts_failed = self.artifacts_failed or not passing or failures >= ARTIFACT_TRIES
+        return self.artifacts_failed
+
     @property
     def _tries(self) -> int:
         lately = self._failed is not None and time.monotonic() - self._failed < FAILED_LATELY
         return 1 if self._others and lately else MAX_RETRIES
 
-    def _gives_up(self, what: str, failure: str, error: Exception) -> Outcome:
+    def _gives_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> Outcome:
         kept = "whoever sent it is asked to send it again" if self._others else _IN_THE_SPOOL
         self._tell(what, f"{failure}; {kept}: {error}")
         self.failing_since = None
-        self._failed = time.monotonic()
+        self._failed = self._failed if of_artifacts else time.monotonic()
         return Outcome.FAILED
 
     def _once(self, attempt: Callable[[], None], failures: int) -> Exception | None:

@@ -106,6 +106,22 @@ class Pipeline:
         )
 
     @property
+    def artifacts_waiting(self) -> int:
+        """Artifacts that are not written yet."""
+        return sum(sink.artifacts_waiting for sink in tuple(self._sinks.values()))
+
+    @property
+    def artifacts_failing_since(self) -> float | None:
+        """`time.monotonic()` since when an artifact store takes nothing; None while all do or nothing waits."""
+        since = (sink.artifacts_failing_since for sink in tuple(self._sinks.values()))
+        return min((at for at in since if at is not None), default=None)
+
+    def give_up_artifacts(self) -> None:
+        """Leave the artifacts that wait to the spool: they count as failed."""
+        for sink in self._sinks.values():
+            sink.give_up_artifacts()
+
+    @property
     def lost(self) -> int:
         """Operations that MLflow refused."""
         return sum(sink.lost for sink in tuple(self._sinks.values()))

@@ -158,8 +158,12 @@ class Worker:
 
     @property
     def failing_since(self) -> float | None:
-        """`time.monotonic()` since when MLflow takes nothing; None while it does."""
-        return self._pipeline.failing_since
+        """`time.monotonic()` since when MLflow takes nothing; None while it does.
+
+        An artifact store that takes nothing counts only when nothing else is left.
+        """
+        tracking = self._pipeline.failing_since
+        return tracking if tracking is not None or self.waiting else self._pipeline.artifacts_failing_since
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was queued has been delivered or refused.
@@ -234,9 +238,12 @@ class Worker:
             thread.join(JOIN)
         for flush in self._flushes:
             flush.done.set()  # nothing is delivered any more
-        left = self.waiting
-        if left:
+        left, unfinished = self.waiting, self._pipeline.artifacts_waiting
+        if left or unfinished:
             self._persist(0)
+        if unfinished:
+            self._kept += unfinished
+            self._control.keep()
         unwritten = self._control.unwritten + self._traces.unwritten
         self._untold += unwritten
         lanes = (self._control, self._traces)
@@ -250,7 +257,11 @@ class Worker:
         if left > unwritten:
             _logger.warning("MLflow has not taken %d spans. They are in the spool; %s", left - unwritten, replay)
         elif self._kept:
-            _logger.warning("MLflow failed at %d operations. What tells them is in the spool; %s", self._kept, replay)
+            _logger.warning(
+                "MLflow or an artifact store failed at %d operations. What tells them is in the spool; %s",
+                self._kept,
+                replay,
+            )
         if unwritten:
             _logger.warning(
                 "MLflow has not taken %d spans, and the spool could not be written: they are lost", unwritten
@@ -342,7 +353,7 @@ class Worker:
 
     def _next(self) -> Record | None:
         record = self._control.take() or self._traces.take()
-        if record is None and not self._flushes:
+        if record is None and (not self._flushes or self._pipeline.artifacts_waiting):
             with self._ready:
                 if not self._closed:
                     self._ready.wait(TICK)
@@ -374,7 +385,8 @@ class Worker:
             if self._closed:
                 return
             open_traces = self._admission.control_confirmed(self._control.next_waiting)
-            self._control.hold = open_traces
+            # Artifacts are made from control spans: those stay on disk while an artifact is not in its store.
+            self._control.hold = open_traces or self._pipeline.artifacts_waiting > 0
         self._control.confirm()
         self._traces.confirm()
 
@@ -396,8 +408,11 @@ class Worker:
         if not self._pipeline.waits:
             self._confirm()
         for flush in reached:
-            self._flushes.remove(flush)
-            flush.done.set()
+            if self._pipeline.artifacts_waiting:
+                flush.end_runs = False  # done; only artifacts are waited for
+            else:
+                self._flushes.remove(flush)
+                flush.done.set()
         with self._ready:
             if not self._flushes:
                 self._hurry.clear()

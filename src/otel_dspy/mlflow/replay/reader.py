@@ -97,6 +97,7 @@ class Replay:
                 for number, line in enumerate(file, 1):
                     self._line(result, number, line)
                 pipeline.send_all()
+                self._await_artifacts()
         except OSError as error:
             result.trouble = f"it cannot be read: {error.strerror or error}"
         except Stopped:
@@ -105,11 +106,22 @@ class Replay:
             if pipeline.lost > refused:
                 result.trouble = f"MLflow refused {pipeline.lost - refused} operations, see above"
             elif pipeline.failed > failed:
-                result.trouble = f"MLflow failed at {pipeline.failed - failed} operations; try again later"
+                count = pipeline.failed - failed
+                result.trouble = f"MLflow or an artifact store failed at {count} operations; try again later"
             elif pipeline.left_out > left_out and pipeline.done == done:
                 result.trouble = "nothing was written: the installed MLflow is too old for all that is in it"
             if result.trouble is not None and pipeline.done == done:
                 result.spans = 0
+
+    def _await_artifacts(self) -> None:
+        """Wait for the artifacts; those of a store that fails for too long count as failed, the next files go on."""
+        while self._pipeline.artifacts_waiting:
+            since = self._pipeline.artifacts_failing_since
+            if since is not None and time.monotonic() - since >= self._patience:
+                self._pipeline.give_up_artifacts()
+                return
+            self._stop.wait(POLL)
+            self._pipeline.send_all()
 
     def _line(self, result: FileResult, number: int, line: bytes) -> None:
         result.ended = False

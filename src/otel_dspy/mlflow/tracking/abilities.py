@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from typing import Any, Final, cast
 
 from mlflow import __version__ as mlflow_version
@@ -43,3 +44,10 @@ def artifact_repository(artifact_uri: str, tracking_uri: str) -> Any:  # noqa: A
         # It would ask the server that MLflow itself was told of.
         artifact_uri = str(cast("Any", MlflowArtifactsRepository).resolve_uri(artifact_uri, tracking_uri))
     return cast("Any", get_artifact_repository)(artifact_uri)
+
+
+def forget_clients() -> None:
+    """Drop the clients of object stores that MLflow caches: a new one looks for credentials again."""
+    cached: Any = getattr(sys.modules.get("mlflow.store.artifact.s3_artifact_repo"), "_cached_get_s3_client", None)
+    if hasattr(cached, "cache_clear"):
+        cached.cache_clear()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import re
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 import requests
 from mlflow.exceptions import MlflowException
 
+from otel_dspy.mlflow.tracking import cloud_errors
 from otel_dspy.mlflow.tracking.workspaces import NoWorkspacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 
 class Verdict(Enum):
@@ -33,6 +35,8 @@ class Verdict(Enum):
     """Its workspace does not exist, or the server or the installed MLflow has no workspaces."""
     REFUSED = "refused"
     """It will never be taken."""
+    UNWRITABLE = "unwritable"
+    """Of artifacts alone: their location is a path that this machine cannot write."""
 
 
 _BUSY_TEXTS: Final = (
@@ -61,6 +65,27 @@ _WAIT: Final = frozenset({407, 408, 425, 429, 502, 503, 504})
 _DENIED: Final = frozenset({401, 403})
 _SERVER_ERROR: Final = 500
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+_UNWRITABLE: Final = frozenset({
+    errno.ENOENT, errno.EPERM, errno.EACCES, errno.ENOTDIR, errno.EROFS, errno.EISDIR, errno.ELOOP, errno.ESTALE,
+})  # fmt: skip
+"""Of a path that does not exist here or may not be written."""
+
+
+class ArtifactStoreError(Exception):
+    """Access to an artifact store failed; `__cause__` is the error of its client."""
+
+
+@contextmanager
+def artifact_access() -> Generator[None]:
+    """Within the block whatever is raised is an error of the artifact store, not of the tracking store.
+
+    Raises:
+        ArtifactStoreError: anything was raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ArtifactStoreError(str(error)) from error
 
 
 def verdict(error: BaseException, status: int | None = None) -> Verdict:
@@ -70,6 +95,8 @@ def verdict(error: BaseException, status: int | None = None) -> Verdict:
         error: what MLflow raised.
         status: HTTP status of the answer that it was raised for, where there was one.
     """
+    if isinstance(error, ArtifactStoreError):
+        return _of_artifacts(error.__cause__ or error, status)
     for cause in _chain(error):
         found = _by_kind_or_text(cause)
         if found is not None:
@@ -77,14 +104,33 @@ def verdict(error: BaseException, status: int | None = None) -> Verdict:
     known = status if status is not None else _http_status(error)
     if known is None:
         return Verdict.RETRY if isinstance(error, OSError) else Verdict.REFUSED
-    if known in _WAIT:
+    return _by_status(known)
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Seconds that an object store asked for with `Retry-After`; None if it did not."""
+    asked = (cloud_errors.retry_after(cause) for cause in _chain(error))
+    return next((seconds for seconds in asked if seconds is not None), None)
+
+
+def _of_artifacts(error: BaseException, status: int | None) -> Verdict:
+    if any(isinstance(cause, OSError) and cause.errno in _UNWRITABLE for cause in _chain(error)):
+        return Verdict.UNWRITABLE
+    return verdict(error, status)
+
+
+def _by_status(status: int) -> Verdict:
+    if status in _WAIT:
         return Verdict.WAIT
-    if known in _DENIED:
+    if status in _DENIED:
         return Verdict.DENIED
-    return Verdict.RETRY if known >= _SERVER_ERROR else Verdict.REFUSED
+    return Verdict.RETRY if status >= _SERVER_ERROR else Verdict.REFUSED
 
 
 def _by_kind_or_text(cause: BaseException) -> Verdict | None:
+    status = cloud_errors.http_status(cause)
+    if status is not None:
+        return _by_status(status)
     if isinstance(cause, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError):
         return Verdict.WAIT
     if isinstance(cause, OSError) and cause.errno in _FULL:

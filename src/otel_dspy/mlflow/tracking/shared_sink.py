@@ -17,6 +17,7 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.tracking.recollection import INITIAL_TAG
+from otel_dspy.mlflow.tracking.refusals import ArtifactStoreError
 from otel_dspy.mlflow.tracking.shared_models import SharedModels
 from otel_dspy.mlflow.tracking.shared_runs import SharedRuns
 from otel_dspy.mlflow.tracking.sink import Sink
@@ -24,11 +25,13 @@ from otel_dspy.mlflow.tracking.store import Store
 from otel_dspy.mlflow.tracking.trace_ends import end_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from threading import Event
 
     from otel_dspy.mlflow.destination import Destination
     from otel_dspy.mlflow.facts.records import SpanRecord
     from otel_dspy.mlflow.mapping.operations import LogTable, LogTrace, Operation, RunKey
+    from otel_dspy.mlflow.tracking.store_reader import StoreReader
 
 
 class SharedSink(Sink):
@@ -43,6 +46,19 @@ class SharedSink(Sink):
     def ask_again(self) -> None:
         """What MLflow denied may be allowed now; until then nothing more was asked of it."""
         self._attempts.ask_again()
+
+    def _check_artifact_store(self) -> None:
+        """One failure is enough until the next delivery: clients of object stores may take minutes to fail.
+
+        Raises:
+            ArtifactStoreError: it has failed since `ask_again`.
+        """
+        if self._attempts.artifacts_failed:
+            raise ArtifactStoreError("the artifact store has failed a moment ago")
+
+    def _artifact_reader(self) -> StoreReader:
+        self._check_artifact_store()
+        return self._read()
 
     def ended(self, compile_id: str) -> bool:
         """Whether MLflow says that the compile has ended."""
@@ -61,7 +77,7 @@ class SharedSink(Sink):
         found: set[str] = set()
         self._try(
             "a run's artifacts",
-            lambda: found.update(self._read().artifacts(self._runs().handle(run, 0).artifact_uri)),
+            lambda: found.update(self._artifact_reader().artifacts(self._runs().handle(run, 0).artifact_uri)),
         )
         return found
 
@@ -69,7 +85,7 @@ class SharedSink(Sink):
         """Write a text below the experiment's artifact location, beside its runs."""
         self._try(
             "a payload",
-            lambda: self._store().write_text(self._read().artifact_location(self._experiment_id()), path, text),
+            lambda: self._write_artifact(self._read().artifact_location(self._experiment_id()), path, text, None),
         )
 
     def beside(self, folder: str) -> set[str]:
@@ -77,7 +93,8 @@ class SharedSink(Sink):
         found: set[str] = set()
 
         def look() -> None:
-            found.update(self._read().artifacts(self._read().artifact_location(self._experiment_id()), folder))
+            reader = self._artifact_reader()
+            found.update(reader.artifacts(reader.artifact_location(self._experiment_id()), folder))
 
         self._try("payloads", look)
         return {path.rpartition("/")[2] for path in found}
@@ -87,7 +104,8 @@ class SharedSink(Sink):
         found: list[str | None] = []
 
         def look() -> None:
-            found.append(self._read().text(self._read().artifact_location(self._experiment_id()), path))
+            reader = self._artifact_reader()
+            found.append(reader.text(reader.artifact_location(self._experiment_id()), path))
 
         self._try("a payload", look)
         return found[0] if found else None
@@ -113,6 +131,7 @@ class SharedSink(Sink):
         if isinstance(operation.run, EvaluateRun | UserRun):
             # A stand-alone evaluation carries its program itself.
             return
+        self._check_artifact_store()
         scope, wanted = operation.scope, [operation.program_id]
         if isinstance(operation, LogChanges):
             wanted += operation.parent_ids
@@ -143,9 +162,18 @@ class SharedSink(Sink):
             self._write_head(self._recollection.completed(head), noted)
 
     @override
-    def _model(self, operation: LogModel, run_id: str, state: str) -> str:
+    def _write_model(self, operation: LogModel, run_id: str, state: str) -> None:
         models = SharedModels(self._store(), self._experiment_id())
-        return models.ensure(run_id, operation.name, operation.tags, operation.path, state)
+        model_id = models.ensure(run_id, operation.name, operation.tags, operation.path, state)
+        self._link_model(operation, run_id, model_id)
+
+    @override
+    def _write_artifact(self, uri: str, path: str, text: str, written: Callable[[], None] | None) -> None:
+        # Acknowledged only once it is there, and other writers look for it: nothing waits.
+        self._check_artifact_store()
+        self._store().write_text(uri, path, text)
+        if written is not None:
+            written()
 
     @override
     def _log_table(self, operation: LogTable) -> None:

@@ -25,12 +25,14 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.mapping.tables import table_json
-from otel_dspy.mlflow.tracking import abilities
+from otel_dspy.mlflow.tracking import abilities, workspaces
+from otel_dspy.mlflow.tracking.artifact_queue import ArtifactQueue, ArtifactWrite
 from otel_dspy.mlflow.tracking.part_by_part import send_batch, send_trace
 from otel_dspy.mlflow.tracking.processes import lives
 from otel_dspy.mlflow.tracking.recollection import Recollection
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
+from otel_dspy.mlflow.tracking.shared_tables import PREFIX as TABLE_PREFIX
 from otel_dspy.mlflow.tracking.shared_tables import free_path, list_table
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
@@ -86,6 +88,7 @@ class Sink:
             lambda: self._store().ask(self._experiment_id()),
             workspace=destination.workspace,
         )
+        self._artifacts = ArtifactQueue(self._write_text, stop, self._answers, lambda: self._count(Outcome.FAILED))
         self._opened: tuple[Store, str, Runs] | None = None
         self._reader: StoreReader | None = None
         self._recollection = Recollection(self._read, self._experiment_id)
@@ -124,9 +127,23 @@ class Sink:
         return self._attempts.failing_since
 
     @property
+    def artifacts_failing_since(self) -> float | None:
+        """`time.monotonic()` since when an artifact store takes nothing; None while all do or nothing waits."""
+        return self._artifacts.failing_since
+
+    @property
+    def artifacts_waiting(self) -> int:
+        """Artifacts that are not written yet."""
+        return self._artifacts.waiting
+
+    def give_up_artifacts(self) -> None:
+        """Leave the artifacts that wait to the spool: they count as failed."""
+        self._artifacts.give_up()
+
+    @property
     def retries(self) -> int:
         """Tries of an operation beyond its first."""
-        return self._attempts.retries
+        return self._attempts.retries + self._artifacts.retries
 
     def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
         """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many.
@@ -201,6 +218,7 @@ class Sink:
                 self._try("a run's end", lambda: self._apply(operation))
             case _:
                 self._try(type(operation).__name__, lambda: self._apply(operation))
+        self._artifacts.send()
 
     def settle(self) -> None:
         """All operations of a span have been applied: send what they set on runs, and the traces if a batch is full."""
@@ -227,12 +245,15 @@ class Sink:
             self._oldest = time.monotonic()
 
     def send_due(self) -> None:
-        """Send the traces, if they have waited long enough."""
+        """Send the traces, if they have waited long enough, and the artifacts that are due."""
+        self._artifacts.send()
+        self.settle()
         if self._oldest is not None and time.monotonic() - self._oldest >= LINGER:
             self._send_traces()
 
     def send_all(self) -> None:
-        """Send all that waits."""
+        """Send all that waits, but for artifacts of a store that fails: `artifacts_waiting` counts them."""
+        self._artifacts.send()
         for run in list(self._gathered):
             self._send_gathered(run)
         self._send_traces(postpone=False)
@@ -342,18 +363,26 @@ class Sink:
         while known.get(path, operation.key) != operation.key:
             number += 1
             path = operation.path.replace(".json", f"_{number}.json")
-        self._write(run, path, table_json(operation))
         known[path] = operation.key
-        # They ride with the run's next metrics: a request less.
-        self._gather(run).add(tags={TABLES_TAG: tables_tag(known)}, due=False)
+
+        def list_it() -> None:
+            # They ride with the run's next metrics, if there will be any: a request less.
+            self._gather(run).add(tags={TABLES_TAG: tables_tag(known)}, due=run not in self._tables)
+
+        self._write(run, path, table_json(operation), list_it)
 
     def _log_shared_table(self, operation: LogTable) -> None:
         self._runs().handle(operation.run, operation.start_ms)
         run_id = self._run_id(operation.run)
-        tags = self._store().run_tags(run_id)
-        path = free_path(tags, operation.path, operation.key)
-        self._write(operation.run, path, table_json(operation))
-        list_table(self._store, run_id, tags, path, operation.key)
+        unlisted = self._tables.setdefault(operation.run, {})
+        path = free_path({**self._store().run_tags(run_id), **unlisted}, operation.path, operation.key)
+        unlisted[TABLE_PREFIX + path] = operation.key
+
+        def list_it() -> None:
+            list_table(self._store, run_id, self._store().run_tags(run_id), path, operation.key)
+            unlisted.pop(TABLE_PREFIX + path, None)
+
+        self._write(operation.run, path, table_json(operation), list_it)
 
     def _exists(self, run: RunKey) -> bool:
         """Whether there is such a run, as far as can be known without asking."""
@@ -364,22 +393,31 @@ class Sink:
         if state is None:
             self._states.wait(operation.scope, operation.program_id, operation)
             return
-        store, run_id = self._store(), self._run_id(operation.run)
-        model_id = self._model(operation, run_id, state)
+        self._write_model(operation, self._run_id(operation.run), state)
+
+    def _write_model(self, operation: LogModel, run_id: str, state: str) -> None:
+        store, experiment_id = self._store(), self._experiment_id()
+        made = store.models_of(experiment_id, run_id, operation.name)
+        model = made[0] if made else store.create_model(experiment_id, run_id, operation.name, operation.tags)
+
+        def finish() -> None:
+            store.finish_model(model.id)
+            self._link_model(operation, run_id, model.id)
+
+        self._write_artifact(model.artifact_uri, operation.path, state, finish)
+
+    def _link_model(self, operation: LogModel, run_id: str, model_id: str) -> None:
+        store = self._store()
         store.link_model(run_id, model_id)
         if operation.also is not None and self._exists(operation.also):
             store.link_model(self._run_id(operation.also), model_id)
 
-    def _model(self, operation: LogModel, run_id: str, state: str) -> str:
-        store, experiment_id = self._store(), self._experiment_id()
-        made = store.models_of(experiment_id, run_id, operation.name)
-        model = made[0] if made else store.create_model(experiment_id, run_id, operation.name, operation.tags)
-        store.write_text(model.artifact_uri, operation.path, state)
-        store.finish_model(model.id)
-        return model.id
+    def _write(self, run: RunKey, path: str, text: str, written: Callable[[], None] | None = None) -> None:
+        self._write_artifact(self._runs().handle(run, _now_ms()).artifact_uri, path, text, written)
 
-    def _write(self, run: RunKey, path: str, text: str) -> None:
-        self._store().write_text(self._runs().handle(run, _now_ms()).artifact_uri, path, text)
+    def _write_artifact(self, uri: str, path: str, text: str, written: Callable[[], None] | None) -> None:
+        then = None if written is None else lambda: self._try("what follows an artifact", written)
+        self._artifacts.add(ArtifactWrite(uri, path, text, then))
 
     def _run_id(self, run: RunKey) -> str:
         return self._runs().handle(run, _now_ms()).run_id
@@ -411,6 +449,15 @@ class Sink:
 
     def _new_runs(self, store: Store, experiment_id: str) -> Runs:
         return Runs(store, lambda: experiment_id, look_first=self._look_first, own=self._own)
+
+    def _write_text(self, uri: str, path: str, text: str) -> None:
+        with workspaces.selected(self._destination.workspace):
+            self._store().write_text(uri, path, text)
+
+    def _answers(self) -> bool:
+        before = self._attempts.retries
+        self._attempts.run("a question", lambda: self._store().ask(self._experiment_id()))
+        return self._attempts.retries == before
 
     def _try(self, what: str, attempt: Callable[[], None]) -> None:
         """Attempt until it is done or there is no point; count what is not."""

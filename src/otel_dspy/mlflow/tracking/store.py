@@ -32,6 +32,7 @@ from mlflow.tracking.context import registry as run_context
 
 from otel_dspy.mlflow.mapping.naming import MAX_TAG
 from otel_dspy.mlflow.tracking import abilities
+from otel_dspy.mlflow.tracking.refusals import artifact_access
 from otel_dspy.mlflow.tracking.spans import mlflow_span
 
 if TYPE_CHECKING or (abilities.MODELS and abilities.TRACES):
@@ -184,10 +185,14 @@ class Store:
         self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, None)
 
     def write_text(self, artifact_uri: str, path: str, text: str) -> None:
-        """A text file below the artifact URI."""
+        """A text file below the artifact URI.
+
+        Raises:
+            ArtifactStoreError: the artifact store did not take it.
+        """
         target = PurePosixPath(path)
         folder = str(target.parent) if target.parent.parts else None
-        with tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
+        with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
             file = Path(local, target.name)
             file.write_text(text, encoding="utf-8")
             abilities.artifact_repository(artifact_uri, self._uri).log_artifact(str(file), folder)

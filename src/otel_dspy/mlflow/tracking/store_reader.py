@@ -13,6 +13,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - as in `store`
 
 from otel_dspy.mlflow.facts.records import SpanRecord
+from otel_dspy.mlflow.tracking.refusals import artifact_access
 from otel_dspy.mlflow.tracking.trace_ends import noted_end
 
 if TYPE_CHECKING:
@@ -101,11 +102,15 @@ class StoreReader:
         return self._locations[experiment_id]
 
     def text(self, artifact_uri: str, path: str) -> str | None:
-        """A text artifact; None if there is none of that name."""
+        """A text artifact; None if there is none of that name.
+
+        Raises:
+            ArtifactStoreError: the artifact store cannot be read.
+        """
         folder = path.rpartition("/")[0] or None
         if path not in self.artifacts(artifact_uri, folder):
             return None
-        with tempfile.TemporaryDirectory(prefix="otel-dspy-") as target:
+        with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as target:
             file = Path(target, "artifact")
             # What every repository defines. `download_artifacts` calls it on a thread of a pool, which has neither this
             # thread's workspace nor its `http_policy`.
@@ -113,8 +118,13 @@ class StoreReader:
             return file.read_text(encoding="utf-8")
 
     def artifacts(self, artifact_uri: str, folder: str | None = None) -> set[str]:
-        """Paths of the artifacts in a folder below the URI, at its top by default."""
-        return {str(file.path) for file in self._artifacts(artifact_uri).list_artifacts(folder)}
+        """Paths of the artifacts in a folder below the URI, at its top by default.
+
+        Raises:
+            ArtifactStoreError: the artifact store cannot be read.
+        """
+        with artifact_access():
+            return {str(file.path) for file in self._artifacts(artifact_uri).list_artifacts(folder)}
 
     def _artifacts(self, artifact_uri: str) -> Any:  # noqa: ANN401 - MLflow's ArtifactRepository, which it types in part
         return cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=self._uri)

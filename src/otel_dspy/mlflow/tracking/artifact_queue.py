@@ -1,0 +1,286 @@
+"""Queue of artifacts that are to be written, with a retry policy for each artifact store.
+
+The store of an experiment's artifacts (a bucket, a folder) fails independently of the tracking store, and its clients
+may block for minutes. So each write runs on a thread of its own; the delivering thread waits for it only while the
+store is well. Artifacts of a store that fails wait here and are retried, parameters, metrics and traces go on.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import re
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.fork_gate import ForkGate
+from otel_dspy.mlflow.delivery.attempts import MAX_RETRIES, SILENCE, Backoff, Stopped
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.tracking import abilities, http_policy
+from otel_dspy.mlflow.tracking.addresses import address_without_passwords, without_passwords
+from otel_dspy.mlflow.tracking.refusals import Verdict, retry_after, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+_logger = logging.getLogger(__name__)
+
+PATIENCE: Final = 3.0
+"""Seconds that the delivering thread waits for a write to a store that is well."""
+POLL: Final = 0.05
+MAX_CHARACTERS: Final = 64 * 1024 * 1024
+"""Characters of artifacts that wait in memory; beyond it the oldest are left to the spool."""
+_LOCATION: Final = re.compile(r"(.*?)/(?:models/)?[^/]+/artifacts/?")
+"""An experiment's artifact location, and what MLflow adds to it for a run or a model."""
+_SHARED: Final = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
+"""A bucket or a server: one store, whatever the path."""
+_OF_THE_SERVER: Final = ("mlflow-artifacts:", "http:", "https:")
+_ADVICE: Final = (
+    "Make it writable here, or have the server take artifacts (`mlflow server --artifacts-destination`, and an "
+    "experiment made with it)"
+)
+_IN_THE_SPOOL: Final = "they stay in the spool for `otel-dspy replay`"
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactWrite:
+    """A text that is to be written.
+
+    Attributes:
+        uri: artifact URI of the run or model.
+        path: below it.
+        text: its content.
+        written: called on the queue's thread once it is written; must not raise.
+    """
+
+    uri: str
+    path: str
+    text: str
+    written: Callable[[], None] | None = None
+
+
+class _Attempt:
+    """One write, on a thread of its own."""
+
+    def __init__(self, write: Callable[[], None], gate: ForkGate, failures: int) -> None:
+        self._write = write
+        self._gate = gate
+        self._failures = failures
+        self._began = time.monotonic()
+        self.done = threading.Event()
+        self.error: Exception | None = None
+        self.status: int | None = None
+        self.retry_after: float | None = None
+        self.seconds = 0.0
+        context = contextvars.copy_context()  # which says that the thread is not traced
+        try:
+            threading.Thread(target=context.run, args=(self._run,), name="otel-dspy-artifact", daemon=True).start()
+        except RuntimeError:  # the interpreter ends and starts no threads any more
+            self._run()
+
+    def _run(self) -> None:
+        try:
+            with self._gate, http_policy.no_retries(self._failures):
+                self._write()
+        except Exception as error:  # noqa: BLE001 - clients of object stores raise all kinds
+            self.error = error
+            self.status = http_policy.last_status()
+            asked = http_policy.retry_after() or retry_after(error)
+            self.retry_after = min(asked, http_policy.MAX_RETRY_AFTER) if asked else None
+        finally:
+            self.seconds = time.monotonic() - self._began
+            self.done.set()
+
+
+@dataclass(slots=True)
+class _Store:
+    """One artifact store and what waits for it."""
+
+    name: str
+    waiting: deque[ArtifactWrite] = field(default_factory=deque[ArtifactWrite])
+    attempt: _Attempt | None = None
+    backoff: Backoff = field(default_factory=Backoff)
+    next_at: float = 0.0
+    failures: int = 0
+    """Failures of the first that waits."""
+    failing_since: float | None = None
+    warned: float | None = None
+    reported: set[Verdict] = field(default_factory=set[Verdict])
+    gate: ForkGate = field(default_factory=ForkGate)
+
+
+class ArtifactQueue:
+    """Writes artifacts in the order in which they came, each store by itself. Not thread-safe: one thread calls it."""
+
+    def __init__(
+        self,
+        write: Callable[[str, str, str], None],
+        stop: Event,
+        tracking_answers: Callable[[], bool],
+        failed: Callable[[], None],
+    ) -> None:
+        """Create it.
+
+        Args:
+            write: writes a text: artifact URI, path, text. Called on other threads.
+            stop: set when there is no time left.
+            tracking_answers: returns once the tracking server answers: whether it did at the first attempt. For
+                artifacts that go through it.
+            failed: called for each artifact that is given up here and stays in the spool.
+        """
+        self._write = write
+        self._stop = stop
+        self._tracking_answers = tracking_answers
+        self._failed = failed
+        self._stores: dict[str, _Store] = {}
+        self.retries = 0
+        """Attempts beyond an artifact's first."""
+
+    def add(self, artifact: ArtifactWrite) -> None:
+        """Queue an artifact; `send` writes it."""
+        name = store_name(artifact.uri)
+        store = self._stores.setdefault(name, _Store(name))
+        store.waiting.append(artifact)
+        # The first may be under way.
+        while len(store.waiting) > 2 and sum(len(one.text) for one in store.waiting) > MAX_CHARACTERS:  # noqa: PLR2004
+            del store.waiting[1]
+            self._failed()
+
+    @property
+    def waiting(self) -> int:
+        """Artifacts that are not written. May be read on any thread."""
+        return sum(len(store.waiting) for store in tuple(self._stores.values()))
+
+    @property
+    def failing_since(self) -> float | None:
+        """`time.monotonic()` since when a store takes nothing; None while all do. May be read on any thread."""
+        since = (store.failing_since for store in tuple(self._stores.values()) if store.waiting)
+        return min((at for at in since if at is not None), default=None)
+
+    def send(self) -> None:
+        """Write what is due. Returns soon, whatever the stores do.
+
+        Raises:
+            Stopped: no time left.
+        """
+        for store in tuple(self._stores.values()):
+            while store.waiting and self._send_first(store):
+                pass
+
+    def give_up(self) -> None:
+        """Leave what waits to the spool."""
+        for store in self._stores.values():
+            store.attempt = None  # one that is under way may still end well
+            while store.waiting:
+                store.waiting.popleft()
+                self._failed()
+
+    def _send_first(self, store: _Store) -> bool:
+        """Whether the first that waits is done with, one way or the other."""
+        if self._stop.is_set():
+            raise Stopped
+        attempt = store.attempt
+        if attempt is None:
+            if time.monotonic() < store.next_at:
+                return False
+            first = store.waiting[0]
+            self.retries += store.failures > 0
+            attempt = store.attempt = _Attempt(
+                lambda: self._write(first.uri, first.path, first.text), store.gate, store.failures
+            )
+        if not self._ended(attempt, store):
+            return False
+        store.attempt = None
+        if attempt.error is None:
+            self._succeeded(store)
+            return True
+        return self._has_failed(store, attempt, attempt.error)
+
+    def _ended(self, attempt: _Attempt, store: _Store) -> bool:
+        if store.failing_since is not None:
+            return attempt.done.is_set()
+        deadline = time.monotonic() + PATIENCE
+        while not attempt.done.wait(POLL):
+            if self._stop.is_set():
+                raise Stopped
+            if time.monotonic() >= deadline:
+                store.failing_since = time.monotonic()
+                return attempt.done.is_set()
+        return True
+
+    def _succeeded(self, store: _Store) -> None:
+        artifact = store.waiting.popleft()
+        if store.warned is not None and store.failing_since is not None:
+            _logger.info("%s accepts artifacts again after %.0f s", store.name, time.monotonic() - store.failing_since)
+        store.failures, store.next_at, store.failing_since, store.backoff = 0, 0.0, None, Backoff()
+        if artifact.written is not None:
+            artifact.written()
+
+    def _has_failed(self, store: _Store, attempt: _Attempt, error: Exception) -> bool:
+        found = verdict(error, attempt.status)
+        store.failures += 1
+        by_server = store.waiting[0].uri.startswith(_OF_THE_SERVER)
+        if found is Verdict.WAIT and by_server and not self._tracking_answers():
+            # The whole server was away, and not its artifacts alone.
+            store.failures = 0
+            return False
+        if found in {Verdict.WAIT, Verdict.DENIED} or (found is Verdict.RETRY and store.failures < MAX_RETRIES):
+            if found is Verdict.DENIED:
+                abilities.forget_clients()
+            self._report_outage(store, found, error)
+            # A client with retries of its own may take minutes to fail: at most half of the time is spent in it.
+            pause = max(store.backoff.next(attempt.retry_after), attempt.seconds)
+            store.next_at = time.monotonic() + pause
+            return False
+        self._report_failure(store, found, error)
+        store.waiting.popleft()
+        store.failures, store.next_at, store.failing_since, store.backoff = 0, 0.0, None, Backoff()
+        self._failed()
+        return True
+
+    def _report_outage(self, store: _Store, found: Verdict, error: Exception) -> None:
+        now = time.monotonic()
+        again = store.failures > 1 or (store.warned is not None and now - store.warned < SILENCE)
+        store.failing_since = store.failing_since or now
+        if again:
+            return
+        store.warned = now
+        what = (
+            "rejects this process' credentials; renew them. Artifacts are retried until it accepts them"
+            if found is Verdict.DENIED
+            else "does not accept artifacts; they are retried until it does"
+        )
+        _log(store, f"The artifact store {store.name} {what}, everything else is logged", error)
+
+    def _report_failure(self, store: _Store, found: Verdict, error: Exception) -> None:
+        if found in store.reported:
+            return
+        store.reported.add(found)
+        if found is Verdict.UNWRITABLE:
+            what = (
+                f"Artifacts cannot be written to {store.name} on this machine; {_IN_THE_SPOOL}, "
+                f"everything else is logged. {_ADVICE}"
+            )
+        else:
+            what = f"The artifact store {store.name} fails at {store.waiting[0].path}; artifacts that it does not "
+            what += "accept stay in the spool for `otel-dspy replay`, everything else is logged"
+        _log(store, what, error)
+
+
+def _log(store: _Store, what: str, error: Exception) -> None:
+    text = without_passwords(f"{what}: {error}")[: naming.MAX_PREVIEW]
+    with store.gate:
+        _logger.warning("%s", text)
+
+
+def store_name(artifact_uri: str) -> str:
+    """The artifact store of a run's or model's artifact URI, without passwords: a bucket, a server or a path."""
+    shared = _SHARED.match(artifact_uri)
+    if shared is not None:
+        return address_without_passwords(shared[0])
+    location = _LOCATION.fullmatch(artifact_uri)
+    return address_without_passwords(location[1] if location is not None else artifact_uri)
