@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
+import urllib.error
+import urllib.request
 from difflib import get_close_matches
 from importlib import metadata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from typing_extensions import override
+
 from otel_dspy.doctor.finding import Finding, Level
+from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.mlflow.tracking.addresses import address_without_passwords, trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PATIENCE: Final = 3.0
 """Seconds that a destination has to answer."""
@@ -26,6 +32,7 @@ _OTLP: Final = ("otlp", "otlp_by_size", *_BY_PROTOCOL.values())
 def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Every exporter that the environment names: whether it is one, and whether somebody listens for it."""
     asked: dict[tuple[str, int], list[str]] = {}
+    urls: dict[tuple[str, int], dict[str, None]] = {}
     for signal in _SIGNALS:
         chosen = [name.strip() for name in environment.get(f"OTEL_{signal}_EXPORTER", "").split(",") if name.strip()]
         if [name.lower() for name in chosen] == ["none"]:
@@ -40,13 +47,16 @@ def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
                 if isinstance(found, Finding):
                     yield found
                 else:
-                    protocol, where = found
+                    protocol, where, url = found
                     asked.setdefault(where, []).append(f"{signal.lower()} ({protocol})")
+                    if protocol == "http/protobuf":
+                        urls.setdefault(where, {})[url] = None
     for (host, port), signals in asked.items():
         error = _unreachable(host, port)
         what = f"{', '.join(signals)} to {host}:{port}"
         if error is None:
             yield Finding("exporter", Level.OK, f"{what}: something listens there")
+            yield from _redirected(urls.get((host, port), {}))
         else:
             yield Finding("exporter", Level.PROBLEM, f"{what}: nobody listens there ({error})")
 
@@ -93,8 +103,8 @@ def _unknown(signal: str, chosen: list[str]) -> Iterator[Finding]:
         )
 
 
-def _place(signal: str, exporter: str, environment: Mapping[str, str]) -> tuple[str, tuple[str, int]] | Finding:
-    """The protocol and the host and port that an exporter sends to, or what is wrong with them."""
+def _place(signal: str, exporter: str, environment: Mapping[str, str]) -> tuple[str, tuple[str, int], str] | Finding:
+    """The protocol, the host and port, and the URL that an exporter sends to, or what is wrong with them."""
     protocol = environment.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or environment.get(
         "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"
     )
@@ -116,7 +126,9 @@ def _place(signal: str, exporter: str, environment: Mapping[str, str]) -> tuple[
     if (wrong := trouble(whole)) is not None:
         return no_address("exporter", variable, endpoint, wrong)
     parts = urlsplit(whole)
-    return protocol, (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else port))
+    where = (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else port))
+    below = "" if variable == _endpoint_variables(signal)[0] else f"/v1/{signal.lower()}"
+    return protocol, where, f"{whole.rstrip('/') if below else whole}{below}"
 
 
 def _endpoint_variables(signal: str) -> tuple[str, str]:
@@ -127,6 +139,31 @@ def no_address(subject: str, variable: str, address: str, wrong: str) -> Finding
     """An address in a variable that is none; `wrong` is what `trouble` says of it."""
     shown = address_without_passwords(address)
     return Finding(subject, Level.PROBLEM, f"{variable}={shown} is no address: {wrong}. Write it as http://HOST:PORT")
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    @override
+    def redirect_request(self, *_args: Any, **_named: Any) -> None:
+        return None
+
+
+def _redirected(urls: Iterable[str]) -> Iterator[Finding]:
+    """Every URL that redirects a request without spans, which is what OTLP lets anybody send."""
+    opener = urllib.request.build_opener(_NoRedirects)
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"}:
+            continue
+        plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        request = urllib.request.Request(plain, b"", {"Content-Type": "application/x-protobuf"})  # noqa: S310 - http or https
+        try:
+            opener.open(request, timeout=PATIENCE).close()
+        except urllib.error.HTTPError as error:
+            if error.code in REDIRECTS:
+                text = redirect_text(plain, error.headers.get("Location"), error.code)
+                yield Finding("exporter", Level.PROBLEM, f"{text}. Until then all of it is lost without a message")
+        except (OSError, ValueError, http.client.HTTPException):
+            continue  # that something listens there has been said
 
 
 def _unreachable(host: str, port: int) -> str | None:

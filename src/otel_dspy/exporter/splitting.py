@@ -10,6 +10,8 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Status
 
+from otel_dspy.exporter.retained import RetainedParts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -23,7 +25,12 @@ class SplittingSpanExporter(SpanExporter):
     """Exports through another exporter, in parts of at most `max_bytes`; halves a part that is refused for its size."""
 
     def __init__(
-        self, exporter: SpanExporter, refused_for_size: Callable[[], bool] = lambda: False, max_bytes: int = MAX_BYTES
+        self,
+        exporter: SpanExporter,
+        refused_for_size: Callable[[], bool] = lambda: False,
+        max_bytes: int = MAX_BYTES,
+        *,
+        retry_after: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Create it.
 
@@ -31,17 +38,28 @@ class SplittingSpanExporter(SpanExporter):
             exporter: sends; an OTLP exporter.
             refused_for_size: asked after a failure: whether the receiver found the request too large.
             max_bytes: of a request, encoded in protobuf and not compressed. A larger span goes alone.
+            retry_after: called after a failure: seconds after which the receiver may take the request, None if the
+                failure is final. Such a part is kept in memory and sent again with a later batch.
         """
         self._exporter = exporter
         self._refused_for_size = refused_for_size
         self._max_bytes = max_bytes
         self.lost = 0
         """Spans that were refused alone, as too large, or cannot be encoded."""
+        self._retry_after = retry_after
+        self._retained = RetainedParts()
         self._told: set[str] = set()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send all; a failure if any part of them failed, after all others have been tried."""
         lost = self.lost
+        self._send_retained()
+        pause = self._retained.seconds
+        if pause is not None:
+            # The receiver has asked not to be sent anything yet.
+            for part in self._parts(spans):
+                self._retain(part, pause)
+            return SpanExportResult.FAILURE
         results = [self._part(part) for part in self._parts(spans)]
         failed = self.lost > lost or any(result is not SpanExportResult.SUCCESS for result in results)
         return SpanExportResult.FAILURE if failed else SpanExportResult.SUCCESS
@@ -85,7 +103,13 @@ class SplittingSpanExporter(SpanExporter):
 
     def _part(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._exporter.export(spans)
-        if result is SpanExportResult.SUCCESS or not self._refused_for_size():
+        if result is SpanExportResult.SUCCESS:
+            return result
+        seconds = self._retry_after()
+        if seconds is not None:
+            self._retain(spans, seconds)
+            return result
+        if not self._refused_for_size():
             return result
         if len(spans) == 1:
             self.lost += 1
@@ -96,13 +120,23 @@ class SplittingSpanExporter(SpanExporter):
         failed = any(half is not SpanExportResult.SUCCESS for half in halves)
         return SpanExportResult.FAILURE if failed else SpanExportResult.SUCCESS
 
+    def _retain(self, spans: Sequence[ReadableSpan], seconds: float) -> None:
+        self.lost += self._retained.add(spans, sum(_size(span) for span in spans), seconds)
+
+    def _send_retained(self, *, early: bool = False) -> bool:
+        return self._retained.send(lambda spans: self._part(spans) is SpanExportResult.SUCCESS, early=early)
+
     def shutdown(self) -> None:
-        """Shut the other exporter down."""
+        """Send what is kept once more and shut the other exporter down."""
+        self._send_retained(early=True)
+        if self._retained:
+            _logger.warning("The receiver has not taken %d spans: they are lost", len(self._retained))
+            self.lost += len(self._retained)
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the other exporter."""
-        return self._exporter.force_flush(timeout_millis)
+        """Send what is kept and due, and flush the other exporter."""
+        return self._send_retained() and not self._retained and self._exporter.force_flush(timeout_millis)
 
 
 def _size(span: ReadableSpan) -> int:

@@ -146,10 +146,9 @@ class Attempts:
                 self._tell(what, f"did not take {what}: {error}")
                 return Outcome.REFUSED
             apart = isinstance(error, ArtifactStoreError) and self._once(self._answers, 0) is None
-            if apart and self._artifact_store_failed(found, failures):
-                return self._gives_up(what, f"answers, but not the artifact store for {what}", error, of_artifacts=True)
-            if not apart and self._is_the_experiments(found):
-                return self._gives_up(*self._obstacle(found, what), error)
+            given_up = self._artifact_store_failed(found, failures) if apart else self._is_the_experiments(found)
+            if given_up:
+                return self._gives_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
             if found is not Verdict.RACED and not apart:
                 self._failing(error)
             own_failures = own_failures + 1 if found is Verdict.RETRY else 0
@@ -169,8 +168,10 @@ class Attempts:
             self._denied = True
         return self._denied or found in _NO_DESTINATION
 
-    def _obstacle(self, found: Verdict, what: str) -> tuple[str, str]:
-        """What is warned of once, and the warning."""
+    def _obstacle(self, found: Verdict, what: str, *, apart: bool) -> tuple[str, str]:
+        """What is warned of once, and the warning. `apart`: only the artifact store fails."""
+        if apart:
+            return what, f"answers, but not the artifact store for {what}"
         if self._denied:
             return what, f"denies {what}"
         missing = "workspace" if found is Verdict.NO_WORKSPACE else "experiment"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from typing_extensions import override
 
+from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.mlflow.delivery.spool import OURS, spool_name
 from otel_dspy.mlflow.tracking.addresses import address_without_passwords, trouble, without_passwords
 
@@ -27,6 +28,8 @@ AT_ONCE: Final = 200
 TRIES: Final = 6
 TIMEOUT: Final = 30.0
 """Seconds for a request."""
+LONGEST_RETRY_AFTER: Final = 300.0
+"""Seconds that an endpoint may ask for with `Retry-After`; beyond them the file stays for another day."""
 PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP statuses that may pass; others are final."""
 HEADERS_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
@@ -113,9 +116,14 @@ def _post(url: str, resource_spans: list[Any]) -> int:
                 return len(resource_spans) - _rejected(answer.read())
         except urllib.error.HTTPError as error:
             reason = f"it answered {error.code} {error.reason}"
+            if error.code in REDIRECTS:
+                reason += f"; {redirect_text(url, error.headers.get('Location'), error.code)}"
             if error.code not in PASSING:
                 break
             asked = _seconds(error.headers.get("Retry-After"))
+            if asked > LONGEST_RETRY_AFTER:
+                reason += f" and asks to wait for {asked:.0f} s"
+                break
         except (http.client.InvalidURL, UnicodeError) as error:
             reason = f"it cannot be asked: {address_without_passwords(str(error))}"
             break
@@ -159,7 +167,7 @@ def _rejected(body: bytes) -> int:
 
 def _seconds(text: str | None) -> float:
     try:
-        return min(float(text or 0), 60.0)
+        return float(text or 0)
     except ValueError:
         return 0.0
 

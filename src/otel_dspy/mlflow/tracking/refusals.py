@@ -131,9 +131,8 @@ def _by_kind_or_text(cause: BaseException) -> Verdict | None:
     status = cloud_errors.http_status(cause)
     if status is not None:
         return _by_status(status)
-    if isinstance(cause, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError):
-        return Verdict.WAIT
-    if isinstance(cause, OSError) and cause.errno in _FULL:
+    unreachable = isinstance(cause, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError)
+    if unreachable or (isinstance(cause, OSError) and cause.errno in _FULL):
         return Verdict.WAIT
     text = str(cause).lower()
     if isinstance(cause, NoWorkspacesError) or _NO_WORKSPACE.search(text):
