@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from mlflow import MlflowClient
@@ -66,11 +66,11 @@ def _without_artifacts(found: Any) -> Any:
     if isinstance(found, dict):
         return {
             name: _without_artifacts(value)
-            for name, value in found.items()
+            for name, value in cast("dict[str, Any]", found).items()
             if name not in {"artifacts", "models", "outputs", "mlflow.loggedArtifacts"}
         }
     if isinstance(found, list | tuple):
-        return [_without_artifacts(value) for value in found]
+        return [_without_artifacts(value) for value in cast("list[Any]", found)]
     return found
 
 

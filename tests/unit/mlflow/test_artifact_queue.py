@@ -111,7 +111,7 @@ def test_artifacts_wait_for_their_store_and_nothing_else_does(
     _send_until_written(sink)
     sink.send_all()
     run = _run(uri, "mine")
-    below = run.info.artifact_uri.removeprefix("s3://")
+    below = str(run.info.artifact_uri).removeprefix("s3://")
     assert store.objects == {
         f"{below}/candidates/a.json": b"first",
         f"{below}/table.json": b'{"columns": ["a"], "data": [["second"]]}',
@@ -250,7 +250,11 @@ def test_a_retry_after_of_the_store_is_kept_to(monkeypatch: pytest.MonkeyPatch, 
     """S3's `SlowDown` with seven seconds."""
     clock, written = Clock(), Written()
     monkeypatch.setattr(artifact_queue, "time", clock)
-    queue = ArtifactQueue(lambda *_: s3_upload(store.address, file), threading.Event(), lambda: True, written.fail)
+
+    def upload(_uri: str, _path: str, _text: str) -> None:
+        s3_upload(store.address, file)
+
+    queue = ArtifactQueue(upload, threading.Event(), lambda: True, written.fail)
     store.fault = Fault(503, "SlowDown", (("Retry-After", "7"),))
     queue.add(ArtifactWrite("s3://bucket/run/artifacts", "a", "text"))
     _settle(queue)

@@ -106,8 +106,7 @@ class Replay:
             if pipeline.lost > refused:
                 result.trouble = f"MLflow refused {pipeline.lost - refused} operations, see above"
             elif pipeline.failed > failed:
-                count = pipeline.failed - failed
-                result.trouble = f"MLflow or an artifact store failed at {count} operations; try again later"
+                result.trouble = f"MLflow failed at {pipeline.failed - failed} operations; try again later"
             elif pipeline.left_out > left_out and pipeline.done == done:
                 result.trouble = "nothing was written: the installed MLflow is too old for all that is in it"
             if result.trouble is not None and pipeline.done == done:
