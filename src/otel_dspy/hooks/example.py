@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.scopes import EvaluateScope
 
 _MOST_OBJECTIVES: Final = 100
+_TRUTH_VALUES: Final = {("numpy", "bool"), ("numpy", "bool_")}
+"""numpy's truth value, by the names of numpy 2 and 1: numpy is not imported for it."""
 
 
 def watched_examples(
@@ -118,6 +120,7 @@ class _ExampleWatch(Watch):
             prediction=self._prediction,
             score=as_score(self._score),
             feedback=feedback_of(self._score),
+            label=label_of(self._score),
             objectives=objectives_of(self._score),
             error=error,
         )
@@ -139,6 +142,19 @@ def feedback_of(value: Any) -> str | None:
         return None if feedback is None else str(feedback)
     except Exception:
         return None
+
+
+def label_of(value: Any) -> str | None:
+    """`pass` or `fail` for a metric that returned a truth value (numpy's included), None for any other."""
+    try:
+        verdict = getattr(value, "score", value)
+        kind = type(verdict)
+        if kind is not bool and (kind.__module__, kind.__name__) not in _TRUTH_VALUES:
+            return None
+        label = "pass" if verdict else "fail"
+    except Exception:
+        return None
+    return label
 
 
 def objectives_of(value: Any) -> Mapping[str, float]:

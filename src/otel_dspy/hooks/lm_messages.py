@@ -45,6 +45,7 @@ class CallRequest(NamedTuple):
     def of(cls, keywords: Mapping[str, Any], prompt: Any, *, content: bool) -> Self:
         """Take it down from the call's and the model's keywords."""
         told = {name: keywords[name] for name in (*_NUMBERS, "n") if name in keywords}
+        told["stop"] = _stop_sequences(keywords.get("stop"))
         if not content:
             return cls(told, [], None, content)
         offered: Any = keywords.get("tools") or _get(prompt, "tools")
@@ -61,11 +62,20 @@ class CallRequest(NamedTuple):
         count = self.keywords.get("n")
         if isinstance(count, int) and 1 < count <= LARGEST_INT:
             invocation.request_choice_count = count
+        stops: list[str] = self.keywords["stop"]
+        if stops:
+            invocation.stop_sequences = [telemetry.secrets.scrub(stop) for stop in stops]
         if self.content:
             parts = _parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES)
             invocation.input_messages = [InputMessage(role=one.role, parts=parts.of(one)) for one in self.messages]
         if self.tools is not None:
             invocation.tool_definitions = _parts(telemetry, gen_ai.GEN_AI_TOOL_DEFINITIONS).definitions(self.tools)
+
+
+def _stop_sequences(given: Any) -> list[str]:
+    """The stop sequences of a request, which is one text or a list: the first 16 of them."""
+    texts = cast("list[Any]", given[:16]) if isinstance(given, list) else [given]
+    return [text for text in texts if isinstance(text, str)]
 
 
 def answers_of(outputs: Any) -> list[ChatMessage]:

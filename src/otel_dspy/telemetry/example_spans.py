@@ -108,6 +108,7 @@ def open_example(
 class ExampleOutcome(NamedTuple):
     """What came of an example: the program's answer, the metric's score as a number and its feedback, or the error.
 
+    `label`: the metric's verdict in a word, `pass` or `fail`, where it returned a truth value.
     `objectives`: the metric's scores beside the main one, by name.
     `further`: what else its row in the result tells.
     """
@@ -115,6 +116,7 @@ class ExampleOutcome(NamedTuple):
     prediction: object = None
     score: float | None = None
     feedback: str | None = None
+    label: str | None = None
     objectives: Mapping[str, float] = MappingProxyType({})
     error: BaseException | None = None
     further: Mapping[str, bool | int] = MappingProxyType({})
@@ -228,6 +230,8 @@ def _announce(
     result: dict[str, AttributeValue] = {"gen_ai.evaluation.name": metric_name or "metric", **failure}
     if outcome.score is not None:
         result["gen_ai.evaluation.score.value"] = outcome.score
+    if outcome.label is not None:
+        result["gen_ai.evaluation.score.label"] = outcome.label
     if outcome.feedback is not None and telemetry.settings.capture_content:
         explanation = telemetry.content.text("gen_ai.evaluation.explanation", outcome.feedback)
         result["gen_ai.evaluation.explanation"] = explanation

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 Series = dict[str, set[str]]
 """The labels that each name was seen with."""
 DASHBOARDS = sorted((ROOT / "docs" / "dashboards").glob("*.json"))
+COMING = {
+    f"gen_ai_client_inference_usage_{direction}_tokens_total": {"gen_ai_request_model"}
+    for direction in ("input", "output")
+}
+"""Counters that a later opentelemetry-util-genai emits in the place of `gen_ai.client.token.usage`: docs/conventions.md."""
 GROUPED = re.compile(r"by \(([^)]*)\)")
 LEGEND = re.compile(r"\{\{(\w+)\}\}")
 
@@ -55,18 +60,20 @@ def test_every_metric_of_the_contract_can_be_scraped(scraped: Series) -> None:
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_dashboards_ask_for_what_there_is(path: Path, scraped: Series) -> None:
-    """Every metric and every label in every panel's queries and legends is really emitted."""
+    """Every metric and every label in every panel's queries and legends is emitted, or will be by another name."""
+    assert not COMING.keys() & scraped.keys(), "it has come: take the old name out of the dashboards and of COMING"
+    known = {**scraped, **COMING}
     panels = json.loads(path.read_text())["panels"]
     assert len(panels) >= 8
     for panel in panels:
         for target in panel["targets"]:
             query = target["expr"]
-            selected = list(selections(query, scraped))
+            selected = list(selections(query, known))
             assert selected, query
             for name, labels in selected:
-                assert name in scraped, query
-                assert labels <= scraped[name], (query, labels - scraped[name])
-            everywhere = set[str]().union(*(scraped[name] for name, _ in selected))
+                assert name in known, query
+                assert labels <= known[name], (query, labels - known[name])
+            everywhere = set[str]().union(*(known[name] for name, _ in selected))
             grouped = {label.strip() for found in GROUPED.findall(query) for label in found.split(",")}
             assert grouped <= everywhere, query
             assert set(LEGEND.findall(target["legendFormat"])) <= everywhere, target["legendFormat"]

@@ -122,7 +122,14 @@ def test_the_events_of_compiles() -> None:
                 "dspy.compile.started",
                 {"dspy.compile.id": "c3", "dspy.optimizer.name": "Breaking", "dspy.program.name": "Predict"},
             ),
-            ("gen_ai.evaluation.result", {"gen_ai.evaluation.name": "exact", "gen_ai.evaluation.score.value": 1.0}),
+            (
+                "gen_ai.evaluation.result",
+                {
+                    "gen_ai.evaluation.name": "exact",
+                    "gen_ai.evaluation.score.value": 1.0,
+                    "gen_ai.evaluation.score.label": "pass",
+                },
+            ),
             (
                 "dspy.trial.completed",
                 {

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.around import Watch, around
-from otel_dspy.hooks.example import as_score, feedback_of, objectives_of
+from otel_dspy.hooks.example import as_score, feedback_of, label_of, objectives_of
 from otel_dspy.hooks.frames import forwarding
 from otel_dspy.hooks.module import watched_program
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
@@ -199,6 +199,7 @@ class _AttemptWatch(Watch):
             prediction=self._verdict.prediction,
             score=as_score(self._verdict.value),
             feedback=feedback_of(self._verdict.value),
+            label=label_of(self._verdict.value),
             objectives=objectives_of(self._verdict.value),
             error=error or self._verdict.error or self._swallowed(),
             further={"round": self._arguments["round_idx"], "accepted": self._accepted},
