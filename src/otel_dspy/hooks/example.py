@@ -148,7 +148,7 @@ def label_of(value: Any) -> str | None:
     """`pass` or `fail` for a metric that returned a truth value (numpy's included), None for any other."""
     try:
         verdict = getattr(value, "score", value)
-        kind = type(verdict)
+        kind = type(cast("object", verdict))
         if kind is not bool and (kind.__module__, kind.__name__) not in _TRUTH_VALUES:
             return None
         label = "pass" if verdict else "fail"
