@@ -6,6 +6,7 @@ of a database's cursor it may be something else altogether.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _DEEPEST: Final = 32
 _OMIT: Final = object()
 _SCALARS: Final = (str, bool, int, bytes, bytearray, float, datetime, date, time, UUID)
+_MARKED: Final = ("<<CUSTOM-TYPE-START-IDENTIFIER>>", "<<CUSTOM-TYPE-END-IDENTIFIER>>")
+"""What DSPy puts around the JSON of its own types (`dspy.adapters.types.base_type`), for its adapters."""
 _KNOWN: Final = frozenset({"pydantic", "dspy", "litellm", "openai"})
 """Packages whose classes, and those derived from them, give their data by `model_dump`, `dict` or `to_dict`."""
 _FRAMES: Final = frozenset({"pandas", "polars"})
@@ -79,9 +82,20 @@ def _scalar(value: object) -> object:
         return value if math.isfinite(value) else _OMIT
     if isinstance(value, bytearray):
         return bytes(value)
+    if isinstance(value, str) and value.startswith(_MARKED[0]) and value.endswith(_MARKED[1]):
+        return _content_blocks(value)
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else value
+
+
+def _content_blocks(marked: str) -> object:
+    """The content blocks that DSPy's `Image` and the like are serialized to: the block itself, if it is one alone."""
+    blocks: object = json.loads(marked.removeprefix(_MARKED[0]).removesuffix(_MARKED[1]))
+    if isinstance(blocks, list):
+        items = cast("list[object]", blocks)
+        return items[0] if len(items) == 1 else items
+    return blocks
 
 
 def _object(value: object, deepest: int, around: frozenset[int], room: Room) -> object:

@@ -133,3 +133,14 @@ def test_content_is_bounded_over_all_of_a_value() -> None:
 def test_what_is_no_content_is_whole() -> None:
     """A data set's rows and a program's state, and with them their digests, are what they are, however many."""
     assert plain([0] * 200_000) == [0] * 200_000
+
+
+def test_types_of_dspy_are_content_blocks() -> None:
+    """Images and sounds, also inside of a history: what DSPy sends, without the marks that it puts around them."""
+    image, sound = dspy.Image("data:image/png;base64,AAEC"), dspy.Audio(data="AAEC", audio_format="wav")
+    block = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAEC"}}
+    assert plain({"image": image, "sounds": [sound], "history": dspy.History(messages=[{"image": image}])}) == {
+        "image": block,
+        "sounds": [{"type": "input_audio", "input_audio": {"data": "AAEC", "format": "wav"}}],
+        "history": {"messages": [{"image": block}]},
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -44,7 +45,8 @@ _ENCODER: Final[json.JSONEncoder] = gen_ai_json_dumps.keywords["cls"](
 
 
 def _shortened(encoded: re.Match[str]) -> str:
-    return f"{encoded[1]}… ({len(encoded[0])} characters)"
+    digest = hashlib.sha256(encoded[0].encode()).hexdigest()[:16]
+    return f"{encoded[1]}… ({len(encoded[0])} characters, sha256 {digest})"
 
 
 def as_json(value: object) -> str:
@@ -94,14 +96,16 @@ class ContentFilter:
     def for_row(self, value: AnyValue) -> AnyValue:
         """Plain data as it stands in a row of results: the same shape, each text cut to `max_content_length`.
 
-        A picture, a sound or a file is told by its beginning and length alone: each trial has its rows, and the
+        A picture, a sound or a file is told by its beginning, length and digest alone: each trial has its rows, and the
         datasets and traces have the whole.
         """
         if isinstance(value, str):
             value = _ENCODED.sub(_shortened, value) if len(value) >= _LONG else value
             return value if self._settings.max_content_length is None else self._cut(value)
         if isinstance(value, bytes):
-            return value if len(value) < _LONG else f"… ({len(value)} bytes)"
+            if len(value) < _LONG:
+                return value
+            return f"… ({len(value)} bytes, sha256 {hashlib.sha256(value).hexdigest()[:16]})"
         if isinstance(value, dict):
             return {key: self.for_row(item) for key, item in value.items()}
         if isinstance(value, list):

@@ -137,7 +137,10 @@ def test_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | 
             "data": [
                 [
                     0,
-                    '<<CUSTOM-TYPE-START-IDENTIFIER>>[{"type": "image_url", "image_url": {"url": "data:image/png;base64,… (136558 characters)"}}]<<CUSTOM-TYPE-END-IDENTIFIER>>',
+                    {
+                        "type": "image_url",
+                        "image_url": {"url": "data:image/png;base64,… (136558 characters, sha256 2636d1eaef038f94)"},
+                    },
                     "a cat",
                     "a cat",
                     1.0,

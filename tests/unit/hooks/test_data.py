@@ -99,10 +99,13 @@ def test_pictures_and_other_types_of_dspy() -> None:
     assert row == snapshot(
         {
             "index": 0,
-            "id": "e6e5af7c810c5119",
+            "id": "7cd71770726e6c8a",
             "score": 1.0,
             "inputs": {
-                "picture": '<<CUSTOM-TYPE-START-IDENTIFIER>>[{"type": "image_url", "image_url": {"url": "data:image/png;base64,… (682690 characters)"}}]<<CUSTOM-TYPE-END-IDENTIFIER>>',
+                "picture": {
+                    "type": "image_url",
+                    "image_url": {"url": "data:image/png;base64,… (682690 characters, sha256 00a9f9676b1d0440)"},
+                },
                 "history": {"messages": [{"question": "And before?", "answer": "a cat"}]},
             },
             "labels": {"answer": "a cat"},

@@ -95,10 +95,10 @@ EXPECTED: dict[str, Any] = snapshot(
             "dspy.module.output": '{"value":{"dtype":"float64","shape":[12500000]}}',
         },
         "picture": {
-            "dspy.content.length.dspy.module.input": 11000155,
-            "dspy.module.input": '{"value":"<<CUSTOM-TYPE-START-IDENTIFIER>>[{\\"type\\": \\"imag',
-            "dspy.content.length.dspy.module.output": 11000155,
-            "dspy.module.output": '{"value":"<<CUSTOM-TYPE-START-IDENTIFIER>>[{\\"type\\": \\"imag',
+            "dspy.content.length.dspy.module.input": 11000075,
+            "dspy.module.input": '{"value":{"type":"image_url","image_url":{"url":"data:image/',
+            "dspy.content.length.dspy.module.output": 11000075,
+            "dspy.module.output": '{"value":{"type":"image_url","image_url":{"url":"data:image/',
         },
         "bytes": {
             "dspy.content.length.dspy.module.input": 1333348,

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final, cast
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.facts.records import CompileRecord, EvaluateRecord, ExampleRecord, PayloadPiece, SetupRecord
 from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.chat_messages import chat_messages
 from otel_dspy.mlflow.mapping.context import RootKind, logs_traces, trace_run
 from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure, LogSpan, LogTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from otel_dspy.mlflow.facts.records import Fact, SpanRecord
     from otel_dspy.mlflow.mapping.context import Options, TraceContext
@@ -50,6 +51,7 @@ OUTPUTS: Final = {
 MAX_CONVERSATION: Final = 250
 """Characters of a conversation's id that MLflow takes; it refuses a span with a longer one."""
 
+_MESSAGES: Final = {"mlflow.spanInputs": "gen_ai.input.messages", "mlflow.spanOutputs": "gen_ai.output.messages"}
 _MODEL_NAMES: Final = ("gen_ai.response.model", "gen_ai.request.model")
 _FIELDS_OF_MODELS: Final = (
     "mlflow.spanInputs", "mlflow.spanOutputs", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result",
@@ -120,8 +122,9 @@ def _attributes(span: SpanRecord) -> dict[str, object]:
             found[target] = _parsed(value)
     if span.attributes.get("gen_ai.operation.name") == "retrieval":
         _put_retrieval(found)
-    if span.scope == OUR_SCOPE and _seems_to_name_a_model(found):
-        found["mlflow.llm.model"] = None
+    if span.scope == OUR_SCOPE:
+        _put_chat_messages(found)
+        _put_no_model(found)
     cost = span.attributes.get(sc.DSPY_LM_COST)
     if isinstance(cost, int | float) and not isinstance(cost, bool):
         # Told even where it is 0, else MLflow puts its own price on a call that a cache answered.
@@ -133,15 +136,24 @@ def _of_openinference(name: str) -> bool:
     return any(name == one or (one.endswith(".") and name.startswith(one)) for one in sc.OPENINFERENCE_NAMES)
 
 
-def _seems_to_name_a_model(found: Mapping[str, object]) -> bool:
-    """Whether MLflow would read a language model's name from a field `model` of the inputs or outputs.
+def _put_chat_messages(found: dict[str, object]) -> None:
+    for target, source in _MESSAGES.items():
+        shown = chat_messages(_parsed(found.get(source)))
+        if shown is not None:
+            found[target] = shown
+            del found[source]
+
+
+def _put_no_model(found: dict[str, object]) -> None:
+    """Keep MLflow from reading a language model's name from a field `model` of the inputs or outputs.
 
     It does so for a span without one, whatever the span stands for, unless the attribute is there already.
     """
     if any(found.get(name) for name in _MODEL_NAMES):
-        return False
+        return
     contents = (_parsed(found[name]) for name in _FIELDS_OF_MODELS if name in found)
-    return any(isinstance(content, dict) and "model" in content for content in contents)
+    if any(isinstance(content, dict) and "model" in content for content in contents):
+        found["mlflow.llm.model"] = None
 
 
 def _put_retrieval(found: dict[str, object]) -> None:
