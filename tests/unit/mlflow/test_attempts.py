@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import threading
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
 from otel_dspy.mlflow.delivery import attempts
 from otel_dspy.mlflow.delivery.attempts import MAX_RETRIES, Attempts, Outcome
+from otel_dspy.mlflow.tracking.refusals import artifact_access
 from otel_dspy.mlflow.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -190,3 +192,48 @@ def test_a_key_that_has_run_out_is_waited_for(status: int, monkeypatch: pytest.M
         tried, calls = Attempts("http://m", threading.Event(), answers, others=others), list[int]()
         assert tried.run("spans", denied(status, 2 * MAX_RETRIES, calls)) is Outcome.DONE
         assert len(calls) == 2 * MAX_RETRIES + 1
+
+
+@pytest.mark.parametrize(
+    ("error", "calls_made"),
+    [(ConnectionError("away"), 3), (PermissionError(errno.EACCES, "Permission denied"), 1)],
+    ids=["unreachable", "unwritable"],
+)
+def test_an_artifact_store_that_fails_holds_up_no_other_destination(
+    error: OSError, calls_made: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a thread has several: an unreachable one is tried three times, then once until there are new deliveries."""
+    tried, calls = Attempts("http://m", RecordedWaits(), lambda: None, others=True), list[int]()
+
+    def write() -> None:
+        calls.append(len(calls))
+        with artifact_access():
+            raise error
+
+    assert tried.run("LogText", write) is Outcome.FAILED
+    assert (len(calls), tried.artifacts_failed, tried.failing_since) == (calls_made, True, None)
+    assert tried.run("LogTable", write) is Outcome.FAILED
+    assert len(calls) == calls_made + 1
+    assert "answers, but not the artifact store for LogText; whoever sent it is asked to send it again" in caplog.text
+    assert tried.run("spans", lambda: None) is Outcome.DONE
+    tried.ask_again()
+    assert not tried.artifacts_failed
+
+
+def test_a_server_that_is_away_with_its_artifacts_is_waited_for() -> None:
+    """Artifacts that go through the tracking server fail with it: then nothing is given up."""
+    calls: list[int] = []
+
+    def write() -> None:
+        calls.append(len(calls))
+        if len(calls) < 9:
+            with artifact_access():
+                raise ConnectionError("away")
+
+    def answers() -> None:
+        if len(calls) < 9:
+            raise ConnectionError("away")
+
+    tried = Attempts("http://m", RecordedWaits(), answers, others=True)
+    assert tried.run("LogText", write) is Outcome.DONE
+    assert (len(calls), tried.artifacts_failed) == (9, False)
