@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESSAGE
 from opentelemetry.trace import (
     INVALID_SPAN,
     Link,
@@ -147,7 +148,7 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
         mark_failed(scope.span, error, telemetry.content)
-        message = telemetry.content.message(semconv.DSPY_EXAMPLE_ERROR_MESSAGE, describe(error))
+        message = telemetry.content.message(EXCEPTION_MESSAGE, describe(error))
         scope.span.set_attribute(semconv.DSPY_EXAMPLE_ERROR_MESSAGE, message)
         found = ExampleFailure(error_type(error), message)
     if not repeated:
