@@ -48,6 +48,8 @@ QUIET: Final = (30.0, 90.0)
 IN_PROCESS: Final = "in process"
 BY_BRIDGES: Final = "by bridges"
 """The two MLflows, by how spans come there."""
+STOP: Final = 600
+"""Seconds that a process may take to end on a machine that has other work."""
 EXPERIMENT: Final = "soak"
 JOBS: Final = "soak-jobs"
 STEADY: Final = "bridge"
@@ -142,7 +144,7 @@ class Soak:
     def _restart_bridge(self, sign: signal.Signals) -> None:
         process = self.bridges[KILLED].process
         process.send_signal(sign)
-        process.wait(60)
+        process.wait(STOP)
         self._running[KILLED].close()
         time.sleep(3)
         self.bridges[KILLED] = self._start_bridge(KILLED)
@@ -164,19 +166,25 @@ class Soak:
         """End the workers and jobs, replay what killed ones have left; what each worker did."""
         for worker in self.workers.values():
             worker.send_signal(signal.SIGTERM)
-        done = {name: json.loads(worker.communicate(timeout=900)[0]) for name, worker in self.workers.items()}
+        done = {name: json.loads(worker.communicate(timeout=3 * STOP)[0]) for name, worker in self.workers.items()}
         for process in self.jobs:
-            process.wait(300)
-        subprocess.run([sys.executable, "-m", "otel_dspy.cli", "replay"], cwd=ROOT, check=False, timeout=900)
+            process.wait(STOP)
+        subprocess.run([sys.executable, "-m", "otel_dspy.cli", "replay"], cwd=ROOT, check=False, timeout=STOP)
         return done
 
 
 class Sampler:
     """Samples processes on a thread of its own."""
 
-    def __init__(self, processes: Mapping[str, int]) -> None:
-        """Start it. `processes`: name -> id."""
+    def __init__(self, processes: Mapping[str, int], log: Path) -> None:
+        """Start it.
+
+        Args:
+            processes: name -> id.
+            log: gets each sample as a line of JSON at once, so that a soak that is cut off has not been for nothing.
+        """
         self._processes = processes
+        self._log = log
         self._samples: dict[str, list[Sample]] = {name: [] for name in processes}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -188,6 +196,8 @@ class Sampler:
             for name, process in self._processes.items():
                 if (found := sampled(process, began)) is not None:
                     self._samples[name].append(found)
+                    with self._log.open("a") as log:
+                        log.write(json.dumps([name, *found]) + "\n")
 
     def stop(self) -> dict[str, list[Sample]]:
         """End it; the samples of each process."""
@@ -273,13 +283,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1, help="of the faults and of the work")
+    parser.add_argument("--samples", type=Path, default=Path(os.devnull), help="file that gets every sample at once")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.environ |= {"OTEL_DSPY_SPOOL_DIR": str(folder / "spool"), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
         soak = Soak(folder, stack, options.seed)
-        sampler = Sampler(soak.watched())
+        sampler = Sampler(soak.watched(), options.samples)
         soak.wait(options.minutes * 60)
         samples = sampler.stop()
         done = soak.finish()
