@@ -19,6 +19,7 @@ DEV := $(VENV)/.installed-dev
 COLLECTOR := .tools/collector/otelcol-dspy
 S3 := .tools/go/versitygw
 PHOENIX := .tools/phoenix/.installed
+AUDIT := .tools/audit/.installed
 
 # Nothing that runs here asks a host for anything but packages.
 export LITELLM_LOCAL_MODEL_COST_MAP := True
@@ -106,6 +107,19 @@ pins: $(UV) ## Choose the newest versions anew and write them to requirements/
 	$(COMPILE) requirements/others.in --overrides requirements/others-overrides.txt --constraints requirements/dev.txt --output-file requirements/others.txt
 	echo uv | $(COMPILE) - --output-file requirements/uv.txt
 	echo arize-phoenix | $(COMPILE) - --output-file requirements/phoenix.txt
+	printf 'cyclonedx-bom\npip-audit\n' | $(COMPILE) - --output-file requirements/audit.txt
+
+sbom: $(AUDIT) ## Write build/sbom.cdx.json, a CycloneDX SBOM of the package with its extras, and list the licenses
+	mkdir -p build
+	$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/shipped
+	$(UV) pip install --quiet --python .tools/shipped/bin/python --constraint requirements/dev.txt \
+		'.[instruments,mlflow,otlp,bridge,report]'
+	.tools/audit/bin/cyclonedx-py environment .tools/shipped/bin/python --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --of JSON --output-file build/sbom.cdx.json
+	$(PYTHON) -m tools.licenses build/sbom.cdx.json
+
+audit: $(AUDIT) ## Look the pinned versions up in the advisory database (needs the internet)
+	.tools/audit/bin/pip-audit --disable-pip --require-hashes --requirement requirements/dev.txt
 
 clean: ## Remove the environments and everything built
 	rm -rf $(VENV) .tools .nox site build dist .pytest_cache .ruff_cache .hypothesis
@@ -130,6 +144,12 @@ $(DEV): requirements/dev.txt pyproject.toml $(UV) | $(RUN)
 $(PHOENIX): requirements/phoenix.txt $(UV)
 	$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/phoenix
 	$(UV) pip install --quiet --no-deps --python .tools/phoenix/bin/python --require-hashes --requirements requirements/phoenix.txt
+	@touch $@
+
+# What looks at dependencies, apart from them.
+$(AUDIT): requirements/audit.txt $(UV)
+	$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/audit
+	$(UV) pip install --quiet --no-deps --python .tools/audit/bin/python --require-hashes --requirements requirements/audit.txt
 	@touch $@
 
 # Built from Go modules. -s -w: no symbols, half the size.

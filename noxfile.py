@@ -102,6 +102,22 @@ CELLS: Final = (
         ),
         (RUNS, EXITS),
     ),
+    *(
+        Cell(
+            f"mlflow-{version}",
+            (
+                *(f"{name}=={version}" for name in ("mlflow", "mlflow-skinny")),
+                "cachetools==6.2.6",
+                f"cryptography=={cryptography}",
+                "packaging==25.0",
+                "protobuf==6.33.6",
+                f"pyarrow=={pyarrow}",
+                *_OLD_MLFLOW,
+            ),
+            (RUNS,),
+        )
+        for version, cryptography, pyarrow in (("3.1.4", "50.0.2", "20.0.0"), ("3.5.1", "46.0.7", "21.0.0"))
+    ),
     Cell(
         "mlflow-3.6.0",
         (

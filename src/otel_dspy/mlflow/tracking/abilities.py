@@ -11,13 +11,18 @@ from mlflow import __version__ as mlflow_version
 from mlflow import entities
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.abstract_store import AbstractStore
+from mlflow.tracing.constant import TraceTagKey
 
 _logger = logging.getLogger(__name__)
 
-TRACES: Final = hasattr(AbstractStore, "log_spans") and hasattr(entities, "TraceLocation")
-"""Spans and trace heads, as MLflow 3 has them."""
-MODELS: Final = hasattr(AbstractStore, "create_logged_model")
-"""Models as outputs of a run."""
+TRACES: Final = (
+    hasattr(AbstractStore, "log_spans")
+    and hasattr(entities, "TraceLocation")
+    and hasattr(TraceTagKey, "SPANS_LOCATION")
+)
+"""Spans and trace heads, as MLflow 3.6 has them. MLflow 3.5 stores spans but reads traces from artifacts only."""
+MODELS: Final = TRACES and hasattr(AbstractStore, "create_logged_model")
+"""Models as outputs of a run, which are written with the entities that traces need."""
 _STORE_BY_URI: Final = "tracking_uri" in inspect.signature(cast("Any", get_artifact_repository)).parameters
 
 
