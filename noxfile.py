@@ -106,7 +106,7 @@ CELLS: Final = (
         Cell(
             f"mlflow-{version}",
             (
-                *(f"{name}=={version}" for name in ("mlflow", "mlflow-skinny")),
+                *(f"{name}=={version}" for name in ("mlflow", "mlflow-skinny", "mlflow-tracing")),
                 "cachetools==6.2.6",
                 f"cryptography=={cryptography}",
                 "packaging==25.0",
