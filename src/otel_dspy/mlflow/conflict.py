@@ -1,13 +1,50 @@
-"""Says once when MLflow's own DSPy autologging is on as well."""
+"""MLflow's own DSPy autologging: kept from being switched on by MLflow itself, warned of where the user has it on."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, Final, cast
+
+from mlflow.utils import autologging_utils
+from wrapt import register_post_import_hook
 
 _logger = logging.getLogger(__name__)
+
+_FLAVOR: Final = "dspy"
+_SETTINGS: Final[dict[str, dict[str, Any]]] = cast("Any", autologging_utils).AUTOLOGGING_INTEGRATIONS
+_OFF: Final[dict[str, Any]] = {"disable": True}
 _warned = False
+_keeps_off = False
+_hooked = False
+
+
+def keep_off() -> None:
+    """Keep `mlflow.genai.evaluate`, `optimize_prompts` and `mlflow.autolog` from switching on DSPy's autologging.
+
+    They do so for the time of an evaluation, unless it is set as disabled: each row would have two traces. A call of
+    `mlflow.dspy.autolog` by the user is obeyed.
+    """
+    global _keeps_off, _hooked  # noqa: PLW0603 - MLflow's setting is one for the process as well
+    _keeps_off = True
+    _set_off()
+    if not _hooked:
+        _hooked = True
+        # Its import empties the setting.
+        register_post_import_hook(lambda _module: _set_off(), "mlflow.dspy.autolog")
+
+
+def allow() -> None:
+    """Undo `keep_off`."""
+    global _keeps_off  # noqa: PLW0603 - the same
+    _keeps_off = False
+    if _SETTINGS.get(_FLAVOR) is _OFF:
+        del _SETTINGS[_FLAVOR]
+
+
+def _set_off() -> None:
+    if _keeps_off and not _SETTINGS.get(_FLAVOR):
+        _SETTINGS[_FLAVOR] = _OFF
 
 
 def warn_if_mlflow_autologs() -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import mlflow
+from mlflow.tracing.utils import maybe_get_request_id
 from mlflow.tracking import fluent
 
 from otel_dspy.mlflow.tracking import workspaces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlflow.entities import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +57,10 @@ def current(
     chosen_workspace = active if workspace is None else workspace
     if experiment is not None:
         return Destination(uri, Experiment(name=experiment), chosen_workspace), None
-    if uri.rstrip("/") != of_mlflow.rstrip("/") or not workspaces.same(chosen_workspace, active):
+    if not is_mlflows(tracking_uri, workspace):
         # The user's open run and the ids of experiments are of another place.
         return Destination(uri, _experiment_elsewhere(), chosen_workspace), None
-    run = mlflow.active_run()
+    run = mlflow.active_run() or _evaluations_run()
     if run is not None:
         experiment_id = str(run.info.experiment_id)
         return Destination(uri, Experiment(id=experiment_id), chosen_workspace), str(run.info.run_id)
@@ -61,6 +68,19 @@ def current(
     # As `mlflow run` tells its process, and `start_run` takes it up. Which experiment it is of would have to be asked.
     resumed = os.environ.get("MLFLOW_RUN_ID") if chosen.id is not None else None
     return Destination(uri, chosen, chosen_workspace), resumed or None
+
+
+def _evaluations_run() -> Run | None:
+    """The run of MLflow's own evaluation, which calls programs in threads of its own, where no run is active."""
+    latest: Callable[[], Run | None] | None = getattr(fluent, "_get_latest_active_run", None)
+    return latest() if latest is not None and maybe_get_request_id(is_evaluate=True) is not None else None
+
+
+def is_mlflows(tracking_uri: str | None, workspace: str | None) -> bool:
+    """Whether a tracking URI and a workspace are those that MLflow is set to; None is."""
+    if tracking_uri is not None and tracking_uri.rstrip("/") != mlflow.get_tracking_uri().rstrip("/"):
+        return False
+    return workspace is None or workspaces.same(workspace, workspaces.active())
 
 
 def _experiment() -> Experiment:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.trace import format_span_id
 
 from otel_dspy.later import catch_up
-from otel_dspy.mlflow import conflict, destination, flushing
+from otel_dspy.mlflow import conflict, destination, fluent_tracing, flushing
 from otel_dspy.mlflow.delivery.routing import Router
 from otel_dspy.mlflow.delivery.waiting import Patience
 from otel_dspy.mlflow.delivery.worker import Worker
@@ -19,10 +21,17 @@ from otel_dspy.mlflow.mapping.context import Options, RootKind
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
+    from opentelemetry.trace import Span as ApiSpan
+    from opentelemetry.trace import SpanContext
 
+    from otel_dspy.mlflow.delivery.routing import Route
     from otel_dspy.mlflow.destination import Destination
 
 _logger = logging.getLogger(__name__)
+
+
+MAX_BEGUN: Final = 10_000
+"""Traces that are remembered as perhaps not delivered, for the program's own requests for them."""
 
 
 class MlflowSpanProcessor(SpanProcessor):
@@ -73,10 +82,13 @@ class MlflowSpanProcessor(SpanProcessor):
             experiment,
             workspace,
         )
-        self._router = Router(self._capture)
+        self._begun: OrderedDict[str, bool] = OrderedDict()
+        """Traces that may not have been delivered, and whether each has ended."""
+        self._router = Router(self._capture, self._follows_mlflow)
         self._worker = Worker()
         self._failed = False
         flushing.register(self)
+        fluent_tracing.connect(self)
 
     def configure(
         self,
@@ -95,6 +107,10 @@ class MlflowSpanProcessor(SpanProcessor):
         where, user_run = destination.current(tracking_uri, experiment, workspace)
         return where, user_run, options
 
+    def _follows_mlflow(self) -> bool:
+        _, tracking_uri, experiment, workspace = self._wanted
+        return experiment is None and destination.is_mlflows(tracking_uri, workspace)
+
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note where the span belongs."""
         del parent_context  # the span carries its parent
@@ -102,10 +118,29 @@ class MlflowSpanProcessor(SpanProcessor):
             route = self._router.started(span)
             if route is not None:
                 self._worker.start()
+            if route is not None and route.options.log_traces:
+                self._begun[route.context.trace_id] = False
+                if len(self._begun) > MAX_BEGUN:
+                    self._begun.popitem(last=False)
             if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
                 conflict.warn_if_mlflow_autologs()
         except Exception:  # noqa: BLE001 - no failure of ours may reach the user's program
             self._tell()
+
+    def stand_in(self, span: SpanContext) -> ApiSpan | None:
+        """See `fluent_tracing.Source`."""
+        return self._router.stand_in(span)
+
+    def deliver(self, trace_id: str) -> None:
+        """See `fluent_tracing.Source`."""
+        if trace_id not in self._begun:
+            return
+        catch_up()
+        ended = [one for one, has_ended in list(self._begun.items()) if has_ended]
+        if trace_id in ended and self.drain():
+            for delivered in ended:
+                self._begun.pop(delivered, None)
+            self._router.release(trace_id)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span."""
@@ -113,8 +148,15 @@ class MlflowSpanProcessor(SpanProcessor):
             route = self._router.ended(span)
             if route is not None:
                 self._worker.put(span, route)
+                self._note_end(span, route)
         except Exception:  # noqa: BLE001 - the same
             self._tell()
+
+    def _note_end(self, span: ReadableSpan, route: Route) -> None:
+        own = span.get_span_context()
+        trace_id = route.context.trace_id
+        if own is not None and format_span_id(own.span_id) == route.context.root_id and trace_id in self._begun:
+            self._begun[trace_id] = True
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Wait until MLflow has taken all that has ended.
@@ -144,6 +186,7 @@ class MlflowSpanProcessor(SpanProcessor):
                 process ends, and nothing can end them afterwards.
         """
         catch_up(last=True)
+        fluent_tracing.disconnect(self)
         self._worker.close(Patience.from_environment() if wait else Patience(0, 0), end_runs=end_runs)
 
     @property

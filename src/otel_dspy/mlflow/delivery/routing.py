@@ -14,19 +14,23 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.mapping.context import RootKind, TraceContext
+from otel_dspy.guard import guarded
+from otel_dspy.mlflow import fluent_tracing
+from otel_dspy.mlflow.destination import Experiment
+from otel_dspy.mlflow.mapping.context import RootKind, TraceContext, logs_traces
+from otel_dspy.mlflow.stand_ins import StandIns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import Span, SpanContext
 
     from otel_dspy.mlflow.destination import Destination
     from otel_dspy.mlflow.mapping.context import Options
@@ -49,13 +53,22 @@ class Route:
 class Router:
     """Routes by span. Thread-safe."""
 
-    def __init__(self, capture: Callable[[], tuple[Destination, str | None, Options]]) -> None:
+    def __init__(
+        self,
+        capture: Callable[[], tuple[Destination, str | None, Options]],
+        follows_mlflow: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Create it.
 
         Args:
             capture: called on the user's thread when a root starts: where to, the user's open run, what is wanted.
+            follows_mlflow: whether that is where MLflow's own traces go, so that they can be shared.
         """
         self._capture = capture
+        self._follows_mlflow = follows_mlflow
+        self._stand_ins = StandIns()
+        self._around: dict[tuple[int, int], int] = {}
+        """Live spans that started inside an active span of MLflow's own context, and the id of that one."""
         self._live: dict[tuple[int, int], Route] = {}
         self._ended: OrderedDict[tuple[int, int], Route] = OrderedDict()
         self._lock = threading.Lock()
@@ -72,10 +85,41 @@ class Router:
         if own is None:
             return None
         inherited = self._find(span.parent)
-        route = inherited or self._root(span, own)
+        around = fluent_tracing.own_context_span()
+        route = self._below(inherited, span.parent, around) if inherited else self._root(span, own)
         with self._lock:
             self._live[_key(own)] = route
+            if around is not None:
+                self._around[_key(own)] = around.span_id
         return None if inherited else route
+
+    def stand_in(self, span: SpanContext) -> Span | None:
+        """What MLflow takes for its active span while a span of ours is current (see `fluent_tracing`)."""
+        key = _key(span)
+        with self._lock:
+            route, known = self._live.get(key), self._around.get(key)
+        if route is None or not logs_traces(route.options, route.context) or not self._follows_mlflow():
+            return None
+        around = fluent_tracing.own_context_span()
+        if around is not None and around.span_id != known:
+            return None  # it started later: it is inside of ours
+        context = route.context
+        return self._stand_ins.span(
+            context.trace_id, span.span_id, int(context.root_id, 16), route.destination.experiment.id
+        )
+
+    def release(self, trace_id: str) -> None:
+        """Let MLflow read a trace that has ended and been delivered from its store."""
+        self._stand_ins.release(trace_id)
+
+    def _below(self, inherited: Route, parent: SpanContext | None, around: SpanContext | None) -> Route:
+        context = inherited.context
+        if around is not None and parent is not None and around.trace_id == int(context.trace_id, 16):
+            with self._lock:
+                known = self._around.get(_key(parent))
+            if known != around.span_id:  # a span of MLflow's stands between
+                return replace(inherited, context=replace(context, parent_id=format_span_id(around.span_id)))
+        return inherited if context.parent_id is None else replace(inherited, context=replace(context, parent_id=None))
 
     def ended(self, span: ReadableSpan) -> Route | None:
         """The route of a span that ends; None if its start was not seen."""
@@ -85,11 +129,23 @@ class Router:
         key = _key(own)
         with self._lock:
             route = self._live.pop(key, None)
+            self._around.pop(key, None)
             if route is not None:
                 self._ended[key] = route
                 if len(self._ended) > MAX_ENDED:
                     self._ended.popitem(last=False)
+        if route is not None:
+            with guarded("MLflow's fluent tracing"):
+                return self._updated(route, own.span_id)
         return route
+
+    def _updated(self, route: Route, span_id: int) -> Route:
+        context = route.context
+        self._stand_ins.ended(context.trace_id, span_id)
+        if context.root_id != format_span_id(span_id):
+            return route
+        update = self._stand_ins.update(context.trace_id)
+        return route if update is None else replace(route, context=replace(context, update=update))
 
     def _find(self, context: SpanContext | None) -> Route | None:
         if context is None:
@@ -110,6 +166,17 @@ class Router:
             destination, user_run, options = outer.destination, outer.context.user_run, outer.options
         else:
             destination, user_run, options = self._capture()
+            if not fluent_tracing.is_enabled():
+                options = replace(options, log_traces=False)
+        joined = None
+        # Compiles and evaluations have traces of their own, which their runs name.
+        if kind is RootKind.CALL and options.log_traces and self._follows_mlflow():
+            with guarded("MLflow's fluent tracing"):
+                joined = fluent_tracing.active_span(span.parent)
+        if joined is not None:
+            trace_id = joined.trace_id
+            if joined.experiment_id is not None:
+                destination = replace(destination, experiment=Experiment(id=joined.experiment_id))
         evaluate = linked if kind is RootKind.EXAMPLE else own if kind is RootKind.EVALUATE else None
         context = TraceContext(
             trace_id=trace_id,
@@ -119,7 +186,12 @@ class Router:
             trial=_integer(attributes, sc.DSPY_TRIAL_INDEX),
             evaluate=(format_trace_id(evaluate.trace_id), format_span_id(evaluate.span_id)) if evaluate else None,
             user_run=user_run,
+            joined=joined is not None,
+            parent_id=joined.span_id if joined is not None else None,
         )
+        if joined is None and logs_traces(options, context):
+            with guarded("MLflow's fluent tracing"):
+                fluent_tracing.announce(trace_id)
         return Route(destination, context, options)
 
 

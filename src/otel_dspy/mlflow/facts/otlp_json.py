@@ -17,7 +17,7 @@ from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.delivery.spool import OURS
 from otel_dspy.mlflow.destination import Destination, Experiment
 from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
-from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext, TraceUpdate
 from otel_dspy.mlflow.tracking.addresses import lasting
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ _ERROR: Final = 2
 _NOT_FINITE: Final = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
 
 
+_PAIRS: Final = ("tags", "metadata")
+"""Fields of a `TraceUpdate` that are tuples, which JSON has not."""
+
+
 def span_line(span: SpanRecord, route: Route) -> str:
     """The span and its route as one line, without its line feed."""
     # All spans of a provider have one resource, those of a trace one route: half of the line is made once.
@@ -60,7 +64,7 @@ _HEADS: Final = 512
 
 def _route_attributes(route: Route) -> Mapping[str, str]:
     where, flags = route.destination, asdict(route.options)
-    context = {name: value for name, value in asdict(route.context).items() if value is not None}
+    context = {name: value for name, value in asdict(route.context).items() if value is not None and value is not False}
     context |= {"kind": route.context.kind.value, "off": [name for name, on in flags.items() if not on]}
     found = {TRACKING_URI: lasting(where.tracking_uri), CONTEXT: json.dumps(context, separators=(",", ":"))}
     if where.experiment.id is not None:
@@ -199,9 +203,18 @@ def _parsed_route(resource: Attributes) -> Route:
             trial=found.get("trial"),
             evaluate=(str(evaluate[0]), str(evaluate[1])) if evaluate else None,
             user_run=found.get("user_run"),
+            joined=bool(found.get("joined")),
+            parent_id=found.get("parent_id"),
+            update=_parsed_update(found["update"]) if "update" in found else None,
         ),
         Options(**dict.fromkeys(found.get("off", ()), False)),
     )
+
+
+def _parsed_update(found: dict[str, Any]) -> TraceUpdate:
+    pairs: dict[str, Any] = {name: tuple((str(key), str(value)) for key, value in found[name]) for name in _PAIRS}
+    pairs["assessments"] = tuple(map(str, found["assessments"]))
+    return TraceUpdate(**found | pairs)
 
 
 def _parsed_attributes(entries: Sequence[Mapping[str, Any]]) -> Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
 
@@ -41,6 +41,29 @@ class RootKind(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceUpdate:
+    """What the program set on a trace through MLflow's own API, such as `mlflow.update_current_trace`.
+
+    Attributes:
+        tags: names and values.
+        metadata: names and values; session and user among them.
+        request: preview of the request.
+        response: preview of the response.
+        state: OK or ERROR.
+        client_request_id: id of the request in the program's own words.
+        assessments: MLflow's dictionaries of them, as JSON.
+    """
+
+    tags: tuple[tuple[str, str], ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    request: str | None = None
+    response: str | None = None
+    state: Literal["OK", "ERROR"] | None = None
+    client_request_id: str | None = None
+    assessments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TraceContext:
     """The trace that a span is logged in.
 
@@ -52,6 +75,9 @@ class TraceContext:
         trial: the trial that the root belongs to.
         evaluate: trace and span id of the evaluation that the root is, or is linked to.
         user_run: id of the run that the user had open when the root started.
+        joined: the trace is MLflow's own, which the root is a part of: MLflow writes its trace info.
+        parent_id: id of the MLflow span that is the span's parent, where that is not the parent it has itself.
+        update: with the root: what the program set on the trace.
     """
 
     trace_id: str
@@ -61,6 +87,9 @@ class TraceContext:
     trial: int | None = None
     evaluate: tuple[str, str] | None = None
     user_run: str | None = None
+    joined: bool = False
+    parent_id: str | None = None
+    update: TraceUpdate | None = None
 
 
 def compile_run(options: Options, compile_id: str | None) -> CompileRun | None:

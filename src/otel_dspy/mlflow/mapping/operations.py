@@ -221,7 +221,11 @@ class LogTrace:
     request: str | None = None
     response: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    client_request_id: str | None = None
     assessments: tuple[Assessment, ...] = ()
+    users_assessments: tuple[str, ...] = ()
+    """MLflow's dictionaries of those that the program logged itself, as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from otel_dspy import semconv as sc
 from otel_dspy.mlflow.facts.records import CompileRecord, EvaluateRecord, ExampleRecord, PayloadPiece, SetupRecord
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
-from otel_dspy.mlflow.mapping.context import RootKind, logs_traces, trace_run
+from otel_dspy.mlflow.mapping.context import RootKind, TraceUpdate, logs_traces, trace_run
 from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure, LogSpan, LogTrace
 
 if TYPE_CHECKING:
@@ -71,11 +71,14 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
         trace_id=context.trace_id,
         span=span,
         # A trace whose root has a parent never ends for MLflow, so a parent outside the trace is dropped.
-        parent_id=None if root else span.parent_id,
+        parent_id=context.parent_id or (None if root else span.parent_id),
         attributes=_attributes(span),
     )
+    if context.joined:
+        return
     scores = _assessments(fact, context)
     if root:
+        update = context.update or TraceUpdate()
         yield LogTrace(
             key=f"{span.span_id}/trace",
             trace_id=context.trace_id,
@@ -84,12 +87,15 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
             root_id=span.span_id,
             remote=span.parent_id is not None,
             name=_name(fact),
-            state="ERROR" if span.error else "OK",
+            state=update.state or ("ERROR" if span.error else "OK"),
             # As MLflow itself reckons from the spans.
             duration_ms=max(0, span.end_ms - span.start_ms),
-            request=_preview(span, INPUTS),
-            response=_preview(span, OUTPUTS),
-            tags=_tags(fact),
+            request=update.request or _preview(span, INPUTS),
+            response=update.response or _preview(span, OUTPUTS),
+            tags=_tags(fact) | dict(update.tags),
+            metadata=dict(update.metadata),
+            client_request_id=update.client_request_id,
+            users_assessments=update.assessments,
             assessments=scores,
         )
     elif scores or (isinstance(fact, SetupRecord) and context.kind is RootKind.COMPILE):

@@ -79,7 +79,7 @@ class TraceBatch:
         del self.heads[head.trace_id]
         self._begun.pop(head.trace_id, None)
         # Assessments have ids of their own and are not taken back: only new ones need to go out again.
-        self._sent[head.trace_id] = replace(head, assessments=())
+        self._sent[head.trace_id] = replace(head, assessments=(), users_assessments=())
         while len(self._sent) > MAX_REMEMBERED:
             self._sent.popitem(last=False)
 
@@ -129,5 +129,8 @@ def merged(before: LogTrace, now: LogTrace) -> LogTrace:
         request=now.request if now.request is not None else before.request,
         response=now.response if now.response is not None else before.response,
         tags={**before.tags, **now.tags},
+        metadata={**before.metadata, **now.metadata},
+        client_request_id=now.client_request_id or before.client_request_id,
         assessments=before.assessments + now.assessments,
+        users_assessments=before.users_assessments + now.users_assessments,
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from mlflow.entities import (
+    Assessment,
     AssessmentError,
     AssessmentSource,
     Feedback,
@@ -20,7 +23,8 @@ from mlflow.entities import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.mapping.operations import Assessment, LogTrace
+    from otel_dspy.mlflow.mapping.operations import Assessment as Score
+    from otel_dspy.mlflow.mapping.operations import LogTrace
 
 READY = LoggedModelStatus.READY
 
@@ -55,7 +59,12 @@ def whole(head: TraceInfo, known: TraceInfo) -> TraceInfo:
 
 def trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Mapping[str, str]) -> TraceInfo:
     """A trace's head, with more metadata than it has by itself."""
-    metadata = {"mlflow.trace_schema.version": "3"} | ({"mlflow.sourceRun": run_id} if run_id else {}) | dict(more)
+    metadata = (
+        {"mlflow.trace_schema.version": "3"}
+        | ({"mlflow.sourceRun": run_id} if run_id else {})
+        | dict(trace.metadata)
+        | dict(more)
+    )
     return TraceInfo(
         trace_id=f"tr-{trace.trace_id}",
         trace_location=TraceLocation.from_experiment_id(experiment_id),
@@ -65,12 +74,25 @@ def trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Ma
         response_preview=trace.response,
         execution_duration=trace.duration_ms,
         trace_metadata=metadata,
+        client_request_id=trace.client_request_id,
         tags=dict(trace.tags) | ({"mlflow.traceName": trace.name} if trace.name else {}),
-        assessments=[_feedback(trace, score, run_id) for score in trace.assessments],
+        assessments=[
+            *(_feedback(trace, score, run_id) for score in trace.assessments),
+            *(_users_assessment(trace, text) for text in trace.users_assessments),
+        ],
     )
 
 
-def _feedback(trace: LogTrace, score: Assessment, run_id: str | None) -> Feedback:
+def _users_assessment(trace: LogTrace, text: str) -> Assessment:
+    found = cast("Any", Assessment).from_dictionary(json.loads(text))
+    found.trace_id = f"tr-{trace.trace_id}"
+    if found.assessment_id is None:
+        # From what it is, so that logging it twice is logging it once.
+        found.assessment_id = f"a-{hashlib.sha256(f'{trace.trace_id}/{text}'.encode()).hexdigest()[:32]}"
+    return found
+
+
+def _feedback(trace: LogTrace, score: Score, run_id: str | None) -> Feedback:
     feedback = Feedback(
         name=score.name,
         value=score.value,

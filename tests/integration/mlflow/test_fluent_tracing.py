@@ -1,0 +1,211 @@
+"""MLflow's own tracing API around and inside DSPy's calls, and MLflow's evaluation of a DSPy program: one trace a call."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any, cast
+
+import dspy
+import mlflow as untyped_mlflow
+import pytest
+from mlflow.genai.scorers import scorer
+from mlflow.tracing import provider
+from mlflow.tracing.client import TracingClient
+from mlflow.utils import autologging_utils
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import autolog, flush
+from tests.dspy_answers import dspy_script
+from tests.in_process_lm import in_process_lm
+from tests.mlflow_tree import read_tree
+from tests.sums import exact, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.mlflow_server import MlflowServer
+    from tests.mlflow_tree import SpanNode, TraceNode
+
+mlflow = cast("Any", untyped_mlflow)
+SETTINGS_OF_DSPY: Any = dspy.settings
+SETTINGS: dict[str, dict[str, Any]] = cast("Any", autologging_utils).AUTOLOGGING_INTEGRATIONS
+"""What MLflow's autologging is set to, by flavor."""
+DELIVERY = 120.0
+"""Seconds that a delivery may take on a loaded machine."""
+SESSION, USER, TOKENS = "mlflow.trace.session", "mlflow.trace.user", "mlflow.trace.tokenUsage"
+
+
+@pytest.fixture
+def experiment(server: MlflowServer) -> Generator[str]:
+    """A fresh experiment that MLflow is set to, with `autolog` on; the server's is the only store."""
+    name = f"fluent-{uuid.uuid4().hex[:12]}"
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(server.uri)
+    mlflow.set_experiment(name)
+    autolog()
+    with dspy.context(lm=in_process_lm(dspy_script({"answer": lambda _: "2"}))):
+        yield name
+    autolog(disable=True)
+    DSPyInstrumentor().uninstrument()
+    mlflow.set_tracking_uri(before)
+
+
+def traces(name: str) -> list[TraceNode]:
+    """All traces of the experiment, those of its runs included, oldest first."""
+    assert flush(DELIVERY)
+    mlflow.flush_trace_async_logging()
+    tree = read_tree(mlflow.get_tracking_uri(), name)
+    return [*tree.traces, *(found for run in tree.walk() for found in run.traces)]
+
+
+def names(span: SpanNode) -> object:
+    """A span's name with those below it."""
+    return {span.name: [names(child) for child in span.children]} if span.children else span.name
+
+
+class Answering(dspy.Module):
+    """Two calls, one of them in a span of MLflow's."""
+
+    def __init__(self, **update: Any) -> None:
+        super().__init__()
+        self.first = dspy.Predict("question -> answer")
+        self.second = dspy.Predict("question -> answer")
+        self._update = update
+
+    def forward(self, question: str) -> Any:
+        """Answer."""
+        with mlflow.start_span("look up"):
+            self.first(question=question)
+        if self._update:
+            mlflow.update_current_trace(**self._update)
+            mlflow.log_feedback(trace_id=mlflow.get_active_trace_id(), name="inside", value=1.0)
+        return self.second(question=question)
+
+
+INSIDE = {
+    "module Answering": [
+        {"look up": [{"module Predict": ["chat scripted"]}]},
+        {"module Predict": ["chat scripted"]},
+    ]
+}
+"""Spans of a call of `Answering`."""
+
+
+def test_a_call_inside_a_span_of_mlflow_is_a_part_of_its_trace(experiment: str) -> None:
+    """`@mlflow.trace` around it: one trace with MLflow's name, session, user, tags and previews, and all tokens."""
+
+    @mlflow.trace(name="handler")
+    def handler(question: str) -> str:
+        mlflow.update_current_trace(session_id="s", user="u", tags={"team": "a"})
+        return str(cast("Any", Answering())(question=question).answer)
+
+    handler("1+1")
+    last = mlflow.get_last_active_trace_id()
+    (found,) = traces(experiment)
+    assert [names(root) for root in found.spans] == [{"handler": [INSIDE]}]
+    assert (found.id, found.name, found.state) == (last, "handler", "OK")
+    assert (found.request_preview, found.response_preview) == ('{"question": "1+1"}', '"2"')
+    assert (found.metadata[SESSION], found.metadata[USER], found.tags["team"]) == ("s", "u", "a")
+    assert json.loads(found.metadata[TOKENS])["total_tokens"] == 30
+
+
+def test_a_call_alone_is_the_active_trace_of_mlflow(experiment: str) -> None:
+    """Session, user, tags, previews and feedback set inside of it, and feedback right after it, land on its trace."""
+    program = Answering(
+        session_id="s",
+        user="u",
+        tags={"team": "a"},
+        metadata={"m": "1"},
+        request_preview="asked",
+        client_request_id="c",
+    )
+    program(question="1+1")
+    last = mlflow.get_last_active_trace_id()
+    mlflow.log_feedback(trace_id=last, name="helpful", value=True)
+    (found,) = traces(experiment)
+    assert [names(root) for root in found.spans] == [INSIDE]
+    assert (found.id, found.name, found.state) == (last, "Answering", "OK")
+    assert (found.request_preview, found.response_preview) == ("asked", '{"answer":"2"}')
+    assert (found.metadata[SESSION], found.metadata[USER], found.tags["team"]) == ("s", "u", "a")
+    assert found.metadata["m"] == "1"
+    assert {score.name: score.value for score in found.assessments} == {"helpful": True, "inside": 1.0}
+    assert json.loads(found.metadata[TOKENS])["total_tokens"] == 30
+    assert mlflow.get_trace(last).info.client_request_id == "c"
+
+
+def test_an_optimization_keeps_its_traces(experiment: str) -> None:
+    """Inside a span of MLflow's, compile and examples have traces of their own, which belong to their runs."""
+    with mlflow.start_span("around"):
+        dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)(Answering())
+    found = {str(trace.name): [names(root) for root in trace.spans] for trace in traces(experiment)}
+    assert sorted(found) == ["Answering example 0", "Answering example 1", "around", "evaluate Answering"]
+    assert found["around"] == ["around"]
+    assert found["Answering example 0"] == [{"example exact": [INSIDE]}]
+
+
+def test_no_trace_where_mlflow_tracing_is_off(experiment: str) -> None:
+    """`mlflow.tracing.disable()` holds for DSPy's calls as it does with MLflow's own autolog."""
+    mlflow.tracing.disable()
+    try:
+        Answering()(question="1+1")
+    finally:
+        mlflow.tracing.enable()
+    Answering()(question="2+2")
+    assert [found.request_preview for found in traces(experiment)] == ['{"question":"2+2"}']
+
+
+def test_a_named_destination_has_traces_of_its_own(experiment: str) -> None:
+    """With `experiment=` DSPy's calls do not follow MLflow's trace; the last active trace is theirs all the same."""
+    autolog(experiment=f"{experiment}-own")
+    with mlflow.start_span("around"):
+        Answering()(question="1+1")
+        last = mlflow.get_last_active_trace_id()
+    assert [[names(root) for root in found.spans] for found in traces(experiment)] == [[{"around": ["look up"]}]]
+    (own,) = traces(f"{experiment}-own")
+    assert own.id == last
+
+
+@pytest.mark.parametrize("inside", ["DSPy alone", "spans of MLflow's"])
+def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
+    """`mlflow.genai.evaluate`: one trace a row, in the evaluation's run, with all spans and the scorers' assessments."""
+    traced = inside == "spans of MLflow's"
+    program: Any = Answering() if traced else dspy.Predict("question -> answer")
+    program.set_lm(SETTINGS_OF_DSPY.lm)  # MLflow calls it in threads of its own
+    seen: list[int] = []
+
+    def predict(question: str) -> str:
+        return str(program(question=question).answer)
+
+    @scorer
+    def right(outputs: str, expectations: dict[str, Any], trace: Any) -> bool:
+        seen.append(len(trace.data.spans))
+        return outputs == expectations["expected_response"]
+
+    before = list(SETTINGS_OF_DSPY.callbacks)
+    result = mlflow.genai.evaluate(
+        data=[{"inputs": {"question": f"{n}+1"}, "expectations": {"expected_response": str(n + 1)}} for n in range(3)],
+        predict_fn=predict,
+        scorers=[right],
+    )
+    found = traces(experiment)
+    expected: Any = INSIDE if traced else {"predict": [{"module Predict": ["chat scripted"]}]}
+    assert [[names(root) for root in one.spans] for one in found] == [[expected]] * 3
+    assert {one.metadata["mlflow.sourceRun"] for one in found} == {result.run_id}
+    scores = [score.value for one in found for score in one.assessments if score.name == "right"]
+    assert (scores.count(True), scores.count(False)) == (1, 2)
+    assert seen == [6 if traced else 3] * 3
+    assert before == SETTINGS_OF_DSPY.callbacks
+
+
+def test_mlflow_is_as_it_was_afterwards() -> None:
+    """`autolog(disable=True)` leaves MLflow's functions and its setting for DSPy as they were."""
+
+    def state() -> list[dict[str, Any]]:
+        return [dict(vars(provider)), dict(vars(TracingClient)), dict(SETTINGS)]
+
+    before = state()
+    autolog()
+    assert SETTINGS["dspy"]["disable"]
+    autolog(disable=True)
+    assert state() == before
