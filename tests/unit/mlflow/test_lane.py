@@ -174,6 +174,16 @@ def test_a_file_stays_while_its_last_span_waits(lane: Lane) -> None:
         assert stored(lane.paths) == left
 
 
+def test_what_a_full_disk_did_not_take_counts_as_unwritten(lane: Lane) -> None:
+    """It is written once there is room again, and counts until then."""
+    _put(lane, 2)
+    with FullDisk(0):
+        lane.persist(math.inf, lane.next_number)
+    assert (lane.ill, lane.unwritten, stored(lane.paths)) == (True, 1, [])
+    lane.persist(math.inf, lane.next_number)
+    assert (lane.ill, lane.unwritten, stored(lane.paths)) == (False, 0, ["7/2"])
+
+
 def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(lane: Lane) -> None:
     """The file before is full, and goes once what is in it is confirmed; what comes after it is still found."""
     _put(lane, 2, 3)
