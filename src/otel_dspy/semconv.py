@@ -56,7 +56,9 @@ DSPY_COMPILE_USAGE_LM_CALLS: Final = "dspy.compile.usage.lm_calls"
 DSPY_COMPILE_USAGE_CACHE_HITS: Final = "dspy.compile.usage.cache_hits"
 """LM calls of the compile so far that a cache answered."""
 DSPY_COMPILE_USAGE_COST: Final = "dspy.compile.usage.cost"
-"""Cost of the compile so far, USD."""
+"""Cost of the compile so far, USD; of the calls whose price is known, absent where no call has a known price."""
+DSPY_COMPILE_USAGE_UNPRICED_CALLS: Final = "dspy.compile.usage.unpriced_calls"
+"""LM calls of the compile so far that used tokens at an unknown price: `dspy.compile.usage.cost` leaves them out."""
 DSPY_COMPILE_USAGE_ROLE: Final = "dspy.compile.usage.role."
 """`dspy.compile.usage.*` of the calls of one role alone, for each role that made a call; the roles add up to the whole.
 """
@@ -272,7 +274,11 @@ DSPY_USAGE_LM_CALLS: Final = "dspy.usage.lm_calls"
 DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"
 """LM calls inside that a cache answered."""
 DSPY_USAGE_COST: Final = "dspy.usage.cost"
-"""Cost of the LM calls inside, USD; 0 for a cache hit."""
+"""Cost of the LM calls inside, USD; 0 for a cache hit. Of the calls whose price is known, absent where no call has a
+known price.
+"""
+DSPY_USAGE_UNPRICED_CALLS: Final = "dspy.usage.unpriced_calls"
+"""LM calls inside that used tokens at an unknown price: `dspy.usage.cost` leaves them out."""
 DSPY_USAGE_ROLE: Final = "dspy.usage.role."
 """`dspy.usage.*` of the calls of one role (`dspy.lm.role`) alone, for each role that made a call; the roles add up to
 the whole.

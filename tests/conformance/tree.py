@@ -190,12 +190,13 @@ def _unlike_its_parts(span: ReadableSpan) -> Iterator[str]:
 
 def _summed(calls: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     sent = [call for call in calls if not call.get(semconv.DSPY_LM_CACHE_HIT)]
+    priced = any(semconv.DSPY_LM_COST in call for call in calls)
     return {
         "lm_calls": len(calls),
         "cache_hits": len(calls) - len(sent),
         "input_tokens": sum(call.get("gen_ai.usage.input_tokens", 0) for call in sent),
         "output_tokens": sum(call.get("gen_ai.usage.output_tokens", 0) for call in sent),
-        "cost": sum(call.get(semconv.DSPY_LM_COST, 0.0) for call in sent),
+        **({"cost": sum(call.get(semconv.DSPY_LM_COST, 0.0) for call in sent)} if priced or not calls else {}),
     }
 
 

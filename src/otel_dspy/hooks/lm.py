@@ -209,7 +209,7 @@ class _LMWatch(Watch):
             attributes[semconv.DSPY_LM_RETRIES] = max(failures, 0)
         if error is None:
             attributes[semconv.DSPY_LM_CACHE_HIT] = facts.cache_hit
-        if facts.cost is not None or facts.cache_hit:
+        if usage.cost is not None:
             attributes[semconv.DSPY_LM_COST] = usage.cost
         if self._usage is not None:
             self._usage.add(usage, self._role)

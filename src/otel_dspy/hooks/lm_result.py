@@ -52,7 +52,8 @@ class CallFacts(NamedTuple):
         if self.cache_hit:
             return CallUsage(cache_hit=True)
         counts = self.usage or TokenCounts(0, 0)
-        return CallUsage(counts.input_tokens, counts.output_tokens, self.cost or 0.0)
+        unpriced = self.cost is None and self.usage is not None
+        return CallUsage(counts.input_tokens, counts.output_tokens, self.cost, unpriced=unpriced)
 
     def without_use(self) -> CallFacts:
         """The response alone, for what was used is counted elsewhere."""

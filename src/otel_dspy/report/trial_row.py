@@ -34,8 +34,8 @@ class TrialRow:
     input_tokens: int
     output_tokens: int
     lm_calls: int
-    cost: float
-    """USD."""
+    cost: float | None
+    """USD; None where no price is known."""
     seconds: float
 
 
@@ -57,7 +57,7 @@ def trial_row(span: ReadableSpan) -> TrialRow:
         input_tokens=cast("int", facts[semconv.DSPY_USAGE_INPUT_TOKENS]),
         output_tokens=cast("int", facts[semconv.DSPY_USAGE_OUTPUT_TOKENS]),
         lm_calls=cast("int", facts[semconv.DSPY_USAGE_LM_CALLS]),
-        cost=cast("float", facts[semconv.DSPY_USAGE_COST]),
+        cost=cast("float | None", facts.get(semconv.DSPY_USAGE_COST)),
         seconds=(ended - started) / NANOSECONDS,
     )
 

@@ -25,14 +25,20 @@ JUDGE: Final[Role] = "judge"
 """The metric asks a model."""
 
 
+_USAGE: Final = semconv.DSPY_USAGE_COST.removesuffix("cost")
+_COMPILE_USAGE: Final = semconv.DSPY_COMPILE_USAGE_COST.removesuffix("cost")
+
+
 class CallUsage(NamedTuple):
     """What one LM call used. Tokens and cost are 0 on a cache hit: nothing was sent, nothing is billed."""
 
     input_tokens: int = 0
     output_tokens: int = 0
-    cost: float = 0.0
-    """USD; 0 where the price is unknown."""
+    cost: float | None = 0.0
+    """USD; None where the price is unknown."""
     cache_hit: bool = False
+    unpriced: bool = False
+    """Tokens were used at an unknown price."""
 
 
 @dataclass(slots=True)
@@ -43,7 +49,25 @@ class _Sum:
     output_tokens: int = 0
     lm_calls: int = 0
     cache_hits: int = 0
-    cost: float = 0.0
+    cost: float | None = None
+    """Of the calls whose price is known; None if there are none."""
+    unpriced_calls: int = 0
+
+    def add(self, other: _Sum) -> None:
+        """Add another sum to this one."""
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.lm_calls += other.lm_calls
+        self.cache_hits += other.cache_hits
+        self.unpriced_calls += other.unpriced_calls
+        if other.cost is not None:
+            self.cost = (self.cost or 0.0) + other.cost
+
+    def cost_attributes(self, prefix: str) -> dict[str, AttributeValue]:
+        """The cost, left out where calls were made and no price is known; and the calls without one, if any."""
+        known = 0.0 if self.lm_calls == 0 else self.cost
+        found: dict[str, AttributeValue] = {} if known is None else {f"{prefix}cost": known}
+        return found if self.unpriced_calls == 0 else {**found, f"{prefix}unpriced_calls": self.unpriced_calls}
 
 
 class UsageTally:
@@ -75,7 +99,9 @@ class UsageTally:
             found.cache_hits += call.cache_hit
             found.input_tokens += call.input_tokens
             found.output_tokens += call.output_tokens
-            found.cost += call.cost
+            found.unpriced_calls += call.unpriced
+            if call.cost is not None:
+                found.cost = (found.cost or 0.0) + call.cost
         if self._around is not None:
             self._around.add(call, role)
 
@@ -87,7 +113,7 @@ class UsageTally:
             semconv.DSPY_USAGE_OUTPUT_TOKENS: total.output_tokens,
             semconv.DSPY_USAGE_LM_CALLS: total.lm_calls,
             semconv.DSPY_USAGE_CACHE_HITS: total.cache_hits,
-            semconv.DSPY_USAGE_COST: total.cost,
+            **total.cost_attributes(_USAGE),
         }
 
     def compile_attributes(self) -> dict[str, AttributeValue]:
@@ -98,7 +124,7 @@ class UsageTally:
             semconv.DSPY_COMPILE_USAGE_OUTPUT_TOKENS: total.output_tokens,
             semconv.DSPY_COMPILE_USAGE_LM_CALLS: total.lm_calls,
             semconv.DSPY_COMPILE_USAGE_CACHE_HITS: total.cache_hits,
-            semconv.DSPY_COMPILE_USAGE_COST: total.cost,
+            **total.cost_attributes(_COMPILE_USAGE),
             **self._by_role(semconv.DSPY_COMPILE_USAGE_ROLE),
         }
 
@@ -110,11 +136,7 @@ class UsageTally:
         total = _Sum()
         with self._lock:
             for part in self._sums.values():
-                total.input_tokens += part.input_tokens
-                total.output_tokens += part.output_tokens
-                total.lm_calls += part.lm_calls
-                total.cache_hits += part.cache_hits
-                total.cost += part.cost
+                total.add(part)
         return total
 
     def _by_role(self, prefix: str) -> dict[str, AttributeValue]:
@@ -127,6 +149,6 @@ class UsageTally:
                     ("output_tokens", part.output_tokens),
                     ("lm_calls", part.lm_calls),
                     ("cache_hits", part.cache_hits),
-                    ("cost", part.cost),
+                    *part.cost_attributes("").items(),
                 )
             }

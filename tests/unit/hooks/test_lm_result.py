@@ -106,7 +106,7 @@ def test_a_cost_that_is_none(cost: object) -> None:
     """An unknown price adds nothing; NaN would spoil every sum around."""
     facts = read_result(SimpleNamespace(cost=cost, usage={"prompt_tokens": 1}))
     assert facts.cost is None
-    assert facts.billed() == CallUsage(1, 0, 0.0)
+    assert facts.billed() == CallUsage(1, 0, None, unpriced=True)
 
 
 @pytest.mark.parametrize(

@@ -365,6 +365,13 @@ def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:
     assert only(operations, LogSpan).attributes["mlflow.llm.cost"] == cost
 
 
+def test_an_unknown_price_stays_unknown() -> None:
+    """No cost on the run, and the number of calls without one."""
+    used = told("compile", **IDENTITY, dspy__usage__lm_calls=2, dspy__usage__unpriced_calls=1)
+    values = {point.name: point.value for point in only(used, LogMetrics).metrics}
+    assert values == {"lm_calls": 2.0, "unpriced_calls": 1.0}
+
+
 def test_a_root_is_logged_without_its_parent() -> None:
     """MLflow leaves a trace whose root has a parent IN_PROGRESS for ever."""
     assert only(told("module", span_id="root"), LogSpan).parent_id is None

@@ -14,19 +14,23 @@ CALLS = st.builds(
     st.integers(0, 10_000),
     st.integers(0, 10_000),
     # Halves and quarters add up exactly in whatever order.
-    st.integers(0, 100).map(lambda quarters: quarters / 4),
+    st.integers(0, 100).map(lambda quarters: quarters / 4) | st.none(),
+    st.booleans(),
     st.booleans(),
 )
 
 
 def sums(calls: list[CallUsage], prefix: str) -> dict[str, Any]:
     """The definition: sums over the calls."""
+    known = [call.cost for call in calls if call.cost is not None]
+    unpriced = sum(call.unpriced for call in calls)
     return {
+        **({f"{prefix}.cost": sum(known)} if known or not calls else {}),
+        **({f"{prefix}.unpriced_calls": unpriced} if unpriced else {}),
         f"{prefix}.input_tokens": sum(call.input_tokens for call in calls),
         f"{prefix}.output_tokens": sum(call.output_tokens for call in calls),
         f"{prefix}.lm_calls": len(calls),
         f"{prefix}.cache_hits": sum(call.cache_hit for call in calls),
-        f"{prefix}.cost": sum((call.cost for call in calls), 0.0),
     }
 
 

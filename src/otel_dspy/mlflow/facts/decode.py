@@ -159,6 +159,7 @@ class _Reader:
             lm_calls=self.integer(f"{prefix}lm_calls"),
             cache_hits=self.integer(f"{prefix}cache_hits"),
             cost=self.number(f"{prefix}cost"),
+            unpriced_calls=self.integer(f"{prefix}unpriced_calls"),
             by_role={role: self.usage(f"{prefix}{ROLE}{role}.") for role in self._roles(f"{prefix}{ROLE}")},
         )
 

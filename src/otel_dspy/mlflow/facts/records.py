@@ -63,6 +63,7 @@ class Usage:
     lm_calls: int | None = None
     cache_hits: int | None = None
     cost: float | None = None
+    unpriced_calls: int | None = None
     by_role: Mapping[str, Usage] = field(default_factory=dict[str, "Usage"])
     """The same of one role's calls alone, for each role that made any; empty where that is not told."""
 

@@ -135,5 +135,6 @@ def _numbers(usage: Usage) -> dict[str, float]:
         "lm_calls": usage.lm_calls,
         "cache_hits": usage.cache_hits,
         "cost": usage.cost,
+        "unpriced_calls": usage.unpriced_calls,
     }
     return {name: float(value) for name, value in found.items() if value is not None}
