@@ -90,7 +90,7 @@ def _declare_provider(address: str) -> None:
 
     DSPy keeps to its output format with this small model only if it may send a JSON schema, which llama.cpp enforces.
     It would do so for a hosted model's name as well, but would then report that model's price. A provider without
-    price entries has an unknown price in DSPy, hence no cost on a call and a sum of 0 USD: the truth.
+    price entries has an unknown price in DSPy, hence no cost: its calls are counted as unpriced.
     """
     access = lm15.AccessPolicy(
         provider=PROVIDER,

@@ -50,4 +50,6 @@ def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
 def _totals(rows: Sequence[TrialRow]) -> str:
     calls, costs = sum(row.lm_calls for row in rows), [row.cost for row in rows if row.cost is not None]
     tokens = sum(row.input_tokens + row.output_tokens for row in rows)
-    return f"{len(rows)} trials: {calls:,} calls, {tokens:,} tokens, {f'${sum(costs):.4f}' if costs else 'price unknown'}"
+    return (
+        f"{len(rows)} trials: {calls:,} calls, {tokens:,} tokens, {f'${sum(costs):.4f}' if costs else 'price unknown'}"
+    )

@@ -24,7 +24,7 @@ def test_the_demo_records_a_real_optimisation(tmp_path: Path) -> None:
     [run] = read_tree(result.tracking_uri, EXPERIMENT).runs
     trials = [child for child in run.children if "dspy.trial.index" in child.tags]
     assert (run.status, len(trials)) == ("FINISHED", 3)
-    assert {value for _step, value in run.metrics["cost"]} == {0.0}
+    assert "cost" not in run.metrics
     assert run.metrics["input_tokens"][-1][1] > 0
     assert run.params["lm.model"] == f"{PROVIDER}/{MODEL_NAME}"
     for trial in trials:

@@ -117,8 +117,6 @@ def test_ours(tmp_path: Path) -> None:
                 "best_score",
                 "cache_hits",
                 "cache_hits/task",
-                "cost",
-                "cost/task",
                 "eval_full",
                 "initial_score",
                 "input_tokens",
@@ -127,6 +125,8 @@ def test_ours(tmp_path: Path) -> None:
                 "lm_calls/task",
                 "output_tokens",
                 "output_tokens/task",
+                "unpriced_calls",
+                "unpriced_calls/task",
             ],
             "children": [
                 (

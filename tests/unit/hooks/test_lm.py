@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.span_recorder import Recorder
 
 SECRET = "sk-planted-secret-0123456789abcdef"
-ROLLUPS = ("input_tokens", "output_tokens", "lm_calls", "cache_hits", "cost")
+ROLLUPS = ("input_tokens", "output_tokens", "lm_calls", "cache_hits", "unpriced_calls")
 
 
 def _no_wait(_seconds: float) -> None:
@@ -204,6 +204,7 @@ def test_rollups_agree_with_the_lm_spans(threads: int) -> None:
             input_tokens=int(str(attributes["gen_ai.usage.input_tokens"])),
             output_tokens=int(str(attributes["gen_ai.usage.output_tokens"])),
             lm_calls=1,
+            unpriced_calls=1,
         )
         above = parents[_span_id(chat)]
         while above is not None:
@@ -233,4 +234,5 @@ def _span_id(span: ReadableSpan) -> int:
 
 
 def _rollup(span: ReadableSpan) -> dict[str, Any]:
+    assert "dspy.usage.cost" not in (span.attributes or {})
     return {name: (span.attributes or {})[f"dspy.usage.{name}"] for name in ROLLUPS}

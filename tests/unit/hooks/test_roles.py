@@ -202,15 +202,16 @@ def test_in_mlflow(tmp_path: Path) -> None:
     trials = [child for child in run.children if child.name.startswith("trial")]
     assert len(trials) > 2
     for node in (run, *trials):
-        for name in ("input_tokens", "output_tokens", "lm_calls", "cache_hits", "cost"):
+        for name in ("input_tokens", "output_tokens", "lm_calls", "cache_hits", "unpriced_calls"):
             parts = [points for key, points in node.metrics.items() if key.startswith(f"{name}/")]
             steps = [step for step, _ in node.metrics[name]]
             summed = [sum(value for points in parts for at, value in points if at == step) for step in steps]
             assert summed == [value for _, value in node.metrics[name]]
+    assert not [name for name in run.metrics if name.startswith("cost")]
     assert {name: points[-1][1] for name, points in run.metrics.items() if name.startswith("lm_calls")} == snapshot(
         {"lm_calls": 65.0, "lm_calls/judge": 34.0, "lm_calls/prompt": 14.0, "lm_calls/task": 17.0}
     )
     summary = cast("Mapping[str, Any]", run.artifacts["optimization_summary.json"])
     assert summary["usage"]["by_role"]["prompt"] == snapshot(
-        {"input_tokens": 140, "output_tokens": 70, "lm_calls": 14, "cache_hits": 0, "cost": 0.0}
+        {"input_tokens": 140, "output_tokens": 70, "lm_calls": 14, "cache_hits": 0, "cost": None, "unpriced_calls": 14}
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,9 +68,12 @@ def text(value: object) -> str:
 
 
 def param_text(value: object) -> str:
-    """A parameter's value as MLflow's own clients write it: `str()` of it, so that runs compare (True, 1.5, [1, 2])."""
-    # An attribute that is a list is read back as a tuple.
-    return str(list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value)
+    """A parameter's value as text.
+
+    A single value is written as MLflow's own clients write it, by `str` (True, 1.5, nan), so that runs of both compare;
+    a list is JSON (`["a", "b"]`).
+    """
+    return str(value) if isinstance(value, bool | int | float) else text(value)
 
 
 def params(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
