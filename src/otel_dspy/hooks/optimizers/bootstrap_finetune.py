@@ -8,10 +8,10 @@ a new model, or an exception as its result. Jobs have no score.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from contextvars import copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
@@ -19,6 +19,7 @@ from typing_extensions import override
 from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import around
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
@@ -79,25 +80,6 @@ class BootstrapFinetuneHook(OptimizerHook):
     @override
     def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
         return replace(facts, phase=_BOOTSTRAP)
-
-
-def settings_by_lm(parameters: Mapping[str, object]) -> dict[str, object]:
-    """The parameters, with `train_kwargs` and `adapter` as the user gave them.
-
-    DSPy holds one setting for all language models as the default of an empty mapping (`convert_to_lm_dict`), settings
-    by language model as they are.
-    """
-    return {name: _given(value) for name, value in parameters.items()}
-
-
-def _given(value: object) -> object:
-    if isinstance(value, defaultdict):
-        make = cast("defaultdict[object, object]", value).default_factory
-        return None if make is None else make()
-    if isinstance(value, dict):
-        held = cast("dict[Any, object]", value)
-        return {getattr(key, "model", key): held[key] for key in held}
-    return value
 
 
 class _Job:

@@ -21,7 +21,7 @@ from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
-from otel_dspy.hooks.optimizers.bootstrap_finetune import settings_by_lm
+from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.phase import PhaseWatch
 from otel_dspy.programs import snapshot_if_program
 from otel_dspy.telemetry.trial_spans import (

@@ -350,6 +350,7 @@ def test_setup_tells_what_gepa_was_called_with() -> None:
             "optimizer.parameter.components": ("left", "right"),
             "optimizer.parameter.failure_score": 0.0,
             "optimizer.parameter.frontier_type": "instance",
+            "optimizer.parameter.gepa_kwargs.stop_callbacks": "_stop",
             "optimizer.parameter.max_merge_invocations": 5,
             "optimizer.parameter.max_metric_calls": 766,
             "optimizer.parameter.merge_val_overlap_floor": 5,

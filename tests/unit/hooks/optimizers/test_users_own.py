@@ -103,7 +103,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
     assert runs == snapshot(
         [
             "Instructions Predict: FINISHED",
-            '  params lm.cache=false, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, texts=["Add.", "Add carefully."]',
+            '  params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, texts=["Add.", "Add carefully."]',
             "  tags dspy.compile.best_trial.index=0",
             '  metrics best_score={"0": 50.0, "1": 50.0, "2": 50.0}, eval_full={"0": 50.0, "1": 50.0}, lm_calls={"0": 4.0, "1": 8.0, "2": 11.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",
