@@ -88,6 +88,10 @@ DSPY_LM_PARAMETER: Final = "dspy.lm.parameter."
 """A plain setting of the language model from a fixed list (temperature, max_tokens, ...). Never a key or header."""
 DSPY_LM_CACHE_HIT: Final = "dspy.lm.cache_hit"
 """True if DSPy's cache answered."""
+DSPY_LM_LATE: Final = "dspy.lm.late"
+"""True if the call ended after an example, evaluation, trial or compile that it belongs to. The totals of those that
+had ended leave it out; those of the spans around that were still open include it.
+"""
 DSPY_LM_COST: Final = "dspy.lm.cost"
 """Cost of the call, USD; 0 on a cache hit; absent where the price is unknown."""
 DSPY_LM_REQUESTS: Final = "dspy.lm.requests"
@@ -279,6 +283,10 @@ known price.
 """
 DSPY_USAGE_UNPRICED_CALLS: Final = "dspy.usage.unpriced_calls"
 """LM calls inside that used tokens at an unknown price: `dspy.usage.cost` leaves them out."""
+DSPY_USAGE_LATE_CALLS: Final = "dspy.usage.late_calls"
+"""How many of the LM calls inside ended after the example, evaluation, trial or compile directly inside that they
+belong to: they are in this sum and not in that one's. Absent where there was none.
+"""
 DSPY_USAGE_ROLE: Final = "dspy.usage.role."
 """`dspy.usage.*` of the calls of one role (`dspy.lm.role`) alone, for each role that made a call; the roles add up to
 the whole.

@@ -212,7 +212,8 @@ class _LMWatch(Watch):
         if usage.cost is not None:
             attributes[semconv.DSPY_LM_COST] = usage.cost
         if self._usage is not None:
-            self._usage.add(usage, self._role)
+            if self._usage.add(usage, self._role):
+                attributes[semconv.DSPY_LM_LATE] = True
             attributes[semconv.DSPY_LM_ROLE] = self._role
         if usage.cost:
             self._telemetry.instruments.cost.add(usage.cost, self._within, UNSPANNED)

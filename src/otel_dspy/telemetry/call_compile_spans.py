@@ -61,6 +61,7 @@ def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
 def close_call_compile(telemetry: Telemetry, compiling: CallCompile, error: BaseException | None) -> None:
     """End the span with its roll-up, or with the error that the compile raised."""
     try:
+        compiling.usage.close()
         compiling.span.set_attributes({semconv.DSPY_COMPILE_TRIAL_COUNT: 0, **compiling.usage.split_attributes()})
         if error is not None:
             mark_failed(compiling.span, error, telemetry.content)

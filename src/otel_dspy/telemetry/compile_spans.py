@@ -229,6 +229,7 @@ def _tell_compile(
 ) -> None:
     span = scope.span
     board = scope.leaderboard
+    scope.usage.close()
     if error is None:
         board.returned(None if result is None else result.id)
     measured: dict[str, AttributeValue] = {

@@ -122,6 +122,7 @@ def close_evaluate(telemetry: Telemetry, evaluation: EvaluateScope, outcome: Eva
 def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
     score, program, error = outcome.score, outcome.program, outcome.error
     span = evaluation.span
+    evaluation.usage.close()
     attributes = evaluation.usage.split_attributes() | evaluation.usage.examples.attributes()
     if score is not None:
         attributes[semconv.DSPY_EVALUATE_SCORE] = score

@@ -154,6 +154,7 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
     if not repeated:
         evaluation.usage.examples.add(found)
     content = telemetry.settings.capture_content
+    scope.usage.close()
     ended = _EndedExample(
         row=row,
         identity=evaluation.examples.example_id(scope.example),

@@ -152,6 +152,7 @@ def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
 def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
     scope, span = trial.compile, trial.span
     error = outcome.error or trial.error
+    trial.usage.close()
     score = number(outcome.score)  # an optimizer's mean is of whatever type the metric's values have
     state = outcome.state or (TrialState.COMPLETE if error is None else TrialState.FAIL)
     standing = scope.leaderboard.enter(

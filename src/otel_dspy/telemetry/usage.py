@@ -71,14 +71,20 @@ class _Sum:
 
 
 class UsageTally:
-    """A running sum that also adds to the tally around it. Threads may add at the same time."""
+    """A running sum that also adds to the tally around it. Threads may add at the same time.
 
-    __slots__ = ("_around", "_examples", "_lock", "_sums")
+    DSPy's threads may go on after an evaluation has raised. A call that ends when the tally is closed is added only to
+    those around that are open, and the nearest of them counts it as late.
+    """
+
+    __slots__ = ("_around", "_closed", "_examples", "_late_calls", "_lock", "_sums")
 
     def __init__(self, around: UsageTally | None = None) -> None:
         self._around = around
         self._lock = threading.Lock()
         self._sums: dict[Role, _Sum] = {}
+        self._closed = False
+        self._late_calls = 0
         self._examples: ExampleTally | None = None
 
     @property
@@ -89,31 +95,53 @@ class UsageTally:
                 self._examples = ExampleTally(None if self._around is None else self._around.examples)
             return self._examples
 
-    def add(self, call: CallUsage, role: Role = TASK) -> None:
-        """Count one LM call here and in every tally around."""
+    def close(self) -> None:
+        """The span of this sum ends: the sum is final."""
         with self._lock:
-            found = self._sums.get(role)
-            if found is None:
-                found = self._sums[role] = _Sum()
-            found.lm_calls += 1
-            found.cache_hits += call.cache_hit
-            found.input_tokens += call.input_tokens
-            found.output_tokens += call.output_tokens
-            found.unpriced_calls += call.unpriced
-            if call.cost is not None:
-                found.cost = (found.cost or 0.0) + call.cost
-        if self._around is not None:
-            self._around.add(call, role)
+            self._closed = True
+
+    def add(self, call: CallUsage, role: Role = TASK, *, late: bool = False) -> bool:
+        """Count one LM call here and in every tally around, as far as they are open.
+
+        Args:
+            call: what it used.
+            role: what it was for.
+            late: the tally directly inside that the call belongs to was closed.
+
+        Returns:
+            Whether this tally or one around it was closed.
+        """
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._late_calls += late
+                self._count(call, role)
+        around = self._around is not None and self._around.add(call, role, late=closed)
+        return closed or around
+
+    def _count(self, call: CallUsage, role: Role) -> None:
+        found = self._sums.get(role)
+        if found is None:
+            found = self._sums[role] = _Sum()
+        found.lm_calls += 1
+        found.cache_hits += call.cache_hit
+        found.input_tokens += call.input_tokens
+        found.output_tokens += call.output_tokens
+        found.unpriced_calls += call.unpriced
+        if call.cost is not None:
+            found.cost = (found.cost or 0.0) + call.cost
 
     def attributes(self) -> dict[str, AttributeValue]:
         """The sum so far as `dspy.usage.*`."""
         total = self._total()
+        late: dict[str, AttributeValue] = {semconv.DSPY_USAGE_LATE_CALLS: self._late_calls} if self._late_calls else {}
         return {
             semconv.DSPY_USAGE_INPUT_TOKENS: total.input_tokens,
             semconv.DSPY_USAGE_OUTPUT_TOKENS: total.output_tokens,
             semconv.DSPY_USAGE_LM_CALLS: total.lm_calls,
             semconv.DSPY_USAGE_CACHE_HITS: total.cache_hits,
             **total.cost_attributes(_USAGE),
+            **late,
         }
 
     def compile_attributes(self) -> dict[str, AttributeValue]:

@@ -160,6 +160,7 @@ class _Reader:
             cache_hits=self.integer(f"{prefix}cache_hits"),
             cost=self.number(f"{prefix}cost"),
             unpriced_calls=self.integer(f"{prefix}unpriced_calls"),
+            late_calls=self.integer(f"{prefix}late_calls"),
             by_role={role: self.usage(f"{prefix}{ROLE}{role}.") for role in self._roles(f"{prefix}{ROLE}")},
         )
 

@@ -64,6 +64,8 @@ class Usage:
     cache_hits: int | None = None
     cost: float | None = None
     unpriced_calls: int | None = None
+    late_calls: int | None = None
+    """Calls in this sum that ended after the span inside that they belong to; None = there was none."""
     by_role: Mapping[str, Usage] = field(default_factory=dict[str, "Usage"])
     """The same of one role's calls alone, for each role that made any; empty where that is not told."""
 
