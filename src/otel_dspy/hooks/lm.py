@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.inference_call import Request
     from otel_dspy.telemetry.scopes import Place
-    from otel_dspy.telemetry.usage import Role
+    from otel_dspy.telemetry.usage import CallUsage, Role
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
@@ -211,15 +211,19 @@ class _LMWatch(Watch):
             attributes[semconv.DSPY_LM_CACHE_HIT] = facts.cache_hit
         if usage.cost is not None:
             attributes[semconv.DSPY_LM_COST] = usage.cost
-        if self._usage is not None:
-            if self._usage.add(usage, self._role):
-                attributes[semconv.DSPY_LM_LATE] = True
-            attributes[semconv.DSPY_LM_ROLE] = self._role
-        if usage.cost:
-            self._telemetry.instruments.cost.add(usage.cost, self._within, UNSPANNED)
-        if usage.cache_hit:
-            self._telemetry.instruments.cache_hits.add(1, self._within, UNSPANNED)
+        self._count(usage)
         told = CallTold(self._telemetry, self._request, facts)
         if error is None and self._request is not None and self._request.content:
             told.answers = answers_of(self._outputs)
         end_call(self._telemetry, self._call, error, told)
+
+    def _count(self, usage: CallUsage) -> None:
+        """Add the call to the totals of the spans around and to the metrics."""
+        if self._usage is not None:
+            if self._usage.add(usage, self._role):
+                self._call.attributes[semconv.DSPY_LM_LATE] = True
+            self._call.attributes[semconv.DSPY_LM_ROLE] = self._role
+        if usage.cost:
+            self._telemetry.instruments.cost.add(usage.cost, self._within, UNSPANNED)
+        if usage.cache_hit:
+            self._telemetry.instruments.cache_hits.add(1, self._within, UNSPANNED)

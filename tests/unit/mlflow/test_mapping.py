@@ -372,6 +372,13 @@ def test_an_unknown_price_stays_unknown() -> None:
     assert values == {"lm_calls": 2.0, "unpriced_calls": 1.0}
 
 
+def test_late_calls_are_a_metric_of_the_run() -> None:
+    """The compile's calls that ended after their trial."""
+    used = told("compile", **IDENTITY, dspy__usage__lm_calls=9, dspy__usage__late_calls=3)
+    values = {point.name: point.value for point in only(used, LogMetrics).metrics}
+    assert values == {"lm_calls": 9.0, "late_calls": 3.0}
+
+
 def test_a_root_is_logged_without_its_parent() -> None:
     """MLflow leaves a trace whose root has a parent IN_PROGRESS for ever."""
     assert only(told("module", span_id="root"), LogSpan).parent_id is None
