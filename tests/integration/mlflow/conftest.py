@@ -34,7 +34,7 @@ class Place:
 
     def processor(self, **flags: bool) -> MlflowSpanProcessor:
         """A processor that writes here."""
-        made = MlflowSpanProcessor(tracking_uri=self.uri, experiment=self.experiment, **flags)
+        made = MlflowSpanProcessor(tracking_uri=self.uri, experiment=self.experiment, workspace=None, **flags)
         self.processors.append(made)
         return made
 
