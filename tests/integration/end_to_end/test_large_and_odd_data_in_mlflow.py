@@ -164,7 +164,7 @@ def test_examples_without_inputs(tmp_path: Path) -> None:
     _, tree = tracked_tree(tmp_path, run)
     (compiled,) = tree.runs
     assert [(node.name, node.status) for node in compiled.walk()] == snapshot(
-        [("Rounds Predict", "FINISHED"), ("trial 0", "FINISHED")]
+        [("Rounds Predict", "FAILED"), ("trial 0", "FAILED")]
     )
     assert compiled.artifacts["trainset.json"] == snapshot(
         {"columns": ["question", "answer"], "data": [["1+1", "2"], ["2+1", "3"]]}
