@@ -7,8 +7,10 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
+from mlflow.tracking import fluent
 
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.blank_store import blank_store
@@ -16,12 +18,24 @@ from tests.integration.mlflow.contract_spans import Teller, provider
 from tests.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from tests.mlflow_tree import ExperimentTree
 
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # nobody watches
 
 DELIVERY = 120_000
 """Milliseconds that a delivery may take on a loaded machine."""
+
+
+@pytest.fixture(autouse=True)
+def _unset_mlflow(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """The tracking URI and the experiment that an earlier test has set in this process are not those of this test."""
+    monkeypatch.setattr(fluent, "_active_experiment_id", None)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # set_tracking_uri sets it
+    mlflow.set_tracking_uri(None)  # pyright: ignore[reportArgumentType] - it forgets
+    yield
+    mlflow.set_tracking_uri(None)  # pyright: ignore[reportArgumentType] - the same
 
 
 @dataclass
