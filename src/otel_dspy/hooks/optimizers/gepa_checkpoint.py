@@ -21,7 +21,7 @@ def best_of(scores: Sequence[float]) -> int:
 def differences(
     state: Any, seed: Mapping[str, str], validation_size: int, seed_scores: Sequence[float] | None
 ) -> list[str]:
-    """What tells the compile that goes on from the one that wrote the checkpoint, in words; empty where nothing does.
+    """Differences between this compile and the one that wrote the checkpoint, as texts; empty if there are none.
 
     Args:
         state: gepa's `GEPAState`, loaded.

@@ -235,7 +235,7 @@ def _assessment(
     return Assessment(
         assessment_id=f"a-{digest[:32]}",
         name=name,
-        # A server takes no number that JSON hasn't, and refuses all that is told with it.
+        # A server rejects a request with a number that JSON does not have, and all that it carries.
         value=value if value is None or math.isfinite(value) else str(value),
         error=error,
         rationale=fact.feedback,
