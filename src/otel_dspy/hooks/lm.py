@@ -165,6 +165,7 @@ class _LMWatch(Watch):
             self._request = CallRequest.of(keywords, prompt, content=telemetry.messages_wanted)
         self._usage = place.usage
         self._module = place.predictor
+        self._prompt = place.prompt
         self._role: Role = place.role
         self._within = {semconv.DSPY_OPTIMIZER_NAME: place.compile.optimizer_name} if place.compile is not None else {}
         inside = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
@@ -212,7 +213,7 @@ class _LMWatch(Watch):
         if usage.cost is not None:
             attributes[semconv.DSPY_LM_COST] = usage.cost
         self._count(usage)
-        told = CallTold(self._telemetry, self._request, facts)
+        told = CallTold(self._telemetry, self._request, facts, self._prompt)
         if error is None and self._request is not None and self._request.content:
             told.answers = answers_of(self._outputs)
         end_call(self._telemetry, self._call, error, told)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.hooks.lm_result import CallFacts
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.prompts import Prompt
 
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 """Keywords of a request that are attributes of the same names of the library's invocation."""
@@ -136,13 +137,19 @@ def _parts(telemetry: Telemetry, name: str) -> MessageParts:
 class CallTold:
     """What an LM call that has ended has to tell.
 
+    Args:
+        prompt: of the predictor that made the call; None outside of predictors.
+
     Attributes:
         answers: plain data; None where they are not told.
     """
 
-    __slots__ = ("_facts", "_request", "_telemetry", "answers")
+    __slots__ = ("_facts", "_prompt", "_request", "_telemetry", "answers")
 
-    def __init__(self, telemetry: Telemetry, request: CallRequest | None, facts: CallFacts) -> None:
+    def __init__(
+        self, telemetry: Telemetry, request: CallRequest | None, facts: CallFacts, prompt: Prompt | None
+    ) -> None:
+        self._prompt = prompt
         self._telemetry = telemetry
         self._request = request
         self._facts = facts
@@ -153,6 +160,9 @@ class CallTold:
         if self._request is not None:
             self._request.put(self._telemetry, invocation)
         put_response(self._telemetry, invocation, self._facts, self.answers)
+        if self._prompt is not None:
+            invocation.prompt_name = self._prompt.name
+            invocation.prompt_version = self._prompt.version
 
 
 def _messages(prompt: Any, messages: Any) -> list[ChatMessage]:

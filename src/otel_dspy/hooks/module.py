@@ -39,10 +39,10 @@ _NONE_YET: Final = object()
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
     """Watch `Module.__call__` and `Module.acall`."""
-    from dspy import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy import Module, Predict  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch:
-        return _ModuleWatch(telemetry, instance, args, kwargs)
+        return _ModuleWatch(telemetry, instance, args, kwargs, predicts=isinstance(instance, Predict))
 
     patches.wrap(Module, "__call__", around(watch))
     patches.wrap(Module, "acall", around_async(watch))
@@ -62,8 +62,9 @@ def watched_program(program: Any) -> int | None:
 class _ModuleWatch(Watch):
     part = "the span of a module"
 
-    def __init__(self, telemetry: Telemetry, module: Any, args: Args, kwargs: Kwargs) -> None:
+    def __init__(self, telemetry: Telemetry, module: Any, args: Args, kwargs: Kwargs, *, predicts: bool) -> None:
         self._telemetry = telemetry
+        self._predicts = predicts
         self._module = module
         self._args = args
         self._kwargs = kwargs
@@ -90,8 +91,13 @@ class _ModuleWatch(Watch):
             name = paths.path(module) or _ITSELF
         attributes[semconv.DSPY_MODULE_NAME] = name
         signature = _signature(module)
-        if signature is not None:
-            attributes[semconv.DSPY_MODULE_SIGNATURE] = signature
+        text = None if signature is None else _signature_text(signature)
+        if text is not None:
+            attributes[semconv.DSPY_MODULE_SIGNATURE] = text
+        # A predictor takes another signature for one call.
+        used = self._kwargs.get("signature", signature) if self._predicts else None
+        docstring: object = used.__doc__ if isinstance(used, type) else None
+        instructions = docstring if isinstance(docstring, str) else None
         self._kind = kind
         self._started = now()
         self._span = telemetry.tracer.start_span(
@@ -100,7 +106,7 @@ class _ModuleWatch(Watch):
         self._capture = telemetry.settings.capture_content and self._span.is_recording()
         if self._capture:
             self._given = bounded({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
-        return inside(self._span, place.in_module(paths, name, id(module)), context)
+        return inside(self._span, place.in_module(paths, name, id(module), instructions), context)
 
     @override
     def see(self, result: Any) -> None:
@@ -137,13 +143,15 @@ def _tell_content(telemetry: Telemetry, span: Span, given: AnyValue, answer: Any
     span.set_attributes(content)
 
 
-def _signature(module: Any) -> str | None:
+def _signature(module: Any) -> type[Any] | None:
     try:
         signature = getattr(module, "signature", None)
     except Exception:  # a user's property may raise anything
         return None
-    if not isinstance(signature, type):
-        return None
+    return cast("type[Any]", signature) if isinstance(signature, type) else None
+
+
+def _signature_text(signature: type[Any]) -> str | None:
     # DSPy puts the text together anew each time it is asked; a signature's fields don't change.
     text = _signatures.get(signature)
     if text is None:

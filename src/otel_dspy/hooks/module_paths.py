@@ -16,6 +16,7 @@ class ModulePaths:
 
     def __init__(self, program: Any) -> None:
         self._program = weakref.ref(program)
+        self.program_name = type(program).__name__
         self._known: dict[int, tuple[weakref.ref[Any], str]] = {}
         self._misses = 0
         self._walk(program)

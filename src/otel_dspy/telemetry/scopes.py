@@ -12,6 +12,7 @@ from opentelemetry.trace import set_span_in_context
 
 from otel_dspy.telemetry.leaderboard import Leaderboard
 from otel_dspy.telemetry.objectives import ObjectiveMeans
+from otel_dspy.telemetry.prompts import Prompt
 from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
@@ -152,6 +153,11 @@ class Gate(Protocol):
 class Paths(Protocol):
     """Tells modules of a program by their paths."""
 
+    @property
+    def program_name(self) -> str:
+        """The name of the program's class."""
+        ...
+
     def path(self, module: object) -> str | None:
         """The module's path; None if it is no part of the program."""
         ...
@@ -177,14 +183,24 @@ class Place(NamedTuple):
     """Identity of the program that the example is about: what is called inside of it is the task's."""
     gate: Gate | None = None
     """What stands before the calls made directly here; not before those inside of them."""
+    instructions: str | None = None
+    """Docstring of the signature of the predictor that runs; None where no predictor runs."""
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """The prompt of an LM call made here; None outside of predictors."""
+        if self.instructions is None or self.module_paths is None or self.predictor is None:
+            return None
+        return Prompt(self.module_paths.program_name, self.predictor, self.instructions)
 
     # Written out: `_replace` takes four times as long, and these are on every call's way.
 
-    def in_module(self, paths: Paths, name: str, identity: int) -> Place:
-        """The place inside a module. `identity`: the module's `id`."""
+    def in_module(self, paths: Paths, name: str, identity: int, instructions: str | None = None) -> Place:
+        """The place inside a module. `identity`: the module's `id`; `instructions`: a predictor's, see the field."""
         role: Role = TASK if identity == self.program else self.role
         return Place(
-            self.compile, self.trial, self.evaluation, self.usage, paths, name, self.lm_call, role, self.program
+            self.compile, self.trial, self.evaluation, self.usage, paths, name, self.lm_call, role, self.program, None,
+            instructions,
         )  # fmt: skip
 
     def in_example(self, usage: UsageTally, role: Role, program: int | None, gate: Gate | None) -> Place:
@@ -197,7 +213,7 @@ class Place(NamedTuple):
         """The place inside an LM call."""
         return Place(
             self.compile, self.trial, self.evaluation, self.usage, self.module_paths, self.predictor, call, self.role,
-            self.program,
+            self.program, None, self.instructions,
         )  # fmt: skip
 
 

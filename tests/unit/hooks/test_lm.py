@@ -57,6 +57,8 @@ def test_an_lm_call_tells_tokens_model_id_and_finish_reason() -> None:
                 "gen_ai.usage.output_tokens": 5,
                 "gen_ai.usage.cache_read.input_tokens": 4,
                 "gen_ai.usage.reasoning.output_tokens": 2,
+                "gen_ai.prompt.name": "Predict",
+                "gen_ai.prompt.version": "8e9c96e2db2495f9",
                 "dspy.module.name": "self",
                 "dspy.lm.retries": 0,
                 "dspy.lm.cache_hit": False,
