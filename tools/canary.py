@@ -12,6 +12,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from packaging.markers import Marker
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -24,8 +26,9 @@ def normalized(name: str) -> str:
 
 
 def pinned(text: str) -> dict[str, str]:
-    """Name -> version of the pins in a requirements file."""
-    return {normalized(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", text, re.MULTILINE)}
+    """Name -> version of the pins in a requirements file that are for this interpreter and platform."""
+    lines = re.findall(r"^([\w.-]+)==([^\s;\\]+)(?: ; ([^\\\n]+))?", text, re.MULTILINE)
+    return {normalized(name): version for name, version, marker in lines if not marker or Marker(marker).evaluate()}
 
 
 def changes(installed: Mapping[str, str], pins: Mapping[str, str]) -> list[str]:
