@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import wrapt
 
+from otel_dspy.hooks.own_spans_of_dspy import original_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -48,7 +50,7 @@ def take_out(owner: Any, name: str, ours: Any) -> None:
 
     A wrapper around an inherited method is put into the subclass, and there it stays.
     """
-    original = ours.__wrapped__
+    original = original_of(ours)
     for holder, place in [(cls, place) for cls in _family(owner) for place in places(cls, name)]:
         present: Any = cast("Mapping[str, Any]", vars(holder))[place]
         if present is ours or (isinstance(present, wrapt.BoundFunctionWrapper) and present._self_parent is ours):  # noqa: SLF001 - wrapt names it so for those who read it

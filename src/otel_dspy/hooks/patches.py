@@ -10,6 +10,7 @@ from otel_dspy.guard import guarded
 from otel_dspy.hooks.beneath import innermost_of_others, places, put_beneath, take_out
 from otel_dspy.hooks.frames import forwarding
 from otel_dspy.hooks.installed import version_of
+from otel_dspy.hooks.own_spans_of_dspy import unbound, wrap_inside_callbacks
 from otel_dspy.hooks.wrapped import Wrapped
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class Patches:
         original = _own(owner)[place]
         others = innermost_of_others(original)
         inside = original if others is None else others.__wrapped__
-        wrapped = Wrapped(inside, wrapper, enabled=lambda: self.active)
+        wrapped: Any = wrap_inside_callbacks(inside, lambda function: self._wrapped(function, unbound(wrapper)))
+        if wrapped is None:
+            wrapped = self._wrapped(inside, wrapper)
         if others is None:
             setattr(owner, place, wrapped)
         else:
@@ -60,6 +63,9 @@ class Patches:
                 take_out(present, name, ours)
 
         self._undo.append(put_back)
+
+    def _wrapped(self, function: Any, wrapper: Callable[..., Any]) -> Wrapped:
+        return Wrapped(function, wrapper, enabled=lambda: self.active)
 
     def replace(self, owner: Any, name: str, new: Any) -> None:
         """Put `new` in the place of what `owner` itself defines as `name`, if anything."""
