@@ -27,13 +27,40 @@ SERVED_MODEL_SUFFIX = "-2026"
 
 
 @dataclass(frozen=True)
+class ToolCall:
+    """A function that the model wants to have called."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Reply:
     """One completion. Token counts that are None are counted as words of the request and of `text`."""
 
-    text: str
+    text: str | None
     finish_reason: str = "stop"
     input_tokens: int | None = None
     output_tokens: int | None = None
+    tool_calls: Sequence[ToolCall] = ()
+    reasoning: str | None = None
+
+    def message(self) -> dict[str, Any]:
+        """The completion as a message of OpenAI's protocol; `content` is null where there is no text."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if self.reasoning is not None:
+            message["reasoning_content"] = self.reasoning
+        if self.tool_calls:
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+                }
+                for call in self.tool_calls
+            ]
+        return message
 
 
 Script = Callable[[Sequence[Message]], str | Reply]
@@ -161,9 +188,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Send the completion as a stream: one chunk a word, then the finish reason with the usage."""
         common = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
         choice = completion["choices"][0]
-        words = choice["message"]["content"].split(" ")
-        pieces = [word if index == 0 else f" {word}" for index, word in enumerate(words)]
-        chunks = [{"choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]} for piece in pieces]
+        deltas = [{"role": "assistant", **delta} for delta in _deltas(choice["message"])]
+        chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
         last: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
         chunks.append({"choices": [last], "usage": completion["usage"]})
         lines = [f"data: {json.dumps(common | chunk)}\n\n" for chunk in chunks]
@@ -182,13 +208,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: a test's output is its own."""
 
 
+def _deltas(message: Mapping[str, Any]) -> Generator[dict[str, Any]]:
+    """The message in pieces: reasoning and text word by word, each tool call as its name and two halves of arguments."""
+    for name in ("reasoning_content", "content"):
+        for index, word in enumerate(message[name].split(" ") if message.get(name) is not None else ()):
+            yield {name: word if index == 0 else f" {word}"}
+    for index, call in enumerate(message.get("tool_calls", ())):
+        arguments: str = call["function"]["arguments"]
+        middle = len(arguments) // 2
+        yield {"tool_calls": [{**call, "index": index, "function": {**call["function"], "arguments": ""}}]}
+        for half in (arguments[:middle], arguments[middle:]):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": half}}]}
+
+
 def _completion(number: int, body: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
     asked = sum(len(str(message.get("content", "")).split()) for message in body["messages"])
     input_tokens = asked if reply.input_tokens is None else reply.input_tokens
     count = int(body.get("n") or 1)
-    answered = len(reply.text.split()) * count
+    answered = len((reply.text or "").split()) * count
     output_tokens = answered if reply.output_tokens is None else reply.output_tokens
-    message = {"role": "assistant", "content": reply.text}
+    message = reply.message()
     return {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",

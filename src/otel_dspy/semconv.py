@@ -335,6 +335,8 @@ all of them: `input.value` then holds them as JSON.
 """
 LLM_OUTPUT_MESSAGES: Final = "llm.output_messages."
 """The same of the answers."""
+LLM_TOOLS: Final = "llm.tools."
+"""Each tool that was offered, as JSON in OpenAI's shape; left out where the span has no room for all of them."""
 TOOL_NAME: Final = "tool.name"
 """`gen_ai.tool.name`."""
 TOOL_DESCRIPTION: Final = "tool.description"
@@ -368,6 +370,7 @@ OPENINFERENCE_NAMES: Final = (
     LLM_COST_TOTAL,
     LLM_INPUT_MESSAGES,
     LLM_OUTPUT_MESSAGES,
+    LLM_TOOLS,
     TOOL_NAME,
     TOOL_DESCRIPTION,
     TOOL_PARAMETERS,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import create_key, get_value, set_value
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
-from opentelemetry.util.genai.types import FunctionToolDefinition, InputMessage, OutputMessage
+from opentelemetry.util.genai.types import InputMessage, OutputMessage
 from typing_extensions import override
 
 from otel_dspy.datasets import fields
@@ -14,13 +14,15 @@ from otel_dspy.hooks.around import Watch, around, around_own_async
 from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.installed import part
 from otel_dspy.plain import plain
-from otel_dspy.telemetry.invocations import clean_text, end_invocation, text_parts
-from otel_dspy.telemetry.secret_holders import tools, without_secret_defaults
+from otel_dspy.telemetry.invocations import end_invocation, text_parts
+from otel_dspy.telemetry.message_parts import MessageParts
+from otel_dspy.telemetry.secret_holders import tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.context import Context
+    from opentelemetry.util.types import AnyValue
 
     from otel_dspy.hooks.around import Args, Kwargs
     from otel_dspy.hooks.patches import Patches
@@ -66,7 +68,10 @@ class _AgentWatch(Watch):
         if self._content:
             parts = text_parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES, self._kwargs)
             invocation.input_messages = [InputMessage(role="user", parts=parts)]
-            invocation.tool_definitions = [_definition(telemetry, tool) for tool in tools(self._agent)]
+            definitions = MessageParts(
+                telemetry.content, gen_ai.GEN_AI_TOOL_DEFINITIONS, telemetry.settings.max_media_bytes
+            )
+            invocation.tool_definitions = definitions.definitions([_definition(tool) for tool in tools(self._agent)])
         return set_value(_AGENT, id(self._agent), invocation.context)
 
     @override
@@ -81,10 +86,14 @@ class _AgentWatch(Watch):
         end_invocation(self._telemetry, self._invocation, error)
 
 
-def _definition(telemetry: Telemetry, tool: Any) -> FunctionToolDefinition:
-    name, args = gen_ai.GEN_AI_TOOL_DEFINITIONS, plain(tool.args)
-    return FunctionToolDefinition(
-        name=str(tool.name),
-        description=None if tool.desc is None else clean_text(telemetry, name, tool.desc),
-        parameters=telemetry.content.data(name, without_secret_defaults(args) if isinstance(args, dict) else args),
-    )
+def _definition(tool: Any) -> dict[str, AnyValue]:
+    """A `dspy.Tool` as OpenAI's definition of a function."""
+    args = plain(tool.args)
+    properties = args if isinstance(args, dict) else {}
+    required = [name for name, schema in properties.items() if not (isinstance(schema, dict) and "default" in schema)]
+    return {
+        "type": "function",
+        "name": str(tool.name),
+        "description": plain(tool.desc),
+        "parameters": {"type": "object", "properties": properties, "required": required},
+    }

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 """Keywords of a request that are attributes of the same names of the library's invocation."""
+_TOOL_CALL: Final = {"tool_calls": "tool_call", "function_call": "tool_call"}
+"""OpenAI's finish reasons, which LiteLLM has for all providers, to the one that the conventions have for messages."""
 
 
 class CallRequest(NamedTuple):
@@ -124,7 +126,7 @@ def put_response(
             OutputMessage(
                 role=answer.role,
                 parts=parts.of(answer),
-                finish_reason=reasons[index] if index < len(reasons) else None,
+                finish_reason=_TOOL_CALL.get(reasons[index], reasons[index]) if index < len(reasons) else None,
             )
             for index, answer in enumerate(answers)
         ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 
 from otel_dspy import semconv
-from otel_dspy.telemetry.openinference_messages import message_fields
+from otel_dspy.telemetry.openinference_messages import message_fields, tool_schema
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
@@ -124,6 +124,7 @@ def _translated(said: Said) -> tuple[dict[str, AttributeValue], list[dict[str, A
         many = [
             _messages(found, said, gen_ai.GEN_AI_INPUT_MESSAGES, semconv.LLM_INPUT_MESSAGES, "input"),
             _messages(found, said, gen_ai.GEN_AI_OUTPUT_MESSAGES, semconv.LLM_OUTPUT_MESSAGES, "output"),
+            _tools(said),
         ]
     elif kind == "EMBEDDING" and gen_ai.GEN_AI_REQUEST_MODEL in said:
         found[semconv.EMBEDDING_MODEL_NAME] = said[gen_ai.GEN_AI_REQUEST_MODEL]
@@ -172,6 +173,11 @@ def _messages(
         told.update({f"{prefix}{index}.message.{field}": value for field, value in fields.items()})
     _put_text(found, side, last)
     return told
+
+
+def _tools(said: Said) -> dict[str, AttributeValue]:
+    offered = _objects(str(said.get(gen_ai.GEN_AI_TOOL_DEFINITIONS, "")))
+    return {f"{semconv.LLM_TOOLS}{index}.tool.json_schema": tool_schema(tool) for index, tool in enumerate(offered)}
 
 
 def _documents(said: Said) -> dict[str, AttributeValue]:

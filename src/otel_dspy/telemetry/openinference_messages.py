@@ -45,6 +45,13 @@ def message_fields(message: Mapping[str, Any]) -> tuple[dict[str, AttributeValue
     return fields, text or (_json([_named(call) for call in calls]) if calls else "")
 
 
+def tool_schema(definition: Mapping[str, Any]) -> str:
+    """The JSON of a tool in OpenAI's shape, of its definition in the shape of the GenAI conventions."""
+    kind = str(definition.get("type") or "function")
+    function = {name: value for name, value in definition.items() if name != "type" and value is not None}
+    return _json({"type": kind, "function": function} if kind == "function" else {"type": kind, **function})
+
+
 def _parts(parts: object) -> Iterator[Part]:
     for part in cast("Iterable[Any]", parts if isinstance(parts, list) else ()):
         if isinstance(part, Mapping):
@@ -61,10 +68,14 @@ def _text(part: Part) -> str:
 
 def _content(part: Part) -> Iterator[tuple[str, AttributeValue]]:
     kind, modality = str(part.get("type")), str(part.get("modality"))
-    address = _address(part)
-    if modality in _MEDIA and address is not None:
+    where = ("url", _address(part)) if kind != "file" else ("id", part.get("file_id"))
+    if modality in _MEDIA and where[1] is not None:
         yield "type", modality
-        yield f"{modality}.{modality}.url", address
+        yield f"{modality}.{modality}.{where[0]}", str(where[1])
+        if modality in {"audio", "document"} and part.get("mime_type"):
+            yield f"{modality}.{modality}.mime_type", str(part["mime_type"])
+        if modality != "image":
+            yield "text", f"[{part.get('mime_type') or modality}]"  # Phoenix shows texts and images alone
     else:
         yield "type", kind if kind in {"text", "reasoning"} else "text"
         yield "text", _described(part)
@@ -81,8 +92,6 @@ def _address(part: Part) -> str | None:
 def _described(part: Part) -> str:
     if part.get("type") == "blob":
         return f"[{part.get('mime_type')}, {part.get('size')} bytes, sha256 {part.get('sha256')}]"
-    if part.get("type") == "file":
-        return f"[file {part.get('file_id')}]"
     return str(part.get("content"))
 
 

@@ -83,7 +83,7 @@ def test_with_content_the_agent_tells_question_answer_and_tools(act: Act) -> Non
             "gen_ai.agent.name": "ReAct",
             "gen_ai.input.messages": '[{"role":"user","parts":[{"content":"{\\"question\\":\\"1+2\\"}","type":"text"}],"name":null}]',
             "gen_ai.output.messages": '[{"role":"assistant","parts":[{"content":"{\\"reasoning\\":\\"Scripted reasoning f15caf7c. Work step by step, then answer with the result alone.\\",\\"answer\\":\\"wrong\\"}","type":"text"}],"finish_reason":null,"name":null}]',
-            "gen_ai.tool.definitions": '[{"name":"add","description":"Add two numbers.","parameters":{"left":{"type":"integer"},"right":{"type":"integer"}},"type":"function"},{"name":"finish","description":"Marks the task as complete. That is, signals that all information for producing the outputs, i.e. `answer`, are now available to be extracted.","parameters":{},"type":"function"}]',
+            "gen_ai.tool.definitions": '[{"name":"add","description":"Add two numbers.","parameters":{"type":"object","properties":{"left":{"type":"integer"},"right":{"type":"integer"}},"required":["left","right"]},"type":"function"},{"name":"finish","description":"Marks the task as complete. That is, signals that all information for producing the outputs, i.e. `answer`, are now available to be extracted.","parameters":{"type":"object","properties":{},"required":[]},"type":"function"}]',
         }
     )
     (tool,) = recorder.named("execute_tool")

@@ -58,7 +58,7 @@ def test_a_short_default_under_a_secrets_name_stays_in_the_definitions_alone() -
         _dspy.ReAct("question -> answer", tools=[short], max_iters=1)(question="1+2")
     told = [(span.attributes or {}).get("gen_ai.tool.definitions") for span in recorder.spans]
     definitions = json.loads(str(next(text for text in told if text)))
-    assert definitions[0]["parameters"]["password"] == {"type": "string", "default": "[redacted]"}
+    assert definitions[0]["parameters"]["properties"]["password"] == {"type": "string", "default": "[redacted]"}
 
 
 def test_the_texts_of_tools_go_through_the_redactor_and_are_cut() -> None:
@@ -75,7 +75,7 @@ def test_the_texts_of_tools_go_through_the_redactor_and_are_cut() -> None:
     assert not [text for text in told.values() if "max@" in text]
     definition = json.loads(told["gen_ai.tool.definitions"])[0]
     assert definition["description"] == "Look up, as <mail> does, at https://ann:tall%20oak@host/x."[:25]
-    assert definition["parameters"]["pin"]["default"] == "<mail>"
+    assert definition["parameters"]["properties"]["pin"]["default"] == "<mail>"
     called = [span for span in recorder.spans if span.name == "execute_tool look_up"]
     assert (called[0].attributes or {})["gen_ai.tool.description"] == definition["description"]
     assert names >= {

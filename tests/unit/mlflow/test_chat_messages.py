@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from mlflow.types.chat import ChatTool
+
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
+from otel_dspy.mlflow.mapping.chat_tools import chat_tools
 
 _TEXT = {"type": "text", "content": "What is this?"}
 _CALL = {"type": "tool_call", "id": "c1", "name": "lookup", "arguments": {"city": "Ulm"}}
@@ -61,3 +64,77 @@ def test_images_sounds_and_reasoning() -> None:
         },
         {"role": "tool", "tool_call_id": "c1", "content": "on the Danube"},
     ]
+
+
+def test_messages_that_mlflow_shows_in_part() -> None:
+    """Several results of tools, results beside a text, and a message without parts: MLflow shows none of them whole."""
+    other: dict[str, object] = {**_RESULT, "id": "c2", "response": {"river": "Danube"}}
+    messages: list[dict[str, object]] = [
+        {"role": "developer", "parts": [_TEXT]},
+        {"role": "user", "parts": [_RESULT, other, _TEXT]},
+        {"role": "model", "parts": []},
+        {"role": "critic", "parts": [_TEXT]},
+    ]
+    text = [{"type": "text", "text": "What is this?"}]
+    assert chat_messages(messages) == [
+        {"role": "system", "content": text},
+        {"role": "tool", "tool_call_id": "c1", "content": "on the Danube"},
+        {"role": "tool", "tool_call_id": "c2", "content": '{"river": "Danube"}'},
+        {"role": "user", "content": text},
+        {"role": "assistant", "content": None},
+        {"role": "user", "content": text},
+    ]
+
+
+def test_definitions_of_tools() -> None:
+    """Functions alone, in OpenAI's shape, and nothing in a schema that MLflow does not take."""
+    parameters = {
+        "type": "object",
+        "properties": {
+            "city": {"type": ["string", "null"], "description": "Where", "default": None},
+            "kind": {"enum": ["river", "sea"]},
+            "any": True,
+        },
+        "required": ["city"],
+        "additionalProperties": {"type": "string"},
+        "$defs": {},
+    }
+    definitions = [
+        {"type": "function", "name": "lookup", "description": "Look it up.", "parameters": parameters},
+        {"type": "function", "name": "now", "description": None, "parameters": None},
+        {"type": "function", "name": "go", "parameters": {"type": "object", "additionalProperties": False}},
+        {"type": "web_search", "name": "web_search"},
+    ]
+    tools = chat_tools(definitions)
+    assert tools == [
+        {
+            "type": "function",
+            "function": {
+                "name": "lookup",
+                "description": "Look it up.",
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        "city": {
+                            "description": "Where",
+                            "default": None,
+                            "anyOf": [{"type": "string"}, {"type": "null"}],
+                        },
+                        "kind": {"enum": ["river", "sea"]},
+                        "any": {},
+                    },
+                    "required": ["city"],
+                },
+            },
+        },
+        {"type": "function", "function": {"name": "now"}},
+        {
+            "type": "function",
+            "function": {
+                "name": "go",
+                "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+            },
+        },
+    ]
+    assert [ChatTool.model_validate(tool).function is not None for tool in tools] == [True] * 3
+    assert chat_tools("[cut") == chat_tools(None) == []

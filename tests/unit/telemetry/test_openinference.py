@@ -311,6 +311,8 @@ def test_parts_of_messages() -> None:
                     "sha256": "ab",
                 },
                 {"type": "uri", "modality": "audio", "uri": "https://example.org/ulm.wav"},
+                {"type": "blob", "modality": "document", "mime_type": "application/pdf", "content": "AAEC"},
+                {"type": "file", "modality": "document", "mime_type": None, "file_id": "file-1"},
             ],
         },
         {"role": "tool", "parts": [{"type": "tool_call_response", "response": "on the Danube", "id": "c1"}]},
@@ -328,6 +330,12 @@ def test_parts_of_messages() -> None:
         "gen_ai.operation.name": "chat",
         "gen_ai.input.messages": json.dumps(asked),
         "gen_ai.output.messages": json.dumps(answered),
+        "gen_ai.tool.definitions": json.dumps(
+            [
+                {"type": "function", "name": "lookup", "description": None, "parameters": {"type": "object"}},
+                {"type": "web_search", "name": "web_search"},
+            ]
+        ),
     }
     assert openinference(said, None) == {
         "openinference.span.kind": "LLM",
@@ -344,6 +352,16 @@ def test_parts_of_messages() -> None:
         "llm.input_messages.0.message.contents.2.message_content.text": "[image/png, 9 bytes, sha256 ab]",
         "llm.input_messages.0.message.contents.3.message_content.type": "audio",
         "llm.input_messages.0.message.contents.3.message_content.audio.audio.url": "https://example.org/ulm.wav",
+        "llm.input_messages.0.message.contents.3.message_content.text": "[audio]",
+        "llm.input_messages.0.message.contents.4.message_content.type": "document",
+        "llm.input_messages.0.message.contents.4.message_content.document.document.url": (
+            "data:application/pdf;base64,AAEC"
+        ),
+        "llm.input_messages.0.message.contents.4.message_content.document.document.mime_type": "application/pdf",
+        "llm.input_messages.0.message.contents.4.message_content.text": "[application/pdf]",
+        "llm.input_messages.0.message.contents.5.message_content.type": "document",
+        "llm.input_messages.0.message.contents.5.message_content.document.document.id": "file-1",
+        "llm.input_messages.0.message.contents.5.message_content.text": "[document]",
         "llm.input_messages.1.message.role": "tool",
         "llm.input_messages.1.message.content": "on the Danube",
         "llm.input_messages.1.message.tool_call_id": "c1",
@@ -353,4 +371,8 @@ def test_parts_of_messages() -> None:
         "llm.output_messages.0.message.tool_calls.0.tool_call.id": "c2",
         "llm.output_messages.0.message.tool_calls.0.tool_call.function.name": "lookup",
         "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments": '{"city": "Ulm"}',
+        "llm.tools.0.tool.json_schema": (
+            '{"type": "function", "function": {"name": "lookup", "parameters": {"type": "object"}}}'
+        ),
+        "llm.tools.1.tool.json_schema": '{"type": "web_search", "name": "web_search"}',
     }

@@ -1,7 +1,7 @@
 """Messages of the GenAI conventions in the shape in which MLflow's chat view shows images, sounds and reasoning.
 
-MLflow 3.17 shows a message of the conventions only where all of its parts are texts, tool calls or their results. It
-shows a list of OpenAI's messages with images, sounds and a field `reasoning`.
+MLflow 3.17 shows a message of the conventions only where it has parts and all of them are texts, tool calls or a tool's
+result, of which it shows one alone. Of OpenAI's messages, in four roles, it shows images, sounds and `reasoning`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,16 @@ if TYPE_CHECKING:
 
     Part = Mapping[str, Any]
 
-_SHOWN: Final = frozenset({"text", "tool_call", "tool_call_response"})
+_RESULT: Final = "tool_call_response"
+_SHOWN: Final = frozenset({"text", "tool_call", _RESULT})
 """Types of parts that MLflow's chat view shows by itself."""
+_ROLES: Final[Mapping[str, str]] = {
+    "system": "system", "developer": "system",
+    "user": "user",
+    "assistant": "assistant", "model": "assistant",
+    "tool": "tool", "function": "tool",
+}  # fmt: skip
+"""Roles of messages to those that MLflow's chat view takes; of any other role it shows all messages as raw JSON."""
 _SOUNDS: Final[Mapping[str, str]] = {
     "audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3",
 }  # fmt: skip
@@ -30,17 +38,34 @@ def chat_messages(messages: object) -> list[dict[str, object]] | None:
         messages: the parsed value of `gen_ai.input.messages` or `gen_ai.output.messages`.
     """
     given = _mappings(messages)
-    if all(part.get("type") in _SHOWN for message in given for part in _mappings(message.get("parts"))):
+    if all(_is_shown(_mappings(message.get("parts"))) for message in given):
         return None
-    return [_message(str(message.get("role")), _mappings(message.get("parts"))) for message in given]
+    return [
+        written
+        for message in given
+        for written in _messages(str(message.get("role")).lower(), _mappings(message.get("parts")))
+    ]
+
+
+def _is_shown(parts: list[Part]) -> bool:
+    kinds = [part.get("type") for part in parts]
+    alone = len(kinds) == 1 or _RESULT not in kinds
+    return bool(kinds) and alone and _SHOWN.issuperset(kinds)
+
+
+def _messages(role: str, parts: list[Part]) -> Iterator[dict[str, object]]:
+    """A message for each tool's result, and one for the rest."""
+    results = [part for part in parts if part.get("type") == _RESULT]
+    for result in results:
+        response = result.get("response")
+        content = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)
+        yield {"role": "tool", "tool_call_id": str(result.get("id") or ""), "content": content}
+    rest = [part for part in parts if part.get("type") != _RESULT]
+    if rest or not results:
+        yield _message(_ROLES.get(role, "user"), rest)
 
 
 def _message(role: str, parts: list[Part]) -> dict[str, object]:
-    result = next((part for part in parts if part.get("type") == "tool_call_response"), None)
-    if result is not None:
-        response = result.get("response")
-        content = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)
-        return {"role": "tool", "tool_call_id": str(result.get("id") or ""), "content": content}
     message: dict[str, object] = {"role": role, "content": list(_contents(parts)) or None}
     calls = [_call(part) for part in parts if part.get("type") == "tool_call"]
     if calls:
@@ -69,13 +94,19 @@ def _contents(parts: list[Part]) -> Iterator[dict[str, object]]:
 
 
 def _described(part: Part) -> str:
+    size = part.get("size", _decoded_size(part.get("content")))
     words = (
         part.get("mime_type") or part.get("modality") or part.get("type"),
         part.get("uri") or part.get("file_id"),
-        f"{part['size']} bytes" if "size" in part else None,
+        None if size is None else f"{size} bytes",
         f"sha256 {part['sha256']}" if "sha256" in part else None,
     )
     return ", ".join(str(word) for word in words if word)
+
+
+def _decoded_size(encoded: object) -> int | None:
+    """Bytes of what is encoded as base64."""
+    return len(encoded) * 3 // 4 - encoded[-2:].count("=") if isinstance(encoded, str) and encoded else None
 
 
 def _call(part: Part) -> dict[str, object]:

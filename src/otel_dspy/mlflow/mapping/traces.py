@@ -11,6 +11,7 @@ from otel_dspy import semconv as sc
 from otel_dspy.mlflow.facts.records import CompileRecord, EvaluateRecord, ExampleRecord, PayloadPiece, SetupRecord
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
+from otel_dspy.mlflow.mapping.chat_tools import chat_tools
 from otel_dspy.mlflow.mapping.context import RootKind, TraceUpdate, logs_traces, trace_run
 from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure, LogSpan, LogTrace
 
@@ -129,7 +130,7 @@ def _attributes(span: SpanRecord) -> dict[str, object]:
     if span.attributes.get("gen_ai.operation.name") == "retrieval":
         _put_retrieval(found)
     if span.scope == OUR_SCOPE:
-        _put_chat_messages(found)
+        _put_chat_view(found)
         _put_no_model(found)
     cost = span.attributes.get(sc.DSPY_LM_COST)
     if isinstance(cost, int | float) and not isinstance(cost, bool):
@@ -142,12 +143,15 @@ def _of_openinference(name: str) -> bool:
     return any(name == one or (one.endswith(".") and name.startswith(one)) for one in sc.OPENINFERENCE_NAMES)
 
 
-def _put_chat_messages(found: dict[str, object]) -> None:
+def _put_chat_view(found: dict[str, object]) -> None:
     for target, source in _MESSAGES.items():
         shown = chat_messages(_parsed(found.get(source)))
         if shown is not None:
             found[target] = shown
             del found[source]
+    tools = chat_tools(_parsed(found.get("gen_ai.tool.definitions")))
+    if tools:
+        found["mlflow.chat.tools"] = tools
 
 
 def _put_no_model(found: dict[str, object]) -> None:
