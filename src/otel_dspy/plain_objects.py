@@ -63,18 +63,33 @@ def data_of(value: object, room: Room) -> AnyValue:
 
 
 def _data(value: object, deepest: int, around: frozenset[int], room: Room) -> object:
-    if deepest <= 0:
+    if deepest <= 0 or isinstance(value, type) or id(value) in around:
         return _OMIT
     if value is None or isinstance(value, _SCALARS):
         return _scalar(value)
     if isinstance(value, Enum):
         return _data(value.value, deepest - 1, around, room)
-    if callable(value) or isinstance(value, type) or id(value) in around:
-        return _OMIT
+    if callable(value):
+        return _tool(value)
     try:
         return _object(value, deepest - 1, around | {id(value)}, room)
     except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
         return _OMIT
+
+
+def _tool(value: object) -> object:
+    """A `dspy.Tool`, which is callable, by its name, description and arguments; any other callable is left out.
+
+    Defaults of arguments are left out, because they may be secrets.
+    """
+    if not any(base.__name__ == "Tool" and base.__module__.startswith("dspy.") for base in type(value).__mro__):
+        return _OMIT
+    tool: Any = value
+    return {"name": _text(tool.name), "desc": _text(tool.desc), "args": list(map(str, tool.args or ()))}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _scalar(value: object) -> object:

@@ -102,7 +102,6 @@ def test_no_method_of_an_unknown_object_is_called() -> None:
         Decimal("2.5"),
         UUID(int=7),
         dspy.History(messages=[{"question": "q", "answer": "a"}]),
-        dspy.Tool(len, name="length"),
         object(),
     ],
 )
@@ -143,4 +142,16 @@ def test_types_of_dspy_are_content_blocks() -> None:
         "image": block,
         "sounds": [{"type": "input_audio", "input_audio": {"data": "AAEC", "format": "wav"}}],
         "history": {"messages": [{"image": block}]},
+    }
+
+
+def test_tools_are_readable() -> None:
+    """A `dspy.Tool` is callable, and in a module's inputs; other callables are no data. Defaults are left out."""
+
+    def look_up(city: str, token: str = "k-1") -> str:  # noqa: S107 - what is looked for
+        """Look a city up."""
+        return city + token
+
+    assert plain({"tools": [dspy.Tool(look_up), look_up, dspy.Predict("a -> b")]}) == {
+        "tools": [{"name": "look_up", "desc": "Look a city up.", "args": ["city", "token"]}, None, None]
     }

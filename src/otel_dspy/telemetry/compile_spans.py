@@ -199,7 +199,7 @@ def emit_dataset(
         semconv.SPAN_DSPY_DATASET.format(facts.role), context=set_span_in_context(parent), attributes=attributes
     )
     if telemetry.settings.capture_datasets and (scope is None or not scope.rows_known(ids)):
-        telemetry.put_content_payload(span, semconv.DSPY_DATASET_ROWS, rows)
+        telemetry.put_content_payload(span, semconv.DSPY_DATASET_ROWS, rows, whole=True)
         if scope is not None:
             scope.sent_rows |= ids
     span.end()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -12,6 +10,7 @@ from opentelemetry.util.genai.utils import gen_ai_json_dumps
 from otel_dspy import semconv
 from otel_dspy.guard import report
 from otel_dspy.plain import bounded, plain
+from otel_dspy.telemetry.media import without_large_media
 from otel_dspy.telemetry.secret_shapes import REDACTED
 
 if TYPE_CHECKING:
@@ -23,30 +22,14 @@ if TYPE_CHECKING:
     from otel_dspy.settings import Settings
     from otel_dspy.telemetry.secrets import SecretKeeper
 
-_LONG: Final = 4096
-"""Characters or bytes from which encoded data is no text that anybody reads."""
+_MEDIA_IN_ROWS: Final = 3071
+"""Bytes of an image, a sound or a file that a row of results holds at most: 4,095 characters of base64."""
 _LONGEST_MESSAGE: Final = 8192
 """Characters of an exception's message that are told at most."""
-_ENCODED: Final = re.compile(
-    rf"(data:[\w/+.;=-]{{1,200}},|(?<![\w+/=-])(?=[\w+/=-]{{{_LONG}}})"
-    r"(?=\D{0,200}\d)(?=[^a-z]{0,200}[a-z])(?=[^A-Z]{0,200}[A-Z]))"
-    rf"[\w+/=-]{{{_LONG},}}",
-    re.ASCII,
-)
-"""Base64 (RFC 4648, both alphabets), in a data URI (RFC 2397) or bare: then digits and letters of both cases come soon,
-which tells it from a chain of bases or of digits. It may stand inside of a text: DSPy wraps an Image in JSON.
-"""
-
-
 _ENCODER: Final[json.JSONEncoder] = gen_ai_json_dumps.keywords["cls"](
     separators=gen_ai_json_dumps.keywords["separators"], ensure_ascii=False
 )
 """The library's own way, which makes one of these for each text."""
-
-
-def _shortened(encoded: re.Match[str]) -> str:
-    digest = hashlib.sha256(encoded[0].encode()).hexdigest()[:16]
-    return f"{encoded[1]}… ({len(encoded[0])} characters, sha256 {digest})"
 
 
 def as_json(value: object) -> str:
@@ -96,21 +79,24 @@ class ContentFilter:
     def for_row(self, value: AnyValue) -> AnyValue:
         """Plain data as it stands in a row of results: the same shape, each text cut to `max_content_length`.
 
-        A picture, a sound or a file is told by its beginning, length and digest alone: each trial has its rows, and the
-        datasets and traces have the whole.
+        A larger image, sound or file is there by size and digest alone: each trial has its rows.
         """
+        return self._cut_each(without_large_media(value, min(self._settings.max_media_bytes, _MEDIA_IN_ROWS)))
+
+    def _cut_each(self, value: AnyValue) -> AnyValue:
+        if self._settings.max_content_length is None:
+            return value
         if isinstance(value, str):
-            value = _ENCODED.sub(_shortened, value) if len(value) >= _LONG else value
-            return value if self._settings.max_content_length is None else self._cut(value)
-        if isinstance(value, bytes):
-            if len(value) < _LONG:
-                return value
-            return f"… ({len(value)} bytes, sha256 {hashlib.sha256(value).hexdigest()[:16]})"
+            return self._cut(value)
         if isinstance(value, dict):
-            return {key: self.for_row(item) for key, item in value.items()}
+            return {key: self._cut_each(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.for_row(item) for item in value]
+            return [self._cut_each(item) for item in value]
         return value
+
+    def prepared(self, name: str, value: AnyValue) -> AnyValue:
+        """Plain data as content: large media by size and digest (`max_media_bytes`), then redacted."""
+        return self.redacted(name, without_large_media(value, self._settings.max_media_bytes))
 
     def redacted(self, name: str, value: AnyValue) -> AnyValue:
         """Plain data with the user's redactor applied to every string in it."""
@@ -142,7 +128,7 @@ class ContentFilter:
 
     def cleaned(self, name: str, value: AnyValue) -> str:
         """Plain data as a text that may leave: JSON unless it is a string, otherwise as `text` has it."""
-        redacted = self.redacted(name, value)
+        redacted = self.prepared(name, value)
         return self._cut(redacted if isinstance(redacted, str) else plain_json(redacted))
 
     def put(self, attributes: MutableMapping[str, AttributeValue], name: str, value: object) -> None:
@@ -154,10 +140,10 @@ class ContentFilter:
 
     def put_plain(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
         """The same, of plain data (see `plain`)."""
-        self.put_redacted(attributes, name, self.redacted(name, value))
+        self.put_redacted(attributes, name, self.prepared(name, value))
 
     def put_redacted(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
-        """The same, of plain data that `redacted` has given."""
+        """The same, of plain data that `prepared` has given."""
         text = value if isinstance(value, str) else plain_json(value)
         limit = self._settings.max_content_length
         if limit is not None and len(text) > limit:

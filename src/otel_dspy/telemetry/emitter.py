@@ -201,13 +201,13 @@ class Telemetry:
         with guarded(part):
             tell(*args)
 
-    def put_content_payload(self, span: Span, name: str, value: AnyValue) -> None:
+    def put_content_payload(self, span: Span, name: str, value: AnyValue, *, whole: bool = False) -> None:
         """Set a content attribute of any size to plain data (see `plain`) as JSON text; a string stays as it is.
 
-        The user's redactor is applied to each string; the text is never cut short.
+        The user's redactor is applied to each string; the text is never cut short. `whole`: large media stay in it.
         """
         if span.is_recording():
-            redacted = self.content.redacted(name, value)
+            redacted = self.content.redacted(name, value) if whole else self.content.prepared(name, value)
             self.put_payload(span, name, redacted if isinstance(redacted, str) else plain_json(redacted))
 
     def put_payload(self, span: Span, name: str, text: str) -> None:

@@ -246,7 +246,7 @@ def _given(telemetry: Telemetry, split: tuple[dict[str, Any], dict[str, Any]]) -
     row: dict[str, Any] = {}
     texts: dict[str, str] = {}
     for name, value in zip(("inputs", "labels"), split, strict=True):
-        redacted = telemetry.content.redacted(_CONTENT[name], value)
+        redacted = telemetry.content.prepared(_CONTENT[name], value)
         row[name] = telemetry.content.for_row(redacted)
         texts[_CONTENT[name]] = plain_json(redacted)
     return row, texts
@@ -256,7 +256,7 @@ def _put_content(
     telemetry: Telemetry, row: dict[str, Any], attributes: dict[str, AttributeValue], name: str, value: AnyValue
 ) -> None:
     """Add plain data to a row and to attributes."""
-    redacted = telemetry.content.redacted(_CONTENT[name], value)
+    redacted = telemetry.content.prepared(_CONTENT[name], value)
     telemetry.content.put_redacted(attributes, _CONTENT[name], redacted)
     row[name] = telemetry.content.for_row(redacted)
 

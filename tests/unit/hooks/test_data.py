@@ -65,18 +65,19 @@ def test_ten_thousand_examples() -> None:
     assert {piece["payload.attribute"] for piece in pieces} == {"dspy.dataset.rows", "dspy.evaluate.results"}
 
 
+class Look(dspy.Signature):
+    """Say what is in the picture."""
+
+    picture: dspy.Image = dspy.InputField()
+    history: dspy.History = dspy.InputField()
+    answer: str = dspy.OutputField()
+
+
 def test_pictures_and_other_types_of_dspy() -> None:
     """A picture goes to the model as ever; with a limit what is told of it in a call is cut, and says how long it was.
 
     A row of the results names the picture and its length: the dataset has the whole, once.
     """
-
-    class Look(dspy.Signature):
-        """Say what is in the picture."""
-
-        picture: dspy.Image = dspy.InputField()
-        history: dspy.History = dspy.InputField()
-        answer: str = dspy.OutputField()
 
     def run() -> Any:
         picture = dspy.Image(f"data:image/png;base64,{PICTURE}")
@@ -87,7 +88,7 @@ def test_pictures_and_other_types_of_dspy() -> None:
             evaluate: Any = dspy.Evaluate(devset=[example, example], metric=exact, num_threads=1)
             return evaluate(dspy.Predict(Look)).score
 
-    recorder = same_with_and_without(run, capture_content=True, max_content_length=1_000)
+    recorder = same_with_and_without(run, capture_content=True, max_content_length=1_000, max_media_bytes=10**6)
     assert _largest(recorder) <= PIECE_BYTES
     for kind, name in (("example", "example.inputs"), ("module", "module.input")):
         for told in recorder.told(kind):
@@ -104,12 +105,86 @@ def test_pictures_and_other_types_of_dspy() -> None:
             "inputs": {
                 "picture": {
                     "type": "image_url",
-                    "image_url": {"url": "data:image/png;base64,… (682690 characters, sha256 00a9f9676b1d0440)"},
+                    "image_url": {"url": "data:image/png;base64,… (512000 bytes, sha256 8acfcabd38b512d5)"},
                 },
                 "history": {"messages": [{"question": "And before?", "answer": "a cat"}]},
             },
             "labels": {"answer": "a cat"},
             "prediction": {"answer": "a cat"},
+        }
+    )
+
+
+def test_large_media_are_recorded_by_size_and_digest() -> None:
+    """Wherever content has one: inputs, outputs, labels, demos and feedback. Datasets and program states have the whole."""
+
+    class Echo(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.look = dspy.Predict(Look)
+
+        def forward(self, picture: dspy.Image, history: dspy.History) -> dspy.Prediction:
+            answer: Any = self.look(picture=picture, history=history)
+            sound = dspy.Audio(data=PICTURE, audio_format="wav")
+            return dspy.Prediction(answer=answer["answer"], picture=picture, raw=bytes(70_000), sounds=[sound])
+
+    def look_again(example: Any, prediction: Any, trace: object = None) -> Any:
+        """A metric that asks a model."""
+        dspy.Predict(Look)(picture=example["picture"], history=example["history"])
+        del trace
+        return dspy.Prediction(
+            score=float(exact(example, prediction)), feedback=f"as in data:image/png;base64,{PICTURE}"
+        )
+
+    picture = dspy.Image(f"data:image/png;base64,{PICTURE}")
+    history = dspy.History(messages=[{"picture": picture, "answer": "a dog"}])
+    example: Any = dspy.Example(picture=picture, history=history, answer="a cat").with_inputs("picture", "history")
+    lm = in_process_lm(lambda _: "[[ ## answer ## ]]\na cat\n\n[[ ## completed ## ]]")
+    with dspy.context(lm=lm), recording(capture_content=True, capture_adapters=True) as recorder:
+        program: Any = Rounds(look_again, rounds=1).compile(Echo(), trainset=[example])
+        assert program(picture=picture, history=history).raw == bytes(70_000)
+    holding = {
+        (span.name.split()[0], name)
+        for span in recorder.spans
+        for name, text in (span.attributes or {}).items()
+        if isinstance(text, str) and PICTURE[:5_000] in text
+    }
+    assert holding == snapshot(set())
+    assert {piece["payload.attribute"] for piece in recorder.told("payload")} == {"dspy.dataset.rows"}
+    (told, *_) = recorder.told("module Echo")
+    assert json.loads(str(told["module.input"])) == snapshot(
+        {
+            "picture": {
+                "type": "image_url",
+                "image_url": {"url": "data:image/png;base64,… (512000 bytes, sha256 8acfcabd38b512d5)"},
+            },
+            "history": {
+                "messages": [
+                    {
+                        "picture": {
+                            "type": "image_url",
+                            "image_url": {"url": "data:image/png;base64,… (512000 bytes, sha256 8acfcabd38b512d5)"},
+                        },
+                        "answer": "a dog",
+                    }
+                ]
+            },
+        }
+    )
+    assert json.loads(str(told["module.output"])) == snapshot(
+        {
+            "answer": "a cat",
+            "picture": {
+                "type": "image_url",
+                "image_url": {"url": "data:image/png;base64,… (512000 bytes, sha256 8acfcabd38b512d5)"},
+            },
+            "raw": "… (70000 bytes, sha256 f51b279903037b37)",
+            "sounds": [
+                {
+                    "type": "input_audio",
+                    "input_audio": {"data": "… (512000 bytes, sha256 8acfcabd38b512d5)", "format": "wav"},
+                }
+            ],
         }
     )
 

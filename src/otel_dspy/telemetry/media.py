@@ -1,0 +1,80 @@
+"""Images, sounds and files inside of content: kept up to a size, replaced by size and digest beyond it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AnyValue
+
+_BARE: Final = 4096
+"""Characters from which encoded data without a data URI around it is recognized."""
+_ENCODED: Final = re.compile(
+    rf"(data:[\w/+.;=-]{{1,200}},|(?<![\w+/=-])(?=[\w+/=-]{{{_BARE}}})"
+    r"(?=\D{0,200}\d)(?=[^a-z]{0,200}[a-z])(?=[^A-Z]{0,200}[A-Z]))"
+    r"([\w+/=-]+)",
+    re.ASCII,
+)
+"""Base64 (RFC 4648, both alphabets), in a data URI (RFC 2397) or bare: then digits and letters of both cases come soon,
+which tells it from a chain of bases or of digits. It may stand inside of a text: DSPy wraps an Image in JSON.
+"""
+_BLOCKS: Final = frozenset({"input_audio", "audio", "file", "input_file", "document", "binary", "image", "video"})
+"""Types of content blocks whose data may be base64 without a data URI, however short."""
+_DATA: Final = frozenset({"data", "file_data"})
+
+
+def without_large_media(value: AnyValue, max_bytes: int) -> AnyValue:
+    """Plain data of the same shape, in which encoded data of more than `max_bytes` bytes is replaced by a short text.
+
+    The text has the media type, the size in bytes and the first 16 hex digits of the sha256 of the bytes:
+    `data:image/png;base64,… (512000 bytes, sha256 00a9f9676b1d0440)`. The digest is that of `OmittedBlobPart`.
+    """
+    if isinstance(value, str):
+        # Four characters are three bytes, so that no shorter text has as many.
+        return _ENCODED.sub(lambda found: _replaced(found, max_bytes), value) if len(value) > max_bytes else value
+    if isinstance(value, bytes):
+        return value if len(value) <= max_bytes else _described(value)
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, AnyValue]", value)
+        block = str(fields.get("type")) in _BLOCKS
+        return {name: _field(name, item, max_bytes, in_block=block) for name, item in fields.items()}
+    if isinstance(value, list):
+        return [without_large_media(item, max_bytes) for item in value]
+    return value
+
+
+def _field(name: str, value: AnyValue, max_bytes: int, *, in_block: bool) -> AnyValue:
+    if in_block and isinstance(value, Mapping):  # {"type": "input_audio", "input_audio": {"data": …}}
+        fields = cast("Mapping[str, AnyValue]", value)
+        return {inner: _field(inner, item, max_bytes, in_block=True) for inner, item in fields.items()}
+    if in_block and name in _DATA and isinstance(value, str) and not value.startswith("data:"):
+        decoded = _decoded(value)
+        return value if decoded is None or len(decoded) <= max_bytes else _described(decoded)
+    return without_large_media(value, max_bytes)
+
+
+def _replaced(found: re.Match[str], max_bytes: int) -> str:
+    header, encoded = found.groups()
+    if len(encoded) * 3 // 4 - encoded[-2:].count("=") <= max_bytes:
+        return found[0]
+    decoded = _decoded(encoded)
+    if decoded is None:
+        digest = hashlib.sha256(found[0].encode()).hexdigest()[:16]
+        return f"{header}… ({len(found[0])} characters, sha256 {digest})"
+    return f"{header}{_described(decoded)}"
+
+
+def _described(data: bytes) -> str:
+    return f"… ({len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()[:16]})"
+
+
+def _decoded(encoded: str) -> bytes | None:
+    altchars = b"-_" if "-" in encoded or "_" in encoded else None
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars, validate=True)
+    except ValueError:
+        return None
