@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 def mlflow_span(logged: LogSpan) -> Span:
     """The span. MLflow keeps each attribute as JSON text, and the trace's id among them."""
     span = logged.span
-    attributes = {
-        name: json.dumps(value, ensure_ascii=False, default=list) for name, value in logged.attributes.items()
-    }
+    attributes = {name: _stored(value) for name, value in logged.attributes.items()}
     attributes["mlflow.traceRequestId"] = json.dumps(f"tr-{logged.trace_id}")
     status = Status(StatusCode.ERROR, span.message) if span.error else Status(StatusCode.OK)
     return Span(
@@ -35,6 +33,24 @@ def mlflow_span(logged: LogSpan) -> Span:
             resource=Resource(span.resource),
         )
     )
+
+
+def _stored(value: object) -> str:
+    """An attribute's value as JSON text; text that is a JSON object or array already stays as it is.
+
+    MLflow reads both back as the object: up to 3.17 from any store, in 3.18 what a server receives only.
+    """
+    if isinstance(value, str) and value.startswith(("{", "[")) and _is_json(value):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=list)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _context(trace_id: str, span_id: str) -> SpanContext:
