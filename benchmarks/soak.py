@@ -50,6 +50,16 @@ BY_BRIDGES: Final = "by bridges"
 """The two MLflows, by how spans come there."""
 STOP: Final = 600
 """Seconds that a process may take to end on a machine that has other work."""
+BRIDGE_END: Final = 20.0
+"""Seconds after SIGTERM within which a bridge has ended, by its documentation: the drain timeout and 10."""
+BUSY: Final = 6
+"""Factor on `BRIDGE_END`. The bound is mostly waiting; what the processor is needed for takes longer beside other work,
+by the number of runnable processes for each core: six is a load of 12 on two cores, half a minute for 5 s of work.
+"""
+STARTS: Final = 3
+"""How often the start of a server is attempted: a busy machine may take longer than its readiness timeout."""
+MARK: Final = 600.0
+"""Seconds between two columns of the table of marks."""
 EXPERIMENT: Final = "soak"
 JOBS: Final = "soak-jobs"
 STEADY: Final = "bridge"
@@ -91,17 +101,29 @@ class Soak:
         }
         self.jobs: list[subprocess.Popen[str]] = []
         self.faults: Counter[str] = Counter()
+        self.broken: list[str] = []
+        """What did not start or end as it should, a line each. The soak goes on."""
+        self.longest_end = 0.0
+        """Seconds from SIGTERM to the end of a bridge, the most of all."""
 
     def _uri(self, name: str) -> str:
         return f"http://127.0.0.1:{self._ports[name]}"
 
     def _start_bridge(self, name: str) -> BridgeProcess:
-        started = bridge_process(self._uri(BY_BRIDGES), EXPERIMENT, self._ports[name], patience=60)
-        return self._running[name].enter_context(started)
+        with (self.folder / "bridges.log").open("a") as log:
+            started = bridge_process(
+                self._uri(BY_BRIDGES), EXPERIMENT, self._ports[name], patience=60, errors=log.fileno()
+            )
+            return self._running[name].enter_context(started)
 
     def _start_mlflow(self, name: str) -> int:
-        started = mlflow_server(self.folder / name, port=self._ports[name])
-        return self._running[name].enter_context(started).group
+        for attempt in range(STARTS):
+            started = mlflow_server(self.folder / name, port=self._ports[name])
+            try:
+                return self._running[name].enter_context(started).group
+            except RuntimeError as error:
+                self.broken.append(f"MLflow {name!r} did not start (attempt {attempt + 1}): {str(error)[:200]}")
+        raise RuntimeError(f"MLflow {name!r} does not start")
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         log = (self.folder / "programs.log").open("a")
@@ -125,8 +147,11 @@ class Soak:
             "job killed in the middle": lambda: self.jobs.append(self._start("job", self.uri, "killed")),
         }
         name = self._chance.choice(sorted(kinds))
-        kinds[name]()
         self.faults[name] += 1
+        try:
+            kinds[name]()
+        except (RuntimeError, AssertionError, OSError) as error:
+            self.broken.append(f"{name}: {error}")
 
     def _kill_mlflow(self) -> None:
         name = self._chance.choice((IN_PROCESS, BY_BRIDGES))
@@ -143,8 +168,18 @@ class Soak:
 
     def _restart_bridge(self, sign: signal.Signals) -> None:
         process = self.bridges[KILLED].process
+        began = time.monotonic()
         process.send_signal(sign)
-        process.wait(STOP)
+        try:
+            status = process.wait(BRIDGE_END * BUSY)
+        except subprocess.TimeoutExpired:
+            self.broken.append(f"a bridge had not ended {BRIDGE_END * BUSY:g} s after {sign.name}: see bridges.log")
+            dump_stacks(process)
+        else:
+            if sign is signal.SIGTERM:
+                self.longest_end = max(self.longest_end, time.monotonic() - began)
+                if status:
+                    self.broken.append(f"a bridge ended with status {status} after SIGTERM: see bridges.log")
         self._running[KILLED].close()
         time.sleep(3)
         self.bridges[KILLED] = self._start_bridge(KILLED)
@@ -166,11 +201,32 @@ class Soak:
         """End the workers and jobs, replay what killed ones have left; what each worker did."""
         for worker in self.workers.values():
             worker.send_signal(signal.SIGTERM)
-        done = {name: json.loads(worker.communicate(timeout=3 * STOP)[0]) for name, worker in self.workers.items()}
+        done: dict[str, dict[str, Any]] = {}
+        for name, worker in self.workers.items():
+            try:
+                done[name] = json.loads(worker.communicate(timeout=3 * STOP)[0])
+            except (subprocess.TimeoutExpired, ValueError) as error:
+                self.broken.append(f"{name} did not end as it should: {error}")
+                dump_stacks(worker)
+                done[name] = {"traces": None, "lost": None}
         for process in self.jobs:
-            process.wait(STOP)
+            try:
+                process.wait(STOP)
+            except subprocess.TimeoutExpired:
+                self.broken.append("a job did not end")
+                dump_stacks(process)
         subprocess.run([sys.executable, "-m", "otel_dspy.cli", "replay"], cwd=ROOT, check=False, timeout=STOP)
         return done
+
+
+def dump_stacks(process: subprocess.Popen[str]) -> None:
+    """End a process that does not end; the stacks of its threads go to its standard error (PYTHONFAULTHANDLER)."""
+    process.send_signal(signal.SIGABRT)
+    try:
+        process.wait(BRIDGE_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class Sampler:
@@ -253,6 +309,18 @@ def row(name: str, samples: list[Sample]) -> Row:
     }
 
 
+def marks(name: str, samples: list[Sample]) -> Row:
+    """A line of the table of marks: MiB, threads and file descriptors, medians of the minute before each mark."""
+    line: Row = {"process": name}
+    for number in range(1, int((samples[-1][0] + SAMPLE) / MARK) + 1):
+        end = number * MARK
+        minute = [sample for sample in samples if end - 60 <= sample[0] < end]
+        if minute:
+            values = [statistics.median(sample[column] for sample in minute) for column in (1, 2, 3)]
+            line[f"{end / 60:g} min"] = " / ".join(f"{value:.0f}" for value in values)
+    return line
+
+
 def troubles(
     rows: list[Row], held: dict[str, dict[str, dict[str, int]]], done: dict[str, dict[str, Any]], left: int
 ) -> list[str]:
@@ -284,25 +352,35 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1, help="of the faults and of the work")
     parser.add_argument("--samples", type=Path, default=Path(os.devnull), help="file that gets every sample at once")
+    parser.add_argument("--folder", type=Path, help="folder that keeps logs and databases; else they are removed")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        os.environ |= {"OTEL_DSPY_SPOOL_DIR": str(folder / "spool"), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ |= {
+            "OTEL_DSPY_SPOOL_DIR": str(folder / "spool"),
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "PYTHONFAULTHANDLER": "1",
+        }
         soak = Soak(folder, stack, options.seed)
         sampler = Sampler(soak.watched(), options.samples)
         soak.wait(options.minutes * 60)
         samples = sampler.stop()
+        # At once, lest an end that goes wrong costs the hour's result.
+        print(table([marks(name, found) for name, found in samples.items()]), flush=True)
         done = soak.finish()
         held = {name: stored(folder / name / "mlflow.db") for name in (IN_PROCESS, BY_BRIDGES)}
         left = len(list((folder / "spool").glob("*.jsonl")))
     rows = [row(name, found) for name, found in samples.items()]
-    wrong = troubles(rows, held, done, left)
+    wrong = soak.broken + troubles(rows, held, done, left)
     print(table([{name: value for name, value in line.items() if name != "samples"} for line in rows]))
-    print(json.dumps({"done": done, "faults": soak.faults, "held": held, "wrong": wrong}, indent=1))
+    longest = round(soak.longest_end, 1)
+    figures = {"done": done, "faults": soak.faults, "held": held, "longest end of a bridge, s": longest, "wrong": wrong}
+    print(json.dumps(figures, indent=1))
     if options.keep:
         versions = pinned(_PACKAGES, ROOT / "requirements" / "dev.txt")
-        save("soak", rows, versions, done=done, faults=soak.faults, held=held, wrong=wrong)
+        save("soak", rows, versions, marks=[marks(name, found) for name, found in samples.items()], **figures)
     sys.exit(1 if wrong else 0)
 
 

@@ -28,15 +28,19 @@ if TYPE_CHECKING:
 
 SERVICE_PAUSE: Final = 2.0
 """Seconds that a thread of the service waits between two requests."""
-OPTIMIZER_PAUSE: Final = 15.0
-"""Seconds between two optimizations: MLflow is told everything three times, and must have time left after an outage."""
+OPTIMIZER_PAUSE: Final = 30.0
+"""Seconds between two optimizations: MLflow is told everything three times, and must have time left after an outage,
+on a machine that has other work.
+"""
 LATENCY: Final = 0.005
 """Seconds that the model takes for an answer."""
-DELIVERY: Final = 300_000
+DELIVERY: Final = 600_000
 """Milliseconds that the last delivery may take."""
 EXPORT: Final = 600
-"""Seconds for which OpenTelemetry's exporter tries to send a batch: it drops it then, and an outage is shorter."""
-QUEUE: Final = 8192
+"""Seconds that OpenTelemetry's exporter spends on a batch at most."""
+EXPORT_PAUSE: Final = 2.0
+"""Seconds between two exports of a batch."""
+QUEUE: Final = 32_768
 BATCH: Final = 64
 """Spans that wait for it, and that it sends at once."""
 SKIPPED: Final = frozenset({"BetterTogether"})
@@ -65,7 +69,7 @@ def instrument(mlflow: str, bridges: Sequence[str], counts: Counts) -> Callable[
     """
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
     from otel_dspy import DSPyInstrumentor
     from otel_dspy.mlflow import MlflowSpanProcessor
@@ -79,19 +83,51 @@ def instrument(mlflow: str, bridges: Sequence[str], counts: Counts) -> Callable[
             """Count one."""
             counts.traces += span.parent is None
 
+    class Persistent(SpanExporter):
+        """Exports a batch until it is accepted, as a Collector with a queue on disk does.
+
+        OpenTelemetry's exporter makes six attempts, half a minute in all while nothing listens: less than a bridge
+        takes to start on a busy machine.
+        """
+
+        def __init__(self, exporter: SpanExporter) -> None:
+            self._exporter = exporter
+            self._ended = threading.Event()
+
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            """A failure only once it is shut down."""
+            while (result := self._exporter.export(spans)) is not SpanExportResult.SUCCESS:
+                if self._ended.wait(EXPORT_PAUSE):
+                    break
+            return result
+
+        def shutdown(self) -> None:
+            """Give up."""
+            self._ended.set()
+            self._exporter.shutdown()
+
     processor = MlflowSpanProcessor(tracking_uri=mlflow, experiment="soak")
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(Roots())
     provider.add_span_processor(processor)
-    for address in bridges:
-        exporter = OTLPSpanExporter(f"http://{address}", timeout=EXPORT)
-        provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=QUEUE, max_export_batch_size=BATCH))
+    batches = [
+        BatchSpanProcessor(
+            Persistent(OTLPSpanExporter(f"http://{address}", timeout=EXPORT)),
+            max_queue_size=QUEUE,
+            max_export_batch_size=BATCH,
+        )
+        for address in bridges
+    ]
+    for batch in batches:
+        provider.add_span_processor(batch)
     DSPyInstrumentor().instrument(
         tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
     )
 
     def end() -> dict[str, int]:
-        provider.force_flush(DELIVERY)
+        # Each by itself: the provider skips those whose turn comes after the time is over.
+        for batch in batches:
+            batch.force_flush(DELIVERY)
         waiting = processor.force_flush(DELIVERY)
         provider.shutdown()
         return {"lost": processor.lost, "flushed": int(waiting)}

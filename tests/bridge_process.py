@@ -24,14 +24,27 @@ class BridgeProcess:
 
 
 @contextmanager
-def bridge_process(tracking_uri: str, experiment: str, port: int, patience: float = 60) -> Generator[BridgeProcess]:
-    """A bridge that listens; killed at the end if it is still there. `patience`: seconds that a request may wait."""
+def bridge_process(
+    tracking_uri: str,
+    experiment: str,
+    port: int,
+    patience: float = 60,
+    errors: int = subprocess.DEVNULL,
+    **settings: str,
+) -> Generator[BridgeProcess]:
+    """A bridge that listens; killed at the end if it is still there.
+
+    :param patience: seconds that a request may wait.
+    :param errors: where its standard error goes, as `subprocess.Popen` takes it.
+    :param settings: values of more flags, by name in lower case with underscores.
+    """
     command = [
         sys.executable, "-m", "otel_dspy.cli", "bridge", "--tracking-uri", tracking_uri, "--experiment", experiment,
         "--grpc", f"127.0.0.1:{port}",
     ]  # fmt: skip
     environment = os.environ | {"OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0", "OTEL_DSPY_BRIDGE_PATIENCE": str(patience)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    environment |= {f"OTEL_DSPY_BRIDGE_{name.upper()}": value for name, value in settings.items()}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
     try:
         assert process.stdout is not None
         told = [process.stdout.readline() for _ in range(3)]

@@ -24,12 +24,14 @@ from otel_dspy.mlflow.tracking.addresses import without_passwords
 from otel_dspy.mlflow.tracking.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from otel_dspy.bridge.settings import Address, BridgeSettings
 
 _logger = logging.getLogger(__name__)
 
-GRACE: Final = 10.0
-"""Seconds that an end gives to what is under way."""
+TEARDOWN: Final = 5.0
+"""Seconds that `stop` may take beyond the drain timeout, to cancel requests and end threads."""
 PROBE_AGAIN: Final = 5.0
 """Seconds for which MLflow's last answer to `/readyz` counts."""
 KEEP_ALIVE: Final = 60
@@ -56,10 +58,9 @@ class Bridge:
             settings.tracking_uri, settings.experiment, settings.experiment_by_service, settings.workspace
         )
         self._intake = Intake(self.writer, experiments, self._metrics, settings)
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve()), name="otel-dspy-bridge-servers", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="otel-dspy-bridge-servers", daemon=True)
         self._listening = threading.Event()
+        self._closed = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
         self._error: BaseException | None = None
@@ -83,12 +84,19 @@ class Bridge:
             raise OSError(f"the bridge cannot listen: {self._error}") from self._error
 
     def stop(self) -> None:
-        """Take nothing more, answer what is under way, end."""
+        """Accept no new requests, answer those in progress, end.
+
+        Returns within `drain_timeout` and `TEARDOWN` seconds, whatever MLflow does: requests that are not answered
+        then are for their clients to send again.
+        """
+        deadline = time.monotonic() + self._settings.drain_timeout
         if self._loop is not None and self._ending is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 self._loop.call_soon_threadsafe(self._ending.set)
-        self._thread.join(2 * GRACE)
-        self.writer.close(GRACE)
+        # Not for the thread: the loop's own end waits for a readiness probe, and that for MLflow.
+        self._closed.wait(self._settings.drain_timeout + TEARDOWN / 2)
+        self.writer.close(max(0.0, deadline - time.monotonic()))
+        self._thread.join(TEARDOWN / 5)
 
     def trouble(self) -> str | None:
         """Why it is not ready, None if it is. Asks MLflow, at most every `PROBE_AGAIN` seconds."""
@@ -112,6 +120,12 @@ class Bridge:
             return f"MLflow does not answer ({type(error).__name__})"
         return None
 
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._closed.set()
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ending = asyncio.Event()
@@ -133,12 +147,16 @@ class Bridge:
             return
         self._listening.set()
         await self._ending.wait()
+        drained: list[Awaitable[None]] = []
         if web is not None and serving is not None:
             web.should_exit = True
-            await serving
+            drained.append(serving)
         if grpc_front is not None:
-            await grpc_front.stop(GRACE)
+            drained.append(grpc_front.stop(self._settings.drain_timeout))
+        # At the same time: each may take all of the timeout.
+        await asyncio.gather(*drained, return_exceptions=True)
         self._intake.close()
+        self._closed.set()
 
     async def _start_web(self, address: Address) -> tuple[uvicorn.Server, asyncio.Task[None]]:
         tls = self._settings.tls
@@ -149,7 +167,7 @@ class Bridge:
             access_log=False,
             lifespan="off",
             server_header=False,
-            timeout_graceful_shutdown=int(GRACE),
+            timeout_graceful_shutdown=max(1, round(self._settings.drain_timeout)),
             # Beyond it uvicorn answers 503, which clients take for what it is.
             limit_concurrency=self._settings.max_connections,
             timeout_keep_alive=KEEP_ALIVE,

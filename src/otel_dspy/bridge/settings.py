@@ -88,6 +88,8 @@ class BridgeSettings:
         max_connections: HTTP connections at once, and the same of gRPC; further ones are sent away.
         patience: seconds that a request waits for MLflow before its client is asked to come again. Less than the 10 s
             that OpenTelemetry's exporters wait for an answer.
+        drain_timeout: seconds that requests in progress may take when the bridge is stopped. Less than the 30 s that
+            Kubernetes waits between SIGTERM and SIGKILL.
     """
 
     tracking_uri: str
@@ -103,6 +105,7 @@ class BridgeSettings:
     max_waiting_bytes: int = 64 * MEBIBYTE
     max_connections: int = 500
     patience: float = 8.0
+    drain_timeout: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuse what would be unsafe or of no use.
@@ -138,6 +141,7 @@ FLAGS: Final = (
     ("max-waiting-bytes", "BYTES", str(64 * MEBIBYTE), "requests in memory beyond which clients must wait"),
     ("max-connections", "NUMBER", "500", "connections at once by HTTP, and as many by gRPC"),
     ("patience", "SECONDS", "8", "how long a request waits for MLflow before its client is told to come again"),
+    ("drain-timeout", "SECONDS", "10", "how long requests in progress may take after SIGTERM or Ctrl-C"),
 )
 """Each has an environment variable: `OTEL_DSPY_BRIDGE_` and its name in capitals."""
 
@@ -189,6 +193,7 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
         max_waiting_bytes=_whole(values["max_waiting_bytes"], "max-waiting-bytes", sys.maxsize),
         max_connections=_whole(values["max_connections"], "max-connections", HIGHEST),
         patience=_number(values["patience"], "patience"),
+        drain_timeout=_number(values["drain_timeout"], "drain-timeout"),
     )
 
 
