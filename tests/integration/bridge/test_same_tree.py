@@ -27,10 +27,6 @@ DELIVERY = 240_000
 """Milliseconds that a delivery may take on a loaded machine."""
 OWN_TAGS = {"otel_dspy.initial_program", "otel_dspy.host", "otel_dspy.processes"}
 """A bridge notes on a run which tables it has written, since another may go on; a program notes what its process is."""
-BATCH_FACTS = ("mlflow.trace.tokenUsage",)
-"""MLflow 3.17 stops adding up a trace's tokens once its head and a span with tokens are there, whoever sends them: the
-sum tells which spans came in one request, not what the trace holds.
-"""
 
 
 @pytest.mark.parametrize(("protocol", "shape"), [("http", "linked"), ("grpc", "nested")])
@@ -101,7 +97,7 @@ def instrumented_by(processors: list[SpanProcessor], shape: str, work: Callable[
 
 
 def comparable(told: dict[str, Any]) -> dict[str, Any]:
-    """A record without `OWN_TAGS` and `BATCH_FACTS`, its runs by what they are.
+    """A record without `OWN_TAGS`, its runs by what they are.
 
     A run begins with the first thing told of it, whichever that was, and two compiles may begin in one millisecond.
     """
@@ -115,15 +111,10 @@ def comparable(told: dict[str, Any]) -> dict[str, Any]:
             for name, value in run["tags"].items()
             if name not in OWN_TAGS and not name.startswith("otel_dspy.table.")
         }
-        traces = [cleaned_trace(trace) for trace in run["traces"]]
         children = [cleaned(child) for child in sorted(run["children"], key=key)]
-        return {**run, "tags": tags, "traces": traces, "children": children}
-
-    def cleaned_trace(trace: dict[str, Any]) -> dict[str, Any]:
-        facts = {name: value for name, value in trace["metadata"].items() if name not in BATCH_FACTS}
-        return {**trace, "metadata": facts}
+        return {**run, "tags": tags, "children": children}
 
     return {
         "runs": [cleaned(run) for run in sorted(told["runs"], key=key)],
-        "traces": [cleaned_trace(trace) for trace in told["traces"]],
+        "traces": told["traces"],
     }

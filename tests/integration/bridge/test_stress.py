@@ -67,7 +67,7 @@ def requests_of(spans: Sequence[ReadableSpan], chance: random.Random) -> list[Re
 def in_order(told: dict[str, Any]) -> dict[str, Any]:
     """Runs by what they are, since they begin with the first thing that is told of them, whichever that was.
 
-    Without the costs of traces, which like their tokens (`BATCH_FACTS`) are MLflow's sum of what came together.
+    Without the tokens and costs of traces: spans that come after the end of their trace are in no sum.
     """
 
     def key(run: dict[str, Any]) -> str:

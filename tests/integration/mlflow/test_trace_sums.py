@@ -1,16 +1,51 @@
-"""MLflow's sums of a trace: tokens and costs of all its calls, in however many requests they come."""
+"""Sums of a trace: tokens and costs of all its calls, in however many requests they come."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import uuid
+from typing import TYPE_CHECKING, Any, Final
 
+import dspy
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.cli import main
+from otel_dspy.mlflow import MlflowSpanProcessor
+from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.tracking import trace_batches
+from tests.bridges import exporter, running_bridge
+from tests.dspy_answers import dspy_script
 from tests.integration.mlflow.conftest import DELIVERY
+from tests.lm_server import Reply, scripted_lm
+from tests.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
-    from tests.integration.mlflow.conftest import Place
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-SUMS = {"mlflow.trace.tokenUsage", "mlflow.trace.cost"}
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    from tests.integration.mlflow.conftest import Place
+    from tests.lm_server import LMServer, Message
+
+THREE_CALLS: Final = {
+    "mlflow.trace.tokenUsage": {"input_tokens": 30, "output_tokens": 15, "total_tokens": 45},
+    "mlflow.trace.cost": {"input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.003},
+}
+PRICE: Final = 0.0000045
+"""US dollars of one call: 10 input tokens at 0.15 dollars a million, 5 output tokens at 0.60."""
+AWAY: Final = "http://127.0.0.1:9"
+"""Nothing listens there."""
+
+
+def _only_trace(place: Place) -> dict[str, Any]:
+    (trace,) = place.read().traces
+    return {name: json.loads(text) for name, text in trace.metadata.items() if name in THREE_CALLS}
 
 
 def test_a_call_that_takes_long(place: Place) -> None:
@@ -21,9 +56,126 @@ def test_a_call_that_takes_long(place: Place) -> None:
             teller.chat("1+1?", "2")
             assert place.processors[0].force_flush(DELIVERY)
         teller.chat("1+1?", "2")
-    (trace,) = place.read().traces
-    sums = {name: json.loads(text) for name, text in trace.metadata.items() if name in SUMS}
-    assert sums == {
-        "mlflow.trace.tokenUsage": {"input_tokens": 30, "output_tokens": 15, "total_tokens": 45},
-        "mlflow.trace.cost": {"input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.003},
+    assert _only_trace(place) == THREE_CALLS
+
+
+def test_more_spans_than_a_request_takes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three calls in three requests, after the trace's info: the trace has the tokens of three."""
+    monkeypatch.setattr(trace_batches, "MAX_SPANS", 1)
+    teller = place.teller()
+    with teller.span("module P", "module"):
+        for _ in range(3):
+            teller.chat("1+1?", "2")
+    assert _only_trace(place) == THREE_CALLS
+
+
+def _optimize(processor: SpanProcessor, shape: str, *, deliver: bool = True) -> None:
+    """COPRO on four examples: 3 calls for proposals and 16 of the program, delivered a few calls at a time."""
+    answered = 0
+
+    script = dspy_script({"answer": half_right})
+
+    def answer(messages: Sequence[Message]) -> Reply:
+        nonlocal answered
+        answered += 1
+        if deliver and answered % 5 == 0:
+            assert processor.force_flush(DELIVERY)
+        return Reply(script(messages), input_tokens=10, output_tokens=5)
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    DSPyInstrumentor().instrument(tracer_provider=provider, trace_shape=shape, capture_programs=True)
+    try:
+        optimizer: Any = dspy.COPRO(metric=exact, breadth=2, depth=2)
+        evaluation = {"num_threads": 1, "display_progress": False, "display_table": 0}
+        with scripted_lm(answer) as server, dspy.context(lm=_model(server)):
+            optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(4), eval_kwargs=evaluation)
+    finally:
+        DSPyInstrumentor().uninstrument()
+
+
+@pytest.fixture
+def spool_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the spool, empty."""
+    monkeypatch.setenv(spool.FOLDER_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+def _model(server: LMServer) -> dspy.LM:
+    """A model that has a price."""
+    return dspy.LM("openai/gpt-4o-mini", api_base=server.api_base, api_key="none", cache=False, num_retries=0)
+
+
+def _in_process(uri: str, experiment: str, shape: str, folder: Path) -> None:
+    del folder
+    processor = MlflowSpanProcessor(tracking_uri=uri, experiment=experiment)
+    _optimize(processor, shape)
+    processor.shutdown()
+
+
+def _by_bridge(uri: str, experiment: str, shape: str, folder: Path) -> None:
+    del folder
+    with running_bridge(uri, experiment) as bridge:
+        processor = BatchSpanProcessor(exporter(bridge, "http"))
+        _optimize(processor, shape)
+        processor.shutdown()
+
+
+def _by_replay(uri: str, experiment: str, shape: str, folder: Path) -> None:
+    processor = MlflowSpanProcessor(tracking_uri=AWAY, experiment=experiment)
+    _optimize(processor, shape, deliver=False)
+    processor.shutdown(wait=False)
+    for _ in range(2):
+        assert main(["replay", "--keep", str(folder), "--tracking-uri", uri]) == 0
+
+
+def _sums(uri: str, experiment: str) -> dict[str, tuple[int, dict[str, int], float]]:
+    """Traces by kind: how many there are, and their tokens and costs added up."""
+    client: Any = MlflowClient(uri)
+    mlflow.set_tracking_uri(uri)
+    sums: dict[str, tuple[int, dict[str, int], float]] = {}
+    for listed in client.search_traces(
+        locations=[client.get_experiment_by_name(experiment).experiment_id], include_spans=False, max_results=100
+    ):
+        read: Any = mlflow.get_trace(listed.info.trace_id)
+        assert (read.info.token_usage, read.info.cost) == (listed.info.token_usage, listed.info.cost)
+        kind = "example" if " example " in listed.info.tags["mlflow.traceName"] else "compile"
+        count, tokens, cost = sums.get(kind, (0, {}, 0.0))
+        usage: dict[str, int] = read.info.token_usage or {}
+        for name, value in usage.items():
+            tokens[name] = tokens.get(name, 0) + value
+        sums[kind] = (count + 1, tokens, cost + (read.info.cost or {"total_cost": 0.0})["total_cost"])
+    return sums
+
+
+@pytest.mark.parametrize(
+    ("shape", "calls"),
+    [
+        # COPRO's proposals are in the compile's trace, each example is a trace of its own.
+        ("linked", {"compile": (1, 3), "example": (16, 16)}),
+        ("nested", {"compile": (1, 19)}),
+    ],
+)
+@pytest.mark.parametrize("deliver", [_in_process, _by_bridge, _by_replay])
+def test_a_compile(
+    deliver: Callable[[str, str, str, Path], None],
+    shape: str,
+    calls: dict[str, tuple[int, int]],
+    server_uri: str,
+    spool_folder: Path,
+) -> None:
+    """The compile's trace has the tokens and costs of the calls in it: in process, through a bridge, after a replay."""
+    experiment = f"sums-{uuid.uuid4().hex[:8]}"
+    deliver(server_uri, experiment, shape, spool_folder)
+    assert _sums(server_uri, experiment) == {
+        kind: (
+            count,
+            {
+                "input_tokens": 10 * called,
+                "output_tokens": 5 * called,
+                "total_tokens": 15 * called,
+            },
+            pytest.approx(PRICE * called),
+        )
+        for kind, (count, called) in calls.items()
     }

@@ -215,6 +215,8 @@ class LogTrace:
     """The root, of whoever tells how the trace ended; where processes share a trace, each has one."""
     remote: bool = False
     """The root has a parent in another process."""
+    early: bool = False
+    """With the end: the trace's info may have been written long before its spans."""
     name: str | None = None
     state: TraceState | None = None
     duration_ms: int | None = None

@@ -87,6 +87,8 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
             start_ms=span.start_ms,
             root_id=span.span_id,
             remote=span.parent_id is not None,
+            # A compile's trace gets its run from `setup`, an evaluation's the scores of nested examples.
+            early=context.kind in {RootKind.COMPILE, RootKind.EVALUATE},
             name=_name(fact),
             state=update.state or ("ERROR" if span.error else "OK"),
             # As MLflow itself reckons from the spans.

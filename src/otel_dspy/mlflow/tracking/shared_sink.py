@@ -25,7 +25,7 @@ from otel_dspy.mlflow.tracking.store import Store
 from otel_dspy.mlflow.tracking.trace_ends import end_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from threading import Event
 
     from otel_dspy.mlflow.destination import Destination
@@ -150,9 +150,9 @@ class SharedSink(Sink):
             super()._apply(waiting)
 
     @override
-    def _send_head(self, head: LogTrace) -> None:
+    def _send_head(self, head: LogTrace, metadata: Mapping[str, str] | None = None) -> None:
         end = end_of(head)
-        noted = end.metadata if end is not None else None
+        noted = {**(metadata or {}), **(end.metadata if end is not None else {})}
         if end is not None and not end.remote:
             self._write_head(head, noted)
             return

@@ -280,10 +280,21 @@ class Sink:
         # For a trace that is new both ways come to the same, and the head first costs MLflow half as much.
         for head in begun:
             yield lambda head=head: self._send_waiting_head(head)
+        for head in self._batch.uncounted():
+            yield lambda head=head: self._send_sums(head)
 
     def _send_waiting_head(self, head: LogTrace) -> None:
         self._try("a trace", lambda: self._send_head(head))
         self._batch.head_sent(head)
+
+    def _send_sums(self, head: LogTrace) -> None:
+        def correct() -> None:
+            sums = self._store().corrected_sums(f"tr-{head.trace_id}")
+            if sums:
+                self._send_head(head, sums)
+
+        self._try("a trace's sums", correct)
+        self._batch.sums_sent(head)
 
     def _send_next_spans(self) -> None:
         spans = self._batch.next_spans()
@@ -308,11 +319,11 @@ class Sink:
             for outcome in send_trace(self._attempts, chosen, send):
                 self._count(outcome)
 
-    def _send_head(self, head: LogTrace) -> None:
+    def _send_head(self, head: LogTrace, metadata: Mapping[str, str] | None = None) -> None:
         if self._look_first and head.state is None:
             # It may be told again, after its end: that must not be taken back.
             head = self._recollection.completed(head)
-        self._write_head(head)
+        self._write_head(head, metadata)
 
     def _write_head(self, head: LogTrace, metadata: Mapping[str, str] | None = None) -> None:
         run_id = self._runs().handle(head.run, head.start_ms).run_id if head.run else None

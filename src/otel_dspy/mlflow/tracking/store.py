@@ -34,6 +34,7 @@ from otel_dspy.mlflow.mapping.naming import MAX_TAG
 from otel_dspy.mlflow.tracking import abilities
 from otel_dspy.mlflow.tracking.refusals import artifact_access
 from otel_dspy.mlflow.tracking.spans import mlflow_span
+from otel_dspy.mlflow.tracking.trace_sums import corrected_sums
 
 if TYPE_CHECKING or (abilities.MODELS and abilities.TRACES):
     from otel_dspy.mlflow.tracking import trace_entities
@@ -267,7 +268,27 @@ class Store:
             if not token:
                 break
         for trace in found:
-            self._store.start_trace(trace_entities.cut_off(trace, tags))
+            sums = self.corrected_sums(trace.trace_id)
+            self._store.start_trace(trace_entities.cut_off(trace, tags, sums))
+
+    def corrected_sums(self, trace_id: str) -> dict[str, str]:
+        """Token usage and cost of a trace (MLflow's id) as metadata, where MLflow has other sums than its spans give.
+
+        Empty also where there is no such trace, or where the store or its server cannot return one: those add up the
+        spans of every request.
+        """
+        read: Any = getattr(self._store, "get_trace", None)
+        if read is None:
+            return {}
+        try:
+            trace = read(trace_id, allow_partial=True)
+        except NotImplementedError:
+            return {}
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED"}:
+                return {}
+            raise
+        return corrected_sums(trace.info.trace_metadata, trace.data.spans)
 
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Spans of one trace or several, in one request."""

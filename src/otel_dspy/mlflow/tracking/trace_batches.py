@@ -35,6 +35,10 @@ class TraceBatch:
         self.heads: OrderedDict[str, LogTrace] = OrderedDict()
         self._sent: OrderedDict[str, LogTrace] = OrderedDict()
         self._begun: OrderedDict[str, None] = OrderedDict()
+        self._counted: OrderedDict[str, None] = OrderedDict()
+        """Traces with a head of which MLflow has added up the tokens of a request, so that it ignores later ones."""
+        self._uncounted: OrderedDict[str, None] = OrderedDict()
+        """Traces of which it may have ignored some."""
         self._characters = 0
 
     def add_span(self, span: LogSpan) -> None:
@@ -77,7 +81,11 @@ class TraceBatch:
     def head_sent(self, head: LogTrace) -> None:
         """The head has arrived."""
         del self.heads[head.trace_id]
-        self._begun.pop(head.trace_id, None)
+        if head.trace_id in self._begun:
+            del self._begun[head.trace_id]
+            self._counted[head.trace_id] = None
+        if head.early:
+            self._uncounted[head.trace_id] = None
         # Assessments have ids of their own and are not taken back: only new ones need to go out again.
         self._sent[head.trace_id] = replace(head, assessments=(), users_assessments=())
         while len(self._sent) > MAX_REMEMBERED:
@@ -97,12 +105,27 @@ class TraceBatch:
     def spans_sent(self, spans: list[LogSpan]) -> None:
         """The spans that `next_spans` returned have arrived."""
         for span in spans:
-            if span.trace_id not in self._sent:
-                self._begun[span.trace_id] = None
             self._characters -= _characters(span)
-        while len(self._begun) > MAX_BEGUN:
-            self._begun.popitem(last=False)
+        for trace_id in {span.trace_id for span in spans}:
+            if trace_id not in self._sent:
+                self._begun[trace_id] = None
+            elif trace_id in self._counted:
+                self._uncounted[trace_id] = None
+            else:
+                self._counted[trace_id] = None
+        for known in (self._begun, self._counted, self._uncounted):
+            while len(known) > MAX_BEGUN:
+                known.popitem(last=False)
         del self.spans[: len(spans)]
+
+    def uncounted(self) -> list[LogTrace]:
+        """The heads of traces that have ended and whose sums MLflow may have wrong."""
+        sent = (self._sent.get(trace_id) for trace_id in self._uncounted)
+        return [head for head in sent if head is not None and head.state is not None]
+
+    def sums_sent(self, head: LogTrace) -> None:
+        """The sums of the trace have been seen to."""
+        self._uncounted.pop(head.trace_id, None)
 
 
 def _characters(span: LogSpan) -> int:
@@ -122,6 +145,7 @@ def merged(before: LogTrace, now: LogTrace) -> LogTrace:
         now,
         run=now.run or before.run,
         root_id=now.root_id or before.root_id,
+        early=now.early or before.early,
         start_ms=now.start_ms if now.state is not None else min(before.start_ms, now.start_ms),
         name=now.name or before.name,
         state=now.state or before.state,

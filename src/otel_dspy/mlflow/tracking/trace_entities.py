@@ -39,9 +39,14 @@ def model_output(model_id: str) -> LoggedModelOutput:
     return LoggedModelOutput(model_id, 0)
 
 
-def cut_off(trace: TraceInfo, tags: Mapping[str, str]) -> TraceInfo:
-    """The head of a trace that nobody is left to end, with more tags."""
-    return replace(trace, state=TraceState.ERROR, tags={**trace.tags, **tags})
+def cut_off(trace: TraceInfo, tags: Mapping[str, str], metadata: Mapping[str, str]) -> TraceInfo:
+    """The head of a trace that nobody is left to end, with more tags and metadata."""
+    return replace(
+        trace,
+        state=TraceState.ERROR,
+        tags={**trace.tags, **tags},
+        trace_metadata={**trace.trace_metadata, **metadata},
+    )
 
 
 def whole(head: TraceInfo, known: TraceInfo) -> TraceInfo:

@@ -1,0 +1,69 @@
+"""Token usage and cost of a trace, added up over its spans as MLflow does it.
+
+MLflow keeps these sums while spans are stored. Once it has a trace's info it adds up no more than the first request
+with tokens that follows (3.14 to 3.18), so a trace whose info is written before its spans needs its sums written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_SUMS: Final = {"mlflow.trace.tokenUsage": "mlflow.chat.tokenUsage", "mlflow.trace.cost": "mlflow.llm.cost"}
+"""A trace's metadata, a JSON object of numbers, to the attribute of its spans that is added up."""
+
+
+def corrected_sums(metadata: Mapping[str, str], spans: Sequence[Any]) -> dict[str, str]:
+    """The sums in a trace's metadata that differ from those over its spans, corrected.
+
+    Args:
+        metadata: the trace's metadata, with the sums that MLflow has.
+        spans: all spans of the trace, as MLflow's entities.
+    """
+    corrected: dict[str, str] = {}
+    for name, attribute in _SUMS.items():
+        total = _total(spans, attribute)
+        if total and not _equal(total, metadata.get(name)):
+            corrected[name] = json.dumps(total)
+    return corrected
+
+
+def _total(spans: Iterable[Any], attribute: str) -> dict[str, float]:
+    """The sum; a span's numbers include those of the spans below it, so the topmost ones count."""
+    numbers: dict[str, dict[str, float]] = {}
+    parents: dict[str, str | None] = {}
+    for span in spans:
+        parents[span.span_id] = span.parent_id
+        found = span.get_attribute(attribute)
+        if isinstance(found, dict):
+            numbers[span.span_id] = {
+                key: value
+                for key, value in cast("dict[str, Any]", found).items()
+                if isinstance(value, int | float) and not isinstance(value, bool)
+            }
+    total: dict[str, float] = {}
+    for span_id, values in numbers.items():
+        if not any(above in numbers for above in _above(span_id, parents)):
+            for key, value in values.items():
+                total[key] = total.get(key, 0) + value
+    return total
+
+
+def _above(span_id: str, parents: Mapping[str, str | None]) -> Iterator[str]:
+    seen = {span_id}
+    above = parents.get(span_id)
+    while above is not None and above not in seen:
+        seen.add(above)
+        yield above
+        above = parents.get(above)
+
+
+def _equal(total: Mapping[str, float], text: str | None) -> bool:
+    known: dict[str, float] = json.loads(text) if text is not None else {}
+    return known.keys() == total.keys() and all(
+        math.isclose(value, known[key], rel_tol=1e-9) for key, value in total.items()
+    )
