@@ -16,6 +16,7 @@ from otel_dspy.mlflow.mapping.operations import (
     KeepProgram,
     LogChanges,
     LogDataset,
+    LogEvaluation,
     LogMetrics,
     LogModel,
     LogParams,
@@ -26,6 +27,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogTrace,
 )
 from otel_dspy.mlflow.mapping.tables import table_json
+from otel_dspy.mlflow.tracking.evaluation_totals import evaluation_tag
 from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.trace_batches import merged
 
@@ -88,6 +90,8 @@ class Model:
                 run = self._run(operation.run)
                 run.metrics |= {(point.name, point.value, point.step, point.time_ms) for point in operation.metrics}
                 run.tags |= operation.tags
+            case LogEvaluation():
+                self._run(operation.run).tags |= {**operation.tags, **evaluation_tag(operation)}
             case LogText():
                 self._run(operation.run).artifacts[operation.path] = operation.text
             case LogTable():

@@ -92,6 +92,23 @@ class LogMetrics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogEvaluation:
+    """The metrics of one of several evaluations in a run of the user's."""
+
+    key: str
+    run: UserRun
+    evaluation: str
+    """Id of its span."""
+    results: Mapping[str, float]
+    """Metrics of this evaluation alone, such as its score."""
+    used: Mapping[str, float]
+    """Metrics that are added up over the evaluations of the run, such as tokens."""
+    time_ms: int
+    """Its end, milliseconds since the epoch."""
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogText:
     """A text artifact."""
 
@@ -265,6 +282,7 @@ Operation = (
     EnsureRun
     | LogParams
     | LogMetrics
+    | LogEvaluation
     | LogText
     | LogTable
     | LogProgram

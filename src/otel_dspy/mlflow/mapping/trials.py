@@ -14,12 +14,14 @@ from otel_dspy.mlflow.mapping.operations import (
     ForgetPrograms,
     KeepProgram,
     LogChanges,
+    LogEvaluation,
     LogMetrics,
     LogParams,
     LogProgram,
     LogTable,
     LogText,
     MetricPoint,
+    UserRun,
 )
 
 if TYPE_CHECKING:
@@ -209,13 +211,21 @@ def _stand_alone(
         yield ForgetPrograms(key=f"{span.span_id}/forget", scope=span.span_id)
     if found is not None:
         yield _results(span, run, found)
-    values = naming.usage_metrics(done.usage) | naming.objective_metrics(done.objectives)
-    values |= {SCORE: done.score} if done.score is not None else {}
-    values |= {"num_errors": float(done.num_errors)} if done.num_errors is not None else {}
-    points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
-    if points:
-        # A run of the user's ends as the user says: it has no error of its own.
-        tags = {name: value for name, value in failures.items() if not ours and name.startswith("dspy.")}
-        yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points, tags=tags)
+    used = naming.usage_metrics(done.usage)
+    results = naming.objective_metrics(done.objectives)
+    results |= {SCORE: done.score} if done.score is not None else {}
+    results |= {"num_errors": float(done.num_errors)} if done.num_errors is not None else {}
+    if isinstance(run, UserRun):
+        if used or results:
+            yield LogEvaluation(
+                key=f"{span.span_id}/metrics", run=run, evaluation=span.span_id, results=results, used=used,
+                time_ms=span.end_ms,
+                # A run of the user's ends as the user says: it has no error of its own.
+                tags={name: value for name, value in failures.items() if name.startswith("dspy.")},
+            )  # fmt: skip
+    else:
+        points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in (used | results).items())
+        if points:
+            yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
     if ours:
         yield EndRun(key=f"{span.span_id}/end", run=run, status=status, end_ms=span.end_ms)

@@ -14,6 +14,7 @@ from otel_dspy.mlflow.mapping.operations import (
     KeepProgram,
     LogChanges,
     LogDataset,
+    LogEvaluation,
     LogMetrics,
     LogModel,
     LogParams,
@@ -27,6 +28,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking import abilities, workspaces
 from otel_dspy.mlflow.tracking.artifact_queue import ArtifactQueue, ArtifactWrite
+from otel_dspy.mlflow.tracking.evaluation_totals import evaluation_points, evaluation_tag
 from otel_dspy.mlflow.tracking.part_by_part import send_batch, send_trace
 from otel_dspy.mlflow.tracking.processes import lives
 from otel_dspy.mlflow.tracking.recollection import Recollection
@@ -338,6 +340,8 @@ class Sink:
                 self._write(run, path, text)
             case LogTable():
                 self._log_table(operation)
+            case LogEvaluation():
+                self._log_evaluation(operation)
             case LogProgram(run=run, scope=scope, program_id=program_id, path=path):
                 state = self._states.state(scope, program_id)
                 if state is None:
@@ -361,6 +365,11 @@ class Sink:
                 self.apply(operation)
             case _:
                 assert_never(operation)
+
+    def _log_evaluation(self, operation: LogEvaluation) -> None:
+        store, run_id = self._store(), self._run_id(operation.run)
+        store.log_run(run_id, {}, [], {**operation.tags, **evaluation_tag(operation)})
+        store.log_run(run_id, {}, evaluation_points(operation, store.run_tags(run_id)), {})
 
     def _log_table(self, operation: LogTable) -> None:
         if isinstance(operation.run, UserRun):

@@ -53,8 +53,8 @@ MAX_PARAMS = 100
 """Parameters in a request."""
 PAGE = 1000
 """Runs in an answer."""
-_TAKES_WHOLE_HEADS = "tried to blank-out primary key"
-"""What MLflow 3.6 says of a head without a tag or metadata that the trace has; it adds some to traces with spans."""
+_TAKES_WHOLE_HEADS = ("tried to blank-out primary key", "assessments.trace_id")
+"""What MLflow 3.6 and 3.10 report for a trace info without a tag, metadata or an assessment that the trace has."""
 _NUMBERED = re.compile(r"_\d+\.json$")
 TABLES_TAG = "mlflow.loggedArtifacts"
 """Tag by which the UI knows that an artifact is a table."""
@@ -251,7 +251,7 @@ class Store:
         try:
             self._store.start_trace(head)
         except Exception as error:
-            if _TAKES_WHOLE_HEADS not in str(error):
+            if not any(text in str(error) for text in _TAKES_WHOLE_HEADS):
                 raise
             self._store.start_trace(trace_entities.whole(head, self._store.get_trace_info(head.trace_id)))
 
@@ -274,21 +274,20 @@ class Store:
     def corrected_sums(self, trace_id: str) -> dict[str, str]:
         """Token usage and cost of a trace (MLflow's id) as metadata, where MLflow has other sums than its spans give.
 
-        Empty also where there is no such trace, or where the store or its server cannot return one: those add up the
-        spans of every request.
+        Empty also where there is no such trace, or where the server cannot return one.
         """
-        read: Any = getattr(self._store, "get_trace", None)
-        if read is None:
-            return {}
         try:
-            trace = read(trace_id, allow_partial=True)
+            if hasattr(self._store, "get_trace"):
+                found = [self._store.get_trace(trace_id, allow_partial=True)]
+            else:  # MLflow 3.6
+                found = self._store.batch_get_traces([trace_id])
         except NotImplementedError:
             return {}
         except MlflowException as error:
             if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED"}:
                 return {}
             raise
-        return corrected_sums(trace.info.trace_metadata, trace.data.spans)
+        return corrected_sums(found[0].info.trace_metadata, found[0].data.spans) if found else {}
 
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Spans of one trace or several, in one request."""

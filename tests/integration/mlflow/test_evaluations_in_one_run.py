@@ -1,0 +1,79 @@
+"""Several evaluations in a run of the user's: each has a step, what they used is added up."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import Any
+
+import dspy
+import mlflow
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.integration.mlflow.conftest import DELIVERY
+from tests.mlflow_tree import read_tree
+from tests.sums import exact, examples, sums_lm
+
+TOTALS = ("input_tokens", "output_tokens", "lm_calls", "input_tokens/task")
+
+
+def _evaluate(count: int) -> None:
+    with dspy.context(lm=sums_lm()):
+        evaluate = dspy.Evaluate(devset=examples(count), metric=exact, num_threads=1, display_progress=False)
+        evaluate(dspy.Predict("question -> answer"))
+
+
+def _evaluate_in(run_id: str, count: int) -> None:
+    with mlflow.start_run(run_id=run_id):
+        _evaluate(count)
+
+
+def test_each_has_a_step_and_totals_are_added_up(server_uri: str) -> None:
+    """One after the other with a compile between them, then two at once.
+
+    Two processors deliver each of them: what two processes write, or a replay writes again, is counted once.
+    """
+    experiment = f"evaluations-{uuid.uuid4().hex[:8]}"
+    mlflow.set_tracking_uri(server_uri)
+    mlflow.set_experiment(experiment)
+    processors = [MlflowSpanProcessor(), MlflowSpanProcessor()]
+    provider = TracerProvider(shutdown_on_exit=False)
+    for processor in processors:
+        provider.add_span_processor(processor)
+    DSPyInstrumentor().instrument(tracer_provider=provider)
+    try:
+        with mlflow.start_run() as users:
+            _evaluate(4)
+            assert all(processor.force_flush(DELIVERY) for processor in processors)
+            labeled: Any = dspy.LabeledFewShot(k=1)
+            labeled.compile(dspy.Predict("question -> answer"), trainset=examples(2))
+            _evaluate(1)
+            assert all(processor.force_flush(DELIVERY) for processor in processors)
+        run = next(found for found in read_tree(server_uri, experiment).runs if found.id == users.info.run_id)
+        threads = [threading.Thread(target=_evaluate_in, args=(users.info.run_id, 3)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        DSPyInstrumentor().uninstrument()
+        for processor in processors:
+            processor.shutdown()
+    assert {name: values for name, values in run.metrics.items() if name in {*TOTALS, "eval", "num_errors"}} == {
+        "eval": ((0, 50.0), (1, 0.0)),
+        "num_errors": ((0, 0.0), (1, 0.0)),
+        "input_tokens": ((0, 40.0), (1, 50.0)),
+        "input_tokens/task": ((0, 40.0), (1, 50.0)),
+        "output_tokens": ((0, 20.0), (1, 25.0)),
+        "lm_calls": ((0, 4.0), (1, 5.0)),
+    }
+    last = mlflow.get_run(users.info.run_id).data.metrics
+    assert {name: last[name] for name in (*TOTALS, "eval")} == {
+        "input_tokens": 110.0,
+        "input_tokens/task": 110.0,
+        "output_tokens": 55.0,
+        "lm_calls": 11.0,
+        "eval": 33.33,
+    }
