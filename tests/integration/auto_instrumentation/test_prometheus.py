@@ -22,10 +22,15 @@ Series = dict[str, set[str]]
 """The labels that each name was seen with."""
 DASHBOARDS = sorted((ROOT / "docs" / "dashboards").glob("*.json"))
 COMING = {
-    f"gen_ai_client_inference_usage_{direction}_tokens_total": {"gen_ai_request_model"}
+    f"gen_ai_client_inference_usage_{direction}_tokens_{kind}": {"gen_ai_request_model"}
     for direction in ("input", "output")
+    for kind in ("total", "sum")
+} | {
+    f"gen_ai_client_inference_duration_seconds_{kind}": {"gen_ai_request_model", "error_type", "le"}
+    for kind in ("count", "bucket")
 }
-"""Counters that a later opentelemetry-util-genai emits in the place of `gen_ai.client.token.usage`: docs/conventions.md."""
+"""What a later opentelemetry-util-genai emits in the place of `gen_ai.client.token.usage` (as counters or as histograms:
+the drafts differ) and of `gen_ai.client.operation.duration`: docs/conventions.md."""
 GROUPED = re.compile(r"by \(([^)]*)\)")
 LEGEND = re.compile(r"\{\{(\w+)\}\}")
 
