@@ -111,11 +111,14 @@ class Look(dspy.Signature):
     answer: str = dspy.OutputField()
 
 
-@pytest.mark.parametrize("limit", [None, 1_000])
-def test_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None) -> None:
-    """A picture is whole in the dataset, named with its length in tables, and cut in traces where there is a limit."""
-    if limit is not None:
-        monkeypatch.setenv("OTEL_DSPY_MAX_CONTENT_LENGTH", str(limit))
+@pytest.mark.parametrize("most_bytes", [None, 200_000])
+def test_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: int | None) -> None:
+    """A picture is whole in the dataset, and by type, size and digest in tables, previews and traces.
+
+    In the inputs of a trace's spans it is whole where `OTEL_DSPY_MAX_MEDIA_BYTES` lets it.
+    """
+    if most_bytes is not None:
+        monkeypatch.setenv("OTEL_DSPY_MAX_MEDIA_BYTES", str(most_bytes))
     shown: Any = dspy.Example(picture=dspy.Image(f"data:image/png;base64,{PICTURE}"), answer="a cat")
     devset = [shown.with_inputs("picture")]
     lm = in_process_lm(lambda _: "[[ ## answer ## ]]\na cat\n\n[[ ## completed ## ]]")
@@ -137,10 +140,7 @@ def test_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | 
             "data": [
                 [
                     0,
-                    {
-                        "type": "image_url",
-                        "image_url": {"url": "data:image/png;base64,… (136558 characters, sha256 2636d1eaef038f94)"},
-                    },
+                    "[image/png, 102400 bytes, sha256 27783e87963a4efb]",
                     "a cat",
                     "a cat",
                     1.0,
@@ -149,8 +149,10 @@ def test_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | 
         }
     )
     (trace,) = trial.traces
-    longest = max(len(str(value)) for span in trace.walk() for value in (span.inputs, span.outputs))
-    assert longest > len(PICTURE) if limit is None else longest <= 2 * limit
+    size = "102400 bytes, sha256 27783e87963a4efb" if most_bytes is None else "102400 bytes"
+    assert trace.request_preview == f'{{"picture":"[image/png, {size}]"}}'
+    written = [str(span.inputs) for span in trace.walk()]
+    assert [PICTURE in text for text in written] == [most_bytes is not None] * len(written)
 
 
 def test_examples_without_inputs(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.mlflow.mapping.media import decoded_size
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -94,7 +96,8 @@ def _contents(parts: list[Part]) -> Iterator[dict[str, object]]:
 
 
 def _described(part: Part) -> str:
-    size = part.get("size", _decoded_size(part.get("content")))
+    content = part.get("content")
+    size = part.get("size", decoded_size(content) if isinstance(content, str) and content else None)
     words = (
         part.get("mime_type") or part.get("modality") or part.get("type"),
         part.get("uri") or part.get("file_id"),
@@ -102,11 +105,6 @@ def _described(part: Part) -> str:
         f"sha256 {part['sha256']}" if "sha256" in part else None,
     )
     return ", ".join(str(word) for word in words if word)
-
-
-def _decoded_size(encoded: object) -> int | None:
-    """Bytes of what is encoded as base64."""
-    return len(encoded) * 3 // 4 - encoded[-2:].count("=") if isinstance(encoded, str) and encoded else None
 
 
 def _call(part: Part) -> dict[str, object]:

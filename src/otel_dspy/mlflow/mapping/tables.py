@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.mlflow.mapping.media import readable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -42,7 +44,7 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
 
     Fields are example_<field> and pred_<field>, an objective is objective/<name>.
 
-    A column that no row has is left out, but for index and score.
+    A column that no row has is left out, but for index and score. Images, sounds and files are short texts.
     """
     flat = [_flat(row) for row in found]
     names = {name for row in flat for name in row}
@@ -52,7 +54,7 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
     fields = [*dict.fromkeys(first), *dict.fromkeys(second)]
     order = ["index", *_FURTHER, *fields, "score", *objectives, "error", "error_message", "feedback"]
     columns = [name for name in order if name in names or name in {"index", "score"}]
-    return columns, [[row.get(name) for name in columns] for row in flat]
+    return columns, [[readable(row.get(name)) for name in columns] for row in flat]
 
 
 def _flat(row: Row) -> Row:

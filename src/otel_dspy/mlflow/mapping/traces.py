@@ -13,6 +13,7 @@ from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
 from otel_dspy.mlflow.mapping.chat_tools import chat_tools
 from otel_dspy.mlflow.mapping.context import RootKind, TraceUpdate, logs_traces, trace_run
+from otel_dspy.mlflow.mapping.media import HINTS, readable
 from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure, LogSpan, LogTrace
 
 if TYPE_CHECKING:
@@ -194,7 +195,11 @@ def _parsed(value: object) -> object:
 def _preview(span: SpanRecord, sources: dict[str, str]) -> str | None:
     source = sources.get(str(span.attributes.get(sc.DSPY_OPERATION_NAME)))
     value = span.attributes.get(source) if source else None
-    return value[: naming.MAX_PREVIEW] if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    if any(hint in value for hint in HINTS):
+        value = json.dumps(readable(_parsed(value)), ensure_ascii=False, separators=(",", ":"))
+    return value[: naming.MAX_PREVIEW]
 
 
 def _name(fact: Fact) -> str:

@@ -1,0 +1,83 @@
+"""Images, sounds and files as short texts, for what MLflow shows as text: cells of tables, previews of traces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, cast
+
+_BLOCKS: Final[Mapping[str, str]] = {
+    "image_url": "image", "input_image": "image", "image": "image",
+    "input_audio": "audio", "audio": "audio",
+    "video_url": "video", "video": "video",
+    "file": "file", "input_file": "file", "document": "document",
+}  # fmt: skip
+"""Types of content blocks to what they hold."""
+_ADDRESSES: Final = ("url", "image_url", "video_url", "data", "file_data", "file_id")
+_OMITTED: Final = r"… \((?P<size>\d+ (?:bytes|characters)), (?P<sha256>sha256 \w+)\)"
+_URI: Final = re.compile(
+    rf"data:(?P<type>[\w/+.-]{{1,200}})[\w/+.;=-]{{0,200}},(?:{_OMITTED}|(?P<data>[\w+/=-]+))", re.ASCII
+)
+_BARE: Final = re.compile(_OMITTED)
+HINTS: Final = (";base64,", '"input_audio"', '"file_data"')
+"""Of these, a JSON text that holds an image, a sound or a file has one."""
+
+
+def readable(value: object) -> object:
+    """The value with a text such as `[image/png, 512000 bytes, sha256 00a9…]` in the place of each content block.
+
+    Args:
+        value: data as JSON has it.
+    """
+    if isinstance(value, str):
+        return _URI.sub(_described_uri, value) if ";base64," in value else value
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, object]", value)
+        return _described_block(fields) or {name: readable(item) for name, item in fields.items()}
+    if isinstance(value, list):
+        return [readable(item) for item in cast("list[object]", value)]
+    return value
+
+
+def decoded_size(encoded: str) -> int:
+    """Bytes of what is encoded as base64."""
+    return len(encoded) * 3 // 4 - encoded[-2:].count("=")
+
+
+def _described_block(block: Mapping[str, object]) -> str | None:
+    kind = str(block.get("type"))
+    if kind not in _BLOCKS:
+        return None
+    inner = block.get(kind, block.get(_BLOCKS[kind]))
+    if not isinstance(inner, Mapping) and not kind.startswith("input_"):
+        return None  # a record of the user's
+    source = cast("Mapping[str, object]", inner) if isinstance(inner, Mapping) else block
+    key, address = _address(source)
+    if address is None:
+        return None
+    name, form = source.get("filename"), source.get("format")
+    if address.startswith("data:"):
+        return _shown(name, str(readable(address)).strip("[]"))
+    if key not in {"data", "file_data"}:
+        return _shown(name, address)
+    omitted = _BARE.fullmatch(address)
+    size = (omitted["size"], omitted["sha256"]) if omitted else (f"{decoded_size(address)} bytes",)
+    return _shown(name, f"{_BLOCKS[kind]}/{form}" if form else source.get("media_type") or _BLOCKS[kind], *size)
+
+
+def _address(source: Mapping[str, object]) -> tuple[str, str | None]:
+    """Where the content is: the field's name and the URL, the encoded data or the file's id."""
+    for name in _ADDRESSES:
+        value = source.get(name)
+        if isinstance(value, str):
+            return name, value
+    return "", None
+
+
+def _described_uri(found: re.Match[str]) -> str:
+    size = found["size"] or f"{decoded_size(found['data'])} bytes"
+    return _shown(found["type"], size, found["sha256"])
+
+
+def _shown(*words: object) -> str:
+    return f"[{', '.join(str(word) for word in words if word)}]"
