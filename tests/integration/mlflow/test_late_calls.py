@@ -1,0 +1,41 @@
+"""What MLflow shows of calls that end after their trial."""
+
+from __future__ import annotations
+
+import uuid
+
+import dspy
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.gated_evaluation import GatedEvaluation, GoesOn
+from tests.in_process_lm import in_process_lm
+from tests.mlflow_tree import read_tree
+from tests.sums import examples
+
+
+def test_the_compile_counts_them(server_uri: str) -> None:
+    """Three of six calls end late: in the compile's totals, in no trial's, and marked in their traces."""
+    experiment = f"late-{uuid.uuid4().hex[:8]}"
+    processor = MlflowSpanProcessor(tracking_uri=server_uri, experiment=experiment)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    DSPyInstrumentor().instrument(tracer_provider=provider)
+    gated = GatedEvaluation(ValueError("broken"))
+    try:
+        with dspy.context(lm=in_process_lm(gated.script)):
+            GoesOn(gated).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    finally:
+        DSPyInstrumentor().uninstrument()
+        processor.shutdown()
+    (run,) = read_tree(server_uri, experiment).runs
+    names = ("lm_calls", "input_tokens", "late_calls")
+    assert [{name: node.metrics[name][-1][1] for name in names if name in node.metrics} for node in run.walk()] == [
+        {"lm_calls": 6.0, "input_tokens": 60.0, "late_calls": 3.0},
+        {"lm_calls": 1.0, "input_tokens": 10.0},
+        {"lm_calls": 2.0, "input_tokens": 20.0},
+    ]
+    spans = [span for node in run.walk() for trace in node.traces for span in trace.walk()]
+    assert sum(span.attributes.get("dspy.lm.late", False) for span in spans) == 3
+    assert sum(span.type == "CHAT_MODEL" for span in spans) == 6
