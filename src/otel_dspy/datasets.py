@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from otel_dspy.plain import plain
 from otel_dspy.programs import digest
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _Content = TypeVar("_Content")
+_NO_EXAMPLE: Final = object()
 
 
 def fields(example: object) -> dict[str, Any]:
@@ -52,7 +53,10 @@ class ExampleRegistry:
         return self._entry(example).row
 
     def split(self, example: object) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The row's (inputs, labels). Without `with_inputs` DSPy knows no inputs: then all fields are labels."""
+        """The row's (inputs, labels).
+
+        A `dspy.Example` without `with_inputs` has labels alone. What is no `dspy.Example` has inputs alone.
+        """
         known = self._entry(example)
         return (
             {name: value for name, value in known.row.items() if name in known.inputs},
@@ -79,14 +83,19 @@ class ExampleRegistry:
         entry = self._known.get(id(example))
         if entry is None:
             row = fields(example)
-            entry = self._known[id(example)] = _Known(example, row, digest(row), _input_keys(example))
+            inputs = _input_keys(example)
+            known = _Known(example, row, digest(row), frozenset(row) if inputs is None else inputs)
+            entry = self._known[id(example)] = known
         return entry
 
 
-def _input_keys(example: object) -> frozenset[str]:
+def _input_keys(example: object) -> frozenset[str] | None:
+    """The fields that a `dspy.Example` has for inputs; None of anything else."""
     try:
-        keys = getattr(example, "_input_keys", None)
+        keys = getattr(example, "_input_keys", _NO_EXAMPLE)
     except Exception:  # noqa: BLE001 - a user's record may raise anything when it is looked at
         return frozenset()
+    if keys is _NO_EXAMPLE:
+        return None
     named: set[object] = cast("set[object]", keys) if isinstance(keys, set | frozenset) else set()
     return frozenset(map(str, named))

@@ -7,9 +7,12 @@ import copy
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from otel_dspy.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _ID_DIGITS: Final = 16
 
@@ -29,7 +32,7 @@ class ProgramSnapshot:
     Attributes:
         id: the first 16 hex digits of the sha256 of the state's canonical JSON without `lm` and `metadata`.
         state: JSON text that `dspy.Module.load` reads from a .json file; every `lm` in it is null, because a saved
-            LM keeps its headers and, in some versions of DSPy, its key.
+            LM keeps its headers and, in some versions of DSPy, its key. Of what is no `dspy.Module`, its texts by name.
     """
 
     id: str
@@ -56,6 +59,12 @@ def snapshot_if_program(candidate: object) -> ProgramSnapshot | None:
         Exception: as `snapshot`.
     """
     return snapshot(candidate) if callable(getattr(candidate, "dump_state", None)) else None
+
+
+def snapshot_of_texts(texts: Mapping[str, object]) -> ProgramSnapshot:
+    """The texts of a system that is no `dspy.Module`, by component: a candidate of gepa's."""
+    found = plain(dict(texts))
+    return ProgramSnapshot(id=digest(found), state=json.dumps(found, ensure_ascii=False, default=_encoded))
 
 
 def _dumped(program: object) -> dict[str, Any]:

@@ -67,6 +67,15 @@ class Patches:
     def _wrapped(self, function: Any, wrapper: Callable[..., Any]) -> Wrapped:
         return Wrapped(function, wrapper, enabled=lambda: self.active)
 
+    def wraps(self, owner: Any, name: str) -> bool:
+        """Whether what `owner` itself defines as `name` is wrapped by this package already, by whichever `Patches`."""
+        present = _own(owner).get(name)
+        while present is not None:
+            if isinstance(present, Wrapped):
+                return True
+            present = getattr(present, "__wrapped__", None)
+        return False
+
     def replace(self, owner: Any, name: str, new: Any) -> None:
         """Put `new` in the place of what `owner` itself defines as `name`, if anything."""
         original = _own(owner).get(name, _ABSENT)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, cast
 
 from opentelemetry.context import attach, detach
@@ -26,7 +27,7 @@ from otel_dspy.hooks.optimizers.gepa_proposal import (
     seed_front,
     trial_facts,
 )
-from otel_dspy.programs import snapshot_if_program
+from otel_dspy.programs import snapshot_if_program, snapshot_of_texts
 from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
@@ -41,9 +42,11 @@ if TYPE_CHECKING:
 
 _Parameters = ParamSpec("_Parameters")
 _logger = logging.getLogger(__name__)
+_CHECKPOINT: Final = "gepa_state.bin"
+"""The file that gepa resumes from (`initialize_gepa_state`)."""
 _OTHER_CHECKPOINT: Final = (
     "GEPA resumed from %s, which was written with other inputs (%s). It continues with the stored candidates and "
-    "scores, not with the given program; to start with the given program, use another log_dir."
+    "scores, not with the given program; to start with the given program, use another folder."
 )
 
 
@@ -60,10 +63,16 @@ def _heard(
 
 
 class GepaEvents:
-    """The record of one `gepa.optimize`, as one of its callbacks. gepa calls it on the thread that optimises."""
+    """The record of one `gepa.optimize`, as one of its callbacks. gepa calls it on the thread that optimises.
+
+    Attributes:
+        scope: the compile.
+        runs_programs: whether the adapter makes DSPy programs of candidates and evaluates them by `dspy.Evaluate`.
+    """
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, adapter: Any) -> None:
         self.scope = scope
+        self.runs_programs = callable(getattr(adapter, "build_program", None))
         self._telemetry = telemetry
         self._adapter = adapter
         self._open: list[Proposal] = []
@@ -121,9 +130,10 @@ class GepaEvents:
     def _unprepared(self) -> Proposal | None:
         return next((one for one in self._open if one.before and not one.prepared), None)
 
-    def resumed_from(self, folder: str) -> None:
-        """Say that gepa goes on from a checkpoint in this folder."""
-        self._checkpoint = folder
+    def runs_in(self, folder: str | None) -> None:
+        """Take in gepa's `run_dir`: gepa resumes from the checkpoint in it, if there is one."""
+        if folder is not None and Path(folder, _CHECKPOINT).exists():
+            self._checkpoint = str(folder)
 
     def finish(self, error: BaseException | None) -> None:
         """End what is open: an exception went through it, if there is one."""
@@ -169,7 +179,7 @@ class GepaEvents:
             metric_calls=state.total_num_evals if state is not None else len(scores),
         )
         if proposal.program is None:  # gepa's evaluation cache had all the scores
-            proposal.program = self._snapshot(candidate)
+            proposal.program = self.snapshot(candidate)
         self._pool[index] = proposal.program
         if seed:
             self._close_all(None)
@@ -307,7 +317,7 @@ class GepaEvents:
         )
         for index in range(len(self._state.program_candidates)):
             proposal = restored(self._state, index, open_trial(self._telemetry, self.scope, self.scope.context))
-            proposal.program = self._pool[index] = self._snapshot(proposal.candidate)
+            proposal.program = self._pool[index] = self.snapshot(proposal.candidate)
             self._close(proposal, None)
         self._best = best_of(self._state.program_full_scores_val_set)
         found = [] if self._given is None else differences(self._state, *self._given, self._fresh_scores)
@@ -315,9 +325,12 @@ class GepaEvents:
             self.scope.span.set_attribute(semconv.DSPY_COMPILE_RESUMED_DIFFERENCES, found)
             _logger.warning(_OTHER_CHECKPOINT, self._checkpoint, "; ".join(found))
 
-    def _snapshot(self, candidate: Any) -> ProgramSnapshot | None:
+    def snapshot(self, candidate: Any) -> ProgramSnapshot | None:
+        """The candidate as a DSPy program, or as its texts where the adapter makes no program of it."""
         with guarded("the state of a GEPA candidate"):
-            return snapshot_if_program(self._adapter.build_program(candidate))
+            if self.runs_programs:
+                return snapshot_if_program(self._adapter.build_program(candidate))
+            return snapshot_of_texts(candidate)
         return None
 
     def _close_all(self, error: BaseException | None) -> None:

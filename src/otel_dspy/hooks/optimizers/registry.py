@@ -26,6 +26,7 @@ _OURS: Final = (
     "bootstrap_few_shot:BootstrapFewShotHook",
     "copro:COPROHook",
     "gepa:GEPAHook",
+    "gepa_engine:GepaEngineHook",
     "ensemble:EnsembleHook",
     "grpo:GRPOHook",
     "infer_rules:InferRulesHook",
