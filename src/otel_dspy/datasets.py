@@ -42,9 +42,13 @@ class ExampleRegistry:
 
     It holds on to the examples, so that an object's id stays its own. What the program changes in one later shows in
     nothing of this.
+
+    Args:
+        plain_inputs: whether all fields of what is no `dspy.Example` are inputs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain_inputs: bool = False) -> None:
+        self._plain_inputs = plain_inputs
         self._known: dict[int, _Known] = {}
         self._content: dict[int, Any] = {}
 
@@ -55,7 +59,8 @@ class ExampleRegistry:
     def split(self, example: object) -> tuple[dict[str, Any], dict[str, Any]]:
         """The row's (inputs, labels).
 
-        A `dspy.Example` without `with_inputs` has labels alone. What is no `dspy.Example` has inputs alone.
+        Without `with_inputs` DSPy knows no inputs: then all fields are labels. So are those of what is no
+        `dspy.Example`, unless `plain_inputs` is set.
         """
         known = self._entry(example)
         return (
@@ -84,8 +89,9 @@ class ExampleRegistry:
         if entry is None:
             row = fields(example)
             inputs = _input_keys(example)
-            known = _Known(example, row, digest(row), frozenset(row) if inputs is None else inputs)
-            entry = self._known[id(example)] = known
+            if inputs is None:
+                inputs = frozenset(row) if self._plain_inputs else frozenset[str]()
+            entry = self._known[id(example)] = _Known(example, row, digest(row), inputs)
         return entry
 
 

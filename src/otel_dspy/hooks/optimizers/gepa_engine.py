@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.optimizers import gepa_lm
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.gepa_adapters import instrument_adapter, instrument_proposer
 from otel_dspy.hooks.optimizers.gepa_events import GepaEvents
@@ -83,6 +84,7 @@ class GepaEngineHook(OptimizerHook):
         patches.wrap(GEPAEngine, "run", around(run))
         patches.wrap(MergeProposer, "propose", around(merging))
         instrument_proposer(patches, telemetry, ReflectiveMutationProposer)
+        gepa_lm.install(patches, telemetry)
         patches.wrap(gepa, "optimize", around(_call))
         with guarded("optimize_anything of gepa"):  # gepa 0.1
             if hasattr(gepa, "optimize_anything"):

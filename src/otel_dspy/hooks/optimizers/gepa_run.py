@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from typing_extensions import override
 
+from otel_dspy.datasets import ExampleRegistry
 from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import Watch
 from otel_dspy.hooks.metric_name import metric_name
@@ -67,6 +68,7 @@ class RunWatch(Watch):
             select=self._hook.select,
         )
         self._scope = scope = open_compile(telemetry, facts)
+        scope.examples = ExampleRegistry(plain_inputs=True)
         scope.notes[_HOOK] = self._hook
         self._events = events = GepaEvents(telemetry, scope, engine.adapter)
         scope.notes[EVENTS] = events
