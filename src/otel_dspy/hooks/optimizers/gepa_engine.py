@@ -8,20 +8,18 @@ instrumented.
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import wrapt
-from opentelemetry.context import create_key, get_value, set_value
-from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.guard import guarded
-from otel_dspy.hooks.around import Watch, around
+from otel_dspy.hooks.around import around
 from otel_dspy.hooks.optimizers import gepa_lm
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.gepa_adapters import instrument_adapter, instrument_proposer
 from otel_dspy.hooks.optimizers.gepa_events import GepaEvents
+from otel_dspy.hooks.optimizers.gepa_parameters import call_arguments
 from otel_dspy.hooks.optimizers.gepa_run import RunWatch
 from otel_dspy.hooks.optimizers.gepa_steps import evaluation_facts, events_here
 from otel_dspy.hooks.phase import PhaseWatch
@@ -30,9 +28,7 @@ from otel_dspy.telemetry.leaderboard import first_unless_greater
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from opentelemetry.context import Context
-
-    from otel_dspy.hooks.around import Args, Kwargs
+    from otel_dspy.hooks.around import Args, Kwargs, Watch
     from otel_dspy.hooks.patches import Patches
     from otel_dspy.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
@@ -40,8 +36,6 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.leaderboard import Entry
 
 _ENGINE: Final = "gepa.core.engine"
-_CALL: Final = create_key("otel_dspy.gepa.call")
-"""Context key of the arguments of the call that makes the engine."""
 
 
 class GepaEngineHook(OptimizerHook):
@@ -62,8 +56,7 @@ class GepaEngineHook(OptimizerHook):
             wrapt.register_post_import_hook(instrument, "gepa")
 
     def _instrument(self, patches: Patches, telemetry: Telemetry) -> None:
-        import gepa  # noqa: PLC0415 - imported already
-        from gepa.core.engine import GEPAEngine  # noqa: PLC0415
+        from gepa.core.engine import GEPAEngine  # noqa: PLC0415 - imported already
         from gepa.proposer.merge import MergeProposer  # noqa: PLC0415
         from gepa.proposer.reflective_mutation.reflective_mutation import (  # noqa: PLC0415
             ReflectiveMutationProposer,
@@ -75,7 +68,7 @@ class GepaEngineHook(OptimizerHook):
                 return None
             with guarded("the adapter of gepa"):
                 instrument_adapter(patches, telemetry, cast("type[Any]", type(instance.adapter)))
-            return _EngineWatch(self, telemetry, instance)
+            return RunWatch(self, telemetry, instance, call_arguments(instance))
 
         def merging(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
             events = events_here()
@@ -85,10 +78,6 @@ class GepaEngineHook(OptimizerHook):
         patches.wrap(MergeProposer, "propose", around(merging))
         instrument_proposer(patches, telemetry, ReflectiveMutationProposer)
         gepa_lm.install(patches, telemetry)
-        patches.wrap(gepa, "optimize", around(_call))
-        with guarded("optimize_anything of gepa"):  # gepa 0.1
-            if hasattr(gepa, "optimize_anything"):
-                patches.wrap(import_module("gepa.optimize_anything"), "optimize_anything", around(_call))
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
@@ -97,35 +86,3 @@ class GepaEngineHook(OptimizerHook):
     @override
     def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
         return evaluation_facts(facts, program)
-
-
-class _CallWatch(Watch):
-    """Around a function that makes an engine: keeps its arguments for the engine's run."""
-
-    part = "the arguments of gepa"
-
-    def __init__(self, arguments: Kwargs) -> None:
-        self._arguments = arguments
-
-    @override
-    def open(self) -> Context:
-        return set_value(_CALL, self._arguments)
-
-    @override
-    def close(self, error: BaseException | None) -> None:
-        del error
-
-
-def _call(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch:
-    return _CallWatch(bind_arguments(wrapped, args, kwargs, apply_defaults=True))
-
-
-class _EngineWatch(RunWatch):
-    """Around the engine's run, with the arguments of the call that made it."""
-
-    def __init__(self, hook: OptimizerHook, telemetry: Telemetry, engine: Any) -> None:
-        super().__init__(hook, telemetry, engine, cast("Kwargs", get_value(_CALL) or {}))
-
-    @override
-    def open(self) -> Context:
-        return set_value(_CALL, None, super().open())

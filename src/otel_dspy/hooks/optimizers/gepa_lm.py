@@ -70,7 +70,7 @@ def _responses(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: 
     responses = wrapped(*args, **kwargs)
     batch = get_value(_BATCH)
     if isinstance(batch, _LMWatch):
-        batch.responses = responses
+        batch.responses = cast("list[Any]", responses) if isinstance(responses, list) else None
     return responses
 
 
@@ -92,7 +92,7 @@ class _LMWatch(Watch):
         self._prompts = prompts
         self._keywords: dict[str, Any] = {**(getattr(lm, "completion_kwargs", None) or {}), **kwargs}
         self._outputs: list[Any] = []
-        self.responses: object = None
+        self.responses: list[Any] | None = None
 
     @override
     def open(self) -> Context:
@@ -153,7 +153,7 @@ class _LMWatch(Watch):
 
     def _facts(self) -> list[CallFacts]:
         """Of each request: from its response, or of a single one from what gepa has added up."""
-        responses = cast("list[Any]", self.responses) if isinstance(self.responses, list) else []
+        responses = self.responses or []
         if responses and len(responses) == len(self._calls):
             return [_facts_of(response) for response in responses]
         if len(self._calls) > 1:

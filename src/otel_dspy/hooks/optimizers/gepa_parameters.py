@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_ENTRIES: Final = frozenset({"gepa.api", "gepa.optimize_anything"})
 _DATA: Final = frozenset({"seed_candidate", "trainset", "dataset", "valset", "callbacks", "logger", "config"})
 """Arguments that are recorded elsewhere, or that say nothing of the search."""
 _TEXTS: Final = frozenset({"reflection_prompt_template", "objective", "background"})
@@ -58,12 +60,27 @@ _MERGE: Final = {
 }
 
 
+def call_arguments(engine: Any) -> dict[str, Any]:
+    """Arguments of the function of gepa's that made the engine and runs it, by name; empty if another one did.
+
+    They are read from its frame: a function that a program imported before it was instrumented can't be wrapped.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001 - documented, and the only way
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _ENTRIES and frame.f_locals.get("engine") is engine:
+            code = frame.f_code
+            names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+            return {name: frame.f_locals[name] for name in names}
+        frame = frame.f_back
+    return {}
+
+
 def run_parameters(engine: Any, call: Mapping[str, Any], *, texts: bool) -> dict[str, object]:
     """Parameters by name.
 
     Args:
         engine: the `GEPAEngine` that runs.
-        call: the arguments of `gepa.optimize` or `optimize_anything` by name, defaults included; empty if not known.
+        call: what `call_arguments` returned.
         texts: whether prompts may be recorded.
     """
     given = {name: value for name, value in _flat(call) if name not in _DATA and value is not None}
@@ -102,7 +119,8 @@ def _effective(engine: Any) -> dict[str, object]:
         "reflection_minibatch_size": getattr(sampler, "minibatch_size", None),
         "max_metric_calls": metric_calls_allowed(engine.stop_callback),
         "cache_evaluation": getattr(engine, "_initial_evaluation_cache", None) is not None,
-        "adapter": type(getattr(engine, "adapter", None)).__name__,
+        "adapter": type(engine.adapter).__name__,
+        "evaluator": getattr(engine.adapter, "evaluator", None),
     }
 
 

@@ -63,7 +63,7 @@ class RunWatch(Watch):
             key=id(engine),
             optimizer_name=_NAME,
             program_name=type(engine.adapter).__name__,
-            metric_name=_metric(engine.adapter),
+            metric_name=_metric(engine.adapter, self._call),
             role=self._hook.role,
             select=self._hook.select,
         )
@@ -113,9 +113,10 @@ class RunWatch(Watch):
         close_compile(self._telemetry, self._scope, result=self._result, error=error)
 
 
-def _metric(adapter: Any) -> str:
-    """The name of what scores: the adapter's evaluator, or the adapter itself."""
-    return metric_name(getattr(adapter, "evaluator", None)) or type(adapter).__name__
+def _metric(adapter: Any, call: Mapping[str, Any]) -> str:
+    """The name of what scores: the evaluator that was given or that the adapter has, or the adapter itself."""
+    evaluator = call.get("evaluator") or call.get("batch_evaluator") or getattr(adapter, "evaluator", None)
+    return metric_name(evaluator) or type(adapter).__name__
 
 
 def _datasets(engine: Any) -> Iterator[DatasetFacts]:
