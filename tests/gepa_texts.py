@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gepa
 from gepa.core.adapter import EvaluationBatch, GEPAAdapter
@@ -94,7 +94,7 @@ def optimize(function: Callable[..., Any] | None = None, **settings: Any) -> Any
         "logger": Quiet(),
         **({} if "adapter" in settings else {"task_lm": answer}),
     }
-    return (function or gepa.optimize)(**{**given, **settings})
+    return (function or cast("Any", gepa).optimize)(**{**given, **settings})
 
 
 class Quiet:

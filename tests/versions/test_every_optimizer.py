@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import logging
 from inspect import signature
 from typing import TYPE_CHECKING, Any, cast
@@ -112,6 +113,34 @@ def test_every_optimizer_is_followed(make: Callable[[], Any], name: str, trials:
     assert bool(told) is bool(trials)
     assert all("trial.score" in one or one["trial.state"] != "complete" for one in told)
     assert recorder.named(f"compile {name}")
+
+
+def test_gepa_alone_is_followed() -> None:
+    """A run of gepa without DSPy's class: the seed's trial has its evaluation, and each trial is a proposal."""
+    optimize: Any = part("gepa:optimize")
+    if optimize is None or "callbacks" not in inspect.signature(optimize).parameters:
+        pytest.skip("this gepa has no callbacks")
+
+    def answer(messages: Any) -> str:
+        return str(messages[1]["content"]) if "good" in messages[0]["content"] else ""
+
+    def reflect(_prompt: Any) -> str:
+        return "```\ngood\n```"
+
+    context: dict[str, str] = {}
+    data = [{"input": name, "answer": name, "additional_context": context} for name in ("a", "b")]
+    with recording() as recorder:
+        result = optimize(
+            seed_candidate={"system": "bad"}, trainset=data, valset=data, task_lm=answer, reflection_lm=reflect,
+            max_metric_calls=6,
+        )  # fmt: skip
+    assert recorder.control("compile", "trial.label", "trial.derived", "evaluate.role")[4:7] == [
+        "  trial gepa trial.label=seed",
+        "    phase validate",
+        "      evaluate ContainsAnswerEvaluator evaluate.role=validation",
+    ]
+    scores = [one["trial.score"] for one in recorder.told("trial") if "trial.parameter.candidate" in one]
+    assert scores == result.val_aggregate_scores == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_dspy() -> None:
         "retries of a model call, time to first chunk": _has("dspy.clients.execution", "_attempt", "stream_emitted"),
         "an adapter's fallback": _has("dspy.adapters.chat_adapter:ChatAdapter", "_make_json_adapter_fallback"),
         "GEPA": _gepa(),
+        "runs of gepa without DSPy's class": "yes" if _gepa() == "proposals" else "-",
         "BetterTogether's steps as trials": _has(
             "dspy.teleprompt.bettertogether:BetterTogether", "_run_and_evaluate_step"
         ),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
 import pytest
-from inline_snapshot import snapshot  # noqa: F401
 from mlflow import MlflowClient
 from mlflow.genai.optimize.optimizers import GepaPromptOptimizer
 from mlflow.genai.scorers import scorer
@@ -16,9 +15,6 @@ from tests.gepa_texts import PROPOSALS, SEED, Digits, answer, optimize, reflecti
 from tests.integration.end_to_end.conftest import tracked
 from tests.lm_server import scripted_lm
 from tests.mlflow_tree import read_tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +38,30 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
     assert run.metrics["best_score"][-1][1] == max(result.val_aggregate_scores)
     assert run.artifacts["initial_model.json"] == SEED
     assert run.artifacts["best_model.json"] == result.best_candidate
-    print(sorted(run.artifacts), run.artifacts["valset.json"])
-    for child in run.children:
-        print(child.name, child.status, sorted(child.artifacts), child.metrics)
-    print(run.children[1].artifacts["result_table.json"])
-    print(run.children[1].artifacts["changes.md"])
-    for trace in read_tree(store, "alone").traces[:3]:
-        print(trace)
+    assert sorted(run.artifacts) == [
+        "best_model.json", "candidate_tree.html", "initial_model.json", "optimization_summary.json", "trainset.json",
+        "valset.json",
+    ]  # fmt: skip
+    assert [(child.name, child.status) for child in run.children] == [
+        ("trial 0 (seed)", "FINISHED"),
+        *((f"trial {number} (iteration {number})", "FINISHED") for number in range(1, 6)),
+    ]
+    accepted = run.children[1]
+    assert accepted.metrics["eval"] == accepted.metrics["objective/right"] == ((0, 0.6666666666666666),)
+    assert accepted.metrics["metric_calls_left"] == ((0, 14.0),)
+    table = accepted.artifacts["result_table.json"]
+    assert table["columns"] == [
+        "index", "example_input", "example_answer", "example_additional_context", "pred_value", "score",
+        "objective/right", "objective/short",
+    ]  # fmt: skip
+    assert table["data"][1] == [1, "a1", "1", {}, "1", 1.0, 1.0, 0.0]
+    assert "-Knows 0.\n+Knows 1 2.\n" in accepted.artifacts["changes.md"]
+    assert {"scores.json", "pareto_front.json", "candidate.json", "result_table_parent.json"} <= set(accepted.artifacts)
+    assert [trace.name for trace in run.traces] == ["gepa Digits"]
+    assert len(accepted.traces) == 10
+    last = accepted.traces[-1]
+    found = [(one.name, one.value) for one in last.assessments]
+    assert found == [("Digits", 1.0), ("Digits/right", 1.0), ("Digits/short", 0.0)]
 
 
 @scorer
@@ -80,14 +93,22 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
             scorers=[right],
         )
     tree = read_tree(store, "prompts")
-    print([(r.name, [c.name for c in r.children]) for r in tree.runs])
     (parent,) = tree.runs
+    assert parent.params["optimizer"] == "GepaPromptOptimizer"
     (run,) = parent.children
     assert (run.name, run.status) == ("gepa MlflowGEPAAdapter", "FINISHED")
+    assert run.params["reflection_lm"] == "openai/reflecting"
+    assert run.params["reflection_minibatch_size"] == "3"
     assert run.artifacts["best_model.json"] == {"digits": result.optimized_prompts[0].template}
-    print(run.params, run.metrics)
-    print(parent.params, parent.metrics, sorted(parent.artifacts))
-    for child in run.children:
-        print(child.name, child.status, sorted(child.artifacts), child.metrics)
-    print(run.children[0].artifacts["result_table.json"])
-    print(len(tree.traces), [t.name for t in tree.traces])
+    assert run.artifacts["best_model.json"] == {"digits": "{{question}} Knows 1 2."}
+    assert run.metrics["best_score"][-1][1] == result.final_eval_score
+    assert run.metrics["initial_score"][-1][1] == result.initial_eval_score
+    assert run.metrics["lm_calls/reflection"][-1][1] == len(server.requests)
+    assert [child.name for child in run.children] == [
+        "trial 0 (seed)",
+        "trial 1 (iteration 1)",
+        "trial 2 (iteration 2)",
+    ]
+    table = run.children[0].artifacts["result_table.json"]
+    assert table["columns"] == ["index", "example_inputs", "example_outputs", "pred_value", "score", "objective/right"]
+    assert table["data"][1] == [1, {"question": "a1"}, "1", "no idea", 0.0, 0.0]

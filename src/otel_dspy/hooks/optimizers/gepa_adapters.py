@@ -14,6 +14,7 @@ from otel_dspy.hooks.optimizers.gepa_steps import (
     events_here,
     inside_step,
 )
+from otel_dspy.hooks.phase import PhaseWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,16 @@ def instrument_proposer(patches: Patches, telemetry: Telemetry, proposer: type[A
     patches.wrap(proposer, _PROPOSE, around(one))
     if "_propose_texts_batch" in vars(proposer):  # gepa 0.1.4
         patches.wrap(proposer, "_propose_texts_batch", around(several))
+
+
+def instrument_merges(patches: Patches, telemetry: Telemetry, proposer: type[Any]) -> None:
+    """Wrap the method by which gepa's proposer merges two candidates."""
+
+    def merging(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+        events = events_here()
+        return None if events is None else PhaseWatch(telemetry, events.scope, "merge", None)
+
+    patches.wrap(proposer, "propose", around(merging))
 
 
 def _proposes(adapter: Any) -> bool:

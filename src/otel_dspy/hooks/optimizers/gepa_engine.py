@@ -7,6 +7,7 @@ instrumented.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -17,12 +18,11 @@ from otel_dspy.guard import guarded
 from otel_dspy.hooks.around import around
 from otel_dspy.hooks.optimizers import gepa_lm
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.hooks.optimizers.gepa_adapters import instrument_adapter, instrument_proposer
+from otel_dspy.hooks.optimizers.gepa_adapters import instrument_adapter, instrument_merges, instrument_proposer
 from otel_dspy.hooks.optimizers.gepa_events import GepaEvents
 from otel_dspy.hooks.optimizers.gepa_parameters import call_arguments
 from otel_dspy.hooks.optimizers.gepa_run import RunWatch
-from otel_dspy.hooks.optimizers.gepa_steps import evaluation_facts, events_here
-from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.hooks.optimizers.gepa_steps import evaluation_facts
 from otel_dspy.telemetry.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
@@ -62,20 +62,19 @@ class GepaEngineHook(OptimizerHook):
             ReflectiveMutationProposer,
         )
 
+        if "callbacks" not in inspect.signature(cast("Any", GEPAEngine).__init__).parameters:
+            patches.lacking("GEPAEngine(callbacks=…) (runs of gepa without DSPy's GEPA class)")  # before gepa 0.0.27
+            return
+
         def run(_wrapped: Callable[..., Any], instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
-            callbacks: Sequence[Any] | None = getattr(instance, "callbacks", ())
-            if not hasattr(instance, "callbacks") or any(isinstance(one, GepaEvents) for one in callbacks or ()):
-                return None
+            if any(isinstance(one, GepaEvents) for one in instance.callbacks or ()):
+                return None  # DSPy's GEPA runs it
             with guarded("the adapter of gepa"):
                 instrument_adapter(patches, telemetry, cast("type[Any]", type(instance.adapter)))
             return RunWatch(self, telemetry, instance, call_arguments(instance))
 
-        def merging(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
-            events = events_here()
-            return None if events is None else PhaseWatch(telemetry, events.scope, "merge", None)
-
         patches.wrap(GEPAEngine, "run", around(run))
-        patches.wrap(MergeProposer, "propose", around(merging))
+        instrument_merges(patches, telemetry, MergeProposer)
         instrument_proposer(patches, telemetry, ReflectiveMutationProposer)
         gepa_lm.install(patches, telemetry)
 

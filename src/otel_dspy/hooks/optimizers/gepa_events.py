@@ -76,6 +76,8 @@ class GepaEvents:
         self._telemetry = telemetry
         self._adapter = adapter
         self._open: list[Proposal] = []
+        self._seeded = False
+        """Whether the seed's trial was opened."""
         self._pool: dict[int, ProgramSnapshot | None] = {}
         self._best = 0
         self._state: Any = None
@@ -93,6 +95,8 @@ class GepaEvents:
 
     def evaluates(self, batch: Any, candidate: Any) -> tuple[Proposal, str] | None:
         """The proposal that an evaluation belongs to, and what it is for: `dspy.evaluate.role`."""
+        if not self._open and not self._seeded:
+            self._open_seed()  # gepa before 0.1.1 evaluates it before it calls `on_optimization_start`
         first = next(iter(self._open), None)
         if first is None:
             return None
@@ -149,8 +153,11 @@ class GepaEvents:
         gepa does so too before it loads a checkpoint, whose own seed it goes on with: that one is trial 0.
         """
         del event
-        if self.resuming:
-            return
+        if not self.resuming and not self._seeded:
+            self._open_seed()
+
+    def _open_seed(self) -> None:
+        self._seeded = True
         trial = open_trial(self._telemetry, self.scope, self.scope.context)
         self._open = [Proposal(trial=trial, kind=TrialKind.BASELINE, label="seed", iteration=0)]
 

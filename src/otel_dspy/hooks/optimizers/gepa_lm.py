@@ -67,11 +67,11 @@ def _instrument_litellm(patches: Patches) -> None:
 
 
 def _responses(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    responses = wrapped(*args, **kwargs)
+    responses: Any = wrapped(*args, **kwargs)
     batch = get_value(_BATCH)
     if isinstance(batch, _LMWatch):
         batch.responses = cast("list[Any]", responses) if isinstance(responses, list) else None
-    return responses
+    return cast("Any", responses)
 
 
 class _LMWatch(Watch):

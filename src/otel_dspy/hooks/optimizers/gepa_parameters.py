@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -65,7 +65,7 @@ def call_arguments(engine: Any) -> dict[str, Any]:
 
     They are read from its frame: a function that a program imported before it was instrumented can't be wrapped.
     """
-    frame = sys._getframe(1)  # noqa: SLF001 - documented, and the only way
+    frame = inspect.currentframe()
     while frame is not None:
         if frame.f_globals.get("__name__") in _ENTRIES and frame.f_locals.get("engine") is engine:
             code = frame.f_code

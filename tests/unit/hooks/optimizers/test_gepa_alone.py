@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import gepa
 import gepa.api
 import pytest
-from gepa.optimize_anything import EngineConfig, GEPAConfig, ReflectionConfig, TrackingConfig, optimize_anything
+from gepa import optimize_anything as anything
+from gepa.optimize_anything import EngineConfig, GEPAConfig, ReflectionConfig, TrackingConfig
 from gepa.strategies.proposal_sampling import IndependentSampling
 from inline_snapshot import snapshot
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.span_recorder import Recorder
 
+optimize_anything = cast("Any", anything).optimize_anything  # imported before DSPy is instrumented, as programs do
 _SHOWN = ("trial.kind", "trial.label", "trial.state", "trial.score", "trial.reason", "evaluate.role", "evaluate.scope")
 
 
@@ -206,7 +208,11 @@ class Seen:
         """Every callback notes its name."""
         if not name.startswith("on_"):
             raise AttributeError(name)
-        return lambda _event: self.events.append(name)
+
+        def note(_event: object) -> None:
+            self.events.append(name)
+
+        return note
 
 
 def test_the_users_callbacks_run_as_ever() -> None:
@@ -269,7 +275,7 @@ def test_optimize_anything() -> None:
     """A text of any kind: its trials, parameters from the `config`, the evaluator as the metric."""
     config = GEPAConfig(
         engine=EngineConfig(max_metric_calls=20, seed=5, parallel=False),
-        reflection=ReflectionConfig(reflection_lm=reflecting(), reflection_minibatch_size=2),
+        reflection=ReflectionConfig(reflection_lm=cast("Any", reflecting()), reflection_minibatch_size=2),
         tracking=TrackingConfig(logger=Quiet()),
     )
     with recording() as recorder:
@@ -321,8 +327,9 @@ def test_calls_of_gepas_own_language_model(monkeypatch: pytest.MonkeyPatch) -> N
 
     with scripted_lm(script) as server, recording(capture_content=True) as recorder:
         monkeypatch.setenv("OPENAI_API_BASE", server.api_base)
-        keywords = {"api_key": "sk-0123456789abcdef", "temperature": 0.5}
-        monkeypatch.setenv("OPENAI_API_KEY", keywords["api_key"])
+        key = "sk-0123456789abcdef"
+        keywords = {"api_key": key, "temperature": 0.5}
+        monkeypatch.setenv("OPENAI_API_KEY", key)
         optimize(
             task_lm="openai/task", reflection_lm="openai/reflecting", reflection_lm_kwargs=keywords, max_metric_calls=14
         )
@@ -359,5 +366,5 @@ def test_calls_of_gepas_own_language_model(monkeypatch: pytest.MonkeyPatch) -> N
     assert usage["dspy.usage.role.reflection.lm_calls"] == 1
     assert usage["dspy.usage.unpriced_calls"] == len(calls)
     assert "dspy.usage.cost" not in usage
-    assert keywords["api_key"] not in str(calls)
+    assert key not in str(calls)
     assert json.loads(calls[0]["gen_ai.output.messages"])[0]["parts"][0]["content"] == "0"
