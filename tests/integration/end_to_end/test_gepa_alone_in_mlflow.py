@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import mlflow
+import mlflow.genai
 import pytest
 from mlflow import MlflowClient
 from mlflow.genai.optimize.optimizers import GepaPromptOptimizer
@@ -81,7 +82,7 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
         prompt = mlflow.genai.register_prompt(name="digits", template="{{question}} Knows 0.")
 
         def predict(question: str) -> str:
-            known = mlflow.genai.load_prompt(prompt.uri).format(question=question)
+            known: Any = mlflow.genai.load_prompt(prompt.uri).format(question=question)
             return answer([{"content": known}, {"content": question}])
 
         data = [{"inputs": {"question": name}, "outputs": name[1:]} for name in ("a0", "a1", "a2", "b0", "b1", "b2")]
