@@ -166,3 +166,19 @@ def test_mipro_seed_is_the_one_that_the_search_ran_with(seed: int | None, monkey
     (setup,) = recorder.told("setup MIPROv2")
     (compiled,) = recorder.told("compile MIPROv2")
     assert setup["optimizer.parameter.seed"] == compiled["optimizer.parameter.seed"] == ran[0]
+
+
+@pytest.mark.parametrize("optimizer", [kind for kind, name in _parameters() if name == "num_threads"])
+def test_no_threads_are_those_of_the_settings(optimizer: type[Any]) -> None:
+    """DSPy's pool takes 0 for its setting, so that is what is recorded."""
+    given = {**BASE.get(optimizer.__name__, {}), "num_threads": 0}
+    if "metric" in inspect.signature(optimizer).parameters:
+        given.setdefault("metric", exact)
+    with recording(), dspy.context(experimental=True, num_threads=3):
+        try:
+            made = optimizer(**given)
+        except (AttributeError, TypeError):
+            if optimizer.__name__ in BROKEN:
+                pytest.skip("this DSPy cannot make one")
+            raise
+        assert Registry().for_optimizer(made).parameters(made, {})["num_threads"] == 3

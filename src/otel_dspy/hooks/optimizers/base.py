@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.usage import Role
 
+_THREADS = "num_threads"
 _EXAMPLES = {"trainset": ("train", "trainset"), "valset": ("validation", "valset")}
 
 
@@ -74,6 +75,8 @@ class OptimizerHook:
         values.update({name: value for name, value in arguments.items() if value is not None})
         for name in ("student", "teacher", *_EXAMPLES):
             values.pop(name, None)
+        if values.get(_THREADS) == 0:
+            values[_THREADS] = _threads_of_settings()
         return values
 
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
@@ -132,6 +135,13 @@ def tell_setup(scope: CompileScope, resolved: Mapping[str, Any]) -> None:
         resolved: parameters as the optimizer has resolved them, and `valset` where it is another than the one given.
     """
     scope.notes["resolve"](resolved)
+
+
+def _threads_of_settings() -> int:
+    """What DSPy uses where it is given no threads (`dspy.utils.parallelizer.ParallelExecutor`)."""
+    import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    return cast("Any", dspy).settings.num_threads
 
 
 def _constructor_parameters(cls: type[Any]) -> list[str]:
