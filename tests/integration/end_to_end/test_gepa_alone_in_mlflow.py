@@ -71,6 +71,7 @@ def right(outputs: str, expectations: dict[str, Any]) -> float:
     return float(outputs == expectations["expected_response"])
 
 
+@pytest.mark.slow  # imports litellm, and MLflow evaluates in threads
 def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own run is the parent; ours has the proposals, with the tokens of the reflection model."""
     reflect = reflecting([f"{{{{question}}}} {text}" for text in PROPOSALS])
