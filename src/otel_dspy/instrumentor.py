@@ -11,6 +11,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.trace import get_tracer_provider
 from typing_extensions import override
 
+from otel_dspy import redaction
 from otel_dspy.fork_gate import ForkGate
 from otel_dspy.hooks import adapter as adapter_hook
 from otel_dspy.hooks import adapter_calls as adapter_calls_hook
@@ -116,6 +117,7 @@ class DSPyInstrumentor(BaseInstrumentor):
             patches.undo()
             raise
         self._patches, self._telemetry = patches, telemetry
+        redaction.use(telemetry.content.data)
 
     @override
     def _uninstrument(self, **kwargs: Any) -> None:
@@ -124,6 +126,7 @@ class DSPyInstrumentor(BaseInstrumentor):
             self._patches.undo()
         if self._telemetry is not None:
             self._telemetry.later.catch_up()
+        redaction.use(None)
         self._patches = self._telemetry = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import mlflow
 from mlflow.tracing.trace_manager import InMemoryTraceManager
@@ -17,6 +17,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, format_span_id
 
 from otel_dspy.mlflow.mapping.context import TraceUpdate
+from otel_dspy.mlflow.recorded_span import RecordedSpan
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.mapping.context import SpanUpdate
 
 MAX_TRACES: Final = 1_000
 """Traces of ours that MLflow's trace manager holds at most; its spans in them are exported within seconds."""
@@ -39,7 +43,7 @@ class StandIns:
             __name__
         )
         self._lock = threading.Lock()
-        self._spans: dict[tuple[str, int], Any] = {}
+        self._spans: dict[tuple[str, int], RecordedSpan] = {}
         self._registered: OrderedDict[str, bool] = OrderedDict()
         """Traces of ours in MLflow's manager, and whether each has ended."""
 
@@ -59,18 +63,24 @@ class StandIns:
                 if self._needs_trace(trace_id):
                     self._register_trace(trace_id, experiment_id or _experiment_id(found))
                 self._register_span(found, trace_id)
-            return found
+            return cast("trace.Span", found)
 
-    def ended(self, trace_id: str, span_id: int) -> None:
-        """Forget the stand-in of a span that has ended."""
+    def ended(self, trace_id: str, span_id: int) -> SpanUpdate | None:
+        """Forget the stand-in of a span that has ended.
+
+        Returns:
+            What the program set on it; None = nothing.
+        """
         if not self._spans:
-            return
+            return None
         with self._lock:
-            if self._spans.pop((trace_id, span_id), None) is None:
-                return
+            span = self._spans.pop((trace_id, span_id), None)
+        if span is None:
+            return None
         with manager().get_trace(f"{PREFIX}{trace_id}") as held:
             if held is not None:
                 held.span_dict.pop(format_span_id(span_id), None)
+        return span.update()
 
     def update(self, trace_id: str) -> TraceUpdate | None:
         """What was set on a trace that `span` has registered; None if nothing could have been."""
@@ -121,19 +131,18 @@ class StandIns:
             oldest, _ = self._registered.popitem(last=False)
             manager().pop_trace(int(oldest, 16))
 
-    def _started(self, trace_id: str, span_id: int, root_id: int) -> Any:  # noqa: ANN401 - the SDK's own class
+    def _started(self, trace_id: str, span_id: int, root_id: int) -> RecordedSpan:
         parent = SpanContext(int(trace_id, 16), root_id, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
         around = trace.set_span_in_context(NonRecordingSpan(parent), Context())
         self._ids.given = (int(trace_id, 16), span_id)
-        return self._tracer.start_span("dspy", context=around if span_id != root_id else Context())
+        return RecordedSpan(self._tracer.start_span("dspy", context=around if span_id != root_id else Context()))
 
-    def _register_span(self, span: Any, trace_id: str) -> None:  # noqa: ANN401 - the same
+    def _register_span(self, span: RecordedSpan, trace_id: str) -> None:
         from mlflow.entities.span import create_mlflow_span  # noqa: PLC0415 - MLflow 2 has another
 
         live = cast("Any", create_mlflow_span)(span, f"{PREFIX}{trace_id}")
-        # MLflow waits with a trace while spans of it are open, and nothing ends this one.
-        span._end_time = span.start_time  # noqa: SLF001 - `end` would report it to the provider
         manager().register_span(live)
+        span.registered()
 
 
 class _GivenIds(IdGenerator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from typing import TYPE_CHECKING, Any, cast
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 import mlflow as untyped_mlflow
 import pytest
+from mlflow.entities import SpanEvent
 from mlflow.genai.scorers import scorer
 from mlflow.tracing import provider
 from mlflow.tracing.client import TracingClient
@@ -33,6 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = cast("Any", autologging_utils).AUTOLOGGING
 """What MLflow's autologging is set to, by flavor."""
 DELIVERY = 120.0
 """Seconds that a delivery may take on a loaded machine."""
+SECRET = "sk-" + "planted0123456789" * 2
 SESSION, USER, TOKENS = "mlflow.trace.session", "mlflow.trace.user", "mlflow.trace.tokenUsage"
 
 
@@ -132,6 +135,75 @@ def test_a_call_alone_is_the_active_trace_of_mlflow(experiment: str) -> None:
     assert {score.name: score.value for score in found.assessments} == {"helpful": True, "inside": 1.0}
     assert json.loads(found.metadata[TOKENS])["total_tokens"] == 30
     assert mlflow.get_trace(last).info.client_request_id == "c"
+
+
+class Annotating(dspy.Module):
+    """Sets on MLflow's active span whatever that can be given, in a module and in a program around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        """Answer."""
+        annotate(question)
+        result = self.inner(question=question)
+        mlflow.get_current_active_span().set_outputs({"said": result.answer})
+        return result
+
+    async def aforward(self, question: str) -> Any:
+        """Answer."""
+        annotate(question)
+        await asyncio.sleep(0)
+        result = await self.inner.acall(question=question)
+        mlflow.get_current_active_span().set_outputs({"said": result.answer})
+        return result
+
+
+def annotate(question: str) -> None:
+    """Set all kinds of things on the active span."""
+    span = mlflow.get_current_active_span()
+    span.set_attributes({"team": "a", "rows": {"n": [1, None]}, "count": 2})
+    span.set_inputs({"asked": question})
+    span.set_span_type("AGENT")
+    span.add_event(SpanEvent("looked up", attributes={"hits": 3}))
+    span.record_exception(ValueError("no key " + SECRET))
+    assert span.get_attribute("team") == "a"
+
+
+ANNOTATED = {
+    "team": "a",
+    "rows": {"n": [1, None]},
+    "count": 2,
+    "mlflow.spanInputs": {"asked": "1+1"},
+    "mlflow.spanOutputs": {"said": "2"},
+    "mlflow.spanType": "AGENT",
+}
+
+
+def test_what_is_set_on_the_active_span_is_on_our_span(experiment: str) -> None:
+    """Attributes, inputs, outputs, type, events and status: of a call, an awaited one, one on a thread, one in a span."""
+    program: Any = Annotating()
+    program(question="1+1")
+    asyncio.run(program.acall(question="1+1"))
+    dspy.Parallel(num_threads=2, disable_progress_bar=True)([(program, {"question": "1+1"})])
+    with mlflow.start_span("around"):
+        program(question="1+1")
+    found = traces(experiment)
+    assert [len(list(one.walk())) for one in found] == [3, 3, 3, 4]
+    assert [(one.state, one.request_preview, one.response_preview) for one in found[:3]] == [
+        ("ERROR", '{"asked": "1+1"}', '{"said": "2"}')
+    ] * 3
+    for one in found:
+        spans = mlflow.get_trace(one.id).data.spans
+        (span,) = [each for each in spans if each.name == "module Annotating"]
+        assert {name: span.get_attribute(name) for name in ANNOTATED} == ANNOTATED
+        assert (span.status.status_code.value, span.status.description) == ("ERROR", "ValueError: no key [redacted]")
+        looked_up, exception = span.events
+        assert (looked_up.name, looked_up.attributes) == ("looked up", {"hits": 3})
+        assert (exception.name, exception.attributes["exception.message"]) == ("exception", "no key [redacted]")
+        assert SECRET not in json.dumps([each.to_dict() for each in spans])
+        assert not any(each.get_attribute("team") or each.events for each in spans if each is not span)
 
 
 def test_an_optimization_keeps_its_traces(experiment: str) -> None:

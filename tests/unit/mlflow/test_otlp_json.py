@@ -18,7 +18,7 @@ from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.destination import Destination, Experiment
 from otel_dspy.mlflow.facts import otlp_json
 from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
-from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.mapping.context import Options, RootKind, SpanUpdate, TraceContext, UserEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +102,15 @@ routes = st.builds(
         trial=st.none() | st.integers(0, 99),
         evaluate=st.none() | st.tuples(hexadecimal(32), hexadecimal(16)),
         user_run=st.none() | text,
+        span_update=st.none()
+        | st.builds(
+            SpanUpdate,
+            attributes=several(st.tuples(text, text)),
+            events=several(st.builds(UserEvent, text, st.integers(0, 2**63 - 1), text)),
+            links=several(st.tuples(hexadecimal(32), hexadecimal(16))),
+            failed=st.booleans(),
+            message=st.none() | text,
+        ),
     ),
     st.builds(Options, log_traces=st.booleans(), log_evals=st.booleans()),
 )

@@ -141,11 +141,11 @@ class Router:
 
     def _updated(self, route: Route, span_id: int) -> Route:
         context = route.context
-        self._stand_ins.ended(context.trace_id, span_id)
-        if context.root_id != format_span_id(span_id):
+        span_update = self._stand_ins.ended(context.trace_id, span_id)
+        update = self._stand_ins.update(context.trace_id) if context.root_id == format_span_id(span_id) else None
+        if span_update is None and update is None:
             return route
-        update = self._stand_ins.update(context.trace_id)
-        return route if update is None else replace(route, context=replace(context, update=update))
+        return replace(route, context=replace(context, update=update, span_update=span_update))
 
     def _find(self, context: SpanContext | None) -> Route | None:
         if context is None:

@@ -17,7 +17,7 @@ from otel_dspy.mlflow.delivery.routing import Route
 from otel_dspy.mlflow.delivery.spool import OURS
 from otel_dspy.mlflow.destination import Destination, Experiment
 from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
-from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext, TraceUpdate
+from otel_dspy.mlflow.mapping.context import Options, RootKind, SpanUpdate, TraceContext, TraceUpdate, UserEvent
 from otel_dspy.mlflow.tracking.addresses import lasting
 
 if TYPE_CHECKING:
@@ -206,6 +206,7 @@ def _parsed_route(resource: Attributes) -> Route:
             joined=bool(found.get("joined")),
             parent_id=found.get("parent_id"),
             update=_parsed_update(found["update"]) if "update" in found else None,
+            span_update=_parsed_span_update(found["span_update"]) if "span_update" in found else None,
         ),
         Options(**dict.fromkeys(found.get("off", ()), False)),
     )
@@ -215,6 +216,17 @@ def _parsed_update(found: dict[str, Any]) -> TraceUpdate:
     pairs: dict[str, Any] = {name: tuple((str(key), str(value)) for key, value in found[name]) for name in _PAIRS}
     pairs["assessments"] = tuple(map(str, found["assessments"]))
     return TraceUpdate(**found | pairs)
+
+
+def _parsed_span_update(found: dict[str, Any]) -> SpanUpdate:
+    events = (UserEvent(str(one["name"]), int(one["time_ns"]), str(one["attributes"])) for one in found["events"])
+    return SpanUpdate(
+        attributes=tuple((str(name), str(text)) for name, text in found["attributes"]),
+        events=tuple(events),
+        links=tuple((str(trace_id), str(span_id)) for trace_id, span_id in found["links"]),
+        failed=bool(found["failed"]),
+        message=found["message"],
+    )
 
 
 def _parsed_attributes(entries: Sequence[Mapping[str, Any]]) -> Attributes:

@@ -63,6 +63,36 @@ class TraceUpdate:
     assessments: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class UserEvent:
+    """An event that the program added to a span."""
+
+    name: str
+    time_ns: int
+    """Nanoseconds since the epoch."""
+    attributes: str
+    """JSON of an object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanUpdate:
+    """What the program set on a span through MLflow's own API, such as `mlflow.get_current_active_span()`.
+
+    Attributes:
+        attributes: names and values, as JSON texts; they replace the span's own ones of the same name.
+        events: in the order in which they were added.
+        links: trace and span ids in hex.
+        failed: the status was set to ERROR.
+        message: description of that status.
+    """
+
+    attributes: tuple[tuple[str, str], ...] = ()
+    events: tuple[UserEvent, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    failed: bool = False
+    message: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceContext:
     """The trace that a span is logged in.
@@ -78,6 +108,7 @@ class TraceContext:
         joined: the trace is MLflow's own, which the root is a part of: MLflow writes its trace info.
         parent_id: id of the MLflow span that is the span's parent, where that is not the parent it has itself.
         update: with the root: what the program set on the trace.
+        span_update: what the program set on this span.
     """
 
     trace_id: str
@@ -90,6 +121,7 @@ class TraceContext:
     joined: bool = False
     parent_id: str | None = None
     update: TraceUpdate | None = None
+    span_update: SpanUpdate | None = None
 
 
 def compile_run(options: Options, compile_id: str | None) -> CompileRun | None:

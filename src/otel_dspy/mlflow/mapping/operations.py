@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_dspy.mlflow.facts.records import SpanRecord
+    from otel_dspy.mlflow.mapping.context import UserEvent
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -256,6 +257,7 @@ class LogSpan:
     span: SpanRecord
     parent_id: str | None
     attributes: Mapping[str, object]
+    events: tuple[UserEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.facts.records import CompileRecord, EvaluateRecord, ExampleRecord, PayloadPiece, SetupRecord
+from otel_dspy.mlflow.facts.records import (
+    CompileRecord,
+    EvaluateRecord,
+    ExampleRecord,
+    PayloadPiece,
+    SetupRecord,
+    SpanLink,
+)
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
 from otel_dspy.mlflow.mapping.chat_tools import chat_tools
-from otel_dspy.mlflow.mapping.context import RootKind, TraceUpdate, logs_traces, trace_run
+from otel_dspy.mlflow.mapping.context import RootKind, SpanUpdate, TraceUpdate, logs_traces, trace_run
 from otel_dspy.mlflow.mapping.media import HINTS, readable
 from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure, LogSpan, LogTrace
 
@@ -66,7 +74,8 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
     """The span in its trace and, where it tells something of the whole trace, that."""
     if isinstance(fact, PayloadPiece) or not logs_traces(options, context):
         return
-    span = fact.span
+    span_update = context.span_update or SpanUpdate()
+    span = _updated(fact.span, span_update)
     root = span.span_id == context.root_id
     yield LogSpan(
         key=f"{span.span_id}/span",
@@ -74,7 +83,8 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
         span=span,
         # A trace whose root has a parent never ends for MLflow, so a parent outside the trace is dropped.
         parent_id=context.parent_id or (None if root else span.parent_id),
-        attributes=_attributes(span),
+        attributes=_attributes(span) | {name: _parsed(text) for name, text in span_update.attributes},
+        events=span_update.events,
     )
     if context.joined:
         return
@@ -94,8 +104,8 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
             state=update.state or ("ERROR" if span.error else "OK"),
             # As MLflow itself reckons from the spans.
             duration_ms=max(0, span.end_ms - span.start_ms),
-            request=update.request or _preview(span, INPUTS),
-            response=update.response or _preview(span, OUTPUTS),
+            request=update.request or _users_preview("mlflow.spanInputs", span_update) or _preview(span, INPUTS),
+            response=update.response or _users_preview("mlflow.spanOutputs", span_update) or _preview(span, OUTPUTS),
             tags=_tags(fact) | dict(update.tags),
             metadata=dict(update.metadata),
             client_request_id=update.client_request_id,
@@ -114,6 +124,14 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
                 name=_name(fact) if named else None,
                 assessments=scores,
             )
+
+
+def _updated(span: SpanRecord, update: SpanUpdate) -> SpanRecord:
+    """The span with the status and the links that the program set; an error of the call itself stays."""
+    links = (*span.links, *(SpanLink(*ids) for ids in update.links))
+    if span.error or not update.failed:
+        return replace(span, links=links) if update.links else span
+    return replace(span, links=links, error=True, message=update.message)
 
 
 def _attributes(span: SpanRecord) -> dict[str, object]:
@@ -200,6 +218,11 @@ def _preview(span: SpanRecord, sources: dict[str, str]) -> str | None:
     if any(hint in value for hint in HINTS):
         value = json.dumps(readable(_parsed(value)), ensure_ascii=False, separators=(",", ":"))
     return value[: naming.MAX_PREVIEW]
+
+
+def _users_preview(name: str, update: SpanUpdate) -> str | None:
+    text = dict(update.attributes).get(name)
+    return None if text is None else text[: naming.MAX_PREVIEW]
 
 
 def _name(fact: Fact) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlflow.entities import Span
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def mlflow_span(logged: LogSpan) -> Span:
             start_time=span.start_ns,
             end_time=span.end_ns,
             attributes=attributes,
+            events=[Event(event.name, json.loads(event.attributes), event.time_ns) for event in logged.events],
             status=status,
             links=[Link(_context(link.trace_id, link.span_id)) for link in span.links],
             resource=Resource(span.resource),
