@@ -35,6 +35,8 @@ TESTED_WITH: Final = (
     "rich",
 )
 RUNS: Final = "tests/versions/test_mlflow_runs.py"
+FLUENT: Final = "tests/versions/test_fluent_tracing.py"
+"""MLflow's tracing API, which finds the active span in another way before MLflow 3.9."""
 EXITS: Final = "tests/versions/test_exits.py"
 """Processes with ends of their own, which Pythons differ in."""
 SPANS: Final = ("tests/versions", f"--ignore={RUNS}", f"--ignore={EXITS}")
@@ -100,7 +102,7 @@ CELLS: Final = (
             "pyarrow==19.0.1",
             *_OLD_MLFLOW,
         ),
-        (RUNS, EXITS),
+        (RUNS, FLUENT, EXITS),
     ),
     *(
         Cell(
@@ -114,7 +116,7 @@ CELLS: Final = (
                 f"pyarrow=={pyarrow}",
                 *_OLD_MLFLOW,
             ),
-            (RUNS,),
+            (RUNS, FLUENT),
         )
         for version, cryptography, pyarrow in (("3.1.4", "50.0.2", "20.0.0"), ("3.5.1", "46.0.7", "21.0.0"))
     ),
@@ -130,11 +132,11 @@ CELLS: Final = (
             "pyarrow==22.0.0",
             *_OLD_MLFLOW,
         ),
-        (RUNS, KILLED),
+        (RUNS, FLUENT, KILLED),
         short=True,
     ),
     # The companions of this release, mlflow-skinny and mlflow-tracing, are not in the registry yet.
-    Cell("mlflow-3.18.0", (), (RUNS, KILLED), beside=("mlflow==3.18.0",)),
+    Cell("mlflow-3.18.0", (), (RUNS, FLUENT, KILLED), beside=("mlflow==3.18.0",)),
     Cell("python-3.12", (), BOTH, python="3.12", short=True),
     Cell("python-3.13", (), BOTH, python="3.13"),
     Cell("python-3.14", (), BOTH, python="3.14"),

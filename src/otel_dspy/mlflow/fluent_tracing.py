@@ -22,6 +22,7 @@ from opentelemetry.trace import format_span_id
 from otel_dspy.fork_gate import ForkGate
 from otel_dspy.guard import guarded
 from otel_dspy.mlflow import conflict
+from otel_dspy.mlflow.shared_context import SharedContext
 from otel_dspy.mlflow.stand_ins import PREFIX, manager
 from otel_dspy.mlflow.tracking import abilities
 
@@ -78,6 +79,8 @@ def announce(trace_id: str) -> None:
 
     Called when it starts, on the user's thread: it has ended for the user before it has ended for us.
     """
+    if not SHARES_TRACES:
+        return
     announced: Callable[[str], None] | None = getattr(fluent, "_set_last_active_trace_id", None)
     if announced is not None:
         announced(f"{PREFIX}{trace_id}")
@@ -100,7 +103,10 @@ class Source(Protocol):
     """Who knows spans of ours."""
 
     def stand_in(self, span: SpanContext) -> trace.Span | None:
-        """The stand-in of our span; None if it is none of ours, or a span of MLflow's is active inside of it."""
+        """What MLflow is to take for its active span while our span is current.
+
+        None if it is none of ours, or a span of MLflow's is active inside of it.
+        """
         ...
 
     def deliver(self, trace_id: str) -> None:
@@ -113,6 +119,7 @@ def connect(source: Source) -> None:
     with _gate:
         _sources.add(source)
         _lookup.install()
+        _shared.install()
         _requests.install()
         conflict.keep_off()
 
@@ -123,8 +130,21 @@ def disconnect(source: Source) -> None:
         _sources.discard(source)
         if not _sources:
             _lookup.remove()
+            _shared.remove()
             _requests.remove()
             conflict.allow()
+
+
+def _substitute() -> trace.Span | None:
+    """What MLflow is to take for its active span; None = the current span is none of ours."""
+    with guarded("MLflow's fluent tracing"):
+        ours = trace.get_current_span().get_span_context()
+        if ours.is_valid:
+            for source in list(_sources):
+                span = source.stand_in(ours)
+                if span is not None:
+                    return span
+    return None
 
 
 class _ContextLookup:
@@ -148,14 +168,8 @@ class _ContextLookup:
 
     def _current(self) -> Context | None:
         theirs = None if self._original is None else self._original()
-        with guarded("MLflow's fluent tracing"):
-            ours = trace.get_current_span().get_span_context()
-            if ours.is_valid:
-                for source in list(_sources):
-                    span = source.stand_in(ours)
-                    if span is not None:
-                        return trace.set_span_in_context(span, theirs)
-        return theirs
+        span = _substitute()
+        return theirs if span is None else trace.set_span_in_context(span, theirs)
 
 
 class _TraceRequests:
@@ -203,4 +217,5 @@ def _delivering(original: Callable[..., Any]) -> Callable[..., Any]:
 _gate: Final = ForkGate()
 _sources: Final[weakref.WeakSet[Source]] = weakref.WeakSet()
 _lookup: Final = _ContextLookup()
+_shared: Final = SharedContext(_substitute)
 _requests: Final = _TraceRequests()

@@ -113,9 +113,8 @@ class MlflowSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note where the span belongs."""
-        del parent_context  # the span carries its parent
         try:
-            route = self._router.started(span)
+            route = self._router.started(span, parent_context)
             if route is not None:
                 self._worker.start()
             if route is not None and route.options.log_traces:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 import mlflow as untyped_mlflow
 import pytest
-from mlflow.entities import SpanEvent
+from mlflow.entities import AssessmentSource, SpanEvent
+from mlflow.genai.judges import make_judge
+from mlflow.genai.judges.optimizers import SIMBAAlignmentOptimizer
+from mlflow.genai.optimize.optimizers import GepaPromptOptimizer
 from mlflow.genai.scorers import scorer
 from mlflow.tracing import provider
 from mlflow.tracing.client import TracingClient
@@ -20,6 +23,7 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog, flush
 from tests.dspy_answers import dspy_script
 from tests.in_process_lm import in_process_lm
+from tests.lm_server import scripted_lm
 from tests.mlflow_tree import read_tree
 from tests.sums import exact, examples
 
@@ -268,6 +272,79 @@ def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
     assert (scores.count(True), scores.count(False)) == (1, 2)
     assert seen == [6 if traced else 3] * 3
     assert before == SETTINGS_OF_DSPY.callbacks
+
+
+def test_mlflow_optimizes_prompts(experiment: str) -> None:
+    """`mlflow.genai.optimize_prompts` over a DSPy program: one trace for each row, in MLflow's run, and no run of ours."""
+    prompt = mlflow.genai.register_prompt(name=f"p-{uuid.uuid4().hex[:8]}", template="Answer {{question}}")
+    program: Any = dspy.Predict("question -> answer")
+    program.set_lm(SETTINGS_OF_DSPY.lm)
+
+    def predict(question: str) -> str:
+        return str(program(question=prompt.format(question=question)).answer)
+
+    @scorer
+    def right(outputs: str, expectations: dict[str, Any]) -> float:
+        return float(outputs == expectations["expected_response"])
+
+    result = mlflow.genai.optimize_prompts(
+        predict_fn=predict,
+        train_data=[
+            {"inputs": {"question": f"{n}+1"}, "expectations": {"expected_response": str(n + 1)}} for n in range(2)
+        ],
+        prompt_uris=[prompt.uri],
+        optimizer=cast("Any", GepaPromptOptimizer)(reflection_model="openai:/unused", max_metric_calls=2),
+        scorers=[right],
+    )
+    found = traces(experiment)
+    assert [[names(root) for root in one.spans] for one in found] == [[{"module Predict": ["chat scripted"]}]] * 2
+    (run,) = read_tree(mlflow.get_tracking_uri(), experiment).walk()
+    assert {one.metadata["mlflow.sourceRun"] for one in found} == {run.id}
+    assert (run.status, result.initial_eval_score) == ("FINISHED", 0.5)
+
+
+class FewTraces(SIMBAAlignmentOptimizer):
+    """MLflow's optimizer of judges that runs SIMBA, for fewer traces than it asks for."""
+
+    @classmethod
+    def get_min_traces_required(cls) -> int:
+        """Two."""
+        return 2
+
+
+def test_mlflow_aligns_a_judge(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge's `align` runs SIMBA: one compile with its trials, whose examples are the labeled traces."""
+    labels = ("yes", "no")
+    with scripted_lm(lambda _: '{"result": "yes", "rationale": "because"}') as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+        monkeypatch.setenv("OPENAI_API_BASE", server.api_base)
+        labeled: list[str] = []
+        for label in labels:
+            with mlflow.start_span("made") as span:
+                span.set_inputs({"question": label})
+                span.set_outputs({"answer": label})
+            labeled.append(span.trace_id)
+        mlflow.flush_trace_async_logging()
+        human: Any = AssessmentSource(source_type="HUMAN", source_id="me")
+        for trace_id, label in zip(labeled, labels, strict=True):
+            mlflow.log_feedback(trace_id=trace_id, name="nice", value=label, source=human, rationale="so")
+        judge: Any = make_judge(
+            name="nice",
+            instructions="Is {{ outputs }} nice for {{ inputs }}?",
+            model="openai:/scripted",
+            feedback_value_type=str,
+        )
+        steps = {"max_steps": 1, "num_candidates": 2, "num_threads": 1, "max_demos": 1}
+        optimizer = cast("Any", FewTraces)(model="openai:/scripted", batch_size=2, simba_kwargs=steps)
+        aligned = judge.align([mlflow.get_trace(one) for one in labeled], optimizer)
+    assert aligned.name == "nice"
+    traces(experiment)
+    tree = read_tree(mlflow.get_tracking_uri(), experiment)
+    (run,) = tree.runs
+    assert (run.name, run.status) == ("SIMBA CustomPredict", "FINISHED")
+    assert run.children
+    assert {child.status for child in run.children} == {"FINISHED"}
+    assert [one.name for one in tree.traces] == ["made", "made"]
 
 
 def test_mlflow_is_as_it_was_afterwards() -> None:

@@ -17,6 +17,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry import trace
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_dspy import semconv as sc
@@ -24,11 +25,13 @@ from otel_dspy.guard import guarded
 from otel_dspy.mlflow import fluent_tracing
 from otel_dspy.mlflow.destination import Experiment
 from otel_dspy.mlflow.mapping.context import RootKind, TraceContext, logs_traces
+from otel_dspy.mlflow.shared_context import IS_SHARED
 from otel_dspy.mlflow.stand_ins import StandIns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Span, SpanContext
 
@@ -69,14 +72,20 @@ class Router:
         self._stand_ins = StandIns()
         self._around: dict[tuple[int, int], int] = {}
         """Live spans that started inside an active span of MLflow's own context, and the id of that one."""
+        self._enclosing: dict[tuple[int, int], Span] = {}
+        """Of live spans, where MLflow shares OpenTelemetry's context: what MLflow would find without us."""
         self._live: dict[tuple[int, int], Route] = {}
         self._ended: OrderedDict[tuple[int, int], Route] = OrderedDict()
         self._lock = threading.Lock()
         itself: weakref.ref[Router] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _after_fork(itself))
 
-    def started(self, span: ReadableSpan) -> Route | None:
+    def started(self, span: ReadableSpan, parent_context: Context | None = None) -> Route | None:
         """Route a span that starts.
+
+        Args:
+            span: that starts.
+            parent_context: in which it starts; None = the current one.
 
         Returns:
             The new route where the span is a root, else None.
@@ -91,15 +100,24 @@ class Router:
             self._live[_key(own)] = route
             if around is not None:
                 self._around[_key(own)] = around.span_id
+            if IS_SHARED:
+                self._enclosing[_key(own)] = self._foreign(trace.get_current_span(parent_context))
         return None if inherited else route
+
+    def _foreign(self, parent: Span) -> Span:
+        """The innermost span around that is none of ours."""
+        return self._enclosing.get(_key(parent.get_span_context()), parent)
 
     def stand_in(self, span: SpanContext) -> Span | None:
         """What MLflow takes for its active span while a span of ours is current (see `fluent_tracing`)."""
         key = _key(span)
         with self._lock:
             route, known = self._live.get(key), self._around.get(key)
-        if route is None or not logs_traces(route.options, route.context) or not self._follows_mlflow():
+        if route is None:
             return None
+        logged = fluent_tracing.SHARES_TRACES and logs_traces(route.options, route.context)
+        if not logged or not self._follows_mlflow():
+            return self._enclosing.get(key)
         around = fluent_tracing.own_context_span()
         if around is not None and around.span_id != known:
             return None  # it started later: it is inside of ours
@@ -130,6 +148,7 @@ class Router:
         with self._lock:
             route = self._live.pop(key, None)
             self._around.pop(key, None)
+            self._enclosing.pop(key, None)
             if route is not None:
                 self._ended[key] = route
                 if len(self._ended) > MAX_ENDED:
