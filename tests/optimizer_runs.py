@@ -56,7 +56,8 @@ def drawn(run: RunNode, indent: str = "") -> Iterator[str]:
     metrics = {
         name: points[0][1] if len(points) == 1 else dict(points)
         for name, points in run.metrics.items()
-        if name.partition("/")[0] not in {"input_tokens", "output_tokens", "cost", "cache_hits", "unpriced_calls"}
+        if name.partition("/")[0]
+        not in {"input_tokens", "output_tokens", "cost", "cache_hits", "unpriced_calls", "model"}
         and not name.startswith("lm_calls/")
     }
     yield f"{indent}{run.name}: {run.status}"

@@ -56,11 +56,15 @@ DSPY_COMPILE_USAGE_LM_CALLS: Final = "dspy.compile.usage.lm_calls"
 DSPY_COMPILE_USAGE_CACHE_HITS: Final = "dspy.compile.usage.cache_hits"
 """LM calls of the compile so far that a cache answered."""
 DSPY_COMPILE_USAGE_COST: Final = "dspy.compile.usage.cost"
-"""Cost of the compile so far, USD; of the calls whose price is known, absent where no call has a known price."""
+"""Cost of the compile so far, USD; of the calls whose model has a known price, absent where none has."""
 DSPY_COMPILE_USAGE_UNPRICED_CALLS: Final = "dspy.compile.usage.unpriced_calls"
 """LM calls of the compile so far that used tokens at an unknown price: `dspy.compile.usage.cost` leaves them out."""
 DSPY_COMPILE_USAGE_ROLE: Final = "dspy.compile.usage.role."
 """`dspy.compile.usage.*` of the calls of one role alone, for each role that made a call; the roles add up to the whole.
+"""
+DSPY_COMPILE_USAGE_MODEL: Final = "dspy.compile.usage.model."
+"""Tokens, calls and cost of `dspy.compile.usage.*` of the calls of one language model alone, named as in DSPy, for each
+model that was called; the models add up to the whole. The first eight have parts of their own, `other` has the rest.
 """
 DSPY_OPTIMIZER_NAME: Final = "dspy.optimizer.name"
 """Class name of the optimizer."""
@@ -93,7 +97,9 @@ DSPY_LM_LATE: Final = "dspy.lm.late"
 had ended leave it out; those of the spans around that were still open include it.
 """
 DSPY_LM_COST: Final = "dspy.lm.cost"
-"""Cost of the call, USD; 0 on a cache hit; absent where the price is unknown."""
+"""Cost of the call as DSPy estimates it, USD; 0 on a cache hit; absent where the model has no known price, on a cache
+hit too.
+"""
 DSPY_LM_REQUESTS: Final = "dspy.lm.requests"
 """How many responses DSPy put together for the call: it sends a request for each choice where the provider's API has no
 `n`. Absent where it is one.
@@ -278,8 +284,8 @@ DSPY_USAGE_LM_CALLS: Final = "dspy.usage.lm_calls"
 DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"
 """LM calls inside that a cache answered."""
 DSPY_USAGE_COST: Final = "dspy.usage.cost"
-"""Cost of the LM calls inside, USD; 0 for a cache hit. Of the calls whose price is known, absent where no call has a
-known price.
+"""Cost of the LM calls inside, USD; 0 for a cache hit. Of the calls whose model has a known price, absent where none
+has.
 """
 DSPY_USAGE_UNPRICED_CALLS: Final = "dspy.usage.unpriced_calls"
 """LM calls inside that used tokens at an unknown price: `dspy.usage.cost` leaves them out."""
@@ -290,6 +296,10 @@ belong to: they are in this sum and not in that one's. Absent where there was no
 DSPY_USAGE_ROLE: Final = "dspy.usage.role."
 """`dspy.usage.*` of the calls of one role (`dspy.lm.role`) alone, for each role that made a call; the roles add up to
 the whole.
+"""
+DSPY_USAGE_MODEL: Final = "dspy.usage.model."
+"""Tokens, calls and cost of `dspy.usage.*` of the calls of one language model alone, named as in DSPy, for each model
+that was called; the models add up to the whole. The first eight have parts of their own, `other` has the rest.
 """
 OPENINFERENCE_SPAN_KIND: Final = "openinference.span.kind"
 """What the span is: of `dspy.operation.name` or `gen_ai.operation.name`."""

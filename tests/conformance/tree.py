@@ -25,8 +25,13 @@ INFERENCE: Final = "span.gen_ai.inference"
 OPTED_IN_PROGRAMS: Final = "programs"
 _OURS: Final = "span.dspy."
 _USAGE: Final = "dspy.usage."
-_SPLITS: Final = {_USAGE: semconv.DSPY_USAGE_ROLE, "dspy.compile.usage.": semconv.DSPY_COMPILE_USAGE_ROLE}
-"""Beginning of a roll-up's names -> that of its parts by role."""
+_SPLITS: Final = {
+    semconv.DSPY_USAGE_ROLE: (_USAGE, "roles"),
+    semconv.DSPY_USAGE_MODEL: (_USAGE, "models"),
+    semconv.DSPY_COMPILE_USAGE_ROLE: ("dspy.compile.usage.", "roles"),
+    semconv.DSPY_COMPILE_USAGE_MODEL: ("dspy.compile.usage.", "models"),
+}
+"""Beginning of the names of a roll-up's parts -> that of the roll-up's names, and what the parts are."""
 
 
 class Tree:
@@ -178,14 +183,14 @@ def _unlike_its_calls(span: ReadableSpan, calls: Sequence[Mapping[str, Any]]) ->
 
 
 def _unlike_its_parts(span: ReadableSpan) -> Iterator[str]:
-    for whole, split in _SPLITS.items():
+    for split, (whole, kinds) in _SPLITS.items():
         parts: defaultdict[str, list[float]] = defaultdict(list)
         for name, value in told(span).items():
             if name.startswith(split):
                 parts[name.rpartition(".")[2]].append(value)
         for name, values in parts.items():
             if not _same(told(span).get(whole + name, math.nan), sum(values)):
-                yield f"{whole}{name} is {told(span).get(whole + name)}, and the roles sum up to {sum(values)}"
+                yield f"{whole}{name} is {told(span).get(whole + name)}, and the {kinds} sum up to {sum(values)}"
 
 
 def _summed(calls: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from otel_dspy.hooks.installed import part
 from otel_dspy.hooks.lm_account import CallAccount
 from otel_dspy.hooks.lm_messages import CallRequest, CallTold, answers_of
 from otel_dspy.hooks.lm_result import read_result
-from otel_dspy.hooks.lm_settings import provider_and_model
+from otel_dspy.hooks.lm_settings import full_name, provider_and_model
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.invocations import end_call
 from otel_dspy.telemetry.scopes import at, current_place, entered, place_in
@@ -143,6 +143,7 @@ class _LMWatch(Watch):
         telemetry.secrets.learn_from(keywords)
         telemetry.secrets.learn_held(lm)
         provider, model = provider_and_model(lm)
+        self._model = telemetry.model_names.of(full_name(lm))
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         context = entered(lm)
         place = place_in(context)
@@ -221,7 +222,7 @@ class _LMWatch(Watch):
     def _count(self, usage: CallUsage) -> None:
         """Add the call to the totals of the spans around and to the metrics."""
         if self._usage is not None:
-            if self._usage.add(usage, self._role):
+            if self._usage.add(usage, self._role, self._model):
                 self._call.attributes[semconv.DSPY_LM_LATE] = True
             self._call.attributes[semconv.DSPY_LM_ROLE] = self._role
         if usage.cost:

@@ -35,6 +35,12 @@ def lm_parameters(lm: Any) -> dict[str, object]:
     return settings
 
 
+def full_name(lm: Any) -> str:
+    """The name of a language model as DSPy has it (`openai/gpt-4o-mini`), else its class's."""
+    model = getattr(lm, "model", None)
+    return model if isinstance(model, str) and model else type(lm).__name__
+
+
 def provider_and_model(lm: Any) -> tuple[str, str | None]:
     """`gen_ai.provider.name` and `gen_ai.request.model` of an LM, from DSPy's `provider/model`.
 

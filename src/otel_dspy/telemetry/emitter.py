@@ -27,6 +27,7 @@ from otel_dspy.telemetry.inference_call import InferenceCall, Speaker
 from otel_dspy.telemetry.instruments import Instruments
 from otel_dspy.telemetry.late_tracer import LateTracer, late_span
 from otel_dspy.telemetry.measurements import LateHistogram
+from otel_dspy.telemetry.model_names import ModelNames
 from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.secrets import SecretKeeper
 from otel_dspy.telemetry.standing_back import StandingBack, StandingBackTracer
@@ -170,6 +171,7 @@ class Telemetry:
         self.instruments = Instruments(meter_provider, self.later)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
+        self.model_names = ModelNames(self.secrets.scrub)
         self._outflow = Outflow(self._flush)
         self.content = ContentFilter(settings, self.secrets)
         handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)

@@ -1,4 +1,4 @@
-"""Roll-ups of tokens, calls, cache hits and cost over the LM calls inside a span, split by what the calls were for."""
+"""Roll-ups of tokens, calls, cache hits and cost over the LM calls inside a span, split by role and by model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from otel_dspy import semconv
 from otel_dspy.telemetry.example_tally import ExampleTally
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.util.types import AttributeValue
 
 # Plain texts, not an enumeration: hashing a member of one takes Python code, and every LM call does it several times.
@@ -25,12 +27,20 @@ JUDGE: Final[Role] = "judge"
 """The metric asks a model."""
 
 
+MAX_MODELS: Final = 8
+"""Models that a roll-up counts apart; calls of any further ones are counted together."""
+OTHER_MODELS: Final = "other"
+"""The name under which calls of further models are counted."""
+
 _USAGE: Final = semconv.DSPY_USAGE_COST.removesuffix("cost")
 _COMPILE_USAGE: Final = semconv.DSPY_COMPILE_USAGE_COST.removesuffix("cost")
 
 
 class CallUsage(NamedTuple):
-    """What one LM call used. Tokens and cost are 0 on a cache hit: nothing was sent, nothing is billed."""
+    """What one LM call used.
+
+    On a cache hit tokens are 0, because nothing was sent; the cost is 0 too, or None where the model has no known price.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -63,6 +73,15 @@ class _Sum:
         if other.cost is not None:
             self.cost = (self.cost or 0.0) + other.cost
 
+    def part_attributes(self, prefix: str) -> dict[str, AttributeValue]:
+        """Tokens, calls and cost; what the sum of one model has."""
+        return {
+            f"{prefix}input_tokens": self.input_tokens,
+            f"{prefix}output_tokens": self.output_tokens,
+            f"{prefix}lm_calls": self.lm_calls,
+            **self.cost_attributes(prefix),
+        }
+
     def cost_attributes(self, prefix: str) -> dict[str, AttributeValue]:
         """The cost, left out where calls were made and no price is known; and the calls without one, if any."""
         known = 0.0 if self.lm_calls == 0 else self.cost
@@ -82,7 +101,8 @@ class UsageTally:
     def __init__(self, around: UsageTally | None = None) -> None:
         self._around = around
         self._lock = threading.Lock()
-        self._sums: dict[Role, _Sum] = {}
+        self._sums: dict[tuple[Role, str], _Sum] = {}
+        """By role and model."""
         self._closed = False
         self._late_calls = 0
         self._examples: ExampleTally | None = None
@@ -100,12 +120,13 @@ class UsageTally:
         with self._lock:
             self._closed = True
 
-    def add(self, call: CallUsage, role: Role = TASK, *, late: bool = False) -> bool:
+    def add(self, call: CallUsage, role: Role = TASK, model: str = OTHER_MODELS, *, late: bool = False) -> bool:
         """Count one LM call here and in every tally around, as far as they are open.
 
         Args:
             call: what it used.
             role: what it was for.
+            model: the language model's name, fit for the name of an attribute.
             late: the tally directly inside that the call belongs to was closed.
 
         Returns:
@@ -115,14 +136,12 @@ class UsageTally:
             closed = self._closed
             if not closed:
                 self._late_calls += late
-                self._count(call, role)
-        around = self._around is not None and self._around.add(call, role, late=closed)
+                self._count(call, role, model)
+        around = self._around is not None and self._around.add(call, role, model, late=closed)
         return closed or around
 
-    def _count(self, call: CallUsage, role: Role) -> None:
-        found = self._sums.get(role)
-        if found is None:
-            found = self._sums[role] = _Sum()
+    def _count(self, call: CallUsage, role: Role, model: str) -> None:
+        found = self._sums.get((role, model)) or self._new_sum(role, model)
         found.lm_calls += 1
         found.cache_hits += call.cache_hit
         found.input_tokens += call.input_tokens
@@ -130,6 +149,11 @@ class UsageTally:
         found.unpriced_calls += call.unpriced
         if call.cost is not None:
             found.cost = (found.cost or 0.0) + call.cost
+
+    def _new_sum(self, role: Role, model: str) -> _Sum:
+        models = {name for _, name in self._sums} - {OTHER_MODELS}
+        counted = model if model in models or len(models) < MAX_MODELS else OTHER_MODELS
+        return self._sums.setdefault((role, counted), _Sum())
 
     def attributes(self) -> dict[str, AttributeValue]:
         """The sum so far as `dspy.usage.*`."""
@@ -145,7 +169,7 @@ class UsageTally:
         }
 
     def compile_attributes(self) -> dict[str, AttributeValue]:
-        """The sum so far as `dspy.compile.usage.*`, by role too, for the trials of a compile."""
+        """The sum so far as `dspy.compile.usage.*`, by role and by model too, for the trials of a compile."""
         total = self._total()
         return {
             semconv.DSPY_COMPILE_USAGE_INPUT_TOKENS: total.input_tokens,
@@ -154,11 +178,16 @@ class UsageTally:
             semconv.DSPY_COMPILE_USAGE_CACHE_HITS: total.cache_hits,
             **total.cost_attributes(_COMPILE_USAGE),
             **self._by_role(semconv.DSPY_COMPILE_USAGE_ROLE),
+            **self._by_model(semconv.DSPY_COMPILE_USAGE_MODEL),
         }
 
     def split_attributes(self) -> dict[str, AttributeValue]:
-        """The sum so far as `dspy.usage.*`, and as `dspy.usage.role.*` for each role that made a call."""
-        return {**self.attributes(), **self._by_role(semconv.DSPY_USAGE_ROLE)}
+        """The sum so far as `dspy.usage.*`, and its parts by role and by model as far as they made a call."""
+        return {
+            **self.attributes(),
+            **self._by_role(semconv.DSPY_USAGE_ROLE),
+            **self._by_model(semconv.DSPY_USAGE_MODEL),
+        }
 
     def _total(self) -> _Sum:
         total = _Sum()
@@ -168,15 +197,25 @@ class UsageTally:
         return total
 
     def _by_role(self, prefix: str) -> dict[str, AttributeValue]:
+        return {
+            name: value
+            for role, part in self._parts(lambda key: key[0]).items()
+            for name, value in {
+                **part.part_attributes(f"{prefix}{role}."),
+                f"{prefix}{role}.cache_hits": part.cache_hits,
+            }.items()
+        }
+
+    def _by_model(self, prefix: str) -> dict[str, AttributeValue]:
+        return {
+            name: value
+            for model, part in self._parts(lambda key: key[1]).items()
+            for name, value in part.part_attributes(f"{prefix}{model}.").items()
+        }
+
+    def _parts(self, part_of: Callable[[tuple[Role, str]], str]) -> dict[str, _Sum]:
+        parts: dict[str, _Sum] = {}
         with self._lock:
-            return {
-                f"{prefix}{role}.{name}": value
-                for role, part in self._sums.items()
-                for name, value in (
-                    ("input_tokens", part.input_tokens),
-                    ("output_tokens", part.output_tokens),
-                    ("lm_calls", part.lm_calls),
-                    ("cache_hits", part.cache_hits),
-                    *part.cost_attributes("").items(),
-                )
-            }
+            for key, found in self._sums.items():
+                parts.setdefault(part_of(key), _Sum()).add(found)
+        return parts

@@ -54,6 +54,12 @@ def test_a_cache_hit_through_dspys_own_format() -> None:
     assert facts.billed() == CallUsage(cache_hit=True)
 
 
+def test_a_cache_hit_of_a_model_without_a_known_price() -> None:
+    """It has no cost, and no 0 either: a sum with other calls of the model would be 0 instead of unknown."""
+    facts = read_result(CallResult.load(CallResult.native(response()).dump()))
+    assert facts.billed() == CallUsage(cost=None, cache_hit=True)
+
+
 LEGACY: dict[str, Any] = {
     "id": "legacy-1",
     "model": "served",

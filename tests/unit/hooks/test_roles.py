@@ -19,7 +19,7 @@ from tests.span_recorder import recording
 from tests.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tests.span_recorder import Recorder
@@ -191,8 +191,18 @@ def test_an_evaluation_inside_a_metric_is_its_judgement() -> None:
     assert _calls(recorder) == snapshot(Counter({("solving", "task"): 2, ("judging", "judge"): 4}))
 
 
+Points = list[tuple[int, float]]
+
+
+def _summed(whole: Points, metrics: Mapping[str, Sequence[tuple[int, float]]], wanted: Callable[[str], bool]) -> Points:
+    parts = [points for key, points in metrics.items() if wanted(key)]
+    return [(step, sum(value for points in parts for at, value in points if at == step)) for step, _ in whole]
+
+
 def test_in_mlflow(tmp_path: Path) -> None:
     """The runs of a compile and of its trials have each role's part under `name/role`; the parts add up to the whole.
+
+    So do those of the models under `model/<model>/<name>`.
 
     On the compile's run they are curves over the trials, which end at the compile's own totals.
     """
@@ -203,15 +213,26 @@ def test_in_mlflow(tmp_path: Path) -> None:
     assert len(trials) > 2
     for node in (run, *trials):
         for name in ("input_tokens", "output_tokens", "lm_calls", "cache_hits", "unpriced_calls"):
-            parts = [points for key, points in node.metrics.items() if key.startswith(f"{name}/")]
-            steps = [step for step, _ in node.metrics[name]]
-            summed = [sum(value for points in parts for at, value in points if at == step) for step in steps]
-            assert summed == [value for _, value in node.metrics[name]]
+            whole = list(node.metrics[name])
+            assert _summed(whole, node.metrics, lambda key, name=name: key.startswith(f"{name}/")) == whole
+            if name != "cache_hits":
+                assert _summed(whole, node.metrics, lambda key, name=name: key.endswith(f"/{name}")) == whole
     assert not [name for name in run.metrics if name.startswith("cost")]
     assert {name: points[-1][1] for name, points in run.metrics.items() if name.startswith("lm_calls")} == snapshot(
         {"lm_calls": 65.0, "lm_calls/judge": 34.0, "lm_calls/prompt": 14.0, "lm_calls/task": 17.0}
     )
+    assert {name: points[-1][1] for name, points in run.metrics.items() if name.endswith("/lm_calls")} == snapshot(
+        {
+            "model/openai/judging/lm_calls": 34.0,
+            "model/openai/solving/lm_calls": 12.0,
+            "model/openai/teaching/lm_calls": 5.0,
+            "model/openai/writing/lm_calls": 14.0,
+        }
+    )
     summary = cast("Mapping[str, Any]", run.artifacts["optimization_summary.json"])
     assert summary["usage"]["by_role"]["prompt"] == snapshot(
         {"input_tokens": 140, "output_tokens": 70, "lm_calls": 14, "cache_hits": 0, "cost": None, "unpriced_calls": 14}
+    )
+    assert summary["usage"]["by_model"]["openai/writing"] == snapshot(
+        {"input_tokens": 140, "output_tokens": 70, "lm_calls": 14, "cost": None, "unpriced_calls": 14}
     )

@@ -372,6 +372,49 @@ def test_an_unknown_price_stays_unknown() -> None:
     assert values == {"lm_calls": 2.0, "unpriced_calls": 1.0}
 
 
+def test_parts_by_model_are_metrics_whatever_the_models_are_called() -> None:
+    """Under keys that MLflow takes; models that it cannot tell apart are added up."""
+    names = ["openai/gpt-4.1", "vertex_ai/claude@1", "vertex_ai/claude?1", "openai/role.judge", "//etc/../x", "m" * 300]
+    used = told("compile", **IDENTITY, **{f"dspy__usage__model__{name}__lm_calls": 1 for name in names})
+    values = {point.name: point.value for point in only(used, LogMetrics).metrics}
+    assert values == {
+        "model/openai/gpt-4.1/lm_calls": 1.0,
+        "model/vertex_ai/claude_1/lm_calls": 2.0,
+        "model/openai/role.judge/lm_calls": 1.0,
+        "model/etc/x/lm_calls": 1.0,
+        f"model/{'m' * 200}/lm_calls": 1.0,
+    }
+    mlflow: Any = validation  # whose functions are annotated in part only
+    for name in values:
+        mlflow._validate_metric_name(name)
+
+
+def test_the_summary_has_the_parts_by_role_and_by_model() -> None:
+    """Of a priced and of an unpriced model: the cost of the one, and how many calls of the other have none."""
+    parts: dict[str, Any] = {
+        "dspy__usage__role__task__lm_calls": 3,
+        "dspy__usage__model__openai/gpt-4.1__cost": 0.5,
+        "dspy__usage__model__openai/gpt-4.1__lm_calls": 1,
+        "dspy__usage__model__own__lm_calls": 2,
+        "dspy__usage__model__own__unpriced_calls": 2,
+    }
+    ended = told("compile", **IDENTITY_ENDED, dspy__usage__cost=0.5, dspy__usage__unpriced_calls=2, **parts)
+    [text] = [found.text for found in ended if isinstance(found, LogText) and "summary" in found.path]
+    usage = json.loads(text)["usage"]
+    assert (usage["cost"], usage["unpriced_calls"], list(usage["by_role"])) == (0.5, 2, ["task"])
+    assert usage["by_model"] == {
+        "openai/gpt-4.1": {"input_tokens": None, "output_tokens": None, "lm_calls": 1, "cost": 0.5},
+        "own": {"input_tokens": None, "output_tokens": None, "lm_calls": 2, "cost": None, "unpriced_calls": 2},
+    }
+
+
+def test_nested_names_of_parts_are_read_once() -> None:
+    """A span made up to look like parts within parts within parts takes no longer than any other."""
+    names = {f"dspy.usage.model.{'model.' * depth}lm_calls".replace(".", "__"): 1 for depth in range(1, 31)}
+    used = told("compile", **IDENTITY, **names)
+    assert len(only(used, LogMetrics).metrics) == 30
+
+
 def test_late_calls_are_a_metric_of_the_run() -> None:
     """The compile's calls that ended after their trial."""
     used = told("compile", **IDENTITY, dspy__usage__lm_calls=9, dspy__usage__late_calls=3)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from otel_dspy.telemetry.usage import CallUsage, Role, UsageTally
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
+MODELS: Final = [f"provider/model-{number}.5" for number in range(10)]
 CALLS = st.builds(
     CallUsage,
     st.integers(0, 10_000),
@@ -34,38 +35,53 @@ def sums(calls: list[CallUsage], prefix: str) -> dict[str, Any]:
     }
 
 
-def by_role(calls: list[tuple[CallUsage, Role]], prefix: str) -> dict[str, Any]:
+Called = tuple[CallUsage, Role, str]
+
+
+def by_role(calls: list[Called], prefix: str) -> dict[str, Any]:
     """The same for each role that made a call."""
     told: dict[str, Any] = {}
-    for role in {role for _, role in calls}:
-        told |= sums([call for call, its in calls if its == role], f"{prefix}.{role}")
+    for role in {role for _, role, _ in calls}:
+        told |= sums([call for call, its, _ in calls if its == role], f"{prefix}.{role}")
     return told
 
 
+def by_model(calls: list[Called], prefix: str) -> dict[str, Any]:
+    """The same, without cache hits, for each of the first eight models and for the rest."""
+    first = list(dict.fromkeys(model for *_, model in calls))[:8]
+    told: dict[str, Any] = {}
+    for name in [*first, "other"]:
+        its = [call for call, _, model in calls if model == name or (name == "other" and model not in first)]
+        told |= sums(its, f"{prefix}.{name}") if its else {}
+    return {name: value for name, value in told.items() if not name.endswith(".cache_hits")}
+
+
 @given(
-    st.lists(st.tuples(st.integers(0, 5), CALLS, st.sampled_from(ROLES))),
+    st.lists(st.tuples(st.integers(0, 5), CALLS, st.sampled_from(ROLES), st.sampled_from(MODELS))),
     st.lists(st.integers(0, 4), min_size=5, max_size=5),
 )
 def test_every_tally_is_the_sum_over_the_calls_inside(
-    calls: list[tuple[int, CallUsage, Role]], parents: list[int]
+    calls: list[tuple[int, CallUsage, Role, str]], parents: list[int]
 ) -> None:
-    """In any tree of tallies and any interleaving of calls, each is the sum over its own subtree, whole and by role."""
+    """In any tree of tallies and any interleaving of calls, each is the sum over its own subtree, whole and by part."""
     tallies = [UsageTally()]
     inside = [{0}]
     for index, parent in enumerate(parents, start=1):
         around = parent % index
         tallies.append(UsageTally(tallies[around]))
         inside.append(inside[around] | {index})
-    for where, call, role in calls:
-        tallies[where].add(call, role)
+    for where, call, role, model in calls:
+        tallies[where].add(call, role, model)
     for index, tally in enumerate(tallies):
-        own: list[tuple[CallUsage, Role]] = [(call, role) for where, call, role in calls if index in inside[where]]
-        every = [call for call, _ in own]
+        own: list[Called] = [(call, role, model) for where, call, role, model in calls if index in inside[where]]
+        every = [call for call, *_ in own]
         assert tally.attributes() == sums(every, "dspy.usage")
-        assert tally.split_attributes() == sums(every, "dspy.usage") | by_role(own, "dspy.usage.role")
-        assert tally.compile_attributes() == (
-            sums(every, "dspy.compile.usage") | by_role(own, "dspy.compile.usage.role")
-        )
+        for told, prefix in (
+            (tally.split_attributes(), "dspy.usage"),
+            (tally.compile_attributes(), "dspy.compile.usage"),
+        ):
+            parts = by_role(own, f"{prefix}.role") | by_model(own, f"{prefix}.model")
+            assert told == sums(every, prefix) | parts
 
 
 def test_threads_lose_nothing() -> None:
@@ -86,3 +102,18 @@ def test_threads_lose_nothing() -> None:
         thread.join()
     assert [tally.attributes()["dspy.usage.lm_calls"] for tally in inner] == [2_000] * 8
     assert outer.attributes() == sums([CallUsage(1, 2, 0.25, cache_hit=True)] * 16_000, "dspy.usage")
+
+
+def test_models_beyond_the_bound_are_counted_together() -> None:
+    """A program that calls a new model each time has no more parts than nine, which add up to the whole."""
+    tally = UsageTally()
+    for number in range(1_000):
+        tally.add(CallUsage(1, 2, 0.25), "task", f"fine-tuned/{number}")
+    told = tally.split_attributes()
+    assert {name: value for name, value in told.items() if name.startswith("dspy.usage.model.other")} == {
+        "dspy.usage.model.other.input_tokens": 992,
+        "dspy.usage.model.other.output_tokens": 1_984,
+        "dspy.usage.model.other.lm_calls": 992,
+        "dspy.usage.model.other.cost": 248.0,
+    }
+    assert len([name for name in told if name.startswith("dspy.usage.model.fine-tuned/")]) == 8 * 4

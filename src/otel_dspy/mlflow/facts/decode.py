@@ -7,6 +7,7 @@ to be is a plain call. A damaged span costs its own facts and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
@@ -44,7 +45,8 @@ ERROR_TYPE = "error.type"
 USAGE = "dspy.usage."
 COMPILE_USAGE = "dspy.compile.usage."
 ROLE = "role."
-"""What follows these two before the name of a role."""
+MODEL = "model."
+"""What follows these two before the name of a role, and of a language model."""
 
 
 def span_record(span: ReadableSpan) -> SpanRecord:
@@ -153,6 +155,13 @@ class _Reader:
         return {name: value for name, value in found.items() if value is not None}
 
     def usage(self, prefix: str) -> Usage:
+        return replace(
+            self._sums(prefix),
+            by_role={role: self._sums(f"{prefix}{ROLE}{role}.") for role in self._parts(f"{prefix}{ROLE}")},
+            by_model={model: self._sums(f"{prefix}{MODEL}{model}.") for model in self._parts(f"{prefix}{MODEL}")},
+        )
+
+    def _sums(self, prefix: str) -> Usage:
         return Usage(
             input_tokens=self.integer(f"{prefix}input_tokens"),
             output_tokens=self.integer(f"{prefix}output_tokens"),
@@ -161,7 +170,6 @@ class _Reader:
             cost=self.number(f"{prefix}cost"),
             unpriced_calls=self.integer(f"{prefix}unpriced_calls"),
             late_calls=self.integer(f"{prefix}late_calls"),
-            by_role={role: self.usage(f"{prefix}{ROLE}{role}.") for role in self._roles(f"{prefix}{ROLE}")},
         )
 
     def failures(self) -> Failures | None:
@@ -175,8 +183,9 @@ class _Reader:
             first_message=self.text(sc.DSPY_FAILURES_FIRST_MESSAGE),
         )
 
-    def _roles(self, prefix: str) -> list[str]:
-        return sorted({name.partition(".")[0] for name in self.family(prefix)})
+    def _parts(self, prefix: str) -> list[str]:
+        # A model's name may have dots, the name of a count has none.
+        return sorted({name.rpartition(".")[0] for name in self.family(prefix)} - {""})
 
     def identity(self) -> CompileIdentity | None:
         compile_id = self.text(sc.DSPY_COMPILE_ID)

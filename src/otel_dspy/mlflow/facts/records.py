@@ -68,6 +68,8 @@ class Usage:
     """Calls in this sum that ended after the span inside that they belong to; None = there was none."""
     by_role: Mapping[str, Usage] = field(default_factory=dict[str, "Usage"])
     """The same of one role's calls alone, for each role that made any; empty where that is not told."""
+    by_model: Mapping[str, Usage] = field(default_factory=dict[str, "Usage"])
+    """The same of one language model's calls alone; empty where that is not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

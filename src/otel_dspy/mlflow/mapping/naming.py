@@ -21,6 +21,9 @@ MAX_DIGEST: Final = 36
 MAX_PREVIEW: Final = 1000
 """Characters of a trace's request and response preview."""
 
+_MAX_MODEL: Final = 200
+"""Characters of a language model's name in a metric's."""
+
 PARENT_RUN: Final = "mlflow.parentRunId"
 RUN_NAME: Final = "mlflow.runName"
 _NOT_IN_KEYS: Final = re.compile(r"[^\w\-. :/]")
@@ -124,11 +127,20 @@ def objective_metrics(objectives: Mapping[str, float]) -> dict[str, float]:
 
 
 def usage_metrics(usage: Usage) -> dict[str, float]:
-    """Metric name to value, and `name/role` to that role's part of it; what is not known is left out."""
+    """Metric name to value, what is not known is left out.
+
+    `<name>/<role>` is a role's part of it, `model/<model>/<name>` a language model's. Models whose names are the same for
+    MLflow are added up.
+    """
     found = _numbers(usage)
     for role, part in usage.by_role.items():
         found |= {key(f"{name}/{role}"): value for name, value in _numbers(part).items()}
-    return found
+    models: dict[str, float] = {}
+    for model, part in usage.by_model.items():
+        for name, value in _numbers(part).items():
+            chosen = key(f"model/{model[:_MAX_MODEL]}/{name}")
+            models[chosen] = models.get(chosen, 0.0) + value
+    return found | models
 
 
 def _numbers(usage: Usage) -> dict[str, float]:

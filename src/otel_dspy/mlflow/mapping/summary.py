@@ -65,4 +65,9 @@ def _usage(usage: Usage) -> dict[str, Any]:
         **({"unpriced_calls": usage.unpriced_calls} if usage.unpriced_calls else {}),
         **({"late_calls": usage.late_calls} if usage.late_calls else {}),
         **({"by_role": {role: _usage(part) for role, part in usage.by_role.items()}} if usage.by_role else {}),
+        **({"by_model": {model: _model(part) for model, part in usage.by_model.items()}} if usage.by_model else {}),
     }
+
+
+def _model(usage: Usage) -> dict[str, Any]:
+    return {name: value for name, value in _usage(usage).items() if name != "cache_hits"}
