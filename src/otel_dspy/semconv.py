@@ -510,6 +510,8 @@ METRIC_DSPY_MODULE_DURATION: Final = "dspy.module.duration"
 """How long a module call took. Histogram, unit `s`."""
 METRIC_DSPY_USAGE_COST: Final = "dspy.usage.cost"
 """Cost of language model calls. Counter, unit `{USD}`."""
+METRIC_DSPY_USAGE_UNPRICED_CALLS: Final = "dspy.usage.unpriced_calls"
+"""Language model calls that used tokens at an unknown price. Counter, unit `{call}`."""
 METRIC_DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"
 """Language model calls that a cache answered. Counter, unit `{call}`."""
 

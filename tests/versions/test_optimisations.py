@@ -28,7 +28,7 @@ def test_an_evaluation() -> None:
     )
     assert recorder.tree("evaluate", "evaluate.score", "evaluate.metric", "evaluate.size", "usage") == snapshot(
         [
-            "evaluate exact evaluate.score=50.0 usage.cache_hits=0 usage.input_tokens=40 usage.lm_calls=4 usage.output_tokens=20 usage.role.task.cache_hits=0 usage.role.task.input_tokens=40 usage.role.task.lm_calls=4 usage.role.task.output_tokens=20 usage.role.task.unpriced_calls=4 usage.unpriced_calls=4",
+            "evaluate exact evaluate.score=50.0 usage.cache_hits=0 usage.input_tokens=40 usage.lm_calls=4 usage.model.openai/scripted.input_tokens=40 usage.model.openai/scripted.lm_calls=4 usage.model.openai/scripted.output_tokens=20 usage.model.openai/scripted.unpriced_calls=4 usage.output_tokens=20 usage.role.task.cache_hits=0 usage.role.task.input_tokens=40 usage.role.task.lm_calls=4 usage.role.task.output_tokens=20 usage.role.task.unpriced_calls=4 usage.unpriced_calls=4",
             "  dataset evaluation",
         ]
     )

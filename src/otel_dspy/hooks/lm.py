@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import set_value
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
@@ -168,7 +169,9 @@ class _LMWatch(Watch):
         self._module = place.predictor
         self._prompt = place.prompt
         self._role: Role = place.role
-        self._within = {semconv.DSPY_OPTIMIZER_NAME: place.compile.optimizer_name} if place.compile is not None else {}
+        self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
+        if place.compile is not None:
+            self._labels[semconv.DSPY_OPTIMIZER_NAME] = place.compile.optimizer_name
         inside = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
         return at(place.in_lm_call(self), inside)
 
@@ -226,6 +229,8 @@ class _LMWatch(Watch):
                 self._call.attributes[semconv.DSPY_LM_LATE] = True
             self._call.attributes[semconv.DSPY_LM_ROLE] = self._role
         if usage.cost:
-            self._telemetry.instruments.cost.add(usage.cost, self._within, UNSPANNED)
+            self._telemetry.instruments.cost.add(usage.cost, self._labels, UNSPANNED)
+        if usage.unpriced:
+            self._telemetry.instruments.unpriced_calls.add(1, self._labels, UNSPANNED)
         if usage.cache_hit:
-            self._telemetry.instruments.cache_hits.add(1, self._within, UNSPANNED)
+            self._telemetry.instruments.cache_hits.add(1, self._labels, UNSPANNED)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from otel_dspy import semconv
 
@@ -14,6 +14,26 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
 NANOSECONDS = 1_000_000_000
+
+
+class ModelUse(NamedTuple):
+    """What one language model used, alone or in several trials."""
+
+    calls: int = 0
+    tokens: int = 0
+    cost: float | None = None
+    """USD; None where no price is known."""
+    unpriced_calls: int = 0
+
+    def plus(self, other: ModelUse) -> ModelUse:
+        """The sum of both."""
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        return ModelUse(
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            sum(costs) if costs else None,
+            self.unpriced_calls + other.unpriced_calls,
+        )
 
 
 @dataclass(frozen=True)
@@ -37,6 +57,10 @@ class TrialRow:
     cost: float | None
     """USD; None where no price is known."""
     seconds: float
+    unpriced_calls: int = 0
+    """Calls that the cost leaves out."""
+    models: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])
+    """What each language model used."""
 
 
 def trial_row(span: ReadableSpan) -> TrialRow:
@@ -58,8 +82,25 @@ def trial_row(span: ReadableSpan) -> TrialRow:
         output_tokens=cast("int", facts[semconv.DSPY_USAGE_OUTPUT_TOKENS]),
         lm_calls=cast("int", facts[semconv.DSPY_USAGE_LM_CALLS]),
         cost=cast("float | None", facts.get(semconv.DSPY_USAGE_COST)),
+        unpriced_calls=cast("int", facts.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
+        models=_models(below(facts, semconv.DSPY_USAGE_MODEL)),
         seconds=(ended - started) / NANOSECONDS,
     )
+
+
+def _models(facts: Mapping[str, AttributeValue]) -> dict[str, ModelUse]:
+    def count(model: str, name: str) -> int:
+        return cast("int", facts.get(f"{model}.{name}", 0))
+
+    return {
+        model: ModelUse(
+            count(model, "lm_calls"),
+            count(model, "input_tokens") + count(model, "output_tokens"),
+            cast("float | None", facts.get(f"{model}.cost")),
+            count(model, "unpriced_calls"),
+        )
+        for model in sorted({name.rpartition(".")[0] for name in facts})
+    }
 
 
 def below(facts: Mapping[str, AttributeValue], prefix: str) -> dict[str, AttributeValue]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from otel_dspy.report.wording import NONE, parameters_text, score_text
+from otel_dspy.report.trial_row import ModelUse
+from otel_dspy.report.wording import NONE, parameters_text, score_text, use_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,7 @@ def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
     table = Table(
         title=title,
         title_justify="left",
-        caption=_totals(ordered),
+        caption=escape(_totals(ordered)),
         caption_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1),
@@ -48,8 +50,14 @@ def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
 
 
 def _totals(rows: Sequence[TrialRow]) -> str:
-    calls, costs = sum(row.lm_calls for row in rows), [row.cost for row in rows if row.cost is not None]
-    tokens = sum(row.input_tokens + row.output_tokens for row in rows)
-    return (
-        f"{len(rows)} trials: {calls:,} calls, {tokens:,} tokens, {f'${sum(costs):.4f}' if costs else 'price unknown'}"
-    )
+    """The sum over all trials and, where there are several, over each language model's calls."""
+    whole, models = ModelUse(), dict[str, ModelUse]()
+    for row in rows:
+        tokens = row.input_tokens + row.output_tokens
+        whole = whole.plus(ModelUse(row.lm_calls, tokens, row.cost, row.unpriced_calls))
+        for name, use in row.models.items():
+            models[name] = models.get(name, ModelUse()).plus(use)
+    lines = [f"{len(rows)} trials: {use_text(whole)}"]
+    if len(models) > 1:
+        lines += [f"{name}: {use_text(use)}" for name, use in sorted(models.items())]
+    return "\n".join(lines)

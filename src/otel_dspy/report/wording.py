@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from otel_dspy.report.trial_row import TrialRow
+    from otel_dspy.report.trial_row import ModelUse, TrialRow
 
 NONE = "-"
 
@@ -32,3 +32,11 @@ def kind_text(row: TrialRow) -> str:
 def parameters_text(row: TrialRow) -> str:
     """Tell the parameters that the optimizer chose, in the order of their names; `-` if it chose none."""
     return ", ".join(f"{name}={value}" for name, value in sorted(row.parameters.items())) or NONE
+
+
+def use_text(use: ModelUse) -> str:
+    """Give calls, tokens and cost: `12 calls, 340 tokens, $0.0012 (3 calls not priced)`."""
+    cost = "price unknown" if use.cost is None else f"${use.cost:.4f}"
+    text = f"{use.calls:,} calls, {use.tokens:,} tokens, {cost}"
+    # Without any cost it says so already.
+    return text if use.cost is None or not use.unpriced_calls else f"{text} ({use.unpriced_calls:,} calls not priced)"

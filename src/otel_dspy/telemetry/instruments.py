@@ -83,6 +83,12 @@ class Instruments:
             semconv.METRIC_DSPY_USAGE_COST, unit="{USD}", description="Cost of language model calls."
         )
         self.cost = LateCounter(later, cost)
+        unpriced_calls = meter.create_counter(
+            semconv.METRIC_DSPY_USAGE_UNPRICED_CALLS,
+            unit="{call}",
+            description="Language model calls that used tokens at an unknown price.",
+        )
+        self.unpriced_calls = LateCounter(later, unpriced_calls)
         cache_hits = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_CACHE_HITS,
             unit="{call}",

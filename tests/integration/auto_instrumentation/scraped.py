@@ -1,4 +1,4 @@
-"""A program that knows nothing of telemetry: a good compile, failing ones, calls with cost, cache hits and errors."""
+"""A program that knows nothing of telemetry: a good compile, failing ones, calls with and without cost, hits, errors."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ with scripted_lm(dspy_script({"answer": half_right})) as server:
         Rounds(raising_metric).compile(program, trainset=examples(1))
     for _ in range(2):
         program(question="3+3")
+    unpriced = dspy.LM("openai/scripted", api_base=server.api_base, api_key="none", cache=False, num_retries=0)
+    with dspy.context(lm=unpriced):
+        Rounds(raising_metric).compile(program, trainset=examples(2))
     server.fail(Status(500), times=5)
     with suppress(Exception):
         program(question="4+4")

@@ -7,7 +7,7 @@ from inline_snapshot import snapshot
 from rich.console import Console
 
 from otel_dspy.report.live_progress import live_progress
-from otel_dspy.report.trial_row import TrialRow
+from otel_dspy.report.trial_row import ModelUse, TrialRow
 from otel_dspy.report.trials_table import trials_table
 from tests.unit.report.spoken_compile import speaking_to
 from tests.waiting import awaited
@@ -53,6 +53,20 @@ MIPROv2 on Classify
 
 3 trials: 60 calls, 3,702 tokens, $0.0125\
 """)
+
+
+def test_calls_without_a_known_price_are_shown() -> None:
+    """Below the table, in all and for each model where there are several."""
+    own, hosted = ModelUse(12, 700, None, 12), ModelUse(8, 534, 0.0125)
+    rows = [row(index, 50.0, cost=0.0125, unpriced_calls=12, models={"own[1]": own, "gpt": hosted}) for index in (0, 1)]
+    # The lines are as wide as the table.
+    told = " ".join(rendered(rows).split())
+    assert told.endswith(
+        "2 trials: 40 calls, 2,468 tokens, $0.0250 (24 calls not priced) gpt: 16 calls, 1,068 tokens, $0.0250 "
+        "own[1]: 24 calls, 1,400 tokens, price unknown"
+    )
+    alone = row(0, 50.0, cost=None, unpriced_calls=20, models={"own": own})
+    assert rendered([alone]).splitlines()[-1] == "1 trials: 20 calls, 1,234 tokens, price unknown"
 
 
 def test_a_ratio_is_not_shown_as_percent() -> None:

@@ -258,6 +258,9 @@ class LogSpan:
     parent_id: str | None
     attributes: Mapping[str, object]
     events: tuple[UserEvent, ...] = ()
+    unpriced_model: str | None = None
+    """The language model that was called at an unknown price; MLflow's own price for it would be another figure than the
+    run's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

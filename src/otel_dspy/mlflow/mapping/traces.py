@@ -85,6 +85,7 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
         parent_id=context.parent_id or (None if root else span.parent_id),
         attributes=_attributes(span) | {name: _parsed(text) for name, text in span_update.attributes},
         events=span_update.events,
+        unpriced_model=_unpriced_model(span),
     )
     if context.joined:
         return
@@ -158,6 +159,13 @@ def _attributes(span: SpanRecord) -> dict[str, object]:
         # Told even where it is 0, else MLflow puts its own price on a call that a cache answered.
         found["mlflow.llm.cost"] = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": float(cost)}
     return found
+
+
+def _unpriced_model(span: SpanRecord) -> str | None:
+    """The model of a language model's call of DSPy's whose cost is unknown. Failed calls used no tokens."""
+    if sc.DSPY_LM_CACHE_HIT not in span.attributes or sc.DSPY_LM_COST in span.attributes:
+        return None
+    return next((str(name) for key in _MODEL_NAMES if (name := span.attributes.get(key))), None)
 
 
 def _of_openinference(name: str) -> bool:

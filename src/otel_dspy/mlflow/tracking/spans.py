@@ -10,6 +10,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
+from otel_dspy.mlflow.tracking.prices import NO_PRICE, may_be_priced
+
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogSpan
 
@@ -18,6 +20,9 @@ def mlflow_span(logged: LogSpan) -> Span:
     """The span. MLflow keeps each attribute as JSON text, and the trace's id among them."""
     span = logged.span
     attributes = {name: _stored(value) for name, value in logged.attributes.items()}
+    if logged.unpriced_model is not None and may_be_priced(logged.unpriced_model):
+        # MLflow has no way to say "no cost": it rejects a batch that has null, and reads an empty cost as 0.
+        attributes["mlflow.llm.model"] = json.dumps(logged.unpriced_model + NO_PRICE, ensure_ascii=False)
     attributes["mlflow.traceRequestId"] = json.dumps(f"tr-{logged.trace_id}")
     status = Status(StatusCode.ERROR, span.message) if span.error else Status(StatusCode.OK)
     return Span(

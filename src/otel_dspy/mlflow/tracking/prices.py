@@ -1,0 +1,24 @@
+"""Lookup in MLflow's own price list, which MLflow applies to a language model's span that has tokens and no cost."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+from mlflow.utils import providers
+
+NO_PRICE: Final = " (no price)"
+"""Added to the name of a model that MLflow would put a price on and whose price is unknown where it was called."""
+
+_list: Any = providers  # older versions lack the function
+
+
+@lru_cache(maxsize=256)
+def may_be_priced(model: str) -> bool:
+    """Whether a server may know a price for a model of this name.
+
+    MLflow 3.17 has a list; before that servers use LiteLLM's, which is not imported here: it is large and downloads its
+    prices. Without a list any model may have a price.
+    """
+    look_up = getattr(_list, "cost_per_token", None)
+    return look_up is None or look_up(model, 1, 1) is not None
