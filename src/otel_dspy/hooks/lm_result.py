@@ -48,7 +48,7 @@ class CallFacts(NamedTuple):
     requests: int = 1
 
     def billed(self) -> CallUsage:
-        """What the call adds to the roll-ups; a cache hit adds no tokens and costs 0, if its model has a known price."""
+        """What the call adds to the roll-ups; a hit adds no tokens and costs 0, if its model has a known price."""
         if self.cache_hit:
             return CallUsage(cost=None if self.cost is None else 0.0, cache_hit=True)
         counts = self.usage or TokenCounts(0, 0)

@@ -15,8 +15,8 @@ _MAX_NAMES: Final = 256
 class ModelNames:
     """Cache from models' names to what stands for them in attribute names.
 
-    An attribute's name does not pass through the redaction of attribute values, so the name is redacted here. It is done
-    once for each name, because every call of a language model reads one.
+    An attribute's name does not pass through the redaction of attribute values, so the name is redacted here. It is
+    done once for each name, because every call of a language model reads one.
     """
 
     def __init__(self, scrub: Callable[[str], str]) -> None:

@@ -39,7 +39,7 @@ _COMPILE_USAGE: Final = semconv.DSPY_COMPILE_USAGE_COST.removesuffix("cost")
 class CallUsage(NamedTuple):
     """What one LM call used.
 
-    On a cache hit tokens are 0, because nothing was sent; the cost is 0 too, or None where the model has no known price.
+    On a cache hit tokens are 0, because nothing was sent; the cost is 0 too, or None if the model has no known price.
     """
 
     input_tokens: int = 0

@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
+import litellm
 import pytest
 from dspy.utils.exceptions import LMError
 
@@ -84,6 +85,52 @@ def test_a_cache_hit_costs_nothing(server: LMServer, monkeypatch: pytest.MonkeyP
         "cost": first["dspy.lm.cost"],
     }
     assert len(server.requests) == 1
+
+
+PRICES: dict[str, Any] = {"input_cost_per_token": 0.01, "output_cost_per_token": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("engine", "way"),
+    [
+        ("litellm", "unknown"),
+        ("litellm", "registered"),
+        ("litellm", "changed"),
+        ("auto", "of the LM"),
+        ("auto", "registered"),
+    ],
+)
+def test_a_price_of_the_users_own(server: LMServer, monkeypatch: pytest.MonkeyPatch, engine: str, way: str) -> None:
+    """The cost is the one that DSPy has: LiteLLM's engine takes the user's prices, DSPy's own engine does not.
+
+    A call without a price has no cost, on the span and in the sums, and is counted.
+    """
+    model = f"priced-{engine}-{way.replace(' ', '-')}"
+    monkeypatch.setattr(litellm, "model_cost", dict(litellm.model_cost))
+    if way == "registered":
+        litellm.register_model({f"openai/{model}": {"litellm_provider": "openai", "mode": "chat", **PRICES}})
+    elif way == "changed":
+        litellm.model_cost[model] = {"litellm_provider": "openai", "mode": "chat", **PRICES}
+    own: dict[str, Any] = PRICES if way == "of the LM" else {}
+    lm: Any = dspy.LM(
+        f"openai/{model}", api_base=server.api_base, api_key="-", cache=False, num_retries=0,
+        engine=engine, **own,
+    )  # fmt: skip
+    with dspy.context(lm=lm), recording() as recorder:
+        dspy.Evaluate(devset=examples(1), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    (chat,) = _chat(recorder)
+    entry = lm.history[-1]
+    priced = way == "of the LM" or (engine == "litellm" and way != "unknown")
+    cost = pytest.approx(0.01 * entry["usage"]["prompt_tokens"] + 0.02 * entry["usage"]["completion_tokens"])
+    assert entry["cost"] == (cost if priced else None)
+    assert chat.get("dspy.lm.cost") == entry["cost"]
+    evaluate = dict(recorder.named("evaluate")[0].attributes or {})
+    names = ["dspy.usage", f"dspy.usage.model.openai/{model}", "dspy.usage.role.task"]
+    assert [evaluate.get(f"{name}.cost") for name in names] == [entry["cost"]] * 3
+    assert [evaluate.get(f"{name}.unpriced_calls") for name in names] == [None if priced else 1] * 3
+    metrics, labels = recorder.metrics(), {"gen_ai.request.model": model}
+    told = (metrics.get("dspy.usage.cost"), metrics.get("dspy.usage.unpriced_calls"))
+    assert told == (([(labels, cost)], None) if priced else (None, [(labels, 1)]))
 
 
 def test_a_busy_server_is_asked_again(server: LMServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -365,6 +365,23 @@ def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:
     assert only(operations, LogSpan).attributes["mlflow.llm.cost"] == cost
 
 
+@pytest.mark.parametrize(
+    ("said", "model"),
+    [
+        ({"dspy__lm__cache_hit": False}, "gpt-2026"),
+        ({"dspy__lm__cache_hit": False, "dspy__lm__cost": 0.0}, None),
+        ({"dspy__lm__cache_hit": False, "dspy__lm__cost": 0.5}, None),
+        ({}, None),
+    ],
+)
+def test_only_a_call_without_a_price_is_kept_from_mlflows(said: dict[str, Any], model: str | None) -> None:
+    """Other libraries' calls, and those with a cost, are shown as they are."""
+    models = {"gen_ai__request__model": "gpt", "gen_ai__response__model": "gpt-2026"}
+    logged = only(told("chat", **models, **said), LogSpan)
+    assert logged.unpriced_model == model
+    assert "mlflow.llm.model" not in logged.attributes
+
+
 def test_an_unknown_price_stays_unknown() -> None:
     """No cost on the run, and the number of calls without one."""
     used = told("compile", **IDENTITY, dspy__usage__lm_calls=2, dspy__usage__unpriced_calls=1)

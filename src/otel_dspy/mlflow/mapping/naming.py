@@ -129,8 +129,8 @@ def objective_metrics(objectives: Mapping[str, float]) -> dict[str, float]:
 def usage_metrics(usage: Usage) -> dict[str, float]:
     """Metric name to value, what is not known is left out.
 
-    `<name>/<role>` is a role's part of it, `model/<model>/<name>` a language model's. Models whose names are the same for
-    MLflow are added up.
+    `<name>/<role>` is a role's part of it, `model/<model>/<name>` a language model's. Models whose names are the same
+    for MLflow are added up.
     """
     found = _numbers(usage)
     for role, part in usage.by_role.items():

@@ -259,8 +259,7 @@ class LogSpan:
     attributes: Mapping[str, object]
     events: tuple[UserEvent, ...] = ()
     unpriced_model: str | None = None
-    """The language model that was called at an unknown price; MLflow's own price for it would be another figure than the
-    run's."""
+    """The language model that was called at an unknown price: MLflow must not put one of its own on the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
