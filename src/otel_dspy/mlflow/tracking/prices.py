@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import lru_cache
 from typing import Any, Final
 
-from mlflow.utils import providers
-
 NO_PRICE: Final = " (no price)"
 """Added to the name of a model that MLflow would put a price on and whose price is unknown where it was called."""
-
-_list: Any = providers  # older versions lack the function
 
 
 @lru_cache(maxsize=256)
@@ -20,5 +17,12 @@ def may_be_priced(model: str) -> bool:
     MLflow 3.17 has a list; before that servers use LiteLLM's, which is not imported here: it is large and downloads its
     prices. Without a list any model may have a price.
     """
-    look_up = getattr(_list, "cost_per_token", None)
+    look_up: Any = getattr(_module(), "cost_per_token", None)
     return look_up is None or look_up(model, 1, 1) is not None
+
+
+def _module() -> object:
+    try:
+        return importlib.import_module("mlflow.utils.providers")
+    except ImportError:  # before MLflow 3.9
+        return None
