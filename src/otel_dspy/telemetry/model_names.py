@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MAX_LENGTH: Final = 128
+_MAX_LENGTH: Final = 100
 """Characters; the rest is cut off."""
 _MAX_NAMES: Final = 256
 
