@@ -106,7 +106,7 @@ def test_a_price_of_the_users_own(server: LMServer, monkeypatch: pytest.MonkeyPa
     A call without a price has no cost, on the span and in the sums, and is counted.
     """
     model = f"priced-{engine}-{way.replace(' ', '-')}"
-    monkeypatch.setattr(litellm, "model_cost", dict(litellm.model_cost))
+    monkeypatch.setattr(litellm, "model_cost", dict(cast("dict[str, Any]", litellm.model_cost)))
     if way == "registered":
         litellm.register_model({f"openai/{model}": {"litellm_provider": "openai", "mode": "chat", **PRICES}})
     elif way == "changed":

@@ -20,7 +20,7 @@ from tests.dspy_answers import dspy_script
 from tests.in_process_lm import engine_of, in_process_lm
 from tests.lm_server import scripted_lm
 from tests.mlflow_tree import read_tree
-from tests.sums import examples
+from tests.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def _evaluate(processors: Sequence[SpanProcessor]) -> None:
                 engine="litellm",
             )  # fmt: skip
             program: Any = Two(priced, _unpriced_lm())
-            evaluate: Any = dspy.Evaluate(devset=examples(2), metric=lambda *_: 1.0, num_threads=1)
+            evaluate: Any = dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)
             evaluate(program)
     finally:
         DSPyInstrumentor().uninstrument()

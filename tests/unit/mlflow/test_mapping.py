@@ -392,7 +392,8 @@ def test_an_unknown_price_stays_unknown() -> None:
 def test_parts_by_model_are_metrics_whatever_the_models_are_called() -> None:
     """Under keys that MLflow takes; models that it cannot tell apart are added up."""
     names = ["openai/gpt-4.1", "vertex_ai/claude@1", "vertex_ai/claude?1", "openai/role.judge", "//etc/../x", "m" * 300]
-    used = told("compile", **IDENTITY, **{f"dspy__usage__model__{name}__lm_calls": 1 for name in names})
+    parts: dict[str, Any] = {f"dspy__usage__model__{name}__lm_calls": 1 for name in names}
+    used = told("compile", **IDENTITY, **parts)
     values = {point.name: point.value for point in only(used, LogMetrics).metrics}
     assert values == {
         "model/openai/gpt-4.1/lm_calls": 1.0,
@@ -427,7 +428,9 @@ def test_the_summary_has_the_parts_by_role_and_by_model() -> None:
 
 def test_nested_names_of_parts_are_read_once() -> None:
     """A span made up to look like parts within parts within parts takes no longer than any other."""
-    names = {f"dspy.usage.model.{'model.' * depth}lm_calls".replace(".", "__"): 1 for depth in range(1, 31)}
+    names: dict[str, Any] = {
+        f"dspy.usage.model.{'model.' * depth}lm_calls".replace(".", "__"): 1 for depth in range(1, 31)
+    }
     used = told("compile", **IDENTITY, **names)
     assert len(only(used, LogMetrics).metrics) == 30
 
