@@ -37,6 +37,7 @@ TESTED_WITH: Final = (
 RUNS: Final = "tests/versions/test_mlflow_runs.py"
 FLUENT: Final = "tests/versions/test_fluent_tracing.py"
 """MLflow's tracing API, which finds the active span in another way before MLflow 3.9."""
+TABLE: Final = "tests/versions/test_feature_table.py"
 EXITS: Final = "tests/versions/test_exits.py"
 """Processes with ends of their own, which Pythons differ in."""
 SPANS: Final = ("tests/versions", f"--ignore={RUNS}", f"--ignore={EXITS}")
@@ -102,7 +103,7 @@ CELLS: Final = (
             "pyarrow==19.0.1",
             *_OLD_MLFLOW,
         ),
-        (RUNS, FLUENT, EXITS),
+        (RUNS, FLUENT, EXITS, TABLE),
     ),
     *(
         Cell(
@@ -116,7 +117,7 @@ CELLS: Final = (
                 f"pyarrow=={pyarrow}",
                 *_OLD_MLFLOW,
             ),
-            (RUNS, FLUENT),
+            (RUNS, FLUENT, TABLE),
         )
         for version, cryptography, pyarrow in (("3.1.4", "50.0.2", "20.0.0"), ("3.5.1", "46.0.7", "21.0.0"))
     ),
@@ -132,11 +133,7 @@ CELLS: Final = (
             "pyarrow==22.0.0",
             *_OLD_MLFLOW,
         ),
-        (RUNS, FLUENT, KILLED),
-        short=True,
-    ),
-    # The companions of this release, mlflow-skinny and mlflow-tracing, are not in the registry yet.
-    Cell("mlflow-3.18.0", (), (RUNS, FLUENT, KILLED), beside=("mlflow==3.18.0",)),
+        (RUNS, FLUENT, KILLED, TABLE),
     Cell("python-3.12", (), BOTH, python="3.12", short=True),
     Cell("python-3.13", (), BOTH, python="3.13"),
     Cell("python-3.14", (), BOTH, python="3.14"),

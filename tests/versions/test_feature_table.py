@@ -43,11 +43,13 @@ def _table(heading: str, installed: str) -> Mapping[str, str]:
 
 
 def test_dspy() -> None:
-    """The seams that a row stands on are there or not, as the page says of this version; the first rows' are tested."""
+    """The seams that a row stands on are there or not, as the page says of this version; scenarios test the first rows."""
     assert _table("DSPy", version("dspy")) == {
         "calls of programs, modules and models: sync, async, streamed": "yes",
         "tokens, cost, served model, cache hits": "yes",
         "evaluations, examples, compiles, trials": "yes",
+        "retrieval and embeddings, `dspy.ReAct` and `dspy.CodeAct` as agents": "yes",
+        "GRPO, `dspy.BootstrapFinetune`": _has("dspy.teleprompt.grpo:GRPO", "compile"),
         "retries of a model call, time to first chunk": _has("dspy.clients.execution", "_attempt", "stream_emitted"),
         "an adapter's fallback": _has("dspy.adapters.chat_adapter:ChatAdapter", "_make_json_adapter_fallback"),
         "GEPA": _gepa(),
