@@ -3,13 +3,16 @@
 A comment on the line above a block, in the Markdown source, says what is special about it:
 
 - `<!-- continues -->`: the block goes on where the one before it in the same language ended;
-- `<!-- covered-by: tests/path/test_file.py::test_name -->`: that test does what the block shows. For what cannot run as
-  it stands, such as a command that starts a server and does not end.
+- `<!-- covered-by: tests/path/test_file.py::test_name -->`: that test reads the block and runs it, or builds its command
+  or environment from it (`covered_blocks`); only addresses, ports and the like are the test's own;
+- `<!-- not-run: the reason; see tests/path/test_file.py::test_name -->`: nothing runs the block itself. The test shows the
+  same by other means; it may be left out.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,6 +31,9 @@ INERT: Final = frozenset({"text", "mermaid"})
 """Languages of drawings and output: nobody types them in."""
 _CONTINUES: Final = re.compile(r"<!--\s*continues\s*-->")
 _COVERED_BY: Final = re.compile(r"<!--\s*covered-by:\s*(?P<path>[^\s:]+)::(?P<test>\w+)\s*-->")
+_NOT_RUN: Final = re.compile(r"<!--\s*not-run:\s*(?P<reason>[^;]+?)(;\s*see\s+(?P<path>[^\s:]+)::(?P<test>\w+))?\s*-->")
+_READERS: Final = ("covered_blocks", "install_lines")
+"""Functions by which a test gets at the blocks that it covers."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,11 @@ class Block:
     text: str
     continues: bool = False
     covered_by: tuple[str, str] | None = None
-    """File and name of the test that stands for the block."""
+    """File and name of the test that runs the block."""
+    not_run: str | None = None
+    """Why nothing runs the block."""
+    seen_in: tuple[str, str] | None = None
+    """File and name of the test that shows the same as a block that is not run."""
 
     @property
     def place(self) -> str:
@@ -67,7 +77,7 @@ def blocks(path: Path) -> list[Block]:
             continue
         start = token.map[0]
         above = next((line for line in reversed(lines[:start]) if line.strip()), "")
-        covered = _COVERED_BY.search(above)
+        covered, not_run = _COVERED_BY.search(above), _NOT_RUN.search(above)
         found.append(
             Block(
                 path=path,
@@ -76,6 +86,8 @@ def blocks(path: Path) -> list[Block]:
                 text=token.content,
                 continues=_CONTINUES.search(above) is not None,
                 covered_by=(covered["path"], covered["test"]) if covered else None,
+                not_run=not_run["reason"] if not_run else None,
+                seen_in=(not_run["path"], not_run["test"]) if not_run and not_run["path"] else None,
             )
         )
     return found
@@ -85,7 +97,7 @@ def programs(path: Path) -> list[Block]:
     """What there is to run in a document: its runnable blocks, each joined with those that continue it."""
     joined: list[Block] = []
     for block in blocks(path):
-        if block.language not in RUN or block.covered_by is not None:
+        if block.language not in RUN or block.covered_by is not None or block.not_run is not None:
             continue
         before = next((i for i in reversed(range(len(joined))) if joined[i].language == block.language), None)
         if block.continues and before is not None:
@@ -96,12 +108,32 @@ def programs(path: Path) -> list[Block]:
     return joined
 
 
+def covered_blocks(test: str) -> list[Block]:
+    """The blocks that name this test as the one that runs them, in the order of the documents; at least one."""
+    found = [
+        block for path in documents() for block in blocks(path) if block.covered_by and block.covered_by[1] == test
+    ]
+    assert found, f"no block names {test}"
+    return found
+
+
+def exported(block: Block) -> dict[str, str]:
+    """The environment variables that a block of shell commands exports."""
+    words = [word for line in block.text.splitlines() if line.startswith("export ") for word in shlex.split(line)[1:]]
+    return dict(word.split("=", 1) for word in words)
+
+
 def uncovered(path: Path) -> Iterator[str]:
     """Tell of each block that nothing runs, parses or stands for, and of each declaration that stands for nothing."""
     for block in blocks(path):
-        if block.covered_by is not None:
-            file, test = block.covered_by
-            if not (ROOT / file).is_file() or f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8"):
+        if (named := block.covered_by or block.seen_in) is not None:
+            file, test = named
+            source = (ROOT / file).read_text(encoding="utf-8") if (ROOT / file).is_file() else ""
+            if f"def {test}(" not in source:
                 yield f"{block.place}: there is no test {file}::{test}"
+            elif block.covered_by is not None and not any(word in source for word in (*_READERS, block.path.name)):
+                yield f"{block.place}: {file} does not read the block: build it from the block, or say not-run and why"
+        elif block.not_run is not None:
+            continue
         elif block.language not in RUN | DATA | INERT:
             yield f"{block.place}: nobody runs a block in {block.language or 'no language'!r}: say how it is covered"

@@ -77,6 +77,9 @@ def test_the_runner_sees_every_kind_of_block(tmp_path: Path) -> None:
         "<!-- continues -->\n```python\nprint(a)\n```\n\n"
         "<!-- covered-by: tests/docs/test_code_blocks.py::test_it_runs -->\n```bash\nmake demo\n```\n\n"
         "<!-- covered-by: tests/docs/test_code_blocks.py::test_nothing -->\n```bash\nmake fame\n```\n\n"
+        "<!-- covered-by: tests/unit/test_soak.py::test_what_is_not_flat_is_found -->\n```bash\nmake soak\n```\n\n"
+        "<!-- not-run: it takes an hour -->\n```bash\nmake hour\n```\n\n"
+        "<!-- not-run: it takes an hour; see tests/unit/test_soak.py::test_hour -->\n```bash\nmake hour\n```\n\n"
         "```ruby\nputs 1\n```\n\n    indented\n\n```text\nout\n```\n",
         encoding="utf-8",
     )
@@ -86,8 +89,10 @@ def test_the_runner_sees_every_kind_of_block(tmp_path: Path) -> None:
     ]
     assert list(uncovered(path)) == [
         "page.md:22: there is no test tests/docs/test_code_blocks.py::test_nothing",
-        "page.md:26: nobody runs a block in 'ruby': say how it is covered",
-        "page.md:30: nobody runs a block in 'no language': say how it is covered",
+        "page.md:27: tests/unit/test_soak.py does not read the block: build it from the block, or say not-run and why",
+        "page.md:37: there is no test tests/unit/test_soak.py::test_hour",
+        "page.md:41: nobody runs a block in 'ruby': say how it is covered",
+        "page.md:45: nobody runs a block in 'no language': say how it is covered",
     ]
 
 

@@ -232,7 +232,7 @@ def test_the_demo_starts(wheel: Path, tmp_path: Path) -> None:
     if shutil.which("uv", path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}") is None:
         pytest.skip("without uv's overrides llama-cpp-python would be compiled")
     place = _installed(wheel, "demo", tmp_path)
-    place.run("otel-dspy", "demo", "--optimizer", "random_search", "--trials", "1", "--examples", "2")
+    place.run("otel-dspy", "demo", "--optimizer", "random_search", "--trials", "1", "--examples", "4")
     assert (tmp_path / "mlflow.db").is_file()
 
 

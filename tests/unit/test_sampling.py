@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.sampling import ExampleSampler, from_argument
+from tests.docs.code_blocks import covered_blocks, exported
 from tests.optimizers import Rounds
 from tests.sums import exact, examples, sums_lm
 
@@ -65,12 +66,15 @@ def test_another_sampler_decides_on_everything_else() -> None:
 
 def test_it_is_found_by_name() -> None:
     """OTEL_TRACES_SAMPLER=otel_dspy_examples with its ratio gives this sampler."""
-    sampler = _import_sampler("otel_dspy_examples")
+    variables = exported(covered_blocks("test_it_is_found_by_name")[0])
+    sampler = _import_sampler(variables["OTEL_TRACES_SAMPLER"])
     assert sampler is not None
     assert (
         sampler.get_description()
         == "ExampleSampler{1.0,ParentBased{root:AlwaysOnSampler,remoteParentSampled:AlwaysOnSampler,remoteParentNotSampled:AlwaysOffSampler,localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler}}"
     )
+    argument = variables["OTEL_TRACES_SAMPLER_ARG"]
+    assert from_argument(argument).get_description().startswith("ExampleSampler{0.1,")
     assert from_argument("0.25").get_description().startswith("ExampleSampler{0.25,")
 
 

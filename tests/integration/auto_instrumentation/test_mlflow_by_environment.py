@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.chaos.twins import differences, record
+from tests.docs.code_blocks import covered_blocks, exported
 from tests.instrumented_process import environment, run_instrumented, start_instrumented
 from tests.mlflow_tree import read_tree
 from tests.otlp_receiver import otlp_receiver
@@ -50,7 +51,8 @@ def the_run(place: dict[str, str]) -> RunNode:
 @pytest.mark.slow
 def test_mlflow_holds_what_autolog_would_have_written(place: dict[str, str]) -> None:
     """The whole tree is the same, programs, datasets and texts included, and the program says nothing of it."""
-    done = run_instrumented(PROGRAM, OTEL_TRACES_EXPORTER="mlflow", **place)
+    [block] = covered_blocks("test_mlflow_holds_what_autolog_would_have_written")
+    done = run_instrumented(PROGRAM, **exported(block) | place)
     assert done.returncode == 0, done.stderr
     assert "answer: 6" in done.stdout
     assert "opentelemetry" not in done.stderr.lower()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.contract import violations
+from tests.docs.code_blocks import covered_blocks, exported
 from tests.instrumented_process import run_instrumented
 from tests.otlp_receiver import otlp_receiver
 
@@ -31,8 +32,10 @@ def _run(receiver: OtlpReceiver, **environment: str) -> subprocess.CompletedProc
 
 def test_a_program_is_traced_without_a_line_of_code() -> None:
     """Compile, trials, evaluations, examples, modules and LM calls arrive over OTLP, as the contract has them."""
+    [variables, *more] = map(exported, covered_blocks("test_a_program_is_traced_without_a_line_of_code"))
+    assert more == [variables] * len(more)
     with otlp_receiver() as receiver:
-        done = _run(receiver)
+        done = _run(receiver, **variables | {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint})
         assert done.returncode == 0, done.stderr
         assert "answer: 6" in done.stdout
         spans = receiver.spans()

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.docs.code_blocks import covered_blocks, exported
 from tests.instrumented_process import ROOT, run_instrumented
 from tests.mlflow_server import free_port
 
@@ -39,10 +40,9 @@ LEGEND = re.compile(r"\{\{(\w+)\}\}")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Series:
     """What a program with optimisations, calls and failures shows at its /metrics, with no code for it."""
     port = str(free_port())
-    done = run_instrumented(
-        Path(__file__).with_name("scraped.py"), port, OTEL_METRICS_EXPORTER="prometheus",
-        OTEL_EXPORTER_PROMETHEUS_PORT=port, DSPY_CACHEDIR=str(tmp_path_factory.mktemp("cache")),
-    )  # fmt: skip
+    [block] = covered_blocks("test_every_metric_of_the_contract_can_be_scraped")
+    own = {"OTEL_EXPORTER_PROMETHEUS_PORT": port, "DSPY_CACHEDIR": str(tmp_path_factory.mktemp("cache"))}
+    done = run_instrumented(Path(__file__).with_name("scraped.py"), port, **exported(block) | own)
     assert done.returncode == 0, done.stderr
     found: Series = defaultdict(set)
     for family in text_string_to_metric_families(done.stdout[done.stdout.index("# HELP") :]):

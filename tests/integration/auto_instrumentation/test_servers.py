@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.docs.code_blocks import covered_blocks, exported
 from tests.instrumented_process import start_instrumented
 from tests.mlflow_server import free_port
 from tests.mlflow_tree import read_tree
@@ -73,12 +74,18 @@ def ask_much(address: str) -> Counter[int]:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_spans_of_every_worker_arrive_by_otlp(kind: str) -> None:
-    """Every question is one trace, told by the worker that answered it, after a SIGTERM right behind the last."""
+    """Every question is one trace, told by the worker that answered it, after a SIGTERM right behind the last.
+
+    The settings are those of the documentation; but all traces are sampled, with their content.
+    """
+    [block] = covered_blocks("test_spans_of_every_worker_arrive_by_otlp")
     with otlp_receiver() as receiver:
-        with serving(
-            kind, OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
-            OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY",
-        ) as address:  # fmt: skip
+        own = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
+            "OTEL_TRACES_SAMPLER_ARG": "1",
+            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+        }
+        with serving(kind, **exported(block) | own) as address:
             workers = ask_much(address)
         spans = receiver.spans()
     asked = Counter(
