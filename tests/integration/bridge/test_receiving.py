@@ -240,6 +240,23 @@ def test_spans_of_other_libraries_go_with_a_programs_trace(new_store: Callable[[
         assert names == {"module P": None, "GET early": f"{1:016x}", "GET late": f"{1:016x}"}
 
 
+def test_a_trace_stays_in_the_experiment_in_which_it_began(new_store: Callable[[str], str]) -> None:
+    """A later span of a known trace under another experiment's header is added to that trace: nothing is split."""
+    store = new_store("m")
+    child = request(1)
+    span = child["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span |= {"spanId": f"{11:016x}", "parentSpanId": f"{1:016x}", "name": "module Q"}
+    with running_bridge(store, "E") as bridge:
+        assert post(bridge, json.dumps(request(1)).encode(), x_mlflow_experiment_name="E")[:2] == (200, {})
+        assert post(bridge, json.dumps(child).encode(), x_mlflow_experiment_name="Other")[:2] == (200, {})
+        client = MlflowClient(store)
+        experiment = client.get_experiment_by_name("E")
+        assert experiment is not None
+        (trace,) = client.search_traces(locations=[experiment.experiment_id])
+        assert {span.name: span.parent_id for span in trace.data.spans} == {"module P": None, "module Q": f"{1:016x}"}
+        assert traces(store, "Other") == 0
+
+
 def test_what_mlflow_itself_refuses_is_said(new_store: Callable[[str], str]) -> None:
     """An experiment that was deleted takes nothing: OTLP's warning says so, with nothing to send again."""
     store = new_store("m")
