@@ -134,6 +134,10 @@ CELLS: Final = (
             *_OLD_MLFLOW,
         ),
         (RUNS, FLUENT, KILLED, TABLE),
+        short=True,
+    ),
+    # The companions of this release, mlflow-skinny and mlflow-tracing, are not in the registry yet.
+    Cell("mlflow-3.18.0", (), (RUNS, FLUENT, KILLED, TABLE), beside=("mlflow==3.18.0",)),
     Cell("python-3.12", (), BOTH, python="3.12", short=True),
     Cell("python-3.13", (), BOTH, python="3.13"),
     Cell("python-3.14", (), BOTH, python="3.14"),
