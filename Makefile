@@ -38,7 +38,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Say what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
 
-demo: $(DEMO) ## Optimise a real program on a real model and see it in MLflow
+demo: $(DEMO) ## Optimize a real program on a real model and see it in MLflow
 	$(BIN)/otel-dspy demo $(ARGS)
 
 test: $(DEV) parts-by-go other-backends ## Run the tests but the slow ones; the end says what was left out
@@ -67,9 +67,9 @@ collector: has-go $(COLLECTOR) ## Build the small OpenTelemetry Collector of col
 phoenix: $(PHOENIX) ## Install Phoenix for the tests that send to it (an environment of its own, 630 MB)
 	@echo ".tools/phoenix/bin/phoenix"
 
-lint: $(DEV) ## Check style, format, types and generated files; change nothing
+lint: $(DEV) ## Check style, format, types, imports and generated files; change nothing
 	@status=0; \
-	for check in "$(BIN)/ruff check" "$(BIN)/ruff format --check" "$(BIN)/pyright --pythonpath $(RUN)" \
+	for check in "$(BIN)/ruff check" "$(BIN)/ruff format --check" "$(BIN)/pyright --pythonpath $(RUN)" "$(BIN)/lint-imports" \
 		"$(RUN) -m tools.generate_semconv --check"; do \
 		echo "$$check"; $$check || status=1; \
 	done; exit $$status

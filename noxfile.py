@@ -45,7 +45,7 @@ BOTH: Final = ("tests/versions", "-k", "not server")
 """Runs too, in a database without a server, whose start takes longer than all the rest."""
 KILLED: Final = "tests/integration/end_to_end/test_killed.py"
 """What ends traces that have spans, which MLflow before 3.9 takes in a way of its own."""
-DECISIONS: Final = "tests/unit/telemetry/test_sdk_tracer.py"
+DECISIONS: Final = "tests/unit/telemetry/deferred/test_sdk_tracer.py"
 """What is held against the SDK, a version of which these cells have."""
 
 

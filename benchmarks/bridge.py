@@ -1,6 +1,6 @@
 """How fast `otel-dspy bridge` writes, beside MLflow's own OTLP ingest.
 
-`python -m benchmarks.bridge`. Programs are optimisations: trials of 100 examples, three spans an example. Each sends
+`python -m benchmarks.bridge`. Programs are optimizations: trials of 100 examples, three spans an example. Each sends
 its requests in order and waits for each answer, at a bridge of its own as far as there are enough, as behind a load
 balancer that routes by `dspy.compile.id`.
 """
@@ -22,8 +22,8 @@ from benchmarks.bridge_load import requests_of, send
 from benchmarks.environments import ROOT
 from benchmarks.postgres import binaries, postgres
 from benchmarks.results import pinned, save, table
-from tests.bridge_process import bridge_process
-from tests.mlflow_server import free_port, mlflow_server
+from tests.support.bridge_process import bridge_process
+from tests.support.mlflow_server import free_port, mlflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What programs would send a bridge: optimisations told by the contract, without DSPy, encoded beforehand."""
+"""What programs would send a bridge: optimizations told by the contract, without DSPy, encoded beforehand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Request = tuple[int, bytes]
 
 
 def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
-    """The requests of one program's optimisation.
+    """The requests of one program's optimization.
 
     Args:
         number: tells programs apart.

@@ -20,12 +20,12 @@ import requests
 from benchmarks.bridge_load import post, requests_of, send
 from benchmarks.environments import ROOT
 from benchmarks.results import pinned, save, table
-from tests.bridge_process import bridge_process
-from tests.mlflow_server import free_port, mlflow_server
+from tests.support.bridge_process import bridge_process
+from tests.support.mlflow_server import free_port, mlflow_server
 
 if TYPE_CHECKING:
     from benchmarks.results import Row
-    from tests.bridge_process import BridgeProcess
+    from tests.support.bridge_process import BridgeProcess
 
 FLOOD_SENDERS: Final = 8
 FLOOD_SECONDS: Final = 30.0

@@ -1,4 +1,4 @@
-"""Resident memory while a long optimisation is told to `MlflowSpanProcessor`: MLflow at work, and MLflow down.
+"""Resident memory while a long optimization is told to `MlflowSpanProcessor`: MLflow at work, and MLflow down.
 
 `python -m benchmarks.memory`. The spans are those of the contract, told without DSPy: three an example (`example`,
 `module`, `chat`), or, of an agent's examples, two for each of its hundred steps; 100 examples a trial. With MLflow up
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.environments import ROOT
 from benchmarks.results import pinned, save, table
-from tests.mlflow_server import free_port, mlflow_server
+from tests.support.mlflow_server import free_port, mlflow_server
 
 if TYPE_CHECKING:
     from benchmarks.results import Row

@@ -1,4 +1,4 @@
-"""What recording in MLflow costs an optimisation and an evaluation, against nothing and MLflow's own autologging.
+"""What recording in MLflow costs an optimization and an evaluation, against nothing and MLflow's own autologging.
 
 `python -m benchmarks.mlflow` starts a real server on sqlite, then one on PostgreSQL, and lets the recorders take turns.
 Requests are counted in the server's own log. The language model answers at once, within the process, which no model in
@@ -24,14 +24,14 @@ from benchmarks.environments import ROOT
 from benchmarks.mlflow_worker import EVALUATED, EXAMPLES, MARK, TRIALS
 from benchmarks.postgres import binaries, postgres
 from benchmarks.results import pinned, save, table
-from tests.dspy_answers import dspy_script
-from tests.lm_server import scripted_lm
-from tests.mlflow_server import mlflow_server
-from tests.sums import half_right
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import scripted_lm
+from tests.support.mlflow_server import mlflow_server
+from tests.support.sums import half_right
 
 if TYPE_CHECKING:
     from benchmarks.results import Row
-    from tests.mlflow_server import MlflowServer
+    from tests.support.mlflow_server import MlflowServer
 
 Run = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""A piece of work, an optimisation or an evaluation, recorded in one way: tells what it took and until when, each time.
+"""A piece of work, an optimization or an evaluation, recorded in one way: tells what it took and until when, each time.
 
 `python -m benchmarks.mlflow_worker WORK RECORDER TRACKING_URI [API_BASE]`; `mlflow.py` starts it and counts the
 requests. The model answers in this process, or at API_BASE.
@@ -18,7 +18,7 @@ import mlflow
 from dspy.utils.callback import BaseCallback
 
 from benchmarks.overhead_worker import providers
-from tests.sums import exact, examples, sums_lm
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ _dspy: Any = dspy  # these two annotate only part of what they offer
 _mlflow: Any = mlflow
 
 
-def _optimise() -> None:
+def _optimize() -> None:
     optimizer: Any = dspy.MIPROv2(
         metric=exact, auto=None, num_candidates=3, max_bootstrapped_demos=1, max_labeled_demos=1, num_threads=1, seed=9
     )
@@ -58,7 +58,7 @@ def _evaluate(count: int = EVALUATED) -> None:
     evaluate(dspy.ChainOfThought("question -> answer"))
 
 
-_WORKS: dict[str, Callable[[], None]] = {"mipro": _optimise, "evaluate": _evaluate}
+_WORKS: dict[str, Callable[[], None]] = {"mipro": _optimize, "evaluate": _evaluate}
 
 
 def _record(recorder: str) -> Callable[[], None]:

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
-from tests.in_process_lm import in_process_lm
+from tests.support.in_process_lm import in_process_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

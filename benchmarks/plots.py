@@ -49,10 +49,10 @@ def mlflow() -> None:
     """Wall time of the work, recorded, over the same work unrecorded."""
     rows = _rows("mlflow")[::-1]
     names = [f"{row['work']}, {row['backend']}, model {row['model']}: {row['recorder']}" for row in rows]
-    colours = [_OURS if row["recorder"].startswith("otel-dspy") else _OTHERS for row in rows]
+    colors = [_OURS if row["recorder"].startswith("otel-dspy") else _OTHERS for row in rows]
     figure = _plot.figure(figsize=(7, 0.4 * len(rows) + 0.8))
     axes = figure.subplots()
-    axes.barh(names, [row["wall"] for row in rows], color=colours)
+    axes.barh(names, [row["wall"] for row in rows], color=colors)
     axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.set_xlabel("wall time (1 = not recorded; logarithmic)")

@@ -22,7 +22,7 @@ from benchmarks.results import pinned, save, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.lm_server import Message
+    from tests.support.lm_server import Message
 
 _PACKAGES: Final = ("dspy", "opentelemetry-sdk")
 _CONVERSATION: Final = 50
@@ -42,7 +42,7 @@ def serve(calls: int, seconds: float, *, instrumented: bool) -> dict[str, Any]:
 
     from benchmarks.overhead_worker import providers
     from otel_dspy import DSPyInstrumentor, conversation
-    from tests.in_process_lm import in_process_lm
+    from tests.support.in_process_lm import in_process_lm
 
     if instrumented:
         tracer_provider, meter_provider = providers()

@@ -32,14 +32,14 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.environments import ROOT
 from benchmarks.memory import POINTS
 from benchmarks.results import pinned, save, table
-from tests.bridge_process import bridge_process
-from tests.mlflow_server import free_port, mlflow_server
+from tests.support.bridge_process import bridge_process
+from tests.support.mlflow_server import free_port, mlflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from benchmarks.results import Row
-    from tests.bridge_process import BridgeProcess
+    from tests.support.bridge_process import BridgeProcess
 
 SAMPLE: Final = 5.0
 """Seconds between two samples."""

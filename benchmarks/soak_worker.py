@@ -139,9 +139,9 @@ def serve(counts: Counts, ended: threading.Event, seed: int) -> None:
     """Answer requests until `ended`: plain, async, in parallel, with tools; some fail."""
     import dspy
 
-    from tests.behaviour.model import model
-    from tests.behaviour.programs import add
-    from tests.two_steps import Thinking
+    from tests.behavior.model import model
+    from tests.behavior.programs import add
+    from tests.support.two_steps import Thinking
 
     chance = random.Random(seed)  # noqa: S311 - chance, no secret
     lm = _slow(model())
@@ -169,19 +169,19 @@ def serve(counts: Counts, ended: threading.Event, seed: int) -> None:
 
 def optimize(counts: Counts, ended: threading.Event, seed: int) -> None:
     """Run every optimizer of DSPy that works offline, in random order, until `ended`."""
-    from tests.behaviour.model import model
-    from tests.behaviour.observation import Stage
-    from tests.behaviour.optimisations import OPTIMISATIONS
+    from tests.behavior.model import model
+    from tests.behavior.observation import Stage
+    from tests.behavior.optimizations import OPTIMIZATIONS
 
     chance = random.Random(seed)  # noqa: S311 - chance, no secret
-    names = [name for name in OPTIMISATIONS if name not in SKIPPED]
+    names = [name for name in OPTIMIZATIONS if name not in SKIPPED]
     with tempfile.TemporaryDirectory() as folder:
         while not ended.wait(OPTIMIZER_PAUSE):
             lm = _slow(model())
             name = chance.choice(names)
             # One of the scenarios is interrupted by Ctrl-C, which a worker must outlive.
             with _context(lm=lm, disable_history=True), contextlib.suppress(Exception, KeyboardInterrupt):
-                OPTIMISATIONS[name](Stage(lm, Path(folder)))
+                OPTIMIZATIONS[name](Stage(lm, Path(folder)))
             counts.optimizations[name] += 1
 
 
@@ -193,7 +193,7 @@ def _context(**settings: Any) -> Any:
 
 
 def _slow(lm: Any) -> Any:
-    from tests.in_process_lm import engine_of
+    from tests.support.in_process_lm import engine_of
 
     engine: Any = engine_of(lm)
     answer = engine.script
@@ -230,16 +230,16 @@ def work(mlflow: str, bridges: Sequence[str], seed: int) -> dict[str, Any]:
 def job(mlflow: str, *, killed: bool) -> None:
     """Optimize once under `autolog`; `killed`: by SIGKILL, in the middle."""
     import otel_dspy.mlflow
-    from tests.behaviour.model import model
-    from tests.behaviour.observation import Stage
-    from tests.behaviour.optimisations import OPTIMISATIONS
+    from tests.behavior.model import model
+    from tests.behavior.observation import Stage
+    from tests.behavior.optimizations import OPTIMIZATIONS
 
     otel_dspy.mlflow.autolog(tracking_uri=mlflow, experiment="soak-jobs")
     if killed:
         threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
     with tempfile.TemporaryDirectory() as folder, _context(lm=_slow(model())):
         for _ in range(100 if killed else 1):
-            OPTIMISATIONS["MIPROv2 without"](Stage(model(), Path(folder)))
+            OPTIMIZATIONS["MIPROv2 without"](Stage(model(), Path(folder)))
 
 
 if __name__ == "__main__":

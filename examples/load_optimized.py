@@ -1,6 +1,6 @@
-"""Load the program that the tutorial optimised back from MLflow, and ask it something.
+"""Load the program that the tutorial optimized back from MLflow, and ask it something.
 
-`python load_optimized.py [RUN_ID]`: the run's page in MLflow shows its id; without one, the newest optimisation is
+`python load_optimized.py [RUN_ID]`: the run's page in MLflow shows its id; without one, the newest optimization is
 taken. The environment is the one of tutorial.py.
 """
 

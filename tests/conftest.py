@@ -23,8 +23,8 @@ os.environ |= {
 }
 
 from tests.conformance.everywhere import heard, held_to_the_contract  # noqa: E402 - OpenTelemetry is imported with it
-from tests.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
-from tests.shared_server import server, server_uri, workspace_server  # noqa: E402 - the same
+from tests.support.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
+from tests.support.shared_server import server, server_uri, workspace_server  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 from playwright.sync_api import sync_playwright
 
 from tests.integration.backends.told import otlp, tell
-from tests.mlflow_server import mlflow_server
-from tests.phoenix_server import running_phoenix
+from tests.support.mlflow_server import mlflow_server
+from tests.support.phoenix_server import running_phoenix
 from tools.screenshots import CHROMIUM_FLAGS, PATIENCE
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _mlflow(page: Page, folder: Path, store: Path) -> None:
 
 
 def _trace(told: Told) -> str:
-    """The optimisation's trace."""
+    """The optimization's trace."""
     context: Any = told.named("compile")[0].context
     return f"{context.trace_id:032x}"
 

@@ -72,17 +72,17 @@ def _shoot(page: Page, url: str, text: str, path: Path) -> None:
 
 
 def take(store: Path, folder: Path) -> None:
-    """Take the pictures of the newest optimisation in the store and write them into the folder.
+    """Take the pictures of the newest optimization in the store and write them into the folder.
 
     Raises:
-        LookupError: the store has no optimisation.
+        LookupError: the store has no optimization.
     """
     client = MlflowClient(f"sqlite:///{store}")
     experiments = [found.experiment_id for found in cast("Any", client).search_experiments()]
-    runs = client.search_runs(experiments, "tags.`dspy.optimizer.name` != '' and params.`lm.model` != ''")
+    runs = client.search_runs(experiments, "tags.`dspy.optimizer.name` != '' and params.`call.model` != ''")
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     if not parents:
-        raise LookupError(f"no optimisation in {store}")
+        raise LookupError(f"no optimization in {store}")
     newest = max(parents, key=lambda run: run.info.start_time or 0)
     run_id, experiment = newest.info.run_id, newest.info.experiment_id
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def take(store: Path, folder: Path) -> None:
         page.goto(f"{uri}/#/experiments/{experiment}/runs", wait_until="domcontentloaded", timeout=PATIENCE)
         page.get_by_text(str(newest.info.run_name)).first.wait_for(timeout=PATIENCE)
         page.get_by_role("button", name="Close").first.click()  # MLflow's assistant, which covers a third of the page
-        # The trials are folded away under their optimisation.
+        # The trials are folded away under their optimization.
         page.get_by_text(str(newest.info.run_name)).locator("xpath=ancestor::*[@role='gridcell']//button").first.click()
         page.get_by_text("trial 0").first.wait_for(timeout=PATIENCE)
         page.wait_for_timeout(2_000)

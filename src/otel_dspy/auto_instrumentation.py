@@ -12,8 +12,8 @@ from opentelemetry._logs import get_logger_provider
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.trace import get_tracer_provider
 
-from otel_dspy import sigterm
 from otel_dspy.instrumentor import DSPyInstrumentor
+from otel_dspy.runtime import sigterm
 
 MILLISECONDS: Final = 10_000
 """How long a provider may flush, where it keeps to that."""

@@ -53,7 +53,7 @@ def _demo(options: DemoOptions) -> int:
     except Exception as error:
         if options.verbose:
             raise
-        print(f"The optimisation failed: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"The optimization failed: {type(error).__name__}: {error}", file=sys.stderr)
         print("What ran until then is in the store. --verbose shows more.", file=sys.stderr)
         return 1
     return 0
@@ -65,9 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     demo = commands.add_parser(
         "demo",
-        help="optimise a real program on a real model, recorded in MLflow",
-        description="Optimise a program that tells the sentiment of tweets, with a small language model on this "
-        "machine, and record the whole optimisation in an MLflow store. No key and no network are needed.",
+        help="optimize a real program on a real model, recorded in MLflow",
+        description="Optimize a program that tells the sentiment of tweets, with a small language model on this "
+        "machine, and record the whole optimization in an MLflow store. No key and no network are needed.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _add_demo_options(demo)

@@ -1,4 +1,4 @@
-"""Which spans tell of an optimisation: few, never sampled away, never dropped for want of room."""
+"""Which spans tell of an optimization: few, never sampled away, never dropped for want of room."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAYLOADS: Final = tuple(
 
 
 def is_control(attributes: Mapping[str, object] | None) -> bool:
-    """Whether a span with these attributes tells of an optimisation, or is a piece of one that does."""
+    """Whether a span with these attributes tells of an optimization, or is a piece of one that does."""
     if not attributes:
         return False
     operation = attributes.get(sc.DSPY_OPERATION_NAME)

@@ -12,24 +12,24 @@ from opentelemetry.trace import get_tracer_provider
 from typing_extensions import override
 
 from otel_dspy import redaction
-from otel_dspy.fork_gate import ForkGate
-from otel_dspy.hooks import adapter as adapter_hook
-from otel_dspy.hooks import adapter_calls as adapter_calls_hook
-from otel_dspy.hooks import agent as agent_hook
-from otel_dspy.hooks import attempts as attempts_hook
-from otel_dspy.hooks import batching as batching_hook
-from otel_dspy.hooks import compile as compile_hook
-from otel_dspy.hooks import embedding as embedding_hook
-from otel_dspy.hooks import evaluate as evaluate_hook
-from otel_dspy.hooks import interpreter as interpreter_hook
-from otel_dspy.hooks import lm as lm_hook
-from otel_dspy.hooks import module as module_hook
-from otel_dspy.hooks import retrieval as retrieval_hook
-from otel_dspy.hooks import threads as threads_hook
-from otel_dspy.hooks import tool as tool_hook
+from otel_dspy.hooks.calls import adapter as adapter_hook
+from otel_dspy.hooks.calls import adapter_calls as adapter_calls_hook
+from otel_dspy.hooks.calls import agent as agent_hook
+from otel_dspy.hooks.calls import attempts as attempts_hook
+from otel_dspy.hooks.calls import batching as batching_hook
+from otel_dspy.hooks.calls import embedding as embedding_hook
+from otel_dspy.hooks.calls import interpreter as interpreter_hook
+from otel_dspy.hooks.calls import module as module_hook
+from otel_dspy.hooks.calls import retrieval as retrieval_hook
+from otel_dspy.hooks.calls import tool as tool_hook
+from otel_dspy.hooks.evaluation import evaluate as evaluate_hook
+from otel_dspy.hooks.evaluation import threads as threads_hook
+from otel_dspy.hooks.lm import call as lm_hook
+from otel_dspy.hooks.optimizers import compile as compile_hook
 from otel_dspy.hooks.optimizers.registry import Registry
-from otel_dspy.hooks.patches import Patches
+from otel_dspy.hooks.patching.patches import Patches
 from otel_dspy.package import INSTRUMENTS
+from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.settings import CONTENT_VARIABLE, PROVIDERS, Settings, provider_given
 from otel_dspy.telemetry.emitter import Telemetry
 
@@ -137,7 +137,7 @@ def _mlflow_alone(provider: TracerProvider | None, *, content_given: bool) -> bo
     """
     if "opentelemetry.sdk.trace" not in sys.modules:
         return False  # the SDK is optional
-    from otel_dspy.exporter.adoption import adopt  # noqa: PLC0415 - needs the SDK, which the base install lacks
+    from otel_dspy.exporter.sdk_pipeline import adopt  # noqa: PLC0415 - needs the SDK, which the base install lacks
 
     audience = adopt(provider or get_tracer_provider())
     if content_given or not audience.adopted or os.environ.get(CONTENT_VARIABLE, "").strip():

@@ -1,4 +1,4 @@
-"""A sampler that thins out examples and nothing else: what tells of an optimisation is always kept.
+"""A sampler that thins out examples and nothing else: what tells of an optimization is always kept.
 
 With the SDK's own samplers a share of compiles would be lost whole, and with each its scores. This one decides by what
 a span is: of the examples it keeps a share, each with all the calls inside, in both shapes of a trace; everything else

@@ -18,7 +18,7 @@ DSPY_COMPILE_PARENT_TRIAL_INDEX: Final = "dspy.compile.parent.trial.index"
 DSPY_COMPILE_DEPTH: Final = "dspy.compile.depth"
 """How many compiles enclose this one; absent on an outermost compile."""
 DSPY_COMPILE_INITIAL_SCORE: Final = "dspy.compile.initial_score"
-"""Score of the program before optimisation, where the optimizer measures it; unit as `dspy.trial.score.unit`."""
+"""Score of the program before optimization, where the optimizer measures it; unit as `dspy.trial.score.unit`."""
 DSPY_COMPILE_BEST_SCORE: Final = "dspy.compile.best_score"
 """Score of the best trial (see `dspy.compile.best_trial.index`); unit as `dspy.trial.score.unit`. NaN if the optimizer
 returned a program that scored NaN.
@@ -108,7 +108,7 @@ DSPY_LM_RETRIES: Final = "dspy.lm.retries"
 """How many attempts failed and were made again."""
 DSPY_LM_ROLE: Final = "dspy.lm.role"
 """What the call was for, told by where it was made: the program's own work or a teacher's (also where nobody knows
-better), the optimizer's instructions and rules, its reflection on what went wrong, or the metric's judgement.
+better), the optimizer's instructions and rules, its reflection on what went wrong, or the metric's judgment.
 """
 DSPY_DATASET_ROLE: Final = "dspy.dataset.role"
 """What the dataset is for."""

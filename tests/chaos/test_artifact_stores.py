@@ -11,15 +11,15 @@ from mlflow import MlflowClient
 from otel_dspy.cli import main
 from otel_dspy.mlflow.replay.reader import Replay
 from tests.chaos import twins
-from tests.chaos.twins import DELIVERY, differences, optimise, record, told_to
-from tests.object_store import EXPIRED, SLOW_DOWN, object_store
+from tests.chaos.twins import DELIVERY, differences, optimize, record, told_to
+from tests.support.object_store import EXPIRED, SLOW_DOWN, object_store
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
     from otel_dspy.mlflow.replay.file_result import FileResult
-    from tests.object_store import ObjectStore
+    from tests.support.object_store import ObjectStore
 
 DEADLINE = 120.0
 FINISHED = ["FINISHED"] * 6
@@ -82,7 +82,7 @@ def test_an_object_store_that_rejects_for_a_while_gets_all(
     _experiment(second_store, "s3://bucket/mine")
     objects.fault = SLOW_DOWN
     with told_to(store, second_store) as (reference, processor):
-        optimise(trials=1)
+        optimize(trials=1)
         _await_end(second_store)
         assert (objects.objects, objects.failed > 0) == ({}, True)
         assert "control" in {path.name.split("-")[3] for path in spool.iterdir()}
@@ -104,7 +104,7 @@ def test_what_a_store_has_not_taken_at_the_end_is_replayed(
     _experiment(second_store, "s3://bucket/mine")
     objects.fault = EXPIRED
     with told_to(store, second_store) as (_, processor):
-        optimise(trials=1)
+        optimize(trials=1)
         _await_end(second_store)
         processor.shutdown()
     left = sorted(spool.iterdir())
@@ -129,7 +129,7 @@ def test_a_path_that_cannot_be_written_here_keeps_back_artifacts_alone(
     (tmp_path / "file").write_text("")
     _experiment(second_store, f"{tmp_path}/file/mine")
     with told_to(store, second_store) as (reference, processor):
-        optimise(trials=1)
+        optimize(trials=1)
         assert processor.force_flush(DELIVERY)
         assert reference.force_flush(DELIVERY)
         assert (processor.lost, reference.lost) == (0, 0)

@@ -15,13 +15,13 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos import twins
 from tests.chaos.faulty_proxy import CUT_AFTER, FAULTS, RETRY_AFTER, faulty_proxy
-from tests.chaos.twins import DELIVERY, differences, optimise, record, told_to
-from tests.mlflow_server import free_port
+from tests.chaos.twins import DELIVERY, differences, optimize, record, told_to
+from tests.support.mlflow_server import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.mlflow_server import MlflowServer
+    from tests.support.mlflow_server import MlflowServer
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_faults_of_every_kind_change_nothing(
 ) -> None:
     """A fifth of all requests fail, or of all answers are lost: 0 lost, 0 twice, nothing left in the spool."""
     with faulty_proxy(server.uri, faults=faults, share=share) as proxy, told_to(store, proxy.uri) as processors:
-        optimise(trials=3)
+        optimize(trials=3)
         for processor in processors:
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0
@@ -54,7 +54,7 @@ def test_a_server_that_asks_for_time_gets_it(server: MlflowServer, spool: Path) 
     """After a 429 with `Retry-After` no request comes before that time is over, however short our own pause is."""
     del spool
     with faulty_proxy(server.uri, faults=("429",), share=1.0) as proxy, told_to(proxy.uri) as (processor,):
-        optimise(trials=1)
+        optimize(trials=1)
         time.sleep(3.5 * RETRY_AFTER)
         assert 2 <= proxy.suffered["429"] <= 4
         proxy.share = 0.0
@@ -67,7 +67,7 @@ def test_a_server_that_is_down_is_noticed_at_once_and_costs_an_exit_seconds(
 ) -> None:
     """The warning comes within two seconds, once, without the password; the end waits five and says where all is."""
     with caplog.at_level(logging.WARNING), told_to(f"http://me:geheim@127.0.0.1:{free_port()}") as (processor,):
-        optimise(trials=1)
+        optimize(trials=1)
         began = time.monotonic()
         while "does not answer as it should" not in caplog.text:
             assert time.monotonic() - began < 2
@@ -88,7 +88,7 @@ def test_requests_of_the_users_own_keep_mlflows_retries(server: MlflowServer, sp
     """While we wait for a server that fails, a request of the user's own thread is retried by MLflow as ever."""
     del spool
     with faulty_proxy(server.uri, faults=("503",), share=1.0) as proxy, told_to(proxy.uri):
-        optimise(trials=1)
+        optimize(trials=1)
         time.sleep(1)
         threading.Timer(1.5, lambda: setattr(proxy, "share", 0.0)).start()
         from mlflow import MlflowClient  # noqa: PLC0415 - after the processors have loaded it
@@ -106,7 +106,7 @@ def test_a_database_locked_by_somebody_else(
     release = threading.Timer(12, lock.rollback)
     release.start()
     with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
-        optimise(trials=2)
+        optimize(trials=2)
         for processor in processors:
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0
@@ -142,7 +142,7 @@ def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.
 
     threading.Thread(target=make_room, daemon=True).start()
     with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
-        optimise(trials=2)
+        optimize(trials=2)
         for processor in processors:
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0
@@ -161,7 +161,7 @@ def test_an_experiment_that_somebody_has_deleted(
     gone = client.create_experiment(twins.EXPERIMENT)
     client.delete_experiment(gone)
     with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
-        optimise(trials=1)
+        optimize(trials=1)
         for processor in processors:
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0

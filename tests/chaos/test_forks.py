@@ -11,11 +11,11 @@ import dspy
 import pytest
 
 import otel_dspy.mlflow
-from otel_dspy.later import catch_up
+from otel_dspy.runtime.deferred_queue import catch_up
 from tests.chaos.twins import EXPERIMENT, record, told_to
-from tests.optimizers import Rounds
-from tests.own_process import exit_code
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizers import Rounds
+from tests.support.own_process import exit_code
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -18,9 +18,9 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery import spool as spool_files
 from otel_dspy.mlflow.tracking.processes import own_tags
 from otel_dspy.mlflow.tracking.runs import RUN_TAG
-from tests.chaos.twins import EXPERIMENT, optimise, record, told_to
-from tests.mlflow_server import free_port
-from tests.own_process import exit_code, heed_ctrl_c
+from tests.chaos.twins import EXPERIMENT, optimize, record, told_to
+from tests.support.mlflow_server import free_port
+from tests.support.own_process import exit_code, heed_ctrl_c
 
 LAST_SECOND = 1.0
 """Seconds that a process which is killed may lose."""
@@ -32,19 +32,19 @@ def replayed(spool: Path, target: str, *flags: str) -> int:
 
 
 def die_a_second_later(death: str, store: str) -> None:
-    """Optimise, and end without another word once the last second has been kept."""
+    """Optimize, and end without another word once the last second has been kept."""
     with told_to(store, f"http://127.0.0.1:{free_port()}") as (reference, _):
-        optimise(trials=3)
+        optimize(trials=3)
         reference.force_flush(60_000)
         time.sleep(LAST_SECOND)
         os.kill(os.getpid(), signal.SIGKILL) if death == "SIGKILL" else os._exit(3)
 
 
 def die_in_the_middle() -> None:
-    """Three seconds into an optimisation that takes longer."""
+    """Three seconds into an optimization that takes longer."""
     with told_to(f"http://127.0.0.1:{free_port()}"):
         threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
-        optimise(trials=200, pause=0.05)
+        optimize(trials=200, pause=0.05)
 
 
 @pytest.mark.parametrize("death", ["SIGKILL", pytest.param("os._exit", marks=pytest.mark.slow)])
@@ -101,7 +101,7 @@ def test_an_end_is_not_taken_back_by_a_file_that_lacks_it(store: str, second_sto
     """MLflow has a compile's end, the file has only its beginning: replayed, its run and its trace are as they were."""
     del store
     with told_to(f"http://127.0.0.1:{free_port()}") as (processor,):
-        optimise(trials=1)
+        optimize(trials=1)
         processor.shutdown(wait=False)
     assert replayed(spool, second_store, "--keep") == 0
     whole = record(second_store)
@@ -114,13 +114,13 @@ def test_an_end_is_not_taken_back_by_a_file_that_lacks_it(store: str, second_sto
     assert record(second_store) == whole
 
 
-def test_the_files_of_an_optimisation_stay_together(
+def test_the_files_of_an_optimization_stay_together(
     store: str, second_store: str, spool: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line of the last control file is damaged: the others stay with it, and all of it is right once it is mended."""
     monkeypatch.setattr(spool_files, "SEGMENT_BYTES", 10_000)
     with told_to(f"http://127.0.0.1:{free_port()}") as (processor,):
-        optimise(trials=2)
+        optimize(trials=2)
         processor.shutdown(wait=False)
     assert replayed(spool, store, "--keep") == 0
     whole = record(store)
@@ -146,7 +146,7 @@ def test_a_file_cut_anywhere_is_replayed_up_to_there(
     """Half a last line is passed over, a damaged one in the middle is named with its number and the rest still goes."""
     del store
     with told_to(f"http://127.0.0.1:{free_port()}") as (processor,):
-        optimise(trials=1)
+        optimize(trials=1)
         processor.shutdown(wait=False)
     control, traces = sorted(spool.glob("*.jsonl"))
     content = traces.read_bytes()
@@ -169,15 +169,15 @@ import sys, time
 import dspy
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog
-from tests.chaos.twins import EXPERIMENT, optimise
-from tests.sums import sums_lm
+from tests.chaos.twins import EXPERIMENT, optimize
+from tests.support.sums import sums_lm
 
 autolog(tracking_uri=sys.argv[1], experiment=EXPERIMENT)
 with dspy.context(lm=sums_lm()):
     dspy.Predict("question -> answer")(question="1+1")  # MLflow takes long to load; that is not what is tested
 DSPyInstrumentor().tracer_provider.force_flush(120_000)
-optimise(trials=2)
-print("optimised", flush=True)
+optimize(trials=2)
+print("optimized", flush=True)
 for _ in range(6000):
     time.sleep(0.1)  # In steps: Python hears a signal that comes right before a sleep only after it.
 """
@@ -206,7 +206,7 @@ def test_ended_by_a_signal(
         preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one call, no lock
     ) as child:
         assert child.stdout is not None
-        while "optimised" not in (line := child.stdout.readline()):
+        while "optimized" not in (line := child.stdout.readline()):
             assert line or child.poll() is None
         child.send_signal(number)
         _, errors = child.communicate(timeout=120)

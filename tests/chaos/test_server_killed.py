@@ -1,4 +1,4 @@
-"""A server that is killed with `kill -9` and started again while an optimisation runs: MLflow ends up as if it had not."""
+"""A server that is killed with `kill -9` and started again while an optimization runs: MLflow ends up as if it had not."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chaos.twins import DELIVERY, differences, optimise, record, told_to, traces_in
-from tests.mlflow_server import free_port, mlflow_server
+from tests.chaos.twins import DELIVERY, differences, optimize, record, told_to, traces_in
+from tests.support.mlflow_server import free_port, mlflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ class Mortal:
 
 
 def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: float) -> dict[str, Any]:
-    """Optimise while a server lives these lives (seconds each) and a last one in which all is delivered; its record."""
+    """Optimize while a server lives these lives (seconds each) and a last one in which all is delivered; its record."""
     mortal = Mortal(folder)
     finished, delivered = threading.Event(), threading.Event()
     broken: list[BaseException] = []
@@ -54,7 +54,7 @@ def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: 
     thread.start()
     try:
         with told_to(reference, mortal.uri) as processors:
-            optimise(pause=pause)
+            optimize(pause=pause)
             finished.set()
             for processor in processors:
                 assert processor.force_flush(DELIVERY)
@@ -82,7 +82,7 @@ def assert_twins(found: dict[str, Any], reference: str) -> None:
 def test_one_death_at_a_random_moment(
     tmp_path: Path, store: str, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Down when the optimisation begins, up, killed in its middle, up again: nothing lost, nothing twice, one word."""
+    """Down when the optimization begins, up, killed in its middle, up again: nothing lost, nothing twice, one word."""
     seconds = random.Random(20).uniform(1, 5)  # noqa: S311 - chance, no secret
     with caplog.at_level(logging.WARNING, "otel_dspy"):
         found = run_with_deaths([seconds], tmp_path / "server", store, pause=0.1)

@@ -1,4 +1,4 @@
-"""One optimisation, told to two MLflows at once: one that is left alone, and one that suffers. Both must end alike."""
+"""One optimization, told to two MLflows at once: one that is left alone, and one that suffers. Both must end alike."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.mlflow_tree import read_tree
-from tests.sums import exact, examples, half_right
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.mlflow_tree import read_tree
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -48,7 +48,7 @@ def told_to(*tracking_uris: str) -> Generator[list[MlflowSpanProcessor]]:
             processor.shutdown()
 
 
-def optimise(trials: int = 20, pause: float = 0.0) -> Any:
+def optimize(trials: int = 20, pause: float = 0.0) -> Any:
     """MIPROv2 with a model that takes `pause` seconds an answer."""
 
     def answer(inputs: Mapping[str, str]) -> str:

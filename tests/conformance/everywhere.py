@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy.later import catch_up
+from otel_dspy.runtime.deferred_queue import catch_up
 from otel_dspy.telemetry.emitter import Telemetry
 from tests.conformance.contract import beyond_gaps, event_violations, metric_violations, violations
 

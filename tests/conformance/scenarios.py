@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
 
-from tests.dspy_answers import dspy_script
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, half_right
+from tests.support.dspy_answers import dspy_script
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.lm_server import Script
+    from tests.support.lm_server import Script
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A small optimisation written down by hand as the contract wants it, so that tests can break it in one place."""
+"""A small optimization written down by hand as the contract wants it, so that tests can break it in one place."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def spent(prefix: str = "dspy.usage") -> dict[str, Any]:
     return {f"{prefix}.{name}": value for name, value in SPENT.items()}
 
 
-def optimisation() -> Node:
+def optimization() -> Node:
     """One compile: one trial, one evaluation of one example, in which one call was sent and one came from a cache."""
     of_compile = {"dspy.compile.id": COMPILE_ID}
     of_optimizer = of_compile | {

@@ -1,4 +1,4 @@
-"""The checker itself: it says nothing about a good optimisation and names each way of breaking one."""
+"""The checker itself: it says nothing about a good optimization and names each way of breaking one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.trace import INVALID_SPAN, SpanKind, set_span_in_context
 
 from tests.conformance.contract import EVERYTHING, beyond_gaps, event_violations, metric_violations, violations
-from tests.conformance.scene import COMPILE_ID, Node, emit, optimisation
-from tests.telemetry_capture import TelemetryCapture
+from tests.conformance.scene import COMPILE_ID, Node, emit, optimization
+from tests.support.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,9 +32,9 @@ def _found(captured: TelemetryCapture, *roots: Node, opted_in: frozenset[str] = 
     return violations(captured.spans, opted_in=opted_in)
 
 
-def test_a_good_optimisation_has_no_violations(broken: TelemetryCapture) -> None:
+def test_a_good_optimization_has_no_violations(broken: TelemetryCapture) -> None:
     """What the contract asks for passes, so every violation below is due to what that test broke."""
-    assert _found(broken, optimisation()) == []
+    assert _found(broken, optimization()) == []
 
 
 def _set(span: str, **attributes: object) -> Breakage:
@@ -70,7 +70,7 @@ def _lose_pieces(keep: int) -> Breakage:
 @pytest.mark.parametrize(
     ("breakage", "expected"),
     [
-        (_set("trial COPRO", trial__colour="red"), "dspy.trial.colour is declared nowhere"),
+        (_set("trial COPRO", trial__color="red"), "dspy.trial.color is declared nowhere"),
         (_set("module Predict", trial__score=1.0), "dspy.trial.score does not belong here"),
         (_set("trial COPRO", trial__state=None), "dspy.trial.state is required and absent"),
         (_set("evaluate m", evaluate__score=100), "dspy.evaluate.score is a int, not double"),
@@ -109,21 +109,21 @@ def _lose_pieces(keep: int) -> Breakage:
         (_set("trial COPRO", program__state="{}"), f"the state of program {'a' * 16} went out 2 times"),
         (_set("setup COPRO", program__id=None), f"the state of program {'a' * 16} went out 0 times"),
         (_add("chat gpt", "gen_ai.mood", "good"), "gen_ai.mood is not a name"),
-        (_add("trial COPRO", "colour", "red"), "colour is not a name"),
+        (_add("trial COPRO", "color", "red"), "color is not a name"),
         (_add("chat gpt", "gen_ai.operation.name", "sing"), "no such span"),
         (_add("trial COPRO", "error.type", "E"), "the status is UNSET"),
     ],
 )
 def test_each_way_of_breaking_a_span_is_named(broken: TelemetryCapture, breakage: Breakage, expected: str) -> None:
-    """One change to a good optimisation gives a violation that says what is wrong."""
-    root = optimisation()
+    """One change to a good optimization gives a violation that says what is wrong."""
+    root = optimization()
     breakage(root)
     assert [text for text in _found(broken, root) if expected in text] != []
 
 
 def test_an_example_must_link_to_its_evaluation(broken: TelemetryCapture) -> None:
     """A root example without a link, or with a link to another span, belongs to nothing."""
-    root = optimisation()
+    root = optimization()
     example = root.find("evaluate m").below.pop()
     found = _found(broken, root, example)
     assert "'example m': it is a root without one link to its evaluation" in found
@@ -131,7 +131,7 @@ def test_an_example_must_link_to_its_evaluation(broken: TelemetryCapture) -> Non
 
 def test_a_parent_of_the_wrong_kind_is_named(broken: TelemetryCapture) -> None:
     """A setup below an evaluation stands in the wrong place."""
-    root = optimisation()
+    root = optimization()
     setup = root.below.pop(0)
     root.find("evaluate m").below.append(setup)
     assert "'setup COPRO': its parent is 'evaluate m', not one of span.dspy.compile" in _found(broken, root)
@@ -139,7 +139,7 @@ def test_a_parent_of_the_wrong_kind_is_named(broken: TelemetryCapture) -> None:
 
 def test_an_orphan_is_named(broken: TelemetryCapture) -> None:
     """A span whose parent was never exported is an orphan, even where any parent would do."""
-    emit(broken.tracer_provider.get_tracer("otel_dspy"), [optimisation()])
+    emit(broken.tracer_provider.get_tracer("otel_dspy"), [optimization()])
     without_module = [span for span in broken.spans if span.name != "module Predict"]
     found = violations(without_module)
     assert found.count("'chat gpt': its parent was never exported") == 2
@@ -147,7 +147,7 @@ def test_an_orphan_is_named(broken: TelemetryCapture) -> None:
 
 def test_content_goes_out_only_where_it_was_asked_for(broken: TelemetryCapture) -> None:
     """With all capture off, each attribute that carries content is a violation."""
-    found = _found(broken, optimisation(), opted_in=frozenset())
+    found = _found(broken, optimization(), opted_in=frozenset())
     assert sorted(found) == [
         "'chat gpt': gen_ai.output.messages went out though content capture is off",
         "'chat gpt': gen_ai.output.messages went out though content capture is off",

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog
-from tests.blank_store import blank_store
+from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from tests.docs.code_blocks import DATA, ROOT, blocks, documents, programs, uncovered
-from tests.dspy_answers import dspy_script
-from tests.lm_server import scripted_lm
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import scripted_lm
 
 if TYPE_CHECKING:
     from tests.docs.code_blocks import Block

@@ -12,8 +12,8 @@ from opentelemetry.util import genai
 
 from tests.conformance.scenarios import SCENARIOS, SCRIPT
 from tests.docs.code_blocks import ROOT
-from tests.lm_server import scripted_lm
-from tests.span_recorder import recording
+from tests.support.lm_server import scripted_lm
+from tests.support.span_recorder import recording
 
 PAGE: Final = (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8")
 _NAME: Final = re.compile(r"`((?:gen_ai|openai)\.[a-z_.*]+)`")

@@ -28,7 +28,7 @@ otel_dspy.DSPyInstrumentor().instrument()  # says what is missing, and raises no
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    """The wheel carries every source file, the type marker and the licence; no tests, no tools."""
+    """The wheel carries every source file, the type marker and the license; no tests, no tools."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     package = ROOT / "src" / "otel_dspy"

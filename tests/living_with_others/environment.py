@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.environments import ROOT, installed
-from tests.blank_store import blank_store
+from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,8 +29,8 @@ MLFLOW: Final = {
 def switches(name: str, providers: Mapping[str, Any]) -> tuple[Callable[[], object], Callable[[], object]]:
     """What switches this one on, with these providers where it takes any, and what switches it off."""
     if name in MLFLOW:
-        flavour: Any = import_module(MLFLOW[name])
-        return flavour.autolog, lambda: flavour.autolog(disable=True)
+        flavor: Any = import_module(MLFLOW[name])
+        return flavor.autolog, lambda: flavor.autolog(disable=True)
     module, _, cls = INSTRUMENTORS[name].partition(":")
     instrumentor: Any = getattr(import_module(module), cls)()
     return lambda: instrumentor.instrument(**providers, skip_dep_check=True), instrumentor.uninstrument

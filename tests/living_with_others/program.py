@@ -1,4 +1,4 @@
-"""What is run under otel-dspy and another: an agent, an optimisation, an evaluation, a call by way of litellm."""
+"""What is run under otel-dspy and another: an agent, an optimization, an evaluation, a call by way of litellm."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from opentelemetry import trace
 
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.sums import exact, examples
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,8 +34,8 @@ def agent() -> None:
         react("question -> answer", tools=tools, max_iters=1)(question="1+2")
 
 
-def optimisation() -> None:
-    """An optimisation and an evaluation of what it made."""
+def optimization() -> None:
+    """An optimization and an evaluation of what it made."""
     optimizer: Any = dspy.LabeledFewShot(k=1)
     evaluate: Any = dspy.Evaluate(devset=examples(1), metric=exact, num_threads=1)
     with dspy.context(lm=in_process_lm(dspy_script({"answer": _saying("1")}))):
@@ -53,5 +53,5 @@ def run(address: str) -> None:
     """All of it, in a span of the user's own. `address`: where a model answers."""
     with trace.get_tracer("user").start_as_current_span("the user's own"):
         agent()
-        optimisation()
+        optimization()
         by_litellm(address)

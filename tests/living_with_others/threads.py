@@ -10,9 +10,9 @@ from typing import Any
 
 import dspy
 
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.span_recorder import recording
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.span_recorder import recording
 
 
 def _ask() -> Any:

@@ -16,12 +16,12 @@ from typing import Any, cast
 from opentelemetry import trace
 
 from otel_dspy import DSPyInstrumentor
-from tests.dspy_answers import dspy_script
 from tests.living_with_others import program
 from tests.living_with_others.others import MLFLOW, switches
-from tests.lm_server import scripted_lm
-from tests.span_recorder import CountingIds, Recorder
-from tests.telemetry_capture import TelemetryCapture
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import scripted_lm
+from tests.support.span_recorder import CountingIds, Recorder
+from tests.support.telemetry_capture import TelemetryCapture
 
 KEPT_BY_MLFLOW = "_gorilla_original_"
 TOKENS = "gen_ai.client.token.usage"

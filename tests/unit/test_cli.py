@@ -84,7 +84,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
             ConnectionError("refused"),
             1,
             snapshot("""\
-The optimisation failed: ConnectionError: refused
+The optimization failed: ConnectionError: refused
 What ran until then is in the store. --verbose shows more.
 """),
         ),

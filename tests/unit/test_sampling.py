@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.sampling import ExampleSampler, from_argument
 from tests.docs.code_blocks import covered_blocks, exported
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 EXAMPLES = 40
 
 
-def optimised(sampler: Sampler, shape: str) -> Sequence[ReadableSpan]:
-    """The spans of an optimisation of two trials of 40 examples under that sampler."""
+def optimized(sampler: Sampler, shape: str) -> Sequence[ReadableSpan]:
+    """The spans of an optimization of two trials of 40 examples under that sampler."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -45,7 +45,7 @@ def optimised(sampler: Sampler, shape: str) -> Sequence[ReadableSpan]:
 @pytest.mark.parametrize("shape", ["linked", "nested"])
 def test_a_share_of_the_examples_is_kept_whole_and_all_control_spans(shape: str) -> None:
     """About half of 80 examples, each with its module and chat, and every compile, setup, trial and evaluation."""
-    kinds = Counter(span.name.split(" ")[0] for span in optimised(ExampleSampler(0.5), shape))
+    kinds = Counter(span.name.split(" ")[0] for span in optimized(ExampleSampler(0.5), shape))
     assert (kinds["compile"], kinds["setup"], kinds["trial"], kinds["evaluate"]) == (1, 1, 2, 2)
     assert 20 <= kinds["example"] <= 60
     assert kinds["module"] == kinds["chat"] == kinds["example"]
@@ -55,13 +55,13 @@ def test_a_share_of_the_examples_is_kept_whole_and_all_control_spans(shape: str)
 @pytest.mark.parametrize(("ratio", "kept"), [(0, 0), (1, 2 * EXAMPLES)])
 def test_none_and_all(ratio: float, kept: int, shape: str) -> None:
     """At 0 no example is left, at 1 every one."""
-    kinds = Counter(span.name.split(" ")[0] for span in optimised(ExampleSampler(ratio), shape))
+    kinds = Counter(span.name.split(" ")[0] for span in optimized(ExampleSampler(ratio), shape))
     assert (kinds["example"], kinds["module"], kinds["chat"], kinds["trial"]) == (kept, kept, kept, 2)
 
 
 def test_another_sampler_decides_on_everything_else() -> None:
     """What it drops is dropped with all that stands below, examples of a nested compile too."""
-    assert optimised(ExampleSampler(1, others=ALWAYS_OFF), "nested") == ()
+    assert optimized(ExampleSampler(1, others=ALWAYS_OFF), "nested") == ()
 
 
 def test_it_is_found_by_name() -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 
-from tests.dspy_answers import dspy_script
-from tests.lm_server import Reply, scripted_lm
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import Reply, scripted_lm
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from tests.lm_server import LMServer, Message, Script
+    from tests.support.lm_server import LMServer, Message, Script
 
 
 class Sums(dspy.Module):

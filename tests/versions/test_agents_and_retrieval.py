@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from inline_snapshot import snapshot
 
-from otel_dspy.hooks.installed import part
+from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.telemetry.failure import error_type
-from tests.dspy_answers import dspy_script
-from tests.lm_server import scripted_lm
-from tests.span_recorder import recording
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import scripted_lm
+from tests.support.span_recorder import recording
 from tests.versions.scenario import even_sums, model, numbers
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.telemetry.failure import error_type
-from tests.lm_server import Status
-from tests.span_recorder import recording
+from tests.support.lm_server import Status
+from tests.support.span_recorder import recording
 from tests.versions.scenario import Sums, model, served
 
 if TYPE_CHECKING:
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 _CALL = snapshot(
     [

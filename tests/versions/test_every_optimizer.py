@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 import pytest
 
-from otel_dspy.hooks.installed import part
-from tests.span_recorder import recording
-from tests.stub_trainers import StubFinetuning, StubReinforcement
+from otel_dspy.hooks.patching.capabilities import part
+from tests.support.span_recorder import recording
+from tests.support.stub_trainers import StubFinetuning, StubReinforcement
 from tests.versions.scenario import Sums, exact, examples, feedback, model, numbers, served
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from otel_dspy.mlflow.tracking import abilities
-from tests.blank_store import blank_store
-from tests.own_process import heed_ctrl_c
+from otel_dspy.mlflow.tracking import capabilities
+from tests.support.blank_store import blank_store
+from tests.support.own_process import heed_ctrl_c
 from tests.versions.run_tree import run_lines, trace_lines
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def test_a_call_before_the_end(ended: Mapping[str, _Ended], way: str, status: in
     assert found.errors.count("Traceback") == bool(last), found.errors
     assert last in found.errors
     assert "No thread" not in found.errors
-    if abilities.TRACES:
+    if capabilities.TRACES:
         assert trace_lines(found.uri, "exits") == ["Predict OK 2 spans []"] * traces
 
 
@@ -161,5 +161,5 @@ def test_a_call_while_the_interpreter_shuts_down(ended: Mapping[str, _Ended]) ->
     if _spooled(found):
         assert sys.version_info[:2] == (3, 12)
         assert "otel-dspy replay" in found.errors
-    elif abilities.TRACES:
+    elif capabilities.TRACES:
         assert trace_lines(found.uri, "exits") == ["Predict OK 2 spans []"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from otel_dspy.hooks.installed import part
-from otel_dspy.mlflow.tracking import abilities
+from otel_dspy.hooks.patching.capabilities import part
+from otel_dspy.mlflow.tracking import capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ def test_mlflow() -> None:
 
     assert _table("MLflow", version("mlflow")) == {
         "runs, parameters, metrics, datasets, artifacts": "yes",
-        "traces with their scores": told(abilities.TRACES),
-        "the best program as a logged model": told(abilities.MODELS),
-        "[the bridge](bridge.md)": told(abilities.TRACES),
+        "traces with their scores": told(capabilities.TRACES),
+        "the best program as a logged model": told(capabilities.MODELS),
+        "[the bridge](bridge.md)": told(capabilities.TRACES),
     }

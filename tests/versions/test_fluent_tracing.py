@@ -11,9 +11,9 @@ import pytest
 from dspy.utils import DummyLM
 
 from otel_dspy.mlflow import autolog, flush
-from otel_dspy.mlflow.shared_context import IS_SHARED
-from otel_dspy.mlflow.tracking import abilities
-from tests.blank_store import blank_store
+from otel_dspy.mlflow.fluent.shared_context import IS_SHARED
+from otel_dspy.mlflow.tracking import capabilities
+from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -139,7 +139,7 @@ def _parents(trace: Any) -> dict[str, str | None]:
 @pytest.mark.parametrize(
     "call", [pytest.param(call, marks=_ORPHAN if IS_SHARED and CALLS[call] is _around else ()) for call in CALLS]
 )
-@pytest.mark.skipif(not abilities.TRACES, reason="this MLflow takes no traces of ours")
+@pytest.mark.skipif(not capabilities.TRACES, reason="this MLflow takes no traces of ours")
 def test_a_row_of_the_table_is_true(call: str) -> None:
     """What a row says of a call holds for the installed MLflow."""
     assert CALLS[call]()
@@ -154,7 +154,7 @@ def test_the_table_has_these_rows() -> None:
 
 @pytest.mark.usefixtures("_store")
 @_ORPHAN
-@pytest.mark.skipif(abilities.TRACES, reason="this MLflow takes traces of ours")
+@pytest.mark.skipif(capabilities.TRACES, reason="this MLflow takes traces of ours")
 def test_without_traces_mlflow_is_as_if_nothing_were_recorded() -> None:
     """Inside a module MLflow's active span is the one around the call, or none; its spans are children of that one."""
     seen: list[str | None] = []

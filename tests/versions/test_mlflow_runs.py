@@ -7,8 +7,8 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.mlflow import autolog, autologging
-from otel_dspy.mlflow.tracking import abilities, sink
-from tests.blank_store import blank_store
+from otel_dspy.mlflow.tracking import capabilities, sink
+from tests.support.blank_store import blank_store
 from tests.versions.run_tree import run_lines, trace_count, trace_lines
 from tests.versions.scenario import Sums, exact, examples, served
 
@@ -77,14 +77,14 @@ def test_a_compile_is_a_run_tree(uri: str, caplog: pytest.LogCaptureFixture) -> 
             "      LabeledFewShot Sums FINISHED 6 params datasets=['trainset'] artifacts=['best_model.json', 'candidates', 'initial_model.json', 'optimization_summary.json']",
         ]
     )
-    assert (trace_count(uri, "sums") > 0) is abilities.TRACES
+    assert (trace_count(uri, "sums") > 0) is capabilities.TRACES
     lacking = [record for record in caplog.records if "takes no traces" in record.getMessage()]
-    assert len(lacking) == (0 if abilities.TRACES else 1)
+    assert len(lacking) == (0 if capabilities.TRACES else 1)
 
 
 def test_a_trace_whose_spans_come_before_its_end(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An example longer than spans wait for each other: its trace has its end, its score and its run all the same."""
-    if not abilities.TRACES:
+    if not capabilities.TRACES:
         pytest.skip("this MLflow takes no traces of ours")
     monkeypatch.setattr(sink, "LINGER", 0.0)
     autolog(tracking_uri=uri, experiment="long")

@@ -6,12 +6,12 @@ import dspy
 import pytest
 from litellm.types.utils import ModelResponse
 
-from otel_dspy.hooks.installed import part
-from tests.span_recorder import recording
+from otel_dspy.hooks.patching.capabilities import part
+from tests.support.span_recorder import recording
 from tests.versions.scenario import Sums
 
 if TYPE_CHECKING:
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 ANSWER = "[[ ## answer ## ]]\n2\n\n[[ ## completed ## ]]"
 

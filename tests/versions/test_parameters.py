@@ -10,12 +10,12 @@ import dspy
 import pytest
 from dspy.teleprompt.teleprompt import Teleprompter
 
-from otel_dspy.hooks.installed import part
 from otel_dspy.hooks.optimizers.registry import Registry
+from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.telemetry.parameters import parameter_attributes
-from otel_dspy.telemetry.secret_names import is_secret_name
-from otel_dspy.telemetry.secrets import SecretKeeper
-from tests.span_recorder import recording
+from otel_dspy.telemetry.secrets.names import is_secret_name
+from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
+from tests.support.span_recorder import recording
 from tests.versions.scenario import Sums, exact, examples, feedback, numbers, served
 
 if TYPE_CHECKING:

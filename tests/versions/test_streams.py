@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
-from tests.span_recorder import recording
+from tests.support.span_recorder import recording
 from tests.versions.scenario import Sums, served
 
 if TYPE_CHECKING:

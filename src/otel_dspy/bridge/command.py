@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from otel_dspy.bridge import settings
 from otel_dspy.bridge.collector_config import collector_config
-from otel_dspy.mlflow.tracking.addresses import without_passwords
+from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     import argparse

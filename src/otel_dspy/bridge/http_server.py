@@ -18,9 +18,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from otel_dspy.bridge.access import is_allowed
+from otel_dspy.bridge.decompression import TooLargeError, UnreadableError, decompressed
 from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
-from otel_dspy.bridge.placing import EXPERIMENT_HEADER, WORKSPACE_HEADER
-from otel_dspy.bridge.unzipping import TooLargeError, UnreadableError, unzipped
+from otel_dspy.bridge.routing import EXPERIMENT_HEADER, WORKSPACE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +126,7 @@ class HttpFront:
         except ClientDisconnect as error:
             raise UnreadableError("the client has gone") from error
         encoding = request.headers.get("content-encoding", "")
-        return await run_in_threadpool(unzipped, b"".join(parts), encoding, limit)
+        return await run_in_threadpool(decompressed, b"".join(parts), encoding, limit)
 
     def _answer(self, answer: Answer, *, as_json: bool) -> Response:
         match answer.verdict:

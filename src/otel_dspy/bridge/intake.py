@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.bridge.decompression import TooLargeError, UnreadableError
 from otel_dspy.bridge.otlp import MalformedError
-from otel_dspy.bridge.unzipping import TooLargeError, UnreadableError
-from otel_dspy.bridge.waiting_request import WaitingRequest
+from otel_dspy.bridge.pending_request import PendingRequest
 from otel_dspy.bridge.writer import Delivery, Written
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from otel_dspy.bridge.metrics import Metrics
-    from otel_dspy.bridge.placing import Experiments
+    from otel_dspy.bridge.routing import Experiments
     from otel_dspy.bridge.settings import BridgeSettings
 
     Body = Callable[[], Awaitable[bytes]]
@@ -101,14 +101,14 @@ class Intake:
             workspace: the same.
         """
 
-        def request(content: bytes) -> WaitingRequest:
-            return WaitingRequest(content, json, experiment, workspace, self._experiments)
+        def request(content: bytes) -> PendingRequest:
+            return PendingRequest(content, json, experiment, workspace, self._experiments)
 
         answer = await self._take(body, request, protocol)
         self._metrics.answered(protocol, answer.verdict.value)
         return answer
 
-    async def _take(self, body: Body, request: Callable[[bytes], WaitingRequest], protocol: str) -> Answer:
+    async def _take(self, body: Body, request: Callable[[bytes], PendingRequest], protocol: str) -> Answer:
         try:
             delivery, refused = await self._read(body, request)
         except TooLargeError as error:
@@ -131,7 +131,7 @@ class Intake:
         more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
         return Answer(Verdict.TAKEN, refused.total(), "; ".join(reasons[:MAX_REASONS]) + more)
 
-    async def _read(self, body: Body, request: Callable[[bytes], WaitingRequest]) -> tuple[Delivery, Counter[str]]:
+    async def _read(self, body: Body, request: Callable[[bytes], PendingRequest]) -> tuple[Delivery, Counter[str]]:
         """Take it in, and look at every span: what cannot be used is said at once."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._patience):

@@ -16,9 +16,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
 
 from otel_dspy.bridge import wire
-from otel_dspy.bridge.unzipping import TooLargeError
-from otel_dspy.mlflow.facts.decode import storable
-from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
+from otel_dspy.bridge.decompression import TooLargeError
+from otel_dspy.mlflow.records.decode import storable
+from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-    from otel_dspy.mlflow.facts.records import Attributes, AttributeValue
+    from otel_dspy.mlflow.records.span_records import Attributes, AttributeValue
 
 MAX_PARTS: Final = 100_000
 """Spans, scopes and resources in a request. A few kilobytes, zipped, could hold millions of empty ones."""

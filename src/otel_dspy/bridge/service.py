@@ -17,11 +17,11 @@ from otel_dspy.bridge.grpc_server import GrpcFront
 from otel_dspy.bridge.http_server import HttpFront
 from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
-from otel_dspy.bridge.placing import Experiments
+from otel_dspy.bridge.routing import Experiments
 from otel_dspy.bridge.writer import Writer
 from otel_dspy.mlflow.tracking import http_policy, workspaces
-from otel_dspy.mlflow.tracking.addresses import without_passwords
 from otel_dspy.mlflow.tracking.store import Store
+from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

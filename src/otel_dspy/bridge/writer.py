@@ -10,17 +10,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from otel_dspy.bridge.placing import is_ours
-from otel_dspy.bridge.program_traces import ProgramTraces
-from otel_dspy.bridge.remembered import Remembered
-from otel_dspy.mlflow.delivery.attempts import Stopped
-from otel_dspy.mlflow.delivery.shared_pipeline import SharedPipeline
+from otel_dspy.bridge.delivered_spans import DeliveredSpans
+from otel_dspy.bridge.foreign_spans import ProgramTraces
+from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
+from otel_dspy.bridge.routing import is_ours
+from otel_dspy.mlflow.tracking.retry import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.bridge.program_traces import Placed
-    from otel_dspy.mlflow.destination import Destination
+    from otel_dspy.bridge.foreign_spans import Placed
+    from otel_dspy.mlflow.records.route import Destination
 
 _logger = logging.getLogger(__name__)
 
@@ -109,9 +109,9 @@ class Writer:
         self._closed = False
         self._stop = threading.Event()
         self._traces = ProgramTraces()
-        self._remembered = Remembered(MAX_REMEMBERED)
+        self._remembered = DeliveredSpans(MAX_REMEMBERED)
         # Other bridges, or this one before a restart, may have written of the same compiles.
-        self.pipeline = SharedPipeline(self._stop)
+        self.pipeline = MultiWriterPipeline(self._stop)
         self.written = 0
         """Spans that MLflow has."""
         self.newest_lag = 0.0

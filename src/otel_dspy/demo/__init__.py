@@ -1,1 +1,1 @@
-"""`otel-dspy demo`: a real optimisation on real data with a real language model, offline, recorded in MLflow."""
+"""`otel-dspy demo`: a real optimization on real data with a real language model, offline, recorded in MLflow."""

@@ -1,4 +1,4 @@
-"""The demo from beginning to end: model, data, one line of `autolog`, optimisation, table of trials."""
+"""The demo from beginning to end: model, data, one line of `autolog`, optimization, table of trials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_demo(options: DemoOptions) -> None:
 
     Raises:
         otel_dspy.demo.readiness.DemoCannotRunError: This machine lacks packages or memory; the text says what to do.
-        Exception: What the optimisation raised; what ran until then is in the store.
+        Exception: What the optimization raised; what ran until then is in the store.
     """
     check_packages(local_model=options.lm is None)
     if options.lm is None:

@@ -1,4 +1,4 @@
-"""What the demo optimises: a program that tells a tweet's sentiment, its metric, and the optimizers to choose from."""
+"""What the demo optimizes: a program that tells a tweet's sentiment, its metric, and the optimizers to choose from."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def optimize(
     trials: int,
     threads: int,
 ) -> SentimentOfTweet:
-    """Optimise a fresh program with DSPy's current language model, and give the optimised one.
+    """Optimize a fresh program with DSPy's current language model, and give the optimized one.
 
     `trials` candidates are tried, each scored by up to `threads` calls at a time.
     """
@@ -87,7 +87,7 @@ def optimize(
                 program_aware_proposer=False,
             )
         case "random_search":
-            # Three of the trials are the optimizer's own: without examples, with labelled ones, with bootstrapped ones.
+            # Three of the trials are the optimizer's own: without examples, with labeled ones, with bootstrapped ones.
             optimized = _untyped.BootstrapFewShotWithRandomSearch(
                 metric=right_sentiment,
                 max_bootstrapped_demos=_BOOTSTRAPPED,
@@ -108,7 +108,7 @@ def optimize(
 
 @dataclass(frozen=True)
 class Learnt:
-    """What an optimised program has learnt."""
+    """What an optimized program has learnt."""
 
     instruction: str
     shown_examples: int

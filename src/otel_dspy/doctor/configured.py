@@ -100,7 +100,7 @@ def _sampling(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
         yield Finding(
             "sampling",
             Level.WARNING,
-            f"{SAMPLER}={sampler} loses whole optimisations with their scores; otel_dspy_examples loses examples alone",
+            f"{SAMPLER}={sampler} loses whole optimizations with their scores; otel_dspy_examples loses examples alone",
         )
     if sampler == "otel_dspy_examples" and settings.example_ratio < 1:
         yield Finding(
@@ -111,7 +111,7 @@ def _sampling(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
 def _limits(environment: Mapping[str, str]) -> Iterator[Finding]:
     for variables, least, what in (
         (_CUTS, PIECE_BYTES, "cuts program states and datasets, which then cannot be read"),
-        (_COUNTS, _MOST_ATTRIBUTES, "leaves out attributes of optimisations"),
+        (_COUNTS, _MOST_ATTRIBUTES, "leaves out attributes of optimizations"),
     ):
         for variable in variables:
             text = environment.get(variable, "").strip()

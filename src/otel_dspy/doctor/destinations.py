@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from otel_dspy.doctor.exporters import PATIENCE, exporters, no_address
 from otel_dspy.doctor.finding import Finding, Level
 from otel_dspy.mlflow.delivery import spool
-from otel_dspy.mlflow.tracking.addresses import address_without_passwords, trouble, without_passwords
+from otel_dspy.tracking_uri import address_without_passwords, trouble, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,7 +80,7 @@ def _asked(uri: str, shown: str, workspace: str) -> Finding:
     from mlflow import MlflowClient  # noqa: PLC0415 - seconds
 
     from otel_dspy.mlflow.tracking import http_policy, workspaces  # noqa: PLC0415 - the same
-    from otel_dspy.mlflow.tracking.refusals import Verdict, verdict  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.tracking.error_classification import ErrorClass, classify  # noqa: PLC0415 - the same
 
     failed: list[tuple[int | None, Exception]] = []
 
@@ -103,7 +103,7 @@ def _asked(uri: str, shown: str, workspace: str) -> Finding:
                 f"{shown} is there but lets us ask nothing (status {status}): set MLFLOW_TRACKING_USERNAME and "
                 "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what it knows",
             )
-        if workspace and verdict(error, status) is Verdict.NO_WORKSPACE:
+        if workspace and classify(error, status) is ErrorClass.NO_WORKSPACE:
             return Finding(
                 "mlflow",
                 Level.PROBLEM,

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from otel_dspy.doctor.finding import Finding, Level
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
-from otel_dspy.mlflow.tracking.addresses import address_without_passwords, trouble
+from otel_dspy.tracking_uri import address_without_passwords, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

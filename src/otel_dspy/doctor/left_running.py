@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.doctor.destinations import TRACKING_URI, WORKSPACE
 from otel_dspy.doctor.finding import Finding, Level
-from otel_dspy.mlflow.tracking.addresses import trouble, without_passwords
+from otel_dspy.tracking_uri import trouble, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

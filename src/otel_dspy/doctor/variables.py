@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge import settings as bridge
 from otel_dspy.doctor.finding import Finding, Level
-from otel_dspy.mlflow.delivery import spool, waiting
+from otel_dspy.mlflow.delivery import drain_timeout, spool
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def known() -> frozenset[str]:
     """The names that begin with `OTEL_DSPY_` and are read."""
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
-    others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, waiting.TIMEOUT_VARIABLE, _EXPORT_MAX_BYTES}
+    others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE, _EXPORT_MAX_BYTES}
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 
 

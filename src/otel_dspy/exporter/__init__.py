@@ -1,4 +1,4 @@
-"""On the way out: OTLP split by bytes where the SDK counts spans, queues that keep what tells of an optimisation."""
+"""On the way out: OTLP split by bytes where the SDK counts spans, queues that keep what tells of an optimization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch processor's queue that never drops what tells of an optimisation.
+"""A batch processor's queue that never drops what tells of an optimization.
 
 The SDK's BatchSpanProcessor keeps 2,048 spans and drops the oldest for a newer one. Examples and their calls come by
 thousands; compiles, trials and scores are few, and one of them is worth more than all the rest.

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy import sigterm
+from otel_dspy.runtime import sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Callable

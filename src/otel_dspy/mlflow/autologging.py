@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_dspy.exporter.adoption import adopted
+from otel_dspy.exporter.sdk_pipeline import adopted
 from otel_dspy.mlflow import at_exit, conflict
 from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
-from otel_dspy.mlflow.mapping.context import Options
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
+from otel_dspy.mlflow.records.route import Options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
     experiment: str | None = None,
     workspace: str | None = None,
 ) -> None:
-    """Record DSPy's optimisations, evaluations and calls in MLflow, as they happen and off your threads.
+    """Record DSPy's optimizations, evaluations and calls in MLflow, as they happen and off your threads.
 
     Takes the place of `mlflow.dspy.autolog`: the same flags, all logging on by default. MLflow's tracking URI,
     workspace and experiment are read when a compile, an evaluation or a call starts, so they may be set before or

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import mlflow
 from mlflow.tracing.utils import maybe_get_request_id
 from mlflow.tracking import fluent
 
+from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlflow.entities import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """An experiment, by id where that is known, else by name; neither means MLflow's default one."""
-
-    id: str | None = None
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """A tracking store, a workspace of it, and an experiment there.
-
-    Attributes:
-        tracking_uri: of the store.
-        experiment: the experiment.
-        workspace: its name; `""` if none was set; None if that is not known, and MLflow decides when it is written to:
-            an MLflow without workspaces, or a spool file of an earlier version.
-    """
-
-    tracking_uri: str
-    experiment: Experiment
-    workspace: str | None = None
 
 
 def current(

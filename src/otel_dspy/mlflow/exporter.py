@@ -28,7 +28,7 @@ class MlflowSpanExporter(SpanExporter):
     """Stands for an `MlflowSpanProcessor` where OpenTelemetry's SDK takes exporters alone.
 
     `DSPyInstrumentor.instrument` puts the processor in the place of the batch processor around this exporter (see
-    `otel_dspy.exporter.adoption`): a span's destination is known when it starts, and no span is dropped. Left as it is
+    `otel_dspy.exporter.sdk_pipeline`): a span's destination is known when it starts; no span is dropped. Left as it is
     it exports nothing.
     """
 
@@ -65,7 +65,7 @@ class LateMlflowSpanProcessor(SpanProcessor):
     """
 
     takes_late_ends = True
-    """See `otel_dspy.exporter.catching_up`."""
+    """See `otel_dspy.exporter.flush_hooks`."""
 
     def __init__(self) -> None:
         self._made: MlflowSpanProcessor | None = None

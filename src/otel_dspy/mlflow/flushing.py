@@ -6,9 +6,9 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.fork_gate import ForkGate
-from otel_dspy.later import catch_up
-from otel_dspy.mlflow.delivery.waiting import Patience
+from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
+from otel_dspy.runtime.deferred_queue import catch_up
+from otel_dspy.runtime.fork_gate import ForkGate
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.processor import MlflowSpanProcessor
@@ -37,7 +37,7 @@ def flush(timeout: float | None = None) -> bool:
         False if the time ran out; what is left is delivered later, or written to the spool when the process ends. True
         also where MLflow rejected something (see `MlflowSpanProcessor.lost`).
     """
-    deadline = time.monotonic() + (Patience.from_environment().timeout if timeout is None else timeout)
+    deadline = time.monotonic() + (DrainTimeout.from_environment().timeout if timeout is None else timeout)
     flushed = catch_up(seconds=max(0.0, deadline - time.monotonic()))
     with _gate:
         processors = list(_processors)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import format_span_id
 
-from otel_dspy.later import catch_up
-from otel_dspy.mlflow import conflict, destination, fluent_tracing, flushing
+from otel_dspy.mlflow import conflict, destination, flushing
+from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.routing import Router
-from otel_dspy.mlflow.delivery.waiting import Patience
 from otel_dspy.mlflow.delivery.worker import Worker
-from otel_dspy.mlflow.mapping.context import Options, RootKind
+from otel_dspy.mlflow.fluent import tracing as fluent_tracing
+from otel_dspy.mlflow.records.route import Options, RootKind
+from otel_dspy.runtime.deferred_queue import catch_up
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span as ApiSpan
     from opentelemetry.trace import SpanContext
 
-    from otel_dspy.mlflow.delivery.routing import Route
-    from otel_dspy.mlflow.destination import Destination
+    from otel_dspy.mlflow.records.route import Destination, Route
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class MlflowSpanProcessor(SpanProcessor):
     """
 
     takes_late_ends = True
-    """See `otel_dspy.exporter.catching_up`."""
+    """See `otel_dspy.exporter.flush_hooks`."""
 
     def __init__(  # noqa: PLR0913 - the flags of mlflow.dspy.autolog, by name
         self,
@@ -127,11 +127,11 @@ class MlflowSpanProcessor(SpanProcessor):
             self._tell()
 
     def stand_in(self, span: SpanContext) -> ApiSpan | None:
-        """See `fluent_tracing.Source`."""
+        """See `tracing.Source`."""
         return self._router.stand_in(span)
 
     def deliver(self, trace_id: str) -> None:
-        """See `fluent_tracing.Source`."""
+        """See `tracing.Source`."""
         if trace_id not in self._begun:
             return
         catch_up()
@@ -174,7 +174,7 @@ class MlflowSpanProcessor(SpanProcessor):
             False if something is left, which then is in the spool.
         """
         catch_up()
-        return self._worker.drain(Patience.from_environment())
+        return self._worker.drain(DrainTimeout.from_environment())
 
     def shutdown(self, *, wait: bool = True, end_runs: bool = True) -> None:
         """Drain, and end; a warning says where in the spool the rest is.
@@ -186,7 +186,7 @@ class MlflowSpanProcessor(SpanProcessor):
         """
         catch_up(last=True)
         fluent_tracing.disconnect(self)
-        self._worker.close(Patience.from_environment() if wait else Patience(0, 0), end_runs=end_runs)
+        self._worker.close(DrainTimeout.from_environment() if wait else DrainTimeout(0, 0), end_runs=end_runs)
 
     @property
     def lost(self) -> int:

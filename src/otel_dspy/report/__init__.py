@@ -1,1 +1,1 @@
-"""What people look at in a terminal while an optimisation runs and when it has ended, read from its spans alone."""
+"""What people look at in a terminal while an optimization runs and when it has ended, read from its spans alone."""

@@ -1,4 +1,4 @@
-"""Progress of an optimisation in a terminal: phase, trial i of n, best score so far."""
+"""Progress of an optimization in a terminal: phase, trial i of n, best score so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of trials that stands at the end of an optimisation."""
+"""The table of trials that stands at the end of an optimization."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
 from otel_dspy import semconv
-from otel_dspy.guard import report
-from otel_dspy.plain import bounded, plain
+from otel_dspy.runtime.guard import report
+from otel_dspy.serialization.plain_data import bounded, plain
 from otel_dspy.telemetry.media import without_large_media
-from otel_dspy.telemetry.secret_shapes import REDACTED
+from otel_dspy.telemetry.secrets.patterns import REDACTED
 
 if TYPE_CHECKING:
     import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue, AttributeValue
 
     from otel_dspy.settings import Settings
-    from otel_dspy.telemetry.secrets import SecretKeeper
+    from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 _MEDIA_IN_ROWS: Final = 3071
 """Bytes of an image, a sound or a file that a row of results holds at most: 4,095 characters of base64."""

@@ -16,21 +16,21 @@ from opentelemetry.util.genai.invocation import (
 from opentelemetry.util.genai.types import ContentCapturingMode
 from typing_extensions import override
 
-from otel_dspy.guard import guarded
-from otel_dspy.later import Later
-from otel_dspy.telemetry.chance import own_ids
+from otel_dspy.runtime.deferred_queue import DeferredQueue
+from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.content import ContentFilter, plain_json
-from otel_dspy.telemetry.conversations import ConversationTracer, current_conversation
+from otel_dspy.telemetry.conventions.conversations import ConversationTracer, current_conversation
+from otel_dspy.telemetry.deferred.measurements import DeferredHistogram
+from otel_dspy.telemetry.deferred.tracer import DeferredTracer, late_span
 from otel_dspy.telemetry.events import Events
-from otel_dspy.telemetry.inference import emits_events, inside_inference
-from otel_dspy.telemetry.inference_call import InferenceCall, Speaker
+from otel_dspy.telemetry.genai.inference import emits_events, inside_inference
+from otel_dspy.telemetry.genai.inference_call import InferenceCall, Speaker
+from otel_dspy.telemetry.genai.other_instrumentations import CoexistingTracer, OtherInstrumentations
+from otel_dspy.telemetry.ids import own_ids
 from otel_dspy.telemetry.instruments import Instruments
-from otel_dspy.telemetry.late_tracer import LateTracer, late_span
-from otel_dspy.telemetry.measurements import LateHistogram
 from otel_dspy.telemetry.model_names import ModelNames
 from otel_dspy.telemetry.payloads import Outflow, put_payload
-from otel_dspy.telemetry.secrets import SecretKeeper
-from otel_dspy.telemetry.standing_back import StandingBack, StandingBackTracer
+from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
 
     from otel_dspy.settings import ExtraConvention, Settings
-    from otel_dspy.telemetry.inference_call import Request
+    from otel_dspy.telemetry.genai.inference_call import Request
 
 SCOPE: Final = "otel_dspy"
 """Name of the instrumentation scope of every span, event and metric."""
@@ -94,21 +94,23 @@ class GenAIHandler(TelemetryHandler):
         call.setdefault("conversation_id", current_conversation(call.get("context")))
         return super().invoke_local_agent(**call)
 
-    def stand_back(self, conventions: Collection[ExtraConvention], later: Later, *, observed: bool) -> StandingBack:
+    def stand_back(
+        self, conventions: Collection[ExtraConvention], later: DeferredQueue, *, observed: bool
+    ) -> OtherInstrumentations:
         """Let its spans say which conversation they are a part of, and say all in these conventions too.
 
         Where others have a span for the same call, that one is used. Ends that may be late are.
         """
-        self._others = StandingBack(self._tracer, SCOPE)
-        told = LateTracer(self._tracer, conventions, later, observed=observed)
-        self._tracer = ConversationTracer(StandingBackTracer(told, self._others))
+        self._others = OtherInstrumentations(self._tracer, SCOPE)
+        told = DeferredTracer(self._tracer, conventions, later, observed=observed)
+        self._tracer = ConversationTracer(CoexistingTracer(told, self._others))
         return self._others
 
-    def measure_later(self, later: Later) -> None:
+    def measure_later(self, later: DeferredQueue) -> None:
         """Let the metrics of a call wait (see `telemetry.measurements`)."""
         for name in ("operation_duration", "token_usage", "time_to_first_chunk", "time_per_output_chunk"):
             histogram: Histogram = getattr(self._instruments, name)
-            setattr(self._instruments, name, LateHistogram(later, histogram))
+            setattr(self._instruments, name, DeferredHistogram(later, histogram))
 
     def settle(self) -> None:
         """What is said, and where, changes no more."""
@@ -163,10 +165,10 @@ class Telemetry:
         schema = Schemas.V1_37_0.value
         tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
         own_ids(tracer)
-        self.later = Later()
+        self.later = DeferredQueue()
         self.observed = settings.redact is not None
         """Whether texts go through hands of the user's, who may look at the call's context."""
-        late = LateTracer(tracer, settings.extra_conventions, self.later, observed=self.observed)
+        late = DeferredTracer(tracer, settings.extra_conventions, self.later, observed=self.observed)
         self.tracer: Tracer = ConversationTracer(late)
         self.instruments = Instruments(meter_provider, self.later)
         self.events = Events(logger_provider)

@@ -9,13 +9,13 @@ from opentelemetry.metrics import get_meter
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_dspy import semconv
-from otel_dspy.telemetry.measurements import LateCounter, LateHistogram, catch_up_when_collected
+from otel_dspy.telemetry.deferred.measurements import DeferredCounter, DeferredHistogram, record_when_collected
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
 
-    from otel_dspy.later import Later
+    from otel_dspy.runtime.deferred_queue import DeferredQueue
 
 _LONG_SECONDS: Final = [0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400]
 """Bucket bounds for what lasts seconds to hours: evaluations, trials, compiles."""
@@ -34,9 +34,9 @@ class Instruments:
     Those that every call asks for record later (see `measurements`).
     """
 
-    def __init__(self, meter_provider: MeterProvider | None, later: Later) -> None:
+    def __init__(self, meter_provider: MeterProvider | None, later: DeferredQueue) -> None:
         meter = get_meter("otel_dspy", __version__, meter_provider)
-        catch_up_when_collected(meter, later)
+        record_when_collected(meter, later)
         self.compile_duration = meter.create_histogram(
             semconv.METRIC_DSPY_COMPILE_DURATION,
             unit="s",
@@ -71,27 +71,27 @@ class Instruments:
             unit="{example}",
             description="Examples evaluated; those that raised carry error.type.",
         )
-        self.evaluate_examples = LateCounter(later, examples)
+        self.evaluate_examples = DeferredCounter(later, examples)
         module_duration = meter.create_histogram(
             semconv.METRIC_DSPY_MODULE_DURATION,
             unit="s",
             description="How long a module call took.",
             explicit_bucket_boundaries_advisory=_SHORT_SECONDS,
         )
-        self.module_duration = LateHistogram(later, module_duration)
+        self.module_duration = DeferredHistogram(later, module_duration)
         cost = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_COST, unit="{USD}", description="Cost of language model calls."
         )
-        self.cost = LateCounter(later, cost)
+        self.cost = DeferredCounter(later, cost)
         unpriced_calls = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_UNPRICED_CALLS,
             unit="{call}",
             description="Language model calls that used tokens at an unknown price.",
         )
-        self.unpriced_calls = LateCounter(later, unpriced_calls)
+        self.unpriced_calls = DeferredCounter(later, unpriced_calls)
         cache_hits = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_CACHE_HITS,
             unit="{call}",
             description="Language model calls that a cache answered.",
         )
-        self.cache_hits = LateCounter(later, cache_hits)
+        self.cache_hits = DeferredCounter(later, cache_hits)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.guard import guarded
-from otel_dspy.plain import plain
-from otel_dspy.telemetry.secret_names import is_secret_name
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.plain_data import plain
+from otel_dspy.telemetry.secrets.names import is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.util.types import AnyValue, AttributeValue
 
-    from otel_dspy.telemetry.secrets import SecretKeeper
+    from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 LARGEST_INT: Final = 2**63 - 1
 """OTLP carries integers of 64 bits."""

@@ -11,12 +11,12 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from otel_dspy import semconv
 from otel_dspy.telemetry import payloads
-from tests.behaviour.model import model
-from tests.behaviour.observation import Stage
-from tests.behaviour.optimisations import OPTIMISATIONS
-from tests.behaviour.programs import add
-from tests.span_recorder import recording
-from tests.sums import examples
+from tests.behavior.model import model
+from tests.behavior.observation import Stage
+from tests.behavior.optimizations import OPTIMIZATIONS
+from tests.behavior.programs import add
+from tests.support.span_recorder import recording
+from tests.support.sums import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def corpus(folder: Path) -> tuple[ExportTraceServiceRequest, ...]:
     ):
         for name in OPTIMIZERS:
             with untyped.context(lm=model()):
-                OPTIMISATIONS[name](Stage(model(), folder))
+                OPTIMIZATIONS[name](Stage(model(), folder))
         with untyped.context(lm=model()):
             untyped.ReAct("question -> answer", tools=[add], max_iters=2)(question=examples(1)[0].question)
     spans = recorder.spans

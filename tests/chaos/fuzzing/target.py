@@ -6,19 +6,19 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
+from otel_dspy.bridge.decompression import TooLargeError
+from otel_dspy.bridge.foreign_spans import ProgramTraces
 from otel_dspy.bridge.otlp import MalformedError
-from otel_dspy.bridge.placing import Experiments, is_ours
-from otel_dspy.bridge.program_traces import ProgramTraces
-from otel_dspy.bridge.unzipping import TooLargeError
-from otel_dspy.bridge.waiting_request import WaitingRequest
+from otel_dspy.bridge.pending_request import PendingRequest
+from otel_dspy.bridge.routing import Experiments, is_ours
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
-from otel_dspy.mlflow.facts.payload import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.mapping.operations import LogSpan
-from otel_dspy.mlflow.tracking.spans import mlflow_span
+from otel_dspy.mlflow.records.payload import MAX_FOREIGN_TEXT, PayloadShelf
+from otel_dspy.mlflow.tracking.mlflow_span import mlflow_span
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.destination import Destination
     from otel_dspy.mlflow.mapping.operations import Operation
+    from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.tracking.sink import Sink
     from tests.chaos.fuzzing.mutations import Case
 
@@ -51,7 +51,7 @@ class _Mapped(Pipeline):
         return cast("Any", Counting())
 
     def lacks(self, span: Any) -> list[str]:
-        """As `SharedPipeline` does for every span."""
+        """As `MultiWriterPipeline` does for every span."""
         return self._payloads.lacks(span)
 
 
@@ -73,7 +73,7 @@ class Target:
             AssertionError: a good span was not read, or was not in the second reading what it was in the first.
             Exception: whatever the bridge did not expect.
         """
-        request = WaitingRequest(
+        request = PendingRequest(
             case.body, json=case.json, experiment=None, workspace=None, experiments=self._experiments
         )
         try:

@@ -21,18 +21,18 @@ from mlflow import MlflowClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_dspy.bridge.grpc_server import SERVICE
-from tests.blank_store import blank_store
-from tests.bridge_process import bridge_process
 from tests.chaos.fuzzing.mutations import cases
-from tests.mlflow_server import free_port
+from tests.support.blank_store import blank_store
+from tests.support.bridge_process import bridge_process
+from tests.support.mlflow_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    from tests.bridge_process import BridgeProcess
     from tests.chaos.fuzzing.mutations import Case
+    from tests.support.bridge_process import BridgeProcess
 
 TIMEOUT: Final = 120
 """Seconds that an answer may take."""

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.collectors import ROOT
-from tests.mlflow_server import free_port
+from tests.support.collectors import ROOT
+from tests.support.mlflow_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A program that optimises and knows nothing of MLflow: OpenTelemetry's own exporter, once to each address.
+"""A program that optimizes and knows nothing of MLflow: OpenTelemetry's own exporter, once to each address.
 
 python -m tests.chaos.pipeline.program --to ADDRESS --to ADDRESS --trials 20 --examples 20 --pause 0.2 --die-at 0
 
@@ -23,9 +23,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.sums import exact, examples, half_right
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ EXPORT = 60.0
 
 
 def main(to: list[str], trials: int, size: int, pause: float, die_at: int) -> None:
-    """Optimise."""
+    """Optimize."""
     provider = TracerProvider(resource=Resource({"service.name": "sums"}))
     processors = [
         BatchSpanProcessor(

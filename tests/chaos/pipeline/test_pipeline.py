@@ -1,4 +1,4 @@
-"""Program, Collector, two bridges, MLflow on PostgreSQL and S3: each is taken away while an optimisation runs.
+"""Program, Collector, two bridges, MLflow on PostgreSQL and S3: each is taken away while an optimization runs.
 
 The program tells the same spans to a bridge that is left alone. At the end both MLflows hold the same: 0 lost, 0 twice.
 """
@@ -21,12 +21,12 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from benchmarks.postgres import binaries, cluster
-from tests.bridges import running_bridge
 from tests.chaos.pipeline import parts
 from tests.chaos.pipeline.parts import BridgePart, alive
 from tests.chaos.twins import differences, record, traces_in
-from tests.collectors import FOLDER, ROOT, Collector, needs_collector
 from tests.integration.bridge.test_same_tree import comparable
+from tests.support.bridges import running_bridge
+from tests.support.collectors import FOLDER, ROOT, Collector, needs_collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -131,7 +131,7 @@ def pipeline(folder: Path, store: str, *flags: str) -> Generator[Pipeline]:
 def program(
     built: Pipeline, *, trials: int, examples: int, pause: float, die_at: int = 0
 ) -> Generator[subprocess.Popen[str]]:
-    """An optimisation in a process of its own."""
+    """An optimization in a process of its own."""
     addresses = [f"--to={address}" for address in (built.collector.grpc, built.undisturbed)]
     sizes = [f"--trials={trials}", f"--examples={examples}", f"--pause={pause}", f"--die-at={die_at}"]
     process = subprocess.Popen(

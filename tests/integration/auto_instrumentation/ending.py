@@ -1,12 +1,12 @@
-"""A program that knows nothing of telemetry and ends in the middle of an optimisation, as its argument says."""
+"""A program that knows nothing of telemetry and ends in the middle of an optimization, as its argument says."""
 
 import sys
 import time
 
 import dspy
 
-from tests.optimizers import Breaking, Rounds
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizers import Breaking, Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 
 def waiting(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> bool:

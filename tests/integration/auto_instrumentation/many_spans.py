@@ -1,11 +1,11 @@
-"""A program that knows nothing of telemetry: an optimisation with more spans than any queue holds."""
+"""A program that knows nothing of telemetry: an optimization with more spans than any queue holds."""
 
 import sys
 
 import dspy
 
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 rounds, size = int(sys.argv[1]), int(sys.argv[2])
 dspy.configure(lm=sums_lm())

@@ -1,8 +1,8 @@
-"""A program that knows nothing of telemetry: it optimises, evaluates and answers."""
+"""A program that knows nothing of telemetry: it optimizes, evaluates and answers."""
 
 import dspy
 
-from tests.sums import exact, examples, sums_lm
+from tests.support.sums import exact, examples, sums_lm
 
 dspy.configure(lm=sums_lm())
 optimizer = dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=2)

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.sums import sums_lm
+from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

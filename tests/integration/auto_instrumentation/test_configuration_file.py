@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from mlflow import MlflowClient
 
-from tests.blank_store import blank_store
 from tests.docs.code_blocks import blocks
-from tests.instrumented_process import ROOT, run_instrumented
-from tests.mlflow_tree import read_tree
-from tests.otlp_receiver import otlp_receiver
+from tests.support.blank_store import blank_store
+from tests.support.instrumented_process import ROOT, run_instrumented
+from tests.support.mlflow_tree import read_tree
+from tests.support.otlp_receiver import otlp_receiver
 
 if TYPE_CHECKING:
     from tests.docs.code_blocks import Block

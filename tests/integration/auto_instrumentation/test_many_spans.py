@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.instrumented_process import run_instrumented
-from tests.otlp_receiver import otlp_receiver
+from tests.support.instrumented_process import run_instrumented
+from tests.support.otlp_receiver import otlp_receiver
 
 PROGRAM = Path(__file__).with_name("many_spans.py")
 

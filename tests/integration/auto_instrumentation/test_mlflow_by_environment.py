@@ -17,12 +17,12 @@ from mlflow import MlflowClient
 
 from tests.chaos.twins import differences, record
 from tests.docs.code_blocks import covered_blocks, exported
-from tests.instrumented_process import environment, run_instrumented, start_instrumented
-from tests.mlflow_tree import read_tree
-from tests.otlp_receiver import otlp_receiver
+from tests.support.instrumented_process import environment, run_instrumented, start_instrumented
+from tests.support.mlflow_tree import read_tree
+from tests.support.otlp_receiver import otlp_receiver
 
 if TYPE_CHECKING:
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 PROGRAM = Path(__file__).with_name("program.py")
 ENDING = Path(__file__).with_name("ending.py")

@@ -10,13 +10,13 @@ import pytest
 
 from tests.conformance.contract import violations
 from tests.docs.code_blocks import covered_blocks, exported
-from tests.instrumented_process import run_instrumented
-from tests.otlp_receiver import otlp_receiver
+from tests.support.instrumented_process import run_instrumented
+from tests.support.otlp_receiver import otlp_receiver
 
 if TYPE_CHECKING:
     import subprocess
 
-    from tests.otlp_receiver import OtlpReceiver
+    from tests.support.otlp_receiver import OtlpReceiver
 
 PROGRAM = Path(__file__).with_name("program.py")
 
@@ -41,8 +41,8 @@ def test_a_program_is_traced_without_a_line_of_code() -> None:
         spans = receiver.spans()
     assert violations(receiver.ended_spans(), opted_in=frozenset()) == []
     kinds = Counter(span.name.split(" ")[0] for span in spans)
-    # 4 seeds (-3 to 0), each evaluated on 4 examples; labelled demos once and bootstrapped ones twice, each with
-    # labelled ones inside; 4 sums tried for each bootstrap.
+    # 4 seeds (-3 to 0), each evaluated on 4 examples; labeled demos once and bootstrapped ones twice, each with
+    # labeled ones inside; 4 sums tried for each bootstrap.
     assert (kinds["trial"], kinds["evaluate"], kinds["example"]) == (4, 4 + 2, 16 + 2 * 4)
     assert kinds["compile"] == kinds["setup"] == 1 + 1 + 2 * 2
     assert kinds["chat"] == kinds["module"]

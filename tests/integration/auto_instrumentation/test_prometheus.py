@@ -13,8 +13,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.docs.code_blocks import covered_blocks, exported
-from tests.instrumented_process import ROOT, run_instrumented
-from tests.mlflow_server import free_port
+from tests.support.instrumented_process import ROOT, run_instrumented
+from tests.support.mlflow_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ LEGEND = re.compile(r"\{\{(\w+)\}\}")
 
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Series:
-    """What a program with optimisations, calls and failures shows at its /metrics, with no code for it."""
+    """What a program with optimizations, calls and failures shows at its /metrics, with no code for it."""
     port = str(free_port())
     [block] = covered_blocks("test_every_metric_of_the_contract_can_be_scraped")
     own = {"OTEL_EXPORTER_PROMETHEUS_PORT": port, "DSPY_CACHEDIR": str(tmp_path_factory.mktemp("cache"))}
@@ -96,5 +96,5 @@ def selections(query: str, scraped: Series) -> Iterator[tuple[str, set[str]]]:
 
 
 def test_both_dashboards_are_there() -> None:
-    """One for optimisations, one for a service."""
-    assert [path.stem for path in DASHBOARDS] == ["optimisations", "service"]
+    """One for optimizations, one for a service."""
+    assert [path.stem for path in DASHBOARDS] == ["optimizations", "service"]

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docs.code_blocks import covered_blocks, exported
-from tests.instrumented_process import start_instrumented
-from tests.mlflow_server import free_port
-from tests.mlflow_tree import read_tree
-from tests.otlp_receiver import otlp_receiver
+from tests.support.instrumented_process import start_instrumented
+from tests.support.mlflow_server import free_port
+from tests.support.mlflow_tree import read_tree
+from tests.support.otlp_receiver import otlp_receiver
 
 if TYPE_CHECKING:
     from collections.abc import Generator

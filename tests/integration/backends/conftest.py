@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.phoenix_server import running_phoenix
+from tests.support.phoenix_server import running_phoenix
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.phoenix_server import Phoenix
+    from tests.support.phoenix_server import Phoenix
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_dspy import DSPyInstrumentor
-from tests.otlp_receiver import otlp_receiver
-from tests.sums import exact, examples, sums_lm
+from tests.support.otlp_receiver import otlp_receiver
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 
-from tests.optimizer_runs import drawn, tracked_tree
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizer_runs import drawn, tracked_tree
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.mlflow_tree import RunNode, SpanNode, TraceNode
+    from tests.support.mlflow_tree import RunNode, SpanNode, TraceNode
 
 
-def optimise() -> object:
-    """An optimisation and a call."""
+def optimize() -> object:
+    """An optimization and a call."""
     with dspy.context(lm=sums_lm()):
         optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
             exact, max_bootstrapped_demos=1, max_labeled_demos=1, num_candidate_programs=0, num_threads=1
@@ -33,7 +33,7 @@ def optimise() -> object:
 def shown(folder: Path) -> list[str]:
     """All runs and all traces."""
     folder.mkdir()
-    _, tree = tracked_tree(folder, optimise)
+    _, tree = tracked_tree(folder, optimize)
     lines = [line for run in tree.runs for line in drawn(run)]
     traces = [*tree.traces, *(trace for run in tree.walk() for trace in traces_of(run))]
     return [*lines, *sorted("\n".join(trace_lines(trace)) for trace in traces)]

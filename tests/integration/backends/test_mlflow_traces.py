@@ -12,14 +12,14 @@ from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
 from tests.integration.backends.told import otlp, tell
-from tests.mlflow_server import mlflow_server
-from tests.mlflow_tree import read_tree
+from tests.support.mlflow_server import mlflow_server
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from tests.integration.backends.told import Told
-    from tests.mlflow_tree import ExperimentTree, SpanNode
+    from tests.support.mlflow_tree import ExperimentTree, SpanNode
 
 SHAPES = ["linked", "nested"]
 WORDS = ["plain", "openinference"]
@@ -90,7 +90,7 @@ def test_no_run_is_made(seen: tuple[Told, ExperimentTree]) -> None:
 
 
 def test_traces(seen: tuple[Told, ExperimentTree], shape: str) -> None:
-    """`nested` is one trace an optimisation, `linked` one more an example; a call of a service is one in both."""
+    """`nested` is one trace an optimization, `linked` one more an example; a call of a service is one in both."""
     counted = Counter(trace.spans[0].name for trace in seen[1].traces)
     assert (
         counted

@@ -11,7 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from tests.integration.backends.told import otlp, tell
-from tests.phoenix_server import PYTHON, READY, ROOT, needs_phoenix
+from tests.support.phoenix_server import PYTHON, READY, ROOT, needs_phoenix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from tests.integration.backends.told import Told
-    from tests.phoenix_server import Phoenix
+    from tests.support.phoenix_server import Phoenix
 
 pytestmark = needs_phoenix
 
@@ -196,7 +196,7 @@ def test_conversations_are_sessions(seen: tuple[Told, dict[str, Any]], shape: st
     )
 
 
-def test_the_tree_of_an_optimisation(seen: tuple[Told, dict[str, Any]], shape: str, words: str) -> None:
+def test_the_tree_of_an_optimization(seen: tuple[Told, dict[str, Any]], shape: str, words: str) -> None:
     """`nested` is one tree from compile to call; `linked` has a trace an example, and Phoenix keeps no links."""
     assert not any("links" in span for span in seen[1]["spans"])
     lines = list(drawn(seen[1]["spans"]))

@@ -11,12 +11,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from tests.integration.backends.told import otlp
-from tests.lm_server import scripted_lm
-from tests.native_calls import MEDIA, PAPER, PIXEL, SOUND, agent, answer, native, native_lm
-from tests.phoenix_server import needs_phoenix
+from tests.support.lm_server import scripted_lm
+from tests.support.native_calls import MEDIA, PAPER, PIXEL, SOUND, agent, answer, native, native_lm
+from tests.support.phoenix_server import needs_phoenix
 
 if TYPE_CHECKING:
-    from tests.phoenix_server import Phoenix
+    from tests.support.phoenix_server import Phoenix
 
 pytestmark = needs_phoenix
 

@@ -1,4 +1,4 @@
-"""What the backends are told: a small optimisation, then a service with conversations, by plain OTLP."""
+"""What the backends are told: a small optimization, then a service with conversations, by plain OTLP."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otel_dspy
 from otel_dspy import DSPyInstrumentor
-from tests.dspy_answers import dspy_script
-from tests.lm_server import scripted_lm
-from tests.sums import exact, examples, half_right
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import scripted_lm
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class Told:
 def tell(
     project: str, exporters: Sequence[SpanExporter], resource: Mapping[str, str] | None = None, **settings: Any
 ) -> Told:
-    """Optimise, then answer two conversations, `<project>-alice` of two turns and `<project>-bob` of one."""
+    """Optimize, then answer two conversations, `<project>-alice` of two turns and `<project>-bob` of one."""
     kept = InMemorySpanExporter()
     provider = TracerProvider(resource=Resource({"service.name": "sums", **(resource or {})}), shutdown_on_exit=False)
     for exporter in exporters:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.blank_store import blank_store
+from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy.exporter import OtlpBySizeExporter
-from tests.bridges import PATIENCE, running_bridge
+from tests.support.bridges import PATIENCE, running_bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable

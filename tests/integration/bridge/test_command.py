@@ -13,13 +13,13 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import cli
-from tests.blank_store import blank_store
-from tests.bridge_process import bridge_process
 from tests.chaos.twins import record
-from tests.gated_optimisation import GatedOptimisation
 from tests.integration.bridge.test_same_tree import instrumented_by
-from tests.mlflow_server import free_port
-from tests.waiting import awaited
+from tests.support.blank_store import blank_store
+from tests.support.bridge_process import bridge_process
+from tests.support.gated_optimization import GatedOptimization
+from tests.support.mlflow_server import free_port
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
     """
     experiment, port = f"live-{uuid.uuid4().hex[:8]}", free_port()
     client = MlflowClient(server_uri)
-    optimisation = GatedOptimisation(3 * PATIENCE)
+    optimization = GatedOptimization(3 * PATIENCE)
 
     def runs() -> dict[str, Any]:
         found = client.get_experiment_by_name(experiment)
@@ -47,8 +47,8 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
     processor = BatchSpanProcessor(
         OTLPSpanExporter(f"http://127.0.0.1:{port}", timeout=EXPORT), schedule_delay_millis=200
     )
-    program = threading.Thread(target=lambda: instrumented_by([processor], "linked", optimisation))
-    with optimisation.released():
+    program = threading.Thread(target=lambda: instrumented_by([processor], "linked", optimization))
+    with optimization.released():
         with bridge_process(server_uri, experiment, port) as first:
             program.start()
             parent = awaited(lambda: runs().get("Rounds Predict"), "the parent run", PATIENCE)
@@ -56,10 +56,10 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
             awaited(
                 lambda: client.get_run(parent.info.run_id).data.params.get("rounds") == "2", "its parameters", PATIENCE
             )
-            optimisation.let(0)
+            optimization.let(0)
             awaited(lambda: [name for name in runs() if name.startswith("trial 0")], "the first trial", PATIENCE)
             first.process.kill()
-        optimisation.let(1)
+        optimization.let(1)
         with bridge_process(server_uri, experiment, port) as second:
             program.join()
             assert processor.force_flush(int(EXPORT * 1000))

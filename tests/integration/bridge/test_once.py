@@ -15,16 +15,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.bridge.otlp import from_protobuf
-from otel_dspy.bridge.placing import Experiments, placed
+from otel_dspy.bridge.routing import Experiments, placed
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.tracking.store import Store
-from tests.chaos.twins import differences, optimise, record
+from tests.chaos.twins import differences, optimize, record
 from tests.integration.bridge.test_same_tree import comparable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from otel_dspy.bridge.program_traces import Placed
+    from otel_dspy.bridge.foreign_spans import Placed
     from otel_dspy.mlflow.mapping.operations import LogSpan
 
 SPANS_AT_ONCE = 9
@@ -33,7 +33,7 @@ PATIENCE = 240
 
 @pytest.fixture(scope="module")
 def batches() -> list[bytes]:
-    """An optimisation as requests, in the order in which it told them."""
+    """An optimization as requests, in the order in which it told them."""
     kept = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(kept))
@@ -42,7 +42,7 @@ def batches() -> list[bytes]:
         tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
     )
     try:
-        optimise(trials=2)
+        optimize(trials=2)
     finally:
         instrumentor.uninstrument()
     spans = kept.get_finished_spans()

@@ -9,10 +9,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
+from otel_dspy.bridge.multi_writer import creation_lock
+from otel_dspy.bridge.multi_writer.runs import CLAIM, MultiWriterRuns
 from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun
-from otel_dspy.mlflow.tracking import claims
 from otel_dspy.mlflow.tracking.runs import RUN_TAG
-from otel_dspy.mlflow.tracking.shared_runs import CLAIM, SharedRuns
 from otel_dspy.mlflow.tracking.store import Store
 from otel_dspy.mlflow.tracking.store_reader import StoreReader
 
@@ -27,12 +27,12 @@ def ensure(number: int) -> EnsureRun:
     return EnsureRun(key="k", run=RUN, name="Any P", start_ms=1, parent=None, tags={f"from.{number}": "told"})
 
 
-def runs_of(uri: str) -> SharedRuns:
+def runs_of(uri: str) -> MultiWriterRuns:
     """A writer's."""
-    return SharedRuns(Store(uri), StoreReader(uri), lambda: "0")
+    return MultiWriterRuns(Store(uri), StoreReader(uri), lambda: "0")
 
 
-def tell(runs: SharedRuns, uri: str, number: int) -> str:
+def tell(runs: MultiWriterRuns, uri: str, number: int) -> str:
     """Ensure the run and say what it has got still to be told; its id."""
     tags = runs.ensure(ensure(number))
     run_id = runs.handle(RUN, 1).run_id
@@ -68,7 +68,7 @@ def test_the_claim_of_one_who_is_gone_is_settled(
     new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, *, own_is_smaller: bool
 ) -> None:
     """A writer that was killed between the two steps leaves a claim: the next one waits, then one run stands."""
-    monkeypatch.setattr(claims, "PATIENCE", 0.5)
+    monkeypatch.setattr(creation_lock, "PATIENCE", 0.5)
     uri = new_store("m")
     store = Store(uri)
     left = store.create_run("0", "Any P", 1, {RUN_TAG: f"{CLAIM}compile/{RUN.compile_id}"}).run_id
@@ -82,7 +82,7 @@ def test_the_claim_of_one_who_is_gone_is_settled(
             store.delete_run(made.run_id)
 
     monkeypatch.setattr(store, "create_run", until_it_sorts)
-    runs = SharedRuns(store, StoreReader(uri), lambda: "0")
+    runs = MultiWriterRuns(store, StoreReader(uri), lambda: "0")
     run_id = tell(runs, uri, 1)
     found = [run.info.run_id for run in MlflowClient(uri).search_runs(["0"])]
     settled = MlflowClient(uri).search_runs(["0"], f"tags.`{RUN_TAG}` = 'compile/{RUN.compile_id}'")

@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_dspy import DSPyInstrumentor
 from tests.chaos.twins import record
 from tests.integration.bridge.test_once import deliver
-from tests.optimizers import Rounds
-from tests.sums import exact, sums_lm
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,10 +27,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from otel_dspy.bridge import intake
 from otel_dspy.bridge.grpc_server import RETRY_INFO, SERVICE, GrpcFront
 from otel_dspy.bridge.intake import RETRY_AFTER
-from otel_dspy.bridge.waiting_request import WaitingRequest
-from tests.bridges import PATIENCE, running_bridge
-from tests.mlflow_server import free_port
-from tests.waiting import awaited
+from otel_dspy.bridge.pending_request import PendingRequest
+from tests.support.bridges import PATIENCE, running_bridge
+from tests.support.mlflow_server import free_port
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -309,9 +309,9 @@ def test_a_message_stays_with_its_client_until_there_is_room(
     """Of many large requests by gRPC only so many are taken in at once as would fill the bound, were they the largest."""
     held, most = threading.Event(), [0, 0]
     lock = threading.Lock()
-    check = WaitingRequest.check
+    check = PendingRequest.check
 
-    def slow(request: WaitingRequest) -> Counter[str]:
+    def slow(request: PendingRequest) -> Counter[str]:
         with lock:
             most[0] += 1
             most[1] = max(most)
@@ -320,7 +320,7 @@ def test_a_message_stays_with_its_client_until_there_is_room(
             most[0] -= 1
         return check(request)
 
-    monkeypatch.setattr(WaitingRequest, "check", slow)
+    monkeypatch.setattr(PendingRequest, "check", slow)
     monkeypatch.setattr(intake, "_READERS", 8)
     read: list[bytes] = []
     body_of = GrpcFront._body

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
 from otel_dspy.bridge.otlp import from_protobuf
-from otel_dspy.bridge.placing import Experiments, placed
+from otel_dspy.bridge.routing import Experiments, placed
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.tracking.store import TABLES_TAG, Store
 from tests.chaos.twins import differences, record

@@ -1,4 +1,4 @@
-"""One optimisation, told in process and by OTLP through a bridge: MLflow holds the same."""
+"""One optimization, told in process and by OTLP through a bridge: MLflow holds the same."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.bridges import exporter, running_bridge
-from tests.chaos.twins import differences, optimise, record
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, sums_lm
+from tests.chaos.twins import differences, optimize, record
+from tests.support.bridges import exporter, running_bridge
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_the_bridge_writes_what_the_processor_writes(
     with running_bridge(server_uri, experiment) as bridge:
         in_process = MlflowSpanProcessor(tracking_uri=store, experiment=experiment)
         by_otlp = BatchSpanProcessor(exporter(bridge, protocol), schedule_delay_millis=200, max_export_batch_size=16)
-        instrumented_by([in_process, by_otlp], shape, lambda: optimise(trials=2))
+        instrumented_by([in_process, by_otlp], shape, lambda: optimize(trials=2))
         assert by_otlp.force_flush(DELIVERY)
         assert in_process.force_flush(DELIVERY)
         in_process.shutdown()

@@ -18,20 +18,20 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_dspy.bridge import command
 from otel_dspy.bridge.grpc_server import SERVICE
 from otel_dspy.bridge.service import TEARDOWN
-from tests.blank_store import blank_store
-from tests.bridge_process import bridge_process
-from tests.bridges import PATIENCE, GrpcExporter
-from tests.chaos.twins import optimise
+from tests.chaos.twins import optimize
 from tests.integration.bridge.test_same_tree import instrumented_by
-from tests.mlflow_server import free_port
-from tests.object_store import object_store
-from tests.silent_server import silent_server
-from tests.waiting import awaited
+from tests.support.blank_store import blank_store
+from tests.support.bridge_process import bridge_process
+from tests.support.bridges import PATIENCE, GrpcExporter
+from tests.support.mlflow_server import free_port
+from tests.support.object_store import object_store
+from tests.support.silent_server import silent_server
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.bridge_process import BridgeProcess
+    from tests.support.bridge_process import BridgeProcess
 
 DRAIN = 6.0
 """More than `command.EXIT`: one drain timeout after another would reach the bound."""
@@ -109,7 +109,7 @@ def test_the_artifact_store_does_not_answer(tmp_path: Path, monkeypatch: pytest.
         MlflowClient(store).create_experiment("x", "s3://bucket/x")
         with bridge_process(store, "x", port, drain_timeout="1") as bridge:
             processor = BatchSpanProcessor(GrpcExporter(f"http://127.0.0.1:{port}", timeout=1))
-            instrumented_by([processor], "linked", lambda: optimise(trials=1))
+            instrumented_by([processor], "linked", lambda: optimize(trials=1))
             awaited(lambda: bucket.connections, "an upload", PATIENCE)
             assert _ended(bridge) == 0
             processor.shutdown()

@@ -14,11 +14,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from benchmarks.bridge_load import send
 from otel_dspy.bridge.writer import Writer
-from tests.bridges import running_bridge
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_same_instant import await_written, submit
 from tests.integration.bridge.test_same_tree import comparable
 from tests.integration.mlflow.contract_spans import Teller, program_state, provider
+from tests.support.bridges import running_bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otel_dspy.bridge.grpc_server import SERVICE
 from otel_dspy.bridge.settings import Tls
-from tests.bridges import running_bridge
 from tests.integration.bridge.certificates import Authority
+from tests.support.bridges import running_bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,14 +13,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.bridges import exporter, running_bridge
 from tests.integration.bridge.test_receiving import get, post, request
 from tests.integration.mlflow.contract_spans import CountedIds, Teller, provider
 from tests.integration.mlflow.test_workspaces import compiles, read, tell_compile
+from tests.support.bridges import exporter, running_bridge
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.service import Bridge
-    from tests.mlflow_server import MlflowServer
+    from tests.support.mlflow_server import MlflowServer
 
 DELIVERY = 240_000
 """Milliseconds that a delivery may take on a loaded machine."""

@@ -12,7 +12,7 @@ import yaml
 from mlflow.cli import server as mlflow_server_command
 
 from otel_dspy.bridge import command, settings
-from tests.collectors import FOLDER, ROOT
+from tests.support.collectors import FOLDER, ROOT
 
 VARIABLES = {"OTEL_DSPY_BRIDGE_TOKEN": "token", "POSTGRES_PASSWORD": "password", "S3_SECRET": "secret"}
 """What somebody who starts it must choose."""

@@ -1,4 +1,4 @@
-"""Each configuration of collector/, read by a real Collector and started with an optimisation through it."""
+"""Each configuration of collector/, read by a real Collector and started with an optimization through it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_dspy import cli
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.bridges import running_bridge
-from tests.chaos.twins import differences, optimise, record, traces_in
-from tests.collectors import FOLDER, needs_collector, running_collector
+from tests.chaos.twins import differences, optimize, record, traces_in
 from tests.integration.bridge.test_same_tree import comparable, instrumented_by
-from tests.otlp_receiver import otlp_receiver
-from tests.sums import exact, examples, sums_lm
+from tests.support.bridges import running_bridge
+from tests.support.collectors import FOLDER, needs_collector, running_collector
+from tests.support.otlp_receiver import otlp_receiver
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,7 +91,7 @@ def test_agent_and_gateway_change_nothing(new_store: Callable[[str], str], tmp_p
         ) as gateway,
         running_collector(FOLDER / "agent.yaml", tmp_path / "agent", {"GATEWAY_ENDPOINT": gateway.grpc}) as agent,
     ):
-        told = ids(tell(agent.grpc, reference, lambda: optimise(trials=2)))
+        told = ids(tell(agent.grpc, reference, lambda: optimize(trials=2)))
         await_that(lambda: taken(bridge) == told, "all at the bridge")
         await_that(lambda: len(other.spans()) >= len(told), "all at the other backend")
         assert Counter((span.trace_id.hex(), span.span_id.hex()) for span in other.spans()) == Counter(told)
@@ -104,7 +104,7 @@ def test_a_compile_goes_to_one_bridge(new_store: Callable[[str], str], tmp_path:
 
     def work() -> None:
         for _ in range(3):
-            optimise(trials=1)
+            optimize(trials=1)
 
     with (
         running_bridge(store, EXPERIMENT, patience=8) as first,
@@ -140,7 +140,7 @@ def test_one_example_in_ten_and_all_else(new_store: Callable[[str], str], tmp_pa
     store, reference = new_store("collected"), new_store("reference")
 
     def work() -> None:
-        optimise(trials=8)
+        optimize(trials=8)
         with dspy.context(lm=sums_lm()):
             dspy.Evaluate(devset=examples(200), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
             dspy.Predict("question -> answer")(question="1+1")
@@ -206,6 +206,6 @@ def test_the_printed_configuration_works(
             "yaml:service::telemetry::metrics::level: none",
         ]
         with running_collector(config, tmp_path / "collector", {}, elsewhere) as collector:
-            told = ids(tell(collector.grpc, reference, lambda: optimise(trials=1)))
+            told = ids(tell(collector.grpc, reference, lambda: optimize(trials=1)))
             await_that(lambda: taken(bridge) == told, "all at the bridge")
     assert differences(comparable(record(store, EXPERIMENT)), comparable(record(reference, EXPERIMENT))) == []

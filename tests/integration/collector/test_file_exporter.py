@@ -12,9 +12,9 @@ from google.protobuf import json_format
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from tests.collectors import needs_collector, running_collector
 from tests.integration.backends.told import otlp, tell
-from tests.waiting import awaited
+from tests.support.collectors import needs_collector, running_collector
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

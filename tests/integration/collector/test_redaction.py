@@ -13,15 +13,15 @@ import dspy
 import pytest
 import yaml
 
-from otel_dspy.mlflow.delivery import waiting_payloads
-from tests.bridges import running_bridge
+from otel_dspy.bridge.multi_writer import parked_payloads
 from tests.chaos.twins import differences, record
-from tests.collectors import FOLDER, ROOT, needs_collector, running_collector
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
 from tests.integration.collector.test_configurations import EXPERIMENT, await_that, ids, taken, tell
-from tests.optimizers import Rounds
-from tests.sums import exact, sums_lm
+from tests.support.bridges import running_bridge
+from tests.support.collectors import FOLDER, ROOT, needs_collector, running_collector
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -42,7 +42,7 @@ def scored(example: dspy.Example, prediction: dspy.Prediction, trace: object = N
 
 
 def work() -> None:
-    """An optimisation and a stand-alone evaluation whose every text holds a marker."""
+    """An optimization and a stand-alone evaluation whose every text holds a marker."""
 
     def answer(inputs: Mapping[str, str]) -> str:
         return inputs["question"] if int(inputs["question"].split()[1]) % 2 else "geheim wrong"
@@ -62,7 +62,7 @@ def work() -> None:
 
 
 def work_with_long_texts() -> None:
-    """An optimisation whose program, datasets and results are too long for an attribute each, compressed too."""
+    """An optimization whose program, datasets and results are too long for an attribute each, compressed too."""
     chance = random.Random(1)  # noqa: S311 - chance, no secret
 
     def long(length: int) -> str:
@@ -140,7 +140,7 @@ def test_no_byte_of_content_passes(done: Callable[[], None], new_store: Callable
     for passed_on in (way, holds, *unzipped_in(way + holds)):
         assert [marker for marker in markers if marker in passed_on] == []
     assert all(run["status"] == "FINISHED" for run in found["runs"])
-    assert not list(tmp_path.rglob(waiting_payloads.FOLDER))
+    assert not list(tmp_path.rglob(parked_payloads.FOLDER))
     assert differences(figures(found), figures(expected)) == []
 
 

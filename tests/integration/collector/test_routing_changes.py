@@ -12,12 +12,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.bridges import running_bridge
 from tests.chaos.twins import differences, record
-from tests.collectors import FOLDER, needs_collector, running_collector
-from tests.gated_optimisation import GatedOptimisation
 from tests.integration.bridge.test_same_tree import comparable, instrumented_by
 from tests.integration.collector.test_configurations import DELIVERY, EXPERIMENT, await_that, ids, taken
+from tests.support.bridges import running_bridge
+from tests.support.collectors import FOLDER, needs_collector, running_collector
+from tests.support.gated_optimization import GatedOptimization
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def test_a_list_that_changes_in_the_middle_of_a_compile(
 ) -> None:
     """After the first trial loadbalanced.yaml names a second bridge too, or that one alone: what one bridge would write."""
     store, reference = new_store("collected"), new_store("reference")
-    optimisation, kept = GatedOptimisation(3 * DELIVERY), InMemorySpanExporter()
+    optimization, kept = GatedOptimization(3 * DELIVERY), InMemorySpanExporter()
     with (
         running_bridge(store, EXPERIMENT, patience=8) as first,
         running_bridge(store, EXPERIMENT, patience=8) as second,
@@ -51,21 +51,21 @@ def test_a_list_that_changes_in_the_middle_of_a_compile(
                 tmp_path / "collector",
                 {"BRIDGE_1_ENDPOINT": one, "BRIDGE_2_ENDPOINT": one},
             ) as collector,
-            optimisation.released(),
+            optimization.released(),
         ):
             in_process = MlflowSpanProcessor(tracking_uri=reference, experiment=EXPERIMENT)
             by_otlp = BatchSpanProcessor(
                 OTLPSpanExporter(f"http://{collector.grpc}", timeout=DELIVERY), schedule_delay_millis=200
             )
             processors = [in_process, by_otlp, SimpleSpanProcessor(kept)]
-            program = threading.Thread(target=instrumented_by, args=(processors, "linked", optimisation), daemon=True)
+            program = threading.Thread(target=instrumented_by, args=(processors, "linked", optimization), daemon=True)
             program.start()
-            optimisation.let(0)
+            optimization.let(0)
             await_that(lambda: ended_runs(store) == 1 and bool(taken(first)), "the first trial's end")
             collector.stop()
             collector.change(BRIDGE_1_ENDPOINT=one if stays else other, BRIDGE_2_ENDPOINT=other)
             collector.start()
-            optimisation.let(1)
+            optimization.let(1)
             program.join(DELIVERY)
             for processor in (by_otlp, in_process):
                 assert processor.force_flush(int(DELIVERY * 1000))

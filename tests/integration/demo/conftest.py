@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dspy_answers import dspy_script
-from tests.lm_server import scripted_lm
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import scripted_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

@@ -8,14 +8,14 @@ import pytest
 from otel_dspy.demo.local_model import MODEL_NAME, PROVIDER
 from otel_dspy.demo.store import EXPERIMENT
 from tests.integration.demo.conftest import run_demo
-from tests.mlflow_tree import read_tree
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.mark.slow
-def test_the_demo_records_a_real_optimisation(tmp_path: Path) -> None:
+def test_the_demo_records_a_real_optimization(tmp_path: Path) -> None:
     """A small run of the real thing is recorded whole: trials, scored traces with the model's words, and no cost."""
     result = run_demo(
         tmp_path, "--optimizer", "random_search", "--trials", "3", "--examples", "4", DSPY_CACHEDIR=str(tmp_path / "c")

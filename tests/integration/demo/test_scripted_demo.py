@@ -12,10 +12,10 @@ import pytest
 
 from otel_dspy.demo.store import EXPERIMENT
 from tests.integration.demo.conftest import run_demo
-from tests.lm_server import Status, scripted_lm
-from tests.mlflow_server import mlflow_server
-from tests.mlflow_tree import read_tree
-from tests.own_process import heed_ctrl_c
+from tests.support.lm_server import Status, scripted_lm
+from tests.support.mlflow_server import mlflow_server
+from tests.support.mlflow_tree import read_tree
+from tests.support.own_process import heed_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def test_a_model_that_refuses_is_told(tmp_path: Path) -> None:
             DSPY_CACHEDIR=str(tmp_path / "cache"),
         )
     assert result.status == 1
-    _before, failed = result.errors.split("The optimisation failed: ")
+    _before, failed = result.errors.split("The optimization failed: ")
     assert "scripted 401" in failed
     assert failed.endswith("\nWhat ran until then is in the store. --verbose shows more.\n")
     assert "Traceback" not in result.errors

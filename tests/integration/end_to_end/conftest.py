@@ -1,4 +1,4 @@
-"""An optimisation tracked by `autolog`, on a real server and on a local store."""
+"""An optimization tracked by `autolog`, on a real server and on a local store."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import dspy
 import pytest
 
 import otel_dspy.mlflow
-from tests.blank_store import blank_store
-from tests.sums import exact, examples, sums_lm
+from tests.support.blank_store import blank_store
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,7 +35,7 @@ def tracked(tracking_uri: str | None = None, experiment: str | None = None, **fl
         otel_dspy.mlflow.autolog(disable=True)
 
 
-def optimise(program: Callable[[], dspy.Module] = lambda: dspy.ChainOfThought("question -> answer")) -> Any:
+def optimize(program: Callable[[], dspy.Module] = lambda: dspy.ChainOfThought("question -> answer")) -> Any:
     """A small MIPROv2 run: baseline, three minibatch trials, two full evaluations."""
     with dspy.context(lm=sums_lm()):
         optimizer = dspy.MIPROv2(

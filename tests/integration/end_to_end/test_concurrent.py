@@ -1,4 +1,4 @@
-"""Several processes, each with several optimisations at once, all inside requests: in MLflow they keep apart."""
+"""Several processes, each with several optimizations at once, all inside requests: in MLflow they keep apart."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.mlflow_tree import read_tree
-from tests.optimizer_runs import drawn
+from tests.support.mlflow_tree import read_tree
+from tests.support.optimizer_runs import drawn
 
 if TYPE_CHECKING:
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 PROCESSES = 3
 AT_ONCE = 2
@@ -26,9 +26,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 
 from otel_dspy.mlflow import autolog
-from tests.optimizers import Rounds
-from tests.progress_bars import share_progress_bars
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizers import Rounds
+from tests.support.progress_bars import share_progress_bars
+from tests.support.sums import exact, examples, sums_lm
 
 share_progress_bars()
 uri, experiment, *sizes = sys.argv[1:]
@@ -36,7 +36,7 @@ web = TracerProvider().get_tracer("web")  # the application's own, which MLflow 
 
 
 def request(size):
-    with web.start_as_current_span("POST /optimise", kind=SpanKind.SERVER), dspy.context(lm=sums_lm()):
+    with web.start_as_current_span("POST /optimize", kind=SpanKind.SERVER), dspy.context(lm=sums_lm()):
         Rounds(exact, rounds=3).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(int(size)))
 
 
@@ -58,7 +58,7 @@ def _told(run: RunNode) -> tuple[list[str], list[Counter[str | None]]]:
 
 
 def test_processes_and_threads_to_one_server(server_uri: str) -> None:
-    """Each optimisation's run, trials, scores, tables and traces are those that it has when it runs alone."""
+    """Each optimization's run, trials, scores, tables and traces are those that it has when it runs alone."""
     sizes = range(2, 2 + PROCESSES * AT_ONCE)
     assert _started(server_uri, "one by one", sizes[0]).wait(200) == 0
     groups = [sizes[number * AT_ONCE : (number + 1) * AT_ONCE] for number in range(PROCESSES)]

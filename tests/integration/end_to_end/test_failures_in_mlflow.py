@@ -13,14 +13,14 @@ import pytest
 from mlflow import dspy as mlflow_dspy
 
 import otel_dspy.mlflow
-from tests.blank_store import blank_store
-from tests.dspy_answers import dspy_script
-from tests.integration.end_to_end.conftest import optimise, tracked
-from tests.lm_server import scripted_lm
-from tests.mlflow_server import free_port
-from tests.mlflow_tree import read_tree
-from tests.optimizers import Breaking
-from tests.sums import exact, examples, half_right, raising_metric, sums_lm
+from tests.integration.end_to_end.conftest import optimize, tracked
+from tests.support.blank_store import blank_store
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import scripted_lm
+from tests.support.mlflow_server import free_port
+from tests.support.mlflow_tree import read_tree
+from tests.support.optimizers import Breaking
+from tests.support.sums import exact, examples, half_right, raising_metric, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,14 +73,14 @@ def test_an_example_that_failed_is_in_the_table(tracking_uri: str) -> None:
 
 
 def test_a_server_that_is_down_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """The optimisation gives what it gives untracked, in about the same time; what was lost is said."""
+    """The optimization gives what it gives untracked, in about the same time; what was lost is said."""
     began = time.monotonic()
-    expected = optimise().dump_state()
+    expected = optimize().dump_state()
     untracked_seconds = time.monotonic() - began
     otel_dspy.mlflow.autolog(tracking_uri=f"http://127.0.0.1:{free_port()}", experiment="down")
     try:
         began = time.monotonic()
-        assert optimise().dump_state() == expected
+        assert optimize().dump_state() == expected
         tracked_seconds = time.monotonic() - began
     finally:
         with caplog.at_level(logging.WARNING):

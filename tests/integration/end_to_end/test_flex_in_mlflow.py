@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import dspy_script
-from tests.flex_program import Coded, source
-from tests.gepa_task import optimise
-from tests.in_process_lm import in_process_lm
-from tests.optimizer_runs import drawn, tracked_tree
+from tests.support.dspy_answers import dspy_script
+from tests.support.flex_program import Coded, source
+from tests.support.gepa_task import optimize
+from tests.support.in_process_lm import in_process_lm
+from tests.support.optimizer_runs import drawn, tracked_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ def test_the_whole_run_tree(tmp_path: Path) -> None:
     """A run for each iteration, with the code in place of instructions; what can't be parsed is a rejected trial."""
     proposals = itertools.cycle(["class Broken(", source("12")])
     writer = in_process_lm(dspy_script({"revised_source": lambda _: next(proposals)}), model="openai/reflecting")
-    best, tree = tracked_tree(tmp_path, lambda: optimise(Coded(), reflection_lm=writer, max_metric_calls=24))
+    best, tree = tracked_tree(tmp_path, lambda: optimize(Coded(), reflection_lm=writer, max_metric_calls=24))
     (run,) = tree.runs
     assert list(drawn(run)) == snapshot(
         [

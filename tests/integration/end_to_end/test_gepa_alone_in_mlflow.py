@@ -1,4 +1,4 @@
-"""`gepa.optimize` and `mlflow.genai.optimize_prompts` in MLflow: a run with a child a proposal, and texts for programs."""
+"""`hook.optimize` and `mlflow.genai.optimize_prompts` in MLflow: a run with a child a proposal, and texts for programs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mlflow import MlflowClient
 from mlflow.genai.optimize.optimizers import GepaPromptOptimizer
 from mlflow.genai.scorers import scorer
 
-from tests.blank_store import blank_store
-from tests.gepa_texts import PROPOSALS, SEED, Digits, answer, optimize, reflecting
 from tests.integration.end_to_end.conftest import tracked
-from tests.lm_server import scripted_lm
-from tests.mlflow_tree import read_tree
+from tests.support.blank_store import blank_store
+from tests.support.gepa_texts import PROPOSALS, SEED, Digits, answer, optimize_texts, reflecting
+from tests.support.lm_server import scripted_lm
+from tests.support.mlflow_tree import read_tree
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_run_of_gepa_optimize(store: str) -> None:
     """Parameters, scores, the tables of each trial, and the texts that were best."""
     with tracked(store, "alone"):
-        result = optimize(adapter=Digits())
+        result = optimize_texts(adapter=Digits())
     (run,) = read_tree(store, "alone").runs
     assert (run.name, run.status) == ("gepa Digits", "FINISHED")
     assert run.params["max_metric_calls"] == "30"

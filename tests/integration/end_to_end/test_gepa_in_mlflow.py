@@ -1,4 +1,4 @@
-"""A GEPA optimisation in MLflow: its run tree, and that nothing which gepa's own `use_mlflow` writes is missing."""
+"""A GEPA optimization in MLflow: its run tree, and that nothing which gepa's own `use_mlflow` writes is missing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
-from tests.blank_store import blank_store
-from tests.gepa_task import TRAINSET, VALSET, Interrupted, graded, optimise
 from tests.integration.end_to_end.conftest import tracked
-from tests.mlflow_tree import read_tree
+from tests.support.blank_store import blank_store
+from tests.support.gepa_task import TRAINSET, VALSET, Interrupted, graded, optimize
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import dspy
 
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 
 def graded_by_objective(
@@ -58,7 +58,7 @@ def tracking_restored() -> Generator[None]:
 def test_the_whole_run_tree(store: str) -> None:
     """A child run a trial, whatever became of it, with lineage, scores by example, Pareto front and texts."""
     with tracked(store, "tree"):
-        optimise()
+        optimize()
     (run,) = read_tree(store, "tree").runs
     assert (run.name, run.status) == ("GEPA Pair", "FINISHED")
     assert {name: points for name, points in run.metrics.items() if "tokens" not in name} == snapshot(
@@ -407,9 +407,9 @@ Answer: ${answer}
 
 def test_a_run_that_goes_on_from_a_checkpoint_and_is_killed(store: str, tmp_path: Path) -> None:
     """It tells where it came from and what was found before; the trial in which Ctrl-C came is killed, as is the run."""
-    optimise(log_dir=str(tmp_path), max_metric_calls=25)
+    optimize(log_dir=str(tmp_path), max_metric_calls=25)
     with tracked(store, "killed"), pytest.raises(KeyboardInterrupt):
-        optimise(log_dir=str(tmp_path), metric=Interrupted(8, KeyboardInterrupt(), graded))
+        optimize(log_dir=str(tmp_path), metric=Interrupted(8, KeyboardInterrupt(), graded))
     (run,) = read_tree(store, "killed").runs
     assert (run.status, run.tags["error.type"]) == ("KILLED", "KeyboardInterrupt")
     assert (run.tags["dspy.compile.resumed.from"], run.tags["dspy.compile.resumed.iteration"]) == (str(tmp_path), "3")
@@ -433,11 +433,11 @@ def test_everything_that_gepa_writes_itself_has_its_counterpart(store: str) -> N
     """Each of its metrics at each step, each parameter and each row of its tables stands in our run with that value."""
     settings: dict[str, Any] = {"metric": graded_by_objective, "gepa_kwargs": {"frontier_type": "hybrid"}}
     with tracked(store, "ours"):
-        optimise(**settings)
+        optimize(**settings)
     own: dict[str, Any] = {"mlflow_tracking_uri": store, "mlflow_experiment_name": "theirs"}
     own = {**settings, "use_mlflow": True, "gepa_kwargs": {**settings["gepa_kwargs"], **own}}
     with tracking_restored():
-        optimise(**own)
+        optimize(**own)
     (ours,), (theirs,) = read_tree(store, "ours").runs, read_tree(store, "theirs").runs
     by_step = {int(trial.metrics["iteration"][0][1]): trial for trial in ours.children}
     # Of the seed gepa writes no objectives; ours are the means over its rows, as those of any candidate.

@@ -19,21 +19,21 @@ from otel_dspy.mlflow.mapping.operations import LogTrace
 from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 from otel_dspy.mlflow.tracking.store import Store
-from tests.blank_store import blank_store
 from tests.integration.end_to_end.conftest import tracked
-from tests.mlflow_tree import read_tree
-from tests.sums import sums_lm
+from tests.support.blank_store import blank_store
+from tests.support.mlflow_tree import read_tree
+from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 SCRIPT = """
 import os, signal, sys
 import dspy
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 calls = 0
 
@@ -155,8 +155,8 @@ ENDING = """
 import sys, threading, time
 import dspy
 from otel_dspy.mlflow import autolog
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 calls = 0
 reached = threading.Event()
@@ -171,14 +171,14 @@ def stalling(example, prediction, trace=None):
             time.sleep(0.1)  # In steps: Python hears a signal that comes right before a sleep only after it.
     return exact(example, prediction, trace)
 
-def optimise():
+def optimize():
     with dspy.context(lm=sums_lm()):
         Rounds(stalling).compile(dspy.Predict("question -> answer"), trainset=examples(4))
 
 autolog(tracking_uri=sys.argv[1], experiment="ended")
 if sys.argv[2] == "SIGTERM":
-    optimise()
-threading.Thread(target=optimise, daemon=True).start()
+    optimize()
+threading.Thread(target=optimize, daemon=True).start()
 reached.wait()
 """
 

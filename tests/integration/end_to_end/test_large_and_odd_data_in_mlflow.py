@@ -13,16 +13,16 @@ from inline_snapshot import snapshot
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
-from tests.in_process_lm import in_process_lm
-from tests.odd_answers import Answering
-from tests.optimizer_runs import tracked_tree
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, sums_lm
+from tests.support.in_process_lm import in_process_lm
+from tests.support.odd_answers import Answering
+from tests.support.optimizer_runs import tracked_tree
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 MANY: Final = 10_000
 SCORED: Final = 4
@@ -156,7 +156,7 @@ def test_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: i
 
 
 def test_examples_without_inputs(tmp_path: Path) -> None:
-    """`with_inputs` was never called: what DSPy says of it is told of each example, and the optimisation goes on."""
+    """`with_inputs` was never called: what DSPy says of it is told of each example, and the optimization goes on."""
     trainset: Any = [dspy.Example(question="1+1", answer="2"), dspy.Example(question="2+1", answer="3")]
 
     def run() -> Any:

@@ -1,4 +1,4 @@
-"""MLflow shows an optimisation while it runs."""
+"""MLflow shows an optimization while it runs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, cast
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from tests.gated_optimisation import GatedOptimisation
 from tests.integration.end_to_end.conftest import tracked
-from tests.waiting import awaited
+from tests.support.gated_optimization import GatedOptimization
+from tests.support.waiting import awaited
 
 PATIENCE = 80.0
 """Seconds after which a trial goes on although nobody has let it."""
 
 
-def test_runs_appear_as_the_optimisation_goes(tracking_uri: str) -> None:
+def test_runs_appear_as_the_optimization_goes(tracking_uri: str) -> None:
     """The parent stands RUNNING with parameters, program and dataset before the first trial; a trial when it ends."""
     client = MlflowClient(tracking_uri)
-    optimisation = GatedOptimisation(PATIENCE)
+    optimization = GatedOptimization(PATIENCE)
 
     def runs() -> dict[str, Any]:
         experiment = client.get_experiment_by_name("live")
@@ -31,9 +31,9 @@ def test_runs_appear_as_the_optimisation_goes(tracking_uri: str) -> None:
             return {}
 
     with tracked(tracking_uri, "live"):
-        running = threading.Thread(target=optimisation)
+        running = threading.Thread(target=optimization)
         running.start()
-        with optimisation.released():
+        with optimization.released():
             # Held in the first trial: nothing but the beginning can be there.
             parent = awaited(lambda: runs().get("Rounds Predict"), "the parent run")
             assert parent.info.status == "RUNNING"
@@ -44,14 +44,14 @@ def test_runs_appear_as_the_optimisation_goes(tracking_uri: str) -> None:
             awaited(lambda: cast("Any", client.get_run(run_id).inputs).dataset_inputs, "the dataset as an input")
             assert len(runs()) == 1
 
-            optimisation.let(0)
+            optimization.let(0)
             # Held in the second trial: the first is told.
             first = awaited(lambda: next((r for n, r in runs().items() if n.startswith("trial 0")), None), "trial 0")
             awaited(lambda: client.get_run(first.info.run_id).info.status == "FINISHED", "the end of trial 0")
             history = awaited(lambda: client.get_metric_history(run_id, "eval_full"), "its score on the parent")
             assert [(point.step, point.value) for point in history] == [(0, 50.0)]
             assert client.get_run(run_id).info.status == "RUNNING"
-            optimisation.let(1)
+            optimization.let(1)
             running.join()
     assert client.get_run(run_id).info.status == "FINISHED"
     assert sorted(name.split(" (")[0] for name in runs()) == ["Rounds Predict", "trial 0", "trial 1"]

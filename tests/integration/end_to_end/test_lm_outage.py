@@ -1,4 +1,4 @@
-"""A language model's server that is down from the start, or dies in the middle of an optimisation and comes back."""
+"""A language model's server that is down from the start, or dies in the middle of an optimization and comes back."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import dspy_script
-from tests.lm_server import scripted_lm
-from tests.mlflow_server import free_port
-from tests.optimizer_runs import drawn, tracked_tree
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, half_right
-from tests.with_and_without import outcome, same_with_and_without
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import scripted_lm
+from tests.support.mlflow_server import free_port
+from tests.support.optimizer_runs import drawn, tracked_tree
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, half_right
+from tests.support.with_and_without import outcome, same_with_and_without
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 EXAMPLES = 4
 
@@ -51,7 +51,7 @@ class Served:
         self._running.close()
 
 
-def _optimise(up: str, max_errors: int = 100) -> Any:
+def _optimize(up: str, max_errors: int = 100) -> Any:
     """Three rounds over four examples; what DSPy gave for each example of each, and what came of it."""
     served = Served(up)
     scored: list[Any] = []
@@ -90,9 +90,9 @@ def _rows(run: RunNode) -> list[list[tuple[Any, ...]]]:
 def test_down_from_the_start(tmp_path: Path) -> None:
     """DSPy ends it with its own error when there are too many, with us and without; trial and run are FAILED."""
     down = "-" * EXAMPLES * 3
-    recorder = same_with_and_without(lambda: _optimise(down, max_errors=3))
+    recorder = same_with_and_without(lambda: _optimize(down, max_errors=3))
     assert [told["lm.retries"] for told in recorder.told("chat")] == [0] * 3
-    (raised, scored), tree = tracked_tree(tmp_path, lambda: _optimise(down, max_errors=3))
+    (raised, scored), tree = tracked_tree(tmp_path, lambda: _optimize(down, max_errors=3))
     assert (raised, scored) == snapshot((("Exception", "Execution cancelled due to errors or interruption."), []))
     (run,) = tree.runs
     assert list(drawn(run)) == snapshot(
@@ -125,8 +125,8 @@ def test_dies_in_the_middle_and_comes_back(tmp_path: Path) -> None:
     What DSPy makes of it is the same with us and without, and the record says of each example what became of it.
     """
     up = "++-------+++"
-    same_with_and_without(lambda: _optimise(up))
-    (ended, scored), tree = tracked_tree(tmp_path, lambda: _optimise(up))
+    same_with_and_without(lambda: _optimize(up))
+    (ended, scored), tree = tracked_tree(tmp_path, lambda: _optimize(up))
     assert (ended[0], scored) == snapshot(
         ("returned", [("0+1", False), ("1+1", True), ("1+1", True), ("2+1", False), ("3+1", True)])
     )

@@ -13,13 +13,13 @@ import pytest
 from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
-from tests.blank_store import blank_store
+from tests.support.blank_store import blank_store
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import sys
 import dspy, mlflow, otel_dspy.mlflow
-from tests.sums import exact, examples, sums_lm
+from tests.support.sums import exact, examples, sums_lm
 
 mlflow.set_tracking_uri(sys.argv[2])
 mlflow.set_experiment("migrating")

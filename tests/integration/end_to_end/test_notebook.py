@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import nbformat
 from nbclient import NotebookClient
 
-from tests.mlflow_tree import read_tree
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     import pytest
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CELLS = [
     """
 import dspy, mlflow, otel_dspy.mlflow
-from tests.sums import exact, examples, sums_lm
+from tests.support.sums import exact, examples, sums_lm
 
 otel_dspy.mlflow.autolog()
 mlflow.set_tracking_uri("{uri}")
@@ -44,7 +44,7 @@ with mlflow.start_run(run_name="my run"):
 
 
 def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each cell's calls are recorded once: an awaited call, an optimisation in the user's run, one after an error.
+    """Each cell's calls are recorded once: an awaited call, an optimization in the user's run, one after an error.
 
     The last cell waits for MLflow: Jupyter kills a kernel five seconds after it has asked it to end.
     """

@@ -13,14 +13,14 @@ import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 
 from tests.integration.end_to_end.conftest import tracked
-from tests.mlflow_tree import read_tree
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, sums_lm
+from tests.support.mlflow_tree import read_tree
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 SECRET = "sk-planted-0123456789abcdefghij"
 

@@ -1,4 +1,4 @@
-"""A web application whose requests optimise: several at once, one process, one MLflow; what is recorded keeps apart."""
+"""A web application whose requests optimize: several at once, one process, one MLflow; what is recorded keeps apart."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tests.integration.end_to_end.conftest import tracked
-from tests.mlflow_server import free_port
-from tests.mlflow_tree import read_tree
-from tests.optimizer_runs import drawn
-from tests.sums import exact, examples, sums_lm
+from tests.support.mlflow_server import free_port
+from tests.support.mlflow_tree import read_tree
+from tests.support.optimizer_runs import drawn
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 SIZES: Final = range(3, 7)
-"""Examples of each optimisation, by which it is known again."""
+"""Examples of each optimization, by which it is known again."""
 _together = threading.Barrier(len(SIZES))
 
 
-def _optimise(size: int, *, wait: bool) -> tuple[Any, list[Any]]:
+def _optimize(size: int, *, wait: bool) -> tuple[Any, list[Any]]:
     if wait:
         _together.wait(60)
     optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
@@ -60,7 +60,7 @@ def _asked(request: Request) -> tuple[int, bool]:
 async def _awaited(request: Request) -> JSONResponse:
     """On a thread of the event loop's; then the program is called on the loop itself, beside the other requests."""
     size, wait = _asked(request)
-    best, scores = await asyncio.to_thread(_optimise, size, wait=wait)
+    best, scores = await asyncio.to_thread(_optimize, size, wait=wait)
     with dspy.context(lm=sums_lm()):
         answer = await best.acall(question=f"{size}+1")
     return JSONResponse({"scores": scores, "answer": answer.answer})
@@ -69,7 +69,7 @@ async def _awaited(request: Request) -> JSONResponse:
 def _in_the_pool(request: Request) -> JSONResponse:
     """Starlette runs a plain function on a thread of its pool."""
     size, wait = _asked(request)
-    best, scores = _optimise(size, wait=wait)
+    best, scores = _optimize(size, wait=wait)
     with dspy.context(lm=sums_lm()):
         return JSONResponse({"scores": scores, "answer": best(question=f"{size}+1").answer})
 
@@ -132,7 +132,7 @@ def _by_size(runs: tuple[RunNode, ...]) -> dict[int, RunNode]:
 
 @pytest.mark.slow  # the short form: tests/unit/hooks/test_concurrency.py
 @pytest.mark.contract_gaps("its parent was never exported")  # the request's span, which the application keeps to itself
-def test_requests_that_optimise_at_once(server_uri: str) -> None:
+def test_requests_that_optimize_at_once(server_uri: str) -> None:
     """Steps, scores, tables and traces of each are what they are when it is the only request, and so is its answer."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
@@ -153,10 +153,10 @@ def test_requests_that_optimise_at_once(server_uri: str) -> None:
     for size, answer in zip(SIZES, together, strict=True):
         trials = [child for child in found[size].children if "dspy.trial.index" in child.tags]
         assert sorted(trial.metrics["eval"][0][1] for trial in trials) == sorted(answer["scores"])
-        # Each trace holds the spans of one call alone, with that optimisation's examples in it.
+        # Each trace holds the spans of one call alone, with that optimization's examples in it.
         for trial in trials:
             asked = sorted(trace.spans[0].inputs["question"] for trace in trial.traces)
             assert asked == sorted(f"{number}+1" for number in range(size))
-    # The call after the optimisation is in no run.
+    # The call after the optimization is in no run.
     assert sorted(trace.spans[0].inputs["question"] for trace in tree.traces) == [f"{size}+1" for size in SIZES]
     assert {span.name.split()[0] for span in exporter.get_finished_spans()} == {"POST"}

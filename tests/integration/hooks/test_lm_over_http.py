@@ -10,17 +10,17 @@ import litellm
 import pytest
 from dspy.utils.exceptions import LMError
 
-from tests.dspy_answers import dspy_script
-from tests.lm_server import Status, scripted_lm
-from tests.span_recorder import recording
-from tests.sums import exact, examples, half_right
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import Status, scripted_lm
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from tests.lm_server import LMServer
-    from tests.span_recorder import Recorder
+    from tests.support.lm_server import LMServer
+    from tests.support.span_recorder import Recorder
 
 SECRET = "planted-key-0123456789abcdef"
 SECRET_HEADER = "planted-header-0123456789abcdef"

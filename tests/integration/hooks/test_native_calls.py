@@ -10,16 +10,16 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
-from tests.lm_server import scripted_lm
-from tests.native_calls import agent, answer, native, native_lm
-from tests.span_recorder import recording
+from tests.support.lm_server import scripted_lm
+from tests.support.native_calls import agent, answer, native, native_lm
+from tests.support.span_recorder import recording
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from tests.lm_server import LMServer
+    from tests.support.lm_server import LMServer
 
 ASKED = {"arguments": {"city": "Ulm"}, "name": "lookup", "id": "c1", "type": "tool_call"}
 REASONING = {"content": "I do not know Ulm.", "type": "reasoning"}

@@ -13,14 +13,14 @@ from mlflow import MlflowClient
 from mlflow.tracking import fluent
 
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.blank_store import blank_store
 from tests.integration.mlflow.contract_spans import Teller, provider
-from tests.mlflow_tree import read_tree
+from tests.support.blank_store import blank_store
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.mlflow_tree import ExperimentTree
+    from tests.support.mlflow_tree import ExperimentTree
 
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # nobody watches
 
@@ -39,7 +39,7 @@ def _unset_mlflow(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
 
 
 @dataclass
-class Place:
+class CallContext:
     """An experiment of its own in a real store."""
 
     uri: str
@@ -72,12 +72,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(params=["server", "sqlite"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CallContext:
     """A fresh experiment in each kind of store."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     if request.param == "server":
-        return Place(request.getfixturevalue("server").uri, name, [])
+        return CallContext(request.getfixturevalue("server").uri, name, [])
     uri = str(request.getfixturevalue("database"))
     # Without a server the artifacts go below the working folder unless the experiment says otherwise.
     MlflowClient(uri).create_experiment(name, artifact_location=tmp_path_factory.mktemp("artifacts").as_uri())
-    return Place(uri, name, [])
+    return CallContext(uri, name, [])

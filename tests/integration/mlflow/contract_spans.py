@@ -1,4 +1,4 @@
-"""Spans by the contract, without DSPy: a small optimisation as the instrumentation would tell it."""
+"""Spans by the contract, without DSPy: a small optimization as the instrumentation would tell it."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog, autologging
 from otel_dspy.mlflow.exporter import MlflowSpanExporter
-from tests.mlflow_tree import read_tree
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.integration.mlflow.conftest import Place
+    from tests.integration.mlflow.conftest import CallContext
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def delivered() -> None:
     assert active.processor.lost == 0
 
 
-def test_flags_of_a_second_call_hold_from_then_on(place: Place) -> None:
+def test_flags_of_a_second_call_hold_from_then_on(place: CallContext) -> None:
     """`log_traces=False` stops traces, a further call starts them again, and nothing is recorded twice."""
     for question, wanted in (("first", True), ("second", False), ("third", True)):
         autolog(log_traces=wanted, tracking_uri=place.uri, experiment=place.experiment)
@@ -61,7 +61,7 @@ def test_flags_of_a_second_call_hold_from_then_on(place: Place) -> None:
     assert [trace.request_preview for trace in found] == ['{"question":"first"}', '{"question":"third"}']
 
 
-def test_disable_undoes_exactly(place: Place) -> None:
+def test_disable_undoes_exactly(place: CallContext) -> None:
     """DSPy's methods are the originals again, and what was told before has been delivered."""
     before = originals()
     autolog(tracking_uri=place.uri, experiment=place.experiment)
@@ -72,7 +72,7 @@ def test_disable_undoes_exactly(place: Place) -> None:
     assert len(read_tree(place.uri, place.experiment).traces) == 1
 
 
-def test_an_instrumentation_in_use_is_joined_not_replaced(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_instrumentation_in_use_is_joined_not_replaced(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
     """The user's own exporter goes on getting every span, MLflow gets them too, and `disable` leaves the former."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -88,7 +88,7 @@ def test_an_instrumentation_in_use_is_joined_not_replaced(place: Place, caplog: 
     assert sum(span.parent is None for span in exporter.get_finished_spans()) == 2
 
 
-def test_mlflow_chosen_by_environment_is_not_doubled(place: Place) -> None:
+def test_mlflow_chosen_by_environment_is_not_doubled(place: CallContext) -> None:
     """Where `OTEL_TRACES_EXPORTER=mlflow` was at work, `autolog` sets its destination, and each call is one trace."""
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(MlflowSpanExporter()))
@@ -100,7 +100,7 @@ def test_mlflow_chosen_by_environment_is_not_doubled(place: Place) -> None:
     assert [trace.request_preview for trace in found] == ['{"question":"once"}']
 
 
-def test_the_global_provider_is_joined(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_global_provider_is_joined(place: CallContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """`instrument()` without a provider, as `opentelemetry-instrument` calls it: `autolog` joins the global one."""
     provider = TracerProvider(shutdown_on_exit=False)
     monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)

@@ -11,17 +11,17 @@ from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
 from otel_dspy import DSPyInstrumentor, conversation
-from tests.behaviour.model import model
-from tests.behaviour.programs import add
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
+from tests.behavior.model import model
+from tests.behavior.programs import add
 from tests.integration.mlflow.contract_spans import provider
-from tests.sums import examples
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.sums import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.integration.mlflow.conftest import Place
+    from tests.integration.mlflow.conftest import CallContext
 
 JUDGE = in_process_lm(dspy_script({"verdict": lambda _: "yes"}), "openai/judging")
 
@@ -56,7 +56,7 @@ def judged(example: Any, prediction: Any, trace: object = None) -> bool:
     return said["verdict"] == "yes"
 
 
-def test_a_trace_with_everything_in_it(place: Place) -> None:
+def test_a_trace_with_everything_in_it(place: CallContext) -> None:
     """Every span has MLflow's type for its kind, stands where it stood, and the trace names its conversation."""
     program = Looking()
     DSPyInstrumentor().instrument(

@@ -13,16 +13,16 @@ from mlflow.types.chat import ChatMessage
 
 from otel_dspy import DSPyInstrumentor
 from tests.integration.mlflow.contract_spans import provider
-from tests.lm_server import scripted_lm
-from tests.native_calls import MEDIA, PIXEL, SOUND, agent, answer, native, native_lm
+from tests.support.lm_server import scripted_lm
+from tests.support.native_calls import MEDIA, PIXEL, SOUND, agent, answer, native, native_lm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.integration.mlflow.conftest import Place
+    from tests.integration.mlflow.conftest import CallContext
 
 
-def _traces(place: Place) -> list[Any]:
+def _traces(place: CallContext) -> list[Any]:
     place.read()
     client: Any = MlflowClient(place.uri)
     experiment = client.get_experiment_by_name(place.experiment)
@@ -36,7 +36,7 @@ def _text_left_out(messages: Sequence[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("place", ["server"], indirect=True)
-def test_function_calls_and_media(place: Place) -> None:
+def test_function_calls_and_media(place: CallContext) -> None:
     """Each message has a shape that the chat view shows whole, and each tool is one of MLflow's `ChatTool`s."""
     DSPyInstrumentor().instrument(
         tracer_provider=provider(place.processor(), uuid.uuid4().int >> 97), capture_content=True

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import requests
 
-from tests.integration.mlflow.conftest import Place
+from tests.integration.mlflow.conftest import CallContext
 from tests.integration.mlflow.contract_spans import program_state
-from tests.mlflow_tree import read_tree
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from tests.integration.mlflow.contract_spans import Teller
-    from tests.mlflow_server import MlflowServer
-    from tests.mlflow_tree import SpanNode
+    from tests.support.mlflow_server import MlflowServer
+    from tests.support.mlflow_tree import SpanNode
 
 INITIAL, BETTER = program_state("Answer."), program_state("Think, then answer.", padding=400_000)
 ROWS: list[dict[str, Any]] = [{"question": f"{n} + 1?", "answer": str(n + 1)} for n in range(30)]
@@ -55,7 +55,7 @@ def span_names(spans: tuple[SpanNode, ...]) -> list[Any]:
     return [[span.name, *span_names(span.children)] if span.children else span.name for span in spans]
 
 
-def test_a_compile_is_a_run_with_a_child_for_each_trial(place: Place) -> None:
+def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> None:
     """Parameters, curves, tags, programs, datasets, result tables and the LoggedModel stand where a user looks."""
     tell_compile(place.teller(COMPILE_ID))
     tree = place.read()
@@ -118,7 +118,7 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: Place) -> None:
     assert parent.models[0].artifacts == {"best_model.json": json.loads(BETTER)}
 
 
-def test_traces_of_a_compile_belong_to_their_runs(place: Place) -> None:
+def test_traces_of_a_compile_belong_to_their_runs(place: CallContext) -> None:
     """One control trace on the parent; an example's trace on its trial, with its score, its chat and its error."""
     tell_compile(place.teller(COMPILE_ID))
     tree = place.read()
@@ -157,7 +157,7 @@ def test_traces_of_a_compile_belong_to_their_runs(place: Place) -> None:
     assert not any(heavy & span.attributes.keys() for trace in (control, kept) for span in trace.walk())
 
 
-def test_nested_shape_is_one_trace_with_scores_on_its_spans(place: Place) -> None:
+def test_nested_shape_is_one_trace_with_scores_on_its_spans(place: CallContext) -> None:
     """In shape `nested` the whole compile is one trace, and each score stands on its example's span."""
     tell_compile(place.teller(COMPILE_ID, nested=True))
     (parent,) = place.read().runs
@@ -171,7 +171,7 @@ def test_nested_shape_is_one_trace_with_scores_on_its_spans(place: Place) -> Non
     assert trace.state == "OK"
 
 
-def test_a_compile_is_seen_while_it_runs(place: Place) -> None:
+def test_a_compile_is_seen_while_it_runs(place: CallContext) -> None:
     """After the setup the run is there, RUNNING, with its inputs; after a trial that trial's run is."""
     teller = place.teller(COMPILE_ID)
     with teller.compile(state=INITIAL, rows=ROWS):
@@ -188,7 +188,9 @@ def test_a_compile_is_seen_while_it_runs(place: Place) -> None:
 @pytest.mark.parametrize(
     ("raised", "status"), [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")]
 )
-def test_a_compile_that_raises_ends_as_what_it_was(place: Place, raised: type[BaseException], status: str) -> None:
+def test_a_compile_that_raises_ends_as_what_it_was(
+    place: CallContext, raised: type[BaseException], status: str
+) -> None:
     """An error is FAILED, an interruption KILLED; the error is told, and there is no best model."""
     teller = place.teller(COMPILE_ID)
 
@@ -206,7 +208,7 @@ def test_a_compile_that_raises_ends_as_what_it_was(place: Place, raised: type[Ba
     assert parent.traces[0].state == "ERROR"
 
 
-def test_a_failed_trial_is_a_failed_run_without_a_score(place: Place) -> None:
+def test_a_failed_trial_is_a_failed_run_without_a_score(place: CallContext) -> None:
     """Its error is on its own run; the compile goes on and has no point for it on its curve."""
     teller = place.teller(COMPILE_ID)
     more: dict[str, Any] = {"dspy.trial.state": "fail", "error.type": "ValueError"}
@@ -218,7 +220,7 @@ def test_a_failed_trial_is_a_failed_run_without_a_score(place: Place) -> None:
     assert (parent.status, "eval_full" in parent.metrics) == ("FINISHED", False)
 
 
-def test_a_nested_compile_is_a_child_of_its_trial(place: Place) -> None:
+def test_a_nested_compile_is_a_child_of_its_trial(place: CallContext) -> None:
     """It has its own run below the trial's and no LoggedModel, and changes nothing on the outer one's."""
     outer = place.teller(COMPILE_ID)
     with outer.compile(state=INITIAL), outer.trial(0, score=1.0, state=INITIAL):
@@ -234,7 +236,7 @@ def test_a_nested_compile_is_a_child_of_its_trial(place: Place) -> None:
     assert nested.traces == ()
 
 
-def test_a_conflicting_parameter_does_not_take_the_others_along(place: Place) -> None:
+def test_a_conflicting_parameter_does_not_take_the_others_along(place: CallContext) -> None:
     """Parameters are told twice, at setup and at the end; one that changed loses alone, and it is counted."""
     teller = place.teller(COMPILE_ID)
     with teller.compile(state=INITIAL) as span:
@@ -246,7 +248,7 @@ def test_a_conflicting_parameter_does_not_take_the_others_along(place: Place) ->
     assert (parent.params["auto"], parent.params["num_trials"], parent.status) == ("light", "7", "FINISHED")
 
 
-def test_without_log_evals_the_curves_stay(place: Place) -> None:
+def test_without_log_evals_the_curves_stay(place: CallContext) -> None:
     """`log_evals=False`: no child runs, the parent's metrics as ever, example traces on the parent."""
     tell_compile(place.teller(COMPILE_ID, log_evals=False))
     (parent,) = place.read().runs
@@ -255,14 +257,14 @@ def test_without_log_evals_the_curves_stay(place: Place) -> None:
     assert len(parent.traces) == 5
 
 
-def test_without_traces_from_compile_the_runs_stay(place: Place) -> None:
+def test_without_traces_from_compile_the_runs_stay(place: CallContext) -> None:
     """`log_traces_from_compile=False`: every run, no trace."""
     tell_compile(place.teller(COMPILE_ID, log_traces_from_compile=False))
     (parent,) = place.read().runs
     assert [len(run.traces) for run in parent.walk()] == [0, 0, 0]
 
 
-def test_two_compiles_side_by_side_keep_apart(place: Place) -> None:
+def test_two_compiles_side_by_side_keep_apart(place: CallContext) -> None:
     """Interleaved spans of two compiles end in two run trees that share nothing."""
     one = place.teller("1" * 32)
     two = type(one)(one.tracer, compile_id="2" * 32)
@@ -281,7 +283,7 @@ def test_two_compiles_side_by_side_keep_apart(place: Place) -> None:
 
 def test_requests_stay_within_the_budget(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most 1.5 requests an example and 10 a trial reach the server (its own access counted at the client)."""
-    place = Place(server.uri, f"budget-{time.time_ns()}", [])
+    place = CallContext(server.uri, f"budget-{time.time_ns()}", [])
     sent: list[str] = []
     original = requests.Session.request
 

@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.integration.mlflow.conftest import DELIVERY
-from tests.mlflow_tree import read_tree
-from tests.sums import exact, examples, sums_lm
+from tests.support.mlflow_tree import read_tree
+from tests.support.sums import exact, examples, sums_lm
 
 TOTALS = ("input_tokens", "output_tokens", "lm_calls", "input_tokens/task")
 

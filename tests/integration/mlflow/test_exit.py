@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.blank_store import blank_store
-from tests.mlflow_tree import read_tree
+from tests.support.blank_store import blank_store
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
-    from tests.integration.mlflow.conftest import Place
+    from tests.integration.mlflow.conftest import CallContext
 
 SCRIPT = """
 import sys
@@ -49,7 +49,7 @@ def run_script(text: str, *arguments: str, folder: Path) -> subprocess.Completed
     )  # fmt: skip
 
 
-def test_everything_is_delivered_at_exit(place: Place, tmp_path: Path) -> None:
+def test_everything_is_delivered_at_exit(place: CallContext, tmp_path: Path) -> None:
     """The last line of the script is the compile: run, trials, programs and every example's trace are in MLflow."""
     done = run_script(SCRIPT, place.uri, place.experiment, folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -21,17 +21,17 @@ from mlflow.utils import autologging_utils
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog, flush
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.lm_server import scripted_lm
-from tests.mlflow_tree import read_tree
-from tests.sums import exact, examples
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.lm_server import scripted_lm
+from tests.support.mlflow_tree import read_tree
+from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.mlflow_server import MlflowServer
-    from tests.mlflow_tree import SpanNode, TraceNode
+    from tests.support.mlflow_server import MlflowServer
+    from tests.support.mlflow_tree import SpanNode, TraceNode
 
 mlflow = cast("Any", untyped_mlflow)
 SETTINGS_OF_DSPY: Any = dspy.settings

@@ -17,17 +17,17 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog, flush
 from otel_dspy.mlflow.exporter import MlflowSpanExporter
 from tests.chaos.faulty_proxy import faulty_proxy
-from tests.integration.mlflow.conftest import Place
+from tests.integration.mlflow.conftest import CallContext
 from tests.integration.mlflow.contract_spans import Teller, provider
-from tests.mlflow_server import free_port
-from tests.mlflow_tree import read_tree
-from tests.sums import exact, examples
+from tests.support.mlflow_server import free_port
+from tests.support.mlflow_tree import read_tree
+from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tests.chaos.faulty_proxy import FaultyProxy
-    from tests.mlflow_server import MlflowServer
+    from tests.support.mlflow_server import MlflowServer
 
 DELIVERY = 120.0
 """Seconds that a delivery may take on a loaded machine."""
@@ -43,7 +43,7 @@ def undone() -> Generator[None]:
     DSPyInstrumentor().uninstrument()
 
 
-def set_up(how: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def set_up(how: str, place: CallContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Record DSPy at the place in one of the ways that the documentation names."""
     if how == "autolog":
         autolog(tracking_uri=place.uri, experiment=place.experiment)
@@ -63,7 +63,7 @@ def set_up(how: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("undone")
 def test_what_has_ended_is_there_after_flush(how: str, server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Right after `compile` and `flush` the run has ended and has its metrics, artifacts and traces with scores."""
-    place = Place(server.uri, f"flush-{uuid.uuid4().hex[:12]}", [])
+    place = CallContext(server.uri, f"flush-{uuid.uuid4().hex[:12]}", [])
     set_up(how, place, monkeypatch)
     with dspy.context(lm=DummyLM(cast("Any", [{"answer": "2", "reasoning": "so"}] * 50))):
         optimizer = dspy.BootstrapFewShotWithRandomSearch(

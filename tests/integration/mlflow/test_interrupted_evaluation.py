@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.bridges import exporter, running_bridge
 from tests.integration.mlflow.conftest import DELIVERY
-from tests.mlflow_tree import read_tree
-from tests.sums import examples, sums_lm
+from tests.support.bridges import exporter, running_bridge
+from tests.support.mlflow_tree import read_tree
+from tests.support.sums import examples, sums_lm
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor

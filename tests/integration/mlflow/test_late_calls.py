@@ -9,10 +9,10 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.gated_evaluation import GatedEvaluation, GoesOn
-from tests.in_process_lm import in_process_lm
-from tests.mlflow_tree import read_tree
-from tests.sums import examples
+from tests.support.gated_evaluation import GatedEvaluation, GoesOn
+from tests.support.in_process_lm import in_process_lm
+from tests.support.mlflow_tree import read_tree
+from tests.support.sums import examples
 
 
 def test_the_compile_counts_them(server_uri: str) -> None:

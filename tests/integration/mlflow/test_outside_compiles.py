@@ -18,14 +18,14 @@ from tests.integration.mlflow.contract_spans import Teller, program_state, provi
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.integration.mlflow.conftest import Place
-    from tests.mlflow_tree import RunNode
+    from tests.integration.mlflow.conftest import CallContext
+    from tests.support.mlflow_tree import RunNode
 
 STATE = program_state("Answer.")
 
 
 @pytest.fixture
-def as_users_do(place: Place) -> Generator[Teller]:
+def as_users_do(place: CallContext) -> Generator[Teller]:
     """A teller whose processor is told nothing: MLflow's own settings say where things go."""
     before = mlflow.get_tracking_uri()
     processor = MlflowSpanProcessor()
@@ -45,7 +45,7 @@ def call(teller: Teller) -> None:
         teller.chat("2?", "2")
 
 
-def test_a_stand_alone_evaluation_is_a_run(place: Place) -> None:
+def test_a_stand_alone_evaluation_is_a_run(place: CallContext) -> None:
     """Score, results, program and dataset are on its run, and each example's trace belongs to it."""
     teller = place.teller()
     with teller.evaluate([1.0, 0.0, 1.0]) as span:
@@ -61,7 +61,7 @@ def test_a_stand_alone_evaluation_is_a_run(place: Place) -> None:
     ]  # fmt: skip
 
 
-def test_without_traces_from_eval_the_run_stays(place: Place) -> None:
+def test_without_traces_from_eval_the_run_stays(place: CallContext) -> None:
     """`log_traces_from_eval=False`: the run and its table, no trace."""
     with place.teller(log_traces_from_eval=False).evaluate([1.0]):
         pass
@@ -69,7 +69,7 @@ def test_without_traces_from_eval_the_run_stays(place: Place) -> None:
     assert (run.metrics["eval"], run.traces, "result_table.json" in run.artifacts) == (((0, 100.0),), (), True)
 
 
-def test_what_happens_inside_a_users_run_is_logged_there(place: Place, as_users_do: Teller) -> None:
+def test_what_happens_inside_a_users_run_is_logged_there(place: CallContext, as_users_do: Teller) -> None:
     """Evaluations write into the user's run, both tables kept; a compile is its child; a call's trace belongs to it."""
     with mlflow.start_run(run_name="mine"):
         with as_users_do.evaluate([1.0]):
@@ -90,7 +90,7 @@ def test_what_happens_inside_a_users_run_is_logged_there(place: Place, as_users_
     assert [(run.name, run.status) for run in mine.children] == [("MIPROv2 ChainOfThought", "FINISHED")]
 
 
-def test_both_programs_of_a_before_and_after_are_kept(place: Place, as_users_do: Teller) -> None:
+def test_both_programs_of_a_before_and_after_are_kept(place: CallContext, as_users_do: Teller) -> None:
     """Two programs evaluated in one run of the user's: each is there by its id, `model.json` is the later one."""
     states = [program_state("Before."), program_state("After.")]
     with mlflow.start_run():
@@ -107,7 +107,7 @@ def _listed(run: RunNode) -> list[str]:
     return [str(entry["path"]) for entry in json.loads(run.tags[TABLES_TAG])]
 
 
-def test_tables_of_others_in_a_users_run_stay(place: Place, as_users_do: Teller) -> None:
+def test_tables_of_others_in_a_users_run_stay(place: CallContext, as_users_do: Teller) -> None:
     """The user's own table, and those of another process, are listed as before, and none is overwritten."""
     first, second = place.processors[-1], MlflowSpanProcessor()
     place.processors.append(second)
@@ -124,7 +124,7 @@ def test_tables_of_others_in_a_users_run_stay(place: Place, as_users_do: Teller)
     assert {name for name in run.artifacts if name.startswith("result_table")} == set(tables)
 
 
-def test_more_tables_than_a_tag_holds(place: Place, as_users_do: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_tables_than_a_tag_holds(place: CallContext, as_users_do: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them are artifacts; the list is whole JSON still, and what the user has listed stands in it."""
     monkeypatch.setattr(store, "MAX_TAG", 1_000)
     with mlflow.start_run():
@@ -141,7 +141,7 @@ def test_more_tables_than_a_tag_holds(place: Place, as_users_do: Teller, monkeyp
     assert 10 < len(listed) < 26
 
 
-def test_a_call_outside_all_is_one_trace(place: Place, as_users_do: Teller) -> None:
+def test_a_call_outside_all_is_one_trace(place: CallContext, as_users_do: Teller) -> None:
     """No run, one trace, named for the module, with what went in and came out."""
     call(as_users_do)
     tree = place.read()
@@ -153,7 +153,7 @@ def test_a_call_outside_all_is_one_trace(place: Place, as_users_do: Teller) -> N
     assert [span.name for span in found.walk()] == ["module Predict", "chat tiny"]
 
 
-def test_a_parent_of_another_library_is_dropped(place: Place) -> None:
+def test_a_parent_of_another_library_is_dropped(place: CallContext) -> None:
     """Two calls below one span that is not ours end as two whole traces, not as one that never ends."""
     teller = place.teller()
     foreign = NonRecordingSpan(SpanContext(7 << 100, 7, is_remote=True, trace_flags=TraceFlags(1)))
@@ -164,7 +164,7 @@ def test_a_parent_of_another_library_is_dropped(place: Place) -> None:
     assert [(found.name, found.state, len(found.spans)) for found in tree.traces] == [("Predict", "OK", 1)] * 2
 
 
-def test_settings_are_read_when_a_compile_starts(place: Place, as_users_do: Teller) -> None:
+def test_settings_are_read_when_a_compile_starts(place: CallContext, as_users_do: Teller) -> None:
     """A change of the experiment in the middle of a compile does not tear it apart."""
     compiling = Teller(as_users_do.tracer, compile_id="b" * 32)
     with compiling.compile(state=STATE):

@@ -14,13 +14,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.blank_store import blank_store
-from tests.bridges import exporter, running_bridge
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import engine_of, in_process_lm
-from tests.lm_server import scripted_lm
-from tests.mlflow_tree import read_tree
-from tests.sums import exact, examples
+from tests.support.blank_store import blank_store
+from tests.support.bridges import exporter, running_bridge
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import engine_of, in_process_lm
+from tests.support.lm_server import scripted_lm
+from tests.support.mlflow_tree import read_tree
+from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dspy.lm15 import Request, Response
     from opentelemetry.sdk.trace import SpanProcessor
 
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 DELIVERY: Final = 120_000
 """Milliseconds."""

@@ -1,4 +1,4 @@
-"""How many requests an optimisation costs a server."""
+"""How many requests an optimization costs a server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import requests
 from inline_snapshot import snapshot
 
 from otel_dspy.mlflow.delivery import worker
-from tests.chaos.twins import optimise, told_to
+from tests.chaos.twins import optimize, told_to
 
 if TYPE_CHECKING:
     import pytest
 
-    from tests.mlflow_server import MlflowServer
+    from tests.support.mlflow_server import MlflowServer
 
 
 def _asked(server_uri: str, trials: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
@@ -35,7 +35,7 @@ def _asked(server_uri: str, trials: int, monkeypatch: pytest.MonkeyPatch) -> Cou
 
     with told_to(server_uri) as (processor,), monkeypatch.context() as patch:
         patch.setattr(requests.Session, "request", counted)
-        optimise(trials)
+        optimize(trials)
         processor.force_flush(60_000)
     return asked
 

@@ -18,11 +18,11 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.tracking import trace_batches
-from tests.bridges import exporter, running_bridge
-from tests.dspy_answers import dspy_script
 from tests.integration.mlflow.conftest import DELIVERY
-from tests.lm_server import Reply, scripted_lm
-from tests.sums import exact, examples, half_right
+from tests.support.bridges import exporter, running_bridge
+from tests.support.dspy_answers import dspy_script
+from tests.support.lm_server import Reply, scripted_lm
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import SpanProcessor
 
-    from tests.integration.mlflow.conftest import Place
-    from tests.lm_server import LMServer, Message
+    from tests.integration.mlflow.conftest import CallContext
+    from tests.support.lm_server import LMServer, Message
 
 THREE_CALLS: Final = {
     "mlflow.trace.tokenUsage": {"input_tokens": 30, "output_tokens": 15, "total_tokens": 45},
@@ -43,12 +43,12 @@ AWAY: Final = "http://127.0.0.1:9"
 """Nothing listens there."""
 
 
-def _only_trace(place: Place) -> dict[str, Any]:
+def _only_trace(place: CallContext) -> dict[str, Any]:
     (trace,) = place.read().traces
     return {name: json.loads(text) for name, text in trace.metadata.items() if name in THREE_CALLS}
 
 
-def test_a_call_that_takes_long(place: Place) -> None:
+def test_a_call_that_takes_long(place: CallContext) -> None:
     """Three calls of the model, the first two told before the third has ended: the trace has the tokens of three."""
     teller = place.teller()
     with teller.span("module P", "module"):
@@ -59,7 +59,7 @@ def test_a_call_that_takes_long(place: Place) -> None:
     assert _only_trace(place) == THREE_CALLS
 
 
-def test_more_spans_than_a_request_takes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_spans_than_a_request_takes(place: CallContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three calls in three requests, after the trace's info: the trace has the tokens of three."""
     monkeypatch.setattr(trace_batches, "MAX_SPANS", 1)
     teller = place.teller()

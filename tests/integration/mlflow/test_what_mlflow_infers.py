@@ -13,10 +13,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.blank_store import blank_store
-from tests.bridges import exporter, running_bridge
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
+from tests.support.blank_store import blank_store
+from tests.support.bridges import exporter, running_bridge
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,15 +27,15 @@ from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host
 from tests.integration.mlflow.conftest import DELIVERY
 from tests.integration.mlflow.contract_spans import Teller, program_state, provider
-from tests.mlflow_server import free_port
-from tests.mlflow_tree import read_tree
+from tests.support.mlflow_server import free_port
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.mlflow_server import MlflowServer
-    from tests.mlflow_tree import ExperimentTree
+    from tests.support.mlflow_server import MlflowServer
+    from tests.support.mlflow_tree import ExperimentTree
 
 DEFAULT = "default"
 TEAMS = ("team-a", "team-b")

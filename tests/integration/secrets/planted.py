@@ -1,4 +1,4 @@
-"""A program with a secret in every place where DSPy can hold one: it optimises, looks things up, calls tools and fails.
+"""A program with a secret in every place where DSPy can hold one: it optimizes, looks things up, calls tools and fails.
 
 `python planted.py API_BASE`; what each place holds is `SECRETS`. It knows nothing of telemetry.
 """
@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import dspy
 
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.sums import exact, examples, sums_lm
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,7 +48,7 @@ def log_in(user: str, password: str) -> str:
     return f"{user} is in with {len(password)} characters and {os.environ['SERVICE_PASSWORD']}"
 
 
-def optimise(lm: Any) -> None:
+def optimize(lm: Any) -> None:
     """With models and settings that hold one each."""
     optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
         exact, num_candidate_programs=1, num_threads=1, teacher_settings={"lm": lm}
@@ -100,7 +100,7 @@ def main(api_base: str) -> None:
         cache=False,
     )
     with dspy.context(lm=lm):
-        optimise(lm)
+        optimize(lm)
     with dspy.context(lm=sums_lm()):
         dspy.Predict("question -> answer")(question="1+1")
     call(api_base)

@@ -16,15 +16,15 @@ from urllib.parse import quote
 import pytest
 
 from otel_dspy.cli import main
-from tests.blank_store import blank_store
-from tests.bridge_process import bridge_process
-from tests.dspy_answers import dspy_script
-from tests.instrumented_process import run_instrumented
 from tests.integration.secrets.planted import SECRETS
-from tests.lm_server import scripted_lm
-from tests.mlflow_server import free_port
-from tests.otlp_receiver import otlp_receiver
-from tests.sums import half_right
+from tests.support.blank_store import blank_store
+from tests.support.bridge_process import bridge_process
+from tests.support.dspy_answers import dspy_script
+from tests.support.instrumented_process import run_instrumented
+from tests.support.lm_server import scripted_lm
+from tests.support.mlflow_server import free_port
+from tests.support.otlp_receiver import otlp_receiver
+from tests.support.sums import half_right
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

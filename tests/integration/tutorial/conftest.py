@@ -12,15 +12,15 @@ import mlflow
 import pytest
 
 from tests.integration.tutorial.maths_lm import EXAMPLES, maths_answer
-from tests.lm_server import scripted_lm
-from tests.mlflow_server import mlflow_server
-from tests.mlflow_tree import read_tree
+from tests.support.lm_server import scripted_lm
+from tests.support.mlflow_server import mlflow_server
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
-    from tests.mlflow_tree import ExperimentTree, RunNode
+    from tests.support.mlflow_tree import ExperimentTree, RunNode
 
 
 API_KEY = "sk-tutorial-0123456789abcdef"
@@ -40,7 +40,7 @@ class Tutorial:
 
     @property
     def optimization(self) -> RunNode:
-        """The optimisation's parent run."""
+        """The optimization's parent run."""
         [run] = [run for run in self.tree.runs if run.tags.get("dspy.optimizer.name") == "MIPROv2"]
         return run
 

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.dspy_answers import dspy_script
+from tests.support.dspy_answers import dspy_script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tests.lm_server import Message
+    from tests.support.lm_server import Message
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 QUESTIONS = EXAMPLES / "maths_questions.json"

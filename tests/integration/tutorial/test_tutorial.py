@@ -13,7 +13,7 @@ from tests.integration.tutorial.maths_lm import QUESTIONS, UNKNOWN_ANSWER
 
 if TYPE_CHECKING:
     from tests.integration.tutorial.conftest import Tutorial
-    from tests.mlflow_tree import SpanNode, TraceNode
+    from tests.support.mlflow_tree import SpanNode, TraceNode
 
 TRIALS = 11
 """The program as it came, and the ten trials that `auto="light"` makes of six candidates and one predictor."""
@@ -37,7 +37,7 @@ def spans_named(trace: TraceNode, start: str) -> list[SpanNode]:
 
 
 def test_three_runs_stand_in_the_experiment(tutorial: Tutorial) -> None:
-    """Two evaluations and one optimisation are three finished runs, and every child run is finished too."""
+    """Two evaluations and one optimization are three finished runs, and every child run is finished too."""
     assert [run.name for run in tutorial.tree.runs] == [
         "evaluate ChainOfThought",
         "MIPROv2 ChainOfThought",
@@ -81,7 +81,7 @@ def test_optimizer_parameters(tutorial: Tutorial) -> None:
 
 
 def test_programs(tutorial: Tutorial) -> None:
-    """The first, each intermediate and the optimised program are loadable, and are the ones that the trials tried."""
+    """The first, each intermediate and the optimized program are loadable, and are the ones that the trials tried."""
     run = tutorial.optimization
     initial = loaded(run.artifacts["initial_model.json"])
     assert (initial.signature.instructions, initial.demos) == (
@@ -104,7 +104,7 @@ def test_programs(tutorial: Tutorial) -> None:
 
 
 def test_the_best_program_is_a_logged_model(tutorial: Tutorial) -> None:
-    """MLflow's GenAI view finds the optimised program: a model, READY, on the parent run and on one of its trials."""
+    """MLflow's GenAI view finds the optimized program: a model, READY, on the parent run and on one of its trials."""
     [model] = tutorial.optimization.models
     assert (model.status, model.artifacts["best_model.json"]) == (
         "READY",
@@ -180,8 +180,8 @@ def test_a_trace_tells_the_program_s_execution(tutorial: Tutorial) -> None:
         assert f"[[ ## answer ## ]]\\n{answer}" in json.dumps(chat.outputs)
 
 
-def test_intermediate_prompts_are_in_the_optimisation_s_trace(tutorial: Tutorial) -> None:
-    """The optimisation's own trace has its phases, and the prompts that proposed the instructions of the trials."""
+def test_intermediate_prompts_are_in_the_optimization_s_trace(tutorial: Tutorial) -> None:
+    """The optimization's own trace has its phases, and the prompts that proposed the instructions of the trials."""
     [trace] = tutorial.optimization.traces
     [root] = trace.spans
     assert [span.name for span in root.children if span.name.startswith("phase")] == [

@@ -17,10 +17,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from otel_dspy.bridge import otlp
+from otel_dspy.bridge.decompression import TooLargeError
 from otel_dspy.bridge.otlp import MAX_NESTING, MalformedError, from_protobuf
 from otel_dspy.bridge.otlp_json import from_json
-from otel_dspy.bridge.unzipping import TooLargeError
-from otel_dspy.mlflow.facts.records import SpanLink, SpanRecord
+from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import pytest
 from otel_dspy.bridge.grpc_server import GrpcFront
 from otel_dspy.bridge.service import Bridge
 from otel_dspy.bridge.settings import Address, BridgeSettings
-from tests.blank_store import blank_store
+from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,16 +11,16 @@ import pytest
 from otel_dspy import semconv as sc
 from otel_dspy.bridge import writer as writers
 from otel_dspy.bridge.otlp import ReceivedSpan
-from otel_dspy.bridge.placing import placed
+from otel_dspy.bridge.routing import placed
 from otel_dspy.bridge.writer import Delivery, Writer
-from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.facts.records import SpanRecord
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.records.span_records import SpanRecord
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from otel_dspy.bridge.program_traces import Placed
-    from otel_dspy.mlflow.delivery.routing import Route
+    from otel_dspy.bridge.foreign_spans import Placed
+    from otel_dspy.mlflow.records.route import Route
 
 
 class FailsAtOne:
@@ -53,7 +53,7 @@ class FailsAtOne:
 @pytest.fixture
 def writer(monkeypatch: pytest.MonkeyPatch) -> Generator[Writer]:
     """One whose MLflow fails at an experiment."""
-    monkeypatch.setattr(writers, "SharedPipeline", FailsAtOne)
+    monkeypatch.setattr(writers, "MultiWriterPipeline", FailsAtOne)
     writer = Writer(1_000_000)
     yield writer
     writer.close(10)

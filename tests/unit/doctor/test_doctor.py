@@ -14,7 +14,7 @@ from otel_dspy.cli import main
 from otel_dspy.doctor import destinations
 from otel_dspy.doctor.command import examine
 from otel_dspy.doctor.finding import Level
-from tests.mlflow_server import free_port
+from tests.support.mlflow_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -116,7 +116,7 @@ def test_places_that_do_not_answer() -> None:
         ("OTEL_TRACES_EXPORTER", "mlfow", "Did you mean mlflow?"),
         ("OTEL_METRICS_EXPORTER", "none,console", "There are: console, otlp"),
         ("OTEL_SDK_DISABLED", "true", "nothing is recorded at all"),
-        ("OTEL_TRACES_SAMPLER", "traceidratio", "loses whole optimisations"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio", "loses whole optimizations"),
         ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4096", "cuts program states and datasets"),
         ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "otel_dspy", "switches otel-dspy off"),
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY", "no OTEL_LOGS_EXPORTER"),

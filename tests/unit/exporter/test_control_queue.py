@@ -1,4 +1,4 @@
-"""A BatchSpanProcessor that is overrun loses examples, never what tells of an optimisation."""
+"""A BatchSpanProcessor that is overrun loses examples, never what tells of an optimization."""
 
 from __future__ import annotations
 

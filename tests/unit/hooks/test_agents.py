@@ -16,12 +16,12 @@ from dspy.predict import react_v2
 from inline_snapshot import snapshot
 from mcp import ClientSession, StdioServerParameters, stdio_client
 
-from tests.behaviour.model import answer, model
-from tests.behaviour.programs import add
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.span_recorder import recording
-from tests.with_and_without import same_with_and_without
+from tests.behavior.model import answer, model
+from tests.behavior.programs import add
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.span_recorder import recording
+from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -231,9 +231,9 @@ def nowhere() -> Iterator[TextIO]:
 
 @asynccontextmanager
 async def _server_tools(nowhere: TextIO) -> AsyncGenerator[dict[str, Any]]:
-    """The tools of `tests.tools_server`, run as a process, by name."""
+    """The tools of `tests.support.tools_server`, run as a process, by name."""
     parameters = StdioServerParameters(
-        command=sys.executable, args=["-m", "tests.tools_server"], cwd=Path(__file__).parents[3]
+        command=sys.executable, args=["-m", "tests.support.tools_server"], cwd=Path(__file__).parents[3]
     )
     async with stdio_client(parameters, errlog=nowhere) as streams, ClientSession(*streams) as session:
         await session.initialize()

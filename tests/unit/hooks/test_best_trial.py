@@ -10,10 +10,10 @@ import dspy
 import pytest
 from dspy.teleprompt import BetterTogether, InferRules, LabeledFewShot
 
-from tests.gepa_task import Pair, questions, reflection_lm, task_lm
-from tests.learning_lm import learning_lm
-from tests.span_recorder import recording
-from tests.sums import examples
+from tests.support.gepa_task import Pair, questions, reflection_lm, task_lm
+from tests.support.learning_lm import learning_lm
+from tests.support.span_recorder import recording
+from tests.support.sums import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,7 +114,7 @@ def _optuna(metric: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("optimise", "values", "best"),
+    ("optimize", "values", "best"),
     [
         # `max` never leaves a NaN that comes first.
         pytest.param(_random_search, [NAN, 1.0], 0, id="RandomSearch, NaN first"),
@@ -141,10 +141,10 @@ def _optuna(metric: Any) -> Any:
     ],
 )
 def test_the_best_trial_is_the_one_whose_program_is_returned(
-    optimise: Callable[[Any], Any], values: list[float], best: int | None
+    optimize: Callable[[Any], Any], values: list[float], best: int | None
 ) -> None:
     """Its index, its score and its program are the compile's, and no later trial says that it is the best."""
-    trials, compiled, _ = _told(lambda: optimise(Scripted(values)))
+    trials, compiled, _ = _told(lambda: optimize(Scripted(values)))
     index: int = compiled["compile.best_trial.index"]
     assert trials[index]["program.id"] == compiled["program.id"]
     assert repr(compiled["compile.best_score"]) == repr(trials[index]["trial.score"])
@@ -152,10 +152,10 @@ def test_the_best_trial_is_the_one_whose_program_is_returned(
     assert best is None or index == best
 
 
-def _told(optimise: Callable[[], Any]) -> tuple[list[dict[str, Any]], dict[str, Any], Any]:
+def _told(optimize: Callable[[], Any]) -> tuple[list[dict[str, Any]], dict[str, Any], Any]:
     """The trials of the outermost compile and the compile itself, by attribute, and what it returned."""
     with recording(capture_programs=True) as recorder, dspy.context(lm=learning_lm()):
-        returned = optimise()
+        returned = optimize()
     (compiled,) = (told for told in recorder.told("compile") if "compile.parent.id" not in told)
     trials = [told for told in recorder.told("trial") if told["compile.id"] == compiled["compile.id"]]
     return trials, compiled, returned
@@ -200,7 +200,7 @@ class Failing:
 def test_mipro_v2_counts_a_failed_evaluation_as_zero() -> None:
     """The default program, whose evaluation fails, is returned before one that scores less than 0."""
 
-    def optimise() -> Any:
+    def optimize() -> Any:
         optimizer = _optimizers.MIPROv2(
             Failing(0), auto=None, num_candidates=2, num_threads=1, max_bootstrapped_demos=0, max_labeled_demos=0,
             max_errors=SIZE,
@@ -209,7 +209,7 @@ def test_mipro_v2_counts_a_failed_evaluation_as_zero() -> None:
             _student(), trainset=examples(2), valset=examples(SIZE), num_trials=1, minibatch=False
         )  # fmt: skip
 
-    trials, compiled, returned = _told(optimise)
+    trials, compiled, returned = _told(optimize)
     assert [(trial["trial.score"], trial["trial.state"], trial["trial.is_best"]) for trial in trials] == [
         (0.0, "fail", True),
         (-100.0, "complete", False),
@@ -239,15 +239,15 @@ def _gepa_from_nan() -> Any:
         return optimizer.compile(Pair(), trainset=questions("a1", "a0"), valset=valset)
 
 
-@pytest.mark.parametrize(("optimise", "error"), [(_mipro_from_nan, ValueError), (_gepa_from_nan, AssertionError)])
-def test_a_nan_that_stops_the_optimizer(optimise: Callable[[], Any], error: type[Exception]) -> None:
+@pytest.mark.parametrize(("optimize", "error"), [(_mipro_from_nan, ValueError), (_gepa_from_nan, AssertionError)])
+def test_a_nan_that_stops_the_optimizer(optimize: Callable[[], Any], error: type[Exception]) -> None:
     """MIPROv2, by Optuna, refuses one as the first score, gepa in its front: the compile failed and returned nothing."""
     with (
         recording(capture_programs=True) as recorder,
         dspy.context(lm=learning_lm()),
         pytest.raises(error),
     ):
-        optimise()
+        optimize()
     (compiled,) = (told for told in recorder.told("compile") if "compile.parent.id" not in told)
     assert compiled["error.type"] == error.__name__
     assert "program.id" not in compiled

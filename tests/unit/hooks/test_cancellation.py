@@ -9,11 +9,11 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import ScriptedEngine
-from tests.span_recorder import recording
-from tests.sums import half_right, sums_lm
-from tests.two_steps import Thinking
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import ScriptedEngine
+from tests.support.span_recorder import recording
+from tests.support.sums import half_right, sums_lm
+from tests.support.two_steps import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Optimisations at the same time, and inside requests of a web application: nothing of one lands in another."""
+"""Optimizations at the same time, and inside requests of a web application: nothing of one lands in another."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from otel_dspy import DSPyInstrumentor
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 AT_ONCE = 4
 
 
-def _optimise(number: int) -> Any:
-    """A random search over `number + 2` examples, so that optimisations can be told apart by what they run over."""
+def _optimize(number: int) -> Any:
+    """A random search over `number + 2` examples, so that optimizations can be told apart by what they run over."""
     optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
         exact, num_candidate_programs=1, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
     )
@@ -32,25 +32,25 @@ def _optimise(number: int) -> Any:
         return optimizer.compile(dspy.ChainOfThought("question -> answer"), trainset=examples(number + 2))
 
 
-def _in_threads(optimise: Callable[[int], Any]) -> list[Any]:
+def _in_threads(optimize: Callable[[int], Any]) -> list[Any]:
     together = threading.Barrier(AT_ONCE)
 
     def one(number: int) -> Any:
         together.wait()
-        return optimise(number)
+        return optimize(number)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(one, range(AT_ONCE)))
 
 
-def _in_tasks(optimise: Callable[[int], Any]) -> list[Any]:
+def _in_tasks(optimize: Callable[[int], Any]) -> list[Any]:
     async def every() -> list[Any]:
-        return await asyncio.gather(*(asyncio.to_thread(optimise, number) for number in range(AT_ONCE)))
+        return await asyncio.gather(*(asyncio.to_thread(optimize, number) for number in range(AT_ONCE)))
 
     return asyncio.run(every())
 
 
-def _optimisations(recorder: Recorder) -> list[dict[str, Any]]:
+def _optimizations(recorder: Recorder) -> list[dict[str, Any]]:
     """Each outermost compile with all that is below it, linked examples included, by the number of its examples."""
     spans = {span.context.span_id: span for span in recorder.spans if span.context is not None}
 
@@ -83,7 +83,7 @@ def _optimisations(recorder: Recorder) -> list[dict[str, Any]]:
             mine["sizes"].add(attributes["dspy.evaluate.num_examples"])
     for mine in told.values():
         mine["trials"].sort()
-    # No compile's id stands in two optimisations.
+    # No compile's id stands in two optimizations.
     ids = [one for mine in told.values() for one in mine.pop("ids")]
     assert len(ids) == len(set(ids))
     return sorted(told.values(), key=lambda mine: min(mine["sizes"]))
@@ -92,13 +92,13 @@ def _optimisations(recorder: Recorder) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("together", [_in_threads, _in_tasks])
 @pytest.mark.parametrize("shape", ["linked", "nested"])
 def test_at_once_is_as_one_after_the_other(together: Callable[..., list[Any]], shape: str) -> None:
-    """Each optimisation has the spans, trials and scores that it has when it runs alone, and none of another's."""
+    """Each optimization has the spans, trials and scores that it has when it runs alone, and none of another's."""
     with recording(trace_shape=shape) as alone:
-        expected = [_optimise(number).dump_state() for number in range(AT_ONCE)]
+        expected = [_optimize(number).dump_state() for number in range(AT_ONCE)]
     with recording(trace_shape=shape) as recorder:
-        assert [best.dump_state() for best in together(_optimise)] == expected
-    assert _optimisations(recorder) == _optimisations(alone)
-    assert [mine["sizes"] for mine in _optimisations(recorder)] == [{number + 2} for number in range(AT_ONCE)]
+        assert [best.dump_state() for best in together(_optimize)] == expected
+    assert _optimizations(recorder) == _optimizations(alone)
+    assert [mine["sizes"] for mine in _optimizations(recorder)] == [{number + 2} for number in range(AT_ONCE)]
 
 
 @pytest.mark.parametrize("together", [_in_threads, _in_tasks])
@@ -109,7 +109,7 @@ def test_inside_requests(together: Callable[..., list[Any]]) -> None:
         tracer = DSPyInstrumentor().tracer_provider
         assert tracer is not None
         with tracer.get_tracer("web").start_as_current_span(f"POST /{number}", kind=SpanKind.SERVER):
-            return _optimise(number)
+            return _optimize(number)
 
     with recording() as recorder:
         together(serve)
@@ -118,7 +118,7 @@ def test_inside_requests(together: Callable[..., list[Any]]) -> None:
     roots = [span for span in recorder.named("compile") if span.parent and span.parent.span_id in requests]
     assert len(roots) == AT_ONCE
     assert {span.parent.span_id for span in roots if span.parent is not None} == set(requests)
-    assert [mine["sizes"] for mine in _optimisations(recorder)] == [{number + 2} for number in range(AT_ONCE)]
+    assert [mine["sizes"] for mine in _optimizations(recorder)] == [{number + 2} for number in range(AT_ONCE)]
     for compiled in roots:
         assert compiled.parent is not None
         assert requests[compiled.parent.span_id].name == f"POST /{_size(recorder, compiled) - 2}"

@@ -9,8 +9,8 @@ import pytest
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.settings import CONTENT_VARIABLE
-from tests.sums import sums_lm
-from tests.telemetry_capture import TelemetryCapture
+from tests.support.sums import sums_lm
+from tests.support.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,9 @@ import pytest
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.settings import CONTENT_VARIABLE
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, sums_lm
-from tests.telemetry_capture import TelemetryCapture
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
+from tests.support.telemetry_capture import TelemetryCapture
 
 _MESSAGES: Final = frozenset({"gen_ai.input.messages", "gen_ai.output.messages"})
 _TEXTS: Final = _MESSAGES | {

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import pytest
 
-from tests.optimizers import Rounds
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
-from tests.two_steps import Thinking
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
+from tests.support.two_steps import Thinking
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 
 class AwaitingInside(Thinking):
@@ -121,14 +121,14 @@ def test_two_compiles_in_parallel_threads_do_not_mix() -> None:
     lm = sums_lm()
     results: list[Any] = []
 
-    def optimise(rounds: int) -> None:
+    def optimize(rounds: int) -> None:
 
         with dspy.context(lm=lm):
             optimizer = Rounds(exact, rounds=rounds)
             results.append(optimizer.compile(Thinking(), trainset=examples(rounds)))
 
     with recording() as recorder:
-        threads = [threading.Thread(target=optimise, args=(rounds,)) for rounds in (3, 5)]
+        threads = [threading.Thread(target=optimize, args=(rounds,)) for rounds in (3, 5)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -12,16 +12,16 @@ from dspy.teleprompt import Teleprompter
 from inline_snapshot import snapshot
 
 from otel_dspy.telemetry.payloads import PIECE_BYTES
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.odd_answers import Answering, Odd
-from tests.optimizers import Rounds
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
-from tests.with_and_without import same_with_and_without
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.odd_answers import Answering, Odd
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
+from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 MANY: Final = 10_000
 PICTURE: Final = base64.b64encode(bytes(range(256)) * 2_000).decode()

@@ -9,12 +9,12 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
-from otel_dspy import guard
-from tests.in_process_lm import engine_of
-from tests.optimizers import Breaking, Rounds
-from tests.span_recorder import recording
-from tests.sums import exact, examples, raising_metric, sums_lm
-from tests.with_and_without import outcome, same_with_and_without
+from otel_dspy.runtime import guard
+from tests.support.in_process_lm import engine_of
+from tests.support.optimizers import Breaking, Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, raising_metric, sums_lm
+from tests.support.with_and_without import outcome, same_with_and_without
 
 
 def _score(metric: Any, max_errors: int) -> float:
@@ -186,7 +186,7 @@ def test_mipro_goes_on_where_it_swallows_an_evaluation() -> None:
 def test_a_failure_of_the_telemetry_reaches_nobody(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With every span refusing to start, the optimisation gives what it gives without us; it is logged once a part."""
+    """With every span refusing to start, the optimization gives what it gives without us; it is logged once a part."""
 
     def run() -> Any:
         with dspy.context(lm=sums_lm()):

@@ -1,4 +1,4 @@
-"""What fails inside an evaluation or an optimisation, and how often: DSPy goes on as ever, and each failure is told."""
+"""What fails inside an evaluation or an optimization, and how often: DSPy goes on as ever, and each failure is told."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import dspy_script, input_fields
-from tests.in_process_lm import in_process_lm
-from tests.optimizers import Rounds
-from tests.sums import exact, examples, half_right, sums_lm
-from tests.with_and_without import same_with_and_without
+from tests.support.dspy_answers import dspy_script, input_fields
+from tests.support.in_process_lm import in_process_lm
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, half_right, sums_lm
+from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.lm_server import Message
+    from tests.support.lm_server import Message
 
 
 def _evaluated(program: Any, metric: Any = exact, *, max_errors: int = 100) -> Any:
@@ -54,7 +54,7 @@ def test_a_metric_that_raises_on_every_example() -> None:
     )
 
 
-def test_max_errors_end_an_optimisation() -> None:
+def test_max_errors_end_an_optimization() -> None:
     """The metric's errors reach the limit: the evaluation, its trial and the compile end with what DSPy raises."""
 
     def run() -> Any:

@@ -13,10 +13,10 @@ from dspy.primitives.code_interpreter import CodeExecutionError, FinalOutput
 from dspy.primitives.local_interpreter import LocalInterpreter
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.span_recorder import recording
-from tests.with_and_without import same_with_and_without
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.span_recorder import recording
+from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable

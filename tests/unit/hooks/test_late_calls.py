@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import dspy
 import pytest
 
-from tests.gated_evaluation import GatedEvaluation, GoesOn
-from tests.in_process_lm import in_process_lm
-from tests.span_recorder import recording
-from tests.sums import examples
+from tests.support.gated_evaluation import GatedEvaluation, GoesOn
+from tests.support.in_process_lm import in_process_lm
+from tests.support.span_recorder import recording
+from tests.support.sums import examples
 
 if TYPE_CHECKING:
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 
 def _sums(recorder: Recorder, name: str) -> list[tuple[int, int, int | None]]:

@@ -10,17 +10,17 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
-from tests.asking_lms import USED, Asking, Asks, Forwarding, Mixture, Voting, answers
-from tests.in_process_lm import AsyncScriptedEngine, ScriptedEngine, engine_of
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
+from tests.support.asking_lms import USED, Asking, Asks, Forwarding, Mixture, Voting, answers
+from tests.support.in_process_lm import AsyncScriptedEngine, ScriptedEngine, engine_of
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dspy.clients.base_lm import BaseLM
 
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 

@@ -12,8 +12,8 @@ import dspy
 import pytest
 from dspy.lm15 import Message, Request, Response, TextPart, ThinkingPart, ToolCallPart, Usage
 
-from tests.in_process_lm import AsyncScriptedEngine, ScriptedEngine
-from tests.span_recorder import recording
+from tests.support.in_process_lm import AsyncScriptedEngine, ScriptedEngine
+from tests.support.span_recorder import recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

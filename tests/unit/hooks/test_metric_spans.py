@@ -10,12 +10,12 @@ import pytest
 from inline_snapshot import snapshot
 from opentelemetry import trace
 
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.optimizers import Rounds
-from tests.span_recorder import recording
-from tests.sums import exact, examples, raising_metric, sums_lm
-from tests.with_and_without import same_with_and_without
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, raising_metric, sums_lm
+from tests.support.with_and_without import same_with_and_without
 
 JUDGE = in_process_lm(dspy_script({"verdict": lambda _: "yes"}), "openai/judging")
 judge = dspy.Predict("question, answer -> verdict")
@@ -218,7 +218,7 @@ def test_a_span_of_the_users_own_in_a_metric_keeps_what_it_holds() -> None:
     )
 
 
-def test_in_an_optimisation() -> None:
+def test_in_an_optimization() -> None:
     """In each example of each trial the judge stands in its metric; the roll-ups are those without the span."""
     with dspy.context(lm=sums_lm()), recording(trace_shape="nested") as recorder:
         Rounds(judged, rounds=2).compile(dspy.Predict("question -> answer"), trainset=examples(2))

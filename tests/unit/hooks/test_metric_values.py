@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from inline_snapshot import snapshot
 
-from tests.behaviour.model import model
-from tests.optimizers import Rounds
-from tests.span_recorder import recording
-from tests.sums import examples, sums_lm
-from tests.with_and_without import outcome, same_with_and_without
+from tests.behavior.model import model
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import examples, sums_lm
+from tests.support.with_and_without import outcome, same_with_and_without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

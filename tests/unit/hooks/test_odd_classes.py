@@ -16,10 +16,11 @@ from dspy.utils.unbatchify import Unbatchify
 from opentelemetry.context import attach, detach, set_value
 from typing_extensions import override
 
-from otel_dspy import DSPyInstrumentor, guard
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
-from tests.with_and_without import same_with_and_without
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.runtime import guard
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
+from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import dspy
 import pytest
 
-from tests.behaviour.model import model
-from tests.optimizers import Rounds
-from tests.sums import exact, examples
-from tests.with_and_without import outcome, same_with_and_without
+from tests.behavior.model import model
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples
+from tests.support.with_and_without import outcome, same_with_and_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

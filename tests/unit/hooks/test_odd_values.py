@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from inline_snapshot import snapshot
 
-from tests.with_and_without import same_with_and_without
+from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

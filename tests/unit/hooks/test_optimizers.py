@@ -1,4 +1,4 @@
-"""The control trace of an optimisation, optimizer by optimizer."""
+"""The control trace of an optimization, optimizer by optimizer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import dspy
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 from inline_snapshot import snapshot
 
-from tests.optimizers import Rounds
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
 
 
 def test_mipro_tells_its_phases_and_every_trial() -> None:

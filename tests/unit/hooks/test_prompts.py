@@ -9,13 +9,13 @@ import dspy
 import pytest
 from dspy.signatures.signature import make_signature
 
-from tests.span_recorder import recording
-from tests.sums import sums_lm
+from tests.support.span_recorder import recording
+from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 
 _DIRECT = dspy.ChatAdapter().format(make_signature("question -> answer"), [], {"question": "1+1"})

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any, Final
 import dspy
 import pytest
 
-from tests.behaviour.model import model
-from tests.dspy_answers import dspy_script
-from tests.gepa_task import optimise, reflection_lm
-from tests.in_process_lm import in_process_lm
-from tests.span_recorder import recording
-from tests.sums import exact
+from tests.behavior.model import model
+from tests.support.dspy_answers import dspy_script
+from tests.support.gepa_task import optimize, reflection_lm
+from tests.support.in_process_lm import in_process_lm
+from tests.support.span_recorder import recording
+from tests.support.sums import exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 _dspy: Any = dspy
 _MAIL: Final = "max@example.org"
@@ -87,7 +87,7 @@ def _mipro() -> None:
 
 
 def _gepa() -> None:
-    optimise(reflection_lm=reflection_lm([f"Knows 1 2. Ask {_MAIL}."]), max_metric_calls=20)
+    optimize(reflection_lm=reflection_lm([f"Knows 1 2. Ask {_MAIL}."]), max_metric_calls=20)
 
 
 def _use_a_tool() -> None:

@@ -9,20 +9,20 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
-from tests import gepa_task
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.learning_lm import learning_lm
-from tests.optimizer_runs import tracked_tree
-from tests.optimizers import Rounds
-from tests.span_recorder import recording
-from tests.sums import exact, examples, half_right
+from tests.support import gepa_task
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.learning_lm import learning_lm
+from tests.support.optimizer_runs import tracked_tree
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 ROLES: Final = {
     "solving": "task",
@@ -126,14 +126,14 @@ def _bootstrap() -> Any:
 
 
 def _gepa() -> Any:
-    return gepa_task.optimise(metric=_graded, max_metric_calls=30)
+    return gepa_task.optimize(metric=_graded, max_metric_calls=30)
 
 
 def _own() -> Any:
     return Rounds(judged).compile(_student(), trainset=examples(2))
 
 
-OPTIMISATIONS: Final[Mapping[str, tuple[Callable[[], Any], set[str]]]] = {
+OPTIMIZATIONS: Final[Mapping[str, tuple[Callable[[], Any], set[str]]]] = {
     "MIPROv2": (_mipro, {"solving", "teaching", "writing", "judging"}),
     "COPRO": (_copro, {"solving", "writing", "judging"}),
     "SIMBA": (_simba, {"scripted", "writing", "judging"}),
@@ -148,16 +148,16 @@ def _calls(recorder: Recorder) -> Counter[tuple[str, str]]:
     return Counter((call["gen_ai.request.model"], call["lm.role"]) for call in recorder.told("chat"))
 
 
-@pytest.mark.parametrize("name", OPTIMISATIONS)
+@pytest.mark.parametrize("name", OPTIMIZATIONS)
 @pytest.mark.parametrize("shape", ["linked", "nested"])
 def test_each_call_has_the_role_of_its_model(name: str, shape: str) -> None:
     """Every call of every model is counted in that model's role, in the compile as a whole and up to its last trial.
 
     That each trial and evaluation is the sum over its own calls, role by role, is checked of every recording.
     """
-    optimise, models = OPTIMISATIONS[name]
+    optimize, models = OPTIMIZATIONS[name]
     with recording(trace_shape=shape) as recorder, dspy.context(lm=_lm("solving")):
-        optimise()
+        optimize()
     calls = _calls(recorder)
     assert {model for model, _ in calls} == models
     assert {(model, role) for model, role in calls} == {(model, ROLES.get(model, "task")) for model in models}
@@ -177,7 +177,7 @@ def test_a_program_whose_calls_are_not_seen() -> None:
     assert _calls(recorder) == snapshot(Counter({("solving", "task"): 2, ("judging", "judge"): 4}))
 
 
-def test_an_evaluation_inside_a_metric_is_its_judgement() -> None:
+def test_an_evaluation_inside_a_metric_is_its_judgment() -> None:
     """A metric that evaluates another program: all that it does is the judge's."""
 
     def evaluating(example: dspy.Example, prediction: Any, trace: object = None) -> bool:

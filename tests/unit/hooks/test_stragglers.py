@@ -10,19 +10,19 @@ import dspy
 from dspy.utils.parallelizer import ParallelExecutor
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import dspy_script, input_fields
-from tests.in_process_lm import in_process_lm
-from tests.optimizers import Rounds
-from tests.span_recorder import recording
-from tests.sums import exact, examples, half_right
+from tests.support.dspy_answers import dspy_script, input_fields
+from tests.support.in_process_lm import in_process_lm
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pytest
 
-    from tests.lm_server import Message
-    from tests.span_recorder import Recorder
+    from tests.support.lm_server import Message
+    from tests.support.span_recorder import Recorder
 
 
 def _straggling(monkeypatch: pytest.MonkeyPatch, trainset: list[dspy.Example]) -> Recorder:

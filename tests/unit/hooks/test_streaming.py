@@ -12,14 +12,14 @@ import pytest
 from dspy.utils.exceptions import LMError
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import dspy_script
-from tests.span_recorder import recording
-from tests.streaming_lm import handed_out, streaming_lm
+from tests.support.dspy_answers import dspy_script
+from tests.support.span_recorder import recording
+from tests.support.streaming_lm import handed_out, streaming_lm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 SCRIPT = dspy_script({"answer": lambda _: "one two three four five six seven eight nine ten"})
 SHOWN = ("gen_ai.request.stream", "gen_ai.response.finish_reasons", "error.type")

@@ -11,8 +11,8 @@ import dspy.teleprompt
 from dspy.teleprompt import Teleprompter
 
 from otel_dspy import DSPyInstrumentor
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
 
 
 def _everything() -> dict[tuple[str, str], Any]:

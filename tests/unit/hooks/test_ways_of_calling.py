@@ -15,17 +15,17 @@ import pytest
 from dspy.utils.callback import BaseCallback
 from opentelemetry import trace
 
-from tests.dspy_answers import dspy_script
-from tests.span_recorder import recording
-from tests.streaming_lm import streaming_lm
-from tests.sums import half_right, sums_lm
-from tests.two_steps import Thinking
+from tests.support.dspy_answers import dspy_script
+from tests.support.span_recorder import recording
+from tests.support.streaming_lm import streaming_lm
+from tests.support.sums import half_right, sums_lm
+from tests.support.two_steps import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 ALONE = [
     "module Thinking module.name=self",

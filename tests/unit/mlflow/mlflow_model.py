@@ -28,7 +28,7 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking.evaluation_totals import evaluation_tag
-from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
+from otel_dspy.mlflow.tracking.program_states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.trace_batches import merged
 
 if TYPE_CHECKING:

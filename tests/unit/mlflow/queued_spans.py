@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from otel_dspy.mlflow.delivery.routing import Route
-from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.mapping.context import Options, TraceContext
+from otel_dspy.mlflow.records.route import Destination, Experiment, Options, Route, TraceContext
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
-    from otel_dspy.mlflow.mapping.context import RootKind
+    from otel_dspy.mlflow.records.route import RootKind
 
 ROOT: Final = 1
 """Number of a trace's root span."""

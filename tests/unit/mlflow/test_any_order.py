@@ -1,4 +1,4 @@
-"""Whatever way the spans of an optimisation come, MLflow ends up the same."""
+"""Whatever way the spans of an optimization come, MLflow ends up the same."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_dspy.mlflow.delivery.ledger import CompileLedger
-from otel_dspy.mlflow.facts import decode
 from otel_dspy.mlflow.mapping import dispatch as mapping
-from otel_dspy.mlflow.mapping.context import Options
+from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
+from otel_dspy.mlflow.records import decode
+from otel_dspy.mlflow.records.route import Options
 from tests.unit.mlflow.mlflow_model import Model
-from tests.unit.mlflow.optimisation_spans import optimisations
+from tests.unit.mlflow.optimization_spans import optimizations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from tests.unit.mlflow.optimisation_spans import Told
+    from tests.unit.mlflow.optimization_spans import Told
 
 FLAGS = st.builds(Options, log_evals=st.booleans(), log_compiles=st.booleans(), log_traces=st.booleans())
 
@@ -33,7 +33,7 @@ def _end_state(told: Sequence[Told], options: Options) -> dict[str, Any]:
 
 
 @settings(max_examples=150)
-@given(optimisations(), FLAGS, st.randoms())
+@given(optimizations(), FLAGS, st.randoms())
 def test_any_order_ends_the_same(told: list[Told], options: Options, chance: Random) -> None:
     """Runs, parameters, metrics, artifacts, summaries, models and traces do not tell in which order the spans came."""
     expected = _end_state(told, options)
@@ -43,7 +43,7 @@ def test_any_order_ends_the_same(told: list[Told], options: Options, chance: Ran
 
 
 @settings(max_examples=100)
-@given(optimisations(), FLAGS, st.randoms())
+@given(optimizations(), FLAGS, st.randoms())
 def test_what_comes_twice_counts_once(told: list[Told], options: Options, chance: Random) -> None:
     """At-least-once delivery: again at once, all again after the end, or again at random."""
     expected = _end_state(told, options)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow import MlflowClient
 
-from otel_dspy.mlflow.delivery import attempts
-from otel_dspy.mlflow.destination import Destination, Experiment
 from otel_dspy.mlflow.mapping.operations import (
     CompileRun,
     EndRun,
@@ -22,11 +20,12 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
     MetricPoint,
 )
-from otel_dspy.mlflow.tracking import artifact_queue
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.tracking import artifact_queue, retry
 from otel_dspy.mlflow.tracking.artifact_queue import ArtifactQueue, ArtifactWrite, store_name
 from otel_dspy.mlflow.tracking.sink import Sink
-from tests.blank_store import blank_store
-from tests.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, object_store
+from tests.support.blank_store import blank_store
+from tests.support.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, object_store
 from tests.unit.mlflow.test_cloud_errors import s3_upload
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Run
 
-    from tests.object_store import ObjectStore
+    from tests.support.object_store import ObjectStore
 
 RUN = CompileRun("c")
 DEADLINE = 60.0
@@ -44,8 +43,8 @@ DEADLINE = 60.0
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Generator[ObjectStore]:
     """An object store that MLflow's clients write to."""
-    monkeypatch.setattr(attempts, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(attempts, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
     with object_store() as running:
         running.serve_clients(monkeypatch)
         yield running

@@ -9,15 +9,21 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from otel_dspy.mlflow.tracking.refusals import ArtifactStoreError, Verdict, artifact_access, retry_after, verdict
-from tests.mlflow_server import free_port
-from tests.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, azure_connection, object_store
+from otel_dspy.mlflow.tracking.error_classification import (
+    ArtifactStoreError,
+    ErrorClass,
+    artifact_access,
+    classify,
+    retry_after,
+)
+from tests.support.mlflow_server import free_port
+from tests.support.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, azure_connection, object_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from tests.object_store import ObjectStore
+    from tests.support.object_store import ObjectStore
 
 BUSY = Fault(503, "ServerBusy", (("Retry-After", "7"),))
 UPLOAD = "bucket/folder/a.txt"
@@ -94,41 +100,41 @@ def test_the_status_of_the_answer_counts(upload: Callable[..., None], store: Obj
     """Each client's exception means what the same status of MLflow's means; without a fault it raises none."""
     upload(store.address, file)
     assert store.objects == {UPLOAD: b"content"}
-    found: dict[int, Verdict] = {}
+    found: dict[int, ErrorClass] = {}
     for status in (408, 429, 502, 503, 504, 401, 403, 500, 400, 404, 409):
         store.fault = Fault(status, "Code")
-        found[status] = verdict(_error(upload, store.address, file))
+        found[status] = classify(_error(upload, store.address, file))
     assert found == {
-        **dict.fromkeys((408, 429, 502, 503, 504), Verdict.WAIT),
-        **dict.fromkeys((401, 403), Verdict.DENIED),
-        500: Verdict.RETRY,
-        **dict.fromkeys((400, 404, 409), Verdict.REFUSED),
+        **dict.fromkeys((408, 429, 502, 503, 504), ErrorClass.WAIT),
+        **dict.fromkeys((401, 403), ErrorClass.DENIED),
+        500: ErrorClass.RETRY,
+        **dict.fromkeys((400, 404, 409), ErrorClass.REFUSED),
     }
 
 
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (EXPIRED, Verdict.DENIED),
-        (DENIED, Verdict.DENIED),
-        (SLOW_DOWN, Verdict.WAIT),
-        (NO_BUCKET, Verdict.REFUSED),
-        (Fault(400, "RequestTimeout"), Verdict.WAIT),
-        (Fault(403, "RequestTimeTooSkewed"), Verdict.DENIED),
-        (Fault(400, "InvalidToken"), Verdict.DENIED),
-        (Fault(400, "EntityTooLarge"), Verdict.REFUSED),
+        (EXPIRED, ErrorClass.DENIED),
+        (DENIED, ErrorClass.DENIED),
+        (SLOW_DOWN, ErrorClass.WAIT),
+        (NO_BUCKET, ErrorClass.REFUSED),
+        (Fault(400, "RequestTimeout"), ErrorClass.WAIT),
+        (Fault(403, "RequestTimeTooSkewed"), ErrorClass.DENIED),
+        (Fault(400, "InvalidToken"), ErrorClass.DENIED),
+        (Fault(400, "EntityTooLarge"), ErrorClass.REFUSED),
     ],
 )
-def test_the_code_that_s3_answers_counts(fault: Fault, expected: Verdict, store: ObjectStore, file: Path) -> None:
+def test_the_code_that_s3_answers_counts(fault: Fault, expected: ErrorClass, store: ObjectStore, file: Path) -> None:
     """Status 400 does not say whether it passes; the code does."""
     store.fault = fault
-    assert verdict(_error(s3_upload, store.address, file)) is expected
+    assert classify(_error(s3_upload, store.address, file)) is expected
 
 
 @each_library
 def test_a_store_that_does_not_answer_is_waited_for(upload: Callable[..., None], file: Path) -> None:
     """Nothing listens there."""
-    assert verdict(_error(upload, f"http://127.0.0.1:{free_port()}", file)) is Verdict.WAIT
+    assert classify(_error(upload, f"http://127.0.0.1:{free_port()}", file)) is ErrorClass.WAIT
 
 
 @each_library
@@ -155,13 +161,13 @@ def test_no_credentials_are_credentials_to_be_mended(
         s3_upload(store.address, file, s3_client(store.address, **keys))
 
     error = _error(upload)
-    assert (type(error.__cause__).__name__, verdict(error)) == ("NoCredentialsError", Verdict.DENIED)
+    assert (type(error.__cause__).__name__, classify(error)) == ("NoCredentialsError", ErrorClass.DENIED)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
     error = _error(upload)
-    assert (type(error.__cause__).__name__, verdict(error)) == ("PartialCredentialsError", Verdict.DENIED)
+    assert (type(error.__cause__).__name__, classify(error)) == ("PartialCredentialsError", ErrorClass.DENIED)
     monkeypatch.setenv("AWS_PROFILE", "nowhere")
     error = _error(upload)
-    assert (type(error.__cause__).__name__, verdict(error)) == ("ProfileNotFound", Verdict.DENIED)
+    assert (type(error.__cause__).__name__, classify(error)) == ("ProfileNotFound", ErrorClass.DENIED)
 
 
 def test_googles_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,13 +176,13 @@ def test_googles_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     oauth = pytest.importorskip("google.oauth2.credentials")
     transport = pytest.importorskip("google.auth.transport.requests")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
-    assert verdict(_error(google_auth.default)) is Verdict.DENIED
+    assert classify(_error(google_auth.default)) is ErrorClass.DENIED
     with object_store() as store:
         keys = {"refresh_token": "r", "client_id": "c", "client_secret": "s"}
         credentials = oauth.Credentials(None, token_uri=f"{store.address}/token", **keys)
         store.fault = Fault(400, "invalid_grant")
-        assert verdict(_error(credentials.refresh, transport.Request())) is Verdict.DENIED
-    assert verdict(_error(credentials.refresh, transport.Request())) is Verdict.WAIT
+        assert classify(_error(credentials.refresh, transport.Request())) is ErrorClass.DENIED
+    assert classify(_error(credentials.refresh, transport.Request())) is ErrorClass.WAIT
 
 
 def test_azures_credentials() -> None:
@@ -186,4 +192,4 @@ def test_azures_credentials() -> None:
     def find_none() -> None:
         raise exceptions.ClientAuthenticationError(message="DefaultAzureCredential failed to retrieve a token")
 
-    assert verdict(_error(find_none)) is Verdict.DENIED
+    assert classify(_error(find_none)) is ErrorClass.DENIED

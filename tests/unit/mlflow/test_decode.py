@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, Status, StatusCode, format_span_id, format_trace_id
 
 from otel_dspy import semconv
-from otel_dspy.mlflow.facts import decode
-from otel_dspy.mlflow.facts.records import CallRecord, SpanRecord
 from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
+from otel_dspy.mlflow.records import decode
+from otel_dspy.mlflow.records.span_records import CallRecord, SpanRecord
 from otel_dspy.mlflow.tracking.runs import run_tag
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from mlflow.tracking import fluent
 from mlflow.utils.workspace_context import WorkspaceContext
 
 from otel_dspy.mlflow import destination
-from otel_dspy.mlflow.destination import Destination, Experiment, current
+from otel_dspy.mlflow.destination import current
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
+from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking import workspaces
 
 if TYPE_CHECKING:

@@ -11,13 +11,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode
 
-from otel_dspy.mlflow.delivery.ledger import CompileLedger
-from otel_dspy.mlflow.facts import decode
-from otel_dspy.mlflow.facts.records import CallRecord, SpanRecord
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
 from otel_dspy.mlflow.mapping.compiles import summary_operations
-from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
 from otel_dspy.mlflow.mapping.operations import (
     AssessmentFailure,
     CompileRun,
@@ -36,14 +33,17 @@ from otel_dspy.mlflow.mapping.operations import (
     TrialRun,
     UserRun,
 )
+from otel_dspy.mlflow.records import decode
+from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
+from otel_dspy.mlflow.records.span_records import CallRecord, SpanRecord
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.facts.records import AttributeValue, Fact
     from otel_dspy.mlflow.mapping.operations import (
         Operation,
     )
+    from otel_dspy.mlflow.records.span_records import AttributeValue, Fact
 
 Found = TypeVar("Found")
 CID = "c" * 32

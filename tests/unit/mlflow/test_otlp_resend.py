@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_dspy.cli import main
-from otel_dspy.mlflow.facts import otlp_json
+from otel_dspy.mlflow.delivery import spool_line
 from otel_dspy.mlflow.replay.otlp_resend import EndpointError, traces_url
-from tests.blank_store import blank_store
-from tests.unit.mlflow.test_otlp_json import ROUTE, SPAN
+from tests.support.blank_store import blank_store
+from tests.unit.mlflow.test_spool_line import ROUTE, SPAN
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -69,7 +69,7 @@ def endpoint() -> Generator[Endpoint]:
 def spooled(tmp_path: Path) -> Path:
     """A file of two spans, closed."""
     file = tmp_path / "x-control-0001.jsonl"
-    file.write_text("\n".join([otlp_json.span_line(SPAN, ROUTE)] * 2 + [otlp_json.end_line()]) + "\n")
+    file.write_text("\n".join([spool_line.span_line(SPAN, ROUTE)] * 2 + [spool_line.end_line()]) + "\n")
     return file
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_dspy.mlflow.facts.payload import PayloadShelf
-from otel_dspy.mlflow.facts.records import PayloadPiece, SpanRecord
+from otel_dspy.mlflow.records.payload import PayloadShelf
+from otel_dspy.mlflow.records.span_records import PayloadPiece, SpanRecord
 
 if TYPE_CHECKING:
     from random import Random

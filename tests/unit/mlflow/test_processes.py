@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from otel_dspy.mlflow.tracking import processes
-from tests.waiting import awaited
+from tests.support.waiting import awaited
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 OURS = processes.process(os.getpid())

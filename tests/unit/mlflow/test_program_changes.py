@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from otel_dspy.mlflow.mapping.program_changes import MAX_TEXT, changes
-from otel_dspy.programs import snapshot as program_snapshot
+from otel_dspy.serialization.programs import snapshot as program_snapshot
 
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" \n"), max_size=40)
 PREDICTORS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(

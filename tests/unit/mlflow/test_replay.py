@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 from mlflow import MlflowClient
 
 from otel_dspy.cli import main
-from otel_dspy.mlflow.delivery.routing import Route
-from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.facts.otlp_json import end_line, span_line
-from otel_dspy.mlflow.facts.records import SpanRecord
-from otel_dspy.mlflow.mapping.context import Options, RootKind, TraceContext
+from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
+from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind, Route, TraceContext
+from otel_dspy.mlflow.records.span_records import SpanRecord
 from otel_dspy.mlflow.tracking import sink
-from tests.blank_store import blank_store
+from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +49,7 @@ def test_what_the_installed_mlflow_has_nothing_for_stays(
     uri = blank_store(tmp_path)
     file = spooled(tmp_path, uri, Experiment(name="E"))
     with monkeypatch.context() as older:
-        older.setattr(sink.abilities, "TRACES", False)
+        older.setattr(sink.capabilities, "TRACES", False)
         assert main(["replay", str(file)]) == 1
     assert capsys.readouterr().out == (
         f"{file}: nothing was written: the installed MLflow is too old for all that is in it\n"

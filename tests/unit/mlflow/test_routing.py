@@ -9,11 +9,10 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import Link
 
 from otel_dspy.mlflow.delivery.routing import Router
-from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.mapping.context import Options, RootKind
+from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.delivery.routing import Route
+    from otel_dspy.mlflow.records.route import Route
 
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("t")
 

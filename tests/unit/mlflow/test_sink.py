@@ -9,13 +9,13 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 
-from otel_dspy.mlflow.delivery import attempts
-from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.facts.records import SpanRecord
 from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun, LogMetrics, LogParams, LogSpan, MetricPoint
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.tracking import retry
 from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.store import Store
-from tests.blank_store import blank_store
+from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,8 +44,8 @@ def _tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowExceptio
         log_run(store, run_id, params, *rest)
 
     monkeypatch.setattr(Store, "log_run", failing)
-    monkeypatch.setattr(attempts, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(attempts, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
     sink = _sink(tmp_path)
     sink.apply(LogParams(key="params", run=RUN, params={"first": "1", "second": "2"}))
     sink.settle()
@@ -65,7 +65,7 @@ def test_a_batch_that_a_server_fails_at_is_tried_together_alone(
 ) -> None:
     """It fails as a whole and is kept as a whole: another round for each parameter would only take as long again."""
     sink, asked = _tell(tmp_path, monkeypatch, MlflowException("out of order", INTERNAL_ERROR))
-    assert asked == [{"first": "1", "second": "2"}] * attempts.MAX_RETRIES
+    assert asked == [{"first": "1", "second": "2"}] * retry.MAX_RETRIES
     assert (sink.lost, sink.failed) == (0, 1)
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 from mlflow import MlflowClient
 
-from otel_dspy.mlflow.facts.records import SpanRecord
 from otel_dspy.mlflow.mapping.operations import LogSpan
+from otel_dspy.mlflow.records.span_records import SpanRecord
 from otel_dspy.mlflow.tracking.store import Store
-from tests.blank_store import blank_store
+from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path

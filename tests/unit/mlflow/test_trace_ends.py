@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from otel_dspy.mlflow.mapping.operations import LogTrace
-from otel_dspy.mlflow.tracking.recollection import Recollection
+from otel_dspy.mlflow.tracking.state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.store_reader import FoundHead, StoreReader
 from otel_dspy.mlflow.tracking.trace_batches import merged
 from otel_dspy.mlflow.tracking.trace_ends import end_of, noted_end
@@ -101,12 +101,12 @@ class _OneHead(StoreReader):
         return self._head if trace_id == "t" else None
 
 
-def looking_at(*heads: LogTrace) -> Recollection:
+def looking_at(*heads: LogTrace) -> StateLookup:
     """A look at MLflow after these were written, the last one last."""
     last = heads[-1]
     found = FoundHead(last.state, last.start_ms, last.duration_ms, last.name, noted_end(metadata(*heads)))
     reader = _OneHead(found)
-    return Recollection(lambda: reader, lambda: "0")
+    return StateLookup(lambda: reader, lambda: "0")
 
 
 def test_a_writer_does_not_take_back_the_end_of_the_caller() -> None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.mlflow.delivery import lane
+from otel_dspy.mlflow.delivery import span_queue
+from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
-from otel_dspy.mlflow.delivery.waiting import Patience
 from otel_dspy.mlflow.delivery.worker import Worker
-from otel_dspy.mlflow.mapping.context import RootKind
+from otel_dspy.mlflow.records.route import RootKind
 from tests.unit.mlflow.queued_spans import ROOT, route, span
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
     from typing_extensions import Buffer
 
-    from otel_dspy.mlflow.delivery.lane import Lane
+    from otel_dspy.mlflow.delivery.span_queue import SpanQueue
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ class Stalled(Worker):
         self._confirm()
 
 
-def names(lane: Lane) -> list[str]:
+def names(lane: SpanQueue) -> list[str]:
     """Names of a lane's spans, taken."""
     found: list[str] = []
     while (record := lane.take()) is not None:
@@ -153,14 +153,14 @@ def test_whole_example_traces_go_when_the_spool_is_full_and_control_spans_never(
         worker.tell(RootKind.COMPILE, 1, trace)
         worker.tell(RootKind.EXAMPLE, trace, ROOT)
     assert worker.lost == 4
-    worker.close(Patience(0, 0))
+    worker.close(DrainTimeout(0, 0))
     assert worker.control() == ["1/7", "1/8", "1/9"]
     assert worker.examples() == ["7/2", "7/3", "7/1"]
     assert "2 example traces (4 spans) were dropped" in caplog.text
 
 
 @pytest.mark.parametrize("operation", ["compile", "setup", "trial", "evaluate", "dataset", "phase"])
-def test_an_optimisation_inside_somebody_elses_trace_is_control(
+def test_an_optimization_inside_somebody_elses_trace_is_control(
     operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither it nor what follows in its trace is dropped from a full spool, until the trace's root has been told."""
@@ -219,7 +219,7 @@ def test_an_end_leaves_what_is_not_delivered_for_its_owner_only(spool: Path, cap
     """One line says where it is and what writes it; folder 0700, file 0600, an end line last."""
     worker = Stalled()
     worker.tell(RootKind.COMPILE, 7, 2)
-    assert not worker.close(Patience(0, 0))
+    assert not worker.close(DrainTimeout(0, 0))
     (left,) = spool.iterdir()
     assert f"otel-dspy replay {left}" in caplog.text
     assert stat.S_IMODE(spool.stat().st_mode) == 0o700
@@ -256,7 +256,7 @@ def _full_disk(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
 def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was written by then is not written again: all come out, in order, each once."""
-    monkeypatch.setattr(lane, "WRITE_AT_ONCE", 2_000)
+    monkeypatch.setattr(span_queue, "WRITE_AT_ONCE", 2_000)
     worker = Stalled(max_spans=2)
     for number in range(2, 6):
         worker.tell(RootKind.EXAMPLE, 7, number)
@@ -281,7 +281,7 @@ def test_an_end_on_a_full_disk_says_what_is_lost(
     worker.tell(RootKind.COMPILE, 7, 3)
     worker.tell(RootKind.EXAMPLE, 8, ROOT)
     _full_disk(monkeypatch, after=0)
-    assert not worker.close(Patience(0, 0))
+    assert not worker.close(DrainTimeout(0, 0))
     assert worker.lost == 2
     left, _ = sorted(spool.iterdir())
     assert (
@@ -330,7 +330,7 @@ def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_late
     worker.control()
     worker.delivered()
     assert sorted(spool.iterdir()) == kept
-    assert not worker.close(Patience(0, 0))
+    assert not worker.close(DrainTimeout(0, 0))
     assert sorted(spool.iterdir()) == kept
     assert worker.lost == 0
     assert (
@@ -348,7 +348,7 @@ def test_who_goes_on_with_a_compile_looks_for_its_runs(monkeypatch: pytest.Monke
         worker.tell(RootKind.COMPILE, 7, last)
         worker.control()
         worker.delivered()
-        worker.close(Patience(0, 0))
+        worker.close(DrainTimeout(0, 0))
         assert Stalled()._pipeline._look_first is looks
 
 

@@ -11,9 +11,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.utils.workspace_context import WorkspaceContext, get_request_workspace
 
-from otel_dspy.mlflow.delivery.attempts import Attempts, Outcome
 from otel_dspy.mlflow.tracking import workspaces
-from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
+from otel_dspy.mlflow.tracking.error_classification import ErrorClass, classify
+from otel_dspy.mlflow.tracking.retry import Outcome, Retrier
 from otel_dspy.mlflow.tracking.workspaces import NoWorkspacesError, active, same, selected
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ def test_none_is_the_default_one() -> None:
 @pytest.mark.parametrize("others", [False, True])
 def test_a_workspace_that_is_not_there(error: Exception, caplog: pytest.LogCaptureFixture, *, others: bool) -> None:
     """Not waited for, since others wait behind it; kept for a replay, with one line; a bridge's client is refused."""
-    assert verdict(error, 500) is Verdict.NO_WORKSPACE
-    tried = Attempts("http://m", threading.Event(), lambda: None, workspace="team-a", others=others)
+    assert classify(error, 500) is ErrorClass.NO_WORKSPACE
+    tried = Retrier("http://m", threading.Event(), lambda: None, workspace="team-a", others=others)
     calls: list[int] = []
 
     def attempt() -> None:

@@ -9,8 +9,8 @@ from rich.console import Console
 from otel_dspy.report.live_progress import live_progress
 from otel_dspy.report.trial_row import ModelUse, TrialRow
 from otel_dspy.report.trials_table import trials_table
+from tests.support.waiting import awaited
 from tests.unit.report.spoken_compile import speaking_to
-from tests.waiting import awaited
 
 WIDTH = 80
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_dspy.guard import failures
+from otel_dspy.runtime.guard import failures
 from otel_dspy.settings import Settings
 from otel_dspy.telemetry.content import ContentFilter, as_json
-from otel_dspy.telemetry.secrets import REDACTED, SecretKeeper
+from otel_dspy.telemetry.secrets.scrubber import REDACTED, SecretKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable

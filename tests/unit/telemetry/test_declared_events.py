@@ -10,12 +10,12 @@ import pytest
 import yaml
 from inline_snapshot import snapshot
 
-from tests.optimizers import Breaking, Rounds
-from tests.span_recorder import recording
-from tests.sums import exact, examples, raising_metric, sums_lm
+from tests.support.optimizers import Breaking, Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, raising_metric, sums_lm
 
 if TYPE_CHECKING:
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 SIGNALS = Path(__file__).parents[3] / "semconv" / "signals.yaml"
 

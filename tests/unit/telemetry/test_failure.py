@@ -14,8 +14,8 @@ from opentelemetry.trace import INVALID_SPAN, StatusCode
 from otel_dspy.settings import Settings
 from otel_dspy.telemetry.content import ContentFilter
 from otel_dspy.telemetry.failure import describe, error_message, error_type, forget, mark_failed
-from otel_dspy.telemetry.secret_shapes import REDACTED
-from otel_dspy.telemetry.secrets import SecretKeeper
+from otel_dspy.telemetry.secrets.patterns import REDACTED
+from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 PLAIN = ContentFilter(Settings(), SecretKeeper())
 

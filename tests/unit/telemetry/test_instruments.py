@@ -9,7 +9,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_dspy.later import Later
+from otel_dspy.runtime.deferred_queue import DeferredQueue
 from otel_dspy.telemetry.instruments import Instruments
 
 SIGNALS = Path(__file__).parents[3] / "semconv" / "signals.yaml"
@@ -28,7 +28,7 @@ def contract() -> dict[str, tuple[str, str, str]]:
 def test_the_instruments_are_those_of_the_contract() -> None:
     """Each metric exists once, with the contract's kind, unit and description, under our scope."""
     reader = InMemoryMetricReader()
-    instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False), Later())
+    instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False), DeferredQueue())
     for instrument in vars(instruments).values():
         record = next(
             getattr(instrument, method)
@@ -57,7 +57,7 @@ def test_durations_have_bounds_that_fit_and_a_view_may_change_them() -> None:
     """Hours of a compile and milliseconds of a call don't fall into one bucket; a user's own view still wins."""
     reader = InMemoryMetricReader()
     views = [View(instrument_name="dspy.trial.duration", description="the user's own")]
-    instruments = Instruments(MeterProvider([reader], views=views, shutdown_on_exit=False), Later())
+    instruments = Instruments(MeterProvider([reader], views=views, shutdown_on_exit=False), DeferredQueue())
     instruments.compile_duration.record(7_000)
     instruments.module_duration.record(0.015)
     instruments.trial_duration.record(1)
@@ -74,7 +74,7 @@ def test_durations_have_bounds_that_fit_and_a_view_may_change_them() -> None:
 def test_durations_lead_to_a_trace() -> None:
     """A histogram's exemplars name the span in which it was measured, also where the measurement has waited."""
     reader = InMemoryMetricReader()
-    instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False), Later())
+    instruments = Instruments(MeterProvider([reader], shutdown_on_exit=False), DeferredQueue())
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
     with tracer.start_as_current_span("here") as span:
         instruments.trial_duration.record(1.0, {})

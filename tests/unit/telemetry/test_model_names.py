@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from otel_dspy.telemetry.model_names import ModelNames
-from otel_dspy.telemetry.secrets import SecretKeeper
+from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 KEY = "planted-key-0123456789abcdef"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from otel_dspy.telemetry.parameters import parameter_attributes, plain_value
-from otel_dspy.telemetry.secrets import REDACTED, SecretKeeper
+from otel_dspy.telemetry.secrets.scrubber import REDACTED, SecretKeeper
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue

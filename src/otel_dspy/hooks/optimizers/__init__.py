@@ -6,18 +6,21 @@ docs/adding-an-optimizer.md.
 
 from __future__ import annotations
 
-from otel_dspy.guard import guarded
-from otel_dspy.hooks.around import Watch, around
+import warnings
+from typing import Any, Final
+
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of, tell_setup
+from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.registry import GROUP, register, unregister
-from otel_dspy.hooks.patches import Patches
-from otel_dspy.hooks.phase import PhaseWatch
-from otel_dspy.programs import ProgramSnapshot, snapshot_if_program
-from otel_dspy.telemetry.compile_spans import DatasetFacts
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.hooks.patching.patches import Patches
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.programs import ProgramSnapshot, snapshot_if_program
+from otel_dspy.telemetry.call_context import CompileScope, TrialScope, current_call_context
 from otel_dspy.telemetry.emitter import Telemetry
-from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
-from otel_dspy.telemetry.scopes import CompileScope, TrialScope, current_place
-from otel_dspy.telemetry.trial_spans import (
+from otel_dspy.telemetry.spans.compile import DatasetFacts
+from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+from otel_dspy.telemetry.spans.trial import (
     Scope,
     ScoreUnit,
     TrialFacts,
@@ -35,12 +38,13 @@ __all__ = [
     "PROMPT",
     "REFLECTION",
     "TASK",
+    "CallHook",
     "CompileScope",
     "DatasetFacts",
     "EvaluateFacts",
     "OptimizerHook",
     "Patches",
-    "PhaseWatch",
+    "PhaseHook",
     "ProgramSnapshot",
     "Role",
     "Scope",
@@ -51,16 +55,37 @@ __all__ = [
     "TrialOutcome",
     "TrialScope",
     "TrialState",
-    "Watch",
     "arguments_of",
-    "around",
     "close_trial",
     "compile_of",
-    "current_place",
+    "current_call_context",
     "guarded",
     "open_trial",
     "register",
     "snapshot_if_program",
     "tell_setup",
     "unregister",
+    "wrap_call",
 ]
+
+_RENAMED: Final = {
+    "PhaseHook": "PhaseHook",
+    "Watch": "CallHook",
+    "around": "wrap_call",
+    "current_call_context": "current_call_context",
+}
+"""Former names, which hooks outside of this package may import."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return what a former name stood for, with a DeprecationWarning.
+
+    Raises:
+        AttributeError: the name is neither exported nor a former name.
+    """
+    if name not in _RENAMED:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    message = f"{__name__}.{name} is deprecated, import {_RENAMED[name]} instead"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return globals()[_RENAMED[name]]

@@ -5,22 +5,22 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from otel_dspy.programs import program_name
-from otel_dspy.telemetry.compile_spans import DatasetFacts
+from otel_dspy.serialization.programs import program_name
+from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import greatest
-from otel_dspy.telemetry.scopes import current_place
-from otel_dspy.telemetry.trial_spans import TrialFacts
+from otel_dspy.telemetry.spans.compile import DatasetFacts
+from otel_dspy.telemetry.spans.trial import TrialFacts
 from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from otel_dspy.hooks.patches import Patches
-    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
     from otel_dspy.telemetry.usage import Role
 
 _THREADS = "num_threads"
@@ -118,7 +118,7 @@ class OptimizerHook:
 
 def compile_of(hook: type[OptimizerHook]) -> CompileScope | None:
     """The compile around the caller, where a hook of this class serves it."""
-    scope = current_place().compile
+    scope = current_call_context().compile
     return scope if scope is not None and isinstance(scope.notes.get("hook"), hook) else None
 
 

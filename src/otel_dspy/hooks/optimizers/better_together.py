@@ -14,24 +14,24 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.guard import guarded
-from otel_dspy.hooks.around import Watch, around
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, tell_setup
-from otel_dspy.programs import snapshot_if_program
-from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.programs import snapshot_if_program
+from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.around import Args, Kwargs
-    from otel_dspy.hooks.patches import Patches
-    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
 
 class BetterTogetherHook(OptimizerHook):
@@ -44,12 +44,12 @@ class BetterTogetherHook(OptimizerHook):
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         from dspy.teleprompt.bettertogether import BetterTogether  # noqa: PLC0415 - imported when it is instrumented
 
-        def step(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def step(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(BetterTogetherHook)
-            return None if scope is None else _StepWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs))
+            return None if scope is None else _StepHook(telemetry, scope, bind_arguments(wrapped, args, kwargs))
 
         patches.wrap(BetterTogether, "_prepare_trainset_and_valset", _split)
-        patches.wrap(BetterTogether, "_run_and_evaluate_step", around(step))
+        patches.wrap(BetterTogether, "_run_and_evaluate_step", wrap_call(step))
         # Before DSPy 3.2 the steps aren't evaluated: there are no trials, and nothing is resolved.
         self.resolves_setup = hasattr(BetterTogether, "_prepare_trainset_and_valset")
 
@@ -104,7 +104,7 @@ def _split(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwar
     return result
 
 
-class _StepWatch(Watch):
+class _StepHook(CallHook):
     part = "the span of a BetterTogether step"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:

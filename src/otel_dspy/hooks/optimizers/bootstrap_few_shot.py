@@ -15,27 +15,27 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.around import Watch, around
-from otel_dspy.hooks.example import as_score, feedback_of, label_of, objectives_of
-from otel_dspy.hooks.frames import forwarding
-from otel_dspy.hooks.module import watched_program
+from otel_dspy.hooks.calls.module import watched_program
+from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objectives_of
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import tell_demos
-from otel_dspy.hooks.phase import PhaseWatch
-from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.example_spans import ExampleOutcome, close_example, open_example
+from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.hooks.patching.frames import forwarding
 from otel_dspy.telemetry.failure import told_last
-from otel_dspy.telemetry.trial_spans import Scope
+from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.trial import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.around import Args, Kwargs
-    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope
 
 _PHASE: Final = "bootstrap"
 _ATTEMPTS: Final = "attempts"
@@ -51,19 +51,19 @@ class BootstrapFewShotHook(OptimizerHook):
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         from dspy.teleprompt.bootstrap import BootstrapFewShot  # noqa: PLC0415 - imported when it is instrumented
 
-        def bootstrap(_wrapped: Callable[..., Any], instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+        def bootstrap(_wrapped: Callable[..., Any], instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(BootstrapFewShotHook)
-            return None if scope is None else _BootstrapWatch(telemetry, scope, instance)
+            return None if scope is None else _BootstrapHook(telemetry, scope, instance)
 
-        def attempt(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def attempt(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             attempts = _attempts(instance)
             if attempts is None:
                 return None
             arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
-            return _AttemptWatch(telemetry, attempts, instance, arguments)
+            return _AttemptHook(telemetry, attempts, instance, arguments)
 
-        patches.wrap(BootstrapFewShot, "_bootstrap", around(bootstrap))
-        patches.wrap(BootstrapFewShot, "_bootstrap_one_example", around(attempt))
+        patches.wrap(BootstrapFewShot, "_bootstrap", wrap_call(bootstrap))
+        patches.wrap(BootstrapFewShot, "_bootstrap_one_example", wrap_call(attempt))
         patches.replace(BootstrapFewShot, "metric", _Metric())
 
     @override
@@ -135,7 +135,7 @@ def _heard(metric: Any, verdict: _Verdict) -> Any:
     return wrapt.FunctionWrapper(metric, forwarding(judge))
 
 
-class _BootstrapWatch(PhaseWatch):
+class _BootstrapHook(PhaseHook):
     """The phase, with one evaluation inside: its examples are the attempts."""
 
     part = "the span of a bootstrap"
@@ -167,7 +167,7 @@ class _BootstrapWatch(PhaseWatch):
         super().close(error)
 
 
-class _AttemptWatch(Watch):
+class _AttemptHook(CallHook):
     part = "the span of a bootstrap attempt"
 
     def __init__(self, telemetry: Telemetry, attempts: _Attempts, optimizer: Any, arguments: Kwargs) -> None:

@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.guard import guarded
-from otel_dspy.hooks.around import around
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
-from otel_dspy.hooks.phase import PhaseWatch
-from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.hooks.patching.call_hook import wrap_call
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
 
-    from otel_dspy.hooks.around import Args, Kwargs, Watch
-    from otel_dspy.hooks.patches import Patches
-    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope, TrialScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
-    from otel_dspy.telemetry.scopes import CompileScope, TrialScope
+    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
 _BOOTSTRAP: Final = "bootstrap"
 _PREDICTORS: Final = "finetuned predictors"
@@ -48,18 +48,18 @@ class BootstrapFinetuneHook(OptimizerHook):
         from dspy.clients.lm import LM  # noqa: PLC0415 - imported when it is instrumented
         from dspy.teleprompt import bootstrap_finetune as module  # noqa: PLC0415 - imported when it is instrumented
 
-        def bootstrap(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+        def bootstrap(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(BootstrapFinetuneHook)
-            return None if scope is None else PhaseWatch(telemetry, scope, _BOOTSTRAP, None)
+            return None if scope is None else PhaseHook(telemetry, scope, _BOOTSTRAP, None)
 
-        def finetune(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def finetune(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(BootstrapFinetuneHook)
             if scope is None:
                 return None
             arguments: Kwargs = bind_arguments(wrapped, args, kwargs)
             jobs: Iterable[tuple[Any, int | None]] = arguments["finetune_dict"]
             scope.notes[_PREDICTORS] = deque(index for _, index in jobs)
-            return PhaseWatch(telemetry, scope, "finetune", None)
+            return PhaseHook(telemetry, scope, "finetune", None)
 
         def job(wrapped: Callable[..., Any], lm: Any, args: Args, kwargs: Kwargs) -> Any:
             told: _Job | None = None
@@ -69,8 +69,8 @@ class BootstrapFinetuneHook(OptimizerHook):
                     told = _Job(telemetry, scope, lm, bind_arguments(wrapped, args, kwargs))
             return wrapped(*args, **kwargs) if told is None else told.started(wrapped, args, kwargs)
 
-        patches.wrap(module, "bootstrap_trace_data", around(bootstrap))
-        patches.wrap(module.BootstrapFinetune, "finetune_lms", around(finetune))
+        patches.wrap(module, "bootstrap_trace_data", wrap_call(bootstrap))
+        patches.wrap(module.BootstrapFinetune, "finetune_lms", wrap_call(finetune))
         patches.wrap(LM, "finetune", job)
 
     @override

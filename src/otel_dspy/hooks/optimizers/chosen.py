@@ -6,14 +6,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 from otel_dspy import semconv
-from otel_dspy.datasets import fields
-from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.serialization.datasets import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope
 
 
 def predictors(program: Any) -> list[tuple[str, Any]]:
@@ -44,13 +44,13 @@ def demo_counts(program: Any) -> dict[str, int]:
 
 
 def prefix(signature: Any) -> str | None:
-    """The prefix of the signature's last output field, which COPRO optimises."""
+    """The prefix of the signature's last output field, which COPRO optimizes."""
     *_, last = signature.fields.values()
     return last.json_schema_extra.get("prefix")
 
 
 def tell_demos(telemetry: Telemetry, scope: CompileScope, program: Any) -> None:
     """Emit a phase `select` with the demos that the compile ended with, in the form of `dspy.phase.demos`."""
-    watch = PhaseWatch(telemetry, scope, "select", semconv.DSPY_PHASE_DEMOS)
+    watch = PhaseHook(telemetry, scope, "select", semconv.DSPY_PHASE_DEMOS)
     with watch:
         watch.returned({index: [list(predictor.demos)] for index, (_, predictor) in enumerate(predictors(program))})

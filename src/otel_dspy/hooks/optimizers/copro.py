@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import override
 
-from otel_dspy.guard import guarded
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import predictor_name, predictors, prefix
-from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-    from otel_dspy.hooks.around import Args, Kwargs
-    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
 
 class COPROHook(OptimizerHook):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.programs import program_name
+from otel_dspy.serialization.programs import program_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

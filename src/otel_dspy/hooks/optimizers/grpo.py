@@ -17,14 +17,14 @@ from opentelemetry.context import attach, detach
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.guard import guarded
-from otel_dspy.hooks.around import Watch, around
-from otel_dspy.hooks.families import wrap_family
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
+from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
-from otel_dspy.hooks.phase import PhaseWatch
-from otel_dspy.programs import snapshot_if_program
-from otel_dspy.telemetry.trial_spans import (
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.programs import snapshot_if_program
+from otel_dspy.telemetry.spans.trial import (
     TrialFacts,
     TrialKind,
     TrialOutcome,
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.around import Args, Kwargs
-    from otel_dspy.hooks.patches import Patches
-    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope, TrialScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
-    from otel_dspy.telemetry.scopes import CompileScope, TrialScope
+    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
 _OPEN: Final = "grpo trial"
 _seeds: Final[WeakKeyDictionary[object, object]] = WeakKeyDictionary()
@@ -102,13 +102,13 @@ class GRPOHook(OptimizerHook):
                     _open(telemetry, scope, arguments["train_step_idx"])
             return wrapped(*args, **kwargs)
 
-        def report(wrapped: Callable[..., Any], optimizer: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def report(wrapped: Callable[..., Any], optimizer: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(GRPOHook)
             return (
                 None if scope is None else _Report(telemetry, scope, optimizer, bind_arguments(wrapped, args, kwargs))
             )
 
-        def train(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def train(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(GRPOHook)
             opened = None if scope is None else _opened(scope)
             if scope is None or opened is None or opened.training:
@@ -117,8 +117,8 @@ class GRPOHook(OptimizerHook):
             return _Training(telemetry, scope, opened, len(arguments["train_data"]))
 
         patches.wrap(GRPO, "select_training_sample_and_update_shuffled_trainset", begun)
-        patches.wrap(GRPO, "report_validation_metrics", around(report))
-        wrap_family(patches, ReinforceJob, "step", lambda _function: around(train))
+        patches.wrap(GRPO, "report_validation_metrics", wrap_call(report))
+        wrap_with_subclasses(patches, ReinforceJob, "step", lambda _function: wrap_call(train))
 
     @override
     def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
@@ -199,7 +199,7 @@ def _model(student: Any) -> str | None:
     return next((predictor.lm.model for predictor in student.predictors() if predictor.lm is not None), None)
 
 
-class _Training(PhaseWatch):
+class _Training(PhaseHook):
     part = "a GRPO trainer's step"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, opened: _Trial, groups: int) -> None:
@@ -218,7 +218,7 @@ class _Training(PhaseWatch):
         super().close(error)
 
 
-class _Report(Watch):
+class _Report(CallHook):
     part = "GRPO's validation"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, optimizer: Any, arguments: Kwargs) -> None:

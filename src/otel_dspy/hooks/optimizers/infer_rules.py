@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.hooks.around import around
 from otel_dspy.hooks.optimizers.base import compile_of
 from otel_dspy.hooks.optimizers.bootstrap_few_shot import BootstrapFewShotHook
 from otel_dspy.hooks.optimizers.chosen import predictor_name
-from otel_dspy.hooks.phase import PhaseWatch
+from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.telemetry.leaderboard import greatest
-from otel_dspy.telemetry.trial_spans import TrialFacts, open_trial
+from otel_dspy.telemetry.spans.trial import TrialFacts, open_trial
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from otel_dspy.hooks.around import Args, Kwargs, Watch
-    from otel_dspy.hooks.patches import Patches
-    from otel_dspy.telemetry.compile_spans import DatasetFacts
+    from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.spans.compile import DatasetFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
 _RULES: Final = "rules"
 
@@ -45,13 +45,13 @@ class InferRulesHook(BootstrapFewShotHook):
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         from dspy.teleprompt.infer_rules import InferRules  # noqa: PLC0415 - imported when it is instrumented
 
-        def induction(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def induction(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(InferRulesHook)
             if scope is None:
                 return None
-            return _InductionWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs)["predictor"])
+            return _InductionHook(telemetry, scope, bind_arguments(wrapped, args, kwargs)["predictor"])
 
-        patches.wrap(InferRules, "induce_natural_language_rules", around(induction))
+        patches.wrap(InferRules, "induce_natural_language_rules", wrap_call(induction))
 
     @override
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
@@ -83,7 +83,7 @@ class InferRulesHook(BootstrapFewShotHook):
         return TrialFacts(label=f"candidate {number}", parameters={"candidate": number})
 
 
-class _InductionWatch(PhaseWatch):
+class _InductionHook(PhaseHook):
     part = "the span of an induction of rules"
     role = PROMPT
 

@@ -13,8 +13,8 @@ from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.chosen import tell_demos
 
 if TYPE_CHECKING:
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope
 
 
 class LabeledFewShotHook(OptimizerHook):

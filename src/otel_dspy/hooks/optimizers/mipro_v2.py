@@ -14,15 +14,15 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.guard import guarded
-from otel_dspy.hooks.around import Watch, around
-from otel_dspy.hooks.evaluation_result import named
-from otel_dspy.hooks.example import as_score
+from otel_dspy.hooks.evaluation.result import named
+from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
-from otel_dspy.hooks.phase import PhaseWatch
-from otel_dspy.programs import snapshot_if_program
+from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.leaderboard import first_unless_greater
-from otel_dspy.telemetry.trial_spans import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.around import Args, Kwargs
-    from otel_dspy.hooks.patches import Patches
-    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
 
 _RESOLVED: Final = ("num_trials", "valset", "minibatch", "num_instruct_candidates", "num_fewshot_candidates")
 """What `_set_hyperparams_from_run_mode` returns, in its order."""
@@ -58,20 +58,22 @@ class MIPROv2Hook(OptimizerHook):
 
         cls = module.MIPROv2
 
-        def evaluation(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def evaluation(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = _compile()
-            return None if scope is None else _TrialWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs))
+            return None if scope is None else _TrialHook(telemetry, scope, bind_arguments(wrapped, args, kwargs))
 
-        def full_evaluation(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+        def full_evaluation(
+            _wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs
+        ) -> CallHook | None:
             scope = _compile()
             return None if scope is None else _FullEvaluation(scope)
 
-        def phase(name: str, product: str | None) -> Callable[..., Watch | None]:
-            def watch(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+        def phase(name: str, product: str | None) -> Callable[..., CallHook | None]:
+            def watch(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook | None:
                 scope = _compile()
                 if scope is None:
                     return None
-                opened = PhaseWatch(telemetry, scope, name, product)
+                opened = PhaseHook(telemetry, scope, name, product)
                 opened.role = PROMPT if name == "propose" else None
                 return opened
 
@@ -80,10 +82,10 @@ class MIPROv2Hook(OptimizerHook):
         patches.wrap(cls, "_set_random_seeds", _seeded)
         patches.wrap(cls, "_set_hyperparams_from_run_mode", _resolved)
         patches.wrap(cls, "_select_and_insert_instructions_and_demos", _chosen)
-        patches.wrap(module, "eval_candidate_program", around(evaluation))
-        patches.wrap(cls, "_perform_full_evaluation", around(full_evaluation))
+        patches.wrap(module, "eval_candidate_program", wrap_call(evaluation))
+        patches.wrap(cls, "_perform_full_evaluation", wrap_call(full_evaluation))
         for method, (name, product) in _PHASES.items():
-            patches.wrap(cls, method, around(phase(name, product)))
+            patches.wrap(cls, method, wrap_call(phase(name, product)))
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
@@ -151,7 +153,7 @@ def _texts(program: Any) -> dict[str, dict[str, str]]:
     return {name: {"instructions": predictor.signature.instructions} for name, predictor in program.named_predictors()}
 
 
-class _FullEvaluation(Watch):
+class _FullEvaluation(CallHook):
     """Marks the compile while a periodic full evaluation runs."""
 
     part = "MIPROv2's full evaluation"
@@ -169,7 +171,7 @@ class _FullEvaluation(Watch):
         self._scope.notes["full_evaluation"] = False
 
 
-class _TrialWatch(Watch):
+class _TrialHook(CallHook):
     part = "the span of a MIPROv2 trial"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:

@@ -13,28 +13,28 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.guard import guarded
-from otel_dspy.hooks.around import Watch, around
-from otel_dspy.hooks.example import as_score
-from otel_dspy.hooks.families import wrap_family
+from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import demos
-from otel_dspy.programs import snapshot_if_program
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.programs import snapshot_if_program
+from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import first_unless_greater
-from otel_dspy.telemetry.scopes import current_place
-from otel_dspy.telemetry.trial_spans import TrialFacts, TrialOutcome, TrialState, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import TrialFacts, TrialOutcome, TrialState, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.around import Args, Kwargs
-    from otel_dspy.hooks.patches import Patches
-    from otel_dspy.telemetry.compile_spans import DatasetFacts
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.spans.compile import DatasetFacts
 
 
 class OptunaHook(OptimizerHook):
@@ -50,14 +50,14 @@ class OptunaHook(OptimizerHook):
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         from dspy.teleprompt.teleprompt_optuna import BootstrapFewShotWithOptuna  # noqa: PLC0415 - as it is instrumented
 
-        def objective(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def objective(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(OptunaHook)
-            if scope is None or current_place().trial is not None:
+            if scope is None or current_call_context().trial is not None:
                 return None  # `super().objective()`: one trial, not two.
-            return _TrialWatch(telemetry, scope, bind_arguments(wrapped, args, kwargs)["trial"])
+            return _TrialHook(telemetry, scope, bind_arguments(wrapped, args, kwargs)["trial"])
 
         # Of subclasses too: one that gives a trial up does so in an objective of its own.
-        wrap_family(patches, BootstrapFewShotWithOptuna, "objective", lambda _: around(objective))
+        wrap_with_subclasses(patches, BootstrapFewShotWithOptuna, "objective", lambda _: wrap_call(objective))
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
@@ -75,7 +75,7 @@ class OptunaHook(OptimizerHook):
         return super().datasets({**arguments, "valset": arguments.get("valset") or arguments.get("trainset")})
 
 
-class _TrialWatch(Watch):
+class _TrialHook(CallHook):
     part = "the span of a trial of Optuna's"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, optuna_trial: Any) -> None:

@@ -1,6 +1,6 @@
 """BootstrapFewShotWithRandomSearch: a trial a seed, from -3 upwards.
 
-Source: `dspy/teleprompt/random_search.py` of dspy 3.4.1. Seed -3 is the program without demos, -2 has labelled demos,
+Source: `dspy/teleprompt/random_search.py` of dspy 3.4.1. Seed -3 is the program without demos, -2 has labeled demos,
 -1 bootstrapped ones, 0 and up bootstrapped ones of a shuffled training set. A seed's nested compile comes before its
 evaluation, so the trial begins with whichever of the two is first.
 """
@@ -15,15 +15,15 @@ from typing_extensions import override
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.chosen import demo_counts, demos
 from otel_dspy.telemetry.leaderboard import first_unless_greater
-from otel_dspy.telemetry.trial_spans import TrialFacts, TrialKind
+from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from otel_dspy.telemetry.compile_spans import DatasetFacts
-    from otel_dspy.telemetry.evaluate_spans import EvaluateFacts
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.spans.compile import DatasetFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
 _FIRST_SEED: Final = -3
 

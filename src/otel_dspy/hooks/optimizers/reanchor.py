@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.guard import guarded
-from otel_dspy.hooks.around import Watch, around
-from otel_dspy.hooks.metric_name import metric_name
-from otel_dspy.hooks.module import watched_program
+from otel_dspy.hooks.calls.module import watched_program
+from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
 from otel_dspy.hooks.optimizers.chosen import predictor_name
-from otel_dspy.hooks.phase import PhaseWatch
-from otel_dspy.programs import program_name, snapshot_if_program
-from otel_dspy.telemetry.evaluate_spans import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.leaderboard import greatest
-from otel_dspy.telemetry.trial_spans import (
+from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.trial import (
     Scope,
     ScoreUnit,
     TrialFacts,
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.around import Args, Kwargs
-    from otel_dspy.hooks.patches import Patches
-    from otel_dspy.programs import ProgramSnapshot
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
 
 _PROGRESS: Final = "reanchor"
 _CALIBRATED: Final = "calibrated"
@@ -71,27 +71,27 @@ class ReAnchorHook(OptimizerHook):
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
         from dspy.teleprompt.reanchor import calibrate, reanchor  # noqa: PLC0415 - imported when it is instrumented
 
-        def one_pass(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def one_pass(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(ReAnchorHook)
             return None if scope is None else _Pass(telemetry, scope, bind_arguments(wrapped, args, kwargs))
 
-        def calibration(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> Watch | None:
+        def calibration(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(ReAnchorHook)
             return None if scope is None else _Calibration(telemetry, scope)
 
-        def fitting(parameter: str | None) -> Callable[..., Watch | None]:
-            def watch(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Watch | None:
+        def fitting(parameter: str | None) -> Callable[..., CallHook | None]:
+            def watch(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
                 scope = compile_of(ReAnchorHook)
                 return None if scope is None else _Fitting(scope, parameter, bind_arguments(wrapped, args, kwargs))
 
             return watch
 
-        patches.wrap(calibrate, "scores", around(one_pass))
-        patches.wrap(calibrate, "_observe", around(fitting(None)))
+        patches.wrap(calibrate, "scores", wrap_call(one_pass))
+        patches.wrap(calibrate, "_observe", wrap_call(fitting(None)))
         for function, parameter in _FITS.items():
-            patches.wrap(calibrate, function, around(fitting(parameter)))
+            patches.wrap(calibrate, function, wrap_call(fitting(parameter)))
         # `reanchor` has taken it over by name.
-        patches.wrap(reanchor, "calibrate", around(calibration))
+        patches.wrap(reanchor, "calibrate", wrap_call(calibration))
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ def _progress(scope: CompileScope) -> _Progress:
     return scope.notes.setdefault(_PROGRESS, _Progress())
 
 
-class _Calibration(PhaseWatch):
+class _Calibration(PhaseHook):
     part = "the span of a calibration"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope) -> None:
@@ -131,7 +131,7 @@ class _Calibration(PhaseWatch):
         super().close(error)
 
 
-class _Fitting(Watch):
+class _Fitting(CallHook):
     """Around the search for one parameter, or around the pass before it that observes what the model answers."""
 
     part = "ReAnchor's fitting"
@@ -154,7 +154,7 @@ class _Fitting(Watch):
             self._progress.predict = self._progress.field = None
 
 
-class _Pass(Watch):
+class _Pass(CallHook):
     part = "the span of a ReAnchor pass"
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:

@@ -6,16 +6,16 @@ import weakref
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.guard import guarded
-from otel_dspy.hooks.installed import part
 from otel_dspy.hooks.optimizers.base import OptimizerHook
+from otel_dspy.hooks.patching.capabilities import part
+from otel_dspy.runtime.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.hooks.patches import Patches
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope
 
 GROUP: Final = "otel_dspy.optimizers"
 """Entry point group under which a package offers subclasses of `OptimizerHook`."""
@@ -83,7 +83,7 @@ class Registry:
         self._installed = patches, telemetry
         for hook in list(self._hooks.values()):
             self._install(hook)
-        patches.tell_lacking()
+        patches.report_missing()
         _in_use.add(self)
 
     def add(self, hook: OptimizerHook) -> None:
@@ -91,7 +91,7 @@ class Registry:
         self._hooks[hook.optimizer] = hook
         self._install(hook)
         if self._installed is not None:
-            self._installed[0].tell_lacking()
+            self._installed[0].report_missing()
 
     def _install(self, hook: OptimizerHook) -> None:
         if self._installed is None or not self._installed[0].active:

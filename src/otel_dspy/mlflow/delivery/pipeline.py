@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.delivery.ledger import CompileLedger
-from otel_dspy.mlflow.facts import decode
-from otel_dspy.mlflow.facts.payload import PayloadShelf
-from otel_dspy.mlflow.facts.records import PayloadPiece
 from otel_dspy.mlflow.mapping import dispatch as mapping
+from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
+from otel_dspy.mlflow.records import decode
+from otel_dspy.mlflow.records.payload import PayloadShelf
+from otel_dspy.mlflow.records.span_records import PayloadPiece
 from otel_dspy.mlflow.tracking.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from otel_dspy.mlflow.delivery.routing import Route
-    from otel_dspy.mlflow.destination import Destination
-    from otel_dspy.mlflow.facts.records import SpanRecord
+    from otel_dspy.mlflow.records.route import Destination, Route
+    from otel_dspy.mlflow.records.span_records import SpanRecord
 
 
 class Pipeline:

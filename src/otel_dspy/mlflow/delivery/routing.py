@@ -14,19 +14,19 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_dspy import semconv as sc
-from otel_dspy.guard import guarded
-from otel_dspy.mlflow import fluent_tracing
-from otel_dspy.mlflow.destination import Experiment
-from otel_dspy.mlflow.mapping.context import RootKind, TraceContext, logs_traces
-from otel_dspy.mlflow.shared_context import IS_SHARED
-from otel_dspy.mlflow.stand_ins import StandIns
+from otel_dspy.mlflow.fluent import tracing as fluent_tracing
+from otel_dspy.mlflow.fluent.shared_context import IS_SHARED
+from otel_dspy.mlflow.fluent.stand_ins import StandIns
+from otel_dspy.mlflow.mapping.context import logs_traces
+from otel_dspy.mlflow.records.route import Experiment, RootKind, Route, TraceContext
+from otel_dspy.runtime.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,22 +35,12 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Span, SpanContext
 
-    from otel_dspy.mlflow.destination import Destination
-    from otel_dspy.mlflow.mapping.context import Options
+    from otel_dspy.mlflow.records.route import Destination, Options
 
 MAX_ENDED: Final = 8192
 """Ended spans that are remembered: a straggler may start a span below one."""
 
 KINDS: Final = {"compile": RootKind.COMPILE, "evaluate": RootKind.EVALUATE, "example": RootKind.EXAMPLE}
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where a span goes and what was wanted when its trace began."""
-
-    destination: Destination
-    context: TraceContext
-    options: Options
 
 
 class Router:

@@ -129,7 +129,7 @@ class _Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SpoolPosition:
     """Where the next line begins that a `Reader` has not read."""
 
     segment: int
@@ -202,12 +202,12 @@ class Journal:
         return newest
 
     @property
-    def end(self) -> Place:
+    def end(self) -> SpoolPosition:
         """Where the next line will stand."""
         newest = self._newest
-        return Place(self._next, 0) if newest is None else Place(self._next - 1, newest.size)
+        return SpoolPosition(self._next, 0) if newest is None else SpoolPosition(self._next - 1, newest.size)
 
-    def read(self, place: Place, count: int, size: int) -> tuple[list[bytes], Place]:
+    def read(self, place: SpoolPosition, count: int, size: int) -> tuple[list[bytes], SpoolPosition]:
         """Lines from `place` on, and the place after them.
 
         Args:
@@ -234,7 +234,7 @@ class Journal:
             if offset < segment.size or number + 1 not in self._segments:
                 break
             number, offset = number + 1, 0
-        return lines, Place(number, offset)
+        return lines, SpoolPosition(number, offset)
 
     @property
     def size(self) -> int:

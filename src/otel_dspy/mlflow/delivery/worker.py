@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from otel_dspy.fork_gate import ForkGate
 from otel_dspy.mlflow.delivery import spool
-from otel_dspy.mlflow.delivery.admission import Admission
-from otel_dspy.mlflow.delivery.attempts import Stopped
-from otel_dspy.mlflow.delivery.courtesy import Courtesy
-from otel_dspy.mlflow.delivery.lane import Lane
+from otel_dspy.mlflow.delivery.cpu_throttle import CpuThrottle
+from otel_dspy.mlflow.delivery.drop_policy import DropPolicy
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.delivery.span_queue import SpanQueue
+from otel_dspy.mlflow.tracking.retry import Stopped
+from otel_dspy.runtime.fork_gate import ForkGate
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.delivery.lane import Record
-    from otel_dspy.mlflow.delivery.routing import Route
-    from otel_dspy.mlflow.delivery.waiting import Patience
+    from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
+    from otel_dspy.mlflow.delivery.span_queue import Record
+    from otel_dspy.mlflow.records.route import Route
 
 _logger = logging.getLogger(__name__)
 
@@ -77,15 +77,15 @@ class Worker:
         self._forked = forked
         self._gate = ForkGate()
         stem = spool.new_stem()
-        self._control = Lane(
+        self._control = SpanQueue(
             spool.Journal(stem, "control"),
             max_spans=min(self._max_spans, CONTROL_SPANS),
             max_characters=min(self._max_characters, CONTROL_CHARACTERS),
         )
-        self._traces = Lane(
+        self._traces = SpanQueue(
             spool.Journal(stem, "traces"), max_spans=self._max_spans, max_characters=self._max_characters
         )
-        self._admission = Admission()
+        self._admission = DropPolicy()
         self._room = spool.max_bytes()
         self._full = False
         self._impatient = False
@@ -195,7 +195,7 @@ class Worker:
                 self._ready.notify()
         return done
 
-    def drain(self, patience: Patience, *, end_runs: bool = False) -> bool:
+    def drain(self, patience: DrainTimeout, *, end_runs: bool = False) -> bool:
         """Wait while MLflow goes on taking, as long as `patience` allows; what then is left is in the spool.
 
         Args:
@@ -214,7 +214,7 @@ class Worker:
             self._release(keep=False)
         return delivered
 
-    def close(self, patience: Patience, *, end_runs: bool = False) -> bool:
+    def close(self, patience: DrainTimeout, *, end_runs: bool = False) -> bool:
         """Drain, then take nothing more and end the threads; what is left stays in the spool, with a word on where.
 
         Args:
@@ -335,7 +335,7 @@ class Worker:
             self._deliver_until_stopped()
 
     def _deliver_until_stopped(self) -> None:
-        courtesy = Courtesy()
+        courtesy = CpuThrottle()
         try:
             while not self._stop.is_set():
                 self._process(self._next())

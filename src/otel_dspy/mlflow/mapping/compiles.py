@@ -26,14 +26,14 @@ from otel_dspy.mlflow.mapping.summary import summary_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.delivery.ledger import EndedCompile
-    from otel_dspy.mlflow.facts.records import CompileIdentity, CompileRecord, DatasetRecord, SetupRecord
-    from otel_dspy.mlflow.mapping.context import Options, TraceContext
+    from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
     from otel_dspy.mlflow.mapping.operations import (
         Operation,
         RunKey,
         RunStatus,
     )
+    from otel_dspy.mlflow.records.route import Options, TraceContext
+    from otel_dspy.mlflow.records.span_records import CompileIdentity, CompileRecord, DatasetRecord, SetupRecord
 
 TABLE_NAMES = {"train": "trainset.json", "validation": "valset.json", "evaluation": "evalset.json"}
 

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.delivery.ledger import EndedCompile
-from otel_dspy.mlflow.facts.records import (
-    CompileRecord,
-    DatasetRecord,
-    EvaluateRecord,
-    PhaseRecord,
-    SetupRecord,
-    TrialRecord,
-)
+from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
 from otel_dspy.mlflow.mapping.compiles import (
     compile_operations,
     dataset_operations,
@@ -22,13 +14,21 @@ from otel_dspy.mlflow.mapping.compiles import (
 from otel_dspy.mlflow.mapping.phases import phase_operations
 from otel_dspy.mlflow.mapping.traces import trace_operations
 from otel_dspy.mlflow.mapping.trials import evaluate_operations, trial_operations
+from otel_dspy.mlflow.records.span_records import (
+    CompileRecord,
+    DatasetRecord,
+    EvaluateRecord,
+    PhaseRecord,
+    SetupRecord,
+    TrialRecord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.facts.records import Fact
-    from otel_dspy.mlflow.mapping.context import Options, TraceContext
     from otel_dspy.mlflow.mapping.operations import Operation
+    from otel_dspy.mlflow.records.route import Options, TraceContext
+    from otel_dspy.mlflow.records.span_records import Fact
 
 
 def operations(

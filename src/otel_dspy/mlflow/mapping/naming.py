@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.facts.records import CompileIdentity, Failures, SpanRecord, Usage
+    from otel_dspy.mlflow.records.span_records import CompileIdentity, Failures, SpanRecord, Usage
 
 _Value = TypeVar("_Value")
 

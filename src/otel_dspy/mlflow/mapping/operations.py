@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from otel_dspy.mlflow.facts.records import SpanRecord
-    from otel_dspy.mlflow.mapping.context import UserEvent
+    from otel_dspy.mlflow.records.route import UserEvent
+    from otel_dspy.mlflow.records.span_records import SpanRecord
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 

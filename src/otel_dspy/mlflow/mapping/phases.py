@@ -10,9 +10,9 @@ from otel_dspy.mlflow.mapping.operations import LogText
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.facts.records import PhaseRecord
-    from otel_dspy.mlflow.mapping.context import Options
     from otel_dspy.mlflow.mapping.operations import Operation
+    from otel_dspy.mlflow.records.route import Options
+    from otel_dspy.mlflow.records.span_records import PhaseRecord
 
 
 def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation]:

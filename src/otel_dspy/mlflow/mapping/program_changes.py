@@ -32,7 +32,7 @@ def changes(program: tuple[str, str], initial: tuple[str, str], parents: Sequenc
     """Markdown that tells the texts that the program uses and how they came about.
 
     Args:
-        program: (id, state) of the trial's program; a state is the JSON text of `otel_dspy.programs.ProgramSnapshot`.
+        program: (id, state) of the trial's program; a state is the JSON text of `ProgramSnapshot`.
         initial: the same of the program that the compile was given.
         parents: the same of the programs that it was made from, where the optimizer says so.
 
@@ -108,11 +108,11 @@ def _lines(value: object, indent: str = "") -> list[str]:
         return [indent + line for line in value.splitlines()]
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value).items()
-        return [line for name, item in fields for line in _labelled(name, _lines(item), indent)]
+        return [line for name, item in fields for line in _labeled(name, _lines(item), indent)]
     return [indent + json.dumps(value, ensure_ascii=False)]
 
 
-def _labelled(name: str, lines: list[str], indent: str) -> list[str]:
+def _labeled(name: str, lines: list[str], indent: str) -> list[str]:
     if len(lines) == 1:
         return [f"{indent}{name}: {lines[0]}"]
     return [f"{indent}{name}:", *(f"{indent}  {line}" for line in lines)]

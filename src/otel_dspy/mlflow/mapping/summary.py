@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.mlflow.facts.records import CompileRecord, TrialRecord, Usage
+    from otel_dspy.mlflow.records.span_records import CompileRecord, TrialRecord, Usage
 
 
 def summary_json(done: CompileRecord, trials: Sequence[TrialRecord]) -> str:

@@ -9,7 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.facts.records import (
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.chat_messages import chat_messages
+from otel_dspy.mlflow.mapping.chat_tools import chat_tools
+from otel_dspy.mlflow.mapping.context import logs_traces, trace_run
+from otel_dspy.mlflow.mapping.media import HINTS, readable
+from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure, LogSpan, LogTrace
+from otel_dspy.mlflow.records.route import RootKind, SpanUpdate, TraceUpdate
+from otel_dspy.mlflow.records.span_records import (
     CompileRecord,
     EvaluateRecord,
     ExampleRecord,
@@ -17,19 +24,13 @@ from otel_dspy.mlflow.facts.records import (
     SetupRecord,
     SpanLink,
 )
-from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.mapping.chat_messages import chat_messages
-from otel_dspy.mlflow.mapping.chat_tools import chat_tools
-from otel_dspy.mlflow.mapping.context import RootKind, SpanUpdate, TraceUpdate, logs_traces, trace_run
-from otel_dspy.mlflow.mapping.media import HINTS, readable
-from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure, LogSpan, LogTrace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.facts.records import Fact, SpanRecord
-    from otel_dspy.mlflow.mapping.context import Options, TraceContext
     from otel_dspy.mlflow.mapping.operations import Operation
+    from otel_dspy.mlflow.records.route import Options, TraceContext
+    from otel_dspy.mlflow.records.span_records import Fact, SpanRecord
 
 LEFT_OUT: Final = frozenset(
     {

@@ -27,12 +27,12 @@ from otel_dspy.mlflow.mapping.operations import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.facts.records import EvaluateRecord, SpanRecord, TrialRecord
-    from otel_dspy.mlflow.mapping.context import Options, TraceContext
     from otel_dspy.mlflow.mapping.operations import (
         Operation,
         RunKey,
     )
+    from otel_dspy.mlflow.records.route import Options, TraceContext
+    from otel_dspy.mlflow.records.span_records import EvaluateRecord, SpanRecord, TrialRecord
 
 SCORE = "eval"
 """Metric of a trial's or evaluation's own score: the name that users of MLflow's autologging know."""

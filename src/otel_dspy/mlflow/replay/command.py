@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.replay import otlp_resend
 from otel_dspy.mlflow.replay.file_result import FileResult
-from otel_dspy.mlflow.tracking.addresses import address_without_passwords
+from otel_dspy.tracking_uri import address_without_passwords
 
 if TYPE_CHECKING:
     import argparse
@@ -70,7 +70,7 @@ class _Report:
             if result.damaged:
                 self.say(f"{path} stays. Mend or delete those lines; what is written twice stands once in MLflow.")
         elif needed and not self.keep:
-            self.say(f"{path} stays too: what its process told of an optimisation is replayed together.")
+            self.say(f"{path} stays too: what its process told of an optimization is replayed together.")
         elif not self.keep:
             self._remove(path)
 

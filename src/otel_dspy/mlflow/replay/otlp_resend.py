@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.mlflow.delivery.spool import OURS, spool_name
-from otel_dspy.mlflow.tracking.addresses import address_without_passwords, trouble, without_passwords
+from otel_dspy.tracking_uri import address_without_passwords, trouble, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

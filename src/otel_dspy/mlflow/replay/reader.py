@@ -8,14 +8,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.delivery import spool
-from otel_dspy.mlflow.delivery.attempts import Stopped
+from otel_dspy.mlflow.delivery import spool, spool_line
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
-from otel_dspy.mlflow.delivery.routing import Route
-from otel_dspy.mlflow.destination import Destination, Experiment
-from otel_dspy.mlflow.facts import otlp_json
+from otel_dspy.mlflow.records.route import Destination, Experiment, Route
 from otel_dspy.mlflow.replay.file_result import FileResult
-from otel_dspy.mlflow.tracking.addresses import without_passwords
+from otel_dspy.mlflow.tracking.retry import Stopped
+from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -127,8 +125,8 @@ class Replay:
         if not line.strip():
             return
         try:
-            found = otlp_json.parse_line(line)
-        except otlp_json.DamagedLineError as error:
+            found = spool_line.parse_line(line)
+        except spool_line.DamagedLineError as error:
             if line.endswith(b"\n") or not (result.spans or spool.spool_name(result.path)):
                 result.damaged.append((number, str(error)))
             # Else it is where the process was killed: `ended` tells.

@@ -16,12 +16,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.fork_gate import ForkGate
-from otel_dspy.mlflow.delivery.attempts import MAX_RETRIES, SILENCE, Backoff, Stopped
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.tracking import abilities, http_policy
-from otel_dspy.mlflow.tracking.addresses import address_without_passwords, without_passwords
-from otel_dspy.mlflow.tracking.refusals import Verdict, retry_after, verdict
+from otel_dspy.mlflow.tracking import capabilities, http_policy
+from otel_dspy.mlflow.tracking.error_classification import ErrorClass, classify, retry_after
+from otel_dspy.mlflow.tracking.retry import MAX_RETRIES, SILENCE, Backoff, Stopped
+from otel_dspy.runtime.fork_gate import ForkGate
+from otel_dspy.tracking_uri import address_without_passwords, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ class _Store:
     """Failures of the first that waits."""
     failing_since: float | None = None
     warned: float | None = None
-    reported: set[Verdict] = field(default_factory=set[Verdict])
+    reported: set[ErrorClass] = field(default_factory=set[ErrorClass])
     gate: ForkGate = field(default_factory=ForkGate)
 
 
@@ -221,16 +221,18 @@ class ArtifactQueue:
             artifact.written()
 
     def _has_failed(self, store: _Store, attempt: _Attempt, error: Exception) -> bool:
-        found = verdict(error, attempt.status)
+        found = classify(error, attempt.status)
         store.failures += 1
         by_server = store.waiting[0].uri.startswith(_OF_THE_SERVER)
-        if found is Verdict.WAIT and by_server and not self._tracking_answers():
+        if found is ErrorClass.WAIT and by_server and not self._tracking_answers():
             # The whole server was away, and not its artifacts alone.
             store.failures = 0
             return False
-        if found in {Verdict.WAIT, Verdict.DENIED} or (found is Verdict.RETRY and store.failures < MAX_RETRIES):
-            if found is Verdict.DENIED:
-                abilities.forget_clients()
+        if found in {ErrorClass.WAIT, ErrorClass.DENIED} or (
+            found is ErrorClass.RETRY and store.failures < MAX_RETRIES
+        ):
+            if found is ErrorClass.DENIED:
+                capabilities.forget_clients()
             self._report_outage(store, found, error)
             # A client with retries of its own may take minutes to fail: at most half of the time is spent in it.
             pause = max(store.backoff.next(attempt.retry_after), attempt.seconds)
@@ -242,7 +244,7 @@ class ArtifactQueue:
         self._failed()
         return True
 
-    def _report_outage(self, store: _Store, found: Verdict, error: Exception) -> None:
+    def _report_outage(self, store: _Store, found: ErrorClass, error: Exception) -> None:
         now = time.monotonic()
         again = store.failures > 1 or (store.warned is not None and now - store.warned < SILENCE)
         store.failing_since = store.failing_since or now
@@ -251,16 +253,16 @@ class ArtifactQueue:
         store.warned = now
         what = (
             "rejects this process' credentials; renew them. Artifacts are retried until it accepts them"
-            if found is Verdict.DENIED
+            if found is ErrorClass.DENIED
             else "does not accept artifacts; they are retried until it does"
         )
         _log(store, f"The artifact store {store.name} {what}, everything else is logged", error)
 
-    def _report_failure(self, store: _Store, found: Verdict, error: Exception) -> None:
+    def _report_failure(self, store: _Store, found: ErrorClass, error: Exception) -> None:
         if found in store.reported:
             return
         store.reported.add(found)
-        if found is Verdict.UNWRITABLE:
+        if found is ErrorClass.UNWRITABLE:
             what = (
                 f"Artifacts cannot be written to {store.name} on this machine; {_IN_THE_SPOOL}, "
                 f"everything else is logged. {_ADVICE}"

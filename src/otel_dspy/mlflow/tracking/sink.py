@@ -6,7 +6,6 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, assert_never
 
-from otel_dspy.mlflow.delivery.attempts import Attempts, Outcome
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
@@ -26,30 +25,31 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.mapping.tables import table_json
-from otel_dspy.mlflow.tracking import abilities, workspaces
+from otel_dspy.mlflow.tracking import capabilities, workspaces
 from otel_dspy.mlflow.tracking.artifact_queue import ArtifactQueue, ArtifactWrite
 from otel_dspy.mlflow.tracking.evaluation_totals import evaluation_points, evaluation_tag
-from otel_dspy.mlflow.tracking.part_by_part import send_batch, send_trace
 from otel_dspy.mlflow.tracking.processes import lives
-from otel_dspy.mlflow.tracking.recollection import Recollection
+from otel_dspy.mlflow.tracking.program_states import ProgramStates, changes_text
+from otel_dspy.mlflow.tracking.retry import Outcome, Retrier
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
-from otel_dspy.mlflow.tracking.shared_tables import PREFIX as TABLE_PREFIX
-from otel_dspy.mlflow.tracking.shared_tables import free_path, list_table
+from otel_dspy.mlflow.tracking.split_on_reject import send_batch, send_trace
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
-from otel_dspy.mlflow.tracking.states import ProgramStates, changes_text
+from otel_dspy.mlflow.tracking.state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.store import TABLES_TAG, Store, tables_tag
+from otel_dspy.mlflow.tracking.table_list import PREFIX as TABLE_PREFIX
+from otel_dspy.mlflow.tracking.table_list import free_path, list_table
 from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from threading import Event
 
-    from otel_dspy.mlflow.destination import Destination
     from otel_dspy.mlflow.mapping.operations import (
         Operation,
         RunKey,
     )
+    from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.tracking.store_reader import StoreReader
 
 _logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Sink:
         self._own = own
         self._urgent = urgent
         self._looked_for_stale = not own
-        self._attempts = Attempts(
+        self._attempts = Retrier(
             destination.tracking_uri,
             stop,
             lambda: self._store().ask(self._experiment_id()),
@@ -93,7 +93,7 @@ class Sink:
         self._artifacts = ArtifactQueue(self._write_text, stop, self._answers, lambda: self._count(Outcome.FAILED))
         self._opened: tuple[Store, str, Runs] | None = None
         self._reader: StoreReader | None = None
-        self._recollection = Recollection(self._read, self._experiment_id)
+        self._recollection = StateLookup(self._read, self._experiment_id)
         self._states: ProgramStates[LogProgram | LogChanges | LogModel] = ProgramStates()
         self._batch = TraceBatch()
         self._oldest: float | None = None
@@ -195,9 +195,9 @@ class Sink:
             self._attempts.run("runs of processes that are gone", self._end_stale_runs)
         self.applied += 1
         match operation:
-            case LogSpan() | LogTrace() if not abilities.TRACES:
-                self.left_out += 1  # `abilities.tell_lacking` has said so
-            case LogModel() if not abilities.MODELS:
+            case LogSpan() | LogTrace() if not capabilities.TRACES:
+                self.left_out += 1  # `capabilities.report_missing` has said so
+            case LogModel() if not capabilities.MODELS:
                 self.left_out += 1
             case LogSpan():
                 self._batch.add_span(operation)
@@ -460,7 +460,7 @@ class Sink:
 
     def _open(self) -> tuple[Store, str, Runs]:
         if self._opened is None:
-            abilities.tell_lacking()  # before MLflow sets up its database, and logging with it
+            capabilities.report_missing()  # before MLflow sets up its database, and logging with it
             store = Store(self._destination.tracking_uri)
             where = self._destination.experiment
             experiment_id = where.id if where.id is not None else store.experiment_id(where.name or "Default")

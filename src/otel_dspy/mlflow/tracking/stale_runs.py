@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.mlflow.tracking.error_classification import ErrorClass, classify
 from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, gone, host
-from otel_dspy.mlflow.tracking.refusals import Verdict, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def end_stale_runs(store: Store, experiment_ids: Sequence[str], now_ms: int) -> 
             store.end_open_traces(experiment_ids, run.run_id, reason)
         except Exception as error:
             # A store of files writes a head once. The run must end all the same.
-            if verdict(error) is not Verdict.REFUSED:
+            if classify(error) is not ErrorClass.REFUSED:
                 raise
         store.end_run(run.run_id, "KILLED", now_ms)
         ended.append(run.run_id)

@@ -31,12 +31,12 @@ from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignor
 from mlflow.tracking.context import registry as run_context
 
 from otel_dspy.mlflow.mapping.naming import MAX_TAG
-from otel_dspy.mlflow.tracking import abilities
-from otel_dspy.mlflow.tracking.refusals import artifact_access
-from otel_dspy.mlflow.tracking.spans import mlflow_span
+from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.mlflow.tracking.error_classification import artifact_access
+from otel_dspy.mlflow.tracking.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.trace_sums import corrected_sums
 
-if TYPE_CHECKING or (abilities.MODELS and abilities.TRACES):
+if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
     from otel_dspy.mlflow.tracking import trace_entities
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Store:
         with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
             file = Path(local, target.name)
             file.write_text(text, encoding="utf-8")
-            abilities.artifact_repository(artifact_uri, self._uri).log_artifact(str(file), folder)
+            capabilities.artifact_repository(artifact_uri, self._uri).log_artifact(str(file), folder)
 
     def log_dataset(self, run_id: str, dataset: LogDataset) -> None:
         """A dataset input, its role as the context that the UI shows."""
@@ -257,7 +257,7 @@ class Store:
 
     def end_open_traces(self, experiment_ids: Sequence[str], run_id: str, tags: Mapping[str, str]) -> None:
         """The run's traces that are IN_PROGRESS end with an error; how long they took nobody knows."""
-        if not abilities.TRACES:
+        if not capabilities.TRACES:
             return
         wanted = f"metadata.`mlflow.sourceRun` = '{run_id}' AND attributes.status = 'IN_PROGRESS'"
         found: list[Any] = []

@@ -12,8 +12,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - as in `store`
 
-from otel_dspy.mlflow.facts.records import SpanRecord
-from otel_dspy.mlflow.tracking.refusals import artifact_access
+from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.tracking.error_classification import artifact_access
 from otel_dspy.mlflow.tracking.trace_ends import noted_end
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import pytest
 from dspy.teleprompt import BetterTogether, BootstrapFewShotWithRandomSearch, BootstrapFinetune, LabeledFewShot
 from inline_snapshot import snapshot
 
-from tests.optimizer_runs import tracked_runs
-from tests.optimizers import Breaking
-from tests.span_recorder import recording
-from tests.stub_trainers import StubFinetuning
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizer_runs import tracked_runs
+from tests.support.optimizers import Breaking
+from tests.support.span_recorder import recording
+from tests.support.stub_trainers import StubFinetuning
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SHOWN = ("trial.", "compile.parent", "compile.depth", "compile.step_failed", "dataset.size")
 
 
-def _optimise(strategy: str = "p -> l", valset_ratio: float = 0.5) -> Any:
+def _optimize(strategy: str = "p -> l", valset_ratio: float = 0.5) -> Any:
     lm = sums_lm()
     program = dspy.Predict("question -> answer")
     program.set_lm(lm)
@@ -49,7 +49,7 @@ def _control(tree: list[str]) -> list[str]:
 def test_the_control_trace_tells_baseline_and_steps() -> None:
     """Each step is a trial with its strategy, its optimizer's record inside it, and the score of what came out."""
     with recording() as recorder:
-        best = _optimise()
+        best = _optimize()
     assert _control(recorder.tree("compile BetterTogether", *SHOWN)) == snapshot(
         [
             "compile BetterTogether compile.step_failed=False trial.score.unit=percent",
@@ -120,7 +120,7 @@ def test_the_control_trace_tells_baseline_and_steps() -> None:
 def test_parameters_and_the_split_that_is_really_used() -> None:
     """The optimizers by their names in the strategy are parameters; the validation set is the held-out part."""
     with recording() as recorder:
-        _optimise(strategy="l")
+        _optimize(strategy="l")
     (setup,) = recorder.named("setup BetterTogether")
     prefix = "dspy.optimizer.parameter."
     attributes = setup.attributes or {}
@@ -150,7 +150,7 @@ def test_parameters_and_the_split_that_is_really_used() -> None:
 def test_a_step_that_fails_ends_the_strategy() -> None:
     """The step's trial says with which error; the compile, which returns what it has, says that a step failed."""
     with recording() as recorder:
-        best = _optimise(strategy="l -> broken -> p")
+        best = _optimize(strategy="l -> broken -> p")
     assert best.flag_compilation_error_occurred
     assert _control(recorder.tree("compile BetterTogether", *SHOWN)) == snapshot(
         [
@@ -215,7 +215,7 @@ def test_weights_and_prompts_in_one_strategy() -> None:
 def test_without_a_validation_set_steps_have_no_scores() -> None:
     """Nothing is evaluated: a step is still a trial, with its nested compile, and no score is made up for it."""
     with recording() as recorder:
-        best = _optimise(strategy="l", valset_ratio=0.0)
+        best = _optimize(strategy="l", valset_ratio=0.0)
     assert [candidate["score"] for candidate in best.candidate_programs] == [None, None]
     assert _control(recorder.tree("compile BetterTogether", *SHOWN)) == snapshot(
         [
@@ -247,9 +247,9 @@ def test_an_interrupted_step_is_told_and_passed_on(interruption: BaseException) 
 
 def test_results_are_those_without_telemetry() -> None:
     """Scores, strategies and programs are the same with and without instrumentation."""
-    plain = _optimise()
+    plain = _optimize()
     with recording():
-        watched = _optimise()
+        watched = _optimize()
     told = [
         [(c["score"], c["strategy"], [p.demos for p in c["program"].predictors()]) for c in best.candidate_programs]
         for best in (plain, watched)
@@ -259,7 +259,7 @@ def test_results_are_those_without_telemetry() -> None:
 
 def test_the_run_tree(tmp_path: Path) -> None:
     """Runs nest as the compiles did, at any depth; scores by step; the training set is written once."""
-    best, runs = tracked_runs(tmp_path, _optimise)
+    best, runs = tracked_runs(tmp_path, _optimize)
     assert runs == snapshot(
         [
             "BetterTogether Predict: FINISHED",

@@ -9,17 +9,17 @@ import pytest
 from dspy.teleprompt import BootstrapFinetune
 from inline_snapshot import snapshot
 
-from tests.optimizer_runs import tracked_runs
-from tests.span_recorder import recording
-from tests.stub_trainers import StubFinetuning
-from tests.sums import exact, examples, sums_lm
-from tests.two_steps import Twice
+from tests.support.optimizer_runs import tracked_runs
+from tests.support.span_recorder import recording
+from tests.support.stub_trainers import StubFinetuning
+from tests.support.sums import exact, examples, sums_lm
+from tests.support.two_steps import Twice
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _optimise(provider: StubFinetuning, **settings: Any) -> Any:
+def _optimize(provider: StubFinetuning, **settings: Any) -> Any:
     lm = sums_lm(provider=provider)
     program = Twice()
     program.set_lm(lm)
@@ -37,7 +37,7 @@ def test_one_job_for_a_model() -> None:
     """Bootstrap and fine-tuning are phases; the job is a trial without a score: model, data, settings, new model."""
     provider = StubFinetuning()
     with recording() as recorder:
-        best = _optimise(provider)
+        best = _optimize(provider)
     assert _control(recorder.tree("compile", "trial.", "evaluate.", "phase.", "compile.trial.count")) == snapshot(
         [
             "compile BootstrapFinetune compile.trial.count=1",
@@ -60,7 +60,7 @@ def test_one_job_for_a_model() -> None:
 def test_a_job_for_each_predictor() -> None:
     """With `multitask=False` each predictor has a job of its own, told by the predictor's number."""
     with recording() as recorder:
-        best = _optimise(StubFinetuning(), multitask=False)
+        best = _optimize(StubFinetuning(), multitask=False)
     told = [
         {
             name.removeprefix("dspy.trial.parameter."): value
@@ -97,7 +97,7 @@ def test_a_job_that_fails() -> None:
     """The provider's error stands on the job, its phase and the compile, and reaches the user as it is."""
     failure = RuntimeError("out of memory")
     with recording() as recorder, pytest.raises(RuntimeError) as raised:
-        _optimise(StubFinetuning(failure))
+        _optimize(StubFinetuning(failure))
     assert raised.value is failure
     assert _control(recorder.tree("compile", "trial.state", "error")) == snapshot(
         [
@@ -114,7 +114,7 @@ def test_a_job_that_fails() -> None:
 
 def test_the_run_tree(tmp_path: Path) -> None:
     """The bootstrap's rows stand on the compile's run, the job is a run below it; no score is made up."""
-    best, runs = tracked_runs(tmp_path, lambda: _optimise(StubFinetuning()))
+    best, runs = tracked_runs(tmp_path, lambda: _optimize(StubFinetuning()))
     assert runs == snapshot(
         [
             "BootstrapFinetune Twice: FINISHED",

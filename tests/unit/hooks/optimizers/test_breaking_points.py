@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.breakable_optimisations import OPTIMISATIONS, calls_of, outcome
-from tests.breaking_point import BreakingPoint
-from tests.span_recorder import recording
+from tests.support.breakable_optimizations import OPTIMIZATIONS, calls_of, outcome
+from tests.support.breaking_point import BreakingPoint
+from tests.support.span_recorder import recording
 
 if TYPE_CHECKING:
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 _STRICT: Final = frozenset({"ReAnchor", "BootstrapFinetune"})
 """They let no error pass."""
@@ -32,21 +32,21 @@ _PARTS: Final = {
 
 
 @pytest.mark.parametrize("kind", [ArithmeticError, KeyboardInterrupt])
-@pytest.mark.parametrize("name", OPTIMISATIONS)
+@pytest.mark.parametrize("name", OPTIMIZATIONS)
 def test_whichever_call_breaks(name: str, kind: type[BaseException]) -> None:
     """For every call of the model and of the metric: result, error and number of calls are the same with us.
 
     What was open when it broke has ended and names the error where that came through to the user, each of the
     optimizer's own phases and trials too; the contract holds.
     """
-    optimise = OPTIMISATIONS[name]
-    total = calls_of(optimise)
+    optimize = OPTIMIZATIONS[name]
+    total = calls_of(optimize)
     assert total > 5
     raised, told = 0, set[str]()
     for at in range(total):
-        without = outcome(optimise, BreakingPoint(at, kind("broken here")))
+        without = outcome(optimize, BreakingPoint(at, kind("broken here")))
         with recording() as recorder:
-            within = outcome(optimise, BreakingPoint(at, kind("broken here")))
+            within = outcome(optimize, BreakingPoint(at, kind("broken here")))
         assert within == without, at
         (compiled, *_) = recorder.told(f"compile {name}")
         came_through = isinstance(without[0], type)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from inline_snapshot import snapshot
 
-from tests.learning_lm import learning_lm
-from tests.optimizer_runs import tracked_runs
-from tests.span_recorder import recording
-from tests.sums import exact, examples
+from tests.support.learning_lm import learning_lm
+from tests.support.optimizer_runs import tracked_runs
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ class TwoSteps(dspy.Module):
         return self.say(question=question)
 
 
-def _optimise(program: dspy.Module | None = None) -> Any:
+def _optimize(program: dspy.Module | None = None) -> Any:
     optimizer: Any = dspy.COPRO(metric=exact, breadth=3, depth=2, track_stats=True)
     evaluation = {"num_threads": 1, "display_progress": False, "display_table": 0}
     with dspy.context(lm=learning_lm()):
@@ -44,7 +44,7 @@ def _optimise(program: dspy.Module | None = None) -> Any:
 def test_the_control_trace_tells_every_prompt() -> None:
     """A trial a prompt with its texts, as they stood when it was scored; the prompt that was given is the baseline."""
     with recording(capture_programs=True) as recorder:
-        _optimise()
+        _optimize()
     assert recorder.control("compile", *SHOWN) == snapshot(
         [
             "compile COPRO compile.best_score=100.0 compile.best_trial.index=5 compile.initial_score=50.0 trial.score.unit=percent",
@@ -69,7 +69,7 @@ def test_the_control_trace_tells_every_prompt() -> None:
 def test_the_numbers_are_those_of_copro() -> None:
     """Scores, texts and depths are those of `candidate_programs`, minima and means those of `results_latest`."""
     with recording(capture_programs=True) as recorder:
-        best = _optimise()
+        best = _optimize()
     trials = recorder.told("trial")
     assert len(trials) == best.total_calls
     tried = {
@@ -94,7 +94,7 @@ def test_the_numbers_are_those_of_copro() -> None:
 def test_each_of_several_predictors_is_named() -> None:
     """With two predictors every depth goes through both, and through all prompts so far again."""
     with recording(capture_programs=True) as recorder:
-        best = _optimise(TwoSteps())
+        best = _optimize(TwoSteps())
     trials = recorder.told("trial")
     assert len(trials) == best.total_calls
     assert [(trial["trial.label"], json.loads(trial["trial.candidate"])) for trial in trials] == snapshot(
@@ -155,7 +155,7 @@ def test_each_of_several_predictors_is_named() -> None:
 
 def test_the_runs_in_mlflow(tmp_path: Path) -> None:
     """A run a prompt below the compile's, with depth, predictor and candidate as parameters."""
-    _, runs = tracked_runs(tmp_path, _optimise)
+    _, runs = tracked_runs(tmp_path, _optimize)
     assert runs == snapshot(
         [
             "COPRO Predict: FINISHED",

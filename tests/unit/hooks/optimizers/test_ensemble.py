@@ -8,10 +8,10 @@ import dspy
 from dspy.teleprompt import Ensemble
 from inline_snapshot import snapshot
 
-from otel_dspy.programs import snapshot_if_program
-from tests.optimizer_runs import drawn, tracked_tree
-from tests.span_recorder import recording
-from tests.sums import sums_lm
+from otel_dspy.serialization.programs import snapshot_if_program
+from tests.support.optimizer_runs import drawn, tracked_tree
+from tests.support.span_recorder import recording
+from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""`gepa.optimize` and `optimize_anything` without DSPy's GEPA class: a compile with every proposal."""
+"""`hook.optimize` and `optimize_anything` without DSPy's GEPA class: a compile with every proposal."""
 
 from __future__ import annotations
 
@@ -15,18 +15,28 @@ from gepa.optimize_anything import EngineConfig, GEPAConfig, ReflectionConfig, T
 from gepa.strategies.proposal_sampling import IndependentSampling
 from inline_snapshot import snapshot
 
-from otel_dspy.programs import snapshot_of_texts
-from tests.gepa_task import optimise
-from tests.gepa_texts import SEED, TRAINSET, VALSET, Digits, Quiet, answer, optimize, questions, reflecting
-from tests.gepa_trials import attributes, front, trials, validation
-from tests.lm_server import scripted_lm
-from tests.span_recorder import recording
-from tests.with_and_without import same_with_and_without
+from otel_dspy.serialization.programs import snapshot_of_texts
+from tests.support.gepa_task import optimize
+from tests.support.gepa_texts import (
+    SEED,
+    TRAINSET,
+    VALSET,
+    Digits,
+    Quiet,
+    answer,
+    optimize_texts,
+    questions,
+    reflecting,
+)
+from tests.support.gepa_trials import attributes, front, trials, validation
+from tests.support.lm_server import scripted_lm
+from tests.support.span_recorder import recording
+from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.span_recorder import Recorder
+    from tests.support.span_recorder import Recorder
 
 optimize_anything = cast("Any", anything).optimize_anything  # imported before DSPy is instrumented, as programs do
 _SHOWN = ("trial.kind", "trial.label", "trial.state", "trial.score", "trial.reason", "evaluate.role", "evaluate.scope")
@@ -35,7 +45,7 @@ _SHOWN = ("trial.kind", "trial.label", "trial.state", "trial.score", "trial.reas
 def test_every_iteration_is_a_trial_with_its_phases() -> None:
     """The seed, proposals accepted, rejected and given up, each with the evaluations and the reflection of it."""
     with recording() as recorder:
-        optimize()
+        optimize_texts()
     lines = [line.partition(" trial.score.unit")[0] for line in recorder.control("compile", *_SHOWN)]
     assert lines == snapshot(
         [
@@ -90,7 +100,7 @@ def test_every_iteration_is_a_trial_with_its_phases() -> None:
 def test_numbers_are_those_of_the_result() -> None:
     """Scores, parents, budget, Pareto front, texts and the best candidate are exactly what gepa returns."""
     with recording(capture_programs=True, capture_content=True) as recorder:
-        result = optimize()
+        result = optimize_texts()
     told = trials(recorder)
     pool = [trial for trial in told if "parameter.candidate" in trial]
     assert [trial["score"] for trial in pool] == result.val_aggregate_scores
@@ -119,9 +129,9 @@ def test_numbers_are_those_of_the_result() -> None:
 
 
 def test_every_parameter_is_recorded() -> None:
-    """The arguments of `gepa.optimize`, with what its defaults came to; nothing of the data, no object's address."""
+    """The arguments of `hook.optimize`, with what its defaults came to; nothing of the data, no object's address."""
     with recording(capture_programs=True) as recorder:
-        optimize(reflection_lm_kwargs={"api_key": "sk-of-mine"}, use_merge=True, wandb_api_key="sk-too")
+        optimize_texts(reflection_lm_kwargs={"api_key": "sk-of-mine"}, use_merge=True, wandb_api_key="sk-too")
     (setup,) = recorder.named("setup")
     found = {
         name.removeprefix("dspy.optimizer.parameter."): value
@@ -189,7 +199,7 @@ def test_every_parameter_is_recorded() -> None:
 def test_an_adapter_of_the_users_own() -> None:
     """Its objectives are measures of the trials and means of the evaluations; its class names the program."""
     with recording() as recorder:
-        result = optimize(adapter=Digits(), frontier_type="hybrid")
+        result = optimize_texts(adapter=Digits(), frontier_type="hybrid")
     pool = [trial for trial in trials(recorder) if "parameter.candidate" in trial]
     found = [(trial["measure.objective/right"], trial["measure.objective/short"]) for trial in pool]
     assert found == [(one["right"], one["short"]) for one in result.val_aggregate_subscores]
@@ -221,7 +231,7 @@ def test_the_users_callbacks_run_as_ever() -> None:
 
     def run() -> object:
         lists.append([Seen()])
-        return optimize(callbacks=lists[-1]).to_dict()
+        return optimize_texts(callbacks=lists[-1]).to_dict()
 
     same_with_and_without(run)
     (before,), (after,) = lists
@@ -233,7 +243,7 @@ def test_the_users_callbacks_run_as_ever() -> None:
 @pytest.mark.parametrize("at", [1, 3])
 def test_what_an_adapter_raises_goes_on(error: BaseException, at: int) -> None:
     """The trial that was open and the compile end with the error, whenever it came."""
-    recorder: Recorder = same_with_and_without(lambda: optimize(adapter=Digits(at=at, error=error)))
+    recorder: Recorder = same_with_and_without(lambda: optimize_texts(adapter=Digits(at=at, error=error)))
     (compiled,) = recorder.named("compile")
     assert attributes(compiled)["error.type"] == type(error).__name__
     assert trials(recorder)[-1]["state"] == "fail"
@@ -242,25 +252,25 @@ def test_what_an_adapter_raises_goes_on(error: BaseException, at: int) -> None:
 
 def test_a_function_imported_before_instrumentation() -> None:
     """The run is recorded although the call of the function is not seen."""
-    early = cast("Any", gepa.api).optimize  # the package's `gepa.optimize` is wrapped, this is not
+    early = cast("Any", gepa.api).optimize  # the package's `hook.optimize` is wrapped, this is not
     with recording() as recorder:
-        optimize(early)
+        optimize_texts(early)
     (setup,) = recorder.named("setup")
     assert attributes(setup)["dspy.optimizer.parameter.reflection_minibatch_size"] == 2
     assert len(recorder.named("trial")) == 6
 
 
 def test_the_class_of_dspy_is_one_compile() -> None:
-    """DSPy's GEPA calls `gepa.optimize`: its compile is the only one."""
+    """DSPy's GEPA calls `hook.optimize`: its compile is the only one."""
     with recording() as recorder:
-        optimise(max_metric_calls=12)
+        optimize(max_metric_calls=12)
     assert [span.name for span in recorder.named("compile")] == ["compile GEPA"]
 
 
 def test_several_proposals_at_once() -> None:
     """Two proposals of one iteration are two trials; their texts are reflected on in one phase."""
     with recording(capture_programs=True) as recorder:
-        optimize(sampling_strategy=IndependentSampling(2), max_metric_calls=20)
+        optimize_texts(sampling_strategy=IndependentSampling(2), max_metric_calls=20)
     assert [trial["label"] for trial in trials(recorder)] == snapshot(
         ["seed", "iteration 1", "iteration 1, proposal 2", "iteration 2", "iteration 2, proposal 2"]
     )
@@ -295,9 +305,9 @@ def test_optimize_anything() -> None:
 
 def test_it_resumes_from_a_run_dir(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The stored candidates are the first trials; the fresh evaluation of the seed is a phase's; a difference is told."""
-    first = optimize(run_dir=str(tmp_path), max_metric_calls=14)
+    first = optimize_texts(run_dir=str(tmp_path), max_metric_calls=14)
     with recording() as recorder, caplog.at_level(logging.WARNING, "otel_dspy"):
-        result = optimize(
+        result = optimize_texts(
             run_dir=str(tmp_path), max_metric_calls=30, seed_candidate={"system": "Knows 0 1."}, valset=questions("a0")
         )
     told = trials(recorder)
@@ -330,7 +340,7 @@ def test_calls_of_gepas_own_language_model(monkeypatch: pytest.MonkeyPatch) -> N
         key = "sk-0123456789abcdef"
         keywords = {"api_key": key, "temperature": 0.5}
         monkeypatch.setenv("OPENAI_API_KEY", key)
-        optimize(
+        optimize_texts(
             task_lm="openai/task", reflection_lm="openai/reflecting", reflection_lm_kwargs=keywords, max_metric_calls=14
         )
     lines = recorder.tree("compile")

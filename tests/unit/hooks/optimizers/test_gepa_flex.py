@@ -6,12 +6,12 @@ import itertools
 
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import dspy_script
-from tests.flex_program import Coded, source
-from tests.gepa_task import optimise
-from tests.gepa_trials import attributes, trials, validation
-from tests.in_process_lm import in_process_lm
-from tests.span_recorder import recording
+from tests.support.dspy_answers import dspy_script
+from tests.support.flex_program import Coded, source
+from tests.support.gepa_task import optimize
+from tests.support.gepa_trials import attributes, trials, validation
+from tests.support.in_process_lm import in_process_lm
+from tests.support.span_recorder import recording
 
 
 def test_a_flex_program_has_gepa_s_own_scores() -> None:
@@ -19,7 +19,7 @@ def test_a_flex_program_has_gepa_s_own_scores() -> None:
     proposals = itertools.cycle(["class Broken(", source("12")])
     writer = in_process_lm(dspy_script({"revised_source": lambda _: next(proposals)}), model="openai/reflecting")
     with recording(capture_programs=True) as recorder:
-        best = optimise(Coded(), reflection_lm=writer, max_metric_calls=24)
+        best = optimize(Coded(), reflection_lm=writer, max_metric_calls=24)
     results = best.detailed_results
     told = trials(recorder)
     pool = [trial for trial in told if "parameter.candidate" in trial]

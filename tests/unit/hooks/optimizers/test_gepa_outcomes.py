@@ -13,21 +13,21 @@ import pytest
 from gepa.strategies.proposal_sampling import IndependentSampling
 from inline_snapshot import snapshot
 
-from otel_dspy.guard import failures
-from tests.dspy_answers import dspy_script
-from tests.gepa_task import Interrupted, graded, optimise
-from tests.gepa_trials import attributes, control_lines, trials, validation
-from tests.in_process_lm import in_process_lm
-from tests.span_recorder import recording
+from otel_dspy.runtime.guard import failures
+from tests.support.dspy_answers import dspy_script
+from tests.support.gepa_task import Interrupted, graded, optimize
+from tests.support.gepa_trials import attributes, control_lines, trials, validation
+from tests.support.in_process_lm import in_process_lm
+from tests.support.span_recorder import recording
 
 if TYPE_CHECKING:
     import dspy
 
 
 def outcome(**settings: Any) -> tuple[str, Any]:
-    """What came of an optimisation: its results, or what it raised."""
+    """What came of an optimization: its results, or what it raised."""
     try:
-        return "returned", optimise(**settings).detailed_results.to_dict()
+        return "returned", optimize(**settings).detailed_results.to_dict()
     except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt is one of the outcomes
         return type(error).__name__, str(error)
 
@@ -73,7 +73,7 @@ def test_callbacks_of_the_user_hear_what_they_heard_before() -> None:
         notebook = Notebook()
         given = [notebook]
         with recording() if watched else nullcontext():
-            optimise(gepa_kwargs={"callbacks": given})
+            optimize(gepa_kwargs={"callbacks": given})
         assert given == [notebook]
         heard.append(notebook.heard)
     assert heard[0] == heard[1]
@@ -191,10 +191,10 @@ def test_an_error_of_gepa_s_own_ends_trial_and_compile() -> None:
 
 
 def _with_seed(seed: int) -> Any:
-    return optimise(seed=seed)
+    return optimize(seed=seed)
 
 
-def test_two_optimisations_at_once_keep_apart() -> None:
+def test_two_optimizations_at_once_keep_apart() -> None:
     """In threads of their own, each compile has the trials, scores and parents of its own results."""
     with recording() as recorder, ThreadPoolExecutor(2) as pool:
         results = [best.detailed_results for best in pool.map(_with_seed, (5, 18))]

@@ -11,19 +11,19 @@ import pytest
 from dspy.teleprompt.grpo import GRPO
 from inline_snapshot import snapshot
 
-from tests.dspy_answers import dspy_script
-from tests.in_process_lm import in_process_lm
-from tests.optimizer_runs import tracked_runs
-from tests.span_recorder import recording
-from tests.stub_trainers import StubReinforcement
-from tests.sums import exact, examples, half_right
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.optimizer_runs import tracked_runs
+from tests.support.span_recorder import recording
+from tests.support.stub_trainers import StubReinforcement
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-def _optimise(provider: StubReinforcement, *, steps: int = 3, valset: Any = None, **settings: Any) -> Any:
+def _optimize(provider: StubReinforcement, *, steps: int = 3, valset: Any = None, **settings: Any) -> Any:
     attempts = itertools.count()
 
     def answer(inputs: Mapping[str, str]) -> str:
@@ -63,7 +63,7 @@ def test_the_control_trace() -> None:
     """Before training, then each step: its rollouts, the trainer's step, and validation every second step and last."""
     provider = StubReinforcement()
     with recording() as recorder:
-        trained = _optimise(provider, valset=examples(5))
+        trained = _optimize(provider, valset=examples(5))
     assert _control(recorder.tree("compile", *SHOWN)) == snapshot(
         [
             "compile GRPO compile.trial.count=4 trial.score.unit=percent",
@@ -98,7 +98,7 @@ def test_the_control_trace() -> None:
 def test_validation_and_training_scores_are_told_apart(caplog: pytest.LogCaptureFixture) -> None:
     """With `report_train_scores` the trial's score is the validation set's alone, as DSPy's own log has it."""
     with recording() as recorder, caplog.at_level(logging.INFO, "dspy.teleprompt.grpo"):
-        _optimise(StubReinforcement(), steps=2, valset=examples(3), report_train_scores=True)
+        _optimize(StubReinforcement(), steps=2, valset=examples(3), report_train_scores=True)
     scored = [
         (trial["dspy.trial.score"], trial["dspy.trial.measure.train_score"])
         for trial in _trials(recorder)
@@ -119,7 +119,7 @@ def test_validation_and_training_scores_are_told_apart(caplog: pytest.LogCapture
 def test_without_validation_no_score_is_made_up() -> None:
     """No validation set, no training scores: steps are trials with their rewards, and nothing is scored."""
     with recording() as recorder:
-        _optimise(StubReinforcement(), steps=1)
+        _optimize(StubReinforcement(), steps=1)
     (trial,) = _trials(recorder)
     assert {
         name.removeprefix("dspy.trial."): trial[name] for name in trial if name.startswith("dspy.trial.")
@@ -145,7 +145,7 @@ def test_a_trainer_that_breaks(error: BaseException) -> None:
     """The step and the compile tell of the error, which reaches the user; afterwards nothing of the step stays behind."""
     with recording() as recorder:
         with pytest.raises(type(error)) as raised:
-            _optimise(StubReinforcement(breaks_at=1, error=error))
+            _optimize(StubReinforcement(breaks_at=1, error=error))
         dspy.Predict("question -> answer")
         with dspy.context(lm=in_process_lm(dspy_script({"answer": half_right}))):
             dspy.Predict("question -> answer")(question="1+1")
@@ -163,7 +163,7 @@ def test_a_trainer_that_breaks(error: BaseException) -> None:
 
 def test_the_run_tree(tmp_path: Path) -> None:
     """Steps are runs with their models and rewards; validation by step stands on the compile's curve."""
-    _, runs = tracked_runs(tmp_path, lambda: _optimise(StubReinforcement(), valset=examples(5)))
+    _, runs = tracked_runs(tmp_path, lambda: _optimize(StubReinforcement(), valset=examples(5)))
     assert runs == snapshot(
         [
             "GRPO Predict: FINISHED",

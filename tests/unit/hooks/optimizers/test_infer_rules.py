@@ -9,10 +9,10 @@ import dspy
 from dspy.teleprompt import InferRules
 from inline_snapshot import snapshot
 
-from tests.learning_lm import learning_lm
-from tests.optimizer_runs import tracked_runs
-from tests.span_recorder import recording
-from tests.sums import exact, examples
+from tests.support.learning_lm import learning_lm
+from tests.support.optimizer_runs import tracked_runs
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHOWN = ("trial.", "phase.name", "compile.best", "compile.parent", "dataset.size")
 
 
-def _optimise() -> Any:
+def _optimize() -> Any:
     optimizer: Any = InferRules(
         num_candidates=3, num_rules=1, num_threads=1, metric=exact, max_bootstrapped_demos=1, max_labeled_demos=0
     )
@@ -33,7 +33,7 @@ def _optimise() -> Any:
 def test_the_control_trace_tells_the_rules_of_each_candidate() -> None:
     """One compile with its bootstrap; the induction of a candidate's rules is a part of its trial."""
     with recording(capture_programs=True) as recorder:
-        _optimise()
+        _optimize()
     assert recorder.control("compile", *SHOWN) == snapshot(
         [
             "compile InferRules compile.best_score=100.0 compile.best_trial.index=2 trial.score.unit=percent",
@@ -74,7 +74,7 @@ def test_scores_and_rules_are_those_of_the_optimizer(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(optimizer, "induce_natural_language_rules", inducing)
     monkeypatch.setattr(optimizer, "evaluate_program", scoring)
     with recording(capture_programs=True) as recorder:
-        _optimise()
+        _optimize()
     trials = recorder.told("trial")
     assert [trial["trial.score"] for trial in trials] == scores
     assert [json.loads(trial["trial.candidate"]) for trial in trials] == [{"self": {"rules": text}} for text in induced]
@@ -88,7 +88,7 @@ def test_scores_and_rules_are_those_of_the_optimizer(monkeypatch: pytest.MonkeyP
 
 def test_the_runs_in_mlflow(tmp_path: Path) -> None:
     """A run a candidate below the compile's, which holds the table of the bootstrap's attempts."""
-    _, runs = tracked_runs(tmp_path, _optimise)
+    _, runs = tracked_runs(tmp_path, _optimize)
     assert runs == snapshot(
         [
             "InferRules Predict: FINISHED",

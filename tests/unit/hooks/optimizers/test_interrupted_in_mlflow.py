@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from inline_snapshot import snapshot
 
-from tests.breakable_optimisations import OPTIMISATIONS, calls_of, outcome
-from tests.breaking_point import BreakingPoint
-from tests.optimizer_runs import tracked_tree
+from tests.support.breakable_optimizations import OPTIMIZATIONS, calls_of, outcome
+from tests.support.breaking_point import BreakingPoint
+from tests.support.optimizer_runs import tracked_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.mlflow_tree import RunNode
+    from tests.support.mlflow_tree import RunNode
 
 
 def _drawn(run: RunNode) -> list[tuple[str, str]]:
@@ -25,7 +25,7 @@ def _drawn(run: RunNode) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("at", "phase"), [(1, "sample"), (8, "build"), (10, "score"), (22, "validate")])
 def test_simba_interrupted_in_mlflow(tmp_path: Path, at: int, phase: str) -> None:
     """Ctrl-C while it samples, builds, scores or validates: the compile and what was open is KILLED."""
-    _, tree = tracked_tree(tmp_path, lambda: outcome(OPTIMISATIONS["SIMBA"], BreakingPoint(at, KeyboardInterrupt())))
+    _, tree = tracked_tree(tmp_path, lambda: outcome(OPTIMIZATIONS["SIMBA"], BreakingPoint(at, KeyboardInterrupt())))
     (run,) = tree.runs
     assert (
         _drawn(run)
@@ -55,9 +55,9 @@ def test_simba_interrupted_in_mlflow(tmp_path: Path, at: int, phase: str) -> Non
 @pytest.mark.parametrize("name", ["COPRO", "BootstrapFewShot", "InferRules", "BootstrapFewShotWithOptuna"])
 def test_interrupted_in_mlflow(tmp_path: Path, name: str) -> None:
     """Ctrl-C at the last call: the compile and the trial that was open are KILLED, what was over before is not."""
-    optimise = OPTIMISATIONS[name]
-    last = calls_of(optimise) - 1
-    _, tree = tracked_tree(tmp_path, lambda: outcome(optimise, BreakingPoint(last, KeyboardInterrupt())))
+    optimize = OPTIMIZATIONS[name]
+    last = calls_of(optimize) - 1
+    _, tree = tracked_tree(tmp_path, lambda: outcome(optimize, BreakingPoint(last, KeyboardInterrupt())))
     (run,) = tree.runs
     assert (
         _drawn(run)
@@ -274,8 +274,8 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
 @pytest.mark.parametrize(("name", "at"), INTERRUPTED)
 def test_interrupted_at_several_calls_in_mlflow(tmp_path: Path, name: str, at: int) -> None:
     """Ctrl-C first, midway and last: compile, nested compile and trial then open are KILLED, the others FINISHED."""
-    optimise = OPTIMISATIONS[name]
-    found, tree = tracked_tree(tmp_path, lambda: outcome(optimise, BreakingPoint(at, KeyboardInterrupt())))
+    optimize = OPTIMIZATIONS[name]
+    found, tree = tracked_tree(tmp_path, lambda: outcome(optimize, BreakingPoint(at, KeyboardInterrupt())))
     assert found[0] is KeyboardInterrupt
     (run,) = tree.runs
     assert list(_nested(run)) == INTERRUPTED[name, at]

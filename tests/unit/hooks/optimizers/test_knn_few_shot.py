@@ -10,11 +10,11 @@ import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch, KNNFewShot
 from inline_snapshot import snapshot
 
-from tests.breaking_point import BreakingPoint
-from tests.learning_lm import learning_lm
-from tests.optimizer_runs import drawn, tracked_tree
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
+from tests.support.breaking_point import BreakingPoint
+from tests.support.learning_lm import learning_lm
+from tests.support.optimizer_runs import drawn, tracked_tree
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path

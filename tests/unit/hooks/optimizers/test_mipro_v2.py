@@ -7,8 +7,8 @@ from typing import Any
 
 import dspy
 
-from tests.span_recorder import recording
-from tests.sums import examples, sums_lm
+from tests.support.span_recorder import recording
+from tests.support.sums import examples, sums_lm
 
 SCORES = (0.2, 1.0, 0.3, 0.4, 0.9, 0.1, 0.5)
 """Of one evaluation after the other, as a noisy metric would give them."""

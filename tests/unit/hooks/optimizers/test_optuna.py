@@ -11,10 +11,10 @@ import pytest
 from dspy.teleprompt import BootstrapFewShotWithOptuna
 from inline_snapshot import snapshot
 
-from tests.learning_lm import learning_lm
-from tests.optimizer_runs import tracked_runs
-from tests.span_recorder import recording
-from tests.sums import exact, examples
+from tests.support.learning_lm import learning_lm
+from tests.support.optimizer_runs import tracked_runs
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optuna, "create_study", with_seed)
 
 
-def _optimise(optimizer_class: type[Any] = BootstrapFewShotWithOptuna) -> Any:
+def _optimize(optimizer_class: type[Any] = BootstrapFewShotWithOptuna) -> Any:
     optimizer = optimizer_class(
         exact, max_bootstrapped_demos=2, max_labeled_demos=3, num_candidate_programs=3, num_threads=1
     )
@@ -58,7 +58,7 @@ def _optimise(optimizer_class: type[Any] = BootstrapFewShotWithOptuna) -> Any:
 def test_the_control_trace_tells_optuna_s_trials() -> None:
     """The bootstrap is a nested compile; each trial has the index of the demo that it chose, and the demo itself."""
     with recording(capture_programs=True) as recorder:
-        _optimise()
+        _optimize()
     assert recorder.control("compile", *SHOWN) == snapshot(
         [
             "compile BootstrapFewShotWithOptuna compile.best_score=66.67 compile.best_trial.index=0 trial.score.unit=percent",
@@ -96,7 +96,7 @@ def test_scores_and_demos_are_those_of_the_study(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(optuna, "create_study", kept)
     with recording(capture_programs=True) as recorder:
-        best = _optimise()
+        best = _optimize()
     (study,) = studies
     trials = recorder.told("trial")
     assert [
@@ -113,7 +113,7 @@ def test_scores_and_demos_are_those_of_the_study(monkeypatch: pytest.MonkeyPatch
 def test_a_pruned_trial_is_told_as_such() -> None:
     """It is no failure, has no score and never is the best."""
     with recording() as recorder:
-        _optimise(Impatient)
+        _optimize(Impatient)
     assert recorder.control("compile Impatient", "trial.state", "trial.score", "trial.is_best", "error") == snapshot(
         [
             "compile Impatient trial.score.unit=percent",
@@ -142,7 +142,7 @@ def test_a_pruned_trial_is_told_as_such() -> None:
 
 def test_the_runs_in_mlflow(tmp_path: Path) -> None:
     """A run a trial, a pruned one too, below the compile's; the bootstrap is a run of its own beside them."""
-    _, runs = tracked_runs(tmp_path, lambda: _optimise(Impatient))
+    _, runs = tracked_runs(tmp_path, lambda: _optimize(Impatient))
     assert runs == snapshot(
         [
             "Impatient Predict: FINISHED",

@@ -9,10 +9,10 @@ import dspy
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 from inline_snapshot import snapshot
 
-from tests.learning_lm import learning_lm
-from tests.optimizer_runs import tracked_runs
-from tests.span_recorder import recording
-from tests.sums import exact, examples
+from tests.support.learning_lm import learning_lm
+from tests.support.optimizer_runs import tracked_runs
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHOWN = ("trial.", "phase.name", "compile.best", "compile.initial", "compile.parent", "evaluate.num_examples")
 
 
-def _optimise() -> Any:
+def _optimize() -> Any:
     optimizer: Any = BootstrapFewShotWithRandomSearch(
         exact, num_candidate_programs=1, num_threads=1, max_bootstrapped_demos=2, max_labeled_demos=2
     )
@@ -31,7 +31,7 @@ def _optimise() -> Any:
 def test_the_control_trace_tells_seeds_and_demos() -> None:
     """Each seed has the demos of its program, and how many were bootstrapped; its nested compiles are parts of it."""
     with recording(capture_programs=True) as recorder:
-        _optimise()
+        _optimize()
     assert recorder.control("compile", *SHOWN) == snapshot(
         [
             "compile BootstrapFewShotWithRandomSearch compile.best_score=75.0 compile.best_trial.index=1 compile.initial_score=50.0 trial.score.unit=percent",
@@ -77,7 +77,7 @@ def test_the_control_trace_tells_seeds_and_demos() -> None:
 def test_scores_subscores_and_demos_are_those_of_the_candidates() -> None:
     """Score, sub-scores in the order of the validation set and demos of each seed are those of `candidate_programs`."""
     with recording(capture_programs=True) as recorder:
-        best = _optimise()
+        best = _optimize()
     trials = recorder.told("trial")
     rows = {
         told["trial.index"]: json.loads(told["evaluate.results"])
@@ -106,7 +106,7 @@ def test_scores_subscores_and_demos_are_those_of_the_candidates() -> None:
 
 def test_the_runs_in_mlflow(tmp_path: Path) -> None:
     """A run a seed below the compile's; the compiles that made its demos are runs below the seed's."""
-    _, runs = tracked_runs(tmp_path, _optimise)
+    _, runs = tracked_runs(tmp_path, _optimize)
     assert runs == snapshot(
         [
             "BootstrapFewShotWithRandomSearch Predict: FINISHED",

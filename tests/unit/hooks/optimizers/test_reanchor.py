@@ -10,16 +10,16 @@ import pytest
 from dspy.teleprompt import reanchor
 from inline_snapshot import snapshot
 
-from tests.in_process_lm import in_process_lm
-from tests.large_numbers import IsLarge, numbers, probably, right
-from tests.optimizer_runs import tracked_runs
-from tests.span_recorder import recording
+from tests.support.in_process_lm import in_process_lm
+from tests.support.large_numbers import IsLarge, numbers, probably, right
+from tests.support.optimizer_runs import tracked_runs
+from tests.support.span_recorder import recording
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _optimise(metric: Any = right) -> tuple[Any, Any]:
+def _optimize(metric: Any = right) -> tuple[Any, Any]:
     optimizer: Any = cast("Any", reanchor).ReAnchor(metric, num_threads=1, require_cache=False)
     with dspy.context(lm=in_process_lm(probably)):
         train = numbers(1, 2, 3, 5, 6, 7, 1, 2, 3, 5, 6, 7)
@@ -33,7 +33,7 @@ def _control(tree: list[str]) -> list[str]:
 def test_the_control_trace() -> None:
     """Before, each threshold that is tried, and the calibrated program; validation does not compete."""
     with recording() as recorder:
-        optimizer, program = _optimise()
+        optimizer, program = _optimize()
     assert _control(recorder.tree("compile", "trial.", "phase.name", "evaluate.num")) == snapshot(
         [
             "compile ReAnchor trial.score.unit=ratio",
@@ -100,7 +100,7 @@ def test_the_control_trace() -> None:
 def test_examples_have_traces_and_scores() -> None:
     """Each example of each pass is an example of its trial, with the score that the metric gave."""
     with recording() as recorder:
-        _optimise()
+        _optimize()
     rows = [json.loads(str((span.attributes or {})["dspy.evaluate.results"])) for span in recorder.named("evaluate")]
     assert {len(found) for found in rows} == {3, 12}
     assert len(recorder.named("example")) == sum(len(found) for found in rows)
@@ -114,9 +114,9 @@ def test_a_metric_that_raises_ends_the_compile_as_without_telemetry() -> None:
         raise ValueError("the metric is broken")
 
     with pytest.raises(Exception, match="cancelled due to errors") as plain:
-        _optimise(broken)
+        _optimize(broken)
     with recording() as recorder, pytest.raises(Exception, match="cancelled due to errors") as watched:
-        _optimise(broken)
+        _optimize(broken)
     assert (type(watched.value), str(watched.value)) == (type(plain.value), str(plain.value))
     assert _control(recorder.tree("compile", "trial.state", "evaluate.num_errors")) == snapshot(
         [
@@ -132,7 +132,7 @@ def test_a_metric_that_raises_ends_the_compile_as_without_telemetry() -> None:
 
 def test_the_run_tree(tmp_path: Path) -> None:
     """Each pass is a run; the ratio is the scores' unit throughout."""
-    _, runs = tracked_runs(tmp_path, _optimise)
+    _, runs = tracked_runs(tmp_path, _optimize)
     assert runs == snapshot(
         [
             "ReAnchor Predict: FINISHED",

@@ -18,9 +18,9 @@ from otel_dspy.hooks.optimizers import (
     register,
     unregister,
 )
-from tests.optimizers import Rounds
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class RoundsHook(OptimizerHook):
     """Knows `Rounds`: its first evaluation is the baseline."""
 
-    optimizer = "tests.optimizers.Rounds"
+    optimizer = "tests.support.optimizers.Rounds"
 
     @override
     def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:

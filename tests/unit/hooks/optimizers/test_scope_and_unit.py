@@ -10,11 +10,11 @@ import dspy
 import pytest
 from dspy.teleprompt import Teleprompter
 
-from tests.behaviour.model import model
-from tests.behaviour.observation import Stage
-from tests.behaviour.optimisations import OPTIMISATIONS
-from tests.span_recorder import recording
-from tests.sums import exact, examples
+from tests.behavior.model import model
+from tests.behavior.observation import Stage
+from tests.behavior.optimizations import OPTIMIZATIONS
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def test_scope_and_unit_of_each_evaluation(name: str, tmp_path: Path) -> None:
     """An evaluation has the scope of its trial, and the trial's score is the mean of its rows in the trial's unit."""
     lm = model()
     with recording() as recorder, dspy.context(lm=lm):
-        OPTIMISATIONS[name](Stage(lm, tmp_path))
+        OPTIMIZATIONS[name](Stage(lm, tmp_path))
     trials = {(trial["compile.id"], trial["trial.index"]): trial for trial in recorder.told("trial")}
     optimizers = {told["compile.id"]: told["optimizer.name"] for told in recorder.told("compile")}
     found: dict[tuple[object, ...], None] = {}

@@ -8,9 +8,9 @@ import dspy
 from dspy.teleprompt import BootstrapFewShot, Teleprompter
 from inline_snapshot import snapshot
 
-from tests.optimizer_runs import tracked_runs
-from tests.span_recorder import recording
-from tests.sums import exact, examples, sums_lm
+from tests.support.optimizer_runs import tracked_runs
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ class Instructions(Teleprompter):
         return nested.compile(best, trainset=trainset)
 
 
-def _optimise(kind: type[Instructions]) -> Any:
+def _optimize(kind: type[Instructions]) -> Any:
     optimizer = kind(exact, ["Add.", "Add carefully."])
     with dspy.context(lm=sums_lm()):
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3), valset=examples(4))
@@ -57,7 +57,7 @@ SHOWN = ("trial.index", "trial.kind", "trial.score", "trial.derived", "trial.is_
 def test_defined_before_and_after_instrument() -> None:
     """Both are recorded alike: each evaluation a derived trial with DSPy's score, the nested compile inside."""
     with recording() as before:
-        optimizer = _optimise(Instructions)
+        optimizer = _optimize(Instructions)
     with recording() as after:
 
         class InstructionsToo(Instructions):
@@ -66,7 +66,7 @@ def test_defined_before_and_after_instrument() -> None:
             def compile(self, student: Any, *, trainset: list[Any], valset: list[Any] | None = None, **_: Any) -> Any:
                 return super().compile(student, trainset=trainset, valset=valset)
 
-        later = _optimise(InstructionsToo)
+        later = _optimize(InstructionsToo)
     tree = _control(before.tree("compile", *SHOWN))
     assert tree == snapshot(
         [
@@ -99,7 +99,7 @@ def test_defined_before_and_after_instrument() -> None:
 
 def test_the_run_tree(tmp_path: Path) -> None:
     """A run for the compile, a run a derived trial, the nested compile below, the training set once."""
-    optimizer, runs = tracked_runs(tmp_path, lambda: _optimise(Instructions))
+    optimizer, runs = tracked_runs(tmp_path, lambda: _optimize(Instructions))
     assert runs == snapshot(
         [
             "Instructions Predict: FINISHED",

@@ -1,0 +1,51 @@
+"""Spans that have been written, by id and destination: the last so many."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.records.route import Destination
+
+_TRACE_ID_BYTES = 16
+_DESTINATION_BYTES = 4
+
+
+class DeliveredSpans:
+    """Ids of spans, in a tenth of a kilobyte each. Not thread-safe but for `names`."""
+
+    def __init__(self, most: int) -> None:
+        """Create it.
+
+        Args:
+            most: ids; the oldest are forgotten beyond it.
+        """
+        self._most = most
+        self._known: set[bytes] = set()
+        self._order: deque[bytes] = deque()
+        self._destinations: dict[Destination, bytes] = {}
+
+    def add(self, trace_id: str, span_id: str, destination: Destination) -> None:
+        """Remember a span that was written there; ids in hexadecimal."""
+        packed = self._packed(trace_id, span_id, destination)
+        if packed in self._known:
+            return
+        self._known.add(packed)
+        self._order.append(packed)
+        if len(self._order) > self._most:
+            self._known.discard(self._order.popleft())
+
+    def has(self, trace_id: str, span_id: str, destination: Destination) -> bool:
+        """Whether it is remembered that the span was written there."""
+        return self._packed(trace_id, span_id, destination) in self._known
+
+    def _packed(self, trace_id: str, span_id: str, destination: Destination) -> bytes:
+        known = self._destinations
+        number = known.setdefault(destination, len(known).to_bytes(_DESTINATION_BYTES, "big"))
+        return bytes.fromhex(trace_id + span_id) + number
+
+    def names(self) -> set[tuple[str, str]]:
+        """All of them: trace id and span id."""
+        ids = [one[:-_DESTINATION_BYTES] for one in self._known.copy()]
+        return {(one[:_TRACE_ID_BYTES].hex(), one[_TRACE_ID_BYTES:].hex()) for one in ids}

@@ -1,0 +1,98 @@
+"""Spans of other libraries: they belong to MLflow where their trace has a span of otel-dspy's, and nowhere else.
+
+A span of an HTTP client ends before the call of the language model that it is a part of, so it may come first. It waits
+here, in memory and within bounds, until a span of otel-dspy's comes in its trace; after `PATIENCE` it is ignored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.records.route import Route
+    from otel_dspy.mlflow.records.span_records import SpanRecord
+
+MAX_TRACES: Final = 50_000
+"""Traces of programs that are remembered; the oldest are forgotten."""
+MAX_WAITING: Final = 10_000
+"""Spans of undecided traces that wait; the oldest traces are ignored beyond it."""
+MAX_CHARACTERS: Final = 16 * 1024 * 1024
+"""Characters of text in them, likewise."""
+PATIENCE: Final = 60.0
+"""Seconds that they wait."""
+
+Placed = tuple["SpanRecord", "Route"]
+
+
+@dataclass(slots=True)
+class _Undecided:
+    since: float
+    spans: list[Placed] = field(default_factory=list["Placed"])
+    characters: int = 0
+
+
+class ProgramTraces:
+    """The traces in which a program was heard of. Not thread-safe."""
+
+    def __init__(
+        self, max_waiting: int = MAX_WAITING, patience: float = PATIENCE, max_characters: int = MAX_CHARACTERS
+    ) -> None:
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._undecided: OrderedDict[str, _Undecided] = OrderedDict()
+        self._waiting = 0
+        self._characters = 0
+        self._max_waiting = max_waiting
+        self._max_characters = max_characters
+        self._patience = patience
+        self.ignored = 0
+        """Spans whose trace was none of a program's."""
+
+    def ours(self, placed: Placed) -> list[Placed]:
+        """A span of otel-dspy's: it and all that has waited for it."""
+        trace_id = placed[0].trace_id
+        self._known[trace_id] = None
+        self._known.move_to_end(trace_id)
+        if len(self._known) > MAX_TRACES:
+            self._known.popitem(last=False)
+        found = self._undecided.pop(trace_id, None)
+        if found is None:
+            return [placed]
+        self._forget(found)
+        return [placed, *found.spans]
+
+    def foreign(self, placed: Placed) -> list[Placed]:
+        """A span of another library: it, if its trace is known; else nothing yet."""
+        trace_id = placed[0].trace_id
+        if trace_id in self._known:
+            return [placed]
+        undecided = self._undecided.setdefault(trace_id, _Undecided(time.monotonic()))
+        undecided.spans.append(placed)
+        size = _characters(placed[0])
+        undecided.characters += size
+        self._characters += size
+        self._waiting += 1
+        while self._waiting > self._max_waiting or self._characters > self._max_characters:
+            self._ignore_oldest()
+        return []
+
+    def tidy(self) -> None:
+        """Ignore those that have waited too long."""
+        now = time.monotonic()
+        while self._undecided and now - next(iter(self._undecided.values())).since > self._patience:
+            self._ignore_oldest()
+
+    def _ignore_oldest(self) -> None:
+        _, oldest = self._undecided.popitem(last=False)
+        self._forget(oldest)
+        self.ignored += len(oldest.spans)
+
+    def _forget(self, undecided: _Undecided) -> None:
+        self._waiting -= len(undecided.spans)
+        self._characters -= undecided.characters
+
+
+def _characters(span: SpanRecord) -> int:
+    return sum(len(name) + len(str(value)) for name, value in span.attributes.items())

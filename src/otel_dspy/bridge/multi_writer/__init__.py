@@ -1,0 +1,1 @@
+"""Delivery to MLflow by one of several writers of the same runs and traces."""

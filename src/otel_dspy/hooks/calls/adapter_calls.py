@@ -1,0 +1,69 @@
+"""Adapters on demand: `adapter` spans around `format` and `parse`, with the setting `capture_adapters` alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.context import create_key, get_value
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.hooks.calls.component_hook import PartHook
+from otel_dspy.hooks.patching.call_hook import wrap_call
+from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+_INPUTS: Final = {"format": "inputs", "parse": "completion"}
+"""The operations, with the argument that holds what goes in; it is each one's last."""
+_RUNNING: Final = create_key("otel_dspy.adapter")
+"""(`id` of the adapter, operation) that runs, so that `super().format()` is a part of it."""
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `format` and `parse` of every adapter, those defined later too, where the setting asks for it."""
+    if not telemetry.settings.capture_adapters:
+        return
+    from dspy.adapters.base import Adapter  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watcher(operation: str) -> Callable[..., CallHook | None]:
+        def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+            if get_value(_RUNNING) == (id(instance), operation):
+                return None
+            given = kwargs.get(_INPUTS[operation], args[-1] if args else None)
+            return _AdapterHook(telemetry, instance, operation, given)
+
+        return watch
+
+    for operation in _INPUTS:
+        watch = watcher(operation)
+        wrap_with_subclasses(patches, Adapter, operation, lambda _, watch=watch: wrap_call(watch))
+
+
+class _AdapterHook(PartHook):
+    part = "the span of an adapter"
+
+    @override
+    def open(self) -> Context:
+        kind = type(self._instance).__name__
+        return self.start(
+            semconv.SPAN_DSPY_ADAPTER.format(self._operation, kind),
+            {
+                semconv.DSPY_OPERATION_NAME: "adapter",
+                semconv.DSPY_ADAPTER_OPERATION: self._operation,
+                semconv.DSPY_ADAPTER_TYPE: kind,
+            },
+            semconv.DSPY_ADAPTER_INPUT,
+            _RUNNING,
+        )
+
+    @override
+    def see(self, result: Any) -> None:
+        self.put(semconv.DSPY_ADAPTER_OUTPUT, result)

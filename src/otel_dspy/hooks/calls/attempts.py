@@ -1,0 +1,108 @@
+"""BestOfN and Refine: an `attempt` span for each try of the module, with the reward that it got."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import wrapt
+from opentelemetry.context import get_current
+from typing_extensions import override
+
+from otel_dspy.hooks.metric.values import as_score
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.call_context import at, call_context_in
+from otel_dspy.telemetry.spans.attempt import AttemptGate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+_REWARD: Final = "reward_fn"
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `forward` of `dspy.BestOfN` and `dspy.Refine`, and what their reward function says meanwhile."""
+    from dspy.predict.best_of_n import BestOfN  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy.predict.refine import OfferFeedback, Refine  # noqa: PLC0415
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook:
+        return _AttemptsHook(telemetry, instance, OfferFeedback)
+
+    for trying in (BestOfN, Refine):
+        patches.wrap(trying, "forward", wrap_call(watch))
+        patches.replace(trying, _REWARD, _Reward())
+
+
+class _AttemptsHook(CallHook):
+    part = "the spans of attempts"
+
+    def __init__(self, telemetry: Telemetry, trying: Any, feedback: Any) -> None:
+        self._telemetry = telemetry
+        self._trying = trying
+        self._feedback = feedback
+
+    @override
+    def open(self) -> Context:
+        context = get_current()
+        tried: Any = self._trying.module
+        kind = cast("type[Any]", type(tried))
+
+        def begins(called: object) -> bool:
+            # Refine asks for advice between two attempts, with a predictor of its own.
+            return type(called) is kind and getattr(called, "signature", None) is not self._feedback
+
+        self._gate = AttemptGate(self._telemetry, type(self._trying).__name__, id(self._trying), begins)
+        return at(call_context_in(context)._replace(gate=self._gate), context)
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        self._gate.close(error)
+
+
+class _Reward:
+    """Stands for the modules' attribute `reward_fn`, to hear what it says of an attempt.
+
+    Each module's own stays where it is, in the object's `__dict__`; outside of its `forward` that is what is read.
+    """
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is None:
+            return self
+        try:
+            reward: Any = cast("dict[str, Any]", vars(instance))[_REWARD]
+        except KeyError:
+            message = f"{type(instance).__name__!r} object has no attribute {_REWARD!r}"
+            raise AttributeError(message, name=_REWARD, obj=instance) from None
+        gate = call_context_in(get_current()).gate
+        if isinstance(gate, AttemptGate) and gate.key == id(instance):
+            return _heard(reward, gate)
+        return reward
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)[_REWARD] = value
+
+    def __delete__(self, instance: Any) -> None:
+        del vars(instance)[_REWARD]
+
+
+def _heard(reward: Any, gate: AttemptGate) -> Any:
+    def rewarded(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        try:
+            value = wrapped(*args, **kwargs)
+        except BaseException as error:
+            with guarded("the reward of an attempt"):
+                gate.failed(error)
+            drop_caller_frame(error)
+            raise
+        with guarded("the reward of an attempt"):
+            gate.rewarded(as_score(value))
+        return value
+
+    return wrapt.FunctionWrapper(reward, forwarding(rewarded))

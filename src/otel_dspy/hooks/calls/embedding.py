@@ -1,0 +1,151 @@
+"""Embedders: `embeddings` spans, spoken by opentelemetry-util-genai."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.context import create_key, get_value, set_value
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.hooks.metric.name import metric_name
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
+from otel_dspy.hooks.patching.frames import drop_caller_frame
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.call_context import entered
+from otel_dspy.telemetry.genai.invocations import end_invocation
+from otel_dspy.telemetry.secrets.scrubber import host_and_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+_CALL: Final = create_key("otel_dspy.embedder")
+"""The embedder's call that runs."""
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `dspy.Embedder`, called and awaited, and litellm as it is handed to it, for the tokens."""
+    from dspy.clients import embedding  # noqa: PLC0415 - dspy is imported when it is instrumented
+    from dspy.clients.embedding import Embedder  # noqa: PLC0415
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
+        return _EmbeddingHook(telemetry, instance, args, kwargs)
+
+    patches.wrap(Embedder, "__call__", wrap_call(watch))
+    patches.wrap(Embedder, "acall", wrap_async_call(watch))
+    if hasattr(embedding, "_get_litellm"):  # DSPy before 3.4 has it imported
+        patches.wrap(embedding, "_get_litellm", _heard)
+
+
+def provider_and_model(embedder: Any) -> tuple[str, str | None]:
+    """`gen_ai.provider.name` and `gen_ai.request.model`, from DSPy's `provider/model`.
+
+    A function of the user's own is named by its name, and its provider by the embedder's class, in lower case.
+    """
+    model = embedder.model
+    own = type(embedder).__name__.lower()
+    if not isinstance(model, str):
+        return own, metric_name(model)
+    provider, slash, name = model.partition("/")
+    return (provider, name) if slash else (own, model)
+
+
+def _heard(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    litellm, call = wrapped(*args, **kwargs), get_value(_CALL)
+    return _HeardClient(litellm, call) if isinstance(call, _EmbeddingHook) else litellm
+
+
+class _HeardClient:
+    """litellm, as an embedder's call uses it: what it answers is looked at on its way."""
+
+    def __init__(self, litellm: Any, call: _EmbeddingHook) -> None:
+        self._litellm = litellm
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._litellm, name)
+
+    def embedding(self, **asked: Any) -> Any:
+        """One batch."""
+        try:
+            return self._call.answered(self._litellm.embedding(**asked))
+        except BaseException as error:
+            drop_caller_frame(error)
+            raise
+
+    async def aembedding(self, **asked: Any) -> Any:
+        """One batch."""
+        try:
+            answer = self._litellm.aembedding(**asked)
+            return self._call.answered(await answer if inspect.isawaitable(answer) else answer)
+        except BaseException as error:
+            drop_caller_frame(error)
+            raise
+
+
+class _EmbeddingHook(CallHook):
+    part = "the span of an embedder"
+
+    def __init__(self, telemetry: Telemetry, embedder: Any, args: Args, kwargs: Kwargs) -> None:
+        self._telemetry = telemetry
+        self._embedder = embedder
+        self._inputs: Any = args[0] if args else kwargs.get("inputs")
+        self._kwargs = kwargs
+
+    @override
+    def open(self) -> Context:
+        defaults = cast("Mapping[str, Any]", getattr(self._embedder, "default_kwargs", None) or {})
+        keywords = {**defaults, **self._kwargs}
+        self._telemetry.secrets.learn_from(keywords)
+        self._telemetry.secrets.learn_held(self._embedder)
+        host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
+        provider, model = provider_and_model(self._embedder)
+        self._invocation = self._telemetry.genai.embedding(
+            provider,
+            request_model=model,
+            server_address=host,
+            server_port=port,
+            context=entered(self._embedder),
+            _attach_to_context=False,
+        )
+        count = _count(self._inputs)
+        if count is not None:
+            self._invocation.attributes[semconv.DSPY_EMBEDDINGS_COUNT] = count
+        return set_value(_CALL, self, self._invocation.context)
+
+    def answered(self, response: Any) -> Any:
+        """A provider has answered a batch: count its tokens."""
+        with guarded("the tokens of an embedder"):
+            tokens: object = getattr(getattr(response, "usage", None), "prompt_tokens", None)
+            # litellm's own cache gives the usage of the call that it remembers.
+            hidden = cast("Mapping[str, Any]", getattr(response, "_hidden_params", None) or {})
+            if isinstance(tokens, int) and not hidden.get("cache_hit"):
+                self._invocation.input_tokens = (self._invocation.input_tokens or 0) + tokens
+                # MLflow leaves a span without output tokens out of its trace's sum.
+                self._invocation.attributes[gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS] = 0
+        return response
+
+    @override
+    def see(self, result: Any) -> None:
+        shape = getattr(result, "shape", None)
+        if isinstance(shape, tuple) and shape:
+            self._invocation.dimension_count = int(cast("tuple[Any, ...]", shape)[-1])
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        end_invocation(self._telemetry, self._invocation, error)
+
+
+def _count(inputs: object) -> int | None:
+    if isinstance(inputs, str):
+        return 1
+    return len(cast("list[Any]", inputs)) if isinstance(inputs, list | tuple) else None

@@ -1,0 +1,169 @@
+"""Module calls: one `module` span each."""
+
+from __future__ import annotations
+
+import weakref
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.context import get_current
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.hooks.calls.module_paths import module_paths
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
+from otel_dspy.serialization.plain_data import bounded
+from otel_dspy.telemetry.call_context import call_context_in, inside
+from otel_dspy.telemetry.emitter import now
+from otel_dspy.telemetry.failure import error_type, mark_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AnyValue, AttributeValue
+
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+_signatures: Final[weakref.WeakKeyDictionary[type[Any], str]] = weakref.WeakKeyDictionary()
+"""The text of a signature, worked out once for each class."""
+_ITSELF: Final = "self"
+"""The path of a program itself."""
+_NONE_YET: Final = object()
+"""In the place of an answer."""
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `Module.__call__` and `Module.acall`."""
+    from dspy import Module, Predict  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
+        return _ModuleHook(telemetry, instance, args, kwargs, predicts=isinstance(instance, Predict))
+
+    patches.wrap(Module, "__call__", wrap_call(watch))
+    patches.wrap(Module, "acall", wrap_async_call(watch))
+
+
+def watched_program(program: Any) -> int | None:
+    """The `id` of a program whose calls this hook sees; None of another callable, or one with its own `__call__`."""
+    from dspy import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    if not isinstance(program, Module):
+        return None
+    defined = next(cls for cls in type(program).__mro__ if "__call__" in vars(cls))
+    # DSPy's own (`Predict.__call__`) call Module's; whether a user's does, nobody knows.
+    return id(program) if defined.__module__.partition(".")[0] == "dspy" else None
+
+
+class _ModuleHook(CallHook):
+    part = "the span of a module"
+
+    def __init__(self, telemetry: Telemetry, module: Any, args: Args, kwargs: Kwargs, *, predicts: bool) -> None:
+        self._telemetry = telemetry
+        self._predicts = predicts
+        self._module = module
+        self._args = args
+        self._kwargs = kwargs
+        self._answer: Any = _NONE_YET
+
+    @override
+    def open(self) -> Context:
+        telemetry, module = self._telemetry, self._module
+        context = get_current()
+        place = call_context_in(context)
+        self._gate = place.gate
+        if place.gate is not None:
+            context = place.gate.enter(context, module)
+            place = call_context_in(context)
+        kind = type(module).__name__
+        attributes: dict[str, AttributeValue] = {
+            semconv.DSPY_OPERATION_NAME: "module",
+            semconv.DSPY_MODULE_TYPE: kind,
+        }
+        paths = place.module_paths
+        name = None if paths is None else paths.path(module)
+        if paths is None or name is None:
+            paths = module_paths(module)
+            name = paths.path(module) or _ITSELF
+        attributes[semconv.DSPY_MODULE_NAME] = name
+        signature = _signature(module)
+        text = None if signature is None else _signature_text(signature)
+        if text is not None:
+            attributes[semconv.DSPY_MODULE_SIGNATURE] = text
+        # A predictor takes another signature for one call.
+        used = self._kwargs.get("signature", signature) if self._predicts else None
+        docstring: object = used.__doc__ if isinstance(used, type) else None
+        instructions = docstring if isinstance(docstring, str) else None
+        self._kind = kind
+        self._started = now()
+        self._span = telemetry.tracer.start_span(
+            semconv.SPAN_DSPY_MODULE.format(kind), context=context, attributes=attributes
+        )
+        self._capture = telemetry.settings.capture_content and self._span.is_recording()
+        if self._capture:
+            self._given = bounded({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
+        return inside(self._span, place.in_module(paths, name, id(module), instructions), context)
+
+    @override
+    def see(self, result: Any) -> None:
+        if self._capture:
+            self._answer = bounded(_output(result))
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        attributes = _measured(self._kind)
+        if error is not None:
+            attributes = {**attributes, ERROR_TYPE: error_type(error)}
+            mark_failed(self._span, error, self._telemetry.content)
+        self._telemetry.instruments.module_duration.record(now() - self._started, attributes, self._attached)
+        if self._capture:
+            self._telemetry.before_end(
+                self._span, self.part, _tell_content, self._telemetry, self._span, self._given, self._answer
+            )
+        self._span.end()
+        if self._gate is not None:
+            self._gate.leave(self._module, error)
+
+
+@lru_cache(maxsize=1024)
+def _measured(kind: str) -> Mapping[str, AttributeValue]:
+    """Attributes of the duration of a call that did not raise: one mapping for all calls of a class."""
+    return {semconv.DSPY_MODULE_TYPE: kind}
+
+
+def _tell_content(telemetry: Telemetry, span: Span, given: AnyValue, answer: AnyValue) -> None:
+    content: dict[str, AttributeValue] = {}
+    telemetry.content.put_plain(content, semconv.DSPY_MODULE_INPUT, given)
+    if answer is not _NONE_YET:
+        telemetry.content.put_plain(content, semconv.DSPY_MODULE_OUTPUT, answer)
+    span.set_attributes(content)
+
+
+def _signature(module: Any) -> type[Any] | None:
+    try:
+        signature = getattr(module, "signature", None)
+    except Exception:  # a user's property may raise anything
+        return None
+    return cast("type[Any]", signature) if isinstance(signature, type) else None
+
+
+def _signature_text(signature: type[Any]) -> str | None:
+    # DSPy puts the text together anew each time it is asked; a signature's fields don't change.
+    text = _signatures.get(signature)
+    if text is None:
+        text = getattr(signature, "signature", None)
+        if not isinstance(text, str):
+            return None
+        _signatures[signature] = text
+    return text
+
+
+def _output(result: Any) -> Any:
+    # bootstrap_trace_data makes a program return (prediction, trace); the trace repeats the spans below.
+    if isinstance(result, tuple) and result:
+        return _output(cast("tuple[Any, ...]", result)[0])
+    return cast("Any", result)

@@ -1,0 +1,72 @@
+"""Tool calls: `execute_tool` spans, spoken by opentelemetry-util-genai."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
+from typing_extensions import override
+
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
+from otel_dspy.telemetry.call_context import entered
+from otel_dspy.telemetry.genai.invocations import clean_text, end_invocation
+from otel_dspy.telemetry.secrets.names import is_secret_name
+from otel_dspy.telemetry.secrets.patterns import REDACTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `Tool.__call__` and `Tool.acall`."""
+    from dspy.adapters.types.tool import Tool  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, _args: Args, kwargs: Kwargs) -> CallHook:
+        return _ToolHook(telemetry, instance, kwargs)
+
+    patches.wrap(Tool, "__call__", wrap_call(watch))
+    patches.wrap(Tool, "acall", wrap_async_call(watch))
+
+
+class _ToolHook(CallHook):
+    part = "the span of a tool"
+
+    def __init__(self, telemetry: Telemetry, tool: Any, kwargs: Kwargs) -> None:
+        self._telemetry = telemetry
+        self._tool = tool
+        self._kwargs = kwargs
+
+    @override
+    def open(self) -> Context:
+        # They come back in the agent's next prompt.
+        self._telemetry.secrets.learn_held(self._tool)
+        self._telemetry.secrets.learn_arguments(self._kwargs)
+        self._invocation = self._telemetry.genai.tool(
+            str(self._tool.name), tool_type="function", context=entered(self._tool), _attach_to_context=False
+        )
+        if self._telemetry.settings.capture_content:
+            if self._tool.desc is not None:
+                self._invocation.tool_description = clean_text(
+                    self._telemetry, gen_ai.GEN_AI_TOOL_DESCRIPTION, self._tool.desc
+                )
+            self._invocation.arguments = clean_text(
+                self._telemetry,
+                gen_ai.GEN_AI_TOOL_CALL_ARGUMENTS,
+                {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()},
+            )
+        return self._invocation.context
+
+    @override
+    def see(self, result: Any) -> None:
+        if self._telemetry.settings.capture_content:
+            self._invocation.tool_result = clean_text(self._telemetry, gen_ai.GEN_AI_TOOL_CALL_RESULT, result)
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        end_invocation(self._telemetry, self._invocation, error)

@@ -1,0 +1,1 @@
+"""Evaluations: `evaluate` and `example` spans, and the calls of the metric."""

@@ -1,0 +1,135 @@
+"""Evaluate calls: an `evaluate` span each, and the trial that it is when it stands directly under a compile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy.hooks.calls.module import watched_program
+from otel_dspy.hooks.evaluation.result import named
+from otel_dspy.hooks.metric.name import metric_name, scoring_metric
+from otel_dspy.hooks.metric.values import as_score
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.programs import program_name, snapshot_if_program
+from otel_dspy.telemetry.call_context import current_call_context
+from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, TrialOutcome, close_trial, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.optimizers.registry import Registry
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import TrialScope
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
+    """Watch `Evaluate.__call__`."""
+    from dspy.evaluate.evaluate import Evaluate  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
+        return _EvaluateHook(telemetry, registry, instance, bind_arguments(wrapped, args, kwargs))
+
+    patches.wrap(Evaluate, "__call__", wrap_call(watch))
+
+
+class _EvaluateHook(CallHook):
+    part = "the span of an evaluation"
+
+    def __init__(self, telemetry: Telemetry, registry: Registry, evaluator: Any, arguments: Kwargs) -> None:
+        self._telemetry = telemetry
+        self._registry = registry
+        self._evaluator = evaluator
+        self._arguments = arguments
+        self._score: float | None = None
+        self._program: ProgramSnapshot | None = None
+        self._trial: TrialScope | None = None
+        self._trial_facts = TrialFacts()
+
+    @override
+    def open(self) -> Context:
+        arguments = self._arguments
+        program = arguments.get("program")
+        metric = scoring_metric(_given(arguments, "metric", self._evaluator.metric))
+        devset = _countable(_given(arguments, "devset", self._evaluator.devset))
+        with guarded("the state of an evaluated program"):
+            self._telemetry.secrets.learn_program(program)
+            self._program = snapshot_if_program(program)
+        self._facts = EvaluateFacts(
+            metric_name=metric_name(metric),
+            program_name=program_name(program),
+            devset=devset,
+            scope=_scope(arguments.get("callback_metadata")),
+            program=watched_program(program),
+        )
+        wrap_call = current_call_context().compile
+        if wrap_call is not None:
+            with guarded("what an optimizer says of an evaluation"):
+                self._facts = self._registry.of(wrap_call).evaluation(self._facts, self._program)
+        compiling = self._open_own_trial(program)
+        self._evaluation = open_evaluate(self._telemetry, self._facts, compiling)
+        return self._evaluation.context
+
+    def _open_own_trial(self, program: Any) -> Context | None:
+        """Open the trial that this evaluation is, unless one is open already; give its context."""
+        place = current_call_context()
+        compiling = place.compile
+        if compiling is None or place.trial is not None or self._facts.phase is not None:
+            return None
+        optimizer = self._registry.of(compiling)
+        self._trial_facts = TrialFacts(scope=self._facts.scope, derived=True)
+        with guarded("what an optimizer says of a trial"):
+            self._trial_facts = optimizer.trial(compiling, program, self._facts)
+        self._trial = compiling.open_trial or open_trial(self._telemetry, compiling)
+        compiling.open_trial = None
+        return self._trial.context
+
+    @override
+    def see(self, result: Any) -> None:
+        result = named(result)
+        wrap_call = current_call_context().compile
+        if wrap_call is not None:
+            with guarded("what an optimizer makes of a result"):
+                self._registry.of(wrap_call).evaluated(wrap_call, self._facts, result)
+        if self._facts.metric_name is not None:
+            self._score = as_score(result)
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        outcome = EvaluateOutcome(score=self._score, program=self._program, error=error)
+        close_evaluate(self._telemetry, self._evaluation, outcome)
+        outer = current_call_context().trial
+        if self._trial is not None:
+            trial_outcome = TrialOutcome(score=self._score, program=self._program, error=error)
+            close_trial(self._telemetry, self._trial, self._trial_facts, trial_outcome)
+        elif outer is not None and error is not None:
+            # The optimizer's own trial goes on; some optimizers swallow what the evaluation raised.
+            outer.error = error
+
+
+def _given(arguments: Kwargs, name: str, default: Any) -> Any:
+    # Evaluate itself takes None for "not given".
+    value = arguments.get(name)
+    return default if value is None else value
+
+
+def _countable(devset: Any) -> Sequence[Any]:
+    """The examples; none where they can't be counted, and DSPy raises: to look into a generator would empty it."""
+    try:
+        return devset if len(devset) else ()
+    except Exception:
+        return ()
+
+
+def _scope(metadata: Any) -> Scope:
+    told = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
+    minibatch = told.get("metric_key") == "eval_minibatch" or told.get("disable_logging")
+    return Scope.MINIBATCH if minibatch else Scope.FULL

@@ -1,0 +1,122 @@
+"""Examples of an evaluation: program call and metric together, one `example` span each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from typing_extensions import override
+
+from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objectives_of
+from otel_dspy.hooks.patching.call_hook import CallHook
+from otel_dspy.hooks.patching.frames import forwarding
+from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.telemetry.call_context import EvaluateScope
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+def watched_examples(
+    telemetry: Telemetry, evaluation: EvaluateScope, function: Callable[[Any], Any], data: Sequence[Any]
+) -> tuple[Callable[[Any], Any], Sequence[Any]]:
+    """Evaluate's own per-example function with a watch around each call, and the examples as it takes them."""
+
+    def watched(placed: _Placed) -> Any:
+        watch = _ExampleHook(telemetry, evaluation, placed)
+        with watch:
+            return watch.returned(function(placed.example))
+
+    return forwarding(watched), _PlacedExamples(data)
+
+
+class _Placed:
+    """An example and where it stands in the evaluated list, which DSPy doesn't tell its function.
+
+    The example alone does not tell: it may stand there twice, and a straggler is run again. What DSPy itself does with
+    an item is to write it into its log, where this reads as the example.
+    """
+
+    __slots__ = ("example", "position")
+
+    def __init__(self, position: int, example: Any) -> None:
+        self.position = position
+        self.example = example
+
+    @override
+    def __repr__(self) -> str:
+        return repr(self.example)
+
+    @override
+    def __str__(self) -> str:
+        return str(self.example)
+
+    @override
+    def __format__(self, format_spec: str) -> str:
+        return format(self.example, format_spec)
+
+
+class _PlacedExamples(Sequence[Any]):
+    """The user's examples, each with its place, made as they are asked for."""
+
+    def __init__(self, data: Sequence[Any]) -> None:
+        self._data = data
+
+    @override
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @override
+    def __iter__(self) -> Iterator[_Placed]:
+        return (_Placed(position, example) for position, example in enumerate(self._data))
+
+    @override
+    def __getitem__(self, position: Any) -> Any:
+        found = self._data[position]
+        if isinstance(position, slice):
+            return [_Placed(at, one) for at, one in zip(range(len(self._data))[position], found, strict=True)]
+        return _Placed(position, found)
+
+
+class _ExampleHook(CallHook):
+    part = "the span of an example"
+
+    def __init__(self, telemetry: Telemetry, evaluation: EvaluateScope, placed: _Placed) -> None:
+        self._telemetry = telemetry
+        self._evaluation = evaluation
+        self._placed = placed
+        self._prediction: object = None
+        self._score: Any = None
+
+    @override
+    def open(self) -> Context:
+        self._scope = open_example(self._telemetry, self._evaluation, self._placed.position, self._placed.example)
+        return self._scope.context
+
+    @override
+    def see(self, result: Any) -> None:
+        # ReAnchor's function gives the score alone.
+        prediction, score = cast("tuple[Any, Any]", result) if isinstance(result, tuple) else (None, result)
+        if isinstance(prediction, tuple):
+            parts = cast("tuple[Any, ...]", prediction)
+            # bootstrap_trace_data makes a program return (prediction, trace); any other tuple is an answer.
+            prediction = parts[0] if [type(part) for part in parts[1:]] == [list] else parts
+        self._prediction = prediction
+        if self._evaluation.metric_name is not None:  # see `scoring_metric`
+            self._score = score
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        outcome = ExampleOutcome(
+            prediction=self._prediction,
+            score=as_score(self._score),
+            feedback=feedback_of(self._score),
+            label=label_of(self._score),
+            objectives=objectives_of(self._score),
+            error=error,
+        )
+        close_example(self._telemetry, self._scope, outcome)

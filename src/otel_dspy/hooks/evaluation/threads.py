@@ -1,0 +1,64 @@
+"""DSPy's thread pools lose the OpenTelemetry context: it is carried over, and an evaluation's examples begin here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import attach, detach, get_current
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from otel_dspy.hooks.evaluation.example import watched_examples
+from otel_dspy.hooks.evaluation.metric_call import with_heard_metric
+from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.call_context import call_context_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `ParallelExecutor.execute(function, data)`, under Evaluate, Parallel and Module.batch alike."""
+    from dspy.utils.parallelizer import ParallelExecutor  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def execute(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+        if not is_instrumentation_enabled():
+            return wrapped(*args, **kwargs)
+        function, data = _arguments(*args, **kwargs)
+        carrying, items = function, data
+        with guarded("carrying the context into threads"):
+            context = get_current()
+            evaluation = call_context_in(context).evaluation
+            if evaluation is not None:
+                heard = with_heard_metric(function) if evaluation.program is None else None
+                evaluation.metric_heard = heard is not None
+                carrying, items = watched_examples(telemetry, evaluation, heard or function, data)
+            else:
+                carrying = _carried(function, context)
+        return wrapped(carrying, items)
+
+    patches.wrap(ParallelExecutor, "execute", execute)
+
+
+def _arguments(function: Callable[[Any], Any], data: Sequence[Any]) -> tuple[Callable[[Any], Any], Sequence[Any]]:
+    return function, data
+
+
+def _carried(function: Callable[[Any], Any], context: Context) -> Callable[[Any], Any]:
+    def carried(item: Any) -> Any:
+        token = attach(context)
+        try:
+            return function(item)
+        except BaseException as error:
+            drop_caller_frame(error)
+            raise
+        finally:
+            detach(token)
+
+    return forwarding(carried)

@@ -1,0 +1,1 @@
+"""Language model calls: `chat` spans with content, usage, cost, cache hits and retries."""

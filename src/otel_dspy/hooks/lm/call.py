@@ -1,0 +1,236 @@
+"""Language model calls: `chat` spans, spoken by opentelemetry-util-genai, with cost, cache hits and retries of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import set_value
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
+from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.hooks.lm import legacy_responses
+from otel_dspy.hooks.lm.messages import CallRequest, CallTold, answers_of
+from otel_dspy.hooks.lm.result import read_result
+from otel_dspy.hooks.lm.settings import full_name, provider_and_model
+from otel_dspy.hooks.lm.token_accounting import CallAccount
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
+from otel_dspy.hooks.patching.capabilities import part
+from otel_dspy.hooks.patching.frames import drop_caller_frame
+from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.call_context import at, call_context_in, current_call_context, entered
+from otel_dspy.telemetry.genai.invocations import end_call
+from otel_dspy.telemetry.instruments import UNSPANNED
+from otel_dspy.telemetry.secrets.scrubber import host_and_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.lm.result import CallFacts
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.call_context import CallContext
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.genai.inference_call import Request
+    from otel_dspy.telemetry.usage import CallUsage, Role
+
+
+def install(patches: Patches, telemetry: Telemetry) -> None:
+    """Watch `BaseLM.__call__` and `acall`, also where a subclass has its own, and DSPy's seams for the facts."""
+    from dspy.clients.base_lm import BaseLM  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    execution = part("dspy.clients.execution")
+    counted = execution is not None
+
+    def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        wrap_call = _current_call()
+        if wrap_call is not None and wrap_call.has_part(instance):
+            return None
+        return _LMHook(telemetry, instance, args, kwargs, attempts_counted=counted)
+
+    wrap_with_subclasses(patches, BaseLM, "__call__", lambda _: wrap_call(watch))
+    wrap_with_subclasses(patches, BaseLM, "acall", lambda own: wrap_async_override(watch, own))
+    if execution is None:
+        legacy_responses.install(patches, _current_call)
+        patches.lacking("dspy.clients.execution (retries, time to first chunk)")
+        return
+    patches.wrap(execution, "finalize", _finalize)
+    patches.wrap(execution, "_attempt", _attempt)
+    patches.wrap(execution, "_aattempt", _aattempt)
+    for module in (execution, part("dspy.clients.lm")):  # the second one streams by way of litellm
+        patches.wrap(module, "stream_emitted", _stream_emitted)
+
+
+def _current_call() -> _LMHook | None:
+    return _call_at(current_call_context())
+
+
+def _call_at(place: CallContext) -> _LMHook | None:
+    call = place.lm_call
+    return call if isinstance(call, _LMHook) else None
+
+
+def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    with guarded("the facts of an LM call"):
+        call = _current_call()
+        if call is not None:
+            call.finalized(*args, **kwargs)
+    return wrapped(*args, **kwargs)
+
+
+def _attempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    try:
+        return wrapped(*args, **kwargs)
+    except Exception as error:
+        _count_failure()
+        drop_caller_frame(error)
+        raise
+
+
+async def _aattempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    try:
+        return await wrapped(*args, **kwargs)
+    except Exception as error:
+        _count_failure()
+        drop_caller_frame(error)
+        raise
+
+
+def _stream_emitted(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    with guarded("the chunks of a stream"):
+        call = _current_call()
+        if call is not None:
+            call.chunk_arrived()
+    return wrapped(*args, **kwargs)
+
+
+def _count_failure() -> None:
+    with guarded("counting an LM call's retries"):
+        call = _current_call()
+        if call is not None:
+            call.failed_attempts += 1
+
+
+class _LMHook(CallHook):
+    """Stands around one call of a model.
+
+    What the same model is asked inside of it (`super().__call__`) is a part of it. Another model that is asked inside
+    has a span of its own, below this one, and is counted there (see `CallAccount`).
+    """
+
+    part = "the span of an LM call"
+
+    def __init__(self, telemetry: Telemetry, lm: Any, args: Args, kwargs: Kwargs, *, attempts_counted: bool) -> None:
+        self._telemetry = telemetry
+        self._attempts_counted = attempts_counted
+        self._lm = lm
+        self._args = args
+        self._kwargs = kwargs
+        self._account = CallAccount()
+        self._outputs: Any = None
+        self._ended = False
+        self.failed_attempts = 0
+        self.cached: object = None
+        self.read: object = None
+
+    @override
+    def open(self) -> Context:
+        telemetry, lm = self._telemetry, self._lm
+        keywords: dict[str, Any] = {**(getattr(lm, "kwargs", None) or {}), **self._kwargs}
+        telemetry.secrets.learn_from(keywords)
+        telemetry.secrets.learn_held(lm)
+        provider, model = provider_and_model(lm)
+        self._model = telemetry.model_names.of(full_name(lm))
+        host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
+        context = entered(lm)
+        place = call_context_in(context)
+        self._around = _call_at(place)
+        if self._around is not None:
+            # The library takes a call inside of one for the same call, told a second time.
+            context = set_value(CLIENT_INFERENCE_CONTEXT_KEY, None, context)
+        request: Request = {
+            "provider": provider,
+            "request_model": model,
+            "server_address": host,
+            "server_port": port,
+            "operation_name": "text_completion" if getattr(lm, "model_type", None) == "text" else "chat",
+        }
+        call = telemetry.genai.call(context, request)
+        self._call = call
+        self._request: CallRequest | None = None
+        if call.span.is_recording():
+            prompt = self._args[0] if self._args else self._kwargs.get("prompt")
+            self._request = CallRequest.of(keywords, prompt, content=telemetry.messages_wanted)
+        self._usage = place.usage
+        self._module = place.predictor
+        self._prompt = place.prompt
+        self._role: Role = place.role
+        self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
+        if place.compile is not None:
+            self._labels[semconv.DSPY_OPTIMIZER_NAME] = place.compile.optimizer_name
+        inside = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
+        return at(place.in_lm_call(self), inside)
+
+    def finalized(self, lm: Any, _call: Any, result: Any) -> None:
+        """DSPy has the call's result."""
+        self.told(lm, read_result(result))
+
+    def told(self, lm: Any, facts: CallFacts) -> None:
+        """Facts of the call are known, or of a part of it."""
+        if lm is self._lm:
+            self._account.report(facts)
+
+    def has_part(self, lm: Any) -> bool:
+        """Whether a call of this model, made inside, is a part of this one. One in a thread that goes on is not."""
+        return lm is self._lm and not self._ended
+
+    def counted_inside(self, account: CallAccount) -> None:
+        """Another model's call inside has ended."""
+        self._account.counted_inside(account)
+
+    def chunk_arrived(self) -> None:
+        """A chunk of a streamed answer is about to go to whoever listens."""
+        self._call.record_stream_chunk()
+
+    @override
+    def see(self, result: Any) -> None:
+        self._outputs = result
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        self._ended = True
+        facts, attributes = self._account.total(), self._call.attributes
+        usage = facts.billed()
+        if self._around is not None:
+            self._around.counted_inside(self._account)
+        if self._module is not None:
+            attributes[semconv.DSPY_MODULE_NAME] = self._module
+        if self._attempts_counted:
+            failures = self.failed_attempts - (0 if error is None else 1)
+            attributes[semconv.DSPY_LM_RETRIES] = max(failures, 0)
+        if error is None:
+            attributes[semconv.DSPY_LM_CACHE_HIT] = facts.cache_hit
+        if usage.cost is not None:
+            attributes[semconv.DSPY_LM_COST] = usage.cost
+        self._count(usage)
+        told = CallTold(self._telemetry, self._request, facts, self._prompt)
+        if error is None and self._request is not None and self._request.content:
+            told.answers = answers_of(self._outputs)
+        end_call(self._telemetry, self._call, error, told)
+
+    def _count(self, usage: CallUsage) -> None:
+        """Add the call to the totals of the spans around and to the metrics."""
+        if self._usage is not None:
+            if self._usage.add(usage, self._role, self._model):
+                self._call.attributes[semconv.DSPY_LM_LATE] = True
+            self._call.attributes[semconv.DSPY_LM_ROLE] = self._role
+        if usage.cost:
+            self._telemetry.instruments.cost.add(usage.cost, self._labels, UNSPANNED)
+        if usage.unpriced:
+            self._telemetry.instruments.unpriced_calls.add(1, self._labels, UNSPANNED)
+        if usage.cache_hit:
+            self._telemetry.instruments.cache_hits.add(1, self._labels, UNSPANNED)

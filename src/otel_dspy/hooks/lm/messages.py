@@ -1,0 +1,199 @@
+"""What is asked of a language model and what it answers, taken down during the call and told after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
+
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
+from opentelemetry.util.genai.types import InputMessage, OutputMessage
+
+from otel_dspy import semconv
+from otel_dspy.serialization.plain_data import bounded
+from otel_dspy.telemetry.genai.message_parts import ChatMessage, MessageParts
+from otel_dspy.telemetry.parameters import LARGEST_INT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from opentelemetry.util.genai.invocation import InferenceInvocation
+    from opentelemetry.util.types import AnyValue
+
+    from otel_dspy.hooks.lm.result import CallFacts
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.prompts import Prompt
+
+_NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
+"""Keywords of a request that are attributes of the same names of the library's invocation."""
+_TOOL_CALL: Final = {"tool_calls": "tool_call", "function_call": "tool_call"}
+"""OpenAI's finish reasons, which LiteLLM has for all providers, to the one that the conventions have for messages."""
+
+
+class CallRequest(NamedTuple):
+    """A request as it was when it was made: the user may go on with the list of messages.
+
+    Attributes:
+        keywords: those that are told; nothing that may hold a key or a header.
+        messages: what was sent, or the prompt alone.
+        tools: the definitions of the tools that are offered, as plain data.
+        content: whether messages are told.
+    """
+
+    keywords: Mapping[str, Any]
+    messages: list[ChatMessage]
+    tools: AnyValue
+    content: bool
+
+    @classmethod
+    def of(cls, keywords: Mapping[str, Any], prompt: Any, *, content: bool) -> Self:
+        """Take it down from the call's and the model's keywords."""
+        told = {name: keywords[name] for name in (*_NUMBERS, "n") if name in keywords}
+        told["stop"] = _stop_sequences(keywords.get("stop"))
+        if not content:
+            return cls(told, [], None, content)
+        offered: Any = keywords.get("tools") or _get(prompt, "tools")
+        tools = bounded(cast("object", offered)) if isinstance(offered, list | tuple) and offered else None
+        return cls(told, _messages(prompt, keywords.get("messages")), tools, content)
+
+    def put(self, telemetry: Telemetry, invocation: InferenceInvocation) -> None:
+        """Give it to the library."""
+        for name in _NUMBERS:
+            value = self.keywords.get(name)
+            if value is not None and isinstance(value, int | float) and not isinstance(value, bool):
+                told = isinstance(value, float) or abs(value) <= LARGEST_INT
+                setattr(invocation, name, value if told else str(value))
+        count = self.keywords.get("n")
+        if isinstance(count, int) and 1 < count <= LARGEST_INT:
+            invocation.request_choice_count = count
+        stops: list[str] = self.keywords["stop"]
+        if stops:
+            invocation.stop_sequences = [telemetry.secrets.scrub(stop) for stop in stops]
+        if self.content:
+            parts = _parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES)
+            invocation.input_messages = [InputMessage(role=one.role, parts=parts.of(one)) for one in self.messages]
+        if self.tools is not None:
+            invocation.tool_definitions = _parts(telemetry, gen_ai.GEN_AI_TOOL_DEFINITIONS).definitions(self.tools)
+
+
+def _stop_sequences(given: Any) -> list[str]:
+    """The stop sequences of a request, which is one text or a list: the first 16 of them."""
+    texts = cast("list[Any]", given[:16]) if isinstance(given, list) else [given]
+    return [text for text in texts if isinstance(text, str)]
+
+
+def answers_of(outputs: Any) -> list[ChatMessage]:
+    """What a call returned, one message a choice, as plain data."""
+    # An explicit lm15.Request returns one typed response instead of DSPy's list.
+    given = cast("list[Any]", outputs) if isinstance(outputs, list) else [outputs]
+    return [_answer(output) for output in given]
+
+
+def _answer(output: Any) -> ChatMessage:
+    if isinstance(output, str):
+        return ChatMessage("assistant", bounded(output))
+    typed = getattr(output, "message", None)
+    if typed is not None:
+        return _message(typed)
+    calls, reasoning = _get(output, "tool_calls"), _get(output, "reasoning_content")
+    return ChatMessage(
+        "assistant",
+        bounded(_get(output, "text", output)),
+        tool_calls=None if calls is None else bounded(calls),
+        reasoning=None if reasoning is None else bounded(reasoning),
+    )
+
+
+def put_response(
+    telemetry: Telemetry, invocation: InferenceInvocation, facts: CallFacts, answers: list[ChatMessage] | None
+) -> None:
+    """Give the library what came back. `answers`: None where they are not told."""
+    invocation.response_model_name = facts.response_model
+    invocation.response_id = facts.response_id
+    if facts.requests > 1:
+        invocation.attributes[semconv.DSPY_LM_REQUESTS] = facts.requests
+    reasons = list(facts.finish_reasons)
+    invocation.finish_reasons = reasons or None
+    if facts.usage is not None and not facts.cache_hit:
+        invocation.input_tokens = facts.usage.input_tokens
+        invocation.output_tokens = facts.usage.output_tokens
+        invocation.cache_read_input_tokens = facts.cached_tokens
+        invocation.thinking_tokens = facts.reasoning_tokens
+        for name, count in facts.more_tokens.items():
+            setattr(invocation, name, count)
+    if answers is not None:
+        parts = _parts(telemetry, gen_ai.GEN_AI_OUTPUT_MESSAGES)
+        invocation.output_messages = [
+            OutputMessage(
+                role=answer.role,
+                parts=parts.of(answer),
+                finish_reason=_TOOL_CALL.get(reasons[index], reasons[index]) if index < len(reasons) else None,
+            )
+            for index, answer in enumerate(answers)
+        ]
+
+
+def _parts(telemetry: Telemetry, name: str) -> MessageParts:
+    return MessageParts(telemetry.content, name, telemetry.settings.max_media_bytes)
+
+
+class CallTold:
+    """What an LM call that has ended has to tell.
+
+    Args:
+        prompt: of the predictor that made the call; None outside of predictors.
+
+    Attributes:
+        answers: plain data; None where they are not told.
+    """
+
+    __slots__ = ("_facts", "_prompt", "_request", "_telemetry", "answers")
+
+    def __init__(
+        self, telemetry: Telemetry, request: CallRequest | None, facts: CallFacts, prompt: Prompt | None
+    ) -> None:
+        self._prompt = prompt
+        self._telemetry = telemetry
+        self._request = request
+        self._facts = facts
+        self.answers: list[ChatMessage] | None = None
+
+    def __call__(self, invocation: InferenceInvocation) -> None:
+        """Tell it."""
+        if self._request is not None:
+            self._request.put(self._telemetry, invocation)
+        put_response(self._telemetry, invocation, self._facts, self.answers)
+        if self._prompt is not None:
+            invocation.prompt_name = self._prompt.name
+            invocation.prompt_version = self._prompt.version
+
+
+def _messages(prompt: Any, messages: Any) -> list[ChatMessage]:
+    if isinstance(messages, list | tuple) and messages:
+        return [_message(message) for message in cast("Iterable[Any]", messages)]
+    typed = getattr(prompt, "messages", None)
+    if isinstance(typed, list | tuple):  # an explicit lm15.Request
+        system = getattr(prompt, "system", None)
+        first = [] if system is None else [ChatMessage("system", bounded(system))]
+        return [*first, *(_message(message) for message in cast("Iterable[Any]", typed))]
+    return [] if prompt is None else [ChatMessage("user", bounded(prompt))]
+
+
+def _message(message: Any) -> ChatMessage:
+    content, calls = _get(message, "content"), _get(message, "tool_calls")
+    if content is None:
+        content = _get(message, "parts")
+    answered, reasoning = _get(message, "tool_call_id"), _get(message, "reasoning_content")
+    return ChatMessage(
+        str(_get(message, "role") or "user"),
+        bounded(content),
+        None if calls is None else bounded(calls),
+        None if answered is None else str(answered),
+        None if reasoning is None else bounded(reasoning),
+    )
+
+
+def _get(source: Any, name: str, default: Any = None) -> Any:
+    # A dict first: an abstract class takes ten times as long to say so.
+    if isinstance(source, dict) or isinstance(source, Mapping):  # noqa: SIM101 - see above
+        return cast("Mapping[str, Any]", source).get(name, default)
+    return getattr(source, name, default)

@@ -1,0 +1,42 @@
+"""A compile inside a program's call, of an optimizer that scores nothing: a part of the call, not an optimization."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from otel_dspy.hooks.metric.name import metric_name
+from otel_dspy.hooks.patching.call_hook import CallHook
+from otel_dspy.serialization.programs import program_name
+from otel_dspy.telemetry.spans.call_compile import close_call_compile, open_call_compile
+from otel_dspy.telemetry.spans.compile import CompileFacts
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+class CallCompileHook(CallHook):
+    """Around the compile that a program makes for its one input, as KNNFewShot's does at each call."""
+
+    part = "the span of a compile inside a call"
+
+    def __init__(self, telemetry: Telemetry, optimizer: Any, student: Any) -> None:
+        self._telemetry = telemetry
+        self._facts = CompileFacts(
+            key=id(optimizer),
+            optimizer_name=type(optimizer).__name__,
+            program_name=program_name(student),
+            metric_name=metric_name(getattr(optimizer, "metric", None)),
+        )
+
+    @override
+    def open(self) -> Context:
+        self._compiling = open_call_compile(self._telemetry, self._facts)
+        return self._compiling.context
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        close_call_compile(self._telemetry, self._compiling, error)

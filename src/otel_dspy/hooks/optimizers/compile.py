@@ -1,0 +1,166 @@
+"""Compile calls: a `compile` span each, with its setup, for every optimizer that is or will be defined."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy.hooks.lm.settings import lm_parameters
+from otel_dspy.hooks.metric.name import metric_name
+from otel_dspy.hooks.optimizers.call_compile import CallCompileHook
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
+from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.programs import program_name, snapshot_if_program
+from otel_dspy.telemetry.call_context import current_call_context
+from otel_dspy.telemetry.spans.compile import (
+    CompileFacts,
+    SetupFacts,
+    close_compile,
+    emit_setup,
+    open_compile,
+)
+from otel_dspy.telemetry.spans.trial import TrialOutcome, close_trial, open_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.optimizers.registry import Registry
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.spans.compile import DatasetFacts
+
+
+def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
+    """Watch `compile` of every Teleprompter class, defined before now or later."""
+    from dspy.teleprompt.teleprompt import Teleprompter  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    def watch(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        place = current_call_context()
+        if place.compile is not None and place.compile.key == id(instance):
+            return None  # `super().compile()`: one compile, not two.
+        arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
+        if place.module_paths is not None and not registry.for_optimizer(instance).has_trials:
+            return CallCompileHook(telemetry, instance, arguments.get("student"))
+        return _CompileHook(telemetry, registry, instance, arguments)
+
+    def wrapper_for(function: Callable[..., Any]) -> Callable[..., Any]:
+        return wrap_async_call(watch) if inspect.iscoroutinefunction(function) else wrap_call(watch)
+
+    wrap_with_subclasses(patches, Teleprompter, "compile", wrapper_for)
+
+
+class _CompileHook(CallHook):
+    part = "the span of a compile"
+
+    def __init__(self, telemetry: Telemetry, registry: Registry, optimizer: Any, arguments: Kwargs) -> None:
+        self._telemetry = telemetry
+        self._hook = registry.for_optimizer(optimizer)
+        self._registry = registry
+        self._optimizer = optimizer
+        self._arguments: Mapping[str, Any] = _flat(arguments)
+        with guarded("the arguments of a compile"):
+            self._arguments = self._hook.arguments(optimizer, self._arguments)
+        self._initial: ProgramSnapshot | None = None
+        self._result: ProgramSnapshot | None = None
+        self._program: Any = None
+
+    @override
+    def open(self) -> Context:
+        self._open_trial_of_outer_compile()
+        optimizer, arguments = self._optimizer, self._arguments
+        student = arguments.get("student")
+        name = program_name(student)
+        with guarded("the name of a compiled program"):
+            name = self._hook.program_name(arguments)
+        metric = getattr(optimizer, self._hook.attribute_names.get("metric", "metric"), None)
+        facts = CompileFacts(
+            key=id(optimizer),
+            optimizer_name=type(optimizer).__name__,
+            program_name=name,
+            metric_name=metric_name(metric),
+            role=self._hook.role,
+            select=self._hook.select,
+        )
+        # Dumped before compile may touch it: the initial program.
+        with guarded("the state of the initial program"):
+            self._telemetry.secrets.learn_program(student)
+            self._initial = snapshot_if_program(student)
+        self._parameters: dict[str, object] = {}
+        with guarded("an optimizer's parameters"):
+            self._parameters = self._hook.parameters(optimizer, arguments)
+        self._scope = open_compile(self._telemetry, facts)
+        self._scope.notes["arguments"] = arguments
+        self._scope.notes["resolve"] = self._resolve
+        self._registry.remember(self._scope, self._hook)
+        if not self._hook.resolves_setup:
+            self._resolve({})
+        return self._scope.context
+
+    def _open_trial_of_outer_compile(self) -> None:
+        place = current_call_context()
+        outer = place.compile
+        if outer is None or place.trial is not None or outer.open_trial is not None:
+            return
+        if self._registry.of(outer).nested_compile_opens_trial:
+            outer.open_trial = open_trial(self._telemetry, outer)
+
+    def _resolve(self, resolved: Mapping[str, Any]) -> None:
+        """Emit the setup, with what the optimizer has resolved by now in the place of what it was given."""
+        arguments = {**self._arguments, **{name: value for name, value in resolved.items() if value is not None}}
+        lm = _lm(self._optimizer)
+        datasets: list[DatasetFacts] = []
+        with guarded("an optimizer's datasets"):
+            datasets = self._hook.datasets(arguments)
+        emit_setup(
+            self._telemetry,
+            self._scope,
+            SetupFacts(
+                program=self._initial,
+                parameters={**self._parameters, **{name: resolved[name] for name in resolved if name != "valset"}},
+                lm_model=getattr(lm, "model", None),
+                lm_parameters={} if lm is None else lm_parameters(lm),
+                datasets=datasets,
+            ),
+        )
+
+    @override
+    def see(self, result: Any) -> None:
+        self._program = result
+        with guarded("the state of the optimized program"):
+            self._result = snapshot_if_program(result)
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        scope = self._scope
+        with guarded("the setup of a compile"):
+            self._resolve({})
+        ahead, scope.open_trial = scope.open_trial, None
+        if ahead is not None:
+            with guarded("a trial that was never scored"):
+                close_trial(self._telemetry, ahead, self._hook.open_trial_facts(scope), TrialOutcome(error=error))
+        with guarded("what an optimizer's hook tells at the end"):
+            self._hook.ended(self._telemetry, scope, self._program, error)
+        close_compile(self._telemetry, scope, result=self._result, error=error)
+
+
+def _flat(arguments: Kwargs) -> dict[str, Any]:
+    """Compile's arguments by name, those in `**kwargs` among them, without the optimizer itself."""
+    flat = {name: value for name, value in arguments.items() if name not in {"self", "kwargs"}}
+    extra = arguments.get("kwargs")
+    return {**flat, **extra} if isinstance(extra, dict) else flat
+
+
+def _lm(optimizer: Any) -> Any:
+    """The model that the program runs with during the compile."""
+    import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
+
+    settings: Any = dspy.settings
+    return getattr(optimizer, "task_model", None) or settings.lm

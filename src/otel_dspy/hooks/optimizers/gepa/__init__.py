@@ -1,0 +1,1 @@
+"""GEPA: DSPy's optimizer, and runs of the gepa package without it."""

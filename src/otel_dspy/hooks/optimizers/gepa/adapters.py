@@ -1,0 +1,130 @@
+"""Instrumentation of gepa's adapters: evaluations, feedback on them, and proposals of new texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from otel_dspy.hooks.optimizers.gepa.batches import BatchHook
+from otel_dspy.hooks.optimizers.gepa.steps import (
+    EvaluationHook,
+    ProposingHook,
+    ReflectionHook,
+    ResumedSeedHook,
+    events_here,
+    inside_step,
+)
+from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.patching.call_hook import wrap_call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
+    from otel_dspy.hooks.patching.call_hook import Args, CallHook, CallHookFactory, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
+
+_PROPOSE: Final = "propose_new_texts"
+
+
+def instrument_adapter(patches: Patches, telemetry: Telemetry, cls: type[Any]) -> None:
+    """Wrap the methods of an adapter's class, or those of the class that it inherits them from, once."""
+    watchers = _AdapterWatchers(telemetry)
+    wanted: dict[str, CallHookFactory] = {
+        "evaluate": watchers.evaluation,
+        "batch_evaluate": watchers.evaluations,
+        "make_reflective_dataset": watchers.reflection,
+        _PROPOSE: watchers.proposal,
+    }
+    for name, watcher in wanted.items():
+        owner = next((base for base in cls.__mro__ if name in vars(base)), None)
+        if owner is not None and callable(vars(owner)[name]) and not patches.wraps(owner, name):
+            patches.wrap(owner, name, wrap_call(watcher))
+
+
+class _AdapterWatchers:
+    """Makes the watches of an adapter's calls."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def evaluation(self, _wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        events = _events()
+        if events is None:
+            return None
+        batch, candidate = _argument(args, kwargs, 0, "batch"), _argument(args, kwargs, 1, "candidate")
+        if not events.runs_programs:
+            return BatchHook(self._telemetry, events, [(batch, candidate)])
+        if events.resuming:
+            return ResumedSeedHook(self._telemetry, events)
+        found = events.evaluates(batch, candidate)
+        return None if found is None else EvaluationHook(self._telemetry, events.scope, *found)
+
+    def evaluations(self, _wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        events, items = _events(), _argument(args, kwargs, 0, "items")
+        if events is None or events.runs_programs or not isinstance(items, list):
+            return None
+        pairs = [(batch, candidate) for candidate, batch in cast("list[Any]", items)]
+        return BatchHook(self._telemetry, events, pairs)
+
+    def reflection(self, _wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        events = _events()
+        proposal = None if events is None else events.reflects()
+        if events is None or proposal is None:
+            return None
+        proposal.components = list(_argument(args, kwargs, 2, "components_to_update"))
+        return ReflectionHook(self._telemetry, events.scope, "reflect", proposal)
+
+    def proposal(self, _wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        return _proposing(self._telemetry, [_argument(args, kwargs, 1, "reflective_dataset")])
+
+
+def instrument_proposer(patches: Patches, telemetry: Telemetry, proposer: type[Any]) -> None:
+    """Wrap the methods by which gepa's proposer has new texts written, unless the adapter has a method for it."""
+
+    def one(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        if _proposes(instance.adapter):
+            return None
+        return _proposing(telemetry, [_argument(args, kwargs, 1, "reflective_dataset")])
+
+    def several(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        if _proposes(instance.adapter):
+            return None
+        return _proposing(telemetry, [job[1] for job in _argument(args, kwargs, 0, "jobs")])
+
+    patches.wrap(proposer, _PROPOSE, wrap_call(one))
+    if "_propose_texts_batch" in vars(proposer):  # gepa 0.1.4
+        patches.wrap(proposer, "_propose_texts_batch", wrap_call(several))
+
+
+def instrument_merges(patches: Patches, telemetry: Telemetry, proposer: type[Any]) -> None:
+    """Wrap the method by which gepa's proposer merges two candidates."""
+
+    def merging(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook | None:
+        events = events_here()
+        return None if events is None else PhaseHook(telemetry, events.scope, "merge", None)
+
+    patches.wrap(proposer, "propose", wrap_call(merging))
+
+
+def _proposes(adapter: Any) -> bool:
+    return callable(getattr(cast("type[Any]", type(adapter)), _PROPOSE, None))
+
+
+def _proposing(telemetry: Telemetry, reflective_datasets: list[Any]) -> CallHook | None:
+    events = _events()
+    if events is None:
+        return None
+    found = [events.proposes(dataset) for dataset in reflective_datasets]
+    proposals = [proposal for proposal in found if proposal is not None]
+    return ProposingHook(telemetry, events.scope, "propose", proposals) if proposals else None
+
+
+def _events() -> GepaEvents | None:
+    events = events_here()
+    return None if events is None or inside_step(events.scope) else events
+
+
+def _argument(args: Args, kwargs: Kwargs, position: int, name: str) -> Any:
+    """An argument by its position or name; adapters of users may name theirs otherwise, gepa passes them in order."""
+    return args[position] if position < len(args) else kwargs[name]

@@ -1,0 +1,149 @@
+"""Evaluations by an adapter of gepa's that runs no DSPy program: an `evaluate` span for each candidate and batch.
+
+The adapter returns outputs and scores of the whole batch, so its examples are recorded when it returns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from typing_extensions import override
+
+from otel_dspy.hooks.metric.values import as_score, label_of, objectives_of
+from otel_dspy.hooks.optimizers.gepa.steps import PHASES, RESUME, StepHook, within_step
+from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.patching.call_hook import CallHook
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.call_context import at, call_context_in
+from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.trial import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.optimizers.gepa.events import GepaEvents, Proposal
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import EvaluateScope
+    from otel_dspy.telemetry.emitter import Telemetry
+
+
+@dataclass(slots=True)
+class _Evaluation:
+    """One candidate on one batch. `role`, `proposal`: None for the seed before a checkpoint is loaded."""
+
+    batch: Sequence[Any]
+    scope: EvaluateScope
+    phase: PhaseHook
+    program: ProgramSnapshot | None
+    role: str | None = None
+    proposal: Proposal | None = None
+
+
+class BatchHook(CallHook):
+    """Around one call of an adapter's `evaluate` or `batch_evaluate`.
+
+    Args:
+        telemetry: where it is recorded.
+        events: the run of gepa.
+        items: the batches, each with its candidate.
+    """
+
+    part = "the span of an evaluation by gepa"
+
+    def __init__(self, telemetry: Telemetry, events: GepaEvents, items: Sequence[tuple[Any, Any]]) -> None:
+        self._telemetry = telemetry
+        self._events = events
+        self._items = items
+        self._evaluations: list[_Evaluation | None] = []
+        self._results: list[Any] = []
+
+    @override
+    def open(self) -> Context:
+        self._evaluations = [self._begin(batch, candidate) for batch, candidate in self._items]
+        first = self._evaluations[0] if len(self._evaluations) == 1 else None
+        scope = self._events.scope
+        # Calls made for several candidates at once belong to none of them.
+        context = scope.context if first is None else first.scope.context
+        return within_step(scope, at(call_context_in(context)._replace(evaluation=None), context))
+
+    def _begin(self, batch: Any, candidate: Any) -> _Evaluation | None:
+        telemetry, events = self._telemetry, self._events
+        program = events.snapshot(candidate)
+        if events.resuming:
+            phase = PhaseHook(telemetry, events.scope, RESUME, None)
+            facts = self._facts(batch, Scope.FULL, phase=RESUME)
+            return _Evaluation(batch, open_evaluate(telemetry, facts, phase.open()), phase, program)
+        found = events.evaluates(batch, candidate)
+        if found is None:
+            return None
+        proposal, role = found
+        proposal.saw(role, program)
+        step = StepHook(telemetry, events.scope, PHASES[role], proposal)
+        facts = self._facts(batch, Scope.FULL if role == "validation" else Scope.MINIBATCH, role=role)
+        return _Evaluation(batch, open_evaluate(telemetry, facts, step.open()), step, program, role, proposal)
+
+    def _facts(
+        self, batch: Sequence[Any], scope: Scope, *, role: str | None = None, phase: str | None = None
+    ) -> EvaluateFacts:
+        compiling = self._events.scope
+        return EvaluateFacts(
+            metric_name=compiling.metric_name, program_name=compiling.program_name, devset=batch, scope=scope,
+            phase=phase, role=role,
+        )  # fmt: skip
+
+    @override
+    def see(self, result: Any) -> None:
+        self._results = cast("list[Any]", result) if isinstance(result, list) else [result]
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        results = self._results or [None] * len(self._evaluations)
+        for evaluation, result in zip(self._evaluations, results, strict=False):
+            if evaluation is not None:
+                with guarded(self.part):
+                    self._end(evaluation, result, error)
+
+    def _end(self, evaluation: _Evaluation, result: Any, error: BaseException | None) -> None:
+        if result is not None:
+            with guarded("the examples of an evaluation by gepa"):
+                self._take(evaluation, result)
+        outcome = EvaluateOutcome(program=evaluation.program, error=error)
+        close_evaluate(self._telemetry, evaluation.scope, outcome)
+        evaluation.phase.close(error)
+
+    def _take(self, evaluation: _Evaluation, result: Any) -> None:
+        if evaluation.proposal is None:
+            self._events.seed_evaluated(list(result.scores))
+        elif evaluation.role == "validation":
+            evaluation.proposal.validated(result.objective_scores)
+        for index, example in enumerate(evaluation.batch):
+            scope = open_example(self._telemetry, evaluation.scope, index, example)
+            close_example(self._telemetry, scope, _outcome(result, index))
+
+
+def _outcome(result: Any, index: int) -> ExampleOutcome:
+    score = result.scores[index]
+    objectives = _item(getattr(result, "objective_scores", None), index)
+    return ExampleOutcome(
+        prediction=_item(result.outputs, index),
+        score=as_score(score),
+        label=label_of(score),
+        feedback=_feedback(_item(getattr(result, "trajectories", None), index)),
+        objectives=objectives_of({"objective_scores": objectives}),
+    )
+
+
+def _item(values: Sequence[Any] | None, index: int) -> Any:
+    return values[index] if values is not None and index < len(values) else None
+
+
+def _feedback(trajectory: Any) -> str | None:
+    """The text that gepa's own adapters keep under this name."""
+    if not isinstance(trajectory, dict):
+        return None
+    found = cast("Mapping[str, object]", trajectory).get("feedback")
+    return found if isinstance(found, str) else None

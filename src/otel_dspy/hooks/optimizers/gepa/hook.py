@@ -1,0 +1,121 @@
+"""GEPA, `dspy.Flex` programs included: a trial the seed, and a trial every proposal, accepted or not.
+
+Source: `dspy/teleprompt/gepa/gepa.py` and `gepa_utils.py` of dspy 3.4.1, `hook.optimize` of gepa 0.1.4. What happened
+is told by gepa's own callbacks (`events.py`), which stand beside the user's; where it happened, by watches around
+the methods of `DspyAdapter` that run programs, metrics and the reflection model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.gepa.adapters import instrument_adapter
+from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
+from otel_dspy.hooks.optimizers.gepa.steps import EVENTS, evaluation_facts
+from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.telemetry.leaderboard import first_unless_greater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.leaderboard import Entry
+    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+
+_EFFECTIVE: Final = (
+    "max_metric_calls",
+    "frontier_type",
+    "acceptance_criterion",
+    "sampling_strategy",
+    "selection_strategy",
+    "batch_sampler",
+    "val_evaluation_policy",
+    "cache_evaluation",
+    "merge_val_overlap_floor",
+    "use_cloudpickle",
+    "raise_on_exception",
+)
+"""Arguments of `hook.optimize` that `auto` or `gepa_kwargs` decide, or its defaults."""
+
+
+class GEPAHook(OptimizerHook):
+    """Listens to `hook.optimize` inside a GEPA compile."""
+
+    optimizer = "dspy.teleprompt.gepa.gepa.GEPA"
+    resolves_setup = True
+    attribute_names: ClassVar[Mapping[str, str]] = {
+        "metric": "metric_fn",
+        "instruction_proposer": "custom_instruction_proposer",
+        "code_proposer": "custom_code_proposer",
+    }
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        import gepa  # noqa: PLC0415 - imported when DSPy, which imports it, is instrumented
+
+        if "callbacks" not in inspect.signature(cast("Any", gepa).optimize).parameters:
+            # Before gepa 0.0.27: the rule for optimizers that nobody knows is left, an Evaluate is a trial.
+            self.resolves_setup = False
+            patches.lacking("gepa.optimize(callbacks=…) (proposals; a trial is an evaluation)")
+            return
+        from dspy.teleprompt.gepa.gepa_utils import DspyAdapter  # noqa: PLC0415 - as above
+
+        def optimization(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+            scope = compile_of(GEPAHook)
+            if scope is None or EVENTS in scope.notes:
+                return None
+            arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
+            events = GepaEvents(telemetry, scope, arguments["adapter"])
+            # The dict is this call's own: what is put in here is what `hook.optimize` gets. The user's list stays his.
+            kwargs["callbacks"] = [events, *(kwargs.get("callbacks") or ())]
+            return _OptimizationHook(scope, events, arguments)
+
+        patches.wrap(gepa, "optimize", wrap_call(optimization))
+        instrument_adapter(patches, telemetry, DspyAdapter)
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        return first_unless_greater(entries)  # `max` over the pool (`GEPAResult.best_idx`)
+
+    @override
+    def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
+        return evaluation_facts(facts, program)
+
+
+class _OptimizationHook(CallHook):
+    """Around `hook.optimize`: tells what it was called with, and ends what an exception left open."""
+
+    part = "GEPA's record"
+
+    def __init__(self, scope: CompileScope, events: GepaEvents, arguments: Kwargs) -> None:
+        self._scope = scope
+        self._events = events
+        self._arguments = arguments
+
+    @override
+    def open(self) -> None:
+        self._scope.notes[EVENTS] = self._events
+        given = self._arguments
+        resolved = {name: _named(given[name]) for name in _EFFECTIVE if name in given}
+        # gepa's default stands as None in the call.
+        resolved["val_evaluation_policy"] = resolved.get("val_evaluation_policy") or "full_eval"
+        resolved |= {"components": sorted(given["seed_candidate"]), "valset": given.get("valset")}
+        self._scope.notes["resolve"](resolved)
+        self._events.runs_in(given.get("run_dir"))
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        self._events.finish(error)
+
+
+def _named(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float | str) else type(value).__name__

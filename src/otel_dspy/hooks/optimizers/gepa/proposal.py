@@ -1,0 +1,234 @@
+"""A proposal of GEPA's, and the trial that it makes: pure, from what was heard to what is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from otel_dspy.telemetry.objectives import ObjectiveMeans
+from otel_dspy.telemetry.spans.trial import Scope, ScoreUnit, TrialFacts, TrialOutcome, TrialState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import TrialScope
+    from otel_dspy.telemetry.spans.trial import TrialKind
+
+_NOTHING_PROPOSED = "no candidate was proposed"
+_KEY_TYPES = (bool, int, float, str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """A candidate in gepa's pool.
+
+    Attributes:
+        index: its number in the pool.
+        score: gepa's aggregate over the validation set; `scores` are its parts by the example's id.
+        size: of the validation set; a policy may score a part of it.
+        best: number of the best candidate by now.
+        front: rows of `dspy.trial.pareto.front`, None where it is not known.
+        objectives: mean by objective.
+        pool: how many candidates there are by now.
+        metric_calls: the budget used by now, None where it is not known.
+    """
+
+    index: int
+    score: float
+    scores: Mapping[Any, float]
+    size: int
+    best: int
+    front: list[dict[str, Any]] | None
+    objectives: Mapping[str, float]
+    pool: int
+    metric_calls: int | None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Proposal:
+    """What has been heard of a proposal.
+
+    Attributes:
+        iteration: gepa's own number, from 1; 0 is the seed.
+        parents: numbers in gepa's pool.
+        parent: the one parent's texts, the very object, by which gepa's calls are known.
+        minibatch: the examples, the very list.
+        before: scores of each parent on the minibatch, in its order; `after` are the candidate's.
+        prepared: its reflective dataset was made, or never will be.
+        texts: what the reflection model wrote, by component.
+        candidate: all texts, the very object.
+        objectives: mean by objective over the validation set, where this very compile evaluated it.
+        error: what gepa went on after.
+    """
+
+    trial: TrialScope
+    kind: TrialKind
+    label: str
+    iteration: int | None
+    restored: bool = False
+    parents: list[int] = field(default_factory=list[int])
+    parent: object = None
+    parent_texts: dict[int, dict[str, str]] = field(default_factory=dict[int, "dict[str, str]"])
+    ancestor: int | None = None
+    minibatch: object = None
+    minibatch_ids: list[Any] = field(default_factory=list[Any])
+    before: list[list[float]] = field(default_factory=list["list[float]"])
+    after: list[float] | None = None
+    prepared: bool = False
+    components: list[str] = field(default_factory=list[str])
+    reflective_dataset: object = None
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+    candidate: Any = None
+    program: ProgramSnapshot | None = None
+    objectives: dict[str, float] = field(default_factory=dict[str, float])
+    accepted: Acceptance | None = None
+    reason: str | None = None
+    error: BaseException | None = None
+
+    def validated(self, objectives: Sequence[Mapping[str, float]] | None) -> None:
+        """Take in the objectives by example of an evaluation on the validation set."""
+        means = ObjectiveMeans()
+        for found in objectives or ():
+            means.add(found)
+        self.objectives = means.means()
+
+    def saw(self, role: str, program: ProgramSnapshot | None) -> None:
+        """Take in the program of an evaluation: the candidate's, not the parent's."""
+        if role != "parent":
+            self.program = program
+
+
+def pareto_front(state: Any) -> list[dict[str, Any]]:
+    """Rows of `dspy.trial.pareto.front` from gepa's state: by example always, by objective where there are any."""
+    by_example, by_objective = state.program_at_pareto_front_valset, state.program_at_pareto_front_objectives
+    return [
+        {"of": kind, "id": _id(key), "score": score, "candidates": sorted(candidates[key])}
+        for kind, scores, candidates in (
+            ("example", state.pareto_front_valset, by_example),
+            ("objective", state.objective_pareto_front, by_objective),
+        )
+        for key, score in scores.items()
+    ]
+
+
+def seed_front(scores: Mapping[Any, float], objectives: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The same of the seed alone, for which gepa gives no state."""
+    return [
+        {"of": kind, "id": _id(key), "score": score, "candidates": [0]}
+        for kind, found in (("example", scores), ("objective", objectives))
+        for key, score in found.items()
+    ]
+
+
+def outcome(proposal: Proposal, error: BaseException | None) -> TrialOutcome:
+    """How the trial ended: in the pool, rejected on its minibatch, without a candidate, or by an error.
+
+    The score is gepa's own: over the validation set, of a rejected one the mean over the minibatch.
+    """
+    accepted, after = proposal.accepted, proposal.after
+    state: TrialState | None = None
+    if accepted is not None:
+        error = None  # whatever came after it was of other proposals
+    else:
+        error = error or proposal.error
+        if error is None:
+            state = TrialState.PRUNED if after is None else TrialState.REJECTED
+    score = accepted.score if accepted is not None else None if not after else fmean(after)
+    return TrialOutcome(score=score, unit=ScoreUnit.RATIO, program=proposal.program, error=error, state=state)
+
+
+def trial_facts(
+    proposal: Proposal, parents: Sequence[ProgramSnapshot | None], used: int | None, limit: int | None
+) -> TrialFacts:
+    """What the trial is.
+
+    Args:
+        proposal: what was heard.
+        parents: the programs of its parents.
+        used: metric calls by now.
+        limit: of metric calls, None where there is none or it is not known.
+    """
+    accepted = proposal.accepted
+    whole = accepted is not None and len(accepted.scores) >= accepted.size
+    changed = _changed(proposal)
+    parameters: dict[str, object] = {
+        "iteration": proposal.iteration,
+        "parents": proposal.parents or None,
+        "ancestor": proposal.ancestor,
+        "components": sorted(changed) or proposal.components or None,
+        "minibatch": [_id(key) for key in proposal.minibatch_ids] or None,
+        "candidate": None if accepted is None else accepted.index,
+        "restored": proposal.restored or None,
+    }
+    pruned = proposal.after is None and accepted is None and proposal.error is None
+    return TrialFacts(
+        kind=proposal.kind,
+        label=proposal.label,
+        scope=Scope.FULL if whole else Scope.MINIBATCH,
+        parameters={name: value for name, value in parameters.items() if value is not None},
+        parent_program_ids=[program.id for program in parents if program is not None],
+        candidate=changed or None,
+        reason=proposal.reason or (_NOTHING_PROPOSED if pruned else None),
+        measures=_measures(proposal, used, limit),
+        scores=_scores(proposal) or None,
+        pareto_front=None if accepted is None else accepted.front,
+    )
+
+
+def _changed(proposal: Proposal) -> dict[str, dict[str, Any]]:
+    """Component -> its text `before` by the parent's number, and `after`; what the proposal wrote or merged."""
+    candidate: Mapping[str, str] = proposal.candidate or {}
+    changed: dict[str, dict[str, Any]] = {}
+    for name, text in candidate.items():
+        before = {str(index): texts[name] for index, texts in proposal.parent_texts.items() if name in texts}
+        if before and (name in proposal.texts or any(old != text for old in before.values())):
+            changed[name] = {"before": before, "after": text}
+    return changed
+
+
+def _measures(proposal: Proposal, used: int | None, limit: int | None) -> dict[str, float]:
+    accepted, after = proposal.accepted, proposal.after
+    calls = used if accepted is None or (used is not None and not proposal.restored) else accepted.metric_calls
+    found: dict[str, float | None] = {
+        "iteration": proposal.iteration,
+        # A merge is held against the better of its parents.
+        "minibatch_before": max((fmean(scores) for scores in proposal.before if scores), default=None),
+        "minibatch_after": fmean(after) if after else None,
+        "metric_calls": calls,
+        "metric_calls_left": None if limit is None or calls is None else max(0, limit - calls),
+    }
+    if accepted is not None:
+        front = [row for row in accepted.front or () if row["of"] == "example"]
+        found |= {
+            "candidates": accepted.pool,
+            "best_candidate": accepted.best,
+            "validation_count": len(accepted.scores),
+            "validation_size": accepted.size,
+            "pareto_score": fmean(row["score"] for row in front) if front else None,
+            "pareto_size": len({index for row in front for index in row["candidates"]}) if front else None,
+            **{f"objective/{name}": value for name, value in accepted.objectives.items()},
+        }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _scores(proposal: Proposal) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for place, key in enumerate(proposal.minibatch_ids if proposal.before else ()):
+        row: dict[str, Any] = {
+            "on": "minibatch",
+            "id": _id(key),
+            "before": [scores[place] for scores in proposal.before],
+        }
+        rows.append(row if proposal.after is None else {**row, "score": proposal.after[place]})
+    if proposal.accepted is not None:
+        rows += [
+            {"on": "validation", "id": _id(key), "score": score} for key, score in proposal.accepted.scores.items()
+        ]
+    return rows
+
+
+def _id(key: object) -> object:
+    """An example's id, which may be anything that can be hashed, as plain data."""
+    return key if isinstance(key, _KEY_TYPES) else str(key)

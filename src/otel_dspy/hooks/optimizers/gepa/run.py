@@ -1,0 +1,129 @@
+"""The compile that a run of gepa's engine is: its setup, the callback that records its trials, and its result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from typing_extensions import override
+
+from otel_dspy.hooks.metric.name import metric_name
+from otel_dspy.hooks.optimizers.gepa.checkpoint import best_of
+from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
+from otel_dspy.hooks.optimizers.gepa.parameters import run_parameters
+from otel_dspy.hooks.optimizers.gepa.steps import EVENTS
+from otel_dspy.hooks.patching.call_hook import CallHook
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.datasets import ExampleRegistry
+from otel_dspy.telemetry.spans.compile import (
+    CompileFacts,
+    DatasetFacts,
+    SetupFacts,
+    close_compile,
+    emit_setup,
+    open_compile,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.hooks.optimizers.base import OptimizerHook
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.emitter import Telemetry
+
+_NAME: Final = "gepa"
+_HOOK: Final = "hook"
+
+
+class RunHook(CallHook):
+    """Around the run of an engine.
+
+    Args:
+        hook: the optimizer's.
+        telemetry: where it is recorded.
+        engine: gepa's `GEPAEngine`; its callbacks get one more while it runs. The user's list is left as it is.
+        call: the arguments of the call that made the engine, by name; empty where they are not known.
+    """
+
+    part = "the span of a run of gepa"
+
+    def __init__(self, hook: OptimizerHook, telemetry: Telemetry, engine: Any, call: Mapping[str, Any]) -> None:
+        self._hook = hook
+        self._telemetry = telemetry
+        self._engine = engine
+        self._call = call
+        self._replaced: list[tuple[Any, Any]] = []
+        self._result: ProgramSnapshot | None = None
+
+    @override
+    def open(self) -> Context:
+        engine, telemetry = self._engine, self._telemetry
+        facts = CompileFacts(
+            key=id(engine),
+            optimizer_name=_NAME,
+            program_name=type(engine.adapter).__name__,
+            metric_name=_metric(engine.adapter, self._call),
+            role=self._hook.role,
+            select=self._hook.select,
+        )
+        self._scope = scope = open_compile(telemetry, facts)
+        scope.examples = ExampleRegistry(plain_inputs=True)
+        scope.notes[_HOOK] = self._hook
+        self._events = events = GepaEvents(telemetry, scope, engine.adapter)
+        scope.notes[EVENTS] = events
+        with guarded("the setup of a run of gepa"):
+            self._set_up()
+        events.runs_in(engine.run_dir)
+        for holder in (engine, engine.reflective_proposer, engine.merge_proposer):
+            if holder is not None:
+                self._replaced.append((holder, holder.callbacks))
+                holder.callbacks = [events, *(holder.callbacks or ())]
+        return scope.context
+
+    def _set_up(self) -> None:
+        engine, telemetry = self._engine, self._telemetry
+        keywords = self._call.get("reflection_lm_kwargs")
+        if isinstance(keywords, dict):
+            telemetry.secrets.learn_from(cast("dict[str, object]", keywords))
+        model = getattr(engine.adapter, "model", None)
+        emit_setup(
+            telemetry,
+            self._scope,
+            SetupFacts(
+                program=self._events.snapshot(engine.seed_candidate),
+                parameters=run_parameters(engine, self._call, texts=telemetry.settings.capture_programs),
+                lm_model=model if isinstance(model, str) else None,
+                datasets=list(_datasets(engine)),
+            ),
+        )
+
+    @override
+    def see(self, result: Any) -> None:
+        """`result`: gepa's state, of which `hook.optimize` makes what it returns."""
+        best = best_of(result.program_full_scores_val_set)
+        self._result = self._events.snapshot(result.program_candidates[best])
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        for holder, callbacks in self._replaced:
+            holder.callbacks = callbacks
+        with guarded("the trials of a run of gepa"):
+            self._events.finish(error)
+        close_compile(self._telemetry, self._scope, result=self._result, error=error)
+
+
+def _metric(adapter: Any, call: Mapping[str, Any]) -> str:
+    """The name of what scores: the evaluator that was given or that the adapter has, or the adapter itself."""
+    evaluator = call.get("evaluator") or call.get("batch_evaluator") or getattr(adapter, "evaluator", None)
+    return metric_name(evaluator) or type(adapter).__name__
+
+
+def _datasets(engine: Any) -> Iterator[DatasetFacts]:
+    for role, name, loader in (
+        ("train", "trainset", engine.reflective_proposer.trainset),
+        ("validation", "valset", engine.valset),
+    ):
+        items: Sequence[Any] | None = getattr(loader, "items", None)
+        if isinstance(items, list):  # a loader of the user's own may fetch its data from far away
+            yield DatasetFacts(role=role, name=name, examples=items)

@@ -1,0 +1,91 @@
+"""Phases of a compile: a `phase` span around a method that the optimizer has for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry.context import get_current
+from typing_extensions import override
+
+from otel_dspy import semconv
+from otel_dspy.hooks.patching.call_hook import CallHook
+from otel_dspy.serialization.datasets import fields
+from otel_dspy.serialization.plain_data import plain
+from otel_dspy.telemetry.call_context import call_context_in, inside
+from otel_dspy.telemetry.failure import mark_failed
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+    from otel_dspy.telemetry.call_context import CompileScope
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.usage import Role
+
+
+class PhaseHook(CallHook):
+    """Around one phase.
+
+    Args:
+        telemetry: where it is told.
+        scope: the compile.
+        name: `dspy.phase.name`.
+        product: the attribute for what the phase returns, None where that is not told.
+        context: where it stands, None = where the caller stands.
+    """
+
+    part = "the span of a phase"
+    index: int | None = None
+    """`dspy.phase.index`; None = the phase is not repeated. To be set before it opens."""
+    role: Role | None = None
+    """What LM calls directly in the phase are for; None = what they are for around it."""
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        scope: CompileScope,
+        name: str,
+        product: str | None,
+        *,
+        context: Context | None = None,
+    ) -> None:
+        self._telemetry = telemetry
+        self._scope = scope
+        self._name = name
+        self._product = product
+        self._context = context
+
+    @override
+    def open(self) -> Context:
+        context = get_current() if self._context is None else self._context
+        self._span = self._telemetry.tracer.start_span(
+            semconv.SPAN_DSPY_PHASE.format(self._name),
+            context=context,
+            attributes={
+                semconv.DSPY_OPERATION_NAME: "phase",
+                semconv.DSPY_COMPILE_ID: self._scope.id,
+                semconv.DSPY_PHASE_NAME: self._name,
+            },
+        )
+        if self.index is not None:
+            self._span.set_attribute(semconv.DSPY_PHASE_INDEX, self.index)
+        place = call_context_in(context)
+        return inside(self._span, place if self.role is None else place._replace(role=self.role), context)
+
+    @override
+    def see(self, result: Any) -> None:
+        if self._product is not None and result is not None and self._telemetry.settings.capture_programs:
+            self._telemetry.put_content_payload(self._span, self._product, plain(_plain(result)))
+
+    @override
+    def close(self, error: BaseException | None) -> None:
+        if error is not None:
+            mark_failed(self._span, error, self._telemetry.content)
+        self._span.end()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in cast("list[Any]", value)]
+    return fields(value) if callable(getattr(value, "toDict", None)) else value

@@ -1,0 +1,1 @@
+"""SIMBA: trials, mini-batches, strategies and scores."""

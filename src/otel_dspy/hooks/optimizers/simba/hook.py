@@ -1,0 +1,123 @@
+"""SIMBA: a step a mini-batch, a trial a candidate built in it, and in the end a trial a program validated.
+
+Source: `dspy/teleprompt/simba.py` and `simba_utils.py` of dspy 3.4.1. A step samples trajectories, builds candidates by
+strategies (append a demo, append a rule) and scores them; the scores are raw means, and `dspy.Parallel` runs the
+examples, not Evaluate. What each call is for is told by the order: `prepare_models_for_resampling` begins a step; the
+first `Parallel` after it samples, the second scores the candidates; one without a step before it validates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import wrapt
+from opentelemetry.util.genai.utils import bind_arguments
+from typing_extensions import override
+
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.simba.scoring import ScoringHook, tagged
+from otel_dspy.hooks.optimizers.simba.search import Search
+from otel_dspy.hooks.optimizers.simba.strategy import StrategyHook
+from otel_dspy.hooks.patching.call_hook import wrap_call
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.leaderboard import first_unless_greater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.call_context import CompileScope
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.leaderboard import Entry
+
+_SEARCH: Final = "simba"
+
+
+class SIMBAHook(OptimizerHook):
+    """Watches SIMBA's steps, its strategies and its scoring."""
+
+    optimizer = "dspy.teleprompt.simba.SIMBA"
+
+    @override
+    def install(self, patches: Patches, telemetry: Telemetry) -> None:
+        from dspy.predict.parallel import Parallel  # noqa: PLC0415 - imported when it is instrumented
+        from dspy.teleprompt import simba as module  # noqa: PLC0415 - as above
+
+        def step(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+            with guarded("the span of a SIMBA step"):
+                search = _search(telemetry)
+                if search is not None:
+                    arguments = bind_arguments(wrapped, args, kwargs)
+                    search.begin_step(arguments["program"], cast("int", arguments["n"]))
+            return wrapped(*args, **kwargs)
+
+        def scoring(_wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+            search = _search(telemetry)
+            pairs: list[tuple[Any, Any]] | None = args[0] if args else kwargs.get("exec_pairs")
+            if search is None or pairs is None or not search.scores(pairs):
+                return None
+            return ScoringHook(telemetry, search, pairs)
+
+        def program(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+            search = _search(telemetry)
+            return wrapped(*args, **kwargs) if search is None else tagged(telemetry, search, wrapped, args, kwargs)
+
+        patches.wrap(module, "prepare_models_for_resampling", step)
+        patches.wrap(module, "wrap_program", program)
+        patches.wrap(Parallel, "__call__", wrap_call(scoring))
+        patches.replace(module.SIMBA, "strategies", _Strategies(telemetry))
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        return first_unless_greater(entries)  # `max` of the validated programs' scores
+
+    @override
+    def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
+        search: Search | None = scope.notes.get(_SEARCH)
+        if search is not None:
+            search.end_step(error)
+
+
+def _search(telemetry: Telemetry) -> Search | None:
+    scope = compile_of(SIMBAHook)
+    if scope is None:
+        return None
+    found = scope.notes.get(_SEARCH)
+    if found is None:
+        found = scope.notes[_SEARCH] = Search(telemetry, scope)
+    return found
+
+
+class _Strategies:
+    """Stands for the optimizers' attribute `strategies`, so that the one that SIMBA draws from it is watched.
+
+    The optimizer's own list stays where it is, in the object's `__dict__`; outside its compile that is what is read.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is None:
+            return self
+        try:
+            strategies: Any = cast("dict[str, Any]", vars(instance))["strategies"]
+        except KeyError:
+            message = f"{type(instance).__name__!r} object has no attribute 'strategies'"
+            raise AttributeError(message, name="strategies", obj=instance) from None
+        scope = compile_of(SIMBAHook)
+        if scope is None or scope.key != id(instance):
+            return strategies
+        return [wrapt.FunctionWrapper(strategy, wrap_call(self._watch)) for strategy in strategies]
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)["strategies"] = value
+
+    def __delete__(self, instance: Any) -> None:
+        del vars(instance)["strategies"]
+
+    def _watch(self, wrapped: Callable[..., Any], _instance: Any, args: Args, _kwargs: Kwargs) -> CallHook | None:
+        search = _search(self._telemetry)
+        name = getattr(wrapped, "__name__", type(wrapped).__name__).strip("_")
+        return None if search is None else StrategyHook(self._telemetry, search, name, args)

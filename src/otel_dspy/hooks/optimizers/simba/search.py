@@ -1,0 +1,142 @@
+"""Where a SIMBA compile stands: its step, the candidates built in it, and the programs known by their `simba_idx`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.serialization.programs import snapshot_if_program
+from otel_dspy.telemetry.spans.trial import ScoreUnit, TrialOutcome, close_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.context import Context
+
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope, TrialScope
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.spans.trial import TrialFacts
+
+
+@dataclass(slots=True, eq=False)
+class Tag:
+    """What is known of a function that `wrap_program` made.
+
+    Attributes:
+        program: the program inside.
+        function: itself, held so that its id stays.
+        place: its evaluation and its position there, once it is about to run.
+        further: what its row tells beside the score.
+        raised: what the program or the metric raised, by thread: the function swallows it.
+    """
+
+    program: Any
+    function: Any = None
+    place: tuple[EvaluateScope, int] | None = None
+    further: Mapping[str, bool | int] = field(default_factory=dict[str, "bool | int"])
+    raised: dict[int, BaseException] = field(default_factory=dict[int, BaseException])
+
+
+@dataclass(slots=True, eq=False)
+class Candidate:
+    """A program to be scored, with its trial, which is open until it is. The program is held, so that its id stays."""
+
+    program: Any
+    trial: TrialScope
+    facts: TrialFacts
+    snapshot: ProgramSnapshot | None = None
+    score: float | None = None
+    """The raw mean of what the metric returned."""
+
+
+@dataclass(slots=True, eq=False)
+class Search:
+    """One compile."""
+
+    telemetry: Telemetry
+    scope: CompileScope
+    step: int = -1
+    """Number of the step, from 0, as in SIMBA's `trial_logs`."""
+    num_models: int = 0
+    sampled: bool = False
+    """Whether the step's trajectories are there, so that what is scored next are its candidates."""
+    built: int = 0
+    """How many candidates the step has built, or failed to."""
+    candidates: list[Candidate] = field(default_factory=list[Candidate])
+    """Those of the step, in SIMBA's order."""
+    tags: dict[int, Tag] = field(default_factory=dict["int", "Tag"])
+    """What `wrap_program` made, by its identity, until it has run."""
+    program_ids: list[str | None] = field(default_factory=list["str | None"])
+    """`dspy.program.id` of the programs in SIMBA's pool; the position is the `simba_idx`."""
+    winners: list[int] = field(default_factory=lambda: [0])
+    """`simba_idx` of the first program and of each step's best."""
+    _phase: PhaseHook | None = None
+    _context: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        """The context of the step; outside of one, of the compile."""
+        return self.scope.context if self._context is None else self._context
+
+    @property
+    def in_step(self) -> bool:
+        """Whether a step is open."""
+        return self._phase is not None
+
+    def begin_step(self, baseline: Any, num_models: int) -> None:
+        """A step begins. `baseline`: the first program of the pool; `num_models`: how many samples an example gets."""
+        self.end_step(None)
+        if not self.program_ids:
+            found = snapshot_if_program(baseline)
+            self.program_ids.append(None if found is None else found.id)
+        self.step += 1
+        self.num_models = num_models
+        self.built = 0
+        self.sampled = False
+        self._phase = PhaseHook(self.telemetry, self.scope, "step", None)
+        self._phase.index = self.step
+        self._context = self._phase.open()
+
+    def scores(self, pairs: Sequence[tuple[Any, Any]]) -> bool:
+        """Whether SIMBA itself runs these pairs of function and example; none at all, where no candidate was built."""
+        return all(id(function) in self.tags for function, _ in pairs) and (bool(pairs) or self.in_step)
+
+    def register(self) -> None:
+        """The step's candidates are scored, and enter the pool in their order."""
+        best: tuple[float, int] | None = None
+        for candidate in self.candidates:
+            number = len(self.program_ids)
+            self.program_ids.append(None if candidate.snapshot is None else candidate.snapshot.id)
+            candidate.facts = replace(candidate.facts, parameters={**candidate.facts.parameters, "simba_idx": number})
+            if candidate.score is not None and (best is None or candidate.score > best[0]):
+                best = candidate.score, number
+        if best is not None:
+            self.winners.append(best[1])
+
+    def end_step(self, error: BaseException | None) -> None:
+        """The step is over; candidates that were not scored end with it."""
+        waiting, self.candidates = self.candidates, []
+        self.tags.clear()
+        for candidate in waiting:
+            self.end_trial(candidate, error)
+        phase, self._phase, self._context = self._phase, None, None
+        if phase is not None:
+            phase.close(error)
+
+    def end_trial(self, candidate: Candidate, error: BaseException | None) -> None:
+        """End a candidate's trial."""
+        outcome = TrialOutcome(score=candidate.score, unit=ScoreUnit.RATIO, program=candidate.snapshot, error=error)
+        close_trial(self.telemetry, candidate.trial, candidate.facts, outcome)
+
+    def validated(self, program_ids: Sequence[str | None]) -> list[int | None]:
+        """The `simba_idx` of the programs that SIMBA validates: its winners, evenly spaced.
+
+        Where they are not those that 3.4.1 would take (`simba.py:329-338`), None each.
+        """
+        last = len(self.winners) - 1
+        spaced = [round(slot * last / self.num_models) for slot in range(self.num_models + 1)] if last else [0]
+        chosen = [self.winners[position] for position in dict.fromkeys(spaced)]
+        known = [self.program_ids[number] for number in chosen if number < len(self.program_ids)]
+        return list(chosen) if known == list(program_ids) else [None] * len(program_ids)

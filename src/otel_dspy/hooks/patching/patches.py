@@ -1,0 +1,118 @@
+"""What was put into DSPy, so that it can be taken out again exactly."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from otel_dspy.hooks.patching.capabilities import version_of
+from otel_dspy.hooks.patching.dspy_spans import unbound, wrap_inside_callbacks
+from otel_dspy.hooks.patching.frames import forwarding
+from otel_dspy.hooks.patching.wrapped import Wrapped
+from otel_dspy.hooks.patching.wrapper_order import innermost_of_others, insert_innermost, places, take_out
+from otel_dspy.runtime.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_logger = logging.getLogger(__name__)
+_ABSENT: Final = object()
+
+
+class Patches:
+    """The attributes of classes and modules that were replaced, with what stood there before."""
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], None]] = []
+        self.active = True
+        """False after `undo`: a wrapper that somebody still holds then lets every call through unwatched."""
+        self._lacking: list[str] = []
+
+    def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
+        """Put a wrapt wrapper around `owner.name`, where `owner` itself defines it, beneath those of other packages.
+
+        A name that the installed DSPy doesn't have is passed over, for `report_missing` to tell: less is recorded,
+        nothing breaks.
+        """
+        found = places(owner, name)
+        if not found:
+            where = getattr(owner, "__qualname__", getattr(owner, "__name__", owner))
+            self.lacking(f"{where}.{name}")
+        for place in found:
+            self._wrap(owner, name, place, forwarding(wrapper))
+
+    def _wrap(self, owner: Any, name: str, place: str, wrapper: Callable[..., Any]) -> None:
+        original = _own(owner)[place]
+        others = innermost_of_others(original)
+        inside = original if others is None else others.__wrapped__
+        wrapped: Any = wrap_inside_callbacks(inside, lambda function: self._wrapped(function, unbound(wrapper)))
+        if wrapped is None:
+            wrapped = self._wrapped(inside, wrapper)
+        if others is None:
+            setattr(owner, place, wrapped)
+        else:
+            insert_innermost(others, wrapped)
+        # Both weak: a class that a user defined later must be able to go before its patch is undone, and a method that
+        # calls `super()` holds its class.
+        owner_reference, wrapped_reference = weakref.ref(owner), weakref.ref(wrapped)
+
+        def put_back() -> None:
+            present, ours = owner_reference(), wrapped_reference()
+            if present is not None and ours is not None:
+                take_out(present, name, ours)
+
+        self._undo.append(put_back)
+
+    def _wrapped(self, function: Any, wrapper: Callable[..., Any]) -> Wrapped:
+        return Wrapped(function, wrapper, enabled=lambda: self.active)
+
+    def wraps(self, owner: Any, name: str) -> bool:
+        """Whether what `owner` itself defines as `name` is wrapped by this package already, by whichever `Patches`."""
+        present = _own(owner).get(name)
+        while present is not None:
+            if isinstance(present, Wrapped):
+                return True
+            present = getattr(present, "__wrapped__", None)
+        return False
+
+    def replace(self, owner: Any, name: str, new: Any) -> None:
+        """Put `new` in the place of what `owner` itself defines as `name`, if anything."""
+        original = _own(owner).get(name, _ABSENT)
+        setattr(owner, name, new)
+
+        def put_back() -> None:
+            if _own(owner).get(name) is not new:
+                return
+            if original is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, original)
+
+        self._undo.append(put_back)
+
+    def lacking(self, what: str) -> None:
+        """Note a seam that the installed DSPy doesn't have."""
+        self._lacking.append(what)
+
+    def report_missing(self) -> None:
+        """Tell in one line what was passed over since the last time, if anything."""
+        if self._lacking:
+            _logger.info(
+                "otel-dspy: DSPy %s lacks %s; what they tell is not recorded, and nothing else changes",
+                version_of("dspy"),
+                ", ".join(dict.fromkeys(self._lacking)),
+            )
+            self._lacking.clear()
+
+    def undo(self) -> None:
+        """Put back what stood there. What somebody else has replaced since is left to them."""
+        self.active = False
+        while self._undo:
+            put_back = self._undo.pop()
+            with guarded("taking a hook out of DSPy"):
+                put_back()
+
+
+def _own(owner: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", vars(owner))

@@ -1,0 +1,65 @@
+"""A method that subclasses define anew: wrapped in the base, in every subclass, and in those that are defined later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otel_dspy.runtime.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from otel_dspy.hooks.patching.patches import Patches
+
+
+def wrap_with_subclasses(
+    patches: Patches, base: type[Any], name: str, wrapper_for: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
+    """Wrap `name` wherever `base` or a subclass of it defines it, now and later.
+
+    Args:
+        patches: takes in what is done, so that it can be undone.
+        base: the class at the top.
+        name: the method's name.
+        wrapper_for: gives the wrapt wrapper for a class's own function.
+    """
+    for cls in _family(base):
+        with guarded(f"watching {cls.__name__}.{name}"):  # a class may take no attributes
+            _wrap_own(patches, cls, name, wrapper_for)
+    _watch_new_classes(patches, base, name, wrapper_for)
+
+
+def _wrap_own(
+    patches: Patches, cls: type[Any], name: str, wrapper_for: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
+    own = vars(cls).get(name)
+    if callable(own):
+        patches.wrap(cls, name, wrapper_for(own))
+
+
+def _family(base: type[Any]) -> Iterator[type[Any]]:
+    seen: set[type[Any]] = set()
+    waiting = [base]
+    while waiting:
+        cls = waiting.pop()
+        if cls not in seen:
+            seen.add(cls)
+            yield cls
+            waiting.extend(cls.__subclasses__())
+
+
+def _watch_new_classes(
+    patches: Patches, base: type[Any], name: str, wrapper_for: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
+    original = vars(base).get("__init_subclass__")
+
+    def init_subclass(cls: type[Any], **kwargs: Any) -> None:
+        if original is not None:
+            original.__get__(None, cls)(**kwargs)
+        else:
+            super(base, cls).__init_subclass__(**kwargs)
+        if patches.active:
+            with guarded(f"watching {cls.__name__}.{name}"):
+                _wrap_own(patches, cls, name, wrapper_for)
+
+    patches.replace(base, "__init_subclass__", classmethod(init_subclass))

@@ -1,0 +1,258 @@
+"""Spans as lines of OTLP JSON and back, each with where it was to go.
+
+One line is one `ExportTraceServiceRequest` with one span, as the OpenTelemetry Collector's file exporter writes them
+(https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids in hex, 64-bit integers as strings). Written by
+hand, for one shape of message: protobuf's own JSON writes ids as base64 and takes some ten times as long.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from otel_dspy.mlflow.delivery.spool import OURS
+from otel_dspy.mlflow.records.route import (
+    Destination,
+    Experiment,
+    Options,
+    RootKind,
+    Route,
+    SpanUpdate,
+    TraceContext,
+    TraceUpdate,
+    UserEvent,
+)
+from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from otel_dspy.tracking_uri import lasting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_dspy.mlflow.records.span_records import Attributes, AttributeValue
+
+TRACKING_URI: Final = f"{OURS}tracking_uri"
+"""Without passwords."""
+EXPERIMENT_ID: Final = f"{OURS}experiment.id"
+EXPERIMENT_NAME: Final = f"{OURS}experiment.name"
+WORKSPACE: Final = f"{OURS}workspace"
+"""Name of the MLflow workspace; empty if none was set, absent where the MLflow of that process had no workspaces."""
+CONTEXT: Final = f"{OURS}context"
+"""JSON: the MLflow trace and runs that the span belongs to, and the flags of `autolog` that were off."""
+END: Final = f"{OURS}end"
+"""On a line without spans: the process closed the file; what follows stands elsewhere."""
+
+_KINDS: Final = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+_ERROR: Final = 2
+_NOT_FINITE: Final = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
+
+
+_PAIRS: Final = ("tags", "metadata")
+"""Fields of a `TraceUpdate` that are tuples, which JSON has not."""
+
+
+def span_line(span: SpanRecord, route: Route) -> str:
+    """The span and its route as one line, without its line feed."""
+    # All spans of a provider have one resource, those of a trace one route: half of the line is made once.
+    key = id(span.resource), route
+    known = _heads.get(key)
+    if known is None:
+        if len(_heads) >= _HEADS:
+            _heads.clear()
+        known = _heads[key] = span.resource, _head({**span.resource, **_route_attributes(route)})
+    return _line(known[1], [{"scope": {"name": span.scope}, "spans": [_span(span)]}])
+
+
+_heads: dict[tuple[int, Route], tuple[Attributes, str]] = {}
+"""The resource itself is kept too, so that its id is no other's."""
+_HEADS: Final = 512
+
+
+def _route_attributes(route: Route) -> Mapping[str, str]:
+    where, flags = route.destination, asdict(route.options)
+    context = {name: value for name, value in asdict(route.context).items() if value is not None and value is not False}
+    context |= {"kind": route.context.kind.value, "off": [name for name, on in flags.items() if not on]}
+    found = {TRACKING_URI: lasting(where.tracking_uri), CONTEXT: json.dumps(context, separators=(",", ":"))}
+    if where.experiment.id is not None:
+        found[EXPERIMENT_ID] = where.experiment.id
+    if where.experiment.name is not None:
+        found[EXPERIMENT_NAME] = where.experiment.name
+    if where.workspace is not None:
+        found[WORKSPACE] = where.workspace
+    return found
+
+
+def end_line() -> str:
+    """The line that an orderly end writes."""
+    return _line(_head({END: True}), [])
+
+
+def _line(head: str, scopes: list[dict[str, Any]]) -> str:
+    return f'{{"resourceSpans":[{{{head},"scopeSpans":{_compact(scopes)}}}]}}'
+
+
+def _head(resource: Attributes) -> str:
+    return f'"resource":{_compact({"attributes": _attributes(resource)})}'
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _span(span: SpanRecord) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "traceId": span.trace_id,
+        "spanId": span.span_id,
+        "name": span.name,
+        "kind": _KINDS.index(span.kind) + 1 if span.kind in _KINDS else 0,
+        "startTimeUnixNano": str(span.start_ns),
+        "endTimeUnixNano": str(span.end_ns),
+        "attributes": _attributes(span.attributes),
+    }
+    if span.parent_id:
+        found["parentSpanId"] = span.parent_id
+    if span.links:
+        found["links"] = [{"traceId": link.trace_id, "spanId": link.span_id} for link in span.links]
+    if span.error:
+        found["status"] = {"code": _ERROR} | ({"message": span.message} if span.message else {})
+    return found
+
+
+def _attributes(values: Attributes) -> list[dict[str, Any]]:
+    return [{"key": name, "value": _value(value)} for name, value in values.items()]
+
+
+def _value(value: object) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"stringValue": value}
+        case bool():
+            return {"boolValue": value}
+        case int():
+            return {"intValue": str(value)}
+        case float():
+            return {"doubleValue": value if math.isfinite(value) else _NOT_FINITE[str(value)]}
+        case Sequence():
+            return {"arrayValue": {"values": [_value(item) for item in cast("Sequence[object]", value)]}}
+        case _:
+            return {"stringValue": str(value)}
+
+
+class DamagedLineError(ValueError):
+    """A line that is not what `span_line` or `end_line` wrote."""
+
+
+def parse_line(line: str | bytes) -> tuple[SpanRecord, Route] | None:
+    """The span and route of a line; None for the line that ends a file.
+
+    Raises:
+        DamagedLineError: it is none of ours, or was cut off; the text says which.
+    """
+    try:
+        request: Any = json.loads(line)
+    except (RecursionError, ValueError) as error:
+        raise DamagedLineError(f"it is no JSON ({error}); was it cut off?") from error
+    try:
+        (resource_spans,) = request["resourceSpans"]
+        resource = _parsed_attributes(resource_spans["resource"]["attributes"])
+        if END in resource:
+            return None
+        (scope_spans,) = resource_spans["scopeSpans"]
+        (span,) = scope_spans["spans"]
+        if TRACKING_URI not in resource or CONTEXT not in resource:
+            raise DamagedLineError("it does not say where its span was to go: no line of otel-dspy's spool")  # noqa: TRY301 - told from the rest below
+        own = {name: value for name, value in resource.items() if not name.startswith(OURS)}
+        return _parsed_span(span, own, str(scope_spans.get("scope", {}).get("name", ""))), _parsed_route(resource)
+    except DamagedLineError:
+        raise
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise DamagedLineError(f"it is no span of otel-dspy's spool ({type(error).__name__}: {error})") from error
+
+
+def _parsed_span(span: Mapping[str, Any], resource: Attributes, scope: str) -> SpanRecord:
+    status = span.get("status", {})
+    error = status.get("code") == _ERROR
+    kind = int(span.get("kind", 1))
+    return SpanRecord(
+        trace_id=str(span["traceId"]),
+        span_id=str(span["spanId"]),
+        parent_id=span.get("parentSpanId") or None,
+        name=str(span["name"]),
+        kind=_KINDS[kind - 1] if 1 <= kind <= len(_KINDS) else "INTERNAL",
+        start_ns=int(span["startTimeUnixNano"]),
+        end_ns=int(span["endTimeUnixNano"]),
+        attributes=_parsed_attributes(span.get("attributes", [])),
+        error=error,
+        message=status.get("message") if error else None,
+        links=tuple(SpanLink(str(link["traceId"]), str(link["spanId"])) for link in span.get("links", ())),
+        resource=resource,
+        scope=scope,
+    )
+
+
+def _parsed_route(resource: Attributes) -> Route:
+    found: dict[str, Any] = json.loads(str(resource[CONTEXT]))
+    evaluate = found.get("evaluate")
+    name, number = resource.get(EXPERIMENT_NAME), resource.get(EXPERIMENT_ID)
+    workspace = resource.get(WORKSPACE)
+    return Route(
+        Destination(
+            str(resource[TRACKING_URI]),
+            Experiment(id=str(number) if number is not None else None, name=str(name) if name is not None else None),
+            str(workspace) if workspace is not None else None,
+        ),
+        TraceContext(
+            trace_id=str(found["trace_id"]),
+            root_id=str(found["root_id"]),
+            kind=RootKind(found["kind"]),
+            compile_id=found.get("compile_id"),
+            trial=found.get("trial"),
+            evaluate=(str(evaluate[0]), str(evaluate[1])) if evaluate else None,
+            user_run=found.get("user_run"),
+            joined=bool(found.get("joined")),
+            parent_id=found.get("parent_id"),
+            update=_parsed_update(found["update"]) if "update" in found else None,
+            span_update=_parsed_span_update(found["span_update"]) if "span_update" in found else None,
+        ),
+        Options(**dict.fromkeys(found.get("off", ()), False)),
+    )
+
+
+def _parsed_update(found: dict[str, Any]) -> TraceUpdate:
+    pairs: dict[str, Any] = {name: tuple((str(key), str(value)) for key, value in found[name]) for name in _PAIRS}
+    pairs["assessments"] = tuple(map(str, found["assessments"]))
+    return TraceUpdate(**found | pairs)
+
+
+def _parsed_span_update(found: dict[str, Any]) -> SpanUpdate:
+    events = (UserEvent(str(one["name"]), int(one["time_ns"]), str(one["attributes"])) for one in found["events"])
+    return SpanUpdate(
+        attributes=tuple((str(name), str(text)) for name, text in found["attributes"]),
+        events=tuple(events),
+        links=tuple((str(trace_id), str(span_id)) for trace_id, span_id in found["links"]),
+        failed=bool(found["failed"]),
+        message=found["message"],
+    )
+
+
+def _parsed_attributes(entries: Sequence[Mapping[str, Any]]) -> Attributes:
+    return {str(entry["key"]): _parsed_value(entry["value"]) for entry in entries}
+
+
+def _parsed_value(value: Mapping[str, Any]) -> AttributeValue:
+    ((kind, content),) = value.items()
+    match kind:
+        case "stringValue":
+            return str(content)
+        case "boolValue":
+            return bool(content)
+        case "intValue":
+            return int(content)
+        case "doubleValue":
+            return float(content)
+        case "arrayValue":
+            return cast("AttributeValue", tuple(_parsed_value(item) for item in content.get("values", ())))
+        case _:
+            raise DamagedLineError(f"unknown kind of value {kind!r}")

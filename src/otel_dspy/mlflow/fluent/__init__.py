@@ -1,0 +1,1 @@
+"""Traces shared with MLflow's fluent tracing API."""

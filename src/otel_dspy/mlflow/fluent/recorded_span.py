@@ -1,0 +1,98 @@
+"""Recording of what a program sets on MLflow's active span where that span is a stand-in for one of ours."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
+from wrapt import ObjectProxy
+
+from otel_dspy.mlflow.records.route import SpanUpdate, UserEvent
+from otel_dspy.redaction import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.trace import SpanContext
+    from opentelemetry.util.types import AnyValue
+
+_OWN: Final = "mlflow."
+"""Prefix of MLflow's own attributes, which redaction does not apply to, except for content."""
+_CONTENT: Final = frozenset({"mlflow.spanInputs", "mlflow.spanOutputs"})
+_STATUS: Final = "exception.message"
+"""The name under which the redactor sees the description of a status."""
+
+
+class RecordedSpan(cast("type[Any]", ObjectProxy)):  # wrapt has no types
+    """An SDK span that records although MLflow sees it as ended.
+
+    MLflow does not export a trace while a span of it is open, and nothing ends this one.
+
+    Args:
+        span: a started span of the SDK's; it is never ended.
+    """
+
+    def __init__(self, span: Any) -> None:  # noqa: ANN401 - the SDK's own class
+        super().__init__(span)  # pyright: ignore[reportUnknownMemberType] - the same
+        self._self_initial: Mapping[str, object] = {}
+
+    @property
+    def _end_time(self) -> int:
+        return int(cast("Any", self).start_time)
+
+    @property
+    def end_time(self) -> int:
+        """Nanoseconds since the epoch."""
+        return self._end_time
+
+    def end(self, *_: object, **__: object) -> None:
+        """Do nothing: the instrumented call ends its span."""
+
+    def registered(self) -> None:
+        """Take what is set so far as MLflow's own; `update` returns what is set later."""
+        self._self_initial = dict(cast("Any", self).attributes)
+
+    def update(self) -> SpanUpdate | None:
+        """What the program has set since `registered`, with redaction applied; None = nothing."""
+        span: Any = self
+        initial = self._self_initial
+        changed = {name: text for name, text in span.attributes.items() if initial.get(name) != text}
+        status = span.status
+        update = SpanUpdate(
+            attributes=tuple((name, _redacted_json(name, text)) for name, text in changed.items()),
+            events=tuple(_event(event) for event in span.events),
+            links=tuple(_ids(link.context) for link in span.links),
+            failed=status.status_code is StatusCode.ERROR,
+            message=_text(_STATUS, status.description) if status.description else None,
+        )
+        return None if update == SpanUpdate() else update
+
+
+def _ids(context: SpanContext) -> tuple[str, str]:
+    return format_trace_id(context.trace_id), format_span_id(context.span_id)
+
+
+def _event(event: Any) -> UserEvent:  # noqa: ANN401 - the SDK's own class
+    given: Mapping[str, object] = event.attributes or {}
+    attributes = {name: redacted(name, _plain(value)) for name, value in given.items()}
+    return UserEvent(str(event.name), int(event.timestamp), json.dumps(attributes, ensure_ascii=False, default=str))
+
+
+def _redacted_json(name: str, text: object) -> str:
+    """An attribute's value as JSON text; MLflow sets JSON text itself."""
+    try:
+        value: AnyValue = json.loads(text) if isinstance(text, str) else _plain(text)
+    except (RecursionError, ValueError):
+        value = str(text)
+    if not name.startswith(_OWN) or name in _CONTENT:
+        value = redacted(name, value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _text(name: str, text: str) -> str:
+    return str(redacted(name, text))
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - what JSON has
+    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value

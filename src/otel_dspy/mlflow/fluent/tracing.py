@@ -1,0 +1,221 @@
+"""One trace for DSPy's calls and MLflow's fluent tracing: `@mlflow.trace`, `start_span`, `update_current_trace`.
+
+MLflow keeps its active span in a context of its own. A DSPy call inside such a span joins its trace; inside a DSPy call
+MLflow finds a stand-in for our span as its active one, made when it looks for it. The stand-in is never exported: what
+is set on its trace (tags, session, user) is read when the call ends and logged with the trace.
+
+Everything here is looked up by name in MLflow; what a version lacks is left out.
+"""
+
+from __future__ import annotations
+
+import weakref
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from mlflow.tracing import fluent, provider
+from mlflow.tracing.trace_manager import InMemoryTraceManager
+from mlflow.tracing.utils import maybe_get_request_id
+from opentelemetry import trace
+from opentelemetry.trace import format_span_id
+
+from otel_dspy.mlflow import conflict
+from otel_dspy.mlflow.fluent.shared_context import SharedContext
+from otel_dspy.mlflow.fluent.stand_ins import PREFIX, manager
+from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.runtime.fork_gate import ForkGate
+from otel_dspy.runtime.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import SpanContext
+
+SHARES_TRACES: Final = capabilities.TRACES and hasattr(InMemoryTraceManager, "get_mlflow_trace_id_from_otel_id")
+"""Whether this MLflow's traces have the ids of OpenTelemetry, so that spans of ours can be part of them."""
+
+
+class ActiveSpan(NamedTuple):
+    """MLflow's active span."""
+
+    trace_id: str
+    """32 hex digits."""
+    span_id: str
+    """16 hex digits."""
+    experiment_id: str | None
+
+
+def is_enabled() -> bool:
+    """Whether MLflow's tracing is on: `mlflow.tracing.disable()` and MLflow's own trial calls switch it off."""
+    enabled: Callable[[], bool] | None = getattr(provider, "is_tracing_enabled", None)
+    return enabled is None or enabled()
+
+
+def active_span(parent: SpanContext | None) -> ActiveSpan | None:
+    """MLflow's span around the caller, if its trace can be joined.
+
+    Args:
+        parent: the parent of the caller's span in OpenTelemetry's context, which MLflow uses too where it is set so.
+    """
+    if not SHARES_TRACES:
+        return None
+    traces = manager()
+    for found in (own_context_span(), parent):
+        if found is None:
+            continue
+        trace_id: str | None = traces.get_mlflow_trace_id_from_otel_id(found.trace_id)
+        if trace_id is None or trace_id != f"{PREFIX}{found.trace_id:032x}":
+            continue
+        with traces.get_trace(trace_id) as held:
+            location = getattr(getattr(held, "info", None), "trace_location", None)
+        experiment = getattr(getattr(location, "mlflow_experiment", None), "experiment_id", None)
+        return ActiveSpan(f"{found.trace_id:032x}", format_span_id(found.span_id), experiment)
+    return None
+
+
+def announce(trace_id: str) -> None:
+    """Make a trace the one that `mlflow.get_last_active_trace_id` and MLflow's evaluation find.
+
+    Called when it starts, on the user's thread: it has ended for the user before it has ended for us.
+    """
+    if not SHARES_TRACES:
+        return
+    announced: Callable[[str], None] | None = getattr(fluent, "_set_last_active_trace_id", None)
+    if announced is not None:
+        announced(f"{PREFIX}{trace_id}")
+    evaluated: dict[str, str] | None = getattr(fluent, "_EVAL_REQUEST_ID_TO_TRACE_ID", None)
+    request_id = maybe_get_request_id(is_evaluate=True)
+    if evaluated is not None and request_id is not None:
+        evaluated[request_id] = f"{PREFIX}{trace_id}"
+
+
+def own_context_span() -> SpanContext | None:
+    """The span in MLflow's own context, as MLflow has set it."""
+    runtime: Any = getattr(provider, "mlflow_runtime_context", None)
+    if runtime is None:
+        return None
+    found = trace.get_current_span(runtime.get_current()).get_span_context()
+    return found if found.is_valid else None
+
+
+class Source(Protocol):
+    """Who knows spans of ours."""
+
+    def stand_in(self, span: SpanContext) -> trace.Span | None:
+        """What MLflow is to take for its active span while our span is current.
+
+        None if it is none of ours, or a span of MLflow's is active inside of it.
+        """
+        ...
+
+    def deliver(self, trace_id: str) -> None:
+        """Wait for the delivery of a trace, 32 hex digits, if spans of ours in it may not have been delivered yet."""
+        ...
+
+
+def connect(source: Source) -> None:
+    """Let MLflow find the spans of a source as active ones, and leave the tracing of DSPy to us."""
+    with _gate:
+        _sources.add(source)
+        _lookup.install()
+        _shared.install()
+        _requests.install()
+        conflict.keep_off()
+
+
+def disconnect(source: Source) -> None:
+    """Undo `connect`; without any source MLflow is as it was."""
+    with _gate:
+        _sources.discard(source)
+        if not _sources:
+            _lookup.remove()
+            _shared.remove()
+            _requests.remove()
+            conflict.allow()
+
+
+def _substitute() -> trace.Span | None:
+    """What MLflow is to take for its active span; None = the current span is none of ours."""
+    with guarded("MLflow's fluent tracing"):
+        ours = trace.get_current_span().get_span_context()
+        if ours.is_valid:
+            for source in list(_sources):
+                span = source.stand_in(ours)
+                if span is not None:
+                    return span
+    return None
+
+
+class _ContextLookup:
+    """MLflow's `get_current_context`, with our span in it while that is the innermost one."""
+
+    _NAME: Final = "get_current_context"
+
+    def __init__(self) -> None:
+        self._original: Callable[[], Context | None] | None = None
+
+    def install(self) -> None:
+        if self._original is None and SHARES_TRACES:
+            self._original = getattr(provider, self._NAME, None)
+            if self._original is not None:
+                setattr(provider, self._NAME, self._current)
+
+    def remove(self) -> None:
+        if self._original is not None and getattr(provider, self._NAME) == self._current:
+            setattr(provider, self._NAME, self._original)
+            self._original = None
+
+    def _current(self) -> Context | None:
+        theirs = None if self._original is None else self._original()
+        span = _substitute()
+        return theirs if span is None else trace.set_span_in_context(span, theirs)
+
+
+class _TraceRequests:
+    """MLflow's methods that read a trace or write to it, each of which waits for the delivery of our spans first.
+
+    MLflow's autolog may be asked for a trace, or given feedback on it, right after the call.
+    """
+
+    _METHODS: Final = ("get_trace", "get_trace_info", "log_assessment", "set_trace_tag", "set_trace_tags")
+
+    def __init__(self) -> None:
+        self._originals: dict[str, Callable[..., Any]] = {}
+
+    def install(self) -> None:
+        if not self._originals and SHARES_TRACES:
+            from mlflow.tracing.client import TracingClient  # noqa: PLC0415 - MLflow 2 has none
+
+            own: dict[str, Any] = dict(vars(TracingClient))
+            self._originals = {name: own[name] for name in self._METHODS if name in own}
+            for name, original in self._originals.items():
+                setattr(TracingClient, name, _delivering(original))
+
+    def remove(self) -> None:
+        if not self._originals:
+            return
+        from mlflow.tracing.client import TracingClient  # noqa: PLC0415 - MLflow 2 has none
+
+        for name, original in self._originals.items():
+            setattr(TracingClient, name, original)
+        self._originals = {}
+
+
+def _delivering(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def request(client: object, trace_id: object, *more: Any, **named: Any) -> Any:  # noqa: ANN401 - whichever it is
+        with guarded("a wait for a trace"):
+            if isinstance(trace_id, str) and trace_id.startswith(PREFIX):
+                for source in list(_sources):
+                    source.deliver(trace_id.removeprefix(PREFIX))
+        return original(client, trace_id, *more, **named)
+
+    return request
+
+
+_gate: Final = ForkGate()
+_sources: Final[weakref.WeakSet[Source]] = weakref.WeakSet()
+_lookup: Final = _ContextLookup()
+_shared: Final = SharedContext(_substitute)
+_requests: Final = _TraceRequests()

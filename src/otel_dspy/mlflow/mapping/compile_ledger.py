@@ -1,0 +1,60 @@
+"""The trials of each compile as they come, so that its summary is whole whichever comes last, a trial or the end."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow.records.span_records import CompileRecord, TrialRecord
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.records.span_records import Fact
+
+MAX_ENDED: Final = 64
+"""Ended compiles that are remembered, for what comes late or twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedCompile:
+    """A compile's end, and its trials so far by index."""
+
+    done: CompileRecord
+    trials: tuple[TrialRecord, ...]
+
+
+class CompileLedger:
+    """Trials and ends by compile. Program states, tables and attributes are not kept."""
+
+    def __init__(self) -> None:
+        self._trials: dict[str, dict[int, TrialRecord]] = {}
+        self._ended: OrderedDict[str, CompileRecord] = OrderedDict()
+
+    def add(self, fact: Fact) -> EndedCompile | None:
+        """Take in a fact; gives the compile whose summary it belongs to, if that has ended by now."""
+        if isinstance(fact, TrialRecord):
+            compile_id = fact.compile_id
+            light = replace(
+                fact,
+                program_state=None,
+                candidate=None,
+                scores=None,
+                pareto_front=None,
+                span=replace(fact.span, attributes={}),
+            )
+            self._trials.setdefault(compile_id, {})[fact.index] = light
+        elif isinstance(fact, CompileRecord):
+            compile_id = fact.identity.compile_id
+            self._ended[compile_id] = replace(
+                fact, program_state=None, candidate_tree=None, span=replace(fact.span, attributes={})
+            )
+            if len(self._ended) > MAX_ENDED:
+                forgotten, _ = self._ended.popitem(last=False)
+                self._trials.pop(forgotten, None)
+        else:
+            return None
+        done = self._ended.get(compile_id)
+        if done is None:
+            return None
+        found = self._trials.get(compile_id, {})
+        return EndedCompile(done, tuple(found[index] for index in sorted(found)))

@@ -1,0 +1,151 @@
+"""Joins the pieces of large JSON texts and puts them where they belong."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import zlib
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.records.span_records import AttributeValue, PayloadPiece, SpanRecord
+
+_logger = logging.getLogger(__name__)
+
+MAX_WAITING = 64 * 1024 * 1024
+"""Characters of pieces whose span has not come; beyond it the oldest are given up."""
+PIECE_OVERHEAD: Final = 512
+"""What a piece counts for beside its texts."""
+MAX_TEXT: Final = 1024 * 1024 * 1024
+"""Bytes that a text may have: some hundred kilobytes of pieces could be unzipped to gigabytes. This process' own, and
+those that it has spooled, are no larger than it could hold.
+"""
+MAX_FOREIGN_TEXT: Final = 64 * 1024 * 1024
+"""The same of what anybody may send."""
+
+ENCODING = "gzip+base64"
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
+
+class PayloadShelf:
+    """Pieces that wait for their span.
+
+    They are kept by the span that owns them, not by digest: two spans may send the same text, and the first to end must
+    not take the other's pieces along.
+    """
+
+    def __init__(self, max_waiting: int = MAX_WAITING, max_text: int = MAX_TEXT) -> None:
+        self._pieces: OrderedDict[tuple[str, str, str], dict[int, PayloadPiece]] = OrderedDict()
+        self._waiting = 0
+        self._max_waiting = max_waiting
+        self._max_text = max_text
+
+    def add(self, piece: PayloadPiece) -> None:
+        """Keep a piece until its span comes. A piece that comes twice counts once."""
+        owner = (piece.span.trace_id, piece.owner_id, piece.attribute)
+        pieces = self._pieces.setdefault(owner, {})
+        if piece.index not in pieces:
+            pieces[piece.index] = piece
+            self._waiting += _size(piece)
+        while self._waiting > self._bound:
+            given_up, _ = next(iter(self._pieces.items()))
+            self._take(given_up)
+            _logger.warning(
+                "Too many payload pieces wait for their spans; %s of span %s is lost", given_up[2], given_up[1]
+            )
+
+    @property
+    def _bound(self) -> int:
+        """Of one span alone so much may wait as a text may have, zipped badly and in base64."""
+        return self._max_waiting if len(self._pieces) > 1 else max(self._max_waiting, 2 * self._max_text)
+
+    def resolve(self, span: SpanRecord) -> SpanRecord:
+        """The span with its payloads in place; one that cannot be made whole is left out and logged."""
+        references = {name: found for name, value in span.attributes.items() if (found := _reference(value))}
+        if not references:
+            return span
+        attributes: dict[str, AttributeValue] = dict(span.attributes)
+        for name, digest in references.items():
+            pieces = self._take((span.trace_id, span.span_id, name))
+            try:
+                attributes[name] = _join(pieces, digest, self._max_text)
+            except (ValueError, zlib.error) as error:
+                del attributes[name]
+                _logger.warning("%s of span %s is left out: %s", name, span.name, error)
+        return replace(span, attributes=attributes)
+
+    def lacks(self, span: SpanRecord) -> list[str]:
+        """Attributes of the span whose pieces have not all come."""
+        lacking: list[str] = []
+        for name, value in span.attributes.items():
+            if _reference(value):
+                pieces = self._pieces.get((span.trace_id, span.span_id, name), {})
+                if not _whole(pieces):
+                    lacking.append(name)
+        return lacking
+
+    def _take(self, owner: tuple[str, str, str]) -> dict[int, PayloadPiece]:
+        pieces = self._pieces.pop(owner, {})
+        self._waiting -= sum(_size(piece) for piece in pieces.values())
+        return pieces
+
+
+def _reference(value: AttributeValue) -> str | None:
+    """The digest that the attribute's text points to, if it is a reference and not the text itself."""
+    # A reference is some 100 characters long; a real text that begins alike is longer or has other keys.
+    if not isinstance(value, str) or not value.startswith('{"$payload"') or len(value) > 200:  # noqa: PLR2004 - above
+        return None
+    try:
+        found: Any = json.loads(value)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    digest = cast("dict[str, object]", found).get("$payload")
+    return digest if isinstance(digest, str) else None
+
+
+def _size(piece: PayloadPiece) -> int:
+    """Characters of texts in the piece's span, and as many as what holds them takes, about."""
+    texts = sum(len(value) for value in piece.span.attributes.values() if isinstance(value, str))
+    return PIECE_OVERHEAD + max(len(piece.data), texts)  # its data is one of them
+
+
+def _whole(pieces: dict[int, PayloadPiece]) -> bool:
+    """Whether all pieces are there, by the count that the first one names: a number that anybody may have made up."""
+    if not pieces:
+        return False
+    count = next(iter(pieces.values())).count
+    return len(pieces) == count and all(index in pieces for index in range(count))
+
+
+def _join(pieces: dict[int, PayloadPiece], digest: str, limit: int) -> str:
+    """The text, of `limit` bytes at most.
+
+    Raises:
+        ValueError: a piece is missing or of an unknown encoding, or the text is too large or not the one that was sent.
+        zlib.error: the pieces are not zipped.
+    """
+    if not pieces:
+        message = "none of its pieces arrived"
+        raise ValueError(message)
+    first = next(iter(pieces.values()))
+    if not _whole(pieces):
+        message = f"{len(pieces)} of its {first.count} pieces arrived"
+        raise ValueError(message)
+    if first.encoding != ENCODING:
+        message = f"unknown encoding {first.encoding!r}"
+        raise ValueError(message)
+    packed = "".join(pieces[index].data for index in range(first.count))
+    text = zlib.decompressobj(_GZIP).decompress(base64.b64decode(packed, validate=True), limit + 1)
+    if len(text) > limit:
+        message = f"it has more than {limit} bytes, unzipped"
+        raise ValueError(message)
+    if hashlib.sha256(text).hexdigest() != digest:
+        message = "its digest is not that of the pieces"
+        raise ValueError(message)
+    return text.decode()

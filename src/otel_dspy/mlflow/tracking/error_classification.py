@@ -1,0 +1,163 @@
+"""What an error of MLflow's means: whether asking again can help."""
+
+from __future__ import annotations
+
+import errno
+import re
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+import requests
+from mlflow.exceptions import MlflowException
+
+from otel_dspy.mlflow.tracking import cloud_errors
+from otel_dspy.mlflow.tracking.workspaces import NoWorkspacesError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+
+class ErrorClass(Enum):
+    """What to do."""
+
+    WAIT = "wait"
+    """Unreachable or busy, full or locked: ask again until it answers."""
+    DENIED = "denied"
+    """Not with these credentials. The user can mend that while we wait: a key that has run out. Or it is meant so."""
+    RETRY = "retry"
+    """The server failed: ask again, but not for ever if it answers others."""
+    RACED = "raced"
+    """Another writer has just written the same row: ask again, and it is found."""
+    NO_EXPERIMENT = "no experiment"
+    """Its experiment is deleted, or not there. It may be restored, and takes everything then."""
+    NO_WORKSPACE = "no workspace"
+    """Its workspace does not exist, or the server or the installed MLflow has no workspaces."""
+    REFUSED = "refused"
+    """It will never be taken."""
+    UNWRITABLE = "unwritable"
+    """Of artifacts alone: their location is a path that this machine cannot write."""
+
+
+_BUSY_TEXTS: Final = (
+    "database is locked", "database or disk is full", "disk i/o error", "attempt to write a readonly database",
+    "deadlock", "could not identify mlflow server version", "connection pool", "queuepool limit", "no space left",
+)  # fmt: skip
+_UNREACHABLE_TEXTS: Final = (
+    "max retries exceeded", "connection refused", "failed with timeout", "connection aborted", "connection reset",
+    "read timed out", "incompleteread", "connection broken",
+)  # fmt: skip
+_RACED_TEXTS: Final = ("unique constraint", "duplicate key value", "duplicate entry")
+"""Of sqlite, PostgreSQL, MySQL: MLflow looks for a dataset or a tag, and then inserts it."""
+_NO_EXPERIMENT: Final = re.compile(
+    r"no experiment with id=?\s?\S+ exists|could not find experiment with id|the experiment \S+ must be in the 'active'"
+)
+"""Of MLflow's stores in a database, of those in files, and of both."""
+_NO_WORKSPACE: Final = re.compile(
+    r"workspace '[^']*' not found|active workspace '[^']*' cannot be used|active workspace is required"
+    r"|workspaces are not enabled on this server|workspace name '[^']*' (?:must|cannot|is reserved)"
+)
+"""Of MLflow's servers, of its client, and of its stores in a database."""
+_REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
+"""MLflow's own codes for what is wrong with a request, and never with its database."""
+_WAIT: Final = frozenset({407, 408, 425, 429, 502, 503, 504})
+"""HTTP statuses that pass: busy or away."""
+_DENIED: Final = frozenset({401, 403})
+_SERVER_ERROR: Final = 500
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+_UNWRITABLE: Final = frozenset({
+    errno.ENOENT, errno.EPERM, errno.EACCES, errno.ENOTDIR, errno.EROFS, errno.EISDIR, errno.ELOOP, errno.ESTALE,
+})  # fmt: skip
+"""Of a path that does not exist here or may not be written."""
+
+
+class ArtifactStoreError(Exception):
+    """Access to an artifact store failed; `__cause__` is the error of its client."""
+
+
+@contextmanager
+def artifact_access() -> Generator[None]:
+    """Within the block whatever is raised is an error of the artifact store, not of the tracking store.
+
+    Raises:
+        ArtifactStoreError: anything was raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ArtifactStoreError(str(error)) from error
+
+
+def classify(error: BaseException, status: int | None = None) -> ErrorClass:
+    """Read an error, and those that led to it.
+
+    Args:
+        error: what MLflow raised.
+        status: HTTP status of the answer that it was raised for, where there was one.
+    """
+    if isinstance(error, ArtifactStoreError):
+        return _of_artifacts(error.__cause__ or error, status)
+    for cause in _chain(error):
+        found = _by_kind_or_text(cause)
+        if found is not None:
+            return found
+    known = status if status is not None else _http_status(error)
+    if known is None:
+        return ErrorClass.RETRY if isinstance(error, OSError) else ErrorClass.REFUSED
+    return _by_status(known)
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Seconds that an object store asked for with `Retry-After`; None if it did not."""
+    asked = (cloud_errors.retry_after(cause) for cause in _chain(error))
+    return next((seconds for seconds in asked if seconds is not None), None)
+
+
+def _of_artifacts(error: BaseException, status: int | None) -> ErrorClass:
+    if any(isinstance(cause, OSError) and cause.errno in _UNWRITABLE for cause in _chain(error)):
+        return ErrorClass.UNWRITABLE
+    return classify(error, status)
+
+
+def _by_status(status: int) -> ErrorClass:
+    if status in _WAIT:
+        return ErrorClass.WAIT
+    if status in _DENIED:
+        return ErrorClass.DENIED
+    return ErrorClass.RETRY if status >= _SERVER_ERROR else ErrorClass.REFUSED
+
+
+def _by_kind_or_text(cause: BaseException) -> ErrorClass | None:
+    status = cloud_errors.http_status(cause)
+    if status is not None:
+        return _by_status(status)
+    unreachable = isinstance(cause, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError)
+    if unreachable or (isinstance(cause, OSError) and cause.errno in _FULL):
+        return ErrorClass.WAIT
+    text = str(cause).lower()
+    if isinstance(cause, NoWorkspacesError) or _NO_WORKSPACE.search(text):
+        return ErrorClass.NO_WORKSPACE
+    # A refusal quotes what the user wrote, which may speak of anything.
+    refused = isinstance(cause, MlflowException) and cause.error_code in _REFUSALS
+    if not refused and any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
+        return ErrorClass.WAIT
+    if _NO_EXPERIMENT.search(text):
+        return ErrorClass.NO_EXPERIMENT
+    return ErrorClass.RACED if any(found in text for found in _RACED_TEXTS) else None
+
+
+def _http_status(error: BaseException) -> int | None:
+    if isinstance(error, MlflowException):
+        return int(error.get_http_status_code())
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__

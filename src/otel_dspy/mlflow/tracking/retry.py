@@ -1,0 +1,233 @@
+"""Trying until it is done: pauses that grow, chance in them, one warning an outage."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.tracking import http_policy, workspaces
+from otel_dspy.mlflow.tracking.error_classification import ArtifactStoreError, ErrorClass, classify
+from otel_dspy.runtime.fork_gate import ForkGate
+from otel_dspy.tracking_uri import address_without_passwords, without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+_logger = logging.getLogger(__name__)
+_chance: Final = random.Random()  # noqa: S311 - jitter, no secret; never the generator that a user may have seeded
+
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two tries; doubled each time, half of it left to chance. The longest bounds how late a server that
+is back is noticed.
+"""
+SILENCE: Final = 60.0
+"""Seconds after a warning in which the next outage is not warned of: a proxy may fail now and then for hours."""
+MAX_RETRIES: Final = 6
+"""Tries of an operation that the server fails at although it answers others: about 8 s."""
+ARTIFACT_TRIES: Final = 3
+"""Tries of an operation whose artifact store does not answer although the tracking store does."""
+FAILED_LATELY: Final = 300.0
+"""Seconds after such a failure in which the destination's operations are tried once, where others wait behind it."""
+_NO_DESTINATION: Final = frozenset({ErrorClass.NO_EXPERIMENT, ErrorClass.NO_WORKSPACE})
+_IN_THE_SPOOL: Final = "it is kept in the spool for `otel-dspy replay`"
+
+
+class Stopped(BaseException):
+    """There is no time left: what was being tried is not done.
+
+    No `Exception`, so that nothing on the way takes it for a failure of MLflow's.
+    """
+
+
+class Outcome(Enum):
+    """How trying ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """MLflow will never take it."""
+    FAILED = "failed"
+    """The server fails at this, though it answers otherwise: it may take it another day."""
+
+
+class Backoff:
+    """Pauses between attempts, in seconds: `FIRST_PAUSE`, doubled each time up to `LONGEST_PAUSE`, half random."""
+
+    def __init__(self) -> None:
+        self._pause = FIRST_PAUSE
+
+    def next(self, retry_after: float | None = None) -> float:
+        """The next pause.
+
+        Args:
+            retry_after: seconds that the server asked for; the pause is never shorter.
+        """
+        # Half of the pause is random, lest many programs come back at once.
+        chosen = self._pause * (0.5 + _chance.random() / 2)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return max(chosen, retry_after or 0.0)
+
+
+class Retrier:
+    """Tries operations on one destination."""
+
+    def __init__(
+        self,
+        address: str,
+        stop: Event,
+        answers: Callable[[], None],
+        *,
+        workspace: str | None = None,
+        others: bool = False,
+    ) -> None:
+        """Create it.
+
+        Args:
+            address: tracking URI, for the log.
+            stop: set when there is no time left.
+            answers: a question that a healthy server answers; raises if it does not.
+            workspace: of the destination; every attempt is made under it, whatever the program sets meanwhile.
+            others: the thread has other destinations, which a failure at this one must not hold up for long; what
+                fails is not kept here, but sent again by who has sent it.
+        """
+        self._address = address_without_passwords(address) + (f" (workspace {workspace})" if workspace else "")
+        self._workspace = workspace
+        self._stop = stop
+        self._answers = answers
+        self._others = others
+        self._failed: float | None = None
+        self._denied = False
+        self.artifacts_failed = False
+        """The artifact store has failed at an operation since `ask_again`."""
+        self._told: set[str] = set()
+        self._warned: float | None = None
+        self._gate = ForkGate()
+        self.failing_since: float | None = None
+        """`time.monotonic()` of the first failure since the last success; None while MLflow takes what it is given."""
+        self.retries = 0
+        """Tries beyond an operation's first."""
+
+    def ask_again(self) -> None:
+        """What was denied last time may be allowed now, and the artifact store may be well."""
+        self._denied = self.artifacts_failed = False
+
+    def run(self, what: str, attempt: Callable[[], None]) -> Outcome:
+        """Attempt until it is done or there is no point.
+
+        Args:
+            what: the operation, in words.
+            attempt: does it; may be called often.
+
+        Returns:
+            How it ended. `FAILED` at once where others wait and MLflow has denied something since `ask_again`.
+
+        Raises:
+            Stopped: no time left.
+        """
+        if self._denied:
+            return Outcome.FAILED
+        failures, own_failures, races, backoff = 0, 0, 0, Backoff()
+        while True:
+            error = self._once(attempt, failures)
+            if error is None:
+                if self.failing_since is not None:
+                    self._recovered(self.failing_since)
+                return Outcome.DONE
+            failures += 1
+            found = classify(error, http_policy.last_status())
+            asked_pause = http_policy.retry_after()
+            races += found is ErrorClass.RACED
+            if self._is_final(found) or races >= MAX_RETRIES:
+                self._tell(what, f"did not take {what}: {error}")
+                return Outcome.REFUSED
+            apart = isinstance(error, ArtifactStoreError) and self._once(self._answers, 0) is None
+            given_up = self._artifact_store_failed(found, failures) if apart else self._is_the_experiments(found)
+            if given_up:
+                return self._gives_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
+            if found is not ErrorClass.RACED and not apart:
+                self._failing(error)
+            own_failures = own_failures + 1 if found is ErrorClass.RETRY else 0
+            if own_failures >= self._tries and self._once(self._answers, 0) is None:
+                return self._gives_up(what, f"fails at {what}", error)
+            if self._stop.wait(backoff.next(asked_pause)):
+                raise Stopped
+            self.retries += 1
+
+    def _is_final(self, found: ErrorClass) -> bool:
+        # Whoever sends spans of others' would send those of a deleted experiment for ever.
+        return found is ErrorClass.REFUSED or (found in _NO_DESTINATION and self._others)
+
+    def _is_the_experiments(self, found: ErrorClass) -> bool:
+        """Whether only this experiment or its workspace is in the way, and nothing that would pass while we wait."""
+        if found is ErrorClass.DENIED and self._others and self._once(self._answers, 0) is None:
+            self._denied = True
+        return self._denied or found in _NO_DESTINATION
+
+    def _obstacle(self, found: ErrorClass, what: str, *, apart: bool) -> tuple[str, str]:
+        """What is warned of once, and the warning. `apart`: only the artifact store fails."""
+        if apart:
+            return what, f"answers, but not the artifact store for {what}"
+        if self._denied:
+            return what, f"denies {what}"
+        missing = "workspace" if found is ErrorClass.NO_WORKSPACE else "experiment"
+        # It is missing for everything else that goes there, too: one line is enough.
+        return missing, f"has no {missing} for {what}, restore it or name another"
+
+    def _artifact_store_failed(self, found: ErrorClass, failures: int) -> bool:
+        """Whether an operation is given up because of the artifact store: nothing else must wait for that."""
+        passing = found in {ErrorClass.WAIT, ErrorClass.RETRY}
+        self.artifacts_failed = self.artifacts_failed or not passing or failures >= ARTIFACT_TRIES
+        return self.artifacts_failed
+
+    @property
+    def _tries(self) -> int:
+        lately = self._failed is not None and time.monotonic() - self._failed < FAILED_LATELY
+        return 1 if self._others and lately else MAX_RETRIES
+
+    def _gives_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> Outcome:
+        kept = "whoever sent it is asked to send it again" if self._others else _IN_THE_SPOOL
+        self._tell(what, f"{failure}; {kept}: {error}")
+        self.failing_since = None
+        self._failed = self._failed if of_artifacts else time.monotonic()
+        return Outcome.FAILED
+
+    def _once(self, attempt: Callable[[], None], failures: int) -> Exception | None:
+        if self._stop.is_set():
+            raise Stopped
+        try:
+            with self._gate, http_policy.no_retries(failures), workspaces.selected(self._workspace):
+                attempt()
+        except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
+            return error
+        return None
+
+    def _failing(self, error: Exception) -> None:
+        now = time.monotonic()
+        if self.failing_since is None:
+            self.failing_since = now
+            again = self._warned is not None and now - self._warned < SILENCE
+            self._warned = self._warned if again else now
+            with self._gate:
+                _logger.log(
+                    logging.DEBUG if again else logging.WARNING,
+                    "MLflow at %s does not answer as it should; trying again until it does, nothing is lost: %s",
+                    self._address,
+                    without_passwords(str(error))[: naming.MAX_PREVIEW],
+                )
+
+    def _recovered(self, since: float) -> None:
+        self.failing_since = None
+        with self._gate:
+            _logger.info("MLflow at %s answers again after %.0f s", self._address, time.monotonic() - since)
+
+    def _tell(self, kind: str, message: str) -> None:
+        # Once for each kind: what is refused once may be refused a thousand times.
+        if kind not in self._told:
+            self._told.add(kind)
+            with self._gate:
+                _logger.warning("%s", without_passwords(f"MLflow at {self._address} {message}")[: naming.MAX_PREVIEW])

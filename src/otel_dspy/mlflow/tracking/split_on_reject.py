@@ -1,0 +1,64 @@
+"""What MLflow refuses as a whole is told in parts: a server refuses all of a request for one value in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow.tracking.retry import Outcome
+from otel_dspy.mlflow.tracking.run_batch import RunBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from otel_dspy.mlflow.mapping.operations import LogSpan
+    from otel_dspy.mlflow.tracking.retry import Retrier
+
+MAX_REFUSED: Final = 32
+"""Requests with spans of one trace that may be refused before the rest of it is given up. To find one bad span among a
+thousand takes ten.
+"""
+
+
+def send_batch(attempts: Retrier, batch: RunBatch, send: Callable[[RunBatch], None]) -> Iterator[Outcome]:
+    """Send what is told of a run; gives what became of the whole, or of each part that was sent alone."""
+    if batch.params:
+        outcome = attempts.run("parameters and metrics", lambda: send(batch))
+        if outcome is not Outcome.REFUSED:
+            yield outcome
+            return
+        for name, value in batch.params.items():
+            yield _send(attempts, f"parameter {name}", RunBatch(params={name: value}), send)
+    if batch.points or batch.tags:
+        rest = RunBatch(points=batch.points, tags=batch.tags)
+        outcome = _send(attempts, "metrics", rest, send)
+        parts = list(_parts(rest)) if outcome is Outcome.REFUSED else []
+        if len(parts) < 2:  # noqa: PLR2004 - one is the whole
+            yield outcome
+            return
+        for what, part in parts:
+            yield _send(attempts, what, part, send)
+
+
+def _send(attempts: Retrier, what: str, batch: RunBatch, send: Callable[[RunBatch], None]) -> Outcome:
+    return attempts.run(what, lambda: send(batch))
+
+
+def _parts(batch: RunBatch) -> Iterator[tuple[str, RunBatch]]:
+    if batch.tags:
+        yield "tags", RunBatch(tags=batch.tags)
+    for name in dict.fromkeys(point.name for point in batch.points):
+        yield f"metric {name}", RunBatch(points=[point for point in batch.points if point.name == name])
+
+
+def send_trace(attempts: Retrier, spans: list[LogSpan], send: Callable[[list[LogSpan]], None]) -> Iterator[Outcome]:
+    """Send spans of one trace, in halves where they are refused, down to one; gives what became of each part."""
+    waiting, refused = [spans], 0
+    while waiting:
+        some = waiting.pop()
+        outcome = attempts.run("spans", lambda some=some: send(some))
+        refused += outcome is Outcome.REFUSED
+        if outcome is Outcome.REFUSED and len(some) > 1 and refused < MAX_REFUSED:
+            middle = len(some) // 2
+            waiting += [some[middle:], some[:middle]]
+        else:
+            yield outcome

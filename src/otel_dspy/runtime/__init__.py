@@ -1,0 +1,1 @@
+"""Process-level services: the deferred queue, the guard around instrumentation code, fork and SIGTERM handling."""

@@ -1,0 +1,107 @@
+"""Examples and datasets: rows as plain data, and the digests by which they are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+
+from otel_dspy.serialization.plain_data import plain
+from otel_dspy.serialization.programs import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_Content = TypeVar("_Content")
+_NO_EXAMPLE: Final = object()
+
+
+def fields(example: object) -> dict[str, Any]:
+    """The fields of a `dspy.Example`, a `dspy.Prediction` or a dict, as plain data.
+
+    A value that cannot be turned into data is None. Anything else than a record is one field named `value`.
+    """
+    row = plain(example)
+    return cast("dict[str, Any]", row) if isinstance(row, dict) else {"value": row}
+
+
+def field_names(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The names of the rows' fields, in the order of their first appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+class _Known(NamedTuple):
+    """An example as it was when it was first met."""
+
+    example: object
+    row: dict[str, Any]
+    identity: str
+    inputs: frozenset[str]
+
+
+class ExampleRegistry:
+    """Rows and digests of examples, worked out once for each object while a compile or an evaluation lasts.
+
+    It holds on to the examples, so that an object's id stays its own. What the program changes in one later shows in
+    nothing of this.
+
+    Args:
+        plain_inputs: whether all fields of what is no `dspy.Example` are inputs.
+    """
+
+    def __init__(self, *, plain_inputs: bool = False) -> None:
+        self._plain_inputs = plain_inputs
+        self._known: dict[int, _Known] = {}
+        self._content: dict[int, Any] = {}
+
+    def row(self, example: object) -> dict[str, Any]:
+        """The example's fields as plain data."""
+        return self._entry(example).row
+
+    def split(self, example: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The row's (inputs, labels).
+
+        Without `with_inputs` DSPy knows no inputs: then all fields are labels. So are those of what is no
+        `dspy.Example`, unless `plain_inputs` is set.
+        """
+        known = self._entry(example)
+        return (
+            {name: value for name, value in known.row.items() if name in known.inputs},
+            {name: value for name, value in known.row.items() if name not in known.inputs},
+        )
+
+    def example_id(self, example: object) -> str:
+        """`dspy.example.id`: the digest of the example's fields."""
+        return self._entry(example).identity
+
+    def content(self, example: object, make: Callable[[], _Content]) -> _Content:
+        """What `make` gives, made once for the example: its texts are the same in every trial."""
+        self._entry(example)
+        made = self._content.get(id(example))
+        if made is None:
+            made = self._content[id(example)] = make()
+        return made
+
+    def dataset_id(self, examples: Iterable[Any]) -> str:
+        """`dspy.dataset.id`: the digest of the example ids in order."""
+        return digest([self.example_id(example) for example in examples])
+
+    def _entry(self, example: object) -> _Known:
+        entry = self._known.get(id(example))
+        if entry is None:
+            row = fields(example)
+            inputs = _input_keys(example)
+            if inputs is None:
+                inputs = frozenset(row) if self._plain_inputs else frozenset[str]()
+            entry = self._known[id(example)] = _Known(example, row, digest(row), inputs)
+        return entry
+
+
+def _input_keys(example: object) -> frozenset[str] | None:
+    """The fields that a `dspy.Example` has for inputs; None of anything else."""
+    try:
+        keys = getattr(example, "_input_keys", _NO_EXAMPLE)
+    except Exception:  # noqa: BLE001 - a user's record may raise anything when it is looked at
+        return frozenset()
+    if keys is _NO_EXAMPLE:
+        return None
+    named: set[object] = cast("set[object]", keys) if isinstance(keys, set | frozenset) else set()
+    return frozenset(map(str, named))

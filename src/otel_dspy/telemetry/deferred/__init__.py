@@ -1,0 +1,1 @@
+"""Spans and measurements that are recorded at the time of their call and made by the deferred queue."""

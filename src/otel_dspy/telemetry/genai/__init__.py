@@ -1,0 +1,1 @@
+"""Calls recorded by the GenAI conventions, with `opentelemetry-util-genai`."""

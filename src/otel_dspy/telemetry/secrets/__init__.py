@@ -1,0 +1,1 @@
+"""Redaction of secrets: known values, names, patterns, and objects that hold secrets."""

@@ -1,0 +1,1 @@
+"""The spans of the contract: compile, trial, evaluation, example, metric and attempt."""

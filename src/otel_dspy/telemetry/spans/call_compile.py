@@ -1,0 +1,69 @@
+"""A compile that is a part of a program's call: one span in the call's trace, and no record of an optimization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opentelemetry.context import get_current
+
+from otel_dspy import semconv
+from otel_dspy.telemetry.call_context import CallContext, call_context_in, inside
+from otel_dspy.telemetry.failure import mark_failed
+from otel_dspy.telemetry.spans import compile as compile_spans
+from otel_dspy.telemetry.usage import UsageTally
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.spans.compile import CompileFacts
+
+
+@dataclass(slots=True)
+class CallCompile:
+    """An open one."""
+
+    span: Span
+    context: Context
+    usage: UsageTally
+
+
+def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
+    """Start the span. What runs inside belongs to no compile; its tokens and cost count where the call's do."""
+    context = get_current()
+    place = call_context_in(context)
+    attributes: dict[str, AttributeValue] = {
+        semconv.DSPY_OPERATION_NAME: "compile",
+        semconv.DSPY_COMPILE_ID: compile_spans.new_compile_id(),
+        semconv.DSPY_COMPILE_IN_CALL: True,
+        semconv.DSPY_OPTIMIZER_NAME: facts.optimizer_name,
+        semconv.DSPY_PROGRAM_NAME: facts.program_name,
+    }
+    if facts.metric_name is not None:
+        attributes[semconv.DSPY_METRIC_NAME] = facts.metric_name
+    span = telemetry.tracer.start_span(
+        semconv.SPAN_DSPY_COMPILE.format(facts.optimizer_name), context=context, attributes=attributes
+    )
+    usage = UsageTally(place.usage)
+    inner = CallContext(
+        usage=usage,
+        module_paths=place.module_paths,
+        predictor=place.predictor,
+        role=place.role,
+        program=place.program,
+    )
+    return CallCompile(span, inside(span, inner, context), usage)
+
+
+def close_call_compile(telemetry: Telemetry, compiling: CallCompile, error: BaseException | None) -> None:
+    """End the span with its roll-up, or with the error that the compile raised."""
+    try:
+        compiling.usage.close()
+        compiling.span.set_attributes({semconv.DSPY_COMPILE_TRIAL_COUNT: 0, **compiling.usage.split_attributes()})
+        if error is not None:
+            mark_failed(compiling.span, error, telemetry.content)
+    finally:
+        compiling.span.end()

@@ -1,0 +1,163 @@
+"""The span of an evaluation, `evaluate`, with the rows that its examples have left."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+
+from otel_dspy import semconv
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.datasets import ExampleRegistry
+from otel_dspy.telemetry.call_context import EvaluateScope, call_context_in, inside, surroundings
+from otel_dspy.telemetry.content import plain_json
+from otel_dspy.telemetry.emitter import now
+from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.spans.compile import DatasetFacts, emit_dataset, put_program
+from otel_dspy.telemetry.spans.metric import metric_attribute, named_after
+from otel_dspy.telemetry.usage import JUDGE, TASK, UsageTally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.spans.trial import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateFacts:
+    """What is known when an evaluation begins."""
+
+    metric_name: str | None
+    program_name: str
+    devset: Sequence[Any]
+    scope: Scope
+    phase: str | None = None
+    """The phase that this is the work of, where it is no trial's."""
+    role: str | None = None
+    """`dspy.evaluate.role`, where the trial makes several evaluations."""
+    program: int | None = None
+    """Identity of the program, where its calls are watched: what is called outside of it is the metric's."""
+
+
+def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context | None = None) -> EvaluateScope:
+    """Start an evaluate span in the context given, else where the caller stands."""
+    context = context or surroundings()
+    place = call_context_in(context)
+    trial_index = place.trial.index if place.trial is not None else None
+    belonging = _belonging(facts.metric_name, facts.program_name, place.compile, trial_index)
+    span = telemetry.tracer.start_span(
+        named_after(semconv.SPAN_DSPY_EVALUATE, facts.metric_name),
+        context=context,
+        attributes={
+            semconv.DSPY_OPERATION_NAME: "evaluate",
+            semconv.DSPY_EVALUATE_NUM_EXAMPLES: len(facts.devset),
+            semconv.DSPY_EVALUATE_SCOPE: facts.scope.value,
+            **belonging,
+        },
+    )
+    if facts.phase is not None:
+        span.set_attribute(semconv.DSPY_PHASE_NAME, facts.phase)
+        if place.compile is not None and (earlier := place.compile.count_evaluation(facts.phase)):
+            span.set_attribute(semconv.DSPY_PHASE_INDEX, earlier)
+    if facts.role is not None:
+        span.set_attribute(semconv.DSPY_EVALUATE_ROLE, facts.role)
+    evaluation = EvaluateScope(
+        span=span,
+        context=context,
+        usage=UsageTally(place.usage),
+        metric_name=facts.metric_name,
+        belonging=belonging,
+        compile=place.compile,
+        examples=place.compile.examples if place.compile is not None else ExampleRegistry(),
+        started=now(),
+        program=facts.program,
+    )
+    inner = place._replace(
+        evaluation=evaluation,
+        usage=evaluation.usage,
+        module_paths=None,
+        predictor=None,
+        role=JUDGE if place.role is JUDGE else TASK,
+        program=None,
+    )
+    evaluation.context = inside(span, inner, context)
+    with guarded("the dataset of an evaluation"):
+        span.set_attribute(semconv.DSPY_DATASET_ID, _dataset_id(telemetry, evaluation, facts))
+    return evaluation
+
+
+def _dataset_id(telemetry: Telemetry, evaluation: EvaluateScope, facts: EvaluateFacts) -> str:
+    if evaluation.compile is not None:
+        # The compile's own datasets went out with its setup; a minibatch is a sample of them.
+        return evaluation.examples.dataset_id(facts.devset)
+    dataset = DatasetFacts(role="evaluation", name="devset", examples=facts.devset)
+    return emit_dataset(telemetry, evaluation.span, dataset, evaluation.examples, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOutcome:
+    """How an evaluation ended: its score in percent, the program it scored, what it raised."""
+
+    score: float | None = None
+    program: ProgramSnapshot | None = None
+    error: BaseException | None = None
+
+
+def close_evaluate(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
+    """End an evaluation's span with its score, result rows and roll-ups, or with the error it raised."""
+    try:
+        _tell_evaluation(telemetry, evaluation, outcome)
+    finally:
+        evaluation.span.end()
+
+
+def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
+    score, program, error = outcome.score, outcome.program, outcome.error
+    span = evaluation.span
+    evaluation.usage.close()
+    attributes = evaluation.usage.split_attributes() | evaluation.usage.examples.attributes()
+    if score is not None:
+        attributes[semconv.DSPY_EVALUATE_SCORE] = score
+    span.set_attributes(attributes)
+    if evaluation.compile is None:
+        put_program(telemetry, None, span, program)
+    elif program is not None:
+        span.set_attribute(semconv.DSPY_PROGRAM_ID, program.id)
+    failure: dict[str, AttributeValue] = {}
+    if error is not None:
+        failure[ERROR_TYPE] = error_type(error)
+        mark_failed(span, error, telemetry.content)
+    telemetry.instruments.evaluate_duration.record(
+        now() - evaluation.started, {**metric_attribute(evaluation.metric_name), **failure}, evaluation.context
+    )
+    # The examples that have ended before tell their rows before. Large ones are spans, which belong where this stands.
+    told = copy_context().run, _tell_results, telemetry, evaluation
+    telemetry.before_end(span, "the results of an evaluation", *told)
+
+
+def _tell_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:
+    with evaluation.lock:
+        rows = [evaluation.rows[index] for index in sorted(evaluation.rows)]
+    evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_ERRORS, sum("error" in row for row in rows))
+    means = evaluation.objectives.means()
+    evaluation.span.set_attributes({semconv.DSPY_EVALUATE_OBJECTIVE + name: mean for name, mean in means.items()})
+    telemetry.put_payload(evaluation.span, semconv.DSPY_EVALUATE_RESULTS, plain_json(rows))
+
+
+def _belonging(
+    metric_name: str | None, program_name: str, scope: CompileScope | None, trial_index: int | None
+) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {semconv.DSPY_PROGRAM_NAME: program_name, **metric_attribute(metric_name)}
+    if scope is not None:
+        attributes[semconv.DSPY_COMPILE_ID] = scope.id
+        if trial_index is not None:
+            attributes[semconv.DSPY_TRIAL_INDEX] = trial_index
+    return attributes

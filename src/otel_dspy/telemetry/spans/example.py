@@ -1,0 +1,275 @@
+"""The spans of an evaluation's examples, linked roots or its children, and each one's row in the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESSAGE
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from otel_dspy import semconv
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.serialization.datasets import fields
+from otel_dspy.serialization.plain_data import plain
+from otel_dspy.settings import TraceShape
+from otel_dspy.telemetry.call_context import call_context_in, inside
+from otel_dspy.telemetry.content import plain_json
+from otel_dspy.telemetry.example_tally import ExampleFailure
+from otel_dspy.telemetry.failure import describe, error_type, mark_failed
+from otel_dspy.telemetry.ids import chance
+from otel_dspy.telemetry.instruments import UNSPANNED
+from otel_dspy.telemetry.spans.metric import MetricGate, metric_attribute, named_after
+from otel_dspy.telemetry.usage import JUDGE, UsageTally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AnyValue, AttributeValue
+
+    from otel_dspy.telemetry.call_context import EvaluateScope
+    from otel_dspy.telemetry.emitter import Telemetry
+
+_UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_CONTENT: Final = {
+    "inputs": semconv.DSPY_EXAMPLE_INPUTS,
+    "labels": semconv.DSPY_EXAMPLE_LABELS,
+    "prediction": semconv.DSPY_EXAMPLE_PREDICTION,
+    "feedback": semconv.DSPY_EXAMPLE_FEEDBACK,
+}
+
+
+@dataclass(slots=True)
+class ExampleScope:
+    """An open example."""
+
+    evaluation: EvaluateScope
+    index: int
+    example: object
+    span: Span
+    context: Context
+    usage: UsageTally
+    metric: MetricGate | None = None
+
+
+def open_example(
+    telemetry: Telemetry, evaluation: EvaluateScope, index: int, example: object, program: int | None = None
+) -> ExampleScope:
+    """Start an example's span: a root linked to the evaluation, or the evaluation's child.
+
+    Args:
+        telemetry: where it is told.
+        evaluation: what it is an example of.
+        index: its position there.
+        example: the user's.
+        program: as in `EvaluateFacts`, where the evaluation runs several.
+    """
+    attributes: dict[str, AttributeValue] = {
+        semconv.DSPY_OPERATION_NAME: "example",
+        semconv.DSPY_EXAMPLE_INDEX: index,
+        **evaluation.belonging,
+    }
+    name = named_after(semconv.SPAN_DSPY_EXAMPLE, evaluation.metric_name)
+    usage = UsageTally(evaluation.usage)
+    place = call_context_in(evaluation.context)
+    program = evaluation.program if program is None else program
+    # Of what an example calls, only the program is known: what else it calls, the metric does.
+    role = place.role if program is None else JUDGE
+    if place.role is JUDGE:
+        program = None  # an evaluation that a metric makes is a part of its judgment
+    if telemetry.settings.trace_shape is TraceShape.NESTED:
+        span = telemetry.tracer.start_span(name, context=evaluation.context, attributes=attributes)
+    elif _kept(telemetry.settings.example_ratio):
+        span = telemetry.tracer.start_span(
+            name,
+            context=set_span_in_context(INVALID_SPAN, evaluation.context),
+            attributes=attributes,
+            links=[Link(evaluation.span.get_span_context())],
+        )
+    else:
+        span = _dropped_span()
+    metric = None
+    if (program is not None or evaluation.metric_heard) and evaluation.metric_name is not None:
+        metric = MetricGate(telemetry, evaluation.metric_name, span, program)
+    within = inside(span, place.in_example(usage, role, program, metric), evaluation.context)
+    return ExampleScope(evaluation, index, example, span, within, usage, metric)
+
+
+class ExampleOutcome(NamedTuple):
+    """What came of an example: the program's answer, the metric's score as a number and its feedback, or the error.
+
+    `label`: the metric's verdict in a word, `pass` or `fail`, where it returned a truth value.
+    `objectives`: the metric's scores beside the main one, by name.
+    `further`: what else its row in the result tells.
+    """
+
+    prediction: object = None
+    score: float | None = None
+    feedback: str | None = None
+    label: str | None = None
+    objectives: Mapping[str, float] = MappingProxyType({})
+    error: BaseException | None = None
+    further: Mapping[str, bool | int] = MappingProxyType({})
+
+
+def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
+    """End an example's span and add its row to the evaluation's result.
+
+    Of an example that DSPy ran twice (a straggler) the run that ended first makes the row, as it does in DSPy; the
+    other one is told as repeated, without a score, and counted nowhere.
+    """
+    try:
+        if scope.metric is not None:
+            with guarded("the span of a metric"):
+                scope.metric.close(outcome.error)
+        _tell_example(telemetry, scope, outcome)
+    finally:
+        scope.span.end()
+
+
+def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
+    error, evaluation = outcome.error, scope.evaluation
+    row: dict[str, Any] = {}
+    with evaluation.lock:
+        repeated = evaluation.rows.setdefault(scope.index, row) is not row
+    failure: dict[str, AttributeValue] = {}
+    found: ExampleFailure | None = None
+    if error is not None:
+        failure[ERROR_TYPE] = error_type(error)
+        mark_failed(scope.span, error, telemetry.content)
+        message = telemetry.content.message(EXCEPTION_MESSAGE, describe(error))
+        scope.span.set_attribute(semconv.DSPY_EXAMPLE_ERROR_MESSAGE, message)
+        found = ExampleFailure(error_type(error), message)
+    if not repeated:
+        evaluation.usage.examples.add(found)
+    content = telemetry.settings.capture_content
+    scope.usage.close()
+    ended = _EndedExample(
+        row=row,
+        identity=evaluation.examples.example_id(scope.example),
+        repeated=repeated,
+        outcome=outcome,
+        usage=scope.usage.attributes(),
+        prediction=fields(outcome.prediction) if content and outcome.prediction is not None else None,
+        message=describe(error) if content and error is not None else None,
+    )
+    telemetry.before_end(scope.span, "the record of an example", _tell_ended, telemetry, scope, ended)
+    if not repeated:
+        _announce(telemetry, scope, outcome, failure)
+
+
+class _EndedExample(NamedTuple):
+    """What is known of an example when it ends.
+
+    `row`: its row in the result, to be filled. `identity`: its `dspy.example.id`. `prediction`, `message`: as they were
+    then; None where they aren't told.
+    """
+
+    row: dict[str, Any]
+    identity: str
+    repeated: bool
+    outcome: ExampleOutcome
+    usage: dict[str, AttributeValue]
+    prediction: dict[str, Any] | None
+    message: str | None
+
+
+def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample) -> None:
+    outcome, row, examples = ended.outcome, ended.row, scope.evaluation.examples
+    row |= {"index": scope.index, "id": ended.identity, **outcome.further}
+    attributes: dict[str, AttributeValue] = {semconv.DSPY_EXAMPLE_ID: ended.identity, **ended.usage}
+    if outcome.score is not None:
+        row["score"] = plain(outcome.score)
+        if not ended.repeated:
+            attributes[semconv.DSPY_EXAMPLE_SCORE] = outcome.score
+    attributes |= _objectives(scope, ended)
+    if telemetry.settings.capture_content:
+        given, texts = examples.content(scope.example, lambda: _given(telemetry, examples.split(scope.example)))
+        row.update(given)
+        for name, text in texts.items():
+            # Cleared of secrets each time: one may have been met since it was made.
+            telemetry.content.put_redacted(attributes, name, text)
+        if ended.prediction is not None:
+            _put_content(telemetry, row, attributes, "prediction", ended.prediction)
+        if outcome.feedback is not None:
+            _put_content(telemetry, row, attributes, "feedback", outcome.feedback)
+    if outcome.error is not None:
+        row["error"] = error_type(outcome.error)
+        if ended.message is not None:
+            row["error_message"] = telemetry.content.message(semconv.DSPY_EVALUATE_RESULTS, ended.message)
+    if ended.repeated:
+        attributes[semconv.DSPY_EXAMPLE_REPEATED] = True
+    scope.span.set_attributes(attributes)
+
+
+def _objectives(scope: ExampleScope, ended: _EndedExample) -> dict[str, AttributeValue]:
+    """Put the metric's further scores into the row and the evaluation's means; give them as attributes."""
+    objectives = ended.outcome.objectives
+    if objectives:
+        ended.row["objectives"] = {name: plain(value) for name, value in objectives.items()}
+    if ended.repeated or not objectives:
+        return {}
+    scope.evaluation.objectives.add(objectives)
+    return {semconv.DSPY_EXAMPLE_OBJECTIVE + name: value for name, value in objectives.items()}
+
+
+def _announce(
+    telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome, failure: Mapping[str, AttributeValue]
+) -> None:
+    """The example's log event and metric."""
+    metric_name = scope.evaluation.metric_name
+    result: dict[str, AttributeValue] = {"gen_ai.evaluation.name": metric_name or "metric", **failure}
+    if outcome.score is not None:
+        result["gen_ai.evaluation.score.value"] = outcome.score
+    if outcome.label is not None:
+        result["gen_ai.evaluation.score.label"] = outcome.label
+    if outcome.feedback is not None and telemetry.settings.capture_content:
+        explanation = telemetry.content.text("gen_ai.evaluation.explanation", outcome.feedback)
+        result["gen_ai.evaluation.explanation"] = explanation
+    telemetry.events.emit(semconv.EVENT_GEN_AI_EVALUATION_RESULT, scope.span, result)
+    telemetry.instruments.evaluate_examples.add(1, {**metric_attribute(metric_name), **failure}, UNSPANNED)
+
+
+def _given(telemetry: Telemetry, split: tuple[dict[str, Any], dict[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What an example brings along (inputs, labels), redacted: for its row, and as JSON texts by attribute."""
+    row: dict[str, Any] = {}
+    texts: dict[str, str] = {}
+    for name, value in zip(("inputs", "labels"), split, strict=True):
+        redacted = telemetry.content.prepared(_CONTENT[name], value)
+        row[name] = telemetry.content.for_row(redacted)
+        texts[_CONTENT[name]] = plain_json(redacted)
+    return row, texts
+
+
+def _put_content(
+    telemetry: Telemetry, row: dict[str, Any], attributes: dict[str, AttributeValue], name: str, value: AnyValue
+) -> None:
+    """Add plain data to a row and to attributes."""
+    redacted = telemetry.content.prepared(_CONTENT[name], value)
+    telemetry.content.put_redacted(attributes, _CONTENT[name], redacted)
+    row[name] = telemetry.content.for_row(redacted)
+
+
+def _kept(ratio: float) -> bool:
+    return ratio >= 1 or chance.random() < ratio
+
+
+def _dropped_span() -> Span:
+    # An unsampled parent keeps the whole example from being recorded by any parent-based sampler (the SDK's default),
+    # while the hooks go on counting tokens and scores for the spans that are kept.
+    return NonRecordingSpan(
+        SpanContext(
+            chance.getrandbits(128) or 1, chance.getrandbits(64) or 1, is_remote=False, trace_flags=TraceFlags(0)
+        )
+    )

@@ -1,0 +1,252 @@
+"""The `trial` span: one candidate tried, or one evaluation of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from opentelemetry.context import get_current
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+
+from otel_dspy import semconv
+from otel_dspy.serialization.plain_data import number, plain
+from otel_dspy.telemetry.call_context import CallContext, TrialScope, call_context_in, inside
+from otel_dspy.telemetry.emitter import now
+from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.instruments import UNSPANNED
+from otel_dspy.telemetry.leaderboard import Entry
+from otel_dspy.telemetry.parameters import parameter_attributes
+from otel_dspy.telemetry.spans.compile import put_program
+from otel_dspy.telemetry.usage import UsageTally
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.serialization.programs import ProgramSnapshot
+    from otel_dspy.telemetry.call_context import CompileScope
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.leaderboard import Standing
+
+
+class TrialKind(StrEnum):
+    """`dspy.trial.kind`."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+    FULL_EVALUATION = "full_evaluation"
+    MERGE = "merge"
+    STEP = "step"
+
+
+class Scope(StrEnum):
+    """`dspy.trial.scope`, `dspy.evaluate.scope`: the whole validation set or a sample of it."""
+
+    FULL = "full"
+    MINIBATCH = "minibatch"
+
+
+class TrialState(StrEnum):
+    """`dspy.trial.state`: scored, given up by the optimizer, refused by it, or broken by an error."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    REJECTED = "rejected"
+    FAIL = "fail"
+
+
+class ScoreUnit(StrEnum):
+    """`dspy.trial.score.unit`: 0-100, or the raw mean of what the metric returned."""
+
+    PERCENT = "percent"
+    RATIO = "ratio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFacts:
+    """What an optimizer says of a trial.
+
+    Attributes:
+        candidate: what makes the candidate, as plain data: texts, demos, rules by predictor. None = not told.
+        derived: nobody said so, an evaluation was seen.
+        reason: why it was refused or came to nothing, in the optimizer's words.
+        measures: numbers beside the score, by name.
+        scores: rows of `dspy.trial.scores`. None = not told, as below.
+        pareto_front: rows of `dspy.trial.pareto.front`.
+        key: see `Entry.key`; on no span.
+    """
+
+    kind: TrialKind = TrialKind.CANDIDATE
+    label: str | None = None
+    scope: Scope = Scope.FULL
+    parameters: Mapping[str, object] = field(default_factory=dict[str, object])
+    parent_program_ids: Sequence[str] = ()
+    candidate: object = None
+    derived: bool = False
+    reason: str | None = None
+    measures: Mapping[str, float] = field(default_factory=dict[str, float])
+    scores: Sequence[object] | None = None
+    pareto_front: Sequence[object] | None = None
+    key: Hashable = None
+
+
+def open_trial(telemetry: Telemetry, scope: CompileScope, context: Context | None = None) -> TrialScope:
+    """Start a trial span under the compile, or under the phase of it that is current, or that of the context given."""
+    index = scope.next_index()
+    context = get_current() if context is None else context
+    if call_context_in(context).compile is not scope:
+        context = scope.context
+    span = telemetry.tracer.start_span(
+        semconv.SPAN_DSPY_TRIAL.format(scope.optimizer_name),
+        context=context,
+        attributes=_identity(scope, index),
+    )
+    usage = UsageTally(scope.usage)
+    trial = TrialScope(scope, index, span, context, usage, now())
+    trial.context = inside(span, CallContext(compile=scope, trial=trial, usage=usage), context)
+    return trial
+
+
+def _identity(scope: CompileScope, index: int) -> dict[str, AttributeValue]:
+    return {
+        semconv.DSPY_OPERATION_NAME: "trial",
+        semconv.DSPY_COMPILE_ID: scope.id,
+        semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name,
+        semconv.DSPY_TRIAL_INDEX: index,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """How a trial ended.
+
+    Attributes:
+        score: in `unit`; None where the trial was never scored.
+        program: the candidate.
+        error: what failed inside, also where the optimizer swallowed it and went on.
+        state: None = complete, or fail where there is an error.
+    """
+
+    score: float | None = None
+    unit: ScoreUnit = ScoreUnit.PERCENT
+    program: ProgramSnapshot | None = None
+    error: BaseException | None = None
+    state: TrialState | None = None
+
+
+def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
+    """End a trial's span with what the optimizer says of it and how it ended."""
+    try:
+        _tell_trial(telemetry, trial, facts, outcome)
+        # A span that has more attributes than the SDK's limit (128) loses its oldest. A program of 60 predictors has so
+        # many parameters in MIPROv2: it may lose some of those, but not what the trial is.
+        trial.span.set_attributes(_identity(trial.compile, trial.index))
+    finally:
+        trial.span.end()
+
+
+def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
+    scope, span = trial.compile, trial.span
+    error = outcome.error or trial.error
+    trial.usage.close()
+    score = number(outcome.score)  # an optimizer's mean is of whatever type the metric's values have
+    state = outcome.state or (TrialState.COMPLETE if error is None else TrialState.FAIL)
+    standing = scope.leaderboard.enter(
+        Entry(
+            index=trial.index,
+            score=score,
+            failed=error is not None or state is TrialState.FAIL,
+            program_id=None if outcome.program is None else outcome.program.id,
+            key=facts.key,
+        ),
+        full=facts.scope is Scope.FULL,
+        baseline=facts.kind is TrialKind.BASELINE,
+    )
+    attributes: dict[str, AttributeValue] = {
+        # The oldest is lost first, see `close_trial`.
+        **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, facts.parameters, telemetry.secrets),
+        **{
+            semconv.DSPY_TRIAL_MEASURE + name: measure
+            for name, value in facts.measures.items()
+            if (measure := number(value)) is not None
+        },
+        semconv.DSPY_TRIAL_KIND: facts.kind.value,
+        semconv.DSPY_TRIAL_SCOPE: facts.scope.value,
+        semconv.DSPY_TRIAL_STATE: state.value,
+        semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
+        **trial.usage.split_attributes(),
+        **trial.usage.examples.attributes(),
+        **scope.usage.compile_attributes(),
+    }
+    if facts.label is not None:
+        attributes[semconv.DSPY_TRIAL_LABEL] = facts.label
+    if facts.reason is not None:
+        attributes[semconv.DSPY_TRIAL_REASON] = telemetry.secrets.scrub(facts.reason)
+    if facts.derived:
+        attributes[semconv.DSPY_TRIAL_DERIVED] = True
+    if facts.parent_program_ids:
+        attributes[semconv.DSPY_PROGRAM_PARENT_IDS] = list(facts.parent_program_ids)
+    if standing.best_score is not None:
+        attributes[semconv.DSPY_TRIAL_BEST_SCORE] = standing.best_score
+    if score is not None:
+        scope.score_unit = outcome.unit.value
+        attributes[semconv.DSPY_TRIAL_SCORE] = score
+        attributes[semconv.DSPY_TRIAL_SCORE_UNIT] = outcome.unit.value
+    span.set_attributes(attributes)
+    put_program(telemetry, scope, span, outcome.program)
+    _put_tables(telemetry, span, facts)
+    failure: dict[str, AttributeValue] = {}
+    if error is not None:
+        failure[ERROR_TYPE] = error_type(error)
+        mark_failed(span, error, telemetry.content)
+    announced: dict[str, AttributeValue] = {
+        semconv.DSPY_TRIAL_KIND: facts.kind.value,
+        semconv.DSPY_TRIAL_STATE: state.value,
+        **failure,
+    }
+    _announce(telemetry, trial, score, standing, announced)
+
+
+def _announce(
+    telemetry: Telemetry,
+    trial: TrialScope,
+    score: float | None,
+    standing: Standing,
+    announced: Mapping[str, AttributeValue],
+) -> None:
+    """The trial's log event and metrics."""
+    scope = trial.compile
+    told: dict[str, AttributeValue] = {
+        semconv.DSPY_COMPILE_ID: scope.id,
+        semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name,
+        semconv.DSPY_TRIAL_INDEX: trial.index,
+        **announced,
+    }
+    timed: dict[str, AttributeValue] = {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name}
+    scored = dict(timed)
+    if ERROR_TYPE in announced:
+        timed[ERROR_TYPE] = announced[ERROR_TYPE]
+    if scope.metric_name is not None:
+        scored[semconv.DSPY_METRIC_NAME] = scope.metric_name
+    if score is not None:
+        told[semconv.DSPY_TRIAL_SCORE] = score
+        telemetry.instruments.trial_score.set(score, scored, UNSPANNED)
+    if standing.is_best and standing.best_score is not None:
+        telemetry.instruments.compile_best_score.set(standing.best_score, scored, UNSPANNED)
+    telemetry.events.emit(semconv.EVENT_DSPY_TRIAL_COMPLETED, trial.span, told)
+    telemetry.instruments.trial_duration.record(now() - trial.started, timed, trial.context)
+
+
+def _put_tables(telemetry: Telemetry, span: Span, facts: TrialFacts) -> None:
+    tables: dict[str, object] = {
+        semconv.DSPY_TRIAL_CANDIDATE: facts.candidate if telemetry.settings.capture_programs else None,
+        semconv.DSPY_TRIAL_SCORES: facts.scores,
+        semconv.DSPY_TRIAL_PARETO_FRONT: facts.pareto_front,
+    }
+    for name, table in tables.items():
+        if table is not None:
+            telemetry.put_content_payload(span, name, plain(table))

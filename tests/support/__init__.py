@@ -1,0 +1,1 @@
+"""Servers, programs and readers that the tests of all layers share."""

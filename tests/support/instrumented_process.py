@@ -1,0 +1,52 @@
+"""A program under `opentelemetry-instrument`: no code of ours in it, environment variables alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.own_process import heed_ctrl_c
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+INSTRUMENT = Path(sys.executable).with_name("opentelemetry-instrument")
+TIMEOUT = 240
+"""Seconds; a cold import of DSPy and MLflow takes many on a loaded machine."""
+
+
+def environment(**variables: str) -> Mapping[str, str]:
+    """This process' environment, with nothing exported unless these variables say so."""
+    # `mlflow.set_experiment` leaves the id of an experiment there, which an earlier test's store had.
+    own = {name: value for name, value in os.environ.items() if name != "MLFLOW_EXPERIMENT_ID"}
+    return {
+        **own,
+        "PYTHONPATH": str(ROOT),
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SERVICE_NAME": "sums",
+        **variables,
+    }
+
+
+def run_instrumented(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `python <command>` under `opentelemetry-instrument` to its end."""
+    return subprocess.run(
+        [INSTRUMENT, sys.executable, *command], env=environment(**variables), capture_output=True, text=True,
+        timeout=TIMEOUT, check=False,
+    )  # fmt: skip
+
+
+def start_instrumented(*command: str | Path, **variables: str) -> subprocess.Popen[str]:
+    """Start it, in a session of its own; its output is to be read."""
+    return subprocess.Popen(
+        [INSTRUMENT, *command], env=environment(**variables), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one call, no lock
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""A real `mlflow server` on a free loopback port, for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+READY_TIMEOUT = 120.0
+"""Seconds to wait for the first healthy answer; a cold import of MLflow on a loaded machine takes tens."""
+
+STOP_TIMEOUT = 15.0
+"""Seconds between asking the server to stop and killing it."""
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """A server that answers."""
+
+    uri: str
+    """Tracking URI, `http://127.0.0.1:<port>`."""
+    log: Path
+    """What the server wrote to its standard output and error."""
+    group: int
+    """Process group of the server and its workers, for a test that kills them."""
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def mlflow_server(
+    folder: Path, *, port: int | None = None, backend: str | None = None, workspaces: bool = False
+) -> Generator[MlflowServer]:
+    """Start a server with its files under `folder`; stop it and all its workers at the end.
+
+    :param port: the port to listen on; a free one by default. Name it to start a server again where one was.
+    :param backend: `--backend-store-uri`; a sqlite file in `folder` by default, kept from one start to the next.
+    :param workspaces: `--enable-workspaces`.
+    :raises RuntimeError: if the server ends or is not healthy within `READY_TIMEOUT`; the text holds its log.
+    """
+    from tests.support.blank_store import blank_store  # noqa: PLC0415 - it imports MLflow, which takes seconds
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if backend is None and not (folder / "mlflow.db").exists():
+        blank_store(folder)
+    port = port or free_port()
+    log = folder / f"server-{port}.log"
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", backend or f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination", str(folder / "artifacts"), *(["--enable-workspaces"] if workspaces else []),
+    ]  # fmt: skip
+    # LITELLM_LOCAL_MODEL_COST_MAP: without internet the server may hang while litellm fetches its price list.
+    environment = os.environ | {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a process more that only eats time here
+    }
+    with log.open("ab") as output:
+        # A session of its own, so that the workers stop together with their parent.
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=folder, start_new_session=True
+        )
+    try:
+        uri = f"http://127.0.0.1:{port}"
+        _await_healthy(uri, process, log)
+        yield MlflowServer(uri, log, process.pid)
+    finally:
+        _stop(process)
+
+
+def _await_healthy(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:  # noqa: S310 - always http on loopback
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    message = f"mlflow server was not healthy (exit code {process.poll()}):\n{log.read_text(errors='replace')[-4000:]}"
+    raise RuntimeError(message)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            continue
+        if sign is signal.SIGTERM:
+            # The parent has ended; a worker that outlived it must not keep the port.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        return

@@ -1,0 +1,44 @@
+"""One healthy MLflow server for all tests that need no more of it than an experiment of their own: each takes seconds.
+
+A second one has workspaces.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.mlflow_server import mlflow_server
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.support.mlflow_server import MlflowServer
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
+    """A tracking server on sqlite. It stays as it is: whoever wants it slow or gone puts a proxy before it."""
+    with mlflow_server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server_uri(server: MlflowServer) -> str:
+    """Its tracking URI."""
+    return server.uri
+
+
+WORKSPACES = ("team-a", "team-b")
+
+
+@pytest.fixture(scope="session")
+def workspace_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
+    """A tracking server with workspaces enabled: MLflow's default one and `WORKSPACES`."""
+    from mlflow.tracking._workspace.client import WorkspaceProviderClient  # noqa: PLC0415 - MLflow takes seconds
+
+    with mlflow_server(tmp_path_factory.mktemp("workspaces"), workspaces=True) as running:
+        for name in WORKSPACES:
+            WorkspaceProviderClient(running.uri).create_workspace(name)
+        yield running

@@ -1,0 +1,23 @@
+"""A server of tools over the Model Context Protocol, run as a process of its own: `python -m tests.support.tools_server`."""
+
+from __future__ import annotations
+
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("sums")
+
+
+@server.tool()
+def add(left: int, right: int) -> int:
+    """Add two numbers."""
+    return left + right
+
+
+@server.tool()
+def broken(left: int) -> int:
+    """Raise, whatever it is given."""
+    raise ArithmeticError(f"no sum of {left}")
+
+
+if __name__ == "__main__":
+    server.run("stdio")

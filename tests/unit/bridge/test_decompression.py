@@ -1,0 +1,53 @@
+"""A small request cannot become a large one."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+
+from otel_dspy.bridge.decompression import TooLargeError, UnreadableError, decompressed
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        pytest.param(b"text", "", id="none"),
+        pytest.param(b"text", "identity", id="identity"),
+        pytest.param(gzip.compress(b"text"), "gzip", id="gzip"),
+        pytest.param(gzip.compress(b"te") + gzip.compress(b"xt"), "GZIP", id="two members"),
+        pytest.param(zlib.compress(b"text"), "deflate", id="deflate"),
+    ],
+)
+def test_each_encoding_is_undone(body: bytes, encoding: str) -> None:
+    """What comes out is what went in, at exactly the limit."""
+    assert decompressed(body, encoding, 4) == b"text"
+    with pytest.raises(TooLargeError):
+        decompressed(body, encoding, 3)
+
+
+def test_a_bomb_is_stopped_before_it_goes_off() -> None:
+    """100 MiB of zeros in 100 KiB are refused without being made."""
+    bomb = gzip.compress(bytes(100 * 2**20))
+    tracemalloc.start()
+    with pytest.raises(TooLargeError):
+        decompressed(bomb, "gzip", 2**20)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        pytest.param(b"text", "gzip", id="no gzip"),
+        pytest.param(gzip.compress(b"text")[:-9], "gzip", id="half a gzip"),
+        pytest.param(b"text", "br", id="unknown"),
+    ],
+)
+def test_what_is_not_compressed_as_it_says_is_refused(body: bytes, encoding: str) -> None:
+    """No gzip, half a gzip, an encoding that nobody knows."""
+    with pytest.raises(UnreadableError):
+        decompressed(body, encoding, 100)

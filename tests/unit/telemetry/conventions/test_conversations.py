@@ -1,0 +1,79 @@
+"""Conversations: which spans say so, from a block or from baggage, and that it goes where a call goes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import dspy
+from opentelemetry import baggage, context
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+
+from otel_dspy import conversation
+from tests.behavior.model import model
+from tests.behavior.programs import add
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
+
+SESSION, STANDARD = "session.id", "gen_ai.conversation.id"
+
+
+def test_every_span_of_a_turn_says_so() -> None:
+    """Module, agent, tool and model have `session.id`; model and agent the standard's name too; what follows has none."""
+    tool: Any = cast("Any", dspy.Tool)(add, name="add")
+    program: Any = cast("Any", dspy.ReAct)("question -> answer", tools=[tool], max_iters=1)
+    with dspy.context(lm=model()), recording() as recorder:
+        with conversation("c-1"):
+            program(question="1+2")
+        turn = len(recorder.spans)
+        program(question="1+2")
+    assert [(span.attributes or {}).get(SESSION) for span in recorder.spans[:turn]] == ["c-1"] * turn
+    told = {span.name.split()[0] for span in recorder.spans[:turn] if (span.attributes or {}).get(STANDARD) == "c-1"}
+    assert told == {"chat", "invoke_agent"}
+    assert all(not {SESSION, STANDARD} & set(span.attributes or {}) for span in recorder.spans[turn:])
+
+
+def test_it_goes_into_threads_tasks_and_examples() -> None:
+    """Evaluations with linked examples on threads, and awaited calls, stay in the conversation."""
+    with dspy.context(lm=sums_lm()), recording() as recorder, conversation("c-1"):
+        dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
+        asyncio.run(cast("Any", dspy.Predict("question -> answer")).acall(question="1+1"))
+    assert len(recorder.spans) == 16
+    assert [(span.attributes or {}).get(SESSION) for span in recorder.spans] == ["c-1"] * 16
+
+
+def test_conversations_side_by_side() -> None:
+    """Tasks at the same time have each its own, and the inner one of two blocks counts."""
+
+    async def turn(name: str) -> None:
+        with conversation(name):
+            await cast("Any", dspy.Predict("question -> answer")).acall(question="1+1")
+
+    async def both() -> None:
+        await asyncio.gather(turn("a"), turn("b"))
+
+    with dspy.context(lm=sums_lm()), recording() as recorder, conversation("outer"):
+        asyncio.run(both())
+    assert sorted(str((span.attributes or {})[SESSION]) for span in recorder.spans) == ["a", "a", "b", "b"]
+
+
+def test_baggage_of_a_service_before() -> None:
+    """The entry `session.id` is taken where no block says otherwise."""
+    token = context.attach(baggage.set_baggage(SESSION, "from-before"))
+    try:
+        with dspy.context(lm=sums_lm()), recording() as recorder:
+            dspy.Predict("question -> answer")(question="1+1")
+            with conversation("own"):
+                dspy.Predict("question -> answer")(question="1+1")
+    finally:
+        context.detach(token)
+    assert [(span.attributes or {})[SESSION] for span in recorder.spans] == ["from-before"] * 2 + ["own"] * 2
+    assert [(span.attributes or {}).get(STANDARD) for span in recorder.named("chat")] == ["from-before", "own"]
+
+
+def test_what_a_block_says_is_not_sent_on() -> None:
+    """It is no baggage: a client that sends baggage along sends none of it."""
+    carrier: dict[str, str] = {}
+    with conversation("private"):
+        W3CBaggagePropagator().inject(carrier)
+    assert carrier == {}

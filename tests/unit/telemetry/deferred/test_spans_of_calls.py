@@ -1,0 +1,815 @@
+"""Spans that end after their call are the spans that would have ended with it; nobody who hears them can tell."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import threading
+import time
+import weakref
+from contextlib import contextmanager
+from contextvars import ContextVar
+from copy import copy
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import dspy
+import pytest
+from opentelemetry.context import attach, detach, set_value
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    ReadableSpan,
+    SpanProcessor,
+    TracerProvider,
+    _disable_tracer_configurator,
+)
+from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    NoOpTracerProvider,
+    SpanContext,
+    StatusCode,
+    get_current_span,
+    set_span_in_context,
+)
+
+from otel_dspy import DSPyInstrumentor, conversation
+from otel_dspy.hooks.calls.module_paths import ModulePaths
+from otel_dspy.runtime import deferred_queue as later_module
+from otel_dspy.telemetry.deferred import snapshot
+from tests.behavior.model import model
+from tests.behavior.observation import Stage, observe
+from tests.behavior.optimizations import OPTIMIZATIONS
+from tests.behavior.programs import PROGRAMS
+from tests.behavior.surroundings import SURROUNDINGS
+from tests.support.in_process_lm import in_process_lm
+from tests.support.sums import exact, sums_lm
+from tests.support.telemetry_capture import TelemetryCapture
+from tests.support.waiting import awaited
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
+
+    from otel_dspy.settings import Redact
+
+_dspy: Any = dspy
+SCENARIOS: Final = {**PROGRAMS, **OPTIMIZATIONS, **SURROUNDINGS}
+_ONE_RUNS: Final = frozenset(
+    {"dspy.compile.id", "dspy.compile.parent.id", "gen_ai.response.id", "gen_ai.response.time_to_first_chunk"}
+)
+"""Attributes whose values differ from run to run."""
+_ANSWER: Final = "[[ ## answer ## ]]\n2\n\n[[ ## completed ## ]]"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The thread must not get ahead of what a test looks at.
+    monkeypatch.setattr(later_module, "_DELAY", 60)
+
+
+@pytest.fixture
+def captured() -> Iterator[TelemetryCapture]:
+    """DSPy instrumented, spans with content to a batch processor."""
+    capture = TelemetryCapture(batched=True)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
+    with _dspy.context(lm=sums_lm()):
+        yield capture
+    DSPyInstrumentor().uninstrument()
+    capture.shutdown()
+
+
+def _trees(spans: Sequence[ReadableSpan]) -> list[Any]:
+    """What the spans say, roots first and children inside of them, whatever their ids and times are."""
+    inside: dict[int | None, list[ReadableSpan]] = {}
+    for span in spans:
+        inside.setdefault(span.parent.span_id if span.parent is not None else None, []).append(span)
+
+    def drawn(span: ReadableSpan) -> Any:
+        attributes = {name: value for name, value in (span.attributes or {}).items() if name not in _ONE_RUNS}
+        events = [(event.name, dict(event.attributes or {})) for event in span.events]
+        told = (span.name, span.kind.name, sorted(map(repr, attributes.items())), span.status.status_code.name)
+        children = sorted((drawn(child) for child in inside.get(_id(span), [])), key=repr)
+        return (*told, span.status.description, events, len(span.links), children)
+
+    return sorted((drawn(span) for span in inside.get(None, [])), key=repr)
+
+
+def _ends_that_wait() -> int:
+    telemetry: Any = DSPyInstrumentor()._telemetry
+    return sum(part != "a metric" for _, part, *_ in telemetry.later._waiting)
+
+
+def _batch(captured: TelemetryCapture) -> BatchSpanProcessor:
+    provider: Any = captured.tracer_provider
+    processors = provider._active_span_processor._span_processors
+    (batch,) = [processor for processor in processors if isinstance(processor, BatchSpanProcessor)]
+    return batch
+
+
+def _id(span: ReadableSpan) -> int:
+    return cast("Any", span.get_span_context()).span_id
+
+
+def _recorded(name: str, folder: Path, *, late: bool) -> tuple[ReadableSpan, ...]:
+    folder.mkdir()
+    capture = TelemetryCapture(batched=late)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
+    try:
+        observe(SCENARIOS[name], Stage(model(), folder))
+        return capture.spans
+    finally:
+        DSPyInstrumentor().uninstrument()
+        capture.shutdown()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_late_span_says_what_it_would_have_said(name: str, tmp_path: Path) -> None:
+    """Names, kinds, attributes, statuses, events, links and parents are those of spans that end at once."""
+    at_once = _trees(_recorded(name, tmp_path / "at once", late=False))
+    late = _recorded(name, tmp_path / "late", late=True)
+    assert _trees(late) == at_once
+    times = {_id(span): (cast("int", span.start_time), cast("int", span.end_time)) for span in late}
+    assert all(start <= end for start, end in times.values())
+
+
+def test_it_ends_as_of_the_calls_end(captured: TelemetryCapture) -> None:
+    """Nothing has ended when the call is over; a flush has it all, in order, each span within the one around."""
+    dspy.ChainOfThought("question -> answer")(question="1+1")
+    over = time.time_ns()
+    assert _ends_that_wait() == 3
+    spans = captured.spans
+    assert [span.name for span in spans] == ["chat scripted", "module Predict", "module ChainOfThought"]
+    ends = [cast("int", span.end_time) for span in spans]
+    assert ends == sorted(ends)
+    assert ends[-1] <= over
+    chat, predict, _ = spans
+    assert cast("int", chat.start_time) >= cast("int", predict.start_time)
+
+
+class _Annotated(dspy.Module):
+    """Sets an attribute on its own span, which the SDK has to make for it."""
+
+    def forward(self) -> str:
+        get_current_span().set_attribute("app.step", 1)
+        return "done"
+
+
+@pytest.mark.contract_gaps("app.step is not a name that may stand here")
+def test_a_span_that_the_program_uses_ends_with_its_call(captured: TelemetryCapture) -> None:
+    """Its end is the call's as well, not the time at which the queue ends it."""
+    _Annotated()()
+    over = time.time_ns()
+    (span,) = captured.spans
+    assert cast("Any", span.attributes)["app.step"] == 1
+    assert cast("int", span.end_time) <= over
+
+
+def test_the_duration_of_a_late_call_is_its_own(captured: TelemetryCapture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the library measures until it is told of the end is not longer for being told late."""
+    clock = [100.0]
+    monkeypatch.setattr("timeit.default_timer", lambda: clock[0])
+    dspy.Predict("question -> answer")(question="1+1")
+    clock[0] += 7
+    data: Any = captured.metrics()
+    (duration,) = (
+        metric
+        for scope in data.resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+        if metric.name == "gen_ai.client.operation.duration"
+    )
+    assert duration.data.data_points[0].sum == 0
+
+
+def test_a_shutdown_has_it_all(captured: TelemetryCapture) -> None:
+    """A program that only shuts its provider down loses nothing."""
+    dspy.Predict("question -> answer")(question="1+1")
+    captured.tracer_provider.shutdown()
+    assert len(captured.span_exporter.get_finished_spans()) == 2
+
+
+def test_uninstrumenting_has_it_all(captured: TelemetryCapture) -> None:
+    """What has ended before is handed over, so that a flush by any means finds it."""
+    dspy.Predict("question -> answer")(question="1+1")
+    DSPyInstrumentor().uninstrument()
+    _batch(captured).force_flush()
+    assert len(captured.span_exporter.get_finished_spans()) == 2
+
+
+class _Listening(SpanProcessor):
+    """Some processor that nobody knows."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.ended.append(span.name)
+
+
+@pytest.mark.parametrize("how", ["force_flush", "shutdown"])
+def test_a_processor_that_is_flushed_by_itself_has_it_all(how: str, captured: TelemetryCapture) -> None:
+    """A function's handler keeps the processor and flushes that one, and not the provider."""
+    dspy.Predict("question -> answer")(question="1+1")
+    getattr(_batch(captured), how)()
+    assert len(captured.span_exporter.get_finished_spans()) == 2
+
+
+def test_a_flush_that_runs_out_of_time_says_so(captured: TelemetryCapture) -> None:
+    """Its limit counts for what has been left behind too; a second one has the rest."""
+    dspy.Predict("question -> answer")(question="1+1")
+    assert not captured.tracer_provider.force_flush(0)
+    assert captured.tracer_provider.force_flush(10_000)
+    assert len(captured.span_exporter.get_finished_spans()) == 2
+
+
+def test_a_call_that_outlives_the_instrumentation_is_told(captured: TelemetryCapture) -> None:
+    """Its span ends although nobody holds the queue any more, and a garbage collection comes first."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(dspy.Module):
+        def forward(self, question: str) -> Any:
+            inside.set()
+            go_on.wait()
+            return dspy.Prediction(answer=question)
+
+    program: Any = Slow()
+    thread = threading.Thread(target=lambda: program(question="1+1"))
+    thread.start()
+    inside.wait()
+    DSPyInstrumentor().uninstrument()
+    go_on.set()
+    thread.join()
+    del thread
+    gc.collect()
+    assert [span.name for span in captured.spans] == ["module Slow"]
+
+
+def _touch(span: Any) -> dict[str, Any]:
+    """Do to the current span whatever a program can, and say what it shows of itself."""
+    shown: dict[str, Any] = {
+        "an SDK's": all(isinstance(span, kind) for kind in (SdkSpan, ReadableSpan)),
+        "recording": span.is_recording(),
+        "name": span.name,
+        "kind": span.kind.name,
+        "attributes": dict(span.attributes),
+        "links": len(span.links),
+        "parent": span.parent is not None,
+        "scope": span.instrumentation_scope.name,
+        "resource": dict(span.resource.attributes) != {},
+        "start": span.start_time > 0,
+        "end": span.end_time,
+        "text": repr(span).startswith("_Span(name="),
+    }
+    span.set_attribute("mine", 1)
+    span.set_attributes({"mine too": [1, 2]})
+    span.add_event("mine", {"at": "once"})
+    span.add_link(SpanContext(1, 2, is_remote=True), {"why": "mine"})
+    span.record_exception(ValueError("mine"))
+    span.update_name("mine")
+    span.set_status(StatusCode.OK)
+    return shown | {"afterwards": (span.name, span.status.status_code.name, len(span.events), len(span.attributes))}
+
+
+@pytest.mark.contract_gaps("'mine': no such span in the contract")
+def test_a_program_finds_the_span_that_it_would_have_found() -> None:
+    """What the current span shows in a call, and what becomes of all that a program puts there, are the SDK's."""
+    shown: list[dict[str, Any]] = []
+
+    class Touching(dspy.Module):
+        def forward(self, question: str) -> Any:
+            shown.append(_touch(get_current_span()))
+            return dspy.Prediction(answer=question)
+
+    said: list[Any] = []
+    for late in (False, True):
+        capture = TelemetryCapture(batched=late)
+        DSPyInstrumentor().instrument(**capture.providers)
+        program: Any = Touching()
+        program(question="1+1")
+        said.append(_trees(capture.spans))
+        DSPyInstrumentor().uninstrument()
+        capture.shutdown()
+    assert shown[0] == shown[1]
+    assert shown[1]["an SDK's"]
+    assert said[0] == said[1]
+    assert said[1][0][0] == "mine"
+
+
+@pytest.mark.contract_gaps("number ")
+def test_a_span_is_made_once(captured: TelemetryCapture) -> None:
+    """Threads that a program starts inside of a call may all ask for its span at the same moment."""
+    gate = threading.Barrier(8)
+
+    class Threaded(dspy.Module):
+        def forward(self, question: str) -> Any:
+            span = get_current_span()
+
+            def tell(number: int) -> None:
+                gate.wait()
+                span.set_attribute(f"number {number}", number)
+
+            threads = [threading.Thread(target=tell, args=(number,)) for number in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            return dspy.Prediction(answer=question)
+
+    program: Any = Threaded()
+    for _ in range(20):
+        program(question="1+1")
+    assert len(captured.spans) == 20
+    for span in captured.spans:
+        assert {f"number {number}" for number in range(8)} <= set(span.attributes or {})
+
+
+def test_a_span_that_nobody_asks_for_is_never_made(captured: TelemetryCapture) -> None:
+    """Its processors get what the SDK would have given them, and a call that has failed has one of the SDK's."""
+
+    class Failing(dspy.Module):
+        def forward(self, question: str) -> Any:
+            raise ValueError(question)
+
+    program: Any = Failing()
+    made: list[str] = []
+    new_events = cast("Any", SdkSpan)._new_events
+
+    def making(span: Any) -> Any:
+        made.append(span.name)
+        return new_events(span)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SdkSpan, "_new_events", making)
+        dspy.Predict("question -> answer")(question="1+1")
+        assert [span.name for span in captured.spans] == ["chat scripted", "module Predict"]
+        assert made == []
+        with pytest.raises(ValueError, match="boom"):
+            program(question="boom")
+    assert made == ["module Failing"]
+
+
+@pytest.mark.contract_gaps("heard is not a name")
+def test_processors_hear_of_starts_when_they_happen(captured: TelemetryCapture) -> None:
+    """Once, with the context around; one that adds to the span then has added to it."""
+
+    class Patient(SpanProcessor):
+        takes_late_ends = True
+
+        def __init__(self) -> None:
+            self.heard: list[tuple[str, str, object]] = []
+
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            self.heard.append(("start", span.name, span.parent))
+            span.set_attribute("heard", get_current_span(parent_context) is not INVALID_SPAN)
+
+        def on_end(self, span: ReadableSpan) -> None:
+            self.heard.append(("end", span.name, span.parent))
+
+    patient = Patient()
+    captured.tracer_provider.add_span_processor(patient)
+    dspy.Predict("question -> answer")(question="1+1")
+    assert [(what, name) for what, name, _ in patient.heard] == [
+        ("start", "module Predict"),
+        ("start", "chat scripted"),
+    ]
+    spans = {span.name: span for span in captured.spans}
+    assert [(what, name) for what, name, _ in patient.heard[2:]] == [
+        ("end", "chat scripted"),
+        ("end", "module Predict"),
+    ]
+    assert patient.heard[1][2] == patient.heard[2][2] == spans["module Predict"].get_span_context()
+    assert [(spans[name].attributes or {})["heard"] for name in ("module Predict", "chat scripted")] == [False, True]
+
+
+def test_a_copy_of_a_span_is_no_endless_search(captured: TelemetryCapture) -> None:
+    """A program that copies what it finds gets what it gets of the SDK's span: something, or a TypeError."""
+
+    class Copying(dspy.Module):
+        def forward(self, question: str) -> Any:
+            copied = copy(get_current_span())
+            return dspy.Prediction(answer=f"{question} {copied.get_span_context().is_valid}")
+
+    program: Any = Copying()
+    assert program(question="1+1").answer == "1+1 True"
+    assert len(captured.spans) == 1
+
+
+class _Delegating:
+    """A processor that is no SpanProcessor and has its methods from another."""
+
+    def __init__(self) -> None:
+        self._other = BatchSpanProcessor(InMemorySpanExporter())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._other, name)
+
+
+def test_a_processor_of_no_known_shape_costs_no_span(captured: TelemetryCapture) -> None:
+    """Spans end at once then, and reach the other processors."""
+    odd: Any = _Delegating()
+    captured.tracer_provider.add_span_processor(odd)
+    dspy.Predict("question -> answer")(question="1+1")
+    assert len(captured.spans) == 2
+
+
+def test_a_span_that_is_kept_keeps_nothing_else(captured: TelemetryCapture) -> None:
+    """Not the context around it, nor the spans before: a program may make each turn a child of the last one."""
+
+    class Value:
+        """Something in a context."""
+
+    kept: list[Any] = []
+
+    class Keeping(dspy.Module):
+        def forward(self, question: str) -> Any:
+            kept[:] = [get_current_span()]
+            return dspy.Prediction(answer=question)
+
+    program: Any = Keeping()
+    alive: list[weakref.ref[Any]] = []
+    gc.disable()
+    try:
+        for _ in range(5):
+            value = Value()
+            alive.append(weakref.ref(value))
+            token = attach(set_value("value", value, set_span_in_context(kept[0]) if kept else None))
+            program(question="1+1")
+            detach(token)
+            del value, token
+            alive.append(weakref.ref(kept[0]))
+            captured.tracer_provider.force_flush()
+        assert sum(one() is not None for one in alive) == 1
+    finally:
+        gc.enable()
+
+
+def _of_a_program(found: object) -> bool:
+    return isinstance(found, ModulePaths) and found._program() is not None
+
+
+def test_a_call_leaves_no_circle(captured: TelemetryCapture) -> None:
+    """Once its spans are told nothing of a call is left for the garbage collection, which takes longer than the call."""
+
+    def call() -> set[str]:
+        _dspy.ChainOfThought("question -> answer")(question="1+1")
+        asyncio.run(_dspy.Predict("question -> answer").acall(question="1+1"))
+        captured.tracer_provider.force_flush()
+        captured.span_exporter.clear()
+        ours = [one for one in gc.get_objects() if str(type(one).__module__).startswith("otel_dspy")]
+        # Paths are a program's, and DSPy's own trace has these two programs still.
+        return {type(one).__qualname__ for one in ours if id(one) not in before and not _of_a_program(one)}
+
+    before: set[int] = set()
+    call()
+    gc.collect()
+    gc.disable()
+    try:
+        before |= {id(one) for one in gc.get_objects()}
+        assert call() == set()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.contract_gaps("it failed without error.type")  # which it gets from us, and the program has ended it before
+def test_an_error_within_the_span_is_told(captured: TelemetryCapture) -> None:
+    """`with span:` ends it as failed, with an event, as the SDK's own does."""
+
+    class Leaving(dspy.Module):
+        def forward(self, question: str) -> Any:
+            with get_current_span():
+                raise ValueError(question)
+
+    program: Any = Leaving()
+    with pytest.raises(ValueError, match="boom"):
+        program(question="boom")
+    (span,) = captured.spans
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "ValueError: boom")
+    assert [event.name for event in span.events] == ["exception"]
+
+
+def test_after_its_end_a_span_has_ended(captured: TelemetryCapture, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks finds what an ended span shows, told in full, and can change it no more."""
+    found: list[Any] = []
+
+    class Showing(dspy.Module):
+        def forward(self, question: str) -> Any:
+            found.append(get_current_span())
+            return dspy.Prediction(answer=question)
+
+    program: Any = Showing()
+    program(question="1+1")
+    (span,) = found
+    assert not span.is_recording()
+    assert span.end_time >= span.start_time
+    assert "1+1" in span.attributes["dspy.module.input"]
+    span.set_attribute("mine", 1)
+    span.update_name("mine")
+    assert "ended span" in caplog.text
+    assert [(one.name, "mine" in (one.attributes or {})) for one in captured.spans] == [("module Showing", False)]
+
+
+def test_what_a_program_has_ended_takes_no_more(captured: TelemetryCapture) -> None:
+    """Neither the program's changes after its own `end`, nor ours: its time is kept, be it 0, and the call's error out."""
+
+    class Ending(dspy.Module):
+        def forward(self, question: str) -> Any:
+            span = get_current_span()
+            span.end(0)
+            span.update_name("mine")
+            raise ValueError(question)
+
+    program: Any = Ending()
+    with pytest.raises(ValueError, match="boom"):
+        program(question="boom")
+    (span,) = captured.spans
+    assert (span.name, span.end_time, span.status.status_code) == ("module Ending", 0, StatusCode.UNSET)
+    assert set(span.attributes or {}) == {"dspy.module.name", "dspy.module.type", "dspy.operation.name"}
+
+
+@pytest.mark.parametrize(
+    ("is_made", "owner", "step"), [(True, SdkSpan, "start"), (False, snapshot, "ended_span")], ids=["made", "told"]
+)
+def test_an_interrupt_while_a_span_is_made_does_not_lose_it(
+    is_made: bool,  # noqa: FBT001
+    owner: object,
+    step: str,
+    captured: TelemetryCapture,
+) -> None:
+    """Ctrl-C during a flush, as the span is made, or what processors get in its stead."""
+    interrupts = [KeyboardInterrupt]
+    own = getattr(owner, step)
+
+    def interrupted(*args: Any, **named: Any) -> Any:
+        if interrupts:
+            raise interrupts.pop()
+        return own(*args, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if is_made:
+            patch.setattr(snapshot, "_STEPS", ("no step of the SDK's",))
+        patch.setattr(owner, step, interrupted)
+        dspy.Predict("question -> answer")(question="1+1")
+        with pytest.raises(KeyboardInterrupt):
+            captured.tracer_provider.force_flush()
+        assert [span.name for span in captured.spans] == ["chat scripted", "module Predict"]
+    assert interrupts == []
+
+
+def test_a_tracer_that_is_switched_off_in_mid_call(captured: TelemetryCapture) -> None:
+    """What was open is told, of the resource that it began with."""
+    provider: Any = captured.tracer_provider
+
+    class Switching(dspy.Module):
+        def forward(self, question: str) -> Any:
+            provider._set_tracer_configurator(tracer_configurator=_disable_tracer_configurator)
+            return dspy.Prediction(answer=question)
+
+    program: Any = Switching()
+    program(question="1+1")
+    assert [span.name for span in captured.spans] == ["module Switching"]
+
+
+@contextmanager
+def _redacting(redact: Redact) -> Generator[TelemetryCapture]:
+    """DSPy instrumented, spans with content to a batch processor, by way of a redactor."""
+    capture = TelemetryCapture(batched=True)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True, redact=redact)
+    with _dspy.context(lm=sums_lm()):
+        yield capture
+    DSPyInstrumentor().uninstrument()
+    capture.shutdown()
+
+
+def test_a_redactor_sees_the_calls_context() -> None:
+    """Whose text it is stands in a context variable, which has another value, or none, once the call is over."""
+    customer = ContextVar("customer", default="nobody")
+    with _redacting(lambda _name, text: text.replace("1+1", customer.get())) as capture:
+        token = customer.set("Alice")
+        dspy.Predict("question -> answer")(question="1+1")
+        customer.reset(token)
+        said = [repr(dict(span.attributes or {})) for span in capture.spans]
+    assert len(said) == 2
+    assert all("Alice" in text and "nobody" not in text and "1+1" not in text for text in said)
+
+
+@pytest.mark.contract_gaps("list is not a name")
+def test_what_a_redactor_says_of_a_span_is_what_the_sdk_takes() -> None:
+    """Values that can't be told raise where they are said, as always; the span is told, as it was when it was said."""
+
+    class Odd:
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    raised: list[str] = []
+    lists: list[list[int]] = []
+
+    def redact(_name: str, text: str) -> str:
+        span: Any = get_current_span()
+        lists.append([1])
+        span.set_attribute("list", lists[-1])
+        lists[-1].append(2)
+        span.set_attribute(5, "no text")
+        try:
+            span.set_attribute("odd", Odd())
+        except ZeroDivisionError as error:
+            raised.append(type(error).__name__)
+        return text
+
+    with _redacting(redact) as capture:
+        dspy.Predict("question -> answer")(question="1+1")
+        (span,) = [span for span in capture.spans if span.name == "module Predict"]
+    assert set(raised) == {"ZeroDivisionError"}
+    assert (span.attributes or {})["list"] == (1,)
+    assert {"5", 5, "odd"}.isdisjoint(span.attributes or {})
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_redactor_that_ends_its_thread_ends_no_other(
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is called by the thread that tells of calls, which goes on with the next one."""
+    monkeypatch.setattr(later_module, "_DELAY", 0.01)
+    ends = [raised]
+
+    def redact(_name: str, text: str) -> str:
+        if ends and threading.current_thread().name == "otel-dspy-later":
+            raise ends.pop()
+        return text
+
+    with _redacting(redact) as capture:
+        for _ in range(3):
+            dspy.Predict("question -> answer")(question="1+1")
+        awaited(lambda: _ends_that_wait() == 0, "all to be told")
+        assert ends == []
+        assert len(capture.spans) == 6
+
+
+def test_large_results_belong_where_the_evaluation_stands() -> None:
+    """Their pieces are spans, which say what the evaluation's span says of its surroundings, whoever flushes it."""
+    capture = TelemetryCapture(batched=True)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
+    noise = random.Random(7)  # noqa: S311 - what does not shrink
+    question = f"1+1 {noise.randbytes(300_000).hex()}"
+    devset = [dspy.Example(question=question, answer="2").with_inputs("question")]
+    with _dspy.context(lm=sums_lm()), conversation("an evaluation's"):
+        _dspy.Evaluate(devset=devset, metric=exact)(_dspy.Predict("question -> answer"))
+    with conversation("another one"):
+        pieces = [span for span in capture.spans if span.name == "payload"]
+    assert len(pieces) > 1
+    assert {str((span.attributes or {}).get("session.id")) for span in pieces} == {"an evaluation's"}
+    DSPyInstrumentor().uninstrument()
+    capture.shutdown()
+
+
+def test_a_span_that_the_user_ends_too(captured: TelemetryCapture, caplog: pytest.LogCaptureFixture) -> None:
+    """Ending the current span is the user's mistake, which breaks nothing: the first end counts, once."""
+
+    class Ending(dspy.Module):
+        def forward(self, question: str) -> Any:
+            get_current_span().end()
+            return dspy.Prediction(answer=question)
+
+    program: Any = Ending()
+    program(question="1+1")
+    assert [span.name for span in captured.spans] == ["module Ending"]
+    assert "left out" not in caplog.text
+
+
+def test_an_interrupt_while_an_end_is_told_does_not_lose_the_span() -> None:
+    """Ctrl-C during a flush, in the middle of a redactor: the flush ends with it, and the next one has all spans."""
+    interrupts = [KeyboardInterrupt]
+
+    def interrupted(_name: str, text: str) -> str:
+        if interrupts:
+            raise interrupts.pop()
+        return text
+
+    with _redacting(interrupted) as capture:
+        dspy.Predict("question -> answer")(question="1+1")
+        with pytest.raises(KeyboardInterrupt):
+            capture.tracer_provider.force_flush()
+        assert [span.name for span in capture.spans] == ["chat scripted", "module Predict"]
+
+
+class _Changed(BatchSpanProcessor):
+    """A batch processor that does something of its own."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        super().on_end(span)
+
+
+def _changed_object() -> BatchSpanProcessor:
+    processor: Any = BatchSpanProcessor(InMemorySpanExporter())
+    processor.on_end = _Listening().on_end
+    return processor
+
+
+@pytest.mark.parametrize(
+    "impatient",
+    [
+        lambda: SimpleSpanProcessor(InMemorySpanExporter()),
+        _Listening,
+        lambda: _Changed(InMemorySpanExporter()),
+        _changed_object,
+    ],
+    ids=["simple", "unknown", "derived", "changed"],
+)
+def test_whoever_could_tell_hears_ends_at_once(impatient: Any, captured: TelemetryCapture) -> None:
+    """With a processor that may do anything when a span ends nothing is late, and what was late before comes first."""
+    program = dspy.Predict("question -> answer")
+    program(question="1+1")
+    listening = _Listening()
+    for processor in (impatient(), listening):
+        captured.tracer_provider.add_span_processor(processor)
+    program(question="2+2")
+    assert listening.ended == ["chat scripted", "module Predict"] * 2
+    assert _ends_that_wait() == 0
+
+
+def test_one_that_is_added_during_a_call_hears_ends_in_order(captured: TelemetryCapture) -> None:
+    """The ends of calls that were open then are no later than those that begin after."""
+    listening = _Listening()
+
+    class Adding(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.answer = dspy.Predict("question -> answer")
+
+        def forward(self, question: str) -> Any:
+            given = self.answer(question=question)
+            captured.tracer_provider.add_span_processor(listening)
+            return given
+
+    program: Any = Adding()
+    program(question="1+1")
+    assert listening.ended == ["chat scripted", "module Predict", "module Adding"]
+
+
+def test_a_provider_without_processors_of_its_own_kind_is_left_alone() -> None:
+    """Where the SDK calls its processors at the same time, or a provider is no SDK's, nothing is late, nothing breaks."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(active_span_processor=ConcurrentMultiSpanProcessor(2), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    for given in (provider, NoOpTracerProvider()):
+        DSPyInstrumentor().instrument(tracer_provider=given)
+        try:
+            with _dspy.context(lm=sums_lm()):
+                dspy.Predict("question -> answer")(question="1+1")
+        finally:
+            DSPyInstrumentor().uninstrument()
+    provider.force_flush()
+    assert len(exporter.get_finished_spans()) == 2
+    provider.shutdown()
+
+
+def test_what_the_program_changes_afterwards_is_not_told(captured: TelemetryCapture) -> None:
+    """Inputs, messages, predictions and examples are told as they were: a chat goes on with the same list."""
+    numbers, messages = ["1", "1"], [{"role": "user", "content": "1+1"}]
+    asked = [dspy.Example(question=numbers, answer="2").with_inputs("question")]
+    lm: Any = in_process_lm(lambda _messages: _ANSWER)
+    with _dspy.context(lm=lm):
+        prediction: Any = dspy.Predict("numbers: list[str] -> answer")(numbers=numbers)
+        lm(messages=messages)
+        dspy.Evaluate(devset=asked, metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    asked[0]["answer"] = "changed"
+    numbers.append("changed")
+    prediction.answer = "changed"
+    messages[0]["content"] = "changed"
+    messages.append({"role": "assistant", "content": "changed"})
+    said = repr([dict(span.attributes or {}) for span in captured.spans])
+    assert "numbers" in said
+    assert "dspy.example.labels" in said
+    assert "changed" not in said
+
+
+def test_a_fork_leaves_what_waits_to_the_parent(captured: TelemetryCapture) -> None:
+    """A child that goes on with the provider tells its own spans alone; the parent's are told once, by the parent."""
+    program = dspy.Predict("question -> answer")
+    program(question="1+1")
+    child = os.fork()
+    if child == 0:
+        telemetry: Any = DSPyInstrumentor()._telemetry
+        waiting = len(telemetry.later)
+        program(question="2+2")
+        os._exit(0 if waiting == 0 and len(telemetry.later) > 0 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(captured.spans) == 2
+
+
+def test_what_another_convention_says_includes_what_is_told_late() -> None:
+    """The words of OpenInference are made of all that a span says, its content too."""
+    capture = TelemetryCapture(batched=True)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True, extra_conventions="openinference")
+    try:
+        with _dspy.context(lm=sums_lm()):
+            dspy.Predict("question -> answer")(question="1+1")
+        told = {span.name: span.attributes or {} for span in capture.spans}
+    finally:
+        DSPyInstrumentor().uninstrument()
+        capture.shutdown()
+    assert "1+1" in str(told["module Predict"]["input.value"])
+    assert told["chat scripted"]["openinference.span.kind"] == "LLM"
+    assert "llm.token_count.prompt" in told["chat scripted"]

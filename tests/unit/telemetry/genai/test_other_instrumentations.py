@@ -1,0 +1,85 @@
+"""A span that is another instrumentation's for the same call is used, and no second one is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from inline_snapshot import snapshot
+
+from otel_dspy import DSPyInstrumentor
+from tests.support.in_process_lm import in_process_lm
+from tests.support.span_recorder import recording
+from tests.support.telemetry_capture import TelemetryCapture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk.trace import TracerProvider
+
+CHAT = {"gen_ai.operation.name": "chat"}
+SHOWN = ("gen_ai.usage.input_tokens", "lm.cache_hit", "lm.role")
+
+
+def _ask(provider: TracerProvider, attributes: Mapping[str, str] | None = None, times: int = 1) -> None:
+    tracer = provider.get_tracer("another")
+    lm: Any = in_process_lm(lambda _: "It is.")
+    with tracer.start_as_current_span("theirs", attributes=attributes):
+        for _ in range(times):
+            lm("What is it?")
+
+
+@pytest.mark.parametrize("kind", [CHAT, {"openinference.span.kind": "LLM"}], ids=["gen_ai", "openinference"])
+def test_one_span_a_call(kind: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    """What says that it is a model's call gets our facts; it is said once in the log; the metrics count."""
+    with recording() as recorder:
+        _ask(recorder.capture.tracer_provider, kind)
+        _ask(recorder.capture.tracer_provider, kind)
+    assert recorder.tree("", *SHOWN) == ["theirs lm.cache_hit=False gen_ai.usage.input_tokens=10"] * 2
+    (line,) = caplog.records
+    assert line.getMessage().startswith("another has spans of its own for the same calls (chat): otel-dspy adds what")
+
+
+def test_a_second_call_in_it_has_its_own() -> None:
+    """One span is one call's."""
+    with recording() as recorder:
+        _ask(recorder.capture.tracer_provider, CHAT, 2)
+    assert recorder.tree("", "lm.cache_hit") == snapshot(
+        ["theirs lm.cache_hit=False", "  chat scripted lm.cache_hit=False"]
+    )
+
+
+def test_another_kind_of_span_is_only_around() -> None:
+    """A span of the user's, and one that tells of something else, is a parent and nothing more."""
+    with recording() as recorder:
+        _ask(recorder.capture.tracer_provider)
+        _ask(recorder.capture.tracer_provider, {"gen_ai.operation.name": "invoke_workflow"})
+    assert recorder.tree("", "lm.cache_hit") == ["theirs", "  chat scripted lm.cache_hit=False"] * 2
+
+
+@pytest.mark.contract_gaps("its parent was never exported")
+def test_a_span_that_goes_elsewhere_is_none_of_ours() -> None:
+    """Another provider's span gets nothing, and ours is made."""
+    elsewhere, here = TelemetryCapture(), TelemetryCapture()
+    DSPyInstrumentor().instrument(**here.providers)
+    try:
+        _ask(elsewhere.tracer_provider, CHAT)
+    finally:
+        DSPyInstrumentor().uninstrument()
+    assert [span.name for span in here.spans] == ["chat scripted"]
+    assert [dict(span.attributes or {}) for span in elsewhere.spans] == [CHAT]
+
+
+def test_a_call_that_fails() -> None:
+    """The error's type goes onto their span; its status and its end are its owner's, and the exception goes on."""
+    lm: Any = in_process_lm(lambda _: "It is.")
+    lm._engine_spec.failures.append(ConnectionError("no line"))
+    with recording() as recorder, pytest.raises(Exception, match="no line"), dspy.context(lm=lm):  # noqa: PT012 - two
+        tracer = recorder.capture.tracer_provider.get_tracer("another")
+        with tracer.start_as_current_span("theirs", attributes=CHAT):
+            lm("What is it?")
+    (span,) = recorder.spans
+    assert span.attributes is not None
+    assert "error.type" in span.attributes
+    assert len(span.events) == 1
