@@ -149,7 +149,10 @@ class StoreReader:
     def spans(self, trace_id: str) -> list[SpanRecord]:
         """The spans of a trace as they were told, but for what stands in artifacts; none if there is no trace."""
         try:
-            trace = self._store.get_trace(f"tr-{trace_id}", allow_partial=True)
+            if hasattr(self._store, "get_trace"):
+                traces = [self._store.get_trace(f"tr-{trace_id}", allow_partial=True)]
+            else:  # MLflow 3.6
+                traces = self._store.batch_get_traces([f"tr-{trace_id}"])
         except MlflowException as error:
             if error.error_code == _MISSING:
                 return []
@@ -167,5 +170,6 @@ class StoreReader:
                 error=str(span.status.status_code.value) == "ERROR",
                 message=span.status.description or None,
             )
+            for trace in traces
             for span in trace.data.spans
         ]
