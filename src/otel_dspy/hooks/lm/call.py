@@ -15,6 +15,7 @@ from otel_dspy.hooks.lm.messages import CallRequest, CallTold, answers_of
 from otel_dspy.hooks.lm.result import read_result
 from otel_dspy.hooks.lm.settings import full_name, provider_and_model
 from otel_dspy.hooks.lm.token_accounting import CallAccount
+from otel_dspy.hooks.lm.usage import record_usage
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.frames import drop_caller_frame
@@ -22,7 +23,6 @@ from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import at, call_context_in, current_call_context, entered
 from otel_dspy.telemetry.genai.invocations import end_call
-from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
 
 if TYPE_CHECKING:
@@ -223,14 +223,12 @@ class _LMHook(CallHook):
         end_call(self._telemetry, self._call, error, told)
 
     def _count(self, usage: CallUsage) -> None:
-        """Add the call to the totals of the spans around and to the metrics."""
-        if self._usage is not None:
-            if self._usage.add(usage, self._role, self._model):
-                self._call.attributes[semconv.DSPY_LM_LATE] = True
-            self._call.attributes[semconv.DSPY_LM_ROLE] = self._role
-        if usage.cost:
-            self._telemetry.instruments.cost.add(usage.cost, self._labels, UNSPANNED)
-        if usage.unpriced:
-            self._telemetry.instruments.unpriced_calls.add(1, self._labels, UNSPANNED)
-        if usage.cache_hit:
-            self._telemetry.instruments.cache_hits.add(1, self._labels, UNSPANNED)
+        record_usage(
+            self._telemetry,
+            self._call.attributes,
+            usage,
+            tally=self._usage,
+            role=self._role,
+            model=self._model,
+            labels=self._labels,
+        )

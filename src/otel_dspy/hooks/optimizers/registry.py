@@ -25,8 +25,8 @@ _OURS: Final = (
     "bootstrap_finetune:BootstrapFinetuneHook",
     "bootstrap_few_shot:BootstrapFewShotHook",
     "copro:COPROHook",
-    "gepa:GEPAHook",
-    "gepa_engine:GepaEngineHook",
+    "gepa.hook:GEPAHook",
+    "gepa.engine:GepaEngineHook",
     "ensemble:EnsembleHook",
     "grpo:GRPOHook",
     "infer_rules:InferRulesHook",
@@ -36,7 +36,7 @@ _OURS: Final = (
     "optuna:OptunaHook",
     "random_search:RandomSearchHook",
     "reanchor:ReAnchorHook",
-    "simba:SIMBAHook",
+    "simba.hook:SIMBAHook",
 )
 """This package's own, below this folder: imported when DSPy is instrumented and not before."""
 

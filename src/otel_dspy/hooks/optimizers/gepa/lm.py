@@ -11,19 +11,20 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.context import create_key, get_current, get_value, set_value
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm.messages import CallRequest, CallTold, answers_of
 from otel_dspy.hooks.lm.result import CallFacts, TokenCounts, read_result
-from otel_dspy.hooks.lm.settings import provider_and_model
+from otel_dspy.hooks.lm.settings import full_name, provider_and_model
+from otel_dspy.hooks.lm.usage import record_usage
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import at, call_context_in
 from otel_dspy.telemetry.genai.invocations import end_call
-from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
 
 if TYPE_CHECKING:
@@ -110,6 +111,10 @@ class _LMHook(CallHook):
         }
         context = get_current()
         self._place = call_context_in(context)
+        self._model = telemetry.model_names.of(full_name(self._lm))
+        self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
+        if self._place.compile is not None:
+            self._labels[semconv.DSPY_OPTIMIZER_NAME] = self._place.compile.optimizer_name
         self._before = self._totals()
         self._calls = [telemetry.genai.call(context, request) for _ in self._prompts]
         self._requests = [self._request(prompt) for prompt in self._prompts]
@@ -136,20 +141,19 @@ class _LMHook(CallHook):
             usage = facts[index].billed()
             if usage.cost is not None:
                 call.attributes[semconv.DSPY_LM_COST] = usage.cost
-            if self._place.usage is not None:
-                if self._place.usage.add(usage, self._place.role):
-                    call.attributes[semconv.DSPY_LM_LATE] = True
-                call.attributes[semconv.DSPY_LM_ROLE] = self._place.role
-            if usage.cost:
-                self._telemetry.instruments.cost.add(usage.cost, self._within(), UNSPANNED)
-            told = CallTold(self._telemetry, request, facts[index])
+            record_usage(
+                self._telemetry,
+                call.attributes,
+                usage,
+                tally=self._place.usage,
+                role=self._place.role,
+                model=self._model,
+                labels=self._labels,
+            )
+            told = CallTold(self._telemetry, request, facts[index], None)
             if index < len(self._outputs) and request.content:
                 told.answers = answers_of(self._outputs[index])
             end_call(self._telemetry, call, error, told)
-
-    def _within(self) -> dict[str, str]:
-        compiling = self._place.compile
-        return {} if compiling is None else {semconv.DSPY_OPTIMIZER_NAME: compiling.optimizer_name}
 
     def _facts(self) -> list[CallFacts]:
         """Of each request: from its response, or of a single one from what gepa has added up."""

@@ -1,0 +1,47 @@
+"""Totals and metrics of an LM call that has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy import semconv
+from otel_dspy.telemetry.instruments import UNSPANNED
+
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.usage import CallUsage, Role, UsageTally
+
+
+def record_usage(  # noqa: PLR0913 - what a call used, where it counts, and by which names
+    telemetry: Telemetry,
+    attributes: dict[str, AttributeValue],
+    usage: CallUsage,
+    *,
+    tally: UsageTally | None,
+    role: Role,
+    model: str,
+    labels: dict[str, str],
+) -> None:
+    """Add a call to the totals of the enclosing spans and to the metrics, and set what its own span says of that.
+
+    Args:
+        telemetry: of the instrumentation.
+        attributes: of the call's span.
+        usage: tokens and cost (USD) of the call.
+        tally: of the nearest enclosing span that has totals; None without one.
+        role: what the call was for.
+        model: the language model's name, fit for the name of an attribute.
+        labels: attributes of the metrics.
+    """
+    if tally is not None:
+        if tally.add(usage, role, model):
+            attributes[semconv.DSPY_LM_LATE] = True
+        attributes[semconv.DSPY_LM_ROLE] = role
+    if usage.cost:
+        telemetry.instruments.cost.add(usage.cost, labels, UNSPANNED)
+    if usage.unpriced:
+        telemetry.instruments.unpriced_calls.add(1, labels, UNSPANNED)
+    if usage.cache_hit:
+        telemetry.instruments.cache_hits.add(1, labels, UNSPANNED)
