@@ -374,6 +374,8 @@ def test_calls_of_gepas_own_language_model(monkeypatch: pytest.MonkeyPatch) -> N
     assert usage["dspy.usage.lm_calls"] == len(calls) == len(server.requests)
     assert usage["dspy.usage.input_tokens"] == sum(call["gen_ai.usage.input_tokens"] for call in calls)
     assert usage["dspy.usage.role.reflection.lm_calls"] == 1
+    assert usage["dspy.usage.model.openai/reflecting.lm_calls"] == 1
+    assert usage["dspy.usage.model.openai/task.lm_calls"] == len(calls) - 1
     assert usage["dspy.usage.unpriced_calls"] == len(calls)
     assert "dspy.usage.cost" not in usage
     assert key not in str(calls)
