@@ -119,7 +119,7 @@ def test_a_class_that_takes_no_attributes(monkeypatch: pytest.MonkeyPatch) -> No
     spans = check()
     gc.collect()  # the class as well, or each test after this one would report it
     assert [line.split()[0] for line in spans] == ["chat"]
-    assert reported == ["watching FrozenLM.__call__"]
+    assert reported == ["wrapping FrozenLM.__call__"]
 
 
 class _Uncomparable:

@@ -1,4 +1,4 @@
-"""The one way in which a call is watched: open, call, look at what came back, close. Sync and async share all of it."""
+"""Base class of call hooks, and the wrapt wrappers that run a hook around a sync or async call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from opentelemetry.context import (
-    _SUPPRESS_INSTRUMENTATION_KEY,  # pyright: ignore[reportPrivateUsage] - see `_watch`
+    _SUPPRESS_INSTRUMENTATION_KEY,  # pyright: ignore[reportPrivateUsage] - see `_create_hook`
     attach,
     detach,
     get_current,
@@ -31,32 +31,39 @@ Kwargs = dict[str, Any]
 
 
 class CallHook:
-    """Stands around one call of the user's.
+    """Instruments one call: `open` before it, `see` with its result, `close` at its end.
 
-    Subclasses say what happens at the three moments. What they raise is reported and goes no further; what the call
-    raises is told to `close` and goes on to the user.
+    Exceptions of the hook are logged and suppressed. Exceptions of the call are passed to `close` and propagate.
     """
 
     part = "a hook"
-    """What a failure of ours is reported as."""
-    # On the class: a watch is made for every call.
+    """Name of the hook in the log record of its exceptions."""
+    # Class attributes, because a hook is created for every call.
     _token: Token[Context] | None = None
     _attached: Context | None = None
     _opened = False
 
     def open(self) -> Context | None:
-        """Start the span; give the context that the call runs in, None = as it is."""
+        """Start the span.
+
+        Returns:
+            The context that the call runs in; None to keep the current context.
+        """
         raise NotImplementedError
 
     def see(self, result: Any) -> None:
-        """Look at what the call returned, without touching it."""
+        """Record the result of the call. Must not modify it."""
 
     def close(self, error: BaseException | None) -> None:
-        """End the span. `error`: what the call raised, KeyboardInterrupt and cancellation too."""
+        """End the span.
+
+        Args:
+            error: what the call raised, including KeyboardInterrupt and cancellation; None if it returned.
+        """
         raise NotImplementedError
 
     def returned(self, result: _Result) -> _Result:
-        """Pass the call's result through."""
+        """Call `see` with the result and return it."""
         if self._opened:
             try:
                 self.see(result)
@@ -65,7 +72,7 @@ class CallHook:
         return result
 
     def __enter__(self) -> Self:
-        """Open; a failure to do so leaves the call unwatched."""
+        """Call `open` and attach its context. If `open` fails, the call is not instrumented."""
         try:
             context = self.open()
             self._opened = True
@@ -79,69 +86,73 @@ class CallHook:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
-        """Close, and let whatever the call raised go on."""
+        """Call `close` and detach the context. Exceptions of the call propagate."""
         try:
             if self._opened:
                 self.close(error)
         except Exception as failure:
             report(self.part, failure)
         finally:
-            # A coroutine that nobody awaits any more is closed wherever Python finds it: there is nothing to restore.
+            # An abandoned coroutine is closed in an arbitrary context, where there is nothing to restore.
             if self._token is not None and (kind is not GeneratorExit or get_current() is self._attached):
                 detach(self._token)
-            # A context leads to the place of the call, and that to this: a circle, which only a search would find.
+            # The context references the call context, which references this hook: break the reference cycle.
             self._token = self._attached = None
             if error is not None:
                 drop_caller_frame(error)
-            # One that the user's code caught inside would be kept, with all that its frames hold, until the next one.
+            # Outside of all calls, release the last recorded exception: its frames hold the user's objects.
             if told_last() is not None and nowhere():
                 forget()
         return False
 
 
 CallHookFactory = Callable[[Callable[..., Any], Any, Args, Kwargs], CallHook | None]
-"""Makes the watch of a call from (the wrapped function, its instance, args, kwargs); None = let the call be."""
+"""Creates the hook of a call from (wrapped function, instance, args, kwargs); None = do not instrument the call."""
 
 
 def wrap_call(watcher: CallHookFactory) -> Callable[..., Any]:
-    """A wrapt wrapper that puts a watch around a function's calls."""
+    """Return a wrapt wrapper that instruments each call of a function with the hook that `watcher` creates."""
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
-        watch = _watch(watcher, wrapped, instance, args, kwargs)
-        if watch is None:
+        hook = _create_hook(watcher, wrapped, instance, args, kwargs)
+        if hook is None:
             try:
                 return wrapped(*args, **kwargs)
             except BaseException as error:
                 drop_caller_frame(error)
                 raise
-        with watch:
-            return watch.returned(wrapped(*args, **kwargs))
+        with hook:
+            return hook.returned(wrapped(*args, **kwargs))
 
     return wrapper
 
 
 def wrap_async_call(watcher: CallHookFactory) -> Callable[..., Any]:
-    """A wrapt wrapper that puts a watch around a coroutine function's calls."""
+    """Return a wrapt wrapper that instruments each call of a coroutine function."""
 
     async def wrapper(wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Args, kwargs: Kwargs) -> Any:
-        watch = _watch(watcher, wrapped, instance, args, kwargs)
-        if watch is None:
+        hook = _create_hook(watcher, wrapped, instance, args, kwargs)
+        if hook is None:
             try:
                 return await wrapped(*args, **kwargs)
             except BaseException as error:
                 drop_caller_frame(error)
                 raise
-        with watch:
-            return watch.returned(await wrapped(*args, **kwargs))
+        with hook:
+            return hook.returned(await wrapped(*args, **kwargs))
 
     return wrapper
 
 
 def wrap_async_override(watcher: CallHookFactory, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`wrap_async_call` for an async method that a class defines anew, `function`, which may be no coroutine function.
+    """Return a wrapt wrapper for a subclass's override of an async method, which may be a plain function.
 
-    A coroutine that it gives is watched all the same. Anything else is given as it is (what yields, a future), and is
-    not watched: there is no telling when it ends.
+    A coroutine that a plain function returns is instrumented. Other results (async generators, futures) are returned
+    unchanged and not instrumented, because their end cannot be observed.
+
+    Args:
+        watcher: creates the hook of a call.
+        function: the override, as the subclass defines it.
     """
     if inspect.iscoroutinefunction(function):
         return wrap_async_call(watcher)
@@ -152,9 +163,9 @@ def wrap_async_override(watcher: CallHookFactory, function: Callable[..., Any]) 
         except BaseException as error:
             drop_caller_frame(error)
             raise
-        return watched(_giving(made), instance, args, kwargs) if inspect.iscoroutine(made) else made
+        return instrumented(_giving(made), instance, args, kwargs) if inspect.iscoroutine(made) else made
 
-    watched = wrap_async_call(lambda _made, instance, args, kwargs: watcher(function, instance, args, kwargs))
+    instrumented = wrap_async_call(lambda _made, instance, args, kwargs: watcher(function, instance, args, kwargs))
     return wrapper
 
 
@@ -165,14 +176,14 @@ def _giving(made: _Result) -> Callable[..., _Result]:
     return give
 
 
-def _watch(
+def _create_hook(
     watcher: CallHookFactory,
     wrapped: Callable[..., Any],
     instance: Any,
     args: Args,
     kwargs: Kwargs,
 ) -> CallHook | None:
-    # As `is_instrumentation_enabled` has it, with one look at the context instead of two.
+    # Same check as `is_instrumentation_enabled`, with a single read of the context.
     context = get_current()
     if context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"):
         return None

@@ -1,7 +1,7 @@
-"""What the installed DSPy has, looked for by name and never told from its version.
+"""Feature detection for the installed DSPy, by the name of modules and attributes instead of its version.
 
-A part that isn't there (a class of a later version) has nothing to tell, and is passed over. A seam that isn't there
-means that something of what DSPy does have stays unknown: `Patches` collects those, and one line tells them.
+An optional component that is missing (a class of a later version) is skipped silently. A missing patch target means
+that some calls are not recorded; `Patches` collects those and logs them in one line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def part(path: str) -> Any | None:
-    """The module `a.b`, or what it calls `name` (`a.b:name`); None where the installed DSPy has no such thing."""
+    """Return the module `a.b`, or its attribute `name` for `a.b:name`; None if the installed DSPy lacks it."""
     module, _, name = path.partition(":")
     try:
         found = import_module(module)
@@ -22,7 +22,7 @@ def part(path: str) -> Any | None:
 
 
 def version_of(package: str) -> str:
-    """The package's version, for people to read; `(unknown version)` of one that is no installed package."""
+    """Return the package's version for log messages; `(unknown version)` if the package is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

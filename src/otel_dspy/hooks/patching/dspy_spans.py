@@ -1,8 +1,8 @@
-"""Spans that DSPy makes itself, in a callback (`dspy.OtelCallback`): ours go inside of them, as with other packages.
+"""Wrapper placement inside DSPy's own spans (`dspy.OtelCallback`), which become the parents of this package's spans.
 
-DSPy runs callbacks in the decorator `with_callbacks` of a method. A wrapper around the decorated method is around the
-callbacks' spans as well, and its facts would be known when those have ended already. Where DSPy has such a callback,
-the wrapper goes between the decorator and the function. The order of other DSPys stays as it is.
+DSPy runs callbacks in the decorator `with_callbacks` of a method. A wrapper around the decorated method would enclose
+the callbacks' spans and end after them. If DSPy has such a callback, the wrapper goes between the decorator and the
+function. For other versions of DSPy the wrapper encloses the decorated method.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _ORIGINAL: Final = "otel_dspy_original"
-"""The attribute of a function decorated anew that holds the function it replaces."""
+"""Attribute of a re-decorated function that holds the function it replaces."""
 
 
 def wrap_inside_callbacks(present: Any, wrap: Callable[[Any], Any]) -> Any | None:
@@ -31,7 +31,7 @@ def wrap_inside_callbacks(present: Any, wrap: Callable[[Any], Any]) -> Any | Non
         return None
     decorator: Any = part("dspy.utils.callback:with_callbacks")
     code, its_code = getattr(present, "__code__", None), getattr(decorator, "__code__", None)
-    # functools.wraps gives a decorated function every name of the one inside, but not its code.
+    # functools.wraps copies the names of the inner function, but not its code.
     decorated = code is not None and its_code is not None and code.co_filename == its_code.co_filename
     if not decorated or not hasattr(present, "__wrapped__"):
         return None
@@ -41,7 +41,7 @@ def wrap_inside_callbacks(present: Any, wrap: Callable[[Any], Any]) -> Any | Non
 
 
 def unbound(wrapper: Callable[..., Any]) -> Callable[..., Any]:
-    """The wrapper for a function that is called with its instance as the first argument, as the decorator calls it."""
+    """Adapt a wrapper to a function that the decorator calls with the instance as its first argument."""
 
     def call(wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         instance = args[0]
@@ -55,6 +55,6 @@ def unbound(wrapper: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def original_of(ours: Any) -> Any:
-    """What a wrapper of ours, or a function made by `wrap_inside_callbacks`, has replaced."""
-    # A wrapt wrapper passes the attribute of a function inside of it on as its own.
+    """Return the function that this package's wrapper, or a function made by `wrap_inside_callbacks`, replaced."""
+    # Check the type: a wrapt wrapper also exposes the attributes of the function that it wraps.
     return getattr(ours, _ORIGINAL) if type(ours) is FunctionType else ours.__wrapped__

@@ -1,8 +1,8 @@
-"""Frames of ours: those that DSPy takes for its own, and those that no traceback shows.
+"""Stack frames of wrappers: attributed to DSPy in warnings, and removed from tracebacks.
 
-DSPy lays a deprecation at the user's line: at the first frame outside of the modules named `dspy.…`
-(`dspy/clients/_deprecation.py` of 3.4.1). A wrapper stands between the two, and under its own module's name it would
-draw the warning on itself, which Python then hides: by default it shows only those of `__main__`.
+DSPy attributes a deprecation warning to the first frame outside of the modules named `dspy.…`
+(`dspy/clients/_deprecation.py` of 3.4.1). A wrapper's frame lies between DSPy's and the user's. Under its own module
+name it would receive the warning, and Python would hide it: by default it shows only warnings of `__main__`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 MODULE: Final = "dspy.otel_dspy"
-"""The module that such a frame says it is of."""
+"""Module name of the wrappers' frames."""
 
 
 def forwarding(function: _Function) -> _Function:
-    """The same function, in whose frames `__name__` is one of DSPy's. Anything but a Python function stays as it is.
+    """Return a copy of the function whose frames have a `__name__` below `dspy`.
 
-    Its module must be loaded wholly: the names that it uses are looked up now.
+    Anything but a Python function is returned unchanged. The function's module must be fully loaded, because the
+    globals that it uses are copied now.
     """
     if not isinstance(function, FunctionType):
         return function
@@ -36,11 +37,11 @@ def forwarding(function: _Function) -> _Function:
 
 
 def drop_caller_frame(error: BaseException) -> None:
-    """Take the frame that caught `error`, a wrapper's, out of its traceback; to be called before it is raised again.
+    """Remove the frame that caught `error`, a wrapper's, from its traceback. Call it before raising `error` again.
 
-    Agents give a tool's traceback to the model: with frames of ours the model would be asked something else than
-    without us, and DSPy's cache would not know the question. A bare `raise`, and the end of a `with` block, add no
-    entry for the frame again (CPython 3.11 to 3.13).
+    Agents pass a tool's traceback to the model. With frames of this package the prompt would differ from that of an
+    uninstrumented program and miss DSPy's cache. A bare `raise`, and the end of a `with` block, do not add the frame
+    again (CPython 3.11 to 3.13).
     """
     caught = error.__traceback__
     if caught is not None and caught.tb_next is not None:

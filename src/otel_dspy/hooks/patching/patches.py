@@ -1,4 +1,4 @@
-"""What was put into DSPy, so that it can be taken out again exactly."""
+"""Registry of patched attributes of DSPy, which restores the originals on `undo`."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ _ABSENT: Final = object()
 
 
 class Patches:
-    """The attributes of classes and modules that were replaced, with what stood there before."""
+    """Replaced attributes of classes and modules, with their originals."""
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
         self.active = True
-        """False after `undo`: a wrapper that somebody still holds then lets every call through unwatched."""
+        """False after `undo`. Wrappers that are still referenced then call the original function only."""
         self._lacking: list[str] = []
 
     def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
-        """Put a wrapt wrapper around `owner.name`, where `owner` itself defines it, beneath those of other packages.
+        """Put a wrapt wrapper around `owner.name`, inside the wrappers of other instrumentations.
 
-        A name that the installed DSPy doesn't have is passed over, for `report_missing` to tell: less is recorded,
-        nothing breaks.
+        A name that `owner` itself does not define is skipped and later logged by `report_missing`.
+
+        Args:
+            owner: a class or module.
+            name: the attribute's name.
+            wrapper: called with (wrapped function, instance, args, kwargs).
         """
         found = places(owner, name)
         if not found:
@@ -53,8 +57,8 @@ class Patches:
             setattr(owner, place, wrapped)
         else:
             insert_innermost(others, wrapped)
-        # Both weak: a class that a user defined later must be able to go before its patch is undone, and a method that
-        # calls `super()` holds its class.
+        # Weak references, so that a user's class can be garbage collected before its patch is undone. The wrapper's
+        # is weak too, because a method that calls `super()` references its class.
         owner_reference, wrapped_reference = weakref.ref(owner), weakref.ref(wrapped)
 
         def put_back() -> None:
@@ -68,7 +72,7 @@ class Patches:
         return Wrapped(function, wrapper, enabled=lambda: self.active)
 
     def wraps(self, owner: Any, name: str) -> bool:
-        """Whether what `owner` itself defines as `name` is wrapped by this package already, by whichever `Patches`."""
+        """Return whether `name`, as `owner` itself defines it, is wrapped by any `Patches` of this package."""
         present = _own(owner).get(name)
         while present is not None:
             if isinstance(present, Wrapped):
@@ -77,7 +81,7 @@ class Patches:
         return False
 
     def replace(self, owner: Any, name: str, new: Any) -> None:
-        """Put `new` in the place of what `owner` itself defines as `name`, if anything."""
+        """Set the attribute `name` of `owner` to `new`; `undo` restores the original or deletes it."""
         original = _own(owner).get(name, _ABSENT)
         setattr(owner, name, new)
 
@@ -92,21 +96,21 @@ class Patches:
         self._undo.append(put_back)
 
     def lacking(self, what: str) -> None:
-        """Note a seam that the installed DSPy doesn't have."""
+        """Note a patch target that the installed DSPy lacks, for `report_missing`."""
         self._lacking.append(what)
 
     def report_missing(self) -> None:
-        """Tell in one line what was passed over since the last time, if anything."""
+        """Log in one line the patch targets that were missing since the last call, if any."""
         if self._lacking:
             _logger.info(
-                "otel-dspy: DSPy %s lacks %s; what they tell is not recorded, and nothing else changes",
+                "otel-dspy: DSPy %s lacks %s; their telemetry is not recorded, all other telemetry is",
                 version_of("dspy"),
                 ", ".join(dict.fromkeys(self._lacking)),
             )
             self._lacking.clear()
 
     def undo(self) -> None:
-        """Put back what stood there. What somebody else has replaced since is left to them."""
+        """Restore the originals. Attributes that other code has replaced since are left unchanged."""
         self.active = False
         while self._undo:
             put_back = self._undo.pop()

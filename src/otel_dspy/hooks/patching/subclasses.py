@@ -1,4 +1,4 @@
-"""A method that subclasses define anew: wrapped in the base, in every subclass, and in those that are defined later."""
+"""Wrapping of a method in a base class and in every subclass that overrides it, including classes defined later."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 def wrap_with_subclasses(
     patches: Patches, base: type[Any], name: str, wrapper_for: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> None:
-    """Wrap `name` wherever `base` or a subclass of it defines it, now and later.
+    """Wrap the method `name` in `base` and in every subclass that overrides it, including classes defined later.
 
     Args:
-        patches: takes in what is done, so that it can be undone.
-        base: the class at the top.
+        patches: records the wrappers for `undo`.
+        base: the base class.
         name: the method's name.
-        wrapper_for: gives the wrapt wrapper for a class's own function.
+        wrapper_for: returns the wrapt wrapper for the function that a class defines.
     """
     for cls in _family(base):
-        with guarded(f"watching {cls.__name__}.{name}"):  # a class may take no attributes
+        with guarded(f"wrapping {cls.__name__}.{name}"):  # a class may reject new attributes
             _wrap_own(patches, cls, name, wrapper_for)
-    _watch_new_classes(patches, base, name, wrapper_for)
+    _wrap_new_classes(patches, base, name, wrapper_for)
 
 
 def _wrap_own(
@@ -48,7 +48,7 @@ def _family(base: type[Any]) -> Iterator[type[Any]]:
             waiting.extend(cls.__subclasses__())
 
 
-def _watch_new_classes(
+def _wrap_new_classes(
     patches: Patches, base: type[Any], name: str, wrapper_for: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> None:
     original = vars(base).get("__init_subclass__")
@@ -59,7 +59,7 @@ def _watch_new_classes(
         else:
             super(base, cls).__init_subclass__(**kwargs)
         if patches.active:
-            with guarded(f"watching {cls.__name__}.{name}"):
+            with guarded(f"wrapping {cls.__name__}.{name}"):
                 _wrap_own(patches, cls, name, wrapper_for)
 
     patches.replace(base, "__init_subclass__", classmethod(init_subclass))

@@ -1,6 +1,6 @@
-"""A wrapped function that can be copied and pickled like the function inside: wrapt's own refuses both.
+"""Function wrapper that can be copied and pickled, which wrapt's own cannot.
 
-What is pickled is where the function is found, so it is the plain one again wherever DSPy is not instrumented.
+It is pickled by reference, so that a process without instrumentation loads the original function.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 
 class _Bound(wrapt.BoundFunctionWrapper[..., Any]):
-    """A wrapped method: of an instance, or as it is looked up on a class."""
+    """Wrapped method, bound to an instance or looked up on a class."""
 
     @override
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        # As Python does with a method; on a class nothing is bound but the class itself.
+        # Pickled like a Python method: by its instance, or by its class if it is unbound.
         holder = self._self_instance if self._self_instance is not None else self._self_owner
         return getattr, (holder, self.__name__)
 
     def __copy__(self) -> Self:
-        """Itself: bound to the same instance."""
+        """Return itself, bound to the same instance."""
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """Bound to a copy of the instance, as Python does with a method."""
+        """Return the method bound to a copy of the instance, like a Python method."""
         if self._self_instance is None:
             return self
         return getattr(copy.deepcopy(self._self_instance, memo), self.__name__)
 
 
 class Wrapped(wrapt.FunctionWrapper[..., Any]):
-    """A wrapped function."""
+    """Function wrapper that supports copy and pickle."""
 
     __bound_function_wrapper__ = _Bound
 
@@ -45,9 +45,9 @@ class Wrapped(wrapt.FunctionWrapper[..., Any]):
         return self.__qualname__
 
     def __copy__(self) -> Self:
-        """Itself, as every function."""
+        """Return itself, like every function."""
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Itself, as every function."""
+        """Return itself, like every function."""
         return self

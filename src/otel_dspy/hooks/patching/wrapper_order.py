@@ -1,11 +1,11 @@
-"""Wrappers that other instrumentations have put around the same method: ours stands beneath them, whoever came first.
+"""Order of wrappers when other instrumentations wrap the same method: this package's wrapper is always the innermost.
 
-So the spans are the same in every order, theirs around ours, and each can be taken out while the other stays. The
-others take off the outermost wrapper (`opentelemetry.instrumentation.utils.unwrap`), which then is their own.
+The span hierarchy then does not depend on the order of installation, and each instrumentation can be removed alone.
+The others remove the outermost wrapper (`opentelemetry.instrumentation.utils.unwrap`), which is always their own.
 
-MLflow's autologging puts a function of its own in the method's place, keeps the method under another name, and puts it
-back from there when it is switched off, and also when it is switched on again: whatever was put around its function is
-gone then. So ours stands around both.
+MLflow's autologging replaces the method by its own function, keeps the original under another attribute, and restores
+it from there when autologging is disabled or enabled again, which discards every wrapper around its function. Both
+attributes are therefore wrapped.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _OTHERS: Final = ("opentelemetry.instrumentation.", "openinference.instrumentation.")
-"""The packages whose wrappers are known to bear one beneath them. A decorator of the user's own stays inside ours."""
+"""Packages whose wrappers support another wrapper inside. A user's decorator stays inside this package's wrapper."""
 
 
 _KEPT_BY_MLFLOW: Final = "_gorilla_original_{}"
 
 
 def places(owner: Any, name: str) -> list[str]:
-    """The attributes of `owner` that a method stands under: its name, and where MLflow's autologging keeps it."""
+    """Return the attributes of `owner` that hold a method: its name, and the one that MLflow's autologging sets."""
     return [place for place in (name, _KEPT_BY_MLFLOW.format(name)) if place in vars(owner)]
 
 
 def innermost_of_others(present: Any) -> Any | None:
-    """The wrapper of another instrumentation that stands nearest to the method; None where there is none around it."""
+    """Return the innermost wrapper of another instrumentation around the method; None if there is none."""
     found: Any = None
     while isinstance(present, wrapt.FunctionWrapper) and _is_anothers(present):
         found = cast("Any", present)
@@ -41,19 +41,25 @@ def innermost_of_others(present: Any) -> Any | None:
 
 
 def insert_innermost(outer: Any, wrapper: Any) -> None:
-    """Let another's wrapper call ours."""
+    """Set `wrapper` as the function that the wrapper `outer` of another instrumentation calls."""
     outer.__wrapped__ = wrapper
 
 
 def take_out(owner: Any, name: str, ours: Any) -> None:
-    """Put the method back wherever our wrapper stands for it: as itself, or beneath another's, in subclasses too.
+    """Restore the original method wherever this package's wrapper replaced it, in subclasses too.
 
-    A wrapper around an inherited method is put into the subclass, and there it stays.
+    If another instrumentation wraps the wrapper, its wrapper calls the original method afterwards. A wrapper that
+    another instrumentation put around an inherited method remains in the subclass.
+
+    Args:
+        owner: the class or module that was patched.
+        name: the method's name.
+        ours: the wrapper of this package.
     """
     original = original_of(ours)
     for holder, place in [(cls, place) for cls in _family(owner) for place in places(cls, name)]:
         present: Any = cast("Mapping[str, Any]", vars(holder))[place]
-        if present is ours or (isinstance(present, wrapt.BoundFunctionWrapper) and present._self_parent is ours):  # noqa: SLF001 - wrapt names it so for those who read it
+        if present is ours or (isinstance(present, wrapt.BoundFunctionWrapper) and present._self_parent is ours):  # noqa: SLF001 - wrapt's public protocol
             setattr(holder, place, original)
             continue
         while isinstance(present, wrapt.FunctionWrapper):
@@ -65,7 +71,7 @@ def take_out(owner: Any, name: str, ours: Any) -> None:
 
 
 def _is_anothers(wrapper: Any) -> bool:
-    function = wrapper._self_wrapper  # noqa: SLF001 - wrapt names it so for those who read it
+    function = wrapper._self_wrapper  # noqa: SLF001 - wrapt's public protocol
     module = getattr(function, "__module__", None)
     return isinstance(module, str) and module.startswith(_OTHERS)
 
