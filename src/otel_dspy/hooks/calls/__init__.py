@@ -1,1 +1,1 @@
-"""Calls inside a program: modules, tools, agents, adapters, embedders, retrievers and interpreters."""
+"""Hooks for the calls inside a program: modules, tools, agents, adapters, embedders, retrievers and interpreters."""

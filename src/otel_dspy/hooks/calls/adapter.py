@@ -1,4 +1,4 @@
-"""An adapter's fallback: the answer could not be parsed, and another adapter asks again within the same module call."""
+"""Hook for adapter fallbacks: DSPy could not parse a response and repeats the request with another adapter."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
 
-_SEAM: Final = "_make_json_adapter_fallback"
-"""Makes the adapter that asks again (`dspy/adapters/chat_adapter.py` of 3.4.1); called for nothing else."""
+_MAKE_FALLBACK: Final = "_make_json_adapter_fallback"
+"""Creates the fallback adapter (`dspy/adapters/chat_adapter.py` of 3.4.1); not called for anything else."""
 
 
 def install(patches: Patches) -> None:
-    """Watch the one place where DSPy falls back. Where it has none of that name, nothing is told of it."""
+    """Wrap the method that creates DSPy's fallback adapter. If DSPy lacks it, fallbacks are not recorded."""
     from dspy.adapters.chat_adapter import ChatAdapter  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    if hasattr(ChatAdapter, _SEAM):
-        patches.wrap(ChatAdapter, _SEAM, _falling_back)
+    if hasattr(ChatAdapter, _MAKE_FALLBACK):
+        patches.wrap(ChatAdapter, _MAKE_FALLBACK, _falling_back)
 
 
 def _falling_back(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     made = wrapped(*args, **kwargs)
     with guarded("an adapter's fallback"):
-        # Directly in a module the current span is that module's.
+        # An adapter is called directly by a module, so the current span is the module's.
         if is_instrumentation_enabled() and current_call_context().predictor is not None:
             get_current_span().set_attribute(semconv.DSPY_MODULE_FALLBACK, type(made).__name__)
     return made

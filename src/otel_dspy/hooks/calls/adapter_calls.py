@@ -1,4 +1,4 @@
-"""Adapters on demand: `adapter` spans around `format` and `parse`, with the setting `capture_adapters` alone."""
+"""Hook for adapters: `adapter` spans around `format` and `parse`, if the setting `capture_adapters` is on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from opentelemetry.context import create_key, get_value
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.calls.component_hook import PartHook
+from otel_dspy.hooks.calls.component_hook import ComponentHook
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 _INPUTS: Final = {"format": "inputs", "parse": "completion"}
-"""The operations, with the argument that holds what goes in; it is each one's last."""
+"""Operation -> the argument recorded as its input, which is the last one."""
 _RUNNING: Final = create_key("otel_dspy.adapter")
-"""(`id` of the adapter, operation) that runs, so that `super().format()` is a part of it."""
+"""Context key of the running (`id` of the adapter, operation), so that `super().format()` gets no span of its own."""
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `format` and `parse` of every adapter, those defined later too, where the setting asks for it."""
+    """Wrap `format` and `parse` of every adapter, including classes defined later, if `capture_adapters` is on."""
     if not telemetry.settings.capture_adapters:
         return
     from dspy.adapters.base import Adapter  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    def watcher(operation: str) -> Callable[..., CallHook | None]:
-        def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+    def hook_factory(operation: str) -> Callable[..., CallHook | None]:
+        def create_hook(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             if get_value(_RUNNING) == (id(instance), operation):
                 return None
             given = kwargs.get(_INPUTS[operation], args[-1] if args else None)
             return _AdapterHook(telemetry, instance, operation, given)
 
-        return watch
+        return create_hook
 
     for operation in _INPUTS:
-        watch = watcher(operation)
-        wrap_with_subclasses(patches, Adapter, operation, lambda _, watch=watch: wrap_call(watch))
+        create_hook = hook_factory(operation)
+        wrap_with_subclasses(patches, Adapter, operation, lambda _, create_hook=create_hook: wrap_call(create_hook))
 
 
-class _AdapterHook(PartHook):
+class _AdapterHook(ComponentHook):
     part = "the span of an adapter"
 
     @override

@@ -1,4 +1,4 @@
-"""Agents: an `invoke_agent` span in the module's own, around what it does, spoken by opentelemetry-util-genai."""
+"""Hook for agents: an `invoke_agent` span of opentelemetry-util-genai inside the agent's `module` span."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 _AGENT: Final = create_key("otel_dspy.agent")
-"""The `id` of the agent that runs, so that `super().forward()` is a part of it."""
-_OWN_NOTES: Final = ("trajectory", "history")
-"""What the agents answer beside their output fields; the spans inside tell it."""
+"""Context key of the running agent's `id`, so that `super().forward()` gets no span of its own."""
+_INTERNAL_FIELDS: Final = ("trajectory", "history")
+"""Fields that agents return in addition to their output fields. Not recorded: the child spans contain them."""
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `forward` and `aforward` of `dspy.ReAct` (CodeAct is derived from it) and `ReActV2`, of subclasses too.
+    """Wrap `forward` and `aforward` of `dspy.ReAct` (the base class of CodeAct), `ReActV2` and their subclasses.
 
-    Not their `__call__`: it is Module's own, and nothing is to be asked of every module's call.
+    `__call__` is not wrapped: it is inherited from `dspy.Module`, and the wrapper would run for every module.
     """
     from dspy.predict import react  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    def watch(_wrapped: Callable[..., Any], instance: Any, _args: Args, kwargs: Kwargs) -> CallHook | None:
+    def create_hook(_wrapped: Callable[..., Any], instance: Any, _args: Args, kwargs: Kwargs) -> CallHook | None:
         return None if get_value(_AGENT) == id(instance) else _AgentHook(telemetry, instance, kwargs)
 
     agents: tuple[Any, ...] = react.ReAct, part("dspy.predict.react_v2:ReActV2")
     for agent in filter(None, agents):
-        wrap_with_subclasses(patches, agent, "forward", lambda _: wrap_call(watch))
-        wrap_with_subclasses(patches, agent, "aforward", lambda own: wrap_async_override(watch, own))
+        wrap_with_subclasses(patches, agent, "forward", lambda _: wrap_call(create_hook))
+        wrap_with_subclasses(patches, agent, "aforward", lambda own: wrap_async_override(create_hook, own))
 
 
 class _AgentHook(CallHook):
@@ -77,7 +77,7 @@ class _AgentHook(CallHook):
     @override
     def see(self, result: Any) -> None:
         if self._content:
-            answer = {name: value for name, value in fields(result).items() if name not in _OWN_NOTES}
+            answer = {name: value for name, value in fields(result).items() if name not in _INTERNAL_FIELDS}
             parts = text_parts(self._telemetry, gen_ai.GEN_AI_OUTPUT_MESSAGES, answer)
             self._invocation.output_messages = [OutputMessage(role="assistant", parts=parts, finish_reason=None)]
 
@@ -87,7 +87,7 @@ class _AgentHook(CallHook):
 
 
 def _definition(tool: Any) -> dict[str, AnyValue]:
-    """A `dspy.Tool` as OpenAI's definition of a function."""
+    """Return a `dspy.Tool` as an OpenAI function definition."""
     args = plain(tool.args)
     properties = args if isinstance(args, dict) else {}
     required = [name for name, schema in properties.items() if not (isinstance(schema, dict) and "default" in schema)]

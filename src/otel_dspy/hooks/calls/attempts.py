@@ -1,4 +1,4 @@
-"""BestOfN and Refine: an `attempt` span for each try of the module, with the reward that it got."""
+"""Hook for BestOfN and Refine: an `attempt` span for each attempt of the module, with its reward."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _REWARD: Final = "reward_fn"
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `forward` of `dspy.BestOfN` and `dspy.Refine`, and what their reward function says meanwhile."""
+    """Wrap `forward` of `dspy.BestOfN` and `dspy.Refine`, and their reward function during the call."""
     from dspy.predict.best_of_n import BestOfN  # noqa: PLC0415 - dspy is imported when it is instrumented
     from dspy.predict.refine import OfferFeedback, Refine  # noqa: PLC0415
 
-    def watch(_wrapped: Callable[..., Any], instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook:
+    def create_hook(_wrapped: Callable[..., Any], instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook:
         return _AttemptsHook(telemetry, instance, OfferFeedback)
 
     for trying in (BestOfN, Refine):
-        patches.wrap(trying, "forward", wrap_call(watch))
+        patches.wrap(trying, "forward", wrap_call(create_hook))
         patches.replace(trying, _REWARD, _Reward())
 
 
@@ -55,7 +55,7 @@ class _AttemptsHook(CallHook):
         kind = cast("type[Any]", type(tried))
 
         def begins(called: object) -> bool:
-            # Refine asks for advice between two attempts, with a predictor of its own.
+            # Refine calls a predictor of its own for feedback between two attempts.
             return type(called) is kind and getattr(called, "signature", None) is not self._feedback
 
         self._gate = AttemptGate(self._telemetry, type(self._trying).__name__, id(self._trying), begins)
@@ -67,9 +67,10 @@ class _AttemptsHook(CallHook):
 
 
 class _Reward:
-    """Stands for the modules' attribute `reward_fn`, to hear what it says of an attempt.
+    """Descriptor of the attribute `reward_fn` that records the reward of each attempt.
 
-    Each module's own stays where it is, in the object's `__dict__`; outside of its `forward` that is what is read.
+    Each module's reward function stays in the object's `__dict__`. Outside of `forward` the descriptor returns it
+    unchanged.
     """
 
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
@@ -82,7 +83,7 @@ class _Reward:
             raise AttributeError(message, name=_REWARD, obj=instance) from None
         gate = call_context_in(get_current()).gate
         if isinstance(gate, AttemptGate) and gate.key == id(instance):
-            return _heard(reward, gate)
+            return _recorded(reward, gate)
         return reward
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -92,7 +93,7 @@ class _Reward:
         del vars(instance)[_REWARD]
 
 
-def _heard(reward: Any, gate: AttemptGate) -> Any:
+def _recorded(reward: Any, gate: AttemptGate) -> Any:
     def rewarded(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         try:
             value = wrapped(*args, **kwargs)

@@ -1,6 +1,7 @@
-"""`Unbatchify`, under `dspy.retrievers.Embeddings`: single inputs of many callers, worked off together by one thread.
+"""Context propagation for `Unbatchify`, which `dspy.retrievers.Embeddings` uses to batch inputs of several callers.
 
-That thread knows nothing of the callers. Its work on several inputs stands where the first of them was put in.
+A worker thread processes the batches outside of the callers' contexts. Each batch runs in the context of the caller
+that submitted its first input.
 """
 
 from __future__ import annotations
@@ -28,54 +29,54 @@ _FUNCTION: Final = "batch_fn"
 
 
 def install(patches: Patches) -> None:
-    """Watch what is put in, and give the thread the context, also of an object made before it was instrumented."""
+    """Wrap the submission and the processing of inputs, also for objects created before DSPy was instrumented."""
     from dspy.utils.unbatchify import Unbatchify  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    waiting = _Waiting()
+    pending = _PendingContexts()
 
-    def put_in(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    def submit(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
         key = instance, args[0] if args else kwargs.get("input_item")
         context = get_current()
-        watched = is_instrumentation_enabled()
-        if watched:
-            waiting.add(*key, context)
+        enabled = is_instrumentation_enabled()
+        if enabled:
+            pending.add(*key, context)
         try:
             return wrapped(*args, **kwargs)
         except BaseException as error:
             drop_caller_frame(error)
             raise
         finally:
-            if watched:
-                waiting.forget(*key, context)
+            if enabled:
+                pending.forget(*key, context)
 
-    patches.wrap(Unbatchify, "__call__", put_in)
-    patches.replace(Unbatchify, _FUNCTION, _Function(waiting))
+    patches.wrap(Unbatchify, "__call__", submit)
+    patches.replace(Unbatchify, _FUNCTION, _BatchFunction(pending))
 
 
-class _Waiting:
-    """The contexts of what was put in and not worked off yet. The callers hold the objects: ids stay theirs."""
+class _PendingContexts:
+    """Contexts of the submitted inputs. The callers keep references to the inputs, so their ids are not reused."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._contexts: dict[tuple[int, int], deque[Context]] = {}
 
     def add(self, batching: object, item: object, context: Context) -> None:
-        """An item was put in."""
+        """Add the context of a submitted item."""
         with self._lock:
             self._contexts.setdefault((id(batching), id(item)), deque()).append(context)
 
     def forget(self, batching: object, item: object, context: Context) -> None:
-        """Its caller has what came of it."""
+        """Remove the context of an item whose result has been returned to its caller."""
         key = id(batching), id(item)
         with self._lock:
             left = self._contexts[key]
-            # Not by `==`: a context may hold objects of the user's that are not to be compared.
+            # By identity: a context may hold user objects whose `==` must not be called.
             del left[next(place for place, one in enumerate(left) if one is context)]
             if not left:
                 del self._contexts[key]
 
     def first(self, batching: object, items: Iterable[object]) -> Context | None:
-        """The context of the first of these items that is known."""
+        """Return the context of the first of the items that has one; None if there is none."""
         with self._lock:
             for item in items:
                 if found := self._contexts.get((id(batching), id(item))):
@@ -83,11 +84,14 @@ class _Waiting:
         return None
 
 
-class _Function:
-    """Stands for the attribute `batch_fn`, which the thread reads for each batch; the object keeps its own."""
+class _BatchFunction:
+    """Descriptor of the attribute `batch_fn`, which the worker thread reads for each batch.
 
-    def __init__(self, waiting: _Waiting) -> None:
-        self._waiting = waiting
+    Each object's function stays in its `__dict__`.
+    """
+
+    def __init__(self, pending: _PendingContexts) -> None:
+        self._pending = pending
 
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
         if instance is None:
@@ -98,9 +102,9 @@ class _Function:
         except KeyError:
             message = f"{type(instance).__name__!r} object has no attribute {_FUNCTION!r}"
             raise AttributeError(message, name=_FUNCTION, obj=instance) from None
-        # Read elsewhere it is the user's own.
+        # Other threads get the user's function unchanged.
         worker = own.get("worker_thread") is threading.current_thread()
-        return _carrying(self._waiting, instance, function) if worker else function
+        return _carrying(self._pending, instance, function) if worker else function
 
     def __set__(self, instance: Any, value: Any) -> None:
         vars(instance)[_FUNCTION] = value
@@ -109,11 +113,11 @@ class _Function:
         del vars(instance)[_FUNCTION]
 
 
-def _carrying(waiting: _Waiting, batching: Any, function: Any) -> Any:
+def _carrying(pending: _PendingContexts, batching: Any, function: Any) -> Any:
     def carried(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         token = None
         with guarded("the context of a batch"):
-            context = waiting.first(batching, args[0])
+            context = pending.first(batching, args[0])
             token = attach(context) if context is not None else None
         try:
             return wrapped(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The watch of a part of a module's work, an adapter's or an interpreter's call: a span, what goes in and out."""
+"""Base class of the hooks for adapters and interpreters: a span with the input and the output of the call."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 
-class PartHook(CallHook):
-    """A subclass names `part`, and starts the span with `start` in its `open`."""
+class ComponentHook(CallHook):
+    """Records a call of a module's component. A subclass sets `part`, and calls `start` in its `open`."""
 
     def __init__(self, telemetry: Telemetry, instance: Any, operation: str, given: Any) -> None:
-        """Create it.
+        """Create the hook of one call.
 
         Args:
-            telemetry: what speaks.
-            instance: what is called.
-            operation: the name of its method.
-            given: what goes in.
+            telemetry: provides the tracer and the content settings.
+            instance: the component.
+            operation: the name of the called method.
+            given: the input of the call.
         """
         self._telemetry = telemetry
         self._instance = instance
@@ -38,14 +38,14 @@ class PartHook(CallHook):
         self._given = given
 
     def start(self, name: str, attributes: Mapping[str, AttributeValue], given_as: str, running: str) -> Context:
-        """Start the span; the context inside of it.
+        """Start the span and return its context.
 
         Args:
-            name: the span's.
-            attributes: the span's, from its start.
-            given_as: the content attribute of what goes in.
-            running: the context key under which (`id` of the instance, operation) stands while the call runs, so that
-                `super()`'s is a part of it.
+            name: the span's name.
+            attributes: the span's attributes at its start.
+            given_as: the content attribute of the input.
+            running: the context key of the running (`id` of the instance, operation), so that a call of `super()`
+                gets no span of its own.
         """
         context = entered(self._instance)
         self._span = self._telemetry.tracer.start_span(name, context=context, attributes=attributes)
@@ -55,7 +55,7 @@ class PartHook(CallHook):
         )
 
     def put(self, name: str, value: Any) -> None:
-        """Add content, where content is captured; None is nothing to tell."""
+        """Set a content attribute if content is captured and the value is not None."""
         if value is not None and self._telemetry.settings.capture_content and self._span.is_recording():
             attributes: dict[str, AttributeValue] = {}
             self._telemetry.content.put(attributes, name, value)

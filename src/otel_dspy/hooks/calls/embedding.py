@@ -1,4 +1,4 @@
-"""Embedders: `embeddings` spans, spoken by opentelemetry-util-genai."""
+"""Hook for embedders: `embeddings` spans of opentelemetry-util-genai."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 
 _CALL: Final = create_key("otel_dspy.embedder")
-"""The embedder's call that runs."""
+"""Context key of the hook of the running embedder call."""
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `dspy.Embedder`, called and awaited, and litellm as it is handed to it, for the tokens."""
+    """Wrap `dspy.Embedder.__call__` and `acall`, and the litellm client that they use, to count the tokens."""
     from dspy.clients import embedding  # noqa: PLC0415 - dspy is imported when it is instrumented
     from dspy.clients.embedding import Embedder  # noqa: PLC0415
 
-    def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
+    def create_hook(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
         return _EmbeddingHook(telemetry, instance, args, kwargs)
 
-    patches.wrap(Embedder, "__call__", wrap_call(watch))
-    patches.wrap(Embedder, "acall", wrap_async_call(watch))
+    patches.wrap(Embedder, "__call__", wrap_call(create_hook))
+    patches.wrap(Embedder, "acall", wrap_async_call(create_hook))
     if hasattr(embedding, "_get_litellm"):  # DSPy before 3.4 has it imported
-        patches.wrap(embedding, "_get_litellm", _heard)
+        patches.wrap(embedding, "_get_litellm", _recording_client)
 
 
 def provider_and_model(embedder: Any) -> tuple[str, str | None]:
-    """`gen_ai.provider.name` and `gen_ai.request.model`, from DSPy's `provider/model`.
+    """Return `gen_ai.provider.name` and `gen_ai.request.model`, from DSPy's `provider/model`.
 
-    A function of the user's own is named by its name, and its provider by the embedder's class, in lower case.
+    For a user's function the model is the function's name, and the provider is the embedder's class in lower case.
     """
     model = embedder.model
     own = type(embedder).__name__.lower()
@@ -59,13 +59,13 @@ def provider_and_model(embedder: Any) -> tuple[str, str | None]:
     return (provider, name) if slash else (own, model)
 
 
-def _heard(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _recording_client(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     litellm, call = wrapped(*args, **kwargs), get_value(_CALL)
-    return _HeardClient(litellm, call) if isinstance(call, _EmbeddingHook) else litellm
+    return _RecordingClient(litellm, call) if isinstance(call, _EmbeddingHook) else litellm
 
 
-class _HeardClient:
-    """litellm, as an embedder's call uses it: what it answers is looked at on its way."""
+class _RecordingClient:
+    """Proxy of litellm for one embedder call, which records the usage of the responses."""
 
     def __init__(self, litellm: Any, call: _EmbeddingHook) -> None:
         self._litellm = litellm
@@ -75,7 +75,7 @@ class _HeardClient:
         return getattr(self._litellm, name)
 
     def embedding(self, **asked: Any) -> Any:
-        """One batch."""
+        """Request the embeddings of one batch."""
         try:
             return self._call.answered(self._litellm.embedding(**asked))
         except BaseException as error:
@@ -83,7 +83,7 @@ class _HeardClient:
             raise
 
     async def aembedding(self, **asked: Any) -> Any:
-        """One batch."""
+        """Request the embeddings of one batch."""
         try:
             answer = self._litellm.aembedding(**asked)
             return self._call.answered(await answer if inspect.isawaitable(answer) else answer)
@@ -123,14 +123,14 @@ class _EmbeddingHook(CallHook):
         return set_value(_CALL, self, self._invocation.context)
 
     def answered(self, response: Any) -> Any:
-        """A provider has answered a batch: count its tokens."""
+        """Add the tokens of a batch's response to the span, and return the response."""
         with guarded("the tokens of an embedder"):
             tokens: object = getattr(getattr(response, "usage", None), "prompt_tokens", None)
-            # litellm's own cache gives the usage of the call that it remembers.
+            # A response from litellm's own cache contains the usage of the original request.
             hidden = cast("Mapping[str, Any]", getattr(response, "_hidden_params", None) or {})
             if isinstance(tokens, int) and not hidden.get("cache_hit"):
                 self._invocation.input_tokens = (self._invocation.input_tokens or 0) + tokens
-                # MLflow leaves a span without output tokens out of its trace's sum.
+                # MLflow excludes spans without output tokens from the total of the trace.
                 self._invocation.attributes[gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS] = 0
         return response
 

@@ -1,4 +1,4 @@
-"""Code interpreters: `interpreter` spans for DSPy's own and for those that a user passes to a module."""
+"""Hook for code interpreters: `interpreter` spans for those of DSPy and for those that a user passes to a module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from opentelemetry.context import create_key, get_value
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.calls.component_hook import PartHook
+from otel_dspy.hooks.calls.component_hook import ComponentHook
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.runtime.guard import guarded
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 OPERATIONS: Final = ("start", "execute", "shutdown")
 """The methods of DSPy's protocol `CodeInterpreter`."""
 _RUNNING: Final = create_key("otel_dspy.interpreter")
-"""(`id` of the interpreter, operation) that runs, so that `super().execute()` is a part of it."""
+"""Context key of the running (`id` of the interpreter, operation), so that `super().execute()` gets no own span."""
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch DSPy's interpreters, and the class of any other one when a module first gets it."""
+    """Wrap the methods of DSPy's interpreters, and those of a user's class when a module first uses it."""
     from dspy.predict import program_of_thought  # noqa: PLC0415 - dspy is imported when it is instrumented
     from dspy.primitives.python_interpreter import PythonInterpreter  # noqa: PLC0415
 
-    known = _Known(patches, telemetry)
+    known = _InterpreterClasses(patches, telemetry)
 
     def seen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-        return _Seen(wrapped(*args, **kwargs), known)
+        return _InterpreterContext(wrapped(*args, **kwargs), known)
 
     for interpreter in filter(None, (PythonInterpreter, part("dspy.primitives.local_interpreter:LocalInterpreter"))):
         known.add(interpreter)
-    # CodeAct is derived from the first.
+    # CodeAct inherits the method from ProgramOfThought.
     for module in filter(None, (program_of_thought.ProgramOfThought, part("dspy.predict.rlm:RLM"))):
         patches.wrap(module, "_interpreter_context", seen)
 
 
-class _Known:
-    """The classes whose methods are watched."""
+class _InterpreterClasses:
+    """Registry of the interpreter classes whose methods are wrapped."""
 
     def __init__(self, patches: Patches, telemetry: Telemetry) -> None:
         self._patches = patches
@@ -57,7 +57,7 @@ class _Known:
         self._owners: set[tuple[int, str]] = set()
 
     def add(self, cls: type[Any]) -> None:
-        """Watch the methods where this class or one above it defines them."""
+        """Wrap the methods in the class, or in the base class that defines them."""
         if not self._patches.active:
             return
         with self._lock:
@@ -65,22 +65,22 @@ class _Known:
                 owner = next((base for base in cls.__mro__ if callable(vars(base).get(operation))), None)
                 if owner is not None and (id(owner), operation) not in self._owners:
                     self._owners.add((id(owner), operation))
-                    self._patches.wrap(owner, operation, wrap_call(self._watcher(operation)))
+                    self._patches.wrap(owner, operation, wrap_call(self._hook_factory(operation)))
 
-    def _watcher(self, operation: str) -> Callable[..., CallHook | None]:
-        def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+    def _hook_factory(self, operation: str) -> Callable[..., CallHook | None]:
+        def create_hook(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             if get_value(_RUNNING) == (id(instance), operation):
                 return None
             code = args[0] if args else kwargs.get("code")
             return _InterpreterHook(self._telemetry, instance, operation, code)
 
-        return watch
+        return create_hook
 
 
-class _Seen:
-    """A module's context manager for its interpreter, which is looked at before the module gets it."""
+class _InterpreterContext:
+    """Context manager around a module's own, which wraps the class of the interpreter that it returns."""
 
-    def __init__(self, manager: Any, known: _Known) -> None:
+    def __init__(self, manager: Any, known: _InterpreterClasses) -> None:
         self._manager = manager
         self._known = known
 
@@ -96,7 +96,7 @@ class _Seen:
         return self._manager.__exit__(kind, error, traceback)
 
 
-class _InterpreterHook(PartHook):
+class _InterpreterHook(ComponentHook):
     part = "the span of an interpreter"
 
     @override
@@ -114,5 +114,5 @@ class _InterpreterHook(PartHook):
 
     @override
     def see(self, result: Any) -> None:
-        # SUBMIT(…) in the code gives a FinalOutput.
+        # SUBMIT(…) in the code returns a FinalOutput.
         self.put(semconv.DSPY_INTERPRETER_RESULT, getattr(result, "output", result))

@@ -1,4 +1,4 @@
-"""Module calls: one `module` span each."""
+"""Hook for module calls: a `module` span for each."""
 
 from __future__ import annotations
 
@@ -30,32 +30,35 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 _signatures: Final[weakref.WeakKeyDictionary[type[Any], str]] = weakref.WeakKeyDictionary()
-"""The text of a signature, worked out once for each class."""
+"""Cache of the signatures' texts by class."""
 _ITSELF: Final = "self"
-"""The path of a program itself."""
-_NONE_YET: Final = object()
-"""In the place of an answer."""
+"""Path of the program itself."""
+_NO_OUTPUT: Final = object()
+"""Marks the output of a call that has not returned."""
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `Module.__call__` and `Module.acall`."""
+    """Wrap `Module.__call__` and `Module.acall`."""
     from dspy import Module, Predict  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
+    def create_hook(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
         return _ModuleHook(telemetry, instance, args, kwargs, predicts=isinstance(instance, Predict))
 
-    patches.wrap(Module, "__call__", wrap_call(watch))
-    patches.wrap(Module, "acall", wrap_async_call(watch))
+    patches.wrap(Module, "__call__", wrap_call(create_hook))
+    patches.wrap(Module, "acall", wrap_async_call(create_hook))
 
 
-def watched_program(program: Any) -> int | None:
-    """The `id` of a program whose calls this hook sees; None of another callable, or one with its own `__call__`."""
+def instrumented_program(program: Any) -> int | None:
+    """Return the `id` of a program whose calls this hook records; None for other callables.
+
+    A program with its own `__call__` counts as another callable.
+    """
     from dspy import Module  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     if not isinstance(program, Module):
         return None
     defined = next(cls for cls in type(program).__mro__ if "__call__" in vars(cls))
-    # DSPy's own (`Predict.__call__`) call Module's; whether a user's does, nobody knows.
+    # DSPy's overrides (`Predict.__call__`) call Module's; a user's override may not.
     return id(program) if defined.__module__.partition(".")[0] == "dspy" else None
 
 
@@ -68,7 +71,7 @@ class _ModuleHook(CallHook):
         self._module = module
         self._args = args
         self._kwargs = kwargs
-        self._answer: Any = _NONE_YET
+        self._output: Any = _NO_OUTPUT
 
     @override
     def open(self) -> Context:
@@ -94,7 +97,7 @@ class _ModuleHook(CallHook):
         text = None if signature is None else _signature_text(signature)
         if text is not None:
             attributes[semconv.DSPY_MODULE_SIGNATURE] = text
-        # A predictor takes another signature for one call.
+        # A predictor accepts a signature for a single call.
         used = self._kwargs.get("signature", signature) if self._predicts else None
         docstring: object = used.__doc__ if isinstance(used, type) else None
         instructions = docstring if isinstance(docstring, str) else None
@@ -111,7 +114,7 @@ class _ModuleHook(CallHook):
     @override
     def see(self, result: Any) -> None:
         if self._capture:
-            self._answer = bounded(_output(result))
+            self._output = bounded(_output(result))
 
     @override
     def close(self, error: BaseException | None) -> None:
@@ -122,7 +125,7 @@ class _ModuleHook(CallHook):
         self._telemetry.instruments.module_duration.record(now() - self._started, attributes, self._attached)
         if self._capture:
             self._telemetry.before_end(
-                self._span, self.part, _tell_content, self._telemetry, self._span, self._given, self._answer
+                self._span, self.part, _set_content, self._telemetry, self._span, self._given, self._output
             )
         self._span.end()
         if self._gate is not None:
@@ -131,15 +134,15 @@ class _ModuleHook(CallHook):
 
 @lru_cache(maxsize=1024)
 def _measured(kind: str) -> Mapping[str, AttributeValue]:
-    """Attributes of the duration of a call that did not raise: one mapping for all calls of a class."""
+    """Return the metric attributes of a call that did not raise, cached per class name."""
     return {semconv.DSPY_MODULE_TYPE: kind}
 
 
-def _tell_content(telemetry: Telemetry, span: Span, given: AnyValue, answer: AnyValue) -> None:
+def _set_content(telemetry: Telemetry, span: Span, given: AnyValue, output: AnyValue) -> None:
     content: dict[str, AttributeValue] = {}
     telemetry.content.put_plain(content, semconv.DSPY_MODULE_INPUT, given)
-    if answer is not _NONE_YET:
-        telemetry.content.put_plain(content, semconv.DSPY_MODULE_OUTPUT, answer)
+    if output is not _NO_OUTPUT:
+        telemetry.content.put_plain(content, semconv.DSPY_MODULE_OUTPUT, output)
     span.set_attributes(content)
 
 
@@ -152,7 +155,7 @@ def _signature(module: Any) -> type[Any] | None:
 
 
 def _signature_text(signature: type[Any]) -> str | None:
-    # DSPy puts the text together anew each time it is asked; a signature's fields don't change.
+    # Cached, because DSPy builds the text on each access and a signature's fields don't change.
     text = _signatures.get(signature)
     if text is None:
         text = getattr(signature, "signature", None)
@@ -163,7 +166,7 @@ def _signature_text(signature: type[Any]) -> str | None:
 
 
 def _output(result: Any) -> Any:
-    # bootstrap_trace_data makes a program return (prediction, trace); the trace repeats the spans below.
+    # bootstrap_trace_data makes a program return (prediction, trace); the trace repeats the child spans.
     if isinstance(result, tuple) and result:
         return _output(cast("tuple[Any, ...]", result)[0])
     return cast("Any", result)

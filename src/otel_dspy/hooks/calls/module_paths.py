@@ -1,4 +1,4 @@
-"""The paths of a program's modules (`self`, `generate.predict`): worked out once, and again for an unknown module."""
+"""Cache of the paths of a program's modules (`self`, `generate.predict`), refreshed when a module is unknown."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final
 from otel_dspy.serialization.program_modules import named_modules
 
 _of_programs: Final[dict[int, ModulePaths]] = {}
-"""By the programs' identity, as long as they live: programs may be equal to one another, or not be hashable."""
+"""By `id` of the program, during its lifetime. Not by value: programs may be unhashable or equal to one another."""
 
 
 class ModulePaths:
-    """The paths of one program's modules."""
+    """Paths of the modules of one program."""
 
     def __init__(self, program: Any) -> None:
         self._program = weakref.ref(program)
@@ -22,10 +22,10 @@ class ModulePaths:
         self._walk(program)
 
     def path(self, module: Any) -> str | None:
-        """The module's path; None if it is no part of the program.
+        """Return the module's path; None if it is not part of the program.
 
-        A program may have got another module since. One that a program makes for each call is never found: it is
-        looked for ever more seldom.
+        A miss reads the program again, which may have a new module. Modules that a program creates for each call are
+        never found, so the program is read only at the 1st, 2nd, 4th, 8th … consecutive miss.
         """
         known = self._known.get(id(module))
         if known is not None and known[0]() is module:
@@ -48,7 +48,7 @@ class ModulePaths:
 
 
 def module_paths(program: Any) -> ModulePaths:
-    """The paths of a program's modules, the same object for each call of it."""
+    """Return the cached paths of a program's modules."""
     key = id(program)
     known = _of_programs.get(key)
     if known is None:

@@ -1,4 +1,4 @@
-"""Retrievers: `retrieval` spans, spoken by opentelemetry-util-genai, with the passages of ours."""
+"""Hook for retrievers: `retrieval` spans of opentelemetry-util-genai, with the passages added."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `dspy.Retrieve`, `dspy.retrievers.Embeddings` and `dspy.ColBERTv2`.
+    """Wrap `dspy.Retrieve`, `dspy.retrievers.Embeddings` and `dspy.ColBERTv2`.
 
-    A retriever that another one asks (`dspy.Retrieve` asks the one of the settings) is a part of that one's span.
+    A retriever that another one calls (`dspy.Retrieve` calls `dspy.settings.rm`) belongs to the caller's span.
     """
     import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
     from dspy import ColBERTv2, Retrieve  # noqa: PLC0415
     from dspy.retrievers.embeddings import Embeddings  # noqa: PLC0415
 
     def by_settings(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
-        # Called with whatever `forward` takes, which subclasses define anew.
+        # The arguments are those of `forward`, which subclasses override.
         asked: Any = cast("Any", dspy.settings).rm
         telemetry.secrets.learn_held(instance)
         if asked is not None:
@@ -49,10 +49,10 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
 
     def colbert(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
         given = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
-        watch = _RetrievalHook(telemetry, type(instance).__name__, given.get("query"), given.get("k"))
-        watch.address = str(instance.url)
-        telemetry.secrets.learn_url(watch.address)
-        return watch
+        hook = _RetrievalHook(telemetry, type(instance).__name__, given.get("query"), given.get("k"))
+        hook.address = str(instance.url)
+        telemetry.secrets.learn_url(hook.address)
+        return hook
 
     def embeddings(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
         telemetry.secrets.learn_held(instance)
@@ -110,14 +110,14 @@ class _RetrievalHook(CallHook):
 
 
 def _found(result: Any) -> tuple[list[Any] | None, list[RetrievalDocument]]:
-    """Passages, and ids and scores where there are any: of a Prediction, or of a list of passages."""
+    """Return the passages of a Prediction or a list, and their ids and scores if it has them."""
     if isinstance(result, list):
         rows = cast("list[Any]", result)
-        told = [cast("Mapping[str, Any]", row) for row in rows if isinstance(row, Mapping)]
-        if len(told) != len(rows):
+        mappings = [cast("Mapping[str, Any]", row) for row in rows if isinstance(row, Mapping)]
+        if len(mappings) != len(rows):
             return rows, []
-        documents = [_document(row.get("pid"), row.get("score")) for row in told]
-        return [row.get("long_text", row.get("text")) for row in told], documents
+        documents = [_document(row.get("pid"), row.get("score")) for row in mappings]
+        return [row.get("long_text", row.get("text")) for row in mappings], documents
     passages = getattr(result, "passages", None)
     if not isinstance(passages, list):
         return None, []

@@ -1,4 +1,4 @@
-"""Tool calls: `execute_tool` spans, spoken by opentelemetry-util-genai."""
+"""Hook for tool calls: `execute_tool` spans of opentelemetry-util-genai."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `Tool.__call__` and `Tool.acall`."""
+    """Wrap `Tool.__call__` and `Tool.acall`."""
     from dspy.adapters.types.tool import Tool  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    def watch(_wrapped: Callable[..., Any], instance: Any, _args: Args, kwargs: Kwargs) -> CallHook:
+    def create_hook(_wrapped: Callable[..., Any], instance: Any, _args: Args, kwargs: Kwargs) -> CallHook:
         return _ToolHook(telemetry, instance, kwargs)
 
-    patches.wrap(Tool, "__call__", wrap_call(watch))
-    patches.wrap(Tool, "acall", wrap_async_call(watch))
+    patches.wrap(Tool, "__call__", wrap_call(create_hook))
+    patches.wrap(Tool, "acall", wrap_async_call(create_hook))
 
 
 class _ToolHook(CallHook):
@@ -44,7 +44,7 @@ class _ToolHook(CallHook):
 
     @override
     def open(self) -> Context:
-        # They come back in the agent's next prompt.
+        # Secrets of a tool may appear in the agent's next prompt.
         self._telemetry.secrets.learn_held(self._tool)
         self._telemetry.secrets.learn_arguments(self._kwargs)
         self._invocation = self._telemetry.genai.tool(

@@ -1,1 +1,1 @@
-"""Evaluations: `evaluate` and `example` spans, and the calls of the metric."""
+"""Hooks for evaluations: `evaluate` and `example` spans, and the calls of the metric."""

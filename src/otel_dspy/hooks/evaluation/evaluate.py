@@ -1,4 +1,4 @@
-"""Evaluate calls: an `evaluate` span each, and the trial that it is when it stands directly under a compile."""
+"""Hook for Evaluate calls: an `evaluate` span for each, and a trial if the parent is a compile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.hooks.calls.module import watched_program
+from otel_dspy.hooks.calls.module import instrumented_program
 from otel_dspy.hooks.evaluation.result import named
 from otel_dspy.hooks.metric.name import metric_name, scoring_metric
 from otel_dspy.hooks.metric.values import as_score
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
-    """Watch `Evaluate.__call__`."""
+    """Wrap `Evaluate.__call__`."""
     from dspy.evaluate.evaluate import Evaluate  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    def watch(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
+    def create_hook(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:
         return _EvaluateHook(telemetry, registry, instance, bind_arguments(wrapped, args, kwargs))
 
-    patches.wrap(Evaluate, "__call__", wrap_call(watch))
+    patches.wrap(Evaluate, "__call__", wrap_call(create_hook))
 
 
 class _EvaluateHook(CallHook):
@@ -68,18 +68,18 @@ class _EvaluateHook(CallHook):
             program_name=program_name(program),
             devset=devset,
             scope=_scope(arguments.get("callback_metadata")),
-            program=watched_program(program),
+            program=instrumented_program(program),
         )
-        wrap_call = current_call_context().compile
-        if wrap_call is not None:
+        enclosing = current_call_context().compile
+        if enclosing is not None:
             with guarded("what an optimizer says of an evaluation"):
-                self._facts = self._registry.of(wrap_call).evaluation(self._facts, self._program)
+                self._facts = self._registry.of(enclosing).evaluation(self._facts, self._program)
         compiling = self._open_own_trial(program)
         self._evaluation = open_evaluate(self._telemetry, self._facts, compiling)
         return self._evaluation.context
 
     def _open_own_trial(self, program: Any) -> Context | None:
-        """Open the trial that this evaluation is, unless one is open already; give its context."""
+        """Open a trial for this evaluation and return its context; None if no trial is to be opened."""
         place = current_call_context()
         compiling = place.compile
         if compiling is None or place.trial is not None or self._facts.phase is not None:
@@ -95,10 +95,10 @@ class _EvaluateHook(CallHook):
     @override
     def see(self, result: Any) -> None:
         result = named(result)
-        wrap_call = current_call_context().compile
-        if wrap_call is not None:
+        enclosing = current_call_context().compile
+        if enclosing is not None:
             with guarded("what an optimizer makes of a result"):
-                self._registry.of(wrap_call).evaluated(wrap_call, self._facts, result)
+                self._registry.of(enclosing).evaluated(enclosing, self._facts, result)
         if self._facts.metric_name is not None:
             self._score = as_score(result)
 
@@ -111,18 +111,18 @@ class _EvaluateHook(CallHook):
             trial_outcome = TrialOutcome(score=self._score, program=self._program, error=error)
             close_trial(self._telemetry, self._trial, self._trial_facts, trial_outcome)
         elif outer is not None and error is not None:
-            # The optimizer's own trial goes on; some optimizers swallow what the evaluation raised.
+            # The optimizer's own trial continues; some optimizers swallow the evaluation's exception.
             outer.error = error
 
 
 def _given(arguments: Kwargs, name: str, default: Any) -> Any:
-    # Evaluate itself takes None for "not given".
+    # Evaluate itself treats None as "not given".
     value = arguments.get(name)
     return default if value is None else value
 
 
 def _countable(devset: Any) -> Sequence[Any]:
-    """The examples; none where they can't be counted, and DSPy raises: to look into a generator would empty it."""
+    """Return the examples; empty if they have no length, where DSPy raises. Iterating a generator would consume it."""
     try:
         return devset if len(devset) else ()
     except Exception:
@@ -130,6 +130,6 @@ def _countable(devset: Any) -> Sequence[Any]:
 
 
 def _scope(metadata: Any) -> Scope:
-    told = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
-    minibatch = told.get("metric_key") == "eval_minibatch" or told.get("disable_logging")
+    found = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
+    minibatch = found.get("metric_key") == "eval_minibatch" or found.get("disable_logging")
     return Scope.MINIBATCH if minibatch else Scope.FULL

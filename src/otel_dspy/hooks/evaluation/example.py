@@ -1,4 +1,4 @@
-"""Examples of an evaluation: program call and metric together, one `example` span each."""
+"""Hook for the examples of an evaluation: an `example` span around the program call and the metric."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 
-def watched_examples(
+def instrument_examples(
     telemetry: Telemetry, evaluation: EvaluateScope, function: Callable[[Any], Any], data: Sequence[Any]
 ) -> tuple[Callable[[Any], Any], Sequence[Any]]:
-    """Evaluate's own per-example function with a watch around each call, and the examples as it takes them."""
+    """Return Evaluate's per-example function with a span around each call, and the examples to pass to it."""
 
-    def watched(placed: _Placed) -> Any:
-        watch = _ExampleHook(telemetry, evaluation, placed)
-        with watch:
-            return watch.returned(function(placed.example))
+    def instrumented(indexed: _IndexedExample) -> Any:
+        hook = _ExampleHook(telemetry, evaluation, indexed)
+        with hook:
+            return hook.returned(function(indexed.example))
 
-    return forwarding(watched), _PlacedExamples(data)
+    return forwarding(instrumented), _IndexedExamples(data)
 
 
-class _Placed:
-    """An example and where it stands in the evaluated list, which DSPy doesn't tell its function.
+class _IndexedExample:
+    """Example with its position in the evaluated list, which DSPy does not pass to its function.
 
-    The example alone does not tell: it may stand there twice, and a straggler is run again. What DSPy itself does with
-    an item is to write it into its log, where this reads as the example.
+    The position cannot be found by the example: it may occur twice, and DSPy runs stragglers again. Its text is that of
+    the example, because DSPy writes items to its log.
     """
 
     __slots__ = ("example", "position")
@@ -60,8 +60,8 @@ class _Placed:
         return format(self.example, format_spec)
 
 
-class _PlacedExamples(Sequence[Any]):
-    """The user's examples, each with its place, made as they are asked for."""
+class _IndexedExamples(Sequence[Any]):
+    """Lazy sequence of the user's examples with their positions."""
 
     def __init__(self, data: Sequence[Any]) -> None:
         self._data = data
@@ -71,39 +71,39 @@ class _PlacedExamples(Sequence[Any]):
         return len(self._data)
 
     @override
-    def __iter__(self) -> Iterator[_Placed]:
-        return (_Placed(position, example) for position, example in enumerate(self._data))
+    def __iter__(self) -> Iterator[_IndexedExample]:
+        return (_IndexedExample(position, example) for position, example in enumerate(self._data))
 
     @override
     def __getitem__(self, position: Any) -> Any:
         found = self._data[position]
         if isinstance(position, slice):
-            return [_Placed(at, one) for at, one in zip(range(len(self._data))[position], found, strict=True)]
-        return _Placed(position, found)
+            return [_IndexedExample(at, one) for at, one in zip(range(len(self._data))[position], found, strict=True)]
+        return _IndexedExample(position, found)
 
 
 class _ExampleHook(CallHook):
     part = "the span of an example"
 
-    def __init__(self, telemetry: Telemetry, evaluation: EvaluateScope, placed: _Placed) -> None:
+    def __init__(self, telemetry: Telemetry, evaluation: EvaluateScope, indexed: _IndexedExample) -> None:
         self._telemetry = telemetry
         self._evaluation = evaluation
-        self._placed = placed
+        self._indexed = indexed
         self._prediction: object = None
         self._score: Any = None
 
     @override
     def open(self) -> Context:
-        self._scope = open_example(self._telemetry, self._evaluation, self._placed.position, self._placed.example)
+        self._scope = open_example(self._telemetry, self._evaluation, self._indexed.position, self._indexed.example)
         return self._scope.context
 
     @override
     def see(self, result: Any) -> None:
-        # ReAnchor's function gives the score alone.
+        # ReAnchor's function returns the score alone.
         prediction, score = cast("tuple[Any, Any]", result) if isinstance(result, tuple) else (None, result)
         if isinstance(prediction, tuple):
             parts = cast("tuple[Any, ...]", prediction)
-            # bootstrap_trace_data makes a program return (prediction, trace); any other tuple is an answer.
+            # bootstrap_trace_data makes a program return (prediction, trace); any other tuple is the program's output.
             prediction = parts[0] if [type(part) for part in parts[1:]] == [list] else parts
         self._prediction = prediction
         if self._evaluation.metric_name is not None:  # see `scoring_metric`

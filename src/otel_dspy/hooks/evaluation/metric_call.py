@@ -1,7 +1,7 @@
-"""Where an evaluation's metric begins, if nobody sees the program's call end: a function, or a `__call__` of its own.
+"""Start of the metric for programs whose calls are not recorded: functions, and modules with their own `__call__`.
 
-Evaluate calls both in one function of its own (`process_item` of dspy/evaluate/evaluate.py) and holds the metric in it.
-That function is made again, with a metric that says when it is called.
+Evaluate calls the program and the metric in one closure (`process_item` of dspy/evaluate/evaluate.py). The closure is
+copied, with a wrapped metric that opens the metric span when it is called.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-_HELD_AS = "metric"
+_METRIC_VARIABLE = "metric"
 
 
-def with_heard_metric(function: Callable[[Any], Any]) -> Callable[[Any], Any] | None:
-    """The same function with a metric that says when it is called; None where it holds none."""
-    if not isinstance(function, FunctionType) or _HELD_AS not in function.__code__.co_freevars:
+def with_instrumented_metric(function: Callable[[Any], Any]) -> Callable[[Any], Any] | None:
+    """Return a copy of the function with an instrumented metric; None if its closure holds no metric."""
+    if not isinstance(function, FunctionType) or _METRIC_VARIABLE not in function.__code__.co_freevars:
         return None
     cells = list(function.__closure__ or ())
-    position = function.__code__.co_freevars.index(_HELD_AS)
-    cells[position] = CellType(_heard(cells[position].cell_contents))
+    position = function.__code__.co_freevars.index(_METRIC_VARIABLE)
+    cells[position] = CellType(_instrumented(cells[position].cell_contents))
     made = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, tuple(cells))
     made.__kwdefaults__ = function.__kwdefaults__
     return made
 
 
-def _heard(metric: Callable[..., Any]) -> Callable[..., Any]:
-    def heard(*args: Any, **kwargs: Any) -> Any:
+def _instrumented(metric: Callable[..., Any]) -> Callable[..., Any]:
+    def instrumented(*args: Any, **kwargs: Any) -> Any:
         token = _begin()
         try:
             return metric(*args, **kwargs)
@@ -50,7 +50,7 @@ def _heard(metric: Callable[..., Any]) -> Callable[..., Any]:
             if token is not None:
                 detach(token)
 
-    return forwarding(heard)
+    return forwarding(instrumented)
 
 
 def _begin() -> Token[Context] | None:

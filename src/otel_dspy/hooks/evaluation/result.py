@@ -1,4 +1,4 @@
-"""What `Evaluate` returns: an `EvaluationResult`; in DSPy 2.6 a number, or a tuple that begins with it."""
+"""Uniform access to results of `Evaluate`: an `EvaluationResult`; in DSPy 2.6 a score, or a tuple of score and rows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NamedResult:
-    """A tuple's places by the names of `EvaluationResult`.
+    """DSPy 2.6's result tuple with the attributes of `EvaluationResult`.
 
     Attributes:
         score: percent.
-        results: a row an example, whose last is its score; the score alone where outputs weren't asked for.
+        results: one row per example, whose last item is its score. Rows hold the score alone if outputs were not
+            requested.
     """
 
     score: Any
@@ -23,7 +24,7 @@ class NamedResult:
 
 
 def named(result: Any) -> Any:
-    """The result with `score` and `results`, where it has any; a number stays one."""
+    """Return the result with `score` and `results` if it is a tuple, else unchanged."""
     if not isinstance(result, tuple) or not result:
         return cast("Any", result)
     parts = cast("tuple[Any, ...]", result)

@@ -1,4 +1,4 @@
-"""DSPy's thread pools lose the OpenTelemetry context: it is carried over, and an evaluation's examples begin here."""
+"""Context propagation into DSPy's thread pools, and instrumentation of an evaluation's examples."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import attach, detach, get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otel_dspy.hooks.evaluation.example import watched_examples
-from otel_dspy.hooks.evaluation.metric_call import with_heard_metric
+from otel_dspy.hooks.evaluation.example import instrument_examples
+from otel_dspy.hooks.evaluation.metric_call import with_instrumented_metric
 from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `ParallelExecutor.execute(function, data)`, under Evaluate, Parallel and Module.batch alike."""
+    """Wrap `ParallelExecutor.execute(function, data)`, which Evaluate, Parallel and Module.batch use."""
     from dspy.utils.parallelizer import ParallelExecutor  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def execute(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -36,9 +36,9 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
             context = get_current()
             evaluation = call_context_in(context).evaluation
             if evaluation is not None:
-                heard = with_heard_metric(function) if evaluation.program is None else None
-                evaluation.metric_heard = heard is not None
-                carrying, items = watched_examples(telemetry, evaluation, heard or function, data)
+                instrumented = with_instrumented_metric(function) if evaluation.program is None else None
+                evaluation.metric_heard = instrumented is not None
+                carrying, items = instrument_examples(telemetry, evaluation, instrumented or function, data)
             else:
                 carrying = _carried(function, context)
         return wrapped(carrying, items)

@@ -1,4 +1,4 @@
-"""Language model calls: `chat` spans, spoken by opentelemetry-util-genai, with cost, cache hits and retries of ours."""
+"""Hook for language model calls: `chat` spans of opentelemetry-util-genai, with cost, cache hits and retries added."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm import legacy_responses
-from otel_dspy.hooks.lm.messages import CallRequest, CallTold, answers_of
+from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of
 from otel_dspy.hooks.lm.result import read_result
 from otel_dspy.hooks.lm.settings import full_name, provider_and_model
 from otel_dspy.hooks.lm.token_accounting import CallAccount
@@ -40,20 +40,20 @@ if TYPE_CHECKING:
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Watch `BaseLM.__call__` and `acall`, also where a subclass has its own, and DSPy's seams for the facts."""
+    """Wrap `BaseLM.__call__` and `acall`, including overrides in subclasses, and the functions that produce results."""
     from dspy.clients.base_lm import BaseLM  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     execution = part("dspy.clients.execution")
     counted = execution is not None
 
-    def watch(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
-        wrap_call = _current_call()
-        if wrap_call is not None and wrap_call.has_part(instance):
+    def create_hook(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        running = _current_call()
+        if running is not None and running.has_part(instance):
             return None
         return _LMHook(telemetry, instance, args, kwargs, attempts_counted=counted)
 
-    wrap_with_subclasses(patches, BaseLM, "__call__", lambda _: wrap_call(watch))
-    wrap_with_subclasses(patches, BaseLM, "acall", lambda own: wrap_async_override(watch, own))
+    wrap_with_subclasses(patches, BaseLM, "__call__", lambda _: wrap_call(create_hook))
+    wrap_with_subclasses(patches, BaseLM, "acall", lambda own: wrap_async_override(create_hook, own))
     if execution is None:
         legacy_responses.install(patches, _current_call)
         patches.lacking("dspy.clients.execution (retries, time to first chunk)")
@@ -61,7 +61,7 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     patches.wrap(execution, "finalize", _finalize)
     patches.wrap(execution, "_attempt", _attempt)
     patches.wrap(execution, "_aattempt", _aattempt)
-    for module in (execution, part("dspy.clients.lm")):  # the second one streams by way of litellm
+    for module in (execution, part("dspy.clients.lm")):  # the second one streams through litellm
         patches.wrap(module, "stream_emitted", _stream_emitted)
 
 
@@ -116,10 +116,10 @@ def _count_failure() -> None:
 
 
 class _LMHook(CallHook):
-    """Stands around one call of a model.
+    """Instruments one call of a language model.
 
-    What the same model is asked inside of it (`super().__call__`) is a part of it. Another model that is asked inside
-    has a span of its own, below this one, and is counted there (see `CallAccount`).
+    A nested call of the same model (`super().__call__`) belongs to this call. A nested call of another model gets a
+    child span, which records its usage (see `CallAccount`).
     """
 
     part = "the span of an LM call"
@@ -148,9 +148,9 @@ class _LMHook(CallHook):
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         context = entered(lm)
         place = call_context_in(context)
-        self._around = _call_at(place)
-        if self._around is not None:
-            # The library takes a call inside of one for the same call, told a second time.
+        self._enclosing = _call_at(place)
+        if self._enclosing is not None:
+            # opentelemetry-util-genai treats a nested inference call as a duplicate of the outer one.
             context = set_value(CLIENT_INFERENCE_CONTEXT_KEY, None, context)
         request: Request = {
             "provider": provider,
@@ -176,24 +176,24 @@ class _LMHook(CallHook):
         return at(place.in_lm_call(self), inside)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
-        """DSPy has the call's result."""
-        self.told(lm, read_result(result))
+        """Record the result that DSPy has read from the response."""
+        self.record(lm, read_result(result))
 
-    def told(self, lm: Any, facts: CallFacts) -> None:
-        """Facts of the call are known, or of a part of it."""
+    def record(self, lm: Any, facts: CallFacts) -> None:
+        """Record the result of the call, or of a part of it, if it is of this hook's model."""
         if lm is self._lm:
             self._account.report(facts)
 
     def has_part(self, lm: Any) -> bool:
-        """Whether a call of this model, made inside, is a part of this one. One in a thread that goes on is not."""
+        """Return whether a nested call of `lm` belongs to this call; False after its end, for threads that continue."""
         return lm is self._lm and not self._ended
 
     def counted_inside(self, account: CallAccount) -> None:
-        """Another model's call inside has ended."""
+        """Record the usage of a nested call of another model, which has ended."""
         self._account.counted_inside(account)
 
     def chunk_arrived(self) -> None:
-        """A chunk of a streamed answer is about to go to whoever listens."""
+        """Record the arrival of a chunk of a streamed response, before the listener receives it."""
         self._call.record_stream_chunk()
 
     @override
@@ -205,8 +205,8 @@ class _LMHook(CallHook):
         self._ended = True
         facts, attributes = self._account.total(), self._call.attributes
         usage = facts.billed()
-        if self._around is not None:
-            self._around.counted_inside(self._account)
+        if self._enclosing is not None:
+            self._enclosing.counted_inside(self._account)
         if self._module is not None:
             attributes[semconv.DSPY_MODULE_NAME] = self._module
         if self._attempts_counted:
@@ -217,10 +217,10 @@ class _LMHook(CallHook):
         if usage.cost is not None:
             attributes[semconv.DSPY_LM_COST] = usage.cost
         self._count(usage)
-        told = CallTold(self._telemetry, self._request, facts, self._prompt)
+        content = CallContent(self._telemetry, self._request, facts, self._prompt)
         if error is None and self._request is not None and self._request.content:
-            told.answers = answers_of(self._outputs)
-        end_call(self._telemetry, self._call, error, told)
+            content.answers = answers_of(self._outputs)
+        end_call(self._telemetry, self._call, error, content)
 
     def _count(self, usage: CallUsage) -> None:
         record_usage(

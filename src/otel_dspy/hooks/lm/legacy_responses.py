@@ -1,8 +1,9 @@
-"""The facts of an LM call before `dspy.clients.execution`: read from the provider's response, litellm's as a rule.
+"""LM call results for DSPy versions without `dspy.clients.execution`, read from the provider's response.
 
-`BaseLM._process_lm_response` has it for every call; DSPy's typed calls (`forward_contract = "typed_lm"`) end in
-`_finalize_lm_response` instead. DSPy 2.6 marks no answer of its cache, so the cache is listened to. Attempts are made
-inside litellm, and chunks of a stream go to the listener from there: neither is known here.
+The response is usually litellm's.
+`BaseLM._process_lm_response` receives the response of every call; DSPy's typed calls
+(`forward_contract = "typed_lm"`) end in `_finalize_lm_response` instead. DSPy 2.6 does not mark cached responses, so
+`Cache.get` is wrapped. Attempts and the chunks of a stream are handled inside litellm and are not recorded.
 """
 
 from __future__ import annotations
@@ -23,25 +24,25 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
 
 
-class Hearing(Protocol):
-    """A call that is watched."""
+class InstrumentedCall(Protocol):
+    """An instrumented LM call."""
 
     cached: object
-    """What DSPy's cache answered to it, None if nothing."""
+    """The response from DSPy's cache; None on a cache miss."""
     read: object
-    """The response that is being read: a subclass's method calls the one that it overrides."""
+    """The response that is being processed. Detects a subclass's method that calls the one that it overrides."""
 
-    def told(self, lm: Any, facts: CallFacts) -> None:
-        """The call's facts are known, of this LM."""
+    def record(self, lm: Any, facts: CallFacts) -> None:
+        """Record the result of a call of `lm`."""
         ...
 
 
-def install(patches: Patches, current_call: Callable[[], Hearing | None]) -> None:
-    """Watch where DSPy has a response in hand, also in subclasses.
+def install(patches: Patches, current_call: Callable[[], InstrumentedCall | None]) -> None:
+    """Wrap the methods in which DSPy processes a response, including overrides in subclasses.
 
     Args:
-        patches: takes in what is done.
-        current_call: the call that runs where it is asked, None outside of one.
+        patches: records the wrappers for `undo`.
+        current_call: returns the LM call that runs in the current context; None outside of one.
     """
     from dspy.clients.base_lm import BaseLM  # noqa: PLC0415 - dspy is imported when it is instrumented
     from dspy.clients.cache import Cache  # noqa: PLC0415
@@ -52,7 +53,7 @@ def install(patches: Patches, current_call: Callable[[], Hearing | None]) -> Non
         if call is None or call.read is response:
             return _called(wrapped, args, kwargs)
         with guarded("the facts of an LM call"):
-            call.told(instance, _of_provider(response, from_cache=call.cached is response))
+            call.record(instance, _of_provider(response, from_cache=call.cached is response))
         return _read(call, response, wrapped, args, kwargs)
 
     def finalized(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -61,9 +62,9 @@ def install(patches: Patches, current_call: Callable[[], Hearing | None]) -> Non
         if call is None or call.read is response:
             return _called(wrapped, args, kwargs)
         with guarded("the facts of an LM call"):
-            # Made of a provider's response it has been told already.
+            # A result made of a provider's response has been recorded already.
             if getattr(response, "provider_response", None) is None:
-                call.told(instance, _of_dspy(response))
+                call.record(instance, _of_dspy(response))
         return _read(call, response, wrapped, args, kwargs)
 
     def looked_up(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -89,7 +90,7 @@ def _called(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         raise
 
 
-def _read(call: Hearing, response: object, wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+def _read(call: InstrumentedCall, response: object, wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
     before, call.read = call.read, response
     try:
         return _called(wrapped, args, kwargs)
@@ -110,7 +111,7 @@ def _of_provider(response: Any, *, from_cache: bool) -> CallFacts:
 
 
 def _of_dspy(response: Any) -> CallFacts:
-    """Of a `dspy.LMResponse`, whose outputs have the finish reasons and whose id is `response_id`."""
+    """Read a `dspy.LMResponse`, whose outputs hold the finish reasons and whose id is `response_id`."""
     outputs: Any = getattr(response, "outputs", None)
     first = SimpleNamespace(
         model=getattr(response, "model", None),

@@ -1,4 +1,4 @@
-"""What is asked of a language model and what it answers, taken down during the call and told after it."""
+"""Requests and responses of LM calls: copied during the call, set on the `InferenceInvocation` after it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.prompts import Prompt
 
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
-"""Keywords of a request that are attributes of the same names of the library's invocation."""
+"""Keywords of a request with an attribute of the same name on `InferenceInvocation`."""
 _TOOL_CALL: Final = {"tool_calls": "tool_call", "function_call": "tool_call"}
-"""OpenAI's finish reasons, which LiteLLM has for all providers, to the one that the conventions have for messages."""
+"""OpenAI's finish reasons, which LiteLLM uses for all providers, mapped to the one of the semantic conventions."""
 
 
 class CallRequest(NamedTuple):
-    """A request as it was when it was made: the user may go on with the list of messages.
+    """Copy of a request, taken when it is made, because the user may modify the list of messages later.
 
     Attributes:
-        keywords: those that are told; nothing that may hold a key or a header.
-        messages: what was sent, or the prompt alone.
-        tools: the definitions of the tools that are offered, as plain data.
-        content: whether messages are told.
+        keywords: the recorded keywords; none that may hold a key or a header.
+        messages: the messages that were sent, or the prompt alone.
+        tools: the definitions of the offered tools, as plain data.
+        content: whether messages are recorded.
     """
 
     keywords: Mapping[str, Any]
@@ -46,22 +46,28 @@ class CallRequest(NamedTuple):
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any], prompt: Any, *, content: bool) -> Self:
-        """Take it down from the call's and the model's keywords."""
-        told = {name: keywords[name] for name in (*_NUMBERS, "n") if name in keywords}
-        told["stop"] = _stop_sequences(keywords.get("stop"))
+        """Copy a request.
+
+        Args:
+            keywords: of the call and the model.
+            prompt: the call's prompt, or a typed request; None if the keywords hold messages.
+            content: whether to record messages.
+        """
+        recorded = {name: keywords[name] for name in (*_NUMBERS, "n") if name in keywords}
+        recorded["stop"] = _stop_sequences(keywords.get("stop"))
         if not content:
-            return cls(told, [], None, content)
+            return cls(recorded, [], None, content)
         offered: Any = keywords.get("tools") or _get(prompt, "tools")
         tools = bounded(cast("object", offered)) if isinstance(offered, list | tuple) and offered else None
-        return cls(told, _messages(prompt, keywords.get("messages")), tools, content)
+        return cls(recorded, _messages(prompt, keywords.get("messages")), tools, content)
 
     def put(self, telemetry: Telemetry, invocation: InferenceInvocation) -> None:
-        """Give it to the library."""
+        """Set the request on the invocation, redacted."""
         for name in _NUMBERS:
             value = self.keywords.get(name)
             if value is not None and isinstance(value, int | float) and not isinstance(value, bool):
-                told = isinstance(value, float) or abs(value) <= LARGEST_INT
-                setattr(invocation, name, value if told else str(value))
+                fits = isinstance(value, float) or abs(value) <= LARGEST_INT
+                setattr(invocation, name, value if fits else str(value))
         count = self.keywords.get("n")
         if isinstance(count, int) and 1 < count <= LARGEST_INT:
             invocation.request_choice_count = count
@@ -76,13 +82,13 @@ class CallRequest(NamedTuple):
 
 
 def _stop_sequences(given: Any) -> list[str]:
-    """The stop sequences of a request, which is one text or a list: the first 16 of them."""
+    """Return the first 16 stop sequences of a request, given as one text or a list."""
     texts = cast("list[Any]", given[:16]) if isinstance(given, list) else [given]
     return [text for text in texts if isinstance(text, str)]
 
 
 def answers_of(outputs: Any) -> list[ChatMessage]:
-    """What a call returned, one message a choice, as plain data."""
+    """Return the outputs of a call as plain data, one message per choice."""
     # An explicit lm15.Request returns one typed response instead of DSPy's list.
     given = cast("list[Any]", outputs) if isinstance(outputs, list) else [outputs]
     return [_answer(output) for output in given]
@@ -106,7 +112,14 @@ def _answer(output: Any) -> ChatMessage:
 def put_response(
     telemetry: Telemetry, invocation: InferenceInvocation, facts: CallFacts, answers: list[ChatMessage] | None
 ) -> None:
-    """Give the library what came back. `answers`: None where they are not told."""
+    """Set the response on the invocation.
+
+    Args:
+        telemetry: provides redaction and the content settings.
+        invocation: the library's invocation.
+        facts: usage, model, id and finish reasons of the response.
+        answers: the response messages; None if they are not recorded.
+    """
     invocation.response_model_name = facts.response_model
     invocation.response_id = facts.response_id
     if facts.requests > 1:
@@ -136,14 +149,17 @@ def _parts(telemetry: Telemetry, name: str) -> MessageParts:
     return MessageParts(telemetry.content, name, telemetry.settings.max_media_bytes)
 
 
-class CallTold:
-    """What an LM call that has ended has to tell.
+class CallContent:
+    """Request and response of an ended LM call, to be set on its invocation.
 
     Args:
+        telemetry: provides redaction and the content settings.
+        request: None if the span is not recording.
+        facts: usage, model, id and finish reasons of the response.
         prompt: of the predictor that made the call; None outside of predictors.
 
     Attributes:
-        answers: plain data; None where they are not told.
+        answers: the response messages as plain data; None if they are not recorded.
     """
 
     __slots__ = ("_facts", "_prompt", "_request", "_telemetry", "answers")
@@ -158,7 +174,7 @@ class CallTold:
         self.answers: list[ChatMessage] | None = None
 
     def __call__(self, invocation: InferenceInvocation) -> None:
-        """Tell it."""
+        """Set the request, the response and the prompt's name and version on the invocation."""
         if self._request is not None:
             self._request.put(self._telemetry, invocation)
         put_response(self._telemetry, invocation, self._facts, self.answers)
@@ -193,7 +209,7 @@ def _message(message: Any) -> ChatMessage:
 
 
 def _get(source: Any, name: str, default: Any = None) -> Any:
-    # A dict first: an abstract class takes ten times as long to say so.
+    # `dict` first: an isinstance check against an abstract class takes ten times as long.
     if isinstance(source, dict) or isinstance(source, Mapping):  # noqa: SIM101 - see above
         return cast("Mapping[str, Any]", source).get(name, default)
     return getattr(source, name, default)

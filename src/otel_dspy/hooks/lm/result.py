@@ -1,4 +1,4 @@
-"""What DSPy knows of an LM call when it is over: `dspy.clients.call_result.CallResult`, read into a typed record."""
+"""Typed record of an LM call's result, read from `dspy.clients.call_result.CallResult`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _Amount = TypeVar("_Amount", int, float)
 
 
 class TokenCounts(NamedTuple):
-    """Tokens of a call as the provider reported them."""
+    """Tokens of a call as reported by the provider."""
 
     input_tokens: int
     output_tokens: int
 
 
 class CallFacts(NamedTuple):
-    """One LM call's facts.
+    """Usage, cost and response metadata of one LM call.
 
     Attributes:
-        usage: None where nothing was reported.
-        more_tokens: token counts by the names that they have in opentelemetry-util-genai, such as
-            `cache_write_input_tokens` and `audio_input_tokens`.
-        requests: how many responses DSPy put together: several where it sent a request for each choice.
-        cost: USD as DSPy reckons it; kept by DSPy on a cache hit, where nothing is billed. None = price unknown.
+        usage: None if the provider reported none.
+        more_tokens: token counts by their names in opentelemetry-util-genai, such as `cache_write_input_tokens` and
+            `audio_input_tokens`.
+        requests: number of responses that DSPy combined; more than one if it sent a request per choice.
+        cost: USD as computed by DSPy, which keeps it on a cache hit, where nothing is billed. None = price unknown.
     """
 
     usage: TokenCounts | None = None
@@ -48,7 +48,7 @@ class CallFacts(NamedTuple):
     requests: int = 1
 
     def billed(self) -> CallUsage:
-        """What the call adds to the roll-ups; a hit adds no tokens and costs 0, if its model has a known price."""
+        """Return the usage to add to totals. A cache hit adds no tokens, and costs 0 if the model's price is known."""
         if self.cache_hit:
             return CallUsage(cost=None if self.cost is None else 0.0, cache_hit=True)
         counts = self.usage or TokenCounts(0, 0)
@@ -56,13 +56,13 @@ class CallFacts(NamedTuple):
         return CallUsage(counts.input_tokens, counts.output_tokens, self.cost, unpriced=unpriced)
 
     def without_use(self) -> CallFacts:
-        """The response alone, for what was used is counted elsewhere."""
+        """Return a copy without tokens and cost, for a call whose usage another span records."""
         return self._replace(
             usage=None, cached_tokens=None, reasoning_tokens=None, cache_hit=False, cost=None, more_tokens=_NO_TOKENS
         )
 
     def is_of(self, calls: Sequence[CallFacts]) -> bool:
-        """Whether this tells what one of the calls has told already, or what all of them have used together."""
+        """Return whether this repeats the result of one of the calls, or the sum of their usage."""
         if any(self._is_the_same(call) for call in calls):
             return True
         used = [call.usage for call in calls if call.usage is not None]
@@ -73,14 +73,14 @@ class CallFacts(NamedTuple):
     def _is_the_same(self, call: CallFacts) -> bool:
         if self.response_id is not None and call.response_id is not None and self.response_id != call.response_id:
             return False
-        # DSPy tells no usage of a cache hit; the response that it kept has its own.
+        # DSPy reports no usage for a cache hit, but the cached response contains it.
         same_answer = self.response_id is not None and self.response_id == call.response_id
         return (same_answer and call.cache_hit) or (self.usage is not None and self.usage == call.usage)
 
     def then(self, later: CallFacts) -> CallFacts:
-        """This and a later part of the same call: what both have used, and the later one's response.
+        """Combine two parts of the same call: the sum of their usage, and the later one's response.
 
-        A cache hit only if all of it is: else the parts that are hits add nothing, as they cost nothing.
+        The result is a cache hit only if both parts are. Otherwise parts that are cache hits add no usage.
         """
         parts = [part for part in (self, later) if not part.cache_hit] or [self, later]
         used = [part.usage for part in parts if part.usage is not None]
@@ -112,7 +112,7 @@ def _plus(one: _Amount, other: _Amount) -> _Amount:
 
 
 def read_result(result: Any) -> CallFacts:
-    """Read a `CallResult`: normalized usage, and model, id and finish reasons from the responses or the raw reply."""
+    """Read a `CallResult`: usage, cost, and model, id and finish reasons of the responses or the raw response."""
     usage = getattr(result, "usage", None)
     responses = cast("Sequence[Any]", getattr(result, "responses", ()) or ())
     raw = getattr(result, "raw", None)
@@ -120,7 +120,7 @@ def read_result(result: Any) -> CallFacts:
     first = replies[0] if replies else None
     cache_hit = bool(getattr(result, "cache_hit", False))
     cost = getattr(result, "cost", None)
-    # By position, which takes half as long.
+    # Positional arguments, which take half as long.
     return CallFacts(
         _counts(usage),
         _detail(usage, "prompt_tokens_details", "cached_tokens"),
@@ -136,7 +136,7 @@ def read_result(result: Any) -> CallFacts:
 
 
 def _price(cost: object) -> float | None:
-    # NaN would make every sum that it is added to NaN; it is not larger than anything either.
+    # Rejects NaN, which would turn every total into NaN.
     if isinstance(cost, bool) or not isinstance(cost, int | float):
         return None
     return float(cost) if 0 <= cost < math.inf else None
@@ -159,7 +159,7 @@ def _first_count(source: Any, *names: str) -> int | None:
 
 
 def _count(value: object) -> int | None:
-    # A count read from JSON may be a float; True is an integer to Python.
+    # A count read from JSON may be a float; `bool` is a subclass of `int`.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_INT else None
@@ -172,7 +172,7 @@ def _detail(usage: Any, group: str, name: str) -> int | None:
 
 def _more_tokens(usage: Any) -> Mapping[str, int]:
     found: dict[str, int] = {}
-    # LiteLLM has Anthropic's count beside the others, DSPy's own engine among the details.
+    # LiteLLM reports Anthropic's count at the top level, DSPy's own engine in the details.
     written = _first_count(usage, "cache_creation_input_tokens")
     if written is None:
         written = _detail(usage, "prompt_tokens_details", "cache_creation_tokens")
@@ -207,7 +207,7 @@ def _text(value: Any) -> str | None:
 def _value(source: Any, name: str) -> Any:
     if type(source) is dict:
         return cast("dict[str, Any]", source).get(name)
-    # DSPy's own responses have attributes, and asking an abstract class takes ten times as long.
+    # DSPy's responses have attributes; an isinstance check against an abstract class takes ten times as long.
     found = getattr(source, name, None)
     if found is None and source is not None and isinstance(source, Mapping):
         return cast("Mapping[str, Any]", source).get(name)

@@ -1,4 +1,4 @@
-"""What a language model is: who serves it, its name and its plain settings."""
+"""Provider, model name and parameters of a language model."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LM_PARAMETERS: Final = (
     "reasoning_effort",
     "rollout_id",
 )
-"""Keywords of an LM that are told. A fixed list: anything else may hold a key or a header."""
+"""Keywords of an LM that are recorded. An allowlist, because other keywords may hold a key or a header."""
 
 
 def lm_parameters(lm: Any) -> dict[str, object]:
-    """The plain settings of a language model, without keys, headers or addresses."""
+    """Return the recorded parameters of a language model, without keys, headers or addresses."""
     keywords = cast("Mapping[str, object]", getattr(lm, "kwargs", None) or {})
     settings: dict[str, object] = {name: keywords[name] for name in LM_PARAMETERS if keywords.get(name) is not None}
     for name in ("model_type", "cache", "num_retries"):
@@ -36,15 +36,15 @@ def lm_parameters(lm: Any) -> dict[str, object]:
 
 
 def full_name(lm: Any) -> str:
-    """The name of a language model as DSPy has it (`openai/gpt-4o-mini`), else its class's."""
+    """Return DSPy's name of a language model (`openai/gpt-4o-mini`); the class name if it has none."""
     model = getattr(lm, "model", None)
     return model if isinstance(model, str) and model else type(lm).__name__
 
 
 def provider_and_model(lm: Any) -> tuple[str, str | None]:
-    """`gen_ai.provider.name` and `gen_ai.request.model` of an LM, from DSPy's `provider/model`.
+    """Return `gen_ai.provider.name` and `gen_ai.request.model` of an LM, from DSPy's `provider/model`.
 
-    An LM without a prefix is named by its class, in lower case: nobody knows who serves it.
+    Without a provider prefix the provider is unknown, and the class name in lower case is used.
     """
     model = getattr(lm, "model", None)
     if not isinstance(model, str):

@@ -1,4 +1,4 @@
-"""Whose tokens are whose, where a language model asks itself or others: each is counted once, where it was used."""
+"""Usage accounting for nested LM calls: each token is counted once, in the span of the model that used it."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ _NOTHING_KNOWN: Final = CallFacts()
 
 
 class CallAccount:
-    """What one LM call has used, apart from the calls of other models inside of it: those are counted there.
+    """Usage of one LM call, without the nested calls of other models, whose own spans record it.
 
-    What is reported while nothing has been counted inside is the call's own. After that it is so unless the calls
-    inside have told it already: a router passes on the response of the model that it asked, a mixture may report the
-    sum of several.
+    Usage reported before any nested call has ended belongs to this call. Later reports belong to it unless they repeat
+    those of nested calls: a router returns the response of the model that it called, a mixture may report the sum of
+    several.
     """
 
     __slots__ = ("_inside", "_reports")
 
     def __init__(self) -> None:
-        # Appended to alone, and added up in the end: parts of a call may be made in several threads.
+        # Append-only and summed at the end, because parts of a call may run in several threads.
         self._reports: list[CallFacts] = []
         self._inside: list[CallFacts] = []
 
     def report(self, facts: CallFacts) -> None:
-        """Take in what the call, or a part of it, has reported."""
+        """Add a result that the call, or a part of it, reported."""
         told_inside = self._inside and facts.is_of(self._inside)
         self._reports.append(facts.without_use() if told_inside else facts)
 
     def counted_inside(self, other: CallAccount) -> None:
-        """Another model's call inside of this one has ended."""
+        """Add the reports of a nested call of another model, which has ended."""
         self._inside.extend(other._reports)
         self._inside.extend(other._inside)
 
     def total(self) -> CallFacts:
-        """All that was reported and is the call's own."""
+        """Return the sum of the call's own reports."""
         reports: Sequence[CallFacts] = self._reports
         if not reports:
             return _NOTHING_KNOWN

@@ -1,4 +1,4 @@
-"""Totals and metrics of an LM call that has ended."""
+"""Recording of an LM call's usage in totals and metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.usage import CallUsage, Role, UsageTally
 
 
-def record_usage(  # noqa: PLR0913 - what a call used, where it counts, and by which names
+def record_usage(  # noqa: PLR0913 - the usage, its destinations and their attributes
     telemetry: Telemetry,
     attributes: dict[str, AttributeValue],
     usage: CallUsage,
@@ -24,15 +24,15 @@ def record_usage(  # noqa: PLR0913 - what a call used, where it counts, and by w
     model: str,
     labels: dict[str, str],
 ) -> None:
-    """Add a call to the totals of the enclosing spans and to the metrics, and set what its own span says of that.
+    """Add a call to the totals of the enclosing spans and to the metrics, and set the related attributes of its span.
 
     Args:
-        telemetry: of the instrumentation.
+        telemetry: provides the instruments.
         attributes: of the call's span.
         usage: tokens and cost (USD) of the call.
         tally: of the nearest enclosing span that has totals; None without one.
         role: what the call was for.
-        model: the language model's name, fit for the name of an attribute.
+        model: the language model's name, valid as part of an attribute name.
         labels: attributes of the metrics.
     """
     if tally is not None:

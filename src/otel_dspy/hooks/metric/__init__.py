@@ -1,1 +1,1 @@
-"""The metric of an evaluation: its name, and the values that it returns."""
+"""Name of an evaluation's metric, and the values that it returns."""

@@ -1,4 +1,4 @@
-"""What a metric is called."""
+"""Name of a metric."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WRAPPED: Final = ("bootstrap_trace_data.<locals>.wrapped_metric", "_patch_metri
 
 
 def metric_name(metric: Any) -> str | None:
-    """A function's or class's name, the class of a callable object, the function inside a partial; None for None."""
+    """Return the name of a function or class, or of the class of a callable object; unwrap partials; None for None."""
     if metric is None:
         return None
     if isinstance(metric, functools.partial):
@@ -23,11 +23,11 @@ def metric_name(metric: Any) -> str | None:
 
 
 def scoring_metric(metric: Any) -> Any:
-    """The metric that scores; None where nothing does.
+    """Return the user's metric inside the wrappers of DSPy and MLflow; None if there is none.
 
-    `bootstrap_trace_data` (dspy/teleprompt/bootstrap_trace.py of 3.4.1) hands Evaluate a metric of its own, around the
-    one that it was given; without one it gives every example True, which is no score. So does MLflow's autologging
-    (mlflow/dspy/autolog.py of 3.17.2), to attach the score to its trace.
+    `bootstrap_trace_data` (dspy/teleprompt/bootstrap_trace.py of 3.4.1) passes Evaluate a wrapper of the given metric.
+    Without a metric the wrapper returns True for every example, which is not a score. MLflow's autologging
+    (mlflow/dspy/autolog.py of 3.17.2) wraps the metric to attach the score to its trace.
     """
     if getattr(metric, "__qualname__", None) not in _WRAPPED:
         return metric

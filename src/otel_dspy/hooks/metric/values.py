@@ -12,11 +12,11 @@ _MOST_OBJECTIVES: Final = 100
 
 
 _TRUTH_VALUES: Final = {("numpy", "bool"), ("numpy", "bool_")}
-"""numpy's truth value, by the names of numpy 2 and 1: numpy is not imported for it."""
+"""Module and name of numpy's boolean type in numpy 2 and 1, to detect it without importing numpy."""
 
 
 def as_score(value: Any) -> float | None:
-    """What a metric returned (number, bool, or a Prediction with a score) as a number; None where it is neither."""
+    """Return a metric's result (number, bool, or a Prediction with a score) as a float; None for other values."""
     try:
         return number(getattr(value, "score", value))
     except Exception:
@@ -24,7 +24,7 @@ def as_score(value: Any) -> float | None:
 
 
 def feedback_of(value: Any) -> str | None:
-    """The feedback text that a metric returned beside its score; None also where it is an object that raises."""
+    """Return the feedback text of a metric's result; None if it has none or reading it raises."""
     try:
         feedback = getattr(value, "feedback", None)
         return None if feedback is None else str(feedback)
@@ -33,7 +33,7 @@ def feedback_of(value: Any) -> str | None:
 
 
 def label_of(value: Any) -> str | None:
-    """`pass` or `fail` for a metric that returned a truth value (numpy's included), None for any other."""
+    """Return `pass` or `fail` for a boolean result of a metric (numpy's included), None for other values."""
     try:
         verdict = getattr(value, "score", value)
         kind = type(cast("object", verdict))
@@ -46,9 +46,9 @@ def label_of(value: Any) -> str | None:
 
 
 def objectives_of(value: Any) -> Mapping[str, float]:
-    """The `objective_scores` that a metric returned beside its score, by name: the first 100 that are numbers.
+    """Return the numbers among the first 100 `objective_scores` of a metric's result, by name.
 
-    Empty where there are none, also where the value is an object that raises.
+    Empty if the result has none or reading them raises.
     """
     try:
         if isinstance(value, dict):

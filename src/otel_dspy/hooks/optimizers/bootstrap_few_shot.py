@@ -15,7 +15,7 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.calls.module import watched_program
+from otel_dspy.hooks.calls.module import instrumented_program
 from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objectives_of
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import tell_demos
@@ -181,7 +181,7 @@ class _AttemptHook(CallHook):
     def open(self) -> Context:
         attempts = self._attempts
         self._errors_before, self._told_before = self._optimizer.error_count, told_last()
-        teacher = watched_program(self._optimizer.teacher)
+        teacher = instrumented_program(self._optimizer.teacher)
         example = self._arguments["example"]
         self._scope = open_example(self._telemetry, attempts.evaluation, attempts.count, example, teacher)
         attempts.count += 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.hooks.calls.module import watched_program
+from otel_dspy.hooks.calls.module import instrumented_program
 from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
 from otel_dspy.hooks.optimizers.chosen import predictor_name
@@ -178,7 +178,7 @@ class _Pass(CallHook):
             program_name=program_name(self._program),
             devset=self._examples,
             scope=Scope.FULL,
-            program=watched_program(self._program),
+            program=instrumented_program(self._program),
         )
         self._evaluation = open_evaluate(self._telemetry, facts, self._trial.context)
         return self._evaluation.context

@@ -16,7 +16,7 @@ from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.lm.messages import CallRequest, CallTold, answers_of
+from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of
 from otel_dspy.hooks.lm.result import CallFacts, TokenCounts, read_result
 from otel_dspy.hooks.lm.settings import full_name, provider_and_model
 from otel_dspy.hooks.lm.usage import record_usage
@@ -150,10 +150,10 @@ class _LMHook(CallHook):
                 model=self._model,
                 labels=self._labels,
             )
-            told = CallTold(self._telemetry, request, facts[index], None)
+            content = CallContent(self._telemetry, request, facts[index], None)
             if index < len(self._outputs) and request.content:
-                told.answers = answers_of(self._outputs[index])
-            end_call(self._telemetry, call, error, told)
+                content.answers = answers_of(self._outputs[index])
+            end_call(self._telemetry, call, error, content)
 
     def _facts(self) -> list[CallFacts]:
         """Of each request: from its response, or of a single one from what gepa has added up."""

@@ -14,7 +14,7 @@ import wrapt
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.hooks.calls.module import watched_program
+from otel_dspy.hooks.calls.module import instrumented_program
 from otel_dspy.hooks.metric.values import as_score, objectives_of
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.simba.search import Candidate, Tag
@@ -84,7 +84,7 @@ class _ExampleHook(CallHook):
 
     @override
     def open(self) -> Context:
-        self._scope = open_example(self._telemetry, *self._opens, watched_program(self._tag.program))
+        self._scope = open_example(self._telemetry, *self._opens, instrumented_program(self._tag.program))
         return self._scope.context
 
     @override
