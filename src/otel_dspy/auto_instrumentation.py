@@ -1,7 +1,7 @@
-"""Under `opentelemetry-instrument`, SIGTERM flushes what the SDK has queued: servers' workers are ended that way.
+"""SIGTERM flush hooks for processes started by `opentelemetry-instrument`, such as the workers of a server.
 
-The SDK flushes when the interpreter ends; a process that dies of SIGTERM doesn't come to that (uvicorn's workers raise
-the signal again once they have shut down), and loses what its last five seconds have told.
+The SDK flushes when the interpreter exits. A process killed by SIGTERM skips that step (uvicorn's workers raise the
+signal again after their shutdown) and would lose the telemetry of its last five seconds.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from otel_dspy.instrumentor import DSPyInstrumentor
 from otel_dspy.runtime import sigterm
 
 MILLISECONDS: Final = 10_000
-"""How long a provider may flush, where it keeps to that."""
+"""Timeout passed to each provider's `force_flush`, in milliseconds."""
 
 
 def flush_at_sigterm() -> None:
-    """The entry point `opentelemetry_post_instrument`: called once everything is instrumented, on the main thread."""
+    """Flush the global providers on SIGTERM, if DSPy is instrumented.
+
+    Entry point `opentelemetry_post_instrument`, called on the main thread after all instrumentors.
+    """
     if DSPyInstrumentor().is_instrumented_by_opentelemetry:
         for provider in (get_tracer_provider(), get_meter_provider(), get_logger_provider()):
             _flush_first(provider)

@@ -1,4 +1,4 @@
-"""The instrumentor: settings in, hooks installed, hooks removed."""
+"""OpenTelemetry instrumentor for DSPy: resolves the settings, installs the hooks and removes them."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _changing: Final = ForkGate()
-"""Held by the thread that instruments DSPy or leaves it: two at once would wrap all twice, and one wrapper stay."""
+"""Serializes `instrument` and `uninstrument`: concurrent calls would wrap methods twice and remove one wrapper."""
 
 
 class DSPyInstrumentor(BaseInstrumentor):
     """Instruments DSPy.
 
-    `instrument(tracer_provider=None, meter_provider=None, logger_provider=None, **settings)` starts it; the settings
-    are the fields of `otel_dspy.settings.Settings`, each also an environment variable. `uninstrument()` leaves DSPy
-    exactly as it was. The class is a singleton, as every OpenTelemetry instrumentor is.
+    `instrument(tracer_provider=None, meter_provider=None, logger_provider=None, **settings)` installs the hooks. The
+    settings are the fields of `otel_dspy.settings.Settings`; each can also be set by an environment variable.
+    `uninstrument()` restores DSPy's original methods. The class is a singleton, like every OpenTelemetry instrumentor.
 
     Raises:
-        otel_dspy.settings.SettingError: from `instrument`, when a keyword is unknown or its value cannot be used;
-            nothing is instrumented then.
+        otel_dspy.settings.SettingError: `instrument` got an unknown keyword or an invalid value. Nothing is
+            instrumented in this case.
     """
 
     _patches: Patches | None = None
@@ -60,12 +60,20 @@ class DSPyInstrumentor(BaseInstrumentor):
 
     @override
     def instrumentation_dependencies(self) -> Collection[str]:
-        """The versions of DSPy that are understood, as pip requirements."""
+        """Return the supported versions of DSPy as pip requirements."""
         return INSTRUMENTS
 
     @override
     def instrument(self, **kwargs: Any) -> None:
-        """Instrument DSPy; see the class. `opentelemetry-instrument` asks again after a configuration file."""
+        """Instrument DSPy.
+
+        `opentelemetry-instrument` calls this again after it has loaded a configuration file; the second call does
+        nothing.
+
+        Args:
+            **kwargs: `tracer_provider`, `meter_provider`, `logger_provider` and the fields of
+                `otel_dspy.settings.Settings`.
+        """
         with _changing:
             if self.is_instrumented_by_opentelemetry and set(kwargs) == {"skip_dep_check"}:
                 return
@@ -73,13 +81,13 @@ class DSPyInstrumentor(BaseInstrumentor):
 
     @override
     def uninstrument(self, **kwargs: Any) -> None:
-        """Leave DSPy exactly as it was."""
+        """Restore DSPy's original methods and process all deferred telemetry."""
         with _changing:
             super().uninstrument(**kwargs)
 
     @property
     def tracer_provider(self) -> TracerProvider | None:
-        """The provider in use: the one that `instrument` was given, else the global one; None if not instrumented."""
+        """The provider passed to `instrument`, else the global one; None if DSPy is not instrumented."""
         if self._telemetry is None:
             return None
         return self._telemetry.tracer_provider or get_tracer_provider()
@@ -131,9 +139,9 @@ class DSPyInstrumentor(BaseInstrumentor):
 
 
 def _mlflow_alone(provider: TracerProvider | None, *, content_given: bool) -> bool:
-    """Whether texts may leave because all spans go to the user's own MLflow, and nothing else decides it.
+    """Replace MLflow's exporters by span processors and return whether MLflow is the only destination of the spans.
 
-    Puts the span processors in the place of their exporters in any case.
+    Content capture is on by default in that case. It is not if `capture_content` or its environment variable is set.
     """
     if "opentelemetry.sdk.trace" not in sys.modules:
         return False  # the SDK is optional
@@ -144,8 +152,9 @@ def _mlflow_alone(provider: TracerProvider | None, *, content_given: bool) -> bo
         return False
     if audience.others:
         _logger.warning(
-            "MLflow and others get the same spans, so no texts: no prompts, programs or datasets. To send them to all, "
-            "set %s=SPAN_ONLY; to be rid of this line, NO_CONTENT.",
+            "Content (prompts, programs, datasets) is not recorded because the spans are exported to MLflow and to "
+            "other destinations. Set %s=SPAN_ONLY to export content to all of them, or NO_CONTENT to silence this "
+            "warning.",
             CONTENT_VARIABLE,
         )
         return False

@@ -1,6 +1,6 @@
-"""What this package instruments, for OpenTelemetry's instrumentation loader."""
+"""Supported DSPy versions, read by OpenTelemetry's instrumentation loader."""
 
 from typing import Final
 
 INSTRUMENTS: Final = ("dspy >= 2.6.27, < 4",)
-"""Requirements of which one must be installed for the instrumentor to act."""
+"""Requirements, at least one of which must be installed for auto-instrumentation to load the instrumentor."""
