@@ -109,7 +109,7 @@ def test_what_a_store_has_not_taken_at_the_end_is_replayed(
         processor.shutdown()
     left = sorted(spool.iterdir())
     assert [path.name.split("-")[3] for path in left] == ["control"]
-    assert "What tells them is in the spool; write them later with: otel-dspy replay" in caplog.text
+    assert "Their spans are in the spool; deliver them with: otel-dspy replay" in caplog.text
     assert differences(_without_artifacts(record(second_store)), _without_artifacts(record(store))) == []
     results: list[FileResult] = []
     Replay(patience=0.5).run(left, results.append)

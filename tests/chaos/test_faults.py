@@ -69,13 +69,13 @@ def test_a_server_that_is_down_is_noticed_at_once_and_costs_an_exit_seconds(
     with caplog.at_level(logging.WARNING), told_to(f"http://me:geheim@127.0.0.1:{free_port()}") as (processor,):
         optimize(trials=1)
         began = time.monotonic()
-        while "does not answer as it should" not in caplog.text:
+        while "is unavailable; retrying" not in caplog.text:
             assert time.monotonic() - began < 2
             time.sleep(0.05)
         began = time.monotonic()
         processor.shutdown()
         assert time.monotonic() - began < 9
-    assert caplog.text.count("does not answer as it should") == 1
+    assert caplog.text.count("is unavailable; retrying") == 1
     assert "http://me@127.0.0.1" in caplog.text
     assert "otel-dspy replay" in caplog.text
     assert "geheim" not in caplog.text
@@ -166,7 +166,7 @@ def test_an_experiment_that_somebody_has_deleted(
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0
     assert f"The experiment {gone} must be in the 'active' state" in caplog.text
-    assert "restore it or name another; it is kept in the spool" in caplog.text
+    assert "restore it or configure another; it is kept in the spool" in caplog.text
     client.restore_experiment(gone)
     assert main(["replay", "--tracking-uri", second_store, str(spool)]) == 0
     assert differences(record(second_store), record(store)) == []

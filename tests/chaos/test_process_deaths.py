@@ -157,7 +157,7 @@ def test_a_file_cut_anywhere_is_replayed_up_to_there(
     control.write_bytes(b"".join([*lines[:2], b"{not json\n", *lines[2:]]))
     assert replayed(spool, second_store) == 1
     said = capsys.readouterr().out
-    assert f"{control}, line 3: left out, it is no JSON" in said
+    assert f"{control}, line 3: left out, invalid JSON" in said
     assert f"{traces}: {whole} spans written; it was not closed" in said
     assert (control.exists(), traces.exists()) == (True, False)
     (parent,) = record(second_store)["runs"]

@@ -78,7 +78,7 @@ def test_a_compile_is_a_run_tree(uri: str, caplog: pytest.LogCaptureFixture) -> 
         ]
     )
     assert (trace_count(uri, "sums") > 0) is capabilities.TRACES
-    lacking = [record for record in caplog.records if "takes no traces" in record.getMessage()]
+    lacking = [record for record in caplog.records if "does not support traces" in record.getMessage()]
     assert len(lacking) == (0 if capabilities.TRACES else 1)
 
 

@@ -204,7 +204,7 @@ def test_a_process_that_ends_says_so_itself(end: str, tmp_path: Path, monkeypatc
     assert _states(run) == ["ERROR"]
     assert (run.status, run.tags[REASON_TAG]) == (
         "KILLED",
-        f"process {child.pid} ended before it had told how the run did",
+        f"process {child.pid} exited before it recorded the end of the run",
     )
     assert {one.name: (one.status, REASON_TAG in one.tags) for one in run.children} == {
         "trial 0": ("FINISHED", False),

@@ -164,7 +164,7 @@ def test_what_a_store_rejects_counts_as_failed_and_not_as_lost(
     sink = _optimize(uri, "s3://bucket/mine", "mine")
     assert _logged(_run(uri, "mine")) == WHOLE
     assert (sink.artifacts_waiting, sink.lost, sink.failed) == (0, 0, 2)
-    assert caplog.text.count("The artifact store s3://bucket fails at candidates/a.json") == 1
+    assert caplog.text.count("The artifact store s3://bucket failed to store candidates/a.json") == 1
     assert "otel-dspy replay" in caplog.text
 
 

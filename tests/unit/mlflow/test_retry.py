@@ -123,7 +123,7 @@ def test_a_race_is_tried_again_and_is_no_outage(
     calls.clear()
     assert tried.run("LogDataset", raced(100, calls)) is Outcome.REFUSED
     assert len(calls) == MAX_RETRIES
-    assert "did not take LogDataset" in caplog.text
+    assert "rejected LogDataset" in caplog.text
 
 
 def denied(status: int, times: int, calls: list[int]) -> Callable[[], None]:
@@ -157,7 +157,7 @@ def test_what_fails_at_one_destination_holds_up_the_others_once(
     A program of its own goes on trying each operation as before, and keeps it in the spool.
     """
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
-    for others, again, kept in ((True, 1, "is asked to send it again"), (False, MAX_RETRIES, "in the spool")):
+    for others, again, kept in ((True, 1, "the client is asked to retry"), (False, MAX_RETRIES, "in the spool")):
         tried = Retrier("http://m", threading.Event(), lambda: None, others=others)
         caplog.clear()
         for expected in (MAX_RETRIES, again):
@@ -178,7 +178,7 @@ def test_what_one_destination_denies_holds_up_nobody(
     calls: list[int] = []
     assert [tried.run("spans", denied(status, 100, calls)) for _ in range(3)] == [Outcome.FAILED] * 3
     assert (len(calls), tried.failing_since) == (1, None)
-    assert "denies spans; whoever sent it is asked to send it again" in caplog.text
+    assert "denied access for spans; the client is asked to retry" in caplog.text
     tried.ask_again()
     assert tried.run("spans", denied(status, 0, calls)) is Outcome.DONE
 
@@ -214,7 +214,7 @@ def test_an_artifact_store_that_fails_holds_up_no_other_destination(
     assert (len(calls), tried.artifacts_failed, tried.failing_since) == (calls_made, True, None)
     assert tried.run("LogTable", write) is Outcome.FAILED
     assert len(calls) == calls_made + 1
-    assert "answers, but not the artifact store for LogText; whoever sent it is asked to send it again" in caplog.text
+    assert "is available, but the artifact store for LogText is not; the client is asked to retry" in caplog.text
     assert tried.run("spans", lambda: None) is Outcome.DONE
     tried.ask_again()
     assert not tried.artifacts_failed

@@ -181,8 +181,8 @@ def test_the_line_that_ends_a_file() -> None:
     ("damage", "says"),
     [
         (cut, "cut off"),
-        (of_another_kind, "no span of otel-dspy's spool"),
-        (without_route, "does not say where"),
+        (of_another_kind, "not a span of otel-dspy's spool"),
+        (without_route, "it has no route"),
         (without_start, "startTimeUnixNano"),
     ],
 )

@@ -285,9 +285,10 @@ def test_an_end_on_a_full_disk_says_what_is_lost(
     assert worker.lost == 2
     left, _ = sorted(spool.iterdir())
     assert (
-        f"has not taken 1 spans. They are in the spool; write them later with: otel-dspy replay {left}" in caplog.text
+        f"1 spans were not delivered to MLflow. They are in the spool; deliver them with: otel-dspy replay {left}"
+        in caplog.text
     )
-    assert "has not taken 2 spans, and the spool could not be written: they are lost" in caplog.text
+    assert "2 spans were not delivered to MLflow and could not be written to the spool: they are lost" in caplog.text
     assert "otel_dspy.spool.end" not in left.read_text()
 
 
@@ -334,7 +335,7 @@ def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_late
     assert sorted(spool.iterdir()) == kept
     assert worker.lost == 0
     assert (
-        f"failed at 1 operations. What tells them is in the spool; write them later with: otel-dspy replay {kept[0]}"
+        f"1 operations on MLflow or an artifact store failed. Their spans are in the spool; deliver them with: otel-dspy replay {kept[0]}"
         in (caplog.text)
     )
 

@@ -138,7 +138,7 @@ def test_a_workspace_that_is_not_there(error: Exception, caplog: pytest.LogCaptu
     if not others:
         assert [record.getMessage() for record in caplog.records] == [
             (
-                "MLflow at http://m (workspace team-a) has no workspace for EnsureRun, restore it or name another; "
+                "MLflow at http://m (workspace team-a) has no workspace for EnsureRun; restore it or configure another; "
                 f"it is kept in the spool for `otel-dspy replay`: {error}"
             )
         ]

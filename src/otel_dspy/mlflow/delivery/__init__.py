@@ -1,1 +1,1 @@
-"""How it gets there: one thread and its queue, outages waited for, what cannot be told yet kept on disk."""
+"""Delivery to MLflow: a worker thread, in-memory queues, an on-disk spool, and retries."""

@@ -1,8 +1,8 @@
-"""The processor belongs to the program: what is told to MLflow is told while the program waits for its model.
+"""CPU throttle: delivery uses only the CPU time that the application leaves idle.
 
-Python runs one thread at a time. A delivering thread that takes whatever it can get would take half of it from a
-program that computes, and each time the program comes back from its model it would wait for its turn (5 ms,
-`sys.getswitchinterval`). So this one takes what the program leaves, and next to nothing when it leaves little.
+Python runs one thread at a time. An unthrottled delivery thread would take half of the CPU time of a program that
+computes, and the program would wait for the interpreter lock (5 ms, `sys.getswitchinterval`) each time its model
+responds. The throttle limits the thread to the idle share, and to a small minimum when there is none.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LEAST: Final = 0.05
-"""Part of one processor that is taken in any case, so that runs stay live."""
+"""Fraction of one CPU core that delivery always uses, so that runs stay live."""
 MOST: Final = 0.6
-"""Part of one processor that the program and we may use together before we step back."""
+"""Fraction of one CPU core that the program and delivery may use together before delivery pauses."""
 IDLE: Final = 0.1
-"""Part of one processor that a program may use and still count as waiting."""
+"""Fraction of one CPU core below which the program counts as idle."""
 WINDOW: Final = 0.05
-"""Seconds over which use is measured, at least."""
+"""Minimum length of a measurement window, in seconds."""
 LONGEST: Final = 0.5
-"""Seconds of one rest, at most."""
+"""Maximum length of one pause, in seconds."""
 
 
 class CpuThrottle:
-    """How long a thread should rest. Asked by that thread alone."""
+    """Computes how long a thread should pause. Used by that thread only."""
 
     def __init__(
         self,
@@ -34,19 +34,19 @@ class CpuThrottle:
         all_threads: Callable[[], float] = time.process_time,
         own: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Create it.
+        """Create a throttle.
 
         Args:
-            wall: seconds that have gone by.
-            all_threads: processor seconds that the process has used.
-            own: processor seconds that the calling thread has used.
+            wall: returns the elapsed seconds.
+            all_threads: returns the CPU seconds that the process has used.
+            own: returns the CPU seconds that the calling thread has used.
         """
         self._wall, self._all, self._own = wall, all_threads, own
         self._since: tuple[float, float, float] | None = None
         self._rested = 0.0
 
     def rest(self) -> float:
-        """Seconds to rest now; 0 where the program leaves room."""
+        """Return the seconds to pause now; 0 if the program leaves CPU time idle."""
         now = self._wall(), self._all(), self._own()
         if self._since is None:
             self._since = now
@@ -56,7 +56,7 @@ class CpuThrottle:
             return 0.0
         self._since = now
         program = (used - own) / elapsed
-        # While both want it they get half each: that alone would look as if the program wanted no more.
+        # If both compete, each gets half, which would look as if the program needed no more.
         share = 1.0 if program < IDLE else max(LEAST, MOST - program)
         self._rested = min(LONGEST, max(0.0, own / share - (elapsed - self._rested)))
         return self._rested

@@ -1,4 +1,4 @@
-"""How long an end waits for MLflow, and what it says meanwhile."""
+"""Deadline and progress output of the drain at process exit."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ _logger = logging.getLogger(__name__)
 
 TIMEOUT_VARIABLE: Final = "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT"
 DEFAULT_TIMEOUT: Final = 60.0
-"""Seconds that an end waits while MLflow answers, however slowly (a new local database alone may take ten); what is
-left then is in the spool.
+"""Seconds to wait while MLflow responds, however slowly (creating a local database may take ten). What is left then
+stays in the spool.
 """
 UNANSWERED: Final = 5.0
-"""Seconds that it waits for an MLflow that does not answer."""
+"""Seconds to wait for an MLflow that does not respond."""
 QUIET: Final = 1.0
-"""Seconds after which it says that it waits, and about so often from then on."""
+"""Seconds before the first progress line, and the initial interval between lines."""
 POLL: Final = 0.1
 
 
 class Delivery(Protocol):
-    """What is waited for."""
+    """Progress of a delivery."""
 
     @property
     def waiting(self) -> int:
-        """Spans not delivered."""
+        """Number of spans not delivered."""
         ...
 
     @property
     def failing_since(self) -> float | None:
-        """`time.monotonic()` since when nothing is taken; None while it is."""
+        """`time.monotonic()` of the first failed request of the current outage; None if there is no outage."""
         ...
 
 
 @dataclass(frozen=True)
 class DrainTimeout:
-    """How long to wait.
+    """Deadlines of a drain.
 
     Attributes:
-        timeout: seconds in all.
-        unanswered: seconds while MLflow does not answer.
+        timeout: seconds in total.
+        unanswered: seconds while MLflow does not respond.
     """
 
     timeout: float = DEFAULT_TIMEOUT
@@ -55,7 +55,7 @@ class DrainTimeout:
 
     @classmethod
     def from_environment(cls) -> DrainTimeout:
-        """By OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT; what is no number of seconds counts as not set."""
+        """Read OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT; an invalid number of seconds counts as not set."""
         try:
             timeout = max(0.0, float(os.environ[TIMEOUT_VARIABLE]))
         except (KeyError, ValueError):
@@ -63,10 +63,10 @@ class DrainTimeout:
         return cls(timeout, min(timeout, UNANSWERED))
 
     def wait(self, done: Event, delivery: Delivery) -> bool:
-        """Wait until `done`, or until there is no point. Says so on standard error when it takes more than a second.
+        """Wait until `done` is set or a deadline has passed. Prints progress to standard error after one second.
 
         Returns:
-            Whether it was done.
+            Whether `done` was set.
         """
         began = time.monotonic()
         progress = _Progress()
@@ -85,7 +85,7 @@ class DrainTimeout:
 
 
 class _Progress:
-    """One line on standard error: rewritten on a terminal, else repeated seldom."""
+    """Progress line on standard error: rewritten on a terminal, otherwise printed at growing intervals."""
 
     def __init__(self) -> None:
         self._next = QUIET
@@ -93,14 +93,14 @@ class _Progress:
         self._shown = False
 
     def show(self, elapsed: float, left: int) -> None:
-        # `silent=True` switches off this package's log, and with it this.
+        # `silent=True` disables this package's log, and the progress line with it.
         if elapsed < self._next or not _logger.isEnabledFor(logging.WARNING):
             return
         terminal = _is_terminal()
         self._step = 0.5 if terminal else min(self._step * 2, 10.0)
         self._next = elapsed + self._step
         self._shown = True
-        text = f"otel-dspy: {left} spans still to be written to MLflow ({elapsed:.0f} s)"
+        text = f"otel-dspy: {left} spans not yet delivered to MLflow ({elapsed:.0f} s)"
         _write(f"\r{text}\x1b[K" if terminal else f"{text}\n")
 
     def end(self) -> None:

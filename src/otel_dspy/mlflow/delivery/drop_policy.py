@@ -1,4 +1,4 @@
-"""Which queue a span belongs to, and whether it gets in: what tells of the optimization always does."""
+"""Drop policy: assigns spans to the control or the example queue, and drops example traces when there is no room."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 MAX_REMEMBERED: Final = 100_000
-"""Traces that are remembered as begun or dropped; a trace whose root never ends must not be remembered for ever."""
+"""Maximum number of remembered traces: the root of a trace may never end."""
 
 
 class DropPolicy:
-    """Sorts spans. Not thread-safe.
+    """Classifies and admits spans. Not thread-safe.
 
-    A trace is control as soon as one of its spans is, until its root has been confirmed: everything in it is kept.
+    A trace is a control trace from its first control span until its root is confirmed: all of its spans are kept.
     """
 
     def __init__(self) -> None:
@@ -35,13 +35,13 @@ class DropPolicy:
         self.dropped_spans = 0
 
     def is_control(self, span: ReadableSpan, context: TraceContext) -> bool:
-        """Whether it tells of an optimization or stands in a trace that does."""
+        """Whether the span describes an optimization or belongs to a trace that does."""
         if context.kind in {RootKind.COMPILE, RootKind.EVALUATE} or context.trace_id in self._control:
             return True
         return is_control(span.attributes)
 
     def control_came(self, context: TraceContext, number: int, *, root: bool) -> None:
-        """Note a control span that was queued under that number."""
+        """Record that a control span was queued under this number."""
         if root:
             self._control[context.trace_id] = number
         else:
@@ -49,22 +49,22 @@ class DropPolicy:
 
     @property
     def goes_on(self) -> bool:
-        """Whether a control trace has begun whose root has not come."""
+        """Whether a control trace has begun whose root has not been received."""
         return None in self._control.values()
 
     def control_confirmed(self, until: int) -> bool:
-        """Forget the traces whose roots have numbers below `until`; whether any are left."""
+        """Forget the traces whose roots have numbers below `until`; return whether any are left."""
         for trace_id, number in list(self._control.items()):
             if number is not None and number < until:
                 del self._control[trace_id]
         return bool(self._control)
 
     def admits(self, context: TraceContext, *, root: bool, room: bool) -> bool:
-        """Whether a span that is not control gets in: traces are taken or dropped whole.
+        """Whether to accept a span that is not control: traces are accepted or dropped as a whole.
 
         Args:
-            context: its trace.
-            root: whether it is the trace's root, so that nothing more comes.
+            context: the span's trace.
+            root: whether the span is the trace's root, and so its last span.
             room: whether there is room for another trace.
         """
         trace_id = context.trace_id
@@ -84,8 +84,8 @@ class DropPolicy:
             self.dropped_traces += 1
             if self.dropped_traces == 1:
                 _logger.warning(
-                    "MLflow takes less than comes and the spool is full: from now on whole example traces are dropped, "
-                    "runs, scores and programs are not"
+                    "MLflow is slower than the span rate and the spool is full; dropping new example traces. "
+                    "Runs, scores and programs are kept."
                 )
         if root:
             self._dropped.pop(trace_id, None)

@@ -1,4 +1,4 @@
-"""Ended spans to MLflow: decode, join payloads, map, apply. Runs on the worker's thread only."""
+"""Delivery pipeline for ended spans: decode, join payloads, map, apply. Runs on the worker's thread only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Pipeline:
-    """One order of spans, a sink for each destination."""
+    """Processes spans in order, with one sink for each destination."""
 
     def __init__(
         self,
@@ -30,13 +30,13 @@ class Pipeline:
         own: bool = False,
         urgent: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Create it.
+        """Create a pipeline.
 
         Args:
-            stop: set when there is no time left; what is being told then raises `attempts.Stopped`.
-            look_first: other processes may have told of the same compiles (a replay, a forked child).
-            own: the spans are this process' own.
-            urgent: whether spans wait that should be processed before more traces are sent.
+            stop: set when the deadline has passed; the operation in progress then raises `retry.Stopped`.
+            look_first: other processes may have logged the same compiles (a replay, a forked child).
+            own: the spans were recorded by this process.
+            urgent: returns whether spans are queued that should be processed before more traces are sent.
         """
         self._stop = stop
         self._look_first = look_first
@@ -47,10 +47,10 @@ class Pipeline:
         self._ledger = CompileLedger()
 
     def process(self, span: SpanRecord, route: Route) -> None:
-        """Tell MLflow what the span tells.
+        """Log a span to MLflow.
 
         Raises:
-            Stopped: no time left.
+            Stopped: the deadline has passed.
         """
         fact = decode.fact(self._payloads.resolve(span))
         if isinstance(fact, PayloadPiece):
@@ -68,84 +68,84 @@ class Pipeline:
         return Sink(destination, self._stop, look_first=self._look_first, own=self._own, urgent=self._urgent)
 
     def look_first(self) -> None:
-        """From now on other processes may tell of the same compiles."""
+        """Look runs up before creating them: from now on other processes may log the same compiles."""
         self._look_first = True
         for sink in tuple(self._sinks.values()):
             sink.look_first()
 
     def send_due(self) -> None:
-        """Send what has waited long enough."""
+        """Send the batches whose linger time has passed."""
         for sink in self._sinks.values():
             sink.send_due()
 
     def send_all(self) -> None:
-        """Send everything that waits."""
+        """Send all batches."""
         for sink in self._sinks.values():
             sink.send_all()
 
     def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
-        """End, as KILLED, the runs that were begun and not ended; how many. The reason becomes a tag of each."""
+        """End the open runs as KILLED, with the reason as a tag of each; return their number."""
         return sum(sink.end_open_runs(end_ms, reason) for sink in self._sinks.values())
 
     def end_cut_off_traces(self) -> None:
-        """End, as ERROR, the traces in progress of the runs that `end_open_runs` has ended; after `send_all`."""
+        """End, as ERROR, the traces in progress of the runs that `end_open_runs` ended; call after `send_all`."""
         for sink in self._sinks.values():
             sink.end_cut_off_traces()
 
     @property
     def waits(self) -> bool:
-        """Whether something processed has not been sent yet."""
+        """Whether processed data has not been sent."""
         return any(sink.waits for sink in self._sinks.values())
 
     @property
     def failing_since(self) -> float | None:
-        """`time.monotonic()` since when an MLflow takes nothing; None while all do."""
+        """`time.monotonic()` since which an MLflow server accepts nothing; None if all do."""
         return min(
             (sink.failing_since for sink in tuple(self._sinks.values()) if sink.failing_since is not None), default=None
         )
 
     @property
     def artifacts_waiting(self) -> int:
-        """Artifacts that are not written yet."""
+        """Number of artifacts not written."""
         return sum(sink.artifacts_waiting for sink in tuple(self._sinks.values()))
 
     @property
     def artifacts_failing_since(self) -> float | None:
-        """`time.monotonic()` since when an artifact store takes nothing; None while all do or nothing waits."""
+        """`time.monotonic()` since which an artifact store accepts nothing; None if all do or none is queued."""
         since = (sink.artifacts_failing_since for sink in tuple(self._sinks.values()))
         return min((at for at in since if at is not None), default=None)
 
     def give_up_artifacts(self) -> None:
-        """Leave the artifacts that wait to the spool: they count as failed."""
+        """Leave the queued artifacts to the spool and count them as failed."""
         for sink in self._sinks.values():
             sink.give_up_artifacts()
 
     @property
     def lost(self) -> int:
-        """Operations that MLflow refused."""
+        """Number of operations that MLflow rejected."""
         return sum(sink.lost for sink in tuple(self._sinks.values()))
 
     @property
     def failed(self) -> int:
-        """Operations that MLflow failed at, and may take another day."""
+        """Number of operations that failed and may succeed in a later replay."""
         return sum(sink.failed for sink in tuple(self._sinks.values()))
 
     @property
     def done(self) -> int:
-        """Operations that MLflow took."""
+        """Number of operations that MLflow accepted."""
         return sum(sink.done for sink in tuple(self._sinks.values()))
 
     @property
     def left_out(self) -> int:
-        """Operations that the installed MLflow has nothing for."""
+        """Number of operations that the installed MLflow does not support."""
         return sum(sink.left_out for sink in tuple(self._sinks.values()))
 
     @property
     def applied(self) -> int:
-        """Operations that MLflow was told, whatever became of them."""
+        """Number of operations attempted, whatever their outcome."""
         return sum(sink.applied for sink in tuple(self._sinks.values()))
 
     @property
     def retries(self) -> int:
-        """Tries of an operation beyond its first."""
+        """Number of attempts beyond the first of each operation."""
         return sum(sink.retries for sink in tuple(self._sinks.values()))

@@ -1,10 +1,10 @@
-"""Which trace and which destination a span belongs to, decided when it starts.
+"""Routing of spans to traces and destinations, decided at span start.
 
-A span goes where its trace's root goes, and an example's root where the evaluation that it links to goes: so that a
-change of MLflow's settings in the middle of a compile does not tear it apart.
+A span has the destination of its trace's root. The root of an example has the destination of the evaluation that it
+links to. So a change of MLflow's settings during a compile does not split it.
 
-A root here is a *local* root: a span whose parent is not ours (another library's, or another process'). Two of them
-may share an OpenTelemetry trace, which MLflow could not show, so each gets an MLflow trace of its own.
+A root is a *local* root: a span whose parent was created by another library or process. Two local roots may share an
+OpenTelemetry trace, which MLflow cannot show, so each gets an MLflow trace of its own.
 """
 
 from __future__ import annotations
@@ -38,24 +38,25 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.route import Destination, Options
 
 MAX_ENDED: Final = 8192
-"""Ended spans that are remembered: a straggler may start a span below one."""
+"""Maximum number of remembered ended spans: a late span may start below one."""
 
 KINDS: Final = {"compile": RootKind.COMPILE, "evaluate": RootKind.EVALUATE, "example": RootKind.EXAMPLE}
 
 
 class Router:
-    """Routes by span. Thread-safe."""
+    """Routes spans. Thread-safe."""
 
     def __init__(
         self,
         capture: Callable[[], tuple[Destination, str | None, Options]],
         follows_mlflow: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Create it.
+        """Create a router.
 
         Args:
-            capture: called on the user's thread when a root starts: where to, the user's open run, what is wanted.
-            follows_mlflow: whether that is where MLflow's own traces go, so that they can be shared.
+            capture: called on the user's thread when a root starts; returns destination, the user's open run and
+                options.
+            follows_mlflow: returns whether that destination is MLflow's own, so that traces can be shared.
         """
         self._capture = capture
         self._follows_mlflow = follows_mlflow
@@ -74,11 +75,11 @@ class Router:
         """Route a span that starts.
 
         Args:
-            span: that starts.
-            parent_context: in which it starts; None = the current one.
+            span: the span.
+            parent_context: the context it starts in; None = the current one.
 
         Returns:
-            The new route where the span is a root, else None.
+            The new route if the span is a root, else None.
         """
         own = span.get_span_context()
         if own is None:
@@ -95,11 +96,11 @@ class Router:
         return None if inherited else route
 
     def _foreign(self, parent: Span) -> Span:
-        """The innermost span around that is none of ours."""
+        """Return the innermost enclosing span of another library."""
         return self._enclosing.get(_key(parent.get_span_context()), parent)
 
     def stand_in(self, span: SpanContext) -> Span | None:
-        """What MLflow takes for its active span while a span of ours is current (see `fluent_tracing`)."""
+        """Return the span that MLflow treats as active while one of our spans is current (see `fluent.tracing`)."""
         key = _key(span)
         with self._lock:
             route, known = self._live.get(key), self._around.get(key)
@@ -110,7 +111,7 @@ class Router:
             return self._enclosing.get(key)
         around = fluent_tracing.own_context_span()
         if around is not None and around.span_id != known:
-            return None  # it started later: it is inside of ours
+            return None  # it started later, inside our span
         context = route.context
         return self._stand_ins.span(
             context.trace_id, span.span_id, int(context.root_id, 16), route.destination.experiment.id
@@ -125,12 +126,12 @@ class Router:
         if around is not None and parent is not None and around.trace_id == int(context.trace_id, 16):
             with self._lock:
                 known = self._around.get(_key(parent))
-            if known != around.span_id:  # a span of MLflow's stands between
+            if known != around.span_id:  # a span of MLflow's is in between
                 return replace(inherited, context=replace(context, parent_id=format_span_id(around.span_id)))
         return inherited if context.parent_id is None else replace(inherited, context=replace(context, parent_id=None))
 
     def ended(self, span: ReadableSpan) -> Route | None:
-        """The route of a span that ends; None if its start was not seen."""
+        """Return the route of a span that ends; None if its start was not recorded."""
         own = span.get_span_context()
         if own is None:
             return None
@@ -178,7 +179,7 @@ class Router:
             if not fluent_tracing.is_enabled():
                 options = replace(options, log_traces=False)
         joined = None
-        # Compiles and evaluations have traces of their own, which their runs name.
+        # Compiles and evaluations have their own traces, which their runs reference.
         if kind is RootKind.CALL and options.log_traces and self._follows_mlflow():
             with guarded("MLflow's fluent tracing"):
                 joined = fluent_tracing.active_span(span.parent)
@@ -207,7 +208,7 @@ class Router:
 def _after_fork(router: weakref.ref[Router]) -> None:
     found = router()
     if found is not None:
-        # Another thread of the parent may have held it.
+        # Another thread of the parent process may have held the lock.
         found._lock = threading.Lock()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
 
 

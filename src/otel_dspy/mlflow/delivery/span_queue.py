@@ -1,10 +1,10 @@
-"""A queue of spans that is in memory as far as it fits and goes on in the spool, none delivered before its turn.
+"""FIFO span queue that spills to disk when its memory budget is exhausted.
 
-    taken ▸ ready ▸ (on disk alone) ▸ tail
+    taken ▸ ready ▸ (on disk only) ▸ tail
 
-Records enter at `tail` (or at `ready` while nothing stands on disk alone), are given out from `ready`, and stay in
-`taken` until MLflow is known to have them. What is on disk is always the oldest part of the whole: records are written
-in the order in which they came, so that a file holds no gap.
+Records enter at `tail` (or at `ready` while no record is on disk only), are returned from `ready`, and stay in `taken`
+until MLflow has acknowledged them. The records on disk are always the oldest ones, written in order of arrival, so that
+a file has no gap.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 LATEST: Final = 0.6
-"""Seconds after a call's end in which its spans are told, at most (`otel_dspy.runtime.deferred_queue`)."""
+"""Maximum seconds between the end of a call and the end of its deferred spans (`otel_dspy.runtime.deferred_queue`)."""
 READ_AT_ONCE: Final = 500
-"""Lines that are fetched from disk when memory has run out."""
+"""Number of lines read from disk at a time once memory is exhausted."""
 WRITE_AT_ONCE: Final = spool.SEGMENT_BYTES // 8
-"""Bytes after which what is to be written is written, before more of it is made."""
+"""Bytes of serialized lines after which they are written, before more are serialized."""
 
 
 @dataclass(slots=True)
 class Record:
-    """A span on its way."""
+    """A queued span."""
 
     number: int
     span: ReadableSpan | SpanRecord
     route: Route
     size: int
-    """Characters of its string attributes."""
+    """Characters of the span's string attributes."""
     came: float
-    """`time.monotonic()` when the span ended."""
+    """`time.monotonic()` of the span's end."""
     written: bool = False
 
     def decoded(self) -> SpanRecord:
-        """The neutral form of the span, made once.
+        """Return the span's neutral form, decoded once.
 
         Raises:
             ValueError: the span has not ended.
@@ -66,15 +66,15 @@ class Record:
 
 
 class SpanQueue:
-    """One queue. Thread-safe: one thread takes, one writes, any may put."""
+    """A span queue. Thread-safe for one taking thread, one writing thread and any number of producers."""
 
     def __init__(self, journal: Journal, *, max_spans: int, max_characters: int) -> None:
-        """Create it.
+        """Create a queue.
 
         Args:
-            journal: where it goes on.
-            max_spans: spans in memory, beyond which new ones are on disk alone.
-            max_characters: the same, in characters of their string attributes.
+            journal: the files that the queue spills to.
+            max_spans: maximum number of spans in memory; further ones are kept on disk only.
+            max_characters: the same bound, in characters of string attributes.
         """
         self._journal = journal
         self._max_spans = max_spans
@@ -101,7 +101,7 @@ class SpanQueue:
         """The disk did not take what was written last."""
 
     def put(self, span: ReadableSpan, route: Route, size: int) -> bool:
-        """Append a span; returns whether somebody should call `persist` now, lest memory grow beyond its bound."""
+        """Append a span; return whether `persist` should be called now to keep memory within its bound."""
         with self._lock:
             record = Record(self._number, span, route, size, time.monotonic() - _age(span))
             self._number += 1
@@ -109,7 +109,7 @@ class SpanQueue:
             if not self._spilling and self._full:
                 self._spilling = True
             (self._tail if self._spilling else self._ready).append(record)
-            # Now and then, not each time: a file takes a thousand lines as well as one.
+            # Once in a while: writing a thousand lines costs about as much as writing one.
             return self._spilling and len(self._tail) % max(1, self._max_spans // 4) == 1
 
     @property
@@ -119,12 +119,12 @@ class SpanQueue:
 
     @property
     def overfull(self) -> bool:
-        """Whether twice as much waits in memory as should: the disk does not take it, or not fast enough."""
+        """Whether memory holds twice its bound because the disk fails or is too slow."""
         waiting = len(self._ready) + len(self._tail)
         return waiting >= 2 * self._max_spans or self._characters >= 2 * self._max_characters
 
     def take(self) -> Record | None:
-        """The next span; None if there is none."""
+        """Return the next span; None if there is none."""
         if not self._ready and self._spilling:
             self._refill()
         with self._lock:
@@ -151,7 +151,7 @@ class SpanQueue:
                 place, min(READ_AT_ONCE, self._max_spans, self._on_disk), self._max_characters
             )
         except OSError as error:
-            _logger.warning("%d spans cannot be read back from the spool: %s", self._on_disk, error)
+            _logger.warning("%d spans could not be read from the spool: %s", self._on_disk, error)
             self._on_disk = 0
             return
         with self._lock:
@@ -160,7 +160,7 @@ class SpanQueue:
             for number, line in enumerate(lines, first):
                 if (found := _parsed(line)) is not None:
                     span, route = found
-                    # Only this process knows the password that the address had.
+                    # Only this process has the password of the tracking URI.
                     known = self._destinations.get(route.destination, route.destination)
                     fetched = Record(
                         number, span, Route(known, route.context, route.options), len(line), 0.0, written=True
@@ -169,11 +169,11 @@ class SpanQueue:
                     self._ready.append(fetched)
 
     def persist(self, latest: float, before: int) -> None:
-        """Write what has waited long enough, and all of it where memory is full. Fails silently into `ill`.
+        """Write the records that are due, or all of them if memory is full. Errors set `ill` and are not raised.
 
         Args:
-            latest: `time.monotonic()`; what ended after it has not waited long enough.
-            before: number of the first record that is left for the next time in any case.
+            latest: `time.monotonic()`; records of spans that ended later are not due.
+            before: number of the first record to leave for the next call.
         """
         with self._io:
             with self._lock:
@@ -206,14 +206,14 @@ class SpanQueue:
             self._place = place
 
     def _lines(self, records: list[Record]) -> Iterator[tuple[list[Record], list[tuple[int, bytes]]]]:
-        """The records' lines, as many at a time as are written together."""
+        """Yield the records' lines in groups that are written together."""
         some: list[Record] = []
         lines: list[tuple[int, bytes]] = []
         size = 0
         for record in records:
             where = record.route.destination
             self._destinations.setdefault(Destination(lasting(where.tracking_uri), where.experiment), where)
-            # A lone surrogate is no text that UTF-8 can hold.
+            # UTF-8 cannot encode a lone surrogate.
             line = spool_line.span_line(record.decoded(), record.route).encode(errors="replace")
             some.append(record)
             lines.append((record.number, line))
@@ -233,11 +233,11 @@ class SpanQueue:
                 self._owed.popleft()
 
     def confirm(self) -> None:
-        """MLflow has all that was taken."""
+        """Acknowledge all taken records: MLflow has stored them."""
         with self._lock:
             if not self.hold:
                 self._owed.clear()
-            elif not self.ill:  # or what no disk takes would fill the memory
+            elif not self.ill:  # else memory would grow while the disk fails
                 self._owed.extend(record for record in self._taken if not record.written)
             self._taken.clear()
             done = self._first_waiting - 1
@@ -246,11 +246,11 @@ class SpanQueue:
                 self._journal.delete_until(done)
 
     def keep(self) -> None:
-        """Let stand what is on disk, even once it is delivered: a replay will need it. What comes now is as before."""
+        """Retain the current segments for replay even after delivery; new records go to new segments."""
         with self._io:
             if self._journal.wholly_kept:
                 return
-            if self._on_disk == 0 and not self.unwritten:  # what stands there alone is read, and counted
+            if self._on_disk == 0 and not self.unwritten:  # records that are on disk only are read and counted
                 with suppress(OSError):
                     self._end()
             self._journal.keep()
@@ -266,29 +266,29 @@ class SpanQueue:
 
     @property
     def waiting(self) -> int:
-        """Spans that MLflow is not known to have."""
+        """Number of spans that MLflow has not acknowledged."""
         with self._lock:
             return len(self._taken) + len(self._ready) + self._on_disk + len(self._tail)
 
     @property
     def empty(self) -> bool:
-        """Whether everything that came was taken. Takes no lock."""
+        """Whether all records were taken. Takes no lock."""
         return not (self._ready or self._on_disk or self._tail)
 
     @property
     def unwritten(self) -> int:
-        """Spans that neither MLflow is known to have nor the disk."""
+        """Number of spans that are neither acknowledged by MLflow nor on disk."""
         with self._lock:
             return sum(not record.written for record in (*self._taken, *self._ready, *self._tail))
 
     @property
     def next_number(self) -> int:
-        """Number that the next record gets."""
+        """Number of the next record to be put."""
         return self._number
 
     @property
     def next_waiting(self) -> int:
-        """Number of the oldest record that was not taken yet."""
+        """Number of the oldest record that was not taken."""
         with self._lock:
             return self._first_waiting
 
@@ -300,21 +300,21 @@ class SpanQueue:
 
     @property
     def paths(self) -> list[Path]:
-        """Its files."""
+        """The queue's files."""
         with self._io:
             return self._journal.paths
 
     @property
     def kept_paths(self) -> list[Path]:
-        """Those that `keep` lets stand."""
+        """The files retained by `keep`."""
         with self._io:
             return self._journal.kept_paths
 
     def close(self, *, keep: bool) -> None:
-        """Let go of the files, with an end that says so if they are whole; without `keep` only those of `keep()` stay.
+        """Close the files, with an end marker if complete; without `keep`, delete those that `keep()` does not retain.
 
         Raises:
-            OSError: the end cannot be written.
+            OSError: the end marker cannot be written.
         """
         with self._io:
             try:
@@ -326,12 +326,12 @@ class SpanQueue:
                 self._journal.close()
 
     def abandon(self) -> None:
-        """Let go of the files, which are another process': for a forked child, where no lock can be trusted."""
+        """Close the files without taking a lock: in a forked child the files and locks are its parent's."""
         self._journal.close()
 
 
 def _age(span: ReadableSpan) -> float:
-    """Seconds since the span's end. More than `LATEST` it is never, unless the clock has been set."""
+    """Return the seconds since the span's end; at most `LATEST` unless the clock was changed."""
     ended = time.time_ns() if span.end_time is None else span.end_time
     return min(max(0.0, (time.time_ns() - ended) / 1e9), LATEST)
 
@@ -340,5 +340,5 @@ def _parsed(line: bytes) -> tuple[SpanRecord, Route] | None:
     try:
         return spool_line.parse_line(line)
     except spool_line.DamagedLineError as error:
-        _logger.warning("A span cannot be read back from the spool: %s", error)
+        _logger.warning("A span could not be read from the spool: %s", error)
         return None

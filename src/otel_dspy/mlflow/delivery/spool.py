@@ -1,8 +1,8 @@
-"""The spool: where spans stand on disk until MLflow has them. One folder, files for their owner only.
+"""On-disk spool for spans that MLflow has not acknowledged: one folder of files that only their owner can read.
 
-A process writes files of its own: `TIME-PID-NUMBER-control-0001.jsonl` for compiles and evaluations,
-`TIME-PID-NUMBER-traces-0001.jsonl` for example traces and plain calls, the next of each when one has grown large. A
-file that a living process writes is locked.
+Each process writes its own files: `TIME-PID-NUMBER-control-0001.jsonl` for compiles and evaluations,
+`TIME-PID-NUMBER-traces-0001.jsonl` for example traces and plain calls, and the next number once a file reaches its
+maximum size. A file is locked while its process runs.
 """
 
 from __future__ import annotations
@@ -21,26 +21,29 @@ if TYPE_CHECKING:
 
 try:
     import fcntl
-except ImportError:  # Windows: no locks, so `replay` cannot tell a living process' file
+except ImportError:  # Windows: no locks, so `replay` cannot detect a living process' file
     fcntl = None
 
 FOLDER_VARIABLE: Final = "OTEL_DSPY_SPOOL_DIR"
 MAX_BYTES_VARIABLE: Final = "OTEL_DSPY_SPOOL_MAX_BYTES"
 DEFAULT_MAX_BYTES: Final = 1024**3
-"""Bytes on disk, of one process, beyond which new example traces are dropped."""
+"""Maximum bytes on disk of one process; beyond it new example traces are dropped."""
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
-"""Bytes after which a new file is begun, so that what is delivered can go."""
+"""Maximum bytes of one file, so that delivered files can be deleted."""
 SUFFIX: Final = ".jsonl"
 CLAIMED: Final = "a living process writes or replays it; replay it when that has ended"
-"""What to say of a file of which `claimed` gives nothing."""
+"""Message for a file for which `claimed` returns None."""
 OURS: Final = "otel_dspy.spool."
-"""Prefix of the resource attributes that tell where a span was to go; none of the span's own."""
+"""Prefix of the resource attributes that hold a span's route; the span's own attributes never have it."""
 
 _numbers = itertools.count(1)
 
 
 def folder() -> Path:
-    """The spool's folder: OTEL_DSPY_SPOOL_DIR, else `otel-dspy/spool` in XDG_STATE_HOME, else in `~/.local/state`."""
+    """Return the spool's folder.
+
+    OTEL_DSPY_SPOOL_DIR, else `otel-dspy/spool` in XDG_STATE_HOME, else in `~/.local/state`.
+    """
     if chosen := os.environ.get(FOLDER_VARIABLE):
         return Path(chosen)
     state = os.environ.get("XDG_STATE_HOME")
@@ -48,7 +51,7 @@ def folder() -> Path:
 
 
 def max_bytes() -> int:
-    """OTEL_DSPY_SPOOL_MAX_BYTES; what is no number counts as not set."""
+    """Return OTEL_DSPY_SPOOL_MAX_BYTES; an invalid number counts as not set."""
     try:
         return int(os.environ[MAX_BYTES_VARIABLE])
     except (KeyError, ValueError):
@@ -56,26 +59,26 @@ def max_bytes() -> int:
 
 
 def new_stem() -> str:
-    """Beginning of the names of one writer's files."""
+    """Return the common prefix of one writer's file names."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}-{next(_numbers)}"
 
 
 @contextmanager
 def claimed(path: Path) -> Generator[BinaryIO | None]:
-    """The file to read, for nobody else meanwhile; None if a living process writes or replays it.
+    """Open a file with an exclusive lock; None if a living process writes or replays it.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         yield file if _locked(file) else None
 
 
 def _locked(file: BinaryIO) -> bool:
-    """Whether nobody else has it, as far as its file system can tell."""
+    """Whether the lock was acquired, as far as the file system supports locks."""
     if fcntl is None:
         return True
-    # Over NFS a file that is only read takes no exclusive lock; a shared one tells of its writer at least.
+    # Over NFS a file opened for reading cannot be locked exclusively; a shared lock at least detects its writer.
     for lock in (fcntl.LOCK_EX, fcntl.LOCK_SH):
         try:
             fcntl.flock(file, lock | fcntl.LOCK_NB)
@@ -91,19 +94,19 @@ def in_use(path: Path) -> bool:
     """Whether a living process writes or replays the file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with claimed(path) as file:
         return file is None
 
 
 class SpoolName(NamedTuple):
-    """What the name of a spool file tells.
+    """The parts of a spool file's name.
 
     Attributes:
-        writer: of one process' files all the same.
+        writer: common to all files of one process.
         kind: `control` or `traces`.
-        number: of the writer's files of that kind, from 1.
+        number: position among the writer's files of that kind, from 1.
     """
 
     writer: str
@@ -112,7 +115,7 @@ class SpoolName(NamedTuple):
 
 
 def spool_name(path: Path) -> SpoolName | None:
-    """What the file's name tells; None where no process names its files so."""
+    """Parse a file name; None if it is not a spool file's."""
     found = re.fullmatch(r"(\d{8}T\d{6}Z-\d+-\d+)-(control|traces)-(\d{4,})\.jsonl", path.name)
     return SpoolName(found[1], found[2], int(found[3])) if found else None
 
@@ -123,27 +126,27 @@ class _Segment:
     descriptor: int
     size: int = 0
     last: int = -1
-    """Number of the last record in it."""
+    """Number of the last record in the file."""
     torn: bool = False
-    """Beyond `size` there is part of a line, which could not be truncated: nothing more is written to it."""
+    """Part of a line follows `size` and could not be truncated: nothing more is written to the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolPosition:
-    """Where the next line begins that a `Reader` has not read."""
+    """Start of the next line to read."""
 
     segment: int
     offset: int
 
 
 class Journal:
-    """One writer's files of one kind, in order. Not thread-safe, but for `read`, which may run beside `append`."""
+    """One writer's files of one kind, in order. Not thread-safe, but `read` may run concurrently with `append`."""
 
     def __init__(self, stem: str, kind: str) -> None:
-        """Create it; nothing is written before the first line.
+        """Create a journal; no file is created before the first line.
 
         Args:
-            stem: what `new_stem` gave.
+            stem: the result of `new_stem`.
             kind: `control` or `traces`.
         """
         self._stem = stem
@@ -154,10 +157,10 @@ class Journal:
         """Segments that stay whatever is delivered of them."""
 
     def append(self, lines: Sequence[tuple[int, bytes]]) -> None:
-        """Write lines, without their line feeds, each with its record's number (rising): all of them or none.
+        """Write lines, without line feeds, each with its record's number (ascending): all of them or none.
 
         Raises:
-            OSError: the disk does not take them.
+            OSError: the lines cannot be written.
         """
         if lines:
             self._write([line for _, line in lines], lines[-1][0])
@@ -170,7 +173,7 @@ class Journal:
             while view:
                 view = view[os.write(segment.descriptor, view) :]
         except OSError:
-            # What is written again later must not stand there already, and half a line not be continued by the next.
+            # Truncate: a line that is written again must not be duplicated, and a partial line must not be continued.
             try:
                 os.ftruncate(segment.descriptor, segment.size)
             except OSError:
@@ -187,7 +190,7 @@ class Journal:
         path = where / f"{self._stem}-{self._kind}-{self._next:04}{SUFFIX}"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         if fcntl is not None:
-            with suppress(OSError):  # a file system without locks: `replay` then cannot tell that we live
+            with suppress(OSError):  # a file system without locks: `replay` then cannot detect this process
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         segment = self._segments[self._next] = _Segment(path, descriptor)
         self._next += 1
@@ -195,7 +198,7 @@ class Journal:
 
     @property
     def _newest(self) -> _Segment | None:
-        """The segment that takes the next line; None if a new one has to be created for it."""
+        """Return the segment for the next line; None if a new one has to be created."""
         newest = self._segments.get(self._next - 1)
         if newest is None or newest.torn or newest.size >= SEGMENT_BYTES or self._next - 1 in self._kept:
             return None
@@ -203,20 +206,20 @@ class Journal:
 
     @property
     def end(self) -> SpoolPosition:
-        """Where the next line will stand."""
+        """Return the position of the next line to be written."""
         newest = self._newest
         return SpoolPosition(self._next, 0) if newest is None else SpoolPosition(self._next - 1, newest.size)
 
     def read(self, place: SpoolPosition, count: int, size: int) -> tuple[list[bytes], SpoolPosition]:
-        """Lines from `place` on, and the place after them.
+        """Read lines from `place` on; return them and the next position.
 
         Args:
             place: where to begin.
-            count: lines at most.
-            size: bytes after which no further line is begun.
+            count: maximum number of lines.
+            size: bytes after which no further line is started.
 
         Raises:
-            OSError: they cannot be read.
+            OSError: the lines cannot be read.
         """
         lines: list[bytes] = []
         number, offset = place.segment, place.offset
@@ -243,25 +246,25 @@ class Journal:
 
     @property
     def paths(self) -> list[Path]:
-        """The files that hold something."""
+        """The files that hold lines."""
         return [segment.path for segment in self._segments.values() if segment.size]
 
     def keep(self) -> None:
-        """Keep the files there are, whatever becomes of what stands in them; what comes now goes to new ones."""
+        """Retain the current files, even once they are delivered; new lines go to new files."""
         self._kept.update(self._segments)
 
     @property
     def kept_paths(self) -> list[Path]:
-        """Those that are kept."""
+        """The retained files."""
         return [segment.path for key, segment in self._segments.items() if key in self._kept]
 
     @property
     def wholly_kept(self) -> bool:
-        """Whether there is nothing that is not kept."""
+        """Whether all files are retained."""
         return self._kept.issuperset(self._segments)
 
     def delete_until(self, number: int) -> None:
-        """Delete the files whose records all have numbers up to `number`, but for those that are kept."""
+        """Delete the files whose records all have numbers up to `number`, except retained ones."""
         for key, segment in list(self._segments.items()):
             if segment.last <= number and key not in self._kept:
                 del self._segments[key]
@@ -271,7 +274,7 @@ class Journal:
                     os.close(segment.descriptor)
 
     def close(self) -> None:
-        """Let go of the files, which stay."""
+        """Close the files without deleting them."""
         for segment in self._segments.values():
             with suppress(OSError):
                 os.close(segment.descriptor)

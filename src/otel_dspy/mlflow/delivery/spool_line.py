@@ -1,8 +1,8 @@
-"""Spans as lines of OTLP JSON and back, each with where it was to go.
+"""Serialization of spans and their routes as lines of OTLP JSON, and the parser.
 
-One line is one `ExportTraceServiceRequest` with one span, as the OpenTelemetry Collector's file exporter writes them
-(https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids in hex, 64-bit integers as strings). Written by
-hand, for one shape of message: protobuf's own JSON writes ids as base64 and takes some ten times as long.
+One line is one `ExportTraceServiceRequest` with one span, in the format of the OpenTelemetry Collector's file exporter
+(https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids in hex, 64-bit integers as strings). Hand-written
+for one message shape: protobuf's own JSON writes ids as base64 and takes about ten times as long.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import Attributes, AttributeValue
 
 TRACKING_URI: Final = f"{OURS}tracking_uri"
-"""Without passwords."""
+"""Tracking URI without passwords."""
 EXPERIMENT_ID: Final = f"{OURS}experiment.id"
 EXPERIMENT_NAME: Final = f"{OURS}experiment.name"
 WORKSPACE: Final = f"{OURS}workspace"
-"""Name of the MLflow workspace; empty if none was set, absent where the MLflow of that process had no workspaces."""
+"""Name of the MLflow workspace; empty if none was set, absent if the process' MLflow did not support workspaces."""
 CONTEXT: Final = f"{OURS}context"
-"""JSON: the MLflow trace and runs that the span belongs to, and the flags of `autolog` that were off."""
+"""JSON: the MLflow trace and runs that the span belongs to, and the `autolog` flags that were off."""
 END: Final = f"{OURS}end"
-"""On a line without spans: the process closed the file; what follows stands elsewhere."""
+"""On a line without spans: the process closed the file; later spans are in other files."""
 
 _KINDS: Final = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _ERROR: Final = 2
@@ -50,12 +50,12 @@ _NOT_FINITE: Final = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
 
 
 _PAIRS: Final = ("tags", "metadata")
-"""Fields of a `TraceUpdate` that are tuples, which JSON has not."""
+"""Fields of a `TraceUpdate` that are tuples, which JSON does not have."""
 
 
 def span_line(span: SpanRecord, route: Route) -> str:
-    """The span and its route as one line, without its line feed."""
-    # All spans of a provider have one resource, those of a trace one route: half of the line is made once.
+    """Serialize a span and its route as one line, without a line feed."""
+    # All spans of a provider share a resource and those of a trace share a route, so half of the line is cached.
     key = id(span.resource), route
     known = _heads.get(key)
     if known is None:
@@ -66,7 +66,7 @@ def span_line(span: SpanRecord, route: Route) -> str:
 
 
 _heads: dict[tuple[int, Route], tuple[Attributes, str]] = {}
-"""The resource itself is kept too, so that its id is no other's."""
+"""The resource is kept as well, so that its id is not reused."""
 _HEADS: Final = 512
 
 
@@ -85,7 +85,7 @@ def _route_attributes(route: Route) -> Mapping[str, str]:
 
 
 def end_line() -> str:
-    """The line that an orderly end writes."""
+    """Return the end marker, written when a file is closed."""
     return _line(_head({END: True}), [])
 
 
@@ -141,19 +141,19 @@ def _value(value: object) -> dict[str, Any]:
 
 
 class DamagedLineError(ValueError):
-    """A line that is not what `span_line` or `end_line` wrote."""
+    """The line was not written by `span_line` or `end_line`, or is incomplete."""
 
 
 def parse_line(line: str | bytes) -> tuple[SpanRecord, Route] | None:
-    """The span and route of a line; None for the line that ends a file.
+    """Parse a line into a span and its route; None for the end marker.
 
     Raises:
-        DamagedLineError: it is none of ours, or was cut off; the text says which.
+        DamagedLineError: the line is not a spool line or was cut off; the message contains the reason.
     """
     try:
         request: Any = json.loads(line)
     except (RecursionError, ValueError) as error:
-        raise DamagedLineError(f"it is no JSON ({error}); was it cut off?") from error
+        raise DamagedLineError(f"invalid JSON ({error}); the line may be cut off") from error
     try:
         (resource_spans,) = request["resourceSpans"]
         resource = _parsed_attributes(resource_spans["resource"]["attributes"])
@@ -162,13 +162,13 @@ def parse_line(line: str | bytes) -> tuple[SpanRecord, Route] | None:
         (scope_spans,) = resource_spans["scopeSpans"]
         (span,) = scope_spans["spans"]
         if TRACKING_URI not in resource or CONTEXT not in resource:
-            raise DamagedLineError("it does not say where its span was to go: no line of otel-dspy's spool")  # noqa: TRY301 - told from the rest below
+            raise DamagedLineError("not a line of otel-dspy's spool: it has no route")  # noqa: TRY301 - told from the rest below
         own = {name: value for name, value in resource.items() if not name.startswith(OURS)}
         return _parsed_span(span, own, str(scope_spans.get("scope", {}).get("name", ""))), _parsed_route(resource)
     except DamagedLineError:
         raise
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise DamagedLineError(f"it is no span of otel-dspy's spool ({type(error).__name__}: {error})") from error
+        raise DamagedLineError(f"not a span of otel-dspy's spool ({type(error).__name__}: {error})") from error
 
 
 def _parsed_span(span: Mapping[str, Any], resource: Attributes, scope: str) -> SpanRecord:
@@ -255,4 +255,4 @@ def _parsed_value(value: Mapping[str, Any]) -> AttributeValue:
         case "arrayValue":
             return cast("AttributeValue", tuple(_parsed_value(item) for item in content.get("values", ())))
         case _:
-            raise DamagedLineError(f"unknown kind of value {kind!r}")
+            raise DamagedLineError(f"unknown value type {kind!r}")

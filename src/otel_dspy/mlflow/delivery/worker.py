@@ -1,4 +1,4 @@
-"""Two daemon threads between the user's threads and MLflow: one delivers, one writes the spool."""
+"""Delivery worker: a thread that delivers ended spans to MLflow, and a thread that writes the spool."""
 
 from __future__ import annotations
 
@@ -31,39 +31,40 @@ _logger = logging.getLogger(__name__)
 
 MAX_SPANS: Final = 10_000
 MAX_CHARACTERS: Final = 64 * 1024 * 1024
-"""Bounds of the examples' queue in memory: spans, and characters of their string attributes. The rest is on disk."""
+"""Memory bounds of the example queue: spans, and characters of their string attributes. The rest is on disk."""
 CONTROL_SPANS: Final = 1_000
 CONTROL_CHARACTERS: Final = 8 * 1024 * 1024
-"""The same of control spans, which are few and large: the tables and programs of an outage of hours."""
+"""Memory bounds of the control queue. Control spans are few and large: the tables and programs of an outage of hours.
+"""
 TICK: Final = 0.25
-"""Seconds that the delivering thread sleeps at most while spans wait for company."""
+"""Maximum seconds that the delivery thread sleeps while a batch lingers."""
 SPOOL_EVERY: Final = 0.3
 SPOOL_AFTER: Final = 0.6
-"""Seconds between two looks at what has waited, and seconds after its end when a span is written: together, with the
-writing itself, at most the last second of a killed process is missing.
+"""Interval between two writes of the spool, and age at which a span is written, in seconds. Both, plus the write
+itself, bound what a killed process loses to its last second.
 """
 BACK_PRESSURE: Final = 1.0
-"""Seconds that a span's end waits, once, for a disk that is slower than the program, before traces are dropped."""
+"""Seconds that a span's end blocks, once, for a slow disk before traces are dropped."""
 JOIN: Final = 1.0
-"""Seconds that an end waits for a request that is under way."""
+"""Seconds to wait at shutdown for a request in progress."""
 _left_off: Final = threading.Event()
-"""A worker of this process was closed in the middle of a compile, with which the next one goes on."""
+"""Set if a worker of this process was closed during a compile, which the next worker continues."""
 
 
 @dataclass(slots=True, eq=False)
 class _Flush:
-    """Somebody waits until all before these numbers has been delivered."""
+    """A pending flush: done once all records before these numbers have been delivered."""
 
     control: int
     traces: int
     done: threading.Event
     end_runs: bool
-    """The process ends: end the open runs once the control spans have been processed, before example traces."""
+    """At process end: end the open runs once the control spans have been processed, before example traces."""
     runs_ended: bool = False
 
 
 class Worker:
-    """Takes ended spans, returns at once, hands them to a `Pipeline`; what is not delivered stands in the spool."""
+    """Queues ended spans without blocking and delivers them through a `Pipeline`; the rest is in the spool."""
 
     def __init__(self, max_spans: int = MAX_SPANS, max_characters: int = MAX_CHARACTERS) -> None:
         self._max_spans = max_spans
@@ -73,7 +74,7 @@ class Worker:
         os.register_at_fork(after_in_child=lambda: _after_fork(itself), after_in_parent=lambda: _has_forked(itself))
 
     def _reset(self, *, forked: bool) -> None:
-        """Empty queues and no threads: at the beginning, and in a forked child (whose spans are its own alone)."""
+        """Create empty queues and no threads: at construction, and in a forked child, which has only its own spans."""
         self._forked = forked
         self._gate = ForkGate()
         stem = spool.new_stem()
@@ -115,7 +116,7 @@ class Worker:
         )
 
     def put(self, span: ReadableSpan, route: Route) -> None:
-        """Queue an ended span. Never waits for MLflow; for the disk only rather than drop what it is about to take."""
+        """Queue an ended span. Never blocks on MLflow; blocks on the disk only to avoid dropping a trace."""
         if self._traces.overfull:
             self._wait_for_disk()
         else:
@@ -148,37 +149,37 @@ class Worker:
 
     @property
     def lost(self) -> int:
-        """Operations that MLflow refused, and spans that could not be told or found no room in memory and spool."""
+        """Number of operations that MLflow rejected, plus spans that failed to process or were dropped."""
         return self._pipeline.lost + self._admission.dropped_spans + self._untold
 
     @property
     def waiting(self) -> int:
-        """Spans that MLflow is not known to have."""
+        """Number of spans that MLflow has not acknowledged."""
         return self._control.waiting + self._traces.waiting
 
     @property
     def failing_since(self) -> float | None:
-        """`time.monotonic()` since when MLflow takes nothing; None while it does.
+        """`time.monotonic()` since which MLflow accepts nothing; None if it does.
 
-        An artifact store that takes nothing counts only when nothing else is left.
+        A failing artifact store counts only when nothing else is left.
         """
         tracking = self._pipeline.failing_since
         return tracking if tracking is not None or self.waiting else self._pipeline.artifacts_failing_since
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all that was queued has been delivered or refused.
+        """Wait until all queued spans have been delivered or rejected.
 
         Args:
             timeout: seconds.
 
         Returns:
-            False if the time ran out, or if the worker was closed before.
+            False if the timeout expired or the worker was closed.
         """
         done = self._flushed()
         return done is not None and done.wait(timeout) and not (self._closed and self.waiting)
 
     def _flushed(self, *, end_runs: bool = False) -> threading.Event | None:
-        """The event that is set once all queued spans are delivered; None if no thread can be started to do so."""
+        """Return the event that is set once all queued spans are delivered; None if no thread can be started."""
         done = threading.Event()
         with self._ready:
             if not self._closed and not self._threads and self.waiting:
@@ -188,7 +189,7 @@ class Worker:
             if self._closed or not self._threads:
                 done.set()
             else:
-                # What was begun before a fork ends in the parent.
+                # Runs that began before a fork are ended by the parent.
                 end_runs = end_runs and not self._forked
                 self._flushes.append(_Flush(self._control.next_number, self._traces.next_number, done, end_runs))
                 self._hurry.set()
@@ -196,33 +197,33 @@ class Worker:
         return done
 
     def drain(self, patience: DrainTimeout, *, end_runs: bool = False) -> bool:
-        """Wait while MLflow goes on taking, as long as `patience` allows; what then is left is in the spool.
+        """Wait until the queues are delivered, within the deadlines of `patience`; the rest stays in the spool.
 
         Args:
-            patience: how long.
-            end_runs: the process ends: mark the runs as KILLED that nothing has ended.
+            patience: the deadlines.
+            end_runs: the process ends: end open runs as KILLED.
 
         Returns:
-            False if something is left.
+            False if spans are left.
         """
         done = self._flushed(end_runs=end_runs)
         delivered = done is not None and patience.wait(done, self)
         if not delivered:
             self._persist(0)
         elif self._forked:
-            # The trace that it is a part of ends in the parent: nothing to wait for.
+            # The enclosing trace ends in the parent process: nothing to wait for.
             self._release(keep=False)
         return delivered
 
     def close(self, patience: DrainTimeout, *, end_runs: bool = False) -> bool:
-        """Drain, then take nothing more and end the threads; what is left stays in the spool, with a word on where.
+        """Drain, reject further spans and end the threads; warn which spool files are left.
 
         Args:
-            patience: as in `drain`.
-            end_runs: the same.
+            patience: see `drain`.
+            end_runs: see `drain`.
 
         Returns:
-            False if something is left.
+            False if spans are left.
         """
         if self._closed:
             return True
@@ -237,7 +238,7 @@ class Worker:
         for thread in self._threads:
             thread.join(JOIN)
         for flush in self._flushes:
-            flush.done.set()  # nothing is delivered any more
+            flush.done.set()  # no further delivery
         left, unfinished = self.waiting, self._pipeline.artifacts_waiting
         if left or unfinished:
             self._persist(0)
@@ -253,24 +254,26 @@ class Worker:
         return delivered and not paths
 
     def _tell(self, left: int, unwritten: int, paths: list[str]) -> None:
-        replay = f"write them later with: otel-dspy replay {' '.join(paths)}"
+        replay = f"deliver them with: otel-dspy replay {' '.join(paths)}"
         if left > unwritten:
-            _logger.warning("MLflow has not taken %d spans. They are in the spool; %s", left - unwritten, replay)
+            _logger.warning(
+                "%d spans were not delivered to MLflow. They are in the spool; %s", left - unwritten, replay
+            )
         elif self._kept:
             _logger.warning(
-                "MLflow or an artifact store failed at %d operations. What tells them is in the spool; %s",
+                "%d operations on MLflow or an artifact store failed. Their spans are in the spool; %s",
                 self._kept,
                 replay,
             )
         if unwritten:
             _logger.warning(
-                "MLflow has not taken %d spans, and the spool could not be written: they are lost", unwritten
+                "%d spans were not delivered to MLflow and could not be written to the spool: they are lost", unwritten
             )
         if self._pipeline.lost:
-            _logger.warning("MLflow refused %d operations", self._pipeline.lost)
+            _logger.warning("MLflow rejected %d operations", self._pipeline.lost)
         if self._admission.dropped_traces:
             _logger.warning(
-                "%d example traces (%d spans) were dropped: MLflow was too slow and the spool full (%s)",
+                "%d example traces (%d spans) were dropped: MLflow was too slow and the spool was full (%s)",
                 self._admission.dropped_traces,
                 self._admission.dropped_spans,
                 spool.MAX_BYTES_VARIABLE,
@@ -284,11 +287,10 @@ class Worker:
                 _logger.warning("The spool cannot be closed: %s", error)
 
     def start(self) -> None:
-        """Start the threads, unless they run. Idempotent and thread-safe.
+        """Start the threads if they are not running. Idempotent and thread-safe.
 
-        Called when a span starts, because its deferred end may not be queued before the interpreter shuts down, when
-        CPython 3.12.0 and 3.12.1 start no more threads. Not called when the worker is made: a server's parent process,
-        which forks its workers, would then fork with threads.
+        Called at span start, because a deferred end may be queued only during interpreter shutdown, when CPython 3.12.0
+        and 3.12.1 start no threads. Not called at construction: a pre-forking server would then fork with threads.
         """
         if not self._started:
             with self._ready:
@@ -305,7 +307,9 @@ class Worker:
             except RuntimeError as error:
                 if not self._warned:
                     self._warned = True
-                    _logger.warning("No thread can be started, so spans for MLflow stay in the spool: %s", error)
+                    _logger.warning(
+                        "The delivery thread cannot be started; spans for MLflow stay in the spool: %s", error
+                    )
                 return
             self._threads.append(thread)
         self._started = True
@@ -320,7 +324,7 @@ class Worker:
 
     def _persist(self, older_than: float) -> None:
         latest = time.monotonic() - older_than
-        # A trial that stands there as ended has its examples there, which came before it: a kill may come in between.
+        # Example spans precede their trial's end; write them first, in case the process is killed in between.
         control = self._control.next_number
         for lane, before in ((self._traces, self._traces.next_number), (self._control, control)):
             try:
@@ -330,7 +334,7 @@ class Worker:
         self._full = self._control.size + self._traces.size >= self._room
 
     def _deliver(self) -> None:
-        # What delivers must not be traced: with HTTP clients instrumented it would go on for ever.
+        # Suppress tracing of delivery: with instrumented HTTP clients it would never end.
         with suppress_instrumentation():
             self._deliver_until_stopped()
 
@@ -343,12 +347,12 @@ class Worker:
                 if rest and not self._behind:
                     self._hurry.wait(rest)
         except Stopped:
-            # What was being told is not confirmed, so it is in the spool.
+            # The operation in progress is not confirmed, so it is in the spool.
             return
 
     @property
     def _behind(self) -> bool:
-        """Whether so much waits that memory will not hold it for long."""
+        """Whether the queues are close to their memory bound."""
         return 2 * max(self._control.waiting, self._traces.waiting) > self._max_spans
 
     def _next(self) -> Record | None:
@@ -371,12 +375,12 @@ class Worker:
                 self._confirm()
         except Exception:
             self._untold += record is not None
-            _logger.exception("A span could not be told to MLflow")
+            _logger.exception("A span could not be delivered to MLflow")
 
     def _confirm(self) -> None:
-        """All that was taken has been sent."""
+        """Acknowledge all taken spans: they have been sent."""
         if self._pipeline.failed > self._kept:
-            # MLflow may take it another day: keep all that there is of open compiles, and what was just told.
+            # A replay may succeed later: retain the spans of open compiles, and those just processed.
             self._kept = self._pipeline.failed
             self._persist(0)
             for lane in (self._control, self._traces):
@@ -385,7 +389,7 @@ class Worker:
             if self._closed:
                 return
             open_traces = self._admission.control_confirmed(self._control.next_waiting)
-            # Artifacts are made from control spans: those stay on disk while an artifact is not in its store.
+            # Artifacts are built from control spans, which stay on disk until the artifacts are written.
             self._control.hold = open_traces or self._pipeline.artifacts_waiting > 0
         self._control.confirm()
         self._traces.confirm()
@@ -403,13 +407,13 @@ class Worker:
         if reached:
             self._pipeline.send_all()
             if any(flush.end_runs for flush in reached):
-                self._end_open_runs()  # of a trial that no control span names yet, its examples' traces make the run
+                self._end_open_runs()  # the traces of examples create the run of a trial that no control span names yet
             self._pipeline.end_cut_off_traces()
         if not self._pipeline.waits:
             self._confirm()
         for flush in reached:
             if self._pipeline.artifacts_waiting:
-                flush.end_runs = False  # done; only artifacts are waited for
+                flush.end_runs = False  # done; only artifacts are left
             else:
                 self._flushes.remove(flush)
                 flush.done.set()
@@ -418,21 +422,21 @@ class Worker:
                 self._hurry.clear()
 
     def _runs_wait(self) -> bool:
-        """Whether runs, params or metrics wait.
+        """Whether runs, params or metrics are queued.
 
-        They go before traces: a process that ends may not have time for both.
+        They are sent before traces: a process that ends may not have time for both.
         """
         return not self._control.empty or any(flush.end_runs and not flush.runs_ended for flush in self._flushes)
 
     def _end_open_runs(self) -> None:
-        reason = f"process {os.getpid()} ended before it had told how the run did"
+        reason = f"process {os.getpid()} exited before it recorded the end of the run"
         self._pipeline.end_open_runs(time.time_ns() // 1_000_000, reason)
 
 
 def _has_forked(worker: weakref.ref[Worker]) -> None:
     found = worker()
     if found is not None:
-        # The child may go on with a compile that is under way here, and be the first to tell of it.
+        # The child may continue a compile that is in progress here, and log it first.
         found._pipeline.look_first()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
 
 

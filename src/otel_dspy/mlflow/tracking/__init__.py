@@ -1,1 +1,1 @@
-"""The door to MLflow: operations applied to runs, metrics, artifacts and traces, once each."""
+"""Writing to MLflow: operations on runs, metrics, artifacts and traces, each idempotent."""

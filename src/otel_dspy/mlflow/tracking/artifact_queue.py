@@ -1,8 +1,8 @@
-"""Queue of artifacts that are to be written, with a retry policy for each artifact store.
+"""Queue of pending artifacts, with a retry policy for each artifact store.
 
 The store of an experiment's artifacts (a bucket, a folder) fails independently of the tracking store, and its clients
-may block for minutes. So each write runs on a thread of its own; the delivering thread waits for it only while the
-store is well. Artifacts of a store that fails wait here and are retried, parameters, metrics and traces go on.
+may block for minutes. So each write runs on its own thread, and the delivery thread waits for it only while the store
+is healthy. Artifacts of a failing store stay queued and are retried while parameters, metrics and traces are logged.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 3.0
-"""Seconds that the delivering thread waits for a write to a store that is well."""
+"""Seconds that the delivery thread waits for a write to a healthy store."""
 POLL: Final = 0.05
 MAX_CHARACTERS: Final = 64 * 1024 * 1024
-"""Characters of artifacts that wait in memory; beyond it the oldest are left to the spool."""
+"""Maximum characters of queued artifacts in memory; beyond it the oldest are left to the spool."""
 _LOCATION: Final = re.compile(r"(.*?)/(?:models/)?[^/]+/artifacts/?")
-"""An experiment's artifact location, and what MLflow adds to it for a run or a model."""
+"""Matches an experiment's artifact location, followed by MLflow's path of a run or a model."""
 _SHARED: Final = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
-"""A bucket or a server: one store, whatever the path."""
+"""Matches a bucket or a server, which is one store whatever the path."""
 _OF_THE_SERVER: Final = ("mlflow-artifacts:", "http:", "https:")
 _ADVICE: Final = (
     "Make it writable here, or have the server take artifacts (`mlflow server --artifacts-destination`, and an "
@@ -48,13 +48,13 @@ _IN_THE_SPOOL: Final = "they stay in the spool for `otel-dspy replay`"
 
 @dataclass(frozen=True, slots=True)
 class ArtifactWrite:
-    """A text that is to be written.
+    """A text artifact to write.
 
     Attributes:
         uri: artifact URI of the run or model.
-        path: below it.
-        text: its content.
-        written: called on the queue's thread once it is written; must not raise.
+        path: path below it.
+        text: the content.
+        written: called on the queue's thread after the write; must not raise.
     """
 
     uri: str
@@ -64,7 +64,7 @@ class ArtifactWrite:
 
 
 class _Attempt:
-    """One write, on a thread of its own."""
+    """One write, on its own thread."""
 
     def __init__(self, write: Callable[[], None], gate: ForkGate, failures: int) -> None:
         self._write = write
@@ -76,10 +76,10 @@ class _Attempt:
         self.status: int | None = None
         self.retry_after: float | None = None
         self.seconds = 0.0
-        context = contextvars.copy_context()  # which says that the thread is not traced
+        context = contextvars.copy_context()  # carries the suppression of tracing
         try:
             threading.Thread(target=context.run, args=(self._run,), name="otel-dspy-artifact", daemon=True).start()
-        except RuntimeError:  # the interpreter ends and starts no threads any more
+        except RuntimeError:  # at interpreter shutdown no threads can be started
             self._run()
 
     def _run(self) -> None:
@@ -98,7 +98,7 @@ class _Attempt:
 
 @dataclass(slots=True)
 class _Store:
-    """One artifact store and what waits for it."""
+    """One artifact store and its queued artifacts."""
 
     name: str
     waiting: deque[ArtifactWrite] = field(default_factory=deque[ArtifactWrite])
@@ -106,7 +106,7 @@ class _Store:
     backoff: Backoff = field(default_factory=Backoff)
     next_at: float = 0.0
     failures: int = 0
-    """Failures of the first that waits."""
+    """Failures of the first queued artifact."""
     failing_since: float | None = None
     warned: float | None = None
     reported: set[ErrorClass] = field(default_factory=set[ErrorClass])
@@ -114,7 +114,7 @@ class _Store:
 
 
 class ArtifactQueue:
-    """Writes artifacts in the order in which they came, each store by itself. Not thread-safe: one thread calls it."""
+    """Writes artifacts in order of arrival, each store independently. Not thread-safe: used by one thread."""
 
     def __init__(
         self,
@@ -123,14 +123,14 @@ class ArtifactQueue:
         tracking_answers: Callable[[], bool],
         failed: Callable[[], None],
     ) -> None:
-        """Create it.
+        """Create a queue.
 
         Args:
             write: writes a text: artifact URI, path, text. Called on other threads.
-            stop: set when there is no time left.
-            tracking_answers: returns once the tracking server answers: whether it did at the first attempt. For
-                artifacts that go through it.
-            failed: called for each artifact that is given up here and stays in the spool.
+            stop: set when the deadline has passed.
+            tracking_answers: returns, once the tracking server responds, whether it did at the first attempt. For
+                artifacts that are proxied by it.
+            failed: called for each artifact that is given up and stays in the spool.
         """
         self._write = write
         self._stop = stop
@@ -145,42 +145,42 @@ class ArtifactQueue:
         name = store_name(artifact.uri)
         store = self._stores.setdefault(name, _Store(name))
         store.waiting.append(artifact)
-        # The first may be under way.
+        # The first may be in progress.
         while len(store.waiting) > 2 and sum(len(one.text) for one in store.waiting) > MAX_CHARACTERS:  # noqa: PLR2004
             del store.waiting[1]
             self._failed()
 
     @property
     def waiting(self) -> int:
-        """Artifacts that are not written. May be read on any thread."""
+        """Number of artifacts not written. May be read on any thread."""
         return sum(len(store.waiting) for store in tuple(self._stores.values()))
 
     @property
     def failing_since(self) -> float | None:
-        """`time.monotonic()` since when a store takes nothing; None while all do. May be read on any thread."""
+        """`time.monotonic()` since which a store accepts nothing; None if all do. May be read on any thread."""
         since = (store.failing_since for store in tuple(self._stores.values()) if store.waiting)
         return min((at for at in since if at is not None), default=None)
 
     def send(self) -> None:
-        """Write what is due. Returns soon, whatever the stores do.
+        """Write the artifacts that are due. Does not block on failing stores.
 
         Raises:
-            Stopped: no time left.
+            Stopped: the deadline has passed.
         """
         for store in tuple(self._stores.values()):
             while store.waiting and self._send_first(store):
                 pass
 
     def give_up(self) -> None:
-        """Leave what waits to the spool."""
+        """Leave the queued artifacts to the spool."""
         for store in self._stores.values():
-            store.attempt = None  # one that is under way may still end well
+            store.attempt = None  # a write in progress may still succeed
             while store.waiting:
                 store.waiting.popleft()
                 self._failed()
 
     def _send_first(self, store: _Store) -> bool:
-        """Whether the first that waits is done with, one way or the other."""
+        """Write the first queued artifact; return whether it is written or given up."""
         if self._stop.is_set():
             raise Stopped
         attempt = store.attempt
@@ -225,7 +225,7 @@ class ArtifactQueue:
         store.failures += 1
         by_server = store.waiting[0].uri.startswith(_OF_THE_SERVER)
         if found is ErrorClass.WAIT and by_server and not self._tracking_answers():
-            # The whole server was away, and not its artifacts alone.
+            # The whole server was unavailable, not only its artifacts.
             store.failures = 0
             return False
         if found in {ErrorClass.WAIT, ErrorClass.DENIED} or (
@@ -234,7 +234,7 @@ class ArtifactQueue:
             if found is ErrorClass.DENIED:
                 capabilities.forget_clients()
             self._report_outage(store, found, error)
-            # A client with retries of its own may take minutes to fail: at most half of the time is spent in it.
+            # A client with its own retries may take minutes to fail: it is active for at most half of the time.
             pause = max(store.backoff.next(attempt.retry_after), attempt.seconds)
             store.next_at = time.monotonic() + pause
             return False
@@ -268,7 +268,9 @@ class ArtifactQueue:
                 f"everything else is logged. {_ADVICE}"
             )
         else:
-            what = f"The artifact store {store.name} fails at {store.waiting[0].path}; artifacts that it does not "
+            what = (
+                f"The artifact store {store.name} failed to store {store.waiting[0].path}; artifacts that it does not "
+            )
             what += "accept stay in the spool for `otel-dspy replay`, everything else is logged"
         _log(store, what, error)
 
@@ -280,7 +282,7 @@ def _log(store: _Store, what: str, error: Exception) -> None:
 
 
 def store_name(artifact_uri: str) -> str:
-    """The artifact store of a run's or model's artifact URI, without passwords: a bucket, a server or a path."""
+    """Return the artifact store of a run's or model's artifact URI, without passwords: a bucket, a server or a path."""
     shared = _SHARED.match(artifact_uri)
     if shared is not None:
         return address_without_passwords(shared[0])

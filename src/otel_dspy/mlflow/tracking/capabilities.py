@@ -1,4 +1,4 @@
-"""What the installed MLflow can take, looked for by name and never told from its version."""
+"""Capabilities of the installed MLflow, detected by name rather than by version."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ TRACES: Final = (
     and hasattr(entities, "TraceLocation")
     and hasattr(TraceTagKey, "SPANS_LOCATION")
 )
-"""Spans and trace heads, as MLflow 3.6 has them. MLflow 3.5 stores spans but reads traces from artifacts only."""
+"""Spans and trace infos, which MLflow 3.6 added. MLflow 3.5 stores spans but reads traces from artifacts only."""
 MODELS: Final = TRACES and hasattr(AbstractStore, "create_logged_model")
-"""Models as outputs of a run, which are written with the entities that traces need."""
+"""Models as outputs of a run, which are logged with the same entities as traces."""
 _STORE_BY_URI: Final = "tracking_uri" in inspect.signature(cast("Any", get_artifact_repository)).parameters
 
 
 def report_missing() -> None:
-    """Tell in one line what is left out for this MLflow, if anything."""
+    """Log once which data the installed MLflow does not support, if any."""
     lacking = [name for name, able in (("traces", TRACES), ("logged models", MODELS)) if not able]
     if lacking:
         _logger.warning(
-            "MLflow %s takes no %s of ours: runs, metrics, datasets and artifacts are recorded, those are not",
+            "MLflow %s does not support %s: they are not logged. Runs, metrics, datasets and artifacts are.",
             mlflow_version,
-            " and no ".join(lacking),
+            " and ".join(lacking),
         )
 
 
 def artifact_repository(artifact_uri: str, tracking_uri: str) -> Any:  # noqa: ANN401 - MLflow types it in part
-    """What reads and writes below an artifact URI of that tracking store."""
+    """Return the repository that reads and writes below an artifact URI of that tracking store."""
     if _STORE_BY_URI:
         return cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=tracking_uri)
     if artifact_uri.startswith("mlflow-artifacts:"):
@@ -46,13 +46,13 @@ def artifact_repository(artifact_uri: str, tracking_uri: str) -> Any:  # noqa: A
             MlflowArtifactsRepository,
         )
 
-        # It would ask the server that MLflow itself was told of.
+        # It would request the server of MLflow's own tracking URI.
         artifact_uri = str(cast("Any", MlflowArtifactsRepository).resolve_uri(artifact_uri, tracking_uri))
     return cast("Any", get_artifact_repository)(artifact_uri)
 
 
 def forget_clients() -> None:
-    """Drop the clients of object stores that MLflow caches: a new one looks for credentials again."""
+    """Discard the clients of object stores that MLflow caches: new ones reload their credentials."""
     cached: Any = getattr(sys.modules.get("mlflow.store.artifact.s3_artifact_repo"), "_cached_get_s3_client", None)
     if hasattr(cached, "cache_clear"):
         cached.cache_clear()

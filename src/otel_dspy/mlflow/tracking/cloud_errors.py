@@ -1,8 +1,8 @@
-"""HTTP equivalents of the exceptions that the clients of object stores raise: boto3, Azure and Google Cloud Storage.
+"""HTTP equivalents of the exceptions of object store clients: boto3, Azure and Google Cloud Storage.
 
-MLflow writes artifacts through these libraries. Each has exception classes of its own, some for answers of the store,
-some for what happens before there is one (no credentials, no connection). Classes are looked up in the modules that
-are loaded: a library that is not loaded has raised nothing.
+MLflow writes artifacts through these libraries. Each has its own exception classes, some for responses of the store,
+some for failures before there is one (no credentials, no connection). Classes are looked up in loaded modules only: a
+library that is not loaded has raised nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _CREDENTIAL_CODES: Final = frozenset({
     "InvalidIdentityToken", "InvalidToken", "RequestExpired", "TokenRefreshRequired", "UnauthorizedAccess",
     "UnrecognizedClientException",
 })  # fmt: skip
-"""AWS error codes for credentials that were rejected; S3 and STS answer several of them with status 400."""
+"""AWS error codes for rejected credentials; S3 and STS return several of them with status 400."""
 _TRANSIENT_CODES: Final = frozenset({
     "BandwidthLimitExceeded", "IDPCommunicationError", "PriorRequestNotComplete", "RequestLimitExceeded",
     "RequestThrottled", "RequestThrottledException", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable",
     "SlowDown", "ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException",
 })  # fmt: skip
-"""AWS error codes for throttling and timeouts; several come with status 400."""
+"""AWS error codes for throttling and timeouts; several have status 400."""
 _CLASSES: Final[tuple[tuple[str, tuple[str, ...], int], ...]] = (
     (
         "botocore.exceptions",
@@ -56,17 +56,17 @@ _CLASSES: Final[tuple[tuple[str, tuple[str, ...], int], ...]] = (
     ("google.resumable_media.common", ("DataCorruption",), UNAVAILABLE),
     ("google.cloud.storage.exceptions", ("DataCorruption",), UNAVAILABLE),
 )  # fmt: skip
-"""Module, names of classes, and the HTTP status that means the same. The first match counts."""
+"""Module, class names, and the equivalent HTTP status. The first match counts."""
 
 
 def http_status(error: BaseException) -> int | None:
-    """The HTTP status that describes an error of such a library.
+    """Return the HTTP status that is equivalent to an error of these libraries.
 
     Args:
-        error: one exception; its causes are not looked at.
+        error: one exception; its causes are not inspected.
 
     Returns:
-        None if it is not an error of these libraries, or one that has no equivalent.
+        None if the error is not from these libraries or has no equivalent.
     """
     if _is(error, "botocore.exceptions", "ClientError"):
         return _aws_status(error)
@@ -82,7 +82,7 @@ def http_status(error: BaseException) -> int | None:
 
 
 def retry_after(error: BaseException) -> float | None:
-    """Seconds of the `Retry-After` header of the answer that the error was raised for; None if there is none."""
+    """Return the seconds in the `Retry-After` header of the response that caused the error; None without one."""
     for headers in _headers(error):
         for name in ("Retry-After", "retry-after"):
             with suppress(KeyError, TypeError, ValueError, AttributeError):
@@ -114,7 +114,7 @@ def _aws_status(error: BaseException) -> int | None:
 
 
 def _answered_status(error: BaseException) -> int | None:
-    """Status of the store's answer, where Azure's or Google's client has raised it for one."""
+    """Return the status of the response that an Azure or Google client raised the error for."""
     found: object = None
     if _is(error, "azure.core.exceptions", "HttpResponseError"):
         found = getattr(error, "status_code", None)

@@ -1,4 +1,4 @@
-"""What an error of MLflow's means: whether asking again can help."""
+"""Error classification: whether a failed MLflow request can be retried."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 class ErrorClass(Enum):
-    """What to do."""
+    """How to handle an error."""
 
     WAIT = "wait"
-    """Unreachable or busy, full or locked: ask again until it answers."""
+    """Unavailable, busy, full or locked: retried until it succeeds."""
     DENIED = "denied"
-    """Not with these credentials. The user can mend that while we wait: a key that has run out. Or it is meant so."""
+    """Authentication or authorization failed (401/403). Retried: credentials may be refreshed."""
     RETRY = "retry"
-    """The server failed: ask again, but not for ever if it answers others."""
+    """The server failed: retried, but not forever if it accepts other requests."""
     RACED = "raced"
-    """Another writer has just written the same row: ask again, and it is found."""
+    """Another writer has just inserted the same row: retried, and then found."""
     NO_EXPERIMENT = "no experiment"
-    """Its experiment is deleted, or not there. It may be restored, and takes everything then."""
+    """The experiment is deleted or does not exist. It accepts data again once restored."""
     NO_WORKSPACE = "no workspace"
-    """Its workspace does not exist, or the server or the installed MLflow has no workspaces."""
+    """The workspace does not exist, or the server or the installed MLflow does not support workspaces."""
     REFUSED = "refused"
-    """It will never be taken."""
+    """Permanently rejected: not retried."""
     UNWRITABLE = "unwritable"
-    """Of artifacts alone: their location is a path that this machine cannot write."""
+    """For artifacts only: their location is a path that this machine cannot write."""
 
 
 _BUSY_TEXTS: Final = (
@@ -48,39 +48,39 @@ _UNREACHABLE_TEXTS: Final = (
     "read timed out", "incompleteread", "connection broken",
 )  # fmt: skip
 _RACED_TEXTS: Final = ("unique constraint", "duplicate key value", "duplicate entry")
-"""Of sqlite, PostgreSQL, MySQL: MLflow looks for a dataset or a tag, and then inserts it."""
+"""Messages of sqlite, PostgreSQL and MySQL: MLflow looks up a dataset or a tag before it inserts it."""
 _NO_EXPERIMENT: Final = re.compile(
     r"no experiment with id=?\s?\S+ exists|could not find experiment with id|the experiment \S+ must be in the 'active'"
 )
-"""Of MLflow's stores in a database, of those in files, and of both."""
+"""Messages of MLflow's database stores, of its file stores, and of both."""
 _NO_WORKSPACE: Final = re.compile(
     r"workspace '[^']*' not found|active workspace '[^']*' cannot be used|active workspace is required"
     r"|workspaces are not enabled on this server|workspace name '[^']*' (?:must|cannot|is reserved)"
 )
-"""Of MLflow's servers, of its client, and of its stores in a database."""
+"""Messages of MLflow's servers, of its client, and of its database stores."""
 _REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
-"""MLflow's own codes for what is wrong with a request, and never with its database."""
+"""MLflow's error codes for an invalid request, never used for database failures."""
 _WAIT: Final = frozenset({407, 408, 425, 429, 502, 503, 504})
-"""HTTP statuses that pass: busy or away."""
+"""Transient HTTP statuses: busy or unavailable."""
 _DENIED: Final = frozenset({401, 403})
 _SERVER_ERROR: Final = 500
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _UNWRITABLE: Final = frozenset({
     errno.ENOENT, errno.EPERM, errno.EACCES, errno.ENOTDIR, errno.EROFS, errno.EISDIR, errno.ELOOP, errno.ESTALE,
 })  # fmt: skip
-"""Of a path that does not exist here or may not be written."""
+"""OS errors for a path that does not exist or is not writable."""
 
 
 class ArtifactStoreError(Exception):
-    """Access to an artifact store failed; `__cause__` is the error of its client."""
+    """Access to an artifact store failed; `__cause__` is the client's error."""
 
 
 @contextmanager
 def artifact_access() -> Generator[None]:
-    """Within the block whatever is raised is an error of the artifact store, not of the tracking store.
+    """Raise exceptions within the block as errors of the artifact store, not of the tracking store.
 
     Raises:
-        ArtifactStoreError: anything was raised.
+        ArtifactStoreError: any exception was raised.
     """
     try:
         yield
@@ -89,11 +89,11 @@ def artifact_access() -> Generator[None]:
 
 
 def classify(error: BaseException, status: int | None = None) -> ErrorClass:
-    """Read an error, and those that led to it.
+    """Classify an error by itself and its causes.
 
     Args:
-        error: what MLflow raised.
-        status: HTTP status of the answer that it was raised for, where there was one.
+        error: the exception that MLflow raised.
+        status: HTTP status of the response that it was raised for, if there was one.
     """
     if isinstance(error, ArtifactStoreError):
         return _of_artifacts(error.__cause__ or error, status)
@@ -108,7 +108,7 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
 
 
 def retry_after(error: BaseException) -> float | None:
-    """Seconds that an object store asked for with `Retry-After`; None if it did not."""
+    """Return the seconds of an object store's `Retry-After`; None without one."""
     asked = (cloud_errors.retry_after(cause) for cause in _chain(error))
     return next((seconds for seconds in asked if seconds is not None), None)
 
@@ -137,7 +137,7 @@ def _by_kind_or_text(cause: BaseException) -> ErrorClass | None:
     text = str(cause).lower()
     if isinstance(cause, NoWorkspacesError) or _NO_WORKSPACE.search(text):
         return ErrorClass.NO_WORKSPACE
-    # A refusal quotes what the user wrote, which may speak of anything.
+    # The message of a rejection quotes user data, which may contain any of these texts.
     refused = isinstance(cause, MlflowException) and cause.error_code in _REFUSALS
     if not refused and any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
         return ErrorClass.WAIT

@@ -1,7 +1,7 @@
-"""Metrics of a run of the user's with several evaluations: a step for each, and the sum of what they used.
+"""Metrics of a user's run with several evaluations: one step for each, and the sum of their usage.
 
-Each evaluation has a tag of the run to itself, written before all of these tags are read. So several processes can
-evaluate in one run, and an evaluation that is delivered twice is counted once.
+Each evaluation has its own tag of the run, written before all such tags are read. So several processes can evaluate in
+one run, and an evaluation that is delivered twice is counted once.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogEvaluation
 
 PREFIX: Final = "otel_dspy.evaluation."
-"""Tag of a run: this and the id of an evaluation's span; JSON with its end (milliseconds) and what it used."""
+"""Prefix of a run's tag, followed by the span id of an evaluation. Value: JSON with its end (milliseconds) and usage.
+"""
 
 
 def evaluation_tag(operation: LogEvaluation) -> dict[str, str]:
-    """The evaluation's own tag."""
+    """Return the evaluation's tag."""
     content = {"end": operation.time_ms, "used": dict(operation.used)}
     return {PREFIX + operation.evaluation: json.dumps(content)}
 
 
 def evaluation_points(operation: LogEvaluation, tags: Mapping[str, str]) -> list[MetricPoint]:
-    """The evaluation's results at its step, and the sums of the run's evaluations so far at the last one.
+    """Return the evaluation's results at its step, and the sums over the run's evaluations at the last step.
 
     Args:
         operation: the evaluation.
-        tags: all tags of its run, its own among them.
+        tags: all tags of its run, including its own.
     """
     found: dict[str, dict[str, Any]] = {
         name: json.loads(text) for name, text in tags.items() if name.startswith(PREFIX)

@@ -1,8 +1,8 @@
-"""MLflow's own retries switched off on our thread, and what the last answer said beside its body.
+"""HTTP policy for the delivery thread: disables MLflow's own retries and reads the last response's status and headers.
 
-MLflow's HTTP client tries a request eight times over minutes before it tells of a failure, sleeping inside. Here it
-tells at once, and `sink` waits and tries again: so that an outage is noticed within seconds and an exit never hangs.
-Requests of other threads are not touched, nor is any environment variable.
+MLflow's HTTP client retries a request up to eight times over minutes before it raises. Here it raises at once and
+`sink` retries, so that an outage is noticed within seconds and an exit never hangs. Requests of other threads and
+environment variables are not affected.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 READ_TIMEOUT: Final = 60.0
-"""Seconds that a request may wait for its answer, unless the user has set MLFLOW_HTTP_REQUEST_TIMEOUT."""
+"""Read timeout of a request in seconds, unless the user has set MLFLOW_HTTP_REQUEST_TIMEOUT."""
 FIRST_CONNECT_TIMEOUT: Final = 2.0
 LONGEST_CONNECT_TIMEOUT: Final = 10.0
-"""Seconds that a connection may take; doubled with each failure, for networks that are slow rather than down."""
+"""Connect timeout in seconds; doubled with each failure, for networks that are slow rather than down."""
 MAX_RETRY_AFTER: Final = 300.0
-"""Seconds that a server may make us wait with `Retry-After`."""
+"""Maximum `Retry-After` in seconds that is honored."""
 
 _REQUEST: Final = "_get_http_response_with_retries"
 _MODULES: Final = ("mlflow.utils.rest_utils", "mlflow.utils.request_utils")
 _CHATTY: Final = "mlflow.store.db.utils"
-"""Logs a stack trace each time that a local database is busy; that is told by `sink`, once."""
+"""This logger emits a stack trace each time a local database is busy; `sink` logs it once."""
 
 
 class _Thread(threading.local):
@@ -46,10 +46,10 @@ _installed = False
 
 @contextmanager
 def no_retries(failures: int) -> Generator[None]:
-    """Within the block this thread's requests to MLflow are made once.
+    """Send each of this thread's requests to MLflow once within the block.
 
     Args:
-        failures: how often the operation has failed before.
+        failures: number of previous failures of the operation.
     """
     _install()
     before = _thread.ours
@@ -62,12 +62,12 @@ def no_retries(failures: int) -> Generator[None]:
 
 
 def last_status() -> int | None:
-    """HTTP status of this thread's last answer since `no_retries` began, where that was no success."""
+    """Return the HTTP status of this thread's last response since `no_retries` began, unless it was a success."""
     return _thread.status
 
 
 def retry_after() -> float | None:
-    """Seconds that the server asked to be left alone, since `no_retries` began."""
+    """Return the seconds of the server's `Retry-After` since `no_retries` began."""
     return _thread.retry_after
 
 
@@ -77,7 +77,7 @@ def _install() -> None:
         return
     _installed = True
     for name in _MODULES:
-        # Private to MLflow: where it is not (any more), its own retries stay, and only the first warning comes late.
+        # Private to MLflow: if it is missing, MLflow's own retries stay and only the first warning is late.
         with suppress(ImportError, AttributeError):
             module = importlib.import_module(name)
             setattr(module, _REQUEST, wrapt.FunctionWrapper(getattr(module, _REQUEST), _once))
@@ -89,17 +89,17 @@ def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...],
         return wrapped(*args, **kwargs)
     names = ("method", "url", "max_retries", "backoff_factor", "backoff_jitter", "retry_codes", "raise_on_status")
     given = dict(zip(names, args, strict=False)) | kwargs
-    # No codes to retry on: the answer comes back whatever its status, and MLflow raises what it says.
+    # Without status codes to retry on, the response is returned whatever its status, and MLflow raises its error.
     given |= {"max_retries": 0, "retry_codes": frozenset(), "raise_on_status": False}
     given["timeout"] = (_thread.connect_timeout, _read_timeout(given.get("timeout")))
-    # An operation may be several requests: what it raises is about the last.
+    # An operation may send several requests: its exception is about the last.
     _thread.status = _thread.retry_after = None
     answer = wrapped(*args[len(names) :], **given)
     status = getattr(answer, "status_code", None)
     if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - client and server errors
         _thread.status = status
         with suppress(KeyError, ValueError, TypeError, AttributeError):
-            # Seconds; the form with a date is not used by rate limiters and falls back to our own pauses.
+            # In seconds; rate limiters do not use the date form, for which `Backoff` applies.
             _thread.retry_after = min(float(answer.headers["Retry-After"]), MAX_RETRY_AFTER)
     return answer
 

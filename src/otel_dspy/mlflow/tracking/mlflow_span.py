@@ -1,4 +1,4 @@
-"""A span of ours as a span of MLflow's, its attribute values encoded as MLflow's stores expect them."""
+"""Conversion of a span to MLflow's entity, with attribute values encoded as MLflow's stores expect them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def mlflow_span(logged: LogSpan) -> Span:
-    """The span. MLflow keeps each attribute as JSON text, and the trace's id among them."""
+    """Return the MLflow span. MLflow keeps each attribute as JSON text, including the trace's id."""
     span = logged.span
     attributes = {name: _stored(value) for name, value in logged.attributes.items()}
     if logged.unpriced_model is not None and may_be_priced(logged.unpriced_model):
-        # MLflow has no way to say "no cost": it rejects a batch that has null, and reads an empty cost as 0.
+        # MLflow cannot express "no cost": it rejects a batch with null, and reads an empty cost as 0.
         attributes["mlflow.llm.model"] = json.dumps(logged.unpriced_model + NO_PRICE, ensure_ascii=False)
     attributes["mlflow.traceRequestId"] = json.dumps(f"tr-{logged.trace_id}")
     status = Status(StatusCode.ERROR, span.message) if span.error else Status(StatusCode.OK)
@@ -42,9 +42,9 @@ def mlflow_span(logged: LogSpan) -> Span:
 
 
 def _stored(value: object) -> str:
-    """An attribute's value as JSON text; text that is a JSON object or array already stays as it is.
+    """Encode an attribute's value as JSON text; text that is a JSON object or array already is not encoded again.
 
-    MLflow reads both back as the object: up to 3.17 from any store, in 3.18 what a server receives only.
+    MLflow parses both to the object: up to 3.17 from any store, in 3.18 only what a server receives.
     """
     if isinstance(value, str) and value.startswith(("{", "[")) and _is_json(value):
         return value

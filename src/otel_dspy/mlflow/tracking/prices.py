@@ -1,4 +1,4 @@
-"""Lookup in MLflow's own price list, which MLflow applies to a language model's span that has tokens and no cost."""
+"""Lookup in MLflow's own price list, which MLflow applies to a language model's span with tokens and without cost."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 NO_PRICE: Final = " (no price)"
-"""Added to the name of a model that MLflow would put a price on and whose price is unknown where it was called."""
+"""Suffix for the name of a model that MLflow would price although its price was unknown to the caller."""
 
 
 @lru_cache(maxsize=256)
 def may_be_priced(model: str) -> bool:
-    """Whether a server may know a price for a model of this name.
+    """Whether a server may have a price for a model of this name.
 
-    MLflow 3.17 has a list; before that servers use LiteLLM's, which is not imported here: it is large and downloads its
+    MLflow 3.17 has a list; earlier servers use LiteLLM's, which is not imported here: it is large and downloads its
     prices. Without a list any model may have a price.
     """
     look_up: Any = getattr(_module(), "cost_per_token", None)

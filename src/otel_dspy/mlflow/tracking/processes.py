@@ -1,7 +1,7 @@
-"""Which process a run is of, and whether that process is gone.
+"""Process identity of runs: which process owns a run, and whether it has exited.
 
-A run names every process that might end it: this one and, in a forked child, those that it was forked from. It is left
-behind only when none of them is there any more, and only a process of the same host can know that.
+A run's tags list every process that might end it: this one and, in a forked child, its ancestors. A run is stale only
+if all of them have exited, which only a process on the same host can determine.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HOST_TAG: Final = "otel_dspy.host"
-"""Tag of a run: where its processes live, as `host` gives it."""
+"""Tag of a run: the host of its processes, as returned by `host`."""
 PROCESSES_TAG: Final = "otel_dspy.processes"
-"""Tag of a run: its processes, as `process` gives each, parents first."""
+"""Tag of a run: its processes, as returned by `process`, parents first."""
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE: Final = Path("/proc/self/ns/pid")
 _MACHINE: Final = Path("/etc/machine-id")
 _FIRST_NAMESPACE: Final = "pid:[4026531836]"
-"""Of processes in no container (PROC_PID_INIT_INO, include/linux/proc_ns.h)."""
+"""PID namespace of processes outside containers (PROC_PID_INIT_INO, include/linux/proc_ns.h)."""
 _MACHINE_DIGITS: Final = 32
 """machine-id(5)."""
 _START_FIELD: Final = 19
-"""Position of the start in /proc/PID/stat (proc_pid_stat(5): field 22), counted after the name in parentheses."""
+"""Position of the start time in /proc/PID/stat (proc_pid_stat(5): field 22), counted after the name in parentheses."""
 
 
 def host() -> str:
-    """What process ids are unique in: the host's name and, on Linux, what tells it from others of that name.
+    """Return the scope in which process ids are unique: the host's name and, on Linux, a machine or container id.
 
-    That is the machine, which stays itself when it is booted again. A container has no machine of its own, and shares
-    a host's name where it shares its network: there it is the boot and the namespace of process ids.
+    A machine keeps its id across boots. A container has no machine id of its own and may share its host's name with the
+    network namespace: its id is the boot and the PID namespace.
     """
     parts = [socket.gethostname()]
-    with suppress(OSError):  # not Linux, or nothing is shown of it
+    with suppress(OSError):  # not Linux, or /proc is not readable
         namespace, boot = _NAMESPACE.readlink().name, _boot()
         machine = _machine() if namespace == _FIRST_NAMESPACE else None
         parts += [namespace, boot] if machine is None else [machine]
@@ -47,9 +47,9 @@ def host() -> str:
 
 
 def process(pid: int) -> str:
-    """A process by its id and, on Linux, its start in ticks since the boot, and the boot: `42@1234567@f81d4fae-…`.
+    """Return a process' id and, on Linux, its start in ticks since the boot, and the boot: `42@1234567@f81d4fae-…`.
 
-    Ids are given again.
+    Process ids are reused.
     """
     stat = _stat(pid)
     if stat is None:
@@ -65,7 +65,7 @@ def _boot() -> str:
 
 
 def _machine() -> str | None:
-    """A name of this machine alone; None where it has none. The id itself is not to be shown: machine-id(5)."""
+    """Return an id derived from the machine id, which must not be exposed itself (machine-id(5)); None without one."""
     try:
         known = _MACHINE.read_bytes().strip()
     except OSError:
@@ -74,21 +74,21 @@ def _machine() -> str | None:
 
 
 def own_tags() -> dict[str, str]:
-    """The tags of a run that this process begins."""
+    """Return the tags for a run that this process starts."""
     return {HOST_TAG: host(), PROCESSES_TAG: " ".join(_own)}
 
 
 def gone(processes: str) -> bool:
-    """Whether none of these processes of this host, the value of `PROCESSES_TAG`, is there any more.
+    """Whether all processes in the value of `PROCESSES_TAG`, of this host, have exited.
 
-    False where that can't be known: an empty or odd text, or Windows, where to ask after a process may end it.
+    False if that cannot be determined: an empty or malformed text, or Windows, where the check could end a process.
     """
     found = processes.split()
     return os.name == "posix" and bool(found) and all(_is_gone(one) for one in found)
 
 
 def lives(tags: Mapping[str, str]) -> bool:
-    """Whether these tags of a run name this host and a process that is there. False where that can't be known."""
+    """Whether tags of a run name this host and a running process. False if that cannot be determined."""
     processes = tags.get(PROCESSES_TAG, "")
     return os.name == "posix" and bool(processes) and tags.get(HOST_TAG) == host() and not gone(processes)
 
@@ -106,9 +106,9 @@ def _is_gone(one: str) -> bool:
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
-        return False  # it is somebody else's, so it is there
+        return False  # it exists, owned by another user
     stat = _stat(pid)
-    # A zombie has ended; only its parent has not asked how.
+    # A zombie has exited; its parent has not reaped it.
     return stat is not None and (stat[0] in {"Z", "X"} or (bool(start) and stat[_START_FIELD] != start))
 
 

@@ -1,4 +1,4 @@
-"""Program states by id, kept for a while: a state is sent once in a compile, and each of its trials wants it."""
+"""Program state cache by program id: a compile sends each state once, and several trials may need it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 Waiting = TypeVar("Waiting")
 
 MAX_ENDED: Final = 64
-"""Ended scopes that are remembered: what belongs to one may come after its end, or twice."""
+"""Maximum number of remembered ended scopes: their data may arrive late or twice."""
 MAX_ENDED_BYTES: Final = 16 * 1024 * 1024
-"""Compressed states of ended scopes that are kept; the scope that ended last always is."""
+"""Maximum size of the compressed states of ended scopes; the scope that ended last is always kept."""
 _INITIAL: Final = ""
-"""Stands for the id of a scope's initial program until that is known."""
+"""Placeholder for the id of a scope's initial program until it is known."""
 
 
 class ProgramStates(Generic[Waiting]):
-    """States, compressed, and what waits for one that has not come yet (trials may run side by side)."""
+    """Compressed states, and the operations that wait for a missing one (trials may run concurrently)."""
 
     def __init__(self) -> None:
         self._states: dict[str, dict[str, bytes]] = {}
@@ -33,7 +33,7 @@ class ProgramStates(Generic[Waiting]):
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     def keep(self, scope: str, program_id: str, state: str, *, initial: bool = False) -> list[Waiting]:
-        """Keep a state, the scope's initial program's or another; returns what has waited for it."""
+        """Store a state of the scope's initial or another program; return the operations that waited for it."""
         self._states.setdefault(scope, {})[program_id] = zlib.compress(state.encode(), 1)
         waiting = self._waiting.get(scope, {})
         found = waiting.pop(program_id, [])
@@ -43,20 +43,20 @@ class ProgramStates(Generic[Waiting]):
         return found
 
     def initial_id(self, scope: str) -> str:
-        """Id of the scope's initial program; while that is not known, one under which it can be waited for."""
+        """Return the id of the scope's initial program, or a placeholder to wait under until it is known."""
         return self._initial.get(scope, _INITIAL)
 
     def state(self, scope: str, program_id: str) -> str | None:
-        """The state, if it has come."""
+        """Return the state; None if it has not been received."""
         packed = self._states.get(scope, {}).get(program_id)
         return zlib.decompress(packed).decode() if packed is not None else None
 
     def wait(self, scope: str, program_id: str, waiting: Waiting) -> None:
-        """Hand `waiting` out as soon as the state comes."""
+        """Hold `waiting` until the state is received."""
         self._waiting.setdefault(scope, {}).setdefault(program_id, []).append(waiting)
 
     def forget(self, scope: str) -> Iterator[Waiting]:
-        """A scope has ended: drop those that ended long ago; gives what has waited in them in vain."""
+        """End a scope and drop those that ended long ago; return their operations that are still waiting."""
         self._ended[scope] = None
         self._ended.move_to_end(scope)
         size = sum(len(packed) for ended in self._ended for packed in self._states.get(ended, {}).values())
@@ -69,7 +69,7 @@ class ProgramStates(Generic[Waiting]):
 
 
 def changes_text(states: ProgramStates[Any], operation: LogChanges) -> str | None:
-    """The text, if every state for it has come; None where the operation waits for one from now on."""
+    """Return the text if all of its states have been received; else hold the operation and return None."""
     scope = operation.scope
     found: list[tuple[str, str]] = []
     for program_id in (operation.program_id, states.initial_id(scope), *operation.parent_ids):

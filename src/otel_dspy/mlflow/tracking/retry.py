@@ -1,4 +1,4 @@
-"""Trying until it is done: pauses that grow, chance in them, one warning an outage."""
+"""Retry policy for MLflow requests: exponential back-off with jitter, one warning for each outage."""
 
 from __future__ import annotations
 
@@ -23,36 +23,39 @@ _chance: Final = random.Random()  # noqa: S311 - jitter, no secret; never the ge
 
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
-"""Seconds between two tries; doubled each time, half of it left to chance. The longest bounds how late a server that
-is back is noticed.
+"""First and longest pause between attempts in seconds: doubled each time, half of it random. The longest bounds how
+late a recovered server is noticed.
 """
 SILENCE: Final = 60.0
-"""Seconds after a warning in which the next outage is not warned of: a proxy may fail now and then for hours."""
+"""Seconds after a warning in which the next outage is logged at DEBUG level: a proxy may fail intermittently for hours.
+"""
 MAX_RETRIES: Final = 6
-"""Tries of an operation that the server fails at although it answers others: about 8 s."""
+"""Maximum attempts of an operation that the server fails at while it accepts others: about 8 s."""
 ARTIFACT_TRIES: Final = 3
-"""Tries of an operation whose artifact store does not answer although the tracking store does."""
+"""Maximum attempts of an operation whose artifact store is unavailable while the tracking store is not."""
 FAILED_LATELY: Final = 300.0
-"""Seconds after such a failure in which the destination's operations are tried once, where others wait behind it."""
+"""Seconds after such a failure in which the destination's operations are attempted once if other destinations are
+queued.
+"""
 _NO_DESTINATION: Final = frozenset({ErrorClass.NO_EXPERIMENT, ErrorClass.NO_WORKSPACE})
 _IN_THE_SPOOL: Final = "it is kept in the spool for `otel-dspy replay`"
 
 
 class Stopped(BaseException):
-    """There is no time left: what was being tried is not done.
+    """The deadline has passed and the operation is not done.
 
-    No `Exception`, so that nothing on the way takes it for a failure of MLflow's.
+    Not an `Exception`, so that it is never handled as a failure of MLflow.
     """
 
 
 class Outcome(Enum):
-    """How trying ended."""
+    """Result of an operation."""
 
     DONE = "done"
     REFUSED = "refused"
-    """MLflow will never take it."""
+    """Permanently rejected by MLflow."""
     FAILED = "failed"
-    """The server fails at this, though it answers otherwise: it may take it another day."""
+    """The server failed at this operation while it accepts others: a later attempt may succeed."""
 
 
 class Backoff:
@@ -67,14 +70,14 @@ class Backoff:
         Args:
             retry_after: seconds that the server asked for; the pause is never shorter.
         """
-        # Half of the pause is random, lest many programs come back at once.
+        # Half of the pause is random, so that many clients do not retry at the same time.
         chosen = self._pause * (0.5 + _chance.random() / 2)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         return max(chosen, retry_after or 0.0)
 
 
 class Retrier:
-    """Tries operations on one destination."""
+    """Retries operations on one destination."""
 
     def __init__(
         self,
@@ -85,15 +88,15 @@ class Retrier:
         workspace: str | None = None,
         others: bool = False,
     ) -> None:
-        """Create it.
+        """Create a retrier.
 
         Args:
-            address: tracking URI, for the log.
-            stop: set when there is no time left.
-            answers: a question that a healthy server answers; raises if it does not.
-            workspace: of the destination; every attempt is made under it, whatever the program sets meanwhile.
-            others: the thread has other destinations, which a failure at this one must not hold up for long; what
-                fails is not kept here, but sent again by who has sent it.
+            address: tracking URI, for log messages.
+            stop: set when the deadline has passed.
+            answers: sends a request that a healthy server accepts; raises if it does not.
+            workspace: the destination's workspace; every attempt uses it, whatever the program sets meanwhile.
+            others: the thread has other destinations, which a failure here must not block for long; failed operations
+                are not spooled, the client sends them again.
         """
         self._address = address_without_passwords(address) + (f" (workspace {workspace})" if workspace else "")
         self._workspace = workspace
@@ -113,21 +116,22 @@ class Retrier:
         """Tries beyond an operation's first."""
 
     def ask_again(self) -> None:
-        """What was denied last time may be allowed now, and the artifact store may be well."""
+        """Allow new attempts after a denied operation or a failed artifact store."""
         self._denied = self.artifacts_failed = False
 
     def run(self, what: str, attempt: Callable[[], None]) -> Outcome:
-        """Attempt until it is done or there is no point.
+        """Attempt an operation until it succeeds, is rejected or is given up.
 
         Args:
-            what: the operation, in words.
-            attempt: does it; may be called often.
+            what: name of the operation, for log messages.
+            attempt: performs it; may be called repeatedly.
 
         Returns:
-            How it ended. `FAILED` at once where others wait and MLflow has denied something since `ask_again`.
+            The outcome. `FAILED` at once if other destinations are queued and MLflow has denied an operation since
+            `ask_again`.
 
         Raises:
-            Stopped: no time left.
+            Stopped: the deadline has passed.
         """
         if self._denied:
             return Outcome.FAILED
@@ -143,7 +147,7 @@ class Retrier:
             asked_pause = http_policy.retry_after()
             races += found is ErrorClass.RACED
             if self._is_final(found) or races >= MAX_RETRIES:
-                self._tell(what, f"did not take {what}: {error}")
+                self._tell(what, f"rejected {what}: {error}")
                 return Outcome.REFUSED
             apart = isinstance(error, ArtifactStoreError) and self._once(self._answers, 0) is None
             given_up = self._artifact_store_failed(found, failures) if apart else self._is_the_experiments(found)
@@ -153,33 +157,33 @@ class Retrier:
                 self._failing(error)
             own_failures = own_failures + 1 if found is ErrorClass.RETRY else 0
             if own_failures >= self._tries and self._once(self._answers, 0) is None:
-                return self._gives_up(what, f"fails at {what}", error)
+                return self._gives_up(what, f"failed to store {what}", error)
             if self._stop.wait(backoff.next(asked_pause)):
                 raise Stopped
             self.retries += 1
 
     def _is_final(self, found: ErrorClass) -> bool:
-        # Whoever sends spans of others' would send those of a deleted experiment for ever.
+        # With several clients, spans of a deleted experiment would be sent again forever.
         return found is ErrorClass.REFUSED or (found in _NO_DESTINATION and self._others)
 
     def _is_the_experiments(self, found: ErrorClass) -> bool:
-        """Whether only this experiment or its workspace is in the way, and nothing that would pass while we wait."""
+        """Whether the cause is this experiment or its workspace, and not transient."""
         if found is ErrorClass.DENIED and self._others and self._once(self._answers, 0) is None:
             self._denied = True
         return self._denied or found in _NO_DESTINATION
 
     def _obstacle(self, found: ErrorClass, what: str, *, apart: bool) -> tuple[str, str]:
-        """What is warned of once, and the warning. `apart`: only the artifact store fails."""
+        """Return the key of the warning and its text. `apart`: only the artifact store fails."""
         if apart:
-            return what, f"answers, but not the artifact store for {what}"
+            return what, f"is available, but the artifact store for {what} is not"
         if self._denied:
-            return what, f"denies {what}"
+            return what, f"denied access for {what}"
         missing = "workspace" if found is ErrorClass.NO_WORKSPACE else "experiment"
-        # It is missing for everything else that goes there, too: one line is enough.
-        return missing, f"has no {missing} for {what}, restore it or name another"
+        # It is missing for every operation there: one warning is enough.
+        return missing, f"has no {missing} for {what}; restore it or configure another"
 
     def _artifact_store_failed(self, found: ErrorClass, failures: int) -> bool:
-        """Whether an operation is given up because of the artifact store: nothing else must wait for that."""
+        """Whether to give the operation up because of the artifact store, so that it does not block others."""
         passing = found in {ErrorClass.WAIT, ErrorClass.RETRY}
         self.artifacts_failed = self.artifacts_failed or not passing or failures >= ARTIFACT_TRIES
         return self.artifacts_failed
@@ -190,7 +194,7 @@ class Retrier:
         return 1 if self._others and lately else MAX_RETRIES
 
     def _gives_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> Outcome:
-        kept = "whoever sent it is asked to send it again" if self._others else _IN_THE_SPOOL
+        kept = "the client is asked to retry" if self._others else _IN_THE_SPOOL
         self._tell(what, f"{failure}; {kept}: {error}")
         self.failing_since = None
         self._failed = self._failed if of_artifacts else time.monotonic()
@@ -215,7 +219,7 @@ class Retrier:
             with self._gate:
                 _logger.log(
                     logging.DEBUG if again else logging.WARNING,
-                    "MLflow at %s does not answer as it should; trying again until it does, nothing is lost: %s",
+                    "MLflow at %s is unavailable; retrying with back-off. No data is lost: %s",
                     self._address,
                     without_passwords(str(error))[: naming.MAX_PREVIEW],
                 )
@@ -223,10 +227,10 @@ class Retrier:
     def _recovered(self, since: float) -> None:
         self.failing_since = None
         with self._gate:
-            _logger.info("MLflow at %s answers again after %.0f s", self._address, time.monotonic() - since)
+            _logger.info("MLflow at %s is available again after %.0f s", self._address, time.monotonic() - since)
 
     def _tell(self, kind: str, message: str) -> None:
-        # Once for each kind: what is refused once may be refused a thousand times.
+        # Once for each kind: the same operation may be rejected a thousand times.
         if kind not in self._told:
             self._told.add(kind)
             with self._gate:

@@ -1,4 +1,4 @@
-"""What one fact says of a run, gathered: parameters, metrics and tags go in one request."""
+"""Batch of a run's parameters, metrics and tags, sent in one request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RunBatch:
     """Parameters, metrics and tags of a run that have not been sent.
 
     Attributes:
-        due: whether they must go when the fact has been told; else they may ride with something later.
+        due: whether to send them after the current span; else they may be combined with later ones.
     """
 
     params: dict[str, str] = field(default_factory=dict[str, str])
@@ -32,7 +32,7 @@ class RunBatch:
         tags: Mapping[str, str] | None = None,
         due: bool = True,
     ) -> None:
-        """Take these in; of two values of one tag the later wins."""
+        """Add to the batch; of two values of one tag the later wins."""
         self.params.update(params or {})
         self.points.extend(points)
         self.tags.update(tags or {})

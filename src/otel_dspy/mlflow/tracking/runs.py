@@ -1,4 +1,4 @@
-"""From a run's name to its id: remembered, found by tag, or created."""
+"""Run lookup and creation: from a run's name to its id, cached, found by tag, or created."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.store import RunHandle, Store
 
 RUN_TAG: Final = "otel_dspy.run"
-"""Tag that finds a run again: by whichever process, after whatever restart."""
+"""Tag that identifies a run for any process, also after a restart."""
 
 MAX_KNOWN: Final = 20_000
-"""Runs that are remembered; the oldest are found again by their tag."""
+"""Maximum number of cached runs; evicted ones are found by their tag."""
 
 
 def run_tag(run: RunKey) -> str:
-    """The run's name as a tag value."""
+    """Return the run's name as a tag value."""
     match run:
         case CompileRun(compile_id):
             return f"compile/{compile_id}"
@@ -41,14 +41,14 @@ class Runs:
     """The runs of one experiment."""
 
     def __init__(self, store: Store, experiment_id: Callable[[], str], *, look_first: bool, own: bool) -> None:
-        """Create it.
+        """Create the lookup for one experiment.
 
         Args:
-            store: where they are.
-            experiment_id: called when a run is to be made or found.
-            look_first: look for each run by its tag before creating it. Not needed where every compile is this
-                process' own; a reader of other processes' spans must.
-            own: they are of compiles of this process, and end with it.
+            store: the tracking store.
+            experiment_id: returns the experiment's id; called when a run has to be created or found.
+            look_first: look each run up by its tag before creating it. Not needed if every compile belongs to this
+                process; required for spans of other processes.
+            own: the compiles belong to this process, and their runs end with it.
         """
         self._store = store
         self._experiment_id = experiment_id
@@ -60,23 +60,23 @@ class Runs:
 
     @property
     def open(self) -> list[RunKey]:
-        """Runs of ours, parents first, that were seen and not said to have ended."""
+        """Runs of this process, parents first, that have begun and not ended."""
         return list(self._open)
 
     def look_first(self) -> None:
-        """From now on another process may make runs of the same compiles."""
+        """Look runs up before creating them: from now on another process may create them."""
         self._look_first = True
 
     def ended(self, run: RunKey) -> None:
-        """The run has ended."""
+        """Record that the run has ended."""
         self._open.pop(run, None)
 
     def known(self, run: RunKey) -> bool:
-        """Whether the run has been seen by this process."""
+        """Whether this process has found or created the run."""
         return run in self._known or isinstance(run, UserRun)
 
     def handle(self, run: RunKey, start_ms: int) -> RunHandle:
-        """The run, with a placeholder created if nothing is known of it yet."""
+        """Return the run, creating a placeholder if it does not exist."""
         found = self._known.get(run)
         if found is not None:
             return found
@@ -85,7 +85,7 @@ class Runs:
         return self._find(run) or self._create(run, _placeholder_name(run), start_ms, _parent(run), {})
 
     def ensure(self, operation: EnsureRun) -> dict[str, str]:
-        """Create the run as told; the tags that bring an existing one up to what is told."""
+        """Create the run; return the tags that an existing one lacks."""
         run = operation.run
         found = self._known.get(run) or self._find(run)
         if found is None:
@@ -105,7 +105,7 @@ class Runs:
     ) -> RunHandle:
         every = {RUN_TAG: run_tag(run)} | self._parent_tag(parent, start_ms) | dict(tags)
         every |= own_tags() if self._own else {}
-        # Until the answer has come, the run may exist without our knowing: a second try must look first.
+        # Until the response arrives the run may exist unknown to this process: a second attempt must look it up.
         self._doubtful.add(run)
         made = self._remember(run, self._store.create_run(self._experiment_id(), name, start_ms, every))
         self._doubtful.discard(run)

@@ -1,4 +1,4 @@
-"""Operations to MLflow: in order, tried again where that helps, harmless when applied twice."""
+"""Applies operations to MLflow in order, with retries. Applying an operation twice has no further effect."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 LINGER: Final = 1.0
-"""Seconds that spans wait for company."""
+"""Linger time of a trace batch, in seconds."""
 
 
 class Sink:
-    """Applies operations to one experiment. Not thread-safe: one worker, one order."""
+    """Applies operations to one experiment. Not thread-safe: used by one worker, in order."""
 
     def __init__(
         self,
@@ -70,14 +70,15 @@ class Sink:
         own: bool = False,
         urgent: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Create it.
+        """Create a sink.
 
         Args:
-            destination: where to; nothing is asked of it before the first operation.
-            stop: set when there is no time left; whatever is being applied then raises `Stopped`.
-            look_first: other processes may have written of the same compiles: look for their runs before making any.
-            own: what is told is of this process: its runs say so, and those of processes that are gone are ended first.
-            urgent: whether operations wait that should be applied before more traces are sent.
+            destination: the experiment; no request is sent before the first operation.
+            stop: set when the deadline has passed; the operation in progress then raises `Stopped`.
+            look_first: other processes may have logged the same compiles: look their runs up before creating any.
+            own: the operations belong to this process: its runs are tagged with it, and stale runs of processes that
+                have exited are ended first.
+            urgent: returns whether operations are queued that should be applied before more traces are sent.
         """
         self._destination = destination
         self._look_first = look_first
@@ -113,52 +114,52 @@ class Sink:
         """Operations that the installed MLflow has nothing for (see `abilities`)."""
 
     def look_first(self) -> None:
-        """From now on other processes may write of the same compiles."""
+        """Look runs up before creating them: from now on other processes may log the same compiles."""
         self._look_first = True
         if self._opened is not None:
             self._runs().look_first()
 
     @property
     def waits(self) -> bool:
-        """Whether something applied has not been sent yet."""
+        """Whether applied operations have not been sent."""
         return not self._batch.empty
 
     @property
     def failing_since(self) -> float | None:
-        """`time.monotonic()` since when MLflow takes nothing; None while it does."""
+        """`time.monotonic()` since which MLflow accepts nothing; None if it does."""
         return self._attempts.failing_since
 
     @property
     def artifacts_failing_since(self) -> float | None:
-        """`time.monotonic()` since when an artifact store takes nothing; None while all do or nothing waits."""
+        """`time.monotonic()` since which an artifact store accepts nothing; None if all do or none is queued."""
         return self._artifacts.failing_since
 
     @property
     def artifacts_waiting(self) -> int:
-        """Artifacts that are not written yet."""
+        """Number of artifacts not written."""
         return self._artifacts.waiting
 
     def give_up_artifacts(self) -> None:
-        """Leave the artifacts that wait to the spool: they count as failed."""
+        """Leave the queued artifacts to the spool and count them as failed."""
         self._artifacts.give_up()
 
     @property
     def retries(self) -> int:
-        """Tries of an operation beyond its first."""
+        """Number of attempts beyond the first of each operation."""
         return self._attempts.retries + self._artifacts.retries
 
     def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
-        """End, as KILLED, the runs that were begun here and still run: their process is gone. Returns how many.
+        """End, as KILLED, the runs that were begun here and are still RUNNING; return their number.
 
-        The reason, if one is given, becomes a tag of each. `end_cut_off_traces` ends their traces. Runs of another
-        process that is alive are left alone.
+        The reason, if given, becomes a tag of each. `end_cut_off_traces` ends their traces. Runs of another living
+        process are not changed.
         """
         if self._opened is None:
             return 0
         ended = 0
         for run in reversed(self._runs().open):
             found: list[bool] = []
-            self._try("a run's state", lambda run=run, found=found: found.append(self._is_left(run)))
+            self._try("a run's status", lambda run=run, found=found: found.append(self._is_left(run)))
             if found == [True]:
                 tags = {REASON_TAG: reason} if reason is not None else {}
                 if tags:
@@ -169,7 +170,7 @@ class Sink:
         return ended
 
     def end_cut_off_traces(self) -> None:
-        """End, as ERROR, the traces in progress of the runs that `end_open_runs` has ended; after `send_all`."""
+        """End, as ERROR, the traces in progress of the runs that `end_open_runs` ended; call after `send_all`."""
         for run_id, tags in self._cut_off:
             self._try("a run's traces", lambda run_id=run_id, tags=tags: self._end_open_traces(run_id, tags))
         self._cut_off.clear()
@@ -177,7 +178,7 @@ class Sink:
     def _end_stale_runs(self) -> None:
         ended = end_stale_runs(self._store(), [self._experiment_id()], _now_ms())
         if ended:
-            _logger.warning("%d runs were left RUNNING by processes that are gone; they are KILLED now", len(ended))
+            _logger.warning("%d runs were left RUNNING by processes that have exited; they are KILLED now", len(ended))
 
     def _end_open_traces(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._store().end_open_traces([self._experiment_id()], run_id, tags)
@@ -189,14 +190,14 @@ class Sink:
         return self._own or not lives(self._store().run_tags(run_id))
 
     def apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation that waits
-        """Apply one operation; what is refused is logged, counted, and does not stop the next."""
+        """Apply one operation; a rejected one is logged and counted, and does not block the next."""
         if not self._looked_for_stale:
             self._looked_for_stale = True
-            self._attempts.run("runs of processes that are gone", self._end_stale_runs)
+            self._attempts.run("stale runs", self._end_stale_runs)
         self.applied += 1
         match operation:
             case LogSpan() | LogTrace() if not capabilities.TRACES:
-                self.left_out += 1  # `capabilities.report_missing` has said so
+                self.left_out += 1  # logged by `capabilities.report_missing`
             case LogModel() if not capabilities.MODELS:
                 self.left_out += 1
             case LogSpan():
@@ -210,7 +211,9 @@ class Sink:
                     self._try(type(waiting).__name__, lambda waiting=waiting: self._apply(waiting))
             case ForgetPrograms(scope=scope):
                 for waiting in self._states.forget(scope):
-                    _logger.warning("The state of program %s never came; no %s", waiting.program_id, waiting.path)
+                    _logger.warning(
+                        "The state of program %s was not received; %s is not logged", waiting.program_id, waiting.path
+                    )
             case LogParams(run=run, params=params):
                 self._gather(run).add(params=params)
             case LogMetrics(run=run, metrics=metrics, tags=tags):
@@ -223,7 +226,7 @@ class Sink:
         self._artifacts.send()
 
     def settle(self) -> None:
-        """All operations of a span have been applied: send what they set on runs, and the traces if a batch is full."""
+        """Send the run batches after all operations of a span have been applied, and the traces if a batch is full."""
         for run in [run for run, batch in self._gathered.items() if batch.due]:
             self._send_gathered(run)
         if self._batch.full:
@@ -247,24 +250,25 @@ class Sink:
             self._oldest = time.monotonic()
 
     def send_due(self) -> None:
-        """Send the traces, if they have waited long enough, and the artifacts that are due."""
+        """Send the traces whose linger time has passed, and the artifacts that are due."""
         self._artifacts.send()
         self.settle()
         if self._oldest is not None and time.monotonic() - self._oldest >= LINGER:
             self._send_traces()
 
     def send_all(self) -> None:
-        """Send all that waits, but for artifacts of a store that fails: `artifacts_waiting` counts them."""
+        """Send all batches, except artifacts of a failing store: `artifacts_waiting` counts them."""
         self._artifacts.send()
         for run in list(self._gathered):
             self._send_gathered(run)
         self._send_traces(postpone=False)
 
     def _send_traces(self, *, postpone: bool = True) -> None:
-        """Send the batch, a request at a time.
+        """Send the trace batch, one request at a time.
 
         Args:
-            postpone: stop between two requests, to go on with the next call, while something more urgent waits.
+            postpone: stop between two requests, to continue with the next call, while more urgent operations are
+                queued.
         """
         for send in self._trace_requests():
             if postpone and self._urgent() and not self._batch.overfull:
@@ -278,8 +282,8 @@ class Sink:
             yield lambda head=head: self._send_waiting_head(head)
         while self._batch.spans:
             yield self._send_next_spans
-        # MLflow adds up a trace's tokens and costs until it has its head; so what has begun before gets its head last.
-        # For a trace that is new both ways come to the same, and the head first costs MLflow half as much.
+        # MLflow sums a trace's tokens and costs until it has the trace info, so traces in progress get theirs last. For
+        # a new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much.
         for head in begun:
             yield lambda head=head: self._send_waiting_head(head)
         for head in self._batch.uncounted():
@@ -304,8 +308,8 @@ class Sink:
         self._batch.spans_sent(spans)
 
     def _send_spans(self, spans: list[LogSpan]) -> None:
-        # One that was told twice before it was sent, as after a Collector's death, stands in it once: MLflow on
-        # PostgreSQL refuses a request that has a span twice, and all of it.
+        # A span that was received twice before it was sent, as after a Collector's death, is sent once: MLflow on
+        # PostgreSQL rejects a whole request that contains a span twice.
         spans = list({(span.trace_id, span.span.span_id): span for span in spans}.values())
         traces: dict[str, list[LogSpan]] = {}
         for span in spans:
@@ -323,7 +327,7 @@ class Sink:
 
     def _send_head(self, head: LogTrace, metadata: Mapping[str, str] | None = None) -> None:
         if self._look_first and head.state is None:
-            # It may be told again, after its end: that must not be taken back.
+            # It may be logged again after the trace's end, which must not be reverted.
             head = self._recollection.completed(head)
         self._write_head(head, metadata)
 
@@ -373,7 +377,7 @@ class Sink:
 
     def _log_table(self, operation: LogTable) -> None:
         if isinstance(operation.run, UserRun):
-            # The user lists tables there too, and other processes of theirs may.
+            # The user, and other processes of theirs, may list tables there too.
             self._log_shared_table(operation)
             return
         run = operation.run
@@ -386,7 +390,7 @@ class Sink:
         known[path] = operation.key
 
         def list_it() -> None:
-            # They ride with the run's next metrics, if there will be any: a request less.
+            # Combined with the run's next metrics, if there will be any, to save a request.
             self._gather(run).add(tags={TABLES_TAG: tables_tag(known)}, due=run not in self._tables)
 
         self._write(run, path, table_json(operation), list_it)
@@ -405,7 +409,7 @@ class Sink:
         self._write(operation.run, path, table_json(operation), list_it)
 
     def _exists(self, run: RunKey) -> bool:
-        """Whether there is such a run, as far as can be known without asking."""
+        """Whether the run exists, as far as that is known without a request."""
         return self._runs().known(run)
 
     def _log_model(self, operation: LogModel) -> None:
@@ -436,7 +440,7 @@ class Sink:
         self._write_artifact(self._runs().handle(run, _now_ms()).artifact_uri, path, text, written)
 
     def _write_artifact(self, uri: str, path: str, text: str, written: Callable[[], None] | None) -> None:
-        then = None if written is None else lambda: self._try("what follows an artifact", written)
+        then = None if written is None else lambda: self._try("the update that follows an artifact", written)
         self._artifacts.add(ArtifactWrite(uri, path, text, then))
 
     def _run_id(self, run: RunKey) -> str:
@@ -476,11 +480,11 @@ class Sink:
 
     def _answers(self) -> bool:
         before = self._attempts.retries
-        self._attempts.run("a question", lambda: self._store().ask(self._experiment_id()))
+        self._attempts.run("a health check", lambda: self._store().ask(self._experiment_id()))
         return self._attempts.retries == before
 
     def _try(self, what: str, attempt: Callable[[], None]) -> None:
-        """Attempt until it is done or there is no point; count what is not."""
+        """Attempt an operation and count its outcome."""
         self._count(self._attempts.run(what, attempt))
 
     def _count(self, outcome: Outcome) -> None:

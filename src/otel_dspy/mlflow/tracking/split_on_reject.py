@@ -1,4 +1,4 @@
-"""What MLflow refuses as a whole is told in parts: a server refuses all of a request for one value in it."""
+"""Splits a rejected batch, so that one invalid value does not lose the rest."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.retry import Retrier
 
 MAX_REFUSED: Final = 32
-"""Requests with spans of one trace that may be refused before the rest of it is given up. To find one bad span among a
+"""Maximum rejected requests with spans of one trace before the rest of it is given up. Finding one invalid span among a
 thousand takes ten.
 """
 
 
 def send_batch(attempts: Retrier, batch: RunBatch, send: Callable[[RunBatch], None]) -> Iterator[Outcome]:
-    """Send what is told of a run; gives what became of the whole, or of each part that was sent alone."""
+    """Send a run's batch; yield the outcome of the whole, or of each part that was sent separately."""
     if batch.params:
         outcome = attempts.run("parameters and metrics", lambda: send(batch))
         if outcome is not Outcome.REFUSED:
@@ -51,7 +51,7 @@ def _parts(batch: RunBatch) -> Iterator[tuple[str, RunBatch]]:
 
 
 def send_trace(attempts: Retrier, spans: list[LogSpan], send: Callable[[list[LogSpan]], None]) -> Iterator[Outcome]:
-    """Send spans of one trace, in halves where they are refused, down to one; gives what became of each part."""
+    """Send spans of one trace, halving rejected requests down to single spans; yield the outcome of each part."""
     waiting, refused = [spans], 0
     while waiting:
         some = waiting.pop()

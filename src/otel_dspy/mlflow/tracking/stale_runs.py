@@ -1,4 +1,4 @@
-"""Runs whose process was killed: nobody is left to end them and their traces, so the next process on that host does."""
+"""Stale runs: ends runs and traces whose process was killed, from the next process on that host."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.store import Store
 
 REASON_TAG: Final = "otel_dspy.killed.reason"
-"""Tag of a run that was ended here, and of its open traces: why."""
+"""Tag of a run that was ended here, and of its open traces: the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class StaleRun:
-    """A run that is RUNNING though nobody is left to end it."""
+    """A run that is RUNNING although its processes have exited."""
 
     run_id: str
     reason: str
 
 
 def stale_runs(store: Store, experiment_ids: Sequence[str]) -> list[StaleRun]:
-    """The runs of ours that are RUNNING and whose processes, on this host, are gone.
+    """Return the otel-dspy runs that are RUNNING and whose processes, on this host, have exited.
 
-    Other hosts' runs, the user's own, and those of a living process are none.
+    Runs of other hosts, of the user and of living processes are not included.
 
     Args:
-        store: where they are.
-        experiment_ids: whose runs are looked at.
+        store: the tracking store.
+        experiment_ids: the experiments to search.
 
     Raises:
-        Exception: what MLflow and its transports raise.
+        Exception: any exception of MLflow and its transports.
     """
     here = host()
     found: list[StaleRun] = []
@@ -43,7 +43,7 @@ def stale_runs(store: Store, experiment_ids: Sequence[str]) -> list[StaleRun]:
         processes = tags.get(PROCESSES_TAG, "")
         if gone(processes):
             last = processes.split()[-1].partition("@")[0]
-            reason = f"process {last} on {here.split()[0]} was gone before it had told how the run ended"
+            reason = f"process {last} on {here.split()[0]} exited before it recorded the end of the run"
             found.append(StaleRun(run_id, reason))
     return found
 
@@ -51,18 +51,18 @@ def stale_runs(store: Store, experiment_ids: Sequence[str]) -> list[StaleRun]:
 def end_stale_runs(store: Store, experiment_ids: Sequence[str], now_ms: int) -> list[str]:
     """End the experiments' `stale_runs` as KILLED, and their open traces with an error.
 
-    When a replay tells later how such a run or trace really ended, that stands.
+    A later replay that contains the actual end of such a run or trace overrides this.
 
     Args:
-        store: where they are.
-        experiment_ids: whose runs are looked at.
-        now_ms: the time that they get as their end: when they really ended nobody knows.
+        store: the tracking store.
+        experiment_ids: the experiments to search.
+        now_ms: the end time to set, as the actual one is unknown.
 
     Returns:
         The ids of the runs that were ended.
 
     Raises:
-        Exception: what MLflow and its transports raise; calling again goes on where it stopped.
+        Exception: any exception of MLflow and its transports; calling again resumes where it stopped.
     """
     ended: list[str] = []
     for run in stale_runs(store, experiment_ids):
@@ -71,7 +71,7 @@ def end_stale_runs(store: Store, experiment_ids: Sequence[str], now_ms: int) -> 
         try:
             store.end_open_traces(experiment_ids, run.run_id, reason)
         except Exception as error:
-            # A store of files writes a head once. The run must end all the same.
+            # A file store writes a trace info only once. The run must be ended all the same.
             if classify(error) is not ErrorClass.REFUSED:
                 raise
         store.end_run(run.run_id, "KILLED", now_ms)

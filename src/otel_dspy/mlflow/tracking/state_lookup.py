@@ -1,7 +1,7 @@
-"""What a sink has to know of a compile and was told by nobody: found again in MLflow.
+"""State lookup: recovers compile state from MLflow (programs, end status) that this process has not received.
 
-Program states are artifacts of the runs that carry their ids as tags; trials and the compile's end are spans of the
-compile's trace. So neither a restart nor a second writer of the same compile needs a memory of its own.
+Program states are artifacts of the runs that have their ids as tags; trials and the compile's end are spans of the
+compile's trace. So neither a restart nor a second writer of the same compile needs state of its own.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.store_reader import FoundRun, StoreReader
 
 INITIAL_TAG: Final = "otel_dspy.initial_program"
-"""Tag of a compile's run: id of the program that it was given."""
+"""Tag of a compile's run: id of the initial program."""
 _OF_ANY_RUN: Final = "model.json"
 
 
 class StateLookup:
-    """Looks things up in one experiment."""
+    """Lookup of compile state in one experiment."""
 
     def __init__(self, reader: Callable[[], StoreReader], experiment_id: Callable[[], str]) -> None:
         self._reader = reader
         self._experiment_id = experiment_id
 
     def program(self, compile_id: str, program_id: str) -> str | None:
-        """State of a program of the compile."""
+        """Return the state of a program of the compile."""
         reader = self._reader()
         found = reader.runs(self._experiment_id(), dspy__compile__id=compile_id, dspy__program__id=program_id)
         for run in found:
-            # A trial's own program, and the compile's best.
+            # Programs of trials, and the compile's best.
             for path in (_OF_ANY_RUN, "best_model.json"):
                 text = reader.text(run.artifact_uri, path)
                 if text is not None:
@@ -44,7 +44,7 @@ class StateLookup:
         return given[1] if given is not None and given[0] == program_id else None
 
     def initial(self, compile_id: str) -> tuple[str, str] | None:
-        """Id and state of the program that the compile was given."""
+        """Return the id and state of the compile's initial program."""
         run = self._named(f"compile/{compile_id}")
         program_id = run.tags.get(INITIAL_TAG) if run is not None else None
         text = self._reader().text(run.artifact_uri, "initial_model.json") if run is not None and program_id else None
@@ -56,7 +56,7 @@ class StateLookup:
         return found is not None and not found.running
 
     def completed(self, head: LogTrace) -> LogTrace:
-        """A head with the end that MLflow has, where it tells none or one of less weight: it would overwrite that."""
+        """Return the trace info with MLflow's end if that takes precedence over its own or it has none."""
         found = self._reader().head(head.trace_id)
         if found is None:
             return head
@@ -67,11 +67,11 @@ class StateLookup:
             return head
         if found.state is None:
             return replace(head, start_ms=min(head.start_ms, found.start_ms))
-        # The name that came with the end stays.
+        # The name that was logged with the end stays.
         return replace(head, state=found.state, start_ms=found.start_ms, duration_ms=found.duration_ms, name=None)
 
     def overwritten(self, trace_id: str) -> bool:
-        """Whether the trace's head says something else than the end that counts."""
+        """Whether the trace's info differs from the end that takes precedence."""
         found = self._reader().head(trace_id)
         if found is None or found.end is None:
             return False

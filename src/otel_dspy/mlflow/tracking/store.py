@@ -1,7 +1,7 @@
-"""MLflow's tracking store, server or local alike, behind typed methods. Nothing else here calls it.
+"""Typed access to MLflow's tracking store, remote or local. No other module writes to it.
 
-`AbstractStore` is the interface that MLflow documents for plugins: one class behind `http://`, `sqlite:///` and the
-rest. `MlflowClient` would print a link and read the run again at each end of a run, and has no spans.
+`AbstractStore` is MLflow's documented plugin interface: one class behind `http://`, `sqlite:///` and the others.
+`MlflowClient` would print a link and read the run again at each end of a run, and has no method for spans.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import RunStatus as RunState
 
 MAX_METRICS = 800
-"""Metrics in a request; a store takes 1000 entries of all kinds, 100 of them parameters and 100 tags."""
+"""Maximum metrics in a request; a store accepts 1000 entries of all kinds, 100 of them parameters and 100 tags."""
 MAX_PARAMS = 100
-"""Parameters in a request."""
+"""Maximum parameters in a request."""
 PAGE = 1000
-"""Runs in an answer."""
+"""Maximum runs in a response."""
 _TAKES_WHOLE_HEADS = ("tried to blank-out primary key", "assessments.trace_id")
-"""What MLflow 3.6 and 3.10 report for a trace info without a tag, metadata or an assessment that the trace has."""
+"""Errors of MLflow 3.6 and 3.10 for a trace info without a tag, metadata or an assessment that the trace has."""
 _NUMBERED = re.compile(r"_\d+\.json$")
 TABLES_TAG = "mlflow.loggedArtifacts"
-"""Tag by which the UI knows that an artifact is a table."""
+"""Tag by which the UI recognizes an artifact as a table."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunHandle:
-    """A run that exists."""
+    """An existing run."""
 
     run_id: str
     artifact_uri: str
@@ -70,7 +70,7 @@ class RunHandle:
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """A LoggedModel that exists."""
+    """An existing LoggedModel."""
 
     id: str
     artifact_uri: str
@@ -78,7 +78,7 @@ class FoundModel:
 
 
 class Store:
-    """One tracking store. Every method may raise what MLflow and its transports raise (see `refusals`)."""
+    """One tracking store. Every method may raise errors of MLflow and its transports (see `error_classification`)."""
 
     def __init__(self, tracking_uri: str) -> None:
         self._uri = tracking_uri
@@ -89,7 +89,7 @@ class Store:
             _engines.add(engine)
 
     def experiment_id(self, name: str) -> str:
-        """Id of the experiment of that name, created if there is none."""
+        """Return the id of the experiment of that name, creating it if it does not exist."""
         found = self._store.get_experiment_by_name(name)
         if found is None:
             try:
@@ -97,20 +97,20 @@ class Store:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-                # Somebody was quicker.
+                # Another writer created it first.
                 found = self._store.get_experiment_by_name(name)
         return str(found.experiment_id)
 
     def ask(self, experiment_id: str) -> None:
-        """Ask something that a healthy store answers."""
+        """Send a request that a healthy store accepts."""
         self._store.get_experiment(experiment_id)
 
     def answer(self) -> None:
-        """Ask something that a healthy store answers whoever may ask, whatever experiments there are."""
+        """Send a request that a healthy store accepts for any user and whatever experiments exist."""
         self._store.search_experiments(ViewType.ACTIVE_ONLY, 1)
 
     def create_run(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> RunHandle:
-        """A new run, RUNNING, with the tags that MLflow's own runs carry (user, source)."""
+        """Create a run, RUNNING, with the tags that MLflow's own runs have (user, source)."""
         if self._context_tags is None:
             self._context_tags = {
                 str(key): str(value) for key, value in cast("Any", run_context).resolve_tags().items()
@@ -122,12 +122,12 @@ class Store:
         return _handle(run)
 
     def find_run(self, experiment_id: str, tag: str, value: str) -> RunHandle | None:
-        """The run of the experiment with that tag."""
+        """Return the run of the experiment with that tag."""
         found = self._store.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", ViewType.ACTIVE_ONLY, 1)
         return _handle(found[0]) if found else None
 
     def experiment_ids(self) -> list[str]:
-        """Ids of all experiments that are not deleted."""
+        """Return the ids of all experiments that are not deleted."""
         found: list[str] = []
         token: str | None = None
         while True:
@@ -138,7 +138,7 @@ class Store:
                 return found
 
     def running(self, experiment_ids: Sequence[str], tag: str, value: str) -> list[tuple[str, dict[str, str]]]:
-        """Ids and tags of the experiments' runs that are RUNNING and have that tag."""
+        """Return the ids and tags of the experiments' runs that are RUNNING and have that tag."""
         chosen = f"attributes.status = 'RUNNING' and tags.`{tag}` = '{value}'"
         found: list[tuple[str, dict[str, str]]] = []
         token: str | None = None
@@ -150,11 +150,11 @@ class Store:
                 return found
 
     def get_run(self, run_id: str) -> RunHandle:
-        """The run of that id."""
+        """Return the run of that id."""
         return _handle(self._store.get_run(run_id))
 
     def delete_run(self, run_id: str) -> None:
-        """Delete a run; one that is deleted already stays so."""
+        """Delete a run; no-op if it is deleted already."""
         try:
             self._store.delete_run(run_id)
         except MlflowException as error:
@@ -166,13 +166,13 @@ class Store:
         return str(self._store.get_run(run_id).info.status) == "RUNNING"
 
     def run_tags(self, run_id: str) -> dict[str, str]:
-        """The run's tags."""
+        """Return the run's tags."""
         return dict(self._store.get_run(run_id).data.tags)
 
     def log_run(
         self, run_id: str, params: Mapping[str, str], points: Sequence[MetricPoint], tags: Mapping[str, str]
     ) -> None:
-        """Parameters, metrics and tags; the store refuses all of them if a parameter has another value already."""
+        """Log parameters, metrics and tags; the store rejects all of them if a parameter already has another value."""
         entries, rest = [Param(key, value) for key, value in params.items()], _tags(tags)
         requests = max(1, ceil(len(entries) / MAX_PARAMS), ceil(len(points) / MAX_METRICS))
         for number in range(requests):
@@ -182,14 +182,14 @@ class Store:
             self._store.log_batch(run_id, metrics, some, rest if number == 0 else [])
 
     def end_run(self, run_id: str, status: RunState, end_ms: int) -> None:
-        """The run's end."""
+        """End the run."""
         self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, None)
 
     def write_text(self, artifact_uri: str, path: str, text: str) -> None:
-        """A text file below the artifact URI.
+        """Write a text file below the artifact URI.
 
         Raises:
-            ArtifactStoreError: the artifact store did not take it.
+            ArtifactStoreError: the artifact store rejected it.
         """
         target = PurePosixPath(path)
         folder = str(target.parent) if target.parent.parts else None
@@ -199,7 +199,7 @@ class Store:
             capabilities.artifact_repository(artifact_uri, self._uri).log_artifact(str(file), folder)
 
     def log_dataset(self, run_id: str, dataset: LogDataset) -> None:
-        """A dataset input, its role as the context that the UI shows."""
+        """Log a dataset input, with its role as the context that the UI shows."""
         columns = [{"type": "string", "name": name, "required": False} for name in dataset.fields]
         entity = Dataset(
             name=dataset.name,
@@ -212,22 +212,22 @@ class Store:
         self._store.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", dataset.role)])])
 
     def models(self, run_id: str) -> list[str]:
-        """Ids of the models among the run's outputs."""
+        """Return the ids of the models among the run's outputs."""
         outputs = self._store.get_run(run_id).outputs
         return [str(found.model_id) for found in outputs.model_outputs] if outputs and outputs.model_outputs else []
 
     def models_of(self, experiment_id: str, run_id: str, name: str) -> list[FoundModel]:
-        """The LoggedModels of that name that the run has made."""
+        """Return the LoggedModels of that name that the run created."""
         wanted = f"source_run_id = '{run_id}' AND name = '{name}'"
         return [_found_model(model) for model in self._store.search_logged_models([experiment_id], wanted)]
 
     def create_model(self, experiment_id: str, run_id: str, name: str, tags: Mapping[str, str]) -> FoundModel:
-        """A new LoggedModel, PENDING."""
+        """Create a LoggedModel, PENDING."""
         told = trace_entities.model_tags(tags)
         return _found_model(self._store.create_logged_model(experiment_id, name, run_id, told, None, "dspy"))
 
     def delete_model(self, model_id: str) -> None:
-        """Delete a LoggedModel; one that is deleted already stays so."""
+        """Delete a LoggedModel; no-op if it is deleted already."""
         try:
             self._store.delete_logged_model(model_id)
         except MlflowException as error:
@@ -235,18 +235,18 @@ class Store:
                 raise
 
     def finish_model(self, model_id: str) -> None:
-        """The model is whole: READY."""
+        """Set the model's status to READY."""
         self._store.finalize_logged_model(model_id, trace_entities.READY)
 
     def link_model(self, run_id: str, model_id: str) -> None:
-        """The model is an output of the run, once."""
+        """Log the model as an output of the run, once."""
         if model_id not in self.models(run_id):
             self._store.log_outputs(run_id, [trace_entities.model_output(model_id)])
 
     def start_trace(
         self, experiment_id: str, trace: LogTrace, run_id: str | None, metadata: Mapping[str, str] | None = None
     ) -> None:
-        """A trace's head with its assessments, merged into what is there of it; state and times are overwritten."""
+        """Log a trace's info with its assessments, merged into the existing one; state and times are overwritten."""
         head = trace_entities.trace_info(experiment_id, trace, run_id, metadata or {})
         try:
             self._store.start_trace(head)
@@ -256,7 +256,7 @@ class Store:
             self._store.start_trace(trace_entities.whole(head, self._store.get_trace_info(head.trace_id)))
 
     def end_open_traces(self, experiment_ids: Sequence[str], run_id: str, tags: Mapping[str, str]) -> None:
-        """The run's traces that are IN_PROGRESS end with an error; how long they took nobody knows."""
+        """End the run's IN_PROGRESS traces with an error and without a duration, which is unknown."""
         if not capabilities.TRACES:
             return
         wanted = f"metadata.`mlflow.sourceRun` = '{run_id}' AND attributes.status = 'IN_PROGRESS'"
@@ -272,9 +272,9 @@ class Store:
             self._store.start_trace(trace_entities.cut_off(trace, tags, sums))
 
     def corrected_sums(self, trace_id: str) -> dict[str, str]:
-        """Token usage and cost of a trace (MLflow's id) as metadata, where MLflow has other sums than its spans give.
+        """Return token usage and cost of a trace (MLflow's id) as metadata where MLflow's sums differ from its spans'.
 
-        Empty also where there is no such trace, or where the server cannot return one.
+        Empty also if the trace does not exist or the server cannot return it.
         """
         try:
             if hasattr(self._store, "get_trace"):
@@ -290,21 +290,21 @@ class Store:
         return corrected_sums(found[0].info.trace_metadata, found[0].data.spans) if found else {}
 
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
-        """Spans of one trace or several, in one request."""
+        """Log spans of one or several traces in one request."""
         try:
             self._store.log_spans(experiment_id, [mlflow_span(span) for span in spans])
         except NotImplementedError:
-            # MLflow asks the server for its version once, and remembers for ever that it got no answer.
+            # MLflow requests the server's version once, and caches a failure forever.
             version: Any = getattr(self._store, "_get_server_version", None)
             if hasattr(version, "cache_clear"):
                 version.cache_clear()
-            # Where the workspace is not there, even that question has no answer; this one names the reason.
+            # In a missing workspace the version request fails too; this request returns the reason.
             self.ask(experiment_id)
             raise
 
 
 def tables_tag(paths: Iterable[str]) -> str:
-    """`TABLES_TAG` of a run with these tables, or with as many as a tag holds: numbered ones are left out first."""
+    """Return the value of `TABLES_TAG` for these tables, or for as many as fit: numbered ones are omitted first."""
     chosen = sorted(paths, key=lambda path: (_NUMBERED.search(path) is not None, path))
     while True:
         tag = json.dumps([{"path": path, "type": "table"} for path in chosen])
@@ -314,12 +314,12 @@ def tables_tag(paths: Iterable[str]) -> str:
 
 
 _engines: weakref.WeakSet[Any] = weakref.WeakSet()
-"""Connection pools of the databases that are written without a server."""
+"""Connection pools of databases that are written without a server."""
 
 
 def _after_fork() -> None:
     for engine in list(_engines):
-        # Connections are the parent's; MLflow shares the pool within a process and does not know of forks.
+        # Connections belong to the parent process; MLflow shares the pool within a process and does not handle forks.
         engine.dispose(close=False)
 
 

@@ -1,4 +1,4 @@
-"""What MLflow holds already, for whoever goes on where another process, or this one before a restart, has stopped."""
+"""Reads existing runs, artifacts and traces from MLflow, to resume what another process has logged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STATES: Final[Mapping[TraceState, State]] = {TraceState.OK: "OK", TraceState.ER
 
 @dataclass(frozen=True, slots=True)
 class FoundRun:
-    """A run that exists."""
+    """An existing run."""
 
     run_id: str
     artifact_uri: str
@@ -37,20 +37,20 @@ class FoundRun:
 
     @property
     def id(self) -> str:
-        """The same."""
+        """The run's id."""
         return self.run_id
 
 
 @dataclass(frozen=True, slots=True)
 class FoundHead:
-    """A trace's head that exists.
+    """An existing trace info.
 
     Attributes:
-        state: how it ended; None while it has not, or if another writer has put it back.
+        state: the final state; None while in progress, or if another writer has reset it.
         start_ms: milliseconds since the epoch.
-        duration_ms: None while it has not ended.
-        name: what the trace is called.
-        end: the end that counts among those that its writers have noted.
+        duration_ms: None while in progress.
+        name: the trace's name.
+        end: the end that takes precedence among those that its writers have recorded.
     """
 
     state: State | None
@@ -61,7 +61,7 @@ class FoundHead:
 
 
 class StoreReader:
-    """Reads one tracking store. Every method may raise what MLflow and its transports raise (see `refusals`)."""
+    """Reads one tracking store. Every method may raise errors of MLflow and its transports."""
 
     def __init__(self, tracking_uri: str) -> None:
         self._uri = tracking_uri
@@ -69,12 +69,12 @@ class StoreReader:
         self._locations: dict[str, str] = {}
 
     def runs(self, experiment_id: str, **tags: str) -> list[FoundRun]:
-        """Runs of the experiment with all of these tags, a dot in a tag's name given as two underscores."""
+        """Return the experiment's runs with all of these tags; a dot in a tag's name is given as two underscores."""
         wanted = " AND ".join(f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items())
         return self._search(experiment_id, wanted)
 
     def runs_like(self, experiment_id: str, tag: str, ending: str) -> list[FoundRun]:
-        """Runs of the experiment whose tag ends so, and perhaps others (`_` stands for anything)."""
+        """Return the experiment's runs whose tag ends so, and possibly others (`_` is a wildcard)."""
         return self._search(experiment_id, f"tags.`{tag}` LIKE '%{ending}'")
 
     def _search(self, experiment_id: str, wanted: str) -> list[FoundRun]:
@@ -96,13 +96,13 @@ class StoreReader:
                 return found
 
     def artifact_location(self, experiment_id: str) -> str:
-        """Below what the experiment's artifacts lie."""
+        """Return the experiment's artifact location."""
         if experiment_id not in self._locations:
             self._locations[experiment_id] = str(self._store.get_experiment(experiment_id).artifact_location)
         return self._locations[experiment_id]
 
     def text(self, artifact_uri: str, path: str) -> str | None:
-        """A text artifact; None if there is none of that name.
+        """Return a text artifact; None if it does not exist.
 
         Raises:
             ArtifactStoreError: the artifact store cannot be read.
@@ -112,13 +112,13 @@ class StoreReader:
             return None
         with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as target:
             file = Path(target, "artifact")
-            # What every repository defines. `download_artifacts` calls it on a thread of a pool, which has neither this
-            # thread's workspace nor its `http_policy`.
+            # Defined by every repository. `download_artifacts` calls it on a pool thread, without this thread's
+            # workspace and `http_policy`.
             self._artifacts(artifact_uri)._download_file(path, str(file))  # noqa: SLF001 - the repository plugins' interface
             return file.read_text(encoding="utf-8")
 
     def artifacts(self, artifact_uri: str, folder: str | None = None) -> set[str]:
-        """Paths of the artifacts in a folder below the URI, at its top by default.
+        """Return the paths of the artifacts in a folder below the URI, by default at its top.
 
         Raises:
             ArtifactStoreError: the artifact store cannot be read.
@@ -130,7 +130,7 @@ class StoreReader:
         return cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=self._uri)
 
     def head(self, trace_id: str) -> FoundHead | None:
-        """The head of a trace, 32 hex digits; None if there is none."""
+        """Return the info of a trace, 32 hex digits; None if it does not exist."""
         try:
             info = self._store.get_trace_info(f"tr-{trace_id}")
         except MlflowException as error:
@@ -147,7 +147,7 @@ class StoreReader:
         )
 
     def spans(self, trace_id: str) -> list[SpanRecord]:
-        """The spans of a trace as they were told, but for what stands in artifacts; none if there is no trace."""
+        """Return the spans of a trace as logged, without content kept in artifacts; none if it does not exist."""
         try:
             if hasattr(self._store, "get_trace"):
                 traces = [self._store.get_trace(f"tr-{trace_id}", allow_partial=True)]

@@ -1,8 +1,8 @@
-"""The tables of a run that several writers list: none loses what another has listed.
+"""Table list of a run with several writers: no writer loses another's tables.
 
-The UI reads one tag of the run with all its tables, which whoever adds one has to write whole. So each table has a tag
-of its own besides, which nobody else writes. Who has written the list looks at these afterwards, and writes it again if
-one is missing in it: the last to write has seen all.
+The UI reads one tag of the run that lists all its tables, and each writer has to write it as a whole. So each table
+also has its own tag, written by one writer only. After writing the list a writer reads these tags and writes the list
+again if one is missing: the last writer has seen all of them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.store import Store
 
 PREFIX: Final = "otel_dspy.table."
-"""Tag of a run: this and the path of a table; the key of the operation that wrote it."""
+"""Prefix of a run's tag, followed by the path of a table. Value: the key of the operation that wrote it."""
 
 MAX_WRITES: Final = 20
-"""How often the list is written at most, whatever others make of it meanwhile."""
+"""Maximum number of times to write the list, whatever other writers change meanwhile."""
 
 
 def free_path(tags: Mapping[str, str], path: str, key: str) -> str:
-    """Where a table goes: its own path, unless a table of another key is there."""
+    """Return a table's path, changed if a table of another key has it."""
     chosen, number = path, 1
     while tags.get(PREFIX + chosen, key) != key:
         number += 1
@@ -34,14 +34,14 @@ def free_path(tags: Mapping[str, str], path: str, key: str) -> str:
 
 
 def list_table(store: Callable[[], Store], run_id: str, tags: Mapping[str, str], path: str, key: str) -> None:
-    """List a table that stands.
+    """Add a written table to the list.
 
     Args:
-        store: where the run is.
+        store: the tracking store.
         run_id: the run.
-        tags: those of the run, as they were a moment ago.
-        path: the table's.
-        key: of the operation that wrote it.
+        tags: the run's tags as last read.
+        path: the table's path.
+        key: key of the operation that wrote it.
     """
     told = {PREFIX + path: key}
     wanted, known = _tag({**tags, **told}), tags.get(PREFIX + path) == key
@@ -62,5 +62,5 @@ def _listed(tags: Mapping[str, str]) -> set[str]:
     try:
         entries: list[dict[str, Any]] = json.loads(tags.get(TABLES_TAG, "[]"))
     except ValueError:
-        return set()  # MLflow has cut what was too long for a tag
+        return set()  # MLflow has truncated a value that is too long for a tag
     return {str(entry["path"]) for entry in entries}

@@ -1,4 +1,4 @@
-"""Spans and trace heads on their way, batched so that a store takes them well."""
+"""Batches of spans and trace infos, sized for the tracking store."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
 
 MAX_SPANS: Final = 500
-"""Spans in a request: 850-1030 spans/s on sqlite at this size, a tenth of that at 5."""
+"""Maximum spans in a request: 850-1030 spans/s on sqlite at this size, a tenth of that at 5."""
 MAX_CHARACTERS: Final = 2_000_000
-"""Characters of attributes in a request."""
+"""Maximum characters of attributes in a request."""
 MAX_TRACES: Final = 100
-"""Heads that wait before they are sent."""
+"""Number of trace infos after which a batch is sent."""
 MAX_REMEMBERED: Final = 1024
-"""Heads that are remembered after they were sent, for what is told of them later."""
+"""Maximum number of trace infos that are kept after they were sent, for later updates."""
 
 
 MAX_BEGUN: Final = 10_000
-"""Traces that are remembered while their heads have not come."""
+"""Maximum number of remembered traces whose info has not been received."""
 POSTPONED: Final = 8
-"""How many times the above may wait while something more urgent is sent first."""
+"""Multiple of the above that may be queued while more urgent operations are sent first."""
 
 
 class TraceBatch:
-    """What waits to be sent: heads merged by trace, and spans."""
+    """Queued trace infos, merged by trace, and spans."""
 
     def __init__(self) -> None:
         self.spans: list[LogSpan] = []
@@ -42,23 +42,23 @@ class TraceBatch:
         self._characters = 0
 
     def add_span(self, span: LogSpan) -> None:
-        """A span waits."""
+        """Queue a span."""
         self.spans.append(span)
         self._characters += _characters(span)
 
     def add_head(self, head: LogTrace) -> None:
-        """A head waits, merged with what has been told of its trace before."""
+        """Queue a trace info, merged with earlier ones of its trace."""
         before = self.heads.get(head.trace_id) or self._sent.get(head.trace_id)
         self.heads[head.trace_id] = merged(before, head) if before else head
 
     @property
     def full(self) -> bool:
-        """Whether it is time to send."""
+        """Whether the batch should be sent."""
         return self._holds(1)
 
     @property
     def overfull(self) -> bool:
-        """Whether sending can no longer be postponed."""
+        """Whether sending must not be postponed."""
         return self._holds(POSTPONED)
 
     def _holds(self, requests: int) -> bool:
@@ -70,29 +70,29 @@ class TraceBatch:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether nothing is queued."""
         return not self.spans and not self.heads
 
     def new_and_begun(self) -> tuple[list[LogTrace], list[LogTrace]]:
-        """The heads of traces that nothing has been sent of, and those of which spans have been, but no head."""
+        """Return the infos of new traces, and of those whose spans were sent before their info."""
         new = [head for head in self.heads.values() if head.trace_id not in self._begun]
         return new, [head for head in self.heads.values() if head.trace_id in self._begun]
 
     def head_sent(self, head: LogTrace) -> None:
-        """The head has arrived."""
+        """Record that the trace info was sent."""
         del self.heads[head.trace_id]
         if head.trace_id in self._begun:
             del self._begun[head.trace_id]
             self._counted[head.trace_id] = None
         if head.early:
             self._uncounted[head.trace_id] = None
-        # Assessments have ids of their own and are not taken back: only new ones need to go out again.
+        # Assessments have their own ids and are never reverted: only new ones have to be sent again.
         self._sent[head.trace_id] = replace(head, assessments=(), users_assessments=())
         while len(self._sent) > MAX_REMEMBERED:
             self._sent.popitem(last=False)
 
     def next_spans(self) -> list[LogSpan]:
-        """The oldest spans, as many as one request takes."""
+        """Return the oldest spans, as many as fit in one request."""
         chosen: list[LogSpan] = []
         characters = 0
         for span in self.spans[:MAX_SPANS]:
@@ -103,7 +103,7 @@ class TraceBatch:
         return chosen
 
     def spans_sent(self, spans: list[LogSpan]) -> None:
-        """The spans that `next_spans` returned have arrived."""
+        """Record that the spans that `next_spans` returned were sent."""
         for span in spans:
             self._characters -= _characters(span)
         for trace_id in {span.trace_id for span in spans}:
@@ -119,12 +119,12 @@ class TraceBatch:
         del self.spans[: len(spans)]
 
     def uncounted(self) -> list[LogTrace]:
-        """The heads of traces that have ended and whose sums MLflow may have wrong."""
+        """Return the infos of ended traces whose sums in MLflow may be wrong."""
         sent = (self._sent.get(trace_id) for trace_id in self._uncounted)
         return [head for head in sent if head is not None and head.state is not None]
 
     def sums_sent(self, head: LogTrace) -> None:
-        """The sums of the trace have been seen to."""
+        """Record that the sums of the trace are correct."""
         self._uncounted.pop(head.trace_id, None)
 
 
@@ -133,10 +133,10 @@ def _characters(span: LogSpan) -> int:
 
 
 def merged(before: LogTrace, now: LogTrace) -> LogTrace:
-    """Two tellings of one trace in one: the later wins where it says something, and the trace began at the earlier.
+    """Merge two infos of one trace: the later values win where set, the earlier start wins.
 
-    One that tells the trace's end counts as the later, whenever it came, and knows when the trace began. Of two ends
-    the one of greater weight does.
+    One with the trace's end counts as the later, whenever it was received, and its start wins. Of two ends the one that
+    takes precedence wins.
     """
     ends = end_of(before), end_of(now)
     if ends[0] is not None and (ends[1] is None or ends[0].weight < ends[1].weight):

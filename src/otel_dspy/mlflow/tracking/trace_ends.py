@@ -1,8 +1,8 @@
-"""How a trace ended, noted so that several writers of its head end with the same.
+"""End of a trace, recorded in metadata so that several writers of its info agree on it.
 
-Whoever writes a trace's head writes its state, its times and its name: a writer that knows of no end puts the end of
-another one back. Metadata MLflow adds and never takes away. So the end stands there too, in the same request, and who
-may have overwritten something of greater weight looks for it afterwards, and writes what it finds.
+Writing a trace's info overwrites its state, times and name: a writer without the end would revert another writer's.
+MLflow adds metadata and never removes it. So the end is also recorded as metadata in the same request, and a writer
+that may have overwritten an end that takes precedence reads it afterwards and writes it again.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogTrace, TraceState
 
 PREFIX: Final = "otel_dspy.end."
-"""Metadata of a trace: this and the id of a root. Processes that share a trace have a root each."""
+"""Prefix of a trace's metadata, followed by the id of a root. Processes that share a trace have a root each."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceEnd:
-    """The end of a trace, or of what one process has of it.
+    """The end of a trace, or of one process' part of it.
 
     Attributes:
         root_id: id of the root span.
         remote: the root's own parent is in another process.
         start_ms: milliseconds since the epoch.
         duration_ms: milliseconds.
-        state: how it ended.
-        name: what the trace is called; None if that is not told.
+        state: the final state.
+        name: the trace's name; None if unknown.
     """
 
     root_id: str
@@ -42,16 +42,16 @@ class TraceEnd:
 
     @property
     def weight(self) -> tuple[bool, int, str]:
-        """Of several, the smallest tells what the whole trace is."""
+        """Sort key: the end with the smallest key takes precedence."""
         return (self.remote, self.start_ms, self.root_id)
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What is noted of it."""
+        """The end as metadata."""
         return {f"{PREFIX}{self.root_id}": json.dumps(asdict(self))}
 
     def told_by(self, head: LogTrace) -> LogTrace:
-        """The head with this end."""
+        """Return the trace info with this end."""
         return replace(
             head,
             root_id=self.root_id,
@@ -64,14 +64,14 @@ class TraceEnd:
 
 
 def end_of(head: LogTrace) -> TraceEnd | None:
-    """The end that a head tells; None if it tells none."""
+    """Return the end in a trace info; None without one."""
     if head.state is None or head.root_id is None:
         return None
     return TraceEnd(head.root_id, head.remote, head.start_ms, head.duration_ms, head.state, head.name)
 
 
 def noted_end(metadata: Mapping[str, str]) -> TraceEnd | None:
-    """The end that counts among those noted on a trace."""
+    """Return the end that takes precedence among those recorded on a trace."""
     found = [
         TraceEnd(**cast("dict[str, Any]", json.loads(text)))
         for name, text in metadata.items()

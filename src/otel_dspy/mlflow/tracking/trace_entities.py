@@ -1,4 +1,4 @@
-"""What MLflow 3 adds to a store's entities: a trace's head with its assessments, and a model's."""
+"""MLflow 3's entities for a trace's info with assessments, and for models."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ READY = LoggedModelStatus.READY
 
 
 def model_tags(tags: Mapping[str, str]) -> list[LoggedModelTag]:
-    """A model's tags."""
+    """Return a model's tags."""
     return [LoggedModelTag(key, value) for key, value in tags.items()]
 
 
 def model_output(model_id: str) -> LoggedModelOutput:
-    """A model as the output of a run."""
+    """Return a model as a run output."""
     return LoggedModelOutput(model_id, 0)
 
 
 def cut_off(trace: TraceInfo, tags: Mapping[str, str], metadata: Mapping[str, str]) -> TraceInfo:
-    """The head of a trace that nobody is left to end, with more tags and metadata."""
+    """Return the info of a trace that no process will end, with more tags and metadata."""
     return replace(
         trace,
         state=TraceState.ERROR,
@@ -50,7 +50,7 @@ def cut_off(trace: TraceInfo, tags: Mapping[str, str], metadata: Mapping[str, st
 
 
 def whole(head: TraceInfo, known: TraceInfo) -> TraceInfo:
-    """The head with all that MLflow knows of the trace beside it."""
+    """Return the trace info completed with what MLflow has of the trace."""
     told = {score.assessment_id for score in head.assessments}
     return replace(
         head,
@@ -63,7 +63,7 @@ def whole(head: TraceInfo, known: TraceInfo) -> TraceInfo:
 
 
 def trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Mapping[str, str]) -> TraceInfo:
-    """A trace's head, with more metadata than it has by itself."""
+    """Return MLflow's trace info, with more metadata."""
     metadata = (
         {"mlflow.trace_schema.version": "3"}
         | ({"mlflow.sourceRun": run_id} if run_id else {})
@@ -92,7 +92,7 @@ def _users_assessment(trace: LogTrace, text: str) -> Assessment:
     found = cast("Any", Assessment).from_dictionary(json.loads(text))
     found.trace_id = f"tr-{trace.trace_id}"
     if found.assessment_id is None:
-        # From what it is, so that logging it twice is logging it once.
+        # Derived from its content, so that logging it twice is idempotent.
         found.assessment_id = f"a-{hashlib.sha256(f'{trace.trace_id}/{text}'.encode()).hexdigest()[:32]}"
     return found
 

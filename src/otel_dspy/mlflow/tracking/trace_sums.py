@@ -1,7 +1,7 @@
-"""Token usage and cost of a trace, added up over its spans as MLflow does it.
+"""Token usage and cost of a trace, summed over its spans as MLflow does.
 
-MLflow keeps these sums while spans are stored. Once it has a trace's info it adds up no more than the first request
-with tokens that follows (3.14 to 3.18), so a trace whose info is written before its spans needs its sums written.
+MLflow updates these sums while spans are stored. Once it has a trace's info it adds only the first following request
+with tokens (3.14 to 3.18), so a trace whose info is written before its spans needs its sums written.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _SUMS: Final = {"mlflow.trace.tokenUsage": "mlflow.chat.tokenUsage", "mlflow.trace.cost": "mlflow.llm.cost"}
-"""A trace's metadata, a JSON object of numbers, to the attribute of its spans that is added up."""
+"""From a trace's metadata, a JSON object of numbers, to the attribute of its spans that is summed."""
 
 
 def corrected_sums(metadata: Mapping[str, str], spans: Sequence[Any]) -> dict[str, str]:
-    """The sums in a trace's metadata that differ from those over its spans, corrected.
+    """Return the sums in a trace's metadata that differ from those over its spans, corrected.
 
     Args:
-        metadata: the trace's metadata, with the sums that MLflow has.
+        metadata: the trace's metadata, with MLflow's sums.
         spans: all spans of the trace, as MLflow's entities.
     """
     corrected: dict[str, str] = {}
@@ -33,7 +33,7 @@ def corrected_sums(metadata: Mapping[str, str], spans: Sequence[Any]) -> dict[st
 
 
 def _total(spans: Iterable[Any], attribute: str) -> dict[str, float]:
-    """The sum; a span's numbers include those of the spans below it, so the topmost ones count."""
+    """Return the sum over the topmost spans; a span's numbers include those of its descendants."""
     numbers: dict[str, dict[str, float]] = {}
     parents: dict[str, str | None] = {}
     for span in spans:

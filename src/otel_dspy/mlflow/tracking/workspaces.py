@@ -1,8 +1,9 @@
-"""MLflow workspaces: the active one, and a block whose requests go to a given one.
+"""MLflow workspaces: the active one, and a context manager that selects one.
 
-A server that is started with `--enable-workspaces` keeps experiments apart by the workspace that each request names.
-MLflow's client names the one of `mlflow.set_workspace`: a context variable of the thread, else the environment variable
-MLFLOW_WORKSPACE, which `set_workspace` writes too. A delivery thread therefore sees whatever the program set last.
+A server started with `--enable-workspaces` separates experiments by the workspace that each request names. MLflow's
+client sends the one of `mlflow.set_workspace`: a context variable of the thread, else the environment variable
+MLFLOW_WORKSPACE, which `set_workspace` writes too. A delivery thread therefore sees the value that the program set
+last.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ VARIABLE: Final = "MLFLOW_WORKSPACE"
 _MODULE: Final = "mlflow.utils.workspace_context"
 _ACTIVE: Final = "get_request_workspace"
 _OF_THREAD: Final = "_WORKSPACE"
-"""The context variable. MLflow's public setters write the environment variable as well, which is the user's."""
+"""The context variable. MLflow's public setters also write the environment variable, which belongs to the user."""
 
 
 class NoWorkspacesError(RuntimeError):
-    """The installed MLflow has no workspaces, and one is asked for."""
+    """The installed MLflow does not support workspaces, and one is required."""
 
 
 def _context() -> Any:  # noqa: ANN401 - a module
@@ -40,13 +41,13 @@ def _context() -> Any:  # noqa: ANN401 - a module
 
 _mlflow: Final[Any] = _context()
 _selected: Final[ContextVar[bool]] = ContextVar("otel_dspy_workspace_selected", default=False)
-"""Whether `selected` decides in this context, and the environment variable does not."""
+"""Whether `selected` overrides the environment variable in this context."""
 
 
 def active() -> str | None:
-    """The workspace that MLflow calls in this context go to: a name, or `""` if none is set.
+    """Return the workspace of MLflow calls in this context: a name, or `""` if none is set.
 
-    None where the installed MLflow has no workspaces. Cheap: no request.
+    None if the installed MLflow does not support workspaces. Cheap: sends no request.
     """
     if _mlflow is None:
         return None
@@ -54,23 +55,23 @@ def active() -> str | None:
 
 
 def same(one: str | None, other: str | None) -> bool:
-    """Whether two workspaces are one; none set is the default one."""
+    """Whether two workspaces are the same; an unset one is the default one."""
     return (one or DEFAULT) == (other or DEFAULT)
 
 
 @contextmanager
 def selected(workspace: str | None) -> Generator[None]:
-    """Send MLflow's requests of this context to a workspace. Neither other threads nor the environment are changed.
+    """Send MLflow's requests in this context to a workspace. Other threads and the environment are not changed.
 
     Args:
         workspace: a name; `""` for requests that name none; None to leave the choice to MLflow.
 
     Raises:
-        NoWorkspacesError: the installed MLflow has no workspaces, and a name is given.
+        NoWorkspacesError: the installed MLflow does not support workspaces, and a name is given.
     """
     if workspace and _mlflow is None:
         raise NoWorkspacesError(
-            f"MLflow {mlflow_version} has no workspaces: it cannot write to workspace {workspace!r}"
+            f"MLflow {mlflow_version} does not support workspaces: it cannot write to workspace {workspace!r}"
         )
     if workspace is None or _mlflow is None:
         yield
@@ -86,7 +87,7 @@ def selected(workspace: str | None) -> Generator[None]:
 
 
 class _Masked:
-    """MLflow's MLFLOW_WORKSPACE, which has no value within `selected`."""
+    """MLflow's MLFLOW_WORKSPACE variable, without a value within `selected`."""
 
     def __init__(self, variable: Any) -> None:  # noqa: ANN401 - a class of MLflow's
         self._variable = variable
