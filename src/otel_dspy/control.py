@@ -1,4 +1,4 @@
-"""Which spans tell of an optimization: few, never sampled away, never dropped for want of room."""
+"""Classification of control spans: the few spans that record an optimization, never sampled out or dropped."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OPERATIONS: Final = frozenset({"compile", "setup", "dataset", "trial", "evaluate", "phase"})
-"""Their `dspy.operation.name`."""
+"""Values of `dspy.operation.name` of control spans."""
 PAYLOADS: Final = tuple(
     f"dspy.{group}." for group in ("compile", "program", "dataset", "evaluate", "phase", "trial", "optimizer")
 )
-"""Beginnings of the attributes of those spans that may come in pieces."""
+"""Prefixes of the control spans' attributes that can be split into payload spans."""
 
 
 def is_control(attributes: Mapping[str, object] | None) -> bool:
-    """Whether a span with these attributes tells of an optimization, or is a piece of one that does."""
+    """Return whether a span with these attributes is a control span or a payload piece of one."""
     if not attributes:
         return False
     operation = attributes.get(sc.DSPY_OPERATION_NAME)

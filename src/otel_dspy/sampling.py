@@ -1,8 +1,8 @@
-"""A sampler that thins out examples and nothing else: what tells of an optimization is always kept.
+"""Sampler that samples a share of the examples and always keeps the spans of an optimization.
 
-With the SDK's own samplers a share of compiles would be lost whole, and with each its scores. This one decides by what
-a span is: of the examples it keeps a share, each with all the calls inside, in both shapes of a trace; everything else
-goes on to another sampler.
+The SDK's ratio samplers drop whole compiles together with their scores. `ExampleSampler` decides by the kind of span:
+it samples a share of the examples, each with all calls inside, in both trace shapes, and delegates all other spans to
+another sampler.
 
     TracerProvider(sampler=ExampleSampler(0.1))
 
@@ -39,13 +39,13 @@ _ID_BITS: Final = 64
 
 
 class ExampleSampler(Sampler):
-    """Keeps a share of the examples, and of everything else what `others` keeps.
+    """Samples a share of the examples; `others` decides on all other spans.
 
-    Which examples those are hangs on ids alone, so that every process that sees the same ids decides alike.
+    The decision depends on ids only, so that all processes that see the same ids decide alike.
 
     Args:
-        ratio: share of examples to keep, 0 to 1.
-        others: for spans that are no example's root; its default keeps all whose parent was kept.
+        ratio: share of examples to sample, 0 to 1.
+        others: sampler for spans that are not an example's root. Default: `ParentBased(ALWAYS_ON)`.
 
     Raises:
         ValueError: the ratio is not between 0 and 1.
@@ -66,34 +66,34 @@ class ExampleSampler(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        """Decide on one span."""
+        """Return the sampling decision for a span."""
         parent = get_current_span(parent_context).get_span_context()
-        told = attributes or {}
-        if told.get(semconv.DSPY_OPERATION_NAME) != "example" or (parent.is_valid and not parent.trace_flags.sampled):
+        given = attributes or {}
+        if given.get(semconv.DSPY_OPERATION_NAME) != "example" or (parent.is_valid and not parent.trace_flags.sampled):
             return self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
         number = trace_id
         if parent.is_valid:
-            # All examples of a nested compile share its trace id: the place in the evaluation tells them apart.
-            place = f"{parent.trace_id:x}/{parent.span_id:x}/{told.get(semconv.DSPY_EXAMPLE_INDEX)}"
-            number = int.from_bytes(hashlib.sha256(place.encode()).digest()) % 2**_ID_BITS
+            # All examples of a nested compile share its trace id: the index in the evaluation distinguishes them.
+            position = f"{parent.trace_id:x}/{parent.span_id:x}/{given.get(semconv.DSPY_EXAMPLE_INDEX)}"
+            number = int.from_bytes(hashlib.sha256(position.encode()).digest()) % 2**_ID_BITS
         kept = self._by_id.should_sample(None, number, name).decision is Decision.RECORD_AND_SAMPLE
         decision = Decision.RECORD_AND_SAMPLE if kept else Decision.DROP
         return SamplingResult(decision, attributes if kept else None, parent.trace_state)
 
     @override
     def get_description(self) -> str:
-        """The sampler in words, for logs."""
+        """Return the sampler's description, for logs."""
         return f"ExampleSampler{{{self._by_id.rate},{self._others.get_description()}}}"
 
 
 def from_argument(argument: str | None) -> ExampleSampler:
-    """The sampler of `OTEL_TRACES_SAMPLER=otel_dspy_examples`.
+    """Create the sampler for `OTEL_TRACES_SAMPLER=otel_dspy_examples`.
 
     Args:
-        argument: OTEL_TRACES_SAMPLER_ARG, the ratio; none = 1.
+        argument: OTEL_TRACES_SAMPLER_ARG, the ratio; None or empty = 1.
 
     Raises:
-        ValueError: it is no number between 0 and 1; the SDK logs that and takes its default sampler.
+        ValueError: the argument is not a number from 0 to 1. The SDK logs the error and uses its default sampler.
     """
     try:
         return ExampleSampler(float(argument or 1))

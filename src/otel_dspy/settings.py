@@ -1,4 +1,4 @@
-"""Settings of the instrumentation: environment and keywords end here, in one frozen record."""
+"""Settings of the instrumentation, resolved from keywords and environment variables into one frozen dataclass."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-"""The standard's own switch: NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT (opentelemetry-util-genai)."""
+"""OpenTelemetry's content switch: NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT (opentelemetry-util-genai)."""
 
 Redact = Callable[[str, str], str]
-"""Takes an attribute's name and its text, gives the text that may leave."""
+"""Redactor: called with an attribute's name and its text, returns the text to export."""
 
 
 class TraceShape(StrEnum):
-    """Where an example's spans stand."""
+    """Position of an example's span in its trace."""
 
     LINKED = "linked"
-    """The root of a trace of its own, linked to its evaluation."""
+    """The root of a separate trace, linked to the evaluation's span."""
     NESTED = "nested"
-    """A child of its evaluation."""
+    """A child of the evaluation's span."""
 
 
 class ExtraConvention(StrEnum):
-    """Conventions of others whose names can stand on the spans beside ours."""
+    """Further semantic conventions whose attributes can be set on every span."""
 
     OPENINFERENCE = "openinference"
-    """What Phoenix and Arize read."""
+    """OpenInference, which Phoenix and Arize read."""
 
 
 class SettingError(ValueError):
-    """A setting has a value that cannot be used; the message says which, where and what would do."""
+    """Invalid setting. The message names the setting, where it was set, and the values it accepts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the instrumentation captures and how.
+    """Settings of the instrumentation.
 
     Attributes:
         trace_shape: see `TraceShape`.
-        capture_content: whether texts (messages, inputs, outputs, feedback) may leave on spans.
-        capture_programs: whether program states, instructions and demo sets may leave. Follows content unless set.
-        capture_datasets: whether dataset rows may leave. Follows content unless set.
-        capture_adapters: whether adapters' format and parse get spans.
-        max_content_length: content texts are cut to this many characters; None = never. In the rows of an
-            evaluation's results each text of a field is cut for itself, so that they stay rows. Program states and
-            datasets are never cut.
-        max_media_bytes: images, sounds and files of more bytes are recorded by size and digest, without their content.
-        redact: called for every content text before it leaves.
-        example_ratio: share (0 to 1) of the `linked` example traces that are kept; control spans always are.
-        extra_conventions: whose names stand on every span beside ours, derived from ours when the span ends.
+        capture_content: whether to record content (messages, inputs, outputs, feedback) on spans.
+        capture_programs: whether to record program states, instructions and demo sets. Default: `capture_content`.
+        capture_datasets: whether to record dataset rows. Default: `capture_content`.
+        capture_adapters: whether to create spans for an adapter's format and parse.
+        max_content_length: truncate content to this many characters; None = no limit. In the rows of an
+            evaluation's results each text is truncated separately, so that the rows stay valid. Program states and
+            datasets are never truncated.
+        max_media_bytes: record larger images, sounds and files by size and digest, without their content.
+        redact: redactor that is applied to every content text before export.
+        example_ratio: share (0 to 1) of the `linked` example traces to sample; control spans are always sampled.
+        extra_conventions: further conventions whose attributes are derived from the span's own when it ends.
     """
 
     trace_shape: TraceShape = TraceShape.LINKED
@@ -74,20 +74,20 @@ class Settings:
 
     @classmethod
     def resolve(cls, overrides: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Self:
-        """Build the settings from keywords first, environment second, defaults last.
+        """Build the settings. Keywords take precedence over environment variables, and those over defaults.
 
         Args:
-            overrides: keyword -> value; None means "not given". Unknown keywords are refused.
-            environment: variable -> text; `os.environ` unless given.
+            overrides: keyword -> value; None means "not given".
+            environment: variable -> text; default: `os.environ`.
 
         Raises:
-            SettingError: a keyword is unknown, or a keyword's value cannot be used. A bad environment variable is
-                logged and ignored instead: `opentelemetry-instrument` must not break a program. A redactor that
-                cannot be had is the exception: every content text is withheld then.
+            SettingError: a keyword is unknown or its value is invalid. An invalid environment variable is logged and
+                ignored instead, because `opentelemetry-instrument` must not break a program. If the redactor cannot
+                be imported, all content is replaced by `[redacted]`.
         """
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(overrides) - known):
-            message = f"instrument() does not know {', '.join(unknown)}; it takes {', '.join(sorted(known))}"
+            message = f"instrument() has no setting {', '.join(unknown)}; use one of {', '.join(sorted(known))}"
             raise SettingError(message)
         values = _from_environment(os.environ if environment is None else environment)
         for name, value in overrides.items():
@@ -107,7 +107,7 @@ def _flag(value: object, where: str) -> bool:
         return True
     if text in {"false", "0", "no", "off"}:
         return False
-    message = f"{where}: {value!r} is neither true nor false"
+    message = f"{where}: {value!r} is not a boolean; use true or false"
     raise SettingError(message)
 
 
@@ -122,18 +122,18 @@ def _shape(value: object, where: str) -> TraceShape:
 PROVIDERS: Final[Mapping[str, str]] = {
     "tracer_provider": "get_tracer", "meter_provider": "get_meter", "logger_provider": "get_logger",
 }  # fmt: skip
-"""Keywords of `instrument` that are objects of OpenTelemetry's, and the method that each is known by."""
+"""Keyword of `instrument` -> the method that identifies a provider of that kind."""
 
 
-def provider_given(name: str, value: Any) -> Any:  # noqa: ANN401 - whichever it is
-    """The provider that `instrument` was given, if any.
+def provider_given(name: str, value: Any) -> Any:  # noqa: ANN401 - a provider of any signal
+    """Validate and return a provider passed to `instrument`; None if there is none.
 
     Raises:
-        SettingError: it is no such provider.
+        SettingError: the value is not a provider of this kind.
     """
     if value is None or (not isinstance(value, type) and callable(getattr(value, PROVIDERS[name], None))):
         return value
-    kind = "a class, not an object of it" if isinstance(value, type) else f"no {name.replace('_', ' ')}"
+    kind = "a class, not an instance" if isinstance(value, type) else f"not a {name.replace('_', ' ')}"
     message = f"{name}: {value!r} is {kind}; leave it out for the global one"
     raise SettingError(message)
 
@@ -144,7 +144,7 @@ def _length(value: object, where: str) -> int:
     except (TypeError, ValueError):
         length = -1
     if length < 0:
-        message = f"{where}: {value!r} is not a number of characters (0 or more)"
+        message = f"{where}: {value!r} is not a number of characters; use an integer of 0 or more"
         raise SettingError(message)
     return length
 
@@ -153,7 +153,7 @@ def _size(value: object, where: str) -> int:
     try:
         return _length(value, where)
     except SettingError:
-        message = f"{where}: {value!r} is not a number of bytes (0 or more)"
+        message = f"{where}: {value!r} is not a number of bytes; use an integer of 0 or more"
         raise SettingError(message) from None
 
 
@@ -163,7 +163,7 @@ def _ratio(value: object, where: str) -> float:
     except (TypeError, ValueError):
         ratio = -1.0
     if not 0 <= ratio <= 1:
-        message = f"{where}: {value!r} is not a share between 0 and 1"
+        message = f"{where}: {value!r} is not a ratio; use a number from 0 to 1"
         raise SettingError(message)
     return ratio
 
@@ -185,12 +185,12 @@ def _redactor(value: object, where: str) -> Redact:
 
 def _conventions(value: object, where: str) -> frozenset[ExtraConvention]:
     given = cast("Iterable[object]", value) if isinstance(value, Iterable) else [value]
-    words = value.split(",") if isinstance(value, str) else [str(one) for one in given]
+    names = value.split(",") if isinstance(value, str) else [str(one) for one in given]
     try:
-        return frozenset(ExtraConvention(word.strip().lower()) for word in words)
+        return frozenset(ExtraConvention(name.strip().lower()) for name in names)
     except ValueError:
         known = ", ".join(ExtraConvention)
-        message = f"{where}: {value!r} names a convention that is not known; use {known}"
+        message = f"{where}: {value!r} contains an unknown convention; use {known}"
         raise SettingError(message) from None
 
 
@@ -222,14 +222,14 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             values[name] = parse(text, variable)
         except SettingError as error:
             if name == "redact":
-                _logger.warning("%s; content is withheld", error)
+                _logger.warning("%s. All content is replaced by [redacted].", error)
                 values[name] = _withhold
             else:
-                _logger.warning("%s; it is ignored", error)
+                _logger.warning("%s. The variable is ignored.", error)
     return values
 
 
 def _withhold(name: str, text: str) -> str:
-    """Stand in for a redactor that could not be imported: what it would have taken out must not leave."""
+    """Redact everything: used in place of a redactor that could not be imported."""
     del name, text
     return "[redacted]"

@@ -1,4 +1,4 @@
-"""On the way out: OTLP split by bytes where the SDK counts spans, queues that keep what tells of an optimization."""
+"""OTLP exporters that split batches by encoded size, and batch queues that never drop control spans."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A batch processor's queue that never drops what tells of an optimization.
+"""Queue for the SDK's BatchSpanProcessor that does not drop control spans when it is full.
 
-The SDK's BatchSpanProcessor keeps 2,048 spans and drops the oldest for a newer one. Examples and their calls come by
-thousands; compiles, trials and scores are few, and one of them is worth more than all the rest.
+By default the processor queues 2,048 spans and drops the oldest when a new one arrives. An optimization creates
+thousands of spans for examples and their calls, but few for compiles, trials and scores, which are worth more.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 MOST_CONTROL_SPANS: Final = 16_384
-"""Control spans that wait at most, beside the queue of the rest: an exporter that hangs must not take all memory."""
+"""Maximum number of queued control spans, in addition to other spans. Bounds memory if the exporter hangs."""
 
 
 class ControlQueue(deque[Any]):
-    """Two queues in one: control spans wait apart, leave first, and take no other span's room.
+    """Deque with a separate queue for control spans, which are exported first and do not displace other spans.
 
-    Spans enter on the left and leave on the right, as the SDK's processor has it.
+    Spans are added on the left and removed on the right, as in the SDK's processor.
     """
 
     def __init__(self, most: int | None) -> None:
@@ -56,20 +56,22 @@ class ControlQueue(deque[Any]):
 
 
 def keep_control_spans(processor: BatchSpanProcessor) -> bool:
-    """Let the processor never drop a control span for want of room; `instrument()` does it for the provider in use.
+    """Make a batch processor keep control spans when its queue is full.
+
+    `instrument()` does this for the processors of the provider in use.
 
     Args:
         processor: any BatchSpanProcessor of the SDK, in use or not.
 
     Returns:
-        False where this SDK's processor is built otherwise; nothing has changed then.
+        False if the SDK's processor has an unknown structure; it is unchanged then.
     """
     batch: Any = getattr(processor, "_batch_processor", None)
     queue: Any = getattr(batch, "_queue", None)
     if type(queue) is ControlQueue:
         return True
     if type(queue) is not deque:
-        _logger.debug("This SDK's batch processor cannot be told what to keep: %s", type(processor).__name__)
+        _logger.debug("Cannot replace the queue of %s: unknown structure of this SDK version", type(processor).__name__)
         return False
     known = cast("deque[Any]", queue)
     ours = ControlQueue(known.maxlen)
@@ -77,7 +79,7 @@ def keep_control_spans(processor: BatchSpanProcessor) -> bool:
     if lock is None:
         return False
     with lock:
-        batch._queue = ours  # noqa: SLF001 - the SDK offers no other way in
+        batch._queue = ours  # noqa: SLF001 - the SDK has no public API for it
         while known:
             ours.appendleft(known.pop())
     return True

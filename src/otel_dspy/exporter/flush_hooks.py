@@ -1,4 +1,7 @@
-"""Which processors a span may come to later than its call ends, and how a flush of them has it all the same."""
+"""Hooks that drain the deferred queue before a span processor is flushed or shut down.
+
+Also decides which processors may receive the end of a span after its call has returned.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
 _Given = ParamSpec("_Given")
-_HEARS: Final = frozenset({"on_start", "on_end"})
-"""What a processor does with spans."""
-_CATCHES_UP: Final = "_otel_dspy_catches_up"
+_SPAN_METHODS: Final = frozenset({"on_start", "on_end"})
+"""Methods by which a processor receives spans."""
+_HOOKED: Final = "_otel_dspy_drains_on_flush"
 
 
-def is_patient(processor: SpanProcessor) -> bool:
-    """Whether a span may end later than its call does, as of then: the processor only queues what ends.
+def accepts_deferred_ends(processor: SpanProcessor) -> bool:
+    """Return whether the processor may receive the end of a span after its call, because it only queues ended spans.
 
-    So it is with the SDK's BatchSpanProcessor where nobody has changed these methods, by a subclass or on the object,
-    and with those that say so by an attribute `takes_late_ends = True`.
+    True for the SDK's BatchSpanProcessor, unless a subclass or the object overrides these methods, and for processors
+    with the attribute `takes_late_ends = True`.
     """
     if getattr(processor, "takes_late_ends", False):
         return True
@@ -33,28 +36,28 @@ def is_patient(processor: SpanProcessor) -> bool:
         issubclass(kind, BatchSpanProcessor)
         and kind.on_start is BatchSpanProcessor.on_start
         and kind.on_end is BatchSpanProcessor.on_end
-        and _HEARS.isdisjoint(getattr(processor, "__dict__", ()))
+        and _SPAN_METHODS.isdisjoint(getattr(processor, "__dict__", ()))
     )
 
 
-def hears_starts(processor: SpanProcessor) -> bool:
-    """Whether a processor does anything when a span starts: the SDK's BatchSpanProcessor does not."""
+def handles_starts(processor: SpanProcessor) -> bool:
+    """Return whether the processor does anything when a span starts; the SDK's BatchSpanProcessor does not."""
     own: object = getattr(type(processor), "on_start", None)
     return own is not BatchSpanProcessor.on_start or "on_start" in getattr(processor, "__dict__", ())
 
 
-def catches_up(processor: SpanProcessor) -> bool:
-    """Let what calls have left behind be done before this processor is flushed or shut down, by whomever.
+def drain_before_flush(processor: SpanProcessor) -> bool:
+    """Make the processor's `force_flush` and `shutdown` drain the deferred queues first.
 
     Returns:
-        False if the object takes no methods of its own: nothing may be late then.
+        False if the methods of the object cannot be replaced; its spans must not be deferred then.
     """
     own: dict[str, Any] | None = getattr(processor, "__dict__", None)
     if own is None:
         return False
-    if _CATCHES_UP not in own:
+    if _HOOKED not in own:
         own |= {
-            _CATCHES_UP: True,
+            _HOOKED: True,
             "force_flush": _flushing(processor.force_flush),
             "shutdown": _shutting_down(processor.shutdown),
         }

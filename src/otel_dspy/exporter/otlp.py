@@ -1,4 +1,4 @@
-"""OpenTelemetry's own OTLP exporters, split by size: set `OTEL_TRACES_EXPORTER=otlp_by_size`."""
+"""OTLP exporter that splits batches by size, around OpenTelemetry's own: `OTEL_TRACES_EXPORTER=otlp_by_size`."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _logger = logging.getLogger(__name__)
 PROTOCOL_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 MAX_BYTES_VARIABLE: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
 REDIRECT_PAUSE: Final = 5.0
-"""Seconds after which an endpoint that redirects is tried again."""
+"""Seconds before the next attempt to an endpoint that redirects."""
 _BUSY: Final = frozenset({429, 502, 503, 504})
 
 
 class OtlpBySizeExporter(SplittingSpanExporter):
-    """OTLP over gRPC or HTTP, as OpenTelemetry's environment variables say; nothing is lost for a batch's size.
+    """OTLP exporter over gRPC or HTTP, configured by OpenTelemetry's variables, that loses no batch for its size.
 
-    Spans for which the receiver asks for more time than a request has (`Retry-After`, `RetryInfo`), and those that a
-    redirect has sent away, are kept in memory and sent again with later batches: 16 MiB at most.
+    Retains spans in memory, at most 16 MiB, and resends them with later batches if the receiver requests a longer delay
+    than the export timeout (`Retry-After`, `RetryInfo`) or redirects.
     """
 
     def __init__(self, *, protocol: str | None = None, max_bytes: int | None = None, **options: Any) -> None:  # noqa: ANN401 - passed on to the exporter
-        """Create it.
+        """Create the exporter.
 
         Args:
-            protocol: `grpc` or `http/protobuf`; else OTEL_EXPORTER_OTLP_(TRACES_)PROTOCOL, else `grpc`.
-            max_bytes: of a request; else OTEL_DSPY_EXPORT_MAX_BYTES, else 3 MiB.
-            options: of the exporter of that protocol: `endpoint`, `headers`, `timeout`, …
+            protocol: `grpc` or `http/protobuf`. Default: OTEL_EXPORTER_OTLP_(TRACES_)PROTOCOL, else `grpc`.
+            max_bytes: maximum size of a request. Default: OTEL_DSPY_EXPORT_MAX_BYTES, else 3 MiB.
+            options: keyword arguments of the protocol's exporter: `endpoint`, `headers`, `timeout`, …
 
         Raises:
-            ValueError: the protocol is neither.
-            ImportError: its exporter is not installed.
+            ValueError: the protocol is unknown.
+            ImportError: the protocol's exporter is not installed.
         """
         chosen = protocol or next(filter(None, map(os.environ.get, PROTOCOL_VARIABLES)), "grpc")
         refusal = Refusal()
@@ -48,29 +48,29 @@ class OtlpBySizeExporter(SplittingSpanExporter):
         elif chosen == "http/protobuf":
             exporter = refusal.over_http(options)
         else:
-            raise ValueError(f"protocol {chosen!r} is neither grpc nor http/protobuf")
+            raise ValueError(f"unknown OTLP protocol {chosen!r}; use grpc or http/protobuf")
         super().__init__(exporter, refusal.was_for_size, max_bytes or _max_bytes(), retry_after=refusal.seconds_to_wait)
 
 
 class Refusal:
-    """What the last request failed for: the exporters tell no more than that it did."""
+    """Reason of the last failed request, which OpenTelemetry's exporters do not report."""
 
     def __init__(self) -> None:
         self._for_size = False
         self._seconds: float | None = None
 
     def seconds_to_wait(self) -> float | None:
-        """Seconds after which the receiver may take the request; None if it named none. Reading it forgets it."""
+        """Return and reset the retry delay in seconds that the receiver requested; None if it requested none."""
         found, self._seconds = self._seconds, None
         return found
 
     def was_for_size(self) -> bool:
-        """Whether it was too large. Asking forgets it."""
+        """Return and reset whether the request was rejected as too large."""
         found, self._for_size = self._for_size, False
         return found
 
     def over_http(self, options: dict[str, Any]) -> SpanExporter:
-        """An exporter over HTTP that notes an answer 413 and `Retry-After`, and takes a redirect for a failure."""
+        """Create an HTTP exporter that records status 413 and `Retry-After`, and treats a redirect as a failure."""
         import requests  # noqa: PLC0415 - only with this protocol
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - the same
 
@@ -89,7 +89,7 @@ class Refusal:
         return OTLPSpanExporter(session=session, **options)
 
     def over_grpc(self, options: dict[str, Any]) -> SpanExporter:
-        """An exporter over gRPC that notes RESOURCE_EXHAUSTED, and does not try that again as it is."""
+        """Create a gRPC exporter that records RESOURCE_EXHAUSTED and does not retry the same request."""
         import grpc  # noqa: PLC0415 - only with this protocol
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - the same
 
@@ -98,49 +98,50 @@ class Refusal:
         codes: Any = cast("Any", grpc).StatusCode
 
         class TooLargeError(failure):
-            """Stands for RESOURCE_EXHAUSTED, which the exporter would repeat until its time is over."""
+            """Replaces RESOURCE_EXHAUSTED, which the exporter would retry until its timeout."""
 
             def code(self) -> Any:  # noqa: ANN401 - grpc.StatusCode, untyped
-                """Final."""
+                """Return a status code that is not retried."""
                 return codes.INVALID_ARGUMENT
 
             def details(self) -> str:
-                """What the log says."""
-                return "the receiver found it too large; it is sent again in halves"
+                """Return the text for the exporter's log line."""
+                return "the receiver rejected the request as too large; it is resent in halves"
 
             def trailing_metadata(self) -> tuple[()]:
-                """Nothing."""
+                """Return no metadata."""
                 return ()
 
-        class Watched:
-            """A stub whose failures are noted."""
+        class RecordingStub:
+            """gRPC stub that records failures."""
 
             def __init__(self, stub: Any) -> None:  # noqa: ANN401 - generated code, untyped
                 self._stub = stub
 
             def Export(self, **call: Any) -> Any:  # noqa: ANN401, N802 - the stub's
-                """Send."""
+                """Send a request."""
                 refusal._seconds = None
                 try:
                     return self._stub.Export(**call)
                 except failure as error:
-                    told: Any = error
-                    asked = [
-                        value for key, value in told.trailing_metadata() or () if key == "google.rpc.retryinfo-bin"
+                    call_error: Any = error
+                    retry_info = [
+                        value
+                        for key, value in call_error.trailing_metadata() or ()
+                        if key == "google.rpc.retryinfo-bin"
                     ]
-                    asked_to_wait = bool(asked)
-                    refusal._seconds = _retry_delay(asked[0]) if asked else None
-                    if told.code() is codes.RESOURCE_EXHAUSTED and not asked_to_wait:
+                    refusal._seconds = _retry_delay(retry_info[0]) if retry_info else None
+                    if call_error.code() is codes.RESOURCE_EXHAUSTED and not retry_info:
                         refusal._for_size = True
                         raise TooLargeError from error
                     raise
 
         class Exporter(OTLPSpanExporter):
-            """The exporter with a watched stub, also after it has connected anew."""
+            """Exporter with a recording stub, also after a reconnect."""
 
             def _initialize_channel_and_stub(self) -> None:
                 super()._initialize_channel_and_stub()
-                self._client = cast("Any", Watched(self._client))
+                self._client = cast("Any", RecordingStub(self._client))
 
         return Exporter(**options)
 
@@ -166,5 +167,10 @@ def _max_bytes() -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     if text:
-        _logger.warning("%s: %r is no number of bytes; %d is used", MAX_BYTES_VARIABLE, text, MAX_BYTES)
+        _logger.warning(
+            "%s: %r is not a number of bytes; use an integer above 0. Using the default of %d.",
+            MAX_BYTES_VARIABLE,
+            text,
+            MAX_BYTES,
+        )
     return MAX_BYTES

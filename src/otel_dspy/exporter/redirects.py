@@ -1,6 +1,6 @@
-"""OTLP endpoints that answer with a redirect. OpenTelemetry's exporters over HTTP count that as success.
+"""Detection of OTLP endpoints that redirect, which OpenTelemetry's HTTP exporters treat as success.
 
-They do not follow it either, so all spans are lost without a message (opentelemetry-exporter-otlp-common 1.45.2).
+The exporters do not follow the redirect, and all spans are lost silently (opentelemetry-exporter-otlp-common 1.45.2).
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 REDIRECTS: Final = frozenset({300, 301, 302, 303, 305, 307, 308})
-"""HTTP statuses that name another address."""
+"""HTTP status codes of redirects."""
 
 
 def redirect_text(url: str, location: str | None, status: int) -> str:
-    """What an endpoint answered and what to do about it; without user, password and query.
+    """Return an error message for a redirect, with a remedy and without user, password and query.
 
     Args:
-        url: the request's.
-        location: header `Location` of the answer.
-        status: of the answer.
+        url: the URL of the request.
+        location: header `Location` of the response.
+        status: status code of the response.
     """
-    target = _shown(urljoin(url, location)) if location else "an address that it does not name"
+    target = _shown(urljoin(url, location)) if location else "an unknown address"
     return (
-        f"{_shown(url)} redirects to {target} (status {status}), and OpenTelemetry's exporters do not follow: set the "
-        "endpoint to where it redirects"
+        f"{_shown(url)} redirects to {target} (status {status}), and OpenTelemetry's exporters do not follow "
+        "redirects: set the endpoint to the address that it redirects to"
     )
 
 
@@ -31,5 +31,5 @@ def _shown(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "an address that is none"
+        return "an invalid URL"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,4 +1,4 @@
-"""Bounded memory of spans that a receiver has not taken but may take later."""
+"""Bounded in-memory buffer of spans to resend, after the receiver has requested a retry delay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 MAX_RETAINED_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of encoded spans that are retained; beyond it the oldest are lost."""
+"""Maximum size of the retained spans, encoded, in bytes; beyond it the oldest are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class _Part:
 
 
 class RetainedParts:
-    """Parts of batches in the order in which they failed. Not thread-safe: exporters are called by one thread."""
+    """FIFO buffer of failed parts of batches. Not thread-safe: an exporter is called by one thread."""
 
     def __init__(self) -> None:
         self._parts: deque[_Part] = deque()
@@ -35,11 +35,11 @@ class RetainedParts:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds until the oldest is due, 0 if it is; None if there is none."""
+        """Seconds until the oldest part is due, 0 if it is due already; None if the buffer is empty."""
         return max(0.0, self._parts[0].due - time.monotonic()) if self._parts else None
 
     def __len__(self) -> int:
-        """Spans that are retained."""
+        """Return the number of retained spans."""
         return sum(len(part.spans) for part in self._parts)
 
     def add(self, spans: Sequence[ReadableSpan], size: int, seconds: float) -> int:
@@ -47,11 +47,11 @@ class RetainedParts:
 
         Args:
             spans: a part of a batch.
-            size: bytes that they take, encoded.
-            seconds: after which to send them again.
+            size: encoded size in bytes.
+            seconds: delay before they are resent.
 
         Returns:
-            How many spans were lost for want of room.
+            The number of spans dropped because the buffer was full.
         """
         self._parts.append(_Part(spans, size, time.monotonic() + seconds))
         lost = 0
@@ -59,18 +59,21 @@ class RetainedParts:
             lost += len(self._parts.popleft().spans)
         if lost and not self._warned:
             self._warned = True
-            _logger.warning("The receiver takes no spans and there is no room for more: the oldest are lost")
+            _logger.warning(
+                "The receiver does not accept spans and the retry buffer (%.0f MiB) is full; dropping the oldest",
+                MAX_RETAINED_BYTES / 2**20,
+            )
         return lost
 
     def send(self, send: Callable[[Sequence[ReadableSpan]], bool], *, early: bool = False) -> bool:
-        """Send what is due, the oldest first, until one fails.
+        """Resend the parts that are due, the oldest first, until one fails.
 
         Args:
-            send: sends a part; returns whether it is done with. It may call `add`.
-            early: also what is not due yet.
+            send: sends a part; returns False on failure. It may call `add`.
+            early: also resend parts that are not due yet.
 
         Returns:
-            Whether nothing failed.
+            False if a part failed.
         """
         for _ in range(len(self._parts)):
             if not early and self._parts[0].due > time.monotonic():

@@ -1,9 +1,9 @@
-"""What the SDK made of environment variables, put right when DSPy is instrumented.
+"""Adjustments to an SDK pipeline that was configured by environment variables.
 
-The SDK puts every exporter that `OTEL_TRACES_EXPORTER` names into a BatchSpanProcessor, which drops the oldest spans
-when 2,048 wait. Here an exporter that stands for a span processor is replaced by it, and the batch processors' queues
-keep what tells of an optimization (`control_queue`). The SDK offers no way in but private attributes; should they be
-renamed, spans are handled as the SDK does it.
+The SDK wraps every exporter of `OTEL_TRACES_EXPORTER` in a BatchSpanProcessor, which drops the oldest spans when 2,048
+are queued. `adopt` replaces an exporter that stands for a span processor with that processor, and makes batch
+processors keep control spans (`control_queue`). It needs private attributes of the SDK; if they are renamed, the
+pipeline remains unchanged.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _adopted: Final[weakref.WeakKeyDictionary[object, list[SpanProcessor]]] = weakre
 
 @runtime_checkable
 class StandIn(Protocol):
-    """An exporter that stands for a span processor."""
+    """Exporter that is a placeholder for a span processor."""
 
     def span_processor(self) -> SpanProcessor:
-        """The processor that it stands for."""
+        """Return the processor that replaces the exporter."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who hears a provider's spans.
+    """Numbers of a provider's span processors.
 
     Attributes:
-        adopted: how many span processors were put in the place of their stand-ins.
-        others: how many others there are.
+        adopted: processors that replaced a stand-in.
+        others: all other processors.
     """
 
     adopted: int
@@ -51,10 +51,10 @@ class Audience:
 def adopt(provider: object) -> Audience:
     """Replace the stand-ins among the provider's exporters, and make its batch processors keep control spans.
 
-    Does nothing to what was done before. A stand-in whose processor cannot be had is left, with a warning.
+    Idempotent. A stand-in whose processor cannot be created remains, and a warning is logged.
 
     Args:
-        provider: an SDK TracerProvider; anything else hears nothing of ours.
+        provider: an SDK TracerProvider; any other object is ignored.
     """
     several: Any = getattr(provider, "_active_span_processor", None)
     found: object = getattr(several, "_span_processors", None)
@@ -70,18 +70,18 @@ def adopt(provider: object) -> Audience:
             if instead is not None:
                 ours.append(instead)
                 after.append(instead)
-                processor.shutdown()  # its thread, which would wait for nothing
+                processor.shutdown()  # ends its thread
                 continue
         elif isinstance(processor, BatchSpanProcessor):
             keep_control_spans(processor)
         after.append(processor)
-    several._span_processors = tuple(after)  # noqa: SLF001 - the SDK has no way to take one out
+    several._span_processors = tuple(after)  # noqa: SLF001 - the SDK cannot remove a processor
     others = [processor for processor in after if processor not in ours]
     return Audience(len(ours), len(others))
 
 
 def adopted(provider: object, kind: type[_Processor]) -> _Processor | None:
-    """The provider's span processor of this class that was put in the place of a stand-in, if there is one."""
+    """Return the provider's span processor of this class that replaced a stand-in; None if there is none."""
     ours = _adopted.get(provider, []) if provider is not None else []
     return next((processor for processor in ours if isinstance(processor, kind)), None)
 
@@ -90,5 +90,5 @@ def _instead(exporter: StandIn) -> SpanProcessor | None:
     try:
         return exporter.span_processor()
     except ImportError as error:
-        _logger.warning("%s cannot be used, its spans go nowhere: %s", type(exporter).__name__, error)
+        _logger.warning("%s cannot be used, its spans are not exported: %s", type(exporter).__name__, error)
         return None

@@ -1,4 +1,4 @@
-"""Wraps an exporter: a batch goes out in parts whose encoded size a receiver takes."""
+"""Span exporter that splits batches by encoded size, to stay below a receiver's message limit."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 3 * 1024 * 1024
-"""Bytes of a request before compression. gRPC receivers refuse 4 MiB by default, a Collector's included."""
+"""Bytes of a request before compression. gRPC receivers, the Collector's included, reject 4 MiB by default."""
 
 
 class SplittingSpanExporter(SpanExporter):
-    """Exports through another exporter, in parts of at most `max_bytes`; halves a part that is refused for its size."""
+    """Exports through another exporter in parts of at most `max_bytes`; halves a part that is rejected for its size."""
 
     def __init__(
         self,
@@ -32,31 +32,31 @@ class SplittingSpanExporter(SpanExporter):
         *,
         retry_after: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """Create it.
+        """Create the exporter.
 
         Args:
-            exporter: sends; an OTLP exporter.
-            refused_for_size: asked after a failure: whether the receiver found the request too large.
-            max_bytes: of a request, encoded in protobuf and not compressed. A larger span goes alone.
-            retry_after: called after a failure: seconds after which the receiver may take the request, None if the
-                failure is final. Such a part is kept in memory and sent again with a later batch.
+            exporter: the OTLP exporter that sends the parts.
+            refused_for_size: called after a failure; returns whether the receiver rejected the request as too large.
+            max_bytes: maximum size of a request as uncompressed protobuf. A larger span is sent in a separate request.
+            retry_after: called after a failure; returns the delay in seconds before a retry, None if the failure is
+                final. The part is retained in memory and resent with a later batch.
         """
         self._exporter = exporter
         self._refused_for_size = refused_for_size
         self._max_bytes = max_bytes
         self.lost = 0
-        """Spans that were refused alone, as too large, or cannot be encoded."""
+        """Number of dropped spans: too large even alone, not encodable, or displaced from the retry buffer."""
         self._retry_after = retry_after
         self._retained = RetainedParts()
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send all; a failure if any part of them failed, after all others have been tried."""
+        """Export a batch in parts. All parts are attempted; the result is FAILURE if any of them failed."""
         lost = self.lost
         self._send_retained()
         pause = self._retained.seconds
         if pause is not None:
-            # The receiver has asked not to be sent anything yet.
+            # The receiver has requested a delay that is not over.
             for part in self._parts(spans):
                 self._retain(part, pause)
             return SpanExportResult.FAILURE
@@ -81,24 +81,25 @@ class SplittingSpanExporter(SpanExporter):
             yield part
 
     def _encoded(self, span: ReadableSpan) -> tuple[ReadableSpan, int] | None:
-        """The span as it can be sent and its bytes; None if it cannot: one such would lose all of its request."""
+        """Return an encodable span and its size; None if there is none, because it would fail the whole request."""
         try:
             return span, _size(span)
-        except Exception as error:  # noqa: BLE001 - any, of what a program has put into it
+        except Exception as error:  # noqa: BLE001 - a program can put anything into a span
             try:
                 readable = _in_unicode(span)
                 size = _size(readable)
             except Exception:  # noqa: BLE001 - the same
                 self.lost += 1
-                self._tell("A span cannot be encoded and is lost: %a (%s: %a)", span.name, type(error).__name__, error)
+                self._warn_once(
+                    "Dropping a span that cannot be encoded: %a (%s: %a)", span.name, type(error).__name__, error
+                )
                 return None
-            self._tell("A span has text that is no Unicode; a question mark stands in its place: %a", span.name)
+            self._warn_once("Replacing invalid Unicode in a span with question marks: %a", span.name)
             return readable, size
 
-    def _tell(self, message: str, *details: object) -> None:
-        """Once: what is odd in one span is in its like."""
-        if message not in self._told:
-            self._told.add(message)
+    def _warn_once(self, message: str, *details: object) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
             _logger.warning(message, *details)
 
     def _part(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -113,7 +114,7 @@ class SplittingSpanExporter(SpanExporter):
             return result
         if len(spans) == 1:
             self.lost += 1
-            _logger.warning("A span is too large for the receiver and is lost: %s", spans[0].name)
+            _logger.warning("Dropping a span that the receiver rejected as too large: %s", spans[0].name)
             return result
         middle = len(spans) // 2
         halves = [self._part(spans[:middle]), self._part(spans[middle:])]
@@ -127,25 +128,25 @@ class SplittingSpanExporter(SpanExporter):
         return self._retained.send(lambda spans: self._part(spans) is SpanExportResult.SUCCESS, early=early)
 
     def shutdown(self) -> None:
-        """Send what is kept once more and shut the other exporter down."""
+        """Resend the retained spans once and shut down the other exporter."""
         self._send_retained(early=True)
         if self._retained:
-            _logger.warning("The receiver has not taken %d spans: they are lost", len(self._retained))
+            _logger.warning("Dropping %d spans at shutdown: the receiver did not accept them", len(self._retained))
             self.lost += len(self._retained)
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is kept and due, and flush the other exporter."""
+        """Resend the retained spans that are due, and flush the other exporter."""
         return self._send_retained() and not self._retained and self._exporter.force_flush(timeout_millis)
 
 
 def _size(span: ReadableSpan) -> int:
-    # With its resource and scope, which spans of a request share: never less than it adds.
+    # Includes resource and scope, which the spans of a request share: an upper bound of what the span adds.
     return encode_spans([span]).ByteSize()
 
 
 def _in_unicode(span: ReadableSpan) -> ReadableSpan:
-    """The same span, a question mark for each lone surrogate. The encoder looks after attributes itself."""
+    """Copy the span with `?` in place of each lone surrogate, except in attributes, which the encoder handles."""
     description = span.status.description
     return ReadableSpan(
         _text(span.name),

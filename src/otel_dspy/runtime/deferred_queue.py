@@ -1,9 +1,9 @@
-"""What a call leaves behind is done after it, in order, by a thread of ours: metrics, the content of spans, their ends.
+"""Background queue for work that need not finish before the instrumented call returns.
 
-Python runs one thread at a time, so that thread must not be felt either. It rests after a few pieces of work: whoever
-comes back from a language model meanwhile has its turn within `_TURN`. From a program that computes it takes next to
-nothing for half a second, in which a request is answered or an evaluation on a local model done; what lasts longer pays
-as it goes. Past `_LATEST` whoever brings work helps.
+The work (content serialization, span end, metrics) runs in FIFO order on a daemon thread. Python runs one thread at a
+time, so the thread sleeps after each run slice of `_TURN` seconds, and other threads get the interpreter within that
+time. For half a second, enough for a request or an evaluation on a local model, it uses next to no CPU; after that it
+runs more often. Items older than `_LATEST` are also run by the threads that submit new ones.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DELAY: Final = 0.1
-"""Seconds that work waits for company before the thread takes it, unless somebody catches up sooner."""
+"""Minimum age in seconds before the thread runs an item, so that items are batched; a drain runs them earlier."""
 _TURN: Final = 1e-3
-"""Seconds that the thread works before it rests; to wake it takes the processor as long as a piece or two."""
+"""Run slice: seconds that the thread works before it sleeps. A wake-up costs as much CPU as one or two items."""
 _RESTS: Final = ((0.5, 50e-3), (0.6, 500e-6))
-"""Until which age of the next piece, in seconds, the thread rests for how many seconds before it; later not at all.
-Any sleep lets a waiting thread have its turn; one of 0 would be over before it wakes.
+"""(age limit of the oldest item, sleep before the next run slice), in seconds; no sleep beyond the last limit.
+Any sleep above 0 lets a waiting thread run; a sleep of 0 ends before that thread wakes.
 """
 _LATEST: Final = 0.6
-"""Seconds that work waits in a program that goes on calling. Past that whoever brings a piece does the oldest two, but
-does not wait for one that is being done.
+"""Age in seconds of the oldest item from which a submitting thread runs the oldest two items itself, without waiting
+for one that is running.
 """
 _MOST: Final = 4_096
-"""Pieces that wait at most. Past that whoever brings one does the oldest two, and waits for what is being done."""
+"""Maximum queue length. Beyond it a submitting thread runs the oldest two items and waits for one that is running."""
 _FOR_EVER: Final = -1.0
 
 
 class DeferredQueue:
-    """A queue of work. Thread-safe; each piece is done once, none before an earlier one has been."""
+    """FIFO queue of deferred work. Thread-safe; each item runs exactly once, in order of submission."""
 
     def __init__(self) -> None:
-        """Create it; its thread starts with the first piece of work and ends when nobody holds the queue any more."""
+        """Create the queue. Its thread starts with the first item and ends when the queue is garbage-collected."""
         self._waiting: deque[tuple[Any, ...]] = deque()
-        """When it came, and what `put` was given."""
+        """(time of submission, arguments of `put`)."""
         self._forked()
         if hasattr(os, "register_at_fork"):
             forked = weakref.WeakMethod(self._forked)
@@ -53,12 +53,12 @@ class DeferredQueue:
         _all.add(self)
 
     def put(self, part: str, work: Callable[..., object], *args: object) -> None:
-        """Let work be done soon.
+        """Submit work.
 
         Args:
-            part: what a failure of it is reported as.
-            work: is called with `args`. What it puts in its turn is done at once, as a part of it.
-            args: must not be changed afterwards.
+            part: name of the work in the report of a failure.
+            work: called with `args`. Work that it submits itself runs at once.
+            args: arguments of `work`; must not be changed afterwards.
         """
         if self._doer == get_ident():
             with guarded(part):
@@ -75,19 +75,19 @@ class DeferredQueue:
             self._do(2, 0)
 
     def catch_up(self, *, last: bool = False, seconds: float | None = None) -> bool:
-        """Do all that waits now, after what is being done.
+        """Drain the queue: run all queued items now, after the one that is running.
 
         Args:
-            last: also where this is called by work itself, or by a signal that came in the middle of it. Without, what
-                work has flushed would be done before the rest of that work.
-            seconds: begin no piece after so long; None = do it all.
+            last: drain also if the caller is an item of this queue, or a signal handler that interrupted one. Without
+                it such a call does nothing, because later items would run before the rest of the current one.
+            seconds: start no item after this time; None = no limit.
 
         Returns:
-            False if the time ran out.
+            False on timeout.
         """
         if self._doer == get_ident() and not last:
             return True
-        # Once at least: what is being done waits no more, but has not been done.
+        # At least once: an item that is running is no longer queued, but has not finished.
         pieces = len(self._waiting) or 1
         if seconds is None:
             return self._do(pieces)
@@ -100,10 +100,10 @@ class DeferredQueue:
                 return False
         return True
 
-    def _do(self, pieces: int, patience: float = _FOR_EVER) -> bool:
-        """Do so many; False if what is being done has not been done for so many seconds."""
+    def _do(self, pieces: int, timeout: float = _FOR_EVER) -> bool:
+        """Run up to `pieces` items. Return False if a running item does not finish within `timeout` seconds."""
         for _ in range(pieces):
-            lock = self._doing.close(patience)
+            lock = self._doing.close(timeout)
             if lock is None:
                 return False
             try:
@@ -127,7 +127,7 @@ class DeferredQueue:
         return True
 
     def _age(self, now: float) -> float:
-        """How long the oldest piece has waited, in seconds."""
+        """Return the age of the oldest item in seconds."""
         try:
             return now - self._waiting[0][0]
         except IndexError:
@@ -143,16 +143,16 @@ class DeferredQueue:
                         thread.start()
                         self._thread = thread
         except RuntimeError as error:
-            # No more threads are to be had, which is nothing to report from an exit handler (Python 3.12.0 and 3.12.1).
+            # No thread can be started. Not reported in an exit handler, where that is normal (Python 3.12.0, 3.12.1).
             if threading.main_thread().is_alive():
-                report("the thread that works after calls", error)
+                report("the deferred queue's thread", error)
             self.catch_up()
             return
         _kept.add(self)
         self._awake.set()
 
     def _forked(self) -> None:
-        # What waits is the parent's, which does it itself; its thread isn't here, whatever it may have held.
+        # The queued items belong to the parent, which runs them. Its thread and the locks it held do not exist here.
         self._waiting.clear()
         _kept.discard(self)
         self._doing = ForkGate()
@@ -162,11 +162,11 @@ class DeferredQueue:
         self._thread: threading.Thread | None = None
 
     def works_here(self) -> bool:
-        """Whether the caller is called by work that is being done."""
+        """Return whether the caller runs inside an item of this queue."""
         return self._doer == get_ident()
 
     def __len__(self) -> int:
-        """Pieces that wait."""
+        """Return the number of queued items."""
         return len(self._waiting)
 
     def _take_a_turn(self) -> None:
@@ -176,7 +176,7 @@ class DeferredQueue:
             now = time.monotonic()
 
     def turn(self) -> None:
-        """Do what waits, each piece when it is old enough, with rests, until nothing does: the thread's own way."""
+        """Run items as they reach the minimum age, with sleeps between run slices, until the queue is empty."""
         while self._waiting:
             age = self._age(time.monotonic())
             if age < _DELAY:
@@ -188,24 +188,24 @@ class DeferredQueue:
             self._take_a_turn()
         _kept.discard(self)
         self._awake.clear()
-        if self._waiting:  # brought before that, when nobody needed to wake the thread
+        if self._waiting:  # submitted before the flag was cleared, so that no wake-up was sent
             self._wake()
 
 
 _all: weakref.WeakSet[DeferredQueue] = weakref.WeakSet()
 _kept: set[DeferredQueue] = set()
-"""Queues in which something waits: nobody else may hold them any more, as after an `uninstrument` during a call."""
+"""Strong references to non-empty queues: after an `uninstrument` during a call there may be no other reference."""
 
 
 def catch_up(*, last: bool = False, seconds: float | None = None) -> bool:
-    """Do now all that waits in every queue of this process: whoever flushes something asks for this first.
+    """Drain every queue of this process. Called before each flush.
 
     Args:
-        last: nothing comes after it, as in a shutdown (see `DeferredQueue.catch_up`).
-        seconds: that it may take; None = as long as it takes.
+        last: True at shutdown (see `DeferredQueue.catch_up`).
+        seconds: timeout; None = no limit.
 
     Returns:
-        False if the time ran out.
+        False on timeout.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     done = [
@@ -219,11 +219,11 @@ def _run(holder: weakref.ref[DeferredQueue]) -> None:
     while (later := holder()) is not None:
         awake = later._awake  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own thread
         del later
-        awake.wait(60)  # and then looks whether anybody still holds the queue
+        awake.wait(60)  # then check whether the queue still exists
         later = holder()
         if later is not None:
             try:
                 later.turn()
-            except BaseException as error:  # noqa: BLE001 - a redactor may end its own thread, as it thinks: not this one
-                report("work after a call", error)
-        later = None  # or it would keep the queue itself
+            except BaseException as error:  # noqa: BLE001 - a user's redactor may raise SystemExit: the thread survives
+                report("deferred work", error)
+        later = None  # drop the reference while waiting

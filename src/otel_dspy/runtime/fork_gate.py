@@ -1,8 +1,8 @@
-"""No fork while a thread of ours holds what a child would need: MLflow's locks, a log file's, the spool's.
+"""Gates that delay a fork while a background thread holds locks: of MLflow, of a log file, of the spool.
 
-A child has only the thread that forked. A lock which another thread holds at that moment stays held in it for ever, the
-lock inside a log's stream too, which `logging` does not make anew. So our threads do such things inside a gate, and a
-fork waits at all gates.
+A child process has only the thread that forked. A lock that another thread held at that moment is never released in the
+child, including the lock of a log stream, which `logging` does not recreate. Background threads therefore take such
+locks only inside a gate, and a fork waits for all gates.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-PATIENCE: Final = 3.0
-"""Seconds that a fork waits for what is under way. A child that is forked in its middle may find a lock held for ever:
-then its spans stay in the spool.
+FORK_TIMEOUT: Final = 3.0
+"""Seconds that a fork waits for the gates. In a child that is forked after the timeout a lock may stay held for ever;
+its spans then remain in the spool.
 """
 
 
 class ForkGate:
-    """A block of this gate's and a fork exclude each other. May be entered again by the thread that is inside."""
+    """Mutual exclusion of a code block and a fork. Reentrant for the thread that is inside."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         _all.add(self)
 
     def __enter__(self) -> Self:
-        """Keep forks out."""
+        """Block forks."""
         self._lock.acquire()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Let forks in."""
+        """Allow forks."""
         self._lock.release()
 
     def close(self, seconds: float) -> _Lock | None:
-        """Keep everybody out; the lock to release later, None if somebody stayed inside for so long."""
+        """Close the gate. Return the lock to release, or None on timeout. A negative `seconds` means no timeout."""
         return self._lock if self._lock.acquire(timeout=seconds) else None
 
 
 class _Lock(Protocol):
-    """A lock, whatever its class is called in this Python."""
+    """A lock; its class differs between Python versions."""
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         ...
 
 
 _all: weakref.WeakSet[ForkGate] = weakref.WeakSet()
 _forks = threading.local()
-"""`held`: locks that this thread's fork under way holds. Several may fork at once."""
+"""`held`: locks held by the fork in progress in this thread. Several threads may fork at the same time."""
 
 
 def _before_fork() -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + FORK_TIMEOUT
     locks = (gate.close(max(0.0, deadline - time.monotonic())) for gate in list(_all))
     _forks.held = [lock for lock in locks if lock is not None]
 

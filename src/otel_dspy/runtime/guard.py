@@ -1,4 +1,4 @@
-"""A failure of the telemetry never reaches the user's program: it is logged once and counted."""
+"""Guard around instrumentation code: errors are counted and logged, and never reach the application."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ _failures: Final[Counter[str]] = Counter()
 
 
 def failures() -> dict[str, int]:
-    """How often each part has failed since the process began: part -> count."""
+    """Return the number of failures since the start of the process: part -> count."""
     with _lock:
         return dict(_failures)
 
 
 def report(part: str, error: BaseException, *, private: bool = False) -> None:
-    """Count a failure of `part`; log the first one with its traceback, the later ones at debug level.
+    """Count a failure and log it: the first of each part as a warning with its traceback, later ones at DEBUG level.
 
-    `private`: what the error says, or one that it came from, may not be told: only its type is.
+    Args:
+        part: name of the part that failed, as a noun phrase.
+        error: the exception.
+        private: log only the exception's type, because its message or that of its cause may contain content.
     """
     with _lock:
         _failures[part] += 1
         first = _failures[part] == 1
-    with suppress(Exception):  # a filter or handler of the user's own may raise
+    with suppress(Exception):  # a user's log filter or handler may raise
         _logger.log(
             logging.WARNING if first else logging.DEBUG,
-            "otel-dspy: %s failed%s and was left out; the program goes on unharmed",
+            "otel-dspy: %s failed%s and was skipped; the application is not affected",
             part,
             f" ({type(error).__name__})" if private else "",
             exc_info=None if private else error,
@@ -41,21 +44,21 @@ def report(part: str, error: BaseException, *, private: bool = False) -> None:
 
 
 class guarded:  # noqa: N801 - read as a verb: `with guarded("a hook"):`
-    """Runs a block of ours whose failure must stay ours. KeyboardInterrupt and the like pass through."""
+    """Context manager that reports and suppresses exceptions. KeyboardInterrupt and SystemExit propagate."""
 
-    # A class, not a generator under `contextmanager`: that takes five times as long, several times a call.
+    # A class, because a `contextmanager` generator takes five times as long, several times a call.
     __slots__ = ("_part",)
 
     def __init__(self, part: str) -> None:
         self._part = part
 
     def __enter__(self) -> None:
-        """Begin the block."""
+        """Enter the block."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        """Hold back what is ours."""
+        """Report and suppress an exception of the block."""
         if isinstance(error, Exception):
             report(self._part, error)
             return True

@@ -1,4 +1,4 @@
-"""SIGTERM ends a program as ever, only that what is queued is delivered or spooled first, and open runs are ended."""
+"""SIGTERM handler that delivers or spools queued spans and ends open runs before the process terminates."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _closings: Final[list[Callable[[], object]]] = []
 
 
 def close_first(close: Callable[[], object]) -> None:
-    """Call `close` when SIGTERM comes, then let the signal do what it does by default.
+    """Register a callback that runs on SIGTERM before the default action.
 
-    Only where nobody else handles the signal, and from the main thread; elsewhere nothing changes. Several are called
-    at the same time, each on a thread of its own; a second SIGTERM ends the program at once.
+    Has no effect if the signal already has a handler, or outside the main thread. All callbacks run concurrently, each
+    on its own thread. A second SIGTERM terminates the process at once.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -32,9 +32,9 @@ def close_first(close: Callable[[], object]) -> None:
 
 def _handle(_signal: int, _frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Not here: the handler may have interrupted whoever holds a lock that closing needs. And no daemon: a program that
-    # is about to end by itself waits for it, rather than be ended in the middle of its own last flush.
-    with suppress(RuntimeError):  # from Python 3.12 on none starts in an interpreter that ends, and flushes as it does
+    # On a thread, because the handler may have interrupted code that holds a lock that a callback needs. Not a daemon,
+    # so that a program that is exiting waits for it and is not terminated during its own last flush.
+    with suppress(RuntimeError):  # from Python 3.12 on no thread starts during interpreter exit, which flushes anyway
         threading.Thread(target=_end, name="otel-dspy-sigterm", daemon=False).start()
 
 
@@ -44,7 +44,7 @@ def _end() -> None:
         thread = threading.Thread(target=_close, args=(close,), daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the main thread has ended meanwhile, and Python 3.12.0 and 3.12.1 then start none
+        except RuntimeError:  # the main thread has ended, and Python 3.12.0 and 3.12.1 then start no thread
             _close(close)
         else:
             threads.append(thread)

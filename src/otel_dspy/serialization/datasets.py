@@ -1,4 +1,4 @@
-"""Examples and datasets: rows as plain data, and the digests by which they are known."""
+"""Examples and datasets as rows of plain data, and the digests that identify them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _NO_EXAMPLE: Final = object()
 
 
 def fields(example: object) -> dict[str, Any]:
-    """The fields of a `dspy.Example`, a `dspy.Prediction` or a dict, as plain data.
+    """Return the fields of a `dspy.Example`, a `dspy.Prediction` or a dict, as plain data.
 
-    A value that cannot be turned into data is None. Anything else than a record is one field named `value`.
+    A value that cannot be serialized is None. Any other object becomes a single field named `value`.
     """
     row = plain(example)
     return cast("dict[str, Any]", row) if isinstance(row, dict) else {"value": row}
 
 
 def field_names(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The names of the rows' fields, in the order of their first appearance."""
+    """Return the names of the rows' fields, in the order of their first appearance."""
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
 class _Known(NamedTuple):
-    """An example as it was when it was first met."""
+    """Cached data of an example, from its first use."""
 
     example: object
     row: dict[str, Any]
@@ -38,13 +38,12 @@ class _Known(NamedTuple):
 
 
 class ExampleRegistry:
-    """Rows and digests of examples, worked out once for each object while a compile or an evaluation lasts.
+    """Cache of the rows and digests of examples, by object, for the duration of a compile or an evaluation.
 
-    It holds on to the examples, so that an object's id stays its own. What the program changes in one later shows in
-    nothing of this.
+    Keeps a reference to each example, so that its `id` stays unique. Later changes to an example are not reflected.
 
     Args:
-        plain_inputs: whether all fields of what is no `dspy.Example` are inputs.
+        plain_inputs: whether all fields of an object other than a `dspy.Example` are inputs.
     """
 
     def __init__(self, *, plain_inputs: bool = False) -> None:
@@ -53,14 +52,14 @@ class ExampleRegistry:
         self._content: dict[int, Any] = {}
 
     def row(self, example: object) -> dict[str, Any]:
-        """The example's fields as plain data."""
+        """Return the example's fields as plain data."""
         return self._entry(example).row
 
     def split(self, example: object) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The row's (inputs, labels).
+        """Return the row's (inputs, labels).
 
-        Without `with_inputs` DSPy knows no inputs: then all fields are labels. So are those of what is no
-        `dspy.Example`, unless `plain_inputs` is set.
+        If `with_inputs` was not called on the example, all fields are labels, as in DSPy. So are the fields of an
+        object other than a `dspy.Example`, unless `plain_inputs` is set.
         """
         known = self._entry(example)
         return (
@@ -69,11 +68,11 @@ class ExampleRegistry:
         )
 
     def example_id(self, example: object) -> str:
-        """`dspy.example.id`: the digest of the example's fields."""
+        """Return `dspy.example.id`: the digest of the example's fields."""
         return self._entry(example).identity
 
     def content(self, example: object, make: Callable[[], _Content]) -> _Content:
-        """What `make` gives, made once for the example: its texts are the same in every trial."""
+        """Return the cached result of `make` for the example, whose content is the same in every trial."""
         self._entry(example)
         made = self._content.get(id(example))
         if made is None:
@@ -81,7 +80,7 @@ class ExampleRegistry:
         return made
 
     def dataset_id(self, examples: Iterable[Any]) -> str:
-        """`dspy.dataset.id`: the digest of the example ids in order."""
+        """Return `dspy.dataset.id`: the digest of the example ids in order."""
         return digest([self.example_id(example) for example in examples])
 
     def _entry(self, example: object) -> _Known:
@@ -96,10 +95,10 @@ class ExampleRegistry:
 
 
 def _input_keys(example: object) -> frozenset[str] | None:
-    """The fields that a `dspy.Example` has for inputs; None of anything else."""
+    """Return the input fields of a `dspy.Example`; None for any other object."""
     try:
         keys = getattr(example, "_input_keys", _NO_EXAMPLE)
-    except Exception:  # noqa: BLE001 - a user's record may raise anything when it is looked at
+    except Exception:  # noqa: BLE001 - a user's object may raise anything on attribute access
         return frozenset()
     if keys is _NO_EXAMPLE:
         return None

@@ -1,7 +1,7 @@
-"""Objects as data, as `opentelemetry.util.genai.utils.object_to_any_value` has it, without methods that nobody knows.
+"""Serialization of any object, like `opentelemetry.util.genai.utils.object_to_any_value` but without side effects.
 
-That function calls `to_dict`, `dict` or `model_dump` of whatever has one. Of a data set such a method loads all of it,
-of a database's cursor it may be something else altogether.
+That function calls `to_dict`, `dict` or `model_dump` of any object that has one. On a data set such a method loads all
+of the data; on a database cursor it may do anything. Here they are called on classes of known packages only.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _DEEPEST: Final = 32
 _OMIT: Final = object()
 _SCALARS: Final = (str, bool, int, bytes, bytearray, float, datetime, date, time, UUID)
 _MARKED: Final = ("<<CUSTOM-TYPE-START-IDENTIFIER>>", "<<CUSTOM-TYPE-END-IDENTIFIER>>")
-"""What DSPy puts around the JSON of its own types (`dspy.adapters.types.base_type`), for its adapters."""
+"""Markers that DSPy's adapters put around the JSON of DSPy's own types (`dspy.adapters.types.base_type`)."""
 _KNOWN: Final = frozenset({"pydantic", "dspy", "litellm", "openai"})
-"""Packages whose classes, and those derived from them, give their data by `model_dump`, `dict` or `to_dict`."""
+"""Packages whose classes and subclasses are serialized by `model_dump`, `dict` or `to_dict`."""
 _FRAMES: Final = frozenset({"pandas", "polars"})
 
 
 class Room:
-    """How many elements of lists and mappings may still be told of one value."""
+    """Remaining number of list and mapping elements that may be serialized of one value."""
 
     __slots__ = ("left",)
 
     def __init__(self, left: float) -> None:
-        """`left`: `math.inf` for a value that is told whole."""
+        """Create it with `left` elements; `math.inf` for no limit."""
         self.left = left
 
     def has(self, value: Collection[object]) -> bool:
-        """Whether there is room for its elements, which is taken then."""
+        """Reserve the elements of the collection; return False, and reserve nothing, if there are too many."""
         count = len(value)
         if count > self.left:
             return False
@@ -49,14 +49,14 @@ class Room:
 
 
 def by_length(value: object, length: int) -> dict[str, AnyValue]:
-    """What is told of a list or a mapping that there is no room for."""
+    """Return the placeholder for a list or mapping that exceeds the limit: its type and length."""
     return {"type": type(value).__name__, "length": length}
 
 
 def data_of(value: object, room: Room) -> AnyValue:
-    """The object as data: dataclasses, models, public attributes, or its own text; None of what is none.
+    """Serialize an object: a dataclass, a model, its public attributes, or its `str`; None if it has no data.
 
-    What cannot be turned into data inside of it is left out. A table of pandas or polars is told by type and shape.
+    Nested values that cannot be serialized are omitted. A pandas or polars DataFrame becomes its type and shape.
     """
     found = _data(value, _DEEPEST, frozenset(), room)
     return None if found is _OMIT else cast("AnyValue", found)
@@ -73,14 +73,14 @@ def _data(value: object, deepest: int, around: frozenset[int], room: Room) -> ob
         return _tool(value)
     try:
         return _object(value, deepest - 1, around | {id(value)}, room)
-    except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
+    except Exception:  # noqa: BLE001 - a user's object may raise anything on attribute access
         return _OMIT
 
 
 def _tool(value: object) -> object:
-    """A `dspy.Tool`, which is callable, by its name, description and arguments; any other callable is left out.
+    """Serialize a `dspy.Tool`, which is callable, by its name, description and argument names; omit other callables.
 
-    Defaults of arguments are left out, because they may be secrets.
+    Defaults of arguments are omitted, because they may be secrets.
     """
     if not any(base.__name__ == "Tool" and base.__module__.startswith("dspy.") for base in type(value).__mro__):
         return _OMIT
@@ -105,7 +105,7 @@ def _scalar(value: object) -> object:
 
 
 def _content_blocks(marked: str) -> object:
-    """The content blocks that DSPy's `Image` and the like are serialized to: the block itself, if it is one alone."""
+    """Parse the content blocks that DSPy's `Image` and similar types serialize to; a single block without its list."""
     blocks: object = json.loads(marked.removeprefix(_MARKED[0]).removesuffix(_MARKED[1]))
     if isinstance(blocks, list):
         items = cast("list[object]", blocks)
@@ -114,9 +114,9 @@ def _content_blocks(marked: str) -> object:
 
 
 def _object(value: object, deepest: int, around: frozenset[int], room: Room) -> object:
-    told = _dumped(value)
-    if told is not None:
-        return _data(told, deepest, around, room)
+    dumped = _dumped(value)
+    if dumped is not None:
+        return _data(dumped, deepest, around, room)
     if isinstance(value, Mapping):
         return _mapping(cast("Mapping[object, object]", value), deepest, around, room)
     if isinstance(value, list | tuple | set | frozenset):
@@ -128,11 +128,11 @@ def _object(value: object, deepest: int, around: frozenset[int], room: Room) -> 
     attributes: object = getattr(value, "__dict__", None)
     if isinstance(attributes, dict):
         given = cast("dict[object, object]", attributes).items()
-        # What is private stays so, as the text of a pydantic SecretStr.
+        # Private attributes are omitted: a pydantic SecretStr keeps its secret in one.
         public = {name: item for name, item in given if isinstance(name, str) and not name.startswith("_")}
         if public:
             return _data(public, deepest, around, room)
-    # The text of `object` itself has an address in memory.
+    # `object.__str__` contains a memory address.
     return str(value) if type(value).__str__ is not object.__str__ else _OMIT
 
 

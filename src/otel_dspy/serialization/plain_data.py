@@ -1,4 +1,4 @@
-"""Any object as plain data: what every JSON text and every digest is made of."""
+"""Conversion of any object to plain data, the input of all JSON serialization and digests."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
 
 _DEEPEST: Final = 100
-"""Levels of nesting that are followed; deeper ones cost the stack of the user's own calls."""
+"""Maximum nesting depth; a deeper recursion would use up the stack of the user's call."""
 _SCALARS: Final = (str, bool, int, float, bytes)
 _LONGEST_INT: Final = 10_000
-"""Bits. Python refuses to write integers of more than 4300 decimal digits (14,000 bits) as text."""
+"""Bits. Python refuses to convert integers of more than 4300 decimal digits (14,000 bits) to text."""
 
 _LARGEST_ARRAY: Final = 100_000
-"""Numbers. Nobody reads more of them, and as Python's own they would take ten times the array's memory."""
+"""Elements of an array. As Python numbers they take ten times the array's memory."""
 _MOST_ELEMENTS: Final = 100_000
-"""Elements of lists and mappings, over all of a value: they are taken down while the user's own call waits."""
+"""Elements of all lists and mappings in a value. They are serialized while the user's call waits."""
 
 
 def plain(value: object) -> AnyValue:
-    """The value as None, bool, int, float, str, bytes, list or dict with text keys.
+    """Convert a value to None, bool, int, float, str, bytes, list or dict with string keys.
 
-    What cannot be turned into data (a function, a cycle, NaN, an object that raises) is None; an array of more than
-    100,000 numbers is told by its type and shape. Nothing is consumed, no error is raised, and no method of a user's
-    object is called but those that give its text, its items or its numbers (see `plain_objects`). To what
-    `opentelemetry-util-genai` makes of objects this adds DSPy's examples at any depth, numpy, mappings whose keys are
-    no strings, and text that UTF-8 cannot hold.
+    A value that cannot be converted (a function, a cycle, NaN, an object that raises) becomes None; an array of more
+    than 100,000 numbers becomes its type and shape. Iterators are not consumed, no exception is raised, and the only
+    methods called on a user's object are those that return its text, its items or its numbers (see
+    `serialization.objects`). Beyond what `opentelemetry-util-genai` serializes, this covers DSPy's examples at any
+    depth, numpy, mappings with non-string keys, and text that UTF-8 cannot encode.
     """
     return _plain(value, frozenset(), Room(math.inf))
 
 
 def bounded(value: object) -> AnyValue:
-    """The same of a value that is content, where nobody would read all of a large one.
+    """Convert content like `plain`, but limit it to 100,000 list and mapping elements in total.
 
-    Lists and mappings that would make it more than 100,000 elements in all are told by their type and length.
+    A list or mapping that exceeds the limit becomes its type and length.
     """
     return _plain(value, frozenset(), Room(_MOST_ELEMENTS))
 
 
 def number(value: object) -> float | None:
-    """A float of Python's own: of an int, a bool, numpy's, a Decimal, a text that is one.
+    """Convert an int, a bool, a numpy number, a Decimal or a numeric string to a float.
 
-    None of anything else: an integer beyond a float's range, an object that raises when it is asked.
+    Return None for anything else: an integer beyond the range of a float, an object that raises.
     """
     try:
         return float(cast("float", value))
-    except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
+    except Exception:  # noqa: BLE001 - a user's object may raise anything in `__float__`
         return None
 
 
 def well_formed(text: str) -> str:
-    """The text with U+FFFD in the place of lone surrogates, which UTF-8 cannot hold and no exporter can send."""
+    """Replace lone surrogates, which UTF-8 cannot encode and exporters cannot send, with U+FFFD."""
     if text.isascii():
         return text
     try:
@@ -70,18 +70,18 @@ def well_formed(text: str) -> str:
 
 def _plain(value: object, around: frozenset[int], room: Room) -> AnyValue:
     if type(value) is str and value.isascii():
-        return value  # as most of all that is ever asked
+        return value  # the most frequent case
     try:
         if value is None or isinstance(value, _SCALARS):
             return _plain_scalar(value)
         if id(value) in around or len(around) >= _DEEPEST:
             return None
         return _plain_container(value, around | {id(value)}, room)
-    except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
+    except Exception:  # noqa: BLE001 - a user's object may raise anything on attribute access
         return None
 
 
-def _plain_scalar(value: bool | bytes | str | float | None) -> AnyValue:  # noqa: FBT001 - a value, no switch
+def _plain_scalar(value: bool | bytes | str | float | None) -> AnyValue:  # noqa: FBT001 - a value, not a flag
     if isinstance(value, str):
         return well_formed(value)
     if isinstance(value, float):
@@ -101,25 +101,25 @@ def _plain_container(value: object, around: frozenset[int], room: Room) -> AnyVa
         items = cast("Collection[object]", value)
         if not room.has(items):
             return by_length(items, len(items))
-        # Texts are most of all, and a call for each takes longer than the look at it.
+        # Most items are strings, and a call takes longer than this check.
         made = [item if type(item) is str and item.isascii() else _plain(item, around, room) for item in items]
-        # A set's own order differs from process to process; a digest must not.
+        # The order of a set differs between processes; a digest must not.
         return sorted(made, key=repr) if isinstance(value, set | frozenset) else made
     to_list = getattr(value, "tolist", None)
     if callable(to_list) and not isinstance(value, type) and _is_array(value):
         return _plain_array(value, to_list, around, room)
     known = data_of(value, room)
-    # What has been made of it has had its room.
+    # The elements have been counted by `data_of`.
     return _plain(known, around, Room(math.inf)) if known is not value else None
 
 
 def _is_array(value: object) -> bool:
-    # Numpy's scalars, pandas' columns and tensors are as well.
+    # Includes numpy scalars, pandas columns and tensors.
     return isinstance(value, array | memoryview) or (hasattr(value, "dtype") and hasattr(value, "shape"))
 
 
 def _plain_array(value: object, to_list: Callable[[], object], around: frozenset[int], room: Room) -> AnyValue:
-    # Python's own array has a length alone.
+    # `array.array` has a length but no shape.
     has_shape = not isinstance(value, array)
     shape = tuple(cast("Iterable[int]", getattr(value, "shape", ()) if has_shape else (len(cast("Sized", value)),)))
     if math.prod(shape) > min(_LARGEST_ARRAY, room.left):
@@ -128,10 +128,10 @@ def _plain_array(value: object, to_list: Callable[[], object], around: frozenset
 
 
 def _pairs(value: object) -> Collection[tuple[object, object]] | None:
-    # A dict first: an abstract class takes ten times as long to say so.
+    # Check for dict first: the check against an abstract class takes ten times as long.
     if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - see above
         return cast("Mapping[object, object]", value).items()
-    # dspy.Example and dspy.Prediction are no mappings, though they look like one.
+    # dspy.Example and dspy.Prediction have a mapping's methods but are not mappings.
     items = getattr(value, "items", None)
     if callable(items) and callable(getattr(value, "toDict", None)):
         return list(cast("Callable[[], Iterable[tuple[object, object]]]", items)())

@@ -1,4 +1,4 @@
-"""A program's state: dumped without secrets, and the identity that its content gives it."""
+"""Snapshots of a program: its state without secrets, and a content-based id."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ _ID_DIGITS: Final = 16
 
 
 class Dumpable(Protocol):
-    """What a `dspy.Module` is to this file."""
+    """The part of `dspy.Module` that is used here."""
 
     def dump_state(self) -> dict[str, Any]:
-        """The state of every predictor, by its path."""
+        """Return the state of every predictor by its path."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramSnapshot:
-    """A program at one moment.
+    """Snapshot of a program's state.
 
     Attributes:
         id: the first 16 hex digits of the sha256 of the state's canonical JSON without `lm` and `metadata`.
-        state: JSON text that `dspy.Module.load` reads from a .json file; every `lm` in it is null, because a saved
-            LM keeps its headers and, in some versions of DSPy, its key. Of what is no `dspy.Module`, its texts by name.
+        state: JSON text that `dspy.Module.load` reads from a .json file. Every `lm` in it is null, because a saved LM
+            contains its headers and, in some versions of DSPy, its key. For a system that is not a `dspy.Module`: its
+            texts by component name.
     """
 
     id: str
@@ -40,10 +41,10 @@ class ProgramSnapshot:
 
 
 def snapshot(program: object) -> ProgramSnapshot:
-    """Dump a `dspy.Module`.
+    """Create the snapshot of a `dspy.Module`.
 
     Raises:
-        Exception: whatever a user's own `dump_state` raises; callers guard.
+        Exception: any exception of a user-defined `dump_state`; call it inside `guarded`.
     """
     dumped = _dumped(program)
     identity = {key: value for key, value in _map_lm(dumped, keep=False).items() if key != "metadata"}
@@ -53,16 +54,16 @@ def snapshot(program: object) -> ProgramSnapshot:
 
 
 def snapshot_if_program(candidate: object) -> ProgramSnapshot | None:
-    """The snapshot; None of what is no `dspy.Module`, such as a plain function, which `Evaluate` takes as well.
+    """Create the snapshot; return None if the object is not a `dspy.Module`. `Evaluate` also accepts functions.
 
     Raises:
-        Exception: as `snapshot`.
+        Exception: see `snapshot`.
     """
     return snapshot(candidate) if callable(getattr(candidate, "dump_state", None)) else None
 
 
 def snapshot_of_texts(texts: Mapping[str, object]) -> ProgramSnapshot:
-    """The texts of a system that is no `dspy.Module`, by component: a candidate of gepa's."""
+    """Create the snapshot of a system that is not a `dspy.Module`, such as a candidate of gepa: component -> text."""
     found = plain(dict(texts))
     return ProgramSnapshot(id=digest(found), state=json.dumps(found, ensure_ascii=False, default=_encoded))
 
@@ -71,7 +72,7 @@ def _dumped(program: object) -> dict[str, Any]:
     try:
         return cast("Dumpable", program).dump_state()
     except Exception:
-        # DSPy refuses to save an LM whose engine is the user's own; the state leaves every LM out anyway.
+        # DSPy cannot dump an LM with a user-defined engine; the state omits every LM anyway.
         if not _has_models(program):
             raise
         return {name: _without_model(part).dump_state() for name, part in cast("Any", program).named_parameters()}
@@ -82,7 +83,7 @@ def _has_models(program: object) -> bool:
 
 
 def _without_model(part: object) -> Dumpable:
-    """A shallow copy without its LM: the user's own must not be touched, and what else it holds may be large."""
+    """Return a shallow copy without the LM. The user's object must not change, and a deep copy may be large."""
     copied: Any = copy.copy(part)
     if getattr(copied, "lm", None) is not None:
         copied.lm = None
@@ -90,21 +91,21 @@ def _without_model(part: object) -> Dumpable:
 
 
 def program_name(program: object) -> str:
-    """The program's class name, as `dspy.program.name` tells it."""
+    """Return `dspy.program.name`: the name of the program's class."""
     return type(program).__name__
 
 
 def digest(value: object) -> str:
-    """The first 16 hex digits of the sha256 of the value's canonical JSON."""
+    """Return the first 16 hex digits of the sha256 of the value's canonical JSON."""
     canonical = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_encoded)
     return hashlib.sha256(canonical.encode()).hexdigest()[:_ID_DIGITS]
 
 
 def _map_lm(state: dict[str, Any], *, keep: bool) -> dict[str, Any]:
-    """Make every predictor's `lm` null (keep) or drop it. A demo's field of that name is left as it is.
+    """Set every predictor's `lm` to null (`keep`) or remove it. A demo's field named `lm` is unchanged.
 
-    A predictor that a program calls `lm` is left as well, while whatever else goes by that name is taken for an LM:
-    the state of a `dspy.Flex` has neither signature nor demos.
+    A predictor that is named `lm` in its program is unchanged too. Any other value of that name is treated as an LM:
+    the state of a `dspy.Flex` has neither a signature nor demos.
     """
     mapped: dict[str, Any] = {}
     ours = _is_predictor(state)
@@ -120,7 +121,7 @@ def _map_lm(state: dict[str, Any], *, keep: bool) -> dict[str, Any]:
 
 
 def _is_predictor(state: object) -> bool:
-    # Demos are a list; a program may have sub-modules of the names `signature` and `demos`, whose states are dicts.
+    # Demos are a list; the states of sub-modules named `signature` and `demos` are dicts.
     if not isinstance(state, dict):
         return False
     keys = cast("dict[str, Any]", state)
@@ -132,7 +133,7 @@ def _encoded(value: object) -> str:
 
 
 def _versions() -> dict[str, str]:
-    # Module.load reads these and warns where they differ from its own.
+    # Module.load compares these with the installed versions and warns on a difference.
     from dspy.utils.saving import get_dependency_versions  # noqa: PLC0415 - dspy is optional for this package
 
     return get_dependency_versions()

@@ -137,8 +137,8 @@ def test_settings_that_stand_in_the_way(variable: str, value: str, expected: str
     [
         ("http://[::1", "http://[::1", "Invalid IPv6 URL"),
         ("http://me:geheim@[::1", "http://me@[::1", "Invalid IPv6 URL"),
-        ("http://host:port", "http://host:port", "its port is no number"),
-        ("http://", "http://", "it names no host"),
+        ("http://host:port", "http://host:port", "the port is not a number"),
+        ("http://", "http://", "the host is missing"),
     ],
 )
 def test_an_address_that_is_none_is_one_line(variable: str, subject: str, address: str, shown: str, wrong: str) -> None:

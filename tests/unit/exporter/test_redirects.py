@@ -169,7 +169,7 @@ def test_an_end_sends_once_more_and_says_what_is_lost(
     exporter.export(_named("b", "c"))
     exporter.shutdown()
     assert (receiver.names, exporter.lost) == (["a"], 2)
-    assert "The receiver has not taken 2 spans: they are lost" in caplog.text
+    assert "Dropping 2 spans at shutdown: the receiver did not accept them" in caplog.text
 
 
 def test_what_is_kept_is_bounded(
@@ -183,7 +183,7 @@ def test_what_is_kept_is_bounded(
         span._name = name
         exporter.export([span])
     assert exporter.lost == 2
-    assert caplog.text.count("the oldest are lost") == 1
+    assert caplog.text.count("dropping the oldest") == 1
     clock.now += 5.1
     assert exporter.force_flush()
     assert receiver.names == ["c", "d"]
@@ -202,7 +202,9 @@ def test_the_doctor_finds_a_redirect(receiver: Receiver) -> None:
     receiver.answers = [(308, {"Location": "https://elsewhere/v1/traces"}), (401, {})]
     (problem,) = [found.text for found in exporters(environment) if found.level is Level.PROBLEM]
     assert f"{base}/v1/traces redirects to https://elsewhere/v1/traces (status 308)" in problem
-    assert problem.endswith("set the endpoint to where it redirects. Until then all of it is lost without a message")
+    assert problem.endswith(
+        "set the endpoint to the address that it redirects to. Until then all of it is lost without a message"
+    )
     assert (receiver.requests, receiver.names) == (2, [])
     assert [found.text for found in exporters(environment) if found.level is Level.PROBLEM] == []
 

@@ -115,7 +115,7 @@ def test_a_text_that_is_no_unicode_costs_no_other_span(caplog: pytest.LogCapture
     )
     assert exporter.lost == 0
     assert [record.getMessage() for record in caplog.records] == [
-        "A span has text that is no Unicode; a question mark stands in its place: 'status'"
+        "Replacing invalid Unicode in a span with question marks: 'status'"
     ]
 
 
@@ -132,7 +132,7 @@ def test_a_span_that_cannot_be_encoded_is_lost_alone(caplog: pytest.LogCaptureFi
     assert receiver.names == ["0", "1"]
     assert exporter.lost == 2
     (record,) = caplog.records
-    assert record.getMessage().startswith("A span cannot be encoded and is lost: 'no times' (ValueError")
+    assert record.getMessage().startswith("Dropping a span that cannot be encoded: 'no times' (ValueError")
 
 
 def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,5 +146,5 @@ def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
         exporter.shutdown()
     monkeypatch.setenv(MAX_BYTES_VARIABLE, "much")
     assert OtlpBySizeExporter(protocol="grpc")._max_bytes == MAX_BYTES
-    with pytest.raises(ValueError, match="neither grpc nor http/protobuf"):
+    with pytest.raises(ValueError, match="use grpc or http/protobuf"):
         OtlpBySizeExporter(protocol="carrier pigeon")

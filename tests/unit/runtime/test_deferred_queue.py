@@ -69,7 +69,7 @@ def test_a_failure_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> No
     later.put("a test", done.append, 1)
     later.catch_up()
     assert done == [1]
-    assert "a broken part failed and was left out" in caplog.text
+    assert "a broken part failed and was skipped" in caplog.text
 
 
 def test_a_full_queue_makes_its_callers_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +272,7 @@ def test_without_a_thread_the_work_is_done_at_once(
         assert done == [1]
         later.put("a test", done.append, 2)
         assert done == [1, 2]
-    assert "the thread that works after calls failed" in caplog.text
+    assert "the deferred queue's thread failed" in caplog.text
     later.put("a test", done.append, 3)
     assert len(later) == 1
     awaited(lambda: done == [1, 2, 3], "all of it")
@@ -285,7 +285,7 @@ def _no_thread(_thread: threading.Thread) -> None:
 
 def test_a_fork_in_the_middle_of_a_long_piece_leaves_the_child_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fork does not wait for ever; what the parent's thread holds then is not held in the child."""
-    monkeypatch.setattr(fork_gate, "PATIENCE", 0.1)
+    monkeypatch.setattr(fork_gate, "FORK_TIMEOUT", 0.1)
     done: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
     later = DeferredQueue()

@@ -44,7 +44,7 @@ def test_a_fork_waits_until_a_thread_has_left() -> None:
 
 def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that stays inside is left behind after the patience is over: the program must go on."""
-    monkeypatch.setattr(fork_gate, "PATIENCE", 0.1)
+    monkeypatch.setattr(fork_gate, "FORK_TIMEOUT", 0.1)
     gate, inside, leave = ForkGate(), threading.Event(), threading.Event()
 
     def work() -> None:

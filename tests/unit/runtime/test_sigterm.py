@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import atexit, os, signal, sys, time
-from otel_dspy import sigterm
+from otel_dspy.runtime import sigterm
 
 def close():
     print("closing", flush=True)

@@ -141,7 +141,7 @@ class DeferredTracer(DelegatingTracer):
     def _way_to_begin(self, processors: Sequence[SpanProcessor]) -> _Begin | None:
         from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor  # noqa: PLC0415 - the SDK is optional
 
-        from otel_dspy.exporter.flush_hooks import catches_up, hears_starts, is_patient  # noqa: PLC0415 - the same
+        from otel_dspy.exporter.flush_hooks import accepts_deferred_ends, drain_before_flush, handles_starts  # noqa: PLC0415 - the same
         from otel_dspy.telemetry.deferred.sdk_tracer import can_decide  # noqa: PLC0415 - the same
         from otel_dspy.telemetry.deferred.snapshot import can_tell  # noqa: PLC0415 - the same
         from otel_dspy.telemetry.deferred.span import begin  # noqa: PLC0415 - the same
@@ -150,12 +150,12 @@ class DeferredTracer(DelegatingTracer):
             can_decide(self._given)
             and type(self._innermost.span_processor) is SynchronousMultiSpanProcessor
             and len(processors) > 0
-            and all(is_patient(processor) for processor in processors)
-            and all(catches_up(processor) for processor in processors)
+            and all(accepts_deferred_ends(processor) for processor in processors)
+            and all(drain_before_flush(processor) for processor in processors)
         ):
             self.hearing = ()
             return None
-        self.hearing = [processor for processor in processors if hears_starts(processor)]
+        self.hearing = [processor for processor in processors if handles_starts(processor)]
         self.tells_ends = not self._conventions and can_tell(self._innermost, processors)
         return begin
 

@@ -137,7 +137,7 @@ def test_a_faulty_entry_point_is_told_and_left_out(
         _compile()
     assert _told(recorder) == _GENERIC
     assert [record.getMessage() for record in caplog.records] == [
-        f"otel-dspy: the optimizer hook {entry} failed and was left out; the program goes on unharmed"
+        f"otel-dspy: the optimizer hook {entry} failed and was skipped; the application is not affected"
     ]
 
 
