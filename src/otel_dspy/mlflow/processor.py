@@ -16,6 +16,7 @@ from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.routing import Router
 from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.fluent import tracing as fluent_tracing
+from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
 from otel_dspy.mlflow.records.route import Options, RootKind
 from otel_dspy.runtime.deferred_queue import catch_up
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+
+NOTHING: Final = Options(
+    log_traces=False, log_traces_from_compile=False, log_traces_from_eval=False, log_compiles=False, log_evals=False
+)
 
 MAX_BEGUN: Final = 10_000
 """Traces that are remembered as perhaps not delivered, for the program's own requests for them."""
@@ -105,7 +110,7 @@ class MlflowSpanProcessor(SpanProcessor):
     def _capture(self) -> tuple[Destination, str | None, Options]:
         options, tracking_uri, experiment, workspace = self._wanted
         where, user_run = destination.current(tracking_uri, experiment, workspace)
-        return where, user_run, options
+        return where, user_run, NOTHING if in_discarded_scorer() else options
 
     def _follows_mlflow(self) -> bool:
         _, tracking_uri, experiment, workspace = self._wanted

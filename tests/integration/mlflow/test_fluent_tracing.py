@@ -245,10 +245,15 @@ def test_a_named_destination_has_traces_of_its_own(experiment: str) -> None:
 
 @pytest.mark.parametrize("inside", ["DSPy alone", "spans of MLflow's"])
 def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
-    """`mlflow.genai.evaluate`: one trace a row, in the evaluation's run, with all spans and the scorers' assessments."""
+    """`mlflow.genai.evaluate`: one trace a row, in the evaluation's run, with all spans and the scorers' assessments.
+
+    A scorer that calls DSPy itself leaves no trace, as with MLflow alone.
+    """
     traced = inside == "spans of MLflow's"
     program: Any = Answering() if traced else dspy.Predict("question -> answer")
     program.set_lm(SETTINGS_OF_DSPY.lm)  # MLflow calls it in threads of its own
+    judge: Any = dspy.Predict("question -> answer")
+    judge.set_lm(SETTINGS_OF_DSPY.lm)
     seen: list[int] = []
 
     def predict(question: str) -> str:
@@ -257,6 +262,7 @@ def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
     @scorer
     def right(outputs: str, expectations: dict[str, Any], trace: Any) -> bool:
         seen.append(len(trace.data.spans))
+        judge(question="Is it right?")
         return outputs == expectations["expected_response"]
 
     before = list(SETTINGS_OF_DSPY.callbacks)

@@ -20,6 +20,7 @@ from opentelemetry import trace
 from opentelemetry.trace import format_span_id
 
 from otel_dspy.mlflow import conflict
+from otel_dspy.mlflow.fluent.scorers import watch_scorers
 from otel_dspy.mlflow.fluent.shared_context import SharedContext
 from otel_dspy.mlflow.fluent.stand_ins import PREFIX, manager
 from otel_dspy.mlflow.tracking import capabilities
@@ -122,6 +123,7 @@ def connect(source: Source) -> None:
         _shared.install()
         _requests.install()
         conflict.keep_off()
+        watch_scorers()
 
 
 def disconnect(source: Source) -> None:
