@@ -1,1 +1,4 @@
-"""`otel-dspy bridge`: OTLP in, MLflow out. Acknowledged when MLflow has it, and the same however often it comes."""
+"""OTLP receiver that writes spans to MLflow (`otel-dspy bridge`).
+
+Requests are acknowledged once MLflow has stored them; delivery is idempotent.
+"""

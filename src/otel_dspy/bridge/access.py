@@ -1,4 +1,4 @@
-"""Who may send: a bearer token, and the addresses that are safe without one."""
+"""Access control of the bridge: bearer tokens and loopback addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Return whether `host` is reachable from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -17,10 +17,10 @@ def is_loopback(host: str) -> bool:
 
 
 def is_allowed(token: str | None, authorization: str | None) -> bool:
-    """Whether an `Authorization` header has the token; any has, where there is no token."""
+    """Return whether an `Authorization` header holds the token; every request is allowed if no token is set."""
     if token is None:
         return True
     scheme, _, given = (authorization or "").partition(" ")
-    # Compared in a time that does not tell how much of it was right.
+    # Constant-time comparison, against timing attacks.
     right = hmac.compare_digest(given.strip().encode(errors="replace"), token.encode())
     return right and scheme.lower() == "bearer"

@@ -1,4 +1,4 @@
-"""Files of certificates and keys, looked at before anything listens: no server says which of them it could not use."""
+"""Validation of certificate and key files before the servers start, whose own errors do not name the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check(certificate: Path, key: Path, client_authority: Path | None) -> None:
-    """See that a server can use them.
+    """Check that a TLS server can load the files.
 
     Args:
         certificate: `--tls-cert`.
@@ -20,18 +20,18 @@ def check(certificate: Path, key: Path, client_authority: Path | None) -> None:
         client_authority: `--tls-client-ca`; None if there is none.
 
     Raises:
-        BridgeSettingError: it cannot.
+        BridgeSettingError: a file cannot be read or used.
     """
     _check_certificates(certificate, "--tls-cert")
     if client_authority is not None:
         _check_certificates(client_authority, "--tls-client-ca")
     try:
-        # A password in place, lest it be asked for on the terminal.
+        # With an empty password OpenSSL does not prompt for one on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise BridgeSettingError(f"--tls-key: {key} is not the key of {certificate}") from error
-        raise BridgeSettingError(f"--tls-key: {key} holds no key in PEM form, or one with a password") from error
+        raise BridgeSettingError(f"--tls-key: {key} contains no PEM key, or an encrypted one") from error
     except OSError as error:
         raise BridgeSettingError(f"--tls-key: {key} cannot be read: {error.strerror}") from error
 
@@ -40,6 +40,6 @@ def _check_certificates(file: Path, flag: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(file)
     except ssl.SSLError as error:
-        raise BridgeSettingError(f"{flag}: {file} holds no certificate in PEM form") from error
+        raise BridgeSettingError(f"{flag}: {file} contains no PEM certificate") from error
     except OSError as error:
         raise BridgeSettingError(f"{flag}: {file} cannot be read: {error.strerror}") from error

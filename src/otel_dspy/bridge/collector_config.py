@@ -1,4 +1,4 @@
-"""`otel-dspy bridge --print-collector-config`: an OpenTelemetry Collector in front of this bridge."""
+"""Configuration of an OpenTelemetry Collector in front of a bridge (`otel-dspy bridge --print-collector-config`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from otel_dspy.bridge.settings import BridgeSettings
 
 _TEMPLATE: Final = """\
-# Takes OTLP from programs, keeps it on disk until the bridge has acknowledged it.
+# Receives OTLP and queues it on disk until the bridge acknowledges it.
 receivers:
   otlp:
     protocols:
@@ -39,13 +39,13 @@ exporters:
     tls:
       insecure: {insecure}
 {headers}\
-    # Longer than the bridge's own patience, so that its answer comes first.
+    # Longer than the bridge's --patience, so that the bridge answers first.
     timeout: {timeout:g}s
     retry_on_failure:
       enabled: true
       initial_interval: 1s
       max_interval: 30s
-      max_elapsed_time: 0s  # for ever: nothing is dropped
+      max_elapsed_time: 0s  # no limit: nothing is dropped
     sending_queue:
       enabled: true
       storage: file_storage
@@ -69,7 +69,7 @@ service:
 
 
 def collector_config(settings: BridgeSettings) -> str:
-    """YAML for a Collector (contrib distribution 0.130 or newer) that sends to this bridge."""
+    """Return YAML for a Collector (contrib distribution 0.130 or newer) that exports to this bridge."""
     by_grpc = settings.grpc is not None
     address = settings.grpc or settings.http
     scheme = "http" if settings.tls is None else "https"

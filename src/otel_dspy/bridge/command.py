@@ -1,4 +1,4 @@
-"""`otel-dspy bridge`: starts one and waits for its end."""
+"""Command `otel-dspy bridge`: runs a bridge until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -40,17 +40,25 @@ EXIT: Final = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of the command."""
+    """Add the arguments of the command."""
     settings.add_arguments(parser)
     parser.add_argument(
         "--print-collector-config",
         action="store_true",
-        help="print the configuration of an OpenTelemetry Collector in front of this bridge, and end",
+        help="print the configuration of an OpenTelemetry Collector in front of this bridge, and exit",
     )
 
 
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Run a bridge until SIGTERM or Ctrl-C; the exit status: 0 if it ran, else 1."""
+    """Run a bridge until SIGTERM or Ctrl-C.
+
+    Args:
+        chosen: parsed arguments.
+        say: prints a line to standard output.
+
+    Returns:
+        Exit status: 0 after a regular shutdown, 1 if the bridge cannot start.
+    """
     try:
         wanted = settings.resolve(vars(chosen))
     except settings.BridgeSettingError as error:
@@ -63,7 +71,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     if missing:
         print(f"{', '.join(missing)} not installed: pip install 'otel-dspy[bridge]'", file=sys.stderr)
         return 1
-    from otel_dspy.bridge.service import TEARDOWN, Bridge  # noqa: PLC0415 - it loads MLflow, which takes seconds
+    from otel_dspy.bridge.service import TEARDOWN, Bridge  # noqa: PLC0415 - imports MLflow, which takes seconds
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("alembic", "mlflow"):
@@ -84,17 +92,17 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     say(f"to MLflow at {without_passwords(wanted.tracking_uri)}")
     sys.stdout.flush()
     ended.wait()
-    # Needs no interpreter lock, and also covers what an exit handler of an outside library does.
+    # The watchdog works without the GIL and also bounds exit handlers of third-party libraries.
     faulthandler.dump_traceback_later(wanted.drain_timeout + TEARDOWN + EXIT, exit=True)
     bridge.stop()
     return _exit()
 
 
 def _exit() -> NoReturn:
-    """Run exit handlers and end the process with status 0, without the rest of the interpreter's shutdown.
+    """Run exit handlers and end the process with status 0, skipping the rest of the interpreter's shutdown.
 
-    It would join pool threads of outside libraries, boto3's for example, which may be in a request for minutes. Freeing
-    what MLflow has loaded takes a second of processor time, ten on a machine that is busy.
+    The shutdown joins pool threads of third-party libraries, such as boto3, which may block in a request for minutes.
+    Freeing the modules that MLflow loads takes 1 s of CPU time, 10 s on a busy machine.
     """
     cast("Any", atexit)._run_exitfuncs()  # noqa: SLF001 - has no public name
     sys.stdout.flush()

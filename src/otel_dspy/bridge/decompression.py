@@ -1,4 +1,4 @@
-"""Compressed bodies, unzipped no further than is allowed."""
+"""Decompression of request bodies, bounded in size."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ _ZLIB: Final = zlib.MAX_WBITS
 
 
 class TooLargeError(ValueError):
-    """It is larger, unzipped, than is allowed."""
+    """The request exceeds a size limit."""
 
 
 class UnreadableError(ValueError):
-    """It is encoded in a way that is not supported, or not at all as it says; or it has not come whole."""
+    """The body is incomplete, or its encoding is unsupported or does not match its header."""
 
 
 def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body as it was before it was compressed.
+    """Decompress a request body.
 
     Args:
-        body: as it came.
+        body: the body as received.
         encoding: the `Content-Encoding`: empty, `identity`, `gzip` or `deflate`.
-        limit: bytes that it may have in the end.
+        limit: maximum size of the result in bytes.
 
     Raises:
-        TooLargeError: it has more.
-        UnreadableError: it cannot be read.
+        TooLargeError: the result exceeds `limit`.
+        UnreadableError: the body cannot be decompressed.
     """
     match encoding.strip().lower():
         case "" | "identity":
@@ -37,9 +37,9 @@ def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
         case "deflate":
             found = _inflated(body, _ZLIB, limit)
         case _:
-            raise UnreadableError("the content encoding is none of gzip, deflate, identity")
+            raise UnreadableError("unsupported Content-Encoding: use gzip, deflate or identity")
     if len(found) > limit:
-        raise TooLargeError(f"it has more than {limit} bytes")
+        raise TooLargeError(f"the uncompressed request exceeds {limit} bytes")
     return found
 
 
@@ -47,7 +47,7 @@ def _inflated(body: bytes, bits: int, limit: int) -> bytes:
     parts: list[bytes] = []
     left, rest = limit + 1, body
     try:
-        # A gzip file may have several members.
+        # A gzip stream may have several members.
         while rest and left > 0:
             unzip = zlib.decompressobj(bits)
             part = unzip.decompress(rest, left)
@@ -55,9 +55,9 @@ def _inflated(body: bytes, bits: int, limit: int) -> bytes:
             left -= len(part)
             if not unzip.eof:
                 if left > 0:
-                    raise UnreadableError("the body ends too early")
+                    raise UnreadableError("the compressed body is truncated")
                 break
             rest = unzip.unused_data
     except zlib.error as error:
-        raise UnreadableError("the body is not compressed as it says") from error
+        raise UnreadableError("the body does not match its Content-Encoding") from error
     return b"".join(parts)

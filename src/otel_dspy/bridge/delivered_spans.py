@@ -1,4 +1,4 @@
-"""Spans that have been written, by id and destination: the last so many."""
+"""Bounded set of the spans delivered last, by id and destination."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _DESTINATION_BYTES = 4
 
 
 class DeliveredSpans:
-    """Ids of spans, in a tenth of a kilobyte each. Not thread-safe but for `names`."""
+    """Bounded set of span ids, about 100 bytes each. Only `names` is thread-safe."""
 
     def __init__(self, most: int) -> None:
-        """Create it.
+        """Create an empty set.
 
         Args:
-            most: ids; the oldest are forgotten beyond it.
+            most: maximum number of ids; the oldest are evicted.
         """
         self._most = most
         self._known: set[bytes] = set()
@@ -27,7 +27,7 @@ class DeliveredSpans:
         self._destinations: dict[Destination, bytes] = {}
 
     def add(self, trace_id: str, span_id: str, destination: Destination) -> None:
-        """Remember a span that was written there; ids in hexadecimal."""
+        """Add a span that was delivered to `destination`; ids are hexadecimal."""
         packed = self._packed(trace_id, span_id, destination)
         if packed in self._known:
             return
@@ -37,7 +37,7 @@ class DeliveredSpans:
             self._known.discard(self._order.popleft())
 
     def has(self, trace_id: str, span_id: str, destination: Destination) -> bool:
-        """Whether it is remembered that the span was written there."""
+        """Return whether the set holds the span for `destination`."""
         return self._packed(trace_id, span_id, destination) in self._known
 
     def _packed(self, trace_id: str, span_id: str, destination: Destination) -> bytes:
@@ -46,6 +46,6 @@ class DeliveredSpans:
         return bytes.fromhex(trace_id + span_id) + number
 
     def names(self) -> set[tuple[str, str]]:
-        """All of them: trace id and span id."""
+        """Return (trace id, span id) of all spans in the set."""
         ids = [one[:-_DESTINATION_BYTES] for one in self._known.copy()]
         return {(one[:_TRACE_ID_BYTES].hex(), one[_TRACE_ID_BYTES:].hex()) for one in ids}

@@ -1,7 +1,7 @@
-"""Spans of other libraries: they belong to MLflow where their trace has a span of otel-dspy's, and nowhere else.
+"""Buffer for spans of other instrumentations, which are written only if their trace has a span of otel-dspy.
 
-A span of an HTTP client ends before the call of the language model that it is a part of, so it may come first. It waits
-here, in memory and within bounds, until a span of otel-dspy's comes in its trace; after `PATIENCE` it is ignored.
+A span of an HTTP client ends before the language model call that contains it, so it may arrive first. It is buffered,
+in memory and within bounds, until a span of otel-dspy arrives in its trace; after `PATIENCE` it is dropped.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import SpanRecord
 
 MAX_TRACES: Final = 50_000
-"""Traces of programs that are remembered; the oldest are forgotten."""
+"""Maximum number of known traces with spans of otel-dspy; the oldest are evicted."""
 MAX_WAITING: Final = 10_000
-"""Spans of undecided traces that wait; the oldest traces are ignored beyond it."""
+"""Maximum number of buffered spans; beyond it the oldest traces are dropped."""
 MAX_CHARACTERS: Final = 16 * 1024 * 1024
-"""Characters of text in them, likewise."""
+"""Maximum number of characters in buffered spans, likewise."""
 PATIENCE: Final = 60.0
-"""Seconds that they wait."""
+"""Seconds that a span stays in the buffer."""
 
 Placed = tuple["SpanRecord", "Route"]
 
@@ -35,7 +35,7 @@ class _Undecided:
 
 
 class ProgramTraces:
-    """The traces in which a program was heard of. Not thread-safe."""
+    """Known traces with spans of otel-dspy, and the buffer of other spans. Not thread-safe."""
 
     def __init__(
         self, max_waiting: int = MAX_WAITING, patience: float = PATIENCE, max_characters: int = MAX_CHARACTERS
@@ -48,10 +48,10 @@ class ProgramTraces:
         self._max_characters = max_characters
         self._patience = patience
         self.ignored = 0
-        """Spans whose trace was none of a program's."""
+        """Number of spans dropped because no span of otel-dspy arrived in their trace."""
 
     def ours(self, placed: Placed) -> list[Placed]:
-        """A span of otel-dspy's: it and all that has waited for it."""
+        """Add a span of otel-dspy; return it and the buffered spans of its trace."""
         trace_id = placed[0].trace_id
         self._known[trace_id] = None
         self._known.move_to_end(trace_id)
@@ -64,7 +64,7 @@ class ProgramTraces:
         return [placed, *found.spans]
 
     def foreign(self, placed: Placed) -> list[Placed]:
-        """A span of another library: it, if its trace is known; else nothing yet."""
+        """Add a span of another library; return it if its trace is known, else buffer it and return nothing."""
         trace_id = placed[0].trace_id
         if trace_id in self._known:
             return [placed]
@@ -79,7 +79,7 @@ class ProgramTraces:
         return []
 
     def tidy(self) -> None:
-        """Ignore those that have waited too long."""
+        """Drop spans that have been buffered for too long."""
         now = time.monotonic()
         while self._undecided and now - next(iter(self._undecided.values())).since > self._patience:
             self._ignore_oldest()

@@ -1,4 +1,4 @@
-"""OTLP over gRPC."""
+"""OTLP/gRPC server of the bridge."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 RETRY_INFO: Final = "google.rpc.retryinfo-bin"
-"""Trailing metadata that says when to come again: without it a client of OTLP may take some codes for final."""
+"""Trailing metadata with the retry delay. Without it OTLP clients may treat some status codes as not retryable."""
 STREAMS: Final = 16
-"""Requests of a connection at once; further ones wait at the client."""
+"""Concurrent requests of a connection; further ones wait in the client."""
 IDLE: Final = 300_000
-"""Milliseconds after which a connection without requests is closed; its client opens another when it needs one."""
+"""Milliseconds after which an idle connection is closed; clients reconnect when needed."""
 KEEPALIVE: Final = 60_000
-"""Milliseconds after which a client that says nothing is asked whether it lives."""
+"""Milliseconds without traffic after which a client is pinged."""
 KEEPALIVE_ANSWER: Final = 20_000
-"""Milliseconds that it has to answer."""
+"""Milliseconds a client has to answer a ping."""
 
 
 class GrpcFront:
-    """The gRPC side of a bridge. For one event loop."""
+    """OTLP/gRPC server. For one event loop."""
 
     def __init__(self, settings: BridgeSettings, intake: Intake, address: str) -> None:
-        """Create it and take the port.
+        """Create the server and bind the port.
 
         Args:
             settings: limits, token and certificates.
-            intake: takes requests.
+            intake: handles requests.
             address: `host:port`.
 
         Raises:
-            RuntimeError: the port cannot be had.
+            RuntimeError: the port cannot be bound.
         """
         self._settings = settings
         self._intake = intake
@@ -55,16 +55,16 @@ class GrpcFront:
             ("grpc.max_connection_idle_ms", IDLE),
             ("grpc.keepalive_time_ms", KEEPALIVE),
             ("grpc.keepalive_timeout_ms", KEEPALIVE_ANSWER),
-            # Clients may ask as often as we do; gRPC would cut them off.
+            # Clients may ping as often as the server does; gRPC's default would close their connections.
             ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE),
-            ("grpc.so_reuseport", 0),  # a second bridge on the port is a mistake, not a partner
+            ("grpc.so_reuseport", 0),  # a second bridge on the same port is a configuration error
         ]
         # grpcio has no types.
         self._server: Any = cast("Any", grpc.aio).server(options=options)
-        # On the wire the same as one message each way; but here it is not taken in before there is room for it.
+        # Same as unary on the wire, but the message is not read before there is memory for it.
         handler: Any = cast("Any", grpc).stream_unary_rpc_method_handler(
             self._export,
-            # As bytes: what cannot be read is told as malformed, not as a failure of the server.
+            # Raw bytes, so that a parse error is answered INVALID_ARGUMENT and not as a server error.
             request_deserializer=None,
             response_serializer=ExportTraceServiceResponse.SerializeToString,
         )
@@ -72,7 +72,7 @@ class GrpcFront:
             (cast("Any", grpc).method_handlers_generic_handler(SERVICE, {"Export": handler}),)
         )
         self.port: int = self._add_port(address)
-        """The one that it listens on."""
+        """Port that the server is bound to."""
 
     def _add_port(self, address: str) -> int:
         tls = self._settings.tls
@@ -86,26 +86,26 @@ class GrpcFront:
         return int(self._server.add_secure_port(address, credentials))
 
     async def start(self) -> None:
-        """Listen."""
+        """Start the server."""
         await self._server.start()
 
     async def stop(self, grace: float) -> None:
-        """Take nothing more; what is under way has `grace` seconds."""
+        """Stop accepting requests; those in progress have `grace` seconds to finish."""
         await self._server.stop(grace)
 
     async def _body(self, context: Any) -> bytes:  # noqa: ANN401 - grpc.aio.ServicerContext, untyped
         body: object = await context.read()
         if not isinstance(body, bytes):
-            raise UnreadableError("there is no message")
+            raise UnreadableError("the request contains no message")
         if len(body) > self._settings.max_request_bytes:
-            # gRPC itself looks at the size before it unzips.
-            raise TooLargeError("it is too large, unzipped")
+            # gRPC checks the size before it decompresses.
+            raise TooLargeError(f"the uncompressed request exceeds {self._settings.max_request_bytes} bytes")
         return body
 
     async def _export(self, _: object, context: Any) -> ExportTraceServiceResponse:  # noqa: ANN401 - grpc.aio.ServicerContext, untyped
         metadata = {str(name): value for name, value in context.invocation_metadata() or ()}
         if not is_allowed(self._settings.token, metadata.get("authorization")):
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed")
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "missing or invalid bearer token")
         answer = await self._intake.take(
             lambda: self._body(context),
             protocol="grpc",

@@ -1,4 +1,4 @@
-"""OTLP over HTTP, and what an operator asks: `/healthz`, `/readyz`, `/metrics`."""
+"""OTLP/HTTP server of the bridge, with `/healthz`, `/readyz` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ _CODES: Final = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: code_pb2.INVALID_ARGUMENT,
     HTTPStatus.SERVICE_UNAVAILABLE: code_pb2.UNAVAILABLE,
 }
-"""An OTLP answer that is no success has a code of `google.rpc` beside its HTTP status."""
+"""`google.rpc` codes of OTLP error responses, by HTTP status."""
 
 
 class HttpFront:
-    """The HTTP side of a bridge."""
+    """OTLP/HTTP server."""
 
     def __init__(
         self, settings: BridgeSettings, intake: Intake, metrics: Metrics, trouble: Callable[[], str | None]
     ) -> None:
-        """Create it.
+        """Create the ASGI application.
 
         Args:
             settings: limits and token.
-            intake: takes requests.
-            metrics: what `/metrics` shows.
-            trouble: why the bridge is not ready, None if it is. May wait for MLflow.
+            intake: handles requests.
+            metrics: content of `/metrics`.
+            trouble: returns why the bridge is not ready, or None if it is. May block on MLflow.
         """
         self._settings = settings
         self._intake = intake
@@ -83,14 +83,14 @@ class HttpFront:
 
     async def _counters(self, request: Request) -> Response:
         if not is_allowed(self._settings.token, request.headers.get("authorization")):
-            return PlainTextResponse("a bearer token is needed\n", HTTPStatus.UNAUTHORIZED)
+            return PlainTextResponse("missing or invalid bearer token\n", HTTPStatus.UNAUTHORIZED)
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _traces(self, request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         as_json = kind == JSON
         if not is_allowed(self._settings.token, request.headers.get("authorization")):
-            return self._failure(HTTPStatus.UNAUTHORIZED, "a bearer token is needed", as_json=as_json)
+            return self._failure(HTTPStatus.UNAUTHORIZED, "missing or invalid bearer token", as_json=as_json)
         if kind not in {JSON, PROTOBUF}:
             return self._failure(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -106,25 +106,27 @@ class HttpFront:
                 workspace=request.headers.get(WORKSPACE_HEADER),
             )
         except asyncio.CancelledError:
-            # The bridge ends, and its patience has. uvicorn would answer 500, after which nobody sends again.
-            return self._failure(HTTPStatus.SERVICE_UNAVAILABLE, "the bridge is ending", as_json=as_json)
+            # The drain timeout has expired. uvicorn would answer 500, which clients do not retry.
+            return self._failure(
+                HTTPStatus.SERVICE_UNAVAILABLE, "the bridge is shutting down; send the request again", as_json=as_json
+            )
         return self._answer(answer, as_json=as_json)
 
     async def _body(self, request: Request) -> bytes:
         limit = self._settings.max_request_bytes
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
-            raise TooLargeError(f"it has more than {limit} bytes")
+            raise TooLargeError(f"the request exceeds {limit} bytes")
         parts: list[bytes] = []
         size = 0
         try:
             async for part in request.stream():
                 size += len(part)
                 if size > limit:
-                    raise TooLargeError(f"it has more than {limit} bytes")
+                    raise TooLargeError(f"the request exceeds {limit} bytes")
                 parts.append(part)
         except ClientDisconnect as error:
-            raise UnreadableError("the client has gone") from error
+            raise UnreadableError("the client disconnected") from error
         encoding = request.headers.get("content-encoding", "")
         return await run_in_threadpool(decompressed, b"".join(parts), encoding, limit)
 

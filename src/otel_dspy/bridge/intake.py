@@ -1,4 +1,4 @@
-"""What becomes of a request, whichever way it came: read, placed, written, and answered only then."""
+"""Request handling of both servers: parse, route, write, respond."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 RETRY_AFTER: Final = 2
-"""Seconds after which a client is asked to come again."""
+"""Retry delay in seconds that the bridge sends to clients."""
 MAX_REASONS: Final = 5
-"""Reasons that an answer names; the count is of all."""
+"""Maximum number of reasons in a response; the count covers all."""
 _READERS: Final = 2
-"""Threads that read requests: they take turns with the writer on one interpreter lock."""
+"""Threads that parse requests. They share the GIL with the writer."""
 
 
 class Verdict(Enum):
-    """How a request ends."""
+    """Outcome of a request. Values are labels of `otel_dspy_bridge_requests_total`."""
 
     TAKEN = "taken"
-    """MLflow has all that could be used of it."""
+    """MLflow has all valid spans of the request."""
     MALFORMED = "malformed"
     TOO_LARGE = "too large"
     LATER = "later"
-    """Not now: the client should send it again."""
+    """Retryable: the client should send the request again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the client is told.
+    """Response to a client, independent of the protocol.
 
     Attributes:
-        verdict: how it ended.
-        refused: how many of its spans were refused.
-        message: why, in words; empty if there is nothing to say.
+        verdict: outcome of the request.
+        refused: number of rejected spans.
+        message: reason for a human reader; empty if everything was accepted.
     """
 
     verdict: Verdict
@@ -62,23 +62,23 @@ class Answer:
 
 
 class Intake:
-    """Takes requests. For one event loop."""
+    """Request handler. For one event loop."""
 
     def __init__(self, writer: Writer, experiments: Experiments, metrics: Metrics, settings: BridgeSettings) -> None:
-        """Create it.
+        """Create a handler.
 
         Args:
-            writer: where spans go.
-            experiments: which experiment they go to.
-            metrics: told of all.
-            settings: limits, and how long a client waits for MLflow before it is asked to come again.
+            writer: delivers spans to MLflow.
+            experiments: routes spans to experiments.
+            metrics: records requests and spans.
+            settings: limits, and how long a request waits for MLflow before the client is asked to retry.
         """
         self._writer = writer
         self._experiments = experiments
         self._metrics = metrics
         self._patience = settings.patience
-        # Requests that are taken in at once, each as large as may be: a client need not say how much it sends. Who
-        # waits here is not read from.
+        # Bounds memory: a client need not announce the size of a request, so each counts with the maximum. The bodies
+        # of waiting requests are not read.
         self._reading = asyncio.Semaphore(max(1, settings.max_waiting_bytes // settings.max_request_bytes))
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="otel-dspy-bridge-reader")
 
@@ -91,14 +91,14 @@ class Intake:
         experiment: str | None = None,
         workspace: str | None = None,
     ) -> Answer:
-        """Take a request.
+        """Handle a request.
 
         Args:
-            body: reads an `ExportTraceServiceRequest`, unzipped. May raise `TooLargeError` and `UnreadableError`.
+            body: reads the decompressed `ExportTraceServiceRequest`. May raise `TooLargeError` and `UnreadableError`.
             protocol: `http` or `grpc`, for the metrics.
-            json: whether it is JSON, not protobuf.
-            experiment: what the request's header names.
-            workspace: the same.
+            json: whether the body is JSON instead of protobuf.
+            experiment: value of the experiment header.
+            workspace: value of the workspace header.
         """
 
         def request(content: bytes) -> PendingRequest:
@@ -116,15 +116,16 @@ class Intake:
         except (MalformedError, UnreadableError) as error:
             return Answer(Verdict.MALFORMED, message=str(error))
         except TimeoutError:
-            return Answer(Verdict.LATER, message="the body came too slowly, or others were before it")
+            return Answer(Verdict.LATER, message="timed out reading the request body; send it again")
         self._metrics.received(protocol, len(delivery.spans) + refused.total())
         written = await self._written(delivery) if len(delivery.spans) else Written()
         if isinstance(written, str):
             return Answer(Verdict.LATER, message=written)
         refused += written.refused
         if not refused:
-            # What was refused of it is not known here, since operations are batched: the bridge's log says it.
-            return Answer(Verdict.TAKEN, message=f"MLflow refused operations ({written.lost})" if written.lost else "")
+            # Operations are batched, so the spans behind a rejected operation are not known here.
+            lost = f"MLflow rejected {written.lost} operations; see the log of the bridge" if written.lost else ""
+            return Answer(Verdict.TAKEN, message=lost)
         for reason, spans in refused.items():
             self._metrics.refused(reason, spans)
         reasons = sorted(refused)
@@ -132,7 +133,7 @@ class Intake:
         return Answer(Verdict.TAKEN, refused.total(), "; ".join(reasons[:MAX_REASONS]) + more)
 
     async def _read(self, body: Body, request: Callable[[bytes], PendingRequest]) -> tuple[Delivery, Counter[str]]:
-        """Take it in, and look at every span: what cannot be used is said at once."""
+        """Read and validate a request: the delivery, and the number of rejected spans by reason."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._patience):
             await self._reading.acquire()
@@ -146,24 +147,25 @@ class Intake:
             self._reading.release()
 
     async def _written(self, delivery: Delivery) -> Written | str:
-        """How it ended; why the client should come again, if it should."""
+        """Submit a delivery and wait for it: the outcome, or why the client should retry."""
         reason, answer = "", ""
         if not self._writer.submit(delivery):
-            reason, answer = "no room", "there is no room: MLflow takes less than comes"
+            reason, answer = "no room", "the bridge's queue is full; send the request again"
         else:
             ended = asyncio.wrap_future(delivery.done)
             await asyncio.wait({ended}, timeout=self._patience)
             if not ended.done() or ended.cancelled():
-                # What has not begun is left out: it comes again.
+                # A delivery that has not started is skipped: the client sends it again.
                 ended.cancel()
-                reason, answer = "MLflow is slow", f"MLflow has not taken it within {self._patience:g} s"
+                reason = "MLflow is slow"
+                answer = f"MLflow did not store the request within {self._patience:g} s; send it again"
             elif ended.result().again:
-                reason, answer = "MLflow failed", "MLflow failed at a part of it"
+                reason, answer = "MLflow failed", "MLflow failed to store a part of the request; send it again"
             else:
                 return ended.result()
         self._metrics.refused(reason, len(delivery.spans))
         return answer
 
     def close(self) -> None:
-        """End the threads."""
+        """Shut down the threads."""
         self._readers.shutdown(wait=False, cancel_futures=True)

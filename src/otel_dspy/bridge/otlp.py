@@ -1,6 +1,6 @@
-"""OTLP requests to neutral spans: protobuf and JSON, each span judged by itself.
+"""Parser for OTLP requests in protobuf; validates each span on its own.
 
-A request that cannot be read is malformed as a whole; a span in it that cannot be used is refused alone, with a reason.
+A request that cannot be parsed is malformed as a whole. An invalid span is rejected alone, with a reason.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import Attributes, AttributeValue
 
 MAX_PARTS: Final = 100_000
-"""Spans, scopes and resources in a request. A few kilobytes, zipped, could hold millions of empty ones."""
+"""Maximum number of spans, scopes and resources in a request. A few compressed kilobytes can hold millions of them."""
 MAX_NESTING: Final = 16
-"""Levels of lists and maps in one attribute. Protobuf itself stops at 100, where a request counts as malformed."""
+"""Maximum nesting of lists and maps in an attribute. Protobuf's own limit is 100; beyond it a request is malformed."""
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
 _KINDS: Final = ("INTERNAL", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
-"""By number; what is not said counts as INTERNAL."""
+"""Span kinds by number; unspecified counts as INTERNAL."""
 _REMOTE: Final = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 
 
 class MalformedError(ValueError):
-    """A request that is no `ExportTraceServiceRequest`."""
+    """The request is not a valid `ExportTraceServiceRequest`."""
 
 
 class BadSpanError(ValueError):
-    """A span that cannot be used; the text says why."""
+    """The span is invalid; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedSpan:
-    """A span as it came.
+    """A received span.
 
     Attributes:
         span: the span.
-        local_root: it has no parent in its own process.
+        local_root: whether the span has no parent in its own process.
     """
 
     span: SpanRecord
@@ -63,11 +63,11 @@ class ReceivedSpan:
 
 @dataclass(slots=True)
 class Received:
-    """What a request holds.
+    """Content of a request.
 
     Attributes:
-        spans: those that can be used.
-        refused: why each of the others cannot.
+        spans: the valid spans.
+        refused: the reason for each invalid span.
     """
 
     spans: list[ReceivedSpan] = field(default_factory=list[ReceivedSpan])
@@ -75,16 +75,16 @@ class Received:
 
 
 def from_protobuf(body: bytes) -> Received:
-    """Read a request in protobuf.
+    """Parse a request in protobuf.
 
     Raises:
-        MalformedError: it is none.
+        MalformedError: the body is not a valid `ExportTraceServiceRequest`.
     """
     return all_of(spans_in_protobuf(body))
 
 
 def all_of(spans: Iterable[ReceivedSpan | BadSpanError]) -> Received:
-    """What a request holds, by its spans."""
+    """Collect valid spans and the reasons of invalid ones."""
     found = Received()
     for span in spans:
         if isinstance(span, BadSpanError):
@@ -95,13 +95,13 @@ def all_of(spans: Iterable[ReceivedSpan | BadSpanError]) -> Received:
 
 
 def spans_in_protobuf(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
-    """The spans of a request, one at a time: all of them take about ten times what the body does.
+    """Yield the spans of a request one at a time: all of them take about ten times the memory of the body.
 
     Raises:
-        MalformedError: the body is no request in protobuf.
-        TooLargeError: it has more than `MAX_PARTS`.
+        MalformedError: the body is not a valid `ExportTraceServiceRequest`.
+        TooLargeError: the request has more than `MAX_PARTS` parts.
     """
-    # Counted before it is read: reading makes all of them at once, and holds the interpreter's lock meanwhile.
+    # Counted before parsing: protobuf creates all messages at once and holds the GIL meanwhile.
     bounded(sum(1 for _ in islice(wire.parts(body, 0, len(body)), MAX_PARTS + 1)))
     for group in _request(body).resource_spans:
         resource = resource_attributes(group.resource)
@@ -114,27 +114,27 @@ def _request(body: bytes) -> ExportTraceServiceRequest:
     try:
         return ExportTraceServiceRequest.FromString(body)
     except DecodeError:
-        # One text that is no UTF-8, in whichever span, costs protobuf the whole.
+        # Protobuf rejects the whole request for one text that is not UTF-8.
         mended = wire.with_texts_in_utf8(body, ExportTraceServiceRequest.DESCRIPTOR)
     try:
         return ExportTraceServiceRequest.FromString(mended)
     except DecodeError as error:
-        raise MalformedError("the body is no ExportTraceServiceRequest in protobuf") from error
+        raise MalformedError("the body is not a valid protobuf ExportTraceServiceRequest") from error
 
 
 def bounded(count: int) -> int:
-    """The count of parts.
+    """Return `count` if it is within the limit.
 
     Raises:
-        TooLargeError: it is more than `MAX_PARTS`.
+        TooLargeError: `count` exceeds `MAX_PARTS`.
     """
     if count > MAX_PARTS:
-        raise TooLargeError(f"it has more than {MAX_PARTS} spans, scopes and resources")
+        raise TooLargeError(f"the request has more than {MAX_PARTS} spans, scopes and resources")
     return count
 
 
 def taken(span: Span, resource: Attributes, scope: str) -> ReceivedSpan | BadSpanError:
-    """The span as it is used, or why it is not."""
+    """Convert a span; return a `BadSpanError` if it is invalid."""
     try:
         return _received(span, resource, scope)
     except BadSpanError as error:
@@ -146,7 +146,7 @@ def _received(span: Span, resource: Attributes, scope: str) -> ReceivedSpan:
     span_id = _identifier(span.span_id, SPAN_ID_BYTES, "span id")
     parent_id = _identifier(span.parent_span_id, SPAN_ID_BYTES, "parent id") if span.parent_span_id else None
     if not 0 < span.start_time_unix_nano < 2**63 or not 0 < span.end_time_unix_nano < 2**63:
-        raise BadSpanError("no start or end time")
+        raise BadSpanError("start or end time is missing or out of range")
     error = span.status.code == Status.STATUS_CODE_ERROR
     return ReceivedSpan(
         SpanRecord(
@@ -176,18 +176,18 @@ def _received(span: Span, resource: Attributes, scope: str) -> ReceivedSpan:
 
 def _identifier(value: bytes, length: int, what: str) -> str:
     if len(value) != length or not any(value):
-        raise BadSpanError(f"{what} is not {length} bytes, or zero")
+        raise BadSpanError(f"{what} is not {length} bytes long or is all zeros")
     return value.hex()
 
 
 def resource_attributes(resource: Resource) -> Attributes:
-    """Attributes of a resource; one that is nested too deeply is left out."""
+    """Return the attributes of a resource, without those that are nested too deeply."""
     found: dict[str, AttributeValue] = {}
     for entry in resource.attributes:
         try:
             found[storable(entry.key)] = _value(entry.value, 0)
         except BadSpanError:
-            # What a resource says too deeply is no reason to lose its spans.
+            # One invalid resource attribute does not invalidate the spans of the resource.
             continue
     return found
 
@@ -197,7 +197,7 @@ def _attributes(entries: Iterable[KeyValue]) -> Attributes:
 
 
 def _value(value: AnyValue, depth: int) -> AttributeValue:
-    """An attribute's value. The contract has texts, numbers, flags and lists of them; anything else becomes JSON."""
+    """Convert an attribute value. Anything but texts, numbers, booleans and lists of one type becomes JSON."""
     plain = _plain(value, depth)
     if isinstance(plain, list):
         items = cast("list[object]", plain)

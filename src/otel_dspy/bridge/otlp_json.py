@@ -1,6 +1,6 @@
-"""OTLP requests in JSON to neutral spans. What cannot be read costs the span, scope or resource that it is in.
+"""Parser for OTLP requests in JSON. An invalid value invalidates only the span, scope or resource that contains it.
 
-https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids are hex.
+Ids are hexadecimal: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_dspy.bridge.otlp import Received, ReceivedSpan
 
 LONGEST_NUMBER: Final = 20
-"""Characters of a whole number in JSON; those of 64 bits have no more."""
+"""Maximum number of characters of an integer in JSON; 64-bit integers have no more."""
 _IDS: Final = ("traceId", "spanId", "parentSpanId")
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _UNREADABLE: Final = (
@@ -34,27 +34,27 @@ _UNREADABLE: Final = (
     ValueError,
     RecursionError,
     json_format.ParseError,
-    SystemError,  # of protobuf itself: a field's or an enumeration's name that is no text in UTF-8
+    SystemError,  # raised by protobuf for a field or enum name that is not UTF-8
 )
-"""What reading JSON as protobuf may raise."""
+"""Exceptions that parsing JSON as protobuf may raise."""
 M = TypeVar("M", bound=Message)
 
 
 def from_json(body: bytes) -> Received:
-    """Read a request in JSON.
+    """Parse a request in JSON.
 
     Raises:
-        MalformedError: it is none.
+        MalformedError: the body is not a valid `ExportTraceServiceRequest`.
     """
     return all_of(spans_in_json(body))
 
 
 def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
-    """The spans of a request, one at a time.
+    """Yield the spans of a request one at a time.
 
     Raises:
-        MalformedError: the body is no request in JSON; what came before may have been good.
-        TooLargeError: it has more than `MAX_PARTS`; likewise.
+        MalformedError: the body is not a valid `ExportTraceServiceRequest`; spans yielded before may be valid.
+        TooLargeError: the request has more than `MAX_PARTS` parts; likewise.
     """
     count, any_span, broken = 0, False, ""
     for group in _members(_loaded(body), "resourceSpans"):
@@ -73,7 +73,7 @@ def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
             name = _scope_of_json(scope.get("scope"))
             spans: Any = scope.get("spans") or ()
             if not isinstance(spans, list | tuple):
-                broken = "spans is no list"
+                broken = "spans is not a list"
                 yield BadSpanError(broken)
                 continue
             for given in cast("Sequence[object]", spans):
@@ -82,17 +82,18 @@ def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
                 span = _span_of_json(given)
                 yield span if isinstance(span, BadSpanError) else taken(span, resource, name)
     if broken and not any_span:
-        raise MalformedError(f"the body is no ExportTraceServiceRequest in JSON ({broken})")
+        raise MalformedError(f"the body is not a valid JSON ExportTraceServiceRequest ({broken})")
 
 
 def _loaded(body: bytes) -> dict[str, Any]:
-    """The request as JSON has it. Bytes that are no UTF-8 and numbers without end cost the text or span they are in."""
+    """Load a request as JSON. Invalid UTF-8 and overlong numbers affect only the text or span that contains them."""
     try:
         request: object = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_int)
     except (ValueError, RecursionError) as error:
-        raise MalformedError(f"the body is no ExportTraceServiceRequest in JSON ({type(error).__name__})") from error
+        reason = type(error).__name__
+        raise MalformedError(f"the body is not a valid JSON ExportTraceServiceRequest ({reason})") from error
     if not isinstance(request, dict):
-        raise MalformedError("the body is no ExportTraceServiceRequest in JSON (no object)")
+        raise MalformedError("the body is not a valid JSON ExportTraceServiceRequest (not an object)")
     return cast("dict[str, Any]", request)
 
 
@@ -101,20 +102,20 @@ def _int(digits: str) -> int | str:
 
 
 def _members(holder: Mapping[str, Any], name: str) -> Iterator[dict[str, Any] | BadSpanError]:
-    """The objects of a list; what is none of them costs itself alone."""
+    """Yield the objects of a list, and a `BadSpanError` for each member that is not an object."""
     given: object = holder.get(name)
     if not isinstance(given, list | NoneType):
-        yield BadSpanError(f"{name} is no list")
+        yield BadSpanError(f"{name} is not a list")
         return
     for member in cast("Sequence[object]", given or ()):
         if isinstance(member, dict):
             yield cast("dict[str, Any]", member)
         else:
-            yield BadSpanError(f"a member of {name} is no object")
+            yield BadSpanError(f"a member of {name} is not an object")
 
 
 def _resource_of_json(given: object) -> Resource:
-    """A resource; an attribute of it that cannot be read is left out."""
+    """Parse a resource, without attributes that cannot be parsed."""
     attributes = cast("dict[str, object]", given).get("attributes") if isinstance(given, dict) else None
     found = Resource()
     for entry in cast("list[object]", attributes) if isinstance(attributes, list) else ():
@@ -125,21 +126,21 @@ def _resource_of_json(given: object) -> Resource:
 
 
 def _scope_of_json(given: object) -> str:
-    """A scope's name; empty where it cannot be read."""
+    """Return the name of a scope; empty if it cannot be parsed."""
     name = cast("dict[str, object]", given).get("name") if isinstance(given, dict) else None
     read = _parsed({"name": name}, InstrumentationScope())
     return read.name if read is not None else ""
 
 
 def _parsed(given: object, message: M) -> M | None:
-    """The message that JSON describes; None where it does not."""
+    """Parse JSON into `message`; None if it is invalid."""
     try:
         return json_format.ParseDict(cast("dict[str, Any]", given), message, ignore_unknown_fields=True)
     except _UNREADABLE:
         return None
 
 
-def _span_of_json(given: Any) -> Span | BadSpanError:  # noqa: ANN401 - whatever JSON holds
+def _span_of_json(given: Any) -> Span | BadSpanError:  # noqa: ANN401 - any JSON value
     try:
         return json_format.ParseDict(_with_protobuf_ids(given), Span(), ignore_unknown_fields=True)
     except _UNREADABLE as error:
@@ -147,7 +148,7 @@ def _span_of_json(given: Any) -> Span | BadSpanError:  # noqa: ANN401 - whatever
 
 
 def _with_protobuf_ids(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The span with its ids as protobuf's JSON has them: base64."""
+    """Return the span with its ids in base64, as protobuf's JSON parser expects."""
     span = _encoded_ids(given)
     if "links" in span:
         span["links"] = [_encoded_ids(link) for link in span["links"]]
@@ -160,5 +161,5 @@ def _encoded_ids(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _base64(identifier: object) -> str:
     if not isinstance(identifier, str) or not _HEX.fullmatch(identifier):
-        raise BadSpanError("an id is no hex")
+        raise BadSpanError("an id is not hexadecimal")
     return base64.b64encode(bytes.fromhex(identifier)).decode("ascii")

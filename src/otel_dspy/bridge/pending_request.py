@@ -1,4 +1,4 @@
-"""A request that waits for MLflow as the bytes that it came as: as spans it would take about ten times as much."""
+"""Queued request, kept as received bytes: parsed spans take about ten times as much memory."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class PendingRequest:
-    """Reads its spans one at a time, each time that they are asked for.
+    """Request whose spans are parsed on each iteration.
 
     Attributes:
-        body: an `ExportTraceServiceRequest`, unzipped.
-        json: whether it is JSON, not protobuf.
-        experiment: what the request's header names.
-        workspace: the same.
-        experiments: where spans go.
-        count: spans that can be used, once `check` has been called.
+        body: the decompressed `ExportTraceServiceRequest`.
+        json: whether the body is JSON instead of protobuf.
+        experiment: value of the experiment header.
+        workspace: value of the workspace header.
+        experiments: routes spans to experiments.
+        count: number of valid spans, set by `check`.
     """
 
     body: bytes
@@ -38,11 +38,11 @@ class PendingRequest:
     count: int = field(default=0, init=False)
 
     def check(self) -> Counter[str]:
-        """Read all of it once and keep nothing; why spans cannot be used, and how many for each reason.
+        """Validate all spans once; return the number of rejected spans by reason.
 
         Raises:
-            MalformedError: it is no request.
-            TooLargeError: it has too many spans.
+            MalformedError: the body is not a valid `ExportTraceServiceRequest`.
+            TooLargeError: the request has too many spans.
         """
         refused: Counter[str] = Counter()
         self.count = 0
@@ -54,11 +54,11 @@ class PendingRequest:
         return refused
 
     def __len__(self) -> int:
-        """Spans that can be used."""
+        """Return the number of valid spans."""
         return self.count
 
     def __iter__(self) -> Iterator[Placed]:
-        """They, each with where it goes."""
+        """Yield (span, route) pairs."""
         for found in self._read():
             if not isinstance(found, str):
                 yield found

@@ -1,10 +1,11 @@
-"""Which MLflow trace and which experiment a span belongs to, read off the span alone.
+"""Routing of received spans to MLflow traces and experiments, from the span alone.
 
-In the program's own process that is decided when a span starts, from its parents (`mlflow.delivery.routing`). Here
-spans come in any order, to any of several bridges, so nothing but the span itself may decide. Two things differ for it:
+In the instrumented process a span is routed when it starts, by its parents (`mlflow.delivery.routing`). A bridge
+receives spans in any order, and several bridges share them, so the route depends on the span only. Two differences
+follow:
 
-- A trace keeps its OpenTelemetry id also where its root has a parent in another process.
-- A run that the user had open in MLflow is not known: an evaluation gets a run of its own.
+- A trace keeps its OpenTelemetry id even if its root has a parent in another process.
+- A run that the user has open in MLflow is unknown: an evaluation gets a run of its own.
 """
 
 from __future__ import annotations
@@ -32,40 +33,40 @@ WORKSPACE_HEADER: Final = "x-mlflow-workspace"
 """MLflow's own header."""
 SERVICE: Final = "service.name"
 ROUTE: Final = "otel_dspy.route"
-"""Resource attribute by which collector/loadbalanced.yaml chose this bridge: of the way, not of the program."""
+"""Resource attribute that collector/loadbalanced.yaml sets to choose a bridge; removed before writing to MLflow."""
 
 MAX_EXPERIMENT: Final = 250
-"""Characters of an experiment's name."""
+"""Maximum length of an experiment's name in characters."""
 MAX_NAME: Final = 128
-"""Characters of an id or of a name that becomes a part of a file's name."""
+"""Maximum length in characters of an id, or of a name used in a file name."""
 MAX_SPAN_NAME: Final = 250
 _IDENTIFIER: Final = re.compile(rf"[\w.:\-]{{1,{MAX_NAME}}}", re.ASCII)
 _WORKSPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
-"""MLflow's rule for names of workspaces, which go into a header."""
+"""MLflow's rule for workspace names, which are sent in a header."""
 _NOT_IN_FILE_NAMES: Final = re.compile(r"[^\w\- .]|\.\.+|^\.+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _IDENTIFIERS: Final = (
     sc.DSPY_COMPILE_ID, sc.DSPY_COMPILE_PARENT_ID, sc.DSPY_PROGRAM_ID, sc.DSPY_DATASET_ID, sc.DSPY_PAYLOAD_ATTRIBUTE,
 )  # fmt: skip
-"""They are looked for in MLflow, so nothing that means something in a search or a path may be in them."""
+"""Attributes used in MLflow searches and paths, so they must not contain special characters."""
 _FILE_NAMES: Final = (sc.DSPY_DATASET_ROLE, sc.DSPY_EVALUATE_ROLE, sc.DSPY_PHASE_NAME)
-"""They become parts of artifacts' names."""
+"""Attributes used in artifact names."""
 OPTIONS: Final = Options()
 
 
 class UnusableError(ValueError):
-    """A span whose names cannot be used; the text says why."""
+    """An id or a name of the span is invalid; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experiments:
-    """Where spans go.
+    """Choice of the experiment and workspace of a span.
 
     Attributes:
-        tracking_uri: of MLflow.
-        default: the experiment of spans that name none.
-        by_service: whether `service.name` names it where nothing else does.
-        workspace: the MLflow workspace of spans that name none; None to leave the choice to MLflow.
+        tracking_uri: MLflow's tracking URI.
+        default: experiment of spans that name none.
+        by_service: whether `service.name` is used as the experiment if nothing else names one.
+        workspace: MLflow workspace of spans that name none; None for MLflow's default.
     """
 
     tracking_uri: str
@@ -76,12 +77,18 @@ class Experiments:
     def destination(
         self, resource: Attributes, experiment_header: str | None, workspace_header: str | None = None
     ) -> Destination:
-        """By the resource, else by the request's header, else by the service if wanted, else the default.
+        """Return the destination of a span.
 
-        The workspace likewise, but never by the service.
+        The experiment comes from the resource, else the request's header, else the service if `by_service` is set, else
+        the default. The workspace likewise, but never from the service.
+
+        Args:
+            resource: resource attributes of the span.
+            experiment_header: value of the experiment header.
+            workspace_header: value of the workspace header.
 
         Raises:
-            UnusableError: no workspace can have the name that is given.
+            UnusableError: the workspace name is invalid.
         """
         workspace = self._workspace(resource.get(WORKSPACE_ATTRIBUTE), workspace_header)
         service = resource.get(SERVICE) if self.by_service else None
@@ -95,29 +102,29 @@ class Experiments:
             if name is None or name == "":
                 continue
             if not isinstance(name, str) or _WORKSPACE.fullmatch(name) is None:
-                # Another workspace is no substitute: its members may not be meant to read these spans.
-                raise UnusableError(f"{source} is not the name of a workspace")
+                # No fallback to another workspace: its members may not be allowed to read these spans.
+                raise UnusableError(f"{source} is not a valid workspace name")
             return name
         return self.workspace
 
 
 def experiment_name(name: str) -> str:
-    """A name as an experiment may have it: one line, no longer than `MAX_EXPERIMENT`; empty if nothing is left."""
+    """Clean an experiment name: one line of at most `MAX_EXPERIMENT` characters; empty if nothing is left."""
     return _CONTROL.sub(" ", name).strip()[:MAX_EXPERIMENT].strip()
 
 
 def placed(received: ReceivedSpan, destination: Destination) -> tuple[SpanRecord, Route]:
-    """The span, its names cleaned, and where it goes.
+    """Return the span with cleaned names, and its route.
 
     Raises:
-        UnusableError: an id is none.
+        UnusableError: an id is invalid.
     """
     span = _cleaned(received.span)
     return span, Route(destination, _context(span, local_root=received.local_root), OPTIONS)
 
 
 def is_ours(span: SpanRecord) -> bool:
-    """Whether the span is of otel-dspy's own: its scope or an attribute says so."""
+    """Return whether otel-dspy recorded the span, by its scope or operation attribute."""
     return span.scope == "otel_dspy" or sc.DSPY_OPERATION_NAME in span.attributes
 
 
@@ -126,10 +133,10 @@ def _cleaned(span: SpanRecord) -> SpanRecord:
     for name in _IDENTIFIERS:
         value = attributes.get(name)
         if value is not None and not _is_id(value):
-            raise UnusableError(f"{name} is no id")
+            raise UnusableError(f"{name} is not a valid id")
     parents = attributes.get(sc.DSPY_PROGRAM_PARENT_IDS, ())
     if not (isinstance(parents, tuple) and all(_is_id(parent) for parent in parents)):
-        raise UnusableError(f"{sc.DSPY_PROGRAM_PARENT_IDS} are no ids")
+        raise UnusableError(f"{sc.DSPY_PROGRAM_PARENT_IDS} is not a list of valid ids")
     for name in _FILE_NAMES:
         value = attributes.get(name)
         if isinstance(value, str):
@@ -146,7 +153,7 @@ def _context(span: SpanRecord, *, local_root: bool) -> TraceContext:
     operation = span.attributes.get(sc.DSPY_OPERATION_NAME)
     if not local_root:
         outermost = operation == "setup" and sc.DSPY_COMPILE_PARENT_ID not in span.attributes
-        # The setup of an outermost compile: its trace is named after it and belongs to its run, hours before its end.
+        # The setup span of an outermost compile names the trace and assigns it to the run, hours before the end.
         return TraceContext(
             trace_id=span.trace_id,
             root_id="",

@@ -1,4 +1,4 @@
-"""A bridge that runs: both servers on one event loop, one writer behind them."""
+"""Bridge service: the OTLP servers on one event loop, and one writer."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 TEARDOWN: Final = 5.0
-"""Seconds that `stop` may take beyond the drain timeout, to cancel requests and end threads."""
+"""Seconds that `stop` may take beyond the drain timeout, to cancel requests and join threads."""
 PROBE_AGAIN: Final = 5.0
-"""Seconds for which MLflow's last answer to `/readyz` counts."""
+"""Seconds for which the result of a readiness probe is cached."""
 KEEP_ALIVE: Final = 60
-"""Seconds after which an HTTP connection without requests is closed."""
+"""Seconds after which an idle HTTP connection is closed."""
 START: Final = 30.0
 """Seconds to wait for the servers to listen."""
 
 
 class Bridge:
-    """Starts with `start`, ends with `stop`, both from any thread."""
+    """A bridge. `start` and `stop` may be called from any thread."""
 
     def __init__(self, settings: BridgeSettings, patience: float = START) -> None:
-        """Create it; nothing listens yet.
+        """Create a bridge that does not listen yet.
 
         Args:
-            settings: where it listens, where it writes, its limits.
+            settings: addresses, destination and limits.
             patience: seconds to wait for the servers to listen.
         """
         self._settings = settings
@@ -66,44 +66,44 @@ class Bridge:
         self._error: BaseException | None = None
         self._probed: tuple[float, str | None] = (0.0, None)
         self.http_port: int | None = None
-        """Where it listens for OTLP/HTTP, once started."""
+        """Port of OTLP/HTTP, set by `start`."""
         self.grpc_port: int | None = None
-        """Where it listens for OTLP/gRPC, once started."""
+        """Port of OTLP/gRPC, set by `start`."""
 
     def start(self) -> None:
-        """Listen.
+        """Start the servers.
 
         Raises:
-            OSError: a port cannot be had, a certificate not be used, or the servers have not come up in time.
+            OSError: a port cannot be bound, a certificate cannot be used, or the servers did not start in time.
         """
         self._thread.start()
         if not self._listening.wait(self._patience):
-            self._error = TimeoutError(f"its servers have not come up within {self._patience:g} s")
+            self._error = TimeoutError(f"the servers did not start within {self._patience:g} s")
         if self._error is not None:
             self.writer.close(0)
             raise OSError(f"the bridge cannot listen: {self._error}") from self._error
 
     def stop(self) -> None:
-        """Accept no new requests, answer those in progress, end.
+        """Stop accepting requests, answer those in progress, and shut down.
 
-        Returns within `drain_timeout` and `TEARDOWN` seconds, whatever MLflow does: requests that are not answered
-        then are for their clients to send again.
+        Returns within `drain_timeout` plus `TEARDOWN` seconds, whatever state MLflow is in. Clients must retry requests
+        that are not answered by then.
         """
         deadline = time.monotonic() + self._settings.drain_timeout
         if self._loop is not None and self._ending is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            with contextlib.suppress(RuntimeError):  # the loop is already closed
                 self._loop.call_soon_threadsafe(self._ending.set)
-        # Not for the thread: the loop's own end waits for a readiness probe, and that for MLflow.
+        # The thread is not joined first: closing the loop waits for a readiness probe, which may block on MLflow.
         self._closed.wait(self._settings.drain_timeout + TEARDOWN / 2)
         self.writer.close(max(0.0, deadline - time.monotonic()))
         self._thread.join(TEARDOWN / 5)
 
     def trouble(self) -> str | None:
-        """Why it is not ready, None if it is. Asks MLflow, at most every `PROBE_AGAIN` seconds."""
+        """Return why the bridge is not ready, or None. Probes MLflow at most every `PROBE_AGAIN` seconds."""
         if self.writer.failing_since is not None:
-            return "MLflow does not answer as it should"
+            return "requests to MLflow are failing"
         if self.writer.waiting >= self._settings.max_waiting_bytes:
-            return "there is no room"
+            return "the queue is full (--max-waiting-bytes)"
         at, found = self._probed
         if time.monotonic() - at >= PROBE_AGAIN or at == 0:
             found = self._probe()
@@ -115,9 +115,9 @@ class Bridge:
             with http_policy.no_retries(0), workspaces.selected(self._settings.workspace):
                 Store(self._settings.tracking_uri).answer()
         except Exception as error:  # noqa: BLE001 - whatever MLflow raises, it is not ready
-            # No text of the error's: anybody may ask.
+            # The error's text is logged only: /readyz needs no authentication.
             _logger.info("MLflow is not ready: %s", without_passwords(str(error))[:500])
-            return f"MLflow does not answer ({type(error).__name__})"
+            return f"MLflow cannot be reached ({type(error).__name__})"
         return None
 
     def _run(self) -> None:
@@ -139,7 +139,7 @@ class Bridge:
                 self.grpc_port = grpc_front.port
             if self._settings.http is not None:
                 web, serving = await self._start_web(self._settings.http)
-        except Exception as error:  # noqa: BLE001 - told by `start`
+        except Exception as error:  # noqa: BLE001 - raised by `start`
             self._error = error
             self._listening.set()
             if grpc_front is not None:
@@ -153,7 +153,7 @@ class Bridge:
             drained.append(serving)
         if grpc_front is not None:
             drained.append(grpc_front.stop(self._settings.drain_timeout))
-        # At the same time: each may take all of the timeout.
+        # Concurrently: each server may use the whole drain timeout.
         await asyncio.gather(*drained, return_exceptions=True)
         self._intake.close()
         self._closed.set()
@@ -168,7 +168,7 @@ class Bridge:
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=max(1, round(self._settings.drain_timeout)),
-            # Beyond it uvicorn answers 503, which clients take for what it is.
+            # Beyond it uvicorn answers 503, which clients retry.
             limit_concurrency=self._settings.max_connections,
             timeout_keep_alive=KEEP_ALIVE,
             ssl_certfile=tls.certificate if tls else None,
@@ -184,6 +184,6 @@ class Bridge:
         while not server.started:
             if serving.done():
                 await serving
-                raise OSError("the HTTP server ended at once")
+                raise OSError("the HTTP server stopped during startup")
             await asyncio.sleep(0.01)
         return server, serving

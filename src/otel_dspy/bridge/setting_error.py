@@ -1,7 +1,7 @@
-"""The one error of the bridge's settings."""
+"""Error for invalid bridge settings."""
 
 from __future__ import annotations
 
 
 class BridgeSettingError(ValueError):
-    """A setting cannot be used; the text says which and why."""
+    """A setting is invalid; the message names the setting and the reason."""

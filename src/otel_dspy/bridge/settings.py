@@ -1,4 +1,4 @@
-"""Settings of the bridge: flags first, environment second, defaults last."""
+"""Settings of the bridge. Flags take precedence over environment variables, and those over defaults."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "OTEL_DSPY_BRIDGE_"
 TOKEN_VARIABLE: Final = f"{PREFIX}TOKEN"
-"""The bearer token itself: as a flag every user of the machine could read it."""
+"""Environment variable of the bearer token. There is no flag, since all users of a machine can read command lines."""
 MEBIBYTE: Final = 1024 * 1024
 HIGHEST_PORT: Final = 65_535
 HIGHEST: Final = 2**31 - 1
-"""What gRPC takes as a number."""
+"""Largest integer that gRPC accepts as an option."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen.
+    """Address to listen on.
 
     Attributes:
-        host: name or address.
-        port: 0 for any free one.
+        host: host name or IP address.
+        port: port; 0 for any free one.
     """
 
     host: str
@@ -39,10 +39,10 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, flag: str) -> Address:
-        """Read `HOST:PORT`.
+        """Parse `HOST:PORT`.
 
         Raises:
-            BridgeSettingError: it is none.
+            BridgeSettingError: the text is not `HOST:PORT`.
         """
         host, _, port = text.rpartition(":")
         if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
@@ -50,18 +50,18 @@ class Address:
         return cls(host, int(port))
 
     def __str__(self) -> str:
-        """`HOST:PORT`."""
+        """Return `HOST:PORT`."""
         return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files in PEM form.
+    """TLS files in PEM format.
 
     Attributes:
-        certificate: the bridge's own, with what lies between it and the authority.
-        key: of the certificate.
-        client_authority: signs the certificates that clients must show; None if they need none.
+        certificate: certificate of the bridge, with intermediate certificates.
+        key: key of the certificate.
+        client_authority: CA certificate for client certificates; None if clients need none.
     """
 
     certificate: Path
@@ -71,24 +71,24 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeSettings:
-    """What a bridge does.
+    """Settings of a bridge.
 
     Attributes:
-        tracking_uri: MLflow's.
-        experiment: of spans that name none.
-        experiment_by_service: whether `service.name` names it where nothing else does.
+        tracking_uri: MLflow's tracking URI.
+        experiment: experiment of spans that name none.
+        experiment_by_service: whether `service.name` is used as the experiment if nothing else names one.
         workspace: MLflow workspace of spans that name none; None for the one of MLflow's environment.
-        http: where to listen for OTLP/HTTP; None if not.
-        grpc: the same for OTLP/gRPC.
-        token: bearer token that clients must show.
-        tls: certificates; None for plain text.
-        allow_anonymous: listen on other addresses than loopback although clients show neither token nor certificate.
-        max_request_bytes: bytes that a request may have, as it comes and unzipped.
-        max_waiting_bytes: bytes of requests that wait for MLflow; beyond it clients are asked to come again.
-        max_connections: HTTP connections at once, and the same of gRPC; further ones are sent away.
-        patience: seconds that a request waits for MLflow before its client is asked to come again. Less than the 10 s
-            that OpenTelemetry's exporters wait for an answer.
-        drain_timeout: seconds that requests in progress may take when the bridge is stopped. Less than the 30 s that
+        http: address of OTLP/HTTP; None to disable it.
+        grpc: address of OTLP/gRPC; None to disable it.
+        token: bearer token that clients must send.
+        tls: TLS files; None for plain text.
+        allow_anonymous: listen on other addresses than loopback without a token or client certificates.
+        max_request_bytes: maximum size of a request in bytes, compressed and uncompressed.
+        max_waiting_bytes: maximum size of queued requests in bytes; beyond it clients are asked to retry.
+        max_connections: maximum number of HTTP connections, and of gRPC connections; further ones are rejected.
+        patience: seconds that a request waits for MLflow before the client is asked to retry. Less than the 10 s that
+            OpenTelemetry's exporters wait for a response.
+        drain_timeout: seconds that requests in progress may take when the bridge stops. Less than the 30 s that
             Kubernetes waits between SIGTERM and SIGKILL.
     """
 
@@ -108,51 +108,56 @@ class BridgeSettings:
     drain_timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        """Refuse what would be unsafe or of no use.
+        """Reject unsafe or contradictory settings.
 
         Raises:
-            BridgeSettingError: it is.
+            BridgeSettingError: a setting is unsafe, or no address is set.
         """
         if self.http is None and self.grpc is None:
-            raise BridgeSettingError("there is nothing to listen on: give --http or --grpc")
+            raise BridgeSettingError("no address to listen on: set --http or --grpc")
         known = self.token is not None or (self.tls is not None and self.tls.client_authority is not None)
         for address in (self.http, self.grpc):
             if address is not None and not (known or self.allow_anonymous or is_loopback(address.host)):
                 raise BridgeSettingError(
-                    f"{address} can be reached by others: set {TOKEN_VARIABLE}, --token-file or --tls-client-ca, "
-                    "or say --allow-anonymous if something else guards it"
+                    f"{address} is reachable from other machines: set {TOKEN_VARIABLE}, --token-file or "
+                    "--tls-client-ca, or --allow-anonymous if a proxy or firewall protects it"
                 )
 
 
 FLAGS: Final = (
     # flag, metavar (None for a switch), default, meaning
-    ("tracking-uri", "URI", None, "MLflow to write to (MLFLOW_TRACKING_URI does as well)"),
+    ("tracking-uri", "URI", None, "MLflow tracking URI to write to (or MLFLOW_TRACKING_URI)"),
     ("experiment", "NAME", "Default", "experiment of spans that name none"),
-    ("experiment-by-service", None, None, "name the experiment after `service.name` where nothing else names it"),
-    ("workspace", "NAME", None, "MLflow workspace of spans that name none (MLFLOW_WORKSPACE does as well)"),
-    ("http", "HOST:PORT", "127.0.0.1:4318", "where to listen for OTLP/HTTP; `off` for not at all"),
-    ("grpc", "HOST:PORT", "127.0.0.1:4317", "where to listen for OTLP/gRPC; `off` for not at all"),
-    ("token-file", "FILE", None, f"file with the bearer token that clients must show (or {TOKEN_VARIABLE})"),
-    ("tls-cert", "FILE", None, "certificate (PEM)"),
-    ("tls-key", "FILE", None, "its key (PEM)"),
-    ("tls-client-ca", "FILE", None, "authority whose certificates clients must show (PEM)"),
-    ("allow-anonymous", None, None, "listen on other addresses than loopback without token or client certificates"),
-    ("max-request-bytes", "BYTES", str(20 * MEBIBYTE), "largest request, as it comes and unzipped"),
-    ("max-waiting-bytes", "BYTES", str(64 * MEBIBYTE), "requests in memory beyond which clients must wait"),
-    ("max-connections", "NUMBER", "500", "connections at once by HTTP, and as many by gRPC"),
-    ("patience", "SECONDS", "8", "how long a request waits for MLflow before its client is told to come again"),
+    ("experiment-by-service", None, None, "use `service.name` as the experiment if nothing else names one"),
+    ("workspace", "NAME", None, "MLflow workspace of spans that name none (or MLFLOW_WORKSPACE)"),
+    ("http", "HOST:PORT", "127.0.0.1:4318", "address to listen on for OTLP/HTTP; `off` disables it"),
+    ("grpc", "HOST:PORT", "127.0.0.1:4317", "address to listen on for OTLP/gRPC; `off` disables it"),
+    ("token-file", "FILE", None, f"file with the bearer token that clients must send (or {TOKEN_VARIABLE})"),
+    ("tls-cert", "FILE", None, "TLS certificate of the bridge (PEM)"),
+    ("tls-key", "FILE", None, "key of the TLS certificate (PEM)"),
+    ("tls-client-ca", "FILE", None, "CA (PEM) that must have signed the certificates of clients"),
+    ("allow-anonymous", None, None, "listen on other addresses than loopback without a token or client certificates"),
+    ("max-request-bytes", "BYTES", str(20 * MEBIBYTE), "maximum size of a request, compressed and uncompressed"),
+    (
+        "max-waiting-bytes",
+        "BYTES",
+        str(64 * MEBIBYTE),
+        "maximum size of queued requests; beyond it clients are asked to retry",
+    ),
+    ("max-connections", "NUMBER", "500", "maximum number of HTTP connections, and of gRPC connections"),
+    ("patience", "SECONDS", "8", "how long a request waits for MLflow before the client is asked to retry"),
     ("drain-timeout", "SECONDS", "10", "how long requests in progress may take after SIGTERM or Ctrl-C"),
 )
-"""Each has an environment variable: `OTEL_DSPY_BRIDGE_` and its name in capitals."""
+"""Command-line flags. The environment variable of a flag is `OTEL_DSPY_BRIDGE_` and the flag in capitals."""
 
 
 def variable(flag: str) -> str:
-    """The environment variable of a flag."""
+    """Return the environment variable of a flag."""
     return PREFIX + flag.upper().replace("-", "_")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags."""
+    """Add the flags of the settings."""
     for flag, metavar, default, meaning in FLAGS:
         text = f"{meaning} [{variable(flag)}]" + (f" (default: {default})" if default else "")
         if metavar is None:
@@ -162,14 +167,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None = None) -> BridgeSettings:
-    """Settings from flags and environment.
+    """Resolve settings from flags and environment variables.
 
     Args:
-        chosen: flag with underscores -> text, True for a switch that was given, None if not.
-        environment: `os.environ` unless given.
+        chosen: values by flag name with underscores: text, True for a switch, None if not given.
+        environment: environment variables; defaults to `os.environ`.
 
     Raises:
-        BridgeSettingError: one cannot be used.
+        BridgeSettingError: a setting is invalid.
     """
     given = os.environ if environment is None else environment
     values: dict[str, str] = {}
@@ -178,7 +183,7 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
         values[name] = str(chosen.get(name) or given.get(variable(flag), "").strip() or default or "")
     tracking_uri = values["tracking_uri"] or given.get("MLFLOW_TRACKING_URI", "")
     if not tracking_uri:
-        raise BridgeSettingError("say where MLflow is: --tracking-uri URI or MLFLOW_TRACKING_URI")
+        raise BridgeSettingError("no MLflow tracking URI: set --tracking-uri or MLFLOW_TRACKING_URI")
     return BridgeSettings(
         tracking_uri=tracking_uri,
         experiment=values["experiment"],
@@ -206,7 +211,7 @@ def _switch(text: str, flag: str) -> bool:
         return True
     if text.lower() in {"", "false", "0", "no", "off"}:
         return False
-    raise BridgeSettingError(f"{variable(flag)}: {text!r} is neither true nor false")
+    raise BridgeSettingError(f"{variable(flag)}: {text!r} is not a boolean: use true or false")
 
 
 def _float(text: str) -> float:
@@ -219,14 +224,14 @@ def _float(text: str) -> float:
 def _number(text: str, flag: str) -> float:
     value = _float(text)
     if not 0 < value < float("inf"):
-        raise BridgeSettingError(f"--{flag}: {text!r} is no number above 0")
+        raise BridgeSettingError(f"--{flag}: {text!r} is not a number above 0")
     return value
 
 
 def _whole(text: str, flag: str, highest: int) -> int:
     value = _float(text)
     if not 1 <= value <= highest or not value.is_integer():
-        raise BridgeSettingError(f"--{flag}: {text!r} is no whole number from 1 to {highest}")
+        raise BridgeSettingError(f"--{flag}: {text!r} is not a whole number from 1 to {highest}")
     return int(value)
 
 
@@ -237,7 +242,7 @@ def _token(file: str, environment: Mapping[str, str]) -> str | None:
         except OSError as error:
             raise BridgeSettingError(f"--token-file: {file} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise BridgeSettingError(f"--token-file: {file} is no text in UTF-8") from error
+            raise BridgeSettingError(f"--token-file: {file} is not UTF-8 text") from error
         if not text:
             raise BridgeSettingError(f"--token-file: {file} is empty")
         return text
@@ -250,7 +255,7 @@ def _tls(certificate: str, key: str, authority: str) -> Tls | None:
             raise BridgeSettingError("--tls-client-ca needs --tls-cert and --tls-key")
         return None
     if not certificate or not key:
-        raise BridgeSettingError("--tls-cert and --tls-key go together")
+        raise BridgeSettingError("--tls-cert and --tls-key must be set together")
     found = Tls(Path(certificate), Path(key), Path(authority) if authority else None)
     certificates.check(found.certificate, found.key, found.client_authority)
     return found

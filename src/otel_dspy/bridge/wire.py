@@ -1,6 +1,6 @@
-"""Protobuf's wire format, read before messages are made of it.
+"""Protobuf wire format reader that does not create messages.
 
-An empty message takes two bytes of a body, and hundreds in memory.
+An empty message takes 2 bytes in a body, and hundreds in memory.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
 SPANS: Final = (1, 2, 2)
-"""Numbers of the fields on the way to the spans of a request: its resources, their scopes, their spans."""
+"""Field numbers of the path to the spans of a request: resources, scopes, spans."""
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 _LONGEST: Final = 10
-"""Bytes of a number."""
+"""Maximum length of a varint in bytes."""
 DEEPEST: Final = 100
-"""Levels of messages; protobuf itself goes no deeper."""
+"""Maximum nesting of messages, as in protobuf."""
 
 
 def fields(body: bytes | bytearray, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, beginning and end of each field of a message that has a length: texts, bytes and messages.
+    """Yield number, start and end of each length-delimited field of a message: texts, bytes and messages.
 
-    It ends where nothing can be read: that is said by whoever makes a message of it.
+    Stops at invalid data without an error: parsing the message raises it.
     """
     at = start
     try:
@@ -41,14 +41,14 @@ def fields(body: bytes | bytearray, start: int, end: int) -> Iterator[tuple[int,
                 yield key >> 3, at, at + length
                 at += length
             else:
-                # Of a group only the marks are left out, so that nothing hides in one.
+                # Of a group only the start and end tags are skipped, so that fields inside are counted.
                 at += {_FIXED64: 8, _FIXED32: 4}.get(kind, 0)
     except IndexError:
         return
 
 
 def parts(body: bytes | bytearray, start: int, end: int, path: tuple[int, ...] = SPANS) -> Iterator[tuple[int, int]]:
-    """Beginning and end of each message on the way, those that hold others before them."""
+    """Yield start and end of each message on `path`, parents first."""
     for number, begin, stop in fields(body, start, end):
         if number == path[0]:
             yield begin, stop
@@ -57,11 +57,11 @@ def parts(body: bytes | bytearray, start: int, end: int, path: tuple[int, ...] =
 
 
 def with_texts_in_utf8(body: bytes, message: Descriptor) -> bytes:
-    """The message with a question mark for each byte in its texts that is no UTF-8: so that no length changes.
+    """Replace each invalid UTF-8 byte in the texts of a message with a question mark, so that no length changes.
 
     Args:
-        body: as it came.
-        message: what it is.
+        body: the encoded message.
+        message: descriptor of the message type.
     """
     mended = bytearray(body)
     _mend(mended, 0, len(body), message, DEEPEST)
@@ -92,7 +92,7 @@ codecs.register_error(_QUESTION_MARKS, _question_marks)
 
 def _number(body: bytes | bytearray, at: int) -> tuple[int, int]:
     byte = body[at]
-    if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follows; most have one byte
+    if byte < 0x80:  # noqa: PLR2004 - the continuation bit; most varints have one byte
         return byte, at + 1
     value = 0
     for place in range(_LONGEST):
@@ -100,4 +100,4 @@ def _number(body: bytes | bytearray, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * place
         if byte < 0x80:  # noqa: PLR2004 - as above
             return value, at + place + 1
-    raise IndexError("a number is too long")
+    raise IndexError("a varint is too long")

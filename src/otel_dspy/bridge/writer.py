@@ -1,4 +1,4 @@
-"""Deliveries to MLflow, each answered once MLflow has what stands in it."""
+"""Writer thread of the bridge: delivers queued requests to MLflow and acknowledges them."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _logger = logging.getLogger(__name__)
 
 GROUP: Final = 2000
 GROUP_SECONDS: Final = 1.0
-"""Spans, and seconds of work, after which what has been told is committed and acknowledged."""
+"""Spans, and seconds of work, after which a group of deliveries is committed and acknowledged."""
 MAX_REMEMBERED: Final = 200_000
-"""Spans that are remembered as written, so that a delivery too large for its client's patience ends some day."""
+"""Written spans to keep in memory, so that retries of a delivery too large for its client's timeout make progress."""
 TICK: Final = 1.0
-"""Seconds between two looks at what has waited too long."""
+"""Seconds between checks for buffered spans that have expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How a delivery ended.
+    """Outcome of a delivery.
 
     Attributes:
-        again: MLflow failed at a part of it: it should be delivered again.
-        refused: why spans could not be told, and how many for each reason.
-        lost: operations that MLflow refused, of this delivery or of those that were committed with it.
+        again: whether MLflow failed to store a part, so that the client should retry.
+        refused: number of rejected spans by reason.
+        lost: number of operations that MLflow rejected, of this delivery and those committed with it.
     """
 
     again: bool = False
@@ -49,19 +49,19 @@ class Written:
 
 
 class SpanSource(Protocol):
-    """Spans that may be made only when they are asked for."""
+    """Spans that are parsed on iteration."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of spans."""
         ...
 
     def __iter__(self) -> Iterator[Placed]:
-        """They, each with where it goes."""
+        """Yield (span, route) pairs."""
         ...
 
 
 class _Name(NamedTuple):
-    """What a span is known by."""
+    """Identity of a span at a destination."""
 
     trace_id: str
     span_id: str
@@ -69,8 +69,8 @@ class _Name(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Told:
-    """What has been told of a delivery, and is to be committed."""
+class _Progress:
+    """Progress of a delivery that is to be committed."""
 
     refused: Counter[str] = field(default_factory=Counter[str])
     names: list[_Name] = field(default_factory=list[_Name])
@@ -83,9 +83,9 @@ class Delivery:
     """Spans that are acknowledged together.
 
     Attributes:
-        spans: each with where it goes; gone through once, when their turn has come.
-        size: bytes that it takes, about.
-        done: how it ended. Cancelled by a caller that waits no longer: what has not begun then is left out.
+        spans: (span, route) pairs; iterated once, when the delivery is processed.
+        size: approximate size in bytes.
+        done: the outcome. A caller may cancel it: a delivery that has not started is then skipped.
     """
 
     spans: SpanSource
@@ -94,13 +94,13 @@ class Delivery:
 
 
 class Writer:
-    """One thread that tells MLflow, in the order of arrival, and a queue that is bounded in bytes."""
+    """Thread that writes to MLflow in order of arrival, with a queue bounded in bytes."""
 
     def __init__(self, max_waiting: int) -> None:
-        """Start it.
+        """Start the thread.
 
         Args:
-            max_waiting: bytes of deliveries that may wait; beyond it `submit` says no.
+            max_waiting: maximum size of queued deliveries in bytes; beyond it `submit` returns False.
         """
         self._max_waiting = max_waiting
         self._queue: deque[Delivery] = deque()
@@ -110,39 +110,39 @@ class Writer:
         self._stop = threading.Event()
         self._traces = ProgramTraces()
         self._remembered = DeliveredSpans(MAX_REMEMBERED)
-        # Other bridges, or this one before a restart, may have written of the same compiles.
+        # Other bridges, or this one before a restart, may have written the same compiles.
         self.pipeline = MultiWriterPipeline(self._stop)
         self.written = 0
-        """Spans that MLflow has."""
+        """Number of spans stored in MLflow."""
         self.newest_lag = 0.0
-        """Seconds between the end of the span that was written last and MLflow's having it."""
+        """Seconds from the end of the last written span to its storage in MLflow."""
         self._thread = threading.Thread(target=self._run, name="otel-dspy-bridge", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
-        """Bytes of deliveries that wait or are being told."""
+        """Bytes of deliveries that are queued or being written."""
         return self._size
 
     @property
     def remembered(self) -> set[tuple[str, str]]:
-        """Trace and span ids of what MLflow has, the last `MAX_REMEMBERED`."""
+        """Trace and span ids of the last `MAX_REMEMBERED` spans stored in MLflow."""
         return self._remembered.names()
 
     @property
     def ignored(self) -> int:
-        """Spans of other libraries in traces that no program was heard of in."""
+        """Number of spans of other libraries dropped because their trace has no span of otel-dspy."""
         return self._traces.ignored
 
     @property
     def failing_since(self) -> float | None:
-        """`time.monotonic()` since when MLflow takes nothing; None while it does."""
+        """`time.monotonic()` of the start of an MLflow outage; None while MLflow accepts requests."""
         return self.pipeline.failing_since
 
     def submit(self, delivery: Delivery) -> bool:
-        """Queue a delivery; False if there is no room for it, or no time left."""
+        """Queue a delivery; return False if the queue is full or the writer is closed."""
         with self._ready:
-            # One that is larger than the bound goes when nothing else waits.
+            # A delivery larger than the bound is accepted while the queue is empty.
             if self._closed or (self._size and self._size + delivery.size > self._max_waiting):
                 return False
             self._queue.append(delivery)
@@ -151,7 +151,7 @@ class Writer:
         return True
 
     def close(self, patience: float) -> None:
-        """Take nothing more, finish what waits, `patience` seconds at most; the rest is not acknowledged."""
+        """Reject new deliveries and write queued ones for up to `patience` seconds; the rest is not acknowledged."""
         with self._ready:
             self._closed = True
             self._ready.notify()
@@ -181,61 +181,61 @@ class Writer:
         return None
 
     def _commit(self) -> None:
-        """Tell what waits, commit, acknowledge: several deliveries together, lest each costs requests of its own."""
+        """Write queued deliveries, commit and acknowledge them; several share the requests of one commit."""
         failed, lost, began, spans = self.pipeline.failures(), self.pipeline.lost, time.monotonic(), 0
-        told: dict[Delivery, _Told] = {}
+        progress: dict[Delivery, _Progress] = {}
         met: set[_Name] = set()
         again = False
         delivery = self._next(TICK)
         self.pipeline.ask_again()
         try:
             while delivery is not None:
-                told[delivery] = _Told()
-                self._tell(delivery, told[delivery], met)
+                progress[delivery] = _Progress()
+                self._write(delivery, progress[delivery], met)
                 spans += len(delivery.spans)
                 if spans >= GROUP or time.monotonic() - began >= GROUP_SECONDS:
                     break
                 delivery = self._next(0)
             self.pipeline.send_all()
         except Exception:
-            _logger.exception("Deliveries could not be told to MLflow")
+            _logger.exception("Writing deliveries to MLflow failed; clients are asked to send them again")
             again = True
         failing = {place for place, count in self.pipeline.failures().items() if count > failed.get(place, 0)}
         with self._ready:
-            self._size -= sum(delivery.size for delivery in told)
-        for delivery, found in told.items():
+            self._size -= sum(delivery.size for delivery in progress)
+        for delivery, found in progress.items():
             if not again:
                 self._remember(found, failing)
-            # What goes elsewhere is none of the others' business.
+            # A failure at one destination does not affect deliveries to others.
             failed_at = again or not failing.isdisjoint(found.destinations)
             delivery.done.set_result(Written(failed_at, found.refused, self.pipeline.lost - lost))
 
-    def _tell(self, delivery: Delivery, told: _Told, met: set[_Name]) -> None:
-        """Tell a delivery. `met`: names of spans that go out with the same commit, to which its own are added."""
+    def _write(self, delivery: Delivery, progress: _Progress, met: set[_Name]) -> None:
+        """Write a delivery. `met` holds the names of all spans of the same commit; its spans are added."""
         for given in delivery.spans:
             name = _name(given)
-            told.names.append(name)
-            told.destinations.add(given[1].destination)
-            told.newest_ns = max(told.newest_ns, given[0].end_ns)
+            progress.names.append(name)
+            progress.destinations.add(given[1].destination)
+            progress.newest_ns = max(progress.newest_ns, given[0].end_ns)
             if name in met or self._remembered.has(*name):
                 continue
             met.add(name)
             chosen = self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given)
             for span, route in chosen:
-                told.destinations.add(route.destination)
+                progress.destinations.add(route.destination)
                 try:
                     self.pipeline.process(span, route)
                 except Exception as error:
-                    _logger.debug("a span that cannot be told", exc_info=True)
-                    told.refused[f"cannot be told to MLflow ({type(error).__name__})"] += 1
+                    _logger.debug("a span cannot be written to MLflow", exc_info=True)
+                    progress.refused[f"cannot be written to MLflow ({type(error).__name__})"] += 1
 
-    def _remember(self, told: _Told, failing: set[Destination]) -> None:
-        names = [name for name in told.names if name.destination not in failing]
-        self.written += max(0, len(names) - told.refused.total())
+    def _remember(self, progress: _Progress, failing: set[Destination]) -> None:
+        names = [name for name in progress.names if name.destination not in failing]
+        self.written += max(0, len(names) - progress.refused.total())
         for name in names:
             self._remembered.add(*name)
         if names:
-            self.newest_lag = max(0.0, time.time() - told.newest_ns / 1e9)
+            self.newest_lag = max(0.0, time.time() - progress.newest_ns / 1e9)
 
 
 def _name(placed: Placed) -> _Name:

@@ -123,11 +123,13 @@ def test_what_is_taken_is_in_mlflow_when_the_answer_comes(new_store: Callable[[s
         assert (traces(store, "E"), traces(store, "Other")) == (1, 1)
         status, answer, _ = post(bridge, json.dumps(request(3, {"traceId": "", "name": "bad"})).encode())
         assert (status, traces(store, "E")) == (200, 2)
-        assert answer == {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "trace id is not 16 bytes, or zero"}}
+        assert answer == {
+            "partialSuccess": {"rejectedSpans": "1", "errorMessage": "trace id is not 16 bytes long or is all zeros"}
+        }
         assert call(bridge, b"") == ExportTraceServiceResponse()
         counters = get(bridge, "/metrics")[1]
         assert 'otel_dspy_bridge_requests_total{answer="taken",protocol="http"} 3.0' in counters
-        assert 'refused_spans_total{reason="trace id is not 16 bytes, or zero"} 1.0' in counters
+        assert 'refused_spans_total{reason="trace id is not 16 bytes long or is all zeros"} 1.0' in counters
         assert "otel_dspy_bridge_written_spans_total 3.0" in counters
 
 
@@ -170,7 +172,7 @@ def test_while_mlflow_is_down_clients_are_asked_to_come_again(new_store: Callabl
     with running_bridge(NOBODY.format(free_port()), "E", patience=1.0) as bridge:
         status, answer, headers = post(bridge, json.dumps(request(1)).encode())
         assert (status, headers["Retry-After"]) == (503, str(RETRY_AFTER))
-        assert answer == {"code": 14, "message": "MLflow has not taken it within 1 s"}
+        assert answer == {"code": 14, "message": "MLflow did not store the request within 1 s; send it again"}
         body = ExportTraceServiceRequest()
         span = body.resource_spans.add().scope_spans.add().spans.add()
         span.trace_id, span.span_id = b"1" * 16, b"1" * 8
@@ -180,7 +182,7 @@ def test_while_mlflow_is_down_clients_are_asked_to_come_again(new_store: Callabl
         expected = RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER)).SerializeToString()
         assert (RETRY_INFO, expected) in [(item.key, item.value) for item in metadata]
         status, text = get(bridge, "/readyz")
-        assert (status, text) == (503, "MLflow does not answer as it should\n")
+        assert (status, text) == (503, "requests to MLflow are failing\n")
         assert get(bridge, "/healthz")[0] == 200
         assert "otel_dspy_bridge_mlflow_up 0.0" in get(bridge, "/metrics")[1]
 
@@ -197,8 +199,8 @@ def test_a_flood_is_turned_away_and_not_kept(new_store: Callable[[str], str]) ->
             answers.add((status, answer["message"]))
             assert bridge.writer.waiting <= 20_000
         assert answers == {
-            (503, "MLflow has not taken it within 0.5 s"),
-            (503, "there is no room: MLflow takes less than comes"),
+            (503, "MLflow did not store the request within 0.5 s; send it again"),
+            (503, "the bridge's queue is full; send the request again"),
         }
 
 
@@ -265,7 +267,7 @@ def test_what_mlflow_itself_refuses_is_said(new_store: Callable[[str], str]) -> 
     with running_bridge(store, "gone") as bridge:
         status, answer, _ = post(bridge, json.dumps(request(1)).encode())
         assert status == 200
-        assert answer == {"partialSuccess": {"errorMessage": "MLflow refused operations (1)"}}
+        assert answer == {"partialSuccess": {"errorMessage": "MLflow rejected 1 operations; see the log of the bridge"}}
         assert "otel_dspy_bridge_lost_operations_total 1.0" in get(bridge, "/metrics")[1]
 
 

@@ -82,15 +82,15 @@ def test_a_workspace_that_cannot_be(workspace_server: MlflowServer) -> None:
         for name in ("Team A", "../b", "a\u00e9"):
             status, answer, _ = post(bridge, json.dumps(request(1)).encode(), x_mlflow_workspace=name)
             assert (status, answer["partialSuccess"]["rejectedSpans"]) == (200, "1")
-            assert answer["partialSuccess"]["errorMessage"] == f"{HEADER} is not the name of a workspace"
+            assert answer["partialSuccess"]["errorMessage"] == f"{HEADER} is not a valid workspace name"
         status, answer, _ = post(bridge, json.dumps(request(2)).encode(), x_mlflow_workspace="nowhere")
         assert status == 200
-        assert answer["partialSuccess"]["errorMessage"].startswith("MLflow refused operations")
+        assert answer["partialSuccess"]["errorMessage"].startswith("MLflow rejected ")
         assert post(bridge, json.dumps(request(3)).encode())[:2] == (200, {})
         # MLflow keeps a trace id once, whatever the workspace.
         status, answer, _ = post(bridge, json.dumps(request(3)).encode(), x_mlflow_workspace="team-b")
         assert status == 200
-        assert answer["partialSuccess"]["errorMessage"].startswith("MLflow refused operations")
+        assert answer["partialSuccess"]["errorMessage"].startswith("MLflow rejected ")
         assert get(bridge, "/readyz") == (200, "ready\n")
     tree = read(workspace_server.uri, "team-a", experiment)
     assert tree is not None

@@ -66,7 +66,7 @@ def test_every_flag_is_accepted() -> None:
         assert (str(resolved.http), str(resolved.grpc)) == ("0.0.0.0:4318", "0.0.0.0:4317")
         assert resolved.tracking_uri == "http://mlflow:5000"
         assert resolved.token == VARIABLES["OTEL_DSPY_BRIDGE_TOKEN"]
-        with pytest.raises(settings.BridgeSettingError, match="can be reached by others"):
+        with pytest.raises(settings.BridgeSettingError, match="is reachable from other machines"):
             settings.resolve(chosen, {})
     with mlflow_server_command.make_context("server", list(services["mlflow"]["command"])) as context:
         assert isinstance(context, click.Context)

@@ -48,4 +48,7 @@ async def test_who_waits_when_the_bridge_ends_is_asked_to_come_again() -> None:
     begin, body = sent
     assert (begin["status"], dict(begin["headers"])[b"retry-after"]) == (503, str(RETRY_AFTER).encode())
     status = Status.FromString(body["body"])
-    assert (status.code, status.message) == (code_pb2.UNAVAILABLE, "the bridge is ending")
+    assert (status.code, status.message) == (
+        code_pb2.UNAVAILABLE,
+        "the bridge is shutting down; send the request again",
+    )

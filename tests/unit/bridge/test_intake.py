@@ -44,11 +44,11 @@ async def test_reasons_are_counted_not_listed(writer: Writer, monkeypatch: pytes
 
     answer = await intake.take(come, protocol="http", json=True)
     assert (answer.verdict, answer.refused) == (Verdict.TAKEN, 1000)
-    assert counted == [("trace id is not 16 bytes, or zero", 1000)]
+    assert counted == [("trace id is not 16 bytes long or is all zeros", 1000)]
     monkeypatch.setattr(otlp, "MAX_PARTS", 1000)
     answer = await intake.take(come, protocol="http", json=True)
     assert (answer.verdict, answer.message) == (
         Verdict.TOO_LARGE,
-        "it has more than 1000 spans, scopes and resources",
+        "the request has more than 1000 spans, scopes and resources",
     )
     intake.close()

@@ -128,10 +128,10 @@ def test_the_workspace_is_the_first_that_is_named(resource: dict[str, Any], head
 def test_what_is_no_workspace_is_not_replaced_by_one(name: str | int) -> None:
     """Not by the default one, whose members may not be meant to see it."""
     places = Experiments("sqlite:///m.db", workspace="d1")
-    with pytest.raises(UnusableError, match=r"mlflow\.workspace\.name is not the name of a workspace"):
+    with pytest.raises(UnusableError, match=r"mlflow\.workspace\.name is not a valid workspace name"):
         places.destination({"mlflow.workspace.name": name}, None, "h1")
     if isinstance(name, str):
-        with pytest.raises(UnusableError, match="x-mlflow-workspace is not the name of a workspace"):
+        with pytest.raises(UnusableError, match="x-mlflow-workspace is not a valid workspace name"):
             places.destination({}, None, name)
 
 
@@ -154,14 +154,14 @@ def test_what_becomes_a_files_name_leads_nowhere(name: str, value: str, expected
 @pytest.mark.parametrize("value", ["x' OR tags.a = 'b", "", "a b", "x" * 129, 7])
 def test_what_is_searched_for_is_an_id(value: object) -> None:
     """An id that could mean something else in a search of MLflow's costs its span."""
-    with pytest.raises(UnusableError, match=r"dspy.compile.id is no id"):
+    with pytest.raises(UnusableError, match=r"dspy.compile.id is not a valid id"):
         context(span(attributes={"dspy.compile.id": value}))
 
 
 @pytest.mark.parametrize("value", [("good", "x' OR tags.a = 'b"), ("",), (7,), "good"])
 def test_so_are_a_programs_parents(value: object) -> None:
     """Each of them, in a list; a list of ids is taken as it is."""
-    with pytest.raises(UnusableError, match=r"dspy.program.parent.ids are no ids"):
+    with pytest.raises(UnusableError, match=r"dspy.program.parent.ids is not a list of valid ids"):
         context(span(attributes={"dspy.program.parent.ids": value}))
     for ids in ((), ("a", "b-1")):
         record, _ = placed(ReceivedSpan(span(attributes={"dspy.program.parent.ids": ids}), local_root=True), PLACE)

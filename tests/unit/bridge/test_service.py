@@ -24,5 +24,5 @@ def test_servers_that_do_not_come_up_are_an_error(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(GrpcFront, "start", never)
     settings = BridgeSettings(tracking_uri=blank_store(tmp_path), http=None, grpc=Address("127.0.0.1", 0))
-    with pytest.raises(OSError, match="servers have not come up"):
+    with pytest.raises(OSError, match="servers did not start"):
         Bridge(settings, patience=0.2).start()

@@ -52,7 +52,7 @@ def test_others_are_listened_to_with_auth_or_when_told(flag: str, tmp_path: Path
     (tmp_path / "token").write_text("geheim", encoding="utf-8")
     certificates = {"tls_cert": str(own.certificate), "tls_key": str(own.key)}
     for more in ({}, certificates):
-        with pytest.raises(BridgeSettingError, match="can be reached by others"):
+        with pytest.raises(BridgeSettingError, match="is reachable from other machines"):
             resolve({flag: "0.0.0.0:1", **more}, MLFLOW)
     for more in (
         {"allow_anonymous": True},
@@ -66,34 +66,37 @@ def test_others_are_listened_to_with_auth_or_when_told(flag: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
-        ({"http": "off", "grpc": "off"}, snapshot("there is nothing to listen on: give --http or --grpc")),
+        ({"http": "off", "grpc": "off"}, snapshot("no address to listen on: set --http or --grpc")),
         ({"http": "4318"}, snapshot("--http: '4318' is not HOST:PORT")),
         ({"http": "h:99999"}, snapshot("--http: 'h:99999' is not HOST:PORT")),
         ({"token_file": "missing"}, snapshot("--token-file: missing cannot be read: No such file or directory")),
-        ({"tls_cert": "missing"}, snapshot("--tls-cert and --tls-key go together")),
+        ({"tls_cert": "missing"}, snapshot("--tls-cert and --tls-key must be set together")),
         (
             {"tls_cert": "missing", "tls_key": "missing"},
             snapshot("--tls-cert: missing cannot be read: No such file or directory"),
         ),
         ({"tls_client_ca": "missing"}, snapshot("--tls-client-ca needs --tls-cert and --tls-key")),
-        ({"patience": "0"}, snapshot("--patience: '0' is no number above 0")),
+        ({"patience": "0"}, snapshot("--patience: '0' is not a number above 0")),
         (
             {"max_request_bytes": "many"},
-            snapshot("--max-request-bytes: 'many' is no whole number from 1 to 2147483647"),
+            snapshot("--max-request-bytes: 'many' is not a whole number from 1 to 2147483647"),
         ),
-        ({"max_request_bytes": "0.5"}, snapshot("--max-request-bytes: '0.5' is no whole number from 1 to 2147483647")),
+        (
+            {"max_request_bytes": "0.5"},
+            snapshot("--max-request-bytes: '0.5' is not a whole number from 1 to 2147483647"),
+        ),
         (
             {"max_request_bytes": "3000000000"},
-            snapshot("--max-request-bytes: '3000000000' is no whole number from 1 to 2147483647"),
+            snapshot("--max-request-bytes: '3000000000' is not a whole number from 1 to 2147483647"),
         ),
-        ({"max_connections": "1e12"}, snapshot("--max-connections: '1e12' is no whole number from 1 to 2147483647")),
+        ({"max_connections": "1e12"}, snapshot("--max-connections: '1e12' is not a whole number from 1 to 2147483647")),
         (
             {"max_waiting_bytes": "nan"},
-            snapshot("--max-waiting-bytes: 'nan' is no whole number from 1 to 9223372036854775807"),
+            snapshot("--max-waiting-bytes: 'nan' is not a whole number from 1 to 9223372036854775807"),
         ),
         (
             {"allow_anonymous": "perhaps"},
-            snapshot("OTEL_DSPY_BRIDGE_ALLOW_ANONYMOUS: 'perhaps' is neither true nor false"),
+            snapshot("OTEL_DSPY_BRIDGE_ALLOW_ANONYMOUS: 'perhaps' is not a boolean: use true or false"),
         ),
     ],
 )
@@ -125,12 +128,12 @@ def test_files_that_are_of_no_use_are_named(tmp_path: Path, monkeypatch: pytest.
         said.append(str(error.value))
     assert said == snapshot(
         [
-            "--token-file: nonsense is no text in UTF-8",
-            "--tls-cert: nonsense holds no certificate in PEM form",
-            "--tls-key: nonsense holds no key in PEM form, or one with a password",
+            "--token-file: nonsense is not UTF-8 text",
+            "--tls-cert: nonsense contains no PEM certificate",
+            "--tls-key: nonsense contains no PEM key, or an encrypted one",
             "--tls-key: other-key.pem is not the key of own.pem",
             "--tls-key: missing cannot be read: No such file or directory",
-            "--tls-client-ca: own-key.pem holds no certificate in PEM form",
+            "--tls-client-ca: own-key.pem contains no PEM certificate",
         ]
     )
 
@@ -141,5 +144,5 @@ def test_the_command_says_why_it_cannot_start(
     """Exit status 1 and the reason; a token does not show."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert cli.main(["bridge"]) == 1
-    assert capsys.readouterr().err == snapshot("say where MLflow is: --tracking-uri URI or MLFLOW_TRACKING_URI\n")
+    assert capsys.readouterr().err == snapshot("no MLflow tracking URI: set --tracking-uri or MLFLOW_TRACKING_URI\n")
     assert "geheim" not in str(resolve({}, MLFLOW | {"OTEL_DSPY_BRIDGE_TOKEN": "geheim"}))

@@ -1,1 +1,1 @@
-"""Delivery to MLflow by one of several writers of the same runs and traces."""
+"""Delivery to MLflow when several bridges write the same runs and traces."""

@@ -1,9 +1,11 @@
-"""One of several things that writers are about to create at the same moment: all of them take the same.
+"""Creation lock: concurrent writers that create the same entity in MLflow agree on one.
 
-MLflow has nothing that is created only if there is none of its name. So a thing is born as a claim, and only a settled
-one is ever found. Who sees a settled one takes that; who sees a claim with a smaller id gives up its own; who has the
-smallest waits until all others have given up or one has settled. A claim that nobody settles, because its writer is
-gone, is settled by whoever waits for it, after `PATIENCE`.
+MLflow has no create-if-absent. Each writer therefore creates a claim, and readers find only settled entities:
+
+- A writer that finds a settled entity uses it.
+- A writer that finds a claim with a smaller id deletes its own claim.
+- The writer with the smallest id waits until all other claims are deleted, then settles its own.
+- A claim whose writer has died is settled by a waiting writer after `PATIENCE`.
 """
 
 from __future__ import annotations
@@ -15,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE: Final = 10.0
-"""Seconds after which the writer of a claim counts as gone."""
+"""Seconds after which the writer of a claim is considered dead."""
 PAUSE: Final = 0.1
 
 
 class Candidate(Protocol):
-    """Something with an id."""
+    """An entity with an id."""
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """Id of the entity."""
         ...
 
 
@@ -38,14 +40,17 @@ def decided(
     settle: Callable[[Found], None],
     patience: float,
 ) -> Found | None:
-    """The one that all take; None if there is not even a claim any more, so that all begins anew.
+    """Wait for the entity that all writers use.
 
     Args:
-        own: id of the claim that this writer has made.
-        look: what is settled, and the claims.
-        give_up: deletes a claim by its id; harmless if it is deleted already.
-        settle: makes a claim what all find.
+        own: id of this writer's claim.
+        look: returns the settled entities and the claims.
+        give_up: deletes a claim by id; idempotent.
+        settle: turns a claim into a settled entity.
         patience: seconds to wait for other writers.
+
+    Returns:
+        The settled entity; None if neither a settled entity nor a claim is left, so that the caller starts over.
     """
     deadline = time.monotonic() + patience
     while True:

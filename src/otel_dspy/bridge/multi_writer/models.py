@@ -1,4 +1,7 @@
-"""LoggedModels that several writers may be about to create: one of them does. PENDING is a claim, READY is settled."""
+"""Creation of LoggedModels by concurrent writers.
+
+In terms of `creation_lock`, a PENDING model is a claim and a READY model is settled.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,22 @@ GONE = "RESOURCE_DOES_NOT_EXIST"
 
 
 class MultiWriterModels:
-    """The models of one experiment that others write too."""
+    """Models of one experiment with several writers."""
 
     def __init__(self, store: Store, experiment_id: str) -> None:
         self._store = store
         self._experiment_id = experiment_id
 
     def ensure(self, run_id: str, name: str, tags: Mapping[str, str], path: str, text: str) -> str:
-        """The model of that name that the run has made, READY, with a text at a path: its id."""
+        """Return the id of the run's READY model of that name; create it if it does not exist.
+
+        Args:
+            run_id: run that the model belongs to.
+            name: name of the model.
+            tags: tags of a new model.
+            path: artifact path of the model's text.
+            text: the model's text.
+        """
 
         def look() -> tuple[list[FoundModel], list[FoundModel]]:
             found = self._store.models_of(self._experiment_id, run_id, name)
@@ -35,7 +46,7 @@ class MultiWriterModels:
                 self._store.write_text(model.artifact_uri, path, text)
                 self._store.finish_model(model.id)
             except MlflowException as error:
-                # Somebody who has waited for us too long has deleted it, and settled another.
+                # Another writer has timed out waiting for this claim, deleted it and settled its own.
                 if error.error_code != GONE:
                     raise
 

@@ -1,14 +1,14 @@
-"""Payload pieces and their spans, where they may come apart: kept in MLflow's artifact store until they have met.
+"""Storage in MLflow's artifact store for payload pieces and spans that arrive separately.
 
-A piece is acknowledged before its span has come, so it must not be in memory alone. It lies beside the runs, below the
-experiment's artifact location, in a folder for each attribute that waits:
+A piece is acknowledged before its span arrives, so it must not be in memory only. Pieces and spans are stored next to
+the runs, below the experiment's artifact location, in one folder per incomplete attribute:
 
     otel-dspy-payloads/<trace id>-<span id>-<attribute>/<index of the piece>.json
     otel-dspy-payloads/<trace id>-<span id>-<attribute>/span.json
 
-Who writes a piece looks for the span afterwards, and who writes the span looks for the pieces: one of any two writers
-finds all of it. Nothing is removed, since what comes again must find it again; the folder may be deleted when no
-compile runs.
+The writer of a piece looks for the span afterwards, and the writer of the span looks for the pieces, so that one of any
+two writers finds everything. Files are kept, because a repeated delivery must find them again; the folder may be
+deleted when no compile runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^\w.\-]", re.ASCII)
 
 
 def keep_piece(sink: MultiWriterSink, piece: PayloadPiece, route: Route) -> tuple[SpanRecord, Route] | None:
-    """Keep a piece; the span that has waited for it, if nothing of its attribute is missing any more."""
+    """Store a piece; return the stored span if all pieces of its attribute are present, else None."""
     folder = _folder(piece.span.trace_id, piece.owner_id, piece.attribute)
     sink.write_beside(f"{folder}/{piece.index}.json", spool_line.span_line(piece.span, route))
     there = sink.beside(folder)
@@ -40,13 +40,13 @@ def keep_piece(sink: MultiWriterSink, piece: PayloadPiece, route: Route) -> tupl
 
 
 def keep_span(sink: MultiWriterSink, span: SpanRecord, attribute: str, route: Route) -> None:
-    """Let the span wait for the pieces of an attribute."""
+    """Store a span until the pieces of `attribute` arrive."""
     folder = _folder(span.trace_id, span.span_id, attribute)
     sink.write_beside(f"{folder}/{SPAN}", spool_line.span_line(span, route))
 
 
 def pieces(sink: MultiWriterSink, span: SpanRecord, attribute: str, route: Route) -> list[SpanRecord]:
-    """The pieces of the attribute that are there, as the spans that they came in."""
+    """Return the stored pieces of `attribute`, as the spans that carried them."""
     folder = _folder(span.trace_id, span.span_id, attribute)
     found = [_read(sink, f"{folder}/{name}", route) for name in sorted(sink.beside(folder)) if _PIECE.fullmatch(name)]
     return [piece for piece, _ in filter(None, found)]
@@ -55,7 +55,7 @@ def pieces(sink: MultiWriterSink, span: SpanRecord, attribute: str, route: Route
 def _read(sink: MultiWriterSink, path: str, route: Route) -> tuple[SpanRecord, Route] | None:
     text = sink.read_beside(path)
     parsed = spool_line.parse_line(text) if text is not None else None
-    # Where it goes is written without passwords, so that is what is known here.
+    # The stored destination has no passwords, so the caller's is used.
     return (parsed[0], Route(route.destination, parsed[1].context, parsed[1].options)) if parsed is not None else None
 
 

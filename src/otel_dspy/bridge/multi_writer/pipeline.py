@@ -1,7 +1,7 @@
-"""Spans to MLflow by one of several writers, in whatever order, to whichever of them, before and after restarts.
+"""Delivery pipeline of one of several writers; spans may arrive in any order, at any writer, and across restarts.
 
-What a compile's end needs of its trials, and a trial of its programs, may have been told to somebody else. So when a
-compile has ended, and again with whatever comes of it after that, it is completed from what MLflow holds of it.
+The end of a compile needs its trials, and a trial its programs, which another writer may have received. A compile that
+has ended is therefore completed from the data in MLflow, and again for each span of it that arrives later.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ if TYPE_CHECKING:
 
 _OPTIONS: Final = Options()
 ROUNDS: Final = 3
-"""Looks at a compile that somebody else may be completing too: whoever writes last has looked last."""
+"""Maximum number of reads of a compile that another writer may be completing too: the last writer reads last."""
 
 
 class MultiWriterPipeline(Pipeline):
-    """A pipeline whose sinks look in MLflow for what they were not told."""
+    """Pipeline whose sinks look up in MLflow what this process has not received."""
 
     def __init__(self, stop: Event) -> None:
         super().__init__(stop, look_first=True)
         self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
         self._touched: dict[tuple[Destination, str], str] = {}
-        """Compiles that were heard of since `send_all`, each with its trace."""
+        """Compiles that received spans since `send_all`, each with its trace id."""
 
     def ask_again(self) -> None:
-        """New deliveries have come: where MLflow denied something, see whether it does so still."""
+        """Retry operations that MLflow rejected, now that there are new deliveries."""
         for sink in self._sinks.values():
             if isinstance(sink, MultiWriterSink):
                 sink.ask_again()
 
     def failures(self) -> dict[Destination, int]:
-        """Operations that MLflow failed at, by destination."""
+        """Return the number of failed operations by destination."""
         return {destination: sink.failed for destination, sink in self._sinks.items()}
 
     @override
@@ -66,14 +66,14 @@ class MultiWriterPipeline(Pipeline):
             waited = parked_payloads.keep_piece(self._shared(route), fact, route)
             super().process(span, route)
             if waited is not None:
-                # It was told without this text when it came.
+                # The span was written without this text when it arrived.
                 self.process(*waited)
             return
         for attribute in self._payloads.lacks(span):
             self._fetch(span, attribute, route)
         for attribute in self._payloads.lacks(span):
             parked_payloads.keep_span(self._shared(route), span, attribute, route)
-            # Somebody may have written the last piece meanwhile, before the span was there to be found.
+            # Another writer may have stored the last piece before the span was stored.
             self._fetch(span, attribute, route)
         super().process(span, route)
         compile_id = span.attributes.get(sc.DSPY_COMPILE_ID)
@@ -101,22 +101,22 @@ class MultiWriterPipeline(Pipeline):
 
 
 def _complete(sink: MultiWriterSink, compile_id: str, trace_id: str) -> None:
-    """Write what is missing of an ended compile."""
+    """Write the missing parts of an ended compile."""
     seen: set[str] = set()
     for _ in range(ROUNDS):
-        told = [span for span in sink.told(trace_id) if span.attributes.get(sc.DSPY_COMPILE_ID) == compile_id]
-        spans = {span.span_id for span in told}
+        stored = [span for span in sink.stored_spans(trace_id) if span.attributes.get(sc.DSPY_COMPILE_ID) == compile_id]
+        spans = {span.span_id for span in stored}
         if spans == seen:
             return
         seen = spans
-        _complete_from(sink, told)
+        _complete_from(sink, stored)
         sink.send_all()
 
 
-def _complete_from(sink: MultiWriterSink, told: Iterable[SpanRecord]) -> None:
+def _complete_from(sink: MultiWriterSink, stored: Iterable[SpanRecord]) -> None:
     ledger, ended = CompileLedger(), None
     facts: list[SetupRecord | TrialRecord | CompileRecord] = []
-    for span in told:
+    for span in stored:
         fact = decode.fact(span)
         if isinstance(fact, SetupRecord | TrialRecord | CompileRecord):
             facts.append(fact)
@@ -140,6 +140,6 @@ def _complete_programs(
     if wanted:
         there = sink.artifacts(wanted[0].run)
         for operation in wanted:
-            # A model is told anew: it is found by its run, and may have to be linked to a trial that has come late.
+            # A model is applied again: it is found by its run, and a trial that arrived late may need its link.
             if operation.path not in there or isinstance(operation, LogModel):
                 sink.apply(operation)

@@ -1,6 +1,6 @@
-"""Runs that several writers may be about to create: one of them does (see `claims`).
+"""Creation of runs by concurrent writers (see `creation_lock`).
 
-A claim's tag says `claim/…` until it is settled.
+The run tag of a claim has the prefix `claim/` until the claim is settled.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ CLAIM: Final = "claim/"
 
 
 class MultiWriterRuns(Runs):
-    """The runs of one experiment that others write too."""
+    """Runs of one experiment with several writers."""
 
     def __init__(self, store: Store, reader: StoreReader, experiment_id: Callable[[], str]) -> None:
         super().__init__(store, experiment_id, look_first=True, own=False)
         self._reader = reader
         self._claims: dict[RunKey, str] = {}
-        """Ids of claims of ours that are not decided."""
+        """Ids of this writer's undecided claims."""
 
     @override
     def _create(
@@ -57,7 +57,7 @@ class MultiWriterRuns(Runs):
         if run in self._claims:
             del self._claims[run]
         elif tags:
-            # What was known here must not go with the claim.
+            # The tags of the deleted claim are logged on the settled run.
             self._store.log_run(chosen.run_id, {}, [], {naming.RUN_NAME: name} | about)
         return self._remember(run, RunHandle(chosen.run_id, chosen.artifact_uri))
 
@@ -65,12 +65,12 @@ class MultiWriterRuns(Runs):
         try:
             self._store.log_run(claim.run_id, {}, [], {RUN_TAG: run_tag(run)})
         except MlflowException as error:
-            # Somebody who has waited for us too long has deleted it, and settled another.
+            # Another writer has timed out waiting for this claim, deleted it and settled its own.
             if error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
 
     def _candidates(self, run: RunKey) -> tuple[list[FoundRun], list[FoundRun]]:
-        """Settled runs and claims."""
+        """Return settled runs and claims."""
         wanted = run_tag(run)
         found = self._reader.runs_like(self._experiment_id(), RUN_TAG, wanted)
         settled = [one for one in found if one.tags.get(RUN_TAG) == wanted]

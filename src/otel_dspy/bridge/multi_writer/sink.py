@@ -1,4 +1,4 @@
-"""A sink of one of several writers: others tell of the same compiles, before, beside and after it."""
+"""Sink for experiments that several writers log the same compiles to."""
 
 from __future__ import annotations
 
@@ -35,45 +35,45 @@ if TYPE_CHECKING:
 
 
 class MultiWriterSink(Sink):
-    """Looks in MLflow for whatever it was not told itself."""
+    """Sink that looks up in MLflow what this process has not received."""
 
     def __init__(self, destination: Destination, stop: Event) -> None:
         super().__init__(destination, stop, look_first=True)
         uri = destination.tracking_uri
-        # Of the experiment itself nothing is asked: it may be what MLflow fails at.
+        # The probe does not involve the experiment, which may itself be the cause of the failure.
         self._attempts = Retrier(uri, stop, lambda: Store(uri).answer(), workspace=destination.workspace, others=True)
 
     def ask_again(self) -> None:
-        """What MLflow denied may be allowed now; until then nothing more was asked of it."""
+        """Retry operations that MLflow rejected; until this call no further ones are sent."""
         self._attempts.ask_again()
 
     def _check_artifact_store(self) -> None:
-        """One failure is enough until the next delivery: clients of object stores may take minutes to fail.
+        """Fail fast after a failure until the next delivery: clients of object stores may take minutes to fail.
 
         Raises:
-            ArtifactStoreError: it has failed since `ask_again`.
+            ArtifactStoreError: the artifact store has failed since `ask_again`.
         """
         if self._attempts.artifacts_failed:
-            raise ArtifactStoreError("the artifact store has failed a moment ago")
+            raise ArtifactStoreError("the artifact store has failed during this delivery")
 
     def _artifact_reader(self) -> StoreReader:
         self._check_artifact_store()
         return self._read()
 
     def ended(self, compile_id: str) -> bool:
-        """Whether MLflow says that the compile has ended."""
+        """Return whether the compile has ended according to MLflow."""
         found: list[bool] = []
         self._try("a compile's state", lambda: found.append(self._recollection.ended(CompileRun(compile_id))))
         return found == [True]
 
-    def told(self, trace_id: str) -> list[SpanRecord]:
-        """The spans of a trace that MLflow has, without what stands in artifacts."""
+    def stored_spans(self, trace_id: str) -> list[SpanRecord]:
+        """Return the spans of a trace in MLflow, without texts that are stored as artifacts."""
         found: list[SpanRecord] = []
         self._try("a trace", lambda: found.extend(self._read().spans(trace_id)))
         return found
 
     def artifacts(self, run: RunKey) -> set[str]:
-        """Names of the artifacts that the run has."""
+        """Return the names of the run's artifacts."""
         found: set[str] = set()
         self._try(
             "a run's artifacts",
@@ -82,14 +82,14 @@ class MultiWriterSink(Sink):
         return found
 
     def write_beside(self, path: str, text: str) -> None:
-        """Write a text below the experiment's artifact location, beside its runs."""
+        """Write a text below the experiment's artifact location, next to its runs."""
         self._try(
             "a payload",
             lambda: self._write_artifact(self._read().artifact_location(self._experiment_id()), path, text, None),
         )
 
     def beside(self, folder: str) -> set[str]:
-        """Names of the files in a folder there."""
+        """Return the names of the files in a folder below the experiment's artifact location."""
         found: set[str] = set()
 
         def look() -> None:
@@ -100,7 +100,7 @@ class MultiWriterSink(Sink):
         return {path.rpartition("/")[2] for path in found}
 
     def read_beside(self, path: str) -> str | None:
-        """A text there; None if there is none."""
+        """Return a text below the experiment's artifact location; None if it does not exist."""
         found: list[str | None] = []
 
         def look() -> None:
@@ -127,9 +127,9 @@ class MultiWriterSink(Sink):
         super()._apply(operation)
 
     def _recall(self, operation: LogProgram | LogChanges | LogModel) -> None:
-        """Find the states that the operation needs, if others were told them."""
+        """Look up program states that the operation needs and another writer has received."""
         if isinstance(operation.run, EvaluateRun | UserRun):
-            # A stand-alone evaluation carries its program itself.
+            # A stand-alone evaluation contains its program.
             return
         self._check_artifact_store()
         scope, wanted = operation.scope, [operation.program_id]
@@ -157,7 +157,7 @@ class MultiWriterSink(Sink):
             self._write_head(head, noted)
             return
         self._write_head(self._recollection.completed(head), noted)
-        # Somebody may have told the end between our look and our write, which has then put it back.
+        # Another writer may have logged the end between this read and write, which then has overwritten it.
         if self._recollection.overwritten(head.trace_id):
             self._write_head(self._recollection.completed(head), noted)
 
@@ -169,7 +169,7 @@ class MultiWriterSink(Sink):
 
     @override
     def _write_artifact(self, uri: str, path: str, text: str, written: Callable[[], None] | None) -> None:
-        # Acknowledged only once it is there, and other writers look for it: nothing waits.
+        # Written at once: it is acknowledged only once it is stored, and other writers look for it.
         self._check_artifact_store()
         self._store().write_text(uri, path, text)
         if written is not None:
@@ -181,5 +181,5 @@ class MultiWriterSink(Sink):
 
     @override
     def _exists(self, run: RunKey) -> bool:
-        # Another writer may have made it; if its trial has not come yet, it will.
+        # Another writer may have created the run, or its trial has not arrived yet.
         return True
