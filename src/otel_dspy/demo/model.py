@@ -1,4 +1,4 @@
-"""The language model that a run of the demo uses, and how DSPy speaks with it."""
+"""Language model and adapter of the demo."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 HOSTED_THREADS = 8
 LOCAL_THREADS = 4
-"""At most: beyond that, slots of the local server only take memory."""
+"""Maximum number of threads; more slots of the local server only use memory."""
 
 
 @dataclass(frozen=True)
 class DemoModel:
-    """A language model, the adapter that suits it, and how many calls at a time it takes."""
+    """A language model, its adapter and its maximum number of concurrent calls."""
 
     lm: dspy.LM
     adapter: dspy.Adapter
@@ -30,16 +30,16 @@ class DemoModel:
 
 @contextmanager
 def demo_model(options: DemoOptions) -> Generator[DemoModel]:
-    """Give the model that was chosen; the local one runs while the block lasts.
+    """Yield the chosen model; the local one runs while the block runs.
 
     Raises:
         otel_dspy.demo.readiness.DemoCannotRunError: The local model does not start.
     """
     if options.lm is not None:
-        # An address of None means the provider's own one.
+        # None selects the provider's default address.
         yield DemoModel(dspy.LM(options.lm, api_base=options.api_base), dspy.ChatAdapter(), HOSTED_THREADS)
         return
-    from otel_dspy.demo.local_model import local_model  # noqa: PLC0415 - its packages are needed for it alone
+    from otel_dspy.demo.local_model import local_model  # noqa: PLC0415 - needs optional packages
 
     threads = min(LOCAL_THREADS, os.cpu_count() or 1)
     with local_model(threads=threads) as lm:

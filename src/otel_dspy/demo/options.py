@@ -1,4 +1,4 @@
-"""What a person may choose about the demo."""
+"""Options of the demo."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ OPTIMIZERS: tuple[OptimizerName, ...] = ("mipro", "random_search", "gepa")
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Choices; the defaults make a run of two to four minutes on two cores with the local model."""
+    """Options of the demo. With the defaults it takes 2 to 4 minutes on two cores with the local model."""
 
     optimizer: OptimizerName = "mipro"
     trials: int = 6
-    """Candidates that the optimizer tries; at least 1."""
+    """Number of candidates; at least 1."""
     examples: int = 20
-    """Tweets to learn from, and as many others to score on; at least 4."""
+    """Number of training tweets, and of validation tweets; at least 4."""
     store: str = "."
-    """A folder for a local MLflow store, or a tracking URI."""
+    """Folder of a local MLflow store, or a tracking URI."""
     lm: str | None = None
-    """A model as DSPy names it (`openai/gpt-4o-mini`); None runs the local one."""
+    """Model by its DSPy name (`openai/gpt-4o-mini`); None for the local one."""
     api_base: str | None = None
-    """Where `lm` is served, if not at its provider's own address."""
+    """Base URL of `lm`; None for its provider's."""
     verbose: bool = False
-    """Show what DSPy and MLflow print and log."""
+    """Show output and logs of DSPy and MLflow."""

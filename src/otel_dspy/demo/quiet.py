@@ -1,4 +1,4 @@
-"""Keeps libraries' chatter off the terminal while the demo runs: prints, progress bars, log lines below ERROR."""
+"""Suppression of library output during the demo: prints, progress bars and log lines below ERROR."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quiet(*, verbose: bool) -> Generator[None]:
-    """Silence them while the block lasts; with `verbose` nothing is changed.
+    """Suppress library output while the block runs; do nothing if `verbose` is set.
 
     Enter it before the libraries are imported: tqdm reads its setting once, at import.
     """
@@ -22,7 +22,7 @@ def quiet(*, verbose: bool) -> Generator[None]:
         yield
         return
     os.environ.setdefault("TQDM_DISABLE", "1")
-    # Libraries set their own loggers' levels when they are imported, so this goes above all of them.
+    # Libraries set logger levels on import, so logging is disabled globally.
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

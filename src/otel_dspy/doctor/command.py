@@ -1,4 +1,4 @@
-"""`otel-dspy doctor`: asks, prints, and gives a status that a script can use."""
+"""Command `otel-dspy doctor`: runs all checks and prints the findings."""
 
 from __future__ import annotations
 
@@ -25,16 +25,21 @@ _MARKS: Final = {Level.OK: "ok", Level.NOTE: "--", Level.WARNING: "!!", Level.PR
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--json", action="store_true", help="print what was found as a JSON object")
+    parser.add_argument("--json", action="store_true", help="print the findings as a JSON object")
     parser.add_argument(
         "--end-runs",
         action="store_true",
-        help="mark the runs as KILLED that are RUNNING in MLflow though their processes on this host are gone",
+        help="mark runs as KILLED that are RUNNING in MLflow although their process on this host has ended",
     )
 
 
 def examine(environment: Mapping[str, str], *, end_runs: bool = False) -> list[Finding]:
-    """Everything that is found in that environment. `end_runs`: see `left_running`."""
+    """Run all checks on an environment.
+
+    Args:
+        environment: environment variables.
+        end_runs: mark stale runs as KILLED (see `left_running`).
+    """
     return list(
         chain(
             installed(environment),
@@ -46,7 +51,7 @@ def examine(environment: Mapping[str, str], *, end_runs: bool = False) -> list[F
 
 
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Examine and say; the exit status: 0 where nothing stands in the way, 1 where there is a problem."""
+    """Run all checks and print the findings; return exit status 1 if there is a problem, else 0."""
     found = examine(os.environ, end_runs=chosen.end_runs)
     if chosen.json:
         say(json.dumps({"versions": versions(), "findings": [asdict(finding) for finding in found]}, indent=2))

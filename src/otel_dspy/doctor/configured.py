@@ -1,4 +1,4 @@
-"""What is switched on by the environment: content, sampling, limits, and what of it contradicts itself."""
+"""Checks of environment settings: content capture, sampling, limits and contradictions."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 SAMPLER: Final = "OTEL_TRACES_SAMPLER"
 _KEEPS_CONTROL: Final = ("", "always_on", "parentbased_always_on", "otel_dspy_examples")
-"""Samplers that lose no compile; '' is the SDK's default."""
+"""Samplers that drop no compile; '' is the SDK's default."""
 _CUTS: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 _COUNTS: Final = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 _MOST_ATTRIBUTES: Final = 128
-"""The SDK's own limit, under which everything fits."""
+"""The SDK's default limit, which is large enough."""
 
 
-class _Said(logging.Handler):
-    """Keeps what is logged."""
+class _MessageCollector(logging.Handler):
+    """Logging handler that collects messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,16 +38,16 @@ class _Said(logging.Handler):
 
 
 def resolved(environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """The settings by environment alone, and what is wrong with the variables, in words."""
-    logger, said = logging.getLogger(settings_module.__name__), _Said()
+    """Return the settings from the environment alone, and a message for each invalid variable."""
+    logger, collector = logging.getLogger(settings_module.__name__), _MessageCollector()
     propagates, logger.propagate = logger.propagate, False
-    logger.addHandler(said)
+    logger.addHandler(collector)
     try:
-        # As the instrumentor has it: where nobody but the user's own MLflow listens, texts are on.
+        # Same rule as the instrumentor's: content is captured if MLflow is the only exporter.
         own = {"capture_content": True} if _mlflow_alone(environment) else {}
-        return Settings.resolve(own, environment), said.texts
+        return Settings.resolve(own, environment), collector.texts
     finally:
-        logger.removeHandler(said)
+        logger.removeHandler(collector)
         logger.propagate = propagates
 
 
@@ -57,7 +57,7 @@ def _mlflow_alone(environment: Mapping[str, str]) -> bool:
 
 
 def configured(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """What will leave the machine, and what will be lost on the way."""
+    """Check which content is exported and what the settings drop or truncate."""
     settings, wrong = resolved(environment)
     yield from (Finding("settings", Level.PROBLEM, text) for text in wrong)
     yield from misspelt(environment)
@@ -78,19 +78,23 @@ def _content(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fin
         )
         if leaves
     ]
-    kept = "redacted by your function first" if settings.redact is not None else "as they are, but for keys and tokens"
+    kept = "redacted by your function" if settings.redact is not None else "only detected keys and tokens are redacted"
     if leaving:
-        yield Finding("content", Level.NOTE, f"texts leave the machine: {'; '.join(leaving)}; {kept}")
+        yield Finding("content", Level.NOTE, f"content is exported: {'; '.join(leaving)}; {kept}")
     else:
-        yield Finding("content", Level.OK, f"no text leaves the machine unless code asks for it ({CONTENT_VARIABLE})")
+        yield Finding("content", Level.OK, f"no content is exported unless code enables it ({CONTENT_VARIABLE})")
     if settings.capture_content and settings.max_content_length == 0:
         yield Finding(
-            "content", Level.WARNING, "content is captured and cut to nothing: OTEL_DSPY_MAX_CONTENT_LENGTH=0"
+            "content",
+            Level.WARNING,
+            "content is captured but truncated to nothing by OTEL_DSPY_MAX_CONTENT_LENGTH=0: set a positive number",
         )
     mode = environment.get(CONTENT_VARIABLE, "").strip().upper()
     if mode == "EVENT_ONLY" and not environment.get("OTEL_LOGS_EXPORTER"):
         yield Finding(
-            "content", Level.WARNING, f"{CONTENT_VARIABLE}=EVENT_ONLY, but no OTEL_LOGS_EXPORTER takes the events"
+            "content",
+            Level.WARNING,
+            f"{CONTENT_VARIABLE}=EVENT_ONLY, but no OTEL_LOGS_EXPORTER is set: the events are dropped",
         )
 
 
@@ -100,20 +104,23 @@ def _sampling(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
         yield Finding(
             "sampling",
             Level.WARNING,
-            f"{SAMPLER}={sampler} loses whole optimizations with their scores; otel_dspy_examples loses examples alone",
+            f"{SAMPLER}={sampler} drops whole optimizations with their scores; use otel_dspy_examples, which drops "
+            "examples only",
         )
     if sampler == "otel_dspy_examples" and settings.example_ratio < 1:
         yield Finding(
-            "sampling", Level.WARNING, "OTEL_DSPY_EXAMPLE_RATIO thins out what otel_dspy_examples has kept: use one"
+            "sampling",
+            Level.WARNING,
+            "OTEL_DSPY_EXAMPLE_RATIO and the sampler otel_dspy_examples both drop examples: set only one of them",
         )
 
 
 def _limits(environment: Mapping[str, str]) -> Iterator[Finding]:
     for variables, least, what in (
-        (_CUTS, PIECE_BYTES, "cuts program states and datasets, which then cannot be read"),
-        (_COUNTS, _MOST_ATTRIBUTES, "leaves out attributes of optimizations"),
+        (_CUTS, PIECE_BYTES, "truncates program states and datasets, which then cannot be parsed"),
+        (_COUNTS, _MOST_ATTRIBUTES, "drops attributes of optimizations"),
     ):
         for variable in variables:
             text = environment.get(variable, "").strip()
             if text.isdigit() and int(text) < least:
-                yield Finding("limits", Level.WARNING, f"{variable}={text} {what}; use {least} or more, or none")
+                yield Finding("limits", Level.WARNING, f"{variable}={text} {what}: set {least} or more, or unset it")

@@ -1,4 +1,4 @@
-"""Where spans go, by the environment: exporters, collectors, MLflow, the spool; and whether they answer."""
+"""Checks of the destinations that the environment names: exporters, MLflow and the spool."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORKSPACE: Final = "MLFLOW_WORKSPACE"
 
 
 def destinations(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Every destination that the environment names, asked whether it is there."""
+    """Check every destination that the environment names."""
     yield from exporters(environment)
     yield from _mlflow(environment)
     yield from _spool()
@@ -35,7 +35,7 @@ def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
     uri = environment.get(TRACKING_URI, "")
     if not uri:
         yield Finding(
-            "mlflow", Level.NOTE, f"{TRACKING_URI} is not set: autolog writes where mlflow.set_tracking_uri says"
+            "mlflow", Level.NOTE, f"{TRACKING_URI} is not set: autolog uses the URI of mlflow.set_tracking_uri"
         )
         return
     shown = address_without_passwords(uri)
@@ -45,24 +45,24 @@ def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
     elif scheme in {"http", "https"}:
         error = _unhealthy(uri.rstrip("/"))
         if error is not None:
-            yield Finding("mlflow", Level.PROBLEM, f"{shown} does not answer as MLflow does: {error}")
+            yield Finding("mlflow", Level.PROBLEM, f"the MLflow health check of {shown} failed: {error}")
         else:
             yield _asked(uri, shown, environment.get(WORKSPACE, "").strip())
     elif scheme == "sqlite":
         folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
         if os.access(folder, os.W_OK):
-            yield Finding("mlflow", Level.OK, f"{shown}, in a folder that can be written")
+            yield Finding("mlflow", Level.OK, f"{shown} is in a writable folder")
         else:
-            yield Finding("mlflow", Level.PROBLEM, f"{shown}: {folder} is not there or cannot be written")
+            yield Finding("mlflow", Level.PROBLEM, f"{shown}: {folder} does not exist or is not writable")
     else:
-        yield Finding("mlflow", Level.NOTE, f"{shown} was not asked")
+        yield Finding("mlflow", Level.NOTE, f"{shown} was not checked")
 
 
 def _unhealthy(uri: str) -> str | None:
     parts = urlsplit(uri)
-    # Health is everybody's to ask, and urllib takes a user in an address for a part of the host.
+    # The health check needs no credentials, and urllib treats user information in a URL as part of the host.
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    request = urllib.request.Request(f"{plain}/health")  # noqa: S310 - http or https, looked at before
+    request = urllib.request.Request(f"{plain}/health")  # noqa: S310 - http or https, checked by the caller
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - the same
             return None if answer.status == HTTPStatus.OK else f"status {answer.status}"
@@ -73,8 +73,8 @@ def _unhealthy(uri: str) -> str | None:
 
 
 def _asked(uri: str, shown: str, workspace: str) -> Finding:
-    """Whether a server that is healthy accepts our credentials and has the workspace, if one is named."""
-    answers = Finding("mlflow", Level.OK, f"{shown} answers" + (f", workspace {workspace}" if workspace else ""))
+    """Check that a healthy server accepts the credentials and has the workspace, if one is set."""
+    answers = Finding("mlflow", Level.OK, f"{shown} is reachable" + (f", workspace {workspace}" if workspace else ""))
     if find_spec("mlflow") is None:
         return answers
     from mlflow import MlflowClient  # noqa: PLC0415 - seconds
@@ -91,7 +91,7 @@ def _asked(uri: str, shown: str, workspace: str) -> Finding:
         except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
             failed.append((http_policy.last_status(), error))
 
-    # MLflow itself waits for two minutes.
+    # MLflow's own timeout is two minutes.
     asking = threading.Thread(target=ask, name="otel-dspy-doctor", daemon=True)
     asking.start()
     asking.join(PATIENCE)
@@ -100,15 +100,15 @@ def _asked(uri: str, shown: str, workspace: str) -> Finding:
             return Finding(
                 "mlflow",
                 Level.PROBLEM,
-                f"{shown} is there but lets us ask nothing (status {status}): set MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to what it knows",
+                f"{shown} rejects the credentials (status {status}): set valid MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
             )
         if workspace and classify(error, status) is ErrorClass.NO_WORKSPACE:
             return Finding(
                 "mlflow",
                 Level.PROBLEM,
-                f"{WORKSPACE}={workspace} cannot be used with {shown}: {without_passwords(str(error))}. Name a "
-                "workspace that the server has, or unset the variable",
+                f"{WORKSPACE}={workspace} cannot be used with {shown}: {without_passwords(str(error))}. Set a "
+                "workspace that exists on the server, or unset the variable",
             )
     return answers
 
@@ -122,16 +122,16 @@ def _spool() -> Iterator[Finding]:
         yield Finding(
             "spool",
             Level.WARNING,
-            f"{len(left)} files ({size:.1f} MiB) in {folder} wait to be written to MLflow: otel-dspy replay",
+            f"{len(left)} files ({size:.1f} MiB) in {folder} are not yet written to MLflow: run otel-dspy replay",
         )
         return
     place = next(path for path in (folder, *folder.parents) if path.exists())
     if place.is_dir() and os.access(place, os.W_OK):
-        yield Finding("spool", Level.OK, f"{folder} is empty and can be written")
+        yield Finding("spool", Level.OK, f"{folder} is empty and writable")
     else:
         yield Finding(
-            "spool", Level.PROBLEM, f"{folder} cannot be written: what MLflow does not take is lost at the end. "
-            f"Set {spool.FOLDER_VARIABLE}."
+            "spool", Level.PROBLEM, f"{folder} is not writable: spans that are not delivered are lost when the process "
+            f"ends. Set {spool.FOLDER_VARIABLE} to a writable folder."
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What OpenTelemetry's exporters are set to by the environment, and whether somebody listens where they send."""
+"""Checks of OpenTelemetry exporters in the environment: names, protocols, endpoints and redirects."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 PATIENCE: Final = 3.0
-"""Seconds that a destination has to answer."""
+"""Timeout in seconds of each request to a destination."""
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
 _PORTS: Final = {"grpc": 4317, "http/protobuf": 4318}
 _BY_PROTOCOL: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 _OTLP: Final = ("otlp", "otlp_by_size", *_BY_PROTOCOL.values())
-"""Exporters that send by OTLP."""
+"""OTLP exporters."""
 
 
 def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Every exporter that the environment names: whether it is one, and whether somebody listens for it."""
+    """Check every exporter that the environment names: that it exists, and that its endpoint accepts connections."""
     asked: dict[tuple[str, int], list[str]] = {}
     urls: dict[tuple[str, int], dict[str, None]] = {}
     for signal in _SIGNALS:
@@ -38,8 +38,8 @@ def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
         if [name.lower() for name in chosen] == ["none"]:
             chosen = []
         if signal == "TRACES" and not chosen:
-            chosen, said = _by_default(environment)
-            yield said
+            chosen, finding = _by_default(environment)
+            yield finding
         yield from _unknown(signal, chosen)
         for name in chosen:
             if name in _OTLP:
@@ -55,28 +55,28 @@ def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
         error = _unreachable(host, port)
         what = f"{', '.join(signals)} to {host}:{port}"
         if error is None:
-            yield Finding("exporter", Level.OK, f"{what}: something listens there")
+            yield Finding("exporter", Level.OK, f"{what}: accepts connections")
             yield from _redirected(urls.get((host, port), {}))
         else:
-            yield Finding("exporter", Level.PROBLEM, f"{what}: nobody listens there ({error})")
+            yield Finding("exporter", Level.PROBLEM, f"{what}: cannot connect ({error})")
 
 
 def _by_default(environment: Mapping[str, str]) -> tuple[list[str], Finding]:
-    """The exporters of spans where none is named, and what there is to say of that."""
+    """Return the span exporters that apply if none is set, and a finding about them."""
     variable = "OTEL_TRACES_EXPORTER"
-    told = environment.get(variable)
-    if told is None and _has_distro():
-        # Nobody who runs a program without opentelemetry-instrument needs a receiver on this host.
+    value = environment.get(variable)
+    if value is None and _has_distro():
+        # Without opentelemetry-instrument no local receiver is needed, so localhost is checked only if it is set.
         named = any(environment.get(name) for name in _endpoint_variables("TRACES"))
         return ["otlp"] if named else [], Finding(
             "exporter",
             Level.NOTE,
-            f"{variable} is not set: opentelemetry-instrument sends spans by OTLP"
+            f"{variable} is not set: opentelemetry-instrument exports spans over OTLP"
             + ("" if named else " to localhost")
-            + f", for opentelemetry-distro is installed ({variable}=none: nowhere); code may send them elsewhere",
+            + f", because opentelemetry-distro is installed ({variable}=none disables it); code may set exporters",
         )
-    shown = f"{variable} is not set" if told is None else f"{variable}={told}"
-    return [], Finding("exporter", Level.NOTE, f"{shown}: opentelemetry-instrument sends no spans by itself; code may")
+    shown = f"{variable} is not set" if value is None else f"{variable}={value}"
+    return [], Finding("exporter", Level.NOTE, f"{shown}: opentelemetry-instrument sets no exporter; code may")
 
 
 def _has_distro() -> bool:
@@ -90,21 +90,21 @@ def _has_distro() -> bool:
 def _unknown(signal: str, chosen: list[str]) -> Iterator[Finding]:
     known = metadata.entry_points(group=f"opentelemetry_{signal.lower()}_exporter").names
     for name in chosen:
-        # The SDK itself makes one of the two others of `otlp`.
+        # The SDK resolves `otlp` to one of the two protocol-specific exporters.
         if name in known or (name == "otlp" and known & set(_BY_PROTOCOL.values())):
             continue
         near = get_close_matches(name, known, 1)
         yield Finding(
             "exporter",
             Level.PROBLEM,
-            f"OTEL_{signal}_EXPORTER={name}: no package that is installed has an exporter of that name, and "
-            "opentelemetry-instrument instruments nothing then. "
-            + (f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}"),
+            f"OTEL_{signal}_EXPORTER={name}: no installed package provides this exporter, and opentelemetry-instrument "
+            "then instruments nothing. "
+            + (f"Did you mean {near[0]}?" if near else f"Available: {', '.join(sorted(known))}"),
         )
 
 
 def _place(signal: str, exporter: str, environment: Mapping[str, str]) -> tuple[str, tuple[str, int], str] | Finding:
-    """The protocol, the host and port, and the URL that an exporter sends to, or what is wrong with them."""
+    """Return protocol, (host, port) and URL of an exporter, or a finding if they are invalid."""
     protocol = environment.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or environment.get(
         "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"
     )
@@ -116,7 +116,7 @@ def _place(signal: str, exporter: str, environment: Mapping[str, str]) -> tuple[
         return Finding(
             "exporter",
             Level.PROBLEM,
-            f"{protocol!r} is no OTLP protocol that Python speaks; use {' or '.join(_PORTS)}",
+            f"{protocol!r} is not an OTLP protocol that OpenTelemetry Python supports: use {' or '.join(_PORTS)}",
         )
     variable, endpoint = next(
         ((name, environment[name]) for name in _endpoint_variables(signal) if environment.get(name)),
@@ -136,9 +136,16 @@ def _endpoint_variables(signal: str) -> tuple[str, str]:
 
 
 def no_address(subject: str, variable: str, address: str, wrong: str) -> Finding:
-    """An address in a variable that is none; `wrong` is what `trouble` says of it."""
+    """Return a finding for an invalid address.
+
+    Args:
+        subject: subject of the finding.
+        variable: environment variable of the address.
+        address: the address, which may contain a password.
+        wrong: result of `trouble` for it.
+    """
     shown = address_without_passwords(address)
-    return Finding(subject, Level.PROBLEM, f"{variable}={shown} is no address: {wrong}. Write it as http://HOST:PORT")
+    return Finding(subject, Level.PROBLEM, f"{variable}={shown} is not a valid address: {wrong}. Use http://HOST:PORT")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -148,7 +155,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _redirected(urls: Iterable[str]) -> Iterator[Finding]:
-    """Every URL that redirects a request without spans, which is what OTLP lets anybody send."""
+    """Check each URL for redirects with an empty OTLP request."""
     opener = urllib.request.build_opener(_NoRedirects)
     for url in urls:
         parts = urlsplit(url)
@@ -161,9 +168,9 @@ def _redirected(urls: Iterable[str]) -> Iterator[Finding]:
         except urllib.error.HTTPError as error:
             if error.code in REDIRECTS:
                 text = redirect_text(plain, error.headers.get("Location"), error.code)
-                yield Finding("exporter", Level.PROBLEM, f"{text}. Until then all of it is lost without a message")
+                yield Finding("exporter", Level.PROBLEM, f"{text}. Until then all data is silently dropped")
         except (OSError, ValueError, http.client.HTTPException):
-            continue  # that something listens there has been said
+            continue  # connection errors have been reported already
 
 
 def _unreachable(host: str, port: int) -> str | None:

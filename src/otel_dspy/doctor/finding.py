@@ -1,4 +1,4 @@
-"""One thing that the doctor found."""
+"""Findings of the doctor."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
-    """Good to know."""
+    """Information."""
     WARNING = "warning"
-    """Something will be missing, or go where it may not be meant to."""
+    """Data will be missing, or may be sent to an unintended destination."""
     PROBLEM = "problem"
-    """It does not work as it is."""
+    """The configuration does not work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found.
+    """Result of a check.
 
     Attributes:
-        subject: a word for what was looked at.
-        level: how much it matters.
-        text: what it is and, where it is not ok, what to do; without passwords.
+        subject: short name of what was checked.
+        level: severity.
+        text: the result and, unless it is OK, what to do; without passwords.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""What is installed: versions, and others who instrument DSPy or its language models."""
+"""Checks of installed packages: versions, and other instrumentations of DSPy or its language models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES: Final = (
     "opentelemetry-distro",
 )
 _INSTRUMENTORS: Final = "opentelemetry_instrumentor"
-"""Entry point group of the instrumentations that `opentelemetry-instrument` switches on."""
+"""Entry point group of the instrumentations that `opentelemetry-instrument` loads."""
 _OURS: Final = "otel_dspy"
 DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _ALSO_DSPY: Final = ("dspy",)
@@ -33,7 +33,7 @@ _BELOW_DSPY: Final = ("litellm", "openai", "anthropic")
 
 
 def versions() -> dict[str, str | None]:
-    """Package to its version, None where it is not installed."""
+    """Return the version of each package; None if it is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -44,7 +44,7 @@ def versions() -> dict[str, str | None]:
 
 
 def installed(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """What is there, what is missing, and who else listens."""
+    """Check installed packages and other instrumentations."""
     found = versions()
     conflict = get_dependency_conflicts(INSTRUMENTS)
     if conflict is None:
@@ -53,11 +53,13 @@ def installed(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("dspy", Level.PROBLEM, f"DSPy is not installed: pip install '{conflict.required}'")
     else:
         yield Finding(
-            "dspy", Level.PROBLEM, f"{conflict.found} is not understood; otel-dspy instruments {conflict.required}"
+            "dspy", Level.PROBLEM, f"{conflict.found} is not supported; otel-dspy requires {conflict.required}"
         )
     if found["opentelemetry-sdk"] is None:
         yield Finding(
-            "opentelemetry", Level.PROBLEM, "without opentelemetry-sdk no span is kept: pip install opentelemetry-sdk"
+            "opentelemetry",
+            Level.PROBLEM,
+            "opentelemetry-sdk is not installed, so no span is recorded: pip install opentelemetry-sdk",
         )
     if found["mlflow"] is None:
         yield Finding("mlflow", Level.NOTE, "MLflow is not installed: spans can go to any OTLP backend, not to MLflow")
@@ -69,9 +71,7 @@ def installed(environment: Mapping[str, str]) -> Iterator[Finding]:
 def _instrumentations(environment: Mapping[str, str]) -> Iterator[Finding]:
     disabled = {name.strip() for name in environment.get(DISABLED, "").split(",")}
     if disabled & {_OURS, "*"}:
-        yield Finding(
-            "instrumentation", Level.WARNING, f"{DISABLED} switches otel-dspy off for opentelemetry-instrument"
-        )
+        yield Finding("instrumentation", Level.WARNING, f"{DISABLED} disables otel-dspy under opentelemetry-instrument")
     for point in metadata.entry_points(group=_INSTRUMENTORS):
         if point.name == _OURS or disabled & {point.name, "*"}:
             continue
@@ -79,12 +79,12 @@ def _instrumentations(environment: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding(
                 "instrumentation",
                 Level.WARNING,
-                f"{point.value.split(':')[0]} instruments DSPy too: otel-dspy adds what it knows to its spans of "
-                f"models and tools and makes none. Or switch it off: {DISABLED}={point.name}",
+                f"{point.value.split(':')[0]} also instruments DSPy: otel-dspy adds its attributes to the model and "
+                f"tool spans of that instrumentation and creates none. To disable it, set {DISABLED}={point.name}",
             )
         elif any(word in point.name.lower() for word in _BELOW_DSPY):
             yield Finding(
                 "instrumentation",
                 Level.NOTE,
-                f"{point.value.split(':')[0]} tells of the calls below DSPy's; its spans stand inside ours",
+                f"{point.value.split(':')[0]} instruments the calls below DSPy; its spans are children of otel-dspy's",
             )

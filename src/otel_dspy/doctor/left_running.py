@@ -1,4 +1,4 @@
-"""Runs that are RUNNING in MLflow although the process that they were of is gone."""
+"""Check for runs that are RUNNING in MLflow although their process has ended."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LOCAL: Final = "sqlite:///"
 
 
 def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Finding]:
-    """The runs that processes of this host have left RUNNING in the MLflow that the environment names.
+    """Check for runs that ended processes of this host have left RUNNING.
 
-    Nothing is said of an MLflow that is not there; `destinations` does.
+    An unreachable MLflow is reported by `destinations` and yields nothing here.
 
     Args:
-        environment: where MLFLOW_TRACKING_URI and MLFLOW_WORKSPACE are looked up.
-        end: mark them as KILLED.
+        environment: environment variables; MLFLOW_TRACKING_URI and MLFLOW_WORKSPACE are used.
+        end: mark the runs as KILLED.
     """
     uri = environment.get(TRACKING_URI, "")
     if not uri or find_spec("mlflow") is None or _would_be_made(uri) or _is_none(uri):
@@ -46,24 +46,26 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
         yield Finding(
             "runs",
             Level.PROBLEM if end else Level.NOTE,
-            f"MLflow was not asked for runs that were left RUNNING: {without_passwords(str(error))}",
+            f"could not list runs that were left RUNNING: {without_passwords(str(error))}",
         )
         return
     if end:
-        yield Finding("runs", Level.OK, f"{left} runs that processes of this host had left RUNNING are KILLED now")
+        yield Finding(
+            "runs", Level.OK, f"{left} runs left RUNNING by ended processes of this host were marked as KILLED"
+        )
     elif left:
         yield Finding(
             "runs",
             Level.WARNING,
-            f"{left} runs are RUNNING though their processes on this host are gone. The next program that writes to"
-            " their experiment marks them as KILLED, and so does: otel-dspy doctor --end-runs",
+            f"{left} runs are RUNNING although their processes on this host have ended. The next program that writes to"
+            " their experiment marks them as KILLED; to do it now, run otel-dspy doctor --end-runs",
         )
     else:
-        yield Finding("runs", Level.OK, "no process of this host has left a run RUNNING")
+        yield Finding("runs", Level.OK, "no ended process of this host has left a run RUNNING")
 
 
 def _would_be_made(uri: str) -> bool:
-    """Whether to ask is to create: a local database that is not there yet."""
+    """Return whether a query would create the store: a local database that does not exist yet."""
     return uri.startswith(_LOCAL) and not Path(uri.removeprefix(_LOCAL)).exists()
 
 

@@ -1,4 +1,4 @@
-"""The environment variables of this package: all that it reads, and those that are meant to be one of them."""
+"""Check for misspelled environment variables of otel-dspy."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "OTEL_DSPY_"
 _EXPORT_MAX_BYTES: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
-"""As in `otel_dspy.exporter.otlp`, which needs an OTLP exporter to be imported."""
+"""Same as in `otel_dspy.exporter.otlp`, whose import needs an OTLP exporter."""
 _ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE}
-"""Settings whose variable is OpenTelemetry's."""
+"""Variables that do not exist because OpenTelemetry defines one for the setting."""
 
 
 def known() -> frozenset[str]:
-    """The names that begin with `OTEL_DSPY_` and are read."""
+    """Return the names of all `OTEL_DSPY_` variables that the package reads."""
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
     others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE, _EXPORT_MAX_BYTES}
@@ -30,17 +30,19 @@ def known() -> frozenset[str]:
 
 
 def misspelt(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Variables that look like ours and that nobody reads."""
+    """Report variables with the package's prefix that it does not read."""
     names = known()
     for variable in sorted(environment):
         if not variable.upper().startswith(PREFIX) or variable in names:
             continue
-        yield Finding("settings", Level.PROBLEM, f"{variable} is read by nobody. {_meant(variable.upper(), names)}")
+        yield Finding(
+            "settings", Level.PROBLEM, f"{variable} is not read by otel-dspy. {_meant(variable.upper(), names)}"
+        )
 
 
 def _meant(variable: str, names: frozenset[str]) -> str:
     if variable in _ELSEWHERE:
         return f"Use {_ELSEWHERE[variable]}"
-    # What all of them begin with would make any two alike.
+    # The common prefix would make any two names similar.
     near = get_close_matches(variable.removeprefix(PREFIX), (name.removeprefix(PREFIX) for name in names), 1)
-    return f"Did you mean {PREFIX}{near[0]}?" if near else "It is none of otel-dspy's variables"
+    return f"Did you mean {PREFIX}{near[0]}?" if near else "There is no similar variable: remove it"

@@ -1,1 +1,1 @@
-"""What people look at in a terminal while an optimization runs and when it has ended, read from its spans alone."""
+"""Terminal output of an optimization, from its spans: live progress and a table of trials."""

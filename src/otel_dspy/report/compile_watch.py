@@ -1,4 +1,4 @@
-"""A span processor that follows the outermost compile: its phase, the trial that runs, the trials that have ended."""
+"""A span processor that tracks the outermost compile: its phase, the running trial and the finished trials."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
     from otel_dspy.report.trial_row import TrialRow
 
 _INNER: Final = frozenset({semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL})
-"""Attributes of a compile that is a part of something else."""
+"""Attributes of a compile inside another compile or call."""
 
 
 @dataclass(frozen=True)
 class CompileView:
-    """A compile at one moment."""
+    """State of a compile at one point in time."""
 
     compile_id: str
     optimizer: str
     program: str
     phase: str | None = None
     planned: int | None = None
-    """How many trials there will be, where that is known."""
+    """Planned number of trials, if known."""
     running: int | None = None
-    """Index of the trial that runs now."""
+    """Index of the running trial."""
     examples: int = 0
-    """Examples done in that trial."""
+    """Number of finished examples of that trial."""
     trials: tuple[TrialRow, ...] = ()
-    """Trials that have ended, in the order of their ends."""
+    """Finished trials in the order of their ends."""
     ended: bool = False
 
     @property
     def best(self) -> TrialRow | None:
-        """The trial that raised the best score last, None before any full-scope score."""
+        """The trial that improved the best score last; None before any full-scope score."""
         return next((row for row in reversed(self.trials) if row.is_best), None)
 
 
 class CompileWatch(SpanProcessor):
-    """Follows the compile that started last among those that run inside no other one.
+    """Span processor that tracks the outermost compile that started last.
 
-    `on_change` is called after each change, on the thread that starts or ends the span; it must be quick and not raise.
+    `on_change` is called after each change, on the thread that starts or ends the span; it must be fast and not raise.
     """
 
     def __init__(self, on_change: Callable[[CompileView], None] | None = None) -> None:
@@ -63,7 +63,7 @@ class CompileWatch(SpanProcessor):
 
     @property
     def view(self) -> CompileView | None:
-        """The compile as it is now, None before the first one; may be read from any thread."""
+        """Current state of the compile, None before the first one. Thread-safe."""
         return self._view
 
     @override
@@ -120,7 +120,7 @@ class CompileWatch(SpanProcessor):
 
 
 def _with_best(trials: tuple[TrialRow, ...], index: object) -> tuple[TrialRow, ...]:
-    """The trials with the one of this index as the best: at the end, the one whose program the optimizer returned."""
+    """Mark the trial with this index as the best: the one whose program the optimizer returned."""
     if index is None:
         return trials
     return tuple(replace(row, is_best=row.index == index) for row in trials)

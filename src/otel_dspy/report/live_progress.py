@@ -1,4 +1,4 @@
-"""Progress of an optimization in a terminal: phase, trial i of n, best score so far."""
+"""Live progress of an optimization in a terminal: phase, trial i of n, best score so far."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def live_progress(console: Console) -> Generator[CompileWatch]:
-    """Show, while the block lasts, what the span processor that it gives gets to see.
+    """Show the progress of the spans that the yielded span processor receives, while the block runs.
 
-    On a terminal that is one line that changes; elsewhere (a file, a CI log) a line for each phase and each trial.
+    On a terminal this is one updated line; elsewhere (a file, a CI log) one line per phase and per trial.
     """
     if not console.is_terminal:
         yield CompileWatch(_Lines(console))
@@ -50,7 +50,7 @@ def _status(view: CompileView) -> str:
 
 
 class _Lines:
-    """Prints a line when the phase changes or a trial has ended; called with each new view."""
+    """Prints a line when the phase changes or a trial ends; called with each new view."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

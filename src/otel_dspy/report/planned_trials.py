@@ -1,4 +1,4 @@
-"""How many trials an optimizer will run, where its parameters tell."""
+"""Number of trials that an optimizer will run, from its parameters."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def planned_trials(optimizer: str, parameters: Mapping[str, AttributeValue]) -> int | None:
-    """Count the trials that `optimizer` (a class name) will run with these parameters; None if they don't tell.
+    """Return the number of trials that `optimizer` (a class name) will run; None if it is unknown.
 
-    MIPROv2's rule is its own (dspy 3.4.1, `_optimize_prompt_parameters`): one trial scores the program as it came; with
-    minibatches, every `minibatch_full_eval_steps` trials and after the last one the best candidate is scored in full.
+    MIPROv2 (dspy 3.4.1, `_optimize_prompt_parameters`) scores the initial program in one trial; with minibatches, it
+    scores the best candidate in full every `minibatch_full_eval_steps` trials and after the last one.
     BootstrapFewShotWithRandomSearch (`random_search.py`) runs seeds from -3.
     """
     match optimizer:

@@ -1,4 +1,4 @@
-"""The terminal that reports are written to."""
+"""Console for reports."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from rich.console import Console
 
 
 def terminal() -> Console:
-    """Give a console on what is standard output now, whatever `sys.stdout` becomes later."""
+    """Return a console bound to the current `sys.stdout`, even if it is redirected later."""
     return Console(file=sys.stdout, soft_wrap=False)

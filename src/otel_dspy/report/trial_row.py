@@ -1,4 +1,4 @@
-"""A finished trial as a person reads it, taken from its span."""
+"""Row of the trials table, read from a trial span."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ NANOSECONDS = 1_000_000_000
 
 
 class ModelUse(NamedTuple):
-    """What one language model used, alone or in several trials."""
+    """Usage of one language model, in one or more trials."""
 
     calls: int = 0
     tokens: int = 0
     cost: float | None = None
-    """USD; None where no price is known."""
+    """USD; None if no price is known."""
     unpriced_calls: int = 0
 
     def plus(self, other: ModelUse) -> ModelUse:
-        """The sum of both."""
+        """Return the sum of both."""
         costs = [cost for cost in (self.cost, other.cost) if cost is not None]
         return ModelUse(
             self.calls + other.calls,
@@ -38,7 +38,7 @@ class ModelUse(NamedTuple):
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One row of the table of trials; what the span does not tell is None."""
+    """Row of the trials table; values that are not on the span are None."""
 
     index: int
     label: str | None
@@ -55,16 +55,20 @@ class TrialRow:
     output_tokens: int
     lm_calls: int
     cost: float | None
-    """USD; None where no price is known."""
+    """USD; None if no price is known."""
     seconds: float
     unpriced_calls: int = 0
-    """Calls that the cost leaves out."""
+    """Number of calls that `cost` does not include."""
     models: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])
-    """What each language model used."""
+    """Usage by language model."""
 
 
 def trial_row(span: ReadableSpan) -> TrialRow:
-    """Read an ended trial span; raises KeyError if an attribute that the contract requires is missing."""
+    """Read an ended trial span.
+
+    Raises:
+        KeyError: An attribute that the semantic conventions require is missing.
+    """
     facts = span.attributes or {}
     started, ended = span.start_time or 0, span.end_time or 0
     return TrialRow(
@@ -104,5 +108,5 @@ def _models(facts: Mapping[str, AttributeValue]) -> dict[str, ModelUse]:
 
 
 def below(facts: Mapping[str, AttributeValue], prefix: str) -> dict[str, AttributeValue]:
-    """Pick the attributes whose names begin with `prefix`, named by what follows it."""
+    """Return the attributes whose names begin with `prefix`, without the prefix."""
     return {name.removeprefix(prefix): value for name, value in facts.items() if name.startswith(prefix)}

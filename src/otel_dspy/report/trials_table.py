@@ -1,4 +1,4 @@
-"""The table of trials that stands at the end of an optimization."""
+"""Table of trials, printed at the end of an optimization."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
-    """Lay out the trials by their index, in 80 columns where parameters' names allow; `*` marks the best one."""
+    """Return a table of trials ordered by index, 80 columns wide if parameter names allow; `*` marks the best one."""
     ordered = sorted(rows, key=lambda row: row.index)
     best = next((row.index for row in reversed(ordered) if row.is_best), None)
     table = Table(
@@ -50,7 +50,7 @@ def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
 
 
 def _totals(rows: Sequence[TrialRow]) -> str:
-    """The sum over all trials and, where there are several, over each language model's calls."""
+    """Return the usage of all trials and, if there are several language models, of each one."""
     whole, models = ModelUse(), dict[str, ModelUse]()
     for row in rows:
         tokens = row.input_tokens + row.output_tokens

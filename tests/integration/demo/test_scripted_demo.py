@@ -88,7 +88,7 @@ def test_a_model_that_refuses_is_told(tmp_path: Path) -> None:
     assert result.status == 1
     _before, failed = result.errors.split("The optimization failed: ")
     assert "scripted 401" in failed
-    assert failed.endswith("\nWhat ran until then is in the store. --verbose shows more.\n")
+    assert failed.endswith("\nResults so far are in the MLflow store. Run with --verbose for the traceback.\n")
     assert "Traceback" not in result.errors
     assert "sk-wrong-0123456789" not in result.errors + result.output
 
@@ -115,7 +115,7 @@ def test_ctrl_c_leaves_a_killed_run(tmp_path: Path) -> None:
                 break
         _rest, errors = program.communicate(timeout=200)
     assert program.returncode == 130
-    assert errors.splitlines()[-1] == "Stopped. What ran until then is in the store."
+    assert errors.splitlines()[-1] == "Stopped. Results so far are in the MLflow store."
     [run] = read_tree(f"sqlite:///{tmp_path}/mlflow.db", EXPERIMENT).runs
     assert run.status == "KILLED"
 

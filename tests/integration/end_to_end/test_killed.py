@@ -145,10 +145,10 @@ def test_the_doctor_tells_of_them_and_ends_them(
     assert "!! runs" in capsys.readouterr().out
     assert [client.get_run(run).info.status for run in runs] == ["RUNNING"] * 2
     assert main(["doctor", "--end-runs"]) == 0
-    assert "2 runs that processes of this host had left RUNNING are KILLED now" in capsys.readouterr().out
+    assert "2 runs left RUNNING by ended processes of this host were marked as KILLED" in capsys.readouterr().out
     assert [client.get_run(run).info.status for run in runs] == ["KILLED"] * 2
     assert main(["doctor"]) == 0
-    assert "no process of this host has left a run RUNNING" in capsys.readouterr().out
+    assert "no ended process of this host has left a run RUNNING" in capsys.readouterr().out
 
 
 ENDING = """

@@ -292,7 +292,7 @@ def test_the_doctor_asks_for_the_workspace(workspace_server: MlflowServer, serve
         return [(one.level, one.text) for one in findings if one.subject == "mlflow"][1:]
 
     uri = workspace_server.uri
-    assert found(uri, "team-a") == [(Level.OK, f"{uri} answers, workspace team-a")]
+    assert found(uri, "team-a") == [(Level.OK, f"{uri} is reachable, workspace team-a")]
     ((level, text),) = found(uri, "team-z")
     assert level is Level.PROBLEM
     assert text.startswith(f"MLFLOW_WORKSPACE=team-z cannot be used with {uri}: ")
@@ -313,7 +313,7 @@ def test_the_doctor_ends_the_runs_of_the_workspace(workspace_server: MlflowServe
         variables = {"MLFLOW_TRACKING_URI": workspace_server.uri, "MLFLOW_WORKSPACE": workspace}
         return [finding.text for finding in left_running(variables, end=True)]
 
-    assert ended("team-b") == ["0 runs that processes of this host had left RUNNING are KILLED now"]
-    assert ended("team-a") == ["1 runs that processes of this host had left RUNNING are KILLED now"]
+    assert ended("team-b") == ["0 runs left RUNNING by ended processes of this host were marked as KILLED"]
+    assert ended("team-a") == ["1 runs left RUNNING by ended processes of this host were marked as KILLED"]
     with WorkspaceContext("team-a"):
         assert client.get_run(run.info.run_id).info.status == "KILLED"

@@ -82,8 +82,8 @@ def test_a_whole_setup_has_no_trouble() -> None:
         }
         assert troubles(**environment) == []
         said = [told(finding) for finding in examine(environment)]
-    assert ("ok", "exporter", f"traces (http/protobuf) to 127.0.0.1:{port}: something listens there") in said
-    assert ("ok", "mlflow", f"http://user@127.0.0.1:{port} answers") in said
+    assert ("ok", "exporter", f"traces (http/protobuf) to 127.0.0.1:{port}: accepts connections") in said
+    assert ("ok", "mlflow", f"http://user@127.0.0.1:{port} is reachable") in said
     assert "geheim" not in str(said)
 
 
@@ -101,9 +101,9 @@ def test_places_that_do_not_answer() -> None:
         (
             "problem",
             "exporter",
-            f"traces (grpc), metrics (grpc) to 127.0.0.1:{gone}: nobody listens there (Connection refused)",
+            f"traces (grpc), metrics (grpc) to 127.0.0.1:{gone}: cannot connect (Connection refused)",
         ),
-        ("problem", "mlflow", f"http://127.0.0.1:{port} does not answer as MLflow does: status 500"),
+        ("problem", "mlflow", f"the MLflow health check of http://127.0.0.1:{port} failed: status 500"),
     ]
 
 
@@ -112,15 +112,15 @@ def test_places_that_do_not_answer() -> None:
     [
         ("OTEL_DSPY_TRACE_SHAPE", "flat", "use linked or nested"),
         ("OTEL_DSPY_SPOOLDIR", "x", "Did you mean OTEL_DSPY_SPOOL_DIR?"),
-        ("OTEL_TRACES_EXPORTER", "mlfow", "OTEL_TRACES_EXPORTER=mlfow: no package that is installed has an exporter"),
+        ("OTEL_TRACES_EXPORTER", "mlfow", "OTEL_TRACES_EXPORTER=mlfow: no installed package provides this exporter"),
         ("OTEL_TRACES_EXPORTER", "mlfow", "Did you mean mlflow?"),
-        ("OTEL_METRICS_EXPORTER", "none,console", "There are: console, otlp"),
+        ("OTEL_METRICS_EXPORTER", "none,console", "Available: console, otlp"),
         ("OTEL_SDK_DISABLED", "true", "nothing is recorded at all"),
-        ("OTEL_TRACES_SAMPLER", "traceidratio", "loses whole optimizations"),
-        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4096", "cuts program states and datasets"),
-        ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "otel_dspy", "switches otel-dspy off"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio", "drops whole optimizations"),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4096", "truncates program states and datasets"),
+        ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "otel_dspy", "disables otel-dspy"),
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY", "no OTEL_LOGS_EXPORTER"),
-        ("MLFLOW_TRACKING_URI", "sqlite:////nowhere/at/all/mlflow.db", "/nowhere/at/all is not there"),
+        ("MLFLOW_TRACKING_URI", "sqlite:////nowhere/at/all/mlflow.db", "/nowhere/at/all does not exist"),
     ],
 )
 def test_settings_that_stand_in_the_way(variable: str, value: str, expected: str) -> None:
@@ -144,7 +144,7 @@ def test_settings_that_stand_in_the_way(variable: str, value: str, expected: str
 def test_an_address_that_is_none_is_one_line(variable: str, subject: str, address: str, shown: str, wrong: str) -> None:
     """What is wrong with it, where it stands and how to write it; nobody is asked."""
     found = troubles(OTEL_TRACES_EXPORTER="otlp" if subject == "exporter" else "mlflow", **{variable: address})
-    assert found == [("problem", subject, f"{variable}={shown} is no address: {wrong}. Write it as http://HOST:PORT")]
+    assert found == [("problem", subject, f"{variable}={shown} is not a valid address: {wrong}. Use http://HOST:PORT")]
 
 
 def test_what_leaves_the_machine_is_said() -> None:
@@ -155,10 +155,10 @@ def test_what_leaves_the_machine_is_said() -> None:
         if finding.subject == "content"
     )
     assert content.startswith(
-        "texts leave the machine: prompts, answers and inputs; program states, instructions and demos; dataset rows"
+        "content is exported: prompts, answers and inputs; program states, instructions and demos; dataset rows"
     )
     (content,) = (finding.text for finding in examine({}) if finding.subject == "content")
-    assert content.startswith("no text leaves the machine")
+    assert content.startswith("no content is exported")
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,12 @@ def test_mlflow_alone_gets_texts(exporters: str, switch: str, level: str) -> Non
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({}, "is not set: opentelemetry-instrument sends spans by OTLP to localhost, for opentelemetry-distro is"),
-        ({"OTEL_TRACES_EXPORTER": ""}, "=: opentelemetry-instrument sends no spans by itself; code may"),
-        ({"OTEL_TRACES_EXPORTER": "None"}, "=None: opentelemetry-instrument sends no spans by itself; code may"),
+        (
+            {},
+            "is not set: opentelemetry-instrument exports spans over OTLP to localhost, because opentelemetry-distro is",
+        ),
+        ({"OTEL_TRACES_EXPORTER": ""}, "=: opentelemetry-instrument sets no exporter; code may"),
+        ({"OTEL_TRACES_EXPORTER": "None"}, "=None: opentelemetry-instrument sets no exporter; code may"),
     ],
 )
 def test_where_spans_go_if_nobody_says_so(environment: dict[str, str], said: str) -> None:
@@ -196,7 +199,7 @@ def test_an_endpoint_is_asked_whatever_sends_there(named: dict[str, str]) -> Non
     assert found == (
         "problem",
         "exporter",
-        f"traces (grpc) to 127.0.0.1:{gone}: nobody listens there (Connection refused)",
+        f"traces (grpc) to 127.0.0.1:{gone}: cannot connect (Connection refused)",
     )
 
 
@@ -207,7 +210,7 @@ def test_an_mlflow_that_refuses_us_is_told_of(status: int) -> None:
         (found,) = troubles(MLFLOW_TRACKING_URI=f"http://user:geheim@127.0.0.1:{port}")
     level, subject, text = found
     assert (level, subject) == ("problem", "mlflow")
-    assert text.startswith(f"http://user@127.0.0.1:{port} is there but lets us ask nothing (status {status}): set")
+    assert text.startswith(f"http://user@127.0.0.1:{port} rejects the credentials (status {status}): set")
 
 
 def test_an_mlflow_that_only_tells_its_health_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +229,7 @@ def test_an_mlflow_that_only_tells_its_health_is_not_waited_for(monkeypatch: pyt
     finally:
         answered.set()
     told = [(finding.level, finding.text) for finding in findings if finding.subject == "mlflow"]
-    assert told == [(Level.OK, f"http://127.0.0.1:{port} answers")]
+    assert told == [(Level.OK, f"http://127.0.0.1:{port} is reachable")]
 
 
 def test_a_spool_below_what_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +237,7 @@ def test_a_spool_below_what_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", "/dev/null/x")
     ((level, subject, text),) = troubles()
     assert (level, subject) == ("problem", "spool")
-    assert text.startswith("/dev/null/x cannot be written")
+    assert text.startswith("/dev/null/x is not writable")
 
 
 def test_spans_that_wait_in_the_spool_are_told_of(tmp_path: Path) -> None:
@@ -243,7 +246,7 @@ def test_spans_that_wait_in_the_spool_are_told_of(tmp_path: Path) -> None:
     (tmp_path / "spool" / "20260101T000000Z-1-1-control-0001.jsonl").write_text("{}\n")
     ((level, subject, text),) = troubles()
     assert (level, subject) == ("warning", "spool")
-    assert text.endswith("wait to be written to MLflow: otel-dspy replay")
+    assert text.endswith("are not yet written to MLflow: run otel-dspy replay")
 
 
 def test_the_command_prints_and_gives_a_status(

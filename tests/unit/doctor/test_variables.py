@@ -37,10 +37,10 @@ def test_all_variables_are_known() -> None:
         ("OTEL_DSPY_MAX_CONTENT_LENGHT", "Did you mean OTEL_DSPY_MAX_CONTENT_LENGTH?"),
         ("otel_dspy_redact", "Did you mean OTEL_DSPY_REDACT?"),
         ("OTEL_DSPY_CAPTURE_CONTENT", "Use OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
-        ("OTEL_DSPY_QQQ", "It is none of otel-dspy's variables"),
+        ("OTEL_DSPY_QQQ", "There is no similar variable: remove it"),
     ],
 )
 def test_a_name_that_nobody_reads_is_told(variable: str, said: str) -> None:
     """With the one that is most like it, and no other is faulted."""
     (finding,) = misspelt({variable: "x", "OTEL_DSPY_TRACE_SHAPE": "nested", "PATH": "/bin"})
-    assert finding.text == f"{variable} is read by nobody. {said}"
+    assert finding.text == f"{variable} is not read by otel-dspy. {said}"

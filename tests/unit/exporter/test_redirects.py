@@ -203,7 +203,7 @@ def test_the_doctor_finds_a_redirect(receiver: Receiver) -> None:
     (problem,) = [found.text for found in exporters(environment) if found.level is Level.PROBLEM]
     assert f"{base}/v1/traces redirects to https://elsewhere/v1/traces (status 308)" in problem
     assert problem.endswith(
-        "set the endpoint to the address that it redirects to. Until then all of it is lost without a message"
+        "set the endpoint to the address that it redirects to. Until then all data is silently dropped"
     )
     assert (receiver.requests, receiver.names) == (2, [])
     assert [found.text for found in exporters(environment) if found.level is Level.PROBLEM] == []
