@@ -32,7 +32,10 @@ REQUESTS = 24
 SERVERS = {
     "gunicorn": [BIN / "gunicorn", "--workers", "2", "--bind", "127.0.0.1:{port}", f"{SERVICE}:wsgi"],
     "gunicorn-preload": [BIN / "gunicorn", "--preload", "--workers", "2", "--bind", "127.0.0.1:{port}", f"{SERVICE}:wsgi"],
-    "uvicorn": [BIN / "uvicorn", "--workers", "2", "--port", "{port}", f"{SERVICE}:asgi"],
+    # uvicorn kills a worker that does not answer it for 5 s, as one does not that imports DSPy on a loaded machine.
+    "uvicorn": [
+        BIN / "uvicorn", "--workers", "2", "--port", "{port}", "--timeout-worker-healthcheck", "120", f"{SERVICE}:asgi",
+    ],
 }  # fmt: skip
 
 
