@@ -119,7 +119,7 @@ sbom: $(AUDIT) ## Write build/sbom.cdx.json, a CycloneDX SBOM of the package wit
 	$(PYTHON) -m tools.licenses build/sbom.cdx.json
 
 audit: $(AUDIT) ## Look the pinned versions up in the advisory database (needs the internet)
-	.tools/audit/bin/pip-audit --disable-pip --require-hashes --requirement requirements/dev.txt
+	.tools/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/dev.txt
 
 clean: ## Remove the environments and everything built
 	rm -rf $(VENV) .tools .nox site build dist .pytest_cache .ruff_cache .hypothesis

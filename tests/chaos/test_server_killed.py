@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.chaos.twins import DELIVERY, differences, optimize, record, told_to, traces_in
-from tests.support.mlflow_server import free_port, mlflow_server
+from tests.support.mlflow_server import READY_TIMEOUT, free_port, mlflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +56,10 @@ def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: 
         with told_to(reference, mortal.uri) as processors:
             optimize(pause=pause)
             finished.set()
+            # Every life but the first may begin after the end of the optimization, and may take as long as a start may.
+            patience = DELIVERY + int(len(lives) * READY_TIMEOUT * 1000)
             for processor in processors:
-                assert processor.force_flush(DELIVERY)
+                assert processor.force_flush(patience)
                 assert processor.lost == 0
         found = record(mortal.uri)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -9,6 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Found = TypeVar("Found")
+
+
+def under_load(seconds: float) -> float:
+    """A bound for work of other processes: `seconds` on a quiet machine, more by the runnable processes of each core.
+
+    The scheduler shares the cores among them, so what keeps a core busy for a second takes as many seconds as there
+    are processes for that core.
+    """
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def awaited(found: Callable[[], Found | None], what: str, patience: float = 20.0) -> Found:

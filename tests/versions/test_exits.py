@@ -14,6 +14,7 @@ import pytest
 from otel_dspy.mlflow.tracking import capabilities
 from tests.support.blank_store import blank_store
 from tests.support.own_process import heed_ctrl_c
+from tests.support.waiting import under_load
 from tests.versions.run_tree import run_lines, trace_lines
 
 if TYPE_CHECKING:
@@ -86,13 +87,14 @@ class _Ended:
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, _Ended]:
     """Each way to end, and what it left."""
     started: dict[str, tuple[subprocess.Popen[str], str, Path]] = {}
+    patience = under_load(TIMEOUT)
     for way in ("call", "child", "compile", "raise", "interrupt", "late"):
         folder = tmp_path_factory.mktemp(way)
         uri = blank_store(folder)
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(sys.path),
             "OTEL_DSPY_SPOOL_DIR": str(folder / "spool"),
-            "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT": str(TIMEOUT),
+            "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT": str(patience),
         }
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, way, uri], cwd=folder, env=environment, text=True,
@@ -103,7 +105,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, _Ended]:
     found: dict[str, _Ended] = {}
     try:
         for way, (process, uri, folder) in started.items():
-            _, errors = process.communicate(timeout=TIMEOUT)
+            _, errors = process.communicate(timeout=patience)
             found[way] = _Ended(process.returncode, errors, uri, folder)
     finally:
         for process, _, _ in started.values():
