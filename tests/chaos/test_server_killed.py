@@ -94,6 +94,7 @@ def test_one_death_at_a_random_moment(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_many_deaths_at_random_moments(seed: int, tmp_path: Path, store: str, spool: Path) -> None:
     """The same with five deaths, some of them in the middle of a request."""

@@ -70,7 +70,7 @@ TIMEOUT: Final = 240
 """Seconds for all of them: each imports DSPy and MLflow."""
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]  # each wait has a bound of its own, which grows with load
 
 
 @dataclass(frozen=True)
