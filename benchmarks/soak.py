@@ -356,7 +356,9 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
     with ExitStack() as stack:
-        folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = (
+            options.folder.resolve() if options.folder else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        )
         folder.mkdir(parents=True, exist_ok=True)
         os.environ |= {
             "OTEL_DSPY_SPOOL_DIR": str(folder / "spool"),
