@@ -31,6 +31,8 @@ def test_what_is_read_back(tmp_path: Path) -> None:
         "text": "plain",
         "strings": ("a", "b"),
         "real": 0.5,
+        "deep": "[" * 2_000,
+        "wide": "[" + "[]," * 2_000 + '"' + "[" * 2_000 + '"]',
     }
     span = SpanRecord(
         trace_id=TRACE, span_id="0123456789abcdef", parent_id=None, name="it", kind="INTERNAL",
@@ -48,5 +50,7 @@ def test_what_is_read_back(tmp_path: Path) -> None:
         "text": "plain",
         "strings": ["a", "b"],
         "real": 0.5,
+        "deep": "nested too deeply for MLflow: " + "[" * 2_000,
+        "wide": [*[[]] * 2_000, "[" * 2_000],
     }
     assert json.dumps(read["object"]) == '{"answer": "\\u00e9"}'
