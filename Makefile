@@ -1,4 +1,4 @@
-# Every target sets up what it needs: Python 3.11 or newer (with venv) and make are enough.
+# Every target installs what it needs; only Python 3.11 or newer (with venv) and make are required.
 # PYTHON=/path/to/python3.12 chooses the interpreter; ARGS='…' goes to the demo or to pytest.
 
 SHELL := /bin/bash
@@ -21,33 +21,33 @@ S3 := .tools/go/versitygw
 PHOENIX := .tools/phoenix/.installed
 AUDIT := .tools/audit/.installed
 
-# Nothing that runs here asks a host for anything but packages.
+# No target accesses the network except for packages.
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 export HF_HUB_OFFLINE := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export NO_MKDOCS_2_WARNING := 1
 export UV_PYTHON_DOWNLOADS := never
-# A virtual environment or a Python path of the caller's must not be mixed in.
+# Ignore the caller's virtual environment and Python path.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
-# The tests start hundreds of Pythons, each of which would compile all that it imports: that takes as long as the tests.
+# The tests start hundreds of Python processes; compiling all imports in each would double their time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-all test-matrix test-matrix-short canary collector phoenix lint format semconv docs bench pins \
 	sbom audit clean
 
-help: ## Say what the targets do
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
 
-demo: $(DEMO) ## Optimize a real program on a real model and see it in MLflow
+demo: $(DEMO) ## Run the demo: optimize a program on a local model and record it in MLflow
 	$(BIN)/otel-dspy demo $(ARGS)
 
-test: $(DEV) parts-by-go other-backends ## Run the tests but the slow ones; the end says what was left out
+test: $(DEV) parts-by-go other-backends ## Run all tests except slow ones; the summary lists skipped parts
 	$(RUN) -m pytest -m 'not slow' -n 2 --dist loadfile $(ARGS)
 
 test-all: $(DEV) parts-by-go other-backends ## Run every test
 	$(RUN) -m pytest $(ARGS)
 
-# nox finds uv on the PATH, and uv the Pythons: pyenv's too, whichever of them is chosen.
+# nox finds uv on the PATH; uv finds all Python versions, including those of pyenv.
 empty :=
 PYENV = $(subst $(empty) $(empty),:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
 MATRIX = PATH="$(CURDIR)/.tools/bin:$$PATH:$(PYENV)" $(BIN)/nox
@@ -55,37 +55,37 @@ MATRIX = PATH="$(CURDIR)/.tools/bin:$$PATH:$(PYENV)" $(BIN)/nox
 test-matrix: $(DEV) ## Run tests/versions on other versions of DSPy, OpenTelemetry, MLflow and Python (ARGS='-s dspy-3.0.4')
 	$(MATRIX) $(ARGS)
 
-test-matrix-short: $(DEV) ## The same on the oldest versions and one in between
+test-matrix-short: $(DEV) ## Run tests/versions on the oldest versions and one in between
 	$(MATRIX) --tags short
 
-canary: $(DEV) ## Run tests/versions on the newest releases there are, pre-releases too, and report what fails
+canary: $(DEV) ## Run tests/versions on the newest releases and pre-releases, and report failures
 	$(MATRIX) --sessions canary $(ARGS)
 
 collector: has-go $(COLLECTOR) ## Build the small OpenTelemetry Collector of collector/ (Go; minutes, once)
 	@echo "$(COLLECTOR)"
 
-phoenix: $(PHOENIX) ## Install Phoenix for the tests that send to it (an environment of its own, 630 MB)
+phoenix: $(PHOENIX) ## Install Phoenix for its tests (in a separate environment, 630 MB)
 	@echo ".tools/phoenix/bin/phoenix"
 
-lint: $(DEV) ## Check style, format, types, imports and generated files; change nothing
+lint: $(DEV) ## Check style, format, types, imports and generated files
 	@status=0; \
 	for check in "$(BIN)/ruff check" "$(BIN)/ruff format --check" "$(BIN)/pyright --pythonpath $(RUN)" "$(BIN)/lint-imports" \
 		"$(RUN) -m tools.generate_semconv --check"; do \
 		echo "$$check"; $$check || status=1; \
 	done; exit $$status
 
-format: $(DEV) ## Mend style and format
+format: $(DEV) ## Fix style and format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-semconv: $(DEV) ## Write the names and the reference page from semconv/
+semconv: $(DEV) ## Generate the attribute names and the reference page from semconv/
 	$(RUN) -m tools.generate_semconv
 
 docs: $(DEV) ## Build the documentation into site/
 	$(RUN) -m mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
-bench: $(DEV) ## Measure what it costs beside others, and keep figures and pictures (hours; PostgreSQL if installed)
+bench: $(DEV) ## Run all benchmarks and save results and plots (hours; uses PostgreSQL if installed)
 	$(RUN) -m benchmarks.overhead --keep
 	$(RUN) -m benchmarks.mlflow --keep
 	$(RUN) -m benchmarks.memory --keep
@@ -95,12 +95,12 @@ bench: $(DEV) ## Measure what it costs beside others, and keep figures and pictu
 	$(RUN) -m benchmarks.plots
 	$(RUN) -m benchmarks.page
 
-# Names and hashes only: neither a host nor a path of this machine gets into the pins.
+# Names and hashes only: pins contain no host and no local path.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --prerelease if-necessary --python $(PYTHON)
 RESOLVE = $(COMPILE) --overrides requirements/overrides.txt pyproject.toml --extra demo --group build
 
-pins: $(UV) ## Choose the newest versions anew and write them to requirements/
+pins: $(UV) ## Update requirements/ to the newest versions
 	rm -f requirements/dev.txt requirements/demo.txt requirements/others.txt
 	$(RESOLVE) --extra bridge --extra otlp --group dev --constraints requirements/constraints.txt --output-file requirements/dev.txt
 	$(RESOLVE) --constraints requirements/dev.txt --output-file requirements/demo.txt
@@ -118,14 +118,14 @@ sbom: $(AUDIT) ## Write build/sbom.cdx.json, a CycloneDX SBOM of the package wit
 		--output-reproducible --of JSON --output-file build/sbom.cdx.json
 	$(PYTHON) -m tools.licenses build/sbom.cdx.json
 
-audit: $(AUDIT) ## Look the pinned versions up in the advisory database (needs the internet)
+audit: $(AUDIT) ## Check the pinned versions against the advisory database (needs network access)
 	.tools/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/dev.txt
 
 clean: ## Remove the environments and everything built
 	rm -rf $(VENV) .tools .nox site build dist .pytest_cache .ruff_cache .hypothesis
 
-# dev.txt holds all of demo.txt in the same versions, so one environment serves both and neither undoes the other.
-# The pins are complete: --no-deps keeps out what requirements/overrides.txt left out of them.
+# dev.txt contains all of demo.txt in the same versions, so both share one environment.
+# The pins are complete: --no-deps skips dependencies that requirements/overrides.txt excludes.
 INSTALL = $(UV) pip install --quiet --no-deps --python $(RUN)
 PINNED = $(INSTALL) --require-hashes --requirements
 EDITABLE = $(INSTALL) --no-build-isolation --editable .
@@ -140,13 +140,13 @@ $(DEV): requirements/dev.txt pyproject.toml $(UV) | $(RUN)
 	$(EDITABLE)
 	@touch $@ $(DEMO)
 
-# A backend that the tests send to, in an environment of its own as its users have it.
+# A backend for tests, in a separate environment as its users install it.
 $(PHOENIX): requirements/phoenix.txt $(UV)
 	$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/phoenix
 	$(UV) pip install --quiet --no-deps --python .tools/phoenix/bin/python --require-hashes --requirements requirements/phoenix.txt
 	@touch $@
 
-# What looks at dependencies, apart from them.
+# Audit tools, in a separate environment.
 $(AUDIT): requirements/audit.txt $(UV)
 	$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/audit
 	$(UV) pip install --quiet --no-deps --python .tools/audit/bin/python --require-hashes --requirements requirements/audit.txt
@@ -172,16 +172,16 @@ $(S3):
 	mkdir -p .tools/go
 	CGO_ENABLED=0 GOBIN="$(CURDIR)/.tools/go" go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-# Tests that need these say so when they are left out: a machine without Go, or without its modules, runs the others.
+# Tests that need these are skipped on a machine without Go or its modules, and listed in the summary.
 .PHONY: parts-by-go has-go
 parts-by-go:
-	@if ! command -v go >/dev/null; then echo "no Go here: tests that need a Collector are left out"; \
-	else $(MAKE) -s $(COLLECTOR) || echo "the Collector could not be built: its tests are left out"; \
-		$(MAKE) -s $(S3) || echo "the S3 server could not be built: its tests are left out"; fi
+	@if ! command -v go >/dev/null; then echo "Go is not installed: tests that need a Collector are skipped"; \
+	else $(MAKE) -s $(COLLECTOR) || echo "the Collector could not be built: its tests are skipped"; \
+		$(MAKE) -s $(S3) || echo "the S3 server could not be built: its tests are skipped"; fi
 
 .PHONY: other-backends
 other-backends:
-	@$(MAKE) -s $(PHOENIX) || echo "Phoenix could not be installed: its tests are left out"
+	@$(MAKE) -s $(PHOENIX) || echo "Phoenix could not be installed: its tests are skipped"
 
 has-go:
 	@command -v go >/dev/null || { printf '%s\n' "Go 1.25 or newer is needed to build the Collector: https://go.dev/dl/" \

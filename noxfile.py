@@ -1,8 +1,7 @@
-"""Other versions of what is instrumented and written to: a session a cell, `make test-matrix` for all of them.
+"""Test matrix over versions of DSPy, OpenTelemetry, MLflow and Python: one session per cell (`make test-matrix`).
 
-A cell names exact versions of what it is about. Everything else is what `requirements/dev.txt` pins for the suite
-itself, so that a cell differs from it in nothing but its subject, and no file of pins is kept for each. What only an
-old version depends on is named in the cell as well.
+A cell pins exact versions of its subject and of dependencies that only an old version has. All other packages have the
+versions of `requirements/dev.txt`, so that a cell differs from the suite in its subject only.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ import nox
 
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
-nox.options.error_on_missing_interpreters = False  # a machine without one of the Pythons says so and goes on
+nox.options.error_on_missing_interpreters = False  # sessions without their Python are skipped
 nox.options.stop_on_first_error = False
 
 PYTHON: Final = "3.11"
 SHORT: Final = "short"
-"""Tag of the cells that every change has to pass."""
+"""Tag of the cells that every change must pass."""
 TESTED_WITH: Final = (
     "mlflow",
     "hypothesis",
@@ -36,17 +35,17 @@ TESTED_WITH: Final = (
 )
 RUNS: Final = "tests/versions/test_mlflow_runs.py"
 FLUENT: Final = "tests/versions/test_fluent_tracing.py"
-"""MLflow's tracing API, which finds the active span in another way before MLflow 3.9."""
+"""MLflow's tracing API, which looks up the active span differently before MLflow 3.9."""
 TABLE: Final = "tests/versions/test_feature_table.py"
 EXITS: Final = "tests/versions/test_exits.py"
-"""Processes with ends of their own, which Pythons differ in."""
+"""Process shutdown, which differs between Python versions."""
 SPANS: Final = ("tests/versions", f"--ignore={RUNS}", f"--ignore={EXITS}")
 BOTH: Final = ("tests/versions", "-k", "not server")
-"""Runs too, in a database without a server, whose start takes longer than all the rest."""
+"""Including runs, in a database without a server, whose start takes longer than all other tests."""
 KILLED: Final = "tests/integration/end_to_end/test_killed.py"
-"""What ends traces that have spans, which MLflow before 3.9 takes in a way of its own."""
+"""Ends traces that have spans, which MLflow before 3.9 handles differently."""
 DECISIONS: Final = "tests/unit/telemetry/deferred/test_sdk_tracer.py"
-"""What is held against the SDK, a version of which these cells have."""
+"""Comparison with the SDK, whose version these cells vary."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,12 @@ class Cell:
     """One environment.
 
     Attributes:
-        about: package and version, the session's name.
-        pins: exact versions that are not those of the suite.
-        tests: what is run in it.
-        beside: exact versions that are installed without what they depend on, over the suite's own.
-        short: whether every change has to pass it.
+        about: package and version; the name of the session.
+        pins: exact versions that differ from the suite's.
+        tests: arguments for pytest.
+        beside: exact versions that are installed over the suite's, without dependencies.
+        python: Python version.
+        short: whether every change must pass it.
     """
 
     about: str
@@ -152,7 +152,7 @@ def _register(cell: Cell) -> None:
         constraints.write_text("\n".join(_constraints(cell.pins)), encoding="utf-8")
         install = ("--constraint", str(constraints))
         session.install(*install, "hatchling", "editables")
-        # With its dependencies: the bounds in pyproject.toml must let the cell in.
+        # With dependencies: the bounds in pyproject.toml must allow the cell's versions.
         session.install(
             *install, *cell.pins, *TESTED_WITH, "--no-build-isolation", "--editable", ".[instruments,mlflow]"
         )
@@ -162,7 +162,7 @@ def _register(cell: Cell) -> None:
 
 
 def _constraints(pins: tuple[str, ...]) -> list[str]:
-    """The suite's own pins, without hashes and without what the cell has in another version."""
+    """Return the suite's pins without hashes, with the cell's versions in place of theirs."""
     freed = {pin.partition("==")[0] for pin in pins}
     pinned = re.findall(
         r"^([a-z0-9._-]+)(==\S+(?: ;[^\\\n]*)?)", Path("requirements/dev.txt").read_text(encoding="utf-8"), re.MULTILINE
@@ -177,9 +177,9 @@ for one in CELLS:
 @nox.session(name="canary", python=PYTHON, default=False)
 @nox.parametrize("releases", ["final", "pre"])
 def canary(session: nox.Session, releases: str) -> None:
-    """Run the scenarios on what the registries have today, and report what differs from the pins and what fails.
+    """Run the scenarios on the newest releases; report differences from the pins, and failures.
 
-    Neither pins nor bounds of ours but those in pyproject.toml hold. `pre`: pre-releases of every package too.
+    Only the bounds in pyproject.toml apply. `pre`: includes pre-releases of every package.
     """
     allowed = "allow" if releases == "pre" else "if-necessary-or-explicit"
     session.install("--upgrade", "hatchling", "editables")

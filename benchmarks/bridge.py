@@ -1,4 +1,4 @@
-"""How fast `otel-dspy bridge` writes, beside MLflow's own OTLP ingest.
+"""Benchmark: write throughput of `otel-dspy bridge`, compared with MLflow's own OTLP ingestion.
 
 `python -m benchmarks.bridge`. Programs are optimizations: trials of 100 examples, three spans an example. Each sends
 its requests in order and waits for each answer, at a bridge of its own as far as there are enough, as behind a load
@@ -37,7 +37,7 @@ _PACKAGES: Final = ("mlflow", "opentelemetry-sdk", "uvicorn", "psycopg2-binary")
 
 
 def rate(addresses: Sequence[str], told: Sequence[Sequence[Request]], headers: Mapping[str, str]) -> float:
-    """Spans a second until the last is acknowledged, all programs at once."""
+    """Return spans per second until the last one is acknowledged, with all programs at once."""
     began = time.perf_counter()
     with ThreadPoolExecutor(len(told)) as pool:
         sent = pool.map(send, cycle(addresses), told, repeat(headers))
@@ -45,7 +45,7 @@ def rate(addresses: Sequence[str], told: Sequence[Sequence[Request]], headers: M
 
 
 def speed(backend: str, trials: int) -> list[Row]:
-    """A row a writer, on one server and one store."""
+    """Return a row per writer, on one server and one store."""
     rows: list[Row] = []
     programs = iter(range(1, 10_000))
     with ExitStack() as stack:
@@ -84,14 +84,14 @@ def speed(backend: str, trials: int) -> list[Row]:
 def main() -> None:
     """Measure, print the table and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=3, help="trials of each of the programs")
+    parser.add_argument("--trials", type=int, default=3, help="number of trials of each program")
     parser.add_argument("--backend", choices=("sqlite", "postgresql"), nargs="*", default=["sqlite", "postgresql"])
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
     rows: list[Row] = []
     for backend in options.backend:
         if backend == "postgresql" and binaries() is None:
-            print("PostgreSQL is not installed: left out")
+            print("PostgreSQL is not installed: skipped")
             continue
         rows += speed(backend, options.trials)
     if options.keep:

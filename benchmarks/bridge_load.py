@@ -1,4 +1,4 @@
-"""What programs would send a bridge: optimizations told by the contract, without DSPy, encoded beforehand."""
+"""Load for bridge benchmarks: encoded OTLP requests of optimizations, created from the semantic conventions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES_A_TRIAL: Final = 100
 BATCH: Final = 512
-"""Spans a request, as a `BatchSpanProcessor` sends them."""
+"""Spans per request, the default of `BatchSpanProcessor`."""
 
 Request = tuple[int, bytes]
 """How many spans, and they."""
@@ -53,7 +53,7 @@ def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
 
 
 def send(address: str, told: Sequence[Request], headers: Mapping[str, str]) -> int:
-    """Send them in order, each until it is taken; how many spans that were."""
+    """Send the requests in order, retrying each until it is accepted; return the number of spans."""
     with requests.Session() as session:
         for _, body in told:
             while True:

@@ -1,4 +1,4 @@
-"""Resident memory of a bridge: while it writes, and while MLflow stands still and senders do not.
+"""Benchmark: resident memory of a bridge while it writes, and while MLflow is suspended and clients keep sending.
 
 `python -m benchmarks.bridge_memory`.
 """

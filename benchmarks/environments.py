@@ -1,4 +1,4 @@
-"""An environment of its own for each competitor, from pinned requirements, made once under `build/`."""
+"""Virtual environments of the compared packages, from pinned requirements, cached under `build/`."""
 
 from __future__ import annotations
 

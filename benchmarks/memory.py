@@ -1,4 +1,4 @@
-"""Resident memory while a long optimization is told to `MlflowSpanProcessor`: MLflow at work, and MLflow down.
+"""Benchmark: resident memory while `MlflowSpanProcessor` receives a long optimization, with MLflow up and down.
 
 `python -m benchmarks.memory`. The spans are those of the contract, told without DSPy: three an example (`example`,
 `module`, `chat`), or, of an agent's examples, two for each of its hundred steps; 100 examples a trial. With MLflow up
@@ -108,9 +108,13 @@ def _row(case: str, steps: int, measured: dict[str, Any]) -> Row:
 def main() -> None:
     """Measure, print the table and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--up", type=int, nargs="*", default=[100_000], help="spans told while MLflow is up")
-    parser.add_argument("--agent", type=int, nargs="*", default=[1_000_000], help="... of an agent's examples")
-    parser.add_argument("--down", type=int, nargs="*", default=[100_000, 1_000_000], help="... while it is down")
+    parser.add_argument("--up", type=int, nargs="*", default=[100_000], help="number of spans while MLflow is up")
+    parser.add_argument(
+        "--agent", type=int, nargs="*", default=[1_000_000], help="number of spans of an agent's examples"
+    )
+    parser.add_argument(
+        "--down", type=int, nargs="*", default=[100_000, 1_000_000], help="number of spans while MLflow is down"
+    )
     parser.add_argument("--seconds", type=float, default=3600, help="stop a case after so long")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What recording in MLflow costs an optimization and an evaluation, against nothing and MLflow's own autologging.
+"""Benchmark: overhead of recording an optimization and an evaluation in MLflow, compared with MLflow's autologging.
 
 `python -m benchmarks.mlflow` starts a real server on sqlite, then one on PostgreSQL, and lets the recorders take turns.
 Requests are counted in the server's own log. The language model answers at once, within the process, which no model in
@@ -102,7 +102,7 @@ def main() -> None:
     rows: list[Row] = []
     for backend in options.backend:
         if backend == "postgresql" and binaries() is None:
-            print("PostgreSQL is not installed: left out", file=sys.stderr)
+            print("PostgreSQL is not installed: skipped", file=sys.stderr)
             continue
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -1,4 +1,4 @@
-"""A piece of work, an optimization or an evaluation, recorded in one way: tells what it took and until when, each time.
+"""Worker of `benchmarks.mlflow`: runs an optimization or an evaluation under one recorder and prints its timings.
 
 `python -m benchmarks.mlflow_worker WORK RECORDER TRACKING_URI [API_BASE]`; `mlflow.py` starts it and counts the
 requests. The model answers in this process, or at API_BASE.

@@ -1,4 +1,4 @@
-"""What an instrumentation adds to one program call, in units of what DSPy's own empty callback adds in the same run.
+"""Benchmark: overhead of instrumentations per program call, relative to an empty DSPy callback in the same run.
 
 `python -m benchmarks.overhead` starts a process for each competitor, each in its own environment, and lets them take
 turns round by round in random order, so that whatever else the machine does hits all alike.
@@ -47,7 +47,7 @@ _PACKAGES: Final = (
 
 
 class _Worker:
-    """A process that makes calls under one variant when it is told to."""
+    """A process that makes calls under one variant on request."""
 
     def __init__(self, variant: str, source: Path) -> None:
         content = "SPAN_ONLY" if variant == "genai-dspy content" else "NO_CONTENT"
@@ -112,9 +112,11 @@ def main() -> None:
     """Measure, print the table and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--calls", type=int, default=200, help="program calls a round and variant")
-    parser.add_argument("--only", nargs="*", default=[], help="variants to measure beside `nothing` and `callback`")
-    parser.add_argument("--source", type=Path, default=ROOT / "src", help="the otel_dspy to measure")
+    parser.add_argument("--calls", type=int, default=200, help="program calls per round and variant")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="variants to measure in addition to `nothing` and `callback`"
+    )
+    parser.add_argument("--source", type=Path, default=ROOT / "src", help="source folder of the otel_dspy to measure")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
     chosen = ["nothing", "callback", *options.only] if options.only else list(_ENVIRONMENTS)

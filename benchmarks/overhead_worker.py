@@ -1,4 +1,4 @@
-"""Makes program calls under one instrumentation, as many as each line of its input asks for, and tells what they took.
+"""Worker of `benchmarks.overhead`: for each input line, makes that many program calls and prints their timings.
 
 `python -m benchmarks.overhead_worker VARIANT` runs in the environment of the variant; `overhead.py` gives out turns.
 """

@@ -1,4 +1,4 @@
-"""Puts the kept figures into docs/performance.md, each table after its mark: `python -m benchmarks.page`."""
+"""Writes saved benchmark results into docs/performance.md, each table after its marker: `python -m benchmarks.page`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of the kept figures, for docs/performance.md: `python -m benchmarks.plots`."""
+"""Plots of saved benchmark results for docs/performance.md: `python -m benchmarks.plots`."""
 
 from __future__ import annotations
 

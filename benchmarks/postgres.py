@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of its own on a free loopback port, for as long as a `with` block lasts."""
+"""Temporary PostgreSQL cluster on a free loopback port, as a context manager."""
 
 from __future__ import annotations
 

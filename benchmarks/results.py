@@ -1,4 +1,4 @@
-"""The figures of a benchmark, kept with what is needed to judge them: the machine, the versions and the command."""
+"""Benchmark results, saved with the machine, the versions and the command."""
 
 from __future__ import annotations
 

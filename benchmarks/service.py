@@ -1,4 +1,4 @@
-"""Resident memory of a service that calls its program a million times, instrumented and not.
+"""Benchmark: resident memory of a service that calls its program a million times, with and without instrumentation.
 
 `python -m benchmarks.service`. Every call is another text, every tenth one fails, fifty in a row are a conversation;
 spans go to a `BatchSpanProcessor`, metrics to a periodic reader, and both on to an exporter that does nothing. The

@@ -1,4 +1,4 @@
-"""A soak: an hour of optimizations, services, outages and restarts; memory, threads and file descriptors stay flat.
+"""Soak test: an hour of optimizations, services, outages and restarts with flat memory, threads and descriptors.
 
 `python -m benchmarks.soak --minutes 60`. A worker (`benchmarks.soak_worker`) serves requests in two threads and runs
 all optimizers in a third. It records in one MLflow in process, and sends the same spans by OTLP to two bridges, which
@@ -350,8 +350,10 @@ def main() -> None:
     """Run it, print the tables and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=1, help="of the faults and of the work")
-    parser.add_argument("--samples", type=Path, default=Path(os.devnull), help="file that gets every sample at once")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the faults and of the work")
+    parser.add_argument(
+        "--samples", type=Path, default=Path(os.devnull), help="file to write every sample to immediately"
+    )
     parser.add_argument("--folder", type=Path, help="folder that keeps logs and databases; else they are removed")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The programs of `benchmarks.soak`: a service that also optimizes, and a short job that optimizes once.
+"""Worker programs of `benchmarks.soak`: a service that also optimizes, and a short job that optimizes once.
 
 The language model answers within the process. Everything that is random is seeded, so that a worker with telemetry and
 one without make the same calls in the same order.

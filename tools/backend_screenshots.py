@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/backends.md: Phoenix' and MLflow's own pages on what the backend tests send.
+"""Screenshots for docs/backends.md: pages of Phoenix and MLflow with the data of the backend tests.
 
 python -m tools.backend_screenshots docs/images
 """
@@ -72,7 +72,7 @@ def _shoot(page: Page, url: str, text: str, path: Path, width: int = SIZE["width
 def main() -> None:
     """Read the command line and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("folder", type=Path, help="output folder")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as stores, sync_playwright() as playwright:

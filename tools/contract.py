@@ -1,4 +1,4 @@
-"""The telemetry contract of `semconv/*.yaml` as typed records.
+"""Parser of the semantic conventions in `semconv/*.yaml` into typed records.
 
 The files keep the format of OpenTelemetry's own convention registries: groups of type `attribute_group`, `span`,
 `metric` and `event`. Three keys are ours: `parent` (ids of the spans that may stand above, `any` or `none`), `start`

@@ -1,4 +1,4 @@
-"""Write `src/otel_dspy/semconv.py` and `docs/reference.md` from `semconv/*.yaml`.
+"""Generator of `src/otel_dspy/semconv.py` and `docs/reference.md` from `semconv/*.yaml`.
 
 `python -m tools.generate_semconv` writes both; with `--check` it writes nothing and exits 1 if either is stale.
 """

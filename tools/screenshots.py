@@ -1,4 +1,4 @@
-"""Takes the README's pictures: MLflow's own pages on a store, in a real browser.
+"""Screenshots for the README: pages of MLflow on a store, in a real browser.
 
 python -m tools.screenshots mlflow.db docs/images
 """
@@ -109,7 +109,7 @@ def main() -> None:
     """Read the command line and take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path, help="the sqlite file of an MLflow store")
-    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("folder", type=Path, help="output folder")
     arguments = parser.parse_args()
     take(arguments.store.resolve(), arguments.folder)
 

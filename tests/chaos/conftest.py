@@ -1,4 +1,4 @@
-"""What goes wrong around MLflow, and the undisturbed record to compare with."""
+"""Fixtures of faults around MLflow, and of an undisturbed record to compare with."""
 
 from __future__ import annotations
 

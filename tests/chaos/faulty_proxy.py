@@ -1,4 +1,4 @@
-"""An HTTP proxy before a real server that answers wrongly, or cuts the connection, as often as a test wants."""
+"""HTTP proxy in front of a server that returns errors or closes connections a given number of times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An artifact store that fails: nothing but artifacts waits for it, and none of them is lost."""
+"""Failing artifact stores: only artifacts are delayed, and none is lost."""
 
 from __future__ import annotations
 

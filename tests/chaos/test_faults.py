@@ -1,4 +1,4 @@
-"""A server that answers wrongly, cuts connections, is locked or full: waited for, in order, with one word."""
+"""A server that returns errors, closes connections, is locked or full: requests are retried in order, with one log line."""
 
 from __future__ import annotations
 

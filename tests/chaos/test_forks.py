@@ -1,4 +1,4 @@
-"""Processes that beget processes: each delivers its own, once."""
+"""Forked processes: each delivers its own spans once."""
 
 from __future__ import annotations
 

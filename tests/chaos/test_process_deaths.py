@@ -1,4 +1,4 @@
-"""However a process ends while MLflow is away: what it told stands in the spool, and a replay brings it to MLflow."""
+"""Processes that end during an MLflow outage: recorded data is in the spool, and a replay writes it to MLflow."""
 
 from __future__ import annotations
 

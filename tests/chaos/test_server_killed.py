@@ -1,4 +1,4 @@
-"""A server that is killed with `kill -9` and started again while an optimization runs: MLflow ends up as if it had not."""
+"""A server killed with SIGKILL and restarted while an optimization runs: the result in MLflow is the same."""
 
 from __future__ import annotations
 

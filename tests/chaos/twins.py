@@ -1,4 +1,4 @@
-"""One optimization, told to two MLflows at once: one that is left alone, and one that suffers. Both must end alike."""
+"""One optimization recorded in two MLflow servers, one undisturbed and one with faults. Both must end up equal."""
 
 from __future__ import annotations
 

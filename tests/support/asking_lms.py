@@ -1,4 +1,4 @@
-"""Language models that ask themselves or other models, and a callback that asks a judge."""
+"""Language models that call themselves or other models, and a callback that calls a judge model."""
 
 from __future__ import annotations
 

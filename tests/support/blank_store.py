@@ -1,4 +1,4 @@
-"""Local MLflow stores with nothing in them: MLflow takes seconds to lay out the tables of one, a copy takes none."""
+"""Empty local MLflow stores, copied from a template: creating the tables takes MLflow seconds."""
 
 from __future__ import annotations
 

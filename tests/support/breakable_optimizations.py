@@ -1,4 +1,4 @@
-"""A small optimization with each optimizer, for a `BreakingPoint` to break; the same one each time."""
+"""A small deterministic optimization with each optimizer, for failures injected by `BreakingPoint`."""
 
 from __future__ import annotations
 

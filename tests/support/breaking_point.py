@@ -1,4 +1,4 @@
-"""Something that goes wrong at the n-th call, counted over a model's and a metric's calls alike: once, and for all."""
+"""Fault injection at the n-th call, counted over the calls of a model and a metric."""
 
 from __future__ import annotations
 

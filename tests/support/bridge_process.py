@@ -1,4 +1,4 @@
-"""`otel-dspy bridge` as a process of its own."""
+"""`otel-dspy bridge` in a separate process."""
 
 from __future__ import annotations
 

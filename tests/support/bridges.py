@@ -1,4 +1,4 @@
-"""Bridges that run in the test's own process, and programs that send to them as programs do."""
+"""In-process bridges, and OTLP exporters that send to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real OpenTelemetry Collectors, each a process of its own that a test may kill and start again."""
+"""OpenTelemetry Collector processes that a test may kill and restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers to DSPy's prompts: reads what ChatAdapter or JSONAdapter asks for and fills each output field.
+"""Scripted responses to DSPy's prompts: parses prompts of ChatAdapter or JSONAdapter and fills each output field.
 
 script = dspy_script({"answer": lambda inputs: str(eval_sum(inputs["question"]))})
 with scripted_lm(script) as server: ...

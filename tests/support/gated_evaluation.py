@@ -1,4 +1,4 @@
-"""An evaluation that raises while its threads go on, and an optimizer that goes on after it."""
+"""An evaluation that raises while its threads still run, and an optimizer that continues after it."""
 
 from __future__ import annotations
 

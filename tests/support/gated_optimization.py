@@ -1,4 +1,4 @@
-"""An optimization of two trials, each of which begins when the test says so."""
+"""An optimization of two trials, each of which starts when the test allows it."""
 
 from __future__ import annotations
 

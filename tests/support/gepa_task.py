@@ -1,7 +1,7 @@
 """A task for GEPA without a network: two predictors, each of which knows the digits that its instruction names.
 
-`a1` is asked of the predictor `left`, `b1` of `right`; each is right if its instruction has the digit. The reflection
-model is scripted with the instructions that it proposes, in order.
+The predictor `left` gets `a1`, and `right` gets `b1`; each is right if its instruction has the digit. The reflection
+model proposes scripted instructions, in order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A program under `opentelemetry-instrument`: no code of ours in it, environment variables alone."""
+"""A program under `opentelemetry-instrument`, configured by environment variables only."""
 
 from __future__ import annotations
 

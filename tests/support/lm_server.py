@@ -1,6 +1,6 @@
-r"""A scripted language model behind OpenAI's chat-completions protocol, on loopback.
+r"""Server of a scripted language model with OpenAI's chat-completions protocol, on loopback.
 
-It answers with what a script says, counts tokens as words, fails when told to, and keeps every request that it saw:
+It returns the script's responses, counts words as tokens, injects failures, and keeps every request:
 
     with scripted_lm(lambda messages: "[[ ## answer ## ]]\n4") as server:
         lm = dspy.LM("openai/scripted", api_base=server.api_base, api_key="k", cache=False)

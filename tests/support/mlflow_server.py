@@ -1,4 +1,4 @@
-"""A real `mlflow server` on a free loopback port, for as long as a `with` block lasts."""
+"""An `mlflow server` process on a free loopback port, as a context manager."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MlflowServer:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listened on a moment ago."""
+    """Return a free TCP port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

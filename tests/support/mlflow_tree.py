@@ -1,4 +1,4 @@
-"""Reads a whole MLflow experiment back as plain data that can be compared: runs nested, artifacts, traces."""
+"""Reader of a whole MLflow experiment as plain, comparable data: nested runs, artifacts and traces."""
 
 from __future__ import annotations
 

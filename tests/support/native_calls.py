@@ -1,4 +1,4 @@
-"""What a program with native function calling sends and receives, and a request with an image, a sound and a file.
+"""Program with native function calling, and a request with an image, audio and a file.
 
     with scripted_lm(answer) as server:
         agent()(question="Where is Ulm?")

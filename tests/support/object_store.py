@@ -1,4 +1,4 @@
-"""A local server that speaks enough of S3, Azure Blob Storage and Google Cloud Storage for their clients' uploads."""
+"""Local server that implements the uploads of S3, Azure Blob Storage and Google Cloud Storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program that answers with what no JSON can hold."""
+"""A program that answers with values that JSON cannot represent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Odd:
 
 
 class Answering(dspy.Module):
-    """Answers with what no JSON can hold."""
+    """Answers with values that JSON cannot represent."""
 
     def forward(self, question: str) -> dspy.Prediction:
         """A generator, a cycle, a class, bytes, not a number, half a character, and the answer."""

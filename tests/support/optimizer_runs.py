@@ -1,4 +1,4 @@
-"""What an optimization leaves in MLflow, drawn as a tree of runs that a test can compare: a few lines a run.
+"""Runs of an optimization in MLflow as a comparable text tree, a few lines per run.
 
 best, runs = tracked_runs(tmp_path, lambda: optimizer.compile(...))
 """

@@ -1,4 +1,4 @@
-"""An OTLP/HTTP receiver on a free loopback port that keeps what it was sent.
+"""OTLP/HTTP receiver on a free loopback port that keeps the received requests.
 
 with otlp_receiver() as receiver:
     ...  # OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint

@@ -1,7 +1,7 @@
-"""A program in an interpreter of its own, for what ends a process or forks it.
+"""Runner for programs in a separate interpreter, for tests that end or fork a process.
 
-The tests' own process is none to fork: a gRPC server or a database that an earlier test has used may have threads and
-memory in it that a child cannot go on with, and the child dies of that instead of what is tested.
+The process of the tests cannot be forked safely: threads of a gRPC server or a database of an earlier test may crash
+the child.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Prints what a Phoenix holds of projects, as JSON: run by the Python of Phoenix's own environment.
+"""Prints the content of Phoenix projects as JSON; run by the Python of Phoenix's own environment.
 
 python tests/support/phoenix_readout.py URL '{"<project>": {"spans": <number>, "tokens": <number>}}'
 

@@ -1,4 +1,4 @@
-"""A real Phoenix in an environment of its own (`make phoenix`), and what its own client reads back."""
+"""Phoenix server in a separate environment (`make phoenix`), and a reader that uses Phoenix's client."""
 
 from __future__ import annotations
 

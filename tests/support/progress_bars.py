@@ -1,4 +1,4 @@
-"""DSPy's progress bars, made fit for evaluations that run side by side in threads."""
+"""Patch that makes DSPy's progress bars safe for concurrent evaluations in threads."""
 
 from __future__ import annotations
 

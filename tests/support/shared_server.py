@@ -1,4 +1,4 @@
-"""One healthy MLflow server for all tests that need no more of it than an experiment of their own: each takes seconds.
+"""One MLflow server shared by all tests that need only an experiment of their own, since a start takes seconds.
 
 A second one has workspaces.
 """

@@ -1,4 +1,4 @@
-"""A server that takes connections and never answers: what a suspended process looks like to its clients."""
+"""Server that accepts connections and never responds, like a suspended process."""
 
 from __future__ import annotations
 

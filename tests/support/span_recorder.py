@@ -1,4 +1,4 @@
-"""Spans, log events and metrics as a test reads them: collected in memory, ids in order, drawn as a tree.
+"""In-memory recorder of spans, log events and metrics with sequential ids, and their trees as text.
 
 with recording() as recorder:
     ...

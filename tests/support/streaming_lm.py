@@ -1,4 +1,4 @@
-"""A language model that streams its answers, without a network: a chunk a word, and a stop where a test wants one."""
+"""Scripted language model that streams one chunk per word and can stop or fail at a given chunk, without a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training without a GPU: providers whose jobs learn nothing, end at once, and give the model a new name."""
+"""Stub training providers whose jobs end at once and rename the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small task for tests: sums. The script answers them rightly while a sum is even, wrongly while it is odd."""
+"""A small task for tests: sums. The script is right for even sums and wrong for odd ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real SDK providers that keep everything in memory, to be read back and held against the contract."""
+"""SDK providers with in-memory exporters, for comparison with the semantic conventions."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class TelemetryCapture:
         return self.metric_reader.get_metrics_data()
 
     def violations(self, *, opted_in: frozenset[str] = EVERYTHING) -> list[str]:
-        """Tell how spans, events and metrics break the contract (see `tests.conformance.contract`)."""
+        """Return violations of the semantic conventions (see `tests.conformance.contract`)."""
         return [
             *violations(self.spans, opted_in=opted_in),
             *event_violations(self.events, opted_in=opted_in),

@@ -1,4 +1,4 @@
-"""A server of tools over the Model Context Protocol, run as a process of its own: `python -m tests.support.tools_server`."""
+"""Model Context Protocol server of tools, run as a process: `python -m tests.support.tools_server`."""
 
 from __future__ import annotations
 

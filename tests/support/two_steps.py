@@ -1,4 +1,4 @@
-"""Programs of two steps, for tests of what stands where."""
+"""Programs of two steps, for tests of span parents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for what others do, a server or another thread: no longer than it takes."""
+"""Polling until a server or another thread is done."""
 
 from __future__ import annotations
 

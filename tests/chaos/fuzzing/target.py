@@ -1,4 +1,4 @@
-"""What the bridge does with a request up to MLflow's door, in process: read, placed, routed, mapped to operations."""
+"""The bridge's processing of a request without MLflow, in process: parse, route, map to operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bridge takes whatever comes: nothing is raised, nothing hangs, and good spans are kept. See `run.py`."""
+"""Fuzz tests of the bridge: no exception, no hang, and valid spans are kept. See `run.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutated requests to a real bridge on loopback, by HTTP and gRPC."""
+"""Client that sends mutated requests to a bridge on loopback, over HTTP and gRPC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a pipeline in production, each a process that can be killed, held or started again."""
+"""Components of a production pipeline, each a process that can be killed, suspended or restarted."""
 
 from __future__ import annotations
 

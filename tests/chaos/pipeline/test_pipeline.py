@@ -1,4 +1,4 @@
-"""Program, Collector, two bridges, MLflow on PostgreSQL and S3: each is taken away while an optimization runs.
+"""Outages of each component while an optimization runs: program, Collector, two bridges, MLflow, PostgreSQL, S3.
 
 The program tells the same spans to a bridge that is left alone. At the end both MLflows hold the same: 0 lost, 0 twice.
 """

@@ -1,4 +1,4 @@
-"""Backends that run while the session lasts."""
+"""Session-scoped backends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the backends are told: a small optimization, then a service with conversations, by plain OTLP."""
+"""Telemetry sent to the backends over OTLP: a small optimization, then a service with conversations."""
 
 from __future__ import annotations
 

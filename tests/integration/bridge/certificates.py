@@ -1,4 +1,4 @@
-"""An authority and certificates of its own, made on the spot."""
+"""Generated certificate authority and certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores of a test's own."""
+"""MLflow stores for a single test."""
 
 from __future__ import annotations
 

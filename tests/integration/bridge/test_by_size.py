@@ -1,4 +1,4 @@
-"""Batches by bytes: what OpenTelemetry's exporters lose whole arrives."""
+"""Batches split by size: batches that OpenTelemetry's exporters lose whole arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`otel-dspy bridge` as a process: told where to listen, killed, started again."""
+"""`otel-dspy bridge` as a process: addresses, kill, restart."""
 
 from __future__ import annotations
 

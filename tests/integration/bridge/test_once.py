@@ -1,4 +1,4 @@
-"""Whatever way the spans come to bridges, MLflow holds each thing once."""
+"""Idempotent delivery: repeated and reordered spans are in MLflow once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several writers that create the same run at the same moment: one run stands in the end, with all that was told."""
+"""Concurrent creation of the same run by several writers: one run remains, with all data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts too large for an attribute come in pieces, and the pieces may come apart."""
+"""Payload pieces of texts too large for an attribute, which may arrive separately."""
 
 from __future__ import annotations
 

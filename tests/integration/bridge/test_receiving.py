@@ -1,4 +1,4 @@
-"""How a bridge answers: what is taken, malformed, refused, too large, not allowed, or not now."""
+"""Responses of a bridge: accepted, malformed, rejected, too large, unauthenticated, retryable."""
 
 from __future__ import annotations
 

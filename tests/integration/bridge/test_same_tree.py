@@ -1,4 +1,4 @@
-"""One optimization, told in process and by OTLP through a bridge: MLflow holds the same."""
+"""One optimization recorded in process and over OTLP through a bridge: the result in MLflow is the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bridge ends on SIGTERM within its documented bound, whatever MLflow and the artifact store do."""
+"""Shutdown of a bridge on SIGTERM within the documented time, in any state of MLflow and the artifact store."""
 
 from __future__ import annotations
 

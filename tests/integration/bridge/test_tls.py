@@ -1,4 +1,4 @@
-"""TLS with the bridge's own certificate, and clients that must show one."""
+"""TLS with a server certificate, and with required client certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bridge before a server with workspaces: a request, or a resource in it, says which one its spans go to."""
+"""Workspaces: a header or a resource attribute selects the workspace of spans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""collector/compose.yaml, as far as a machine without Docker can look: names, files, flags, versions."""
+"""Checks of collector/compose.yaml without Docker: names, files, flags, versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""collector/redacted.yaml: what MLflow is told without content, and that no byte of content passes."""
+"""collector/redacted.yaml: MLflow's records without content, and that no content is exported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures of the user's and of MLflow's: what the record says, and that the program goes on."""
+"""Failures of user code and of MLflow: the records, and that the program continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that ends in the middle of a compile: it says so itself where it can, else the next one on the host does."""
+"""Processes that end during a compile: they end its run themselves, or the next process on the host does."""
 
 from __future__ import annotations
 

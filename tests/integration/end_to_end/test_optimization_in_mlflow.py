@@ -1,4 +1,4 @@
-"""What an optimization looks like in MLflow when it is over."""
+"""Records of a finished optimization in MLflow."""
 
 from __future__ import annotations
 
