@@ -24,7 +24,7 @@ HOOKS: Final = Path(otel_dspy.__file__).parent / "hooks" / "optimizers"
 MAPPING: Final = Path(otel_dspy.__file__).parent / "mlflow" / "mapping"
 PAGE: Final = (ROOT / "docs" / "optimizers.md").read_text(encoding="utf-8")
 SELECTION: Final = "select"
-"""The phase that `chosen.tell_demos` opens, for whichever hook calls it."""
+"""The phase that `chosen.emit_demos` opens, for whichever hook calls it."""
 _NAME: Final = re.compile(r"`([^`]+)`")
 
 
@@ -93,7 +93,7 @@ def _phases(trees: list[ast.Module]) -> Iterator[str]:
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in calls:
         opened = ast.unparse(call.func)
-        if opened == "tell_demos":
+        if opened == "emit_demos":
             yield SELECTION
         elif opened in {"PhaseHook", "super().__init__"} or (opened.startswith("_") and opened.endswith("Watch")):
             for argument in call.args[2:3]:

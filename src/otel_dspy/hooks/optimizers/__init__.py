@@ -1,7 +1,7 @@
-"""One file an optimizer: what its trial is and where its facts stand; `base` is the rule for those that nobody knows.
+"""Hooks for DSPy's optimizers, one module each, and the API for hooks of other optimizers.
 
-What is exported here is what the author of a hook needs, in this package or in another's: see
-docs/adding-an-optimizer.md.
+The exports are what the author of a hook needs; see docs/adding-an-optimizer.md. `base` holds the generic hook, which
+applies to all other optimizers.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ _RENAMED: Final = {
     "around": "wrap_call",
     "current_call_context": "current_call_context",
 }
-"""Former names, which hooks outside of this package may import."""
+"""Deprecated name -> current name, for hooks in other packages."""
 
 
 def __getattr__(name: str) -> Any:
-    """Return what a former name stood for, with a DeprecationWarning.
+    """Return the object of a deprecated name, with a DeprecationWarning.
 
     Raises:
-        AttributeError: the name is neither exported nor a former name.
+        AttributeError: the name is neither exported nor deprecated.
     """
     if name not in _RENAMED:
         message = f"module {__name__!r} has no attribute {name!r}"

@@ -1,4 +1,4 @@
-"""The shape that every optimizer's hook has. The base class is the generic rule, for optimizers that nobody knows."""
+"""Base class of optimizer hooks, which is also the generic hook for optimizers without their own."""
 
 from __future__ import annotations
 
@@ -28,42 +28,47 @@ _EXAMPLES = {"trainset": ("train", "trainset"), "valset": ("validation", "valset
 
 
 class OptimizerHook:
-    """What is known of one optimizer. As it stands: an Evaluate directly under a compile is a trial.
+    """Describes an optimizer. The generic behavior: each Evaluate directly under a compile is a trial.
 
-    A subclass names the optimizer's class and overrides what it knows better.
+    A subclass sets `optimizer` to the optimizer's class and overrides the methods that differ.
     """
 
     optimizer: ClassVar[str] = "dspy.teleprompt.teleprompt.Teleprompter"
-    """Module and name of the optimizer's class; its subclasses are meant too."""
+    """Module and name of the optimizer's class; the hook also applies to its subclasses."""
     resolves_setup: bool = False
-    """True where the optimizer resolves its settings early in compile, and the hook emits the setup then."""
+    """True if the optimizer resolves its settings during compile, and the hook emits the setup then (`tell_setup`)."""
     nested_compile_opens_trial: ClassVar[bool] = False
-    """True where a nested compile makes the candidate that the next evaluation scores."""
+    """True if a nested compile produces the candidate that the next evaluation scores."""
     has_trials: ClassVar[bool] = True
-    """False where the optimizer scores nothing: a compile of it inside a program's call is a part of that call."""
+    """False if the optimizer scores no candidates. Its compile inside a program's call is recorded as part of it."""
     role: ClassVar[Role] = TASK
-    """What the LM calls are for that the optimizer makes by itself, outside of phases, trials and evaluations."""
+    """`dspy.lm.role` of the optimizer's own LM calls, outside of phases, trials and evaluations."""
     attribute_names: ClassVar[Mapping[str, str]] = {}
     """Constructor parameter -> attribute that holds it, where the two differ."""
 
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
-        """Put watches around the optimizer's own seams."""
+        """Wrap methods of the optimizer. Called once, when DSPy is instrumented.
+
+        Args:
+            patches: installs wrappers and removes them when DSPy is uninstrumented.
+            telemetry: passed to `open_trial`, `close_trial` and the phases.
+        """
 
     def arguments(self, optimizer: Any, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Compile's effective arguments by name, with what the optimizer holds in the place of some."""
+        """Return the effective arguments of compile by name, including those that the optimizer itself holds."""
         del optimizer
         return arguments
 
     def program_name(self, arguments: Mapping[str, Any]) -> str:
-        """`dspy.program.name` of what is compiled."""
+        """Return `dspy.program.name` of the compiled program."""
         return program_name(arguments.get("student"))
 
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
-        """The optimizer's parameters by name: the constructor's, then compile's arguments where they are given.
+        """Return the optimizer's parameters by name: the constructor's, overridden by the given arguments of compile.
 
         Args:
-            optimizer: the user's object; its attributes are read, never written.
-            arguments: compile's effective arguments by name, defaults included.
+            optimizer: the user's object; must not be modified.
+            arguments: the effective arguments of compile by name, including defaults.
         """
         attributes = cast("dict[str, object]", vars(optimizer))
         values: dict[str, object] = {}
@@ -80,7 +85,7 @@ class OptimizerHook:
         return values
 
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
-        """The datasets among compile's arguments."""
+        """Return the datasets among the arguments of compile."""
         return [
             DatasetFacts(role=role, name=name, examples=arguments[argument])
             for argument, (role, name) in _EXAMPLES.items()
@@ -88,57 +93,84 @@ class OptimizerHook:
         ]
 
     def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
-        """What the evaluation, directly under this optimizer's compile, is a trial of."""
+        """Return the facts of the trial for an evaluation directly under this optimizer's compile.
+
+        Args:
+            scope: the compile.
+            program: the evaluated program.
+            evaluation: facts of the evaluation.
+        """
         del scope, program
         return TrialFacts(scope=evaluation.scope, derived=True)
 
     def select(self, entries: Sequence[Entry]) -> Entry | None:
-        """Which of the full-scope trials so far, in the order of their ends, the optimizer would return; None = none.
+        """Return the trial whose program the optimizer would return; None if there is none.
 
-        It decides `dspy.trial.is_best` and the best score. Here: the first with the largest score.
+        The result determines `dspy.trial.is_best` and the best score. Generic: the first with the largest score.
+
+        Args:
+            entries: the full-scope trials so far, in the order of their ends.
         """
         return greatest(entries)
 
     def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
-        """What is known better of an evaluation anywhere inside this optimizer's compile. `program`: what it runs."""
+        """Return the facts of an evaluation anywhere inside this optimizer's compile, adjusted by the hook.
+
+        Args:
+            facts: the generic facts.
+            program: snapshot of the evaluated program; None if it is no `dspy.Module`.
+        """
         del program
         return facts
 
     def evaluated(self, scope: CompileScope, facts: EvaluateFacts, result: Any) -> None:
-        """An evaluation anywhere inside this optimizer's compile has returned what `Evaluate` returns."""
+        """Called when an evaluation anywhere inside this optimizer's compile has returned.
+
+        Args:
+            scope: the compile.
+            facts: facts of the evaluation.
+            result: the return value of `Evaluate`.
+        """
 
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
-        """The compile has returned `program`, or raised; its span is still open. End what the hook has left open."""
+        """Called at the end of the compile, before its span ends. The hook ends the spans that it has left open.
+
+        Args:
+            telemetry: passed to `close_trial`.
+            scope: the compile.
+            program: the return value of compile; None if it raised.
+            error: what compile raised.
+        """
 
     def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
-        """What the trial that was opened ahead is, when the compile ends before it was scored."""
+        """Return the facts of a trial that was opened in advance, if the compile ends before it is scored."""
         del scope
         return TrialFacts()
 
 
 def compile_of(hook: type[OptimizerHook]) -> CompileScope | None:
-    """The compile around the caller, where a hook of this class serves it."""
+    """Return the innermost compile if its hook is an instance of `hook`, else None."""
     scope = current_call_context().compile
     return scope if scope is not None and isinstance(scope.notes.get("hook"), hook) else None
 
 
 def arguments_of(scope: CompileScope) -> Mapping[str, Any]:
-    """The effective arguments of the compile, by name."""
+    """Return the effective arguments of the compile by name."""
     return scope.notes["arguments"]
 
 
 def tell_setup(scope: CompileScope, resolved: Mapping[str, Any]) -> None:
-    """Tell the compile's setup now, where the hook's `resolves_setup` is true; a second call tells nothing.
+    """Emit the setup of the compile, for hooks with `resolves_setup`. Later calls have no effect.
 
     Args:
         scope: the compile.
-        resolved: parameters as the optimizer has resolved them, and `valset` where it is another than the one given.
+        resolved: the parameters that the optimizer has resolved, and `valset` if it differs from the given one.
     """
     scope.notes["resolve"](resolved)
 
 
 def _threads_of_settings() -> int:
-    """What DSPy uses where it is given no threads (`dspy.utils.parallelizer.ParallelExecutor`)."""
+    """Return DSPy's default number of threads (`dspy.utils.parallelizer.ParallelExecutor`)."""
     import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     return cast("Any", dspy).settings.num_threads

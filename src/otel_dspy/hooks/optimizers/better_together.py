@@ -1,9 +1,9 @@
-"""BetterTogether: a trial the program as it was given, and a trial each step of the strategy.
+"""Hook for BetterTogether: a trial for the given program, and one for each step of the strategy.
 
 Source: `dspy/teleprompt/bettertogether.py` of dspy 3.4.1; `_run_and_evaluate_step` exists since 3.2.0. A step compiles
-with the optimizer that the strategy names and then scores what came out, so that the nested compile is a step of its
-trial. A step that raises ends the strategy; what was found until then is returned, with
-`flag_compilation_error_occurred`. An evaluation that raises counts as 0.0.
+with the optimizer that the strategy names and scores the result, so the nested compile is a child of the step's trial.
+A step that raises ends the strategy; the best program so far is returned, with `flag_compilation_error_occurred`. An
+evaluation that raises counts as 0.0.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class BetterTogetherHook(OptimizerHook):
-    """Names each trial by the strategy up to its step."""
+    """Records the steps as trials, labeled by the strategy up to the step."""
 
     optimizer = "dspy.teleprompt.bettertogether.BetterTogether"
     resolves_setup = True
@@ -50,14 +50,14 @@ class BetterTogetherHook(OptimizerHook):
 
         patches.wrap(BetterTogether, "_prepare_trainset_and_valset", _split)
         patches.wrap(BetterTogether, "_run_and_evaluate_step", wrap_call(step))
-        # Before DSPy 3.2 the steps aren't evaluated: there are no trials, and nothing is resolved.
+        # Before DSPy 3.2 steps aren't evaluated: there are no trials and no resolved settings.
         self.resolves_setup = hasattr(BetterTogether, "_prepare_trainset_and_valset")
 
     @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         values = super().parameters(optimizer, arguments)
         used: Mapping[str, object] | None = getattr(optimizer, "optimizers", None)
-        if used is None:  # before DSPy 3.2: one of either kind, as attributes
+        if used is None:  # before DSPy 3.2: two optimizers, as attributes
             return {
                 name: type(value).__name__ if name.endswith("_optimizer") else value for name, value in values.items()
             }
@@ -71,15 +71,15 @@ class BetterTogetherHook(OptimizerHook):
     @override
     def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
         del scope, program
-        # Steps have trials of their own: what is evaluated outside of one is the program as it was given.
+        # Steps open their own trials; an evaluation outside of them is that of the given program.
         return TrialFacts(kind=TrialKind.BASELINE, label="no step", scope=evaluation.scope, parameters={"strategy": ""})
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
-        """As BetterTogether sorts its candidates: the largest score, of equal ones the first.
+        """Return the first candidate with the largest score, by the same sort as BetterTogether.
 
-        The sort is as undefined where there is a NaN as BetterTogether's own. The program as it was given counts as 0.0
-        where its evaluation failed; a step without a score is none of the candidates.
+        The order is undefined if a score is NaN, as in BetterTogether. The given program counts as 0.0 if its
+        evaluation failed; a step without a score is not a candidate.
         """
         scores = [
             0.0 if entry.score is None and entry.failed and entry.index == 0 else entry.score for entry in entries

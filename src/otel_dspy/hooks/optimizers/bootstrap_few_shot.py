@@ -1,8 +1,8 @@
-"""BootstrapFewShot: no trials; a phase `bootstrap` with its attempts, an example each, and the demos chosen in the end.
+"""Hook for BootstrapFewShot: a phase `bootstrap` with one example per attempt, and the chosen demos. No trials.
 
-Source: `dspy/teleprompt/bootstrap.py` of dspy 3.4.1. An attempt is one example in one round: the teacher answers it,
-and what the metric returns, or whether it reaches `metric_threshold`, decides whether the trace becomes a demo. The
-optimizer runs the attempts by itself, one after the other, and swallows what they raise until `max_errors` is reached.
+Source: `dspy/teleprompt/bootstrap.py` of dspy 3.4.1. An attempt is one example in one round: the teacher runs on it,
+and the trace becomes a demo if the metric's result is true or reaches `metric_threshold`. The optimizer runs the
+attempts sequentially, without Evaluate, and swallows their exceptions until `max_errors` is reached.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from otel_dspy import semconv
 from otel_dspy.hooks.calls.module import instrumented_program
 from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objectives_of
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
-from otel_dspy.hooks.optimizers.chosen import tell_demos
+from otel_dspy.hooks.optimizers.chosen import emit_demos
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.frames import forwarding
@@ -42,7 +42,7 @@ _ATTEMPTS: Final = "attempts"
 
 
 class BootstrapFewShotHook(OptimizerHook):
-    """Watches the bootstrap and each attempt in it."""
+    """Records the bootstrap and its attempts."""
 
     optimizer = "dspy.teleprompt.bootstrap.BootstrapFewShot"
     has_trials = False
@@ -69,12 +69,12 @@ class BootstrapFewShotHook(OptimizerHook):
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
         if error is None:
-            tell_demos(telemetry, scope, program)
+            emit_demos(telemetry, scope, program)
 
 
 @dataclass(slots=True)
 class _Verdict:
-    """What the metric said of an attempt, of which answer: its value, or what it raised."""
+    """Result of the metric for an attempt: the prediction, and the metric's value or exception."""
 
     prediction: Any = None
     value: Any = None
@@ -83,12 +83,12 @@ class _Verdict:
 
 @dataclass(slots=True)
 class _Attempts:
-    """The attempts of one compile, so far."""
+    """Attempts of one compile."""
 
     evaluation: EvaluateScope
     count: int = 0
     verdict: _Verdict | None = None
-    """That of the attempt that runs."""
+    """Of the running attempt."""
 
 
 def _attempts(optimizer: object) -> _Attempts | None:
@@ -97,10 +97,10 @@ def _attempts(optimizer: object) -> _Attempts | None:
 
 
 class _Metric:
-    """Stands for the optimizers' attribute `metric`, to hear what it says of an attempt.
+    """Descriptor of the attribute `metric` that records the metric's result for each attempt.
 
-    `_bootstrap_one_example` reads it there, and gives only what the threshold made of it. Each optimizer's own metric
-    stays where it is, in the object's `__dict__`; outside an attempt that is what is read.
+    `_bootstrap_one_example` reads the attribute and returns only whether the threshold was reached. Each optimizer's
+    metric stays in the object's `__dict__`. Outside of attempts the descriptor returns it unchanged.
     """
 
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
@@ -113,7 +113,7 @@ class _Metric:
             raise AttributeError(message, name="metric", obj=instance) from None
         attempts = _attempts(instance)
         verdict = attempts.verdict if attempts is not None else None
-        return metric if verdict is None or metric is None else _heard(metric, verdict)
+        return metric if verdict is None or metric is None else _recorded(metric, verdict)
 
     def __set__(self, instance: Any, value: Any) -> None:
         vars(instance)["metric"] = value
@@ -122,7 +122,7 @@ class _Metric:
         del vars(instance)["metric"]
 
 
-def _heard(metric: Any, verdict: _Verdict) -> Any:
+def _recorded(metric: Any, verdict: _Verdict) -> Any:
     def judge(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         verdict.prediction = args[1] if len(args) > 1 else None
         try:
@@ -136,7 +136,7 @@ def _heard(metric: Any, verdict: _Verdict) -> Any:
 
 
 class _BootstrapHook(PhaseHook):
-    """The phase, with one evaluation inside: its examples are the attempts."""
+    """Opens the phase and an evaluation inside it, whose examples are the attempts."""
 
     part = "the span of a bootstrap"
 
@@ -161,7 +161,7 @@ class _BootstrapHook(PhaseHook):
     def close(self, error: BaseException | None) -> None:
         self._scope.notes.pop(_ATTEMPTS, None)
         evaluation = self._attempts.evaluation
-        # Those that were tried: the bootstrap stops as soon as it has demos enough.
+        # The attempted examples: the bootstrap stops when it has enough demos.
         evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_EXAMPLES, self._attempts.count)
         close_evaluate(self._telemetry, evaluation, EvaluateOutcome(error=error))
         super().close(error)
@@ -180,7 +180,7 @@ class _AttemptHook(CallHook):
     @override
     def open(self) -> Context:
         attempts = self._attempts
-        self._errors_before, self._told_before = self._optimizer.error_count, told_last()
+        self._errors_before, self._last_error_before = self._optimizer.error_count, told_last()
         teacher = instrumented_program(self._optimizer.teacher)
         example = self._arguments["example"]
         self._scope = open_example(self._telemetry, attempts.evaluation, attempts.count, example, teacher)
@@ -207,8 +207,8 @@ class _AttemptHook(CallHook):
         close_example(self._telemetry, self._scope, outcome)
 
     def _swallowed(self) -> BaseException | None:
-        """What the teacher raised, where the optimizer counted an error: the last that a span inside has told."""
+        """Return the teacher's exception if the optimizer counted an error: the last one that a child span recorded."""
         if self._optimizer.error_count == self._errors_before:
             return None
-        told = told_last()
-        return told if told is not self._told_before else None
+        last = told_last()
+        return last if last is not self._last_error_before else None

@@ -1,9 +1,9 @@
-"""BootstrapFinetune: a phase `bootstrap` with its examples, a phase `finetune`, and in it a trial each training job.
+"""Hook for BootstrapFinetune: phases `bootstrap` and `finetune`, and a trial for each training job.
 
 Source: `dspy/teleprompt/bootstrap_finetune.py` of dspy 3.4.1. The bootstrap is an evaluation whose traces become the
 training data; it scores no candidate, so it is no trial. `finetune_lms` starts a job for each model, or with
-`multitask=False` for each predictor of it, and then waits for them; a job runs in a thread of the provider's and gives
-a new model, or an exception as its result. Jobs have no score.
+`multitask=False` for each of its predictors, and then waits for them. A job runs in a thread of the provider; its
+result is a new model or an exception. Jobs have no score.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PREDICTORS: Final = "finetuned predictors"
 
 
 class BootstrapFinetuneHook(OptimizerHook):
-    """Tells of the bootstrap and of the jobs."""
+    """Records the bootstrap as a phase and the jobs as trials."""
 
     optimizer = "dspy.teleprompt.bootstrap_finetune.BootstrapFinetune"
 
@@ -62,12 +62,12 @@ class BootstrapFinetuneHook(OptimizerHook):
             return PhaseHook(telemetry, scope, "finetune", None)
 
         def job(wrapped: Callable[..., Any], lm: Any, args: Args, kwargs: Kwargs) -> Any:
-            told: _Job | None = None
+            started: _Job | None = None
             with guarded("the span of a fine-tuning job"):
                 scope = compile_of(BootstrapFinetuneHook)
                 if scope is not None:
-                    told = _Job(telemetry, scope, lm, bind_arguments(wrapped, args, kwargs))
-            return wrapped(*args, **kwargs) if told is None else told.started(wrapped, args, kwargs)
+                    started = _Job(telemetry, scope, lm, bind_arguments(wrapped, args, kwargs))
+            return wrapped(*args, **kwargs) if started is None else started.start(wrapped, args, kwargs)
 
         patches.wrap(module, "bootstrap_trace_data", wrap_call(bootstrap))
         patches.wrap(module.BootstrapFinetune, "finetune_lms", wrap_call(finetune))
@@ -83,7 +83,7 @@ class BootstrapFinetuneHook(OptimizerHook):
 
 
 class _Job:
-    """A job, from its start on the user's thread to its end on one of the provider's."""
+    """Training job, started on the user's thread and ended on one of the provider's."""
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, lm: Any, arguments: Mapping[str, Any]) -> None:
         self._telemetry = telemetry
@@ -100,10 +100,10 @@ class _Job:
         }
         self._trial: TrialScope = open_trial(telemetry, scope)
 
-    def started(self, start: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
-        """Start it, and be told when it is done."""
+    def start(self, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        """Start the job and close its trial when it is done."""
         try:
-            job = start(*args, **kwargs)
+            job = function(*args, **kwargs)
         except BaseException as error:
             with guarded("the end of a fine-tuning job"):
                 self._close(None, error)
@@ -118,8 +118,8 @@ class _Job:
             result = job.result() if error is None and not job.cancelled() else None
             if isinstance(result, Exception):
                 error = result
-            # In a context of its own: a job that has failed already is told of on the user's thread, and what is said
-            # must not hang on which of the two was quicker.
+            # In a separate context: for a job that has failed already the callback runs on the user's thread, and the
+            # record must not depend on the timing.
             copy_context().run(self._close, result, error)
 
     def _close(self, result: Any, error: BaseException | None) -> None:

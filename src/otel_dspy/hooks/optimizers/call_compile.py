@@ -1,4 +1,4 @@
-"""A compile inside a program's call, of an optimizer that scores nothing: a part of the call, not an optimization."""
+"""Hook for a compile inside a program's call by an optimizer without trials, recorded as part of the call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CallCompileHook(CallHook):
-    """Around the compile that a program makes for its one input, as KNNFewShot's does at each call."""
+    """Records a compile that a program runs for a single input, as KNNFewShot's program does in each call."""
 
     part = "the span of a compile inside a call"
 

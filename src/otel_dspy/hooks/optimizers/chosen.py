@@ -1,4 +1,4 @@
-"""What an optimizer chose for a program: demos and texts, as plain data by the predictors' paths."""
+"""Demos and texts of a program's predictors, as plain data by predictor path."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 def predictors(program: Any) -> list[tuple[str, Any]]:
-    """The program's predictors with their paths, in DSPy's order; empty where it is no `dspy.Module`."""
+    """Return the program's predictors with their paths, in DSPy's order; empty if it is no `dspy.Module`."""
     named = cast("Callable[[], list[tuple[str, Any]]] | None", getattr(program, "named_predictors", None))
     return named() if callable(named) else []
 
 
 def predictor_name(program: Any, predictor: object) -> str:
-    """The path of the predictor in the program; `self` where it is not found there."""
+    """Return the path of the predictor in the program; `self` if it is not part of it."""
     return next((name for name, known in predictors(program) if known is predictor), "self")
 
 
 def demos(program: Any) -> dict[str, dict[str, Any]]:
-    """Path -> the demos that stand there: `{"self": {"demos": [{"question": …}]}}`."""
+    """Return the demos by predictor path: `{"self": {"demos": [{"question": …}]}}`."""
     return {name: {"demos": [fields(demo) for demo in predictor.demos]} for name, predictor in predictors(program)}
 
 
 def demo_counts(program: Any) -> dict[str, int]:
-    """How many demos of each origin the program holds, over all predictors.
+    """Count the bootstrapped and the labeled demos of all predictors.
 
     DSPy marks a bootstrapped demo by its field `augmented` (`dspy/teleprompt/bootstrap.py` of 3.4.1).
     """
@@ -44,13 +44,13 @@ def demo_counts(program: Any) -> dict[str, int]:
 
 
 def prefix(signature: Any) -> str | None:
-    """The prefix of the signature's last output field, which COPRO optimizes."""
+    """Return the prefix of the signature's last output field, which COPRO optimizes."""
     *_, last = signature.fields.values()
     return last.json_schema_extra.get("prefix")
 
 
-def tell_demos(telemetry: Telemetry, scope: CompileScope, program: Any) -> None:
-    """Emit a phase `select` with the demos that the compile ended with, in the form of `dspy.phase.demos`."""
-    watch = PhaseHook(telemetry, scope, "select", semconv.DSPY_PHASE_DEMOS)
-    with watch:
-        watch.returned({index: [list(predictor.demos)] for index, (_, predictor) in enumerate(predictors(program))})
+def emit_demos(telemetry: Telemetry, scope: CompileScope, program: Any) -> None:
+    """Emit a phase `select` with the demos of the compiled program, in the form of `dspy.phase.demos`."""
+    hook = PhaseHook(telemetry, scope, "select", semconv.DSPY_PHASE_DEMOS)
+    with hook:
+        hook.returned({index: [list(predictor.demos)] for index, (_, predictor) in enumerate(predictors(program))})

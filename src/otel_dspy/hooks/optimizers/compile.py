@@ -1,4 +1,4 @@
-"""Compile calls: a `compile` span each, with its setup, for every optimizer that is or will be defined."""
+"""Hook for compile calls of all optimizers: a `compile` span for each, with its setup."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
-    """Watch `compile` of every Teleprompter class, defined before now or later."""
+    """Wrap `compile` of every Teleprompter class, including classes defined later."""
     from dspy.teleprompt.teleprompt import Teleprompter  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    def watch(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+    def create_hook(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
         place = current_call_context()
         if place.compile is not None and place.compile.key == id(instance):
-            return None  # `super().compile()`: one compile, not two.
+            return None  # `super().compile()` belongs to the same compile
         arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
         if place.module_paths is not None and not registry.for_optimizer(instance).has_trials:
             return CallCompileHook(telemetry, instance, arguments.get("student"))
         return _CompileHook(telemetry, registry, instance, arguments)
 
     def wrapper_for(function: Callable[..., Any]) -> Callable[..., Any]:
-        return wrap_async_call(watch) if inspect.iscoroutinefunction(function) else wrap_call(watch)
+        return wrap_async_call(create_hook) if inspect.iscoroutinefunction(function) else wrap_call(create_hook)
 
     wrap_with_subclasses(patches, Teleprompter, "compile", wrapper_for)
 
@@ -89,7 +89,7 @@ class _CompileHook(CallHook):
             role=self._hook.role,
             select=self._hook.select,
         )
-        # Dumped before compile may touch it: the initial program.
+        # Snapshot before compile can modify the initial program.
         with guarded("the state of the initial program"):
             self._telemetry.secrets.learn_program(student)
             self._initial = snapshot_if_program(student)
@@ -113,7 +113,7 @@ class _CompileHook(CallHook):
             outer.open_trial = open_trial(self._telemetry, outer)
 
     def _resolve(self, resolved: Mapping[str, Any]) -> None:
-        """Emit the setup, with what the optimizer has resolved by now in the place of what it was given."""
+        """Emit the setup, with the values that the optimizer has resolved instead of the given ones."""
         arguments = {**self._arguments, **{name: value for name, value in resolved.items() if value is not None}}
         lm = _lm(self._optimizer)
         datasets: list[DatasetFacts] = []
@@ -146,20 +146,20 @@ class _CompileHook(CallHook):
         if ahead is not None:
             with guarded("a trial that was never scored"):
                 close_trial(self._telemetry, ahead, self._hook.open_trial_facts(scope), TrialOutcome(error=error))
-        with guarded("what an optimizer's hook tells at the end"):
+        with guarded("the end of an optimizer's hook"):
             self._hook.ended(self._telemetry, scope, self._program, error)
         close_compile(self._telemetry, scope, result=self._result, error=error)
 
 
 def _flat(arguments: Kwargs) -> dict[str, Any]:
-    """Compile's arguments by name, those in `**kwargs` among them, without the optimizer itself."""
+    """Return the arguments of compile by name, including those in `**kwargs`, without the optimizer."""
     flat = {name: value for name, value in arguments.items() if name not in {"self", "kwargs"}}
     extra = arguments.get("kwargs")
     return {**flat, **extra} if isinstance(extra, dict) else flat
 
 
 def _lm(optimizer: Any) -> Any:
-    """The model that the program runs with during the compile."""
+    """Return the language model that runs the program during the compile."""
     import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     settings: Any = dspy.settings

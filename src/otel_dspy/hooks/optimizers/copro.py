@@ -1,9 +1,9 @@
-"""COPRO: a trial a prompt, at each depth, for each predictor.
+"""Hook for COPRO: a trial for each prompt, at each depth, for each predictor.
 
-Source: `dspy/teleprompt/copro_optimizer.py` of dspy 3.4.1. One clone of the program is changed and scored again and
-again, so what stands in it is read when its evaluation begins. `_set_signature` is called before each evaluation, and
-once more, with the best prompt found, when a predictor's candidates are through: of two calls without an evaluation
-between them the second begins the next predictor's candidates, and after the last predictor the next depth's.
+Source: `dspy/teleprompt/copro_optimizer.py` of dspy 3.4.1. COPRO modifies and scores the same clone of the program
+repeatedly, so its texts are read when an evaluation begins. `_set_signature` is called before each evaluation, and once
+more with the best prompt after a predictor's last candidate. Of two calls without an evaluation in between, the second
+begins the next predictor's candidates, and after the last predictor the next depth.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class COPROHook(OptimizerHook):
-    """Names each trial by depth, predictor and candidate."""
+    """Labels each trial by depth, predictor and candidate."""
 
     optimizer = "dspy.teleprompt.copro_optimizer.COPRO"
     role = PROMPT
@@ -45,10 +45,10 @@ class COPROHook(OptimizerHook):
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
-        """As COPRO keeps and sorts its candidates.
+        """Return the best candidate by the same rule as COPRO.
 
-        By predictor and text, a text that is scored again is replaced only by a larger score and keeps its place; the
-        sort is stable, and as undefined where there is a NaN as COPRO's own.
+        Candidates are unique by predictor and text. One that is scored again keeps its position, and takes the new
+        score only if that is larger. The sort is stable, and undefined if a score is NaN, as in COPRO.
         """
         kept: dict[Hashable, Entry] = {}
         for entry in sorted(entries, key=lambda entry: cast("tuple[int, Any, Any]", entry.key)[0]):
@@ -78,25 +78,29 @@ class COPROHook(OptimizerHook):
 
 @dataclass(slots=True)
 class _Search:
-    """Where a compile stands. `initial`: the texts of the program as it was given; COPRO tries them as well."""
+    """Progress of one compile. `initial`: the texts of the given program, which COPRO scores as well."""
 
     initial: dict[str, tuple[str, str | None]]
     baseline_seen: bool = False
     predictor: object = None
     pending: bool = False
     group: int = -1
-    """Which predictor's candidates these are, counted through all depths."""
+    """Number of the predictor's group of candidates, counted over all depths."""
     candidate: int = field(default=-1)
 
     def changed(self, predictor: object) -> None:
-        """A predictor was given a prompt."""
+        """Record that COPRO has set a predictor's prompt."""
         if self.group < 0 or self.pending:
             self.group += 1
             self.candidate = -1
         self.predictor, self.pending = predictor, True
 
     def evaluated(self, count: int) -> tuple[int, int, int]:
-        """The depth, the predictor's number and the candidate's number, all from 0, of a program of `count`."""
+        """Record an evaluation and return its depth, predictor number and candidate number, all from 0.
+
+        Args:
+            count: the number of the program's predictors.
+        """
         self.pending = False
         self.candidate += 1
         depth, number = divmod(max(self.group, 0), count or 1)
@@ -115,7 +119,7 @@ def _search(scope: CompileScope) -> _Search:
 
 
 def _texts(program: Any) -> dict[str, tuple[str, str | None]]:
-    # COPRO strips what it tries of quotation marks and white space.
+    # COPRO strips quotation marks and whitespace from its candidates.
     texts = {
         name: (predictor.signature.instructions, prefix(predictor.signature)) for name, predictor in predictors(program)
     }

@@ -1,4 +1,4 @@
-"""Ensemble: no trials; several programs are put together, and what comes out has the state of all of them.
+"""Hook for Ensemble, which combines several programs into one with the state of all. No trials.
 
 Source: `dspy/teleprompt/ensemble.py` of dspy 3.4.1.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EnsembleHook(OptimizerHook):
-    """Tells how many programs there are, and the name of the first."""
+    """Records the number of programs, and the name of the first as the program name."""
 
     optimizer = "dspy.teleprompt.ensemble.Ensemble"
     has_trials = False

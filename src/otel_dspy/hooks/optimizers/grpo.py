@@ -1,10 +1,10 @@
-"""GRPO: a trial the program before training, where it is validated, and a trial each train step.
+"""Hook for GRPO: a trial for the program before training, if it is validated, and one for each train step.
 
-Source: `dspy/teleprompt/grpo.py` of dspy 3.4.1. A step begins where its examples are drawn
-(`select_training_sample_and_update_shuffled_trainset`), makes rollouts (an evaluation), hands them to the trainer
+Source: `dspy/teleprompt/grpo.py` of dspy 3.4.1. A step begins when its examples are sampled
+(`select_training_sample_and_update_shuffled_trainset`), makes rollouts (an evaluation), passes them to the trainer
 (`ReinforceJob.step`) and ends after `report_validation_metrics`, which evaluates every `num_steps_for_val` steps. A
-step without usable rollouts goes on to the next one before either. With `report_train_scores` the validation and
-training sets are evaluated in one go, validation first; DSPy's own logs tell the two apart, and so does the trial.
+step without usable rollouts continues with the next step before either. With `report_train_scores` one evaluation
+covers the validation set and then the training set; the trial records their scores separately, as DSPy's logs do.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ if TYPE_CHECKING:
 
 _OPEN: Final = "grpo trial"
 _seeds: Final[WeakKeyDictionary[object, object]] = WeakKeyDictionary()
-"""The constructor's seed by optimizer: DSPy keeps the generator alone."""
+"""Constructor's seed by optimizer, because DSPy keeps only the random generator."""
 
 
 @dataclass(slots=True)
 class _Trial:
-    """The program before training (`step` is None) or a train step, while it is open."""
+    """Open trial of the program before training (`step` is None) or of a train step."""
 
     trial: TrialScope
     token: Token[Context]
     step: int | None
     validation_size: int | None = None
-    """While validation runs: how many of the examples are the validation set's; the rest are training examples."""
+    """During validation: the number of validation examples; the remaining ones are training examples."""
     validating: bool = False
     training: bool = False
-    """While the trainer's step runs."""
+    """True while the trainer's step runs."""
     rewards: list[float] = field(default_factory=list[float])
     groups: int = 0
     score: float | None = None
@@ -72,7 +72,7 @@ class _Trial:
 
 
 class GRPOHook(OptimizerHook):
-    """Follows the training loop."""
+    """Records the train steps of the training loop as trials."""
 
     optimizer = "dspy.teleprompt.grpo.GRPO"
 
@@ -112,7 +112,7 @@ class GRPOHook(OptimizerHook):
             scope = compile_of(GRPOHook)
             opened = None if scope is None else _opened(scope)
             if scope is None or opened is None or opened.training:
-                return None  # `super().step()`: one step, not two.
+                return None  # `super().step()` belongs to the same step
             arguments: Kwargs = bind_arguments(wrapped, args, kwargs)
             return _Training(telemetry, scope, opened, len(arguments["train_data"]))
 
@@ -148,7 +148,7 @@ class GRPOHook(OptimizerHook):
 
 
 def _percent(scores: Sequence[float]) -> float:
-    """As Evaluate rounds it."""
+    """Return the mean in percent, rounded as by Evaluate."""
     return round(100 * sum(scores) / len(scores), 2)
 
 
@@ -158,13 +158,13 @@ def _opened(scope: CompileScope) -> _Trial | None:
 
 def _open(telemetry: Telemetry, scope: CompileScope, step: int | None) -> _Trial:
     trial = open_trial(telemetry, scope)
-    # The step is a stretch of the training loop and no call, so its context is made current by hand.
+    # A step is part of the training loop, not a call, so its context is attached explicitly.
     opened = scope.notes[_OPEN] = _Trial(trial, attach(trial.context), step)
     return opened
 
 
 def _close(telemetry: Telemetry, scope: CompileScope, *, error: BaseException | None = None) -> None:
-    """Close the trial that is open, if any: at its end, where the next one begins, or with the compile."""
+    """Close the open trial, if any. Called at its end, at the start of the next trial and at the end of the compile."""
     opened: _Trial | None = scope.notes.pop(_OPEN, None)
     if opened is None:
         return
@@ -195,7 +195,7 @@ def _close(telemetry: Telemetry, scope: CompileScope, *, error: BaseException | 
 
 
 def _model(student: Any) -> str | None:
-    """The name of the model that is trained; the trainer changes it in place."""
+    """Return the name of the trained model, which the trainer updates in place."""
     return next((predictor.lm.model for predictor in student.predictors() if predictor.lm is not None), None)
 
 

@@ -1,4 +1,4 @@
-"""InferRules: a bootstrap, then a trial a candidate, whose rules are induced before it is scored.
+"""Hook for InferRules: a bootstrap, then a trial for each candidate, which includes the induction of its rules.
 
 Source: `dspy/teleprompt/infer_rules.py` of dspy 3.4.1. `induce_natural_language_rules` is called once for each
 predictor of a candidate, so the trial begins with the first call. Scores are Evaluate's, in percent.
@@ -36,7 +36,7 @@ _RULES: Final = "rules"
 
 
 class InferRulesHook(BootstrapFewShotHook):
-    """Watches the induction of rules; the bootstrap before it is BootstrapFewShot's own, in the same compile."""
+    """Records the induction of rules. The bootstrap in the same compile is recorded as BootstrapFewShot's."""
 
     optimizer = "dspy.teleprompt.infer_rules.InferRules"
     has_trials = True
@@ -57,7 +57,7 @@ class InferRulesHook(BootstrapFewShotHook):
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
         given = dict(arguments)
         if given.get("valset") is None and isinstance(given.get("trainset"), list | tuple):
-            given["valset"] = given["trainset"][len(given["trainset"]) // 2 :]  # the half that InferRules scores on
+            given["valset"] = given["trainset"][len(given["trainset"]) // 2 :]  # InferRules scores on the second half
         return super().datasets(given)
 
     @override
@@ -74,7 +74,7 @@ class InferRulesHook(BootstrapFewShotHook):
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
-        # It starts from minus infinity. What it returns may be another: see `Leaderboard.returned`.
+        # InferRules starts from minus infinity. It may return another program: see `Leaderboard.returned`.
         return greatest([entry for entry in entries if entry.score != -math.inf])
 
     @override

@@ -1,7 +1,7 @@
-"""KNNFewShot: no trials; its compile only prepares, and each call of the program compiles a BootstrapFewShot.
+"""Hook for KNNFewShot, whose program runs a BootstrapFewShot compile in each call. No trials.
 
-Source: `dspy/teleprompt/knn_fewshot.py` of dspy 3.4.1. The training set is given to the constructor, and so are the
-BootstrapFewShot's arguments. Those compiles are parts of the calls that they stand in: see `call_compile.py`.
+Source: `dspy/teleprompt/knn_fewshot.py` of dspy 3.4.1. The constructor receives the training set and the arguments of
+BootstrapFewShot. The compiles inside of calls are recorded as part of the calls: see `call_compile.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class KNNFewShotHook(OptimizerHook):
-    """Tells the training set and how many neighbors are taken from it."""
+    """Records the training set and the number of neighbors."""
 
     optimizer = "dspy.teleprompt.knn_fewshot.KNNFewShot"
     has_trials = False

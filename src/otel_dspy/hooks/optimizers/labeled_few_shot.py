@@ -1,4 +1,4 @@
-"""LabeledFewShot: no trials; what it tells is which examples it chose for demos.
+"""Hook for LabeledFewShot, which records the chosen demos. No trials.
 
 Source: `dspy/teleprompt/vanilla.py` of dspy 3.4.1.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.hooks.optimizers.chosen import tell_demos
+from otel_dspy.hooks.optimizers.chosen import emit_demos
 
 if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CompileScope
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LabeledFewShotHook(OptimizerHook):
-    """Tells the demos."""
+    """Records the demos in a phase `select`."""
 
     optimizer = "dspy.teleprompt.vanilla.LabeledFewShot"
     has_trials = False
@@ -26,4 +26,4 @@ class LabeledFewShotHook(OptimizerHook):
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
         if error is None:
-            tell_demos(telemetry, scope, program)
+            emit_demos(telemetry, scope, program)

@@ -1,8 +1,8 @@
-"""MIPROv2: a trial an evaluation: the default program, each minibatch or full candidate, each periodic full evaluation.
+"""Hook for MIPROv2: a trial for the default program, for each candidate, and for each periodic full evaluation.
 
-Source: `dspy/teleprompt/mipro_optimizer_v2.py` of dspy 3.4.1. `eval_candidate_program` is where every score comes from;
-it swallows what the evaluation raises and gives 0.0. A full evaluation runs inside the objective of a minibatch trial,
-on the same candidate object, which is how its parameters are known.
+Source: `dspy/teleprompt/mipro_optimizer_v2.py` of dspy 3.4.1. `eval_candidate_program` produces every score; it
+swallows exceptions of the evaluation and returns 0.0. A full evaluation runs inside the objective of a minibatch
+trial, on the same candidate object, by which its parameters are found.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PHASES: Final = {
 
 
 class MIPROv2Hook(OptimizerHook):
-    """Watches MIPROv2's phases and every evaluation of a candidate."""
+    """Records MIPROv2's phases, and every evaluation of a candidate as a trial."""
 
     optimizer = "dspy.teleprompt.mipro_optimizer_v2.MIPROv2"
     resolves_setup = True
@@ -69,7 +69,9 @@ class MIPROv2Hook(OptimizerHook):
             return None if scope is None else _FullEvaluation(scope)
 
         def phase(name: str, product: str | None) -> Callable[..., CallHook | None]:
-            def watch(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook | None:
+            def create_hook(
+                _wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs
+            ) -> CallHook | None:
                 scope = _compile()
                 if scope is None:
                     return None
@@ -77,7 +79,7 @@ class MIPROv2Hook(OptimizerHook):
                 opened.role = PROMPT if name == "propose" else None
                 return opened
 
-            return watch
+            return create_hook
 
         patches.wrap(cls, "_set_random_seeds", _seeded)
         patches.wrap(cls, "_set_hyperparams_from_run_mode", _resolved)
@@ -89,7 +91,7 @@ class MIPROv2Hook(OptimizerHook):
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
-        return first_unless_greater(entries)  # a failed evaluation counts as the 0.0 that it is given
+        return first_unless_greater(entries)  # a failed evaluation counts as 0.0
 
     @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
@@ -130,14 +132,14 @@ def _chosen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwa
         if scope is not None:
             arguments = bind_arguments(wrapped, args, kwargs)
             candidate = arguments["candidate_program"]
-            # The candidate is kept too, so that its id stays its own until it is evaluated in full.
+            # The reference to the candidate prevents reuse of its id until it is evaluated in full.
             _choices(scope)[id(candidate)] = _Choice(candidate, f"trial {arguments['trial_num']}", dict(result[1]))
     return result
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What Optuna chose for a candidate; the label is MIPROv2's own number, the key of its `trial_logs`."""
+    """Parameters that Optuna chose for a candidate. The label holds MIPROv2's trial number, the key of `trial_logs`."""
 
     candidate: Any
     label: str
@@ -149,7 +151,7 @@ def _choices(scope: CompileScope) -> dict[int, _Choice]:
 
 
 def _texts(program: Any) -> dict[str, dict[str, str]]:
-    """The instructions of a candidate's predictors, by their names; its demo sets are among the phase's."""
+    """Return the instructions of a candidate by predictor name. Its demo sets are recorded by the phase `bootstrap`."""
     return {name: {"instructions": predictor.signature.instructions} for name, predictor in program.named_predictors()}
 
 
@@ -187,11 +189,11 @@ class _TrialHook(CallHook):
         with guarded("the state of a MIPROv2 candidate"):
             self._program = snapshot_if_program(self._arguments["candidate_program"])
             self._texts = _texts(self._arguments["candidate_program"])
-        self._facts = self._what()
+        self._facts = self._trial_facts()
         self._trial = open_trial(self._telemetry, self._scope)
         return self._trial.context
 
-    def _what(self) -> TrialFacts:
+    def _trial_facts(self) -> TrialFacts:
         scope, arguments = self._scope, self._arguments
         batch, total = arguments["batch_size"], len(arguments["trainset"])
         choice = _choices(scope).get(id(arguments["candidate_program"]))
@@ -202,7 +204,7 @@ class _TrialHook(CallHook):
             kind, label = TrialKind.BASELINE, "default program"
         else:
             kind, label = TrialKind.CANDIDATE, choice.label
-            # With minibatches as large as the validation set it is full evaluations alone that compete all the same.
+            # Even with minibatches as large as the validation set, only full evaluations compete.
             competes = competes and not scope.notes.get("minibatch")
         return TrialFacts(
             kind=kind,

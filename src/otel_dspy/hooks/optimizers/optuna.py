@@ -1,8 +1,8 @@
-"""BootstrapFewShotWithOptuna: a trial a trial of Optuna's.
+"""Hook for BootstrapFewShotWithOptuna: a trial for each Optuna trial.
 
 Source: `dspy/teleprompt/teleprompt_optuna.py` of dspy 3.4.1. `objective` chooses one of the bootstrapped demos for
-each predictor (`demo_index_for_<predictor>`) and scores the program with Evaluate, in percent. Optuna takes a
-`TrialPruned` that is raised in it for a trial given up, and goes on; a trial whose value is NaN is a failed one for it.
+each predictor (`demo_index_for_<predictor>`) and scores the program with Evaluate, in percent. Optuna treats a raised
+`TrialPruned` as a pruned trial and continues; a trial whose value is NaN has failed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class OptunaHook(OptimizerHook):
-    """Watches every call of the objective."""
+    """Records every call of the objective as a trial."""
 
     optimizer = "dspy.teleprompt.teleprompt_optuna.BootstrapFewShotWithOptuna"
     attribute_names: ClassVar[Mapping[str, str]] = {
@@ -53,10 +53,10 @@ class OptunaHook(OptimizerHook):
         def objective(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(OptunaHook)
             if scope is None or current_call_context().trial is not None:
-                return None  # `super().objective()`: one trial, not two.
+                return None  # `super().objective()` belongs to the same trial
             return _TrialHook(telemetry, scope, bind_arguments(wrapped, args, kwargs)["trial"])
 
-        # Of subclasses too: one that gives a trial up does so in an objective of its own.
+        # Overrides too: a subclass that prunes trials does so in its own objective.
         wrap_with_subclasses(patches, BootstrapFewShotWithOptuna, "objective", lambda _: wrap_call(objective))
 
     @override
@@ -66,7 +66,7 @@ class OptunaHook(OptimizerHook):
     @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         values = super().parameters(optimizer, arguments)
-        # DSPy keeps the constructor's and never reads it.
+        # DSPy stores the constructor's value and never uses it.
         return values if "max_demos" not in arguments else {**values, "max_bootstrapped_demos": arguments["max_demos"]}
 
     @override
@@ -95,10 +95,10 @@ class _TrialHook(CallHook):
 
     @override
     def close(self, error: BaseException | None) -> None:
-        told = self._optuna_trial
-        facts, snapshot = TrialFacts(label=f"trial {told.number}", parameters=dict(told.params)), None
+        trial = self._optuna_trial
+        facts, snapshot = TrialFacts(label=f"trial {trial.number}", parameters=dict(trial.params)), None
         with guarded("the state of a candidate of Optuna's"):
-            program = told.user_attrs.get("program")
+            program = trial.user_attrs.get("program")
             snapshot = snapshot_if_program(program)
             if snapshot is not None:
                 facts = TrialFacts(label=facts.label, parameters=facts.parameters, candidate=demos(program))

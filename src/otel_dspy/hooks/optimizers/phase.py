@@ -1,4 +1,4 @@
-"""Phases of a compile: a `phase` span around a method that the optimizer has for it."""
+"""Hook for phases of a compile: a `phase` span around a method of the optimizer."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 class PhaseHook(CallHook):
-    """Around one phase.
+    """Records one phase.
 
     Args:
-        telemetry: where it is told.
+        telemetry: provides the tracer and the content settings.
         scope: the compile.
         name: `dspy.phase.name`.
-        product: the attribute for what the phase returns, None where that is not told.
-        context: where it stands, None = where the caller stands.
+        product: the content attribute of the phase's result; None to not record it.
+        context: the parent context; None for the caller's.
     """
 
     part = "the span of a phase"
     index: int | None = None
-    """`dspy.phase.index`; None = the phase is not repeated. To be set before it opens."""
+    """`dspy.phase.index`; None if the phase is not repeated. Set it before `open`."""
     role: Role | None = None
-    """What LM calls directly in the phase are for; None = what they are for around it."""
+    """`dspy.lm.role` of LM calls directly in the phase; None to inherit it."""
 
     def __init__(
         self,

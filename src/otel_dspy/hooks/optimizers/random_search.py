@@ -1,8 +1,8 @@
-"""BootstrapFewShotWithRandomSearch: a trial a seed, from -3 upwards.
+"""Hook for BootstrapFewShotWithRandomSearch: a trial for each seed, from -3 upwards.
 
 Source: `dspy/teleprompt/random_search.py` of dspy 3.4.1. Seed -3 is the program without demos, -2 has labeled demos,
--1 bootstrapped ones, 0 and up bootstrapped ones of a shuffled training set. A seed's nested compile comes before its
-evaluation, so the trial begins with whichever of the two is first.
+-1 bootstrapped ones, 0 and up bootstrapped ones of a shuffled training set. A trial begins with the seed's nested
+compile, or with its evaluation if there is no compile.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIRST_SEED: Final = -3
 
 
 class RandomSearchHook(OptimizerHook):
-    """Names each trial by its seed."""
+    """Labels each trial by its seed."""
 
     optimizer = "dspy.teleprompt.random_search.BootstrapFewShotWithRandomSearch"
     nested_compile_opens_trial = True

@@ -1,8 +1,8 @@
-"""ReAnchor: a trial each pass over the training set: before, for each setting that is tried, and with those that stay.
+"""Hook for ReAnchor: a trial for each pass over the training set, before, during and after the calibration.
 
-Source: `dspy/teleprompt/reanchor/` of dspy 3.4.1. A pass is a call of `calibrate.scores`, which runs the program over
-the examples by itself and returns what the metric gave for each. Scores are raw means (ratio). Passes over the
-validation set score nothing that competes: their trials tell the mean as the measure `validation_score`.
+Source: `dspy/teleprompt/reanchor/` of dspy 3.4.1. A pass is a call of `calibrate.scores`, which runs the program on
+the examples without Evaluate and returns the metric's value for each. Scores are raw means (ratio). Passes over the
+validation set do not compete: their trials record the mean as the measure `validation_score`.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ if TYPE_CHECKING:
 
 _PROGRESS: Final = "reanchor"
 _CALIBRATED: Final = "calibrated"
-"""The pass with the settings that stay."""
+"""Key and label of the pass with the final settings."""
 _FITS: Final = {"_fit_threshold": "threshold", "_fit_weights": "weights", "_fit_cuts": "cuts"}
-"""Function -> the key, in the predictor's `fields`, of what it fits."""
+"""Function -> key, in the predictor's `fields`, of the parameter that it fits."""
 
 
 class ReAnchorHook(OptimizerHook):
-    """Follows the calibration, output by output."""
+    """Records the passes of the calibration as trials."""
 
     optimizer = "dspy.teleprompt.reanchor.reanchor.ReAnchor"
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
-        # What is returned has the settings that stayed; one that the fold check refused may have scored more.
+        # The returned program has the final settings; settings that the fold check rejected may have scored higher.
         last = entries[-1]
         if last.key == _CALIBRATED:
             entries = [entry for entry in entries if entry.program_id == last.program_id]
@@ -80,32 +80,32 @@ class ReAnchorHook(OptimizerHook):
             return None if scope is None else _Calibration(telemetry, scope)
 
         def fitting(parameter: str | None) -> Callable[..., CallHook | None]:
-            def watch(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+            def create_hook(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
                 scope = compile_of(ReAnchorHook)
                 return None if scope is None else _Fitting(scope, parameter, bind_arguments(wrapped, args, kwargs))
 
-            return watch
+            return create_hook
 
         patches.wrap(calibrate, "scores", wrap_call(one_pass))
         patches.wrap(calibrate, "_observe", wrap_call(fitting(None)))
         for function, parameter in _FITS.items():
             patches.wrap(calibrate, function, wrap_call(fitting(parameter)))
-        # `reanchor` has taken it over by name.
+        # `reanchor` imports the function by name.
         patches.wrap(reanchor, "calibrate", wrap_call(calibration))
 
 
 @dataclass(slots=True)
 class _Progress:
-    """Where the calibration stands."""
+    """Progress of the calibration."""
 
     begun: bool = False
     calibrating: bool = False
     calibrated: bool = False
     predict: Any = None
-    """The predictor whose output is being fitted, once that is known."""
+    """The predictor whose output is being fitted; None before the first call."""
     field: str | None = None
     parameter: str | None = None
-    """While a setting is searched for; None before."""
+    """Set while the parameter is being fitted."""
     observing: bool = False
 
 
@@ -132,7 +132,7 @@ class _Calibration(PhaseHook):
 
 
 class _Fitting(CallHook):
-    """Around the search for one parameter, or around the pass before it that observes what the model answers."""
+    """Tracks the fitting of one parameter, or the pass before it that observes the model's outputs."""
 
     part = "ReAnchor's fitting"
 
@@ -171,7 +171,7 @@ class _Pass(CallHook):
         with guarded("the state of a program that is calibrated"):
             self._snapshot = snapshot_if_program(self._program)
         self._validation = self._examples is arguments_of(self._scope).get("valset")
-        self._facts = self._what()
+        self._facts = self._trial_facts()
         self._trial = open_trial(self._telemetry, self._scope)
         facts = EvaluateFacts(
             metric_name=metric_name(self._metric),
@@ -183,7 +183,7 @@ class _Pass(CallHook):
         self._evaluation = open_evaluate(self._telemetry, facts, self._trial.context)
         return self._evaluation.context
 
-    def _what(self) -> TrialFacts:
+    def _trial_facts(self) -> TrialFacts:
         progress = _progress(self._scope)
         first, progress.begun = not progress.begun, True
         if self._validation:
@@ -201,7 +201,7 @@ class _Pass(CallHook):
         if progress.parameter is None:
             what = "observed" if progress.observing else "start"
             return TrialFacts(kind=TrialKind.STEP, label=f"{output}: {what}", parameters=parameters)
-        # Copied: the next setting is written over it.
+        # Copied, because ReAnchor overwrites it with the next candidate value.
         value: Any = copy.copy(progress.predict.fields[progress.field][progress.parameter])
         tried: dict[str, object] = {progress.parameter: value}
         if progress.parameter == _FITS["_fit_weights"]:

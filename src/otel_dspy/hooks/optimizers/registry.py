@@ -1,4 +1,4 @@
-"""Which hook knows which optimizer: those of this package, and those that others bring."""
+"""Registry of optimizer hooks: those of this package, of entry points, and those registered by a call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 GROUP: Final = "otel_dspy.optimizers"
-"""Entry point group under which a package offers subclasses of `OptimizerHook`."""
+"""Entry point group for subclasses of `OptimizerHook` in other packages."""
 _HOOK: Final = "hook"
 _OURS: Final = (
     "better_together:BetterTogetherHook",
@@ -38,22 +38,21 @@ _OURS: Final = (
     "reanchor:ReAnchorHook",
     "simba.hook:SIMBAHook",
 )
-"""This package's own, below this folder: imported when DSPy is instrumented and not before."""
+"""Hooks of this package, relative to this one. Imported when DSPy is instrumented."""
 
 _given: Final[dict[str, OptimizerHook]] = {}
 _in_use: Final[weakref.WeakSet[Registry]] = weakref.WeakSet()
 
 
 def registered_modules() -> tuple[str, ...]:
-    """This package's own hooks, `module:class` each, below this folder."""
+    """Return the hooks of this package as `module:class`, relative to this one."""
     return _OURS
 
 
 def register(hook: OptimizerHook) -> None:
-    """Let this hook tell of its optimizer from now on, in the place of any other that knows the same class.
+    """Register a hook for its optimizer, replacing any other hook for the same class.
 
-    It holds for the process, whether DSPy is instrumented already or will be; a compile that runs keeps the hook that
-    it began with.
+    The registration applies to the process, before or after DSPy is instrumented. A running compile keeps its hook.
     """
     _given[hook.optimizer] = hook
     for registry in list(_in_use):
@@ -61,16 +60,16 @@ def register(hook: OptimizerHook) -> None:
 
 
 def unregister(hook: OptimizerHook) -> None:
-    """Take back `register`. While DSPy stays instrumented the hook goes on; it is left out from the next time on."""
+    """Undo `register`. Takes effect the next time that DSPy is instrumented."""
     if _given.get(hook.optimizer) is hook:
         del _given[hook.optimizer]
 
 
 class Registry:
-    """The hooks, and the generic one for the rest.
+    """Hooks by optimizer class, with the generic hook as the default.
 
-    A later source goes before an earlier one that knows the same class: this package's own, the entry points', those
-    registered by a call. One that cannot be loaded or installed is told once and left out.
+    For the same class, hooks registered by a call override those of entry points, which override this package's. A hook
+    that cannot be loaded or installed is logged once and skipped.
     """
 
     def __init__(self) -> None:
@@ -79,7 +78,7 @@ class Registry:
         self._installed: tuple[Patches, Telemetry] | None = None
 
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
-        """Let every hook put watches around its optimizer's seams."""
+        """Install every hook and log the patch targets that DSPy lacks."""
         self._installed = patches, telemetry
         for hook in list(self._hooks.values()):
             self._install(hook)
@@ -87,7 +86,7 @@ class Registry:
         _in_use.add(self)
 
     def add(self, hook: OptimizerHook) -> None:
-        """Take in one more hook, and let it put its watches around if the others have."""
+        """Add a hook, and install it if the others are installed."""
         self._hooks[hook.optimizer] = hook
         self._install(hook)
         if self._installed is not None:
@@ -98,7 +97,7 @@ class Registry:
             return
         module, _, name = hook.optimizer.rpartition(".")
         if hook.optimizer.startswith("dspy.") and part(f"{module}:{name}") is None:
-            del self._hooks[hook.optimizer]  # an optimizer of a later DSPy, or of an earlier one
+            del self._hooks[hook.optimizer]  # the installed DSPy lacks this optimizer
             return
         known = False
         with guarded(f"the hook of {hook.optimizer}"):
@@ -108,7 +107,7 @@ class Registry:
             self._hooks.pop(hook.optimizer, None)
 
     def for_optimizer(self, optimizer: Any) -> OptimizerHook:
-        """The hook of the optimizer's class, or of the nearest class above it."""
+        """Return the hook of the optimizer's class or of its nearest base class; the generic one if there is none."""
         for cls in type(optimizer).__mro__:
             hook = self._hooks.get(f"{cls.__module__}.{cls.__name__}")
             if hook is not None:
@@ -116,11 +115,11 @@ class Registry:
         return self._generic
 
     def remember(self, scope: CompileScope, hook: OptimizerHook) -> None:
-        """Keep the hook with the compile that it serves."""
+        """Store the hook of a compile."""
         scope.notes[_HOOK] = hook
 
     def of(self, scope: CompileScope) -> OptimizerHook:
-        """The hook that serves this compile."""
+        """Return the hook of a compile."""
         return scope.notes.get(_HOOK, self._generic)
 
 
@@ -130,7 +129,10 @@ def _every_hook() -> Iterator[OptimizerHook]:
         with guarded(f"the optimizer hook {entry.value}"):
             hook = entry.load()()
             if not isinstance(hook, OptimizerHook):
-                message = f"{entry.value} makes no otel_dspy.hooks.optimizers.OptimizerHook"
+                message = (
+                    f"entry point {entry.value} must return an otel_dspy.hooks.optimizers.OptimizerHook, "
+                    f"not {type(hook).__name__}"
+                )
                 raise TypeError(message)
             yield hook
     yield from _given.values()

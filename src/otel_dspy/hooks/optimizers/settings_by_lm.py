@@ -1,4 +1,4 @@
-"""Settings that DSPy's fine-tuning optimizers hold by language model, as the user gave them."""
+"""Settings of DSPy's fine-tuning optimizers that are stored by language model, as given by the user."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def settings_by_lm(parameters: Mapping[str, object]) -> dict[str, object]:
-    """The parameters, with `train_kwargs` and `adapter` as the user gave them.
+    """Return the parameters with `train_kwargs` and `adapter` as given by the user.
 
-    DSPy holds one setting for all language models as the default of an empty mapping (`convert_to_lm_dict`), settings
-    by language model as they are.
+    DSPy stores a single setting for all language models as the default of an empty mapping (`convert_to_lm_dict`), and
+    settings by language model unchanged.
     """
     return {name: _given(value) for name, value in parameters.items()}
 

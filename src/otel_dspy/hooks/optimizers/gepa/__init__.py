@@ -1,1 +1,1 @@
-"""GEPA: DSPy's optimizer, and runs of the gepa package without it."""
+"""Hooks for GEPA: DSPy's optimizer, and runs of the gepa package without DSPy."""

@@ -28,22 +28,22 @@ _PROPOSE: Final = "propose_new_texts"
 
 
 def instrument_adapter(patches: Patches, telemetry: Telemetry, cls: type[Any]) -> None:
-    """Wrap the methods of an adapter's class, or those of the class that it inherits them from, once."""
-    watchers = _AdapterWatchers(telemetry)
+    """Wrap the methods of an adapter's class, or of the base class that defines them, once."""
+    hooks = _AdapterHooks(telemetry)
     wanted: dict[str, CallHookFactory] = {
-        "evaluate": watchers.evaluation,
-        "batch_evaluate": watchers.evaluations,
-        "make_reflective_dataset": watchers.reflection,
-        _PROPOSE: watchers.proposal,
+        "evaluate": hooks.evaluation,
+        "batch_evaluate": hooks.evaluations,
+        "make_reflective_dataset": hooks.reflection,
+        _PROPOSE: hooks.proposal,
     }
-    for name, watcher in wanted.items():
+    for name, hook_factory in wanted.items():
         owner = next((base for base in cls.__mro__ if name in vars(base)), None)
         if owner is not None and callable(vars(owner)[name]) and not patches.wraps(owner, name):
-            patches.wrap(owner, name, wrap_call(watcher))
+            patches.wrap(owner, name, wrap_call(hook_factory))
 
 
-class _AdapterWatchers:
-    """Makes the watches of an adapter's calls."""
+class _AdapterHooks:
+    """Creates the hooks for the calls of an adapter."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
@@ -80,7 +80,7 @@ class _AdapterWatchers:
 
 
 def instrument_proposer(patches: Patches, telemetry: Telemetry, proposer: type[Any]) -> None:
-    """Wrap the methods by which gepa's proposer has new texts written, unless the adapter has a method for it."""
+    """Wrap the methods of gepa's proposer that generate new texts; not recorded if the adapter generates them."""
 
     def one(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
         if _proposes(instance.adapter):
@@ -98,7 +98,7 @@ def instrument_proposer(patches: Patches, telemetry: Telemetry, proposer: type[A
 
 
 def instrument_merges(patches: Patches, telemetry: Telemetry, proposer: type[Any]) -> None:
-    """Wrap the method by which gepa's proposer merges two candidates."""
+    """Wrap the method of gepa's proposer that merges two candidates."""
 
     def merging(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook | None:
         events = events_here()
@@ -126,5 +126,5 @@ def _events() -> GepaEvents | None:
 
 
 def _argument(args: Args, kwargs: Kwargs, position: int, name: str) -> Any:
-    """An argument by its position or name; adapters of users may name theirs otherwise, gepa passes them in order."""
+    """Return an argument by position or name. User adapters may use other names; gepa passes arguments by position."""
     return args[position] if position < len(args) else kwargs[name]

@@ -1,6 +1,6 @@
-"""Evaluations by an adapter of gepa's that runs no DSPy program: an `evaluate` span for each candidate and batch.
+"""Hook for evaluations by gepa adapters that run no DSPy program: an `evaluate` span for each candidate and batch.
 
-The adapter returns outputs and scores of the whole batch, so its examples are recorded when it returns.
+The adapter returns the outputs and scores of the whole batch, so the examples are recorded after it returns.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Evaluation:
-    """One candidate on one batch. `role`, `proposal`: None for the seed before a checkpoint is loaded."""
+    """Evaluation of one candidate on one batch.
+
+    `role` and `proposal` are None for the seed before a checkpoint is loaded.
+    """
 
     batch: Sequence[Any]
     scope: EvaluateScope
@@ -44,12 +47,12 @@ class _Evaluation:
 
 
 class BatchHook(CallHook):
-    """Around one call of an adapter's `evaluate` or `batch_evaluate`.
+    """Records one call of an adapter's `evaluate` or `batch_evaluate`.
 
     Args:
-        telemetry: where it is recorded.
-        events: the run of gepa.
-        items: the batches, each with its candidate.
+        telemetry: provides the tracer and the content settings.
+        events: the record of the run.
+        items: pairs of batch and candidate.
     """
 
     part = "the span of an evaluation by gepa"
@@ -66,7 +69,7 @@ class BatchHook(CallHook):
         self._evaluations = [self._begin(batch, candidate) for batch, candidate in self._items]
         first = self._evaluations[0] if len(self._evaluations) == 1 else None
         scope = self._events.scope
-        # Calls made for several candidates at once belong to none of them.
+        # Calls for several candidates at once are not attributed to one of them.
         context = scope.context if first is None else first.scope.context
         return within_step(scope, at(call_context_in(context)._replace(evaluation=None), context))
 
@@ -81,7 +84,7 @@ class BatchHook(CallHook):
         if found is None:
             return None
         proposal, role = found
-        proposal.saw(role, program)
+        proposal.record_program(role, program)
         step = StepHook(telemetry, events.scope, PHASES[role], proposal)
         facts = self._facts(batch, Scope.FULL if role == "validation" else Scope.MINIBATCH, role=role)
         return _Evaluation(batch, open_evaluate(telemetry, facts, step.open()), step, program, role, proposal)
@@ -142,7 +145,7 @@ def _item(values: Sequence[Any] | None, index: int) -> Any:
 
 
 def _feedback(trajectory: Any) -> str | None:
-    """The text that gepa's own adapters keep under this name."""
+    """Return the feedback text of gepa's own adapters."""
     if not isinstance(trajectory, dict):
         return None
     found = cast("Mapping[str, object]", trajectory).get("feedback")

@@ -1,4 +1,4 @@
-"""Candidates that GEPA found before the checkpoint that it goes on from: proposals again, from gepa's saved state."""
+"""Restored candidates: proposals recreated from the state that gepa resumes from."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 def best_of(scores: Sequence[float]) -> int:
-    """The number of the candidate with the best score, the earliest of equals."""
+    """Return the number of the candidate with the best score; the earliest of equals."""
     return max(range(len(scores)), key=lambda index: scores[index])
 
 
 def differences(
     state: Any, seed: Mapping[str, str], validation_size: int, seed_scores: Sequence[float] | None
 ) -> list[str]:
-    """Differences between this compile and the one that wrote the checkpoint, as texts; empty if there are none.
+    """Describe the differences between this compile and the one that wrote the checkpoint; empty if there are none.
 
     Args:
-        state: gepa's `GEPAState`, loaded.
-        seed: the texts of the program that was given now.
-        validation_size: how many validation examples were given now.
-        seed_scores: what the seed scored when gepa evaluated it again, in the order of the examples; gepa's state tells
-            validation examples by their numbers alone, so that other ones are known by their scores. None = not known.
+        state: the loaded `GEPAState` of gepa.
+        seed: the texts of the given program.
+        validation_size: the number of given validation examples.
+        seed_scores: scores of gepa's new evaluation of the seed, in the order of the examples; None if unknown. gepa's
+            state identifies validation examples by number only, so other examples are detected by their scores.
     """
     stored: Mapping[str, str] = state.program_candidates[0]
     changed = sorted(name for name in {*stored, *seed} if stored.get(name) != seed.get(name))
@@ -44,12 +44,12 @@ def differences(
 
 
 def restored(state: Any, index: int, trial: TrialScope) -> Proposal:
-    """The candidate of this number as the proposal that it was; its minibatch is not told again.
+    """Return a candidate of the checkpoint as a proposal, without its minibatch.
 
     Args:
-        state: gepa's `GEPAState`, loaded (`gepa/core/state.py` of 0.1.4).
+        state: the loaded `GEPAState` of gepa (`gepa/core/state.py` of 0.1.4).
         index: the candidate's number in the pool; 0 is the seed.
-        trial: the trial that tells it.
+        trial: the trial that records it.
     """
     candidates, scores = state.program_candidates, state.program_full_scores_val_set
     parents = [parent for parent in state.parent_program_for_candidate[index] if parent is not None]
@@ -72,14 +72,14 @@ def restored(state: Any, index: int, trial: TrialScope) -> Proposal:
             front=pareto_front(state) if index == len(candidates) - 1 else None,
             objectives=dict(state.prog_candidate_objective_scores[index] or {}),
             pool=index + 1,
-            # gepa notes what was used before the candidate was validated.
+            # gepa stores the count from before the candidate's validation.
             metric_calls=state.num_metric_calls_by_discovery[index] + len(by_example),
         ),
     )
 
 
 def _iteration(state: Any, index: int) -> int | None:
-    """The number, as gepa counts, of the iteration that found the candidate."""
+    """Return gepa's number of the iteration that found the candidate; None if unknown."""
     for record in state.full_program_trace:
         if index in record.get("new_program_indices", [record.get("new_program_idx")]):
             return record["i"] + 1

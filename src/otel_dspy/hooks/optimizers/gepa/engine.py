@@ -1,7 +1,7 @@
-"""gepa without DSPy's GEPA class around it: `hook.optimize`, `optimize_anything`, and what calls them.
+"""Hook for gepa without DSPy's GEPA class: `gepa.optimize`, `optimize_anything`, and their callers.
 
-Source: `gepa/core/engine.py` of gepa 0.1.4. Every way into gepa makes a `GEPAEngine` and runs it, so that is where the
-compile is; MLflow's `optimize_prompts` comes that way, and so does a function that was imported before DSPy was
+Source: `gepa/core/engine.py` of gepa 0.1.4. Every entry point of gepa creates a `GEPAEngine` and calls `run`, which is
+recorded as the compile. This includes MLflow's `optimize_prompts`, and functions that were imported before DSPy was
 instrumented.
 """
 
@@ -52,7 +52,7 @@ class GepaEngineHook(OptimizerHook):
 
         if _ENGINE in sys.modules:
             instrument()
-        else:  # DSPy before 3.0 doesn't import it: neither does otel-dspy
+        else:  # DSPy before 3.0 doesn't import gepa, so otel-dspy doesn't either
             wrapt.register_post_import_hook(instrument, "gepa")
 
     def _instrument(self, patches: Patches, telemetry: Telemetry) -> None:

@@ -1,9 +1,9 @@
-"""What GEPA does, heard through gepa's callbacks and kept until a trial can be told.
+"""Callback for gepa that collects the events of a run and records its proposals as trials.
 
-Source: `gepa/core/engine.py` and `gepa/proposer/` of gepa 0.1.4. The events of one iteration's proposals come in the
-order of the proposals, without an id; identity of the objects in them (a minibatch, a candidate) tells the rest. All
-scores are gepa's own, raw means (ratio): what Evaluate makes of a `dspy.Flex` program is wrong, and a candidate whose
-code can't be parsed fires no Evaluate at all.
+Source: `gepa/core/engine.py` and `gepa/proposer/` of gepa 0.1.4. The events of an iteration's proposals arrive in the
+order of the proposals, without an id; they are matched by the identity of their objects (a minibatch, a candidate). All
+scores are gepa's own, raw means (ratio): Evaluate's score of a `dspy.Flex` program is wrong, and a candidate whose code
+can't be parsed causes no Evaluate call.
 """
 
 from __future__ import annotations
@@ -50,24 +50,24 @@ _OTHER_CHECKPOINT: Final = (
 )
 
 
-def _heard(
+def _guarded_callback(
     method: Callable[Concatenate[GepaEvents, _Parameters], None],
 ) -> Callable[Concatenate[GepaEvents, _Parameters], None]:
-    # gepa would log what a callback raises under its own name.
+    # gepa would log an exception of a callback under its own logger.
     @functools.wraps(method)
-    def heard(self: GepaEvents, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+    def callback(self: GepaEvents, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
         with guarded("GEPA's record"):
             method(self, *args, **kwargs)
 
-    return heard
+    return callback
 
 
 class GepaEvents:
-    """The record of one `hook.optimize`, as one of its callbacks. gepa calls it on the thread that optimizes.
+    """Callback that records one run of gepa, which calls it on the thread that optimizes.
 
     Attributes:
         scope: the compile.
-        runs_programs: whether the adapter makes DSPy programs of candidates and evaluates them by `dspy.Evaluate`.
+        runs_programs: whether the adapter builds DSPy programs from candidates and evaluates them with `dspy.Evaluate`.
     """
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, adapter: Any) -> None:
@@ -88,13 +88,13 @@ class GepaEvents:
         """The seed's texts and the number of validation examples."""
         self._rejections: list[str] = []
         self._token: Token[Context] | None = None
-        # An exception that was being handled before: see `on_iteration_end`.
+        # The exception that was being handled at the start: see `on_iteration_end`.
         self._outer = sys.exc_info()[1]
 
-    # Where gepa's adapter is at work. None: this proposal is not known, and the call goes unwatched.
+    # Proposals for the calls of gepa's adapter. None: the proposal is unknown and the call is not recorded.
 
     def evaluates(self, batch: Any, candidate: Any) -> tuple[Proposal, str] | None:
-        """The proposal that an evaluation belongs to, and what it is for: `dspy.evaluate.role`."""
+        """Return the proposal that an evaluation belongs to, and its `dspy.evaluate.role`."""
         if not self._open and not self._seeded:
             self._open_seed()  # gepa before 0.1.1 evaluates it before it calls `on_optimization_start`
         first = next(iter(self._open), None)
@@ -113,44 +113,44 @@ class GepaEvents:
 
     @property
     def resuming(self) -> bool:
-        """Whether gepa is to go on from a checkpoint, and has not loaded it yet."""
+        """Whether gepa resumes from a checkpoint that it has not loaded yet."""
         return self._checkpoint is not None and self._state is None
 
     def seed_evaluated(self, scores: Sequence[float] | None) -> None:
-        """Take in what the seed scored before the checkpoint was loaded; gepa goes on without it."""
+        """Store the seed's scores from before the checkpoint is loaded, which gepa itself discards."""
         self._fresh_scores = scores
 
     def reflects(self) -> Proposal | None:
-        """The proposal whose reflective dataset is made: the next one, they come in order."""
+        """Return the proposal whose reflective dataset is created: the next one in order."""
         proposal = self._unprepared()
         if proposal is not None:
             proposal.prepared = True
         return proposal
 
     def proposes(self, reflective_dataset: Any) -> Proposal | None:
-        """The proposal that new texts are written for."""
+        """Return the proposal of a reflective dataset, for which new texts are generated."""
         return next((one for one in self._open if one.reflective_dataset is reflective_dataset), None)
 
     def _unprepared(self) -> Proposal | None:
         return next((one for one in self._open if one.before and not one.prepared), None)
 
     def runs_in(self, folder: str | None) -> None:
-        """Take in gepa's `run_dir`: gepa resumes from the checkpoint in it, if there is one."""
+        """Set gepa's `run_dir`; gepa resumes from the checkpoint in it, if there is one."""
         if folder is not None and Path(folder, _CHECKPOINT).exists():
             self._checkpoint = str(folder)
 
     def finish(self, error: BaseException | None) -> None:
-        """End what is open: an exception went through it, if there is one."""
+        """End the open trials, with the exception of the run if it raised."""
         self._leave()
         self._close_all(error)
 
     # The callbacks, in the order in which gepa calls them.
 
-    @_heard
+    @_guarded_callback
     def on_optimization_start(self, event: Mapping[str, Any]) -> None:
-        """The seed is about to be scored on the validation set.
+        """Open the seed's trial, before it is scored on the validation set.
 
-        gepa does so too before it loads a checkpoint, whose own seed it goes on with: that one is trial 0.
+        Not if gepa resumes: it scores the given seed before it loads a checkpoint, whose own seed is trial 0.
         """
         del event
         if not self.resuming and not self._seeded:
@@ -161,9 +161,9 @@ class GepaEvents:
         trial = open_trial(self._telemetry, self.scope, self.scope.context)
         self._open = [Proposal(trial=trial, kind=TrialKind.BASELINE, label="seed", iteration=0)]
 
-    @_heard
+    @_guarded_callback
     def on_valset_evaluated(self, event: Mapping[str, Any]) -> None:
-        """A candidate is in the pool; the seed's event is that of iteration 0."""
+        """Record a candidate that has entered the pool; the seed's event has iteration 0."""
         candidate = event["candidate"]
         if self.resuming:
             self._given = candidate, event["total_valset_size"]
@@ -191,16 +191,16 @@ class GepaEvents:
         if seed:
             self._close_all(None)
 
-    @_heard
+    @_guarded_callback
     def on_iteration_start(self, event: Mapping[str, Any]) -> None:
-        """An iteration: one proposal at least, or a merge, or nothing that comes to a candidate."""
+        """Open the iteration's first trial: a proposal, a merge, or an iteration without a candidate."""
         first, self._state = self._state is None, event["state"]
         if first:
             self._restore(event["iteration"] - 1)
-        self._close_all(None)  # none is open, unless an event before was not understood
+        self._close_all(None)  # none is open, unless an earlier event could not be handled
         self._rejections = []
         self._add(event["iteration"])
-        # The iteration's own LM calls, such as a user's component selector's, are its first trial's.
+        # The iteration's own LM calls, such as those of a user's component selector, belong to its first trial.
         self._token = attach(self._open[0].trial.context)
 
     def _add(self, iteration: int) -> Proposal:
@@ -211,23 +211,23 @@ class GepaEvents:
         self._open.append(proposal)
         return proposal
 
-    @_heard
+    @_guarded_callback
     def on_candidate_selected(self, event: Mapping[str, Any]) -> None:
-        """A parent is chosen: that of the first proposal, or of one more."""
+        """Record the parent of the first proposal, or open another proposal."""
         last = self._open[-1]
         proposal = last if not last.parents else self._add(event["iteration"])
         proposal.parents = [event["candidate_idx"]]
         proposal.parent = event["candidate"]
         proposal.parent_texts = {event["candidate_idx"]: dict(event["candidate"])}
 
-    @_heard
+    @_guarded_callback
     def on_minibatch_sampled(self, event: Mapping[str, Any]) -> None:
-        """The training examples for the proposal whose parent was chosen last."""
+        """Record the training examples of the proposal whose parent was selected last."""
         self._open[-1].minibatch_ids = list(event["minibatch_ids"])
 
-    @_heard
+    @_guarded_callback
     def on_evaluation_start(self, event: Mapping[str, Any]) -> None:
-        """A parent's minibatch, a child's, or, where no parent was chosen, a merged candidate's."""
+        """Record the minibatch of a parent, or of a merged candidate if no parent was selected."""
         if event["candidate_idx"] is not None:
             proposal = next(one for one in self._open if one.minibatch is None)
             proposal.minibatch = event["inputs"]
@@ -245,9 +245,9 @@ class GepaEvents:
         known = state.prog_candidate_val_subscores
         first.before = [[known[index][key] for key in first.minibatch_ids] for index in first.parents]
 
-    @_heard
+    @_guarded_callback
     def on_evaluation_end(self, event: Mapping[str, Any]) -> None:
-        """Scores on the minibatch, of the next parent or of the next child."""
+        """Record the minibatch scores of the next parent or the next child."""
         scores = list(event["scores"])
         if event["candidate_idx"] is not None:
             next(one for one in self._open if not one.before).before = [scores]
@@ -255,52 +255,52 @@ class GepaEvents:
             merged_or_child = (one for one in self._open if one.kind is TrialKind.MERGE or one.texts)
             next(one for one in merged_or_child if one.after is None).after = scores
 
-    @_heard
+    @_guarded_callback
     def on_evaluation_skipped(self, event: Mapping[str, Any]) -> None:
-        """A parent that can't be reflected on: its scores are perfect, or it left no trajectories."""
+        """Record why a parent is not reflected on: its scores are perfect, or it has no trajectories."""
         proposal = self.reflects()
         if proposal is not None:
             proposal.reason = event["reason"]
 
-    @_heard
+    @_guarded_callback
     def on_merge_attempted(self, event: Mapping[str, Any]) -> None:
-        """The merged candidate, which the evaluation cache may have answered for."""
+        """Record the merged candidate, whose scores may come from the evaluation cache."""
         self._open[0].candidate = event["merged_candidate"]
 
-    @_heard
+    @_guarded_callback
     def on_merge_rejected(self, event: Mapping[str, Any]) -> None:
-        """A merge worse than both parents."""
+        """Record the rejection of a merge that is worse than both parents."""
         self._open[0].reason = event["reason"]
 
-    @_heard
+    @_guarded_callback
     def on_candidate_rejected(self, event: Mapping[str, Any]) -> None:
-        """A proposal that was not selected: they are told in their order."""
+        """Record the reason of a rejected proposal; the events arrive in the order of the proposals."""
         self._rejections.append(event["reason"])
 
-    @_heard
+    @_guarded_callback
     def on_budget_updated(self, event: Mapping[str, Any]) -> None:
-        """Metric calls used, and left where there is a limit."""
+        """Record the limit of metric calls, if there is one."""
         left = event["metric_calls_remaining"]
         self._limit = None if left is None else event["metric_calls_used"] + left
 
-    @_heard
+    @_guarded_callback
     def on_error(self, event: Mapping[str, Any]) -> None:
-        """What an iteration raised, where gepa goes on after it."""
+        """Record the exception of an iteration after which gepa continues."""
         if event["will_continue"]:
             for proposal in self._open:
                 proposal.error = proposal.error or event["exception"]
 
-    @_heard
+    @_guarded_callback
     def on_iteration_end(self, event: Mapping[str, Any]) -> None:
-        """The iteration's end; gepa tells it in a `finally`, so that an exception may be on its way: see `finish`."""
+        """Close the iteration's trials. If an exception propagates (gepa calls this in a `finally`), `finish` closes them."""
         del event
         self._leave()
         if sys.exc_info()[1] is self._outer:
             self._close_all(None)
 
-    @_heard
+    @_guarded_callback
     def on_optimization_end(self, event: Mapping[str, Any]) -> None:
-        """The end; of a checkpoint whose budget is used up already, also all that is heard of its candidates."""
+        """Record the candidate tree, and the candidates of a checkpoint whose budget was already used up."""
         if self._state is None:
             self._state = event["final_state"]
             self._restore(self._state.i + 1)
@@ -316,7 +316,7 @@ class GepaEvents:
             detach(token)
 
     def _restore(self, last: int) -> None:
-        """Tell the candidates that gepa found up to its iteration `last`: this compile's best may be one of them."""
+        """Record the checkpoint's candidates, found up to iteration `last`: one of them may be this compile's best."""
         if self._checkpoint is None:
             return
         self.scope.span.set_attributes(
@@ -333,7 +333,7 @@ class GepaEvents:
             _logger.warning(_OTHER_CHECKPOINT, self._checkpoint, "; ".join(found))
 
     def snapshot(self, candidate: Any) -> ProgramSnapshot | None:
-        """The candidate as a DSPy program, or as its texts where the adapter makes no program of it."""
+        """Return a snapshot of the candidate as a DSPy program, or of its texts if the adapter builds no program."""
         with guarded("the state of a GEPA candidate"):
             if self.runs_programs:
                 return snapshot_if_program(self._adapter.build_program(candidate))

@@ -1,8 +1,8 @@
-"""GEPA, `dspy.Flex` programs included: a trial the seed, and a trial every proposal, accepted or not.
+"""Hook for DSPy's GEPA, including `dspy.Flex` programs: a trial for the seed and for every proposal, accepted or not.
 
-Source: `dspy/teleprompt/gepa/gepa.py` and `gepa_utils.py` of dspy 3.4.1, `hook.optimize` of gepa 0.1.4. What happened
-is told by gepa's own callbacks (`events.py`), which stand beside the user's; where it happened, by watches around
-the methods of `DspyAdapter` that run programs, metrics and the reflection model.
+Source: `dspy/teleprompt/gepa/gepa.py` and `gepa_utils.py` of dspy 3.4.1, `gepa.optimize` of gepa 0.1.4. A callback
+added to the user's (`events.py`) provides the data of the trials. Hooks around the methods of `DspyAdapter` that run
+programs, metrics and the reflection model open the phases.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _EFFECTIVE: Final = (
     "use_cloudpickle",
     "raise_on_exception",
 )
-"""Arguments of `hook.optimize` that `auto` or `gepa_kwargs` decide, or its defaults."""
+"""Arguments of `gepa.optimize` that `auto`, `gepa_kwargs` or defaults determine."""
 
 
 class GEPAHook(OptimizerHook):
-    """Listens to `hook.optimize` inside a GEPA compile."""
+    """Records calls of `gepa.optimize` inside a GEPA compile."""
 
     optimizer = "dspy.teleprompt.gepa.gepa.GEPA"
     resolves_setup = True
@@ -63,7 +63,7 @@ class GEPAHook(OptimizerHook):
         import gepa  # noqa: PLC0415 - imported when DSPy, which imports it, is instrumented
 
         if "callbacks" not in inspect.signature(cast("Any", gepa).optimize).parameters:
-            # Before gepa 0.0.27: the rule for optimizers that nobody knows is left, an Evaluate is a trial.
+            # Before gepa 0.0.27 the generic rule applies: an Evaluate is a trial.
             self.resolves_setup = False
             patches.lacking("gepa.optimize(callbacks=…) (proposals; a trial is an evaluation)")
             return
@@ -75,7 +75,7 @@ class GEPAHook(OptimizerHook):
                 return None
             arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
             events = GepaEvents(telemetry, scope, arguments["adapter"])
-            # The dict is this call's own: what is put in here is what `hook.optimize` gets. The user's list stays his.
+            # `kwargs` belongs to this call and is passed to `gepa.optimize`. The user's list is not modified.
             kwargs["callbacks"] = [events, *(kwargs.get("callbacks") or ())]
             return _OptimizationHook(scope, events, arguments)
 
@@ -92,7 +92,7 @@ class GEPAHook(OptimizerHook):
 
 
 class _OptimizationHook(CallHook):
-    """Around `hook.optimize`: tells what it was called with, and ends what an exception left open."""
+    """Records one call of `gepa.optimize`: emits the setup, and ends the trials that an exception left open."""
 
     part = "GEPA's record"
 
@@ -106,7 +106,7 @@ class _OptimizationHook(CallHook):
         self._scope.notes[EVENTS] = self._events
         given = self._arguments
         resolved = {name: _named(given[name]) for name in _EFFECTIVE if name in given}
-        # gepa's default stands as None in the call.
+        # gepa's default is passed as None.
         resolved["val_evaluation_policy"] = resolved.get("val_evaluation_policy") or "full_eval"
         resolved |= {"components": sorted(given["seed_candidate"]), "valset": given.get("valset")}
         self._scope.notes["resolve"](resolved)

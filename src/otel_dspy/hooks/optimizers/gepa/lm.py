@@ -1,7 +1,7 @@
-"""Calls of gepa's own language model, `gepa.lm.LM`: a `chat` span for each request.
+"""Hook for gepa's own language model, `gepa.lm.LM`: a `chat` span for each request.
 
-gepa makes one of a model's name (`reflection_lm="openai/…"`). A function given instead is the user's own code, whose
-calls are recorded by what instruments its client, `dspy.LM` included. Source: `gepa/lm.py` of gepa 0.1.4.
+gepa creates one from a model name (`reflection_lm="openai/…"`). If a function is given instead, its calls are recorded
+by the instrumentation of the client that it uses, such as `dspy.LM`. Source: `gepa/lm.py` of gepa 0.1.4.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.genai.inference_call import Request
 
 _BATCH: Final = create_key("otel_dspy.gepa.batch")
-"""Context key of the batch that waits for its responses."""
+"""Context key of the hook that receives the responses of a batch."""
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
-    """Wrap `LM.__call__` and `LM.batch_complete`; before gepa 0.1.2 there is no such class."""
+    """Wrap `LM.__call__` and `LM.batch_complete`; gepa before 0.1.2 lacks the class."""
     lm = part("gepa.lm:LM")
     if lm is None:
         return
@@ -61,7 +61,7 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
 
 
 def _instrument_litellm(patches: Patches) -> None:
-    """Wrap `litellm.batch_completion`, whose responses gepa keeps to itself; gepa is about to import litellm."""
+    """Wrap `litellm.batch_completion`, whose responses gepa does not return. gepa imports litellm in the same call."""
     litellm = import_module("litellm")
     if not patches.wraps(litellm, "batch_completion"):
         patches.wrap(litellm, "batch_completion", _responses)
@@ -76,13 +76,13 @@ def _responses(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: 
 
 
 class _LMHook(CallHook):
-    """Around one call of `gepa.lm.LM`, which makes a request for each prompt.
+    """Records one call of `gepa.lm.LM`, which makes a request for each prompt.
 
     Args:
-        telemetry: where it is recorded.
-        lm: gepa's model. It adds up tokens and cost of all its calls.
-        prompts: a text or a list of messages each.
-        kwargs: keywords of this call beside those that the model holds.
+        telemetry: provides the tracer, the instruments and the content settings.
+        lm: gepa's model, which sums tokens and cost of all its calls.
+        prompts: a text or a list of messages for each request.
+        kwargs: keywords of this call, in addition to those of the model.
     """
 
     part = "the span of an LM call by gepa"
@@ -156,7 +156,7 @@ class _LMHook(CallHook):
             end_call(self._telemetry, call, error, content)
 
     def _facts(self) -> list[CallFacts]:
-        """Of each request: from its response, or of a single one from what gepa has added up."""
+        """Return the result of each request, read from its response, or from gepa's totals for a single request."""
         responses = self.responses or []
         if responses and len(responses) == len(self._calls):
             return [_facts_of(response) for response in responses]
@@ -165,7 +165,7 @@ class _LMHook(CallHook):
         given, got, cost = (now - before for now, before in zip(self._totals(), self._before, strict=True))
         if not given and not got:
             return [CallFacts()]
-        # gepa takes an unknown price for 0.
+        # gepa counts an unknown price as 0.
         return [CallFacts(usage=TokenCounts(int(given), int(got)), cost=cost or None)]
 
 

@@ -1,4 +1,4 @@
-"""Parameters of a run of gepa: what the call was given, and what the engine made of the defaults."""
+"""Parameters of a run of gepa: the arguments of the call, and the effective settings of the engine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _ENTRIES: Final = frozenset({"gepa.api", "gepa.optimize_anything"})
 _DATA: Final = frozenset({"seed_candidate", "trainset", "dataset", "valset", "callbacks", "logger", "config"})
-"""Arguments that are recorded elsewhere, or that say nothing of the search."""
+"""Arguments that are recorded elsewhere or do not affect the search."""
 _TEXTS: Final = frozenset({"reflection_prompt_template", "objective", "background"})
-"""Arguments that are prompts, or parts of one."""
+"""Arguments that are prompts or parts of prompts."""
 _NAMES: Final = {
     "AllImprovements": "all_improvements",
     "AllReflectionComponentSelector": "all",
@@ -28,7 +28,7 @@ _NAMES: Final = {
     "StrictImprovementAcceptance": "strict_improvement",
     "TopKParetoCandidateSelector": "top_k_pareto",
 }
-"""gepa's classes, and the names by which `hook.optimize` makes them."""
+"""gepa's classes and the names that `gepa.optimize` accepts for them."""
 _ENGINE: Final = (
     "run_dir",
     "perfect_score",
@@ -52,7 +52,7 @@ _PROPOSER: Final = {
     "custom_candidate_proposer": "custom_candidate_proposer",
     "reflection_lm": "reflection_lm",
 }
-"""Attributes of gepa's `ReflectiveMutationProposer`, and the arguments that they come from."""
+"""Attributes of gepa's `ReflectiveMutationProposer` -> the arguments that set them."""
 _MERGE: Final = {
     "use_merge": "use_merge",
     "max_merge_invocations": "max_merge_invocations",
@@ -61,9 +61,9 @@ _MERGE: Final = {
 
 
 def call_arguments(engine: Any) -> dict[str, Any]:
-    """Arguments of the function of gepa's that made the engine and runs it, by name; empty if another one did.
+    """Return the arguments of gepa's entry point that created the engine, by name; empty for other callers.
 
-    They are read from its frame: a function that a program imported before it was instrumented can't be wrapped.
+    They are read from its stack frame, because a function that was imported before instrumentation can't be wrapped.
     """
     frame = inspect.currentframe()
     while frame is not None:
@@ -76,11 +76,11 @@ def call_arguments(engine: Any) -> dict[str, Any]:
 
 
 def run_parameters(engine: Any, call: Mapping[str, Any], *, texts: bool) -> dict[str, object]:
-    """Parameters by name.
+    """Return the parameters of a run by name.
 
     Args:
         engine: the `GEPAEngine` that runs.
-        call: what `call_arguments` returned.
+        call: the result of `call_arguments`.
         texts: whether prompts may be recorded.
     """
     given = {name: value for name, value in _flat(call) if name not in _DATA and value is not None}
@@ -90,7 +90,7 @@ def run_parameters(engine: Any, call: Mapping[str, Any], *, texts: bool) -> dict
 
 
 def _flat(call: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The arguments, with the fields of `optimize_anything`'s `config` in the place of it."""
+    """Yield the arguments, and the fields of `optimize_anything`'s `config` as arguments."""
     yield from call.items()
     config = call.get("config")
     for name, part in _fields(config):
@@ -125,7 +125,7 @@ def _effective(engine: Any) -> dict[str, object]:
 
 
 def metric_calls_allowed(stopper: Any) -> int | None:
-    """The limit of metric calls among a run's stoppers; None where there is none."""
+    """Return the limit of metric calls among a run's stoppers; None if there is none."""
     for one in (stopper, *(getattr(stopper, "stoppers", None) or ())):
         limit = getattr(one, "max_metric_calls", None)
         if isinstance(limit, int):
@@ -134,7 +134,10 @@ def metric_calls_allowed(stopper: Any) -> int | None:
 
 
 def _readable(value: Any) -> object:
-    """A value as `hook.optimize` takes it where it has a name for it; a language model's own name; else as it is."""
+    """Return gepa's name for an instance of one of its classes, and the user's function for a model around it.
+
+    Other values are returned unchanged, sequences as lists of names.
+    """
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_name(item) for item in cast("Sequence[object]", value)]
     cls = cast("type[Any]", type(value))

@@ -1,4 +1,4 @@
-"""A proposal of GEPA's, and the trial that it makes: pure, from what was heard to what is told."""
+"""Proposals of GEPA, and their conversion into trials. Pure functions of gepa's events."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ _KEY_TYPES = (bool, int, float, str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """A candidate in gepa's pool.
+    """Acceptance of a candidate into gepa's pool, with the state of the run at that time.
 
     Attributes:
-        index: its number in the pool.
-        score: gepa's aggregate over the validation set; `scores` are its parts by the example's id.
-        size: of the validation set; a policy may score a part of it.
-        best: number of the best candidate by now.
-        front: rows of `dspy.trial.pareto.front`, None where it is not known.
+        index: the candidate's number in the pool.
+        score: gepa's aggregate over the validation set.
+        scores: score by example id.
+        size: size of the validation set; a policy may score only a part of it.
+        best: number of the best candidate.
+        front: rows of `dspy.trial.pareto.front`; None if unknown.
         objectives: mean by objective.
-        pool: how many candidates there are by now.
-        metric_calls: the budget used by now, None where it is not known.
+        pool: number of candidates in the pool.
+        metric_calls: metric calls used; None if unknown.
     """
 
     index: int
@@ -48,19 +49,20 @@ class Acceptance:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Proposal:
-    """What has been heard of a proposal.
+    """Data of a proposal, collected from gepa's events.
 
     Attributes:
-        iteration: gepa's own number, from 1; 0 is the seed.
-        parents: numbers in gepa's pool.
-        parent: the one parent's texts, the very object, by which gepa's calls are known.
-        minibatch: the examples, the very list.
-        before: scores of each parent on the minibatch, in its order; `after` are the candidate's.
-        prepared: its reflective dataset was made, or never will be.
-        texts: what the reflection model wrote, by component.
-        candidate: all texts, the very object.
-        objectives: mean by objective over the validation set, where this very compile evaluated it.
-        error: what gepa went on after.
+        iteration: gepa's number of the iteration, from 1; 0 is the seed.
+        parents: numbers of the parents in gepa's pool.
+        parent: texts of a single parent; gepa's own object, because calls are matched by identity.
+        minibatch: the examples; gepa's own list, matched by identity.
+        before: scores of each parent on the minibatch, in its order.
+        after: scores of the candidate on the minibatch.
+        prepared: whether the reflective dataset was created or skipped.
+        texts: texts of the reflection model by component.
+        candidate: all texts; gepa's own object, matched by identity.
+        objectives: mean by objective over the validation set, if this compile evaluated it.
+        error: an exception after which gepa continued.
     """
 
     trial: TrialScope
@@ -88,20 +90,20 @@ class Proposal:
     error: BaseException | None = None
 
     def validated(self, objectives: Sequence[Mapping[str, float]] | None) -> None:
-        """Take in the objectives by example of an evaluation on the validation set."""
+        """Record the objectives by example of an evaluation on the validation set."""
         means = ObjectiveMeans()
         for found in objectives or ():
             means.add(found)
         self.objectives = means.means()
 
-    def saw(self, role: str, program: ProgramSnapshot | None) -> None:
-        """Take in the program of an evaluation: the candidate's, not the parent's."""
+    def record_program(self, role: str, program: ProgramSnapshot | None) -> None:
+        """Record the program of an evaluation of the candidate; that of the parent is ignored."""
         if role != "parent":
             self.program = program
 
 
 def pareto_front(state: Any) -> list[dict[str, Any]]:
-    """Rows of `dspy.trial.pareto.front` from gepa's state: by example always, by objective where there are any."""
+    """Return the rows of `dspy.trial.pareto.front` from gepa's state, by example and by objective."""
     by_example, by_objective = state.program_at_pareto_front_valset, state.program_at_pareto_front_objectives
     return [
         {"of": kind, "id": _id(key), "score": score, "candidates": sorted(candidates[key])}
@@ -114,7 +116,7 @@ def pareto_front(state: Any) -> list[dict[str, Any]]:
 
 
 def seed_front(scores: Mapping[Any, float], objectives: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The same of the seed alone, for which gepa gives no state."""
+    """Return the rows of `dspy.trial.pareto.front` for the seed, whose event contains no state."""
     return [
         {"of": kind, "id": _id(key), "score": score, "candidates": [0]}
         for kind, found in (("example", scores), ("objective", objectives))
@@ -123,14 +125,14 @@ def seed_front(scores: Mapping[Any, float], objectives: Mapping[str, float]) -> 
 
 
 def outcome(proposal: Proposal, error: BaseException | None) -> TrialOutcome:
-    """How the trial ended: in the pool, rejected on its minibatch, without a candidate, or by an error.
+    """Return the trial's outcome: accepted, rejected on its minibatch, pruned without a candidate, or failed.
 
-    The score is gepa's own: over the validation set, of a rejected one the mean over the minibatch.
+    The score is gepa's own: over the validation set, or for a rejected candidate the mean over the minibatch.
     """
     accepted, after = proposal.accepted, proposal.after
     state: TrialState | None = None
     if accepted is not None:
-        error = None  # whatever came after it was of other proposals
+        error = None  # a later exception belongs to other proposals
     else:
         error = error or proposal.error
         if error is None:
@@ -142,13 +144,13 @@ def outcome(proposal: Proposal, error: BaseException | None) -> TrialOutcome:
 def trial_facts(
     proposal: Proposal, parents: Sequence[ProgramSnapshot | None], used: int | None, limit: int | None
 ) -> TrialFacts:
-    """What the trial is.
+    """Return the facts of a proposal's trial.
 
     Args:
-        proposal: what was heard.
+        proposal: the collected data.
         parents: the programs of its parents.
-        used: metric calls by now.
-        limit: of metric calls, None where there is none or it is not known.
+        used: metric calls used; None if unknown.
+        limit: limit of metric calls; None if there is none or it is unknown.
     """
     accepted = proposal.accepted
     whole = accepted is not None and len(accepted.scores) >= accepted.size
@@ -178,7 +180,7 @@ def trial_facts(
 
 
 def _changed(proposal: Proposal) -> dict[str, dict[str, Any]]:
-    """Component -> its text `before` by the parent's number, and `after`; what the proposal wrote or merged."""
+    """Return the components that the proposal changed or merged: text `before` by parent number, and `after`."""
     candidate: Mapping[str, str] = proposal.candidate or {}
     changed: dict[str, dict[str, Any]] = {}
     for name, text in candidate.items():
@@ -193,7 +195,7 @@ def _measures(proposal: Proposal, used: int | None, limit: int | None) -> dict[s
     calls = used if accepted is None or (used is not None and not proposal.restored) else accepted.metric_calls
     found: dict[str, float | None] = {
         "iteration": proposal.iteration,
-        # A merge is held against the better of its parents.
+        # gepa compares a merge with the better of its parents.
         "minibatch_before": max((fmean(scores) for scores in proposal.before if scores), default=None),
         "minibatch_after": fmean(after) if after else None,
         "metric_calls": calls,
@@ -230,5 +232,5 @@ def _scores(proposal: Proposal) -> list[dict[str, Any]]:
 
 
 def _id(key: object) -> object:
-    """An example's id, which may be anything that can be hashed, as plain data."""
+    """Return an example's id, which may be any hashable object, as plain data."""
     return key if isinstance(key, _KEY_TYPES) else str(key)

@@ -1,4 +1,4 @@
-"""The compile that a run of gepa's engine is: its setup, the callback that records its trials, and its result."""
+"""Hook that records a run of gepa's engine as a compile: setup, callback for the trials, and result."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _HOOK: Final = "hook"
 
 
 class RunHook(CallHook):
-    """Around the run of an engine.
+    """Records the run of an engine.
 
     Args:
-        hook: the optimizer's.
-        telemetry: where it is recorded.
-        engine: gepa's `GEPAEngine`; its callbacks get one more while it runs. The user's list is left as it is.
-        call: the arguments of the call that made the engine, by name; empty where they are not known.
+        hook: the optimizer's hook.
+        telemetry: provides the tracer and the content settings.
+        engine: gepa's `GEPAEngine`. A callback is added while it runs; the user's list is not modified.
+        call: arguments of the call that created the engine, by name; empty if unknown.
     """
 
     part = "the span of a run of gepa"
@@ -100,7 +100,7 @@ class RunHook(CallHook):
 
     @override
     def see(self, result: Any) -> None:
-        """`result`: gepa's state, of which `hook.optimize` makes what it returns."""
+        """Take a snapshot of the best candidate. `result` is gepa's state."""
         best = best_of(result.program_full_scores_val_set)
         self._result = self._events.snapshot(result.program_candidates[best])
 
@@ -114,7 +114,7 @@ class RunHook(CallHook):
 
 
 def _metric(adapter: Any, call: Mapping[str, Any]) -> str:
-    """The name of what scores: the evaluator that was given or that the adapter has, or the adapter itself."""
+    """Return the name of the given or the adapter's evaluator, else that of the adapter."""
     evaluator = call.get("evaluator") or call.get("batch_evaluator") or getattr(adapter, "evaluator", None)
     return metric_name(evaluator) or type(adapter).__name__
 
@@ -125,5 +125,5 @@ def _datasets(engine: Any) -> Iterator[DatasetFacts]:
         ("validation", "valset", engine.valset),
     ):
         items: Sequence[Any] | None = getattr(loader, "items", None)
-        if isinstance(items, list):  # a loader of the user's own may fetch its data from far away
+        if isinstance(items, list):  # a user's loader may fetch its data remotely
             yield DatasetFacts(role=role, name=name, examples=items)

@@ -1,6 +1,6 @@
-"""Phases of a run of gepa: evaluations, the reflective dataset, and the reflection model's calls.
+"""Hooks for the phases of a run of gepa: evaluations, the reflective dataset, and calls of the reflection model.
 
-Source: `GEPAAdapter` of `gepa/core/adapter.py` of gepa 0.1.4, whose methods these watches surround.
+They instrument the methods of `GEPAAdapter`. Source: `gepa/core/adapter.py` of gepa 0.1.4.
 """
 
 from __future__ import annotations
@@ -33,35 +33,35 @@ RESUME: Final = "resume"
 PHASES: Final = {"parent": "evaluate_parent", "candidate": "evaluate_candidate", "validation": "validate"}
 """Role of an evaluation -> name of its phase."""
 _EVALUATION: Final = create_key("otel_dspy.gepa.evaluation")
-"""Context key of the evaluation's watch."""
+"""Context key of the hook of the running evaluation."""
 _STEP: Final = create_key("otel_dspy.gepa.step")
-"""Context key of the compile whose adapter runs: an adapter that calls its base class is one step, not two."""
+"""Context key of the compile whose adapter runs, so that a call of the adapter's base class is not another step."""
 
 
 def events_here() -> GepaEvents | None:
-    """The events of the innermost compile around the caller; None if that is no run of gepa."""
+    """Return the events of the innermost compile; None if it is no run of gepa."""
     scope = current_call_context().compile
     return None if scope is None else scope.notes.get(EVENTS)
 
 
 def inside_step(scope: CompileScope) -> bool:
-    """Whether the caller is inside a step of this run already."""
+    """Return whether the caller is inside a step of this run."""
     return get_value(_STEP) is scope
 
 
 def within_step(scope: CompileScope, context: Context) -> Context:
-    """The context given, inside a step of this run."""
+    """Return the context, marked as inside a step of this run."""
     return set_value(_STEP, scope, context)
 
 
 def evaluation_facts(facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
-    """Facts of an Evaluate call inside a run of gepa, with its scope and role if the adapter made it."""
+    """Return the facts of an Evaluate call inside a run of gepa, with scope and role if the adapter made it."""
     running: EvaluationHook | ResumedSeedHook | None = get_value(_EVALUATION)  # pyright: ignore[reportAssignmentType] - ours
     return facts if running is None else running.evaluate(facts, program)
 
 
 class StepHook(PhaseHook):
-    """A phase of one proposal's trial, wherever gepa runs it: several proposals of an iteration take turns."""
+    """Phase of a proposal's trial. gepa may interleave the proposals of an iteration."""
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, name: str, proposal: Proposal) -> None:
         own = current_call_context().trial is proposal.trial
@@ -74,7 +74,7 @@ class StepHook(PhaseHook):
 
 
 class EvaluationHook(StepHook):
-    """Around one evaluation of one candidate, which fires no Evaluate where its code (`dspy.Flex`) can't be parsed."""
+    """Records one evaluation of one candidate. Code (`dspy.Flex`) that can't be parsed causes no Evaluate call."""
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, proposal: Proposal, role: str) -> None:
         super().__init__(telemetry, scope, PHASES[role], proposal)
@@ -86,11 +86,11 @@ class EvaluationHook(StepHook):
         return set_value(_EVALUATION, self, super().open())
 
     def evaluate(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
-        """What gepa's own Evaluate is for. One that a program or metric calls by itself comes after it."""
+        """Set scope and role of gepa's own Evaluate call, the first one. Later ones are made by a program or metric."""
         if self._begun:
             return facts
         self._begun = True
-        self._proposal.saw(self._role, program)
+        self._proposal.record_program(self._role, program)
         scope = Scope.FULL if self._role == "validation" else Scope.MINIBATCH
         return replace(facts, scope=scope, role=self._role)
 
@@ -101,7 +101,7 @@ class EvaluationHook(StepHook):
 
 
 class ResumedSeedHook(PhaseHook):
-    """Around the evaluation of the given program before gepa loads a checkpoint; gepa goes on without its result."""
+    """Records the evaluation of the given program before gepa loads a checkpoint; gepa discards its result."""
 
     def __init__(self, telemetry: Telemetry, events: GepaEvents) -> None:
         super().__init__(telemetry, events.scope, RESUME, None)
@@ -112,7 +112,7 @@ class ResumedSeedHook(PhaseHook):
         return set_value(_EVALUATION, self, within_step(self._scope, super().open()))
 
     def evaluate(self, facts: EvaluateFacts, _program: ProgramSnapshot | None) -> EvaluateFacts:
-        """It is no trial's: a phase's, with a table of its own."""
+        """Attribute the evaluation to the phase; it belongs to no trial."""
         return replace(facts, scope=Scope.FULL, phase=RESUME)
 
     @override
@@ -121,7 +121,7 @@ class ResumedSeedHook(PhaseHook):
 
 
 class ReflectionHook(StepHook):
-    """Around the making of the reflective dataset: the metric is asked for feedback on each trajectory."""
+    """Records the creation of the reflective dataset, which calls the metric for feedback on each trajectory."""
 
     role = JUDGE
 
@@ -131,13 +131,13 @@ class ReflectionHook(StepHook):
 
     @override
     def close(self, error: BaseException | None) -> None:
-        # gepa goes on without this proposal.
+        # gepa continues without this proposal.
         self._proposal.error = error
         super().close(error)
 
 
 class ProposingHook(StepHook):
-    """Around the reflection model's calls. gepa repeats all of them, one by one, when one of several has failed."""
+    """Records the calls of the reflection model. If one of several fails, gepa repeats all of them sequentially."""
 
     role = REFLECTION
 
@@ -153,7 +153,10 @@ class ProposingHook(StepHook):
 
     @override
     def see(self, result: Any) -> None:
-        """`result`: the texts by component, alone or first in a tuple; a list of those for several proposals."""
+        """Record the new texts.
+
+        `result` holds the texts by component, alone or first in a tuple; for several proposals a list of those.
+        """
         found = cast("list[Any]", result) if isinstance(result, list) else [result]
         for proposal, texts in zip(self._proposals, found, strict=False):
             proposal.texts = dict(cast("tuple[Any, ...]", texts)[0] if isinstance(texts, tuple) else texts)

@@ -1,1 +1,1 @@
-"""SIMBA: trials, mini-batches, strategies and scores."""
+"""Hook for SIMBA: steps, strategies, trials and scores."""

@@ -1,9 +1,9 @@
-"""SIMBA: a step a mini-batch, a trial a candidate built in it, and in the end a trial a program validated.
+"""Hook for SIMBA: a step for each mini-batch, a trial for each candidate, and a trial for each validated program.
 
 Source: `dspy/teleprompt/simba.py` and `simba_utils.py` of dspy 3.4.1. A step samples trajectories, builds candidates by
-strategies (append a demo, append a rule) and scores them; the scores are raw means, and `dspy.Parallel` runs the
-examples, not Evaluate. What each call is for is told by the order: `prepare_models_for_resampling` begins a step; the
-first `Parallel` after it samples, the second scores the candidates; one without a step before it validates.
+strategies (append a demo, append a rule) and scores them. Scores are raw means; `dspy.Parallel` runs the examples, not
+Evaluate. The order of the calls determines their purpose: `prepare_models_for_resampling` begins a step; the first
+`Parallel` after it samples, the second scores the candidates; one outside of a step validates.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SEARCH: Final = "simba"
 
 
 class SIMBAHook(OptimizerHook):
-    """Watches SIMBA's steps, its strategies and its scoring."""
+    """Records SIMBA's steps, strategies and scoring."""
 
     optimizer = "dspy.teleprompt.simba.SIMBA"
 
@@ -70,7 +70,7 @@ class SIMBAHook(OptimizerHook):
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
-        return first_unless_greater(entries)  # `max` of the validated programs' scores
+        return first_unless_greater(entries)  # `max` over the scores of the validated programs
 
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
@@ -90,9 +90,9 @@ def _search(telemetry: Telemetry) -> Search | None:
 
 
 class _Strategies:
-    """Stands for the optimizers' attribute `strategies`, so that the one that SIMBA draws from it is watched.
+    """Descriptor of the attribute `strategies` that wraps the strategies during a compile.
 
-    The optimizer's own list stays where it is, in the object's `__dict__`; outside its compile that is what is read.
+    Each optimizer's list stays in the object's `__dict__`. Outside of its compile the descriptor returns it unchanged.
     """
 
     def __init__(self, telemetry: Telemetry) -> None:
@@ -109,7 +109,7 @@ class _Strategies:
         scope = compile_of(SIMBAHook)
         if scope is None or scope.key != id(instance):
             return strategies
-        return [wrapt.FunctionWrapper(strategy, wrap_call(self._watch)) for strategy in strategies]
+        return [wrapt.FunctionWrapper(strategy, wrap_call(self._create_hook)) for strategy in strategies]
 
     def __set__(self, instance: Any, value: Any) -> None:
         vars(instance)["strategies"] = value
@@ -117,7 +117,7 @@ class _Strategies:
     def __delete__(self, instance: Any) -> None:
         del vars(instance)["strategies"]
 
-    def _watch(self, wrapped: Callable[..., Any], _instance: Any, args: Args, _kwargs: Kwargs) -> CallHook | None:
+    def _create_hook(self, wrapped: Callable[..., Any], _instance: Any, args: Args, _kwargs: Kwargs) -> CallHook | None:
         search = _search(self._telemetry)
         name = getattr(wrapped, "__name__", type(wrapped).__name__).strip("_")
         return None if search is None else StrategyHook(self._telemetry, search, name, args)

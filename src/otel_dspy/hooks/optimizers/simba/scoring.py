@@ -1,7 +1,7 @@
-"""SIMBA runs programs on examples by itself: each run is an example, each program's runs an evaluation.
+"""Instrumentation of SIMBA's scoring: an `example` span for each run, an `evaluate` span for the runs of each program.
 
 Source: `dspy/teleprompt/simba.py:198-204, 306-324, 340-357` and `wrap_program` of `simba_utils.py` of dspy 3.4.1.
-`wrap_program` makes a function of a program and the metric, which swallows what either raises and scores 0.
+`wrap_program` returns a function that runs a program and the metric; it swallows their exceptions and scores 0.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ _SAMPLE: Final = "sample"
 
 
 def tagged(telemetry: Telemetry, search: Search, wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
-    """Call `wrap_program`, and put a watch around the function that it makes."""
+    """Call `wrap_program` and instrument the function that it returns."""
     with guarded("the examples of SIMBA"):
         arguments = bind_arguments(wrapped, args, kwargs)
         tag = Tag(arguments["program"])
-        args, kwargs = (_noting(arguments["program"], tag), _noting(arguments["metric"], tag)), {}
-        tag.function = _watched(telemetry, tag, wrapped(*args, **kwargs))
+        args, kwargs = (_recording(arguments["program"], tag), _recording(arguments["metric"], tag)), {}
+        tag.function = _instrumented(telemetry, tag, wrapped(*args, **kwargs))
         search.tags[id(tag.function)] = tag
         return tag.function
     return wrapped(*args, **kwargs)
 
 
-def _noting(function: Any, tag: Tag) -> Any:
-    def noted(called: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
+def _recording(function: Any, tag: Tag) -> Any:
+    def recorded(called: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         try:
             return called(*args, **kwargs)
         except BaseException as error:
             tag.raised.setdefault(threading.get_ident(), error)
             raise
 
-    return wrapt.FunctionWrapper(function, forwarding(noted))
+    return wrapt.FunctionWrapper(function, forwarding(recorded))
 
 
-def _watched(telemetry: Telemetry, tag: Tag, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _instrumented(telemetry: Telemetry, tag: Tag, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def scored(example: Any) -> Any:
         if tag.place is None:
             return function(example)
-        watch = _ExampleHook(telemetry, tag, *tag.place, example)
-        with watch:
-            return watch.returned(function(example))
+        hook = _ExampleHook(telemetry, tag, *tag.place, example)
+        with hook:
+            return hook.returned(function(example))
 
     return forwarding(scored)
 
@@ -108,7 +108,7 @@ class _ExampleHook(CallHook):
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """Which of all the runs stand in the evaluation, and the candidate that they score, if they score one."""
+    """Evaluation with its slice of all runs, and the candidate that they score, if any."""
 
     evaluation: EvaluateScope
     runs: slice
@@ -116,7 +116,7 @@ class _Scored:
 
 
 class ScoringHook(CallHook):
-    """Around one call of `dspy.Parallel`: a step's samples, its candidates, or the validation."""
+    """Records one call of `dspy.Parallel`: the samples of a step, the scores of its candidates, or the validation."""
 
     part = "the spans of SIMBA's scoring"
 
@@ -177,9 +177,13 @@ class ScoringHook(CallHook):
                 self._begin(runs, candidate.trial.context, self._facts(self._examples[runs], scope), candidate)
 
     def _facts(self, examples: Sequence[Any], scope: Scope, phase: str | None = None) -> EvaluateFacts:
-        told = self._search.scope
+        compiling = self._search.scope
         return EvaluateFacts(
-            metric_name=told.metric_name, program_name=told.program_name, devset=examples, scope=scope, phase=phase
+            metric_name=compiling.metric_name,
+            program_name=compiling.program_name,
+            devset=examples,
+            scope=scope,
+            phase=phase,
         )
 
     def _begin(self, runs: slice, context: Context, facts: EvaluateFacts, candidate: Candidate | None = None) -> None:

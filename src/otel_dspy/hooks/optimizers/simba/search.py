@@ -1,4 +1,4 @@
-"""Where a SIMBA compile stands: its step, the candidates built in it, and the programs known by their `simba_idx`."""
+"""State of a SIMBA compile: the current step, its candidates, and the pool of programs by `simba_idx`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Tag:
-    """What is known of a function that `wrap_program` made.
+    """State of a function that `wrap_program` returned.
 
     Attributes:
-        program: the program inside.
-        function: itself, held so that its id stays.
-        place: its evaluation and its position there, once it is about to run.
-        further: what its row tells beside the score.
-        raised: what the program or the metric raised, by thread: the function swallows it.
+        program: the wrapped program.
+        function: the function itself; the reference prevents reuse of its id.
+        place: its evaluation and position; None before it is scheduled.
+        further: additional values of its row.
+        raised: exceptions of the program or the metric, which the function swallows, by thread id.
     """
 
     program: Any
@@ -41,19 +41,19 @@ class Tag:
 
 @dataclass(slots=True, eq=False)
 class Candidate:
-    """A program to be scored, with its trial, which is open until it is. The program is held, so that its id stays."""
+    """Program to be scored, with its open trial. The reference to the program prevents reuse of its id."""
 
     program: Any
     trial: TrialScope
     facts: TrialFacts
     snapshot: ProgramSnapshot | None = None
     score: float | None = None
-    """The raw mean of what the metric returned."""
+    """Raw mean of the metric's values."""
 
 
 @dataclass(slots=True, eq=False)
 class Search:
-    """One compile."""
+    """State of one compile."""
 
     telemetry: Telemetry
     scope: CompileScope
@@ -61,13 +61,13 @@ class Search:
     """Number of the step, from 0, as in SIMBA's `trial_logs`."""
     num_models: int = 0
     sampled: bool = False
-    """Whether the step's trajectories are there, so that what is scored next are its candidates."""
+    """Whether the step has sampled its trajectories and scores its candidates next."""
     built: int = 0
-    """How many candidates the step has built, or failed to."""
+    """Number of candidates that the step has built or failed to build."""
     candidates: list[Candidate] = field(default_factory=list[Candidate])
-    """Those of the step, in SIMBA's order."""
+    """Candidates of the step, in SIMBA's order."""
     tags: dict[int, Tag] = field(default_factory=dict["int", "Tag"])
-    """What `wrap_program` made, by its identity, until it has run."""
+    """Tags by `id` of the function that `wrap_program` returned, until it has run."""
     program_ids: list[str | None] = field(default_factory=list["str | None"])
     """`dspy.program.id` of the programs in SIMBA's pool; the position is the `simba_idx`."""
     winners: list[int] = field(default_factory=lambda: [0])
@@ -77,7 +77,7 @@ class Search:
 
     @property
     def context(self) -> Context:
-        """The context of the step; outside of one, of the compile."""
+        """The context of the current step; outside of steps, that of the compile."""
         return self.scope.context if self._context is None else self._context
 
     @property
@@ -86,7 +86,12 @@ class Search:
         return self._phase is not None
 
     def begin_step(self, baseline: Any, num_models: int) -> None:
-        """A step begins. `baseline`: the first program of the pool; `num_models`: how many samples an example gets."""
+        """Open a step.
+
+        Args:
+            baseline: the first program of the pool.
+            num_models: the number of samples per example.
+        """
         self.end_step(None)
         if not self.program_ids:
             found = snapshot_if_program(baseline)
@@ -100,11 +105,14 @@ class Search:
         self._context = self._phase.open()
 
     def scores(self, pairs: Sequence[tuple[Any, Any]]) -> bool:
-        """Whether SIMBA itself runs these pairs of function and example; none at all, where no candidate was built."""
+        """Return whether SIMBA itself runs these pairs of function and example.
+
+        The pairs are empty in a step that has built no candidates.
+        """
         return all(id(function) in self.tags for function, _ in pairs) and (bool(pairs) or self.in_step)
 
     def register(self) -> None:
-        """The step's candidates are scored, and enter the pool in their order."""
+        """Add the scored candidates of the step to the pool, in their order."""
         best: tuple[float, int] | None = None
         for candidate in self.candidates:
             number = len(self.program_ids)
@@ -116,7 +124,7 @@ class Search:
             self.winners.append(best[1])
 
     def end_step(self, error: BaseException | None) -> None:
-        """The step is over; candidates that were not scored end with it."""
+        """End the step and the trials of candidates that were not scored."""
         waiting, self.candidates = self.candidates, []
         self.tags.clear()
         for candidate in waiting:
@@ -131,9 +139,9 @@ class Search:
         close_trial(self.telemetry, candidate.trial, candidate.facts, outcome)
 
     def validated(self, program_ids: Sequence[str | None]) -> list[int | None]:
-        """The `simba_idx` of the programs that SIMBA validates: its winners, evenly spaced.
+        """Return the `simba_idx` of the programs that SIMBA validates: evenly spaced winners.
 
-        Where they are not those that 3.4.1 would take (`simba.py:329-338`), None each.
+        If the programs differ from those that 3.4.1 selects (`simba.py:329-338`), all are None.
         """
         last = len(self.winners) - 1
         spaced = [round(slot * last / self.num_models) for slot in range(self.num_models + 1)] if last else [0]

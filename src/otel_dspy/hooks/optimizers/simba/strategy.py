@@ -1,9 +1,9 @@
-"""A candidate of SIMBA's is built: its trial begins with the strategy that builds it, and goes on until it is scored.
+"""Hook for SIMBA's strategies: a candidate's trial, from the strategy that builds it until it is scored.
 
-Source: `dspy/teleprompt/simba.py:245-301` and `simba_utils.py` of dspy 3.4.1. A strategy is given a bucket (the
-trajectories of one example, best first) and a copy of a program of the pool, whose `simba_idx` is still the source's.
-One that finds nothing to learn returns False and leaves the copy as it is, and SIMBA scores it all the same; what one
-raises SIMBA swallows, and the candidate is dropped.
+Source: `dspy/teleprompt/simba.py:245-301` and `simba_utils.py` of dspy 3.4.1. A strategy receives a bucket (the
+trajectories of one example, best first) and a copy of a program of the pool, which still has the source's `simba_idx`.
+A strategy that finds nothing to learn returns False and leaves the copy unchanged; SIMBA scores it nevertheless. SIMBA
+swallows a strategy's exception and drops the candidate.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 
 
 class StrategyHook(CallHook):
-    """Around one call of a strategy. `args`: the bucket and the program."""
+    """Records one call of a strategy.
+
+    Args:
+        telemetry: passed to `open_trial`.
+        search: the state of the compile.
+        strategy: the name of the strategy.
+        args: the bucket and the program.
+    """
 
     part = "the span of a SIMBA candidate"
 
@@ -46,7 +53,7 @@ class StrategyHook(CallHook):
     @override
     def open(self) -> Context:
         search, bucket = self._search, self._bucket
-        # Read now: a strategy may write over the scores of its bucket.
+        # Read before the call: a strategy may overwrite the scores of its bucket.
         self._scores = {
             "bucket_max_score": as_score(bucket[0]["score"]),
             "bucket_min_score": as_score(bucket[-1]["score"]),
@@ -93,7 +100,7 @@ class StrategyHook(CallHook):
 
 
 _Contents = dict[str, tuple[str, list[Any]]]
-"""A predictor's path -> its instructions and demos."""
+"""Predictor path -> instructions and demos."""
 
 
 def _contents(program: Any) -> _Contents:
@@ -101,7 +108,7 @@ def _contents(program: Any) -> _Contents:
 
 
 def _changed(before: _Contents, after: _Contents) -> dict[str, dict[str, Any]]:
-    """Path -> the rule or the demos that the strategy added; a predictor without either is left out."""
+    """Return the rule or demos that the strategy added, by predictor path; unchanged predictors are omitted."""
     changed: dict[str, dict[str, Any]] = {}
     for name, (instructions, demos) in after.items():
         old_instructions, old_demos = before[name]
