@@ -72,7 +72,7 @@ class _EvaluateHook(CallHook):
         )
         enclosing = current_call_context().compile
         if enclosing is not None:
-            with guarded("what an optimizer says of an evaluation"):
+            with guarded("an optimizer's facts of an evaluation"):
                 self._facts = self._registry.of(enclosing).evaluation(self._facts, self._program)
         compiling = self._open_own_trial(program)
         self._evaluation = open_evaluate(self._telemetry, self._facts, compiling)
@@ -86,7 +86,7 @@ class _EvaluateHook(CallHook):
             return None
         optimizer = self._registry.of(compiling)
         self._trial_facts = TrialFacts(scope=self._facts.scope, derived=True)
-        with guarded("what an optimizer says of a trial"):
+        with guarded("an optimizer's facts of a trial"):
             self._trial_facts = optimizer.trial(compiling, program, self._facts)
         self._trial = compiling.open_trial or open_trial(self._telemetry, compiling)
         compiling.open_trial = None
@@ -97,7 +97,7 @@ class _EvaluateHook(CallHook):
         result = named(result)
         enclosing = current_call_context().compile
         if enclosing is not None:
-            with guarded("what an optimizer makes of a result"):
+            with guarded("an optimizer's reading of a result"):
                 self._registry.of(enclosing).evaluated(enclosing, self._facts, result)
         if self._facts.metric_name is not None:
             self._score = as_score(result)

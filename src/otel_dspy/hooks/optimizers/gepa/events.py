@@ -292,7 +292,7 @@ class GepaEvents:
 
     @_guarded_callback
     def on_iteration_end(self, event: Mapping[str, Any]) -> None:
-        """Close the iteration's trials. If an exception propagates (gepa calls this in a `finally`), `finish` closes them."""
+        """Close the iteration's trials, unless an exception propagates: gepa calls it in a `finally`; see `finish`."""
         del event
         self._leave()
         if sys.exc_info()[1] is self._outer:
@@ -352,7 +352,7 @@ class GepaEvents:
     def _close(self, proposal: Proposal, error: BaseException | None) -> None:
         used = self._state.total_num_evals if self._state is not None else None
         facts, ended = TrialFacts(kind=proposal.kind, label=proposal.label), TrialOutcome(error=error)
-        with guarded("what a GEPA trial tells"):
+        with guarded("the facts of a GEPA trial"):
             parents = [self._pool.get(index) for index in proposal.parents]
             facts = trial_facts(proposal, parents, used, self._limit)
             ended = outcome(proposal, error)
