@@ -107,8 +107,8 @@ DSPY_LM_REQUESTS: Final = "dspy.lm.requests"
 DSPY_LM_RETRIES: Final = "dspy.lm.retries"
 """How many attempts failed and were made again."""
 DSPY_LM_ROLE: Final = "dspy.lm.role"
-"""What the call was for, told by where it was made: the program's own work or a teacher's (also where nobody knows
-better), the optimizer's instructions and rules, its reflection on what went wrong, or the metric's judgment.
+"""Purpose of the call, by where it was made: the program's own work or a teacher's (also the default), the optimizer's
+instructions and rules, its reflection on what went wrong, or the metric's judgment.
 """
 DSPY_DATASET_ROLE: Final = "dspy.dataset.role"
 """What the dataset is for."""
@@ -157,7 +157,7 @@ DSPY_TRIAL_IS_BEST: Final = "dspy.trial.is_best"
 DSPY_TRIAL_STATE: Final = "dspy.trial.state"
 """How the trial ended."""
 DSPY_TRIAL_DERIVED: Final = "dspy.trial.derived"
-"""True where the trial is inferred from an evaluation, not told by the optimizer."""
+"""True where the trial is inferred from an evaluation, not reported by the optimizer."""
 DSPY_TRIAL_REASON: Final = "dspy.trial.reason"
 """Why the optimizer refused the trial's candidate or made none, in its own words."""
 DSPY_TRIAL_MEASURE: Final = "dspy.trial.measure."
