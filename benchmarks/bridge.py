@@ -36,11 +36,11 @@ BRIDGES: Final = (1, 2, 4)
 _PACKAGES: Final = ("mlflow", "opentelemetry-sdk", "uvicorn", "psycopg2-binary")
 
 
-def rate(addresses: Sequence[str], told: Sequence[Sequence[Request]], headers: Mapping[str, str]) -> float:
+def rate(addresses: Sequence[str], encoded: Sequence[Sequence[Request]], headers: Mapping[str, str]) -> float:
     """Return spans per second until the last one is acknowledged, with all programs at once."""
     began = time.perf_counter()
-    with ThreadPoolExecutor(len(told)) as pool:
-        sent = pool.map(send, cycle(addresses), told, repeat(headers))
+    with ThreadPoolExecutor(len(encoded)) as pool:
+        sent = pool.map(send, cycle(addresses), encoded, repeat(headers))
         return sum(sent) / (time.perf_counter() - began)
 
 
@@ -55,10 +55,10 @@ def speed(backend: str, trials: int) -> list[Row]:
         experiment = mlflow.MlflowClient(server.uri).create_experiment("bare")
 
         def measure(writer: str, addresses: Sequence[str], headers: Mapping[str, str]) -> None:
-            told = [list(requests_of(program, trials)) for program in islice(programs, PROGRAMS)]
-            found = rate(addresses, told, headers)
+            encoded = [list(requests_of(program, trials)) for program in islice(programs, PROGRAMS)]
+            found = rate(addresses, encoded, headers)
             bare = rows[0]["spans a second"] if rows else round(found)
-            spans = sum(count for one in told for count, _ in one)
+            spans = sum(count for one in encoded for count, _ in one)
             rows.append(
                 {
                     "backend": backend,

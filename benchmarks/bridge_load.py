@@ -27,7 +27,7 @@ def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
     """The requests of one program's optimization.
 
     Args:
-        number: tells programs apart.
+        number: distinguishes programs.
         trials: how many it has.
         steps: modules that an example calls: it has a span, and two for each of them.
     """
@@ -52,17 +52,17 @@ def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
     yield from ready(1)
 
 
-def send(address: str, told: Sequence[Request], headers: Mapping[str, str]) -> int:
+def send(address: str, encoded: Sequence[Request], headers: Mapping[str, str]) -> int:
     """Send the requests in order, retrying each until it is accepted; return the number of spans."""
     with requests.Session() as session:
-        for _, body in told:
+        for _, body in encoded:
             while True:
                 answer = post(session, address, body, headers)
                 if answer.status_code != requests.codes.unavailable:
                     answer.raise_for_status()
                     break
                 time.sleep(float(answer.headers["Retry-After"]))
-    return sum(spans for spans, _ in told)
+    return sum(spans for spans, _ in encoded)
 
 
 def post(session: requests.Session, address: str, body: bytes, headers: Mapping[str, str]) -> requests.Response:

@@ -1,6 +1,6 @@
 """Benchmark: resident memory while `MlflowSpanProcessor` receives a long optimization, with MLflow up and down.
 
-`python -m benchmarks.memory`. The spans are those of the contract, told without DSPy: three an example (`example`,
+`python -m benchmarks.memory`. The spans follow the semantic conventions, without DSPy: three an example (`example`,
 `module`, `chat`), or, of an agent's examples, two for each of its hundred steps; 100 examples a trial. With MLflow up
 the teller waits after each trial until MLflow has everything; with MLflow down it never waits, so what does not fit the
 queue goes to the spool.
@@ -33,8 +33,8 @@ POINTS: Final = 100
 _PACKAGES: Final = ("mlflow", "opentelemetry-sdk")
 
 
-def tell(uri: str, spans: int, steps: int, seconds: float, *, wait: bool) -> dict[str, Any]:
-    """Tell one compile of about so many spans, for so many seconds at most; give memory in MiB by spans told."""
+def record(uri: str, spans: int, steps: int, seconds: float, *, wait: bool) -> dict[str, Any]:
+    """Record one compile of about `spans` spans for up to `seconds`; return memory in MiB by number of spans."""
     from otel_dspy.mlflow import MlflowSpanProcessor
     from tests.integration.mlflow.contract_spans import Teller, provider
 
@@ -90,12 +90,12 @@ def _run(uri: str, spans: int, steps: int, seconds: float, *, wait: bool) -> dic
 
 def _row(case: str, steps: int, measured: dict[str, Any]) -> Row:
     memory: list[tuple[int, float]] = measured["memory"]
-    told = memory[-1][0]
-    early = next(mib for spans, mib in memory if spans >= told / 10)
+    recorded = memory[-1][0]
+    early = next(mib for spans, mib in memory if spans >= recorded / 10)
     return {
         "MLflow": case,
         "spans an example": _spans_an_example(steps),
-        "spans": told,
+        "spans": recorded,
         "MiB at a tenth": round(early),
         "MiB at the end": round(memory[-1][1]),
         "growth": round(memory[-1][1] / early, 2),
@@ -133,6 +133,6 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
         _, _, _uri, _spans, _steps, _seconds, _wait = sys.argv
-        print(json.dumps(tell(_uri, int(_spans), int(_steps), float(_seconds), wait=_wait == "1")), flush=True)
+        print(json.dumps(record(_uri, int(_spans), int(_steps), float(_seconds), wait=_wait == "1")), flush=True)
     else:
         main()

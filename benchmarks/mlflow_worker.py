@@ -34,7 +34,7 @@ TIMES: Final = 3
 """How often the work is done: now and then Python looks through all objects of the process for garbage, which takes as
 long as half of it."""
 MARK: Final = "/health?the-work-begins"
-"""Asked of the server right before the work, so that its log tells which requests are the last work's."""
+"""Requested from the server before the work, as a marker in its log of where the last work's requests begin."""
 
 _dspy: Any = dspy  # these two annotate only part of what they offer
 _mlflow: Any = mlflow

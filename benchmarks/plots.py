@@ -60,7 +60,7 @@ def mlflow() -> None:
 
 
 def memory() -> None:
-    """Resident memory by the number of spans told."""
+    """Resident memory by number of spans."""
     series = [
         (f"MLflow {row['MLflow']}, {row['spans']:,} spans, {row['spans an example']} an example", row["memory"])
         for row in _rows("memory")

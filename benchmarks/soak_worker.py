@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SERVICE_PAUSE: Final = 2.0
 """Seconds that a thread of the service waits between two requests."""
 OPTIMIZER_PAUSE: Final = 30.0
-"""Seconds between two optimizations: MLflow is told everything three times, and must have time left after an outage,
+"""Seconds between two optimizations: MLflow receives everything three times, and must have time left after an outage,
 on a machine that has other work.
 """
 LATENCY: Final = 0.005
@@ -218,12 +218,12 @@ def work(mlflow: str, bridges: Sequence[str], seed: int) -> dict[str, Any]:
     optimize(counts, ended, seed)
     for thread in services:
         thread.join()
-    told = end()
+    outcome = end()
     return {
         "requests": counts.requests,
         "optimizations": dict(counts.optimizations),
         "traces": counts.traces,
-        **told,
+        **outcome,
     }
 
 

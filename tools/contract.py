@@ -23,7 +23,7 @@ LEVELS: tuple[Level, ...] = ("required", "conditionally_required", "recommended"
 
 
 class ContractError(ValueError):
-    """A convention file says something that the format does not allow; the text names the group."""
+    """A convention file is invalid; the message names the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Attribute:
     """The only values allowed; empty = any of the type."""
     examples: tuple[str, ...] = ()
     convention: str | None = None
-    """Word of the setting `extra_conventions` that lets the attribute stand on any span; None = it is one of ours."""
+    """Value of the setting `extra_conventions` that enables the attribute on any span; None = it is otel-dspy's own."""
 
     @property
     def constant(self) -> str:
@@ -57,7 +57,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class AttributeRef:
-    """What a signal says about an attribute that it carries."""
+    """Reference of a signal to an attribute."""
 
     id: str
     level: Level
@@ -125,7 +125,7 @@ class Contract:
     )
 
     def attribute(self, name: str) -> Attribute | None:
-        """The attribute that an emitted `name` belongs to, templates included; None if nobody declared it."""
+        """Return the attribute of an emitted `name`, templates included; None if it is not declared."""
         if name not in self._asked:
             self._asked[name] = next((attribute for attribute in self.attributes if attribute.covers(name)), None)
         return self._asked[name]

@@ -72,12 +72,12 @@ def render_constants(contract: Contract) -> str:
     lines += ["", "# Spans"]
     for span in contract.spans:
         filled = ", ".join(f"`{name[1:-1]}`" for name in PLACEHOLDER.findall(span.name))
-        told = f" Filled with {filled}." if filled else ""
-        lines += [f'{span.constant}: Final = "{PLACEHOLDER.sub("{}", span.name)}"', *_docstring(span.brief + told)]
+        text = f" Filled with {filled}." if filled else ""
+        lines += [f'{span.constant}: Final = "{PLACEHOLDER.sub("{}", span.name)}"', *_docstring(span.brief + text)]
     lines += ["", "# Metrics"]
     for metric in contract.metrics:
-        told = f"{metric.brief} {metric.instrument.capitalize()}, unit `{metric.unit}`."
-        lines += [f'{metric.constant}: Final = "{metric.name}"', *_docstring(told)]
+        text = f"{metric.brief} {metric.instrument.capitalize()}, unit `{metric.unit}`."
+        lines += [f'{metric.constant}: Final = "{metric.name}"', *_docstring(text)]
     lines += ["", "# Log events"]
     for event in contract.events:
         lines += [f'{event.constant}: Final = "{event.name}"', *_docstring(event.brief)]

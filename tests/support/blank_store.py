@@ -14,9 +14,9 @@ from mlflow import MlflowClient
 
 
 def blank_store(folder: Path, name: str = "mlflow.db") -> str:
-    """Put an empty sqlite store into the folder, as if whoever opens it first had laid it out; its tracking URI.
+    """Copy an empty sqlite store into the folder, with its tables created; return its tracking URI.
 
-    Without a server, artifacts go below the working folder of that one, unless the experiment says otherwise.
+    Without a server, artifacts are stored below the working folder, unless the experiment has an artifact location.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{shutil.copy(_laid_out(), folder / name)}"
@@ -28,5 +28,5 @@ def _laid_out() -> Path:
     atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
     MlflowClient(f"sqlite:///{file}").search_experiments()
     with closing(sqlite3.connect(file)) as database, database:
-        database.execute("DELETE FROM experiments")  # of the default one, which says where artifacts go
+        database.execute("DELETE FROM experiments")  # the default one, which has an artifact location
     return file

@@ -76,7 +76,7 @@ class Collector:
         """Let the Collector read its configuration, no more.
 
         Raises:
-            AssertionError: it does not take it; the text says why.
+            AssertionError: the configuration is invalid; the message contains the reason.
         """
         command = [self._command[0], "validate", *self._command[1:]]
         found = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)

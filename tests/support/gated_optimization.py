@@ -21,7 +21,7 @@ class GatedOptimization:
     """Trial n waits in its first metric call until `let(n)`."""
 
     def __init__(self, patience: float) -> None:
-        """Create it; a trial that nobody lets go goes after `patience` seconds."""
+        """Create the optimizer; a trial that is not released starts after `patience` seconds."""
         self._patience = patience
         self._gates = [threading.Event() for _ in range(TRIALS)]
         self._ahead = iter(self._gates)

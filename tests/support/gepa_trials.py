@@ -14,7 +14,7 @@ _TABLES = ("dspy.trial.scores", "dspy.trial.pareto.front", "dspy.trial.candidate
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:
-    """What the span tells."""
+    """Attributes of the span."""
     return dict(span.attributes or {})
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ScriptedEngine:
-    """Answers each request with what the script says: 10 tokens in, 5 out, ids in order of the calls."""
+    """Responds with the script's answers: 10 input and 5 output tokens, ids in order of the calls."""
 
     def __init__(self, script: Script) -> None:
         self.script = script

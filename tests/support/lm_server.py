@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, Any]
 SERVED_MODEL_SUFFIX = "-2026"
-"""The model that answers is told apart from the one that was asked for, as with a hosted model's dated versions."""
+"""The response model differs from the requested one, as with dated versions of a hosted model."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one chat completion."""
         lm = cast("_HTTPServer", self.server).lm
-        if lm.stopping.is_set():  # a server that is gone answers nobody who has kept a connection either
+        if lm.stopping.is_set():  # a stopped server must not respond on kept-alive connections either
             self.close_connection = True
             return
         body = cast("dict[str, Any]", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))

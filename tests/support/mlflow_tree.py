@@ -20,7 +20,7 @@ VOLATILE_TAGS = frozenset(
     {"mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit"}
     | {"otel_dspy.host", "otel_dspy.processes"}
 )
-"""Tags that tell where a run was made, not what it is."""
+"""Tags of the environment that a run was created in."""
 PAGE = 200
 
 

@@ -9,7 +9,7 @@ import dspy
 
 
 class Odd:
-    """No data, and it says so when it is looked at."""
+    """No data: raises when it is inspected."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

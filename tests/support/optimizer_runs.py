@@ -30,7 +30,7 @@ OURS = ("dspy.trial.", "dspy.compile.", "error.")
 def tracked_tree(folder: Path, optimize: Callable[[], Result]) -> tuple[Result, ExperimentTree]:
     """What the optimization returned, and all that MLflow holds of it: in a sqlite file in the folder."""
     uri = blank_store(folder)
-    # Without a server the artifacts go below the working folder unless the experiment says otherwise.
+    # Without a server artifacts are stored below the working folder, unless the experiment has an artifact location.
     MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
     otel_dspy.mlflow.autolog(tracking_uri=uri, experiment=EXPERIMENT)
     try:

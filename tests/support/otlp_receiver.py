@@ -66,7 +66,7 @@ def _readable(span: Span, scope: str) -> ReadableSpan:
         _context(span.trace_id, span.parent_span_id) if span.parent_span_id else None,
         attributes={attribute.key: _value(attribute.value) for attribute in span.attributes},
         links=[Link(_context(link.trace_id, link.span_id)) for link in span.links],
-        # OTLP's numbers are one more: 0 says nothing.
+        # OTLP's numbers are one more: 0 is unspecified.
         kind=SpanKind(span.kind - 1),
         instrumentation_scope=InstrumentationScope(scope),
         status=Status(StatusCode(span.status.code), span.status.message or None),

@@ -23,7 +23,7 @@ def exit_code(program: Callable[..., None], *arguments: object, patience: float 
     """Run a function of a module in a fresh interpreter; its exit code, negative for the signal that killed it.
 
     Args:
-        program: found again by its module and name; an assertion that fails in it is exit code 1 and said on stderr.
+        program: imported by its module and name; a failed assertion is exit code 1 with the error on stderr.
         arguments: for the program, pickled.
         patience: seconds.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
-    """A tracking server on sqlite. It stays as it is: whoever wants it slow or gone puts a proxy before it."""
+    """Tracking server on sqlite. Tests must not stop or slow it down: use a proxy in front of it."""
     with mlflow_server(tmp_path_factory.mktemp("server")) as running:
         yield running
 
