@@ -1,4 +1,4 @@
-"""MLflow's side of otel-dspy: what spans tell becomes runs, metrics, artifacts and traces."""
+"""MLflow integration of otel-dspy: maps spans to runs, metrics, artifacts and traces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["MlflowSpanProcessor", "autolog", "flush"]
 
 
 def __getattr__(name: str) -> object:
-    # MLflow takes seconds to import, so it waits until something is used.
+    # MLflow takes seconds to import, so it is imported on first use.
     if name == "autolog":
         from otel_dspy.mlflow.autologging import autolog  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""The end of a process: what is queued for MLflow is delivered or spooled first, and runs that are open are ended."""
+"""Exit handling: delivers or spools queued spans and ends open runs before the process ends."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.processor import MlflowSpanProcessor
 
 _gave_up: Final[dict[MlflowSpanProcessor, bool]] = {}
-"""The processors that are drained at the end, and whether one was waited for in vain already."""
+"""Processors to drain at exit, each with whether an earlier drain has timed out."""
 _lock: Final = threading.Lock()
 _registered = False
 
 
 def drain(processor: MlflowSpanProcessor) -> None:
-    """Drain the processor and shut it down when the process ends, by its last line, an exception or a signal."""
+    """Register a processor to be drained and shut down when the process ends: normally, by an exception or a signal."""
     with _lock:
         _gave_up.setdefault(processor, False)
     prepare()
 
 
 def prepare() -> None:
-    """Be there when the process ends; called on the main thread, signals included. A second call does nothing."""
+    """Install the exit and signal handlers; call it on the main thread. Idempotent."""
     global _registered  # noqa: PLW0603 - once in a process
     with _lock:
         if _registered:
@@ -47,7 +47,7 @@ def prepare() -> None:
 def shut_down(processor: MlflowSpanProcessor) -> None:
     """Drain the processor and shut it down now.
 
-    A compile that is under way goes on, untold: its run is ended when this process is gone.
+    A compile in progress continues but is no longer recorded: its run is ended once this process has exited.
     """
     with _lock:
         _gave_up.pop(processor, None)
@@ -67,12 +67,12 @@ def _close_all() -> None:
 
 
 def _keep_the_exit_status() -> None:
-    """Let a program that Ctrl-C has ended exit by SIGINT still, which a shell's loop, for one, looks at.
+    """Let a program that was interrupted with Ctrl-C still exit by SIGINT, which shell loops check.
 
     CPython notes an unhandled KeyboardInterrupt in a flag that every later `eval` or `exec` of a string clears; MLflow
-    and SQLAlchemy do such when they are imported or asked for the first time. Another one that ends so sets it again.
+    and SQLAlchemy do so on import or first use. Another unhandled KeyboardInterrupt sets it again.
     """
-    # `ps1`: at a prompt, where an earlier line was interrupted and the session ends by itself.
+    # `ps1`: an interactive session, where an earlier line was interrupted and the session ends normally.
     if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):
         with suppress(KeyboardInterrupt):
             exec("raise KeyboardInterrupt")  # noqa: S102 - as text, since nothing else sets the flag

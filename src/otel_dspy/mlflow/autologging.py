@@ -1,4 +1,4 @@
-"""`autolog`: one line that makes DSPy speak and MLflow listen."""
+"""`autolog`: instruments DSPy and logs it to MLflow with one call."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Active:
-    """What `autolog` has set up."""
+    """State of an active `autolog`."""
 
     processor: MlflowSpanProcessor
     provider: TracerProvider | None
-    """Our own provider; None if the processor was added to the one that was in use."""
+    """The provider that `autolog` created; None if the processor was added to an existing one."""
 
 
 _lock = threading.Lock()
@@ -48,26 +48,25 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
     experiment: str | None = None,
     workspace: str | None = None,
 ) -> None:
-    """Record DSPy's optimizations, evaluations and calls in MLflow, as they happen and off your threads.
+    """Log DSPy's optimizations, evaluations and calls to MLflow as they happen, on background threads.
 
-    Takes the place of `mlflow.dspy.autolog`: the same flags, all logging on by default. MLflow's tracking URI,
-    workspace and experiment are read when a compile, an evaluation or a call starts, so they may be set before or
-    after.
+    Replaces `mlflow.dspy.autolog`, with the same flags, all on by default. MLflow's tracking URI, workspace and
+    experiment are read when a compile, an evaluation or a call starts, so they may be set before or after this call.
 
     Args:
-        log_traces: traces at all.
-        log_traces_from_compile: traces of compiles, their examples included.
-        log_traces_from_eval: example traces of stand-alone evaluations.
-        log_compiles: a run for each compile.
-        log_evals: a child run for each trial, and a run for each stand-alone evaluation.
-        disable: undo what an earlier call set up.
-        silent: no log lines of this package's MLflow side.
-        tracking_uri: record there instead of where MLflow is set to; a path as well as an address.
-        experiment: name of the experiment, created if need be. A run that is open is then not written to. By default
-            MLflow's; of another place than MLflow's, the one that MLFLOW_EXPERIMENT_NAME names, else "Default".
-        workspace: name of the MLflow workspace; by default the one of `mlflow.set_workspace` or MLFLOW_WORKSPACE.
+        log_traces: log traces.
+        log_traces_from_compile: log traces of compiles, including their examples.
+        log_traces_from_eval: log example traces of stand-alone evaluations.
+        log_compiles: log a run for each compile.
+        log_evals: log a child run for each trial, and a run for each stand-alone evaluation.
+        disable: undo an earlier call.
+        silent: disable the log messages of `otel_dspy.mlflow`.
+        tracking_uri: tracking URI or path to use instead of MLflow's.
+        experiment: name of the experiment, created if it does not exist. An open run is then not written to. Defaults to
+            MLflow's experiment; for a tracking URI other than MLflow's, to MLFLOW_EXPERIMENT_NAME, else "Default".
+        workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE.
 
-    Calling it again changes the flags and the destination for what starts from then on.
+    A further call changes the flags and the destination of everything that starts afterwards.
     """
     _silence(silent=silent)
     if disable:
@@ -94,7 +93,7 @@ def _enable(options: Options, tracking_uri: str | Path | None, experiment: str |
             if _active.provider is None or instrumentor.tracer_provider is _active.provider:
                 _active.processor.configure(options, tracking_uri, experiment, workspace)
                 return
-            # Somebody has undone the instrumentation in between: begin anew.
+            # The instrumentation was removed in the meantime: start again.
             at_exit.shut_down(_active.processor)
             _active = None
         in_use = instrumentor.tracer_provider
@@ -110,17 +109,17 @@ def _enable(options: Options, tracking_uri: str | Path | None, experiment: str |
             _active = _Active(processor, provider)
         elif by_environment is not None:
             _active = _Active(processor, None)
-            _logger.info("OTEL_TRACES_EXPORTER has chosen MLflow already: autolog changes its flags and destination")
+            _logger.info("MLflow is already enabled by OTEL_TRACES_EXPORTER: autolog changes its flags and destination")
             return
         elif isinstance(in_use, TracerProvider):
             in_use.add_span_processor(processor)
             _active = _Active(processor, None)
             _logger.info(
-                "DSPy is instrumented already: MLflow gets what those settings capture (content, programs, datasets)"
+                "DSPy is instrumented already: those settings control what is captured (content, programs, datasets)"
             )
         else:
             _logger.warning(
-                "DSPy is instrumented with a tracer provider that takes no span processor (%s): nothing is recorded in "
+                "DSPy is instrumented with a tracer provider without span processors (%s): nothing is recorded in "
                 "MLflow. Call autolog() before instrument(), or add an MlflowSpanProcessor to an SDK TracerProvider.",
                 type(in_use).__name__,
             )
@@ -139,7 +138,7 @@ def _disable() -> None:
             instrumentor = DSPyInstrumentor()
             if instrumentor.tracer_provider is _active.provider:
                 instrumentor.uninstrument()
-        # In a provider of somebody else's the processor stays, deaf: the SDK has no way to take it out.
+        # An existing provider keeps the processor, disabled: the SDK cannot remove it.
         at_exit.shut_down(_active.processor)
         _active = None
 

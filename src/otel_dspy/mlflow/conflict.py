@@ -1,4 +1,4 @@
-"""MLflow's own DSPy autologging: kept from being switched on by MLflow itself, warned of where the user has it on."""
+"""Conflict with MLflow's own DSPy autologging: prevents MLflow from enabling it, and warns if the user has."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _hooked = False
 
 
 def keep_off() -> None:
-    """Keep `mlflow.genai.evaluate`, `optimize_prompts` and `mlflow.autolog` from switching on DSPy's autologging.
+    """Prevent `mlflow.genai.evaluate`, `optimize_prompts` and `mlflow.autolog` from enabling DSPy's autologging.
 
-    They do so for the time of an evaluation, unless it is set as disabled: each row would have two traces. A call of
-    `mlflow.dspy.autolog` by the user is obeyed.
+    They enable it during an evaluation unless it is set as disabled: each row would have two traces. A call of
+    `mlflow.dspy.autolog` by the user is respected.
     """
     global _keeps_off, _hooked  # noqa: PLW0603 - MLflow's setting is one for the process as well
     _keeps_off = True
     _set_off()
     if not _hooked:
         _hooked = True
-        # Its import empties the setting.
+        # Importing it clears the setting.
         register_post_import_hook(lambda _module: _set_off(), "mlflow.dspy.autolog")
 
 
@@ -48,7 +48,7 @@ def _set_off() -> None:
 
 
 def warn_if_mlflow_autologs() -> None:
-    """Warn, once in a process, if MLflow's callback is registered with DSPy; an unloaded DSPy is not loaded for it."""
+    """Warn, once in a process, if MLflow's callback is registered with DSPy; does not import DSPy."""
     global _warned  # noqa: PLW0603 - once in a process is what it means
     if _warned:
         return

@@ -1,4 +1,4 @@
-"""Where the user's MLflow calls would go at this moment: read on the user's thread, cheaply and without network."""
+"""Current destination of MLflow calls, read on the user's thread without network requests."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def current(
     tracking_uri: str | None, experiment: str | None, workspace: str | None = None
 ) -> tuple[Destination, str | None]:
-    """The destination, and the id of the run that the user has open there or would resume.
+    """Return the destination, and the id of the run that the user has open there or would resume.
 
     Args:
-        tracking_uri: what the user told us; wins over what MLflow was told.
-        experiment: an experiment's name, the same.
-        workspace: a workspace's name, the same.
+        tracking_uri: tracking URI of `autolog`; takes precedence over MLflow's.
+        experiment: name of an experiment; takes precedence over MLflow's.
+        workspace: name of a workspace; takes precedence over MLflow's.
     """
     of_mlflow, active = mlflow.get_tracking_uri(), workspaces.active()
     uri = tracking_uri or of_mlflow
@@ -34,33 +34,33 @@ def current(
     if experiment is not None:
         return Destination(uri, Experiment(name=experiment), chosen_workspace), None
     if not is_mlflows(tracking_uri, workspace):
-        # The user's open run and the ids of experiments are of another place.
+        # The user's open run and experiment ids belong to another tracking store.
         return Destination(uri, _experiment_elsewhere(), chosen_workspace), None
     run = mlflow.active_run() or _evaluations_run()
     if run is not None:
         experiment_id = str(run.info.experiment_id)
         return Destination(uri, Experiment(id=experiment_id), chosen_workspace), str(run.info.run_id)
     chosen = _experiment()
-    # As `mlflow run` tells its process, and `start_run` takes it up. Which experiment it is of would have to be asked.
+    # Set by `mlflow run` for its process and resumed by `start_run`. Reading its experiment would need a request.
     resumed = os.environ.get("MLFLOW_RUN_ID") if chosen.id is not None else None
     return Destination(uri, chosen, chosen_workspace), resumed or None
 
 
 def _evaluations_run() -> Run | None:
-    """The run of MLflow's own evaluation, which calls programs in threads of its own, where no run is active."""
+    """Return the run of MLflow's own evaluation, which calls programs on threads without an active run."""
     latest: Callable[[], Run | None] | None = getattr(fluent, "_get_latest_active_run", None)
     return latest() if latest is not None and maybe_get_request_id(is_evaluate=True) is not None else None
 
 
 def is_mlflows(tracking_uri: str | None, workspace: str | None) -> bool:
-    """Whether a tracking URI and a workspace are those that MLflow is set to; None is."""
+    """Whether a tracking URI and a workspace are MLflow's current ones; None counts as MLflow's."""
     if tracking_uri is not None and tracking_uri.rstrip("/") != mlflow.get_tracking_uri().rstrip("/"):
         return False
     return workspace is None or workspaces.same(workspace, workspaces.active())
 
 
 def _experiment() -> Experiment:
-    # In the order of MLflow's own `_get_experiment_id`, which may ask the server; this may not.
+    # In the order of MLflow's own `_get_experiment_id`, which may send a request; this must not.
     chosen: object = getattr(fluent, "_active_experiment_id", None)
     if chosen is not None:
         return Experiment(id=str(chosen))
@@ -74,7 +74,7 @@ def _experiment() -> Experiment:
 def _experiment_elsewhere() -> Experiment:
     if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
         return Experiment(name=name)
-    # Where MLflow was told of no place and no experiment, a number in the environment is of the one that we were told.
+    # If MLflow has neither a tracking URI nor an experiment set, an id in the environment belongs to the given store.
     told = mlflow.is_tracking_uri_set() or getattr(fluent, "_active_experiment_id", None) is not None
     number = os.environ.get("MLFLOW_EXPERIMENT_ID")
     return Experiment(id=number) if number and not told else Experiment(name="Default")

@@ -1,4 +1,4 @@
-"""`OTEL_TRACES_EXPORTER=mlflow`: MLflow chosen by an environment variable alone."""
+"""`OTEL_TRACES_EXPORTER=mlflow`: enables MLflow by environment variable."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _logger = logging.getLogger(__name__)
 
 
 class MlflowSpanExporter(SpanExporter):
-    """Stands for an `MlflowSpanProcessor` where OpenTelemetry's SDK takes exporters alone.
+    """Placeholder for an `MlflowSpanProcessor` where OpenTelemetry's SDK accepts only exporters.
 
-    `DSPyInstrumentor.instrument` puts the processor in the place of the batch processor around this exporter (see
-    `otel_dspy.exporter.sdk_pipeline`): a span's destination is known when it starts; no span is dropped. Left as it is
-    it exports nothing.
+    `DSPyInstrumentor.instrument` replaces the batch processor around this exporter with the span processor (see
+    `otel_dspy.exporter.sdk_pipeline`): a span's destination is determined at its start, and no span is dropped. Without
+    the replacement it exports nothing.
     """
 
     _told = False
 
     def span_processor(self) -> SpanProcessor:
-        """The processor to use instead; it is drained when the process ends.
+        """Return the processor to use instead; it is drained when the process ends.
 
         Raises:
             ImportError: MLflow is not installed.
@@ -47,7 +47,7 @@ class MlflowSpanExporter(SpanExporter):
 
     @override
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Nothing; a warning, once, says why."""
+        """Export nothing; a warning, once, gives the reason."""
         if not self._told:
             self._told = True
             _logger.warning(
@@ -58,10 +58,10 @@ class MlflowSpanExporter(SpanExporter):
 
 
 class LateMlflowSpanProcessor(SpanProcessor):
-    """An `MlflowSpanProcessor` that is made when the first span starts.
+    """An `MlflowSpanProcessor` that is created when the first span starts.
 
-    Importing MLflow takes seconds, which programs that end up without a span should not pay, nor servers' workers while
-    they start: uvicorn ends a worker that doesn't answer within five.
+    Importing MLflow takes seconds, which programs without spans should not spend, nor servers' workers at startup:
+    uvicorn terminates a worker that does not respond within five seconds.
     """
 
     takes_late_ends = True
@@ -73,7 +73,7 @@ class LateMlflowSpanProcessor(SpanProcessor):
         self._lock = threading.Lock()
 
     def processor(self) -> MlflowSpanProcessor:
-        """The real one, made if need be."""
+        """Return the actual processor, created on first use."""
         if self._made is None:
             with self._lock:
                 if self._made is None:
@@ -90,9 +90,9 @@ class LateMlflowSpanProcessor(SpanProcessor):
         if self._made is None and not self._failed:
             try:
                 self.processor()
-            except Exception:  # an MLflow that cannot be imported must not reach the user's program
+            except Exception:  # a failed import of MLflow must not reach the user's program
                 self._failed = True
-                _logger.exception("MLflow cannot be used: nothing is recorded in it")
+                _logger.exception("MLflow cannot be imported: nothing is logged to it")
         if self._made is not None:
             self._made.on_start(span, parent_context)
 

@@ -1,4 +1,4 @@
-"""The span processor that maps otel-dspy's spans onto MLflow."""
+"""Span processor that maps otel-dspy's spans to MLflow."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ NOTHING: Final = Options(
 )
 
 MAX_BEGUN: Final = 10_000
-"""Traces that are remembered as perhaps not delivered, for the program's own requests for them."""
+"""Maximum number of remembered traces that may not be delivered, for the program's own requests for them."""
 
 
 class MlflowSpanProcessor(SpanProcessor):
-    """Gives every span that ends to MLflow: runs, metrics, artifacts and traces.
+    """Logs every ended span to MLflow: runs, metrics, artifacts and traces.
 
-    Add it to a TracerProvider of your own, or let `otel_dspy.mlflow.autolog` do so. Nothing is sent on the thread that
-    ends a span, and no failure reaches it.
+    Add it to a TracerProvider, or let `otel_dspy.mlflow.autolog` do so. Nothing is sent on the thread that ends a span,
+    and no failure is raised there.
     """
 
     takes_late_ends = True
@@ -61,19 +61,19 @@ class MlflowSpanProcessor(SpanProcessor):
         log_compiles: bool = True,
         log_evals: bool = True,
     ) -> None:
-        """Create it; nothing is asked of MLflow before the first span.
+        """Create a processor; MLflow receives no request before the first span.
 
         Args:
-            tracking_uri: where to; by default what MLflow is set to when a compile, evaluation or call starts.
-            experiment: name of the experiment, created if need be; by default the same. Of another place than MLflow's,
-                the one that MLFLOW_EXPERIMENT_NAME names, else "Default".
-            workspace: name of the MLflow workspace; by default the one of `mlflow.set_workspace` or MLFLOW_WORKSPACE
+            tracking_uri: tracking URI; defaults to MLflow's when a compile, evaluation or call starts.
+            experiment: name of the experiment, created if it does not exist; defaults to MLflow's. For a tracking URI other
+                than MLflow's it defaults to MLFLOW_EXPERIMENT_NAME, else "Default".
+            workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE
                 when a compile, evaluation or call starts.
-            log_traces: traces at all.
-            log_traces_from_compile: traces of compiles, their examples included.
-            log_traces_from_eval: example traces of stand-alone evaluations.
-            log_compiles: a run a compile.
-            log_evals: a run a trial and a stand-alone evaluation.
+            log_traces: log traces.
+            log_traces_from_compile: log traces of compiles, including their examples.
+            log_traces_from_eval: log example traces of stand-alone evaluations.
+            log_compiles: log a run for each compile.
+            log_evals: log a run for each trial and each stand-alone evaluation.
         """
         self.configure(
             Options(
@@ -102,7 +102,7 @@ class MlflowSpanProcessor(SpanProcessor):
         experiment: str | None,
         workspace: str | None = None,
     ) -> None:
-        """Change what is wanted and where it goes, for what starts from now on."""
+        """Change the options and the destination of everything that starts from now on."""
         if isinstance(tracking_uri, Path):
             tracking_uri = tracking_uri.resolve().as_uri()  # as mlflow.set_tracking_uri does
         self._wanted = (options, tracking_uri, experiment, workspace)
@@ -117,7 +117,7 @@ class MlflowSpanProcessor(SpanProcessor):
         return experiment is None and destination.is_mlflows(tracking_uri, workspace)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Note where the span belongs."""
+        """Determine the span's route."""
         try:
             route = self._router.started(span, parent_context)
             if route is not None:
@@ -163,31 +163,31 @@ class MlflowSpanProcessor(SpanProcessor):
             self._begun[trace_id] = True
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Wait until MLflow has taken all that has ended.
+        """Wait until all ended spans have been delivered to MLflow.
 
         Returns:
-            False if the time ran out.
+            False if the timeout expired.
         """
         deadline = time.monotonic() + timeout_millis / 1000
         in_time = catch_up(seconds=timeout_millis / 1000)
         return self._worker.flush(max(0.0, deadline - time.monotonic())) and in_time
 
     def drain(self) -> bool:
-        """Wait while MLflow goes on taking what has ended, OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT seconds (60) at most.
+        """Wait for delivery, for at most OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT seconds (60).
 
         Returns:
-            False if something is left, which then is in the spool.
+            False if spans are left, which are then in the spool.
         """
         catch_up()
         return self._worker.drain(DrainTimeout.from_environment())
 
     def shutdown(self, *, wait: bool = True, end_runs: bool = True) -> None:
-        """Drain, and end; a warning says where in the spool the rest is.
+        """Drain and stop; a warning names the spool files of undelivered spans.
 
         Args:
-            wait: for MLflow to take what is left, as `drain` does.
-            end_runs: mark the runs as KILLED that are open when all has been taken. A provider is shut down when the
-                process ends, and nothing can end them afterwards.
+            wait: wait for delivery as `drain` does.
+            end_runs: end runs that are still open as KILLED. A provider is shut down when the process ends, after which
+                nothing can end them.
         """
         catch_up(last=True)
         fluent_tracing.disconnect(self)
@@ -195,7 +195,8 @@ class MlflowSpanProcessor(SpanProcessor):
 
     @property
     def lost(self) -> int:
-        """How many operations and spans MLflow will never hear of: refused, or dropped because the spool was full."""
+        """Number of operations and spans that MLflow never receives: rejected, or dropped because the spool was full.
+        """
         return self._worker.lost
 
     def _tell(self) -> None:

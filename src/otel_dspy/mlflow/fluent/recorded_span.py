@@ -1,4 +1,4 @@
-"""Recording of what a program sets on MLflow's active span where that span is a stand-in for one of ours."""
+"""Recording of attributes that a program sets on MLflow's active span while that span is a stand-in."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
 
 _OWN: Final = "mlflow."
-"""Prefix of MLflow's own attributes, which redaction does not apply to, except for content."""
+"""Prefix of MLflow's own attributes, which are not redacted, except for content."""
 _CONTENT: Final = frozenset({"mlflow.spanInputs", "mlflow.spanOutputs"})
 _STATUS: Final = "exception.message"
-"""The name under which the redactor sees the description of a status."""
+"""The name under which the redactor receives the description of a status."""
 
 
 class RecordedSpan(cast("type[Any]", ObjectProxy)):  # wrapt has no types
-    """An SDK span that records although MLflow sees it as ended.
+    """An SDK span that records although MLflow treats it as ended.
 
-    MLflow does not export a trace while a span of it is open, and nothing ends this one.
+    MLflow does not export a trace while one of its spans is open, and this span is never ended.
 
     Args:
-        span: a started span of the SDK's; it is never ended.
+        span: a started span of the SDK; it is never ended.
     """
 
     def __init__(self, span: Any) -> None:  # noqa: ANN401 - the SDK's own class
@@ -50,11 +50,11 @@ class RecordedSpan(cast("type[Any]", ObjectProxy)):  # wrapt has no types
         """Do nothing: the instrumented call ends its span."""
 
     def registered(self) -> None:
-        """Take what is set so far as MLflow's own; `update` returns what is set later."""
+        """Treat all attributes set so far as MLflow's own; `update` returns what is set later."""
         self._self_initial = dict(cast("Any", self).attributes)
 
     def update(self) -> SpanUpdate | None:
-        """What the program has set since `registered`, with redaction applied; None = nothing."""
+        """Return what the program has set since `registered`, redacted; None = nothing."""
         span: Any = self
         initial = self._self_initial
         changed = {name: text for name, text in span.attributes.items() if initial.get(name) != text}
@@ -80,7 +80,7 @@ def _event(event: Any) -> UserEvent:  # noqa: ANN401 - the SDK's own class
 
 
 def _redacted_json(name: str, text: object) -> str:
-    """An attribute's value as JSON text; MLflow sets JSON text itself."""
+    """Return an attribute's value as redacted JSON text; MLflow sets JSON text itself."""
     try:
         value: AnyValue = json.loads(text) if isinstance(text, str) else _plain(text)
     except (RecursionError, ValueError):

@@ -1,7 +1,7 @@
 """Lookup of MLflow's active span in versions that keep it in OpenTelemetry's own context (MLflow 2 to 3.8).
 
-There a span of another library's is MLflow's active span too, which it cannot read: `mlflow.get_current_active_span`
-raises TypeError inside of it, and spans that MLflow starts below it belong to no trace.
+In those versions a span of another library is MLflow's active span too, which it cannot read:
+`mlflow.get_current_active_span` raises TypeError inside it, and spans that MLflow starts below it belong to no trace.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 _API: Final = "trace_api"
-"""Name under which MLflow's fluent API has `opentelemetry.trace`."""
+"""Name of MLflow's reference to `opentelemetry.trace`."""
 _START: Final = "start_span_in_context"
 
 IS_SHARED: Final = not hasattr(provider, "get_current_context") and hasattr(fluent, _API) and hasattr(provider, _START)
@@ -28,10 +28,10 @@ IS_SHARED: Final = not hasattr(provider, "get_current_context") and hasattr(flue
 
 
 class SharedContext:
-    """Makes MLflow take another span for its active one while a span of ours is current.
+    """Makes MLflow use another span as its active one while an otel-dspy span is current.
 
     Args:
-        substitute: that span; None = the current span is none of ours.
+        substitute: returns that span; None = the current span is not an otel-dspy span.
     """
 
     def __init__(self, substitute: Callable[[], trace.Span | None]) -> None:
@@ -39,7 +39,7 @@ class SharedContext:
         self._originals: dict[str, Any] = {}
 
     def install(self) -> None:
-        """Begin, where MLflow shares OpenTelemetry's context."""
+        """Install the substitution if MLflow shares OpenTelemetry's context."""
         if not IS_SHARED or self._originals:
             return
         self._originals = {_API: getattr(fluent, _API), _START: getattr(provider, _START)}
@@ -47,7 +47,7 @@ class SharedContext:
         setattr(provider, _START, self._starting(self._originals[_START]))
 
     def remove(self) -> None:
-        """Put MLflow's own back."""
+        """Restore MLflow's own lookup."""
         if self._originals:
             setattr(fluent, _API, self._originals[_API])
             setattr(provider, _START, self._originals[_START])
@@ -69,7 +69,7 @@ class SharedContext:
 
 
 class _TraceApi(cast("type[Any]", ObjectProxy)):  # wrapt has no types
-    """`opentelemetry.trace` as MLflow's fluent API is to see it."""
+    """`opentelemetry.trace` with a substituted active span, for MLflow's fluent API."""
 
     def __init__(self, api: Any, substitute: Callable[[], trace.Span | None]) -> None:  # noqa: ANN401 - a module
         super().__init__(api)  # pyright: ignore[reportUnknownMemberType] - the same

@@ -1,4 +1,4 @@
-"""Stand-ins of our spans for MLflow's fluent API, and what the program sets on their traces through it."""
+"""Stand-ins for otel-dspy's spans in MLflow's fluent API, and the trace updates that programs make through it."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.route import SpanUpdate
 
 MAX_TRACES: Final = 1_000
-"""Traces of ours that MLflow's trace manager holds at most; its spans in them are exported within seconds."""
+"""Maximum number of otel-dspy traces in MLflow's trace manager; its spans in them are exported within seconds."""
 PREFIX: Final = "tr-"
-"""What MLflow puts before OpenTelemetry's id of a trace."""
+"""MLflow's prefix for OpenTelemetry's trace id."""
 
 
 def manager() -> Any:  # noqa: ANN401 - MLflow types it in part
-    """MLflow's traces in memory."""
+    """Return MLflow's in-memory trace manager."""
     return cast("Any", InMemoryTraceManager).get_instance()
 
 
 class StandIns:
-    """Stand-ins of our spans in MLflow's trace manager. Thread-safe."""
+    """Stand-ins for otel-dspy's spans in MLflow's trace manager. Thread-safe."""
 
     def __init__(self) -> None:
-        """Create it, empty."""
+        """Create an empty collection."""
         self._ids = _GivenIds()
         self._tracer = TracerProvider(id_generator=self._ids, sampler=ALWAYS_ON, shutdown_on_exit=False).get_tracer(
             __name__
@@ -48,13 +48,13 @@ class StandIns:
         """Traces of ours in MLflow's manager, and whether each has ended."""
 
     def span(self, trace_id: str, span_id: int, root_id: int, experiment_id: str | None) -> trace.Span | None:
-        """The stand-in of one of our spans, made if need be.
+        """Return the stand-in for a span, created on first use.
 
         Args:
-            trace_id: of the trace in MLflow, 32 hex digits.
-            span_id: of our span.
-            root_id: of its trace's root.
-            experiment_id: of the trace; None = the one that MLflow is set to.
+            trace_id: the trace's id in MLflow, 32 hex digits.
+            span_id: the span's id.
+            root_id: id of its trace's root.
+            experiment_id: the trace's experiment; None = MLflow's current one.
         """
         with self._lock:
             found = self._spans.get((trace_id, span_id))
@@ -69,7 +69,7 @@ class StandIns:
         """Forget the stand-in of a span that has ended.
 
         Returns:
-            What the program set on it; None = nothing.
+            The program's updates of it; None = none.
         """
         if not self._spans:
             return None
@@ -83,7 +83,7 @@ class StandIns:
         return span.update()
 
     def update(self, trace_id: str) -> TraceUpdate | None:
-        """What was set on a trace that `span` has registered; None if nothing could have been."""
+        """Return the program's updates of a trace that `span` has registered; None if it was never registered."""
         if trace_id not in self._registered:
             return None
         self._registered[trace_id] = True
@@ -103,9 +103,10 @@ class StandIns:
             )
 
     def release(self, trace_id: str) -> None:
-        """Remove a trace that has ended from MLflow's manager, where MLflow would look for it before its store does.
+        """Remove an ended trace from MLflow's manager, which MLflow reads before its store.
 
-        Not before the program asks for it: MLflow exports its own spans in it from there, on a thread of its own.
+        Called only when the program requests the trace: MLflow exports its own spans in it from there, on its own
+        thread.
         """
         if self._registered.get(trace_id):
             mlflow.flush_trace_async_logging()
@@ -146,7 +147,7 @@ class StandIns:
 
 
 class _GivenIds(IdGenerator):
-    """The ids that the next span is to have."""
+    """Id generator that returns given ids for the next span."""
 
     given: tuple[int, int] = (0, 0)
 
@@ -158,7 +159,7 @@ class _GivenIds(IdGenerator):
 
 
 def _experiment_id(span: Any) -> str:  # noqa: ANN401 - the SDK's own class
-    """The experiment that MLflow would choose for a trace with this root."""
+    """Return the experiment that MLflow would choose for a trace with this root."""
     from mlflow.tracing.utils import get_experiment_id_for_trace  # noqa: PLC0415 - MLflow 2 has none
 
     return str(get_experiment_id_for_trace(span))

@@ -1,10 +1,10 @@
-"""One trace for DSPy's calls and MLflow's fluent tracing: `@mlflow.trace`, `start_span`, `update_current_trace`.
+"""Shared traces of DSPy's calls and MLflow's fluent tracing: `@mlflow.trace`, `start_span`, `update_current_trace`.
 
-MLflow keeps its active span in a context of its own. A DSPy call inside such a span joins its trace; inside a DSPy call
-MLflow finds a stand-in for our span as its active one, made when it looks for it. The stand-in is never exported: what
-is set on its trace (tags, session, user) is read when the call ends and logged with the trace.
+MLflow keeps its active span in its own context. A DSPy call inside such a span joins its trace. Inside a DSPy call
+MLflow finds a stand-in for the otel-dspy span as its active one, created on lookup. The stand-in is never exported:
+updates of its trace (tags, session, user) are read when the call ends and logged with the trace.
 
-Everything here is looked up by name in MLflow; what a version lacks is left out.
+All of MLflow's internals are looked up by name; the features that a version lacks are disabled.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
 SHARES_TRACES: Final = capabilities.TRACES and hasattr(InMemoryTraceManager, "get_mlflow_trace_id_from_otel_id")
-"""Whether this MLflow's traces have the ids of OpenTelemetry, so that spans of ours can be part of them."""
+"""Whether this MLflow uses OpenTelemetry's trace ids, so that otel-dspy's spans can join its traces."""
 
 
 class ActiveSpan(NamedTuple):
@@ -48,16 +48,16 @@ class ActiveSpan(NamedTuple):
 
 
 def is_enabled() -> bool:
-    """Whether MLflow's tracing is on: `mlflow.tracing.disable()` and MLflow's own trial calls switch it off."""
+    """Whether MLflow's tracing is enabled: `mlflow.tracing.disable()` and MLflow's own trial calls disable it."""
     enabled: Callable[[], bool] | None = getattr(provider, "is_tracing_enabled", None)
     return enabled is None or enabled()
 
 
 def active_span(parent: SpanContext | None) -> ActiveSpan | None:
-    """MLflow's span around the caller, if its trace can be joined.
+    """Return MLflow's span around the caller, if its trace can be joined.
 
     Args:
-        parent: the parent of the caller's span in OpenTelemetry's context, which MLflow uses too where it is set so.
+        parent: the parent of the caller's span in OpenTelemetry's context, which MLflow also uses if configured so.
     """
     if not SHARES_TRACES:
         return None
@@ -76,9 +76,9 @@ def active_span(parent: SpanContext | None) -> ActiveSpan | None:
 
 
 def announce(trace_id: str) -> None:
-    """Make a trace the one that `mlflow.get_last_active_trace_id` and MLflow's evaluation find.
+    """Make a trace the one that `mlflow.get_last_active_trace_id` and MLflow's evaluation return.
 
-    Called when it starts, on the user's thread: it has ended for the user before it has ended for us.
+    Called at its start, on the user's thread: the call may return before its deferred end.
     """
     if not SHARES_TRACES:
         return
@@ -92,7 +92,7 @@ def announce(trace_id: str) -> None:
 
 
 def own_context_span() -> SpanContext | None:
-    """The span in MLflow's own context, as MLflow has set it."""
+    """Return the span in MLflow's own context."""
     runtime: Any = getattr(provider, "mlflow_runtime_context", None)
     if runtime is None:
         return None
@@ -101,22 +101,22 @@ def own_context_span() -> SpanContext | None:
 
 
 class Source(Protocol):
-    """Who knows spans of ours."""
+    """Provider of otel-dspy's spans."""
 
     def stand_in(self, span: SpanContext) -> trace.Span | None:
-        """What MLflow is to take for its active span while our span is current.
+        """Return the span that MLflow uses as its active one while an otel-dspy span is current.
 
-        None if it is none of ours, or a span of MLflow's is active inside of it.
+        None if it is not an otel-dspy span, or if a span of MLflow is active inside it.
         """
         ...
 
     def deliver(self, trace_id: str) -> None:
-        """Wait for the delivery of a trace, 32 hex digits, if spans of ours in it may not have been delivered yet."""
+        """Wait for the delivery of a trace, 32 hex digits, if otel-dspy spans in it may not have been delivered."""
         ...
 
 
 def connect(source: Source) -> None:
-    """Let MLflow find the spans of a source as active ones, and leave the tracing of DSPy to us."""
+    """Make a source's spans visible to MLflow as active ones, and disable MLflow's own tracing of DSPy."""
     with _gate:
         _sources.add(source)
         _lookup.install()
@@ -127,7 +127,7 @@ def connect(source: Source) -> None:
 
 
 def disconnect(source: Source) -> None:
-    """Undo `connect`; without any source MLflow is as it was."""
+    """Undo `connect`; without any source MLflow's behavior is restored."""
     with _gate:
         _sources.discard(source)
         if not _sources:
@@ -138,7 +138,7 @@ def disconnect(source: Source) -> None:
 
 
 def _substitute() -> trace.Span | None:
-    """What MLflow is to take for its active span; None = the current span is none of ours."""
+    """Return the span that MLflow uses as its active one; None = the current span is not an otel-dspy span."""
     with guarded("MLflow's fluent tracing"):
         ours = trace.get_current_span().get_span_context()
         if ours.is_valid:
@@ -150,7 +150,7 @@ def _substitute() -> trace.Span | None:
 
 
 class _ContextLookup:
-    """MLflow's `get_current_context`, with our span in it while that is the innermost one."""
+    """MLflow's `get_current_context`, extended with the otel-dspy span while that is the innermost one."""
 
     _NAME: Final = "get_current_context"
 
@@ -175,9 +175,9 @@ class _ContextLookup:
 
 
 class _TraceRequests:
-    """MLflow's methods that read a trace or write to it, each of which waits for the delivery of our spans first.
+    """MLflow's methods that read or update a trace, wrapped to wait for delivery first.
 
-    MLflow's autolog may be asked for a trace, or given feedback on it, right after the call.
+    Users of MLflow's autolog may read a trace, or log feedback on it, right after the call.
     """
 
     _METHODS: Final = ("get_trace", "get_trace_info", "log_assessment", "set_trace_tag", "set_trace_tags")

@@ -1,1 +1,1 @@
-"""What MLflow is told because of it: pure, from typed records to operations."""
+"""Mapping from typed records to MLflow operations, as pure functions."""

@@ -1,7 +1,7 @@
-"""Messages of the GenAI conventions in the shape in which MLflow's chat view shows images, sounds and reasoning.
+"""Conversion of GenAI messages to the format in which MLflow's chat view shows images, audio and reasoning.
 
-MLflow 3.17 shows a message of the conventions only where it has parts and all of them are texts, tool calls or a tool's
-result, of which it shows one alone. Of OpenAI's messages, in four roles, it shows images, sounds and `reasoning`.
+MLflow 3.17 shows a message of the conventions only if it has parts and all of them are texts, tool calls or a tool's
+result, of which it shows one only. Of OpenAI's messages, in four roles, it shows images, audio and `reasoning`.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 _RESULT: Final = "tool_call_response"
 _SHOWN: Final = frozenset({"text", "tool_call", _RESULT})
-"""Types of parts that MLflow's chat view shows by itself."""
+"""Types of parts that MLflow's chat view shows without conversion."""
 _ROLES: Final[Mapping[str, str]] = {
     "system": "system", "developer": "system",
     "user": "user",
     "assistant": "assistant", "model": "assistant",
     "tool": "tool", "function": "tool",
 }  # fmt: skip
-"""Roles of messages to those that MLflow's chat view takes; of any other role it shows all messages as raw JSON."""
+"""Message roles to roles of MLflow's chat view; for any other role it shows all messages as raw JSON."""
 _SOUNDS: Final[Mapping[str, str]] = {
     "audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3",
 }  # fmt: skip
-"""MIME types to the formats that MLflow plays."""
+"""MIME types to the audio formats that MLflow plays."""
 
 
 def chat_messages(messages: object) -> list[dict[str, object]] | None:
-    """The messages in OpenAI's shape; None where MLflow shows them as they are.
+    """Convert messages to OpenAI's format; None if MLflow shows them without conversion.
 
     Args:
         messages: the parsed value of `gen_ai.input.messages` or `gen_ai.output.messages`.
@@ -56,7 +56,7 @@ def _is_shown(parts: list[Part]) -> bool:
 
 
 def _messages(role: str, parts: list[Part]) -> Iterator[dict[str, object]]:
-    """A message for each tool's result, and one for the rest."""
+    """Return a message for each tool's result, and one for the rest."""
     results = [part for part in parts if part.get("type") == _RESULT]
     for result in results:
         response = result.get("response")

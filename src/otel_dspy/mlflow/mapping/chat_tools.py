@@ -1,7 +1,7 @@
-"""Tool definitions of the GenAI conventions in the shape that MLflow reads: `mlflow.chat.tools`.
+"""Conversion of GenAI tool definitions to MLflow's `mlflow.chat.tools` format.
 
-MLflow 3.17 copies `gen_ai.tool.definitions` to that attribute as they are, where its chat view and its judges look for
-OpenAI's shape, and show none of the tools if one of them is in another.
+MLflow 3.17 copies `gen_ai.tool.definitions` to that attribute unchanged. Its chat view and its judges expect OpenAI's
+format there, and show none of the tools if one of them has another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 
 def chat_tools(definitions: object) -> list[dict[str, object]]:
-    """The functions among the tools, as `mlflow.types.chat.ChatTool` has them.
+    """Return the functions among the tools, in the format of `mlflow.types.chat.ChatTool`.
 
     Args:
         definitions: the parsed value of `gen_ai.tool.definitions`.
@@ -41,13 +41,13 @@ def _parameters(schema: Mapping[str, Any]) -> dict[str, object]:
     required, additional = schema.get("required"), schema.get("additionalProperties")
     if isinstance(required, list):
         parameters["required"] = [str(name) for name in cast("list[object]", required)]
-    if isinstance(additional, bool):  # MLflow takes no schema here
+    if isinstance(additional, bool):  # MLflow does not accept a schema here
         parameters["additionalProperties"] = additional
     return parameters
 
 
 def _property(described: object) -> dict[str, object]:
-    """One parameter's schema. MLflow's chat view takes no list of types, which JSON Schema has as well as `anyOf`."""
+    """Return one parameter's schema. MLflow's chat view does not support JSON Schema's list of types, only `anyOf`."""
     if not isinstance(described, Mapping):
         return {}
     schema = dict(cast("Mapping[str, object]", described))

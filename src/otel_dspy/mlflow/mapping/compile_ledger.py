@@ -1,4 +1,4 @@
-"""The trials of each compile as they come, so that its summary is whole whichever comes last, a trial or the end."""
+"""Trials of each compile, collected in any order so that the summary of the compile is complete."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import Fact
 
 MAX_ENDED: Final = 64
-"""Ended compiles that are remembered, for what comes late or twice."""
+"""Maximum number of remembered ended compiles, for late or duplicate spans."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndedCompile:
-    """A compile's end, and its trials so far by index."""
+    """An ended compile, and its trials so far by index."""
 
     done: CompileRecord
     trials: tuple[TrialRecord, ...]
@@ -31,7 +31,7 @@ class CompileLedger:
         self._ended: OrderedDict[str, CompileRecord] = OrderedDict()
 
     def add(self, fact: Fact) -> EndedCompile | None:
-        """Take in a fact; gives the compile whose summary it belongs to, if that has ended by now."""
+        """Add a record; return the compile whose summary it belongs to, if that has ended."""
         if isinstance(fact, TrialRecord):
             compile_id = fact.compile_id
             light = replace(

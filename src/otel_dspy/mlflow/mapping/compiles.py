@@ -1,4 +1,4 @@
-"""Compiles to runs: setup, dataset, compile's end."""
+"""Mapping of compiles to runs: setup, dataset, end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TABLE_NAMES = {"train": "trainset.json", "validation": "valset.json", "evaluatio
 
 
 def setup_operations(setup: SetupRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """The run, open, with its inputs."""
+    """Create the run with its inputs."""
     identity, span = setup.identity, setup.span
     if setup.program_id and setup.program_state:
         yield KeepProgram(
@@ -63,7 +63,7 @@ def setup_operations(setup: SetupRecord, options: Options, context: TraceContext
                 "dspy.program.name": identity.program,
                 "dspy.metric.name": identity.metric,
                 naming.TRACE_ID: span.trace_id,
-                # The compile span, not the setup that tells of it: that is what the run stands for.
+                # The compile span rather than the setup span: it is the one that the run represents.
                 naming.SPAN_ID: span.parent_id or span.span_id,
             }
         ),
@@ -87,7 +87,7 @@ def _parent(identity: CompileIdentity, options: Options, context: TraceContext) 
 
 
 def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """A dataset input and its table. An evaluation inside a compile brings no data that the compile did not."""
+    """Log a dataset input and its table. Datasets of evaluations inside a compile are the compile's own."""
     span = dataset.span
     run: RunKey | None
     if dataset.compile_id is not None:
@@ -102,7 +102,7 @@ def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceC
     yield LogDataset(
         key=f"{owner}/dataset/{dataset.role}",
         run=run,
-        # The store ignores a second input of the same name and digest, so a set that is used twice has two names.
+        # The store ignores a second input of the same name and digest, so a dataset that is used twice has two names.
         name=dataset.name if dataset.role != "validation" or dataset.name != "trainset" else "valset",
         digest=dataset.dataset_id[: naming.MAX_DIGEST],
         role=dataset.role,
@@ -125,7 +125,7 @@ def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceC
 
 
 def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operation]:
-    """The summary with the trials that are known by now; one that comes late tells it anew."""
+    """Log the summary with the trials received so far; a late trial updates it."""
     done = ended.done
     run = compile_run(options, done.identity.compile_id)
     if run is not None:
@@ -139,7 +139,7 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
 def compile_operations(
     done: CompileRecord, options: Options, context: TraceContext, ended: EndedCompile
 ) -> Iterator[Operation]:
-    """The run's end: what came out, and how it ended."""
+    """Log the result of the compile and end its run."""
     identity, span, scope = done.identity, done.span, done.identity.compile_id
     if done.program_id and done.program_state:
         yield KeepProgram(
@@ -147,7 +147,7 @@ def compile_operations(
         )
     run = compile_run(options, scope)
     if run is not None:
-        # Again, for a reader that has missed the setup; and some optimizers tell what `auto` came to only at the end.
+        # Repeated for a reader that missed the setup; some optimizers resolve `auto` only at the end.
         yield EnsureRun(
             key=f"{span.span_id}/run",
             run=run,
@@ -215,7 +215,7 @@ def _result(done: CompileRecord, run: RunKey, options: Options) -> Iterator[Oper
 
 
 def _best_trial(ended: EndedCompile, options: Options) -> Iterator[Operation]:
-    """`dspy.trial.is_best` set right where the optimizer returned another program than the trials had led to expect."""
+    """Correct `dspy.trial.is_best` if the optimizer returned another program than the trials indicated."""
     best, flagged = ended.done.best_trial, [trial for trial in ended.trials if trial.is_best]
     if best is None or max((trial.index for trial in flagged), default=None) == best:
         return
@@ -227,7 +227,7 @@ def _best_trial(ended: EndedCompile, options: Options) -> Iterator[Operation]:
 
 
 def _totals(done: CompileRecord) -> tuple[MetricPoint, ...]:
-    # One step beyond the last trial's, so that the curve ends at the compile's own total.
+    # One step after the last trial's, so that the curve ends at the compile's own total.
     step, time_ms = done.trial_count or 0, done.span.end_ms
     values = naming.usage_metrics(done.usage) | naming.failure_metrics(done.failures)
     values |= {"initial_score": done.initial_score} if done.initial_score is not None else {}

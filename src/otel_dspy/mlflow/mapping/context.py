@@ -1,4 +1,4 @@
-"""What the mapping must know beside the span: the user's wishes, and which trace and run the span came under."""
+"""Mapping context: the run and trace that a span belongs to, and whether the options include it."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 
 
 def compile_run(options: Options, compile_id: str | None) -> CompileRun | None:
-    """The compile's run, if compiles have runs."""
+    """Return the compile's run, if compiles are logged as runs."""
     return CompileRun(compile_id) if compile_id and options.log_compiles else None
 
 
 def trial_run(options: Options, compile_id: str | None, index: int | None) -> TrialRun | None:
-    """The trial's run, if trials have runs."""
+    """Return the trial's run, if trials are logged as runs."""
     if compile_id is None or index is None or not options.log_evals:
         return None
     return TrialRun(compile_id, index, compile_run(options, compile_id))
 
 
 def evaluate_run(options: Options, context: TraceContext, evaluate: tuple[str, str] | None) -> RunKey | None:
-    """The run of a stand-alone evaluation: the user's, if one is open."""
+    """Return the run of a stand-alone evaluation: the user's, if one is open."""
     if evaluate is None or not options.log_evals:
         return None
     return user_run(context) or EvaluateRun(*evaluate)
 
 
 def user_run(context: TraceContext) -> UserRun | None:
-    """The run that the user had open."""
+    """Return the run that the user had open."""
     return UserRun(context.user_run) if context.user_run else None
 
 
 def trace_run(options: Options, context: TraceContext) -> RunKey | None:
-    """The run that the trace belongs to: the nearest that is recorded."""
+    """Return the run that the trace belongs to: the innermost one that is logged."""
     return (
         (trial_run(options, context.compile_id, context.trial) if context.kind is RootKind.EXAMPLE else None)
         or compile_run(options, context.compile_id)
@@ -47,7 +47,7 @@ def trace_run(options: Options, context: TraceContext) -> RunKey | None:
 
 
 def logs_traces(options: Options, context: TraceContext) -> bool:
-    """Whether the flags want this trace."""
+    """Whether the options include this trace."""
     if not options.log_traces:
         return False
     if context.compile_id is not None:

@@ -1,4 +1,4 @@
-"""Facts to operations: a pure function, the same whichever way the spans came."""
+"""Mapping of records to operations: a pure function, independent of how the spans were received."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 def operations(
     fact: Fact, options: Options, context: TraceContext, ended: EndedCompile | None = None
 ) -> Iterator[Operation]:
-    """What MLflow is told because of one span, in order.
+    """Return the MLflow operations for one span, in order.
 
     Args:
-        fact: what the span tells.
-        options: what the user wants logged.
+        fact: the span's record.
+        options: the flags of `autolog`.
         context: the trace that the span is logged in.
-        ended: what `ledger.CompileLedger.add` gave for the fact.
+        ended: the result of `compile_ledger.CompileLedger.add` for the record.
     """
     match fact:
         case SetupRecord():

@@ -1,4 +1,4 @@
-"""How a run ended, by the error that it ended with."""
+"""Status of a run, by the type of its error."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import RunStatus
 
 INTERRUPTIONS: Final = frozenset({"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit"})
-"""Names of exceptions that stop a program from outside: the run was killed, it did not fail."""
+"""Names of exceptions that stop a program from outside: the run was KILLED rather than FAILED."""
 
 
 def run_status(error_type: str | None, *, failed: bool) -> RunStatus:
-    """FINISHED, FAILED or KILLED. The type may be qualified: `asyncio.exceptions.CancelledError`."""
+    """Return FINISHED, FAILED or KILLED. The type may be qualified: `asyncio.exceptions.CancelledError`."""
     if not failed:
         return "FINISHED"
     return "KILLED" if (error_type or "").rpartition(".")[2] in INTERRUPTIONS else "FAILED"

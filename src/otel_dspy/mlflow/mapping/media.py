@@ -1,4 +1,4 @@
-"""Images, sounds and files as short texts, for what MLflow shows as text: cells of tables, previews of traces."""
+"""Short text descriptions of images, audio and files, for table cells and trace previews."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCKS: Final[Mapping[str, str]] = {
     "video_url": "video", "video": "video",
     "file": "file", "input_file": "file", "document": "document",
 }  # fmt: skip
-"""Types of content blocks to what they hold."""
+"""Types of content blocks to the kind of content."""
 _ADDRESSES: Final = ("url", "image_url", "video_url", "data", "file_data", "file_id")
 _OMITTED: Final = r"… \((?P<size>\d+ (?:bytes|characters)), (?P<sha256>sha256 \w+)\)"
 _URI: Final = re.compile(
@@ -20,14 +20,14 @@ _URI: Final = re.compile(
 )
 _BARE: Final = re.compile(_OMITTED)
 HINTS: Final = (";base64,", '"input_audio"', '"file_data"')
-"""Of these, a JSON text that holds an image, a sound or a file has one."""
+"""JSON text with an image, audio or a file contains one of these."""
 
 
 def readable(value: object) -> object:
-    """The value with a text such as `[image/png, 512000 bytes, sha256 00a9…]` in the place of each content block.
+    """Return the value with each content block replaced by a text such as `[image/png, 512000 bytes, sha256 00a9…]`.
 
     Args:
-        value: data as JSON has it.
+        value: JSON-compatible data.
     """
     if isinstance(value, str):
         return _URI.sub(_described_uri, value) if ";base64," in value else value
@@ -40,7 +40,7 @@ def readable(value: object) -> object:
 
 
 def decoded_size(encoded: str) -> int:
-    """Bytes of what is encoded as base64."""
+    """Return the number of bytes of base64-encoded data."""
     return len(encoded) * 3 // 4 - encoded[-2:].count("=")
 
 
@@ -66,7 +66,7 @@ def _described_block(block: Mapping[str, object]) -> str | None:
 
 
 def _address(source: Mapping[str, object]) -> tuple[str, str | None]:
-    """Where the content is: the field's name and the URL, the encoded data or the file's id."""
+    """Return the content's field name and its URL, encoded data or file id."""
     for name in _ADDRESSES:
         value = source.get(name)
         if isinstance(value, str):

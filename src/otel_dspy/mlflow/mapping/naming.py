@@ -1,4 +1,4 @@
-"""Names and limits: how runs, metrics, parameters and tags are called, cut to what MLflow's stores take."""
+"""Names of runs, metrics, parameters and tags, and the length limits of MLflow's stores."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
-# Limits of MLflow 3.17's stores (mlflow/utils/validation.py); a longer value is refused with its whole batch.
+# Limits of MLflow 3.17's stores (mlflow/utils/validation.py); a longer value is rejected with its whole batch.
 MAX_KEY: Final = 250
 MAX_PARAM: Final = 6000
 MAX_TAG: Final = 8000
 MAX_DIGEST: Final = 36
 MAX_PREVIEW: Final = 1000
-"""Characters of a trace's request and response preview."""
+"""Maximum characters of a trace's request and response preview."""
 
 _MAX_MODEL: Final = 200
-"""Characters of a language model's name in a metric's."""
+"""Maximum characters of a language model's name within a metric's name."""
 
 PARENT_RUN: Final = "mlflow.parentRunId"
 RUN_NAME: Final = "mlflow.runName"
 _NOT_IN_KEYS: Final = re.compile(r"[^\w\-. :/]")
 _NO_NAMES: Final = frozenset({"", ".", ".."})
-"""Of a path's parts (`mlflow.utils.validation.path_not_unique`)."""
+"""Rules for the parts of a path (`mlflow.utils.validation.path_not_unique`)."""
 
 TRACE_ID: Final = "otel.trace_id"
 SPAN_ID: Final = "otel.span_id"
@@ -37,12 +37,12 @@ ERROR_MESSAGE: Final = "error.message"
 
 
 def compile_name(identity: CompileIdentity) -> str:
-    """Name of a compile's run and trace."""
+    """Return the name of a compile's run and trace."""
     return f"{identity.optimizer} {identity.program}"
 
 
 def key(name: str) -> str:
-    """A name as a key of a parameter, metric or tag: for MLflow a relative path, in its shortest form."""
+    """Convert a name to the key of a parameter, metric or tag: for MLflow a relative path in its shortest form."""
     cleaned = _NOT_IN_KEYS.sub("_", name)[:MAX_KEY]
     if "/" in cleaned or "." in cleaned:
         return "/".join(part for part in cleaned.split("/") if part not in _NO_NAMES) or "_"
@@ -50,7 +50,7 @@ def key(name: str) -> str:
 
 
 def keyed(values: Mapping[str, _Value], prefix: str = "") -> dict[str, _Value]:
-    """Values by their names' keys; of two names with the same key the second gets `_2` behind it."""
+    """Return values by their names' keys; of two names with the same key the second gets the suffix `_2`."""
     found: dict[str, _Value] = {}
     for name, value in values.items():
         wanted = chosen = key(prefix + name)
@@ -64,45 +64,45 @@ def keyed(values: Mapping[str, _Value], prefix: str = "") -> dict[str, _Value]:
 
 
 def text(value: object) -> str:
-    """A value as text: a string as it is, anything else as JSON (true, 1.5, [1, 2])."""
+    """Convert a value to text: a string unchanged, anything else as JSON (true, 1.5, [1, 2])."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def param_text(value: object) -> str:
-    """A parameter's value as text.
+    """Convert a parameter's value to text.
 
-    A single value is written as MLflow's own clients write it, by `str` (True, 1.5, nan), so that runs of both compare;
-    a list is JSON (`["a", "b"]`).
+    A single value is formatted as MLflow's own clients do, by `str` (True, 1.5, nan), so that runs of both compare; a
+    list is JSON (`["a", "b"]`).
     """
     return str(value) if isinstance(value, bool | int | float) else text(value)
 
 
 def params(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """Parameters with keys and values that MLflow takes."""
+    """Return parameters with keys and values that MLflow accepts."""
     return keyed({name: param_text(value)[:MAX_PARAM] for name, value in values.items()}, prefix)
 
 
 def tags(values: Mapping[str, object]) -> dict[str, str]:
-    """Tags with keys and values that MLflow takes; None is left out."""
+    """Return tags with keys and values that MLflow accepts; None is omitted."""
     return {key(name): text(value)[:MAX_TAG] for name, value in values.items() if value is not None}
 
 
 def identity_tags(span: SpanRecord) -> dict[str, str]:
-    """Tags that find the run from the span and the other way round."""
+    """Return tags that link the run and the span."""
     return {TRACE_ID: span.trace_id, SPAN_ID: span.span_id}
 
 
 def error_tags(span: SpanRecord, error_type: str | None) -> dict[str, str]:
-    """Tags that tell why it failed; empty if it did not."""
+    """Return tags that describe the error; empty without one."""
     if error_type is None and not span.error:
         return {}
     return tags({ERROR_TYPE: error_type or "ERROR", ERROR_MESSAGE: span.message})
 
 
 def failure_tags(failures: Failures | None) -> dict[str, str]:
-    """Tags with the first of the examples that failed; where all did, the run's own error is that one."""
+    """Return tags of the first failed example; where all failed, it is the run's own error."""
     if failures is None:
         return {}
     found = {"dspy.failures.first.type": failures.first_type, "dspy.failures.first.message": failures.first_message}
@@ -112,25 +112,25 @@ def failure_tags(failures: Failures | None) -> dict[str, str]:
 
 
 def measures(values: Mapping[str, float]) -> dict[str, float]:
-    """What an optimizer measured, under names that MLflow takes."""
+    """Return the optimizer's measurements, with names that MLflow accepts."""
     return keyed(values)
 
 
 def failure_metrics(failures: Failures | None) -> dict[str, float]:
-    """`num_errors`: how many examples failed; empty where none did."""
+    """Return `num_errors`, the number of failed examples; empty without any."""
     return {} if failures is None else {"num_errors": float(failures.examples)}
 
 
 def objective_metrics(objectives: Mapping[str, float]) -> dict[str, float]:
-    """`objective/<name>`: the means of a metric's further scores."""
+    """Return `objective/<name>`: the means of a metric's further scores."""
     return keyed(objectives, "objective/")
 
 
 def usage_metrics(usage: Usage) -> dict[str, float]:
-    """Metric name to value, what is not known is left out.
+    """Return usage by metric name; unknown values are omitted.
 
-    `<name>/<role>` is a role's part of it, `model/<model>/<name>` a language model's. Models whose names are the same
-    for MLflow are added up.
+    `<name>/<role>` is a role's part of it, `model/<model>/<name>` a language model's. Models with the same key are
+    summed.
     """
     found = _numbers(usage)
     for role, part in usage.by_role.items():

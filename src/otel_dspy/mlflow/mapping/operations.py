@@ -1,6 +1,6 @@
-"""What MLflow is told, as plain data: typed operations on runs that are known by name, not yet by id.
+"""MLflow operations as plain data, on runs that are identified by name rather than by id.
 
-Every operation has a `key`: applying two of the same key is the same as applying one.
+Every operation has a `key`: applying two operations with the same key equals applying one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class CompileRun:
 
 @dataclass(frozen=True, slots=True)
 class TrialRun:
-    """The run of one trial; below its compile's run if that is recorded."""
+    """The run of one trial; a child of its compile's run if that is logged."""
 
     compile_id: str
     index: int
@@ -43,7 +43,7 @@ class EvaluateRun:
 
 @dataclass(frozen=True, slots=True)
 class UserRun:
-    """A run that the user opened; never ended by us."""
+    """A run that the user opened; otel-dspy never ends it."""
 
     run_id: str
 
@@ -53,7 +53,7 @@ RunKey = CompileRun | TrialRun | EvaluateRun | UserRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsureRun:
-    """Create the run, or complete the one that was created for it before its facts were known."""
+    """Create the run, or complete its placeholder."""
 
     key: str
     run: RunKey
@@ -65,7 +65,7 @@ class EnsureRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogParams:
-    """Parameters; one that conflicts with a logged one loses, alone."""
+    """Log parameters; one that conflicts with a logged value is rejected alone."""
 
     key: str
     run: RunKey
@@ -84,7 +84,7 @@ class MetricPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogMetrics:
-    """Metric values and, in the same request, tags."""
+    """Log metric values and, in the same request, tags."""
 
     key: str
     run: RunKey
@@ -94,24 +94,24 @@ class LogMetrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvaluation:
-    """The metrics of one of several evaluations in a run of the user's."""
+    """Log the metrics of one of several evaluations in a user's run."""
 
     key: str
     run: UserRun
     evaluation: str
-    """Id of its span."""
+    """Span id of the evaluation."""
     results: Mapping[str, float]
-    """Metrics of this evaluation alone, such as its score."""
+    """Metrics of this evaluation only, such as its score."""
     used: Mapping[str, float]
-    """Metrics that are added up over the evaluations of the run, such as tokens."""
+    """Metrics that are summed over the evaluations of the run, such as tokens."""
     time_ms: int
-    """Its end, milliseconds since the epoch."""
+    """End of the evaluation, milliseconds since the epoch."""
     tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogText:
-    """A text artifact."""
+    """Log a text artifact."""
 
     key: str
     run: RunKey
@@ -121,7 +121,7 @@ class LogText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTable:
-    """A table artifact that the UI shows as one. A second table of the same path gets a path of its own."""
+    """Log a table artifact that the UI shows as one. A second table of the same path gets its own path."""
 
     key: str
     run: RunKey
@@ -129,24 +129,24 @@ class LogTable:
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     start_ms: int
-    """When the run began, should this be the first that is heard of it: MLflow's runs cannot be told that later."""
+    """Start of the run, for its creation: MLflow cannot change it later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogProgram:
-    """A program's state as an artifact; where `state` is None it is the one that the compile sent for the id before."""
+    """Log a program's state as an artifact; if `state` is None, the one that the compile sent earlier for the id."""
 
     key: str
     run: RunKey
     scope: str
-    """Within what the id is known: the compile's id, or the evaluation's span id."""
+    """Scope of the program id: the compile's id, or the evaluation's span id."""
     program_id: str
     path: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogChanges:
-    """What differs between a program and its forebears, as a text artifact, as soon as their states are all known."""
+    """Log the differences between a program and its ancestors as a text artifact, once all states are received."""
 
     key: str
     run: RunKey
@@ -158,7 +158,7 @@ class LogChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogDataset:
-    """A dataset input."""
+    """Log a dataset input."""
 
     key: str
     run: RunKey
@@ -168,12 +168,12 @@ class LogDataset:
     fields: tuple[str, ...]
     size: int | None
     start_ms: int
-    """When the run began, should this be the first that is heard of it."""
+    """Start of the run, for its creation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogModel:
-    """A LoggedModel that holds the program, linked to the run and to `also` if that run exists."""
+    """Log a LoggedModel with the program, linked to the run and to `also` if that run exists."""
 
     key: str
     run: RunKey
@@ -187,7 +187,7 @@ class LogModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRun:
-    """The run's end."""
+    """End the run."""
 
     key: str
     run: RunKey
@@ -197,7 +197,7 @@ class EndRun:
 
 @dataclass(frozen=True, slots=True)
 class AssessmentFailure:
-    """Why an assessment could not be made."""
+    """The error of an assessment that could not be made."""
 
     type: str
     message: str | None
@@ -205,14 +205,14 @@ class AssessmentFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """A score on a trace, or on one of its spans."""
+    """A score on a trace or on one of its spans."""
 
     assessment_id: str
     name: str
     value: float | str | None
-    """A number; `nan`, `inf` or `-inf` as text; None where the metric gave none."""
+    """A number; `nan`, `inf` or `-inf` as text; None if the metric returned none."""
     error: AssessmentFailure | None = None
-    """What the program or the metric raised."""
+    """The error that the program or the metric raised."""
     rationale: str | None
     span_id: str | None
     time_ms: int
@@ -223,18 +223,18 @@ TraceState = Literal["OK", "ERROR", "IN_PROGRESS"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTrace:
-    """What stands on a trace beside its spans. Told again, what is new is added and what is None stays as it was."""
+    """Log a trace's info. A repeated one adds new values; None leaves a value unchanged."""
 
     key: str
     trace_id: str
     run: RunKey | None
     start_ms: int
     root_id: str | None = None
-    """The root, of whoever tells how the trace ended; where processes share a trace, each has one."""
+    """The root of the process that recorded the trace's end; processes that share a trace have a root each."""
     remote: bool = False
     """The root has a parent in another process."""
     early: bool = False
-    """With the end: the trace's info may have been written long before its spans."""
+    """Set with the end: the trace's info may have been written long before its spans."""
     name: str | None = None
     state: TraceState | None = None
     duration_ms: int | None = None
@@ -245,12 +245,12 @@ class LogTrace:
     client_request_id: str | None = None
     assessments: tuple[Assessment, ...] = ()
     users_assessments: tuple[str, ...] = ()
-    """MLflow's dictionaries of those that the program logged itself, as JSON."""
+    """Assessments that the program logged itself: MLflow's dictionaries as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSpan:
-    """A span of a trace, its attributes as MLflow reads them (values not encoded)."""
+    """Log a span of a trace, with attributes as MLflow reads them (values not encoded)."""
 
     key: str
     trace_id: str
@@ -259,24 +259,24 @@ class LogSpan:
     attributes: Mapping[str, object]
     events: tuple[UserEvent, ...] = ()
     unpriced_model: str | None = None
-    """The language model that was called at an unknown price: MLflow must not put one of its own on the call."""
+    """The language model that was called at an unknown price: MLflow must not apply its own price to the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepProgram:
-    """A program's state, for the operations that name its id."""
+    """Cache a program's state for the operations that reference its id."""
 
     key: str
     scope: str
     program_id: str
     state: str
     initial: bool = False
-    """It is the program that the compile was given."""
+    """Whether it is the compile's initial program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetPrograms:
-    """The scope has ended: few operations of it may still come, if any."""
+    """End the scope: few further operations reference it, if any."""
 
     key: str
     scope: str

@@ -1,4 +1,4 @@
-"""Phases to artifacts: the candidates that one made, among which the trials choose."""
+"""Mapping of phases to artifacts: the candidates that a phase proposed, from which the trials choose."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation]:
-    """Every instruction and demo set that the phase made, by predictor: `2` in a trial's parameter is the third."""
+    """Log every instruction and demo set that the phase proposed, by predictor: `2` in a trial's parameter is the
+    third.
+    """
     run = compile_run(options, phase.compile_id)
     if run is None:
         return

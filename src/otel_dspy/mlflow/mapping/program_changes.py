@@ -1,4 +1,4 @@
-"""`changes.md`: what a trial's program says, and what of it differs from the initial program and from its parents."""
+"""`changes.md`: the texts of a trial's program, and their differences from the initial program and its parents."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MAX_LINE: Final = 500
-"""Characters of a line that are shown; lines are compared in full."""
+"""Maximum characters of a line to show; lines are compared in full."""
 MAX_LINES: Final = 400
-"""Lines of one part (a predictor's instructions, its fields, its demos) that are shown."""
+"""Maximum lines to show of one part (a predictor's instructions, its fields, its demos)."""
 MAX_COMPARED: Final = 2_000
-"""Lines of one part that are compared: difflib's time grows with their square; 0.5 s at most for these."""
+"""Maximum lines of one part to compare: difflib's time grows with their square; at most 0.5 s for these."""
 MAX_TEXT: Final = 200_000
-"""Characters of the whole text."""
+"""Maximum characters of the whole text."""
 _CUT: Final = "\n\n… cut here: the programs themselves stand in model.json and initial_model.json.\n"
 _NOT_TOLD: Final = frozenset({"lm", "traces", "train"})
-"""Keys of a predictor's state that the optimizer has not chosen."""
+"""Keys of a predictor's state that the optimizer did not choose."""
 _RUN_OF_BACKTICKS: Final = re.compile(r"`+")
 
 Parts = dict[str, dict[str, list[str]]]
@@ -29,15 +29,15 @@ Parts = dict[str, dict[str, list[str]]]
 
 
 def changes(program: tuple[str, str], initial: tuple[str, str], parents: Sequence[tuple[str, str]] = ()) -> str:
-    """Markdown that tells the texts that the program uses and how they came about.
+    """Return Markdown with the texts of a program and their changes.
 
     Args:
         program: (id, state) of the trial's program; a state is the JSON text of `ProgramSnapshot`.
-        initial: the same of the program that the compile was given.
-        parents: the same of the programs that it was made from, where the optimizer says so.
+        initial: (id, state) of the compile's initial program.
+        parents: (id, state) of the programs that it was derived from, if the optimizer reports them.
 
     Returns:
-        at most `MAX_TEXT` characters; never raises, whatever the states hold.
+        At most `MAX_TEXT` characters; never raises, whatever the states contain.
     """
     mine = parts(program[1])
     pieces = [f"# Program {program[0]}"]
@@ -47,7 +47,7 @@ def changes(program: tuple[str, str], initial: tuple[str, str], parents: Sequenc
         others[0] = ("the initial program, its parent", *initial)
     for name, other_id, state in others:
         pieces.append(f"## Changes since {name} ({other_id})")
-        # An id is the digest of what the program says, in whatever order its JSON lists the keys.
+        # An id is the digest of the program's content, independent of the order of its JSON's keys.
         found = [] if other_id == program[0] else list(_differences(parts(state), mine))
         pieces += found or ["None: it is the same program."]
     pieces.append("## Its texts")
@@ -57,7 +57,7 @@ def changes(program: tuple[str, str], initial: tuple[str, str], parents: Sequenc
 
 
 def parts(state: str) -> Parts:
-    """The texts of each predictor of a state, as lines; what is no program's state has none."""
+    """Return the texts of each predictor of a state, as lines; empty if it is not a program's state."""
     try:
         found: object = json.loads(state)
     except (ValueError, RecursionError):
@@ -103,7 +103,7 @@ def _field(field: object) -> object:
 
 
 def _lines(value: object, indent: str = "") -> list[str]:
-    """A text's own lines; a record's fields, a line each and more where a text has more; anything else as JSON."""
+    """Return a text's own lines; one or more lines for each field of a record; anything else as JSON."""
     if isinstance(value, str):
         return [indent + line for line in value.splitlines()]
     if isinstance(value, dict):
@@ -130,7 +130,7 @@ def _differences(before: Parts, after: Parts) -> Iterator[str]:
 
 def _diff(before: list[str], after: list[str]) -> list[str]:
     compared = difflib.unified_diff(before[:MAX_COMPARED], after[:MAX_COMPARED], lineterm="", n=2)
-    # The first two lines name files; there are none.
+    # The first two lines are file names, which do not apply.
     shown = list(islice(compared, 2, None))
     if not shown:
         shown = [f"(the difference lies beyond line {MAX_COMPARED})"]

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 
 def summary_json(done: CompileRecord, trials: Sequence[TrialRecord]) -> str:
-    """The file's text. A number that JSON hasn't (NaN, infinity) is null, as in the tables."""
+    """Return the file's text. A number that JSON does not support (NaN, infinity) is null, as in the tables."""
     found = json.loads(json.dumps(summary(done, trials)), parse_constant=lambda _: None)
     return json.dumps(found, indent=2, ensure_ascii=False)
 
 
 def summary(done: CompileRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]:
-    """The compile as plain JSON values; scores in `score_unit` (percent or ratio), cost in USD, times in seconds."""
+    """Return the compile as plain JSON values; scores in `score_unit` (percent or ratio), cost in USD, times in
+    seconds.
+    """
     return {
         "optimizer": done.identity.optimizer,
         "program": done.identity.program,

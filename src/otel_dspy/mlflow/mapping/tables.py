@@ -1,4 +1,4 @@
-"""Rows of JSON to tables in the layout of `mlflow.log_table`."""
+"""Conversion of JSON rows to tables in the layout of `mlflow.log_table`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _FURTHER = ("round", "accepted", "program", "rollout")
-"""What an optimizer tells of an example that it ran by itself."""
+"""Columns that an optimizer adds for an example that it ran itself."""
 _OBJECTIVE: Final = "objective/"
 
 
 def rows(text: str | None) -> list[Row] | None:
-    """The rows of a JSON array of objects; None if it is not one."""
+    """Return the rows of a JSON array of objects; None if it is not one."""
     if text is None:
         return None
     try:
@@ -32,7 +32,7 @@ def rows(text: str | None) -> list[Row] | None:
 
 
 def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
-    """Columns and rows of a dataset; fields that `fields` does not name come last."""
+    """Return columns and rows of a dataset; fields not in `fields` come last."""
     columns = list(fields)
     for row in found:
         columns += [name for name in row if name not in columns]
@@ -40,11 +40,11 @@ def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str
 
 
 def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
-    """Columns and rows of an evaluation: index, what an optimizer adds, fields, score, objectives, error.
+    """Return columns and rows of an evaluation: index, optimizer's columns, fields, score, objectives, error.
 
     Fields are example_<field> and pred_<field>, an objective is objective/<name>.
 
-    A column that no row has is left out, but for index and score. Images, sounds and files are short texts.
+    A column without values is omitted, except index and score. Images, audio and files are short texts.
     """
     flat = [_flat(row) for row in found]
     names = {name for row in flat for name in row}
@@ -72,7 +72,7 @@ def _objectives(value: object) -> Row:
 
 
 def _fields(value: object) -> Mapping[str, object]:
-    """Fields of an object, or of an object as JSON text; anything else is one field named `value`."""
+    """Return the fields of an object, or of an object as JSON text; anything else is one field named `value`."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -84,5 +84,5 @@ def _fields(value: object) -> Mapping[str, object]:
 
 
 def table_json(table: LogTable) -> str:
-    """The artifact's text."""
+    """Return the artifact's text."""
     return json.dumps({"columns": list(table.columns), "data": [list(row) for row in table.rows]}, ensure_ascii=False)

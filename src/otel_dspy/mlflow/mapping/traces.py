@@ -1,4 +1,5 @@
-"""Spans to MLflow traces: what its pages read, and what would only weigh them down."""
+"""Mapping of spans to MLflow traces: sets the attributes that MLflow's UI reads, and omits large ones that it does not.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ SPAN_TYPES: Final = {
     "evaluate": "EVALUATOR", "example": "EVALUATOR", "metric": "EVALUATOR", "module": "CHAIN",
     "attempt": "CHAIN", "interpreter": "TOOL", "adapter": "PARSER",
 }  # fmt: skip
-"""`dspy.operation.name` to MLflow's span type; `gen_ai.*` spans are typed by MLflow itself."""
+"""`dspy.operation.name` to MLflow's span type; MLflow assigns the type of `gen_ai.*` spans itself."""
 
 INPUTS: Final = {
     "module": sc.DSPY_MODULE_INPUT, "example": sc.DSPY_EXAMPLE_INPUTS, "interpreter": sc.DSPY_INTERPRETER_CODE,
@@ -60,19 +61,19 @@ OUTPUTS: Final = {
     "adapter": sc.DSPY_ADAPTER_OUTPUT,
 }  # fmt: skip
 MAX_CONVERSATION: Final = 250
-"""Characters of a conversation's id that MLflow takes; it refuses a span with a longer one."""
+"""Maximum characters of a conversation's id; MLflow rejects a span with a longer one."""
 
 _MESSAGES: Final = {"mlflow.spanInputs": "gen_ai.input.messages", "mlflow.spanOutputs": "gen_ai.output.messages"}
 _MODEL_NAMES: Final = ("gen_ai.response.model", "gen_ai.request.model")
 _FIELDS_OF_MODELS: Final = (
     "mlflow.spanInputs", "mlflow.spanOutputs", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result",
 )  # fmt: skip
-"""Attributes in which MLflow looks for a field `model` where none of `_MODEL_NAMES` is there."""
+"""Attributes in which MLflow looks for a field `model` if none of `_MODEL_NAMES` is set."""
 OUR_SCOPE: Final = "otel_dspy"
 
 
 def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """The span in its trace and, where it tells something of the whole trace, that."""
+    """Log the span in its trace and, if it describes the whole trace, the trace's info."""
     if isinstance(fact, PayloadPiece) or not logs_traces(options, context):
         return
     span_update = context.span_update or SpanUpdate()
@@ -104,7 +105,7 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
             early=context.kind in {RootKind.COMPILE, RootKind.EVALUATE},
             name=_name(fact),
             state=update.state or ("ERROR" if span.error else "OK"),
-            # As MLflow itself reckons from the spans.
+            # As MLflow itself computes it from the spans.
             duration_ms=max(0, span.end_ms - span.start_ms),
             request=update.request or _users_preview("mlflow.spanInputs", span_update) or _preview(span, INPUTS),
             response=update.response or _users_preview("mlflow.spanOutputs", span_update) or _preview(span, OUTPUTS),
@@ -129,7 +130,7 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
 
 
 def _updated(span: SpanRecord, update: SpanUpdate) -> SpanRecord:
-    """The span with the status and the links that the program set; an error of the call itself stays."""
+    """Return the span with the status and links that the program set; an error of the call itself takes precedence."""
     links = (*span.links, *(SpanLink(*ids) for ids in update.links))
     if span.error or not update.failed:
         return replace(span, links=links) if update.links else span
@@ -139,7 +140,7 @@ def _updated(span: SpanRecord, update: SpanUpdate) -> SpanRecord:
 def _attributes(span: SpanRecord) -> dict[str, object]:
     found: dict[str, object] = {name: value for name, value in span.attributes.items() if name not in LEFT_OUT}
     if span.scope == OUR_SCOPE and sc.OPENINFERENCE_SPAN_KIND in found:
-        # Said twice for others: MLflow would show a call's last message in the place of all of them.
+        # Duplicates for other backends: MLflow would show a call's last message instead of all of them.
         found = {name: value for name, value in found.items() if not _of_openinference(name)}
     for name in ("session.id", "gen_ai.conversation.id"):
         if len(str(found.get(name, ""))) > MAX_CONVERSATION:
@@ -157,13 +158,13 @@ def _attributes(span: SpanRecord) -> dict[str, object]:
         _put_no_model(found)
     cost = span.attributes.get(sc.DSPY_LM_COST)
     if isinstance(cost, int | float) and not isinstance(cost, bool):
-        # Told even where it is 0, else MLflow puts its own price on a call that a cache answered.
+        # Set even if it is 0, else MLflow applies its own price to a call that was served from a cache.
         found["mlflow.llm.cost"] = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": float(cost)}
     return found
 
 
 def _unpriced_model(span: SpanRecord) -> str | None:
-    """The model of a language model's call of DSPy's whose cost is unknown. Failed calls used no tokens."""
+    """Return the model of DSPy's language model call whose cost is unknown. Failed calls used no tokens."""
     if sc.DSPY_LM_CACHE_HIT not in span.attributes or sc.DSPY_LM_COST in span.attributes:
         return None
     return next((str(name) for key in _MODEL_NAMES if (name := span.attributes.get(key))), None)
@@ -185,9 +186,9 @@ def _put_chat_view(found: dict[str, object]) -> None:
 
 
 def _put_no_model(found: dict[str, object]) -> None:
-    """Keep MLflow from reading a language model's name from a field `model` of the inputs or outputs.
+    """Prevent MLflow from reading a language model's name from a field `model` of the inputs or outputs.
 
-    It does so for a span without one, whatever the span stands for, unless the attribute is there already.
+    MLflow does so for a span of any kind without a model, unless the attribute is set.
     """
     if any(found.get(name) for name in _MODEL_NAMES):
         return
@@ -197,7 +198,7 @@ def _put_no_model(found: dict[str, object]) -> None:
 
 
 def _put_retrieval(found: dict[str, object]) -> None:
-    """A retriever's span, which MLflow's own translation leaves without a type: as its retriever pages want it."""
+    """Convert a retriever's span, which MLflow leaves without a type, to the format of its retriever pages."""
     found["mlflow.spanType"] = "RETRIEVER"
     query = found.pop("gen_ai.retrieval.query.text", None)
     if query is not None:
@@ -215,7 +216,7 @@ def _parsed(value: object) -> object:
     try:
         return json.loads(value)
     except (RecursionError, ValueError):
-        # Content that was cut to a length is no JSON any more; and some text is brackets alone.
+        # Truncated content is not valid JSON; and some texts are only brackets.
         return value
 
 
@@ -273,12 +274,12 @@ def _assessments(fact: Fact, context: TraceContext) -> tuple[Assessment, ...]:
 def _assessment(
     fact: ExampleRecord, context: TraceContext, name: str, value: float | None, error: AssessmentFailure | None = None
 ) -> Assessment:
-    # From the span's identity alone, so that telling it twice is telling it once.
+    # Derived from the span's identity, so that logging it twice is idempotent.
     digest = hashlib.sha256(f"{context.trace_id}/{fact.span.span_id}/{name}".encode()).hexdigest()
     return Assessment(
         assessment_id=f"a-{digest[:32]}",
         name=name,
-        # A server rejects a request with a number that JSON does not have, and all that it carries.
+        # A server rejects a whole request that contains a number that JSON does not support.
         value=value if value is None or math.isfinite(value) else str(value),
         error=error,
         rationale=fact.feedback,

@@ -1,4 +1,4 @@
-"""Trials and evaluations to runs."""
+"""Mapping of trials and evaluations to runs."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import EvaluateRecord, SpanRecord, TrialRecord
 
 SCORE = "eval"
-"""Metric of a trial's or evaluation's own score: the name that users of MLflow's autologging know."""
+"""Metric of a trial's or evaluation's own score: the same name as in MLflow's autologging."""
 
 
 def trial_operations(trial: TrialRecord, options: Options) -> Iterator[Operation]:
-    """The trial's own run, and its points on the compile's curves."""
+    """Log the trial's own run, and its points on the compile's curves."""
     if trial.program_id and trial.program_state:
         yield KeepProgram(
             key=f"{trial.span.span_id}/program", scope=trial.compile_id, program_id=trial.program_id,
@@ -127,7 +127,7 @@ def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
 
 
 def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """A trial's result table, or the whole of a stand-alone evaluation."""
+    """Log a trial's result table, or the whole of a stand-alone evaluation."""
     span = done.span
     found = tables.rows(done.results)
     if done.compile_id is not None:
@@ -153,7 +153,7 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
 
 
 def _objectives(done: EvaluateRecord, run: RunKey | None, whole: RunKey | None) -> Iterator[Operation]:
-    """The means of an evaluation's objectives, on its trial's run and on the compile's curves."""
+    """Log the means of an evaluation's objectives, on its trial's run and on the compile's curves."""
     values = naming.objective_metrics(done.objectives)
     for name, target, step in (("objectives", run, 0), ("objectives of all", whole, done.trial or 0)):
         if target is not None and values:
@@ -203,7 +203,7 @@ def _stand_alone(
             key=f"{span.span_id}/model", run=run, scope=span.span_id, program_id=done.program_id, path="model.json"
         )
         if not ours:
-            # The next evaluation in the user's run has its program in the other place.
+            # The next evaluation in the user's run logs its program at the other path.
             yield LogProgram(
                 key=f"{span.span_id}/program file", run=run, scope=span.span_id, program_id=done.program_id,
                 path=f"programs/{done.program_id}.json",
@@ -220,7 +220,7 @@ def _stand_alone(
             yield LogEvaluation(
                 key=f"{span.span_id}/metrics", run=run, evaluation=span.span_id, results=results, used=used,
                 time_ms=span.end_ms,
-                # A run of the user's ends as the user says: it has no error of its own.
+                # The user ends their own run, which has no error of its own.
                 tags={name: value for name, value in failures.items() if name.startswith("dspy.")},
             )  # fmt: skip
     else:

@@ -1,1 +1,1 @@
-"""What a span tells: decoded into typed records, large texts put together again."""
+"""Typed records decoded from spans, with large texts reassembled."""

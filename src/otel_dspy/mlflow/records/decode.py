@@ -1,7 +1,7 @@
-"""Spans to facts: the SDK's span to a neutral one, a neutral one to what it tells.
+"""Decoding of spans: from the SDK's span to a neutral one, and from that to a typed record.
 
-Reading is lenient: a fact of the wrong type counts as absent, and a span without the names that make it what it claims
-to be is a plain call. A damaged span costs its own facts and nothing else.
+Decoding is lenient: a value of the wrong type counts as absent, and a span without the required attributes of its kind
+is a plain call. A damaged span affects only its own record.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ USAGE = "dspy.usage."
 COMPILE_USAGE = "dspy.compile.usage."
 ROLE = "role."
 MODEL = "model."
-"""What follows these two before the name of a role, and of a language model."""
+"""Separators before the name of a role, and of a language model."""
 
 
 def span_record(span: ReadableSpan) -> SpanRecord:
-    """The neutral form of an ended span.
+    """Return the neutral form of an ended span.
 
     Raises:
         ValueError: the span has no context or has not ended.
@@ -81,7 +81,7 @@ def span_record(span: ReadableSpan) -> SpanRecord:
 
 
 _resources: dict[int, tuple[Resource, Attributes]] = {}
-"""What was said of resources, by their ids: all spans of a provider have one."""
+"""Decoded resources by their ids: all spans of a provider share one."""
 _RESOURCES: Final = 16
 
 
@@ -95,12 +95,12 @@ def _resource(resource: Resource) -> Attributes:
 
 
 def storable(text: str) -> str:
-    """The text without NUL: PostgreSQL takes none, and would refuse all that comes with it."""
+    """Return the text without NUL: PostgreSQL does not accept it and would reject the whole request."""
     return text.replace("\x00", "")
 
 
 def _plain(attributes: Mapping[str, object] | None) -> Attributes:
-    # The API's type allows maps and bytes as well; the contract has none, and readers below check what they read.
+    # The API's type also allows maps and bytes; the contract does not, and the readers below check types.
     return cast("Attributes", {name: _storable(value) for name, value in (attributes or {}).items()})
 
 
@@ -113,7 +113,7 @@ def _storable(value: object) -> object:
 
 
 def fact(span: SpanRecord) -> Fact:
-    """What the span tells, its payloads already in place."""
+    """Decode a span, whose payloads have been joined, into its record."""
     reader = _READERS.get(str(span.attributes.get(sc.DSPY_OPERATION_NAME)))
     found = reader(span, _Reader(span.attributes)) if reader else None
     return found or CallRecord(span=span)
@@ -184,7 +184,7 @@ class _Reader:
         )
 
     def _parts(self, prefix: str) -> list[str]:
-        # A model's name may have dots, the name of a count has none.
+        # A model's name may contain dots, the name of a count does not.
         return sorted({name.rpartition(".")[0] for name in self.family(prefix)} - {""})
 
     def identity(self) -> CompileIdentity | None:

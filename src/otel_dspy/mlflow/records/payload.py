@@ -1,4 +1,4 @@
-"""Joins the pieces of large JSON texts and puts them where they belong."""
+"""Joins the pieces of large JSON texts and sets them as the attributes of their spans."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 MAX_WAITING = 64 * 1024 * 1024
-"""Characters of pieces whose span has not come; beyond it the oldest are given up."""
+"""Maximum characters of pieces whose span has not been received; beyond it the oldest are discarded."""
 PIECE_OVERHEAD: Final = 512
-"""What a piece counts for beside its texts."""
+"""Characters that a piece counts for in addition to its texts."""
 MAX_TEXT: Final = 1024 * 1024 * 1024
-"""Bytes that a text may have: some hundred kilobytes of pieces could be unzipped to gigabytes. This process' own, and
-those that it has spooled, are no larger than it could hold.
+"""Maximum bytes of a text: some hundred kilobytes of pieces could decompress to gigabytes. Texts of this process, and
+its spooled ones, have already fit in its memory.
 """
 MAX_FOREIGN_TEXT: Final = 64 * 1024 * 1024
-"""The same of what anybody may send."""
+"""Maximum bytes of a text from an untrusted sender."""
 
 ENCODING = "gzip+base64"
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class PayloadShelf:
-    """Pieces that wait for their span.
+    """Holds pieces until their span is received.
 
-    They are kept by the span that owns them, not by digest: two spans may send the same text, and the first to end must
-    not take the other's pieces along.
+    Pieces are stored by the span that owns them, not by digest: two spans may send the same text, and the first to end
+    must not remove the other's pieces.
     """
 
     def __init__(self, max_waiting: int = MAX_WAITING, max_text: int = MAX_TEXT) -> None:
@@ -45,7 +45,7 @@ class PayloadShelf:
         self._max_text = max_text
 
     def add(self, piece: PayloadPiece) -> None:
-        """Keep a piece until its span comes. A piece that comes twice counts once."""
+        """Store a piece until its span is received. A duplicate piece counts once."""
         owner = (piece.span.trace_id, piece.owner_id, piece.attribute)
         pieces = self._pieces.setdefault(owner, {})
         if piece.index not in pieces:
@@ -55,16 +55,16 @@ class PayloadShelf:
             given_up, _ = next(iter(self._pieces.items()))
             self._take(given_up)
             _logger.warning(
-                "Too many payload pieces wait for their spans; %s of span %s is lost", given_up[2], given_up[1]
+                "Too many payload pieces are queued for their spans; %s of span %s is dropped", given_up[2], given_up[1]
             )
 
     @property
     def _bound(self) -> int:
-        """Of one span alone so much may wait as a text may have, zipped badly and in base64."""
+        """Maximum characters for one span: those of a text of maximum size, badly compressed and in base64."""
         return self._max_waiting if len(self._pieces) > 1 else max(self._max_waiting, 2 * self._max_text)
 
     def resolve(self, span: SpanRecord) -> SpanRecord:
-        """The span with its payloads in place; one that cannot be made whole is left out and logged."""
+        """Return the span with its payloads in place; an incomplete one is omitted and logged."""
         references = {name: found for name, value in span.attributes.items() if (found := _reference(value))}
         if not references:
             return span
@@ -75,11 +75,11 @@ class PayloadShelf:
                 attributes[name] = _join(pieces, digest, self._max_text)
             except (ValueError, zlib.error) as error:
                 del attributes[name]
-                _logger.warning("%s of span %s is left out: %s", name, span.name, error)
+                _logger.warning("%s of span %s is dropped: %s", name, span.name, error)
         return replace(span, attributes=attributes)
 
     def lacks(self, span: SpanRecord) -> list[str]:
-        """Attributes of the span whose pieces have not all come."""
+        """Return the attributes of the span whose pieces have not all been received."""
         lacking: list[str] = []
         for name, value in span.attributes.items():
             if _reference(value):
@@ -95,8 +95,8 @@ class PayloadShelf:
 
 
 def _reference(value: AttributeValue) -> str | None:
-    """The digest that the attribute's text points to, if it is a reference and not the text itself."""
-    # A reference is some 100 characters long; a real text that begins alike is longer or has other keys.
+    """Return the digest if the attribute's text is a reference and not the payload itself."""
+    # A reference has some 100 characters; a real text that begins alike is longer or has other keys.
     if not isinstance(value, str) or not value.startswith('{"$payload"') or len(value) > 200:  # noqa: PLR2004 - above
         return None
     try:
@@ -110,13 +110,13 @@ def _reference(value: AttributeValue) -> str | None:
 
 
 def _size(piece: PayloadPiece) -> int:
-    """Characters of texts in the piece's span, and as many as what holds them takes, about."""
+    """Return the characters of the piece's texts, plus about as many for their containers."""
     texts = sum(len(value) for value in piece.span.attributes.values() if isinstance(value, str))
     return PIECE_OVERHEAD + max(len(piece.data), texts)  # its data is one of them
 
 
 def _whole(pieces: dict[int, PayloadPiece]) -> bool:
-    """Whether all pieces are there, by the count that the first one names: a number that anybody may have made up."""
+    """Whether all pieces were received, by the count in the first one, which is untrusted."""
     if not pieces:
         return False
     count = next(iter(pieces.values())).count
@@ -124,11 +124,11 @@ def _whole(pieces: dict[int, PayloadPiece]) -> bool:
 
 
 def _join(pieces: dict[int, PayloadPiece], digest: str, limit: int) -> str:
-    """The text, of `limit` bytes at most.
+    """Return the text, of at most `limit` bytes.
 
     Raises:
-        ValueError: a piece is missing or of an unknown encoding, or the text is too large or not the one that was sent.
-        zlib.error: the pieces are not zipped.
+        ValueError: a piece is missing or of an unknown encoding, or the text is too large or has another digest.
+        zlib.error: the pieces are not compressed.
     """
     if not pieces:
         message = "none of its pieces arrived"

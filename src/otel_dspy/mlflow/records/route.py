@@ -1,4 +1,4 @@
-"""Routes: destination, trace and options of a span, as plain data."""
+"""Route of a span: destination, trace and options, as plain data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment, by id where that is known, else by name; neither means MLflow's default one."""
+    """An experiment, by id if known, else by name; neither means MLflow's default one."""
 
     id: str | None = None
     name: str | None = None
@@ -22,8 +22,8 @@ class Destination:
     Attributes:
         tracking_uri: of the store.
         experiment: the experiment.
-        workspace: its name; `""` if none was set; None if that is not known, and MLflow decides when it is written to:
-            an MLflow without workspaces, or a spool file of an earlier version.
+        workspace: its name; `""` if none was set; None if unknown, in which case MLflow decides at delivery: for an MLflow
+            without workspaces, or a spool file of an earlier version.
     """
 
     tracking_uri: str
@@ -36,11 +36,11 @@ class Options:
     """The flags of `autolog`, all on by default.
 
     Attributes:
-        log_traces: traces at all.
-        log_traces_from_compile: traces of compiles, their examples included.
-        log_traces_from_eval: example traces of stand-alone evaluations.
-        log_compiles: a run a compile.
-        log_evals: a run a trial and a stand-alone evaluation; without it the parent's metrics stay.
+        log_traces: log traces.
+        log_traces_from_compile: log traces of compiles, including their examples.
+        log_traces_from_eval: log example traces of stand-alone evaluations.
+        log_compiles: log a run for each compile.
+        log_evals: log a run for each trial and each stand-alone evaluation; without it the parent's metrics are still logged.
     """
 
     log_traces: bool = True
@@ -51,7 +51,7 @@ class Options:
 
 
 class RootKind(Enum):
-    """What a trace is about, told by its root."""
+    """Kind of a trace, by its root."""
 
     COMPILE = "compile"
     EVALUATE = "evaluate"
@@ -61,15 +61,15 @@ class RootKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceUpdate:
-    """What the program set on a trace through MLflow's own API, such as `mlflow.update_current_trace`.
+    """Values that the program set on a trace through MLflow's own API, such as `mlflow.update_current_trace`.
 
     Attributes:
         tags: names and values.
-        metadata: names and values; session and user among them.
+        metadata: names and values, including session and user.
         request: preview of the request.
         response: preview of the response.
         state: OK or ERROR.
-        client_request_id: id of the request in the program's own words.
+        client_request_id: the program's own id of the request.
         assessments: MLflow's dictionaries of them, as JSON.
     """
 
@@ -95,7 +95,7 @@ class UserEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanUpdate:
-    """What the program set on a span through MLflow's own API, such as `mlflow.get_current_active_span()`.
+    """Values that the program set on a span through MLflow's own API, such as `mlflow.get_current_active_span()`.
 
     Attributes:
         attributes: names and values, as JSON texts; they replace the span's own ones of the same name.
@@ -119,15 +119,15 @@ class TraceContext:
     Attributes:
         trace_id: 32 hex digits; not always the span's own (see `routing`).
         root_id: span id of the trace's root.
-        kind: what the root is.
+        kind: the kind of the root.
         compile_id: the compile that the root is, or belongs to.
         trial: the trial that the root belongs to.
         evaluate: trace and span id of the evaluation that the root is, or is linked to.
         user_run: id of the run that the user had open when the root started.
-        joined: the trace is MLflow's own, which the root is a part of: MLflow writes its trace info.
-        parent_id: id of the MLflow span that is the span's parent, where that is not the parent it has itself.
-        update: with the root: what the program set on the trace.
-        span_update: what the program set on this span.
+        joined: the trace is MLflow's own and contains the root: MLflow writes its trace info.
+        parent_id: id of the MLflow span that is the span's parent, if that differs from the span's own parent.
+        update: for the root: the program's updates of the trace.
+        span_update: the program's updates of this span.
     """
 
     trace_id: str
@@ -145,7 +145,7 @@ class TraceContext:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a span goes and what was wanted when its trace began."""
+    """Destination of a span, and the options in effect when its trace began."""
 
     destination: Destination
     context: TraceContext

@@ -1,6 +1,6 @@
-"""Typed facts: a neutral span, and what each kind of span of the contract tells.
+"""Typed records: a neutral span, and the record of each span kind of the contract.
 
-Nothing here knows OpenTelemetry's SDK or MLflow. An absent fact is None or empty, never a made-up value.
+Independent of OpenTelemetry's SDK and of MLflow. An absent value is None or empty, never a default.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class SpanLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanRecord:
-    """An ended span, wherever it came from."""
+    """An ended span of any source."""
 
     trace_id: str
     """32 hex digits."""
@@ -37,7 +37,7 @@ class SpanRecord:
     attributes: Attributes
     error: bool = False
     message: str | None = None
-    """The status' description, where the status is an error."""
+    """Description of an error status."""
     links: tuple[SpanLink, ...] = ()
     resource: Attributes = field(default_factory=dict[str, AttributeValue])
     scope: str = ""
@@ -56,7 +56,7 @@ class SpanRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """A roll-up of LM calls; cost in USD."""
+    """Aggregated usage of LM calls; cost in USD."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -65,16 +65,16 @@ class Usage:
     cost: float | None = None
     unpriced_calls: int | None = None
     late_calls: int | None = None
-    """Calls in this sum that ended after the span inside that they belong to; None = there was none."""
+    """Calls in this sum that ended after their enclosing span; None = none."""
     by_role: Mapping[str, Usage] = field(default_factory=dict[str, "Usage"])
-    """The same of one role's calls alone, for each role that made any; empty where that is not told."""
+    """Usage by role, for each role with calls; empty if not recorded."""
     by_model: Mapping[str, Usage] = field(default_factory=dict[str, "Usage"])
-    """The same of one language model's calls alone; empty where that is not recorded."""
+    """Usage by language model; empty if not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """The examples inside of a span that failed, one at least."""
+    """The failed examples inside a span, at least one."""
 
     examples: int
     every: bool
@@ -85,11 +85,11 @@ class Failures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileIdentity:
-    """Which compile it is, who runs it on what, and where it stands."""
+    """Identity of a compile: its optimizer, program and enclosing compile."""
 
     compile_id: str
     parent_id: str | None = None
-    """The compile around it."""
+    """The enclosing compile."""
     parent_trial: int | None = None
     """The trial of that compile that it is a step of."""
     optimizer: str = "optimizer"
@@ -113,7 +113,7 @@ class SetupRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileRecord:
-    """A compile's end. Scores stand in `score_unit` (percent or ratio)."""
+    """A compile's end. Scores are in `score_unit` (percent or ratio)."""
 
     span: SpanRecord
     identity: CompileIdentity
@@ -122,7 +122,7 @@ class CompileRecord:
     best_score: float | None = None
     best_trial: int | None = None
     step_failed: bool | None = None
-    """Whether the optimizer stopped at a step that failed, and returned what it had."""
+    """Whether the optimizer stopped at a failed step and returned its result so far."""
     score_unit: str | None = None
     trial_count: int | None = None
     resumed_from: str | None = None
@@ -140,7 +140,7 @@ class CompileRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """A trial's end. Scores stand in `score_unit` (percent or ratio)."""
+    """A trial's end. Scores are in `score_unit` (percent or ratio)."""
 
     span: SpanRecord
     compile_id: str
@@ -167,7 +167,7 @@ class TrialRecord:
     reason: str | None = None
     measures: Mapping[str, float] = field(default_factory=dict[str, float])
     scores: str | None = None
-    """JSON text: an array of rows, as are the next."""
+    """JSON text: an array of rows, as are the following."""
     pareto_front: str | None = None
 
 
@@ -191,7 +191,7 @@ class EvaluateRecord:
     """JSON text: an array of rows."""
     phase: str | None = None
     phase_index: int = 0
-    """Which of the compile's evaluations of that phase it is."""
+    """Index among the compile's evaluations of that phase."""
     role: str | None = None
     dataset_id: str | None = None
     program_id: str | None = None
@@ -203,7 +203,7 @@ class EvaluateRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRecord:
-    """A dataset that a compile or an evaluation was given."""
+    """A dataset of a compile or an evaluation."""
 
     span: SpanRecord
     role: str
@@ -237,12 +237,12 @@ class ExampleRecord:
     error_type: str | None = None
     error_message: str | None = None
     repeated: bool = False
-    """Another run of the example counts."""
+    """Whether another run of the example counts instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseRecord:
-    """A stretch of a compile that has a name. What it made is JSON text: predictor index to its candidates."""
+    """A named phase of a compile. Its result is JSON text: predictor index to its candidates."""
 
     span: SpanRecord
     compile_id: str | None
@@ -253,7 +253,7 @@ class PhaseRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayloadPiece:
-    """A piece of a JSON text that makes up `attribute` of the span `owner_id`."""
+    """A piece of the JSON text of `attribute` of the span `owner_id`."""
 
     span: SpanRecord
     payload_id: str
@@ -268,7 +268,7 @@ class PayloadPiece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
-    """Any other span: a module, a language model, a tool, or something of the user's own."""
+    """Any other span: a module, a language model, a tool, or a span of the user's."""
 
     span: SpanRecord
 

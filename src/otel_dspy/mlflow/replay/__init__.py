@@ -1,1 +1,1 @@
-"""`otel-dspy replay`: what was kept on disk, told to MLflow or to any OTLP endpoint later."""
+"""`otel-dspy replay`: delivers spooled spans to MLflow or to an OTLP endpoint."""

@@ -1,4 +1,4 @@
-"""`otel-dspy replay`: its arguments and what it says."""
+"""`otel-dspy replay`: arguments and output."""
 
 from __future__ import annotations
 
@@ -26,51 +26,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"spool files, or folders of them (default: {spool.folder()})",
     )
-    parser.add_argument("--tracking-uri", metavar="URI", help="write to this MLflow, not where the files say")
+    parser.add_argument("--tracking-uri", metavar="URI", help="tracking URI to use instead of the recorded one")
     parser.add_argument(
-        "--experiment", metavar="NAME", help="write to this experiment, not the one that the files name"
+        "--experiment", metavar="NAME", help="experiment to use instead of the recorded one"
     )
     parser.add_argument(
         "--workspace",
         metavar="NAME",
-        help="write to this MLflow workspace, not the one that the files name ('' for a server without workspaces)",
+        help="MLflow workspace to use instead of the recorded one ('' for a server without workspaces)",
     )
     parser.add_argument("--otlp", metavar="URL", help="send the spans to this OTLP/HTTP endpoint instead of MLflow")
-    parser.add_argument("--keep", action="store_true", help="leave the files where they are once they are written")
+    parser.add_argument("--keep", action="store_true", help="keep the files after delivery")
 
 
 @dataclass
 class _Report:
-    """Says what became of each file, and removes those that are done with."""
+    """Reports the result for each file, and removes the files that were delivered."""
 
     say: Callable[[str], None]
     keep: bool
     failed: bool = False
 
     def told(self, result: FileResult, *, needed: bool = False, followed: bool = False) -> None:
-        """One file is done.
+        """Report one file.
 
         Args:
-            result: what became of it.
-            needed: another file of the same process is not done, and will need this one.
-            followed: the process went on in another file, so this one has no end.
+            result: the result.
+            needed: another file of the same process failed and needs this one.
+            followed: the process continued in another file, so this one has no end marker.
         """
         path = result.path
         for number, what in result.damaged:
-            self.say(f"{path}, line {number}: left out, {what}")
+            self.say(f"{path}, line {number}: skipped, {what}")
         if result.trouble is not None:
             self.say(
-                f"{path}: {result.trouble}" + (f" ({result.spans} spans had been written)" if result.spans else "")
+                f"{path}: {result.trouble}" + (f" ({result.spans} spans were written)" if result.spans else "")
             )
         else:
-            cut = "; it was not closed: its process was killed, at most its last second is missing"
+            cut = "; the file was not closed: its process was killed, at most its last second is missing"
             self.say(f"{path}: {result.spans} spans written{'' if result.ended or followed else cut}")
         if not result.whole:
             self.failed = True
             if result.damaged:
-                self.say(f"{path} stays. Mend or delete those lines; what is written twice stands once in MLflow.")
+                self.say(f"{path} is kept. Repair or delete these lines and replay it again: replaying is idempotent.")
         elif needed and not self.keep:
-            self.say(f"{path} stays too: what its process told of an optimization is replayed together.")
+            self.say(f"{path} is kept too: the files of an optimization are replayed together.")
         elif not self.keep:
             self._remove(path)
 
@@ -83,7 +83,7 @@ class _Report:
 
 
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Replay what the arguments name; the exit status: 0 if all of it was written, else 1."""
+    """Replay the files that the arguments name; return the exit status: 0 if everything was written, else 1."""
     report = _Report(say, chosen.keep)
     paths = _files(chosen.files or [spool.folder()], report)
     if not paths:
@@ -104,7 +104,7 @@ def _files(named: list[Path], report: _Report) -> list[Path]:
         elif path.exists():
             found.add(path)
         elif path != spool.folder():
-            report.say(f"{path}: there is no such file")
+            report.say(f"{path}: no such file")
             report.failed = True
     # By name: the control files of a process come before its traces, and segments in order.
     return sorted(found, key=lambda path: (path.name, path))
@@ -124,13 +124,13 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
     killed = replay.run(paths, results.append)
     names = [spool.spool_name(result.path) for result in results]
     unfinished = {name.writer for name, result in zip(names, results, strict=True) if name and not result.whole}
-    # Only now: a file of programs is wanted until the files that use them are through.
+    # Reported last: a file with programs is needed until the files that use them are delivered.
     for name, result in zip(names, results, strict=True):
         needed = name is not None and name.kind == "control" and name.writer in unfinished
         followed = name is not None and name._replace(number=name.number + 1) in names
         report.told(result, needed=needed, followed=followed)
     if killed:
-        report.say(f"{killed} runs were still open; nothing in the files ends them, so they are marked KILLED.")
+        report.say(f"{killed} runs were still open and the files do not contain their end: they are marked KILLED.")
 
 
 def _send(paths: list[Path], url: str, report: _Report) -> None:
@@ -150,7 +150,7 @@ def _send(paths: list[Path], url: str, report: _Report) -> None:
                 else:
                     result.spans, result.damaged = otlp_resend.resend(file, target)
         except otlp_resend.EndpointError as error:
-            result.trouble = f"{shown} did not take it: {error}"
+            result.trouble = f"{shown} did not accept the file: {error}"
         except OSError as error:
-            result.trouble = f"it cannot be read: {error.strerror or error}"
+            result.trouble = f"the file cannot be read: {error.strerror or error}"
         report.told(result)

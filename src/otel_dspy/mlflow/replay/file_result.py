@@ -1,4 +1,4 @@
-"""What became of a spool file that was replayed."""
+"""Result of replaying a spool file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FileResult:
-    """What became of one file.
+    """Result of replaying one file.
 
     Attributes:
         path: the file.
-        spans: how many of its spans were taken.
-        damaged: (line number, what is wrong with it) of each line that could not be read.
-        ended: whether its last line says that the process closed it.
-        trouble: why it was not (wholly) written, in words; None if all of its readable lines were.
+        spans: number of spans that were accepted.
+        damaged: (line number, error) of each line that could not be parsed.
+        ended: whether its last line is the end marker.
+        trouble: the reason why it was not (completely) written; None if all parsed lines were.
     """
 
     path: Path
@@ -29,5 +29,5 @@ class FileResult:
 
     @property
     def whole(self) -> bool:
-        """Whether MLflow has all that stands in it, but for a last line that a crash has cut."""
+        """Whether MLflow has stored the whole file, except for a last line that was cut off by a crash."""
         return self.trouble is None and not self.damaged

@@ -1,4 +1,4 @@
-"""Spool files to any OTLP/HTTP endpoint, as the JSON that they are. Needs nothing but the standard library."""
+"""Sends spool files to an OTLP/HTTP endpoint as JSON. Needs only the standard library."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 AT_ONCE: Final = 200
-"""Lines in a request."""
+"""Maximum lines in a request."""
 TRIES: Final = 6
 TIMEOUT: Final = 30.0
-"""Seconds for a request."""
+"""Timeout of a request in seconds."""
 LONGEST_RETRY_AFTER: Final = 300.0
-"""Seconds that an endpoint may ask for with `Retry-After`; beyond them the file stays for another day."""
+"""Maximum `Retry-After` in seconds that is honored; beyond it the file is kept for a later replay."""
 PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
-"""HTTP statuses that may pass; others are final."""
+"""Transient HTTP statuses; others are final."""
 HEADERS_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 
 class EndpointError(Exception):
-    """The endpoint did not take it; the text says why."""
+    """The endpoint did not accept the request; the message contains the reason."""
 
 
 def traces_url(url: str) -> str:
-    """The URL to post to: `/v1/traces` below a base URL, or the URL as it is where it names a path for traces.
+    """Return the URL to post to: `/v1/traces` below a base URL, or the URL itself if it has a path for traces.
 
     Raises:
-        EndpointError: it is no http(s) URL.
+        EndpointError: it is not an http(s) URL.
     """
     shown = address_without_passwords(url)
     if not url.lower().startswith(("http://", "https://")):
-        raise EndpointError(f"{shown!r} is no http:// or https:// URL")
+        raise EndpointError(f"{shown!r} is not an http:// or https:// URL")
     if (wrong := trouble(url)) is not None:
-        raise EndpointError(f"{shown!r} is no http:// or https:// URL: {wrong}")
+        raise EndpointError(f"{shown!r} is not an http:// or https:// URL: {wrong}")
     parts = urllib.parse.urlsplit(url)
     if parts.path.endswith("/traces"):
         return url
@@ -57,18 +57,18 @@ def traces_url(url: str) -> str:
 
 
 def resend(file: BinaryIO, url: str) -> tuple[int, list[tuple[int, str]]]:
-    """Send a file's spans, without what says where in MLflow they were to go.
+    """Send a file's spans, without the resource attributes for MLflow's route.
 
     Args:
         file: the file.
-        url: what `traces_url` gave.
+        url: the result of `traces_url`.
 
     Returns:
-        How many spans were taken, and (line number, what is wrong) of each line that could not be read. A last line
-        that a crash has cut is not among them.
+        The number of accepted spans, and (line number, error) of each line that could not be parsed, except for a last
+        line that was cut off by a crash.
 
     Raises:
-        EndpointError: the endpoint did not take them, or not all of them.
+        EndpointError: the endpoint did not accept all spans.
         OSError: the file cannot be read.
     """
     damaged: list[tuple[int, str]] = []
@@ -89,7 +89,7 @@ def resend(file: BinaryIO, url: str) -> tuple[int, list[tuple[int, str]]]:
     if waiting:
         sent += _post(url, waiting)
     if sent < total:
-        raise EndpointError(f"it rejected {total - sent} of {total} spans")
+        raise EndpointError(f"{total - sent} of {total} spans were rejected")
     return sent, damaged
 
 
@@ -115,17 +115,17 @@ def _post(url: str, resource_spans: list[Any]) -> int:
             with _OPENER.open(request, timeout=TIMEOUT) as answer:
                 return len(resource_spans) - _rejected(answer.read())
         except urllib.error.HTTPError as error:
-            reason = f"it answered {error.code} {error.reason}"
+            reason = f"status {error.code} {error.reason}"
             if error.code in REDIRECTS:
                 reason += f"; {redirect_text(url, error.headers.get('Location'), error.code)}"
             if error.code not in PASSING:
                 break
             asked = _seconds(error.headers.get("Retry-After"))
             if asked > LONGEST_RETRY_AFTER:
-                reason += f" and asks to wait for {asked:.0f} s"
+                reason += f"; retry after {asked:.0f} s"
                 break
         except (http.client.InvalidURL, UnicodeError) as error:
-            reason = f"it cannot be asked: {address_without_passwords(str(error))}"
+            reason = f"the request failed:  {address_without_passwords(str(error))}"
             break
         except (OSError, http.client.HTTPException) as error:
             reason = without_passwords(str(getattr(error, "reason", error)) or type(error).__name__)
@@ -136,7 +136,7 @@ def _post(url: str, resource_spans: list[Any]) -> int:
 
 
 def _login(url: str) -> tuple[str, dict[str, str]]:
-    """The URL without user and password, which urllib takes for a part of the host, and the header that says them."""
+    """Return the URL without user and password, which urllib treats as part of the host, and their header."""
     parts = urllib.parse.urlsplit(url)
     login, at, place = parts.netloc.rpartition("@")
     if not at:
@@ -148,7 +148,7 @@ def _login(url: str) -> tuple[str, dict[str, str]]:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirected POST would become a GET without its body, which many a server answers with 200."""
+    """Rejects redirects: a redirected POST would become a GET without a body, which many servers answer with 200."""
 
     @override
     def redirect_request(self, *_args: Any, **_named: Any) -> None:

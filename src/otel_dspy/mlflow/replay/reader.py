@@ -1,4 +1,4 @@
-"""Spool files to MLflow: as often as one likes, with nothing twice there."""
+"""Replays spool files into MLflow. Idempotent."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 30.0
-"""Seconds without an answer of MLflow's after which a replay gives up; the files stay."""
+"""Seconds of an MLflow outage after which a replay stops; the files are kept."""
 POLL: Final = 0.2
 
 
 class Replay:
-    """Writes files to MLflow."""
+    """Writes spool files to MLflow."""
 
     def __init__(
         self,
@@ -37,28 +37,28 @@ class Replay:
         workspace: str | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        """Create it.
+        """Create a replay.
 
         Args:
-            tracking_uri: write there, not where the files say.
-            experiment: name of the experiment, the same.
-            workspace: name of the MLflow workspace, the same; `""` for none.
-            patience: seconds without an answer after which to give up.
+            tracking_uri: tracking URI to use instead of the recorded one.
+            experiment: name of the experiment to use instead of the recorded one.
+            workspace: name of the MLflow workspace to use instead of the recorded one; `""` for none.
+            patience: seconds of an outage after which to stop.
         """
         self._tracking_uri = tracking_uri
         self._experiment = experiment
         self._workspace = workspace
         self._patience = patience
         self._stop = threading.Event()
-        # Whoever wrote the file, or a replay before this one, may have made the runs.
+        # The process that wrote the file, or an earlier replay, may have created the runs.
         self._pipeline = Pipeline(self._stop, look_first=True)
         self._last_ms = 0
 
     def run(self, paths: Iterable[Path], told: Callable[[FileResult], None]) -> int:
-        """Write the files, each told of when it is done.
+        """Write the files; `told` is called with the result of each.
 
         Returns:
-            How many runs were ended as KILLED, because nothing in the files ends them.
+            The number of runs that were ended as KILLED because the files do not contain their end.
         """
         done = threading.Event()
         threading.Thread(target=self._watch, args=(done,), daemon=True).start()
@@ -97,21 +97,22 @@ class Replay:
                 pipeline.send_all()
                 self._await_artifacts()
         except OSError as error:
-            result.trouble = f"it cannot be read: {error.strerror or error}"
+            result.trouble = f"the file cannot be read: {error.strerror or error}"
         except Stopped:
-            result.trouble = f"MLflow has not answered for {self._patience:.0f} s; try again later"
+            result.trouble = f"MLflow has been unavailable for {self._patience:.0f} s; replay the file again later"
         else:
             if pipeline.lost > refused:
-                result.trouble = f"MLflow refused {pipeline.lost - refused} operations, see above"
+                result.trouble = f"MLflow rejected {pipeline.lost - refused} operations, see the warnings above"
             elif pipeline.failed > failed:
-                result.trouble = f"MLflow failed at {pipeline.failed - failed} operations; try again later"
+                result.trouble = f"{pipeline.failed - failed} operations on MLflow failed; replay the file again later"
             elif pipeline.left_out > left_out and pipeline.done == done:
-                result.trouble = "nothing was written: the installed MLflow is too old for all that is in it"
+                result.trouble = "nothing was written: the installed MLflow does not support its operations; upgrade MLflow"
             if result.trouble is not None and pipeline.done == done:
                 result.spans = 0
 
     def _await_artifacts(self) -> None:
-        """Wait for the artifacts; those of a store that fails for too long count as failed, the next files go on."""
+        """Wait for the artifacts; those of a store that fails for too long count as failed, and the replay continues.
+        """
         while self._pipeline.artifacts_waiting:
             since = self._pipeline.artifacts_failing_since
             if since is not None and time.monotonic() - since >= self._patience:
@@ -129,7 +130,7 @@ class Replay:
         except spool_line.DamagedLineError as error:
             if line.endswith(b"\n") or not (result.spans or spool.spool_name(result.path)):
                 result.damaged.append((number, str(error)))
-            # Else it is where the process was killed: `ended` tells.
+            # Else the process was killed while writing it, which `ended` shows.
             return
         if found is None:
             result.ended = True
@@ -139,7 +140,7 @@ class Replay:
         try:
             self._pipeline.process(span, self._redirected(route))
         except Exception as error:
-            _logger.debug("a line that cannot be told", exc_info=True)
+            _logger.debug("a line could not be processed", exc_info=True)
             result.damaged.append((number, without_passwords(f"{type(error).__name__}: {error}")))
         else:
             result.spans += 1
@@ -153,5 +154,5 @@ class Replay:
             Experiment(name=self._experiment) if self._experiment else named.experiment,
             named.workspace if self._workspace is None else self._workspace,
         )
-        # The run that the user had open is of another place.
+        # The user's open run belongs to another destination.
         return Route(where, replace(route.context, user_run=None), route.options)
