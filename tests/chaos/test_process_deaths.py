@@ -132,8 +132,8 @@ def test_the_files_of_an_optimization_stay_together(
     assert replayed(spool, second_store) == 1
     assert sorted(spool.iterdir()) == control
     said = capsys.readouterr().out
-    assert f"{control[0]} stays too" in said
-    assert "it was not closed" not in said
+    assert f"{control[0]} is kept too" in said
+    assert "the file was not closed" not in said
     control[-1].write_bytes(content)
     assert replayed(spool, second_store) == 0
     assert record(second_store) == whole
@@ -157,8 +157,8 @@ def test_a_file_cut_anywhere_is_replayed_up_to_there(
     control.write_bytes(b"".join([*lines[:2], b"{not json\n", *lines[2:]]))
     assert replayed(spool, second_store) == 1
     said = capsys.readouterr().out
-    assert f"{control}, line 3: left out, invalid JSON" in said
-    assert f"{traces}: {whole} spans written; it was not closed" in said
+    assert f"{control}, line 3: skipped, invalid JSON" in said
+    assert f"{traces}: {whole} spans written; the file was not closed" in said
     assert (control.exists(), traces.exists()) == (True, False)
     (parent,) = record(second_store)["runs"]
     assert (parent["status"], "best_model.json" in parent["artifacts"]) == ("FINISHED", True)

@@ -62,7 +62,8 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         disable: undo an earlier call.
         silent: disable the log messages of `otel_dspy.mlflow`.
         tracking_uri: tracking URI or path to use instead of MLflow's.
-        experiment: name of the experiment, created if it does not exist. An open run is then not written to. Defaults to
+        experiment: name of the experiment, created if it does not exist. An open run is then not written to. Defaults
+            to
             MLflow's experiment; for a tracking URI other than MLflow's, to MLFLOW_EXPERIMENT_NAME, else "Default".
         workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE.
 

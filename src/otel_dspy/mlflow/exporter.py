@@ -32,7 +32,7 @@ class MlflowSpanExporter(SpanExporter):
     the replacement it exports nothing.
     """
 
-    _told = False
+    _warned = False
 
     def span_processor(self) -> SpanProcessor:
         """Return the processor to use instead; it is drained when the process ends.
@@ -48,11 +48,11 @@ class MlflowSpanExporter(SpanExporter):
     @override
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export nothing; a warning, once, gives the reason."""
-        if not self._told:
-            self._told = True
+        if not self._warned:
+            self._warned = True
             _logger.warning(
-                "The span exporter `mlflow` works where otel_dspy's DSPyInstrumentor is on (opentelemetry-instrument "
-                "does that); nothing goes to MLflow. In code, add otel_dspy.mlflow.MlflowSpanProcessor to the provider."
+                "The span exporter `mlflow` requires otel_dspy's DSPyInstrumentor (opentelemetry-instrument enables it); "
+                "nothing is logged to MLflow. In code, add otel_dspy.mlflow.MlflowSpanProcessor to the provider."
             )
         return SpanExportResult.FAILURE
 

@@ -65,7 +65,8 @@ class MlflowSpanProcessor(SpanProcessor):
 
         Args:
             tracking_uri: tracking URI; defaults to MLflow's when a compile, evaluation or call starts.
-            experiment: name of the experiment, created if it does not exist; defaults to MLflow's. For a tracking URI other
+            experiment: name of the experiment, created if it does not exist; defaults to MLflow's. For a tracking URI
+                other
                 than MLflow's it defaults to MLFLOW_EXPERIMENT_NAME, else "Default".
             workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE
                 when a compile, evaluation or call starts.
@@ -195,8 +196,7 @@ class MlflowSpanProcessor(SpanProcessor):
 
     @property
     def lost(self) -> int:
-        """Number of operations and spans that MLflow never receives: rejected, or dropped because the spool was full.
-        """
+        """Number of operations and spans that were rejected by MLflow, or dropped because the spool was full."""
         return self._worker.lost
 
     def _tell(self) -> None:

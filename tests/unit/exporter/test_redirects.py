@@ -224,6 +224,6 @@ def test_a_replay_names_the_redirect_and_keeps_to_retry_after(
     with pytest.raises(otlp_resend.EndpointError, match="redirects to https://elsewhere/v1/traces"):
         otlp_resend._post(receiver.endpoint, [{}])
     receiver.answers = [(503, {"Retry-After": "3600"})]
-    with pytest.raises(otlp_resend.EndpointError, match="asks to wait for 3600 s"):
+    with pytest.raises(otlp_resend.EndpointError, match="retry after 3600 s"):
         otlp_resend._post(receiver.endpoint, [{}])
     assert len(pauses) == 5

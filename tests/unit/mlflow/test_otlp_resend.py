@@ -94,7 +94,7 @@ def test_what_is_refused_stays(endpoint: Endpoint, spooled: Path, capsys: pytest
     assert spooled.exists()
     said = capsys.readouterr().out
     assert str(spooled) in said
-    assert "it answered 400" in said
+    assert "status 400" in said
 
 
 def test_a_password_in_the_url_is_shown_to_the_endpoint_alone(
@@ -105,7 +105,7 @@ def test_a_password_in_the_url_is_shown_to_the_endpoint_alone(
     endpoint.statuses = [400]
     assert main(["replay", "--otlp", url, str(spooled)]) == 1
     said = capsys.readouterr().out
-    assert f"http://me@127.0.0.1:{endpoint.server_address[1]} did not take it: it answered 400" in said
+    assert f"http://me@127.0.0.1:{endpoint.server_address[1]} did not accept the file: status 400" in said
     assert "heim" not in said
     assert main(["replay", "--otlp", url, str(spooled)]) == 0
     assert endpoint.logins == [f"Basic {base64.b64encode(b'me:ge@heim').decode()}"]
@@ -119,7 +119,7 @@ def test_what_is_no_url_is_one_line(url: str, spooled: Path, capsys: pytest.Capt
     assert main(["replay", "--otlp", url, str(spooled), str(spooled.parent)]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("--otlp '")
-    assert "is no http:// or https:// URL" in line
+    assert "is not an http:// or https:// URL" in line
     assert line.endswith("Write it as http://HOST:PORT; nothing was sent.")
     assert "me:" not in line
     assert spooled.exists()
@@ -130,7 +130,7 @@ def test_a_redirect_takes_nothing(endpoint: Endpoint, spooled: Path, capsys: pyt
     endpoint.statuses = [301]
     assert main(["replay", "--otlp", f"http://127.0.0.1:{endpoint.server_address[1]}", str(spooled)]) == 1
     assert spooled.exists()
-    assert "it answered 301" in capsys.readouterr().out
+    assert "status 301" in capsys.readouterr().out
 
 
 def test_spans_that_are_rejected_stay(endpoint: Endpoint, spooled: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +138,7 @@ def test_spans_that_are_rejected_stay(endpoint: Endpoint, spooled: Path, capsys:
     endpoint.answer = b'{"partialSuccess": {"rejectedSpans": "1"}}'
     assert main(["replay", "--otlp", f"http://127.0.0.1:{endpoint.server_address[1]}", str(spooled)]) == 1
     assert spooled.exists()
-    assert "it rejected 1 of 2 spans" in capsys.readouterr().out
+    assert "1 of 2 spans were rejected" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("to", ["otlp", "mlflow"])
@@ -153,7 +153,7 @@ def test_a_file_that_is_none_of_ours_stays(
     where = ["--otlp", url] if to == "otlp" else ["--tracking-uri", blank_store(tmp_path)]
     assert main(["replay", *where, str(file)]) == 1
     assert file.read_bytes() == content
-    assert f"{file}, line 1: left out" in capsys.readouterr().out
+    assert f"{file}, line 1: skipped" in capsys.readouterr().out
 
 
 def test_a_file_that_cannot_be_removed(
@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_removed(
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Is said, and is a failure."""
     assert main(["replay", "--otlp", "http://127.0.0.1:9", str(tmp_path / "none.jsonl")]) == 1
-    assert "there is no such file" in capsys.readouterr().out
+    assert "no such file" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

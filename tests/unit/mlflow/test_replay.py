@@ -52,7 +52,7 @@ def test_what_the_installed_mlflow_has_nothing_for_stays(
         older.setattr(sink.capabilities, "TRACES", False)
         assert main(["replay", str(file)]) == 1
     assert capsys.readouterr().out == (
-        f"{file}: nothing was written: the installed MLflow is too old for all that is in it\n"
+        f"{file}: nothing was written: the installed MLflow does not support its operations; upgrade MLflow\n"
     )
     assert main(["replay", str(file)]) == 0
     assert capsys.readouterr().out == f"{file}: 1 spans written\n"
@@ -69,5 +69,5 @@ def test_what_mlflow_has_no_experiment_for_stays(tmp_path: Path, capsys: pytest.
     """By an id that is not there: not a span is said to be written, and the file is kept."""
     file = spooled(tmp_path, blank_store(tmp_path), Experiment(id="77"))
     assert main(["replay", str(file)]) == 1
-    assert capsys.readouterr().out == f"{file}: MLflow failed at 2 operations; try again later\n"
+    assert capsys.readouterr().out == f"{file}: 2 operations on MLflow failed; replay the file again later\n"
     assert file.exists()

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation]:
-    """Log every instruction and demo set that the phase proposed, by predictor: `2` in a trial's parameter is the
-    third.
-    """
+    """Log each proposed instruction and demo set by predictor: `2` in a trial's parameter is the third."""
     run = compile_run(options, phase.compile_id)
     if run is None:
         return

@@ -18,9 +18,7 @@ def summary_json(done: CompileRecord, trials: Sequence[TrialRecord]) -> str:
 
 
 def summary(done: CompileRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]:
-    """Return the compile as plain JSON values; scores in `score_unit` (percent or ratio), cost in USD, times in
-    seconds.
-    """
+    """Return the compile as JSON values; scores in `score_unit` (percent or ratio), cost in USD, times in seconds."""
     return {
         "optimizer": done.identity.optimizer,
         "program": done.identity.program,

@@ -1,5 +1,4 @@
-"""Mapping of spans to MLflow traces: sets the attributes that MLflow's UI reads, and omits large ones that it does not.
-"""
+"""Mapping of spans to MLflow traces: sets what MLflow's UI reads, and omits large attributes that it does not."""
 
 from __future__ import annotations
 

@@ -131,11 +131,11 @@ def _join(pieces: dict[int, PayloadPiece], digest: str, limit: int) -> str:
         zlib.error: the pieces are not compressed.
     """
     if not pieces:
-        message = "none of its pieces arrived"
+        message = "none of its pieces was received"
         raise ValueError(message)
     first = next(iter(pieces.values()))
     if not _whole(pieces):
-        message = f"{len(pieces)} of its {first.count} pieces arrived"
+        message = f"{len(pieces)} of its {first.count} pieces were received"
         raise ValueError(message)
     if first.encoding != ENCODING:
         message = f"unknown encoding {first.encoding!r}"
@@ -143,9 +143,9 @@ def _join(pieces: dict[int, PayloadPiece], digest: str, limit: int) -> str:
     packed = "".join(pieces[index].data for index in range(first.count))
     text = zlib.decompressobj(_GZIP).decompress(base64.b64decode(packed, validate=True), limit + 1)
     if len(text) > limit:
-        message = f"it has more than {limit} bytes, unzipped"
+        message = f"it has more than {limit} bytes, uncompressed"
         raise ValueError(message)
     if hashlib.sha256(text).hexdigest() != digest:
-        message = "its digest is not that of the pieces"
+        message = "the digest of its pieces does not match"
         raise ValueError(message)
     return text.decode()

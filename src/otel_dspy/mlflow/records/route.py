@@ -22,8 +22,8 @@ class Destination:
     Attributes:
         tracking_uri: of the store.
         experiment: the experiment.
-        workspace: its name; `""` if none was set; None if unknown, in which case MLflow decides at delivery: for an MLflow
-            without workspaces, or a spool file of an earlier version.
+        workspace: its name; `""` if none was set; None if unknown, in which case MLflow decides at delivery: for an
+            MLflow without workspaces, or a spool file of an earlier version.
     """
 
     tracking_uri: str
@@ -40,7 +40,8 @@ class Options:
         log_traces_from_compile: log traces of compiles, including their examples.
         log_traces_from_eval: log example traces of stand-alone evaluations.
         log_compiles: log a run for each compile.
-        log_evals: log a run for each trial and each stand-alone evaluation; without it the parent's metrics are still logged.
+        log_evals: log a run for each trial and each stand-alone evaluation; without it the parent's metrics are still
+            logged.
     """
 
     log_traces: bool = True

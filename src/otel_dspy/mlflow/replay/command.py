@@ -27,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"spool files, or folders of them (default: {spool.folder()})",
     )
     parser.add_argument("--tracking-uri", metavar="URI", help="tracking URI to use instead of the recorded one")
-    parser.add_argument(
-        "--experiment", metavar="NAME", help="experiment to use instead of the recorded one"
-    )
+    parser.add_argument("--experiment", metavar="NAME", help="experiment to use instead of the recorded one")
     parser.add_argument(
         "--workspace",
         metavar="NAME",
@@ -59,9 +57,7 @@ class _Report:
         for number, what in result.damaged:
             self.say(f"{path}, line {number}: skipped, {what}")
         if result.trouble is not None:
-            self.say(
-                f"{path}: {result.trouble}" + (f" ({result.spans} spans were written)" if result.spans else "")
-            )
+            self.say(f"{path}: {result.trouble}" + (f" ({result.spans} spans were written)" if result.spans else ""))
         else:
             cut = "; the file was not closed: its process was killed, at most its last second is missing"
             self.say(f"{path}: {result.spans} spans written{'' if result.ended or followed else cut}")

@@ -106,13 +106,14 @@ class Replay:
             elif pipeline.failed > failed:
                 result.trouble = f"{pipeline.failed - failed} operations on MLflow failed; replay the file again later"
             elif pipeline.left_out > left_out and pipeline.done == done:
-                result.trouble = "nothing was written: the installed MLflow does not support its operations; upgrade MLflow"
+                result.trouble = (
+                    "nothing was written: the installed MLflow does not support its operations; upgrade MLflow"
+                )
             if result.trouble is not None and pipeline.done == done:
                 result.spans = 0
 
     def _await_artifacts(self) -> None:
-        """Wait for the artifacts; those of a store that fails for too long count as failed, and the replay continues.
-        """
+        """Wait for the artifacts; those of a store that fails for too long count as failed."""
         while self._pipeline.artifacts_waiting:
             since = self._pipeline.artifacts_failing_since
             if since is not None and time.monotonic() - since >= self._patience:
