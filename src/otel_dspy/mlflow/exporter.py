@@ -51,7 +51,7 @@ class MlflowSpanExporter(SpanExporter):
         if not self._warned:
             self._warned = True
             _logger.warning(
-                "The span exporter `mlflow` requires otel_dspy's DSPyInstrumentor (opentelemetry-instrument enables it); "
+                "The span exporter `mlflow` requires DSPyInstrumentor (opentelemetry-instrument enables it); "
                 "nothing is logged to MLflow. In code, add otel_dspy.mlflow.MlflowSpanProcessor to the provider."
             )
         return SpanExportResult.FAILURE

@@ -130,7 +130,7 @@ class MlflowSpanProcessor(SpanProcessor):
             if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
                 conflict.warn_if_mlflow_autologs()
         except Exception:  # noqa: BLE001 - no failure of ours may reach the user's program
-            self._tell()
+            self._warn_once()
 
     def stand_in(self, span: SpanContext) -> ApiSpan | None:
         """See `tracing.Source`."""
@@ -155,7 +155,7 @@ class MlflowSpanProcessor(SpanProcessor):
                 self._worker.put(span, route)
                 self._note_end(span, route)
         except Exception:  # noqa: BLE001 - the same
-            self._tell()
+            self._warn_once()
 
     def _note_end(self, span: ReadableSpan, route: Route) -> None:
         own = span.get_span_context()
@@ -199,7 +199,7 @@ class MlflowSpanProcessor(SpanProcessor):
         """Number of operations and spans that were rejected by MLflow, or dropped because the spool was full."""
         return self._worker.lost
 
-    def _tell(self) -> None:
+    def _warn_once(self) -> None:
         if not self._failed:
             self._failed = True
             _logger.warning("A span could not be recorded for MLflow; further failures are not logged")

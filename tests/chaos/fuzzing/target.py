@@ -35,7 +35,7 @@ class Counting:
         if isinstance(operation, LogSpan):
             mlflow_span(operation)
 
-    def settle(self) -> None:
+    def finish_span(self) -> None:
         """Nothing waits here."""
 
 

@@ -108,7 +108,7 @@ def test_the_status_of_the_answer_counts(upload: Callable[..., None], store: Obj
         **dict.fromkeys((408, 429, 502, 503, 504), ErrorClass.WAIT),
         **dict.fromkeys((401, 403), ErrorClass.DENIED),
         500: ErrorClass.RETRY,
-        **dict.fromkeys((400, 404, 409), ErrorClass.REFUSED),
+        **dict.fromkeys((400, 404, 409), ErrorClass.REJECTED),
     }
 
 
@@ -118,11 +118,11 @@ def test_the_status_of_the_answer_counts(upload: Callable[..., None], store: Obj
         (EXPIRED, ErrorClass.DENIED),
         (DENIED, ErrorClass.DENIED),
         (SLOW_DOWN, ErrorClass.WAIT),
-        (NO_BUCKET, ErrorClass.REFUSED),
+        (NO_BUCKET, ErrorClass.REJECTED),
         (Fault(400, "RequestTimeout"), ErrorClass.WAIT),
         (Fault(403, "RequestTimeTooSkewed"), ErrorClass.DENIED),
         (Fault(400, "InvalidToken"), ErrorClass.DENIED),
-        (Fault(400, "EntityTooLarge"), ErrorClass.REFUSED),
+        (Fault(400, "EntityTooLarge"), ErrorClass.REJECTED),
     ],
 )
 def test_the_code_that_s3_answers_counts(fault: Fault, expected: ErrorClass, store: ObjectStore, file: Path) -> None:

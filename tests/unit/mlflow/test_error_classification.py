@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         *[(status, ErrorClass.WAIT) for status in (408, 429, 502, 503, 504)],
         *[(status, ErrorClass.DENIED) for status in (401, 403)],
         (500, ErrorClass.RETRY),
-        *[(status, ErrorClass.REFUSED) for status in (400, 404, 409, 413, 422)],
+        *[(status, ErrorClass.REJECTED) for status in (400, 404, 409, 413, 422)],
     ],
 )
 def test_by_status(status: int, expected: ErrorClass) -> None:
@@ -65,13 +65,13 @@ def test_an_experiment_that_is_gone_may_come_back(tmp_path: Path, *, deleted: bo
     assert classify(raised.value) is ErrorClass.NO_EXPERIMENT
     with pytest.raises(MlflowException) as raised:
         store.run_tags("0" * 32)
-    assert classify(raised.value) is ErrorClass.REFUSED
+    assert classify(raised.value) is ErrorClass.REJECTED
 
 
 def test_a_refusal_may_quote_anything() -> None:
     """A parameter that has another value already: what its value speaks of is no state of the database."""
     text = "Changing param values is not allowed. Old value: 'x', new value: 'deadlock: database is locked'"
-    assert classify(MlflowException(text, INVALID_PARAMETER_VALUE)) is ErrorClass.REFUSED
+    assert classify(MlflowException(text, INVALID_PARAMETER_VALUE)) is ErrorClass.REJECTED
 
 
 def test_the_cause_counts() -> None:

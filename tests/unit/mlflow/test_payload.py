@@ -139,7 +139,7 @@ def test_a_count_of_pieces_that_cannot_be_costs_nothing(count: int, caplog: pyte
     assert shelf.resolve(owner).attributes == {"b": "stays"}
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
-    assert f"1 of its {count} pieces arrived" in caplog.text
+    assert f"1 of its {count} pieces were received" in caplog.text
 
 
 def test_pieces_without_data_do_not_fill_the_memory() -> None:

@@ -121,7 +121,7 @@ def test_a_race_is_tried_again_and_is_no_outage(
     assert tried.failing_since is None
     assert caplog.text == ""
     calls.clear()
-    assert tried.run("LogDataset", raced(100, calls)) is Outcome.REFUSED
+    assert tried.run("LogDataset", raced(100, calls)) is Outcome.REJECTED
     assert len(calls) == MAX_RETRIES
     assert "rejected LogDataset" in caplog.text
 

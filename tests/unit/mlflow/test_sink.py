@@ -48,7 +48,7 @@ def _tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowExceptio
     monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
     sink = _sink(tmp_path)
     sink.apply(LogParams(key="params", run=RUN, params={"first": "1", "second": "2"}))
-    sink.settle()
+    sink.finish_span()
     return sink, asked
 
 
@@ -87,7 +87,7 @@ def test_a_metric_that_is_refused_takes_no_other_with_it(tmp_path: Path, monkeyp
     sink = _sink(tmp_path)
     points = [MetricPoint(name=name, value=1.0, step=step, time_ms=1) for name in ("good", "bad/") for step in (0, 1)]
     sink.apply(LogMetrics(key="metrics", run=RUN, metrics=tuple(points), tags={"mlflow.runName": "trial 1"}))
-    sink.settle()
+    sink.finish_span()
     whole = (["good", "good", "bad/", "bad/"], ["mlflow.runName"])
     assert asked == [whole, ([], ["mlflow.runName"]), (["good", "good"], []), (["bad/", "bad/"], [])]
     assert (sink.lost, sink.failed) == (1, 0)

@@ -99,7 +99,7 @@ class LaneMachine(RuleBasedStateMachine):
     def persist(self, left: int) -> None:
         """Everything but the newest ones is written."""
         self.lane.persist(math.inf, self.lane.next_number - left)
-        assert not self.lane.ill
+        assert not self.lane.write_failed
         if self.lane.hold:
             wanted = set(self.put_names[: max(0, len(self.put_names) - left)])
             assert wanted - self.dropped <= set(stored(self.lane.paths))
@@ -114,7 +114,7 @@ class LaneMachine(RuleBasedStateMachine):
     @rule()
     def confirm(self) -> None:
         """MLflow has what was taken."""
-        if self.lane.ill or not self.lane.hold:
+        if self.lane.write_failed or not self.lane.hold:
             held = set(stored(self.lane.paths))
             self.dropped |= {name for name in self.put_names[: self.taken] if name not in held}
         self.lane.confirm()
@@ -178,9 +178,9 @@ def test_what_a_full_disk_did_not_take_counts_as_unwritten(lane: SpanQueue) -> N
     _put(lane, 2)
     with FullDisk(0):
         lane.persist(math.inf, lane.next_number)
-    assert (lane.ill, lane.unwritten, stored(lane.paths)) == (True, 1, [])
+    assert (lane.write_failed, lane.unwritten, stored(lane.paths)) == (True, 1, [])
     lane.persist(math.inf, lane.next_number)
-    assert (lane.ill, lane.unwritten, stored(lane.paths)) == (False, 0, ["7/2"])
+    assert (lane.write_failed, lane.unwritten, stored(lane.paths)) == (False, 0, ["7/2"])
 
 
 def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(lane: SpanQueue) -> None:

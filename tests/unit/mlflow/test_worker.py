@@ -266,7 +266,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkey
     with monkeypatch.context() as patch:
         _full_disk(patch, after=2)
         worker.spool_all()
-    assert worker._traces.ill
+    assert worker._traces.write_failed
     worker.spool_all()
     assert worker.examples() == [f"7/{number}" for number in range(2, 10)]
 

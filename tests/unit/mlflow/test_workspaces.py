@@ -131,7 +131,7 @@ def test_a_workspace_that_is_not_there(error: Exception, caplog: pytest.LogCaptu
         calls.append(len(calls))
         raise error
 
-    expected = Outcome.REFUSED if others else Outcome.FAILED
+    expected = Outcome.REJECTED if others else Outcome.FAILED
     assert tried.run("EnsureRun", attempt) is expected
     assert tried.run("LogTable", attempt) is expected
     assert (len(calls), tried.failing_since) == (2, None)

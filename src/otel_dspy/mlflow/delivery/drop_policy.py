@@ -40,7 +40,7 @@ class DropPolicy:
             return True
         return is_control(span.attributes)
 
-    def control_came(self, context: TraceContext, number: int, *, root: bool) -> None:
+    def record_control(self, context: TraceContext, number: int, *, root: bool) -> None:
         """Record that a control span was queued under this number."""
         if root:
             self._control[context.trace_id] = number
@@ -48,7 +48,7 @@ class DropPolicy:
             self._control.setdefault(context.trace_id, None)
 
     @property
-    def goes_on(self) -> bool:
+    def has_open_trace(self) -> bool:
         """Whether a control trace has begun whose root has not been received."""
         return None in self._control.values()
 

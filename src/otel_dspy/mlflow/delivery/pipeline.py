@@ -62,7 +62,7 @@ class Pipeline:
             sink = self._sinks[route.destination] = self._new_sink(route.destination)
         for operation in mapping.operations(fact, route.options, route.context, ended):
             sink.apply(operation)
-        sink.settle()
+        sink.finish_span()
 
     def _new_sink(self, destination: Destination) -> Sink:
         return Sink(destination, self._stop, look_first=self._look_first, own=self._own, urgent=self._urgent)
@@ -87,10 +87,10 @@ class Pipeline:
         """End the open runs as KILLED, with the reason as a tag of each; return their number."""
         return sum(sink.end_open_runs(end_ms, reason) for sink in self._sinks.values())
 
-    def end_cut_off_traces(self) -> None:
+    def end_interrupted_traces(self) -> None:
         """End, as ERROR, the traces in progress of the runs that `end_open_runs` ended; call after `send_all`."""
         for sink in self._sinks.values():
-            sink.end_cut_off_traces()
+            sink.end_interrupted_traces()
 
     @property
     def waits(self) -> bool:

@@ -97,7 +97,7 @@ class SpanQueue:
         self._spilling = False
         self.hold = False
         """Keep on disk even what is delivered: something still to come needs it."""
-        self.ill = False
+        self.write_failed = False
         """The disk did not take what was written last."""
 
     def put(self, span: ReadableSpan, route: Route, size: int) -> bool:
@@ -169,7 +169,7 @@ class SpanQueue:
                     self._ready.append(fetched)
 
     def persist(self, latest: float, before: int) -> None:
-        """Write the records that are due, or all of them if memory is full. Errors set `ill` and are not raised.
+        """Write the records that are due, or all of them if memory is full. An error sets `write_failed`.
 
         Args:
             latest: `time.monotonic()`; records of spans that ended later are not due.
@@ -191,11 +191,11 @@ class SpanQueue:
                     self._append(records, lines)
                     self._hand_over(records, place)
             except OSError as error:
-                if not self.ill:
+                if not self.write_failed:
                     _logger.warning("The spool cannot be written: %s", error)
-                self.ill = True
+                self.write_failed = True
             else:
-                self.ill = False
+                self.write_failed = False
 
     def _hand_over(self, tail: list[Record], place: SpoolPosition | None) -> None:
         with self._lock:
@@ -237,7 +237,7 @@ class SpanQueue:
         with self._lock:
             if not self.hold:
                 self._owed.clear()
-            elif not self.ill:  # else memory would grow while the disk fails
+            elif not self.write_failed:  # else memory would grow while the disk fails
                 self._owed.extend(record for record in self._taken if not record.written)
             self._taken.clear()
             done = self._first_waiting - 1

@@ -86,7 +86,7 @@ class Worker:
         self._traces = SpanQueue(
             spool.Journal(stem, "traces"), max_spans=self._max_spans, max_characters=self._max_characters
         )
-        self._admission = DropPolicy()
+        self._drop_policy = DropPolicy()
         self._room = spool.max_bytes()
         self._full = False
         self._impatient = False
@@ -106,7 +106,7 @@ class Worker:
         self._closed = False
         self._kept = 0
         """Operations that MLflow failed at, as far as what tells them is kept."""
-        self._untold = 0
+        self._failed_spans = 0
         """Spans that were lost on the way."""
         self._pipeline = Pipeline(
             self._stop,
@@ -127,11 +127,11 @@ class Worker:
         with self._ready:
             if self._closed:
                 return
-            if self._admission.is_control(span, route.context):
-                self._admission.control_came(route.context, self._control.next_number, root=root)
+            if self._drop_policy.is_control(span, route.context):
+                self._drop_policy.record_control(route.context, self._control.next_number, root=root)
                 self._control.hold = True
                 full = self._control.put(span, route, size)
-            elif self._admission.admits(route.context, root=root, room=not (self._full or self._traces.overfull)):
+            elif self._drop_policy.admits(route.context, root=root, room=not (self._full or self._traces.overfull)):
                 full = self._traces.put(span, route, size)
             else:
                 return
@@ -142,7 +142,9 @@ class Worker:
 
     def _wait_for_disk(self) -> None:
         began = time.monotonic()
-        while self._traces.overfull and not (self._full or self._traces.ill or self._impatient or self._closed):
+        while self._traces.overfull and not (
+            self._full or self._traces.write_failed or self._impatient or self._closed
+        ):
             self._impatient = time.monotonic() - began >= BACK_PRESSURE
             self._spool_now.set()
             time.sleep(0.01)
@@ -150,7 +152,7 @@ class Worker:
     @property
     def lost(self) -> int:
         """Number of operations that MLflow rejected, plus spans that failed to process or were dropped."""
-        return self._pipeline.lost + self._admission.dropped_spans + self._untold
+        return self._pipeline.lost + self._drop_policy.dropped_spans + self._failed_spans
 
     @property
     def waiting(self) -> int:
@@ -196,18 +198,18 @@ class Worker:
                 self._ready.notify()
         return done
 
-    def drain(self, patience: DrainTimeout, *, end_runs: bool = False) -> bool:
-        """Wait until the queues are delivered, within the deadlines of `patience`; the rest stays in the spool.
+    def drain(self, deadline: DrainTimeout, *, end_runs: bool = False) -> bool:
+        """Wait until the queues are delivered, within the deadlines of `deadline`; the rest stays in the spool.
 
         Args:
-            patience: the deadlines.
+            deadline: the deadlines.
             end_runs: the process ends: end open runs as KILLED.
 
         Returns:
             False if spans are left.
         """
         done = self._flushed(end_runs=end_runs)
-        delivered = done is not None and patience.wait(done, self)
+        delivered = done is not None and deadline.wait(done, self)
         if not delivered:
             self._persist(0)
         elif self._forked:
@@ -215,11 +217,11 @@ class Worker:
             self._release(keep=False)
         return delivered
 
-    def close(self, patience: DrainTimeout, *, end_runs: bool = False) -> bool:
+    def close(self, deadline: DrainTimeout, *, end_runs: bool = False) -> bool:
         """Drain, reject further spans and end the threads; warn which spool files are left.
 
         Args:
-            patience: see `drain`.
+            deadline: see `drain`.
             end_runs: see `drain`.
 
         Returns:
@@ -227,10 +229,10 @@ class Worker:
         """
         if self._closed:
             return True
-        delivered = self.drain(patience, end_runs=end_runs)
+        delivered = self.drain(deadline, end_runs=end_runs)
         with self._ready:
             self._closed = True
-            if self._admission.goes_on:
+            if self._drop_policy.has_open_trace:
                 _left_off.set()
             self._ready.notify()
         self._stop.set()
@@ -246,14 +248,14 @@ class Worker:
             self._kept += unfinished
             self._control.keep()
         unwritten = self._control.unwritten + self._traces.unwritten
-        self._untold += unwritten
-        lanes = (self._control, self._traces)
-        paths = [str(path) for lane in lanes for path in (lane.paths if left else lane.kept_paths)]
+        self._failed_spans += unwritten
+        queues = (self._control, self._traces)
+        paths = [str(path) for queue in queues for path in (queue.paths if left else queue.kept_paths)]
         self._release(keep=left > 0)
-        self._tell(left, unwritten, paths)
+        self._log_undelivered(left, unwritten, paths)
         return delivered and not paths
 
-    def _tell(self, left: int, unwritten: int, paths: list[str]) -> None:
+    def _log_undelivered(self, left: int, unwritten: int, paths: list[str]) -> None:
         replay = f"deliver them with: otel-dspy replay {' '.join(paths)}"
         if left > unwritten:
             _logger.warning(
@@ -271,18 +273,18 @@ class Worker:
             )
         if self._pipeline.lost:
             _logger.warning("MLflow rejected %d operations", self._pipeline.lost)
-        if self._admission.dropped_traces:
+        if self._drop_policy.dropped_traces:
             _logger.warning(
                 "%d example traces (%d spans) were dropped: MLflow was too slow and the spool was full (%s)",
-                self._admission.dropped_traces,
-                self._admission.dropped_spans,
+                self._drop_policy.dropped_traces,
+                self._drop_policy.dropped_spans,
                 spool.MAX_BYTES_VARIABLE,
             )
 
     def _release(self, *, keep: bool) -> None:
-        for lane in (self._control, self._traces):
+        for queue in (self._control, self._traces):
             try:
-                lane.close(keep=keep)
+                queue.close(keep=keep)
             except OSError as error:
                 _logger.warning("The spool cannot be closed: %s", error)
 
@@ -326,9 +328,9 @@ class Worker:
         latest = time.monotonic() - older_than
         # Example spans precede their trial's end; write them first, in case the process is killed in between.
         control = self._control.next_number
-        for lane, before in ((self._traces, self._traces.next_number), (self._control, control)):
+        for queue, before in ((self._traces, self._traces.next_number), (self._control, control)):
             try:
-                lane.persist(latest, before)
+                queue.persist(latest, before)
             except Exception:
                 _logger.exception("Spans could not be written to the spool")
         self._full = self._control.size + self._traces.size >= self._room
@@ -374,7 +376,7 @@ class Worker:
             elif not self._pipeline.waits:
                 self._confirm()
         except Exception:
-            self._untold += record is not None
+            self._failed_spans += record is not None
             _logger.exception("A span could not be delivered to MLflow")
 
     def _confirm(self) -> None:
@@ -383,12 +385,12 @@ class Worker:
             # A replay may succeed later: retain the spans of open compiles, and those just processed.
             self._kept = self._pipeline.failed
             self._persist(0)
-            for lane in (self._control, self._traces):
-                lane.keep()
+            for queue in (self._control, self._traces):
+                queue.keep()
         with self._ready:
             if self._closed:
                 return
-            open_traces = self._admission.control_confirmed(self._control.next_waiting)
+            open_traces = self._drop_policy.control_confirmed(self._control.next_waiting)
             # Artifacts are built from control spans, which stay on disk until the artifacts are written.
             self._control.hold = open_traces or self._pipeline.artifacts_waiting > 0
         self._control.confirm()
@@ -408,7 +410,7 @@ class Worker:
             self._pipeline.send_all()
             if any(flush.end_runs for flush in reached):
                 self._end_open_runs()  # the traces of examples create the run of a trial that no control span names yet
-            self._pipeline.end_cut_off_traces()
+            self._pipeline.end_interrupted_traces()
         if not self._pipeline.waits:
             self._confirm()
         for flush in reached:

@@ -45,7 +45,7 @@ class _Report:
     keep: bool
     failed: bool = False
 
-    def told(self, result: FileResult, *, needed: bool = False, followed: bool = False) -> None:
+    def add(self, result: FileResult, *, needed: bool = False, followed: bool = False) -> None:
         """Report one file.
 
         Args:
@@ -124,7 +124,7 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
     for name, result in zip(names, results, strict=True):
         needed = name is not None and name.kind == "control" and name.writer in unfinished
         followed = name is not None and name._replace(number=name.number + 1) in names
-        report.told(result, needed=needed, followed=followed)
+        report.add(result, needed=needed, followed=followed)
     if killed:
         report.say(f"{killed} runs were still open and the files do not contain their end: they are marked KILLED.")
 
@@ -149,4 +149,4 @@ def _send(paths: list[Path], url: str, report: _Report) -> None:
             result.trouble = f"{shown} did not accept the file: {error}"
         except OSError as error:
             result.trouble = f"the file cannot be read: {error.strerror or error}"
-        report.told(result)
+        report.add(result)

@@ -54,8 +54,8 @@ class Replay:
         self._pipeline = Pipeline(self._stop, look_first=True)
         self._last_ms = 0
 
-    def run(self, paths: Iterable[Path], told: Callable[[FileResult], None]) -> int:
-        """Write the files; `told` is called with the result of each.
+    def run(self, paths: Iterable[Path], report: Callable[[FileResult], None]) -> int:
+        """Write the files; `report` is called with the result of each.
 
         Returns:
             The number of runs that were ended as KILLED because the files do not contain their end.
@@ -66,11 +66,11 @@ class Replay:
             for path in paths:
                 result = FileResult(path)
                 self._file(result)
-                told(result)
+                report(result)
             if self._stop.is_set():
                 return 0
             ended = self._pipeline.end_open_runs(self._last_ms)
-            self._pipeline.end_cut_off_traces()
+            self._pipeline.end_interrupted_traces()
         except Stopped:
             return 0
         else:
@@ -86,7 +86,7 @@ class Replay:
 
     def _file(self, result: FileResult) -> None:
         pipeline = self._pipeline
-        refused, failed, done, left_out = pipeline.lost, pipeline.failed, pipeline.done, pipeline.left_out
+        rejected, failed, done, left_out = pipeline.lost, pipeline.failed, pipeline.done, pipeline.left_out
         try:
             with spool.claimed(result.path) as file:
                 if file is None:
@@ -101,8 +101,8 @@ class Replay:
         except Stopped:
             result.trouble = f"MLflow has been unavailable for {self._patience:.0f} s; replay the file again later"
         else:
-            if pipeline.lost > refused:
-                result.trouble = f"MLflow rejected {pipeline.lost - refused} operations, see the warnings above"
+            if pipeline.lost > rejected:
+                result.trouble = f"MLflow rejected {pipeline.lost - rejected} operations, see the warnings above"
             elif pipeline.failed > failed:
                 result.trouble = f"{pipeline.failed - failed} operations on MLflow failed; replay the file again later"
             elif pipeline.left_out > left_out and pipeline.done == done:

@@ -33,7 +33,7 @@ class ErrorClass(Enum):
     """The experiment is deleted or does not exist. It accepts data again once restored."""
     NO_WORKSPACE = "no workspace"
     """The workspace does not exist, or the server or the installed MLflow does not support workspaces."""
-    REFUSED = "refused"
+    REJECTED = "rejected"
     """Permanently rejected: not retried."""
     UNWRITABLE = "unwritable"
     """For artifacts only: their location is a path that this machine cannot write."""
@@ -58,7 +58,7 @@ _NO_WORKSPACE: Final = re.compile(
     r"|workspaces are not enabled on this server|workspace name '[^']*' (?:must|cannot|is reserved)"
 )
 """Messages of MLflow's servers, of its client, and of its database stores."""
-_REFUSALS: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
+_REJECTION_CODES: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
 """MLflow's error codes for an invalid request, never used for database failures."""
 _WAIT: Final = frozenset({407, 408, 425, 429, 502, 503, 504})
 """Transient HTTP statuses: busy or unavailable."""
@@ -103,7 +103,7 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
             return found
     known = status if status is not None else _http_status(error)
     if known is None:
-        return ErrorClass.RETRY if isinstance(error, OSError) else ErrorClass.REFUSED
+        return ErrorClass.RETRY if isinstance(error, OSError) else ErrorClass.REJECTED
     return _by_status(known)
 
 
@@ -124,7 +124,7 @@ def _by_status(status: int) -> ErrorClass:
         return ErrorClass.WAIT
     if status in _DENIED:
         return ErrorClass.DENIED
-    return ErrorClass.RETRY if status >= _SERVER_ERROR else ErrorClass.REFUSED
+    return ErrorClass.RETRY if status >= _SERVER_ERROR else ErrorClass.REJECTED
 
 
 def _by_kind_or_text(cause: BaseException) -> ErrorClass | None:
@@ -138,8 +138,8 @@ def _by_kind_or_text(cause: BaseException) -> ErrorClass | None:
     if isinstance(cause, NoWorkspacesError) or _NO_WORKSPACE.search(text):
         return ErrorClass.NO_WORKSPACE
     # The message of a rejection quotes user data, which may contain any of these texts.
-    refused = isinstance(cause, MlflowException) and cause.error_code in _REFUSALS
-    if not refused and any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
+    rejected = isinstance(cause, MlflowException) and cause.error_code in _REJECTION_CODES
+    if not rejected and any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
         return ErrorClass.WAIT
     if _NO_EXPERIMENT.search(text):
         return ErrorClass.NO_EXPERIMENT

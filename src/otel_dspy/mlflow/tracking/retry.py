@@ -52,7 +52,7 @@ class Outcome(Enum):
     """Result of an operation."""
 
     DONE = "done"
-    REFUSED = "refused"
+    REJECTED = "rejected"
     """Permanently rejected by MLflow."""
     FAILED = "failed"
     """The server failed at this operation while it accepts others: a later attempt may succeed."""
@@ -107,7 +107,7 @@ class Retrier:
         self._denied = False
         self.artifacts_failed = False
         """The artifact store has failed at an operation since `ask_again`."""
-        self._told: set[str] = set()
+        self._warned_kinds: set[str] = set()
         self._warned: float | None = None
         self._gate = ForkGate()
         self.failing_since: float | None = None
@@ -144,27 +144,27 @@ class Retrier:
                 return Outcome.DONE
             failures += 1
             found = classify(error, http_policy.last_status())
-            asked_pause = http_policy.retry_after()
+            retry_after = http_policy.retry_after()
             races += found is ErrorClass.RACED
             if self._is_final(found) or races >= MAX_RETRIES:
-                self._tell(what, f"rejected {what}: {error}")
-                return Outcome.REFUSED
+                self._warn_once(what, f"rejected {what}: {error}")
+                return Outcome.REJECTED
             apart = isinstance(error, ArtifactStoreError) and self._once(self._answers, 0) is None
             given_up = self._artifact_store_failed(found, failures) if apart else self._is_the_experiments(found)
             if given_up:
-                return self._gives_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
+                return self._give_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
             if found is not ErrorClass.RACED and not apart:
                 self._failing(error)
             own_failures = own_failures + 1 if found is ErrorClass.RETRY else 0
             if own_failures >= self._tries and self._once(self._answers, 0) is None:
-                return self._gives_up(what, f"failed to store {what}", error)
-            if self._stop.wait(backoff.next(asked_pause)):
+                return self._give_up(what, f"failed to store {what}", error)
+            if self._stop.wait(backoff.next(retry_after)):
                 raise Stopped
             self.retries += 1
 
     def _is_final(self, found: ErrorClass) -> bool:
         # With several clients, spans of a deleted experiment would be sent again forever.
-        return found is ErrorClass.REFUSED or (found in _NO_DESTINATION and self._others)
+        return found is ErrorClass.REJECTED or (found in _NO_DESTINATION and self._others)
 
     def _is_the_experiments(self, found: ErrorClass) -> bool:
         """Whether the cause is this experiment or its workspace, and not transient."""
@@ -193,9 +193,9 @@ class Retrier:
         lately = self._failed is not None and time.monotonic() - self._failed < FAILED_LATELY
         return 1 if self._others and lately else MAX_RETRIES
 
-    def _gives_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> Outcome:
+    def _give_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> Outcome:
         kept = "the client is asked to retry" if self._others else _IN_THE_SPOOL
-        self._tell(what, f"{failure}; {kept}: {error}")
+        self._warn_once(what, f"{failure}; {kept}: {error}")
         self.failing_since = None
         self._failed = self._failed if of_artifacts else time.monotonic()
         return Outcome.FAILED
@@ -229,9 +229,9 @@ class Retrier:
         with self._gate:
             _logger.info("MLflow at %s is available again after %.0f s", self._address, time.monotonic() - since)
 
-    def _tell(self, kind: str, message: str) -> None:
+    def _warn_once(self, kind: str, message: str) -> None:
         # Once for each kind: the same operation may be rejected a thousand times.
-        if kind not in self._told:
-            self._told.add(kind)
+        if kind not in self._warned_kinds:
+            self._warned_kinds.add(kind)
             with self._gate:
                 _logger.warning("%s", without_passwords(f"MLflow at {self._address} {message}")[: naming.MAX_PREVIEW])

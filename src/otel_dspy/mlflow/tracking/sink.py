@@ -100,10 +100,10 @@ class Sink:
         self._oldest: float | None = None
         self._tables: dict[RunKey, dict[str, str]] = {}
         self._gathered: dict[RunKey, RunBatch] = {}
-        self._cut_off: list[tuple[str, Mapping[str, str]]] = []
+        self._interrupted: list[tuple[str, Mapping[str, str]]] = []
         """Runs ended as KILLED whose traces are still open, each with the tags for them."""
         self.lost = 0
-        """Operations and span batches that MLflow refused."""
+        """Number of operations and span batches that MLflow rejected."""
         self.failed = 0
         """Operations and span batches that MLflow failed at, and may take another day."""
         self.applied = 0
@@ -151,7 +151,7 @@ class Sink:
     def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
         """End, as KILLED, the runs that were begun here and are still RUNNING; return their number.
 
-        The reason, if given, becomes a tag of each. `end_cut_off_traces` ends their traces. Runs of another living
+        The reason, if given, becomes a tag of each. `end_interrupted_traces` ends their traces. Runs of another living
         process are not changed.
         """
         if self._opened is None:
@@ -164,16 +164,16 @@ class Sink:
                 tags = {REASON_TAG: reason} if reason is not None else {}
                 if tags:
                     self._gather(run).add(tags=tags)
-                self._cut_off.append((self._run_id(run), tags))
+                self._interrupted.append((self._run_id(run), tags))
                 self.apply(EndRun(key="killed", run=run, status="KILLED", end_ms=end_ms))
                 ended += 1
         return ended
 
-    def end_cut_off_traces(self) -> None:
+    def end_interrupted_traces(self) -> None:
         """End, as ERROR, the traces in progress of the runs that `end_open_runs` ended; call after `send_all`."""
-        for run_id, tags in self._cut_off:
+        for run_id, tags in self._interrupted:
             self._try("a run's traces", lambda run_id=run_id, tags=tags: self._end_open_traces(run_id, tags))
-        self._cut_off.clear()
+        self._interrupted.clear()
 
     def _end_stale_runs(self) -> None:
         ended = end_stale_runs(self._store(), [self._experiment_id()], _now_ms())
@@ -225,7 +225,7 @@ class Sink:
                 self._try(type(operation).__name__, lambda: self._apply(operation))
         self._artifacts.send()
 
-    def settle(self) -> None:
+    def finish_span(self) -> None:
         """Send the run batches after all operations of a span have been applied, and the traces if a batch is full."""
         for run in [run for run, batch in self._gathered.items() if batch.due]:
             self._send_gathered(run)
@@ -252,7 +252,7 @@ class Sink:
     def send_due(self) -> None:
         """Send the traces whose linger time has passed, and the artifacts that are due."""
         self._artifacts.send()
-        self.settle()
+        self.finish_span()
         if self._oldest is not None and time.monotonic() - self._oldest >= LINGER:
             self._send_traces()
 
@@ -489,7 +489,7 @@ class Sink:
 
     def _count(self, outcome: Outcome) -> None:
         self.done += outcome is Outcome.DONE
-        self.lost += outcome is Outcome.REFUSED
+        self.lost += outcome is Outcome.REJECTED
         self.failed += outcome is Outcome.FAILED
 
 

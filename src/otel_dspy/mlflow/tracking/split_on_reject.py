@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogSpan
     from otel_dspy.mlflow.tracking.retry import Retrier
 
-MAX_REFUSED: Final = 32
+MAX_REJECTED: Final = 32
 """Maximum rejected requests with spans of one trace before the rest of it is given up. Finding one invalid span among a
 thousand takes ten.
 """
@@ -23,7 +23,7 @@ def send_batch(attempts: Retrier, batch: RunBatch, send: Callable[[RunBatch], No
     """Send a run's batch; yield the outcome of the whole, or of each part that was sent separately."""
     if batch.params:
         outcome = attempts.run("parameters and metrics", lambda: send(batch))
-        if outcome is not Outcome.REFUSED:
+        if outcome is not Outcome.REJECTED:
             yield outcome
             return
         for name, value in batch.params.items():
@@ -31,7 +31,7 @@ def send_batch(attempts: Retrier, batch: RunBatch, send: Callable[[RunBatch], No
     if batch.points or batch.tags:
         rest = RunBatch(points=batch.points, tags=batch.tags)
         outcome = _send(attempts, "metrics", rest, send)
-        parts = list(_parts(rest)) if outcome is Outcome.REFUSED else []
+        parts = list(_parts(rest)) if outcome is Outcome.REJECTED else []
         if len(parts) < 2:  # noqa: PLR2004 - one is the whole
             yield outcome
             return
@@ -52,12 +52,12 @@ def _parts(batch: RunBatch) -> Iterator[tuple[str, RunBatch]]:
 
 def send_trace(attempts: Retrier, spans: list[LogSpan], send: Callable[[list[LogSpan]], None]) -> Iterator[Outcome]:
     """Send spans of one trace, halving rejected requests down to single spans; yield the outcome of each part."""
-    waiting, refused = [spans], 0
+    waiting, rejected = [spans], 0
     while waiting:
         some = waiting.pop()
         outcome = attempts.run("spans", lambda some=some: send(some))
-        refused += outcome is Outcome.REFUSED
-        if outcome is Outcome.REFUSED and len(some) > 1 and refused < MAX_REFUSED:
+        rejected += outcome is Outcome.REJECTED
+        if outcome is Outcome.REJECTED and len(some) > 1 and rejected < MAX_REJECTED:
             middle = len(some) // 2
             waiting += [some[middle:], some[:middle]]
         else:

@@ -72,7 +72,7 @@ def end_stale_runs(store: Store, experiment_ids: Sequence[str], now_ms: int) -> 
             store.end_open_traces(experiment_ids, run.run_id, reason)
         except Exception as error:
             # A file store writes a trace info only once. The run must be ended all the same.
-            if classify(error) is not ErrorClass.REFUSED:
+            if classify(error) is not ErrorClass.REJECTED:
                 raise
         store.end_run(run.run_id, "KILLED", now_ms)
         ended.append(run.run_id)

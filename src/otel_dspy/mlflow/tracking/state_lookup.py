@@ -62,7 +62,7 @@ class StateLookup:
             return head
         told, noted = end_of(head), found.end
         if noted is not None and (told is None or noted.weight < told.weight):
-            return noted.told_by(head)
+            return noted.applied_to(head)
         if told is not None:
             return head
         if found.state is None:

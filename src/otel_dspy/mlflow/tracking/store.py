@@ -269,7 +269,7 @@ class Store:
                 break
         for trace in found:
             sums = self.corrected_sums(trace.trace_id)
-            self._store.start_trace(trace_entities.cut_off(trace, tags, sums))
+            self._store.start_trace(trace_entities.interrupted(trace, tags, sums))
 
     def corrected_sums(self, trace_id: str) -> dict[str, str]:
         """Return token usage and cost of a trace (MLflow's id) as metadata where MLflow's sums differ from its spans'.

@@ -50,7 +50,7 @@ class TraceEnd:
         """The end as metadata."""
         return {f"{PREFIX}{self.root_id}": json.dumps(asdict(self))}
 
-    def told_by(self, head: LogTrace) -> LogTrace:
+    def applied_to(self, head: LogTrace) -> LogTrace:
         """Return the trace info with this end."""
         return replace(
             head,

@@ -39,7 +39,7 @@ def model_output(model_id: str) -> LoggedModelOutput:
     return LoggedModelOutput(model_id, 0)
 
 
-def cut_off(trace: TraceInfo, tags: Mapping[str, str], metadata: Mapping[str, str]) -> TraceInfo:
+def interrupted(trace: TraceInfo, tags: Mapping[str, str], metadata: Mapping[str, str]) -> TraceInfo:
     """Return the info of a trace that no process will end, with more tags and metadata."""
     return replace(
         trace,
