@@ -75,6 +75,6 @@ def _experiment_elsewhere() -> Experiment:
     if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
         return Experiment(name=name)
     # If MLflow has neither a tracking URI nor an experiment set, an id in the environment belongs to the given store.
-    told = mlflow.is_tracking_uri_set() or getattr(fluent, "_active_experiment_id", None) is not None
+    is_set = mlflow.is_tracking_uri_set() or getattr(fluent, "_active_experiment_id", None) is not None
     number = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    return Experiment(id=number) if number and not told else Experiment(name="Default")
+    return Experiment(id=number) if number and not is_set else Experiment(name="Default")

@@ -129,7 +129,7 @@ class MlflowSpanProcessor(SpanProcessor):
                     self._begun.popitem(last=False)
             if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
                 conflict.warn_if_mlflow_autologs()
-        except Exception:  # noqa: BLE001 - no failure of ours may reach the user's program
+        except Exception:  # noqa: BLE001 - no failure may reach the user's program
             self._warn_once()
 
     def stand_in(self, span: SpanContext) -> ApiSpan | None:

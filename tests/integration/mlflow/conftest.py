@@ -1,4 +1,7 @@
-"""The two kinds of store that a user has: a server, and a local file. One of each a session, one experiment a test."""
+"""Fixtures for the two kinds of tracking store: a server and a local database.
+
+One of each for the session, with one experiment for each test.
+"""
 
 from __future__ import annotations
 
@@ -53,12 +56,12 @@ class CallContext:
         return made
 
     def teller(self, compile_id: str | None = None, *, nested: bool = False, **flags: bool) -> Teller:
-        """Somebody who tells spans to a processor of this place."""
+        """A recorder of spans for a processor of this destination."""
         tracer = provider(self.processor(**flags), uuid.uuid4().int >> 97).get_tracer("otel_dspy")
         return Teller(tracer, compile_id=compile_id, nested=nested)
 
     def read(self) -> ExperimentTree:
-        """All that is here once everything told has been delivered, none of it refused."""
+        """All runs and traces after delivery, without rejections."""
         for processor in self.processors:
             assert processor.force_flush(DELIVERY)
             assert processor.lost == 0

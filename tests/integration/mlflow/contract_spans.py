@@ -1,4 +1,4 @@
-"""Spans by the contract, without DSPy: a small optimization as the instrumentation would tell it."""
+"""Contract spans without DSPy: a small optimization as the instrumentation would record it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INLINE_LIMIT = 256 * 1024
 
 
 class CountedIds(IdGenerator):
-    """1, 2, 3, ... below a namespace, so that two tellings in one store do not clash."""
+    """1, 2, 3, ... within a namespace, so that two recordings in one store do not clash."""
 
     def __init__(self, namespace: int) -> None:
         self._base = namespace << 32
@@ -228,7 +228,7 @@ class Teller:
         return row | {"score": score, "prediction": prediction, "feedback": f"scored {score:g}"}
 
     def chat(self, question: str, answer: str) -> None:
-        """An LM call as opentelemetry-util-genai tells it."""
+        """An LM call as opentelemetry-util-genai records it."""
         said = [{"role": "user", "parts": [{"type": "text", "content": question}]}]
         heard = [{"role": "assistant", "parts": [{"type": "text", "content": answer}], "finish_reason": "stop"}]
         with self.tracer.start_as_current_span(
@@ -284,7 +284,7 @@ class Teller:
 
     @contextmanager
     def span(self, name: str, operation: str, **attributes: AttributeValue) -> Generator[Span]:
-        """A span with `dspy.operation.name`; an exception becomes its error, as the contract says."""
+        """A span with `dspy.operation.name`; an exception is recorded as its error, as in the contract."""
         with self.tracer.start_as_current_span(
             name, attributes={"dspy.operation.name": operation, **attributes}, record_exception=False,
             set_status_on_exception=False,

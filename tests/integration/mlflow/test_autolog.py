@@ -1,4 +1,4 @@
-"""`autolog`: what it sets up, changes and undoes."""
+"""`autolog`: setup, reconfiguration and removal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ask(question: str) -> None:
 
 
 def originals() -> list[object]:
-    """The methods that an instrumentation may stand before."""
+    """The methods that an instrumentation may wrap."""
     classes: list[Any] = [dspy.Predict, dspy.Module, dspy.Evaluate, dspy.BootstrapFewShot]
     return [getattr(cls, name) for cls in classes for name in ("__call__", "compile") if hasattr(cls, name)]
 
@@ -62,7 +62,7 @@ def test_flags_of_a_second_call_hold_from_then_on(place: CallContext) -> None:
 
 
 def test_disable_undoes_exactly(place: CallContext) -> None:
-    """DSPy's methods are the originals again, and what was told before has been delivered."""
+    """DSPy's methods are the originals again, and earlier spans have been delivered."""
     before = originals()
     autolog(tracking_uri=place.uri, experiment=place.experiment)
     ask("recorded")
@@ -73,7 +73,7 @@ def test_disable_undoes_exactly(place: CallContext) -> None:
 
 
 def test_an_instrumentation_in_use_is_joined_not_replaced(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
-    """The user's own exporter goes on getting every span, MLflow gets them too, and `disable` leaves the former."""
+    """The user's own exporter still receives every span, MLflow receives them too, and `disable` keeps the former."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)

@@ -1,4 +1,4 @@
-"""A trace with an agent, tools, retrieval and a judge, as MLflow's own reader gives it back."""
+"""A trace with an agent, tools, retrieval and a judge, read back with MLflow's client."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def judged(example: Any, prediction: Any, trace: object = None) -> bool:
 
 
 def test_a_trace_with_everything_in_it(place: CallContext) -> None:
-    """Every span has MLflow's type for its kind, stands where it stood, and the trace names its conversation."""
+    """Every span has its MLflow type and its parent, and the trace has its conversation."""
     program = Looking()
     DSPyInstrumentor().instrument(
         tracer_provider=provider(place.processor(), uuid.uuid4().int >> 97), capture_content=True

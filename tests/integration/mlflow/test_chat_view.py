@@ -1,4 +1,4 @@
-"""Calls with functions, reasoning, an image, a sound and a file, as MLflow's chat view and MLflow's own classes read them."""
+"""MLflow's chat view of functions, reasoning, an image, audio and a file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _traces(place: CallContext) -> list[Any]:
 
 
 def _text_left_out(messages: Sequence[Any]) -> list[Any]:
-    """DSPy's own prompts say nothing here: messages of the user's and the system's texts alone are left out."""
+    """The messages without DSPy's own prompts, which are texts of user and system only."""
     return [one for one in messages if one["role"] not in {"system", "user"}]
 
 

@@ -1,4 +1,4 @@
-"""A compile told span by span, read back from a real store."""
+"""A compile recorded span by span and read back from a real store."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def span_names(spans: tuple[SpanNode, ...]) -> list[Any]:
 
 
 def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> None:
-    """Parameters, curves, tags, programs, datasets, result tables and the LoggedModel stand where a user looks."""
+    """Parameters, curves, tags, programs, datasets, result tables and the LoggedModel are logged."""
     tell_compile(place.teller(COMPILE_ID))
     tree = place.read()
 
@@ -158,7 +158,7 @@ def test_traces_of_a_compile_belong_to_their_runs(place: CallContext) -> None:
 
 
 def test_nested_shape_is_one_trace_with_scores_on_its_spans(place: CallContext) -> None:
-    """In shape `nested` the whole compile is one trace, and each score stands on its example's span."""
+    """In shape `nested` the whole compile is one trace, and each score is on its example's span."""
     tell_compile(place.teller(COMPILE_ID, nested=True))
     (parent,) = place.read().runs
     (trace,) = parent.traces
@@ -191,7 +191,7 @@ def test_a_compile_is_seen_while_it_runs(place: CallContext) -> None:
 def test_a_compile_that_raises_ends_as_what_it_was(
     place: CallContext, raised: type[BaseException], status: str
 ) -> None:
-    """An error is FAILED, an interruption KILLED; the error is told, and there is no best model."""
+    """An error is FAILED, an interruption KILLED; the error is logged, and there is no best model."""
     teller = place.teller(COMPILE_ID)
 
     def broken() -> None:
@@ -209,7 +209,7 @@ def test_a_compile_that_raises_ends_as_what_it_was(
 
 
 def test_a_failed_trial_is_a_failed_run_without_a_score(place: CallContext) -> None:
-    """Its error is on its own run; the compile goes on and has no point for it on its curve."""
+    """Its error is on its own run; the compile continues and has no point for it on its curve."""
     teller = place.teller(COMPILE_ID)
     more: dict[str, Any] = {"dspy.trial.state": "fail", "error.type": "ValueError"}
     with teller.compile(state=INITIAL), teller.trial(0, score=None, state=INITIAL, **more):
@@ -237,7 +237,7 @@ def test_a_nested_compile_is_a_child_of_its_trial(place: CallContext) -> None:
 
 
 def test_a_conflicting_parameter_does_not_take_the_others_along(place: CallContext) -> None:
-    """Parameters are told twice, at setup and at the end; one that changed loses alone, and it is counted."""
+    """Parameters are logged at setup and at the end; a changed one is rejected alone and counted."""
     teller = place.teller(COMPILE_ID)
     with teller.compile(state=INITIAL) as span:
         span.set_attributes({"dspy.optimizer.parameter.auto": "heavy", "dspy.optimizer.parameter.num_trials": 7})

@@ -1,4 +1,4 @@
-"""Several evaluations in a run of the user's: each has a step, what they used is added up."""
+"""Several evaluations in a user's run: one step for each, and summed usage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A script that simply ends right after its compile has lost nothing."""
+"""A script that ends right after its compile loses no data."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_everything_is_delivered_at_exit(place: CallContext, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 def test_mlflows_own_autologging_is_warned_of_once(tmp_path: Path, first: str) -> None:
-    """In either order of the two autologs one warning says what to do."""
+    """In either order of the two autologs one warning is logged."""
     ours, theirs = "otel_dspy.mlflow.autolog()", "mlflow.dspy.autolog()"
     lines = [ours, theirs] if first == "ours" else [theirs, ours]
     done = run_script(SCRIPT.replace(ours, "\n".join(lines), 1), blank_store(tmp_path), "both", folder=tmp_path)

@@ -282,7 +282,7 @@ def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
 
 
 def test_mlflow_optimizes_prompts(experiment: str) -> None:
-    """`mlflow.genai.optimize_prompts` over a DSPy program: one trace for each row, in MLflow's run, and no run of ours."""
+    """`mlflow.genai.optimize_prompts` over a DSPy program: one trace for each row, in MLflow's run, and no further run."""
     prompt = mlflow.genai.register_prompt(name=f"p-{uuid.uuid4().hex[:8]}", template="Answer {{question}}")
     program: Any = dspy.Predict("question -> answer")
     program.set_lm(SETTINGS_OF_DSPY.lm)
@@ -311,7 +311,7 @@ def test_mlflow_optimizes_prompts(experiment: str) -> None:
 
 
 class FewTraces(SIMBAAlignmentOptimizer):
-    """MLflow's optimizer of judges that runs SIMBA, for fewer traces than it asks for."""
+    """MLflow's judge optimizer based on SIMBA, with a smaller required number of traces."""
 
     @classmethod
     def get_min_traces_required(cls) -> int:

@@ -1,4 +1,4 @@
-"""Reading back in the program that recorded: `flush`, and what goes first when there is no time for everything."""
+"""Reading back in the recording program: `flush`, and the delivery order if time is short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stand-alone evaluation that is interrupted: its run is KILLED, a run of the user's is left to the user."""
+"""An interrupted stand-alone evaluation: its own run is KILLED, a user's run is not ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MLflow shows of calls that end after their trial."""
+"""Calls that end after their trial, as logged to MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stand-alone evaluations and program calls, alone and inside a run of the user's."""
+"""Stand-alone evaluations and program calls, alone and inside a user's run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STATE = program_state("Answer.")
 
 @pytest.fixture
 def as_users_do(place: CallContext) -> Generator[Teller]:
-    """A teller whose processor is told nothing: MLflow's own settings say where things go."""
+    """A recorder whose processor has no settings: MLflow's own settings determine the destination."""
     before = mlflow.get_tracking_uri()
     processor = MlflowSpanProcessor()
     place.processors.append(processor)
@@ -125,7 +125,7 @@ def test_tables_of_others_in_a_users_run_stay(place: CallContext, as_users_do: T
 
 
 def test_more_tables_than_a_tag_holds(place: CallContext, as_users_do: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them are artifacts; the list is whole JSON still, and what the user has listed stands in it."""
+    """All of them are artifacts; the list is still valid JSON and contains the user's tables."""
     monkeypatch.setattr(store, "MAX_TAG", 1_000)
     with mlflow.start_run():
         mlflow.log_table({"mine": [0]}, "mine.json")

@@ -1,4 +1,8 @@
-"""One price source: what a run and its traces say a program has cost, where DSPy's prices and MLflow's differ."""
+"""One price source: costs of a run and its traces where DSPy's prices and MLflow's differ.
+
+In process and through a bridge. MLflow has no price for one model, which the user has registered with LiteLLM; it has
+one for the other's name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many requests an optimization costs a server."""
+"""Number of requests that an optimization sends to a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _asked(server_uri: str, trials: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Requests beside those of traces, by what they are."""
+    """Requests other than those of traces, by kind."""
     asked: Counter[str] = Counter()
     request = requests.Session.request
 

@@ -1,4 +1,4 @@
-"""Sums of a trace: tokens and costs of all its calls, in however many requests they come."""
+"""Sums of a trace: tokens and costs of all its calls, in any number of requests."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _only_trace(place: CallContext) -> dict[str, Any]:
 
 
 def test_a_call_that_takes_long(place: CallContext) -> None:
-    """Three calls of the model, the first two told before the third has ended: the trace has the tokens of three."""
+    """Three calls of the model, the first two exported before the third has ended: the trace has the tokens of three."""
     teller = place.teller()
     with teller.span("module P", "module"):
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""What MLflow infers from spans beyond what they say: token sums of a trace, names of models."""
+"""Values that MLflow infers from spans: token sums of a trace, names of models."""
 
 from __future__ import annotations
 

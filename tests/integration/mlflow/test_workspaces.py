@@ -1,4 +1,4 @@
-"""A server with workspaces: what is recorded goes to the one that was active when it began, however it gets there."""
+"""A server with workspaces: data is logged to the workspace that was active at its start, on every path."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def compile_once(processor: MlflowSpanProcessor, compile_id: str) -> None:
 
 
 def tell_call(processor: MlflowSpanProcessor) -> None:
-    """Tell a processor of a call without a compile."""
+    """Record a call without a compile."""
     tracer = provider(processor, uuid.uuid4().int >> 97).get_tracer("otel_dspy")
     with tracer.start_as_current_span("module P", attributes={"dspy.operation.name": "module"}):
         pass
@@ -77,7 +77,7 @@ def tell_compile(teller: Teller) -> None:
 
 
 def read(uri: str, workspace: str, experiment: str) -> ExperimentTree | None:
-    """What a workspace's experiment holds; None if there is none of that name."""
+    """The content of a workspace's experiment; None if it does not exist."""
     with WorkspaceContext(workspace):
         try:
             return read_tree(uri, experiment)
@@ -169,7 +169,7 @@ def test_threads_in_two_workspaces_at_once(workspace_server: MlflowServer, exper
 def test_autolog_in_each_workspace_and_in_one_of_its_own(
     workspace_server: MlflowServer, experiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Real compiles: each in the workspace that is set; told to `autolog`, a workspace wins over the one that is set."""
+    """Real compiles: each in the active workspace; one passed to `autolog` takes precedence."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", workspace_server.uri)
     autolog()
     try:
@@ -200,7 +200,7 @@ def optimize(question: str) -> None:
 
 
 def left_behind(folder: Path, monkeypatch: pytest.MonkeyPatch, uri: str, *workspaces: str) -> list[Path]:
-    """Spool files of a compile in each of these workspaces, which MLflow has not taken."""
+    """Spool files of a compile in each of these workspaces, not delivered to MLflow."""
     monkeypatch.setenv(spool.FOLDER_VARIABLE, str(folder))
     processor = MlflowSpanProcessor(tracking_uri=uri)
     for workspace in workspaces:
@@ -218,7 +218,7 @@ def test_a_replay_writes_to_the_workspaces_of_the_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever the replaying process is set to; a server without workspaces takes nothing unless it is told to."""
+    """Whatever the replaying process has set; a server without workspaces rejects it unless `--workspace ''` is given."""
     files = left_behind(tmp_path, monkeypatch, AWAY, *TEAMS)
     replay = ["replay", "--keep", *map(str, files), "--tracking-uri"]
     monkeypatch.setenv("MLFLOW_WORKSPACE", "team-b")
@@ -303,7 +303,7 @@ def test_the_doctor_asks_for_the_workspace(workspace_server: MlflowServer, serve
 
 
 def test_the_doctor_ends_the_runs_of_the_workspace(workspace_server: MlflowServer, experiment: str) -> None:
-    """One that a process that is gone has left RUNNING is found in its own workspace and in no other."""
+    """A run that an exited process left RUNNING is found in its own workspace only."""
     client = MlflowClient(workspace_server.uri)
     with WorkspaceContext("team-a"):
         tags = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}

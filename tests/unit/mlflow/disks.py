@@ -1,4 +1,4 @@
-"""A disk that runs full, as the spool meets it: `write` takes a part of what it is given, then raises ENOSPC."""
+"""A disk that fills up: `write` accepts a part of its data, then raises ENOSPC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FullDisk:
-    """While it lasts, `os.write` takes `room` bytes in all."""
+    """Limits `os.write` to `room` bytes in total within the block."""
 
     def __init__(self, room: int, *, at_once: int | None = None, truncates: bool = True) -> None:
         """Create it.

@@ -1,6 +1,6 @@
-"""MLflow's own rules, as far as they bear on order: what its stores do with what they are told, and nothing more.
+"""Model of MLflow's stores, limited to the rules for which order matters.
 
-Run start times are left out: a store takes them only when it creates a run, so they are those of what came first.
+Run start times are omitted: a store sets them only when it creates a run, so they depend on which operation is first.
 """
 
 from __future__ import annotations

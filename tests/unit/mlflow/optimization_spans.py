@@ -1,4 +1,4 @@
-"""Whole optimizations as spans with the traces that they are logged in, drawn by Hypothesis as the contract has them."""
+"""Hypothesis strategies for whole optimizations as spans of the contract, with the traces that they are logged in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever way the spans of an optimization come, MLflow ends up the same."""
+"""MLflow's final state is independent of the order in which an optimization's spans are received."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _end_state(told: Sequence[Told], options: Options) -> dict[str, Any]:
 @settings(max_examples=150)
 @given(optimizations(), FLAGS, st.randoms())
 def test_any_order_ends_the_same(told: list[Told], options: Options, chance: Random) -> None:
-    """Runs, parameters, metrics, artifacts, summaries, models and traces do not tell in which order the spans came."""
+    """Runs, parameters, metrics, artifacts, summaries, models and traces are independent of the order of the spans."""
     expected = _end_state(told, options)
     shuffled = list(told)
     chance.shuffle(shuffled)
@@ -45,7 +45,7 @@ def test_any_order_ends_the_same(told: list[Told], options: Options, chance: Ran
 @settings(max_examples=100)
 @given(optimizations(), FLAGS, st.randoms())
 def test_what_comes_twice_counts_once(told: list[Told], options: Options, chance: Random) -> None:
-    """At-least-once delivery: again at once, all again after the end, or again at random."""
+    """At-least-once delivery: duplicated at once, all again after the end, or again at random."""
     expected = _end_state(told, options)
     doubled = [*told, *told]
     assert _end_state(doubled, options) == expected

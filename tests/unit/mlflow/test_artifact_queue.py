@@ -1,4 +1,4 @@
-"""Artifact stores that fail: judged apart from the tracking store, each by itself."""
+"""Failing artifact stores: handled independently of the tracking store and of each other."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ UPLOAD = "bucket/folder/a.txt"
 
 @pytest.fixture(scope="module")
 def shared_store() -> Generator[ObjectStore]:
-    """A store for all: a client takes a second to make."""
+    """A store for all tests: creating a client takes a second."""
     with object_store() as running:
         yield running
 
@@ -126,7 +126,7 @@ def test_the_status_of_the_answer_counts(upload: Callable[..., None], store: Obj
     ],
 )
 def test_the_code_that_s3_answers_counts(fault: Fault, expected: ErrorClass, store: ObjectStore, file: Path) -> None:
-    """Status 400 does not say whether it passes; the code does."""
+    """Status 400 does not show whether the error is transient; the error code does."""
     store.fault = fault
     assert classify(_error(s3_upload, store.address, file)) is expected
 
@@ -171,7 +171,7 @@ def test_no_credentials_are_credentials_to_be_mended(
 
 
 def test_googles_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No default credentials, a refresh that is rejected, and one that nobody answers."""
+    """No default credentials, a rejected refresh, and a refresh without a response."""
     google_auth = pytest.importorskip("google.auth")
     oauth = pytest.importorskip("google.oauth2.credentials")
     transport = pytest.importorskip("google.auth.transport.requests")

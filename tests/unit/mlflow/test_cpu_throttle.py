@@ -1,4 +1,4 @@
-"""A delivering thread takes what the program leaves of the processor."""
+"""CPU throttle: the delivery thread uses the CPU time that the program leaves idle."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from otel_dspy.mlflow.delivery.cpu_throttle import LEAST, LONGEST, MOST, CpuThro
 
 
 class Machine:
-    """A processor, shared by a program that wants `demand` of it and a thread that works and rests as it is told."""
+    """A CPU shared by a program with demand `demand` and a throttled thread."""
 
     def __init__(self, demand: float) -> None:
         self.demand = demand
         self.wall = self.program = self.own = 0.0
 
     def work(self, seconds: float) -> None:
-        """The thread uses the processor for so long; both run by turns, so it takes the longer the more they want."""
+        """Run the thread for `seconds` of CPU time; both alternate, so it takes longer the higher the demand."""
         elapsed = (
             max(seconds * 2, seconds / max(1 - self.demand, 0.5)) if self.demand >= 0.5 else seconds / (1 - self.demand)
         )
@@ -45,7 +45,7 @@ def test_a_program_that_waits_is_no_reason_to_rest() -> None:
 
 
 def test_a_program_that_computes_keeps_the_processor() -> None:
-    """Beside a program that always computes the thread takes its small part, and no less."""
+    """Beside a program that always computes the thread gets its minimum share."""
     assert share_of_thread(1.0) == pytest.approx(LEAST, abs=0.02)
 
 

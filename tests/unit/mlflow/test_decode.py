@@ -1,4 +1,4 @@
-"""Spans to facts: whatever a span carries, reading it raises nothing and loses nothing that is sound."""
+"""Decoding never raises and keeps all valid attributes of a span, whatever else it carries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAMES = sorted(value for name, value in vars(semconv).items() if name.startswith("DSPY_") and isinstance(value, str))
 CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-"""What is kept of a text: all but NUL."""
+"""The stored part of a text: everything except NUL."""
 VALUES: Any = st.one_of(
     st.text(CHARACTERS, max_size=5), st.booleans(), st.integers(-9, 9), st.floats(allow_nan=False),
     st.lists(st.text(CHARACTERS, max_size=3), max_size=2).map(tuple),
@@ -43,7 +43,7 @@ RUNS = st.one_of(
 
 @given(st.sampled_from(OPERATIONS), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=12), st.randoms())
 def test_any_attributes_give_one_fact_of_the_span(operation: str, told: dict[str, Any], chance: Random) -> None:
-    """A fact of the wrong type is absent, the span stays whole, and the order of its attributes says nothing."""
+    """A value of the wrong type is absent, the span stays complete, and the order of attributes does not matter."""
     attributes = {**told, semconv.DSPY_OPERATION_NAME: operation}
     items = list(attributes.items())
     chance.shuffle(items)
@@ -63,7 +63,7 @@ def test_any_attributes_give_one_fact_of_the_span(operation: str, told: dict[str
     st.booleans(), st.one_of(st.none(), st.text(CHARACTERS, max_size=9)),
 )  # fmt: skip
 def test_a_span_of_the_sdk_keeps_all_it_had(name: str, told: dict[str, Any], fails: bool, message: str | None) -> None:  # noqa: FBT001 - drawn
-    """Name, ids, times, attributes, links, resource and status stand in the neutral form."""
+    """The neutral form has name, ids, times, attributes, links, resource and status."""
     provider = TracerProvider(resource=Resource({"service.name": "s"}), shutdown_on_exit=False)
     tracer = provider.get_tracer("otel_dspy")
     other = tracer.start_span("other").get_span_context()

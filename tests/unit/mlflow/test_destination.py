@@ -1,4 +1,4 @@
-"""Where a user's MLflow calls would go, by what MLflow and we were told."""
+"""Destination of MLflow calls, by the settings of MLflow and of `autolog`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HERE, THERE = "http://here:5000", "http://there:5000"
 
 @pytest.fixture(autouse=True)
 def _mlflow_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """MLflow is told of nothing, and forgets what a test tells it."""
+    """MLflow has no settings, and those of a test are removed."""
     with monkeypatch.context() as patch:
         for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
             patch.delenv(variable, raising=False)
@@ -44,7 +44,7 @@ def chosen_at_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("told", [None, HERE, f"{HERE}/"])
 def test_an_experiment_that_mlflow_was_set_to_holds_there(told: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its id, which is the one of the place that MLflow is set to, named by us or not."""
+    """By its id, which belongs to MLflow's tracking URI, whether or not that is also named explicitly."""
     chosen_at_here(monkeypatch)
     assert current(told, None) == (Destination(told or HERE, Experiment(id="7"), ""), None)
 
@@ -59,13 +59,13 @@ def test_an_id_of_one_place_is_no_id_of_another(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_id_in_the_environment_is_of_the_one_place_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow was told of no place, so the number can only be of the place that we were told."""
+    """MLflow has no tracking URI, so the id can only belong to the given one."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
     assert current(THERE, None) == (Destination(THERE, Experiment(id="7"), ""), None)
 
 
 def test_a_run_in_the_environment_is_the_users_where_its_experiment_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `mlflow run` says both, and `mlflow.start_run` would take it up; not at another place than MLflow's."""
+    """As set by `mlflow run` and resumed by `mlflow.start_run`; not for a tracking URI other than MLflow's."""
     mlflow.set_tracking_uri(HERE)
     monkeypatch.setenv("MLFLOW_RUN_ID", "a1")
     assert current(None, None) == (Destination(HERE, Experiment(name="Default"), ""), None)
@@ -90,7 +90,7 @@ def test_the_workspace_is_that_of_the_moment(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_mlflow_without_workspaces_knows_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an older one has none, whatever the environment says."""
+    """An older MLflow has no workspaces, whatever the environment sets."""
     monkeypatch.setattr(workspaces, "_mlflow", None)
     monkeypatch.setenv("MLFLOW_WORKSPACE", "team-a")
     chosen_at_here(monkeypatch)
@@ -98,7 +98,7 @@ def test_an_mlflow_without_workspaces_knows_none(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_path_is_taken_as_mlflow_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By `configure`, to which both `autolog` and the processor pass it on; relative to the folder of that moment."""
+    """By `configure`, which `autolog` and the processor call; relative to the working folder at that time."""
     told: list[tuple[str | None, str | None, str | None]] = []
 
     def note(uri: str | None, experiment: str | None, workspace: str | None) -> tuple[Destination, None]:

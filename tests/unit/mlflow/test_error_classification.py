@@ -1,4 +1,4 @@
-"""What is waited for and what is given up."""
+"""Which errors are retried, and which are final."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_what_passes_is_waited_for(error: Exception) -> None:
 
 @pytest.mark.parametrize("deleted", [True, False])
 def test_an_experiment_that_is_gone_may_come_back(tmp_path: Path, *, deleted: bool) -> None:
-    """Deleted, or not there; but one run of it that is gone is gone."""
+    """Deleted or missing experiments are recoverable; a missing run is not."""
     uri = blank_store(tmp_path)
     store = Store(uri)
     gone = store.experiment_id("mine") if deleted else "77"
@@ -69,7 +69,7 @@ def test_an_experiment_that_is_gone_may_come_back(tmp_path: Path, *, deleted: bo
 
 
 def test_a_refusal_may_quote_anything() -> None:
-    """A parameter that has another value already: what its value speaks of is no state of the database."""
+    """The conflicting value of a parameter, quoted in the error, does not count as a database error."""
     text = "Changing param values is not allowed. Old value: 'x', new value: 'deadlock: database is locked'"
     assert classify(MlflowException(text, INVALID_PARAMETER_VALUE)) is ErrorClass.REJECTED
 
@@ -91,5 +91,5 @@ def test_the_cause_counts() -> None:
 )
 @pytest.mark.parametrize("status", [None, 400, 500])
 def test_a_row_that_another_has_just_written_is_asked_for_again(text: str, status: int | None) -> None:
-    """Two bridges log the same dataset at once: MLflow looks, both find none, and one insert fails."""
+    """Two bridges log the same dataset at once: both find none, and one insert fails."""
     assert classify(MlflowException(text), status) is ErrorClass.RACED

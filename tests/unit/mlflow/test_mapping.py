@@ -1,4 +1,4 @@
-"""Facts to operations, as tables."""
+"""Mapping of records to operations."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def told(operation: str, *, options: Options | None = None, context: TraceContex
 
 def fact(operation: str, *, span_id: str = "s", error: bool = False, trace_id: str = CONTEXT.trace_id,
          **attributes: AttributeValue) -> Fact:  # fmt: skip
-    """What one span says; `__` in a keyword stands for a dot."""
+    """The record of one span; `__` in a keyword stands for a dot."""
     span = SpanRecord(
         trace_id=trace_id, span_id=span_id, parent_id="root", name=operation, kind="INTERNAL",
         start_ns=1_000_000_000, end_ns=3_000_000_000, error=error, message="it broke" if error else None,
@@ -88,7 +88,7 @@ def only(operations: list[Operation], kind: type[Found]) -> Found:
      "dspy.trial.index": "3"}), ("dataset", {"dspy.dataset.role": "train"}), ("payload", {}), ("nonsense", {})],
 )  # fmt: skip
 def test_a_span_without_its_names_is_a_plain_call(operation: str, attributes: dict[str, Any]) -> None:
-    """A damaged span costs its own facts and nothing else: it still stands in its trace."""
+    """A damaged span affects only its own record: it is still part of its trace."""
     span = SpanRecord(trace_id="t", span_id="s", parent_id=None, name="n", kind="INTERNAL", start_ns=0, end_ns=1,
                       attributes={"dspy.operation.name": operation} | attributes)  # fmt: skip
     assert decode.fact(span) == CallRecord(span=span)
@@ -120,7 +120,7 @@ def test_setup_opens_the_run_with_everything_that_is_known() -> None:
 def test_where_a_compiles_run_stands(
     options: Options, attributes: dict[str, Any], user_run: str | None, parent: object
 ) -> None:
-    """Below the trial, the compile or the user's run around it, whichever is nearest and recorded."""
+    """Child of the innermost enclosing trial, compile or user's run that is logged."""
     context = TraceContext(trace_id="t", root_id="r", kind=RootKind.COMPILE, compile_id=CID, user_run=user_run)
     assert only(told("setup", options=options, context=context, **IDENTITY, **attributes), EnsureRun).parent == parent
 
@@ -184,7 +184,7 @@ def test_a_trials_points_on_the_compiles_curves(scope: str | None, curve: str) -
     ],
 )
 def test_flags_choose_what_a_trial_becomes(options: Options, expected: list[str]) -> None:
-    """Each flag takes away its own and nothing else."""
+    """Each flag disables only its own data."""
     operations = told("trial", options=options, dspy__compile__id=CID, dspy__trial__index=0, dspy__program__id="p")
     assert kinds(operations) == expected
 
@@ -253,7 +253,7 @@ def test_the_best_trial_is_flagged_at_the_end(best: int | None, expected: dict[i
 
 
 def test_an_examples_score_has_the_same_id_every_time() -> None:
-    """So that telling it twice leaves one assessment."""
+    """Logging it twice creates one assessment."""
     context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
     first, again = (
         only(told("example", context=context, dspy__example__score=0.5, dspy__metric__name="m"), LogTrace)
@@ -314,7 +314,7 @@ def test_examples_that_failed_are_seen_on_runs(operation: str, status: str) -> N
 
 @pytest.mark.parametrize(("score", "value"), [(float("nan"), "nan"), (float("-inf"), "-inf"), (1, 1.0)])
 def test_a_score_that_is_no_number_of_jsons_is_told_as_text(score: float, value: float | str) -> None:
-    """A server takes no NaN, and would refuse the trace's name, run and tags with it."""
+    """A server rejects NaN, together with the trace's name, run and tags."""
     context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
     head = only(told("example", context=context, dspy__example__score=score), LogTrace)
     assert [assessment.value for assessment in head.assessments] == [value]
@@ -340,7 +340,7 @@ def test_the_summary_is_json_whatever_a_metric_gave() -> None:
     ],
 )
 def test_every_measure_has_a_key_of_its_own(names: list[str], keys: list[str]) -> None:
-    """Which MLflow takes; of two names with the same key the second gets a number."""
+    """Keys are valid for MLflow; of two names with the same key the second gets a number."""
     assert list(naming.measures(dict.fromkeys(names, 0.5))) == keys
     mlflow: Any = validation  # whose functions are annotated in part only
     for key in keys:
@@ -348,7 +348,7 @@ def test_every_measure_has_a_key_of_its_own(names: list[str], keys: list[str]) -
 
 
 def test_no_nul_is_told() -> None:
-    """PostgreSQL would refuse all that comes with it; in a span's name, its attributes, and why it failed."""
+    """PostgreSQL would reject the whole request; in a span's name, attributes and error."""
     provider = TracerProvider(resource=Resource({"service.name": "a\0"}))
     span = provider.get_tracer("t").start_span("b\0", attributes={"c": "d\0", "e": ["f\0", "g"], "h": 1})
     span.set_status(Status(StatusCode.ERROR, "i\0"))
@@ -359,7 +359,7 @@ def test_no_nul_is_told() -> None:
 
 
 def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:
-    """Its cost of 0 is told, else MLflow would put its own price on its tokens."""
+    """Its cost of 0 is logged, else MLflow would apply its own price to its tokens."""
     operations = told("chat", dspy__lm__cost=0.0)
     cost = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.0}
     assert only(operations, LogSpan).attributes["mlflow.llm.cost"] == cost
@@ -375,7 +375,7 @@ def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:
     ],
 )
 def test_only_a_call_without_a_price_is_kept_from_mlflows(said: dict[str, Any], model: str | None) -> None:
-    """Other libraries' calls, and those with a cost, are shown as they are."""
+    """Other libraries' calls, and those with a cost, are logged unchanged."""
     models = {"gen_ai__request__model": "gpt", "gen_ai__response__model": "gpt-2026"}
     logged = only(told("chat", **models, **said), LogSpan)
     assert logged.unpriced_model == model
@@ -390,7 +390,7 @@ def test_an_unknown_price_stays_unknown() -> None:
 
 
 def test_parts_by_model_are_metrics_whatever_the_models_are_called() -> None:
-    """Under keys that MLflow takes; models that it cannot tell apart are added up."""
+    """Keys are valid for MLflow; models with the same key are summed."""
     names = ["openai/gpt-4.1", "vertex_ai/claude@1", "vertex_ai/claude?1", "openai/role.judge", "//etc/../x", "m" * 300]
     parts: dict[str, Any] = {f"dspy__usage__model__{name}__lm_calls": 1 for name in names}
     used = told("compile", **IDENTITY, **parts)
@@ -427,7 +427,7 @@ def test_the_summary_has_the_parts_by_role_and_by_model() -> None:
 
 
 def test_nested_names_of_parts_are_read_once() -> None:
-    """A span made up to look like parts within parts within parts takes no longer than any other."""
+    """A crafted span with deeply nested names does not take longer than any other."""
     names: dict[str, Any] = {
         f"dspy.usage.model.{'model.' * depth}lm_calls".replace(".", "__"): 1 for depth in range(1, 31)
     }
@@ -443,7 +443,7 @@ def test_late_calls_are_a_metric_of_the_run() -> None:
 
 
 def test_a_root_is_logged_without_its_parent() -> None:
-    """MLflow leaves a trace whose root has a parent IN_PROGRESS for ever."""
+    """MLflow leaves a trace whose root has a parent IN_PROGRESS forever."""
     assert only(told("module", span_id="root"), LogSpan).parent_id is None
     assert only(told("module", span_id="other"), LogSpan).parent_id == "root"
 
@@ -480,7 +480,7 @@ def test_each_phase_of_a_name_has_a_table_of_its_own(index: int, path: str) -> N
 
 
 def test_a_phase_tells_its_candidates() -> None:
-    """What a phase made is an artifact of the compile's run, each kind in a file of its own; no run, no artifact."""
+    """A phase's candidates are artifacts of the compile's run, one file for each kind; no run, no artifact."""
     made: dict[str, Any] = {"dspy.compile.id": CID, "dspy.phase.name": "propose"}
     texts: dict[str, Any] = {"dspy.phase.instructions": '{"0": ["add"]}', "dspy.phase.demos": '{"0": [[]]}'}
     operations = told("phase", options=Options(log_traces=False), **made, **texts)

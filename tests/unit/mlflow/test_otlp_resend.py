@@ -1,4 +1,4 @@
-"""Spool files to an OTLP endpoint: as they are, without what says where in MLflow they were to go."""
+"""Sending spool files to an OTLP endpoint, without the resource attributes for MLflow's route."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(self.server.answer)
 
     def do_GET(self) -> None:
-        """Greet whoever comes by a browser, as many a server does."""
+        """Return a web page, as many servers do."""
         self.send_response_only(200)
         self.end_headers()
 
@@ -159,7 +159,7 @@ def test_a_file_that_is_none_of_ours_stays(
 def test_a_file_that_cannot_be_removed(
     endpoint: Endpoint, spooled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Is said; the next ones are written all the same."""
+    """The error is printed; the following files are sent all the same."""
     second = spooled.with_name("x-control-0002.jsonl")
     second.write_bytes(spooled.read_bytes())
     unlink = Path.unlink
@@ -177,7 +177,7 @@ def test_a_file_that_cannot_be_removed(
 
 
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Is said, and is a failure."""
+    """The error is printed and the exit status is 1."""
     assert main(["replay", "--otlp", "http://127.0.0.1:9", str(tmp_path / "none.jsonl")]) == 1
     assert "no such file" in capsys.readouterr().out
 
@@ -196,6 +196,6 @@ def test_urls(given: str, url: str) -> None:
 
 
 def test_no_url() -> None:
-    """Is told before anything is sent."""
-    with pytest.raises(EndpointError, match="no http"):
+    """The error is printed before anything is sent."""
+    with pytest.raises(EndpointError, match="not an http"):
         traces_url("localhost:4318")

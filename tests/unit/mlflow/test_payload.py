@@ -1,4 +1,4 @@
-"""Pieces of large texts find their span, whole or not at all."""
+"""Joining the pieces of large texts, completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def span(span_id: str, attributes: dict[str, str] | None = None, parent: str | None = None) -> SpanRecord:
-    """A span that says nothing else."""
+    """A span without other data."""
     return SpanRecord(
         trace_id="t", span_id=span_id, parent_id=parent, name="n", kind="INTERNAL", start_ns=0, end_ns=1,
         attributes=attributes or {},
@@ -44,7 +44,7 @@ def pieces(owner: str, text: str, count: int) -> list[PayloadPiece]:
 
 
 def reference(text: str) -> dict[str, str]:
-    """What stands in the attribute instead of the text."""
+    """The attribute's value that references the text."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     return {"a": json.dumps({"$payload": digest, "bytes": len(text.encode())}), "b": "stays"}
 
@@ -75,7 +75,7 @@ def test_two_spans_with_the_same_text_each_get_it() -> None:
     "damage", ["missing", "none", "wrong digest", "encoding", "not base64"], ids=lambda name: name.replace(" ", "-")
 )
 def test_a_text_that_is_not_whole_is_left_out(damage: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Half a program is worse than none: the attribute goes, the rest of the span stays, and it is said."""
+    """The attribute of an incomplete text is dropped with a warning, the rest of the span stays."""
     shelf = PayloadShelf()
     sent = pieces("o", "text" * 100, 2)
     if damage == "missing":
@@ -93,7 +93,7 @@ def test_a_text_that_is_not_whole_is_left_out(damage: str, caplog: pytest.LogCap
 
 
 def test_a_text_is_unzipped_no_further_than_to_its_bound(caplog: pytest.LogCaptureFixture) -> None:
-    """A few pieces that would become gigabytes are a damaged text like any other: told in one line, the rest stays."""
+    """A decompression bomb is dropped like any damaged text, with one warning; the rest stays."""
     shelf = PayloadShelf(max_text=1000)
     sizes: list[int] = []
     for owner, text in (("o", "x" * 1000), ("p", "x" * 1001), ("q", "x" * 50_000_000)):
@@ -118,7 +118,7 @@ def test_a_text_that_only_looks_like_a_reference_stays() -> None:
 
 
 def test_pieces_whose_span_never_comes_do_not_fill_the_memory(caplog: pytest.LogCaptureFixture) -> None:
-    """Beyond the bound the oldest are given up, and it is said."""
+    """Beyond the bound the oldest are dropped, with a warning."""
     shelf = PayloadShelf(max_waiting=50)
     for owner in ("o", "p"):
         for piece in pieces(owner, "text", 2):
@@ -130,7 +130,7 @@ def test_pieces_whose_span_never_comes_do_not_fill_the_memory(caplog: pytest.Log
 
 @pytest.mark.parametrize("count", [10**8, 2**63 - 1, 0, -1, -(2**63)])
 def test_a_count_of_pieces_that_cannot_be_costs_nothing(count: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever sends a piece says how many there are: that is no reason to count so far, or to take its word for it."""
+    """The sender's count of pieces is untrusted: it causes neither long loops nor allocations."""
     shelf = PayloadShelf()
     shelf.add(replace(pieces("o", "text", 1)[0], count=count))
     owner = span("o", reference("text"))
@@ -143,7 +143,7 @@ def test_a_count_of_pieces_that_cannot_be_costs_nothing(count: int, caplog: pyte
 
 
 def test_pieces_without_data_do_not_fill_the_memory() -> None:
-    """A piece takes memory whatever its data, and so does what else its span has."""
+    """A piece counts with its overhead and the other attributes of its span."""
     shelf = PayloadShelf(max_waiting=100_000)
     (empty,) = pieces("o", "text", 1)
     for number in range(5_000):
@@ -155,7 +155,7 @@ def test_pieces_without_data_do_not_fill_the_memory() -> None:
 
 
 def test_pieces_of_one_span_do_not_fill_the_memory() -> None:
-    """One that goes on sending pieces has them given up beyond what a text may have."""
+    """Pieces of one span beyond the maximum size of a text are dropped."""
     shelf = PayloadShelf(max_waiting=10_000, max_text=20_000)
     (piece,) = pieces("o", "text", 1)
     for index in range(200):

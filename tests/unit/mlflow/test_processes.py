@@ -1,4 +1,4 @@
-"""Whether a run's processes are gone: said only where it is certain."""
+"""Detection of exited processes: positive only if certain."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_process_that_ended_is_gone() -> None:
 
 
 def test_one_of_several_that_lives_is_enough() -> None:
-    """A forked child's run is left behind only when its parent is gone as well."""
+    """A forked child's run is stale only if its parent has exited as well."""
     ended = _ended()
     assert not processes.gone(f"{OURS} {ended}")
     assert not processes.gone(f"{ended} {OURS}")
@@ -45,13 +45,13 @@ def test_one_of_several_that_lives_is_enough() -> None:
 
 @LINUX
 def test_an_id_that_was_given_again_is_another_process() -> None:
-    """This process' id with another start is a process that is gone."""
+    """This process' id with another start time belongs to an exited process."""
     assert processes.gone(f"{os.getpid()}@1")
 
 
 @LINUX
 def test_a_process_of_an_earlier_boot_is_gone() -> None:
-    """The same id and start after the machine was booted again are another process."""
+    """The same id and start time after a reboot belong to another process."""
     pid, start, boot = OURS.split("@")
     assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert processes.gone(f"{pid}@{start}@another-boot")
@@ -86,7 +86,7 @@ def test_a_machine_is_the_same_host_after_a_boot(
 
 @LINUX
 def test_a_zombie_is_gone() -> None:
-    """A process that has ended and that its parent has not asked after."""
+    """A process that has exited and was not reaped by its parent."""
     child = os.fork()
     if child == 0:
         os._exit(0)
@@ -99,7 +99,7 @@ def test_a_zombie_is_gone() -> None:
 
 @pytest.mark.parametrize("odd", ["", " ", "0", "-1", "x", "x@1", "0@0", "@", "99999999999999999999"])
 def test_what_is_no_process_is_left_alone(odd: str) -> None:
-    """Nothing can be said of it."""
+    """A malformed value is never treated as exited."""
     assert not processes.gone(odd)
 
 

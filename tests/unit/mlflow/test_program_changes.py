@@ -1,4 +1,4 @@
-"""What a trial's program says against its forebears, as text."""
+"""Text diff of a trial's program and its ancestors."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ demo 0
 
 @given(PROGRAMS)
 def test_the_same_program_has_no_changes(program: dict[str, Any]) -> None:
-    """Nothing is told of a program that says the same as its forebears, or has the id of one."""
+    """A program with the same content or id as an ancestor has no diff."""
     state = json.dumps(program)
     text = changes(("a", state), ("a", json.dumps(program, sort_keys=True)), [("b", state)])
     assert text.count("None: it is the same program.") == 2
@@ -155,7 +155,7 @@ def test_the_same_program_has_no_changes(program: dict[str, Any]) -> None:
 
 @given(PREDICTORS, TEXTS)
 def test_every_changed_line_of_an_instruction_is_told(predictor: dict[str, Any], instructions: str) -> None:
-    """Each line that only the new instruction has stands there with a plus, each that only the old one has with a minus."""
+    """Each added line is marked with a plus, each removed line with a minus."""
     old = predictor["signature"]["instructions"]
     changed = {**predictor, "signature": {**predictor["signature"], "instructions": instructions}}
     text = changes(("new", json.dumps({"p": changed})), ("old", json.dumps({"p": predictor})))
@@ -166,14 +166,14 @@ def test_every_changed_line_of_an_instruction_is_told(predictor: dict[str, Any],
 
 @given(PROGRAMS, PROGRAMS)
 def test_a_difference_is_always_told(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Two programs that differ in what they say are never called the same."""
+    """Two programs with different content are never reported as equal."""
     text = changes(("b", json.dumps(after)), ("a", json.dumps(before)))
     said = [json.dumps(_said(program), sort_keys=True) for program in (before, after)]
     assert ("None: it is the same program." in text) == (said[0] == said[1])
 
 
 def _said(program: dict[str, Any]) -> dict[str, Any]:
-    """What a program tells a model, by predictor; a part that is empty says nothing."""
+    """The prompt texts of a program by predictor, without empty parts."""
     said: dict[str, Any] = {}
     for path, state in program.items():
         signature = state["signature"]
@@ -198,12 +198,12 @@ def _said(program: dict[str, Any]) -> dict[str, Any]:
     ).map(json.dumps)
 )
 def test_any_state_can_be_told(state: str) -> None:
-    """Whatever a state holds, JSON or not, is told without an error."""
+    """Any state, JSON or not, is rendered without an error."""
     assert changes(("a", state), ("b", json.dumps({"p": 1}))).startswith("# Program a\n")
 
 
 def test_large_programs_are_told_in_bounds() -> None:
-    """Thousands of long demos make a text of bounded size, which says that it was cut; fences stay closed within it."""
+    """Thousands of long demos produce a bounded text that shows its truncation; fences stay closed."""
     demos = [{"q": f"{number} " * 400, "a": "```"} for number in range(8_000)]
     small: dict[str, Any] = {"p": {"demos": [], "signature": {"instructions": "", "fields": []}}}
     large: dict[str, Any] = {
@@ -217,7 +217,7 @@ def test_large_programs_are_told_in_bounds() -> None:
 
 
 def test_a_difference_beyond_what_is_compared_is_told_as_such() -> None:
-    """Two programs that differ only in the last of thousands of lines are not called the same."""
+    """Programs that differ only in the last of thousands of lines are not reported as equal."""
     lines = "\n".join(f"line {number}" for number in range(3_000))
     states = [
         json.dumps({"p": {"demos": [], "signature": {"instructions": f"{lines}\n{end}", "fields": []}}})

@@ -1,4 +1,4 @@
-"""What a replay makes of a file of which MLflow takes nothing."""
+"""Replay of a file that MLflow rejects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def spooled(folder: Path, uri: str, experiment: Experiment) -> Path:
 def test_what_the_installed_mlflow_has_nothing_for_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Traces, with an MLflow that takes none: the file is kept, and the status says so; a newer one takes them."""
+    """Traces with an MLflow that does not support them: the file is kept and the status is 1; a newer one stores them."""
     uri = blank_store(tmp_path)
     file = spooled(tmp_path, uri, Experiment(name="E"))
     with monkeypatch.context() as older:
@@ -66,7 +66,7 @@ def test_what_the_installed_mlflow_has_nothing_for_stays(
 
 
 def test_what_mlflow_has_no_experiment_for_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By an id that is not there: not a span is said to be written, and the file is kept."""
+    """For a missing experiment id no span is reported as written, and the file is kept."""
     file = spooled(tmp_path, blank_store(tmp_path), Experiment(id="77"))
     assert main(["replay", str(file)]) == 1
     assert capsys.readouterr().out == f"{file}: 2 operations on MLflow failed; replay the file again later\n"

@@ -1,4 +1,4 @@
-"""How often something is tried, and what that says of MLflow."""
+"""Retry policy: number of attempts, outcomes and warnings."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def raced(times: int, calls: list[int]) -> Callable[[], None]:
 def test_a_race_is_tried_again_and_is_no_outage(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Lost once it is done at the second try, without a word; lost always it is refused at last, not tried for ever."""
+    """Lost once, the second attempt succeeds without a warning; lost always, the operation is rejected."""
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
     tried = Retrier("http://m", threading.Event(), lambda: None)
     calls: list[int] = []
@@ -152,9 +152,9 @@ def failing(calls: list[int]) -> Callable[[], None]:
 def test_what_fails_at_one_destination_holds_up_the_others_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where a thread has several, the next failure there is told at the first try; nothing is said to be kept.
+    """With several destinations the next failure is final at the first attempt, and the warning names no spool.
 
-    A program of its own goes on trying each operation as before, and keeps it in the spool.
+    A process with one destination retries each operation, and keeps it in the spool.
     """
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
     for others, again, kept in ((True, 1, "the client is asked to retry"), (False, MAX_RETRIES, "in the spool")):
@@ -172,7 +172,7 @@ def test_what_fails_at_one_destination_holds_up_the_others_once(
 def test_what_one_destination_denies_holds_up_nobody(
     status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where a thread has several and MLflow answers otherwise, it is told at once, and no more is asked until told to."""
+    """With several destinations, denied operations fail at once and are not attempted until `ask_again`."""
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
     tried = Retrier("http://m", threading.Event(), lambda: None, others=True)
     calls: list[int] = []
@@ -185,7 +185,7 @@ def test_what_one_destination_denies_holds_up_nobody(
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_key_that_has_run_out_is_waited_for(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a program of its own; and by a thread with several destinations while MLflow denies whatever is asked."""
+    """With one destination; and with several while MLflow denies every request."""
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
     for others, answers in ((False, lambda: None), (True, denied(status, 100, []))):
@@ -221,7 +221,7 @@ def test_an_artifact_store_that_fails_holds_up_no_other_destination(
 
 
 def test_a_server_that_is_away_with_its_artifacts_is_waited_for() -> None:
-    """Artifacts that go through the tracking server fail with it: then nothing is given up."""
+    """Artifacts proxied by the tracking server fail with it: none is given up."""
     calls: list[int] = []
 
     def write() -> None:

@@ -1,4 +1,4 @@
-"""Every span finds the trace and the destination of the root that it came under."""
+"""Routing: every span gets the trace and the destination of its root."""
 
 from __future__ import annotations
 

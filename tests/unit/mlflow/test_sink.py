@@ -1,4 +1,4 @@
-"""What a sink does with what MLflow does not take."""
+"""Sink: handling of data that MLflow rejects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _sink(tmp_path: Path) -> Sink:
 
 
 def _tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowException) -> tuple[Sink, list[dict[str, str]]]:
-    """Two parameters of a run to a store that raises where `second` is among them; what it was asked to store."""
+    """Log two parameters of a run to a store that raises for `second`; return the requests it received."""
     asked: list[dict[str, str]] = []
     log_run = Store.log_run
 
@@ -53,7 +53,7 @@ def _tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowExceptio
 
 
 def test_a_parameter_that_is_refused_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is told for itself then, and one is lost."""
+    """Each is then sent separately, and one is lost."""
     refused = MlflowException("changing is not allowed", INVALID_PARAMETER_VALUE)
     sink, asked = _tell(tmp_path, monkeypatch, refused)
     assert asked == [{"first": "1", "second": "2"}, {"first": "1"}, {"second": "2"}]
@@ -63,14 +63,14 @@ def test_a_parameter_that_is_refused_takes_no_other_with_it(tmp_path: Path, monk
 def test_a_batch_that_a_server_fails_at_is_tried_together_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It fails as a whole and is kept as a whole: another round for each parameter would only take as long again."""
+    """It fails and is kept as a whole: retries of each parameter would take as long again."""
     sink, asked = _tell(tmp_path, monkeypatch, MlflowException("out of order", INTERNAL_ERROR))
     assert asked == [{"first": "1", "second": "2"}] * retry.MAX_RETRIES
     assert (sink.lost, sink.failed) == (0, 1)
 
 
 def test_a_metric_that_is_refused_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor the tags, among them the run's name: each is told for itself then."""
+    """Nor the tags, such as the run's name: each is then sent separately."""
     asked: list[tuple[list[str], list[str]]] = []
     log_run = Store.log_run
 
@@ -97,7 +97,7 @@ def test_a_metric_that_is_refused_takes_no_other_with_it(tmp_path: Path, monkeyp
 def test_a_span_that_is_refused_takes_no_other_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: set[int], requests: int, lost: int
 ) -> None:
-    """It is looked for in halves. Where all are refused, as in an experiment that is gone, there is an end to it."""
+    """The batch is split in halves, up to a maximum if all are rejected, as in a deleted experiment."""
     asked: list[set[int]] = []
 
     def failing(_store: Store, _experiment: str, spans: Sequence[LogSpan]) -> None:

@@ -1,4 +1,4 @@
-"""The span queue and its journal: whatever happens in whatever order, a span is in memory, on disk, or confirmed."""
+"""Span queue and journal: after any sequence of events a span is in memory, on disk, or confirmed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def stored(paths: Iterable[Path]) -> list[str]:
 
 
 class LaneMachine(RuleBasedStateMachine):
-    """Puts, takes, writes, confirms and full disks in any order, beside a list of what was put."""
+    """Puts, takes, writes, confirms and full disks in any order, compared with a list of the spans."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class LaneMachine(RuleBasedStateMachine):
 
     @rule()
     def take(self) -> None:
-        """The oldest one that was not taken is given out, whether it is in memory or on disk."""
+        """The oldest span not taken is returned, whether it is in memory or on disk."""
         record = self.lane.take()
         expected = self.put_names[self.taken] if self.taken < len(self.put_names) else None
         assert (record and record.decoded().name) == expected
@@ -106,14 +106,14 @@ class LaneMachine(RuleBasedStateMachine):
 
     @rule(room=st.integers(0, 2_000))
     def persist_on_a_full_disk(self, room: int) -> None:
-        """The disk takes so many bytes, the last write a part of what it was given, and then none."""
+        """The disk accepts `room` bytes, the last write partially, and then none."""
         with FullDisk(room):
             self.lane.persist(math.inf, self.lane.next_number)
 
     @precondition(lambda self: self.taken > self.confirmed)
     @rule()
     def confirm(self) -> None:
-        """MLflow has what was taken."""
+        """MLflow has acknowledged all taken spans."""
         if self.lane.write_failed or not self.lane.hold:
             held = set(stored(self.lane.paths))
             self.dropped |= {name for name in self.put_names[: self.taken] if name not in held}
@@ -140,7 +140,7 @@ class LaneMachine(RuleBasedStateMachine):
 
     @invariant()
     def numbers_are_dense(self) -> None:
-        """The next number counts what was put, and the oldest that was not taken is the first after those taken."""
+        """The next number is the count of spans, and the oldest waiting one follows those taken."""
         assert (self.lane.next_number, self.lane.next_waiting) == (len(self.put_names), self.taken)
 
 
@@ -184,7 +184,7 @@ def test_what_a_full_disk_did_not_take_counts_as_unwritten(lane: SpanQueue) -> N
 
 
 def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(lane: SpanQueue) -> None:
-    """The file before is full, and goes once what is in it is confirmed; what comes after it is still found."""
+    """The previous file is full, and deleted once confirmed; the spans after it are still found."""
     _put(lane, 2, 3)
     lane.persist(math.inf, lane.next_number)
     _put(lane, 4)
@@ -229,7 +229,7 @@ def test_a_file_goes_when_its_last_record_is_done(journal: Journal, done: int, l
 
 @pytest.mark.parametrize("room", range(20))
 def test_half_a_line_is_taken_back(journal: Journal, room: int) -> None:
-    """The disk takes a part of two lines: nothing of them stands there, and the next lines are whole."""
+    """The disk accepts a part of two lines: it is truncated, and the next lines are complete."""
     journal.append(_lines(0))
     with FullDisk(room), pytest.raises(OSError, match="No space left"):
         journal.append(_lines(1, 2))
@@ -247,7 +247,7 @@ def test_a_disk_that_takes_a_write_in_parts(journal: Journal) -> None:
 
 
 def test_half_a_line_that_cannot_be_taken_back_is_not_continued(journal: Journal) -> None:
-    """A disk that is full may not even truncate: the file ends there, as after a crash, and a new one is begun."""
+    """A full disk may not even truncate: the file ends there, as after a crash, and a new one is begun."""
     journal.append(_lines(0))
     with FullDisk(5, truncates=False), pytest.raises(OSError, match="No space left"):
         journal.append(_lines(1))
@@ -271,7 +271,7 @@ def test_a_disk_that_is_full_before_the_first_line_leaves_no_file_behind(journal
 
 
 def test_full_disk_is_what_it_says(tmp_path: Path) -> None:
-    """The fault itself: a short write first, then ENOSPC; other descriptors after it are as ever."""
+    """The fault itself: a short write first, then ENOSPC; other descriptors are not affected."""
     with (tmp_path / "file").open("wb") as file:
         with FullDisk(3):
             assert os.write(file.fileno(), b"abcde") == 3

@@ -1,4 +1,4 @@
-"""The spool's files as others find them: whose they are, and who has them."""
+"""Spool files for other processes: permissions, names and locks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _without(monkeypatch: pytest.MonkeyPatch, *kinds: int) -> None:
 
 
 def test_one_has_it_at_a_time(file: Path) -> None:
-    """Whoever replays a file has it for themselves, and lets go of it."""
+    """A replay locks its file, and releases it afterwards."""
     with spool.claimed(file) as first:
         assert first is not None
         assert spool.in_use(file)

@@ -1,4 +1,4 @@
-"""A span as a line of OTLP JSON: read back it is the same, any OTLP reader takes it, and no password is in it."""
+"""Spool lines: round trip, compatibility with OTLP JSON readers, no passwords."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_line_read_back_is_the_same(span: SpanRecord, route: Route) -> None:
 
 @given(span=spans | errors)
 def test_any_otlp_reader_takes_it(span: SpanRecord) -> None:
-    """Protobuf's own JSON reader, its ids read as OTLP says (hex), finds every field where it belongs."""
+    """Protobuf's own JSON parser, with ids in hex as OTLP requires, finds every field."""
     message: Any = json.loads(spool_line.span_line(span, ROUTE))
     (sent,) = message["resourceSpans"][0]["scopeSpans"][0]["spans"]
     for holder in [sent, *sent.get("links", [])]:
@@ -187,6 +187,6 @@ def test_the_line_that_ends_a_file() -> None:
     ],
 )
 def test_damage_is_told(damage: Callable[[str], str], says: str) -> None:
-    """The text says what is wrong with the line."""
+    """The error message contains the reason."""
     with pytest.raises(spool_line.DamagedLineError, match=says):
         spool_line.parse_line(damage(spool_line.span_line(SPAN, ROUTE)))

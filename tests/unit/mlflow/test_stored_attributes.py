@@ -1,4 +1,4 @@
-"""Attributes of a span in MLflow: text that is a JSON object or array is read back as such, whichever version it is."""
+"""Span attributes in MLflow: JSON text of an object or array is read back as such in every version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of several ends of a trace, the one of the process whose root has no parent elsewhere is the trace's."""
+"""Of several ends of a trace, the one whose root has no remote parent takes precedence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No password in what is shown or kept, and an address that means the same wherever it is read."""
+"""Tracking URIs: passwords are removed from logs and files, and relative paths are made absolute."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ from otel_dspy.tracking_uri import address_without_passwords, lasting, without_p
     ],
 )
 def test_passwords_are_taken_out(text: str, shown: str) -> None:
-    """Of every address in a text, and nothing else of it."""
+    """From every address in a text, without other changes."""
     assert without_passwords(text) == shown
 
 
 def test_a_secret_in_an_address_alone_is_taken_out_whole() -> None:
-    """Nothing follows it, so that a space or a quote is no end of it."""
+    """Nothing follows the address, so a space or a quote does not end it."""
     uri = "postgresql://db/mlflow?user=me&password=ge 'he im&x=1"
     assert address_without_passwords(uri) == "postgresql://db/mlflow?user=me&password=&x=1"
     assert lasting(uri) == "postgresql://db/mlflow?user=me&password=&x=1"

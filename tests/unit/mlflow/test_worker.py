@@ -1,4 +1,4 @@
-"""The queues: bounded memory, the spool behind them, and what may be dropped from them."""
+"""Worker queues: bounded memory, spilling to the spool, and the drop policy."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Stalled(Worker):
 
 
 def names(lane: SpanQueue) -> list[str]:
-    """Names of a lane's spans, taken."""
+    """Names of a queue's spans, taken."""
     found: list[str] = []
     while (record := lane.take()) is not None:
         found.append(record.decoded().name)
@@ -72,7 +72,7 @@ def names(lane: SpanQueue) -> list[str]:
 
 
 def test_what_does_not_fit_in_memory_is_on_disk_and_comes_back_in_order() -> None:
-    """A queue of three spans takes forty, spooled at odd moments, and gives all of them out in order, each once."""
+    """A queue of three spans takes forty, spooled at random times, and returns all of them in order, each once."""
     worker = Stalled(max_spans=3)
     expected: list[str] = []
     taken: list[str] = []
@@ -127,7 +127,7 @@ def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
 
 
 def test_a_disk_that_does_not_come_back_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program goes on after one wait: what then comes is dropped until there is room, and then taken again."""
+    """The program continues after one wait: new spans are dropped until there is room, and then accepted again."""
     monkeypatch.setattr("otel_dspy.mlflow.delivery.worker.BACK_PRESSURE", 0.5)
     worker = Stalled(max_spans=2)
     began = time.monotonic()
@@ -143,7 +143,7 @@ def test_a_disk_that_does_not_come_back_is_waited_for_once(monkeypatch: pytest.M
 def test_whole_example_traces_go_when_the_spool_is_full_and_control_spans_never(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A trace that had begun stays whole, one that begins later is dropped whole, and the log says how many."""
+    """A trace in progress stays complete, a new one is dropped as a whole, and the number is logged."""
     monkeypatch.setenv("OTEL_DSPY_SPOOL_MAX_BYTES", "100")
     worker = Stalled()
     worker.tell(RootKind.EXAMPLE, 7, 2)
@@ -163,7 +163,7 @@ def test_whole_example_traces_go_when_the_spool_is_full_and_control_spans_never(
 def test_an_optimization_inside_somebody_elses_trace_is_control(
     operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither it nor what follows in its trace is dropped from a full spool, until the trace's root has been told."""
+    """Its trace is not dropped from a full spool until the trace's root has been delivered."""
     monkeypatch.setenv("OTEL_DSPY_SPOOL_MAX_BYTES", "0")
     worker = Stalled()
     worker.spool_all()
@@ -193,7 +193,7 @@ def test_control_spans_stand_on_disk_until_their_trace_has_ended(spool: Path) ->
 
 
 def test_what_ends_on_disk_has_there_what_came_before_it(spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between any two writes: no trial stands there as ended whose examples do not, whenever they came."""
+    """Killed between any two writes: the spool never has a trial's end without its examples."""
     worker, write = Stalled(), os.write
     to_come, parted = [4], list[int]()
 
@@ -216,7 +216,7 @@ def test_what_ends_on_disk_has_there_what_came_before_it(spool: Path, monkeypatc
 
 
 def test_an_end_leaves_what_is_not_delivered_for_its_owner_only(spool: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """One line says where it is and what writes it; folder 0700, file 0600, an end line last."""
+    """One warning names the file and the replay command; folder 0700, file 0600, an end marker last."""
     worker = Stalled()
     worker.tell(RootKind.COMPILE, 7, 2)
     assert not worker.close(DrainTimeout(0, 0))
@@ -230,7 +230,7 @@ def test_an_end_leaves_what_is_not_delivered_for_its_owner_only(spool: Path, cap
 def test_a_disk_that_takes_nothing_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Spans stay in memory and are delivered from there; twice the bound of them at most, then whole traces go."""
+    """Spans stay in memory and are delivered from there, up to twice the bound; then whole traces are dropped."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "file" / "below"))
     worker = Stalled(max_spans=3)
@@ -243,7 +243,7 @@ def test_a_disk_that_takes_nothing_is_told_once(
 
 
 def _full_disk(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """So many writes go well, and none after them until the patch is taken back."""
+    """Let `after` writes succeed, and none after them until the patch is undone."""
     write, writes = os.write, itertools.count()
 
     def written(descriptor: int, data: Buffer) -> int:
@@ -274,7 +274,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkey
 def test_an_end_on_a_full_disk_says_what_is_lost(
     spool: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The spans that no disk took are counted and said, and the file has no end line, which would call it whole."""
+    """The number of lost spans is logged, and the file has no end marker, which would mark it complete."""
     worker = Stalled()
     worker.tell(RootKind.COMPILE, 7, 2)
     worker.spool_all()
@@ -311,7 +311,7 @@ def test_control_spans_are_kept_however_soon_they_were_delivered(spool: Path) ->
 def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_later(
     spool: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """MLflow failed at one operation and takes all others: the spool does not grow, and the end says what is in it."""
+    """MLflow fails at one operation only: the spool does not grow, and the shutdown warning names its file."""
     worker = Stalled()
     worker.tell(RootKind.COMPILE, 7, 2)
     worker.tell(RootKind.EXAMPLE, 8, ROOT)

@@ -1,4 +1,4 @@
-"""Which MLflow workspace a request goes to, by thread and by environment."""
+"""MLflow workspace of a request, by thread and by environment."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_active_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("wanted", ["mine", ""])
 def test_a_block_has_its_own(wanted: str) -> None:
-    """A name or none, whatever is set before or meanwhile; nobody else and no later call notices."""
+    """A name or none, whatever is set before or meanwhile; other threads and later calls are not affected."""
     mlflow.set_workspace("before")
     with selected(wanted):
         assert (get_request_workspace() or "") == wanted
@@ -122,7 +122,7 @@ def test_none_is_the_default_one() -> None:
 )
 @pytest.mark.parametrize("others", [False, True])
 def test_a_workspace_that_is_not_there(error: Exception, caplog: pytest.LogCaptureFixture, *, others: bool) -> None:
-    """Not waited for, since others wait behind it; kept for a replay, with one line; a bridge's client is refused."""
+    """Not retried if other destinations are queued; kept for a replay, with one warning; a bridge's client is rejected."""
     assert classify(error, 500) is ErrorClass.NO_WORKSPACE
     tried = Retrier("http://m", threading.Event(), lambda: None, workspace="team-a", others=others)
     calls: list[int] = []

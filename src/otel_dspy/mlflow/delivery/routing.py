@@ -64,7 +64,8 @@ class Router:
         self._around: dict[tuple[int, int], int] = {}
         """Live spans that started inside an active span of MLflow's own context, and the id of that one."""
         self._enclosing: dict[tuple[int, int], Span] = {}
-        """Of live spans, where MLflow shares OpenTelemetry's context: what MLflow would find without us."""
+        """By live span, where MLflow shares OpenTelemetry's context: the span that MLflow would find without otel-dspy.
+        """
         self._live: dict[tuple[int, int], Route] = {}
         self._ended: OrderedDict[tuple[int, int], Route] = OrderedDict()
         self._lock = threading.Lock()

@@ -81,24 +81,24 @@ class SpanQueue:
         self._max_characters = max_characters
         self._lock = threading.Lock()
         self._io = threading.Lock()
-        """Held while the journal is written, read or cut; taken before `_lock`."""
+        """Held while the journal is written, read or deleted; acquired before `_lock`."""
         self._taken: deque[Record] = deque()
         self._owed: deque[Record] = deque()
-        """Delivered, and to be kept on disk all the same, where they are not yet."""
+        """Delivered records that are retained and not yet on disk."""
         self._ready: deque[Record] = deque()
         self._tail: deque[Record] = deque()
         self._on_disk = 0
-        """Records that stand on disk alone."""
+        """Number of records that are on disk only."""
         self._place: SpoolPosition | None = None
-        """Where the first of them begins."""
+        """Position of the first of them."""
         self._characters = 0
         self._number = 0
         self._destinations: dict[Destination, Destination] = {}
         self._spilling = False
         self.hold = False
-        """Keep on disk even what is delivered: something still to come needs it."""
+        """Retain delivered records on disk: a later one needs them."""
         self.write_failed = False
-        """The disk did not take what was written last."""
+        """Whether the last write failed."""
 
     def put(self, span: ReadableSpan, route: Route, size: int) -> bool:
         """Append a span; return whether `persist` should be called now to keep memory within its bound."""

@@ -154,7 +154,7 @@ class Journal:
         self._segments: dict[int, _Segment] = {}
         self._next = 1
         self._kept: set[int] = set()
-        """Segments that stay whatever is delivered of them."""
+        """Segments that are retained after delivery."""
 
     def append(self, lines: Sequence[tuple[int, bytes]]) -> None:
         """Write lines, without line feeds, each with its record's number (ascending): all of them or none.

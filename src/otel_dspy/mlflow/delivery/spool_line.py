@@ -162,7 +162,7 @@ def parse_line(line: str | bytes) -> tuple[SpanRecord, Route] | None:
         (scope_spans,) = resource_spans["scopeSpans"]
         (span,) = scope_spans["spans"]
         if TRACKING_URI not in resource or CONTEXT not in resource:
-            raise DamagedLineError("not a line of otel-dspy's spool: it has no route")  # noqa: TRY301 - told from the rest below
+            raise DamagedLineError("not a line of otel-dspy's spool: it has no route")  # noqa: TRY301 - distinct from the errors below
         own = {name: value for name, value in resource.items() if not name.startswith(OURS)}
         return _parsed_span(span, own, str(scope_spans.get("scope", {}).get("name", ""))), _parsed_route(resource)
     except DamagedLineError:

@@ -90,24 +90,24 @@ class Worker:
         self._room = spool.max_bytes()
         self._full = False
         self._impatient = False
-        """The disk was waited for in vain since memory was last below its bound."""
+        """Whether a wait for the disk has timed out since memory was last below its bound."""
         self._ready = threading.Condition()
         self._spool_now = threading.Event()
         self._flushes: list[_Flush] = []
         self._hurry = threading.Event()
-        """Somebody waits for the delivery: no rest."""
+        """Set while a flush is pending: no throttling."""
         self._threads: list[threading.Thread] = []
-        """Those that have started: the delivering one first, then the one that writes the spool."""
+        """The started threads: the delivery thread first, then the spool thread."""
         self._started = False
-        """Both have."""
+        """Whether both have started."""
         self._warned = False
-        """That no thread can be started is in the log."""
+        """Whether the failure to start a thread was logged."""
         self._stop = threading.Event()
         self._closed = False
         self._kept = 0
-        """Operations that MLflow failed at, as far as what tells them is kept."""
+        """Number of failed operations whose spans are retained."""
         self._failed_spans = 0
-        """Spans that were lost on the way."""
+        """Number of spans that failed to process."""
         self._pipeline = Pipeline(
             self._stop,
             look_first=forked or _left_off.is_set(),

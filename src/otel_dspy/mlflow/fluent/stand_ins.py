@@ -45,7 +45,7 @@ class StandIns:
         self._lock = threading.Lock()
         self._spans: dict[tuple[str, int], RecordedSpan] = {}
         self._registered: OrderedDict[str, bool] = OrderedDict()
-        """Traces of ours in MLflow's manager, and whether each has ended."""
+        """otel-dspy traces in MLflow's manager, and whether each has ended."""
 
     def span(self, trace_id: str, span_id: int, root_id: int, experiment_id: str | None) -> trace.Span | None:
         """Return the stand-in for a span, created on first use.

@@ -98,8 +98,8 @@ def _predictor_parts(state: Mapping[str, Any]) -> dict[str, list[str]]:
 def _field(field: object) -> object:
     if not isinstance(field, dict):
         return field
-    told = cast("dict[str, Any]", field)
-    return f"{told.get('prefix', '')} {told.get('description', '')}"
+    values = cast("dict[str, Any]", field)
+    return f"{values.get('prefix', '')} {values.get('description', '')}"
 
 
 def _lines(value: object, indent: str = "") -> list[str]:

@@ -109,7 +109,7 @@ def _post(url: str, resource_spans: list[Any]) -> int:
     headers = {"Content-Type": "application/json", **login, **_headers()}
     pause, reason = 0.5, ""
     for left in reversed(range(TRIES)):
-        asked = 0.0
+        retry_after = 0.0
         try:
             request = urllib.request.Request(url, body, headers)  # noqa: S310 - `traces_url` lets http and https through
             with _OPENER.open(request, timeout=TIMEOUT) as answer:
@@ -120,9 +120,9 @@ def _post(url: str, resource_spans: list[Any]) -> int:
                 reason += f"; {redirect_text(url, error.headers.get('Location'), error.code)}"
             if error.code not in PASSING:
                 break
-            asked = _seconds(error.headers.get("Retry-After"))
-            if asked > LONGEST_RETRY_AFTER:
-                reason += f"; retry after {asked:.0f} s"
+            retry_after = _seconds(error.headers.get("Retry-After"))
+            if retry_after > LONGEST_RETRY_AFTER:
+                reason += f"; retry after {retry_after:.0f} s"
                 break
         except (http.client.InvalidURL, UnicodeError) as error:
             reason = f"the request failed:  {address_without_passwords(str(error))}"
@@ -130,7 +130,7 @@ def _post(url: str, resource_spans: list[Any]) -> int:
         except (OSError, http.client.HTTPException) as error:
             reason = without_passwords(str(getattr(error, "reason", error)) or type(error).__name__)
         if left:
-            time.sleep(max(asked, pause * (0.5 + random.random() / 2)))  # noqa: S311 - chance, no secret
+            time.sleep(max(retry_after, pause * (0.5 + random.random() / 2)))  # noqa: S311 - jitter, not a secret
             pause *= 2
     raise EndpointError(reason)
 

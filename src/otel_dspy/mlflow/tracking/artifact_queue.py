@@ -89,8 +89,8 @@ class _Attempt:
         except Exception as error:  # noqa: BLE001 - clients of object stores raise all kinds
             self.error = error
             self.status = http_policy.last_status()
-            asked = http_policy.retry_after() or retry_after(error)
-            self.retry_after = min(asked, http_policy.MAX_RETRY_AFTER) if asked else None
+            delay = http_policy.retry_after() or retry_after(error)
+            self.retry_after = min(delay, http_policy.MAX_RETRY_AFTER) if delay else None
         finally:
             self.seconds = time.monotonic() - self._began
             self.done.set()
@@ -138,7 +138,7 @@ class ArtifactQueue:
         self._failed = failed
         self._stores: dict[str, _Store] = {}
         self.retries = 0
-        """Attempts beyond an artifact's first."""
+        """Number of attempts beyond the first of each artifact."""
 
     def add(self, artifact: ArtifactWrite) -> None:
         """Queue an artifact; `send` writes it."""

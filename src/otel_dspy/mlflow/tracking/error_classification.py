@@ -109,8 +109,8 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
 
 def retry_after(error: BaseException) -> float | None:
     """Return the seconds of an object store's `Retry-After`; None without one."""
-    asked = (cloud_errors.retry_after(cause) for cause in _chain(error))
-    return next((seconds for seconds in asked if seconds is not None), None)
+    delays = (cloud_errors.retry_after(cause) for cause in _chain(error))
+    return next((seconds for seconds in delays if seconds is not None), None)
 
 
 def _of_artifacts(error: BaseException, status: int | None) -> ErrorClass:

@@ -111,9 +111,9 @@ class Retrier:
         self._warned: float | None = None
         self._gate = ForkGate()
         self.failing_since: float | None = None
-        """`time.monotonic()` of the first failure since the last success; None while MLflow takes what it is given."""
+        """`time.monotonic()` of the first failure since the last success; None if there is none."""
         self.retries = 0
-        """Tries beyond an operation's first."""
+        """Number of attempts beyond the first of each operation."""
 
     def ask_again(self) -> None:
         """Allow new attempts after a denied operation or a failed artifact store."""

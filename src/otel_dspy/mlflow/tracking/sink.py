@@ -105,13 +105,13 @@ class Sink:
         self.lost = 0
         """Number of operations and span batches that MLflow rejected."""
         self.failed = 0
-        """Operations and span batches that MLflow failed at, and may take another day."""
+        """Number of operations and span batches that failed and may succeed in a later replay."""
         self.applied = 0
-        """Operations that came, whatever became of them."""
+        """Number of operations attempted, whatever their outcome."""
         self.done = 0
-        """Operations and span batches that MLflow took."""
+        """Number of operations and span batches that MLflow accepted."""
         self.left_out = 0
-        """Operations that the installed MLflow has nothing for (see `abilities`)."""
+        """Number of operations that the installed MLflow does not support (see `capabilities`)."""
 
     def look_first(self) -> None:
         """Look runs up before creating them: from now on other processes may log the same compiles."""

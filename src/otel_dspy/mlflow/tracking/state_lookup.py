@@ -60,10 +60,10 @@ class StateLookup:
         found = self._reader().head(head.trace_id)
         if found is None:
             return head
-        told, noted = end_of(head), found.end
-        if noted is not None and (told is None or noted.weight < told.weight):
+        own, noted = end_of(head), found.end
+        if noted is not None and (own is None or noted.weight < own.weight):
             return noted.applied_to(head)
-        if told is not None:
+        if own is not None:
             return head
         if found.state is None:
             return replace(head, start_ms=min(head.start_ms, found.start_ms))
@@ -76,8 +76,8 @@ class StateLookup:
         if found is None or found.end is None:
             return False
         end = found.end
-        told = (end.state, end.start_ms, end.duration_ms, end.name or found.name)
-        return told != (found.state, found.start_ms, found.duration_ms, found.name)
+        expected = (end.state, end.start_ms, end.duration_ms, end.name or found.name)
+        return expected != (found.state, found.start_ms, found.duration_ms, found.name)
 
     def _named(self, tag: str) -> FoundRun | None:
         found = self._reader().runs(self._experiment_id(), **{RUN_TAG.replace(".", "__"): tag})

@@ -223,8 +223,8 @@ class Store:
 
     def create_model(self, experiment_id: str, run_id: str, name: str, tags: Mapping[str, str]) -> FoundModel:
         """Create a LoggedModel, PENDING."""
-        told = trace_entities.model_tags(tags)
-        return _found_model(self._store.create_logged_model(experiment_id, name, run_id, told, None, "dspy"))
+        model_tags = trace_entities.model_tags(tags)
+        return _found_model(self._store.create_logged_model(experiment_id, name, run_id, model_tags, None, "dspy"))
 
     def delete_model(self, model_id: str) -> None:
         """Delete a LoggedModel; no-op if it is deleted already."""

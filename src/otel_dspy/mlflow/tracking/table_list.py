@@ -43,13 +43,13 @@ def list_table(store: Callable[[], Store], run_id: str, tags: Mapping[str, str],
         path: the table's path.
         key: key of the operation that wrote it.
     """
-    told = {PREFIX + path: key}
-    wanted, known = _tag({**tags, **told}), tags.get(PREFIX + path) == key
+    entry = {PREFIX + path: key}
+    wanted, known = _tag({**tags, **entry}), tags.get(PREFIX + path) == key
     for _ in range(MAX_WRITES):
         if known and wanted == tags.get(TABLES_TAG):
             break
         known = True
-        store().log_run(run_id, {}, [], {**told, TABLES_TAG: wanted})
+        store().log_run(run_id, {}, [], {**entry, TABLES_TAG: wanted})
         tags = store().run_tags(run_id)
         wanted = _tag(tags)
 

@@ -36,9 +36,9 @@ class TraceBatch:
         self._sent: OrderedDict[str, LogTrace] = OrderedDict()
         self._begun: OrderedDict[str, None] = OrderedDict()
         self._counted: OrderedDict[str, None] = OrderedDict()
-        """Traces with a head of which MLflow has added up the tokens of a request, so that it ignores later ones."""
+        """Traces with an info for which MLflow has summed the tokens of one request, so that it ignores later ones."""
         self._uncounted: OrderedDict[str, None] = OrderedDict()
-        """Traces of which it may have ignored some."""
+        """Traces for which MLflow may have ignored tokens."""
         self._characters = 0
 
     def add_span(self, span: LogSpan) -> None:

@@ -51,14 +51,14 @@ def interrupted(trace: TraceInfo, tags: Mapping[str, str], metadata: Mapping[str
 
 def whole(head: TraceInfo, known: TraceInfo) -> TraceInfo:
     """Return the trace info completed with what MLflow has of the trace."""
-    told = {score.assessment_id for score in head.assessments}
+    sent_ids = {score.assessment_id for score in head.assessments}
     return replace(
         head,
         request_preview=head.request_preview or known.request_preview,
         response_preview=head.response_preview or known.response_preview,
         trace_metadata={**known.trace_metadata, **head.trace_metadata},
         tags={**known.tags, **head.tags},
-        assessments=[*head.assessments, *(score for score in known.assessments if score.assessment_id not in told)],
+        assessments=[*head.assessments, *(score for score in known.assessments if score.assessment_id not in sent_ids)],
     )
 
 
