@@ -1,4 +1,4 @@
-"""`flush`: wait for the delivery of what every MLflow span processor of this process has received."""
+"""`flush`: wait for the delivery of all spans that the MLflow span processors of this process have received."""
 
 from __future__ import annotations
 
