@@ -1,4 +1,4 @@
-"""Where a call stands: its compile, trial, evaluation, tally and program, carried in the OpenTelemetry context."""
+"""Call context: compile, trial, evaluation, usage tally and program of a call, stored in OpenTelemetry's context."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KEY: Final = create_key("otel_dspy.place")
 
 @dataclass(slots=True, eq=False)
 class TrialScope:
-    """An open trial. `error` is set where something inside it failed and the optimizer went on."""
+    """State of an open trial. `error` is set if something inside failed and the optimizer continued."""
 
     compile: CompileScope
     index: int
@@ -43,15 +43,15 @@ class TrialScope:
 
 @dataclass(slots=True, eq=False)
 class CompileScope:
-    """An open compile.
+    """State of an open compile.
 
     Attributes:
-        key: identity of the optimizer object, to know `super().compile()` from a nested compile.
-        notes: what the optimizer's own hook keeps while the compile lasts.
-        sent_programs: ids whose state went out already in this compile.
-        sent_datasets: (role, id) of the datasets that went out already.
-        sent_rows: ids of the examples whose rows went out with them.
-        open_trial: a trial that the optimizer's hook opened ahead of the call that scores it.
+        key: identity of the optimizer object, to distinguish `super().compile()` from a nested compile.
+        notes: state of the optimizer's hook for the duration of the compile.
+        sent_programs: ids of the programs whose state has been recorded in this compile.
+        sent_datasets: (role, id) of the datasets that have been recorded.
+        sent_rows: ids of the examples whose rows have been recorded.
+        open_trial: a trial that the optimizer's hook has started before the call that scores it.
     """
 
     id: str
@@ -81,20 +81,20 @@ class CompileScope:
 
     @property
     def span(self) -> Span:
-        """The compile's span."""
+        """Span of the compile."""
         return cast("Span", self._span)
 
     @property
     def context(self) -> Context:
-        """The context inside the compile."""
+        """Context inside the compile."""
         return cast("Context", self._context)
 
     def opened(self, span: Span, context: Context) -> None:
-        """Take in the span, which is started after the scope whose ids it carries."""
+        """Set the span, which is started after the scope because it carries the scope's ids."""
         self._span, self._context = span, context
 
     def rows_known(self, ids: set[str]) -> bool:
-        """Whether the rows of all these examples went out with a compile around this one."""
+        """Return whether enclosing compiles have recorded the rows of all these examples."""
         outer = self.parent
         while outer is not None and ids:
             ids = ids - outer.sent_rows
@@ -102,14 +102,14 @@ class CompileScope:
         return not ids and self.parent is not None
 
     def count_evaluation(self, phase: str) -> int:
-        """An evaluation begins that is the work of a phase: how many of them there were before."""
+        """Count an evaluation that runs in a phase; return how many of them there were before."""
         with self.lock:
             before = self.phase_evaluations[phase]
             self.phase_evaluations[phase] += 1
             return before
 
     def next_index(self) -> int:
-        """The next trial's index; dense from 0."""
+        """Return the index of the next trial; consecutive from 0."""
         with self.lock:
             index = self.trial_count
             self.trial_count += 1
@@ -118,85 +118,93 @@ class CompileScope:
 
 @dataclass(slots=True, eq=False)
 class EvaluateScope:
-    """An open evaluation and the rows of its result, by the example's position."""
+    """State of an open evaluation, with its result rows by example index."""
 
     span: Span
     context: Context
     usage: UsageTally
     metric_name: str | None
     belonging: Mapping[str, AttributeValue]
-    """What every example says of where it belongs: program, metric, compile, trial."""
+    """Attributes set on every example of the evaluation: program, metric, compile, trial."""
     compile: CompileScope | None
     examples: ExampleRegistry
     started: float
     program: int | None = None
-    """Identity of the program that is evaluated, where its calls are watched."""
+    """`id` of the program that is evaluated, if its calls are instrumented."""
     metric_heard: bool = False
-    """Whether the metric says when it is called."""
+    """Whether calls of the metric are instrumented."""
     rows: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     objectives: ObjectiveMeans = field(default_factory=ObjectiveMeans)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Gate(Protocol):
-    """Stands before the calls that are made directly in an example or an attempt, and may put a span above them."""
+    """Hook for the direct calls of an example or an attempt, which can give them a parent span of their own."""
 
     def enter(self, context: Context, called: object) -> Context:
-        """The context that a call of this module, model or tool stands in, made in the context given."""
+        """Return the context for a call of this module, model or tool, derived from `context`."""
         ...
 
     def leave(self, called: object, error: BaseException | None) -> None:
-        """A module that was let in has ended; `error`: what it raised."""
+        """Handle the end of a module's call; `error` is the exception it raised, if any."""
         ...
 
 
 class Paths(Protocol):
-    """Tells modules of a program by their paths."""
+    """Lookup of the modules of a program by object."""
 
     @property
     def program_name(self) -> str:
-        """The name of the program's class."""
+        """Name of the program's class."""
         ...
 
     def path(self, module: object) -> str | None:
-        """The module's path; None if it is no part of the program."""
+        """Return the module's path; None if it is not part of the program."""
         ...
 
 
 class CallContext(NamedTuple):
-    """Where a call stands."""
+    """Instrumentation state that applies to a call.
+
+    Derived contexts are built field by field: `_replace` takes four times as long, and every call derives one.
+    """
 
     compile: CompileScope | None = None
     trial: TrialScope | None = None
     evaluation: EvaluateScope | None = None
-    """The evaluation whose examples have not begun yet."""
+    """The evaluation, until one of its examples starts."""
     usage: UsageTally | None = None
     module_paths: Paths | None = None
-    """Paths of the modules of the program that runs."""
+    """Module paths of the running program."""
     predictor: str | None = None
-    """`dspy.module.name` of the module that runs."""
+    """`dspy.module.name` of the running module."""
     lm_call: object | None = None
-    """The LM call that runs: what it calls in its turn is a part of it."""
+    """The running LM call; calls inside it are part of it."""
     role: Role = TASK
-    """What an LM call made here is for."""
+    """`dspy.lm.role` of LM calls in this context."""
     program: int | None = None
-    """Identity of the program that the example is about: what is called inside of it is the task's."""
+    """`id` of the program of the example; calls inside it have the role `task`."""
     gate: Gate | None = None
-    """What stands before the calls made directly here; not before those inside of them."""
+    """Hook for direct calls in this context; it does not apply to calls inside them."""
     instructions: str | None = None
-    """Docstring of the signature of the predictor that runs; None where no predictor runs."""
+    """Docstring of the running predictor's signature; None outside predictors."""
 
     @property
     def prompt(self) -> Prompt | None:
-        """The prompt of an LM call made here; None outside of predictors."""
+        """Prompt of LM calls in this context; None outside predictors."""
         if self.instructions is None or self.module_paths is None or self.predictor is None:
             return None
         return Prompt(self.module_paths.program_name, self.predictor, self.instructions)
 
-    # Written out: `_replace` takes four times as long, and these are on every call's way.
-
     def in_module(self, paths: Paths, name: str, identity: int, instructions: str | None = None) -> CallContext:
-        """The place inside a module. `identity`: the module's `id`; `instructions`: a predictor's, see the field."""
+        """Return the call context inside a module.
+
+        Args:
+            paths: module paths of the program.
+            name: `dspy.module.name`.
+            identity: the module's `id`.
+            instructions: docstring of the signature, if the module is a predictor.
+        """
         role: Role = TASK if identity == self.program else self.role
         return CallContext(
             self.compile, self.trial, self.evaluation, self.usage, paths, name, self.lm_call, role, self.program, None,
@@ -204,13 +212,13 @@ class CallContext(NamedTuple):
         )  # fmt: skip
 
     def in_example(self, usage: UsageTally, role: Role, program: int | None, gate: Gate | None) -> CallContext:
-        """The place inside an example; see the fields."""
+        """Return the call context inside an example; see the fields."""
         return CallContext(
             self.compile, self.trial, None, usage, self.module_paths, self.predictor, self.lm_call, role, program, gate
         )  # fmt: skip
 
     def in_lm_call(self, call: object) -> CallContext:
-        """The place inside an LM call."""
+        """Return the call context inside an LM call."""
         return CallContext(
             self.compile, self.trial, self.evaluation, self.usage, self.module_paths, self.predictor, call, self.role,
             self.program, None, self.instructions,
@@ -221,31 +229,31 @@ _NOWHERE: Final = CallContext()
 
 
 def call_context_in(context: Context) -> CallContext:
-    """Where a call in this context stands; nowhere outside everything that is instrumented."""
-    # Annotated, not `cast`, which is a call; on every call's way.
+    """Return the call context stored in an OpenTelemetry context; an empty one outside instrumented calls."""
+    # Annotated, because `cast` is a function call and this runs for every call.
     place: Any = context.get(_KEY)
     return place or _NOWHERE
 
 
 def current_call_context() -> CallContext:
-    """Where the caller stands."""
+    """Return the call context of the caller."""
     return call_context_in(get_current())
 
 
 def entered(called: object) -> Context:
-    """The context that a call of this module, model or tool stands in, made where the caller stands."""
+    """Return the context for a call of this module, model or tool, derived from the current one."""
     context = get_current()
     gate = call_context_in(context).gate
     return context if gate is None else gate.enter(context, called)
 
 
 def nowhere() -> bool:
-    """Whether the caller stands outside every call that is watched."""
+    """Return whether the caller is outside all instrumented calls."""
     return get_value(_KEY) is None
 
 
 def surroundings() -> Context:
-    """The current context, or that of the trial which the optimizer's hook opened ahead in the compile around."""
+    """Return the current context, or that of the enclosing compile's open trial, if its hook started one in advance."""
     context = entered(None)
     place = call_context_in(context)
     if place.compile is not None and place.trial is None and place.compile.open_trial is not None:
@@ -254,16 +262,16 @@ def surroundings() -> Context:
 
 
 def inside(span: Span, place: CallContext, context: Context) -> Context:
-    """The context given, with this span current and this place."""
-    return with_more(set_span_in_context(span, context), _KEY, place)
+    """Return the context with this span as the current one and this call context."""
+    return add_entry(set_span_in_context(span, context), _KEY, place)
 
 
-def with_more(made: Context, key: str, value: object) -> Context:
-    """A context that nobody else has yet, with one more entry: a second copy of all that is in it is not needed."""
-    dict.__setitem__(made, key, value)  # pyright: ignore[reportUnknownMemberType] - a Context's own refuses
+def add_entry(made: Context, key: str, value: object) -> Context:
+    """Add an entry to a context in place, without a copy. The context must not be shared yet."""
+    dict.__setitem__(made, key, value)  # pyright: ignore[reportUnknownMemberType] - Context.__setitem__ raises
     return made
 
 
 def at(place: CallContext, context: Context) -> Context:
-    """The context given, with its span and this place."""
+    """Return the context, with its span unchanged, and this call context."""
     return set_value(_KEY, place, context)

@@ -1,4 +1,4 @@
-"""Content on its way out: made into JSON text, cleared of secrets, redacted, cut to length."""
+"""Content filter: serializes content as JSON, redacts it, removes secrets and truncates it."""
 
 from __future__ import annotations
 
@@ -23,40 +23,45 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 _MEDIA_IN_ROWS: Final = 3071
-"""Bytes of an image, a sound or a file that a row of results holds at most: 4,095 characters of base64."""
+"""Maximum size in bytes of an image, a sound or a file in a result row: 4,095 characters of base64."""
 _LONGEST_MESSAGE: Final = 8192
-"""Characters of an exception's message that are told at most."""
+"""Maximum length of a recorded exception message, in characters."""
 _ENCODER: Final[json.JSONEncoder] = gen_ai_json_dumps.keywords["cls"](
     separators=gen_ai_json_dumps.keywords["separators"], ensure_ascii=False
 )
-"""The library's own way, which makes one of these for each text."""
+"""Encoder with the settings of `gen_ai_json_dumps`, which creates a new encoder for each call."""
 
 
 def as_json(value: object) -> str:
-    """Any object as JSON text. What cannot be turned into data is null; nothing is consumed, no error is raised."""
+    """Serialize any object as JSON text. What cannot be serialized is null; iterators are not consumed."""
     return plain_json(plain(value))
 
 
 def plain_json(value: AnyValue) -> str:
-    """Plain data (see `plain`) as JSON text."""
+    """Serialize plain data (see `plain`) as JSON text."""
     return _ENCODER.encode(value)
 
 
 class ContentFilter:
-    """Decides what of a text may leave."""
+    """Prepares content for export, according to the settings.
+
+    Args:
+        settings: redactor and limits.
+        secrets: the known secrets.
+    """
 
     def __init__(self, settings: Settings, secrets: SecretKeeper) -> None:
         self._settings = settings
         self._secrets = secrets
 
     def text(self, name: str, text: str) -> str:
-        """A text as it may leave: redacted, scrubbed of secrets, cut to `max_content_length` characters."""
+        """Redact a text, remove secrets, and truncate it to `max_content_length` characters."""
         return self._cut(self._redact(name, text))
 
     def message(self, name: str, text: str) -> str:
-        """An exception's message as it may leave: as `text` has it, and never more than 8,192 characters.
+        """Filter an exception's message like `text`, and truncate it to 8,192 characters.
 
-        Of a longer one the redactor sees no more than that and what a secret at the edge may need.
+        Of a longer message the redactor gets only that much plus a margin for a secret at the cut.
         """
         limit = self._settings.max_content_length
         limit = _LONGEST_MESSAGE if limit is None else min(limit, _LONGEST_MESSAGE)
@@ -67,7 +72,7 @@ class ContentFilter:
         return scrubbed[: max(0, min(limit, len(scrubbed) - margin))]
 
     def data(self, name: str, value: AnyValue) -> AnyValue:
-        """Plain data of the same shape, each text in it as `text` has it."""
+        """Apply `text` to every string in plain data; return data of the same shape."""
         if isinstance(value, str):
             return self.text(name, value)
         if isinstance(value, dict):
@@ -77,9 +82,9 @@ class ContentFilter:
         return value
 
     def for_row(self, value: AnyValue) -> AnyValue:
-        """Plain data as it stands in a row of results: the same shape, each text cut to `max_content_length`.
+        """Prepare plain data for a result row: truncate each string to `max_content_length`, keep the shape.
 
-        A larger image, sound or file is there by size and digest alone: each trial has its rows.
+        Images, sounds and files above 3,071 bytes are replaced by size and digest, because every trial has its rows.
         """
         return self._cut_each(without_large_media(value, min(self._settings.max_media_bytes, _MEDIA_IN_ROWS)))
 
@@ -95,11 +100,11 @@ class ContentFilter:
         return value
 
     def prepared(self, name: str, value: AnyValue) -> AnyValue:
-        """Plain data as content: large media by size and digest (`max_media_bytes`), then redacted."""
+        """Replace large media in plain data by size and digest (`max_media_bytes`), then redact."""
         return self.redacted(name, without_large_media(value, self._settings.max_media_bytes))
 
     def redacted(self, name: str, value: AnyValue) -> AnyValue:
-        """Plain data with the user's redactor applied to every string in it."""
+        """Apply the user's redactor to every string in plain data."""
         if self._settings.redact is None:
             return value
         if isinstance(value, str):
@@ -114,36 +119,41 @@ class ContentFilter:
         if self._settings.redact is None:
             return text
         try:
-            # It may ask a program of DSPy's itself, and that one's texts would be redacted in their turn.
+            # A redactor that calls a DSPy program must not be called for that program's content.
             with suppress_instrumentation():
                 return str.__str__(self._settings.redact(name, text))
-        except Exception as error:  # noqa: BLE001 - a user's redactor may raise anything; then nothing may leave
+        except Exception as error:  # noqa: BLE001 - a user's redactor may raise anything; then the text is withheld
             report("the user's redactor", error, private=True)
             return REDACTED
 
     def fits(self, text: str) -> bool:
-        """Whether the text is short enough to leave whole."""
+        """Return whether the text is within `max_content_length`."""
         limit = self._settings.max_content_length
         return limit is None or len(text) <= limit
 
     def cleaned(self, name: str, value: AnyValue) -> str:
-        """Plain data as a text that may leave: JSON unless it is a string, otherwise as `text` has it."""
+        """Serialize plain data as JSON unless it is a string, and filter it like `text`."""
         redacted = self.prepared(name, value)
         return self._cut(redacted if isinstance(redacted, str) else plain_json(redacted))
 
     def put(self, attributes: MutableMapping[str, AttributeValue], name: str, value: object) -> None:
-        """Add a content attribute, as JSON text unless it is a string, cut to `max_content_length` characters.
+        """Add a content attribute, as JSON text unless it is a string, truncated to `max_content_length` characters.
 
-        Where it is cut, `dspy.content.length.<name>` tells the original length in characters.
+        If it is truncated, `dspy.content.length.<name>` is set to the original length in characters.
+
+        Args:
+            attributes: mapping that receives the attribute.
+            name: the attribute's name.
+            value: any object.
         """
         self.put_plain(attributes, name, bounded(value))
 
     def put_plain(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
-        """The same, of plain data (see `plain`)."""
+        """Add a content attribute like `put`, of plain data (see `plain`)."""
         self.put_redacted(attributes, name, self.prepared(name, value))
 
     def put_redacted(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
-        """The same, of plain data that `prepared` has given."""
+        """Add a content attribute like `put`, of data returned by `prepared`."""
         text = value if isinstance(value, str) else plain_json(value)
         limit = self._settings.max_content_length
         if limit is not None and len(text) > limit:
@@ -151,13 +161,13 @@ class ContentFilter:
         attributes[name] = self._cut(text)
 
     def _cut(self, text: str) -> str:
-        """Cleared of secrets, then cut, for half a secret would not be known again.
+        """Remove secrets, then truncate: a truncated secret would not be detected.
 
-        Of a long text no more than is needed is looked at: whoever sets a limit has texts of any length.
+        Only as much of the text as is needed is scanned, because it can be of any length.
         """
         limit, margin = self._settings.max_content_length, self._secrets.longest
         if limit is None or len(text) <= limit + 2 * margin:
             return self._secrets.scrub(text)[:limit]
         scrubbed = self._secrets.scrub(text[: limit + 2 * margin])
-        # What a secret at the edge has left stands in the margin.
+        # A secret at the cut ends within the margin.
         return scrubbed[: max(0, min(limit, len(scrubbed) - margin))]

@@ -1,4 +1,4 @@
-"""A tracer around another one: `conversations`, `extra_conventions`, `late_tracer`, `standing_back` have one each."""
+"""Base class of tracers that wrap another tracer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing_extensions import override
 
 
 class DelegatingTracer(Tracer):
-    """Starts spans in a way of its subclass; what it has no way for is the other's."""
+    """Delegates to another tracer. Subclasses override `start_span`."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
@@ -20,7 +20,7 @@ class DelegatingTracer(Tracer):
 
 
 def innermost(tracer: Tracer) -> object:
-    """The SDK's tracer inside of others; None while there is none: a proxy has one once there is a provider."""
+    """Return the SDK's tracer inside wrappers; None if there is none yet, as in a proxy without a provider."""
     inner: object = tracer
     while inner is not None and not hasattr(inner, "span_processor"):
         inner = getattr(inner, "_tracer", None)

@@ -1,4 +1,4 @@
-"""Everything that a hook needs to speak: tracer, instruments, log events, the GenAI handler, content and secrets."""
+"""Telemetry facade shared by all hooks: tracer, instruments, log events, GenAI handler, content filter, secrets."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.content import ContentFilter, plain_json
 from otel_dspy.telemetry.conventions.conversations import ConversationTracer, current_conversation
 from otel_dspy.telemetry.deferred.measurements import DeferredHistogram
-from otel_dspy.telemetry.deferred.tracer import DeferredTracer, late_span
+from otel_dspy.telemetry.deferred.tracer import DeferredTracer, deferred_span
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.genai.inference import emits_events, inside_inference
-from otel_dspy.telemetry.genai.inference_call import InferenceCall, Speaker
+from otel_dspy.telemetry.genai.inference_call import InferenceCall, InvocationBackend
 from otel_dspy.telemetry.genai.other_instrumentations import CoexistingTracer, OtherInstrumentations
 from otel_dspy.telemetry.ids import own_ids
 from otel_dspy.telemetry.instruments import Instruments
@@ -56,65 +56,75 @@ SCOPE: Final = "otel_dspy"
 
 
 class GenAIHandler(TelemetryHandler):
-    """util-genai's handler with the content switch of our settings instead of the environment's alone."""
+    """TelemetryHandler of util-genai with the content settings of the instrumentation and deferred metrics."""
 
     @property
     def tracer(self) -> Tracer:
-        """What its spans are started with."""
+        """Tracer of its spans."""
         return self._tracer
 
     def call(self, context: Context, request: Request) -> InferenceCall | InferenceInvocation:
-        """Start a call to a language model (see `telemetry.inference`).
+        """Start a language model call (see `telemetry.genai.inference`).
 
-        Inside another instrumentation's call it is the library's own, which tells that one what it knows.
+        Inside the inference call of another instrumentation, return the library's invocation, which enriches that call.
+
+        Args:
+            context: parent context.
+            request: the request's model, provider, server and operation.
         """
         given, context = context, self._others.genai_context(CLIENT_INFERENCE_CONTEXT_KEY, context)
         conversation = current_conversation(given)
         if inside_inference(context):
             return self.inference(context=context, conversation_id=conversation, _attach_to_context=False, **request)
-        call = InferenceCall(self._speaker, request, context, conversation)
-        call.measured = context is given  # else the call around counts the tokens
+        call = InferenceCall(self._backend, request, context, conversation)
+        call.measured = context is given  # otherwise the enclosing call records duration and tokens
         return call
 
     @override
     def embedding(self, provider: str, **call: Any) -> EmbeddingInvocation:
-        """Start an embedding call; the arguments are the library's."""
+        """Start an embedding call; see the base class for the arguments."""
         call["context"] = self._others.genai_context(CLIENT_EMBEDDING_CONTEXT_KEY, call.get("context"))
         return super().embedding(provider, **call)
 
     @override
     def retrieval(self, **call: Any) -> RetrievalInvocation:
-        """Start a retrieval; the arguments are the library's."""
+        """Start a retrieval; see the base class for the arguments."""
         call["context"] = self._others.genai_context(CLIENT_RETRIEVAL_CONTEXT_KEY, call.get("context"))
         return super().retrieval(**call)
 
     @override
     def invoke_local_agent(self, **call: Any) -> LocalAgentInvocation:
-        """Start an agent's call; the arguments are the library's."""
+        """Start an agent invocation; see the base class for the arguments."""
         call.setdefault("conversation_id", current_conversation(call.get("context")))
         return super().invoke_local_agent(**call)
 
-    def stand_back(
+    def wrap_tracer(
         self, conventions: Collection[ExtraConvention], later: DeferredQueue, *, observed: bool
     ) -> OtherInstrumentations:
-        """Let its spans say which conversation they are a part of, and say all in these conventions too.
+        """Wrap the tracer: deferred ends, extra conventions, reuse of other instrumentations' spans, conversation ids.
 
-        Where others have a span for the same call, that one is used. Ends that may be late are.
+        Args:
+            conventions: further conventions for the spans.
+            later: the deferred queue.
+            observed: see `DeferredTracer`.
+
+        Returns:
+            The registry of other instrumentations.
         """
         self._others = OtherInstrumentations(self._tracer, SCOPE)
-        told = DeferredTracer(self._tracer, conventions, later, observed=observed)
-        self._tracer = ConversationTracer(CoexistingTracer(told, self._others))
+        deferred = DeferredTracer(self._tracer, conventions, later, observed=observed)
+        self._tracer = ConversationTracer(CoexistingTracer(deferred, self._others))
         return self._others
 
-    def measure_later(self, later: DeferredQueue) -> None:
-        """Let the metrics of a call wait (see `telemetry.measurements`)."""
+    def defer_measurements(self, later: DeferredQueue) -> None:
+        """Record metrics through the deferred queue (see `telemetry.deferred.measurements`)."""
         for name in ("operation_duration", "token_usage", "time_to_first_chunk", "time_per_output_chunk"):
             histogram: Histogram = getattr(self._instruments, name)
             setattr(self._instruments, name, DeferredHistogram(later, histogram))
 
-    def settle(self) -> None:
-        """What is said, and where, changes no more."""
-        self._speaker = Speaker(
+    def freeze(self) -> None:
+        """Freeze the configuration used to create invocations."""
+        self._backend = InvocationBackend(
             self._tracer,
             self._instruments,
             self._logger,
@@ -124,7 +134,7 @@ class GenAIHandler(TelemetryHandler):
         )
 
     def capture_on_spans(self) -> None:
-        """Let message content out on spans, as `instrument(capture_content=True)` asks."""
+        """Capture message content on spans, for `instrument(capture_content=True)`."""
         if self._content_capturing_mode is ContentCapturingMode.EVENT_ONLY:
             self._content_capturing_mode = ContentCapturingMode.SPAN_AND_EVENT
         elif self._content_capturing_mode is ContentCapturingMode.NO_CONTENT:
@@ -133,22 +143,22 @@ class GenAIHandler(TelemetryHandler):
 
     @property
     def messages_wanted(self) -> bool:
-        """Whether message content leaves at all."""
+        """Whether message content is captured at all."""
         return self._content_capturing_mode is not ContentCapturingMode.NO_CONTENT
 
     def capture_nothing(self) -> None:
-        """Keep message content in, as `instrument(capture_content=False)` asks."""
+        """Capture no message content, for `instrument(capture_content=False)`."""
         self._content_capturing_mode = ContentCapturingMode.NO_CONTENT
         self._capture_content = False
 
 
 class Telemetry:
-    """One instrumentation's voice. Made by `DSPyInstrumentor.instrument`, handed to every hook.
+    """Telemetry facade shared by all hooks. Created by `DSPyInstrumentor.instrument`.
 
     Args:
-        settings: what may be said.
-        tracer_provider, meter_provider, logger_provider: where it goes; None = the global ones.
-        content_forced: True where the caller set `capture_content` by keyword, which then overrules the environment.
+        settings: settings of the instrumentation.
+        tracer_provider, meter_provider, logger_provider: providers of the signals; None = the global ones.
+        content_forced: True if `capture_content` was passed as a keyword, which takes precedence over the environment.
     """
 
     def __init__(
@@ -167,9 +177,9 @@ class Telemetry:
         own_ids(tracer)
         self.later = DeferredQueue()
         self.observed = settings.redact is not None
-        """Whether texts go through hands of the user's, who may look at the call's context."""
-        late = DeferredTracer(tracer, settings.extra_conventions, self.later, observed=self.observed)
-        self.tracer: Tracer = ConversationTracer(late)
+        """Whether a user's redactor runs in the deferred work, which may read the call's context."""
+        deferred = DeferredTracer(tracer, settings.extra_conventions, self.later, observed=self.observed)
+        self.tracer: Tracer = ConversationTracer(deferred)
         self.instruments = Instruments(meter_provider, self.later)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
@@ -178,44 +188,50 @@ class Telemetry:
         self.content = ContentFilter(settings, self.secrets)
         handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         own_ids(handler.tracer)
-        self.others = handler.stand_back(settings.extra_conventions, self.later, observed=self.observed)
-        handler.measure_later(self.later)
+        self.others = handler.wrap_tracer(settings.extra_conventions, self.later, observed=self.observed)
+        handler.defer_measurements(self.later)
         if settings.capture_content:
-            handler.capture_on_spans()  # `true`, which the standard's variable had once, is nothing to the library
+            handler.capture_on_spans()  # the library ignores `true`, a former value of the variable
         elif content_forced:
             handler.capture_nothing()
-        handler.settle()
+        handler.freeze()
         self.genai: GenAIHandler = handler
         self.messages_wanted = handler.messages_wanted
-        """Whether a call's messages leave, on its span or with its event alone."""
+        """Whether messages are captured, on spans or in log events."""
 
-    def before_end(self, span: Span, part: str, tell: Callable[..., object], *args: object) -> None:
-        """Let `tell(*args)` put the last of what is known onto the span, after the call if that may be.
+    def before_end(self, span: Span, part: str, record: Callable[..., object], *args: object) -> None:
+        """Call `record(*args)` to set the final attributes, on the deferred queue if the span's end can be deferred.
 
         Args:
-            span: that is about to end.
-            part: what a failure is reported as.
-            tell: must not depend on where it is called, nor on anything that the user's program may change.
-            args: what it is called with.
+            span: the span that is about to end.
+            part: name of the work in the report of a failure.
+            record: must not depend on the calling thread or context, nor on objects that the application may change.
+            args: arguments of `record`.
         """
-        late = late_span(span)
-        if late is not None:
-            late.tell_first(part, tell, *args)
+        deferred = deferred_span(span)
+        if deferred is not None:
+            deferred.run_before_end(part, record, *args)
             return
         with guarded(part):
-            tell(*args)
+            record(*args)
 
     def put_content_payload(self, span: Span, name: str, value: AnyValue, *, whole: bool = False) -> None:
-        """Set a content attribute of any size to plain data (see `plain`) as JSON text; a string stays as it is.
+        """Set a content attribute of any size to plain data (see `plain`), as JSON text unless it is a string.
 
-        The user's redactor is applied to each string; the text is never cut short. `whole`: large media stay in it.
+        The user's redactor is applied to each string. The text is not truncated.
+
+        Args:
+            span: the span that receives the attribute.
+            name: the attribute's name.
+            value: plain data.
+            whole: keep large media instead of replacing them by size and digest.
         """
         if span.is_recording():
             redacted = self.content.redacted(name, value) if whole else self.content.prepared(name, value)
             self.put_payload(span, name, redacted if isinstance(redacted, str) else plain_json(redacted))
 
     def put_payload(self, span: Span, name: str, text: str) -> None:
-        """Put a JSON text of any size on the span (see `payloads`), cleared of secrets, never cut short."""
+        """Set an attribute to a JSON text of any size (see `payloads`), without secrets. The text is not truncated."""
         if span.is_recording():
             put_payload(self.tracer, self._outflow, span, name, self.secrets.scrub(text))
 
@@ -228,5 +244,5 @@ class Telemetry:
 
 
 def now() -> float:
-    """Seconds of a clock that only goes forward, for durations."""
+    """Return the time of a monotonic clock in seconds, for durations."""
     return time.perf_counter()

@@ -1,4 +1,4 @@
-"""The log events of the contract (`semconv/signals.yaml`)."""
+"""Log events of the telemetry contract (`semconv/signals.yaml`)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class Events:
-    """Emits log events, each in the context of the span that it tells of."""
+    """Emits log events, each in the context of its span."""
 
     def __init__(self, logger_provider: LoggerProvider | None) -> None:
         self._logger = get_logger("otel_dspy", __version__, logger_provider)
-        # opentelemetry-api 1.43 has no way to ask.
-        self._ask: Callable[..., bool] | None = getattr(self._logger, "enabled", None)
+        # Missing in opentelemetry-api 1.43.
+        self._enabled: Callable[..., bool] | None = getattr(self._logger, "enabled", None)
 
     def emit(self, name: str, span: Span, attributes: Mapping[str, AttributeValue]) -> None:
-        """Emit event `name` with the span as its parent, if anybody listens."""
+        """Emit an event with the span as its parent, if the logger is enabled."""
         context = set_span_in_context(span)
-        if self._is_heard(name, context):
+        if self._is_enabled(name, context):
             self._logger.emit(
                 LogRecord(
                     event_name=name,
@@ -39,10 +39,10 @@ class Events:
                 )
             )
 
-    def _is_heard(self, name: str, context: Context) -> bool:
-        if self._ask is None:
+    def _is_enabled(self, name: str, context: Context) -> bool:
+        if self._enabled is None:
             return True
         try:
-            return self._ask(context=context, severity_number=SeverityNumber.INFO, event_name=name)
-        except Exception:  # noqa: BLE001 - a user's processor is asked; whoever can't say may want to hear
+            return self._enabled(context=context, severity_number=SeverityNumber.INFO, event_name=name)
+        except Exception:  # noqa: BLE001 - `enabled` of a user's processor may raise; then the event is emitted
             return True

@@ -1,4 +1,4 @@
-"""Counts of the examples that failed inside of an evaluation, a trial or a compile."""
+"""Counter of failed examples inside an evaluation, a trial or a compile."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class ExampleFailure(NamedTuple):
-    """What the program or the metric raised: the value of `error.type`, and the message, redacted and bounded."""
+    """Exception of the program or the metric: the value of `error.type`, and the redacted, truncated message."""
 
     type: str
     message: str
 
 
 class ExampleTally:
-    """A running count that also adds to the tally around it. Threads may add at the same time."""
+    """Thread-safe counter that also adds to the enclosing tally."""
 
     __slots__ = ("_around", "_count", "_failed", "_first", "_lock")
 
@@ -31,7 +31,7 @@ class ExampleTally:
         self._first: ExampleFailure | None = None
 
     def add(self, failure: ExampleFailure | None) -> None:
-        """Count one example that ended, here and in every tally around. None: it did not fail."""
+        """Count an ended example here and in all enclosing tallies; None if it did not fail."""
         with self._lock:
             self._count += 1
             if failure is not None:
@@ -41,7 +41,7 @@ class ExampleTally:
             self._around.add(failure)
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """The count so far as `dspy.failures.*`; empty where no example failed."""
+        """Return the attributes `dspy.failures.*`; empty if no example failed."""
         with self._lock:
             if self._first is None:
                 return {}

@@ -1,4 +1,4 @@
-"""An exception on a span: its type always, its message once, on the span where it arose."""
+"""Recording of exceptions on spans: the type on every span, the message only on the innermost one."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ if TYPE_CHECKING:
 _OF_A_PARSE_ERROR: Final = {"adapter_name", "signature", "lm_response"}
 """Attributes of DSPy's `AdapterParseError` (dspy/utils/exceptions.py of 3.4.1)."""
 
-_told: ContextVar[BaseException | None] = ContextVar("otel_dspy.told", default=None)
-# The exception whose message a span inside has told, so that the spans around don't repeat it. Held only until the
-# outermost call ends: exceptions take no weak references, a mark on them would be seen by the user, and an id is given
-# again at once, so that a loop of failures would lose all messages but the first.
+_last_recorded: ContextVar[BaseException | None] = ContextVar("otel_dspy.told", default=None)
+# The exception whose message an inner span has recorded, so that enclosing spans do not repeat it. Kept only until the
+# outermost call ends: exceptions support no weak references, an attribute on them would be visible to the user, and an
+# `id` is reused immediately, so that a loop of failures would lose all messages but the first.
 
 
 def error_type(error: BaseException) -> str:
-    """The value of `error.type`: the class's name with its module, as OpenTelemetry's exception events write it."""
+    """Return the value of `error.type`: the qualified class name, as in OpenTelemetry's exception events."""
     return fq_exception_type(error)
 
 
 def error_message(error: BaseException, content: ContentFilter) -> str | None:
-    """The exception's message as it may leave; None if it was the last that was told here (see `forget`)."""
-    if _told.get() is error:
+    """Return the filtered message of an exception; None if it was the last one recorded here (see `forget`)."""
+    if _last_recorded.get() is error:
         return None
-    _told.set(error)
+    _last_recorded.set(error)
     return content.message(EXCEPTION_MESSAGE, describe(error))
 
 
 def told_last() -> BaseException | None:
-    """The exception whose message was told last here, so that one that a user's call swallowed can be named."""
-    return _told.get()
+    """Return the exception recorded last in this context, to report one that the user's code has caught."""
+    return _last_recorded.get()
 
 
 def forget() -> None:
-    """Let go of the exception told last: the outermost call has ended, and the same one may be raised anew."""
-    _told.set(None)
+    """Clear the exception recorded last. Called when the outermost call ends: the same object may be raised again."""
+    _last_recorded.set(None)
 
 
 def describe(error: BaseException) -> str:
-    """The exception's text; a user's class whose `__str__` raises is named by its type.
+    """Return the exception's text, or the type's name if its `__str__` raises.
 
-    DSPy's parse errors repeat the model's answer, which is content: that stands on the call's own span, if it may.
+    The text of DSPy's parse errors contains the model's response, which is content, and is replaced by a summary.
     """
     try:
         if vars(error).keys() >= _OF_A_PARSE_ERROR:
@@ -64,7 +64,7 @@ def describe(error: BaseException) -> str:
 
 
 def mark_failed(span: Span, error: BaseException, content: ContentFilter) -> None:
-    """Set `error.type` and status ERROR on the span. A span that is not recorded leaves the message to another one."""
+    """Set `error.type` and the status ERROR. A span that is not recorded leaves the message to an enclosing span."""
     if not span.is_recording():
         return
     span.set_attribute(ERROR_TYPE, error_type(error))

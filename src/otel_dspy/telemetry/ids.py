@@ -1,7 +1,7 @@
-"""Random numbers of our own: a user's program that is seeded must draw the same ones, watched or not.
+"""Private random number generator, so that instrumentation does not change the numbers of a seeded program.
 
-OpenTelemetry's SDK takes its span and trace ids from the `random` module's global generator, which `random.seed` sets
-and a program, DSPy's `Ensemble` among them, draws from.
+OpenTelemetry's SDK generates span and trace ids with the global generator of the `random` module, which `random.seed`
+sets and from which programs, DSPy's `Ensemble` among them, draw.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 chance: Final = random.Random()  # noqa: S311 - ids and sampling, not cryptography
 if hasattr(os, "register_at_fork"):
-    # A child would give the same ids as its parent.
+    # Otherwise a child process would generate the same ids as its parent.
     os.register_at_fork(after_in_child=chance.seed)
 
 
 def own_ids(tracer: Tracer) -> None:
-    """Let this tracer, and no other of its provider's, take its ids from `chance`.
+    """Make this tracer, and no other of its provider, generate ids with `chance`.
 
-    A generator that the user has chosen stays; so does that of a tracer which is none of the SDK's.
+    A custom id generator of the user and the tracers of other SDKs are left unchanged.
     """
     holder: Any = tracer
     present = getattr(holder, "id_generator", None)
@@ -38,7 +38,7 @@ def _own_generator() -> object:
     from opentelemetry.sdk.trace.id_generator import RandomIdGenerator  # noqa: PLC0415 - the SDK is optional
 
     class OwnIds(RandomIdGenerator):
-        """The SDK's ids from a generator that nobody else draws from; valid ids are not 0."""
+        """Id generator with a private random source; valid ids are not 0."""
 
         def generate_span_id(self) -> int:
             return chance.getrandbits(64) or self.generate_span_id()

@@ -1,4 +1,4 @@
-"""The metrics of the contract (`semconv/signals.yaml`); those of `gen_ai.*` come from opentelemetry-util-genai."""
+"""Metric instruments of the telemetry contract (`semconv/signals.yaml`), without `gen_ai.*` of util-genai."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ if TYPE_CHECKING:
     from otel_dspy.runtime.deferred_queue import DeferredQueue
 
 _LONG_SECONDS: Final = [0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400]
-"""Bucket bounds for what lasts seconds to hours: evaluations, trials, compiles."""
+"""Bucket boundaries for durations of seconds to hours: evaluations, trials, compiles."""
 _SHORT_SECONDS: Final = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
-"""Bucket bounds for calls: those that the GenAI conventions advise for `gen_ai.client.operation.duration`."""
-
+"""Bucket boundaries for calls: those of `gen_ai.client.operation.duration` in the GenAI conventions."""
 
 UNSPANNED: Final = set_span_in_context(INVALID_SPAN, Context())
-"""The context for counters and gauges. In a span's the SDK keeps exemplars of them and draws which ones from the global
-generator of `random`: a user's seeded program would draw other numbers. Histograms choose theirs by bucket."""
+"""Context for counters and gauges. With a span in the context the SDK samples exemplars with the global generator of
+`random`, which would change the numbers of a seeded program. Histograms select exemplars by bucket."""
 
 
 class Instruments:
-    """Every instrument, made once for a meter provider (None = the global one).
+    """All instruments, created once for a meter provider (None = the global one).
 
-    Those that every call asks for record later (see `measurements`).
+    Instruments that are used by every call record through the deferred queue (see `measurements`).
     """
 
     def __init__(self, meter_provider: MeterProvider | None, later: DeferredQueue) -> None:

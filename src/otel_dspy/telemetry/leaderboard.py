@@ -1,4 +1,4 @@
-"""Which trial is best: the one place where `best_score` and `is_best` are worked out."""
+"""Selection of the best trial of a compile, for `best_score` and `is_best`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A trial that was scored on the whole validation set, as far as the choice of the best one depends on it.
+    """A trial on the whole validation set, with the fields that selection rules use.
 
     Attributes:
         index: `dspy.trial.index`.
-        score: in the optimizer's own unit, NaN and infinities included; None where there is none.
-        failed: whether something in it raised. Some optimizers count such a trial as scored.
-        program_id: `dspy.program.id` of its candidate.
-        key: what the optimizer tells equal candidates by (`TrialFacts.key`), where its choice depends on that.
+        score: score in the optimizer's unit, possibly NaN or infinite; None if there is none.
+        failed: whether an exception was raised in it. Some optimizers count such a trial as scored.
+        program_id: `dspy.program.id` of the candidate.
+        key: identity of equal candidates for the optimizer (`TrialFacts.key`), if its rule uses one.
     """
 
     index: int
@@ -32,11 +32,11 @@ class Entry:
 
 
 Selection = Callable[[Sequence[Entry]], Entry | None]
-"""An optimizer's rule: which of the entries so far, in their order, it would return; None = none of them."""
+"""An optimizer's rule: selects, from the entries in order, the one that it would return; None = none of them."""
 
 
 def greatest(entries: Sequence[Entry]) -> Entry | None:
-    """The first entry with the largest score; NaN and failed trials never win. For optimizers without a known rule."""
+    """Select the first entry with the largest score, ignoring NaN and failed trials. Default for unknown optimizers."""
     best: Entry | None = None
     for entry in entries:
         score = entry.score
@@ -48,10 +48,10 @@ def greatest(entries: Sequence[Entry]) -> Entry | None:
 
 
 def first_unless_greater(entries: Sequence[Entry]) -> Entry | None:
-    """The first entry, until one has a larger score: what `score > best_score` and `max` do.
+    """Select the first entry, unless a later one has a larger score, like `score > best_score` and `max`.
 
-    A NaN that comes first stays, since no number is larger; one that comes later never wins. Failed trials count where
-    they have a score.
+    A leading NaN is kept, since no number is larger than NaN; a later NaN is never selected. Failed trials with a score
+    count.
     """
     best: Entry | None = None
     for entry in entries:
@@ -64,16 +64,16 @@ def first_unless_greater(entries: Sequence[Entry]) -> Entry | None:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a compile stands after a trial; scores in the optimizer's own unit."""
+    """State of the leaderboard after a trial; scores in the optimizer's unit."""
 
     best_score: float | None
     is_best: bool
 
 
 class Leaderboard:
-    """Keeps the best full-scope trial of one compile, by the optimizer's own rule.
+    """Tracks the best full-scope trial of a compile by the optimizer's rule.
 
-    A minibatch score never counts: it is measured on other examples than the next one's.
+    Minibatch scores are ignored, because each is measured on different examples.
 
     Args:
         select: the optimizer's rule.
@@ -88,16 +88,22 @@ class Leaderboard:
 
     @property
     def best_score(self) -> float | None:
-        """Score of the best trial, None without one."""
+        """Score of the best trial; None if there is none."""
         return None if self._best is None else self._best.score
 
     @property
     def best_index(self) -> int | None:
-        """Index of the best trial, None without one."""
+        """Index of the best trial; None if there is none."""
         return None if self._best is None else self._best.index
 
     def enter(self, entry: Entry, *, full: bool, baseline: bool) -> Standing:
-        """Take in a trial, and say where the compile stands now. `full`: its score is one on all examples."""
+        """Add a trial and return the new state.
+
+        Args:
+            entry: the trial.
+            full: whether its score was measured on all examples.
+            baseline: whether it scores the program before optimization.
+        """
         with self._lock:
             if baseline and entry.score is not None and not entry.failed and self.initial_score is None:
                 self.initial_score = entry.score
@@ -107,9 +113,9 @@ class Leaderboard:
             return Standing(self.best_score, self._best is entry)
 
     def returned(self, program_id: str | None) -> None:
-        """Take in which program the compile has returned: of several trials, the best is one of this program.
+        """Select the best trial of the program that the compile has returned.
 
-        Nothing changes where no full-scope trial scored this very program, as when an optimizer adds something to it.
+        Has no effect if no full-scope trial scored exactly this program, as when an optimizer modifies it at the end.
         """
         with self._lock:
             if program_id is None or (self._best is not None and self._best.program_id == program_id):

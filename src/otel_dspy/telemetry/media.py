@@ -1,4 +1,4 @@
-"""Images, sounds and files inside of content: kept up to a size, replaced by size and digest beyond it."""
+"""Replacement of large images, sounds and files in content by their size and digest."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
 
 _BARE: Final = 4096
-"""Characters from which encoded data without a data URI around it is recognized."""
+"""Minimum length in characters at which base64 without a data URI is recognized."""
 _ENCODED: Final = re.compile(
     rf"(data:[\w/+.;=-]{{1,200}},|(?<![\w+/=-])(?=[\w+/=-]{{{_BARE}}})"
     r"(?=\D{0,200}\d)(?=[^a-z]{0,200}[a-z])(?=[^A-Z]{0,200}[A-Z]))"
     r"([\w+/=-]+)",
     re.ASCII,
 )
-"""Base64 (RFC 4648, both alphabets), in a data URI (RFC 2397) or bare: then digits and letters of both cases come soon,
-which tells it from a chain of bases or of digits. It may stand inside of a text: DSPy wraps an Image in JSON.
+"""Base64 (RFC 4648, both alphabets), in a data URI (RFC 2397) or bare. Bare data must have a digit and letters of both
+cases near its start, which excludes DNA sequences and numbers. It can occur inside text: DSPy wraps an Image in JSON.
 """
 _BLOCKS: Final = frozenset({"input_audio", "audio", "file", "input_file", "document", "binary", "image", "video"})
-"""Types of content blocks whose data may be base64 without a data URI, however short."""
+"""Types of content blocks whose data can be base64 of any length without a data URI."""
 _DATA: Final = frozenset({"data", "file_data"})
 
 
 def without_large_media(value: AnyValue, max_bytes: int) -> AnyValue:
-    """Plain data of the same shape, in which encoded data of more than `max_bytes` bytes is replaced by a short text.
+    """Replace encoded data of more than `max_bytes` bytes in plain data with a short text.
 
-    The text has the media type, the size in bytes and the first 16 hex digits of the sha256 of the bytes:
+    The text contains the media type, the size in bytes and the first 16 hex digits of the sha256 of the bytes:
     `data:image/png;base64,… (512000 bytes, sha256 00a9f9676b1d0440)`. The digest is that of `OmittedBlobPart`.
     """
     if isinstance(value, str):
-        # Four characters are three bytes, so that no shorter text has as many.
+        # Four characters encode three bytes: a text of at most `max_bytes` characters cannot exceed the limit.
         return _ENCODED.sub(lambda found: _replaced(found, max_bytes), value) if len(value) > max_bytes else value
     if isinstance(value, bytes):
         return value if len(value) <= max_bytes else _described(value)

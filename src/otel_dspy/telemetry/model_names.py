@@ -1,4 +1,4 @@
-"""Language models' names as parts of attribute names: cleared of secrets, printable, of bounded length."""
+"""Names of language models for use in attribute names: without secrets, printable, of bounded length."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_LENGTH: Final = 100
-"""Characters; the rest is cut off."""
+"""Maximum length in characters; longer names are truncated."""
 _MAX_NAMES: Final = 256
 
 
 class ModelNames:
-    """Cache from models' names to what stands for them in attribute names.
+    """Cache of model names as they are used in attribute names.
 
-    An attribute's name does not pass through the redaction of attribute values, so the name is redacted here. It is
-    done once for each name, because every call of a language model reads one.
+    Redaction of attribute values does not apply to attribute names, so the name is redacted here, once for each model,
+    because every language model call uses one.
     """
 
     def __init__(self, scrub: Callable[[str], str]) -> None:
@@ -24,7 +24,7 @@ class ModelNames:
         self._known: dict[str, str] = {}
 
     def of(self, model: str) -> str:
-        """The name to be used for `model`, never empty."""
+        """Return the name for `model` in attribute names; never empty."""
         found = self._known.get(model)
         if found is None:
             found = _printable(self._scrub(model))
@@ -35,5 +35,5 @@ class ModelNames:
 
 
 def _printable(text: str) -> str:
-    # Exporters reject a whole batch for a lone surrogate, MLflow's stores one for NUL.
+    # A lone surrogate makes exporters fail on the whole batch; a NUL makes MLflow's stores fail on one.
     return "".join(char if char.isprintable() else "_" for char in text[:_MAX_LENGTH]).strip() or "_"

@@ -1,4 +1,4 @@
-"""Means of the scores that a metric returns beside its main one (`objective_scores`)."""
+"""Means of a metric's additional scores (`objective_scores`)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
 
 class ObjectiveMeans:
-    """Running means by objective, each over the examples that have it. Threads may add at the same time."""
+    """Thread-safe running means by objective, each over the examples that have it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sums: dict[str, tuple[float, int]] = {}
 
     def add(self, objectives: Mapping[str, float]) -> None:
-        """Take in the objectives of one example."""
+        """Add the objectives of one example."""
         with self._lock:
             for name, value in objectives.items():
                 total, count = self._sums.get(name, (0.0, 0))
                 self._sums[name] = total + value, count + 1
 
     def means(self) -> dict[str, float]:
-        """Mean by objective so far."""
+        """Return the current mean of each objective."""
         with self._lock:
             return {name: total / count for name, (total, count) in self._sums.items()}

@@ -1,4 +1,4 @@
-"""Parameters as span attributes: plain values only, secrets never."""
+"""Conversion of parameters to span attributes: plain values only, without secrets."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 LARGEST_INT: Final = 2**63 - 1
-"""OTLP carries integers of 64 bits."""
+"""Largest integer of OTLP (64 bits)."""
 MAX_LEVELS: Final = 2
-"""Levels of dicts that are recorded by key: `train_kwargs` of BootstrapFinetune may be given by language model."""
+"""Levels of dicts that are recorded by key: `train_kwargs` of BootstrapFinetune may be a dict by language model."""
 
 
 def plain_value(value: object, secrets: SecretKeeper) -> AttributeValue | None:
-    """The value as an attribute, or None where it is not plain (None, an object, a mixed list).
+    """Convert a value to an attribute value; return None if it is not plain (None, an object, a mixed list).
 
-    A function or class becomes its name, a language model its model's name, a path its text, numpy's values Python's.
+    A function or class is converted to its name, a language model to its model name, a path to text, and a numpy value
+    to a Python value.
     """
     if isinstance(value, PurePath):
         value = str(value)
@@ -58,10 +59,16 @@ def _attribute(value: AnyValue, secrets: SecretKeeper) -> AttributeValue | None:
 def parameter_attributes(
     prefix: str, parameters: Mapping[str, object], secrets: SecretKeeper, *, levels: int = MAX_LEVELS
 ) -> dict[str, AttributeValue]:
-    """Attributes `<prefix><name>` of the parameters; one whose name is a secret's is redacted from all texts instead.
+    """Return the attributes `<prefix><name>` of the parameters.
 
-    A dict is recorded as an attribute `<prefix><name>.<key>` for each of its keys that is a string, down to `levels`
-    levels. An object that is no plain value is recorded by its class's name.
+    A parameter with a secret's name is omitted, and its value is redacted from all texts. A dict becomes an attribute
+    `<prefix><name>.<key>` for each string key. An object that is not a plain value becomes its class name.
+
+    Args:
+        prefix: prefix of the attribute names.
+        parameters: name -> value.
+        secrets: registry of known secrets.
+        levels: levels of nested dicts to record.
     """
     attributes: dict[str, AttributeValue] = {}
     for name, value in parameters.items():

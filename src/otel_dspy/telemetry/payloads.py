@@ -1,4 +1,4 @@
-"""Large JSON texts: one attribute where it fits, pieces in child spans where it does not."""
+"""Payload attributes: JSON texts of any size, split into child spans if they are too large for one attribute."""
 
 from __future__ import annotations
 
@@ -21,31 +21,32 @@ if TYPE_CHECKING:
 
 
 PIECE_BYTES: Final = 256 * 1024
-"""Largest JSON text that stands as one attribute, and largest piece, in bytes (the telemetry contract, version 1)."""
+"""Maximum size in bytes of a JSON text in one attribute, and of a piece (telemetry contract, version 1)."""
 FLUSH_BYTES: Final = 2 * 1024 * 1024
-"""What goes out between two flushes. An OTLP/gRPC receiver refuses a message over 4 MiB whole, by default."""
+"""Payload bytes between two flushes. By default an OTLP/gRPC receiver rejects a message over 4 MiB as a whole."""
 ENCODING: Final = "gzip+base64"
 FLUSH_SECONDS: Final = 1.0
-"""How long a flush may hold the program up, at most."""
+"""Timeout of a flush, which blocks the application."""
 FLUSH_PAUSE_SECONDS: Final = 60.0
-"""How long nothing is flushed after a flush that took longer: the destination is slow, and waiting would not help."""
+"""Pause of flushing after a timeout, in seconds: the destination is slow, and blocking would not help."""
 
 
 class Outflow:
-    """Counts the bytes of all payloads and flushes the provider after every 2 MiB.
+    """Counts payload bytes and flushes the provider every 2 MiB.
 
-    A batch processor counts spans and not bytes: without a flush many large spans would leave in one message.
+    A batch processor limits the number of spans, not bytes: without a flush it would export many large spans in one
+    message.
     """
 
     def __init__(self, flush: Callable[[float], bool]) -> None:
-        """Create it. `flush` takes a time limit in seconds and tells whether it was enough."""
+        """Create it. `flush` is called with a timeout in seconds and returns False on timeout."""
         self._flush = flush
         self._lock = threading.Lock()
         self._bytes = 0
         self._next = 0.0
 
     def add(self, size: int) -> None:
-        """Count `size` bytes; flush first where they would exceed the limit together with what has not left yet."""
+        """Count `size` bytes; flush before they would exceed the limit together with the bytes since the last flush."""
         with self._lock:
             self._bytes += size
             due = self._bytes > FLUSH_BYTES and time.monotonic() >= self._next
@@ -56,9 +57,16 @@ class Outflow:
 
 
 def put_payload(tracer: Tracer, outflow: Outflow, span: Span, name: str, text: str) -> None:
-    """Set attribute `name` of `span` to the text, or to a reference to the pieces emitted as the span's children.
+    """Set an attribute to a JSON text, or to a reference to pieces that are emitted as child spans.
 
-    The pieces end before the span does. `outflow` is told of every byte.
+    The pieces end before the span does.
+
+    Args:
+        tracer: starts the spans of the pieces.
+        outflow: byte counter.
+        span: the span that receives the attribute.
+        name: the attribute's name.
+        text: the JSON text.
     """
     encoded = text.encode()
     if len(encoded) <= PIECE_BYTES:

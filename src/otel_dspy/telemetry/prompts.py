@@ -1,4 +1,4 @@
-"""Names and versions of prompts: a prompt is a predictor of a program with its instructions."""
+"""Names and versions of prompts. A prompt is a predictor of a program together with its instructions."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class Prompt(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _version(docstring: str) -> str:
-    # A signature removes the indentation whenever it is asked for its instructions.
+    # `signature.instructions` is the docstring without indentation.
     return hashlib.sha256(inspect.cleandoc(docstring).encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Roll-ups of tokens, calls, cache hits and cost over the LM calls inside a span, split by role and by model."""
+"""Usage tallies: tokens, calls, cache hits and cost of the LM calls inside a span, by role and by model."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ if TYPE_CHECKING:
 
     from opentelemetry.util.types import AttributeValue
 
-# Plain texts, not an enumeration: hashing a member of one takes Python code, and every LM call does it several times.
+# Strings, not an enum: hashing an enum member runs Python code, and every LM call does it several times.
 Role = semconv.DspyLmRole
-"""`dspy.lm.role`: what an LM call is for."""
+"""`dspy.lm.role`: purpose of an LM call."""
 TASK: Final[Role] = "task"
-"""The program's own work, a teacher's too; and whatever nobody knows better."""
+"""Work of the program or a teacher; also the default for calls of unknown purpose."""
 PROMPT: Final[Role] = "prompt"
-"""The optimizer has instructions or rules written."""
+"""Generation of instructions or rules for the optimizer."""
 REFLECTION: Final[Role] = "reflection"
-"""The optimizer has texts rewritten in the light of what went wrong."""
+"""Revision of texts by the optimizer on the basis of failures."""
 JUDGE: Final[Role] = "judge"
-"""The metric asks a model."""
+"""Call made by the metric."""
 
 
 MAX_MODELS: Final = 8
-"""Models that a roll-up counts apart; calls of any further ones are counted together."""
+"""Maximum number of models that a tally counts separately."""
 OTHER_MODELS: Final = "other"
-"""The name under which calls of further models are counted."""
+"""Name under which the calls of all further models are counted."""
 
 _USAGE: Final = semconv.DSPY_USAGE_COST.removesuffix("cost")
 _COMPILE_USAGE: Final = semconv.DSPY_COMPILE_USAGE_COST.removesuffix("cost")
 
 
 class CallUsage(NamedTuple):
-    """What one LM call used.
+    """Usage of one LM call.
 
-    On a cache hit tokens are 0, because nothing was sent; the cost is 0 too, or None if the model has no known price.
+    On a cache hit tokens are 0, because no request was sent; the cost is 0, or None if the model has no known price.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = 0.0
-    """USD; None where the price is unknown."""
+    """Cost in USD; None if the price is unknown."""
     cache_hit: bool = False
     unpriced: bool = False
-    """Tokens were used at an unknown price."""
+    """Whether tokens were used at an unknown price."""
 
 
 @dataclass(slots=True)
 class _Sum:
-    """A sum over calls, or over such sums."""
+    """Sum over calls or over other sums."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     lm_calls: int = 0
     cache_hits: int = 0
     cost: float | None = None
-    """Of the calls whose price is known; None if there are none."""
+    """Cost of the calls with a known price; None if there are none."""
     unpriced_calls: int = 0
 
     def add(self, other: _Sum) -> None:
@@ -74,7 +74,7 @@ class _Sum:
             self.cost = (self.cost or 0.0) + other.cost
 
     def part_attributes(self, prefix: str) -> dict[str, AttributeValue]:
-        """Tokens, calls and cost; what the sum of one model has."""
+        """Return tokens, calls and cost as attributes."""
         return {
             f"{prefix}input_tokens": self.input_tokens,
             f"{prefix}output_tokens": self.output_tokens,
@@ -83,17 +83,17 @@ class _Sum:
         }
 
     def cost_attributes(self, prefix: str) -> dict[str, AttributeValue]:
-        """The cost, left out where calls were made and no price is known; and the calls without one, if any."""
+        """Return the cost, omitted if no price of the calls is known, and the number of unpriced calls, if any."""
         known = 0.0 if self.lm_calls == 0 else self.cost
         found: dict[str, AttributeValue] = {} if known is None else {f"{prefix}cost": known}
         return found if self.unpriced_calls == 0 else {**found, f"{prefix}unpriced_calls": self.unpriced_calls}
 
 
 class UsageTally:
-    """A running sum that also adds to the tally around it. Threads may add at the same time.
+    """Thread-safe running sum that also adds to the enclosing tally.
 
-    DSPy's threads may go on after an evaluation has raised. A call that ends when the tally is closed is added only to
-    those around that are open, and the nearest of them counts it as late.
+    DSPy's threads can continue after an evaluation has raised. A call that ends after its tally was closed is added
+    only to the enclosing tallies that are open, and the nearest of them counts it as late.
     """
 
     __slots__ = ("_around", "_closed", "_examples", "_late_calls", "_lock", "_sums")
@@ -102,35 +102,35 @@ class UsageTally:
         self._around = around
         self._lock = threading.Lock()
         self._sums: dict[tuple[Role, str], _Sum] = {}
-        """By role and model."""
+        """(role, model) -> sum."""
         self._closed = False
         self._late_calls = 0
         self._examples: ExampleTally | None = None
 
     @property
     def examples(self) -> ExampleTally:
-        """The tally of the examples inside, which adds to that of the tally around."""
+        """Tally of the examples inside, which adds to that of the enclosing tally."""
         with self._lock:
             if self._examples is None:
                 self._examples = ExampleTally(None if self._around is None else self._around.examples)
             return self._examples
 
     def close(self) -> None:
-        """The span of this sum ends: the sum is final."""
+        """Close the tally when its span ends; the sum is final."""
         with self._lock:
             self._closed = True
 
     def add(self, call: CallUsage, role: Role = TASK, model: str = OTHER_MODELS, *, late: bool = False) -> bool:
-        """Count one LM call here and in every tally around, as far as they are open.
+        """Count an LM call here and in all enclosing tallies that are open.
 
         Args:
-            call: what it used.
-            role: what it was for.
-            model: the language model's name, fit for the name of an attribute.
-            late: the tally directly inside that the call belongs to was closed.
+            call: usage of the call.
+            role: purpose of the call.
+            model: name of the language model for use in attribute names.
+            late: whether the inner tally that the call belongs to was closed.
 
         Returns:
-            Whether this tally or one around it was closed.
+            Whether this tally or an enclosing one was closed.
         """
         with self._lock:
             closed = self._closed
@@ -156,7 +156,7 @@ class UsageTally:
         return self._sums.setdefault((role, counted), _Sum())
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """The sum so far as `dspy.usage.*`."""
+        """Return the current sum as `dspy.usage.*`."""
         total = self._total()
         late: dict[str, AttributeValue] = {semconv.DSPY_USAGE_LATE_CALLS: self._late_calls} if self._late_calls else {}
         return {
@@ -169,7 +169,7 @@ class UsageTally:
         }
 
     def compile_attributes(self) -> dict[str, AttributeValue]:
-        """The sum so far as `dspy.compile.usage.*`, by role and by model too, for the trials of a compile."""
+        """Return the current sum as `dspy.compile.usage.*`, in total, by role and by model, for a compile's trials."""
         total = self._total()
         return {
             semconv.DSPY_COMPILE_USAGE_INPUT_TOKENS: total.input_tokens,
@@ -182,7 +182,7 @@ class UsageTally:
         }
 
     def split_attributes(self) -> dict[str, AttributeValue]:
-        """The sum so far as `dspy.usage.*`, and its parts by role and by model as far as they made a call."""
+        """Return the current sum as `dspy.usage.*`, in total, by role and by model."""
         return {
             **self.attributes(),
             **self._by_role(semconv.DSPY_USAGE_ROLE),

@@ -1,6 +1,6 @@
-"""The conversation that a call is a part of: `session.id`, and `gen_ai.conversation.id` where the standard has it.
+"""Conversation of a call: `session.id`, and `gen_ai.conversation.id` where the GenAI conventions define it.
 
-A user says so with `conversation`, or by the baggage entry `session.id` that a service before this one sent along.
+Set with `conversation`, or by the baggage entry `session.id` of an upstream service.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
 SESSION_ID: Final = "session.id"
-"""The attribute that backends group traces by (OpenTelemetry's session conventions), and the baggage entry."""
+"""Attribute by which backends group traces (OpenTelemetry's session conventions), and name of the baggage entry."""
 _KEY: Final = create_key("otel_dspy.conversation")
 _BAGGAGE: Final = next(iter(baggage.set_baggage(SESSION_ID, "", Context())))
-"""Where baggage stands in a context. Every span asks; few have any."""
+"""Context key of baggage: a fast check, because every span is checked and few contexts have baggage."""
 
 
 @contextmanager
 def conversation(identity: str) -> Generator[None]:
-    """Say that the DSPy calls of this block are turns of one conversation.
+    """Mark the DSPy calls of this block as turns of one conversation.
 
     Args:
-        identity: the same text for every turn, of the user's choosing. It leaves this process on spans alone: unlike
-            baggage it is not sent to the servers that are called. MLflow takes up to 250 characters.
+        identity: any text, the same for every turn. It is exported on spans only: unlike baggage it is not sent to the
+            servers that are called. MLflow accepts up to 250 characters.
     """
     token = attach(set_value(_KEY, identity))
     try:
@@ -44,7 +44,7 @@ def conversation(identity: str) -> Generator[None]:
 
 
 def current_conversation(context: Context | None = None) -> str | None:
-    """The conversation that a call in this context is a part of; None = in none, or nobody said so."""
+    """Return the conversation id of calls in this context; None if none is set."""
     if context is None:
         context = get_current()
     identity = context.get(_KEY)
@@ -54,7 +54,7 @@ def current_conversation(context: Context | None = None) -> str | None:
 
 
 class ConversationTracer(DelegatingTracer):
-    """Starts the spans of another tracer with the conversation that they are a part of, so that samplers see it."""
+    """Adds the conversation id to spans at their start, so that samplers receive it."""
 
     @override
     def start_span(

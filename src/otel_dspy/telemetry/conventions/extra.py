@@ -1,6 +1,6 @@
-"""Conventions of others beside ours: when a span ends, what it says is said in their words too.
+"""Tracer that adds attributes of other semantic conventions when a span ends.
 
-Nothing here runs unless the setting `extra_conventions` asks for it: then the tracer is another one.
+Used only if the setting `extra_conventions` is not empty.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes, AttributeValue
 
     Translator = Callable[[Mapping[str, AttributeValue], int | None], Mapping[str, AttributeValue]]
-    """Gives what there is to add, from (a span's attributes, how many more it has room for; None = any number)."""
+    """Returns the attributes to add, given a span's attributes and how many more fit (None = no limit)."""
 
 _TRANSLATORS: Final[Mapping[ExtraConvention, Translator]] = {ExtraConvention.OPENINFERENCE: openinference}
 
 
 def with_extra_conventions(tracer: Tracer, conventions: Collection[ExtraConvention]) -> Tracer:
-    """The tracer itself, or where there are conventions one whose spans tell them too."""
+    """Return the tracer unchanged, or a wrapper that adds the attributes of these conventions, if there are any."""
     return _TranslatingTracer(tracer, [_TRANSLATORS[one] for one in sorted(conventions)]) if conventions else tracer
 
 
@@ -49,27 +49,27 @@ class _TranslatingTracer(DelegatingTracer):
         **named: Any,
     ) -> Span:
         span = self._tracer.start_span(name, context, kind, attributes, *more, **named)
-        # One that isn't recorded has nothing to say; one of another SDK may not tell what it holds.
+        # A span that is not recorded has no attributes; a span of another SDK may not expose them.
         if span.is_recording() and hasattr(span, "attributes"):
-            with guarded("the words of another convention"):
+            with guarded("an extra convention"):
                 _translate_at_end(span, self._translators)
         return span
 
 
 def _translate_at_end(started: Span, translators: Sequence[Translator]) -> None:
-    """Let this one span translate itself when it is ended: by then all is said, and afterwards it takes no more."""
+    """Translate the attributes of a span in `end`, when they are complete and can still be set."""
     span: Any = started
 
     def end(end_time: int | None = None) -> None:
-        del span.end  # the class's own is what is left
+        del span.end  # restores the method of the class
         for translate in translators:
-            with guarded("the words of another convention"):
-                said: Mapping[str, AttributeValue] = span.attributes
-                # A span that is full lets go of what it was told first.
+            with guarded("an extra convention"):
+                present: Mapping[str, AttributeValue] = span.attributes
+                # A span drops its oldest attributes when it exceeds the limit.
                 limit: int | None = getattr(getattr(span, "_limits", None), "max_span_attributes", None)
-                further = translate(said, None if limit is None else limit - len(said))
-                # What the user's own code has put there under such a name stays.
-                span.set_attributes({name: value for name, value in further.items() if name not in said})
+                further = translate(present, None if limit is None else limit - len(present))
+                # Attributes that the user's code has set take precedence.
+                span.set_attributes({name: value for name, value in further.items() if name not in present})
         span.end(end_time)
 
     span.end = end

@@ -1,7 +1,7 @@
-"""Our spans in the words of OpenInference (openinference-semantic-conventions 0.1.42), which Phoenix and Arize read.
+"""OpenInference attributes (openinference-semantic-conventions 0.1.42) for Phoenix and Arize.
 
-Everything is derived from attributes that are on the span already: what content capture, the user's redactor or a limit
-has kept back is not there to be said again.
+All of them are derived from attributes that the span has already, so that content capture, the user's redactor and
+limits apply to them too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from otel_dspy.telemetry.conventions.openinference_messages import message_field
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
-    Said = Mapping[str, AttributeValue]
+    SpanAttributes = Mapping[str, AttributeValue]
 
 _INFERENCE: Final = ("chat", "text_completion", "generate_content")
 _KINDS: Final[Mapping[str, semconv.OpeninferenceSpanKind]] = {
@@ -32,7 +32,7 @@ _KINDS: Final[Mapping[str, semconv.OpeninferenceSpanKind]] = {
     "evaluate": "EVALUATOR",
     "metric": "EVALUATOR",
 }
-"""By operation; the others are CHAIN."""
+"""Operation -> span kind; all other operations are CHAIN."""
 
 _INPUTS: Final = (
     semconv.DSPY_MODULE_INPUT,
@@ -76,7 +76,7 @@ _PROVIDERS: Final = {
     "together_ai": "together",
     "fireworks_ai": "fireworks",
 }
-"""DSPy's words to OpenInference's, where they differ."""
+"""DSPy's provider name -> OpenInference's, where they differ."""
 _SCORED: Final = {
     semconv.DSPY_EXAMPLE_SCORE: "score",
     semconv.DSPY_EVALUATE_SCORE: "score",
@@ -89,14 +89,15 @@ _SCORED: Final = {
 }
 
 
-def openinference(said: Said, room: int | None) -> dict[str, AttributeValue]:
-    """The attributes that OpenInference has for a span.
+def openinference(source: SpanAttributes, room: int | None) -> dict[str, AttributeValue]:
+    """Return the OpenInference attributes for a span.
 
     Args:
-        said: the span's own attributes.
-        room: how many more it can take. Messages and documents, several attributes each, come whole or not at all.
+        source: attributes of the span.
+        room: number of attributes that still fit on the span; None = no limit. Messages and documents, which consist of
+            several attributes, are added completely or not at all.
     """
-    found, many = _translated(said)
+    found, many = _translated(source)
     if room is None:
         room = sum(map(len, many), len(found))
     found = dict(islice(found.items(), max(room, 0)))
@@ -106,30 +107,30 @@ def openinference(said: Said, room: int | None) -> dict[str, AttributeValue]:
     return found
 
 
-def _translated(said: Said) -> tuple[dict[str, AttributeValue], list[dict[str, AttributeValue]]]:
-    """Single attributes, and such as belong together."""
-    operation = str(said.get(gen_ai.GEN_AI_OPERATION_NAME) or said.get(semconv.DSPY_OPERATION_NAME))
+def _translated(source: SpanAttributes) -> tuple[dict[str, AttributeValue], list[dict[str, AttributeValue]]]:
+    """Return the single attributes, and the groups of attributes that belong together."""
+    operation = str(source.get(gen_ai.GEN_AI_OPERATION_NAME) or source.get(semconv.DSPY_OPERATION_NAME))
     kind = _KINDS.get(operation, "CHAIN")
     found: dict[str, AttributeValue] = {semconv.OPENINFERENCE_SPAN_KIND: kind}
-    found.update({theirs: said[ours] for ours, theirs in _SAME.items() if ours in said})
-    _put_text(found, "input", next((str(said[name]) for name in _INPUTS if name in said), None))
-    _put_text(found, "output", next((str(said[name]) for name in _OUTPUTS if name in said), None))
-    if scored := {word: said[name] for name, word in _SCORED.items() if name in said}:
-        metric = {"metric": said[semconv.DSPY_METRIC_NAME]} if semconv.DSPY_METRIC_NAME in said else {}
+    found.update({theirs: source[ours] for ours, theirs in _SAME.items() if ours in source})
+    _put_text(found, "input", next((str(source[name]) for name in _INPUTS if name in source), None))
+    _put_text(found, "output", next((str(source[name]) for name in _OUTPUTS if name in source), None))
+    if scored := {key: source[name] for name, key in _SCORED.items() if name in source}:
+        metric = {"metric": source[semconv.DSPY_METRIC_NAME]} if semconv.DSPY_METRIC_NAME in source else {}
         found[semconv.METADATA] = json.dumps({**metric, **scored})
     many: list[dict[str, AttributeValue]] = []
     if kind == "LLM":
-        _put_lm_call(found, said)
+        _put_lm_call(found, source)
     if kind in {"LLM", "AGENT"}:
         many = [
-            _messages(found, said, gen_ai.GEN_AI_INPUT_MESSAGES, semconv.LLM_INPUT_MESSAGES, "input"),
-            _messages(found, said, gen_ai.GEN_AI_OUTPUT_MESSAGES, semconv.LLM_OUTPUT_MESSAGES, "output"),
-            _tools(said),
+            _messages(found, source, gen_ai.GEN_AI_INPUT_MESSAGES, semconv.LLM_INPUT_MESSAGES, "input"),
+            _messages(found, source, gen_ai.GEN_AI_OUTPUT_MESSAGES, semconv.LLM_OUTPUT_MESSAGES, "output"),
+            _tools(source),
         ]
-    elif kind == "EMBEDDING" and gen_ai.GEN_AI_REQUEST_MODEL in said:
-        found[semconv.EMBEDDING_MODEL_NAME] = said[gen_ai.GEN_AI_REQUEST_MODEL]
+    elif kind == "EMBEDDING" and gen_ai.GEN_AI_REQUEST_MODEL in source:
+        found[semconv.EMBEDDING_MODEL_NAME] = source[gen_ai.GEN_AI_REQUEST_MODEL]
     elif kind == "RETRIEVER":
-        many = [_documents(said)]
+        many = [_documents(source)]
     return found, many
 
 
@@ -142,50 +143,50 @@ def _put_text(found: dict[str, AttributeValue], side: str, text: str | None) -> 
         else (semconv.OUTPUT_VALUE, semconv.OUTPUT_MIME_TYPE)
     )
     found[value] = text
-    # One that was cut to a length is no JSON any more.
+    # A truncated text is no longer valid JSON.
     found[mime_type] = "application/json" if isinstance(_parsed(text), dict | list) else "text/plain"
 
 
-def _put_lm_call(found: dict[str, AttributeValue], said: Said) -> None:
-    found.update({theirs: said[ours] for ours, theirs in _OF_AN_LM_CALL.items() if ours in said})
-    tokens = [said.get(gen_ai.GEN_AI_USAGE_INPUT_TOKENS), said.get(gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS)]
+def _put_lm_call(found: dict[str, AttributeValue], source: SpanAttributes) -> None:
+    found.update({theirs: source[ours] for ours, theirs in _OF_AN_LM_CALL.items() if ours in source})
+    tokens = [source.get(gen_ai.GEN_AI_USAGE_INPUT_TOKENS), source.get(gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS)]
     if all(isinstance(count, int) for count in tokens):
         found[semconv.LLM_TOKEN_COUNT_TOTAL] = sum(cast("list[int]", tokens))
-    provider = said.get(gen_ai.GEN_AI_PROVIDER_NAME)
+    provider = source.get(gen_ai.GEN_AI_PROVIDER_NAME)
     if provider is not None:
         found[semconv.LLM_PROVIDER] = _PROVIDERS.get(str(provider), provider)
-    asked = {name: said[key] for name in _PARAMETERS if (key := f"gen_ai.request.{name}") in said}
+    asked = {name: source[key] for name in _PARAMETERS if (key := f"gen_ai.request.{name}") in source}
     if asked:
         found[semconv.LLM_INVOCATION_PARAMETERS] = json.dumps(asked)
 
 
 def _messages(
-    found: dict[str, AttributeValue], said: Said, name: str, prefix: str, side: str
+    found: dict[str, AttributeValue], source: SpanAttributes, name: str, prefix: str, side: str
 ) -> dict[str, AttributeValue]:
-    """The fields of each message. The last one's text is the span's value, or all as JSON where they can't be read."""
-    written = said.get(name)
+    """Return the attributes of each message; set the span's value to the last one's text, or to the unparsed JSON."""
+    written = source.get(name)
     if written is None:
         return {}
-    told: dict[str, AttributeValue] = {}
+    fields_found: dict[str, AttributeValue] = {}
     last = str(written)
     for index, message in enumerate(_objects(str(written))):
         fields, last = message_fields(message)
-        told.update({f"{prefix}{index}.message.{field}": value for field, value in fields.items()})
+        fields_found.update({f"{prefix}{index}.message.{field}": value for field, value in fields.items()})
     _put_text(found, side, last)
-    return told
+    return fields_found
 
 
-def _tools(said: Said) -> dict[str, AttributeValue]:
-    offered = _objects(str(said.get(gen_ai.GEN_AI_TOOL_DEFINITIONS, "")))
+def _tools(source: SpanAttributes) -> dict[str, AttributeValue]:
+    offered = _objects(str(source.get(gen_ai.GEN_AI_TOOL_DEFINITIONS, "")))
     return {f"{semconv.LLM_TOOLS}{index}.tool.json_schema": tool_schema(tool) for index, tool in enumerate(offered)}
 
 
-def _documents(said: Said) -> dict[str, AttributeValue]:
+def _documents(source: SpanAttributes) -> dict[str, AttributeValue]:
     documents: dict[str, AttributeValue] = {}
-    passages = _parsed(str(said.get(semconv.DSPY_RETRIEVAL_PASSAGES, "")))
+    passages = _parsed(str(source.get(semconv.DSPY_RETRIEVAL_PASSAGES, "")))
     for index, passage in enumerate(cast("list[Any]", passages) if isinstance(passages, list) else []):
         documents[f"{semconv.RETRIEVAL_DOCUMENTS}{index}.document.content"] = str(passage)
-    for index, document in enumerate(_objects(str(said.get(gen_ai.GEN_AI_RETRIEVAL_DOCUMENTS, "")))):
+    for index, document in enumerate(_objects(str(source.get(gen_ai.GEN_AI_RETRIEVAL_DOCUMENTS, "")))):
         for field in ("id", "score"):
             if isinstance(value := document.get(field), str | int | float):
                 documents[f"{semconv.RETRIEVAL_DOCUMENTS}{index}.document.{field}"] = value

@@ -1,4 +1,4 @@
-"""Messages of the GenAI conventions as OpenInference's attributes."""
+"""Conversion of GenAI messages to OpenInference attributes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     Part = Mapping[str, Any]
 
 _MEDIA: Final = ("image", "audio", "video", "document")
-"""Modalities that OpenInference has attributes for."""
+"""Modalities for which OpenInference defines attributes."""
 
 
 def message_fields(message: Mapping[str, Any]) -> tuple[dict[str, AttributeValue], str]:
-    """The attributes of a message, by their names below `message.`, and its text.
+    """Return the attributes of a message, by their names below `message.`, and its text.
 
-    A message of texts alone has them as `content`, one with reasoning or media has `contents`, an item for each part.
-    The text of a message that only calls tools is their JSON.
+    A text-only message sets `content`; one with reasoning or media sets `contents`, with an item for each part.
+    The text of a message that only calls tools is the JSON of the calls.
     """
     parts = list(_parts(message.get("parts")))
     fields: dict[str, AttributeValue] = {"role": str(message.get("role", ""))}
@@ -46,7 +46,7 @@ def message_fields(message: Mapping[str, Any]) -> tuple[dict[str, AttributeValue
 
 
 def tool_schema(definition: Mapping[str, Any]) -> str:
-    """The JSON of a tool in OpenAI's shape, of its definition in the shape of the GenAI conventions."""
+    """Convert a tool definition of the GenAI conventions to JSON in OpenAI's format."""
     kind = str(definition.get("type") or "function")
     function = {name: value for name, value in definition.items() if name != "type" and value is not None}
     return _json({"type": kind, "function": function} if kind == "function" else {"type": kind, **function})
@@ -75,7 +75,7 @@ def _content(part: Part) -> Iterator[tuple[str, AttributeValue]]:
         if modality in {"audio", "document"} and part.get("mime_type"):
             yield f"{modality}.{modality}.mime_type", str(part["mime_type"])
         if modality != "image":
-            yield "text", f"[{part.get('mime_type') or modality}]"  # Phoenix shows texts and images alone
+            yield "text", f"[{part.get('mime_type') or modality}]"  # Phoenix renders only texts and images
     else:
         yield "type", kind if kind in {"text", "reasoning"} else "text"
         yield "text", _described(part)

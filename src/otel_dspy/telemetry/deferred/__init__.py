@@ -1,1 +1,1 @@
-"""Spans and measurements that are recorded at the time of their call and made by the deferred queue."""
+"""Spans and measurements that are created by the deferred queue, with the timestamps and values of their call."""

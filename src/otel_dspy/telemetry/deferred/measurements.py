@@ -1,7 +1,7 @@
-"""Measurements are recorded after the call: the SDK takes longer for one than a hook takes for all the rest.
+"""Instruments that record through the deferred queue, because one SDK measurement takes longer than a whole hook.
 
-A caller submits a measurement to the deferred queue. It is recorded soon, at the latest when a reader collects: then
-nothing that was measured before is missing from what the reader gets.
+A measurement is recorded shortly after it is submitted, at the latest when a reader collects, so that no collection
+misses an earlier measurement.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 def record_when_collected(meter: Meter, later: DeferredQueue) -> None:
-    """Let the collections of the meter's readers record what waits.
+    """Drain the queue whenever a reader of the meter collects.
 
-    The meter gets an observable instrument for that, which never observes anything and so is never exported.
+    Registers an observable instrument without observations, which is therefore never exported.
     """
-    # A meter keeps its callbacks for good: it must not keep the queue too.
+    # A meter keeps its callbacks forever; it must not keep the queue alive.
     this = weakref.ref(later)
 
     def collected(_options: object) -> Iterable[Any]:
@@ -39,44 +39,44 @@ def record_when_collected(meter: Meter, later: DeferredQueue) -> None:
 
 
 class _Late:
-    """An instrument whose measurements wait.
+    """Instrument that submits its measurements to a queue.
 
     Args:
-        later: where.
-        instrument: the one.
-        say: its `add` or `record`.
+        later: the queue.
+        instrument: the instrument of the API.
+        record: its method `add` or `record`.
     """
 
-    def __init__(self, later: DeferredQueue, instrument: Counter | Histogram, say: Callable[..., None]) -> None:
+    def __init__(self, later: DeferredQueue, instrument: Counter | Histogram, record: Callable[..., None]) -> None:
         self._put = later.put
         self._instrument = instrument
-        self._say = say
+        self._record = record
 
     def _take(
         self, amount: float, attributes: Mapping[str, AttributeValue] | None = None, context: Context | None = None
     ) -> None:
-        # The API's own instrument has none inside of it while there is no meter provider: nothing waits for nobody.
+        # The API's proxy instrument has no real one without a meter provider: skip the measurement.
         if getattr(self._instrument, "_real_instrument", self._instrument) is None:
             return
-        # The context is for exemplars. The attributes must not be changed afterwards.
-        self._put("a metric", self._say, amount, attributes, get_current() if context is None else context)
+        # The context is used for exemplars. The attributes must not be changed afterwards.
+        self._put("a metric", self._record, amount, attributes, get_current() if context is None else context)
 
 
 class DeferredHistogram(_Late):
-    """A histogram whose measurements wait."""
+    """Histogram that records through the deferred queue."""
 
     def __init__(self, later: DeferredQueue, histogram: Histogram) -> None:
         super().__init__(later, histogram, histogram.record)
 
     record = _Late._take  # noqa: SLF001 - the base's own
-    """`Histogram.record`, soon."""
+    """Submit a `Histogram.record`."""
 
 
 class DeferredCounter(_Late):
-    """A counter whose measurements wait."""
+    """Counter that adds through the deferred queue."""
 
     def __init__(self, later: DeferredQueue, counter: Counter) -> None:
         super().__init__(later, counter, counter.add)
 
     add = _Late._take  # noqa: SLF001 - the base's own
-    """`Counter.add`, soon."""
+    """Submit a `Counter.add`."""

@@ -1,8 +1,8 @@
-"""The SDK's tracer in two steps: first it decides on a span, and later it makes the one that it has decided on.
+"""Span creation of the SDK's tracer in two steps: the sampling decision at the start, the span object later.
 
-The first step is `Tracer.start_span` of opentelemetry-sdk (1.43 to 1.45) without the making, written out again: to have
-it done by the SDK takes three times as long. A test holds what comes of it against what the SDK does. The second step
-is the SDK's own, whose sampler and generator of ids repeat what has been said.
+The first step reimplements `Tracer.start_span` of opentelemetry-sdk (1.43 to 1.45) without the creation of the span,
+because the SDK's own takes three times as long; a test compares the results. The second step calls the SDK with a
+sampler and an id generator that return the earlier decision.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ _FLAGS: Final = {
     for is_sampled in (False, True)
     for is_random in (False, True)
 }
-"""By whether a span is sampled, and whether its trace's id is random."""
+"""(sampled, random trace id) -> trace flags."""
 
 
 class Decision(NamedTuple):
-    """What is settled of a span when it starts."""
+    """Sampling decision and context of a span, fixed when it starts."""
 
     own: SpanContext
     around: SpanContext | None
-    """Of the span around it."""
+    """Context of the parent span."""
     attributes: Mapping[str, AnyValue]
-    """Those of the sampler's result, which it may use for the next span too."""
+    """Copy of the attributes of the sampling result."""
     resource: Resource
 
 
 def can_decide(tracer: object) -> bool:
-    """Whether a tracer is the SDK's, also by way of the API's proxy, and starts spans as that one does.
+    """Return whether `decide` supports the tracer: an unmodified SDK tracer, possibly behind the API's proxy.
 
-    Where the SDK counts its spans (OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED) it counts those that are open.
+    Not supported together with OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, with which the SDK counts open spans.
     """
     if isinstance(tracer, ProxyTracer):
         tracer = tracer._tracer  # noqa: SLF001 - the same  # pyright: ignore[reportPrivateUsage] - it has no public name
@@ -64,8 +64,8 @@ def can_decide(tracer: object) -> bool:
 
 
 def is_the_sdks(kind: type[object], name: str) -> bool:
-    """Whether a method of the SDK's traces is its own, and not what another library has put there or around it."""
-    # Looked up without being asked: what wraps a function may say that it is the one that it wraps.
+    """Return whether a method of an SDK class is unmodified, neither replaced nor wrapped by another library."""
+    # A static lookup, because a wrapper may imitate the function that it wraps.
     method = getattr_static(kind, name, None)
     return type(method) is FunctionType and method.__code__.co_filename == Tracer.__init__.__code__.co_filename
 
@@ -75,9 +75,15 @@ def decide(
     context: Context | None,
     beginning: Beginning,
 ) -> Decision | NonRecordingSpan:
-    """Decide on a span that starts; give it, if it is not recorded."""
-    around: Any = get_current_span(context).get_span_context()  # None of spans that are no SDK's
-    if not tracer._is_enabled():  # noqa: SLF001 - the SDK asks this of itself
+    """Return the decision on a span that starts, or the span itself if it is not recorded.
+
+    Args:
+        tracer: the SDK's tracer; `can_decide` must be true.
+        context: parent context.
+        beginning: arguments of `start_span`.
+    """
+    around: Any = get_current_span(context).get_span_context()  # may be None for spans that are not the SDK's
+    if not tracer._is_enabled():  # noqa: SLF001 - as in the SDK's start_span
         return NonRecordingSpan(around)
     ids = tracer.id_generator
     if around is not None and around.is_valid:
@@ -86,7 +92,7 @@ def decide(
         around, trace_id, random = None, ids.generate_trace_id(), ids.is_trace_id_random()
     state: TraceState | None
     if tracer.sampler is DEFAULT_ON:
-        # It would ask three others in turn; this is what they say: as the span around is, or yes.
+        # Shortcut for ParentBased(ALWAYS_ON), which would call three samplers: as the parent, or sampled.
         is_recorded = is_sampled = around is None or around.trace_flags.sampled
         state, attributes = None if around is None else around.trace_state, beginning.attributes
     else:
@@ -96,43 +102,43 @@ def decide(
         is_recorded, is_sampled = result.decision.is_recording(), result.decision.is_sampled()
         state, attributes = result.trace_state, result.attributes
     flags = _FLAGS[bool(is_sampled), bool(random)]
-    own = SpanContext(trace_id, ids.generate_span_id(), False, flags, state)  # noqa: FBT003 - by position is faster
+    own = SpanContext(trace_id, ids.generate_span_id(), False, flags, state)  # noqa: FBT003 - positional arguments are faster
     if not is_recorded:
         return NonRecordingSpan(own)
     return Decision(own, around, {**(attributes or {})}, tracer.resource)
 
 
 class MakingTracer(Tracer):
-    """The tracer that has decided on a span, to make that one, of whose start processors have heard.
+    """SDK tracer that creates the span of an earlier decision, without a second `on_start` for the processors.
 
     Args:
-        tracer: the SDK's.
-        decision: on the span.
-        ended: whether they have heard of its end too.
+        tracer: the SDK's tracer.
+        decision: the earlier decision.
+        ended: whether the processors have already received the end of the span.
     """
 
     def __init__(self, tracer: Tracer, decision: Decision, *, ended: bool = False) -> None:
         vars(self).update(vars(tracer))
-        settled: Any = _Settled(decision)
-        hearing: Any = _Hearing(SpanProcessor() if ended else tracer.span_processor)
-        self.sampler = self.id_generator = settled
-        self.span_processor = hearing
+        fixed: Any = _FixedDecision(decision)
+        processor: Any = _EndOnlyProcessor(SpanProcessor() if ended else tracer.span_processor)
+        self.sampler = self.id_generator = fixed
+        self.span_processor = processor
         self.resource = decision.resource
 
     def _is_enabled(self) -> bool:
-        return True  # it was
+        return True  # checked by `decide`
 
 
-class _Settled:
-    """A sampler and a generator of ids that repeat themselves."""
+class _FixedDecision:
+    """Sampler and id generator that return an earlier decision."""
 
     def __init__(self, decision: Decision) -> None:
         self._decision = decision
 
-    def should_sample(self, *_asked: object, **_named: object) -> SamplingResult:
+    def should_sample(self, *_args: object, **_named: object) -> SamplingResult:
         own = self._decision.own
-        said = Sampled.RECORD_AND_SAMPLE if own.trace_flags.sampled else Sampled.RECORD_ONLY
-        return SamplingResult(said, self._decision.attributes, own.trace_state)
+        sampled = Sampled.RECORD_AND_SAMPLE if own.trace_flags.sampled else Sampled.RECORD_ONLY
+        return SamplingResult(sampled, self._decision.attributes, own.trace_state)
 
     def generate_trace_id(self) -> int:
         return self._decision.own.trace_id
@@ -144,14 +150,14 @@ class _Settled:
         return self._decision.own.trace_flags.random_trace_id
 
 
-class _Hearing:
-    """A processor that has heard of the start."""
+class _EndOnlyProcessor:
+    """Processor wrapper that ignores `on_start`."""
 
     def __init__(self, processor: object) -> None:
         self._processor = processor
 
-    def on_start(self, *_told: object, **_named: object) -> None:
+    def on_start(self, *_args: object, **_named: object) -> None:
         pass
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the processor has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the processor
         return getattr(self._processor, name)

@@ -1,8 +1,8 @@
-"""The SDK's span as processors get it in the end, made from all that is known by then.
+"""Snapshot spans: the `ReadableSpan` that processors receive, created directly at the end of a span.
 
-The SDK makes two objects of a span: one that a program writes to, of which the second one, for processors, is made when
-it ends. Of a span that nobody has asked for, the first would be made for nothing. What is in the second one is what
-`Span.__init__` and `Span.end` of opentelemetry-sdk (1.43 to 1.45) put there; a test holds it against those.
+The SDK creates two objects for a span: a writable one, and from it a readable one for the processors at the end. If no
+other code accesses the span, the writable one is not needed. The contents of the readable one are those of
+`Span.__init__` and `Span.end` of opentelemetry-sdk (1.43 to 1.45); a test compares them.
 """
 
 from __future__ import annotations
@@ -30,67 +30,67 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.deferred.tracer import Beginning
 
 _ENDING: Final = "_on_ending"
-_DEAF: Final = [
+_NO_OPS: Final = [
     getattr_static(kind, _ENDING, None) for kind in (SpanProcessor, SimpleSpanProcessor, BatchSpanProcessor)
 ]
-"""What processors do with a span that is about to end: nothing, in these."""
+"""Implementations of `_on_ending` that do nothing."""
 _STEPS: Final = ("__init__", "start", "set_attribute", "set_attributes", "end", "_readable_span")
-"""Of a span of the SDK's: what is left out, or done here in its stead."""
+"""Methods of the SDK's span that are skipped or reimplemented here."""
 
 
-def can_tell(tracer: object, processors: Sequence[SpanProcessor]) -> bool:
-    """Whether a tracer of the SDK's ends spans as this does, and no processor looks at one that is about to."""
+def can_snapshot(tracer: object, processors: Sequence[SpanProcessor]) -> bool:
+    """Return whether snapshot spans are equivalent: unmodified SDK classes, and no processor with `_on_ending`."""
     return (
         all(hasattr(tracer, name) for name in ("_span_limits", "_instrumentation_scope", "instrumentation_info"))
         and all(is_the_sdks(_Span, step) for step in _STEPS)
         and is_the_sdks(ReadableSpan, "__init__")
-        and all(map(_is_deaf, processors))
+        and all(map(_ignores_ending, processors))
     )
 
 
-def _is_deaf(processor: SpanProcessor) -> bool:
+def _ignores_ending(processor: SpanProcessor) -> bool:
     ending = getattr_static(type(processor), _ENDING, None)
-    return any(ending is deaf for deaf in _DEAF) and _ENDING not in vars(processor)
+    return any(ending is no_op for no_op in _NO_OPS) and _ENDING not in vars(processor)
 
 
-def ended_span(
+def snapshot_span(
     tracer: Any,  # noqa: ANN401 - some of it is private
     decision: Decision,
     beginning: Beginning,
-    said: Sequence[Mapping[str, AnyValue]],
-    at: int | None,
+    updates: Sequence[Mapping[str, AnyValue]],
+    end_time: int | None,
 ) -> ReadableSpan:
-    """Make it.
+    """Create a snapshot span.
 
     Args:
-        tracer: the SDK's.
-        decision: what was settled when it started.
-        beginning: what it was started as.
-        said: attributes that it was given since, each as with `Span.set_attributes`.
-        at: when it ended, in nanoseconds since the epoch.
+        tracer: the SDK's tracer.
+        decision: the decision made at the start.
+        beginning: arguments of `start_span`.
+        updates: attributes set since the start, one mapping for each `Span.set_attributes`.
+        end_time: end of the span, in nanoseconds since the epoch.
     """
-    limits: SpanLimits = tracer._span_limits  # noqa: SLF001 - the SDK has no other name for these two
+    limits: SpanLimits = tracer._span_limits  # noqa: SLF001 - no public API
     return ReadableSpan(
         name=beginning.name,
         context=decision.own,
         parent=decision.around,
         resource=decision.resource,
-        attributes=_attributes(limits, decision.attributes, said),
+        attributes=_attributes(limits, decision.attributes, updates),
         links=_Limited(limits).taken(beginning.links) if beginning.links else (),
         kind=beginning.kind,
         instrumentation_info=tracer.instrumentation_info,
         start_time=beginning.start_time,
-        end_time=at,
+        end_time=end_time,
         instrumentation_scope=tracer._instrumentation_scope,  # noqa: SLF001 - see above
     )
 
 
 def _attributes(
-    limits: SpanLimits, first: Mapping[str, AnyValue], said: Sequence[Mapping[str, AnyValue]]
+    limits: SpanLimits, first: Mapping[str, AnyValue], updates: Sequence[Mapping[str, AnyValue]]
 ) -> BoundedAttributes:
-    # All in one step takes a third of the time; the SDK treats those that are said twice in their order.
+    # A single step takes a third of the time; attributes that are set twice are applied in order, as in the SDK.
     together: dict[str, Any] = {**first}
-    steps = list(said)
+    steps = list(updates)
     while steps and together.keys().isdisjoint(steps[0]):
         together |= steps.pop(0)
     attributes = BoundedAttributes(
@@ -104,7 +104,7 @@ def _attributes(
 
 
 class _Limited:
-    """As much of a span as the SDK needs to take its links."""
+    """The part of an SDK span that is needed to validate links."""
 
     taken: Any = _Span._new_links  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - only a span has it
 

@@ -1,11 +1,11 @@
-"""Spans that start with their call and are made and ended after it: as of then, but by a thread of ours.
+"""Deferred tracer: creates and ends spans on the deferred queue, with the timestamps of their call.
 
-A program need not wait until the SDK has made a span, nor for what is known of the call in the end to go onto it and
-through the processors, as long as nobody could tell the difference. That is so where each processor only queues the
-spans that end (`BatchSpanProcessor`, our own for MLflow), and catches up before it is flushed or shut down. Spans keep
-their order. Samplers and processors hear of starts when and where they happen.
+The application does not wait for the SDK to create a span, nor for its final attributes and the processors. Spans are
+deferred only if this is not observable: every processor only queues ended spans (`BatchSpanProcessor`, the MLflow
+processor) and drains the deferred queue before a flush or shutdown. The order of spans is preserved. Samplers and
+`on_start` of processors are called at the start, in the caller's thread.
 
-The SDK tells which processors there are by a private attribute alone; should it be renamed, no span is late.
+The SDK exposes its processors only by a private attribute; if that is renamed, no span is deferred.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Beginning(NamedTuple):
-    """What `Tracer.start_span` takes, by its names, but for the context, which would keep all that is around."""
+    """Arguments of `Tracer.start_span`, except the context, which would keep its contents alive."""
 
     name: str
     kind: SpanKind
@@ -48,13 +48,13 @@ class Beginning(NamedTuple):
 
 
 class DeferredTracer(DelegatingTracer):
-    """Starts the spans of another tracer, which are late where they may be.
+    """Starts spans of another tracer and defers their creation and end, where that is not observable.
 
     Args:
-        tracer: the other one.
-        conventions: that its spans are told in too.
-        later: where their ends are told.
-        observed: whether what is told goes through hands of the user's, who may look at the call's context.
+        tracer: the other tracer.
+        conventions: further conventions for its spans.
+        later: the deferred queue.
+        observed: whether a user's redactor runs in the deferred work, which may read the call's context.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class DeferredTracer(DelegatingTracer):
         self._innermost: Any = None
         self._audience: object = None
         self._begin: _Begin | None = None
-        """How a late span is started; None where no span may be late."""
-        self.hearing: Sequence[Any] = ()
-        """Processors that hear of starts."""
-        self.tells_ends = False
-        """Whether a span that nobody has asked for need not be made to be told (see `ended_span`)."""
+        """Function that starts a deferred span; None if spans must not be deferred."""
+        self.start_processors: Sequence[Any] = ()
+        """Processors that implement `on_start`."""
+        self.uses_snapshots = False
+        """Whether a span that was never accessed is exported as a snapshot (see `snapshot_span`)."""
 
     @override
     def start_span(
@@ -86,7 +86,7 @@ class DeferredTracer(DelegatingTracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> Span:
-        begin = self._begin if self.ends_may_be_late() else None
+        begin = self._begin if self.may_defer_ends() else None
         if begin is None:
             return self._tracer.start_span(
                 name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
@@ -103,9 +103,12 @@ class DeferredTracer(DelegatingTracer):
         return begin(self, self._innermost, context, beginning)
 
     def make(self, decision: Decision, beginning: Beginning, *, ended: bool = False) -> Span:
-        """Make a span that has begun: the SDK's, which speaks in other conventions too where it should.
+        """Create the SDK's span for a started one, with the extra conventions.
 
-        `ended`: processors have been told of its end.
+        Args:
+            decision: the decision made at the start.
+            beginning: arguments of `start_span`.
+            ended: whether the processors have already received its end.
         """
         from otel_dspy.telemetry.deferred.sdk_tracer import MakingTracer  # noqa: PLC0415 - the SDK is optional
 
@@ -115,25 +118,25 @@ class DeferredTracer(DelegatingTracer):
         return tracer.start_span(context=set_span_in_context(around, Context()), **beginning._asdict())
 
     def ended(
-        self, decision: Decision, beginning: Beginning, said: Sequence[Mapping[str, AnyValue]], at: int | None
+        self, decision: Decision, beginning: Beginning, updates: Sequence[Mapping[str, AnyValue]], end_time: int | None
     ) -> ReadableSpan:
-        """A span that has ended, as processors get it (see `ended_span`)."""
-        from otel_dspy.telemetry.deferred.snapshot import ended_span  # noqa: PLC0415 - the SDK is optional
+        """Create the snapshot of an ended span (see `snapshot_span`)."""
+        from otel_dspy.telemetry.deferred.snapshot import snapshot_span  # noqa: PLC0415 - the SDK is optional
 
-        return ended_span(self._innermost, decision, beginning, said, at)
+        return snapshot_span(self._innermost, decision, beginning, updates, end_time)
 
-    def tell_end(self, span: ReadableSpan) -> None:
-        """Hand it to the processors."""
+    def deliver_end(self, span: ReadableSpan) -> None:
+        """Pass an ended span to the processors."""
         self._innermost.span_processor.on_end(span)
 
-    def ends_may_be_late(self) -> bool:
-        """Whether no processor could tell a late end; it can be different after another one has been added."""
+    def may_defer_ends(self) -> bool:
+        """Return whether all current processors accept deferred ends; checked again when a processor is added."""
         if self._innermost is None:
             self._innermost = innermost(self._tracer)
         audience = getattr(getattr(self._innermost, "span_processor", None), "_span_processors", None)
         if audience is not self._audience:
-            self.tells_ends = False
-            self.later.catch_up()  # a new one may not be patient
+            self.uses_snapshots = False
+            self.later.catch_up()  # a new processor may not accept deferred ends
             self._begin = None if audience is None else self._way_to_begin(audience)
             self._audience = audience
         return self._begin is not None
@@ -143,7 +146,7 @@ class DeferredTracer(DelegatingTracer):
 
         from otel_dspy.exporter.flush_hooks import accepts_deferred_ends, drain_before_flush, handles_starts  # noqa: PLC0415 - the same
         from otel_dspy.telemetry.deferred.sdk_tracer import can_decide  # noqa: PLC0415 - the same
-        from otel_dspy.telemetry.deferred.snapshot import can_tell  # noqa: PLC0415 - the same
+        from otel_dspy.telemetry.deferred.snapshot import can_snapshot  # noqa: PLC0415 - the same
         from otel_dspy.telemetry.deferred.span import begin  # noqa: PLC0415 - the same
 
         if not (
@@ -153,20 +156,20 @@ class DeferredTracer(DelegatingTracer):
             and all(accepts_deferred_ends(processor) for processor in processors)
             and all(drain_before_flush(processor) for processor in processors)
         ):
-            self.hearing = ()
+            self.start_processors = ()
             return None
-        self.hearing = [processor for processor in processors if handles_starts(processor)]
-        self.tells_ends = not self._conventions and can_tell(self._innermost, processors)
+        self.start_processors = [processor for processor in processors if handles_starts(processor)]
+        self.uses_snapshots = not self._conventions and can_snapshot(self._innermost, processors)
         return begin
 
 
-def is_late(span: Span) -> bool:
-    """Whether it is one of these."""
-    # Not `isinstance`: the class needs the SDK, and says that it is another.
-    return getattr(type(span), "ends_late", False)
+def is_deferred(span: Span) -> bool:
+    """Return whether the span is a deferred span."""
+    # Not `isinstance`: the class requires the SDK and overrides `__class__`.
+    return getattr(type(span), "is_deferred_span", False)
 
 
-def late_span(span: Span) -> DeferredSpan | None:
-    """The span itself if its end may be told late; None where it ends at once."""
-    late: Any = span
-    return late if is_late(span) and late.late_tracer.ends_may_be_late() else None
+def deferred_span(span: Span) -> DeferredSpan | None:
+    """Return the span if it is deferred and its end may still be deferred; else None."""
+    deferred: Any = span
+    return deferred if is_deferred(span) and deferred.deferred_tracer.may_defer_ends() else None

@@ -1,1 +1,1 @@
-"""Calls recorded by the GenAI conventions, with `opentelemetry-util-genai`."""
+"""Recording of calls by the GenAI conventions, with `opentelemetry-util-genai`."""

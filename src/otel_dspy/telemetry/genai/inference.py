@@ -1,7 +1,7 @@
-"""Inference calls of opentelemetry-util-genai, without the part of its work that nobody would see.
+"""Inference invocation of opentelemetry-util-genai that skips work without an observable effect.
 
-What is said of a call is the library's, word by word: this leaves out what cannot have a result. The library's class
-offers no way in but its own methods; should they be renamed, calls take longer and say the same.
+The recorded attributes are exactly those of the library. The subclass overrides private methods; if the library renames
+them, calls take longer but record the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Inside(InferenceData):
-    """What calls inside of one have told, made without writing its fields out: the class has their defaults."""
+    """Data of instrumented calls inside an inference call; cheap to create, because the class has the defaults."""
 
     def __init__(self) -> None:
         self.attributes = {}
@@ -40,28 +40,28 @@ _ON_SPANS: Final = (ContentCapturingMode.SPAN_ONLY, ContentCapturingMode.SPAN_AN
 
 
 def emits_events(mode: ContentCapturingMode) -> bool:
-    """Whether the library tells a call by a log event too: its own rule, by environment and mode."""
+    """Return whether the library emits a log event for a call, by its own rule for environment and mode."""
     return _should_emit_event(mode)
 
 
 def inside_inference(context: Context | None) -> bool:
-    """Whether another instrumentation's inference call is open in the context; one inside it says nothing itself."""
+    """Return whether the context has an open inference call of another instrumentation."""
     return isinstance(get_value(CLIENT_INFERENCE_CONTEXT_KEY, context), InferenceData)
 
 
 class Inference(InferenceInvocation):
-    """An inference call that does nothing in vain."""
+    """Inference invocation that skips work with no observable effect."""
 
     measured = True
-    """Whether its duration and tokens are counted: not where a call around, which goes elsewhere, counts them."""
+    """Whether to record duration and tokens; False if an enclosing call of another provider records them."""
 
-    def begun(self, context: Context, started: float) -> None:
-        """Say when it began, by `timeit.default_timer`, and in which context its own calls stood."""
+    def set_start(self, context: Context, started: float) -> None:
+        """Set the start time, of `timeit.default_timer`, and the context of the calls inside."""
         self._span_context = context
         self._monotonic_start_s = started
 
-    def chunk_came(self, at: float) -> None:
-        """A chunk of a streamed answer came then."""
+    def add_chunk(self, at: float) -> None:
+        """Add a chunk of a streamed response, received at time `at` of `timeit.default_timer`."""
         self._request_stream = True
         self._on_stream_chunk(at)
 
@@ -72,7 +72,7 @@ class Inference(InferenceInvocation):
 
     @override
     def enrich_from_context(self, data: InferenceData) -> None:
-        """Take in what instrumented calls inside have told, if there were any."""
+        """Add the data of instrumented calls inside, if there were any."""
         if data != _UNTOUCHED:
             super().enrich_from_context(data)
 
@@ -82,7 +82,7 @@ class Inference(InferenceInvocation):
             return super()._get_message_attributes(for_span=for_span)
         if self._content_capturing_mode not in _ON_SPANS:
             return {}
-        # The library copies every message deeply and has the copies written; the text is the same.
+        # The library serializes a deep copy of every message; the text is the same.
         attributes: dict[str, Any] = {}
         if self.input_messages:
             attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = _ENCODER.encode(self.input_messages)
@@ -95,7 +95,7 @@ class Inference(InferenceInvocation):
         if self.span.is_recording() or self._emit_event or not isinstance(self._completion_hook, _NoOpCompletionHook):
             super()._apply_finish(error)
             return
-        # Attributes and messages of a span that is not recorded go nowhere; metrics count it all the same.
+        # A span that is not recorded needs no attributes or messages; metrics are recorded for every call.
         if error is not None:
             self._apply_error_attributes(error)
         inside = get_value(CLIENT_INFERENCE_CONTEXT_KEY, context=self._span_context)
@@ -109,4 +109,4 @@ def _plain(value: object) -> object:
 
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), default=_plain)
-"""Writes the library's messages as it does itself."""
+"""Encoder with the same output as the library's for messages."""

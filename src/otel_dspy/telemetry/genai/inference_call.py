@@ -1,8 +1,7 @@
-"""A call to a language model from its start to its end, while opentelemetry-util-genai need not know of it.
+"""Lightweight handle of a running language model call, in place of an invocation of opentelemetry-util-genai.
 
-The library's object of fifty fields is made when the call has ended; until then an `InferenceCall` takes its place. The
-span's name and first attributes, which a sampler sees, stand here a second time: a test holds them against the
-library's.
+The library's invocation object with fifty fields is created when the call has ended. The span's name and initial
+attributes, which samplers receive, are therefore duplicated here; a test compares them with the library's.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from opentelemetry.util.genai._conversation_context import with_conversation_id
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
-from otel_dspy.telemetry.call_context import with_more
+from otel_dspy.telemetry.call_context import add_entry
 from otel_dspy.telemetry.genai.inference import Inference, Inside
 
 if TYPE_CHECKING:
@@ -35,11 +34,11 @@ _FIRST: Final[tuple[tuple[Literal["provider", "request_model", "server_address",
     ("server_address", SERVER_ADDRESS),
     ("server_port", SERVER_PORT),
 )
-"""What the library tells of a call when it begins: its argument, and the attribute."""
+"""(argument, attribute) of the attributes that the library sets at the start of a call."""
 
 
-class Speaker(NamedTuple):
-    """What the library's invocations are made with."""
+class InvocationBackend(NamedTuple):
+    """Dependencies of the library's invocations."""
 
     tracer: Tracer
     instruments: _Instruments
@@ -50,7 +49,7 @@ class Speaker(NamedTuple):
 
 
 class Request(TypedDict):
-    """A request to a language model, by the library's arguments."""
+    """Arguments of the library for a request to a language model."""
 
     provider: str
     request_model: str | None
@@ -60,75 +59,77 @@ class Request(TypedDict):
 
 
 class InferenceCall:
-    """A call to a language model that has begun.
+    """A running language model call.
 
     Args:
-        speaker: what it is told by.
-        request: what is asked of whom.
-        context: where the call stands; its span becomes a child of that.
-        conversation: the one that it is a part of.
+        backend: dependencies of the invocation.
+        request: model, provider, server and operation.
+        context: parent context.
+        conversation: id of the conversation, if there is one.
     """
 
     measured = True
     """See `Inference`."""
 
-    def __init__(self, speaker: Speaker, request: Request, context: Context, conversation: str | None) -> None:
-        self._speaker = speaker
+    def __init__(
+        self, backend: InvocationBackend, request: Request, context: Context, conversation: str | None
+    ) -> None:
+        self._backend = backend
         self._request = request
         self._conversation = conversation
         self._chunks: list[float] = []
         self.attributes: dict[str, AttributeValue] = {}
-        """Of the span, beside those of the library."""
+        """Attributes of the span in addition to the library's."""
         model, operation = request["request_model"], request["operation_name"]
         first: dict[str, AttributeValue] = {gen_ai.GEN_AI_OPERATION_NAME: operation}
         for name, attribute in _FIRST:
             value = request[name]
             if value is not None:
                 first[attribute] = value
-        self.span = speaker.tracer.start_span(
+        self.span = backend.tracer.start_span(
             f"{operation} {model}" if model else operation, context, SpanKind.CLIENT, first
         )
         self._outside = context
         if conversation is not None:
-            context = with_conversation_id(conversation, context=context)  # for others' calls inside
-        self.context = with_more(set_span_in_context(self.span, context), CLIENT_INFERENCE_CONTEXT_KEY, Inside())
-        """The context inside of the call."""
+            context = with_conversation_id(conversation, context=context)  # for calls of other instrumentations inside
+        self.context = add_entry(set_span_in_context(self.span, context), CLIENT_INFERENCE_CONTEXT_KEY, Inside())
+        """Context inside the call."""
         self._started = timeit.default_timer()
 
     @property
     def has_event(self) -> bool:
-        """Whether the call is told by a log event too."""
-        return self._speaker.emits_events
+        """Whether a log event is emitted for the call."""
+        return self._backend.emits_events
 
     def record_stream_chunk(self) -> None:
-        """A chunk of a streamed answer has come."""
+        """Record the time of a chunk of a streamed response."""
         self._chunks.append(timeit.default_timer())
 
     def invocation(self, *, late: float = 0.0) -> Inference:
-        """The library's object for it; to be asked for once, when the call has ended, `late` seconds ago."""
-        speaker = self._speaker
+        """Create the library's invocation. Call it once, after the end of the call, `late` seconds later."""
+        backend = self._backend
         invocation = Inference(
             _Started(self.span),
-            speaker.instruments,
-            speaker.logger,
-            speaker.completion_hook,
-            content_capturing_mode=speaker.mode,
+            backend.instruments,
+            backend.logger,
+            backend.completion_hook,
+            content_capturing_mode=backend.mode,
             context=self._outside,
             conversation_id=self._conversation,
             _attach_to_context=False,
             **self._request,
         )
-        # The library reckons the duration until it is told of the end.
-        invocation.begun(self.context, self._started + late)
+        # The library measures the duration until `stop` or `fail`, so all times are shifted.
+        invocation.set_start(self.context, self._started + late)
         invocation.measured = self.measured
         invocation.attributes.update(self.attributes)
         for chunk in self._chunks:
-            invocation.chunk_came(chunk + late)
+            invocation.add_chunk(chunk + late)
         return invocation
 
 
 class _Started(Tracer):
-    """Gives a span that has been started."""
+    """Tracer that returns a span that has already been started."""
 
     def __init__(self, span: Span) -> None:
         self._span = span
@@ -139,4 +140,4 @@ class _Started(Tracer):
 
     @override
     def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError  # the library has no use for it
+        raise NotImplementedError  # not used by the library

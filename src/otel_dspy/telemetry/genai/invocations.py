@@ -1,4 +1,4 @@
-"""How a call that opentelemetry-util-genai speaks for ends, and the texts that it tells."""
+"""End of calls that are recorded with opentelemetry-util-genai, and filtered texts for their messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opentelemetry.util.genai.types import Error, TextPart
 
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.plain_data import bounded
-from otel_dspy.telemetry.deferred.tracer import late_span
+from otel_dspy.telemetry.deferred.tracer import deferred_span
 from otel_dspy.telemetry.failure import error_message, error_type
 from otel_dspy.telemetry.genai.inference_call import InferenceCall
 
@@ -27,7 +27,7 @@ _PART: Final = "the end of a call"
 
 
 def end_invocation(telemetry: Telemetry, invocation: GenAIInvocation, error: BaseException | None) -> None:
-    """End the call's span, as failed where it raised. A span that is not recorded leaves the message to another one."""
+    """End an invocation, with the error if the call raised. See `mark_failed` for spans that are not recorded."""
     _finish(invocation, _failure(telemetry, invocation.span, error))
 
 
@@ -35,49 +35,49 @@ def end_call(
     telemetry: Telemetry,
     call: InferenceCall | InferenceInvocation,
     error: BaseException | None,
-    tell: Callable[[InferenceInvocation], object],
+    record: Callable[[InferenceInvocation], object],
 ) -> None:
-    """The same of a language model's call, after it if that may be.
+    """End a language model call, on the deferred queue if possible.
 
     Args:
-        telemetry: where it is told.
+        telemetry: the telemetry facade.
         call: the call.
-        error: what it raised.
-        tell: gives the library the last of what is known; as in `Telemetry.before_end`.
+        error: the exception that it raised, if any.
+        record: sets the final data on the library's invocation; same requirements as in `Telemetry.before_end`.
     """
     failure = _failure(telemetry, call.span, error)
     if not isinstance(call, InferenceCall):
-        _tell_and_finish(call, failure, tell)
+        _record_and_finish(call, failure, record)
         return
-    late = late_span(call.span)
-    if late is not None:
-        late.call_ended()
-    # Of a call that is not recorded there are only metrics to tell; a log event says when it was made.
-    if (late is not None or not call.span.is_recording()) and not call.has_event:
-        work = call, failure, tell, timeit.default_timer()
+    deferred = deferred_span(call.span)
+    if deferred is not None:
+        deferred.mark_ended()
+    # A call that is not recorded has only metrics and can be deferred; a log event carries the time of its emission.
+    if (deferred is not None or not call.span.is_recording()) and not call.has_event:
+        work = call, failure, record, timeit.default_timer()
         if telemetry.observed:
             telemetry.later.put(_PART, copy_context().run, _finish_call, *work)
         else:
             telemetry.later.put(_PART, _finish_call, *work)
     else:
-        _tell_and_finish(call.invocation(), failure, tell)
+        _record_and_finish(call.invocation(), failure, record)
 
 
 def _finish_call(
-    call: InferenceCall, failure: Error | None, tell: Callable[[InferenceInvocation], object], ended: float
+    call: InferenceCall, failure: Error | None, record: Callable[[InferenceInvocation], object], ended: float
 ) -> None:
-    """`ended`: when, by `timeit.default_timer`."""
-    _tell_and_finish(call.invocation(late=timeit.default_timer() - ended), failure, tell)
+    """Finish an ended call; `ended` is its end time by `timeit.default_timer`."""
+    _record_and_finish(call.invocation(late=timeit.default_timer() - ended), failure, record)
 
 
-def _tell_and_finish(
-    invocation: InferenceInvocation, failure: Error | None, tell: Callable[[InferenceInvocation], object]
+def _record_and_finish(
+    invocation: InferenceInvocation, failure: Error | None, record: Callable[[InferenceInvocation], object]
 ) -> None:
     try:
         with guarded(_PART):
-            tell(invocation)
+            record(invocation)
     finally:
-        _finish(invocation, failure)  # also where Ctrl-C comes in the middle
+        _finish(invocation, failure)  # also after a KeyboardInterrupt
 
 
 def _finish(invocation: GenAIInvocation, failure: Error | None) -> None:
@@ -95,13 +95,16 @@ def _failure(telemetry: Telemetry, span: Span, error: BaseException | None) -> E
 
 
 def clean_text(telemetry: Telemetry, name: str, value: object) -> str:
-    """Any object as a text that may leave: JSON unless it is a string, redacted, without secrets, cut to length.
+    """Serialize any object as filtered text: JSON unless it is a string, redacted, without secrets, truncated.
 
-    `name`: of the attribute that it stands in, for the redactor.
+    Args:
+        telemetry: the telemetry facade.
+        name: name of the attribute, for the redactor.
+        value: any object.
     """
     return telemetry.content.cleaned(name, bounded(value))
 
 
 def text_parts(telemetry: Telemetry, name: str, value: object) -> list[MessagePart]:
-    """The same as the one part of a message."""
+    """Return the text of `clean_text` as the only part of a message."""
     return [TextPart(content=clean_text(telemetry, name, value))]

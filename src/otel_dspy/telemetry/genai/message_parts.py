@@ -1,6 +1,6 @@
-"""GenAI message parts of chat messages: text, reasoning, tool calls and their results, images, sounds and files.
+"""Conversion of chat messages to GenAI message parts: text, reasoning, tool calls and results, images, audio, files.
 
-Reads what DSPy sends and receives: OpenAI's chat and Responses shapes, and those of DSPy's typed messages.
+Supports the formats that DSPy sends and receives: OpenAI's chat and Responses APIs, and DSPy's typed messages.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _MODALITIES: Final[Mapping[str, str]] = {
     "video_url": "video", "video": "video",
     "file": "document", "input_file": "document", "document": "document", "binary": "document",
 }  # fmt: skip
-"""Types of content blocks to the modality of their part."""
+"""Type of a content block -> modality of its part."""
 
 
 class ChatMessage(NamedTuple):
-    """A message as plain data (see `plain`), taken down during the call.
+    """A message as plain data (see `plain`), captured during the call.
 
     Attributes:
         role: `system`, `user`, `assistant` or `tool`.
@@ -67,7 +67,7 @@ class ChatMessage(NamedTuple):
 
 @dataclass
 class OmittedBlobPart(BlobPart):
-    """A blob that is recorded by size and digest instead of its content, which is empty."""
+    """Blob part that is recorded by size and digest; its content is empty."""
 
     size: int = 0
     """Bytes."""
@@ -76,12 +76,12 @@ class OmittedBlobPart(BlobPart):
 
 
 class MessageParts:
-    """Makes the parts of messages for one attribute.
+    """Creates the parts of messages for one attribute.
 
     Args:
-        content: what texts pass through on their way out.
+        content: filter for all texts.
         name: the attribute's name, for the user's redactor.
-        max_media_bytes: images, sounds and files of more bytes are recorded by size and digest.
+        max_media_bytes: larger images, sounds and files are recorded by size and digest.
     """
 
     def __init__(self, content: ContentFilter, name: str, max_media_bytes: int) -> None:
@@ -90,7 +90,7 @@ class MessageParts:
         self._max_media_bytes = max_media_bytes
 
     def of(self, message: ChatMessage) -> list[MessagePart]:
-        """The message's parts, in the order reasoning, content, tool calls."""
+        """Return the message's parts, in the order reasoning, content, tool calls."""
         parts: list[MessagePart] = []
         if message.reasoning:
             parts.append(ReasoningPart(content=self._text(message.reasoning)))
@@ -102,7 +102,7 @@ class MessageParts:
         return parts
 
     def definitions(self, tools: AnyValue) -> list[ToolDefinition]:
-        """The definitions of the tools that a request offers."""
+        """Return the definitions of the tools in a request."""
         return [self._definition(tool) for tool in _mappings(tools)]
 
     def _contents(self, content: AnyValue) -> Iterator[MessagePart]:
@@ -216,7 +216,7 @@ def _text(value: AnyValue) -> str | None:
 
 
 def _parsed(value: AnyValue) -> AnyValue:
-    """JSON text as data; anything else as it is, and text that is no JSON, which a model may write."""
+    """Parse JSON text; return any other value unchanged, including invalid JSON, which a model may generate."""
     if not isinstance(value, str):
         return value
     try:

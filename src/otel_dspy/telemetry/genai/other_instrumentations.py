@@ -1,10 +1,10 @@
-"""Where another instrumentation has a span for the same call already, that one is used: there is one span a call.
+"""Coexistence with other instrumentations: one span for each call, also if another instrumentation has started it.
 
-Two kinds of others are met. Those that are made with opentelemetry-util-genai are known by what they leave in the
-context, and its own rule holds: the call inside tells the one around what it knows. Any other span counts as the same
-call's if nothing stands between, and if it says itself that it is of this kind. It is lent: our facts go onto it.
+Instrumentations that use opentelemetry-util-genai are recognized by its context entries, and its own rule applies: the
+inner call enriches the outer one. Any other span is taken for the same call if it is the direct parent and its
+attributes name the same operation. The existing span is reused: our attributes are added to it.
 
-A span that goes elsewhere, to another tracer provider, is none of ours to lean on: both tell then.
+A span of another tracer provider is not reused: both instrumentations then record the call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from opentelemetry.context import get_value, set_value
 from opentelemetry.trace import Span, SpanKind, get_current_span
 from typing_extensions import override
 
-from otel_dspy.telemetry.deferred.tracer import is_late
+from otel_dspy.telemetry.deferred.tracer import is_deferred
 from otel_dspy.telemetry.delegating_tracer import DelegatingTracer, innermost
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _logger = logging.getLogger("otel_dspy")
 _Given = TypeVar("_Given", bound="Context | None")
 
 _GLOBAL: Final = "_TRACER_PROVIDER"
-"""Where OpenTelemetry keeps its global provider; None while there is none."""
+"""Name of the API's variable with the global provider; its value is None until a provider is set."""
 _OPERATION: Final = "gen_ai.operation.name"
 _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "chat": ("openinference.span.kind", "LLM"),
@@ -43,75 +43,75 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "retrieval": ("openinference.span.kind", "RETRIEVER"),
     "embeddings": ("openinference.span.kind", "EMBEDDING"),
 }
-"""An operation of the GenAI conventions -> how a span of another vocabulary says that it is one."""
+"""Operation of the GenAI conventions -> (attribute, value) by which a span of OpenInference has the same operation."""
 
 
 class OtherInstrumentations:
-    """What one instrumentation of ours knows of the others.
+    """Detection of spans of other instrumentations.
 
     Args:
-        tracer: what our spans are started with.
-        scope: the name of our instrumentation scope.
+        tracer: tracer of this instrumentation.
+        scope: name of this instrumentation's scope.
     """
 
     def __init__(self, tracer: Tracer, scope: str) -> None:
         self._tracer = tracer
         self._scope = scope
         self._lock = threading.Lock()
-        self._told: set[str] = set()
-        self._lent: weakref.WeakSet[Span] = weakref.WeakSet()
+        self._warned: set[str] = set()
+        self._reused: weakref.WeakSet[Span] = weakref.WeakSet()
 
-    def lent(self, operation: str, context: Context | None) -> Span | None:
-        """The span around, if it is another instrumentation's for this very call and goes where ours go."""
+    def reusable(self, operation: str, context: Context | None) -> Span | None:
+        """Return the parent span, if another instrumentation of the same provider has started it for this call."""
         around = get_current_span(context)
         other = self._other(around)
-        if other is None or not self._same_way(around) or not _says(around, operation):
+        if other is None or not self._same_provider(around) or not _has_operation(around, operation):
             return None
         with self._lock:
-            if around in self._lent:
-                return None  # it has had its call: this is a second one in it
-            self._lent.add(around)
-        self._tell(other, operation)
+            if around in self._reused:
+                return None  # already reused: this is a second call inside it
+            self._reused.add(around)
+        self._warn_once(other, operation)
         return around
 
     def genai_context(self, key: str, context: _Given) -> Context | _Given:
-        """The context for a call of util-genai's: without the call around (`key`), if that goes elsewhere."""
+        """Return the context for a util-genai call: without the enclosing call (`key`) if its provider differs."""
         if get_value(key, context) is None:
             return context
         around = get_current_span(context)
         other = self._other(around)
         if other is None:
             return context
-        if not self._same_way(around):
+        if not self._same_provider(around):
             return set_value(key, None, context)
-        self._tell(other, _attributes(around).get(_OPERATION, "its calls"))
+        self._warn_once(other, _attributes(around).get(_OPERATION, "its calls"))
         return context
 
     def context_inside(self, key: str, context: Context) -> Context:
-        """The context for what is called in a call of util-genai's: others that go elsewhere tell it themselves."""
+        """Return the context inside a util-genai call: without the call (`key`) if the global provider differs."""
         theirs = getattr(_global_provider(), "_active_span_processor", None)
         return context if theirs is None or theirs is self._processor() else set_value(key, None, context)
 
     def _other(self, span: Span) -> str | None:
-        """The scope of a span that is not ours; None of one that is, or that is not recorded."""
-        if is_late(span):
+        """Return the scope name of another instrumentation's span; None for our spans and non-recording ones."""
+        if is_deferred(span):
             return None
         scope: Any = getattr(span, "instrumentation_scope", None)
         return None if scope is None or scope.name == self._scope else scope.name
 
-    def _same_way(self, span: Span) -> bool:
+    def _same_provider(self, span: Span) -> bool:
         ours = self._processor()
         return ours is not None and getattr(span, "_span_processor", None) is ours
 
     def _processor(self) -> object | None:
-        """Where our spans go: tracers of one provider share its processor. None: it is not OpenTelemetry's SDK."""
+        """Return the processor that all tracers of a provider share; None without OpenTelemetry's SDK."""
         return getattr(innermost(self._tracer), "span_processor", None)
 
-    def _tell(self, other: str, operation: object) -> None:
+    def _warn_once(self, other: str, operation: object) -> None:
         with self._lock:
-            if other in self._told:
+            if other in self._warned:
                 return
-            self._told.add(other)
+            self._warned.add(other)
         _logger.warning(
             "%s has spans of its own for the same calls (%s): otel-dspy adds what it knows to them and makes none. "
             "For spans of otel-dspy's own, switch the other off.",
@@ -121,7 +121,7 @@ class OtherInstrumentations:
 
 
 class CoexistingTracer(DelegatingTracer):
-    """Starts the spans of another tracer, or gives one that is there already (see `OtherInstrumentations.lent`)."""
+    """Starts the spans of another tracer, or reuses an existing one (see `OtherInstrumentations.reusable`)."""
 
     def __init__(self, tracer: Tracer, others: OtherInstrumentations) -> None:
         super().__init__(tracer)
@@ -138,21 +138,21 @@ class CoexistingTracer(DelegatingTracer):
         **named: Any,
     ) -> Span:
         operation = (attributes or {}).get(_OPERATION)
-        around = self._others.lent(operation, context) if isinstance(operation, str) else None
+        around = self._others.reusable(operation, context) if isinstance(operation, str) else None
         if around is not None:
             return ReusedSpan(around, attributes)
         return self._tracer.start_span(name, context, kind, attributes, *more, **named)
 
 
 class ReusedSpan(Span):
-    """Another's span, which takes attributes and events; its name, its status and its end are its owner's."""
+    """Span of another instrumentation. Accepts attributes and events; name, status and end are left to its owner."""
 
     def __init__(self, span: Span, attributes: Attributes) -> None:
         self._span = span
         span.set_attributes(dict(attributes or {}))
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the SDK's span has
-        """What spans of the SDK have beside the interface."""
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the SDK's span
+        """Return an attribute of the SDK's span that is not part of the API."""
         return getattr(self._span, name)
 
     @override
@@ -193,11 +193,11 @@ class ReusedSpan(Span):
 
 
 def _global_provider() -> object:
-    # Asked for it while there is none, OpenTelemetry looks into the environment each time.
+    # Without a provider, `get_tracer_provider` reads the environment on every call.
     return getattr(trace, _GLOBAL) if hasattr(trace, _GLOBAL) else trace.get_tracer_provider()
 
 
-def _says(span: Span, operation: str) -> bool:
+def _has_operation(span: Span, operation: str) -> bool:
     attributes = _attributes(span)
     name, value = _KINDS.get(operation, ("", ""))
     return attributes.get(_OPERATION) == operation or (name != "" and attributes.get(name) == value)

@@ -1,4 +1,4 @@
-"""Objects that hold secrets of their own: models, engines, retrievers, tools and programs."""
+"""Discovery of secrets in objects: models, engines, retrievers, tools and programs."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
 
 _HELD: Final = ("engine", "engine_spec", "async_engine_spec", "client", "model", "rm", "embedder")
-"""Attributes whose objects do the work of the one that has them, and may hold its key."""
+"""Attributes with objects to which their owner delegates and which may hold its key."""
 _DEEPEST: Final = 2
 _MOST_FIELDS: Final = 32
 _LEVELS: Final = 3
-"""Of a tool's arguments, that are models or objects themselves."""
+"""Maximum nesting of a tool's arguments that are models or objects."""
 
 
-class FirstMeetings:
-    """Tells the first meeting with each object from the later ones, and holds none of the objects."""
+class SeenObjects:
+    """Set of objects that have been seen, without references that keep them alive."""
 
     def __init__(self) -> None:
-        self._met: dict[int, weakref.ref[object]] = {}
+        self._seen: dict[int, weakref.ref[object]] = {}
 
-    def is_first(self, met: object) -> bool:
-        """Whether it was not asked for this object before; True always for one that takes no weak references."""
-        key = id(met)
-        known = self._met.get(key)
-        if known is not None and known() is met:
+    def is_first(self, candidate: object) -> bool:
+        """Return True on the first call for an object; always True if it supports no weak references."""
+        key = id(candidate)
+        known = self._seen.get(key)
+        if known is not None and known() is candidate:
             return False
         with contextlib.suppress(TypeError):
-            self._met[key] = weakref.ref(met, lambda _: self._met.pop(key, None))
+            self._seen[key] = weakref.ref(candidate, lambda _: self._seen.pop(key, None))
         return True
 
 
 def attributes(holder: object) -> list[tuple[str, object]]:
-    """What an object holds under a secret's name, and the objects that it works with hold."""
+    """Return the attributes with a secret's name, of an object and of the objects that it delegates to."""
     return list(_attributes(holder, _DEEPEST))
 
 
 def defaults(tool: object) -> list[tuple[str, object]]:
-    """What the arguments of a `dspy.Tool` are where nothing is given, by their names."""
+    """Return the default values of a `dspy.Tool`'s arguments, with their names."""
     args: Any = getattr(tool, "args", None)
     return list(_defaults(cast("Mapping[str, Any]", args), _LEVELS)) if isinstance(args, Mapping) else []
 
 
 def without_secret_defaults(schema: Mapping[str, AnyValue]) -> dict[str, AnyValue]:
-    """A tool's arguments as they are described, as plain data, without what a secret's name has for a default."""
-    told: dict[str, AnyValue] = {}
+    """Redact the defaults of arguments with a secret's name in a tool's argument schema (plain data)."""
+    redacted: dict[str, AnyValue] = {}
     for name, described in schema.items():
         if isinstance(described, Mapping):
             inner = without_secret_defaults(described)
             secret = is_secret_name(name) and inner.get("default")
-            told[name] = {**inner, "default": REDACTED} if secret else inner
+            redacted[name] = {**inner, "default": REDACTED} if secret else inner
         else:
-            told[name] = described
-    return told
+            redacted[name] = described
+    return redacted
 
 
 def named_in(value: object) -> dict[str, object]:
-    """The first fields of a dictionary or of a model of pydantic; nothing of anything else."""
+    """Return the first fields of a dictionary or a pydantic model; empty for any other object."""
     if isinstance(value, dict):
         fields = cast("dict[object, object]", value)
     elif hasattr(type(value), "model_fields"):
@@ -78,13 +78,13 @@ def named_in(value: object) -> dict[str, object]:
 
 
 def tools(holder: object) -> list[Any]:
-    """The tools of an agent."""
+    """Return the tools of an agent."""
     held: Any = getattr(holder, "tools", None)
     return list(cast("Mapping[str, Any]", held).values()) if isinstance(held, Mapping) else []
 
 
 def parts(program: object) -> list[Any]:
-    """The program and the modules inside of it; nothing of what is no `dspy.Module`."""
+    """Return the program and the modules inside it; other objects are skipped."""
     return [part for _, part in named_modules(program)]
 
 

@@ -1,4 +1,4 @@
-"""The secret values that have been met, as they stand in texts: a bounded number of them."""
+"""Bounded registry of known secret values and their spellings in texts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Final, Literal
 from otel_dspy.serialization.plain_data import well_formed
 
 Origin = Literal[0, 1, 2]
-"""Where a value was met, the more lasting the greater. Those of one origin make way for each other alone."""
+"""Source of a value; a higher one is retained longer. Values are evicted only by values of the same origin."""
 CALL: Final = 0
-"""A header or a tool's argument: it may be another one with each call."""
+"""A header or a tool's argument, which can differ in each call."""
 SETTING: Final = 1
 ENVIRONMENT: Final = 2
-"""Never forgotten."""
-# Of one origin: each is looked for in every text.
+"""Never evicted."""
+# Limit for each origin: every text is searched for every value.
 _MOST_KNOWN: Final = 256
-# Those that make way at once, so that not each new value is a reason to go through all of them.
+# Values evicted at once, so that not every new value requires a sort.
 _MAKE_WAY: Final = 32
 
 
 class KnownSecrets:
-    """Values by how they stand in texts; of calls and of settings 256 each, the ones met last."""
+    """Thread-safe cache of secret values; of calls and of settings the 256 most recently used each."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,12 +32,12 @@ class KnownSecrets:
         self._counts: dict[Origin, int] = {CALL: 0, SETTING: 0, ENVIRONMENT: 0}
         self._meetings = itertools.count()
         self.spellings: list[str] = []
-        """The longest first, or a secret that begins with another one would keep its tail. Never changed in place."""
+        """All spellings, the longest first, so that a prefix of another secret is replaced last. Copied on change."""
         self.changes = 0
-        """How often the spellings have changed."""
+        """Version of the spellings."""
 
     def meet(self, value: str, origin: Origin) -> bool:
-        """Whether the value is known already, and lasts as long as it has to."""
+        """Return whether the value is known with this origin or a higher one, and mark it as used."""
         known = self._known.get(value)
         if known is None or known.origin < origin:
             return False
@@ -45,7 +45,7 @@ class KnownSecrets:
         return True
 
     def add(self, value: str, origin: Origin) -> None:
-        """Remember a value, or that it has a more lasting origin too. Costs no more than the value's own spellings."""
+        """Add a value, or raise its origin. The cost depends only on the value's own spellings."""
         with self._lock:
             known = self._known.get(value)
             if known is None:
@@ -61,7 +61,7 @@ class KnownSecrets:
             self._counts[known.origin] += 1
             if known.origin != ENVIRONMENT and self._counts[known.origin] > _MOST_KNOWN:
                 self._make_way(known.origin)
-            self.changes += 1  # the last of all: whoever sees it must see the rest
+            self.changes += 1  # last: a reader that sees the new version must see the new spellings
 
     def _make_way(self, origin: Origin) -> None:
         values = [(known.met, value) for value, known in self._known.items() if known.origin == origin]
@@ -73,12 +73,12 @@ class KnownSecrets:
 
 
 class _Known:
-    """A value that is known.
+    """A known value.
 
     Attributes:
-        spellings: how it stands in texts.
-        origin: the most lasting one.
-        met: when it was met last, by a count of all such meetings.
+        spellings: its spellings in texts.
+        origin: its highest origin.
+        met: sequence number of its last use.
     """
 
     __slots__ = ("met", "origin", "spellings")
@@ -94,7 +94,7 @@ def _shortness(spelling: str) -> int:
 
 
 def _spellings(secret: str) -> set[str]:
-    """The secret as it stands in text, in JSON text and in JSON text inside JSON text."""
+    """Return the secret's spellings in text, in JSON, and in JSON inside JSON."""
     spellings = {well_formed(secret)}
     for _ in range(2):
         spellings |= {json.dumps(text, ensure_ascii=escaped)[1:-1] for text in spellings for escaped in (False, True)}

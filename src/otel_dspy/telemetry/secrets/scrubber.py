@@ -1,4 +1,4 @@
-"""Secrets never leave: which ones have been met, and how they are taken out of a text."""
+"""Scrubber that collects known secrets and removes them from texts before export."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.plain_data import well_formed
-from otel_dspy.telemetry.secrets.discovery import FirstMeetings, attributes, defaults, named_in, parts, tools
+from otel_dspy.telemetry.secrets.discovery import SeenObjects, attributes, defaults, named_in, parts, tools
 from otel_dspy.telemetry.secrets.known_values import CALL, ENVIRONMENT, SETTING, KnownSecrets
 from otel_dspy.telemetry.secrets.names import (
     SHORTEST_SECRET,
@@ -32,90 +32,89 @@ if TYPE_CHECKING:
 
     from otel_dspy.telemetry.secrets.known_values import Origin
 
-# A URL's user and password, the longest that the patterns ask for; a key of any length is known by its first part.
+# Longest match of the patterns: a URL's user and password. A longer key is recognized by its first part.
 _LONGEST_SHAPE: Final = 1024
-# Scrubbed texts that are remembered, and the length up to which they are: 4 MiB at most.
+# Number of cached scrubbed texts and their maximum length: 4 MiB at most.
 _SCRUBBED_TEXTS: Final = 256
 _LONGEST_KEPT: Final = 16_384
-# Of settings inside of settings.
+# Maximum nesting of settings.
 _LEVELS: Final = 3
-# Of what stands in nearly every call, nothing is looked into.
+# Frequent types that are not searched for nested settings.
 _PLAIN: Final = frozenset({bool, int, float, list, type(None)})
 
 
 class SecretKeeper:
-    """Remembers the secret values that it has met and takes them out of texts.
+    """Collects secret values and removes them from texts.
 
-    Values come from the environment, when the keeper is made, and from what is learned. Those of the environment stay;
-    of settings 256 are kept, and of headers and arguments as many: the ones not met for longest make way.
+    Values come from the environment at creation, and from the `learn` methods. Values of the environment are kept
+    forever; of settings the 256 most recently used are kept, and of headers and arguments as many.
     """
 
     def __init__(self) -> None:
         self._known = KnownSecrets()
-        self._first_meetings = FirstMeetings()
+        self._seen = SeenObjects()
         self._scrub_known = lru_cache(maxsize=_SCRUBBED_TEXTS)(self._scrub)
         self._learn_from(os.environ, ENVIRONMENT)
 
     @property
     def longest(self) -> int:
-        """Characters of the longest secret that is known or recognized; of a longer one each part is recognized."""
+        """Length in characters of the longest secret that can be matched as a whole; longer ones match by parts."""
         spellings = self._known.spellings
         return max(_LONGEST_SHAPE, len(spellings[0])) if spellings else _LONGEST_SHAPE
 
     def learn_from(self, settings: Mapping[str, object]) -> None:
-        """Remember what stands under a secret's name, and the secrets of each value that is a URL.
+        """Add the values of secret names, and the secrets in values that are URLs.
 
-        Dictionaries and models of pydantic are followed three levels down.
-
-        Of headers those that have a secret's name are remembered, and of the others those that look like a key.
+        Dictionaries and pydantic models are searched three levels deep. Of headers, those are added that
+        have a secret's name or look like a key.
         """
         self._learn_from(settings, SETTING)
 
     def learn_arguments(self, arguments: Mapping[str, object]) -> None:
-        """The same of a tool's arguments; what is called `token` there must look like a key: it may be a word."""
+        """Add the secrets in a tool's arguments. A value named `token` must look like a key, since it may be a word."""
         self._learn_from(arguments, CALL)
 
     def learn_held(self, holder: object) -> None:
-        """Remember what an object has for an attribute of a secret's name, when it is met first.
+        """Add the attributes of an object that have a secret's name, on the first call for the object.
 
-        So of the objects that it works with, such as a model's engine; of a tool, what its arguments are by default.
+        Includes the objects that it delegates to, such as a model's engine, and the default arguments of a tool.
         """
-        if self._first_meetings.is_first(holder):
-            with guarded("what a model or tool holds"):
+        if self._seen.is_first(holder):
+            with guarded("the search for secrets in a model or tool"):
                 for name, value in (*attributes(holder), *defaults(holder)):
                     self._learn_from({name: value}, SETTING)
                 for tool in tools(holder):
                     self.learn_held(tool)
 
     def learn_program(self, program: object) -> None:
-        """The same of each module inside of a program, and of its tools."""
-        with guarded("what a program holds"):
+        """Add the secrets of each module in a program and of its tools, like `learn_held`."""
+        with guarded("the search for secrets in a program"):
             for part in parts(program):
                 self.learn_held(part)
 
     def learn_url(self, url: str) -> None:
-        """Remember a URL's password or token, as it stands there and as it is meant.
+        """Add a URL's password or token, both percent-encoded and decoded.
 
-        An error may tell it without the rest.
+        An error message can contain it without the rest of the URL.
         """
         if "://" in url:
             self._learn_url(url, SETTING)
 
     def learn(self, value: object) -> None:
-        """Remember a secret's value.
+        """Add a secret value.
 
-        Strings of 8 characters or more are remembered, also those in a list or in a mapping, with and without their
-        scheme (`Bearer ...`). Anything else is ignored, and a placeholder such as `lm-studio`.
+        Strings of at least 8 characters are added, including those in a list or mapping, with and without a scheme
+        (`Bearer ...`). Other values and placeholders such as `lm-studio` are ignored.
         """
         self._learn(value, SETTING)
 
     def scrub(self, text: str) -> str:
-        """The text as it may leave: every known secret, key-shaped word and URL password replaced, and encodable."""
-        # A program's instructions go out with every call, its inputs with each module on their way down.
+        """Replace known secrets, words with the format of a key and URL passwords; make the text encodable."""
+        # Cached, because instructions are recorded with every call, and inputs with each nested module.
         return self._scrub_known(text, self._known.changes) if len(text) <= _LONGEST_KEPT else self._scrub(text)
 
     def _scrub(self, text: str, _changes: int = 0) -> str:
-        """`_changes`: of what is known, for a text that is remembered is scrubbed of what was known then."""
+        """Scrub a text; `_changes`, the version of the known secrets, is only a cache key."""
         text = well_formed(text)
         for spelling in self._known.spellings:
             if spelling in text:
@@ -131,7 +130,7 @@ class SecretKeeper:
                 elif type(value) not in _PLAIN and levels and name != "response_format":
                     self._learn_from(named_in(value), origin, levels - 1)
             elif isinstance(value, str):
-                # What a tool is given as a `token` may be a word of a text.
+                # A tool's argument named `token` may be a word of a text.
                 known = self._known.meet(value, origin)
                 if not known and (origin != CALL or not is_name_of_data(name) or looks_like_key(value)):
                     self._learn(value, origin)
@@ -145,7 +144,7 @@ class SecretKeeper:
         elif levels == _LEVELS or not isinstance(value, dict):
             self._learn(value, origin)
         elif levels:
-            # Inside of settings it may be the schema of a secret: `{"password": {"type": "string"}}`.
+            # Nested in settings it may be the schema of a secret: `{"password": {"type": "string"}}`.
             self._learn_from(named_in(cast("object", value)), origin, levels - 1)
 
     def _learn_headers(self, headers: Mapping[object, object]) -> None:
@@ -187,7 +186,7 @@ class SecretKeeper:
             for item in cast("Iterable[object]", value):
                 self._learn(item, origin)
         else:
-            revealed = getattr(value, "get_secret_value", None)  # of pydantic's SecretStr
+            revealed = getattr(value, "get_secret_value", None)  # pydantic's SecretStr
             if callable(revealed):
                 self._learn(str(revealed()), origin)
 
@@ -202,8 +201,8 @@ class SecretKeeper:
 
 
 def _headers(value: object) -> Mapping[object, object] | None:
-    """Headers by name, of a mapping or a list of pairs; None of anything else."""
-    # A dict first: an abstract class takes ten times as long to say so.
+    """Return headers by name, from a mapping or a list of pairs; None for any other value."""
+    # Check for dict first: the check against an abstract class takes ten times as long.
     if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - see above
         return cast("Mapping[object, object]", value)
     with contextlib.suppress(TypeError, ValueError):
@@ -212,9 +211,9 @@ def _headers(value: object) -> Mapping[object, object] | None:
     return None
 
 
-@lru_cache(maxsize=128)  # a program has few, and each call asks
+@lru_cache(maxsize=128)  # a program has few, and every call needs one
 def host_and_port(url: str) -> tuple[str | None, int | None]:
-    """The host and port of a URL, without its user, password, path or query; (None, None) if it has none."""
+    """Return the host and port of a URL, without user, password, path and query; (None, None) if there is no host."""
     if not url:
         return None, None
     try:

@@ -1,4 +1,4 @@
-"""Attempts of a module that tries another one several times: a span each, from the call of the module to its reward."""
+"""Spans of the attempts of a module that calls another module several times (BestOfN, Refine)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class AttemptGate:
-    """Stands before the calls that the trying module makes: its attempts, and what it asks between them.
+    """Starts and ends attempt spans around the direct calls of a retrying module.
 
-    DSPy has no function for an attempt: one lasts from the call of the module that is tried to the next such call, so
-    that a reward's own calls and Refine's request for advice are parts of the attempt that they are about.
+    DSPy has no function for an attempt. An attempt lasts from a call of the inner module to the next such call, so that
+    the calls of the reward function and Refine's request for advice are part of the attempt that they concern.
 
     Args:
-        telemetry: where it is told.
-        kind: class of the module that tries.
-        key: its `id`.
-        begins: whether the call of this module is a new attempt.
+        telemetry: the telemetry facade.
+        kind: class name of the retrying module.
+        key: `id` of the retrying module.
+        begins: returns whether a call of this module starts a new attempt.
     """
 
     def __init__(self, telemetry: Telemetry, kind: str, key: int, begins: Callable[[object], bool]) -> None:
@@ -43,12 +43,12 @@ class AttemptGate:
         self._answered = True
 
     def enter(self, context: Context, called: object) -> Context:
-        """The context given, inside of the attempt that the call begins or belongs to."""
+        """Return the context inside the attempt that the call starts or belongs to."""
         around = get_current_span(context)
         if self._around is None:
             self._around = around
         if around is not self._around:
-            return context  # under a span of the user's own
+            return context  # the parent is a span of the user
         if self._answered and self._begins(called):
             self._end()
             self._answered = False
@@ -67,25 +67,25 @@ class AttemptGate:
         return inside(self._span, call_context_in(context)._replace(gate=None), context)
 
     def leave(self, called: object, error: BaseException | None) -> None:
-        """A module that was let in has ended."""
+        """Record the error of a module's call, if it raised."""
         del called
         if error is not None and not self._answered:
             self.failed(error)
 
     def rewarded(self, reward: float | None) -> None:
-        """The open attempt got its reward; None where it is no number."""
+        """Set the reward of the open attempt; None if it is not a number."""
         self._answered = True
         if self._span is not None and reward is not None:
             self._span.set_attribute(semconv.DSPY_ATTEMPT_REWARD, reward)
 
     def failed(self, error: BaseException) -> None:
-        """The module or the reward function raised; the one that tries may go on."""
+        """Record an error of the module or the reward function, after which the retrying module may continue."""
         self._answered = True
         if self._span is not None:
             mark_failed(self._span, error, self._telemetry.content)
 
     def close(self, error: BaseException | None) -> None:
-        """The trying module has ended."""
+        """End the open attempt when the retrying module ends."""
         if error is not None and not self._answered:
             self.failed(error)
         self._end()

@@ -1,4 +1,4 @@
-"""A compile that is a part of a program's call: one span in the call's trace, and no record of an optimization."""
+"""Span of a compile that runs inside a program's call. It is not recorded as an optimization."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class CallCompile:
-    """An open one."""
+    """State of an open compile inside a call."""
 
     span: Span
     context: Context
@@ -32,7 +32,7 @@ class CallCompile:
 
 
 def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
-    """Start the span. What runs inside belongs to no compile; its tokens and cost count where the call's do."""
+    """Start the span. Calls inside belong to no compile; their usage is added to that of the enclosing call."""
     context = get_current()
     place = call_context_in(context)
     attributes: dict[str, AttributeValue] = {
@@ -59,7 +59,7 @@ def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
 
 
 def close_call_compile(telemetry: Telemetry, compiling: CallCompile, error: BaseException | None) -> None:
-    """End the span with its roll-up, or with the error that the compile raised."""
+    """End the span with its usage, and with the error if the compile raised."""
     try:
         compiling.usage.close()
         compiling.span.set_attributes({semconv.DSPY_COMPILE_TRIAL_COUNT: 0, **compiling.usage.split_attributes()})

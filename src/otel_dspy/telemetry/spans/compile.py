@@ -1,4 +1,4 @@
-"""The spans of a compile: `compile`, its `setup` and `dataset` children, its phases."""
+"""Spans of a compile: `compile` and its children `setup` and `dataset`."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileFacts:
-    """What is known when a compile begins. `key` tells the optimizer object from others."""
+    """Data of a compile at its start. `key` is the identity of the optimizer object."""
 
     key: int
     optimizer_name: str
     program_name: str
     metric_name: str | None
     role: Role = TASK
-    """What the LM calls are for that the optimizer makes outside of phases, trials and evaluations."""
+    """Role of the optimizer's LM calls outside phases, trials and evaluations."""
     select: Selection = greatest
-    """Which trial's program the optimizer returns."""
+    """Rule by which the optimizer selects the returned program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class DatasetFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupFacts:
-    """The inputs of a compile, as far as they are resolved."""
+    """Resolved inputs of a compile."""
 
     program: ProgramSnapshot | None
     parameters: Mapping[str, object]
@@ -67,7 +67,7 @@ class SetupFacts:
 
 
 def new_compile_id() -> str:
-    """A fresh `dspy.compile.id`: 32 hex digits."""
+    """Return a new `dspy.compile.id`: 32 hex digits."""
     return uuid.uuid4().hex
 
 
@@ -88,7 +88,7 @@ def _identity(scope: CompileScope) -> dict[str, AttributeValue]:
 
 
 def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
-    """Start a compile span under the current place: an open trial, an outer compile, or whatever is current."""
+    """Start a compile span under the open trial, the outer compile or the current span."""
     context = surroundings()
     place = call_context_in(context)
     outer, trial = place.compile, place.trial
@@ -126,7 +126,7 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
 
 
 def emit_setup(telemetry: Telemetry, scope: CompileScope, facts: SetupFacts) -> None:
-    """Emit the `setup` span with its datasets, once in a compile, and put the parameters on the compile's span too."""
+    """Emit the `setup` span with its datasets once per compile, and set the parameters on the compile's span too."""
     with scope.lock:
         if scope.setup_done:
             return
@@ -152,7 +152,7 @@ def emit_setup(telemetry: Telemetry, scope: CompileScope, facts: SetupFacts) -> 
 
 
 def put_program(telemetry: Telemetry, scope: CompileScope | None, span: Span, program: ProgramSnapshot | None) -> None:
-    """Name the program on the span, and send its state along the first time that this compile names it."""
+    """Set the program's id on the span, and its state on the first span of the compile that has this id."""
     if program is None:
         return
     span.set_attribute(semconv.DSPY_PROGRAM_ID, program.id)
@@ -173,10 +173,17 @@ def emit_dataset(
     registry: ExampleRegistry,
     scope: CompileScope | None,
 ) -> str:
-    """Emit a `dataset` span under `parent`, once for each role and content in a compile; give the dataset's id.
+    """Emit a `dataset` span, once for each role and content in a compile, and return the dataset's id.
 
-    The rows go out with it, but for examples that a compile around this one was given: a nested compile's training set
-    is mostly the outer one's, or a part of it, or the same in another order.
+    The rows are recorded on it, unless enclosing compiles have recorded all of them: a nested compile's training set is
+    mostly that of the outer compile, a part of it, or the same in another order.
+
+    Args:
+        telemetry: the telemetry facade.
+        parent: parent span.
+        facts: the dataset.
+        registry: cache of rows and ids.
+        scope: the compile; None for an evaluation outside a compile.
     """
     rows = [registry.row(example) for example in facts.examples]
     ids = {registry.example_id(example) for example in facts.examples}
@@ -213,14 +220,14 @@ def close_compile(
     result: ProgramSnapshot | None,
     error: BaseException | None,
 ) -> None:
-    """End the compile's span with its result, scores and roll-ups, or with the error that it raised."""
+    """End the compile's span with its result, scores and usage, or with the error that it raised."""
     try:
-        _tell_compile(telemetry, scope, result=result, error=error)
+        _record_compile(telemetry, scope, result=result, error=error)
     finally:
         scope.span.end()
 
 
-def _tell_compile(
+def _record_compile(
     telemetry: Telemetry,
     scope: CompileScope,
     *,

@@ -1,4 +1,4 @@
-"""The span of an evaluation, `evaluate`, with the rows that its examples have left."""
+"""Span of an evaluation, `evaluate`, with the result rows of its examples."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateFacts:
-    """What is known when an evaluation begins."""
+    """Data of an evaluation at its start."""
 
     metric_name: str | None
     program_name: str
     devset: Sequence[Any]
     scope: Scope
     phase: str | None = None
-    """The phase that this is the work of, where it is no trial's."""
+    """Phase that runs the evaluation, if it is not part of a trial."""
     role: str | None = None
-    """`dspy.evaluate.role`, where the trial makes several evaluations."""
+    """`dspy.evaluate.role`, if the trial has several evaluations."""
     program: int | None = None
-    """Identity of the program, where its calls are watched: what is called outside of it is the metric's."""
+    """`id` of the program, if its calls are instrumented; calls outside it are made by the metric."""
 
 
 def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context | None = None) -> EvaluateScope:
-    """Start an evaluate span in the context given, else where the caller stands."""
+    """Start an evaluate span in the given context; default: the caller's."""
     context = context or surroundings()
     place = call_context_in(context)
     trial_index = place.trial.index if place.trial is not None else None
@@ -96,7 +96,7 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
 
 def _dataset_id(telemetry: Telemetry, evaluation: EvaluateScope, facts: EvaluateFacts) -> str:
     if evaluation.compile is not None:
-        # The compile's own datasets went out with its setup; a minibatch is a sample of them.
+        # The compile's setup has recorded its datasets; a minibatch is a sample of them.
         return evaluation.examples.dataset_id(facts.devset)
     dataset = DatasetFacts(role="evaluation", name="devset", examples=facts.devset)
     return emit_dataset(telemetry, evaluation.span, dataset, evaluation.examples, None)
@@ -104,7 +104,7 @@ def _dataset_id(telemetry: Telemetry, evaluation: EvaluateScope, facts: Evaluate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateOutcome:
-    """How an evaluation ended: its score in percent, the program it scored, what it raised."""
+    """Result of an evaluation: its score in percent, the evaluated program, and the exception if it raised."""
 
     score: float | None = None
     program: ProgramSnapshot | None = None
@@ -112,14 +112,14 @@ class EvaluateOutcome:
 
 
 def close_evaluate(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
-    """End an evaluation's span with its score, result rows and roll-ups, or with the error it raised."""
+    """End an evaluation's span with its score, result rows and usage, and the error if it raised."""
     try:
-        _tell_evaluation(telemetry, evaluation, outcome)
+        _record_evaluation(telemetry, evaluation, outcome)
     finally:
         evaluation.span.end()
 
 
-def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
+def _record_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
     score, program, error = outcome.score, outcome.program, outcome.error
     span = evaluation.span
     evaluation.usage.close()
@@ -138,12 +138,12 @@ def _tell_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: E
     telemetry.instruments.evaluate_duration.record(
         now() - evaluation.started, {**metric_attribute(evaluation.metric_name), **failure}, evaluation.context
     )
-    # The examples that have ended before tell their rows before. Large ones are spans, which belong where this stands.
-    told = copy_context().run, _tell_results, telemetry, evaluation
-    telemetry.before_end(span, "the results of an evaluation", *told)
+    # Deferred after the rows of all ended examples. In the caller's context, for the payload spans of large results.
+    work = copy_context().run, _record_results, telemetry, evaluation
+    telemetry.before_end(span, "the results of an evaluation", *work)
 
 
-def _tell_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:
+def _record_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:
     with evaluation.lock:
         rows = [evaluation.rows[index] for index in sorted(evaluation.rows)]
     evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_ERRORS, sum("error" in row for row in rows))

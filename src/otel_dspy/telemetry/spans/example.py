@@ -1,4 +1,4 @@
-"""The spans of an evaluation's examples, linked roots or its children, and each one's row in the result."""
+"""Spans of the examples of an evaluation, as linked roots or child spans, and their result rows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _CONTENT: Final = {
 
 @dataclass(slots=True)
 class ExampleScope:
-    """An open example."""
+    """State of an open example."""
 
     evaluation: EvaluateScope
     index: int
@@ -69,11 +69,11 @@ def open_example(
     """Start an example's span: a root linked to the evaluation, or the evaluation's child.
 
     Args:
-        telemetry: where it is told.
-        evaluation: what it is an example of.
-        index: its position there.
-        example: the user's.
-        program: as in `EvaluateFacts`, where the evaluation runs several.
+        telemetry: the telemetry facade.
+        evaluation: the evaluation.
+        index: position of the example in it.
+        example: the user's example.
+        program: as in `EvaluateFacts`, if the evaluation runs several programs.
     """
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "example",
@@ -84,10 +84,10 @@ def open_example(
     usage = UsageTally(evaluation.usage)
     place = call_context_in(evaluation.context)
     program = evaluation.program if program is None else program
-    # Of what an example calls, only the program is known: what else it calls, the metric does.
+    # All direct calls of an example other than the program are made by the metric.
     role = place.role if program is None else JUDGE
     if place.role is JUDGE:
-        program = None  # an evaluation that a metric makes is a part of its judgment
+        program = None  # an evaluation inside a metric has the role `judge` throughout
     if telemetry.settings.trace_shape is TraceShape.NESTED:
         span = telemetry.tracer.start_span(name, context=evaluation.context, attributes=attributes)
     elif _kept(telemetry.settings.example_ratio):
@@ -107,11 +107,11 @@ def open_example(
 
 
 class ExampleOutcome(NamedTuple):
-    """What came of an example: the program's answer, the metric's score as a number and its feedback, or the error.
+    """Result of an example: the prediction, the metric's score as a number and its feedback, or the error.
 
-    `label`: the metric's verdict in a word, `pass` or `fail`, where it returned a truth value.
-    `objectives`: the metric's scores beside the main one, by name.
-    `further`: what else its row in the result tells.
+    `label`: `pass` or `fail`, if the metric returned a boolean.
+    `objectives`: additional scores of the metric, by name.
+    `further`: additional columns of the result row.
     """
 
     prediction: object = None
@@ -126,19 +126,19 @@ class ExampleOutcome(NamedTuple):
 def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
     """End an example's span and add its row to the evaluation's result.
 
-    Of an example that DSPy ran twice (a straggler) the run that ended first makes the row, as it does in DSPy; the
-    other one is told as repeated, without a score, and counted nowhere.
+    If DSPy ran an example twice (a straggler), the run that ended first provides the row, as in DSPy. The other run is
+    marked as repeated, has no score and is not counted.
     """
     try:
         if scope.metric is not None:
             with guarded("the span of a metric"):
                 scope.metric.close(outcome.error)
-        _tell_example(telemetry, scope, outcome)
+        _record_example(telemetry, scope, outcome)
     finally:
         scope.span.end()
 
 
-def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
+def _record_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
     error, evaluation = outcome.error, scope.evaluation
     row: dict[str, Any] = {}
     with evaluation.lock:
@@ -164,16 +164,16 @@ def _tell_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
         prediction=fields(outcome.prediction) if content and outcome.prediction is not None else None,
         message=describe(error) if content and error is not None else None,
     )
-    telemetry.before_end(scope.span, "the record of an example", _tell_ended, telemetry, scope, ended)
+    telemetry.before_end(scope.span, "the record of an example", _record_ended, telemetry, scope, ended)
     if not repeated:
-        _announce(telemetry, scope, outcome, failure)
+        _emit_signals(telemetry, scope, outcome, failure)
 
 
 class _EndedExample(NamedTuple):
-    """What is known of an example when it ends.
+    """Data of an example at its end.
 
-    `row`: its row in the result, to be filled. `identity`: its `dspy.example.id`. `prediction`, `message`: as they were
-    then; None where they aren't told.
+    `row`: the result row, to be filled. `identity`: `dspy.example.id`. `prediction`, `message`: values at the end; None
+    if they are not recorded.
     """
 
     row: dict[str, Any]
@@ -185,7 +185,7 @@ class _EndedExample(NamedTuple):
     message: str | None
 
 
-def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample) -> None:
+def _record_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample) -> None:
     outcome, row, examples = ended.outcome, ended.row, scope.evaluation.examples
     row |= {"index": scope.index, "id": ended.identity, **outcome.further}
     attributes: dict[str, AttributeValue] = {semconv.DSPY_EXAMPLE_ID: ended.identity, **ended.usage}
@@ -198,7 +198,7 @@ def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample)
         given, texts = examples.content(scope.example, lambda: _given(telemetry, examples.split(scope.example)))
         row.update(given)
         for name, text in texts.items():
-            # Cleared of secrets each time: one may have been met since it was made.
+            # Scrubbed each time, because secrets may have become known since the text was cached.
             telemetry.content.put_redacted(attributes, name, text)
         if ended.prediction is not None:
             _put_content(telemetry, row, attributes, "prediction", ended.prediction)
@@ -214,7 +214,7 @@ def _tell_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample)
 
 
 def _objectives(scope: ExampleScope, ended: _EndedExample) -> dict[str, AttributeValue]:
-    """Put the metric's further scores into the row and the evaluation's means; give them as attributes."""
+    """Add the metric's additional scores to the row and to the evaluation's means; return them as attributes."""
     objectives = ended.outcome.objectives
     if objectives:
         ended.row["objectives"] = {name: plain(value) for name, value in objectives.items()}
@@ -224,10 +224,10 @@ def _objectives(scope: ExampleScope, ended: _EndedExample) -> dict[str, Attribut
     return {semconv.DSPY_EXAMPLE_OBJECTIVE + name: value for name, value in objectives.items()}
 
 
-def _announce(
+def _emit_signals(
     telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome, failure: Mapping[str, AttributeValue]
 ) -> None:
-    """The example's log event and metric."""
+    """Emit the example's log event and record its metric."""
     metric_name = scope.evaluation.metric_name
     result: dict[str, AttributeValue] = {"gen_ai.evaluation.name": metric_name or "metric", **failure}
     if outcome.score is not None:
@@ -242,7 +242,7 @@ def _announce(
 
 
 def _given(telemetry: Telemetry, split: tuple[dict[str, Any], dict[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
-    """What an example brings along (inputs, labels), redacted: for its row, and as JSON texts by attribute."""
+    """Return an example's inputs and labels, redacted: as columns of its row, and as JSON texts by attribute."""
     row: dict[str, Any] = {}
     texts: dict[str, str] = {}
     for name, value in zip(("inputs", "labels"), split, strict=True):
@@ -266,8 +266,8 @@ def _kept(ratio: float) -> bool:
 
 
 def _dropped_span() -> Span:
-    # An unsampled parent keeps the whole example from being recorded by any parent-based sampler (the SDK's default),
-    # while the hooks go on counting tokens and scores for the spans that are kept.
+    # With an unsampled parent no parent-based sampler (the SDK's default) records the spans of the example, while the
+    # hooks still add its tokens and scores to the spans that are sampled.
     return NonRecordingSpan(
         SpanContext(
             chance.getrandbits(128) or 1, chance.getrandbits(64) or 1, is_remote=False, trace_flags=TraceFlags(0)

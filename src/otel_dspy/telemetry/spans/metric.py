@@ -1,7 +1,7 @@
-"""A metric's span: only where the metric makes calls itself or raises, so that a plain one adds nothing to a trace.
+"""Span of a metric, created only if the metric makes calls or raises.
 
-DSPy calls program and metric in one function of its own. The metric's time begins where the program's call ends, or
-where it is called itself (`begin`), and its span is started by the first call that it makes.
+DSPy calls the program and the metric in one function. The metric's span starts at the end of the program's call, or at
+the call of the metric if that is instrumented (`begin`); it is created by the metric's first call.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class MetricGate:
-    """Stands before the calls that are made directly in an example: what is not the program is the metric's.
+    """Assigns the direct calls of an example to its metric, except the call of the program.
 
     Args:
-        telemetry: where it is told.
+        telemetry: the telemetry facade.
         name: `dspy.metric.name`.
         example: the example's span.
-        program: the `id` of the program; None where nobody sees its call, and the gate opens with `begin`.
+        program: `id` of the program; None if its calls are not instrumented and the metric starts with `begin`.
     """
 
     def __init__(self, telemetry: Telemetry, name: str, example: Span, program: int | None) -> None:
@@ -45,27 +45,27 @@ class MetricGate:
         self._span: Span | None = None
 
     def enter(self, context: Context, called: object) -> Context:
-        """The context given, inside of the metric's span, unless it is the program that is called."""
-        # Under a span of the user's own the metric's calls stay where the user put them.
+        """Return the context inside the metric's span, or the given one for the program's call."""
+        # Calls under a span of the user keep that parent.
         if id(called) == self._program or get_current_span(context) is not self._example:
             return context
         if self._program is None and self._began is None:
-            return context  # the program calls
+            return context  # a call of the program
         return inside(self._open(context), call_context_in(context)._replace(gate=None), context)
 
     def begin(self) -> None:
-        """The metric is called."""
+        """Record the start of the metric."""
         self._began = time.time_ns()
 
     def leave(self, called: object, error: BaseException | None) -> None:
-        """The program has answered: what is raised from now on, the metric raises."""
+        """Record the start of the metric when the program returns; later exceptions are the metric's."""
         if id(called) == self._program and error is None:
             self.begin()
 
     def close(self, error: BaseException | None) -> None:
-        """The example has ended."""
+        """End the metric's span when the example ends."""
         if self._began is None:
-            error = None  # it is the program's
+            error = None  # raised by the program
         if error is not None:
             self._open(set_span_in_context(self._example))
         if self._span is not None:
@@ -86,11 +86,11 @@ class MetricGate:
 
 
 def metric_attribute(name: str | None) -> dict[str, AttributeValue]:
-    """`dspy.metric.name`, where there is a metric."""
+    """Return `dspy.metric.name`; empty without a metric."""
     return {} if name is None else {semconv.DSPY_METRIC_NAME: name}
 
 
-@lru_cache(maxsize=256)  # every example asks
+@lru_cache(maxsize=256)  # called for every example
 def named_after(pattern: str, metric_name: str | None) -> str:
-    """A span's name of the contract that has the metric's in it, if there is one."""
+    """Return a span name of the contract with the metric's name, if there is one."""
     return pattern.format(metric_name or "").rstrip()

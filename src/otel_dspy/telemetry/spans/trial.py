@@ -1,4 +1,4 @@
-"""The `trial` span: one candidate tried, or one evaluation of it."""
+"""Span of a trial: a candidate, or one evaluation of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Scope(StrEnum):
 
 
 class TrialState(StrEnum):
-    """`dspy.trial.state`: scored, given up by the optimizer, refused by it, or broken by an error."""
+    """`dspy.trial.state`: scored, abandoned by the optimizer, rejected by it, or failed with an error."""
 
     COMPLETE = "complete"
     PRUNED = "pruned"
@@ -68,16 +68,16 @@ class ScoreUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFacts:
-    """What an optimizer says of a trial.
+    """Data of a trial as reported by the optimizer's hook.
 
     Attributes:
-        candidate: what makes the candidate, as plain data: texts, demos, rules by predictor. None = not told.
-        derived: nobody said so, an evaluation was seen.
-        reason: why it was refused or came to nothing, in the optimizer's words.
-        measures: numbers beside the score, by name.
-        scores: rows of `dspy.trial.scores`. None = not told, as below.
-        pareto_front: rows of `dspy.trial.pareto.front`.
-        key: see `Entry.key`; on no span.
+        candidate: contents of the candidate as plain data: texts, demos, rules by predictor; None = unknown.
+        derived: whether the trial was inferred from an evaluation.
+        reason: the optimizer's reason for rejecting the candidate or creating none.
+        measures: additional numbers, by name.
+        scores: rows of `dspy.trial.scores`; None = unknown.
+        pareto_front: rows of `dspy.trial.pareto.front`; None = unknown.
+        key: see `Entry.key`; not recorded.
     """
 
     kind: TrialKind = TrialKind.CANDIDATE
@@ -95,7 +95,7 @@ class TrialFacts:
 
 
 def open_trial(telemetry: Telemetry, scope: CompileScope, context: Context | None = None) -> TrialScope:
-    """Start a trial span under the compile, or under the phase of it that is current, or that of the context given."""
+    """Start a trial span under the compile, or under its phase in the given or current context."""
     index = scope.next_index()
     context = get_current() if context is None else context
     if call_context_in(context).compile is not scope:
@@ -122,13 +122,13 @@ def _identity(scope: CompileScope, index: int) -> dict[str, AttributeValue]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """How a trial ended.
+    """Result of a trial.
 
     Attributes:
-        score: in `unit`; None where the trial was never scored.
+        score: score in `unit`; None if the trial was not scored.
         program: the candidate.
-        error: what failed inside, also where the optimizer swallowed it and went on.
-        state: None = complete, or fail where there is an error.
+        error: exception raised inside, even if the optimizer has caught it.
+        state: None = complete, or fail if there is an error.
     """
 
     score: float | None = None
@@ -139,21 +139,21 @@ class TrialOutcome:
 
 
 def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
-    """End a trial's span with what the optimizer says of it and how it ended."""
+    """End a trial's span with the optimizer's data and the result."""
     try:
-        _tell_trial(telemetry, trial, facts, outcome)
-        # A span that has more attributes than the SDK's limit (128) loses its oldest. A program of 60 predictors has so
-        # many parameters in MIPROv2: it may lose some of those, but not what the trial is.
+        _record_trial(telemetry, trial, facts, outcome)
+        # A span that exceeds the SDK's attribute limit (128) drops its oldest attributes. In MIPROv2 a program of 60
+        # predictors has that many parameters: some of them may be dropped, but not the trial's identity.
         trial.span.set_attributes(_identity(trial.compile, trial.index))
     finally:
         trial.span.end()
 
 
-def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
+def _record_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
     scope, span = trial.compile, trial.span
     error = outcome.error or trial.error
     trial.usage.close()
-    score = number(outcome.score)  # an optimizer's mean is of whatever type the metric's values have
+    score = number(outcome.score)  # the type of an optimizer's mean is that of the metric's values
     state = outcome.state or (TrialState.COMPLETE if error is None else TrialState.FAIL)
     standing = scope.leaderboard.enter(
         Entry(
@@ -167,7 +167,7 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         baseline=facts.kind is TrialKind.BASELINE,
     )
     attributes: dict[str, AttributeValue] = {
-        # The oldest is lost first, see `close_trial`.
+        # First, because the oldest attributes are dropped first; see `close_trial`.
         **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, facts.parameters, telemetry.secrets),
         **{
             semconv.DSPY_TRIAL_MEASURE + name: measure
@@ -203,41 +203,41 @@ def _tell_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
         mark_failed(span, error, telemetry.content)
-    announced: dict[str, AttributeValue] = {
+    outcome_attributes: dict[str, AttributeValue] = {
         semconv.DSPY_TRIAL_KIND: facts.kind.value,
         semconv.DSPY_TRIAL_STATE: state.value,
         **failure,
     }
-    _announce(telemetry, trial, score, standing, announced)
+    _emit_signals(telemetry, trial, score, standing, outcome_attributes)
 
 
-def _announce(
+def _emit_signals(
     telemetry: Telemetry,
     trial: TrialScope,
     score: float | None,
     standing: Standing,
-    announced: Mapping[str, AttributeValue],
+    outcome_attributes: Mapping[str, AttributeValue],
 ) -> None:
-    """The trial's log event and metrics."""
+    """Emit the trial's log event and record its metrics."""
     scope = trial.compile
-    told: dict[str, AttributeValue] = {
+    completed: dict[str, AttributeValue] = {
         semconv.DSPY_COMPILE_ID: scope.id,
         semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name,
         semconv.DSPY_TRIAL_INDEX: trial.index,
-        **announced,
+        **outcome_attributes,
     }
     timed: dict[str, AttributeValue] = {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name}
     scored = dict(timed)
-    if ERROR_TYPE in announced:
-        timed[ERROR_TYPE] = announced[ERROR_TYPE]
+    if ERROR_TYPE in outcome_attributes:
+        timed[ERROR_TYPE] = outcome_attributes[ERROR_TYPE]
     if scope.metric_name is not None:
         scored[semconv.DSPY_METRIC_NAME] = scope.metric_name
     if score is not None:
-        told[semconv.DSPY_TRIAL_SCORE] = score
+        completed[semconv.DSPY_TRIAL_SCORE] = score
         telemetry.instruments.trial_score.set(score, scored, UNSPANNED)
     if standing.is_best and standing.best_score is not None:
         telemetry.instruments.compile_best_score.set(standing.best_score, scored, UNSPANNED)
-    telemetry.events.emit(semconv.EVENT_DSPY_TRIAL_COMPLETED, trial.span, told)
+    telemetry.events.emit(semconv.EVENT_DSPY_TRIAL_COMPLETED, trial.span, completed)
     telemetry.instruments.trial_duration.record(now() - trial.started, timed, trial.context)
 
 

@@ -75,7 +75,7 @@ def test_a_metric_that_fails_leaves_the_others_alone(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(told.cache_hits, "_say", broken)
+    monkeypatch.setattr(told.cache_hits, "_record", broken)
     told.cache_hits.add(1.0, context=UNSPANNED)
     told.cost.add(1.0, context=UNSPANNED)
     assert totals(reader) == {"dspy.usage.cost": 1.0}

@@ -140,7 +140,7 @@ def _told(exporter: InMemorySpanExporter) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("around", _AROUND)
 @pytest.mark.parametrize("are_random", [True, False])
 @pytest.mark.parametrize("sampler", _SAMPLERS)
-def test_it_is_what_the_sdk_does(sampler: str, are_random: bool, wrap_call: str, asked: bool) -> None:  # noqa: FBT001
+def test_it_is_what_the_sdk_does(sampler: str, are_random: bool, around: str, asked: bool) -> None:  # noqa: FBT001
     """Ids, flags, trace state, what the sampler sees and says, links, attributes, parent.
 
     In the context, exported, and found by whoever asks for the span before its end, or only afterwards.
@@ -149,7 +149,7 @@ def test_it_is_what_the_sdk_does(sampler: str, are_random: bool, wrap_call: str,
     (plain, at_once), (provider, late) = (_provider(one, are_random=are_random) for one in samplers)
     tracers = plain.get_tracer("scope", "1.0"), _late(provider)
     for _ in range(4):
-        wanted, span = (_start(tracer, _AROUND[wrap_call]) for tracer in tracers)
+        wanted, span = (_start(tracer, _AROUND[around]) for tracer in tracers)
         assert span.get_span_context() == wanted.get_span_context()
         assert span.is_recording() == wanted.is_recording() == (type(span) is DeferredSpan)
         if asked and span.is_recording():
@@ -201,7 +201,7 @@ def test_what_is_said_late_is_what_would_have_been_said(
             one.set_attributes(attributes)
         one.set_attribute("last", 1)
 
-    span.tell_first("a test", tell, span)
+    span.run_before_end("a test", tell, span)
     tell(wanted)
     for one in (wanted, span):
         one.end(_AT + 7)
@@ -262,14 +262,14 @@ def test_what_another_library_has_changed_of_spans_is_done(how: str, kind: str, 
         calls.append(step)
         return own(span, *args, **named)
 
-    def wrap_call(wrapped: Any, _span: object, args: Any, named: Any) -> Any:
+    def around(wrapped: Any, _span: object, args: Any, named: Any) -> Any:
         calls.append(step)
         return wrapped(*args, **named)
 
     provider, _ = _provider(ALWAYS_ON)
-    with mock.patch.object(owner, step, plainly if how == "plain" else wrapt.FunctionWrapper(own, wrap_call)):
+    with mock.patch.object(owner, step, plainly if how == "plain" else wrapt.FunctionWrapper(own, around)):
         span: Any = _start(_late(provider), None)
-        span.tell_first("a test", span.set_attributes, {"a": 1})
+        span.run_before_end("a test", span.set_attributes, {"a": 1})
         span.end()
         provider.shutdown()
     assert set(calls) == {step}
@@ -356,10 +356,10 @@ def test_a_tracer_that_is_not_the_sdks_own_starts_its_spans_itself() -> None:
         def start_span(self, name: str, *more: Any) -> Span:
             return self._tracer.start_span(f"{name} of another", *more)
 
-    wrap_call: Any = Around(provider.get_tracer("scope"))
+    around: Any = Around(provider.get_tracer("scope"))
     changed: Any = provider.get_tracer("changed")
     changed.start_span = Around(provider.get_tracer("scope")).start_span
-    for tracer in (wrap_call, changed):
+    for tracer in (around, changed):
         span: Any = _start(DeferredTracer(tracer, (), DeferredQueue()), None)
         assert span.name == "name of another"
         assert type(span) is not DeferredSpan

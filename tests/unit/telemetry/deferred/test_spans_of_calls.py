@@ -530,7 +530,7 @@ def test_what_a_program_has_ended_takes_no_more(captured: TelemetryCapture) -> N
 
 
 @pytest.mark.parametrize(
-    ("is_made", "owner", "step"), [(True, SdkSpan, "start"), (False, snapshot, "ended_span")], ids=["made", "told"]
+    ("is_made", "owner", "step"), [(True, SdkSpan, "start"), (False, snapshot, "snapshot_span")], ids=["made", "told"]
 )
 def test_an_interrupt_while_a_span_is_made_does_not_lose_it(
     is_made: bool,  # noqa: FBT001
