@@ -215,11 +215,11 @@ def test_two_optimizations_at_once_keep_apart() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        "gepa_events.trial_facts",
-        "gepa_events.pareto_front",
-        "gepa_events.GepaEvents.evaluates",
-        "gepa_events.GepaEvents.proposes",
-        "gepa_events.GepaEvents.finish",
+        "gepa.events.trial_facts",
+        "gepa.events.pareto_front",
+        "gepa.events.GepaEvents.evaluates",
+        "gepa.events.GepaEvents.proposes",
+        "gepa.events.GepaEvents.finish",
     ],
 )
 def test_a_record_that_fails_harms_nobody(broken: str) -> None:
