@@ -69,10 +69,10 @@ __all__ = [
 ]
 
 _RENAMED: Final = {
-    "PhaseHook": "PhaseHook",
+    "PhaseWatch": "PhaseHook",
     "Watch": "CallHook",
     "around": "wrap_call",
-    "current_call_context": "current_call_context",
+    "current_place": "current_call_context",
 }
 """Deprecated name -> current name, for hooks in other packages."""
 

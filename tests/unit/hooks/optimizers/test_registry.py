@@ -11,6 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 from typing_extensions import override
 
+from otel_dspy.hooks import optimizers
 from otel_dspy.hooks.optimizers import (
     OptimizerHook,
     TrialFacts,
@@ -162,3 +163,19 @@ def test_a_hook_that_fails_later_costs_its_own_facts_alone() -> None:
             "    evaluate exact trial.index=1",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("former", "current"),
+    [
+        ("PhaseWatch", "PhaseHook"),
+        ("Watch", "CallHook"),
+        ("around", "wrap_call"),
+        ("current_place", "current_call_context"),
+    ],
+)
+def test_a_deprecated_name_stands_for_the_current_one(former: str, current: str) -> None:
+    """Hooks of other packages that import a former name get the same object, and a DeprecationWarning."""
+    with pytest.warns(DeprecationWarning, match=f"import {current} instead"):
+        found: object = getattr(optimizers, former)
+    assert found is getattr(optimizers, current)
