@@ -86,6 +86,66 @@ def test_messages_that_mlflow_shows_in_part() -> None:
     ]
 
 
+def test_results_beside_texts_are_converted() -> None:
+    """MLflow shows one result alone; a text beside it would be lost."""
+    assert chat_messages([{"role": "tool", "parts": [_TEXT, _RESULT]}]) == [
+        {"role": "tool", "tool_call_id": "c1", "content": "on the Danube"},
+        {"role": "tool", "content": [{"type": "text", "text": "What is this?"}]},
+    ]
+    assert chat_messages([{"role": "user", "parts": [_TEXT, _TEXT]}]) is None
+
+
+def test_arguments_and_results_are_json_text() -> None:
+    """Readable in any language; arguments that are text already, and calls without an id, are as they were recorded."""
+    calls = [
+        {"type": "tool_call", "name": "lookup", "arguments": {"city": "Köln"}},
+        {"type": "tool_call", "id": "c3", "name": "lookup", "arguments": '{"city": '},
+    ]
+    result = {"type": "tool_call_response", "response": {"river": "Mühl"}}
+    messages = [{"role": "assistant", "parts": calls}, {"role": "tool", "parts": [result, result]}]
+    assert chat_messages(messages) == [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "lookup", "type": "function", "function": {"name": "lookup", "arguments": '{"city": "Köln"}'}},
+                {"id": "c3", "type": "function", "function": {"name": "lookup", "arguments": '{"city": '}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "", "content": '{"river": "Mühl"}'},
+        {"role": "tool", "tool_call_id": "", "content": '{"river": "Mühl"}'},
+    ]
+
+
+def test_parts_that_no_view_shows_are_described() -> None:
+    """By type, address or file, size and digest: what is known of them; several reasonings are paragraphs of one."""
+    parts = [
+        {"type": "reasoning", "content": "First."},
+        {"type": "reasoning", "content": "Then."},
+        {"type": "blob", "modality": "video", "mime_type": "video/mp4", "content": "AAECAw=="},
+        {"type": "blob", "modality": "audio", "mime_type": "audio/wav", "content": ""},
+        {"type": "uri", "modality": "video", "uri": "https://example.org/a.mp4"},
+        {"type": "uri", "modality": "audio", "mime_type": "audio/wav", "uri": "https://example.org/a.wav"},
+        {"type": "blob", "mime_type": "image/png", "content": 7},
+        {"type": "sketch"},
+        {"type": "blob", "modality": "image", "content": "AAEC"},
+    ]
+    described = (
+        "[video/mp4, 4 bytes]", "[audio/wav]", "[video, https://example.org/a.mp4]",
+        "[audio/wav, https://example.org/a.wav]", "[image/png]", "[sketch]",
+    )  # fmt: skip
+    assert chat_messages([{"role": "assistant", "parts": parts}]) == [
+        {
+            "role": "assistant",
+            "content": [
+                *({"type": "text", "text": text} for text in described),
+                {"type": "image_url", "image_url": {"url": "data:;base64,AAEC"}},
+            ],
+            "reasoning": "First.\n\nThen.",
+        }
+    ]
+
+
 def test_definitions_of_tools() -> None:
     """Functions alone, in OpenAI's shape, and nothing in a schema that MLflow does not take."""
     parameters = {

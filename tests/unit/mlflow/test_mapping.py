@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from mlflow.utils import validation
@@ -11,7 +11,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode
 
-from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
 from otel_dspy.mlflow.mapping.compiles import summary_operations
@@ -36,50 +35,12 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
 from otel_dspy.mlflow.records.span_records import CallRecord, SpanRecord
+from tests.unit.mlflow.mapped_spans import CID, CONTEXT, IDENTITY, fact, kinds, only, told
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.mapping.operations import (
-        Operation,
-    )
-    from otel_dspy.mlflow.records.span_records import AttributeValue, Fact
-
-Found = TypeVar("Found")
-CID = "c" * 32
-IDENTITY: dict[str, Any] = {"dspy.compile.id": CID, "dspy.optimizer.name": "MIPROv2", "dspy.program.name": "Solver"}
 IDENTITY_ENDED: dict[str, Any] = {name.replace(".", "__"): value for name, value in IDENTITY.items()}
-CONTEXT = TraceContext(trace_id="t" * 32, root_id="root", kind=RootKind.COMPILE, compile_id=CID)
-
-
-def told(operation: str, *, options: Options | None = None, context: TraceContext = CONTEXT, span_id: str = "s",
-         error: bool = False, **attributes: AttributeValue) -> list[Operation]:  # fmt: skip
-    """The operations for one span; `__` in a keyword stands for a dot."""
-    found = fact(operation, span_id=span_id, error=error, trace_id=context.trace_id, **attributes)
-    return list(mapping.operations(found, options or Options(), context))
-
-
-def fact(operation: str, *, span_id: str = "s", error: bool = False, trace_id: str = CONTEXT.trace_id,
-         **attributes: AttributeValue) -> Fact:  # fmt: skip
-    """The record of one span; `__` in a keyword stands for a dot."""
-    span = SpanRecord(
-        trace_id=trace_id, span_id=span_id, parent_id="root", name=operation, kind="INTERNAL",
-        start_ns=1_000_000_000, end_ns=3_000_000_000, error=error, message="it broke" if error else None,
-        attributes={"dspy.operation.name": operation}
-        | {name.replace("__", "."): value for name, value in attributes.items()},
-    )  # fmt: skip
-    return decode.fact(span)
-
-
-def kinds(operations: list[Operation]) -> list[str]:
-    """Names of the operations' types, in order."""
-    return [type(operation).__name__ for operation in operations]
-
-
-def only(operations: list[Operation], kind: type[Found]) -> Found:
-    """The one operation of that type."""
-    (found,) = [operation for operation in operations if isinstance(operation, kind)]
-    return found
 
 
 @pytest.mark.parametrize(

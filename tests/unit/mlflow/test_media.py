@@ -32,6 +32,10 @@ _OMITTED = "… (512000 bytes, sha256 8acfcabd38b512d5)"
             "[a.pdf, application/pdf, 3 bytes]",
         ),
         ({"type": "file", "file": {"file_id": "file-1"}}, "[file-1]"),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "AAEC"}}, "[a.pdf, file, 3 bytes]"),
+        ({"type": "input_file", "file": {"filename": "a.pdf", "file_id": "file-1"}}, "[a.pdf, file-1]"),
+        ({"type": "image", "image": {"data": "AAE=", "media_type": "image/png"}}, "[image/png, 2 bytes]"),
+        ({"type": "image_url", "image_url": {"url": "data:text/plain,an X"}}, "[data:text/plain,an X]"),
         ("look: data:image/png;base64,AAEC!", "look: [image/png, 3 bytes]!"),
         ({"type": "image_url", "width": 3}, {"type": "image_url", "width": 3}),
         (

@@ -1,0 +1,104 @@
+"""Tables of datasets and results."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from otel_dspy.mlflow.mapping.operations import CompileRun, LogTable
+from otel_dspy.mlflow.mapping.tables import dataset_table, result_table, rows, table_json
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (None, None),
+        ("[cut", None),
+        ('{"a": 1}', None),
+        ("[]", []),
+        ('[{"a": 1}, "text", null, {}]', [{"a": 1}, {}]),
+    ],
+)
+def test_rows_of_a_text(text: str | None, found: Any) -> None:
+    """The objects of a JSON array; None where the text is none."""
+    assert rows(text) == found
+
+
+def test_a_datasets_fields_come_in_their_own_order() -> None:
+    """Then those that only some rows have, once each and in the order in which they appear."""
+    found = [{"b": 1, "x": 2}, {"a": 3, "y": 4, "x": 5}]
+    assert dataset_table(("a", "b"), found) == (
+        ["a", "b", "x", "y"],
+        [[None, 1, 2, None], [3, None, 5, 4]],
+    )
+    assert dataset_table((), []) == ([], [])
+
+
+def test_all_columns_of_a_result_table() -> None:
+    """Index, what the optimizer adds, inputs, labels, prediction, score, objectives, error, feedback."""
+    row = {
+        "feedback": "close",
+        "error_message": "no verdict",
+        "error": "ValueError",
+        "objectives": {"recall": 0.5, "speed": 1},
+        "score": 0.25,
+        "prediction": {"answer": "3"},
+        "labels": {"answer": "2"},
+        "inputs": {"question": "1+1"},
+        "rollout": 4,
+        "program": 3,
+        "accepted": False,
+        "round": 1,
+        "index": 7,
+    }
+    assert result_table([row]) == (
+        [
+            "index", "round", "accepted", "program", "rollout", "example_question", "example_answer", "pred_answer",
+            "score", "objective/recall", "objective/speed", "error", "error_message", "feedback",
+        ],
+        [[7, 1, False, 3, 4, "1+1", "2", "3", 0.25, 0.5, 1, "ValueError", "no verdict", "close"]],
+    )  # fmt: skip
+
+
+def test_rows_of_a_result_table_that_differ() -> None:
+    """Columns that any row has; where a row lacks one the cell is empty."""
+    found = [
+        {"index": 0, "inputs": {"b": 1}, "prediction": {"p": 1}, "objectives": {"o": 1}, "round": None},
+        {"index": 1, "score": 1.0, "inputs": {"a": 2, "b": 3}, "prediction": {"q": 2}, "objectives": {"n": 2, "o": 3}},
+    ]
+    assert result_table(found) == (
+        ["index", "example_b", "example_a", "pred_p", "pred_q", "score", "objective/o", "objective/n"],
+        [[0, 1, None, 1, None, None, 1, None], [1, 3, 2, None, 2, 1.0, 3, 2]],
+    )
+    assert result_table([]) == (["index", "score"], [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"a": 1}, {"example_a": 1}),
+        ('{"a": 1}', {"example_a": 1}),
+        ("plain text", {"example_value": "plain text"}),
+        ('["a"]', {"example_value": ["a"]}),
+        (7, {"example_value": 7}),
+        ("null", {}),
+        (None, {}),
+    ],
+)
+def test_fields_of_a_row(fields: Any, expected: dict[str, Any]) -> None:
+    """An object's fields, be it JSON text or not; what is no object is one field named `value`."""
+    columns, data = result_table([{"index": 0, "inputs": fields, "objectives": "none"}])
+    found = dict(zip(columns, data[0], strict=True))
+    assert found == {"index": 0, "score": None, **expected}
+
+
+def test_the_text_of_a_table() -> None:
+    """In the layout of `mlflow.log_table`, readable in any language."""
+    table = LogTable(
+        key="k", run=CompileRun("c"), path="p.json", columns=("a", "é"), rows=((1, "ü"), (None, 2.5)), start_ms=0
+    )
+    text = table_json(table)
+    assert text == '{"columns": ["a", "é"], "data": [[1, "ü"], [null, 2.5]]}'
+    assert json.loads(text)["data"][1] == [None, 2.5]
