@@ -33,6 +33,7 @@ from otel_dspy.mlflow.tracking.program_states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.retry import Outcome, Retrier
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs import Runs
+from otel_dspy.mlflow.tracking.shared_traces import SharedTraces
 from otel_dspy.mlflow.tracking.split_on_reject import send_batch, send_trace
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 from otel_dspy.mlflow.tracking.state_lookup import StateLookup
@@ -262,6 +263,11 @@ class Sink:
         for run in list(self._gathered):
             self._send_gathered(run)
         self._send_traces(postpone=False)
+        written = self._batch.written()
+        if self._look_first:
+            SharedTraces(
+                self._store, self._read, lambda attempt: self._try("a trace's sums", attempt), self._send_head
+            ).correct(written)
 
     def _send_traces(self, *, postpone: bool = True) -> None:
         """Send the trace batch, one request at a time.
@@ -286,8 +292,9 @@ class Sink:
         # a new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much.
         for head in begun:
             yield lambda head=head: self._send_waiting_head(head)
-        for head in self._batch.uncounted():
-            yield lambda head=head: self._send_sums(head)
+        if not self._look_first:  # else `send_all` corrects all traces
+            for head in self._batch.uncounted():
+                yield lambda head=head: self._send_sums(head)
 
     def _send_waiting_head(self, head: LogTrace) -> None:
         self._try("a trace", lambda: self._send_head(head))
@@ -295,8 +302,7 @@ class Sink:
 
     def _send_sums(self, head: LogTrace) -> None:
         def correct() -> None:
-            sums = self._store().corrected_sums(f"tr-{head.trace_id}")
-            if sums:
+            for sums in self._store().corrected_sums([head.trace_id]).values():
                 self._send_head(head, sums)
 
         self._try("a trace's sums", correct)

@@ -40,7 +40,7 @@ if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
     from otel_dspy.mlflow.tracking import trace_entities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mlflow.entities import LoggedModel, Run
 
@@ -55,6 +55,8 @@ PAGE = 1000
 """Maximum runs in a response."""
 _TAKES_WHOLE_HEADS = ("tried to blank-out primary key", "assessments.trace_id")
 """Errors of MLflow 3.6 and 3.10 for a trace info without a tag, metadata or an assessment that the trace has."""
+_UNREADABLE = ("RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED")
+"""Error codes of a trace that does not exist, or that the server cannot return."""
 _NUMBERED = re.compile(r"_\d+\.json$")
 TABLES_TAG = "mlflow.loggedArtifacts"
 """Tag by which the UI recognizes an artifact as a table."""
@@ -268,26 +270,46 @@ class Store:
             if not token:
                 break
         for trace in found:
-            sums = self.corrected_sums(trace.trace_id)
+            trace_id = trace.trace_id.removeprefix("tr-")
+            sums = self.corrected_sums([trace_id]).get(trace_id, {})
             self._store.start_trace(trace_entities.interrupted(trace, tags, sums))
 
-    def corrected_sums(self, trace_id: str) -> dict[str, str]:
-        """Return token usage and cost of a trace (MLflow's id) as metadata where MLflow's sums differ from its spans'.
+    def corrected_sums(self, trace_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return token usage and cost of traces as metadata where MLflow's sums differ from those of their spans.
 
-        Empty also if the trace does not exist or the server cannot return it.
+        Args:
+            trace_ids: 32 hex digits each. A trace that does not exist, or that the server cannot return, is left out.
         """
+        corrected: dict[str, dict[str, str]] = {}
+        for trace in self._traces([f"tr-{trace_id}" for trace_id in trace_ids]):
+            if sums := corrected_sums(trace.info.trace_metadata, trace.data.spans):
+                corrected[str(trace.info.trace_id).removeprefix("tr-")] = sums
+        return corrected
+
+    def _traces(self, trace_ids: Sequence[str]) -> list[Any]:
+        """Return traces with the spans that MLflow has of them."""
+        if not hasattr(self._store, "get_trace"):  # MLflow 3.6
+            return self._readable(lambda: self._store.batch_get_traces(list(trace_ids)))
+        found: list[Any] = []
+        if len(trace_ids) > 1:
+            # Without those that lack spans according to MLflow.
+            found = self._readable(lambda: self._store.batch_get_traces(list(trace_ids)))
+        there = {trace.info.trace_id for trace in found}
+        for trace_id in trace_ids:
+            if trace_id not in there:
+                found += self._readable(lambda trace_id=trace_id: [self._store.get_trace(trace_id, allow_partial=True)])
+        return found
+
+    @staticmethod
+    def _readable(read: Callable[[], list[Any]]) -> list[Any]:
         try:
-            if hasattr(self._store, "get_trace"):
-                found = [self._store.get_trace(trace_id, allow_partial=True)]
-            else:  # MLflow 3.6
-                found = self._store.batch_get_traces([trace_id])
+            return read()
         except NotImplementedError:
-            return {}
+            return []
         except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED"}:
-                return {}
+            if error.error_code in _UNREADABLE:
+                return []
             raise
-        return corrected_sums(found[0].info.trace_metadata, found[0].data.spans) if found else {}
 
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Log spans of one or several traces in one request."""

@@ -51,6 +51,7 @@ class FoundHead:
         duration_ms: None while in progress.
         name: the trace's name.
         end: the end that takes precedence among those that its writers have recorded.
+        has_spans: whether MLflow has spans of the trace.
     """
 
     state: State | None
@@ -58,6 +59,7 @@ class FoundHead:
     duration_ms: int | None
     name: str | None
     end: TraceEnd | None = None
+    has_spans: bool = True
 
 
 class StoreReader:
@@ -144,6 +146,7 @@ class StoreReader:
             int(duration) if duration is not None else None,
             info.tags.get("mlflow.traceName"),
             noted_end(info.trace_metadata),
+            "mlflow.trace.spansLocation" in info.tags,
         )
 
     def spans(self, trace_id: str) -> list[SpanRecord]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.trace_ends import end_of
@@ -27,6 +27,21 @@ POSTPONED: Final = 8
 """Multiple of the above that may be queued while more urgent operations are sent first."""
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenTrace:
+    """What was sent of a trace.
+
+    Attributes:
+        trace_id: 32 hex digits.
+        head: the last trace info that was sent; None if none was, or it is no longer kept.
+        has_spans: whether spans were sent.
+    """
+
+    trace_id: str
+    head: LogTrace | None
+    has_spans: bool
+
+
 class TraceBatch:
     """Queued trace infos, merged by trace, and spans."""
 
@@ -39,6 +54,8 @@ class TraceBatch:
         """Traces with an info for which MLflow has summed the tokens of one request, so that it ignores later ones."""
         self._uncounted: OrderedDict[str, None] = OrderedDict()
         """Traces for which MLflow may have ignored tokens."""
+        self._written: OrderedDict[str, bool] = OrderedDict()
+        """Traces of which an end or spans were sent since `written`, each with whether spans were."""
         self._characters = 0
 
     def add_span(self, span: LogSpan) -> None:
@@ -86,6 +103,8 @@ class TraceBatch:
             self._counted[head.trace_id] = None
         if head.early:
             self._uncounted[head.trace_id] = None
+        if head.state is not None:
+            self._written.setdefault(head.trace_id, False)
         # Assessments have their own ids and are never reverted: only new ones have to be sent again.
         self._sent[head.trace_id] = replace(head, assessments=(), users_assessments=())
         while len(self._sent) > MAX_REMEMBERED:
@@ -107,13 +126,14 @@ class TraceBatch:
         for span in spans:
             self._characters -= _characters(span)
         for trace_id in {span.trace_id for span in spans}:
+            self._written[trace_id] = True
             if trace_id not in self._sent:
                 self._begun[trace_id] = None
             elif trace_id in self._counted:
                 self._uncounted[trace_id] = None
             else:
                 self._counted[trace_id] = None
-        for known in (self._begun, self._counted, self._uncounted):
+        for known in (self._begun, self._counted, self._uncounted, self._written):
             while len(known) > MAX_BEGUN:
                 known.popitem(last=False)
         del self.spans[: len(spans)]
@@ -122,6 +142,12 @@ class TraceBatch:
         """Return the infos of ended traces whose sums in MLflow may be wrong."""
         sent = (self._sent.get(trace_id) for trace_id in self._uncounted)
         return [head for head in sent if head is not None and head.state is not None]
+
+    def written(self) -> list[WrittenTrace]:
+        """Return the traces of which an end or spans were sent since the last call."""
+        found = [WrittenTrace(trace_id, self._sent.get(trace_id), spans) for trace_id, spans in self._written.items()]
+        self._written.clear()
+        return found
 
     def sums_sent(self, head: LogTrace) -> None:
         """Record that the sums of the trace are correct."""
