@@ -38,7 +38,7 @@ class SharedTraces:
         Args:
             store: the tracking store.
             reader: reads the same store.
-            attempt: calls a function with the retry policy, and counts its outcome.
+            attempt: calls a function with the retry policy, and counts a failure.
             send: writes a trace's info with more metadata; without a state, that of MLflow stays.
         """
         self._store = store

@@ -265,9 +265,7 @@ class Sink:
         self._send_traces(postpone=False)
         written = self._batch.written()
         if self._look_first:
-            SharedTraces(
-                self._store, self._read, lambda attempt: self._try("a trace's sums", attempt), self._send_head
-            ).correct(written)
+            SharedTraces(self._store, self._read, self._attempt_sums, self._send_head).correct(written)
 
     def _send_traces(self, *, postpone: bool = True) -> None:
         """Send the trace batch, one request at a time.
@@ -307,6 +305,11 @@ class Sink:
 
         self._try("a trace's sums", correct)
         self._batch.sums_sent(head)
+
+    def _attempt_sums(self, attempt: Callable[[], None]) -> None:
+        outcome = self._attempts.run("a trace's sums", attempt)
+        if outcome is not Outcome.DONE:  # mostly reads, which write nothing
+            self._count(outcome)
 
     def _send_next_spans(self) -> None:
         spans = self._batch.next_spans()
