@@ -1,4 +1,4 @@
-"""A task for `hook.optimize` without DSPy and without a network: a text that names the digits that it knows.
+"""A task for `gepa.optimize` without DSPy and without a network: a text that names the digits that it knows.
 
 `a1` is answered if the text has the digit 1. The reflection function proposes scripted texts, in order.
 """
@@ -79,7 +79,7 @@ class Digits(GEPAAdapter[Any, Any, Any]):
 
 
 def optimize_texts(function: Callable[..., Any] | None = None, **settings: Any) -> Any:
-    """Run `hook.optimize`, or `function` in its place, on the task.
+    """Run `gepa.optimize`, or `function` in its place, on the task.
 
     As it stands: a candidate that is accepted, three that are rejected, and a minibatch without a fault.
     """

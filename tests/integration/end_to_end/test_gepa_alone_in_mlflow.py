@@ -1,4 +1,4 @@
-"""`hook.optimize` and `mlflow.genai.optimize_prompts` in MLflow: a run with a child a proposal, and texts for programs."""
+"""`gepa.optimize` and `mlflow.genai.optimize_prompts` in MLflow: a run with a child a proposal, and texts for programs."""
 
 from __future__ import annotations
 

@@ -282,7 +282,7 @@ def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
 
 
 def test_mlflow_optimizes_prompts(experiment: str) -> None:
-    """`mlflow.genai.optimize_prompts` over a DSPy program: one trace for each row, in MLflow's run, and no further run."""
+    """`mlflow.genai.optimize_prompts` over a DSPy program: traces of rows in MLflow's run, the compile its child."""
     prompt = mlflow.genai.register_prompt(name=f"p-{uuid.uuid4().hex[:8]}", template="Answer {{question}}")
     program: Any = dspy.Predict("question -> answer")
     program.set_lm(SETTINGS_OF_DSPY.lm)
@@ -304,10 +304,22 @@ def test_mlflow_optimizes_prompts(experiment: str) -> None:
         scorers=[right],
     )
     found = traces(experiment)
-    assert [[names(root) for root in one.spans] for one in found] == [[{"module Predict": ["chat scripted"]}]] * 2
-    (run,) = read_tree(mlflow.get_tracking_uri(), experiment).walk()
-    assert {one.metadata["mlflow.sourceRun"] for one in found} == {run.id}
-    assert (run.status, result.initial_eval_score) == ("FINISHED", 0.5)
+    parent, *ours = read_tree(mlflow.get_tracking_uri(), experiment).walk()
+    assert [(run.name, run.status) for run in ours] == [
+        ("gepa MlflowGEPAAdapter", "FINISHED"),
+        ("trial 0 (seed)", "FINISHED"),
+    ]
+    assert (parent.status, parent.children) == ("FINISHED", (ours[0],))
+    assert result.initial_eval_score == 0.5
+    assert [(one.name, one.metadata["mlflow.sourceRun"]) for one in found] == [
+        ("predict", parent.id),
+        ("predict", parent.id),
+        ("gepa MlflowGEPAAdapter", ours[0].id),
+        ("MlflowGEPAAdapter example 0", ours[1].id),
+        ("MlflowGEPAAdapter example 1", ours[1].id),
+    ]
+    rows = [[names(root) for root in one.spans] for one in found[:2]]
+    assert rows == [[{"predict": [{"module Predict": ["chat scripted"]}]}]] * 2
 
 
 class FewTraces(SIMBAAlignmentOptimizer):

@@ -1,4 +1,4 @@
-"""`hook.optimize` and `optimize_anything` without DSPy's GEPA class: a compile with every proposal."""
+"""`gepa.optimize` and `optimize_anything` without DSPy's GEPA class: a compile with every proposal."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_numbers_are_those_of_the_result() -> None:
 
 
 def test_every_parameter_is_recorded() -> None:
-    """The arguments of `hook.optimize`, with what its defaults came to; nothing of the data, no object's address."""
+    """The arguments of `gepa.optimize`, with what its defaults came to; nothing of the data, no object's address."""
     with recording(capture_programs=True) as recorder:
         optimize_texts(reflection_lm_kwargs={"api_key": "sk-of-mine"}, use_merge=True, wandb_api_key="sk-too")
     (setup,) = recorder.named("setup")
@@ -252,7 +252,7 @@ def test_what_an_adapter_raises_goes_on(error: BaseException, at: int) -> None:
 
 def test_a_function_imported_before_instrumentation() -> None:
     """The run is recorded although the call of the function is not seen."""
-    early = cast("Any", gepa.api).optimize  # the package's `hook.optimize` is wrapped, this is not
+    early = cast("Any", gepa.api).optimize  # the package's `gepa.optimize` is wrapped, this is not
     with recording() as recorder:
         optimize_texts(early)
     (setup,) = recorder.named("setup")
@@ -261,7 +261,7 @@ def test_a_function_imported_before_instrumentation() -> None:
 
 
 def test_the_class_of_dspy_is_one_compile() -> None:
-    """DSPy's GEPA calls `hook.optimize`: its compile is the only one."""
+    """DSPy's GEPA calls `gepa.optimize`: its compile is the only one."""
     with recording() as recorder:
         optimize(max_metric_calls=12)
     assert [span.name for span in recorder.named("compile")] == ["compile GEPA"]
