@@ -16,6 +16,7 @@ from tests.support.blank_store import blank_store
 from tests.support.gepa_texts import PROPOSALS, SEED, Digits, answer, optimize_texts, reflecting
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_tree import read_tree
+from tests.support.prompt_registry import register_prompt
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
     with scripted_lm(lambda _: reflect(None)) as server, tracked():
         monkeypatch.setenv("OPENAI_API_BASE", server.api_base)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
-        prompt = mlflow.genai.register_prompt(name="digits", template="{{question}} Knows 0.")
+        prompt = register_prompt("digits", "{{question}} Knows 0.")
 
         def predict(question: str) -> str:
             known: Any = mlflow.genai.load_prompt(prompt.uri).format(question=question)

@@ -25,6 +25,7 @@ from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_tree import read_tree
+from tests.support.prompt_registry import register_prompt
 from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
 
 def test_mlflow_optimizes_prompts(experiment: str) -> None:
     """`mlflow.genai.optimize_prompts` over a DSPy program: traces of rows in MLflow's run, the compile its child."""
-    prompt = mlflow.genai.register_prompt(name=f"p-{uuid.uuid4().hex[:8]}", template="Answer {{question}}")
+    prompt = register_prompt(f"p-{uuid.uuid4().hex[:8]}", "Answer {{question}}")
     program: Any = dspy.Predict("question -> answer")
     program.set_lm(SETTINGS_OF_DSPY.lm)
 
