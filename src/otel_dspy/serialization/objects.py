@@ -6,7 +6,6 @@ of the data; on a database cursor it may do anything. Here they are called on cl
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -14,6 +13,8 @@ from datetime import date, datetime, time
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
+
+from otel_dspy.serialization.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -106,7 +107,7 @@ def _scalar(value: object) -> object:
 
 def _content_blocks(marked: str) -> object:
     """Parse the content blocks that DSPy's `Image` and similar types serialize to; a single block without its list."""
-    blocks: object = json.loads(marked.removeprefix(_MARKED[0]).removesuffix(_MARKED[1]))
+    blocks = parse_json(marked.removeprefix(_MARKED[0]).removesuffix(_MARKED[1]), marked)
     if isinstance(blocks, list):
         items = cast("list[object]", blocks)
         return items[0] if len(items) == 1 else items

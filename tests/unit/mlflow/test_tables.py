@@ -102,3 +102,13 @@ def test_the_text_of_a_table() -> None:
     text = table_json(table)
     assert text == '{"columns": ["a", "é"], "data": [[1, "ü"], [null, 2.5]]}'
     assert json.loads(text)["data"][1] == [None, 2.5]
+
+
+def test_texts_of_a_thousand_brackets() -> None:
+    """Rows nested too deeply to be walked are no table; such a text in a cell stays a text. Neither raises."""
+    deep = "[" * 1_000 + "]" * 1_000
+    assert rows(deep) is None
+    assert result_table([{"index": 0, "inputs": deep, "score": 1.0}]) == (
+        ["index", "example_value", "score"],
+        [[0, deep, 1.0]],
+    )

@@ -10,6 +10,7 @@ from wrapt import ObjectProxy
 
 from otel_dspy.mlflow.records.route import SpanUpdate, UserEvent
 from otel_dspy.redaction import redacted
+from otel_dspy.serialization.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,10 +82,7 @@ def _event(event: Any) -> UserEvent:  # noqa: ANN401 - the SDK's own class
 
 def _redacted_json(name: str, text: object) -> str:
     """Return an attribute's value as redacted JSON text; MLflow sets JSON text itself."""
-    try:
-        value: AnyValue = json.loads(text) if isinstance(text, str) else _plain(text)
-    except (RecursionError, ValueError):
-        value = str(text)
+    value = cast("AnyValue", parse_json(text, text)) if isinstance(text, str) else _plain(text)
     if not name.startswith(_OWN) or name in _CONTENT:
         value = redacted(name, value)
     return json.dumps(value, ensure_ascii=False, default=str)

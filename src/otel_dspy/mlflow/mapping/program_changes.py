@@ -8,6 +8,8 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.serialization.json_text import parse_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -58,11 +60,7 @@ def changes(program: tuple[str, str], initial: tuple[str, str], parents: Sequenc
 
 def parts(state: str) -> Parts:
     """Return the texts of each predictor of a state, as lines; empty if it is not a program's state."""
-    try:
-        found: object = json.loads(state)
-    except (ValueError, RecursionError):
-        return {}
-    return dict(_predictors(found, ""))
+    return dict(_predictors(parse_json(state), ""))
 
 
 def _predictors(state: object, path: str) -> Iterator[tuple[str, dict[str, list[str]]]]:

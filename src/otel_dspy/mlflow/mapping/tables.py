@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.mlflow.mapping.media import readable
+from otel_dspy.serialization.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,12 +21,7 @@ _OBJECTIVE: Final = "objective/"
 
 def rows(text: str | None) -> list[Row] | None:
     """Return the rows of a JSON array of objects; None if it is not one."""
-    if text is None:
-        return None
-    try:
-        found: object = json.loads(text)
-    except ValueError:
-        return None
+    found = parse_json(text) if text is not None else None
     if not isinstance(found, list):
         return None
     return [cast("Row", row) for row in cast("list[object]", found) if isinstance(row, dict)]
@@ -74,10 +70,7 @@ def _objectives(value: object) -> Row:
 def _fields(value: object) -> Mapping[str, object]:
     """Return the fields of an object, or of an object as JSON text; anything else is one field named `value`."""
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {"value": value}
+        value = parse_json(value, {"value": value})
     if value is None:
         return {}
     return cast("dict[str, object]", value) if isinstance(value, dict) else {"value": value}

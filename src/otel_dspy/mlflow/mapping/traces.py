@@ -24,6 +24,7 @@ from otel_dspy.mlflow.records.span_records import (
     SetupRecord,
     SpanLink,
 )
+from otel_dspy.serialization.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,13 +211,8 @@ def _put_retrieval(found: dict[str, object]) -> None:
 
 
 def _parsed(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (RecursionError, ValueError):
-        # Truncated content is not valid JSON; and some texts are only brackets.
-        return value
+    # Truncated content is not valid JSON; and some texts are only brackets.
+    return parse_json(value, value) if isinstance(value, str) else value
 
 
 def _preview(span: SpanRecord, sources: dict[str, str]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Final
 
 from mlflow.entities import Span
@@ -12,6 +11,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 from otel_dspy.mlflow.tracking.prices import NO_PRICE, may_be_priced
+from otel_dspy.serialization.json_text import nesting
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogSpan
@@ -21,8 +21,6 @@ MAX_NESTING: Final = 500
 """Levels of a text that MLflow may decode: at about a thousand its decoder raises, and the span is rejected."""
 TOO_DEEP: Final = "nested too deeply for MLflow: "
 """Prefix of a deeper text. MLflow finds no JSON in it, and keeps it as it is."""
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
-_BRACKET: Final = re.compile(r"[\[\]{}]")
 
 
 def mlflow_span(logged: LogSpan) -> Span:
@@ -56,21 +54,11 @@ def _stored(value: object) -> str:
     MLflow parses both to the object: up to 3.17 from any store, in 3.18 only what a server receives.
     """
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        if _is_too_deep(value):
+        if nesting(value) > MAX_NESTING:
             return json.dumps(TOO_DEEP + value, ensure_ascii=False)
         if value.startswith(("{", "[")) and _is_json(value):
             return value
     return json.dumps(value, ensure_ascii=False, default=list)
-
-
-def _is_too_deep(text: str) -> bool:
-    if text.count("[") + text.count("{") <= MAX_NESTING:
-        return False
-    depth = deepest = 0
-    for bracket in _BRACKET.finditer(_STRING.sub("", text)):
-        depth += 1 if bracket[0] in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest > MAX_NESTING
 
 
 def _is_json(text: str) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 
 from otel_dspy import semconv
+from otel_dspy.serialization.json_text import parse_json
 from otel_dspy.telemetry.conventions.openinference_messages import message_fields, tool_schema
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _put_text(found: dict[str, AttributeValue], side: str, text: str | None) -> 
     )
     found[value] = text
     # A truncated text is no longer valid JSON.
-    found[mime_type] = "application/json" if isinstance(_parsed(text), dict | list) else "text/plain"
+    found[mime_type] = "application/json" if isinstance(parse_json(text), dict | list) else "text/plain"
 
 
 def _put_lm_call(found: dict[str, AttributeValue], source: SpanAttributes) -> None:
@@ -183,7 +184,7 @@ def _tools(source: SpanAttributes) -> dict[str, AttributeValue]:
 
 def _documents(source: SpanAttributes) -> dict[str, AttributeValue]:
     documents: dict[str, AttributeValue] = {}
-    passages = _parsed(str(source.get(semconv.DSPY_RETRIEVAL_PASSAGES, "")))
+    passages = parse_json(str(source.get(semconv.DSPY_RETRIEVAL_PASSAGES, "")))
     for index, passage in enumerate(cast("list[Any]", passages) if isinstance(passages, list) else []):
         documents[f"{semconv.RETRIEVAL_DOCUMENTS}{index}.document.content"] = str(passage)
     for index, document in enumerate(_objects(str(source.get(gen_ai.GEN_AI_RETRIEVAL_DOCUMENTS, "")))):
@@ -194,13 +195,6 @@ def _documents(source: SpanAttributes) -> dict[str, AttributeValue]:
 
 
 def _objects(text: str) -> list[Mapping[str, Any]]:
-    parsed = _parsed(text)
+    parsed = parse_json(text)
     rows = cast("list[Any]", parsed) if isinstance(parsed, list) else []
     return [cast("Mapping[str, Any]", row) for row in rows if isinstance(row, Mapping)]
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

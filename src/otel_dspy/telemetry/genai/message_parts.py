@@ -6,7 +6,6 @@ Supports the formats that DSPy sends and receives: OpenAI's chat and Responses A
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
@@ -24,6 +23,7 @@ from opentelemetry.util.genai.types import (
 )
 from opentelemetry.util.genai.utils import decode_base64
 
+from otel_dspy.serialization.json_text import parse_json
 from otel_dspy.telemetry.secrets.discovery import without_secret_defaults
 from otel_dspy.telemetry.secrets.names import is_secret_name
 from otel_dspy.telemetry.secrets.patterns import REDACTED
@@ -217,12 +217,7 @@ def _text(value: AnyValue) -> str | None:
 
 def _parsed(value: AnyValue) -> AnyValue:
     """Parse JSON text; return any other value unchanged, including invalid JSON, which a model may generate."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (RecursionError, ValueError):
-        return value
+    return cast("AnyValue", parse_json(value, value)) if isinstance(value, str) else value
 
 
 def _without_secrets(value: AnyValue) -> AnyValue:
