@@ -131,7 +131,11 @@ class Contract:
         return self._asked[name]
 
     def span(self, group_id: str) -> Span:
-        """The span with that group id; raises KeyError."""
+        """Return the span with that group id.
+
+        Raises:
+            KeyError: there is none.
+        """
         for span in self.spans:
             if span.id == group_id:
                 return span
@@ -139,7 +143,11 @@ class Contract:
 
 
 def load(folder: Path = SOURCES) -> Contract:
-    """Read every YAML file of `folder`; raises ContractError where the format is broken."""
+    """Read every YAML file of `folder`.
+
+    Raises:
+        ContractError: a file does not have the format of the conventions, or refers to what does not exist.
+    """
     attributes: list[Attribute] = []
     spans: list[Span] = []
     metrics: list[Metric] = []
@@ -226,7 +234,11 @@ def _span(group: dict[str, Any]) -> Span:
 
 
 def _check(contract: Contract, ids: list[str]) -> None:
-    """Raise ContractError for an id given twice and for a reference to nothing."""
+    """Check that ids are unique and references resolve.
+
+    Raises:
+        ContractError: an id is given twice, or a reference has no target.
+    """
     names = [*ids, *(attribute.id for attribute in contract.attributes)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ContractError(f"declared twice: {', '.join(twice)}")

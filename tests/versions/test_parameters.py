@@ -147,7 +147,7 @@ def test_mipro_seed_is_the_one_that_the_search_ran_with(seed: int | None, monkey
     """`compile(seed=0)` runs with the constructor's seed in DSPy (`seed or self.seed`)."""
     ran: list[object] = []
 
-    class Random(random.Random):
+    class Random(random.Random):  # noqa: S311 - stands in for the generator of the search
         def __init__(self, value: Any = None) -> None:
             ran.append(value)
             super().__init__(value)

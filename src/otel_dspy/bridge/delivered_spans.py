@@ -27,7 +27,13 @@ class DeliveredSpans:
         self._destinations: dict[Destination, bytes] = {}
 
     def add(self, trace_id: str, span_id: str, destination: Destination) -> None:
-        """Add a span that was delivered to `destination`; ids are hexadecimal."""
+        """Add a span that was delivered to `destination`; ids are hexadecimal.
+
+        Args:
+            trace_id: 32 hexadecimal digits.
+            span_id: 16 hexadecimal digits.
+            destination: where the span was delivered.
+        """
         packed = self._packed(trace_id, span_id, destination)
         if packed in self._known:
             return
@@ -37,7 +43,13 @@ class DeliveredSpans:
             self._known.discard(self._order.popleft())
 
     def has(self, trace_id: str, span_id: str, destination: Destination) -> bool:
-        """Return whether the set holds the span for `destination`."""
+        """Return whether the set holds the span for `destination`.
+
+        Args:
+            trace_id: 32 hexadecimal digits.
+            span_id: 16 hexadecimal digits.
+            destination: where the span is to be delivered.
+        """
         return self._packed(trace_id, span_id, destination) in self._known
 
     def _packed(self, trace_id: str, span_id: str, destination: Destination) -> bytes:

@@ -35,7 +35,13 @@ class _Undecided:
 
 
 class ProgramTraces:
-    """Known traces with spans of otel-dspy, and the buffer of other spans. Not thread-safe."""
+    """Known traces with spans of otel-dspy, and the buffer of other spans. Not thread-safe.
+
+    Args:
+        max_waiting: number of buffered spans above which the oldest traces are dropped.
+        patience: seconds that a trace is buffered.
+        max_characters: approximate characters of the buffered spans above which the oldest traces are dropped.
+    """
 
     def __init__(
         self, max_waiting: int = MAX_WAITING, patience: float = PATIENCE, max_characters: int = MAX_CHARACTERS

@@ -134,7 +134,13 @@ def bounded(count: int) -> int:
 
 
 def taken(span: Span, resource: Attributes, scope: str) -> ReceivedSpan | BadSpanError:
-    """Convert a span; return a `BadSpanError` if it is invalid."""
+    """Convert a span; return a `BadSpanError` if it is invalid.
+
+    Args:
+        span: the protobuf message.
+        resource: attributes of its resource.
+        scope: name of its instrumentation scope.
+    """
     try:
         return _received(span, resource, scope)
     except BadSpanError as error:

@@ -86,7 +86,11 @@ def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
 
 
 def _loaded(body: bytes) -> dict[str, Any]:
-    """Load a request as JSON. Invalid UTF-8 and overlong numbers affect only the text or span that contains them."""
+    """Load a request as JSON. Invalid UTF-8 and overlong numbers affect only the text or span that contains them.
+
+    Raises:
+        MalformedError: the body is not a JSON object.
+    """
     try:
         request: object = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_int)
     except (ValueError, RecursionError) as error:

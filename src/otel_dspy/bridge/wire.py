@@ -26,6 +26,11 @@ def fields(body: bytes | bytearray, start: int, end: int) -> Iterator[tuple[int,
     """Yield number, start and end of each length-delimited field of a message: texts, bytes and messages.
 
     Stops at invalid data without an error: parsing the message raises it.
+
+    Args:
+        body: the request.
+        start: index of the message's first byte.
+        end: index after its last byte.
     """
     at = start
     try:
@@ -48,7 +53,14 @@ def fields(body: bytes | bytearray, start: int, end: int) -> Iterator[tuple[int,
 
 
 def parts(body: bytes | bytearray, start: int, end: int, path: tuple[int, ...] = SPANS) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each message on `path`, parents first."""
+    """Yield start and end of each message on `path`, parents first.
+
+    Args:
+        body: the request.
+        start: index of the first byte of the enclosing message.
+        end: index after its last byte.
+        path: field numbers from the enclosing message down to the messages wanted.
+    """
     for number, begin, stop in fields(body, start, end):
         if number == path[0]:
             yield begin, stop

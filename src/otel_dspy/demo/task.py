@@ -42,7 +42,15 @@ def right_sentiment(
     pred_name: object = None,
     pred_trace: object = None,
 ) -> float:
-    """Return 1 for the right sentiment, else 0. The last three parameters are required by GEPA."""
+    """Return 1 for the right sentiment, else 0. The last three parameters are required by GEPA.
+
+    Args:
+        example: the labeled example.
+        prediction: the program's answer.
+        trace: unused.
+        pred_name: unused.
+        pred_trace: unused.
+    """
     del trace, pred_name, pred_trace
     return float(cast("object", example["sentiment"]) == cast("object", prediction["sentiment"]))
 

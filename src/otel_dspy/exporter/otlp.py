@@ -119,7 +119,11 @@ class Refusal:
                 self._stub = stub
 
             def Export(self, **call: Any) -> Any:  # noqa: ANN401, N802 - the stub's
-                """Send a request."""
+                """Send a request.
+
+                Raises:
+                    TooLargeError: the collector has rejected the request for its size.
+                """
                 refusal._seconds = None
                 try:
                     return self._stub.Export(**call)

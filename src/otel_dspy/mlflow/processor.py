@@ -103,7 +103,14 @@ class MlflowSpanProcessor(SpanProcessor):
         experiment: str | None,
         workspace: str | None = None,
     ) -> None:
-        """Change the options and the destination of everything that starts from now on."""
+        """Change the options and the destination of everything that starts from now on.
+
+        Args:
+            options: the options of `autolog`.
+            tracking_uri: the tracking URI or a folder; None: MLflow's current one when work starts.
+            experiment: the experiment's name; None: MLflow's current one when work starts.
+            workspace: the workspace's name; None: MLflow's current one when work starts.
+        """
         if isinstance(tracking_uri, Path):
             tracking_uri = tracking_uri.resolve().as_uri()  # as mlflow.set_tracking_uri does
         self._wanted = (options, tracking_uri, experiment, workspace)

@@ -212,7 +212,14 @@ class CallContext(NamedTuple):
         )  # fmt: skip
 
     def in_example(self, usage: UsageTally, role: Role, program: int | None, gate: Gate | None) -> CallContext:
-        """Return the call context inside an example; see the fields."""
+        """Return the call context inside an example; see the fields.
+
+        Args:
+            usage: where tokens and cost of calls inside are added.
+            role: the role of LM calls inside.
+            program: `id()` of the evaluated program, if known.
+            gate: observes the calls made directly in the example.
+        """
         return CallContext(
             self.compile, self.trial, None, usage, self.module_paths, self.predictor, self.lm_call, role, program, gate
         )  # fmt: skip
@@ -262,12 +269,24 @@ def surroundings() -> Context:
 
 
 def inside(span: Span, place: CallContext, context: Context) -> Context:
-    """Return the context with this span as the current one and this call context."""
+    """Return the context with this span as the current one and this call context.
+
+    Args:
+        span: the current span of the new context.
+        place: the call context of the new context.
+        context: the context to extend.
+    """
     return add_entry(set_span_in_context(span, context), _KEY, place)
 
 
 def add_entry(made: Context, key: str, value: object) -> Context:
-    """Add an entry to a context in place, without a copy. The context must not be shared yet."""
+    """Add an entry to a context in place, without a copy. The context must not be shared yet.
+
+    Args:
+        made: the context.
+        key: the entry's name.
+        value: its value.
+    """
     dict.__setitem__(made, key, value)  # pyright: ignore[reportUnknownMemberType] - Context.__setitem__ raises
     return made
 

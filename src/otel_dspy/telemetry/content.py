@@ -149,11 +149,23 @@ class ContentFilter:
         self.put_plain(attributes, name, bounded(value))
 
     def put_plain(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
-        """Add a content attribute like `put`, of plain data (see `plain`)."""
+        """Add a content attribute like `put`, of plain data (see `plain`).
+
+        Args:
+            attributes: where the attribute is added.
+            name: the attribute's name.
+            value: plain data.
+        """
         self.put_redacted(attributes, name, self.prepared(name, value))
 
     def put_redacted(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
-        """Add a content attribute like `put`, of data returned by `prepared`."""
+        """Add a content attribute like `put`, of data returned by `prepared`.
+
+        Args:
+            attributes: where the attribute is added.
+            name: the attribute's name.
+            value: redacted data or text.
+        """
         text = value if isinstance(value, str) else plain_json(value)
         limit = self._settings.max_content_length
         if limit is not None and len(text) > limit:

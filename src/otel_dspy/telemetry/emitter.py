@@ -157,7 +157,9 @@ class Telemetry:
 
     Args:
         settings: settings of the instrumentation.
-        tracer_provider, meter_provider, logger_provider: providers of the signals; None = the global ones.
+        tracer_provider: provider of the spans' tracer; None: the global one.
+        meter_provider: provider of the metrics' meter; None: the global one.
+        logger_provider: provider of the events' logger; None: the global one.
         content_forced: True if `capture_content` was passed as a keyword, which takes precedence over the environment.
     """
 
@@ -231,7 +233,13 @@ class Telemetry:
             self.put_payload(span, name, redacted if isinstance(redacted, str) else plain_json(redacted))
 
     def put_payload(self, span: Span, name: str, text: str) -> None:
-        """Set an attribute to a JSON text of any size (see `payloads`), without secrets. The text is not truncated."""
+        """Set an attribute to a JSON text of any size (see `payloads`), without secrets. The text is not truncated.
+
+        Args:
+            span: the span that gets the attribute.
+            name: the attribute's name.
+            text: a JSON text.
+        """
         if span.is_recording():
             put_payload(self.tracer, self._outflow, span, name, self.secrets.scrub(text))
 

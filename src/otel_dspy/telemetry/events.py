@@ -27,7 +27,13 @@ class Events:
         self._enabled: Callable[..., bool] | None = getattr(self._logger, "enabled", None)
 
     def emit(self, name: str, span: Span, attributes: Mapping[str, AttributeValue]) -> None:
-        """Emit an event with the span as its parent, if the logger is enabled."""
+        """Emit an event with the span as its parent, if the logger is enabled.
+
+        Args:
+            name: the event's name.
+            span: the span that the event belongs to.
+            attributes: the event's attributes.
+        """
         context = set_span_in_context(span)
         if self._is_enabled(name, context):
             self._logger.emit(

@@ -64,7 +64,13 @@ def describe(error: BaseException) -> str:
 
 
 def mark_failed(span: Span, error: BaseException, content: ContentFilter) -> None:
-    """Set `error.type` and the status ERROR. A span that is not recorded leaves the message to an enclosing span."""
+    """Set `error.type` and the status ERROR. A span that is not recorded leaves the message to an enclosing span.
+
+    Args:
+        span: the span of the failed call.
+        error: what the call raised.
+        content: decides whether the error's message is recorded.
+    """
     if not span.is_recording():
         return
     span.set_attribute(ERROR_TYPE, error_type(error))

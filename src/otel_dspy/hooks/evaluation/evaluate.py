@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
-    """Wrap `Evaluate.__call__`."""
+    """Wrap `Evaluate.__call__`.
+
+    Args:
+        patches: where the wrapper is registered, so that it can be removed.
+        telemetry: the emitter of spans, events and metrics.
+        registry: the hooks of optimizers.
+    """
     from dspy.evaluate.evaluate import Evaluate  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def create_hook(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook:

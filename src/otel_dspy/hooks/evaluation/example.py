@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 def instrument_examples(
     telemetry: Telemetry, evaluation: EvaluateScope, function: Callable[[Any], Any], data: Sequence[Any]
 ) -> tuple[Callable[[Any], Any], Sequence[Any]]:
-    """Return Evaluate's per-example function with a span around each call, and the examples to pass to it."""
+    """Return Evaluate's per-example function with a span around each call, and the examples to pass to it.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        evaluation: the enclosing evaluation.
+        function: Evaluate's function for one example.
+        data: the examples.
+    """
 
     def instrumented(indexed: _IndexedExample) -> Any:
         hook = _ExampleHook(telemetry, evaluation, indexed)

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 class CallCompileHook(CallHook):
-    """Records a compile that a program runs for a single input, as KNNFewShot's program does in each call."""
+    """Records a compile that a program runs for a single input, as KNNFewShot's program does in each call.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        optimizer: the instance whose `compile` is called.
+        student: the program that it compiles.
+    """
 
     part = "the span of a compile inside a call"
 

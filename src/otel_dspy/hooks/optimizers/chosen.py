@@ -50,7 +50,13 @@ def prefix(signature: Any) -> str | None:
 
 
 def emit_demos(telemetry: Telemetry, scope: CompileScope, program: Any) -> None:
-    """Emit a phase `select` with the demos of the compiled program, in the form of `dspy.phase.demos`."""
+    """Emit a phase `select` with the demos of the compiled program, in the form of `dspy.phase.demos`.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the compile.
+        program: the compiled program.
+    """
     hook = PhaseHook(telemetry, scope, "select", semconv.DSPY_PHASE_DEMOS)
     with hook:
         hook.returned({index: [list(predictor.demos)] for index, (_, predictor) in enumerate(predictors(program))})

@@ -39,7 +39,13 @@ if TYPE_CHECKING:
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
-    """Wrap `compile` of every Teleprompter class, including classes defined later."""
+    """Wrap `compile` of every Teleprompter class, including classes defined later.
+
+    Args:
+        patches: where the wrapper is registered, so that it can be removed.
+        telemetry: the emitter of spans, events and metrics.
+        registry: the hooks of optimizers.
+    """
     from dspy.teleprompt.teleprompt import Teleprompter  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def create_hook(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:

@@ -81,7 +81,13 @@ class Patches:
         return False
 
     def replace(self, owner: Any, name: str, new: Any) -> None:
-        """Set the attribute `name` of `owner` to `new`; `undo` restores the original or deletes it."""
+        """Set the attribute `name` of `owner` to `new`; `undo` restores the original or deletes it.
+
+        Args:
+            owner: a class or module.
+            name: the attribute's name.
+            new: its value until `undo`.
+        """
         original = _own(owner).get(name, _ABSENT)
         setattr(owner, name, new)
 

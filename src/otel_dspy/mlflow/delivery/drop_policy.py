@@ -41,7 +41,13 @@ class DropPolicy:
         return is_control(span.attributes)
 
     def record_control(self, context: TraceContext, number: int, *, root: bool) -> None:
-        """Record that a control span was queued under this number."""
+        """Record that a control span was queued under this number.
+
+        Args:
+            context: the trace that the span is logged in.
+            number: the position of the span in the queue.
+            root: whether the span is the root of its trace.
+        """
         if root:
             self._control[context.trace_id] = number
         else:

@@ -101,7 +101,13 @@ class SpanQueue:
         """Whether the last write failed."""
 
     def put(self, span: ReadableSpan, route: Route, size: int) -> bool:
-        """Append a span; return whether `persist` should be called now to keep memory within its bound."""
+        """Append a span; return whether `persist` should be called now to keep memory within its bound.
+
+        Args:
+            span: the ended or started span.
+            route: its destination and options.
+            size: its approximate size in characters.
+        """
         with self._lock:
             record = Record(self._number, span, route, size, time.monotonic() - _age(span))
             self._number += 1

@@ -39,7 +39,13 @@ TABLE_NAMES = {"train": "trainset.json", "validation": "valset.json", "evaluatio
 
 
 def setup_operations(setup: SetupRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """Create the run with its inputs."""
+    """Create the run with its inputs.
+
+    Args:
+        setup: the decoded `setup` span.
+        options: the options of `autolog`.
+        context: the trace that the span is logged in.
+    """
     identity, span = setup.identity, setup.span
     if setup.program_id and setup.program_state:
         yield KeepProgram(
@@ -87,7 +93,13 @@ def _parent(identity: CompileIdentity, options: Options, context: TraceContext) 
 
 
 def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """Log a dataset input and its table. Datasets of evaluations inside a compile are the compile's own."""
+    """Log a dataset input and its table. Datasets of evaluations inside a compile are the compile's own.
+
+    Args:
+        dataset: the decoded `dataset` span.
+        options: the options of `autolog`.
+        context: the trace that the span is logged in.
+    """
     span = dataset.span
     run: RunKey | None
     if dataset.compile_id is not None:
@@ -139,7 +151,14 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
 def compile_operations(
     done: CompileRecord, options: Options, context: TraceContext, ended: EndedCompile
 ) -> Iterator[Operation]:
-    """Log the result of the compile and end its run."""
+    """Log the result of the compile and end its run.
+
+    Args:
+        done: the decoded `compile` span.
+        options: the options of `autolog`.
+        context: the trace that the span is logged in.
+        ended: the ended compile with its trials so far.
+    """
     identity, span, scope = done.identity, done.span, done.identity.compile_id
     if done.program_id and done.program_state:
         yield KeepProgram(

@@ -18,14 +18,26 @@ def compile_run(options: Options, compile_id: str | None) -> CompileRun | None:
 
 
 def trial_run(options: Options, compile_id: str | None, index: int | None) -> TrialRun | None:
-    """Return the trial's run, if trials are logged as runs."""
+    """Return the trial's run, if trials are logged as runs.
+
+    Args:
+        options: the options of `autolog`.
+        compile_id: the enclosing compile, if any.
+        index: the trial's index in it, if any.
+    """
     if compile_id is None or index is None or not options.log_evals:
         return None
     return TrialRun(compile_id, index, compile_run(options, compile_id))
 
 
 def evaluate_run(options: Options, context: TraceContext, evaluate: tuple[str, str] | None) -> RunKey | None:
-    """Return the run of a stand-alone evaluation: the user's, if one is open."""
+    """Return the run of a stand-alone evaluation: the user's, if one is open.
+
+    Args:
+        options: the options of `autolog`.
+        context: the trace that the span is logged in.
+        evaluate: trace id and span id of the evaluation, if any.
+    """
     if evaluate is None or not options.log_evals:
         return None
     return user_run(context) or EvaluateRun(*evaluate)

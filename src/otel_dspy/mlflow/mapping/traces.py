@@ -73,7 +73,13 @@ OUR_SCOPE: Final = "otel_dspy"
 
 
 def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """Log the span in its trace and, if it describes the whole trace, the trace's info."""
+    """Log the span in its trace and, if it describes the whole trace, the trace's info.
+
+    Args:
+        fact: the decoded span or payload piece.
+        options: the options of `autolog`.
+        context: the trace that the span is logged in.
+    """
     if isinstance(fact, PayloadPiece) or not logs_traces(options, context):
         return
     span_update = context.span_update or SpanUpdate()

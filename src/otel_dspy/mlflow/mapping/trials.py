@@ -127,7 +127,13 @@ def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
 
 
 def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """Log a trial's result table, or the whole of a stand-alone evaluation."""
+    """Log a trial's result table, or the whole of a stand-alone evaluation.
+
+    Args:
+        done: the decoded `evaluate` span.
+        options: the options of `autolog`.
+        context: the trace that the span is logged in.
+    """
     span = done.span
     found = tables.rows(done.results)
     if done.compile_id is not None:

@@ -180,7 +180,11 @@ class ArtifactQueue:
                 self._failed()
 
     def _send_first(self, store: _Store) -> bool:
-        """Write the first queued artifact; return whether it is written or given up."""
+        """Write the first queued artifact; return whether it is written or given up.
+
+        Raises:
+            Stopped: the delivery has been stopped.
+        """
         if self._stop.is_set():
             raise Stopped
         attempt = store.attempt

@@ -33,7 +33,14 @@ class ProgramStates(Generic[Waiting]):
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     def keep(self, scope: str, program_id: str, state: str, *, initial: bool = False) -> list[Waiting]:
-        """Store a state of the scope's initial or another program; return the operations that waited for it."""
+        """Store a state of the scope's initial or another program; return the operations that waited for it.
+
+        Args:
+            scope: id of the compile.
+            program_id: id of the program.
+            state: its state as JSON text.
+            initial: whether it is the program that the compile started from.
+        """
         self._states.setdefault(scope, {})[program_id] = zlib.compress(state.encode(), 1)
         waiting = self._waiting.get(scope, {})
         found = waiting.pop(program_id, [])
@@ -52,7 +59,13 @@ class ProgramStates(Generic[Waiting]):
         return zlib.decompress(packed).decode() if packed is not None else None
 
     def wait(self, scope: str, program_id: str, waiting: Waiting) -> None:
-        """Hold `waiting` until the state is received."""
+        """Hold `waiting` until the state is received.
+
+        Args:
+            scope: id of the compile.
+            program_id: id of the program whose state is missing.
+            waiting: the operation that needs the state.
+        """
         self._waiting.setdefault(scope, {}).setdefault(program_id, []).append(waiting)
 
     def forget(self, scope: str) -> Iterator[Waiting]:

@@ -32,7 +32,14 @@ class RunBatch:
         tags: Mapping[str, str] | None = None,
         due: bool = True,
     ) -> None:
-        """Add to the batch; of two values of one tag the later wins."""
+        """Add to the batch; of two values of one tag the later wins.
+
+        Args:
+            params: names and values of parameters.
+            points: values of metrics.
+            tags: names and values of tags.
+            due: whether the batch should be sent with the next flush.
+        """
         self.params.update(params or {})
         self.points.extend(points)
         self.tags.update(tags or {})

@@ -91,7 +91,11 @@ class Store:
             _engines.add(engine)
 
     def experiment_id(self, name: str) -> str:
-        """Return the id of the experiment of that name, creating it if it does not exist."""
+        """Return the id of the experiment of that name, creating it if it does not exist.
+
+        Raises:
+            MlflowException: the store rejected the creation for another reason than an existing experiment.
+        """
         found = self._store.get_experiment_by_name(name)
         if found is None:
             try:
@@ -112,7 +116,14 @@ class Store:
         self._store.search_experiments(ViewType.ACTIVE_ONLY, 1)
 
     def create_run(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> RunHandle:
-        """Create a run, RUNNING, with the tags that MLflow's own runs have (user, source)."""
+        """Create a run, RUNNING, with the tags that MLflow's own runs have (user, source).
+
+        Args:
+            experiment_id: the experiment's id.
+            name: the run's name.
+            start_ms: start in Unix milliseconds.
+            tags: more tags.
+        """
         if self._context_tags is None:
             self._context_tags = {
                 str(key): str(value) for key, value in cast("Any", run_context).resolve_tags().items()
@@ -124,7 +135,13 @@ class Store:
         return _handle(run)
 
     def find_run(self, experiment_id: str, tag: str, value: str) -> RunHandle | None:
-        """Return the run of the experiment with that tag."""
+        """Return the run of the experiment with that tag.
+
+        Args:
+            experiment_id: the experiment's id.
+            tag: the tag's name.
+            value: its value.
+        """
         found = self._store.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", ViewType.ACTIVE_ONLY, 1)
         return _handle(found[0]) if found else None
 
@@ -140,7 +157,13 @@ class Store:
                 return found
 
     def running(self, experiment_ids: Sequence[str], tag: str, value: str) -> list[tuple[str, dict[str, str]]]:
-        """Return the ids and tags of the experiments' runs that are RUNNING and have that tag."""
+        """Return the ids and tags of the experiments' runs that are RUNNING and have that tag.
+
+        Args:
+            experiment_ids: the experiments' ids.
+            tag: the tag's name.
+            value: its value.
+        """
         chosen = f"attributes.status = 'RUNNING' and tags.`{tag}` = '{value}'"
         found: list[tuple[str, dict[str, str]]] = []
         token: str | None = None
@@ -156,7 +179,11 @@ class Store:
         return _handle(self._store.get_run(run_id))
 
     def delete_run(self, run_id: str) -> None:
-        """Delete a run; no-op if it is deleted already."""
+        """Delete a run; no-op if it is deleted already.
+
+        Raises:
+            MlflowException: the store did not delete it.
+        """
         try:
             self._store.delete_run(run_id)
         except MlflowException as error:
@@ -174,7 +201,14 @@ class Store:
     def log_run(
         self, run_id: str, params: Mapping[str, str], points: Sequence[MetricPoint], tags: Mapping[str, str]
     ) -> None:
-        """Log parameters, metrics and tags; the store rejects all of them if a parameter already has another value."""
+        """Log parameters, metrics and tags; the store rejects all of them if a parameter already has another value.
+
+        Args:
+            run_id: the run's id.
+            params: names and values of parameters.
+            points: values of metrics.
+            tags: names and values of tags.
+        """
         entries, rest = [Param(key, value) for key, value in params.items()], _tags(tags)
         requests = max(1, ceil(len(entries) / MAX_PARAMS), ceil(len(points) / MAX_METRICS))
         for number in range(requests):
@@ -184,11 +218,22 @@ class Store:
             self._store.log_batch(run_id, metrics, some, rest if number == 0 else [])
 
     def end_run(self, run_id: str, status: RunState, end_ms: int) -> None:
-        """End the run."""
+        """End the run.
+
+        Args:
+            run_id: the run's id.
+            status: its final status.
+            end_ms: end in Unix milliseconds.
+        """
         self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, None)
 
     def write_text(self, artifact_uri: str, path: str, text: str) -> None:
         """Write a text file below the artifact URI.
+
+        Args:
+            artifact_uri: the run's or trace's artifact location.
+            path: the file's path below it, with forward slashes.
+            text: the file's contents, written as UTF-8.
 
         Raises:
             ArtifactStoreError: the artifact store rejected it.
@@ -219,17 +264,34 @@ class Store:
         return [str(found.model_id) for found in outputs.model_outputs] if outputs and outputs.model_outputs else []
 
     def models_of(self, experiment_id: str, run_id: str, name: str) -> list[FoundModel]:
-        """Return the LoggedModels of that name that the run created."""
+        """Return the LoggedModels of that name that the run created.
+
+        Args:
+            experiment_id: the experiment's id.
+            run_id: the run's id.
+            name: the models' name.
+        """
         wanted = f"source_run_id = '{run_id}' AND name = '{name}'"
         return [_found_model(model) for model in self._store.search_logged_models([experiment_id], wanted)]
 
     def create_model(self, experiment_id: str, run_id: str, name: str, tags: Mapping[str, str]) -> FoundModel:
-        """Create a LoggedModel, PENDING."""
+        """Create a LoggedModel, PENDING.
+
+        Args:
+            experiment_id: the experiment's id.
+            run_id: the run that the model is an output of.
+            name: the model's name.
+            tags: its tags.
+        """
         model_tags = trace_entities.model_tags(tags)
         return _found_model(self._store.create_logged_model(experiment_id, name, run_id, model_tags, None, "dspy"))
 
     def delete_model(self, model_id: str) -> None:
-        """Delete a LoggedModel; no-op if it is deleted already."""
+        """Delete a LoggedModel; no-op if it is deleted already.
+
+        Raises:
+            MlflowException: the store did not delete it.
+        """
         try:
             self._store.delete_logged_model(model_id)
         except MlflowException as error:
@@ -248,7 +310,14 @@ class Store:
     def start_trace(
         self, experiment_id: str, trace: LogTrace, run_id: str | None, metadata: Mapping[str, str] | None = None
     ) -> None:
-        """Log a trace's info with its assessments, merged into the existing one; state and times are overwritten."""
+        """Log a trace's info with its assessments, merged into the existing one; state and times are overwritten.
+
+        Args:
+            experiment_id: the experiment's id.
+            trace: state, times, tags, metadata and assessments.
+            run_id: the run that the trace belongs to, if any.
+            metadata: more metadata.
+        """
         head = trace_entities.trace_info(experiment_id, trace, run_id, metadata or {})
         try:
             self._store.start_trace(head)
@@ -258,7 +327,13 @@ class Store:
             self._store.start_trace(trace_entities.whole(head, self._store.get_trace_info(head.trace_id)))
 
     def end_open_traces(self, experiment_ids: Sequence[str], run_id: str, tags: Mapping[str, str]) -> None:
-        """End the run's IN_PROGRESS traces with an error and without a duration, which is unknown."""
+        """End the run's IN_PROGRESS traces with an error and without a duration, which is unknown.
+
+        Args:
+            experiment_ids: the experiments' ids.
+            run_id: the run's id.
+            tags: tags to set on each trace.
+        """
         if not capabilities.TRACES:
             return
         wanted = f"metadata.`mlflow.sourceRun` = '{run_id}' AND attributes.status = 'IN_PROGRESS'"

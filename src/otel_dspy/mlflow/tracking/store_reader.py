@@ -76,7 +76,13 @@ class StoreReader:
         return self._search(experiment_id, wanted)
 
     def runs_like(self, experiment_id: str, tag: str, ending: str) -> list[FoundRun]:
-        """Return the experiment's runs whose tag ends so, and possibly others (`_` is a wildcard)."""
+        """Return the experiment's runs whose tag ends so, and possibly others (`_` is a wildcard).
+
+        Args:
+            experiment_id: the experiment's id.
+            tag: the tag's name.
+            ending: what its value ends with.
+        """
         return self._search(experiment_id, f"tags.`{tag}` LIKE '%{ending}'")
 
     def _search(self, experiment_id: str, wanted: str) -> list[FoundRun]:
@@ -132,7 +138,11 @@ class StoreReader:
         return cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=self._uri)
 
     def head(self, trace_id: str) -> FoundHead | None:
-        """Return the info of a trace, 32 hex digits; None if it does not exist."""
+        """Return the info of a trace, 32 hex digits; None if it does not exist.
+
+        Raises:
+            MlflowException: the store did not return it.
+        """
         try:
             info = self._store.get_trace_info(f"tr-{trace_id}")
         except MlflowException as error:
@@ -150,7 +160,11 @@ class StoreReader:
         )
 
     def spans(self, trace_id: str) -> list[SpanRecord]:
-        """Return the spans of a trace as logged, without content kept in artifacts; none if it does not exist."""
+        """Return the spans of a trace as logged, without content kept in artifacts; none if it does not exist.
+
+        Raises:
+            MlflowException: the store did not return it.
+        """
         try:
             if hasattr(self._store, "get_trace"):
                 traces = [self._store.get_trace(f"tr-{trace_id}", allow_partial=True)]

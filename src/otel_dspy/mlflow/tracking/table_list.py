@@ -25,7 +25,13 @@ MAX_WRITES: Final = 20
 
 
 def free_path(tags: Mapping[str, str], path: str, key: str) -> str:
-    """Return a table's path, changed if a table of another key has it."""
+    """Return a table's path, changed if a table of another key has it.
+
+    Args:
+        tags: the run's tags.
+        path: the path wanted, ending in `.json`.
+        key: what identifies the table.
+    """
     chosen, number = path, 1
     while tags.get(PREFIX + chosen, key) != key:
         number += 1

@@ -40,7 +40,13 @@ def model_output(model_id: str) -> LoggedModelOutput:
 
 
 def interrupted(trace: TraceInfo, tags: Mapping[str, str], metadata: Mapping[str, str]) -> TraceInfo:
-    """Return the info of a trace that no process will end, with more tags and metadata."""
+    """Return the info of a trace that no process will end, with more tags and metadata.
+
+    Args:
+        trace: the info as logged.
+        tags: tags to add.
+        metadata: metadata to add.
+    """
     return replace(
         trace,
         state=TraceState.ERROR,
@@ -63,7 +69,14 @@ def whole(head: TraceInfo, known: TraceInfo) -> TraceInfo:
 
 
 def trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Mapping[str, str]) -> TraceInfo:
-    """Return MLflow's trace info, with more metadata."""
+    """Return MLflow's trace info, with more metadata.
+
+    Args:
+        experiment_id: the experiment's id.
+        trace: state, times, tags, metadata and assessments.
+        run_id: the run that the trace belongs to, if any.
+        more: more metadata.
+    """
     metadata = (
         {"mlflow.trace_schema.version": "3"}
         | ({"mlflow.sourceRun": run_id} if run_id else {})

@@ -27,7 +27,13 @@ _PART: Final = "the end of a call"
 
 
 def end_invocation(telemetry: Telemetry, invocation: GenAIInvocation, error: BaseException | None) -> None:
-    """End an invocation, with the error if the call raised. See `mark_failed` for spans that are not recorded."""
+    """End an invocation, with the error if the call raised. See `mark_failed` for spans that are not recorded.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        invocation: the invocation of `opentelemetry-util-genai`.
+        error: what the call raised, if anything.
+    """
     _finish(invocation, _failure(telemetry, invocation.span, error))
 
 
@@ -106,5 +112,11 @@ def clean_text(telemetry: Telemetry, name: str, value: object) -> str:
 
 
 def text_parts(telemetry: Telemetry, name: str, value: object) -> list[MessagePart]:
-    """Return the text of `clean_text` as the only part of a message."""
+    """Return the text of `clean_text` as the only part of a message.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        name: the attribute that the message is part of.
+        value: the message's content.
+    """
     return [TextPart(content=clean_text(telemetry, name, value))]

@@ -59,7 +59,13 @@ def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
 
 
 def close_call_compile(telemetry: Telemetry, compiling: CallCompile, error: BaseException | None) -> None:
-    """End the span with its usage, and with the error if the compile raised."""
+    """End the span with its usage, and with the error if the compile raised.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        compiling: the compile to end.
+        error: what it raised, if anything.
+    """
     try:
         compiling.usage.close()
         compiling.span.set_attributes({semconv.DSPY_COMPILE_TRIAL_COUNT: 0, **compiling.usage.split_attributes()})

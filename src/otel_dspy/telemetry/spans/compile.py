@@ -126,7 +126,13 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
 
 
 def emit_setup(telemetry: Telemetry, scope: CompileScope, facts: SetupFacts) -> None:
-    """Emit the `setup` span with its datasets once per compile, and set the parameters on the compile's span too."""
+    """Emit the `setup` span with its datasets once per compile, and set the parameters on the compile's span too.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the compile.
+        facts: its parameters, program and datasets.
+    """
     with scope.lock:
         if scope.setup_done:
             return
@@ -152,7 +158,14 @@ def emit_setup(telemetry: Telemetry, scope: CompileScope, facts: SetupFacts) -> 
 
 
 def put_program(telemetry: Telemetry, scope: CompileScope | None, span: Span, program: ProgramSnapshot | None) -> None:
-    """Set the program's id on the span, and its state on the first span of the compile that has this id."""
+    """Set the program's id on the span, and its state on the first span of the compile that has this id.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the enclosing compile, if any.
+        span: the span that refers to the program.
+        program: the program's id and state, if known.
+    """
     if program is None:
         return
     span.set_attribute(semconv.DSPY_PROGRAM_ID, program.id)
@@ -220,7 +233,14 @@ def close_compile(
     result: ProgramSnapshot | None,
     error: BaseException | None,
 ) -> None:
-    """End the compile's span with its result, scores and usage, or with the error that it raised."""
+    """End the compile's span with its result, scores and usage, or with the error that it raised.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the compile to end.
+        result: the returned program's id and state, if known.
+        error: what the compile raised, if anything.
+    """
     try:
         _record_compile(telemetry, scope, result=result, error=error)
     finally:

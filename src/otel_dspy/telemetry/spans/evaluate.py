@@ -48,7 +48,13 @@ class EvaluateFacts:
 
 
 def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context | None = None) -> EvaluateScope:
-    """Start an evaluate span in the given context; default: the caller's."""
+    """Start an evaluate span in the given context; default: the caller's.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        facts: what is known at the start.
+        context: the parent's context.
+    """
     context = context or surroundings()
     place = call_context_in(context)
     trial_index = place.trial.index if place.trial is not None else None
@@ -112,7 +118,13 @@ class EvaluateOutcome:
 
 
 def close_evaluate(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
-    """End an evaluation's span with its score, result rows and usage, and the error if it raised."""
+    """End an evaluation's span with its score, result rows and usage, and the error if it raised.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        evaluation: the evaluation to end.
+        outcome: its result or error.
+    """
     try:
         _record_evaluation(telemetry, evaluation, outcome)
     finally:

@@ -128,6 +128,11 @@ def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
 
     If DSPy ran an example twice (a straggler), the run that ended first provides the row, as in DSPy. The other run is
     marked as repeated, has no score and is not counted.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the example to end.
+        outcome: its result or error.
     """
     try:
         if scope.metric is not None:

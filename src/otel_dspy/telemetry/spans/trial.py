@@ -95,7 +95,13 @@ class TrialFacts:
 
 
 def open_trial(telemetry: Telemetry, scope: CompileScope, context: Context | None = None) -> TrialScope:
-    """Start a trial span under the compile, or under its phase in the given or current context."""
+    """Start a trial span under the compile, or under its phase in the given or current context.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the enclosing compile.
+        context: the context to start the span in.
+    """
     index = scope.next_index()
     context = get_current() if context is None else context
     if call_context_in(context).compile is not scope:
@@ -139,7 +145,14 @@ class TrialOutcome:
 
 
 def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
-    """End a trial's span with the optimizer's data and the result."""
+    """End a trial's span with the optimizer's data and the result.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        trial: the trial to end.
+        facts: the optimizer's data about the trial.
+        outcome: its score or error.
+    """
     try:
         _record_trial(telemetry, trial, facts, outcome)
         # A span that exceeds the SDK's attribute limit (128) drops its oldest attributes. In MIPROv2 a program of 60

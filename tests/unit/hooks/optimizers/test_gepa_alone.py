@@ -7,7 +7,6 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
-import gepa
 import gepa.api
 import pytest
 from gepa import optimize_anything as anything

@@ -28,7 +28,13 @@ _PROPOSE: Final = "propose_new_texts"
 
 
 def instrument_adapter(patches: Patches, telemetry: Telemetry, cls: type[Any]) -> None:
-    """Wrap the methods of an adapter's class, or of the base class that defines them, once."""
+    """Wrap the methods of an adapter's class, or of the base class that defines them, once.
+
+    Args:
+        patches: where the wrapper is registered, so that it can be removed.
+        telemetry: the emitter of spans, events and metrics.
+        cls: the class of the adapter that a run of gepa uses.
+    """
     hooks = _AdapterHooks(telemetry)
     wanted: dict[str, CallHookFactory] = {
         "evaluate": hooks.evaluation,
@@ -80,7 +86,13 @@ class _AdapterHooks:
 
 
 def instrument_proposer(patches: Patches, telemetry: Telemetry, proposer: type[Any]) -> None:
-    """Wrap the methods of gepa's proposer that generate new texts; not recorded if the adapter generates them."""
+    """Wrap the methods of gepa's proposer that generate new texts; not recorded if the adapter generates them.
+
+    Args:
+        patches: where the wrapper is registered, so that it can be removed.
+        telemetry: the emitter of spans, events and metrics.
+        proposer: gepa's class `ReflectiveMutationProposer`.
+    """
 
     def one(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
         if _proposes(instance.adapter):
@@ -98,7 +110,13 @@ def instrument_proposer(patches: Patches, telemetry: Telemetry, proposer: type[A
 
 
 def instrument_merges(patches: Patches, telemetry: Telemetry, proposer: type[Any]) -> None:
-    """Wrap the method of gepa's proposer that merges two candidates."""
+    """Wrap the method of gepa's proposer that merges two candidates.
+
+    Args:
+        patches: where the wrapper is registered, so that it can be removed.
+        telemetry: the emitter of spans, events and metrics.
+        proposer: gepa's class `MergeProposer`.
+    """
 
     def merging(_wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs) -> CallHook | None:
         events = events_here()

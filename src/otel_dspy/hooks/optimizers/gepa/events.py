@@ -65,6 +65,11 @@ def _guarded_callback(
 class GepaEvents:
     """Callback that records one run of gepa, which calls it on the thread that optimizes.
 
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the compile.
+        adapter: the adapter that gepa calls.
+
     Attributes:
         scope: the compile.
         runs_programs: whether the adapter builds DSPy programs from candidates and evaluates them with `dspy.Evaluate`.

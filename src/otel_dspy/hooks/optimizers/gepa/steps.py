@@ -61,7 +61,14 @@ def evaluation_facts(facts: EvaluateFacts, program: ProgramSnapshot | None) -> E
 
 
 class StepHook(PhaseHook):
-    """Phase of a proposal's trial. gepa may interleave the proposals of an iteration."""
+    """Phase of a proposal's trial. gepa may interleave the proposals of an iteration.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the compile.
+        name: the phase's name, such as `propose`.
+        proposal: the proposal whose trial encloses the phase.
+    """
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, name: str, proposal: Proposal) -> None:
         own = current_call_context().trial is proposal.trial
@@ -74,7 +81,14 @@ class StepHook(PhaseHook):
 
 
 class EvaluationHook(StepHook):
-    """Records one evaluation of one candidate. Code (`dspy.Flex`) that can't be parsed causes no Evaluate call."""
+    """Records one evaluation of one candidate. Code (`dspy.Flex`) that can't be parsed causes no Evaluate call.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the compile.
+        proposal: the proposal that is evaluated.
+        role: what is evaluated; a key of `PHASES`.
+    """
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, proposal: Proposal, role: str) -> None:
         super().__init__(telemetry, scope, PHASES[role], proposal)
@@ -137,7 +151,14 @@ class ReflectionHook(StepHook):
 
 
 class ProposingHook(StepHook):
-    """Records the calls of the reflection model. If one of several fails, gepa repeats all of them sequentially."""
+    """Records the calls of the reflection model. If one of several fails, gepa repeats all of them sequentially.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        scope: the compile.
+        name: the phase's name.
+        proposals: those that the calls are made for; the phase is in the trial of the first.
+    """
 
     role = REFLECTION
 

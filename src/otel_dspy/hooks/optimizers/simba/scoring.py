@@ -40,7 +40,15 @@ _SAMPLE: Final = "sample"
 
 
 def tagged(telemetry: Telemetry, search: Search, wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
-    """Call `wrap_program` and instrument the function that it returns."""
+    """Call `wrap_program` and instrument the function that it returns.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        search: the SIMBA compile.
+        wrapped: the original `wrap_program`.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+    """
     with guarded("the examples of SIMBA"):
         arguments = bind_arguments(wrapped, args, kwargs)
         tag = Tag(arguments["program"])
@@ -116,7 +124,13 @@ class _Scored:
 
 
 class ScoringHook(CallHook):
-    """Records one call of `dspy.Parallel`: the samples of a step, the scores of its candidates, or the validation."""
+    """Records one call of `dspy.Parallel`: the samples of a step, the scores of its candidates, or the validation.
+
+    Args:
+        telemetry: the emitter of spans, events and metrics.
+        search: the SIMBA compile.
+        pairs: the pairs of function and example passed to `dspy.Parallel`.
+    """
 
     part = "the spans of SIMBA's scoring"
 
