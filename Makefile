@@ -20,6 +20,7 @@ COLLECTOR := .tools/collector/otelcol-dspy
 S3 := .tools/go/versitygw
 PHOENIX := .tools/phoenix/.installed
 AUDIT := .tools/audit/.installed
+MUTANTS := .tools/mutants/.installed
 
 # No target accesses the network except for packages.
 export LITELLM_LOCAL_MODEL_COST_MAP := True
@@ -33,7 +34,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-all test-matrix test-matrix-short canary collector phoenix lint format semconv docs bench pins \
-	sbom audit clean
+	sbom audit mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
@@ -108,6 +109,7 @@ pins: $(UV) ## Update requirements/ to the newest versions
 	echo uv | $(COMPILE) - --output-file requirements/uv.txt
 	echo arize-phoenix | $(COMPILE) - --output-file requirements/phoenix.txt
 	printf 'cyclonedx-bom\npip-audit\n' | $(COMPILE) - --output-file requirements/audit.txt
+	echo mutmut | $(COMPILE) - --constraints requirements/dev.txt --output-file requirements/mutants.txt
 
 sbom: $(AUDIT) ## Write build/sbom.cdx.json, a CycloneDX SBOM of the package with its extras, and list the licenses
 	mkdir -p build
@@ -121,8 +123,12 @@ sbom: $(AUDIT) ## Write build/sbom.cdx.json, a CycloneDX SBOM of the package wit
 audit: $(AUDIT) ## Check the pinned versions against the advisory database (needs network access)
 	.tools/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/dev.txt
 
+mutants: $(MUTANTS) ## Run the tests on mutated code and list the mutants that survive (ARGS='otel_dspy.mlflow.mapping*')
+	.tools/mutants/bin/mutmut run --max-children 2 $(ARGS)
+	.tools/mutants/bin/mutmut results
+
 clean: ## Remove the environments and everything built
-	rm -rf $(VENV) .tools .nox site build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .tools .nox site build dist mutants .pytest_cache .ruff_cache .hypothesis
 
 # dev.txt contains all of demo.txt in the same versions, so both share one environment.
 # The pins are complete: --no-deps skips dependencies that requirements/overrides.txt excludes.
@@ -150,6 +156,14 @@ $(PHOENIX): requirements/phoenix.txt $(UV)
 $(AUDIT): requirements/audit.txt $(UV)
 	$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/audit
 	$(UV) pip install --quiet --no-deps --python .tools/audit/bin/python --require-hashes --requirements requirements/audit.txt
+	@touch $@
+
+# mutmut imports the tests, so it shares an environment with what they need.
+$(MUTANTS): requirements/mutants.txt requirements/dev.txt pyproject.toml $(UV)
+	$(UV) venv --quiet --clear --python "$(PYTHON)" .tools/mutants
+	$(UV) pip install --quiet --no-deps --python .tools/mutants/bin/python --require-hashes \
+		--requirements requirements/dev.txt --requirements requirements/mutants.txt
+	$(UV) pip install --quiet --no-deps --no-build-isolation --python .tools/mutants/bin/python --editable .
 	@touch $@
 
 # Built from Go modules. -s -w: no symbols, half the size.

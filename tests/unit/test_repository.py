@@ -53,7 +53,7 @@ def test_every_file_name_says_what_the_file_is_for() -> None:
     assert [str(path) for path in _tracked() if VAGUE_NAME.search(str(path.relative_to(ROOT)))] == []
 
 
-@pytest.mark.parametrize("name", ["audit", "demo", "dev", "others", "phoenix", "uv"])
+@pytest.mark.parametrize("name", ["audit", "demo", "dev", "mutants", "others", "phoenix", "uv"])
 def test_the_pins_are_names_versions_and_hashes_alone(name: str) -> None:
     """Each line pins one version exactly or gives a hash; every pin has one at least."""
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")

@@ -346,6 +346,12 @@ def test_a_model_has_a_name_that_mlflow_accepts() -> None:
     assert (model.name, model.also) == ("my_tools_Best-a_B_", None)
 
 
+def test_the_totals_of_a_compile_without_trials() -> None:
+    """They are the first points of the run's curves."""
+    totals = only(mapped(span("compile", {**IDENTITY, "dspy.usage.lm_calls": 9})), LogMetrics)
+    assert totals.metrics == (MetricPoint("lm_calls", 9.0, 0, 3000),)
+
+
 def test_the_first_trial_of_one_is_the_last() -> None:
     """The model of a compile with one trial is linked to that trial's run, if trials have runs."""
     done = span("compile", {**IDENTITY, "dspy.program.id": "p", "dspy.compile.trial.count": 1})

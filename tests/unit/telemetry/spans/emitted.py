@@ -1,0 +1,76 @@
+"""Telemetry with in-memory exporters, and what it has emitted as plain values."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import attach, detach
+
+from otel_dspy.settings import Settings
+from otel_dspy.telemetry.emitter import Telemetry
+from tests.support.span_recorder import CountingIds, Recorder
+from tests.support.telemetry_capture import TelemetryCapture
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan
+
+
+class Emitted:
+    """Telemetry for one test; span ids are 1, 2, 3, … in the order of their starts."""
+
+    def __init__(self, **settings: Any) -> None:
+        self._capture = TelemetryCapture(id_generator=CountingIds())
+        self._recorder = Recorder(self._capture)
+        providers: dict[str, Any] = self._capture.providers
+        self.telemetry = Telemetry(Settings(**settings), **providers)
+
+    @property
+    def spans(self) -> dict[int, ReadableSpan]:
+        """The ended spans by their ids."""
+        self.telemetry.later.catch_up()
+        return {identity(span): span for span in self._capture.spans}
+
+    def attributes(self, number: int) -> dict[str, Any]:
+        """The attributes of an ended span."""
+        return dict(self.spans[number].attributes or {})
+
+    def tree(self) -> list[tuple[int, int | None, str]]:
+        """Id, parent's id and name of each ended span, in the order of their starts."""
+        return [
+            (number, None if span.parent is None else span.parent.span_id, span.name)
+            for number, span in sorted(self.spans.items())
+        ]
+
+    def events(self) -> list[tuple[str | None, int | None, dict[str, Any]]]:
+        """Name, span id and attributes of each log event."""
+        return [
+            (log.log_record.event_name, log.log_record.span_id, dict(log.log_record.attributes or {}))
+            for log in self._capture.events
+        ]
+
+    def points(self) -> dict[str, list[tuple[dict[str, Any], Any]]]:
+        """Attributes and value, or a histogram's count, of each metric's points."""
+        self.telemetry.later.catch_up()
+        return {
+            name: [(dict(attributes), value) for attributes, value in points]
+            for name, points in self._recorder.metrics().items()
+        }
+
+
+def identity(span: Any) -> int:
+    """A span's id."""
+    return span.get_span_context().span_id
+
+
+@contextmanager
+def current(context: Context) -> Generator[None]:
+    """Make the context the current one."""
+    token = attach(context)
+    try:
+        yield
+    finally:
+        detach(token)
