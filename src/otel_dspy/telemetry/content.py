@@ -15,7 +15,7 @@ from otel_dspy.telemetry.secrets.patterns import REDACTED
 
 if TYPE_CHECKING:
     import json
-    from collections.abc import MutableMapping
+    from collections.abc import MutableMapping, Sequence
 
     from opentelemetry.util.types import AnyValue, AttributeValue
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 _MEDIA_IN_ROWS: Final = 3071
-"""Maximum size in bytes of an image, a sound or a file in a result row: 4,095 characters of base64."""
+"""Maximum size in bytes of a sound or a file in a result row: 4,095 characters of base64."""
+_ROWS_WITH_IMAGES: Final = 16 * 1024 * 1024
+"""Maximum length in characters of an evaluation's rows with images; beyond it images have the limit of sounds."""
+_DATA_URI: Final = 64
+"""Characters of a data URI before its data, at most, as far as images are concerned."""
 _LONGEST_MESSAGE: Final = 8192
 """Maximum length of a recorded exception message, in characters."""
 _ENCODER: Final[json.JSONEncoder] = gen_ai_json_dumps.keywords["cls"](
@@ -84,9 +88,20 @@ class ContentFilter:
     def for_row(self, value: AnyValue) -> AnyValue:
         """Prepare plain data for a result row: truncate each string to `max_content_length`, keep the shape.
 
-        Images, sounds and files above 3,071 bytes are replaced by size and digest, because every trial has its rows.
+        Sounds and files above 3,071 bytes are replaced by size and digest, because every trial has its rows; images
+        where they exceed `max_media_bytes` or would be truncated.
         """
-        return self._cut_each(without_large_media(value, min(self._settings.max_media_bytes, _MEDIA_IN_ROWS)))
+        whole, length = self._settings.max_media_bytes, self._settings.max_content_length
+        images = whole if length is None else min(whole, max(0, length - _DATA_URI) * 3 // 4)
+        return self._cut_each(without_large_media(value, min(whole, _MEDIA_IN_ROWS), images))
+
+    def rows(self, rows: Sequence[AnyValue]) -> str:
+        """Serialize an evaluation's rows as JSON; with many large images without those above 3,071 bytes."""
+        every: list[AnyValue] = list(rows)
+        text = plain_json(every)
+        if len(text) <= _ROWS_WITH_IMAGES:
+            return text
+        return plain_json(without_large_media(every, min(self._settings.max_media_bytes, _MEDIA_IN_ROWS)))
 
     def _cut_each(self, value: AnyValue) -> AnyValue:
         if self._settings.max_content_length is None:

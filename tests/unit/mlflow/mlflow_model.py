@@ -95,7 +95,7 @@ class Model:
             case LogText():
                 self._run(operation.run).artifacts[operation.path] = operation.text
             case LogTable():
-                self._run(operation.run).artifacts[operation.path] = table_json(operation)
+                self._run(operation.run).artifacts[operation.path] = table_json(operation, operation.path)
             case LogDataset():
                 self._run(operation.run).inputs.add((operation.name, operation.digest, operation.role))
             case EndRun():

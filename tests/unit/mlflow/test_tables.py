@@ -99,7 +99,7 @@ def test_the_text_of_a_table() -> None:
     table = LogTable(
         key="k", run=CompileRun("c"), path="p.json", columns=("a", "é"), rows=((1, "ü"), (None, 2.5)), start_ms=0
     )
-    text = table_json(table)
+    text = table_json(table, table.path)
     assert text == '{"columns": ["a", "é"], "data": [[1, "ü"], [null, 2.5]]}'
     assert json.loads(text)["data"][1] == [None, 2.5]
 

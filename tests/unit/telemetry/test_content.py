@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 NAME = "dspy.module.input"
 
 
-def content(*, limit: int | None = None, redact: Callable[[str, str], str] | None = None) -> ContentFilter:
+def content(
+    *, limit: int | None = None, redact: Callable[[str, str], str] | None = None, max_media_bytes: int = 65_536
+) -> ContentFilter:
     """A filter that knows one secret."""
     secrets = SecretKeeper()
     secrets.learn("planted-secret")
-    return ContentFilter(Settings(max_content_length=limit, redact=redact), secrets)
+    return ContentFilter(Settings(max_content_length=limit, redact=redact, max_media_bytes=max_media_bytes), secrets)
 
 
 def put(filtered: ContentFilter, value: object) -> dict[str, AttributeValue]:
@@ -88,8 +90,8 @@ def test_in_a_row_each_text_is_cut_for_itself() -> None:
 def test_in_a_row_encoded_data_is_named_not_repeated() -> None:
     """A data URI, bare base64 and bytes are there by size and digest of the bytes; long texts, chains of bases and digits are texts."""
     encoded = base64.b64encode(bytes(range(256)) * 16).decode()
-    assert [content().for_row(long) for long in (f"data:image/png;base64,{encoded}", encoded, b"x" * 5000)] == [
-        "data:image/png;base64,… (4096 bytes, sha256 c8f5d0341d54d951)",
+    assert [content().for_row(long) for long in (f"data:audio/wav;base64,{encoded}", encoded, b"x" * 5000)] == [
+        "data:audio/wav;base64,… (4096 bytes, sha256 c8f5d0341d54d951)",
         "… (4096 bytes, sha256 c8f5d0341d54d951)",
         "… (5000 bytes, sha256 c59d3c0480cc2d71)",
     ]
@@ -101,6 +103,27 @@ def test_in_a_row_encoded_data_is_named_not_repeated() -> None:
         "漢字" * 5000,
     ):
         assert content().for_row(text) == text
+
+
+def test_in_a_row_an_image_is_whole_or_named() -> None:
+    """An image within `max_media_bytes` is whole, as MLflow's tables show it; never one that would be truncated."""
+    encoded = base64.b64encode(bytes(range(256)) * 16).decode()
+    uri = f"data:image/png;base64,{encoded}"
+    named = "data:image/png;base64,… (4096 bytes, sha256 c8f5d0341d54d951)"
+    assert content().for_row(uri) == uri
+    assert content(max_media_bytes=4000).for_row(uri) == named
+    assert content(limit=5000).for_row(uri) == named
+    assert content(limit=6000).for_row(uri) == uri
+
+
+def test_rows_with_many_images_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver omits results of more than 64 MiB: then every image is named, since a column is of images or of texts."""
+    monkeypatch.setattr("otel_dspy.telemetry.content._ROWS_WITH_IMAGES", 20_000)
+    encoded = base64.b64encode(bytes(range(256)) * 16).decode()
+    row: Any = {"picture": f"data:image/png;base64,{encoded}"}
+    assert json.loads(content().rows([row] * 3)) == [row] * 3
+    named = "data:image/png;base64,… (4096 bytes, sha256 c8f5d0341d54d951)"
+    assert json.loads(content().rows([row] * 4)) == [{"picture": named}] * 4
 
 
 def test_the_redactor_sees_every_string_and_the_attributes_name() -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogTable, LogTrace, Operation, RunKey
     from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.tracking.store import ArtifactContent
     from otel_dspy.mlflow.tracking.store_reader import StoreReader
 
 
@@ -168,10 +169,12 @@ class MultiWriterSink(Sink):
         self._link_model(operation, run_id, model_id)
 
     @override
-    def _write_artifact(self, uri: str, path: str, text: str, written: Callable[[], None] | None) -> None:
+    def _write_artifact(
+        self, uri: str, path: str, content: ArtifactContent, written: Callable[[], None] | None
+    ) -> None:
         # Written at once: it is acknowledged only once it is stored, and other writers look for it.
         self._check_artifact_store()
-        self._store().write_text(uri, path, text)
+        self._store().write_artifact(uri, path, content)
         if written is not None:
             written()
 

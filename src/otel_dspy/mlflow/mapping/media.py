@@ -18,6 +18,7 @@ _OMITTED: Final = r"… \((?P<size>\d+ (?:bytes|characters)), (?P<sha256>sha256 
 _URI: Final = re.compile(
     rf"data:(?P<type>[\w/+.-]{{1,200}})[\w/+.;=-]{{0,200}},(?:{_OMITTED}|(?P<data>[\w+/=-]+))", re.ASCII
 )
+_IMAGE: Final = re.compile(r"data:image/(?P<subtype>[\w+.-]{1,20});base64,(?P<data>[\w+/=]+)", re.ASCII)
 _BARE: Final = re.compile(_OMITTED)
 HINTS: Final = (";base64,", '"input_audio"', '"file_data"')
 """JSON text with an image, audio or a file contains one of these."""
@@ -37,6 +38,19 @@ def readable(value: object) -> object:
     if isinstance(value, list):
         return [readable(item) for item in cast("list[object]", value)]
     return value
+
+
+def image_uri(value: object) -> tuple[str, str] | None:
+    """Return the subtype of the media type and the encoded data of an image: a content block or a data URI."""
+    if isinstance(value, Mapping):
+        block = cast("Mapping[str, object]", value)
+        kind = str(block.get("type"))
+        if _BLOCKS.get(kind) != "image":
+            return None
+        inner = block.get(kind)
+        value = _address(cast("Mapping[str, object]", inner) if isinstance(inner, Mapping) else block)[1]
+    found = _IMAGE.fullmatch(value) if isinstance(value, str) else None
+    return (found["subtype"], found["data"]) if found is not None else None
 
 
 def decoded_size(encoded: str) -> int:

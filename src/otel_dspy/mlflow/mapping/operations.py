@@ -119,15 +119,29 @@ class LogText:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class TableImage:
+    """An image as a table's cell, kept as a file beside the table.
+
+    Attributes:
+        name: the file's name, derived from its content.
+        content: the file.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTable:
-    """Log a table artifact that the UI shows as one. A second table of the same path gets its own path."""
+    """Log a table artifact that the UI shows as one, and the images in it. A second one gets its own path."""
 
     key: str
     run: RunKey
     path: str
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
+    """JSON-compatible cells, or images, of which a column has either none or no other cells."""
     start_ms: int
     """Start of the run, for its creation: MLflow cannot change it later."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.mlflow.mapping import table_images
 from otel_dspy.mlflow.mapping.media import readable
+from otel_dspy.mlflow.mapping.operations import TableImage
 from otel_dspy.serialization.json_text import parse_json
 
 if TYPE_CHECKING:
@@ -28,11 +30,11 @@ def rows(text: str | None) -> list[Row] | None:
 
 
 def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
-    """Return columns and rows of a dataset; fields not in `fields` come last."""
+    """Return columns and rows of a dataset; fields not in `fields` come last. Images as in `result_table`."""
     columns = list(fields)
     for row in found:
         columns += [name for name in row if name not in columns]
-    return columns, [[row.get(name) for name in columns] for row in found]
+    return columns, table_images.with_images([[row.get(name) for name in columns] for row in found])
 
 
 def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
@@ -40,7 +42,8 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
 
     Fields are example_<field> and pred_<field>, an objective is objective/<name>.
 
-    A column without values is omitted, except index and score. Images, audio and files are short texts.
+    A column without values is omitted, except index and score. A column in which each cell is an image has images;
+    otherwise images, audio and files are short texts.
     """
     flat = [_flat(row) for row in found]
     names = {name for row in flat for name in row}
@@ -50,7 +53,8 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
     fields = [*dict.fromkeys(first), *dict.fromkeys(second)]
     order = ["index", *_FURTHER, *fields, "score", *objectives, "error", "error_message", "feedback"]
     columns = [name for name in order if name in names or name in {"index", "score"}]
-    return columns, [[readable(row.get(name)) for name in columns] for row in flat]
+    data = table_images.with_images([[row.get(name) for name in columns] for row in flat])
+    return columns, [[cell if isinstance(cell, TableImage) else readable(cell) for cell in row] for row in data]
 
 
 def _flat(row: Row) -> Row:
@@ -76,6 +80,7 @@ def _fields(value: object) -> Mapping[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {"value": value}
 
 
-def table_json(table: LogTable) -> str:
-    """Return the artifact's text."""
-    return json.dumps({"columns": list(table.columns), "data": [list(row) for row in table.rows]}, ensure_ascii=False)
+def table_json(table: LogTable, path: str) -> str:
+    """Return the text of the artifact at that path."""
+    data = [[table_images.cell(path, value) for value in row] for row in table.rows]
+    return json.dumps({"columns": list(table.columns), "data": data}, ensure_ascii=False)

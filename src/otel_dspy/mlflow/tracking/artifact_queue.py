@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
+    from otel_dspy.mlflow.tracking.store import ArtifactContent
+
 _logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 3.0
 """Seconds that the delivery thread waits for a write to a healthy store."""
 POLL: Final = 0.05
 MAX_CHARACTERS: Final = 64 * 1024 * 1024
-"""Maximum characters of queued artifacts in memory; beyond it the oldest are left to the spool."""
+"""Maximum size of queued artifacts in memory; beyond it the oldest are left to the spool."""
 _LOCATION: Final = re.compile(r"(.*?)/(?:models/)?[^/]+/artifacts/?")
 """Matches an experiment's artifact location, followed by MLflow's path of a run or a model."""
 _SHARED: Final = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
@@ -48,19 +50,24 @@ _IN_THE_SPOOL: Final = "they stay in the spool for `otel-dspy replay`"
 
 @dataclass(frozen=True, slots=True)
 class ArtifactWrite:
-    """A text artifact to write.
+    """An artifact, or a folder of artifacts, to write.
 
     Attributes:
         uri: artifact URI of the run or model.
         path: path below it.
-        text: the content.
+        content: a text, or the folder's files by name.
         written: called on the queue's thread after the write; must not raise.
     """
 
     uri: str
     path: str
-    text: str
+    content: ArtifactContent
     written: Callable[[], None] | None = None
+
+    @property
+    def size(self) -> int:
+        """Size of the content in memory: characters, or bytes."""
+        return len(self.content) if isinstance(self.content, str) else sum(map(len, self.content.values()))
 
 
 class _Attempt:
@@ -118,7 +125,7 @@ class ArtifactQueue:
 
     def __init__(
         self,
-        write: Callable[[str, str, str], None],
+        write: Callable[[str, str, ArtifactContent], None],
         stop: Event,
         tracking_answers: Callable[[], bool],
         failed: Callable[[], None],
@@ -126,7 +133,7 @@ class ArtifactQueue:
         """Create a queue.
 
         Args:
-            write: writes a text: artifact URI, path, text. Called on other threads.
+            write: writes an artifact: artifact URI, path, content. Called on other threads.
             stop: set when the deadline has passed.
             tracking_answers: returns, once the tracking server responds, whether it did at the first attempt. For
                 artifacts that are proxied by it.
@@ -146,7 +153,7 @@ class ArtifactQueue:
         store = self._stores.setdefault(name, _Store(name))
         store.waiting.append(artifact)
         # The first may be in progress.
-        while len(store.waiting) > 2 and sum(len(one.text) for one in store.waiting) > MAX_CHARACTERS:  # noqa: PLR2004
+        while len(store.waiting) > 2 and sum(one.size for one in store.waiting) > MAX_CHARACTERS:  # noqa: PLR2004
             del store.waiting[1]
             self._failed()
 
@@ -194,7 +201,7 @@ class ArtifactQueue:
             first = store.waiting[0]
             self.retries += store.failures > 0
             attempt = store.attempt = _Attempt(
-                lambda: self._write(first.uri, first.path, first.text), store.gate, store.failures
+                lambda: self._write(first.uri, first.path, first.content), store.gate, store.failures
             )
         if not self._ended(attempt, store):
             return False

@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, assert_never
 
+from otel_dspy.mlflow.mapping import table_images
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         RunKey,
     )
     from otel_dspy.mlflow.records.route import Destination
+    from otel_dspy.mlflow.tracking.store import ArtifactContent
     from otel_dspy.mlflow.tracking.store_reader import StoreReader
 
 _logger = logging.getLogger(__name__)
@@ -92,7 +94,7 @@ class Sink:
             lambda: self._store().ask(self._experiment_id()),
             workspace=destination.workspace,
         )
-        self._artifacts = ArtifactQueue(self._write_text, stop, self._answers, lambda: self._count(Outcome.FAILED))
+        self._artifacts = ArtifactQueue(self._write_content, stop, self._answers, lambda: self._count(Outcome.FAILED))
         self._opened: tuple[Store, str, Runs] | None = None
         self._reader: StoreReader | None = None
         self._recollection = StateLookup(self._read, self._experiment_id)
@@ -402,7 +404,7 @@ class Sink:
             # Combined with the run's next metrics, if there will be any, to save a request.
             self._gather(run).add(tags={TABLES_TAG: tables_tag(known)}, due=run not in self._tables)
 
-        self._write(run, path, table_json(operation), list_it)
+        self._write_table(operation, path, list_it)
 
     def _log_shared_table(self, operation: LogTable) -> None:
         self._runs().handle(operation.run, operation.start_ms)
@@ -415,7 +417,12 @@ class Sink:
             list_table(self._store, run_id, self._store().run_tags(run_id), path, operation.key)
             unlisted.pop(TABLE_PREFIX + path, None)
 
-        self._write(operation.run, path, table_json(operation), list_it)
+        self._write_table(operation, path, list_it)
+
+    def _write_table(self, operation: LogTable, path: str, written: Callable[[], None]) -> None:
+        if images := table_images.files(operation):
+            self._write(operation.run, table_images.folder(path), images)
+        self._write(operation.run, path, table_json(operation, path), written)
 
     def _exists(self, run: RunKey) -> bool:
         """Whether the run exists, as far as that is known without a request."""
@@ -445,12 +452,16 @@ class Sink:
         if operation.also is not None and self._exists(operation.also):
             store.link_model(self._run_id(operation.also), model_id)
 
-    def _write(self, run: RunKey, path: str, text: str, written: Callable[[], None] | None = None) -> None:
-        self._write_artifact(self._runs().handle(run, _now_ms()).artifact_uri, path, text, written)
+    def _write(
+        self, run: RunKey, path: str, content: ArtifactContent, written: Callable[[], None] | None = None
+    ) -> None:
+        self._write_artifact(self._runs().handle(run, _now_ms()).artifact_uri, path, content, written)
 
-    def _write_artifact(self, uri: str, path: str, text: str, written: Callable[[], None] | None) -> None:
+    def _write_artifact(
+        self, uri: str, path: str, content: ArtifactContent, written: Callable[[], None] | None
+    ) -> None:
         then = None if written is None else lambda: self._try("the update that follows an artifact", written)
-        self._artifacts.add(ArtifactWrite(uri, path, text, then))
+        self._artifacts.add(ArtifactWrite(uri, path, content, then))
 
     def _run_id(self, run: RunKey) -> str:
         return self._runs().handle(run, _now_ms()).run_id
@@ -483,9 +494,9 @@ class Sink:
     def _new_runs(self, store: Store, experiment_id: str) -> Runs:
         return Runs(store, lambda: experiment_id, look_first=self._look_first, own=self._own)
 
-    def _write_text(self, uri: str, path: str, text: str) -> None:
+    def _write_content(self, uri: str, path: str, content: ArtifactContent) -> None:
         with workspaces.selected(self._destination.workspace):
-            self._store().write_text(uri, path, text)
+            self._store().write_artifact(uri, path, content)
 
     def _answers(self) -> bool:
         before = self._attempts.retries

@@ -14,7 +14,7 @@ import weakref
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from mlflow.entities import (
     Dataset,
@@ -58,6 +58,8 @@ _TAKES_WHOLE_HEADS = ("tried to blank-out primary key", "assessments.trace_id")
 _UNREADABLE = ("RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED")
 """Error codes of a trace that does not exist, or that the server cannot return."""
 _NUMBERED = re.compile(r"_\d+\.json$")
+ArtifactContent: TypeAlias = "str | Mapping[str, bytes]"
+"""A text, or the files of a folder by name."""
 TABLES_TAG = "mlflow.loggedArtifacts"
 """Tag by which the UI recognizes an artifact as a table."""
 
@@ -226,6 +228,20 @@ class Store:
             end_ms: end in Unix milliseconds.
         """
         self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, None)
+
+    def write_artifact(self, artifact_uri: str, path: str, content: ArtifactContent) -> None:
+        """Write a text, or the files of a folder by name, below the artifact URI.
+
+        Raises:
+            ArtifactStoreError: the artifact store rejected it.
+        """
+        if isinstance(content, str):
+            self.write_text(artifact_uri, path, content)
+            return
+        with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
+            for name, data in content.items():
+                Path(local, name).write_bytes(data)
+            capabilities.artifact_repository(artifact_uri, self._uri).log_artifacts(local, path)
 
     def write_text(self, artifact_uri: str, path: str, text: str) -> None:
         """Write a text file below the artifact URI.

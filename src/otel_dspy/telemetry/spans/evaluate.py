@@ -12,7 +12,6 @@ from otel_dspy import semconv
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.datasets import ExampleRegistry
 from otel_dspy.telemetry.call_context import EvaluateScope, call_context_in, inside, surroundings
-from otel_dspy.telemetry.content import plain_json
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.spans.compile import DatasetFacts, emit_dataset, put_program
@@ -161,7 +160,7 @@ def _record_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:
     evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_ERRORS, sum("error" in row for row in rows))
     means = evaluation.objectives.means()
     evaluation.span.set_attributes({semconv.DSPY_EVALUATE_OBJECTIVE + name: mean for name, mean in means.items()})
-    telemetry.put_payload(evaluation.span, semconv.DSPY_EVALUATE_RESULTS, plain_json(rows))
+    telemetry.put_payload(evaluation.span, semconv.DSPY_EVALUATE_RESULTS, telemetry.content.rows(rows))
 
 
 def _belonging(

@@ -1,0 +1,84 @@
+"""Images in tables, in the layout of `mlflow.log_table`: files beside the table, named by its cells.
+
+MLflow's UI takes a column for one of images if its first cell is, and reports an error for each other cell in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow.mapping.media import image_uri
+from otel_dspy.mlflow.mapping.operations import TableImage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from otel_dspy.mlflow.mapping.operations import LogTable
+
+_FOLDER: Final = "table_images"
+_FORMATS: Final[Mapping[str, tuple[str, bytes, bytes]]] = {
+    "png": ("png", b"\x89PNG\r\n\x1a\n", b"IEND"),
+    "jpeg": ("jpg", b"\xff\xd8\xff", b"\xff\xd9"),
+    "jpg": ("jpg", b"\xff\xd8\xff", b"\xff\xd9"),
+    "gif": ("gif", b"GIF8", b";"),
+    "webp": ("webp", b"RIFF", b""),
+}
+"""Subtypes of media types that browsers show: a file's ending, its first bytes, and bytes near its end."""
+_END: Final = 1024
+"""Number of bytes at the end of a file that are searched for its end: some programs append data."""
+
+
+def with_images(rows: Sequence[Sequence[object]]) -> list[list[object]]:
+    """Return the rows, with images in the columns in which each cell is a complete image of a known format."""
+    columns = [_images(column) for column in zip(*rows, strict=True)]
+    return [
+        [value if images is None else images[number] for value, images in zip(row, columns, strict=True)]
+        for number, row in enumerate(rows)
+    ]
+
+
+def cell(path: str, value: object) -> object:
+    """Return a cell of the table at that path as JSON-compatible data."""
+    if not isinstance(value, TableImage):
+        return value
+    file = f"{folder(path)}/{value.name}"
+    # MLflow shows the compressed file in the table. Compression would need an image library.
+    return {"type": "image", "filepath": file, "compressed_filepath": file}
+
+
+def folder(path: str) -> str:
+    """Return the folder of the images of the table at that path."""
+    return f"{_FOLDER}/{PurePosixPath(path).with_suffix('')}"
+
+
+def files(table: LogTable) -> dict[str, bytes]:
+    """Return the table's image files by name."""
+    return {value.name: value.content for row in table.rows for value in row if isinstance(value, TableImage)}
+
+
+def _images(column: Sequence[object]) -> list[TableImage] | None:
+    images: list[TableImage] = []
+    for value in column:
+        image = _image(value)
+        if image is None:
+            return None
+        images.append(image)
+    return images
+
+
+def _image(value: object) -> TableImage | None:
+    found = image_uri(value)
+    form = _FORMATS.get(found[0]) if found is not None else None
+    if found is None or form is None:
+        return None
+    try:
+        content = base64.b64decode(found[1], validate=True)
+    except ValueError:
+        return None
+    ending, first, last = form
+    if not content.startswith(first) or last not in content[-_END:]:
+        return None  # truncated, or none: it would be an empty place in the table
+    return TableImage(f"{hashlib.sha256(content).hexdigest()[:32]}.{ending}", content)
