@@ -68,9 +68,10 @@ collector: has-go $(COLLECTOR) ## Build the small OpenTelemetry Collector of col
 phoenix: $(PHOENIX) ## Install Phoenix for its tests (in a separate environment, 630 MB)
 	@echo ".tools/phoenix/bin/phoenix"
 
-lint: $(DEV) ## Check style, format, types, imports and generated files
+lint: $(DEV) ## Check style, format, spelling, types, imports and generated files
 	@status=0; \
-	for check in "$(BIN)/ruff check" "$(BIN)/ruff format --check" "$(BIN)/pyright --pythonpath $(RUN)" "$(BIN)/lint-imports" \
+	for check in "$(BIN)/ruff check" "$(BIN)/ruff format --check" "$(BIN)/codespell" \
+		"$(BIN)/pyright --pythonpath $(RUN)" "$(BIN)/lint-imports" \
 		"$(RUN) -m tools.generate_semconv --check"; do \
 		echo "$$check"; $$check || status=1; \
 	done; exit $$status

@@ -26,7 +26,7 @@ mlflow.set_experiment("DSPy-Optimization")
 lm = dspy.LM(os.environ.get("TUTORIAL_MODEL", "openai/gpt-4o-mini"), api_base=os.environ.get("TUTORIAL_API_BASE"))
 dspy.configure(lm=lm)
 
-rows = json.loads(Path(__file__).with_name("maths_questions.json").read_text(encoding="utf-8"))
+rows = json.loads(Path(__file__).with_name("math_questions.json").read_text(encoding="utf-8"))
 examples = [dspy.Example(**row).with_inputs("question") for row in rows]
 trainset, devset = examples[:30], examples[30:]
 

@@ -1,1 +1,1 @@
-"""What is said: spans, events and metrics, and the care taken with what they carry."""
+"""Spans, events and metrics: what they record, how content is filtered, and when they are sent."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _OF_A_PARSE_ERROR: Final = {"adapter_name", "signature", "lm_response"}
 """Attributes of DSPy's `AdapterParseError` (dspy/utils/exceptions.py of 3.4.1)."""
 
-_last_recorded: ContextVar[BaseException | None] = ContextVar("otel_dspy.told", default=None)
+_last_recorded: ContextVar[BaseException | None] = ContextVar("otel_dspy.last_recorded_error", default=None)
 # The exception whose message an inner span has recorded, so that enclosing spans do not repeat it. Kept only until the
 # outermost call ends: exceptions support no weak references, an attribute on them would be visible to the user, and an
 # `id` is reused immediately, so that a loop of failures would lose all messages but the first.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import mlflow
 import pytest
 
-from tests.integration.tutorial.maths_lm import EXAMPLES, maths_answer
+from tests.integration.tutorial.math_lm import EXAMPLES, math_answer
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_server import mlflow_server
 from tests.support.mlflow_tree import read_tree
@@ -56,7 +56,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Generator[Tutorial]:
     folder = tmp_path_factory.mktemp("tutorial")
     with (
         mlflow_server(folder / "server", backend=f"sqlite:///{folder / 'mydb.sqlite'}") as server,
-        scripted_lm(maths_answer) as lm,
+        scripted_lm(math_answer) as lm,
     ):
         environment = os.environ | {
             "MLFLOW_TRACKING_URI": server.uri,

@@ -9,7 +9,7 @@ import dspy
 from inline_snapshot import snapshot
 
 from tests.integration.tutorial.conftest import API_KEY, run_example
-from tests.integration.tutorial.maths_lm import QUESTIONS, UNKNOWN_ANSWER
+from tests.integration.tutorial.math_lm import QUESTIONS, UNKNOWN_ANSWER
 
 if TYPE_CHECKING:
     from tests.integration.tutorial.conftest import Tutorial

@@ -1,4 +1,4 @@
-"""A scripted model for the tutorial's maths questions, which instructions and examples make better."""
+"""A scripted model for the tutorial's math questions, which instructions and examples make better."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from tests.support.lm_server import Message
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-QUESTIONS = EXAMPLES / "maths_questions.json"
+QUESTIONS = EXAMPLES / "math_questions.json"
 UNKNOWN_ANSWER = "42"
 """The answer to any question that is not in the set."""
 
 
-def maths_answer(messages: Sequence[Message]) -> str:
+def math_answer(messages: Sequence[Message]) -> str:
     """Answer a DSPy prompt; a question of the tutorial's set is answered rightly, or with 0.
 
     Without examples in the prompt about half of the questions come out right, with examples about nine of ten; which
