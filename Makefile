@@ -33,14 +33,23 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # The tests start hundreds of Python processes; compiling all imports in each would double their time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all test-matrix test-matrix-short canary collector phoenix lint format semconv docs bench pins \
-	sbom audit mutants clean
+.PHONY: help demo check unit test test-all test-matrix test-matrix-short canary collector phoenix lint format semconv \
+	docs bench pins sbom audit mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 20
 
 demo: $(DEMO) ## Run the demo: optimize a program on a local model and record it in MLflow
 	$(BIN)/otel-dspy demo $(ARGS)
+
+# Side by side, each with its output in one piece (GNU make 4 or newer).
+check: $(DEV) ## Run lint, the unit tests and the documentation's build side by side: for everyday work
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+		unit lint docs
+
+# No fixture is shared between tests of a file: worksteal balances better than loadfile.
+unit: $(DEV) ## Run the unit tests except slow ones
+	$(RUN) -m pytest -m 'not slow' -n 2 --dist worksteal tests/unit $(ARGS)
 
 test: $(DEV) parts-by-go other-backends ## Run all tests except slow ones; the summary lists skipped parts
 	$(RUN) -m pytest -m 'not slow' -n 2 --dist loadfile $(ARGS)

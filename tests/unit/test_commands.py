@@ -31,5 +31,18 @@ def test_ci_runs_lint_tests_and_the_short_matrix(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("target", "runs"), [("demo", "otel-dspy demo"), ("test", "-m pytest"), ("docs", "mkdocs")])
 def test_a_target_ends_in_its_program(target: str, runs: str) -> None:
     """`make demo`, `make test` and `make docs` set up their environment and run the program of that name."""
+    assert runs in _dry_run(target)
+
+
+def test_check_runs_lint_the_unit_tests_and_the_build_of_the_documentation() -> None:
+    """`make check` runs these three and no other test."""
+    commands = _dry_run("check")
+    assert all(part in commands for part in ("ruff check", "pyright", "lint-imports", "mkdocs build --strict"))
+    assert [line for line in commands.splitlines() if "-m pytest" in line] == [
+        ".venv/bin/python -m pytest -m 'not slow' -n 2 --dist worksteal tests/unit "
+    ]
+
+
+def _dry_run(target: str) -> str:
     done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert runs in done.stdout
+    return done.stdout
