@@ -50,7 +50,7 @@ def test_faults_of_every_kind_change_nothing(
 
 
 @pytest.mark.slow
-def test_a_server_that_asks_for_time_gets_it(server: MlflowServer, spool: Path) -> None:
+def test_retry_after_of_a_server_is_respected(server: MlflowServer, spool: Path) -> None:
     """After a 429 with `Retry-After` no request comes before that time is over, however short our own pause is."""
     del spool
     with faulty_proxy(server.uri, faults=("429",), share=1.0) as proxy, told_to(proxy.uri) as (processor,):

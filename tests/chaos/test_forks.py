@@ -131,7 +131,7 @@ def fork_in_a_compile(store: str) -> None:
         assert statuses == [0]
 
 
-def test_a_compile_whose_child_tells_first_has_one_run(store: str) -> None:
+def test_a_compile_whose_child_delivers_first_has_one_run(store: str) -> None:
     """The parent finds what its child has made of their compile, and its trial, and makes none beside them."""
     assert exit_code(fork_in_a_compile, store) == 0
     (run,) = record(store)["runs"]

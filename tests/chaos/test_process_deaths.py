@@ -48,7 +48,7 @@ def die_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize("death", ["SIGKILL", pytest.param("os._exit", marks=pytest.mark.slow)])
-def test_killed_a_second_after_its_last_word(
+def test_killed_a_second_after_its_last_span(
     death: str, store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing runs at such an end, and nothing is lost: replayed, once and again, MLflow holds what it would have."""

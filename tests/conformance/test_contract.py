@@ -145,7 +145,7 @@ def test_an_orphan_is_named(broken: TelemetryCapture) -> None:
     assert found.count("'chat gpt': its parent was never exported") == 2
 
 
-def test_content_goes_out_only_where_it_was_asked_for(broken: TelemetryCapture) -> None:
+def test_content_is_sent_only_where_it_is_enabled(broken: TelemetryCapture) -> None:
     """With all capture off, each attribute that carries content is a violation."""
     found = _found(broken, optimization(), opted_in=frozenset())
     assert sorted(found) == [

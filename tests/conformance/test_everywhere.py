@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.contract_gaps("'surprise': no such span in the contract")
-def test_a_break_is_heard_from_a_provider_of_the_users_own() -> None:
+def test_violations_are_found_with_the_users_own_provider() -> None:
     """The declared gap would fail this test if nothing had been heard."""
     provider = TracerProvider(shutdown_on_exit=False)
     DSPyInstrumentor().instrument(tracer_provider=provider)
@@ -27,7 +27,7 @@ def test_a_break_is_heard_from_a_provider_of_the_users_own() -> None:
 
 
 @pytest.mark.contract_gaps("'surprise': no such span in the contract")
-def test_a_break_is_heard_from_autologs_private_provider(tmp_path: Path) -> None:
+def test_violations_are_found_with_autologs_private_provider(tmp_path: Path) -> None:
     """The same, where nobody but `autolog` holds the provider."""
     autolog(tracking_uri=blank_store(tmp_path), log_traces=False)
     try:

@@ -112,7 +112,7 @@ def test_every_hook_has_its_rows() -> None:
 
 
 @pytest.mark.parametrize("optimizer", TRIALS)
-def test_a_row_says_what_the_hook_tells(optimizer: str) -> None:
+def test_a_row_lists_what_the_hook_records(optimizer: str) -> None:
     """Kinds, parameters, unit and phases of the row are in the hook's source, and its kinds and phases in the row."""
     trees = _trees(_optimizers()[optimizer])
     texts = _texts(trees)

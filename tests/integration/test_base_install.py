@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-def test_the_base_asks_for_what_the_architecture_says(wheel: Path) -> None:
+def test_the_base_install_requires_what_the_architecture_page_lists(wheel: Path) -> None:
     """Without an extra, six packages are required and no other."""
     with zipfile.ZipFile(wheel) as archive:
         metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))

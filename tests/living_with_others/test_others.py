@@ -282,7 +282,7 @@ def test_below_dspy(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*DSPYS, "opentelemetry-instrumentation-genai-openai"])
-def test_where_spans_go_elsewhere_nobody_stands_back(name: str, tmp_path: Path) -> None:
+def test_with_a_private_provider_each_records_all(name: str, tmp_path: Path) -> None:
     """With a tracer provider of our own, as with `autolog`, each tells all that it tells without the other."""
     orders = told(tmp_path, WORKER, name, "--apart")
     for order, seen in orders.items():

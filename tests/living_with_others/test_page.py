@@ -22,7 +22,7 @@ def test_the_line_is_the_one_that_is_logged() -> None:
     assert re.sub(r'"\s*\n\s*"', "", tests).count(line) == 1
 
 
-def test_what_stands_below_is_named_as_it_is() -> None:
+def test_spans_below_a_chat_are_in_its_row() -> None:
     """Each span that stands in a `chat` is in its row."""
     from tests.living_with_others.test_others import BELOW  # noqa: PLC0415 - its markers are its own
 

@@ -17,7 +17,7 @@ numpy==2.5.5 ; python_full_version >= '4'
 """
 
 
-def test_a_failed_scenario_stands_first() -> None:
+def test_a_failed_scenario_is_listed_first() -> None:
     """The report names the scenario with its error's first line, then each version that is not the pinned one."""
     installed = {"dspy": "3.5.0b1", "opentelemetry-api": "1.45.2", "numpy": "2.4.6", "new": "1"}
     text, broken = report(RESULTS, installed, pinned(PINS))

@@ -91,7 +91,7 @@ Results so far are in the MLflow store. Run with --verbose for the traceback.
         (KeyboardInterrupt(), 130, snapshot("Stopped. Results so far are in the MLflow store.\n")),
     ],
 )
-def test_a_demo_that_fails_says_why(
+def test_a_demo_that_fails_reports_why(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     error: BaseException,

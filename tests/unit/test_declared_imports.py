@@ -127,7 +127,7 @@ def test_every_folder_is_looked_at() -> None:
     assert {path.parent.relative_to(SOURCE).parts[0] for path in SOURCE.glob("*/*.py")} == set(EXTRAS) - {"."}
 
 
-def test_the_bridge_asks_for_all_that_it_imports() -> None:
+def test_the_bridge_extra_requires_all_that_it_imports() -> None:
     """`otel-dspy bridge` names what is missing before it imports it: each distribution is among those it looks for."""
     from otel_dspy.bridge.command import NEEDED  # noqa: PLC0415 - with MLflow's extra
 

@@ -48,7 +48,7 @@ def test_no_tracked_file_carries_what_belongs_to_one_machine(pattern: re.Pattern
     assert found == []
 
 
-def test_every_file_name_says_what_the_file_is_for() -> None:
+def test_every_file_name_states_the_purpose_of_the_file() -> None:
     """No module hides its job behind a name such as utils or common."""
     assert [str(path) for path in _tracked() if VAGUE_NAME.search(str(path.relative_to(ROOT)))] == []
 

@@ -79,7 +79,7 @@ def test_it_is_found_by_name() -> None:
 
 
 @pytest.mark.parametrize("argument", ["many", "2", "-0.5"])
-def test_a_ratio_that_is_none_is_refused_in_words(argument: str) -> None:
+def test_an_invalid_ratio_is_rejected_with_a_message(argument: str) -> None:
     """The message names the variable, the value and what it should be."""
     with pytest.raises(ValueError, match=f"OTEL_TRACES_SAMPLER_ARG .* from 0 to 1, not '{argument}'"):
         from_argument(argument)

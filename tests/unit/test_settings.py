@@ -60,7 +60,7 @@ def test_programs_and_datasets_can_differ_from_content() -> None:
     assert (settings.capture_content, settings.capture_programs, settings.capture_datasets) == (True, False, False)
 
 
-def test_content_has_no_variable_of_ours() -> None:
+def test_content_has_no_variable_of_otel_dspy() -> None:
     """There is one switch for content, the standard's."""
     assert not Settings.resolve({}, {"OTEL_DSPY_CAPTURE_CONTENT": "true"}).capture_content
 
@@ -101,7 +101,7 @@ def test_a_provider_that_is_none_is_refused_by_name(name: str, value: object) ->
     assert not DSPyInstrumentor().is_instrumented_by_opentelemetry
 
 
-def test_an_unknown_keyword_is_refused_and_the_known_ones_are_told() -> None:
+def test_an_unknown_keyword_is_rejected_and_the_known_ones_are_listed() -> None:
     """A misspelt keyword is an error, not silence."""
     with pytest.raises(SettingError, match=r"capture_contents.*capture_content"):
         Settings.resolve({"capture_contents": True}, {})
@@ -127,7 +127,7 @@ def test_a_bad_variable_is_logged_and_ignored(variable: str, text: str, caplog: 
 @pytest.mark.parametrize(
     "given", ["openinference", " OpenInference,openinference ", ["openinference"], ("openinference",)]
 )
-def test_extra_conventions_are_a_word_or_several(given: object) -> None:
+def test_extra_conventions_are_one_name_or_several(given: object) -> None:
     """One word, words with commas as in a variable, or a collection of words."""
     wanted = frozenset({ExtraConvention.OPENINFERENCE})
     assert Settings.resolve({"extra_conventions": given}, {}).extra_conventions == wanted

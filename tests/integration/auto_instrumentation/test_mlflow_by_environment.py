@@ -78,7 +78,7 @@ def without(told: object, names: frozenset[str]) -> object:
     return told
 
 
-def test_beside_otlp_nothing_of_the_texts_leaves(place: dict[str, str]) -> None:
+def test_with_otlp_no_content_leaves(place: dict[str, str]) -> None:
     """`otlp,mlflow`: both have every span, neither has texts, and a line on standard error says how to have them."""
     with otlp_receiver() as receiver:
         done = run_instrumented(
@@ -97,7 +97,7 @@ def test_beside_otlp_nothing_of_the_texts_leaves(place: dict[str, str]) -> None:
     assert run.metrics["best_score"][-1][1] == 50.0
 
 
-def test_beside_otlp_texts_go_to_both_when_asked_for(place: dict[str, str]) -> None:
+def test_with_otlp_content_goes_to_both_if_enabled(place: dict[str, str]) -> None:
     """The standard's switch holds for all exporters alike."""
     with otlp_receiver() as receiver:
         done = run_instrumented(
@@ -112,7 +112,7 @@ def test_beside_otlp_texts_go_to_both_when_asked_for(place: dict[str, str]) -> N
     assert {"best_model.json", "trainset.json"} <= set(the_run(place).artifacts)
 
 
-def test_texts_stay_out_of_mlflow_when_the_standard_switch_says_so(place: dict[str, str]) -> None:
+def test_the_standard_variable_keeps_content_out_of_mlflow(place: dict[str, str]) -> None:
     """NO_CONTENT is obeyed where MLflow is alone, too."""
     run_instrumented(PROGRAM, OTEL_TRACES_EXPORTER="mlflow", **place, **{CONTENT: "NO_CONTENT"})
     run = the_run(place)
@@ -120,7 +120,7 @@ def test_texts_stay_out_of_mlflow_when_the_standard_switch_says_so(place: dict[s
     assert not any(span.inputs for trace in run.traces for span in trace.walk())
 
 
-def test_an_unhandled_exception_is_told(place: dict[str, str]) -> None:
+def test_an_unhandled_exception_is_recorded(place: dict[str, str]) -> None:
     """The program ends with its own traceback and status; MLflow has the failure and everything before it."""
     done = run_instrumented(ENDING, "crash", OTEL_TRACES_EXPORTER="mlflow", **place)
     assert done.returncode == 1

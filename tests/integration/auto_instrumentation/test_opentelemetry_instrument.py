@@ -53,7 +53,7 @@ def test_a_program_is_traced_without_a_line_of_code() -> None:
     assert all(b"0+1" not in body for body in receiver.bodies)
 
 
-def test_content_and_states_are_asked_for_by_environment() -> None:
+def test_content_and_states_are_enabled_by_environment() -> None:
     """The standard's content switch lets messages out, and program states and datasets with them."""
     with otlp_receiver() as receiver:
         done = _run(receiver, OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY")

@@ -64,7 +64,7 @@ def test_every_metric_of_the_contract_can_be_scraped(scraped: Series) -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_dashboards_ask_for_what_there_is(path: Path, scraped: Series) -> None:
+def test_dashboards_query_existing_metrics(path: Path, scraped: Series) -> None:
     """Every metric and every label in every panel's queries and legends is emitted, or will be by another name."""
     assert not COMING.keys() & scraped.keys(), "it has come: take the old name out of the dashboards and of COMING"
     known = {**scraped, **COMING}

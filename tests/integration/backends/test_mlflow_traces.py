@@ -62,7 +62,7 @@ def seen(all_seen: dict[str, tuple[Told, ExperimentTree]], shape: str, words: st
     return all_seen[f"{shape}-{words}"]
 
 
-def test_every_span_is_there_with_all_of_ours(seen: tuple[Told, ExperimentTree]) -> None:
+def test_every_span_is_there_with_all_attributes_of_otel_dspy(seen: tuple[Told, ExperimentTree]) -> None:
     """Names, status and every `dspy.*` and `gen_ai.*` attribute of every span."""
     told, tree = seen
     sent = [written(span.name, span.attributes) for span in told.spans]

@@ -75,7 +75,7 @@ def attributes(span: ReadableSpan) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in (span.attributes or {}).items()}
 
 
-def test_every_span_is_there_with_all_of_ours(seen: tuple[Told, dict[str, Any]]) -> None:
+def test_every_span_is_there_with_all_attributes_of_otel_dspy(seen: tuple[Told, dict[str, Any]]) -> None:
     """Ids, names, parents, status and every `dspy.*` and `gen_ai.*` attribute: what was sent is what is read back."""
     told, held = seen
     read = {span["context"]["span_id"]: span for span in held["spans"]}

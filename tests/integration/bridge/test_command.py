@@ -77,7 +77,7 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
     assert all({"model.json", "changes.md"} <= set(child["artifacts"]) for child in whole["children"])
 
 
-def test_a_port_that_is_taken_is_said_to_be(
+def test_a_port_in_use_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit status 1, and which it was; nothing listens on the other one."""

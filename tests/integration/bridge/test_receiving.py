@@ -133,7 +133,7 @@ def test_what_is_taken_is_in_mlflow_when_the_answer_comes(new_store: Callable[[s
         assert "otel_dspy_bridge_written_spans_total 3.0" in counters
 
 
-def test_what_is_malformed_is_said_to_be(new_store: Callable[[str], str]) -> None:
+def test_malformed_data_is_reported(new_store: Callable[[str], str]) -> None:
     """400, 413, 415, 404, INVALID_ARGUMENT, RESOURCE_EXHAUSTED: each by its name, never a failure of the server's."""
     with running_bridge(new_store("m"), "E", max_request_bytes=10_000) as bridge:
         for body, headers, status in (
@@ -166,7 +166,7 @@ def test_it_is_ready_without_experiment_0(new_store: Callable[[str], str], tmp_p
         assert post(bridge, json.dumps(request(1)).encode())[:2] == (200, {})
 
 
-def test_while_mlflow_is_down_clients_are_asked_to_come_again(new_store: Callable[[str], str]) -> None:
+def test_while_mlflow_is_down_clients_get_a_retryable_error(new_store: Callable[[str], str]) -> None:
     """503 with Retry-After, UNAVAILABLE with RetryInfo, not ready but alive; no 500."""
     del new_store  # for its working folder
     with running_bridge(NOBODY.format(free_port()), "E", patience=1.0) as bridge:
@@ -204,7 +204,7 @@ def test_a_flood_is_turned_away_and_not_kept(new_store: Callable[[str], str]) ->
         }
 
 
-def test_without_the_token_nothing_is_taken_or_told(new_store: Callable[[str], str]) -> None:
+def test_without_the_token_nothing_is_accepted_or_revealed(new_store: Callable[[str], str]) -> None:
     """401 and UNAUTHENTICATED; health may be asked by anybody, the counters not."""
     store = new_store("m")
     body = json.dumps(request(1)).encode()
@@ -259,7 +259,7 @@ def test_a_trace_stays_in_the_experiment_in_which_it_began(new_store: Callable[[
         assert traces(store, "Other") == 0
 
 
-def test_what_mlflow_itself_refuses_is_said(new_store: Callable[[str], str]) -> None:
+def test_what_mlflow_itself_rejects_is_logged(new_store: Callable[[str], str]) -> None:
     """An experiment that was deleted takes nothing: OTLP's warning says so, with nothing to send again."""
     store = new_store("m")
     client = MlflowClient(store)

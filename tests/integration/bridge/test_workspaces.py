@@ -59,7 +59,7 @@ def test_programs_in_two_workspaces_at_once(workspace_server: MlflowServer, prot
     assert found == {"default": ["by-neither"], "team-a": ["by-header"], "team-b": ["by-attribute"]}
 
 
-def test_a_second_bridge_goes_on_where_the_first_has_stopped(workspace_server: MlflowServer) -> None:
+def test_a_second_bridge_continues_after_the_first_has_stopped(workspace_server: MlflowServer) -> None:
     """The pieces of a program that the first one has kept in the workspace are read there by the second."""
     experiment = f"test-{uuid.uuid4().hex[:12]}"
     kept = InMemorySpanExporter()

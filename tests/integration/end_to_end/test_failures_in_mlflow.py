@@ -72,7 +72,7 @@ def test_an_example_that_failed_is_in_the_table(tracking_uri: str) -> None:
     }
 
 
-def test_a_server_that_is_down_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_is_down_does_not_affect_the_optimization(caplog: pytest.LogCaptureFixture) -> None:
     """The optimization gives what it gives untracked, in about the same time; what was lost is said."""
     began = time.monotonic()
     expected = optimize().dump_state()
@@ -90,7 +90,7 @@ def test_a_server_that_is_down_harms_nobody(caplog: pytest.LogCaptureFixture) ->
     assert "is unavailable; retrying" in caplog.text
 
 
-def test_mlflows_own_autologging_beside_ours_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_mlflows_own_autologging_causes_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Once, in words that say what to do."""
     mlflow.set_tracking_uri(blank_store(tmp_path))
     mlflow_dspy.autolog()

@@ -86,7 +86,7 @@ def test_the_next_start_ends_what_was_left(tracking_uri: str) -> None:
     }
 
 
-def test_nobody_else_s_runs_are_touched(tracking_uri: str) -> None:
+def test_runs_of_other_writers_are_unchanged(tracking_uri: str) -> None:
     """Another host's, a living process', the user's own, one that has ended, one of another experiment: all stay."""
     client = MlflowClient(tracking_uri)
     here, elsewhere = (client.create_experiment(f"{name} {time.time_ns()}") for name in ("here", "elsewhere"))
@@ -129,7 +129,7 @@ def test_a_store_that_takes_no_second_head(tmp_path: Path, monkeypatch: pytest.M
     assert client.get_run(run).info.status == "KILLED"
 
 
-def test_the_doctor_tells_of_them_and_ends_them(
+def test_the_doctor_reports_them_and_ends_them(
     server_uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It changes nothing unless it is asked to; then they are KILLED, in whichever experiment."""
@@ -184,7 +184,7 @@ reached.wait()
 
 
 @pytest.mark.parametrize("end", ["SIGTERM", "exit"])
-def test_a_process_that_ends_says_so_itself(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ends_ends_its_runs(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM, or an exit while a daemon thread compiles: the runs that were open are KILLED, nothing is in the spool.
 
     The process ends as it does without us: by the signal, or with status 0.

@@ -87,7 +87,7 @@ def test_theirs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ours(tmp_path: Path) -> None:
+def test_own_attributes(tmp_path: Path) -> None:
     """The other column."""
     assert recorded("ours", tmp_path) == snapshot(
         {

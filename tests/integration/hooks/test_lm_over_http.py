@@ -133,7 +133,7 @@ def test_a_price_of_the_users_own(server: LMServer, monkeypatch: pytest.MonkeyPa
     assert told == (([(labels, cost)], None) if priced else (None, [(labels, 1)]))
 
 
-def test_a_busy_server_is_asked_again(server: LMServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_server_is_retried(server: LMServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two refusals and an answer are one span with two retries."""
     monkeypatch.setattr("dspy.clients.execution.time.sleep", _no_wait)
     server.fail(Status(503), times=2)

@@ -77,7 +77,7 @@ def test_what_has_ended_is_there_after_flush(how: str, server: MlflowServer, mon
     assert [[len(trace.assessments) for trace in trial.traces] for trial in trials] == [[1, 1], [1, 1], [1, 1]]
 
 
-def test_flush_says_when_the_time_ran_out_and_after_the_end() -> None:
+def test_flush_returns_false_at_a_timeout_and_after_the_end() -> None:
     """False where MLflow does not answer in time; a processor that was shut down is not waited for."""
     made = MlflowSpanProcessor(tracking_uri=f"http://127.0.0.1:{free_port()}", experiment="nowhere")
     assert flush(0.1)

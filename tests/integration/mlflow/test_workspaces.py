@@ -284,7 +284,7 @@ def test_a_workspace_that_is_not_there(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_doctor_asks_for_the_workspace(workspace_server: MlflowServer, server: MlflowServer) -> None:
+def test_the_doctor_checks_the_workspace(workspace_server: MlflowServer, server: MlflowServer) -> None:
     """A workspace that the server has; one that it has not; a server without workspaces."""
 
     def found(uri: str, workspace: str) -> list[tuple[Level, str]]:

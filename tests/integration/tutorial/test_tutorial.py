@@ -36,7 +36,7 @@ def spans_named(trace: TraceNode, start: str) -> list[SpanNode]:
     return [span for span in trace.walk() if span.name.startswith(start)]
 
 
-def test_three_runs_stand_in_the_experiment(tutorial: Tutorial) -> None:
+def test_the_experiment_has_three_runs(tutorial: Tutorial) -> None:
     """Two evaluations and one optimization are three finished runs, and every child run is finished too."""
     assert [run.name for run in tutorial.tree.runs] == [
         "evaluate ChainOfThought",
@@ -163,7 +163,7 @@ def test_each_example_is_a_scored_trace_of_its_trial(tutorial: Tutorial) -> None
     assert tutorial.tree.traces == ()
 
 
-def test_a_trace_tells_the_program_s_execution(tutorial: Tutorial) -> None:
+def test_a_trace_records_the_execution_of_the_program(tutorial: Tutorial) -> None:
     """A trace goes from the example through the program and its predictor to the prompt and the model's response."""
     for trace in tutorial.trials[0].traces:
         [root] = trace.spans
@@ -201,7 +201,7 @@ def test_intermediate_prompts_are_in_the_optimization_s_trace(tutorial: Tutorial
     assert all(instruction in responses for instruction in proposed)
 
 
-def test_tokens_calls_and_cost_are_told(tutorial: Tutorial) -> None:
+def test_tokens_calls_and_cost_are_recorded(tutorial: Tutorial) -> None:
     """The parent's totals never fall and hold what the trials used; the model has no known price, so there is no cost."""
     run = tutorial.optimization
     for name in ("input_tokens", "output_tokens", "lm_calls", "cache_hits"):

@@ -47,7 +47,7 @@ def test_a_bomb_is_stopped_before_it_goes_off() -> None:
         pytest.param(b"text", "br", id="unknown"),
     ],
 )
-def test_what_is_not_compressed_as_it_says_is_refused(body: bytes, encoding: str) -> None:
+def test_a_body_with_the_wrong_content_encoding_is_rejected(body: bytes, encoding: str) -> None:
     """No gzip, half a gzip, an encoding that nobody knows."""
     with pytest.raises(UnreadableError):
         decompressed(body, encoding, 100)

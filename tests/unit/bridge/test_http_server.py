@@ -23,7 +23,7 @@ REQUEST: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def test_who_waits_when_the_bridge_ends_is_asked_to_come_again() -> None:
+async def test_waiting_clients_get_a_retryable_error_when_the_bridge_ends() -> None:
     """The web server cancels what waits longer than its grace: that is a 503 with Retry-After, not a final 500."""
     taken = asyncio.Event()
 

@@ -78,7 +78,7 @@ def test_an_example_belongs_to_its_evaluation() -> None:
         ({"dspy.operation.name": "trial", "dspy.compile.id": "c"}, RootKind.CALL, None),
     ],
 )
-def test_only_an_outermost_setup_speaks_for_its_trace(
+def test_only_an_outermost_setup_names_its_trace(
     attributes: dict[str, Any], kind: RootKind, compile_id: str | None
 ) -> None:
     """The trace of a compile has its run and name long before its root ends."""

@@ -45,7 +45,7 @@ def test_by_default_only_this_machine_is_listened_to() -> None:
 
 
 @pytest.mark.parametrize("flag", ["http", "grpc"])
-def test_others_are_listened_to_with_auth_or_when_told(flag: str, tmp_path: Path) -> None:
+def test_other_addresses_need_authentication_or_a_flag(flag: str, tmp_path: Path) -> None:
     """Another address needs a token, client certificates or a plain word."""
     authority = Authority(tmp_path, "authority")
     own = authority.sign("bridge")
@@ -138,7 +138,7 @@ def test_files_that_are_of_no_use_are_named(tmp_path: Path, monkeypatch: pytest.
     )
 
 
-def test_the_command_says_why_it_cannot_start(
+def test_the_command_reports_why_it_cannot_start(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit status 1 and the reason; a token does not show."""

@@ -37,7 +37,7 @@ Or use another model: otel-dspy demo --lm openai/gpt-4o-mini (its key comes from
     assert "--lm" not in str(raised.value)
 
 
-def test_too_little_memory_is_told_before_the_model_starts(tmp_path: Path) -> None:
+def test_too_little_memory_is_reported_before_the_model_starts(tmp_path: Path) -> None:
     """The text tells what is needed and what there is, in gigabytes, and what to do."""
     with pytest.raises(DemoCannotRunError) as raised:
         check_memory(meminfo_of(tmp_path, kibibytes=900_000))
@@ -61,7 +61,7 @@ def meminfo_of(folder: Path, *, kibibytes: int) -> Path:
     return meminfo
 
 
-def test_a_system_that_does_not_tell_its_memory_is_trusted(tmp_path: Path) -> None:
+def test_a_system_without_memory_information_is_accepted(tmp_path: Path) -> None:
     """Without Linux's file the demo is let go on."""
     assert available_memory(tmp_path / "none") is None
     check_memory(tmp_path / "none")

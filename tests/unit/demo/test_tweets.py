@@ -20,7 +20,7 @@ def test_the_sample_is_balanced_clean_and_repeatable() -> None:
     assert tweets != sample_tweets(20, seed=4)
 
 
-def test_the_order_tells_nothing() -> None:
+def test_the_order_does_not_matter() -> None:
     """Neither sentiment always comes first in its pair."""
     assert len({first.sentiment for first, _second in batched(sample_tweets(20, seed=3))}) == 2
 

@@ -123,7 +123,7 @@ def test_places_that_do_not_answer() -> None:
         ("MLFLOW_TRACKING_URI", "sqlite:////nowhere/at/all/mlflow.db", "/nowhere/at/all does not exist"),
     ],
 )
-def test_settings_that_stand_in_the_way(variable: str, value: str, expected: str) -> None:
+def test_settings_with_a_problem(variable: str, value: str, expected: str) -> None:
     """Each is one finding that says what it does, and nothing else is faulted."""
     (trouble,) = troubles(**{variable: value})
     assert expected in trouble[2]
@@ -147,7 +147,7 @@ def test_an_address_that_is_none_is_one_line(variable: str, subject: str, addres
     assert found == [("problem", subject, f"{variable}={shown} is not a valid address: {wrong}. Use http://HOST:PORT")]
 
 
-def test_what_leaves_the_machine_is_said() -> None:
+def test_the_report_lists_what_leaves_the_machine() -> None:
     """Texts by name where they leave, and that none does where none is asked for."""
     (content,) = (
         finding.text
@@ -185,14 +185,14 @@ def test_mlflow_alone_gets_texts(exporters: str, switch: str, level: str) -> Non
         ({"OTEL_TRACES_EXPORTER": "None"}, "=None: opentelemetry-instrument sets no exporter; code may"),
     ],
 )
-def test_where_spans_go_if_nobody_says_so(environment: dict[str, str], said: str) -> None:
+def test_the_default_destination_of_spans(environment: dict[str, str], said: str) -> None:
     """As opentelemetry-distro has it, which chooses OTLP where the variable is not there at all."""
     (text,) = (finding.text for finding in examine(environment) if finding.subject == "exporter")
     assert text.removeprefix("OTEL_TRACES_EXPORTER").lstrip().startswith(said)
 
 
 @pytest.mark.parametrize("named", [{"OTEL_TRACES_EXPORTER": "otlp_by_size"}, {}])
-def test_an_endpoint_is_asked_whatever_sends_there(named: dict[str, str]) -> None:
+def test_an_endpoint_is_checked_for_every_exporter(named: dict[str, str]) -> None:
     """Our own exporter by OTLP, and the one that opentelemetry-distro chooses."""
     gone = free_port()
     (found,) = troubles(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{gone}", **named)
@@ -204,7 +204,7 @@ def test_an_endpoint_is_asked_whatever_sends_there(named: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_an_mlflow_that_refuses_us_is_told_of(status: int) -> None:
+def test_rejected_credentials_are_reported(status: int) -> None:
     """It gives its health to everybody, and nothing else to us."""
     with listening(status, healthy=True) as port:
         (found,) = troubles(MLFLOW_TRACKING_URI=f"http://user:geheim@127.0.0.1:{port}")
@@ -213,7 +213,7 @@ def test_an_mlflow_that_refuses_us_is_told_of(status: int) -> None:
     assert text.startswith(f"http://user@127.0.0.1:{port} rejects the credentials (status {status}): set")
 
 
-def test_an_mlflow_that_only_tells_its_health_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_mlflow_that_answers_health_checks_only_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that is not answered costs the patience that each destination has, and not MLflow's own two minutes."""
     monkeypatch.setattr(destinations, "PATIENCE", 0.2)
     answered = threading.Event()
@@ -240,7 +240,7 @@ def test_a_spool_below_what_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> Non
     assert text.startswith("/dev/null/x is not writable")
 
 
-def test_spans_that_wait_in_the_spool_are_told_of(tmp_path: Path) -> None:
+def test_spans_that_wait_in_the_spool_are_reported(tmp_path: Path) -> None:
     """Files that a dead process has left are a warning with the command that writes them."""
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / "20260101T000000Z-1-1-control-0001.jsonl").write_text("{}\n")

@@ -158,7 +158,7 @@ def test_another_failure_is_final_as_before(receiver: Receiver) -> None:
     assert receiver.names == ["b"]
 
 
-def test_an_end_sends_once_more_and_says_what_is_lost(
+def test_an_end_sends_once_more_and_logs_what_is_lost(
     receiver: Receiver, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two batches that are kept: one arrives, the other does not."""

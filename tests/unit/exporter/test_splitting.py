@@ -60,7 +60,7 @@ def spans(sizes: Sequence[int]) -> list[ReadableSpan]:
     return made
 
 
-def test_no_request_is_larger_than_told_and_nothing_is_lost() -> None:
+def test_no_request_exceeds_the_limit_and_nothing_is_lost() -> None:
     """512 spans of 40 KB: each once, in order, in as few requests as their bytes need."""
     receiver = Receiver(4 * 2**20)
     exporter = SplittingSpanExporter(receiver, receiver.refused_for_size)

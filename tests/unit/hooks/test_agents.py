@@ -72,7 +72,7 @@ def test_an_agent_with_a_tool(act: Act) -> None:
 
 
 @both_ways
-def test_with_content_the_agent_tells_question_answer_and_tools(act: Act) -> None:
+def test_with_content_the_agent_records_question_answer_and_tools(act: Act) -> None:
     """Input and output messages and the tools' definitions are in the standard's form; the trajectory is left to the spans."""
     with dspy.context(lm=model()), recording(capture_content=True) as recorder:
         act(_react(add))

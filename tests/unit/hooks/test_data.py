@@ -229,7 +229,7 @@ def test_answers_that_no_json_can_hold() -> None:
     )
 
 
-def test_a_key_that_is_met_in_a_later_trial_is_taken_out_of_what_was_told_before() -> None:
+def test_a_key_found_in_a_later_trial_is_redacted_in_earlier_data() -> None:
     """An example's texts are made once in a compile, and cleared of secrets each time: by the second trial it is one."""
     key = "planted-key-of-a-second-model"
     example = dspy.Example(question=f"What is {key}?", answer="1").with_inputs("question")

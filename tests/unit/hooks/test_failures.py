@@ -116,7 +116,7 @@ def test_an_interrupt_in_the_middle_of_an_evaluation() -> None:
     )
 
 
-def test_mipro_goes_on_where_it_swallows_an_evaluation() -> None:
+def test_mipro_continues_where_it_catches_an_evaluations_error() -> None:
     """MIPROv2 takes a failed evaluation for 0.0; the trial says that it failed, with which error and which score."""
 
     def failing(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
@@ -183,7 +183,7 @@ def test_mipro_goes_on_where_it_swallows_an_evaluation() -> None:
     )
 
 
-def test_a_failure_of_the_telemetry_reaches_nobody(
+def test_a_failure_of_the_telemetry_does_not_reach_the_program(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With every span refusing to start, the optimization gives what it gives without us; it is logged once a part."""

@@ -56,7 +56,7 @@ def _calls(recorder: Recorder) -> list[str]:
     return [line for line in lines if line.split()[0] in {"evaluate", "chat"}]
 
 
-def test_a_model_that_asks_itself_is_one_call_with_all_its_tokens() -> None:
+def test_a_model_that_calls_itself_is_one_call_with_all_its_tokens() -> None:
     """`super().__call__` three times is one span with the tokens of three requests and the last one's response."""
     engine = ScriptedEngine(answers)
     recorder = _evaluated(Voting("openai/voting", engine=engine, cache=False))
@@ -77,7 +77,7 @@ def test_a_model_that_asks_itself_is_one_call_with_all_its_tokens() -> None:
     )
 
 
-async def test_a_model_that_asks_itself_tells_the_same_awaited() -> None:
+async def test_a_model_that_calls_itself_is_recorded_alike_when_awaited() -> None:
     """`super().acall` three times as well."""
     engine = ScriptedEngine(answers)
     lm = Voting("openai/voting", engine=engine, async_engine=AsyncScriptedEngine(engine), cache=False)
@@ -98,7 +98,7 @@ def test_a_call_inside_a_call_counts_once() -> None:
     )
 
 
-def test_every_model_that_is_asked_is_counted() -> None:
+def test_every_model_that_is_called_is_counted() -> None:
     """Two models inside of one have a span each; the tokens of both are counted."""
     assert _calls(_evaluated(Asking(sums_lm(), sums_lm(model="openai/other")))) == snapshot(
         [
@@ -191,7 +191,7 @@ def test_a_model_that_fails_inside_is_counted() -> None:
     )
 
 
-def test_what_a_failed_call_has_used_is_told() -> None:
+def test_usage_of_a_failed_call_is_recorded() -> None:
     """A model that asks itself twice and then fails has used tokens: the span tells them as the roll-up does."""
 
     class Failing(dspy.LM):

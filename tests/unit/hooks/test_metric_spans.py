@@ -75,7 +75,7 @@ def _evaluate(metric: Any, program: Any = None, count: int = 1) -> float:
 
 @pytest.mark.parametrize("content", [False, True])
 @pytest.mark.parametrize("metric", [judged, judged_by_await, judged_in_threads])
-def test_a_judge_stands_in_its_metric(metric: Any, *, content: bool) -> None:
+def test_a_judge_is_a_child_of_its_metric(metric: Any, *, content: bool) -> None:
     """What the metric calls is below one span of the metric's, awaited and in threads too, in the role of a judge."""
     recorder = same_with_and_without(lambda: _evaluate(metric), capture_content=content)
     calls = ["    module Predict", "      chat judging lm.role=judge"]
@@ -115,7 +115,7 @@ def test_a_plain_metric_has_no_span() -> None:
     assert recorder.named("metric") == []
 
 
-def test_a_metric_that_raises_says_so_itself() -> None:
+def test_a_metric_that_raises_has_the_error_on_its_own_span() -> None:
     """Its span has the message, the example's the type alone; one that asked before has its calls below."""
     recorder = same_with_and_without(lambda: [_evaluate(raising_metric, count=2), _evaluate(judged_and_broken)])
     assert recorder.tree("example", "error.type") == snapshot(
@@ -244,7 +244,7 @@ class OwnCall(dspy.Module):
 
 
 @pytest.mark.parametrize(("program", "calls"), [(_function, 1), (OwnCall(), 2)])
-def test_a_program_whose_end_nobody_sees(program: Any, calls: int) -> None:
+def test_a_program_whose_end_is_not_observed(program: Any, calls: int) -> None:
     """A plain function, and a module with a `__call__` of its own: the metric is told apart from it all the same."""
     recorder = same_with_and_without(lambda: _evaluate(judged, program))
     assert recorder.tree("example", *SHOWN) == [

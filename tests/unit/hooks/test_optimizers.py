@@ -13,7 +13,7 @@ from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples, sums_lm
 
 
-def test_mipro_tells_its_phases_and_every_trial() -> None:
+def test_mipro_records_its_phases_and_every_trial() -> None:
     """Baseline, minibatch candidates and full evaluations are trials of their own, with the choices of each."""
     with dspy.context(lm=sums_lm()), recording() as recorder:
         optimizer = dspy.MIPROv2(
@@ -63,7 +63,7 @@ def test_mipro_tells_its_phases_and_every_trial() -> None:
     assert scores["trial 3"] == logs[3]["mb_score"]
 
 
-def test_mipro_setup_tells_what_auto_resolved_to() -> None:
+def test_mipro_setup_records_what_auto_resolved_to() -> None:
     """Constructor, compile arguments and what `auto` resolved to are parameters; the implicit validation set is told."""
     with dspy.context(lm=sums_lm()), recording(capture_datasets=True) as recorder:
         optimizer = dspy.MIPROv2(exact, auto="light", num_threads=1, max_bootstrapped_demos=0, max_labeled_demos=0)

@@ -198,7 +198,7 @@ def test_the_redactor_sees_every_content_attribute(
         assert _redacted(act, **settings) == attributes
 
 
-def test_a_redactor_may_ask_a_program() -> None:
+def test_a_redactor_may_call_a_program() -> None:
     """Its calls are nobody's content: they have no spans, and their texts are not redacted in their turn."""
     asked: list[str] = []
 

@@ -91,7 +91,7 @@ def test_a_straggler_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counted == 3
 
 
-def test_a_straggler_that_stands_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_straggler_that_is_listed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same object at two positions: its second run is told at the position of its first, and every row is there."""
     even, odd = examples(2)[1], examples(1)[0]
     recorder = _straggling(monkeypatch, [even, odd, even])

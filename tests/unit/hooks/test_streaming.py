@@ -83,7 +83,7 @@ def test_a_stream_that_is_read_without_an_event_loop() -> None:
 
 
 @both_ways
-def test_listeners_hear_what_they_hear_without_us(*, awaited: bool) -> None:
+def test_listeners_get_the_same_calls_as_without_instrumentation(*, awaited: bool) -> None:
     """A `StreamListener` on one field gets the same pieces, and the tree is that of a call."""
 
     def run() -> list[tuple[str, bool]]:

@@ -138,7 +138,7 @@ def test_a_store_that_does_not_answer_is_waited_for(upload: Callable[..., None],
 
 
 @each_library
-def test_the_store_says_how_long_to_wait(upload: Callable[..., None], store: ObjectStore, file: Path) -> None:
+def test_the_store_sets_how_long_to_wait(upload: Callable[..., None], store: ObjectStore, file: Path) -> None:
     """`Retry-After` of the answer, wherever the client keeps it."""
     store.fault = BUSY
     assert retry_after(_error(upload, store.address, file)) == 7.0

@@ -89,7 +89,7 @@ def test_the_workspace_is_that_of_the_moment(monkeypatch: pytest.MonkeyPatch) ->
     assert current(None, None, "default") == (Destination(HERE, Experiment(id="7"), "default"), "a1")
 
 
-def test_an_mlflow_without_workspaces_knows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_mlflow_without_workspaces_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """An older MLflow has no workspaces, whatever the environment sets."""
     monkeypatch.setattr(workspaces, "_mlflow", None)
     monkeypatch.setenv("MLFLOW_WORKSPACE", "team-a")

@@ -90,6 +90,6 @@ def test_the_cause_counts() -> None:
     ],
 )
 @pytest.mark.parametrize("status", [None, 400, 500])
-def test_a_row_that_another_has_just_written_is_asked_for_again(text: str, status: int | None) -> None:
+def test_a_row_that_another_writer_just_added_is_looked_up_again(text: str, status: int | None) -> None:
     """Two bridges log the same dataset at once: both find none, and one insert fails."""
     assert classify(MlflowException(text), status) is ErrorClass.RACED

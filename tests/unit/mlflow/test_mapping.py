@@ -78,7 +78,7 @@ def test_setup_opens_the_run_with_everything_that_is_known() -> None:
          CompileRun("o")),
     ],
 )  # fmt: skip
-def test_where_a_compiles_run_stands(
+def test_where_the_run_of_a_compile_is_created(
     options: Options, attributes: dict[str, Any], user_run: str | None, parent: object
 ) -> None:
     """Child of the innermost enclosing trial, compile or user's run that is logged."""
@@ -274,7 +274,7 @@ def test_examples_that_failed_are_seen_on_runs(operation: str, status: str) -> N
 
 
 @pytest.mark.parametrize(("score", "value"), [(float("nan"), "nan"), (float("-inf"), "-inf"), (1, 1.0)])
-def test_a_score_that_is_no_number_of_jsons_is_told_as_text(score: float, value: float | str) -> None:
+def test_a_score_that_json_cannot_hold_is_recorded_as_text(score: float, value: float | str) -> None:
     """A server rejects NaN, together with the trace's name, run and tags."""
     context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
     head = only(told("example", context=context, dspy__example__score=score), LogTrace)
@@ -308,7 +308,7 @@ def test_every_measure_has_a_key_of_its_own(names: list[str], keys: list[str]) -
         mlflow._validate_metric_name(key)
 
 
-def test_no_nul_is_told() -> None:
+def test_no_nul_is_recorded() -> None:
     """PostgreSQL would reject the whole request; in a span's name, attributes and error."""
     provider = TracerProvider(resource=Resource({"service.name": "a\0"}))
     span = provider.get_tracer("t").start_span("b\0", attributes={"c": "d\0", "e": ["f\0", "g"], "h": 1})
@@ -396,7 +396,7 @@ def test_nested_names_of_parts_are_read_once() -> None:
     assert len(only(used, LogMetrics).metrics) == 30
 
 
-def test_late_calls_are_a_metric_of_the_run() -> None:
+def test_calls_after_the_end_are_a_metric_of_the_run() -> None:
     """The compile's calls that ended after their trial."""
     used = told("compile", **IDENTITY, dspy__usage__lm_calls=9, dspy__usage__late_calls=3)
     values = {point.name: point.value for point in only(used, LogMetrics).metrics}
@@ -440,7 +440,7 @@ def test_each_phase_of_a_name_has_a_table_of_its_own(index: int, path: str) -> N
     assert (table.run, table.path) == (CompileRun(CID), path)
 
 
-def test_a_phase_tells_its_candidates() -> None:
+def test_a_phase_records_its_candidates() -> None:
     """A phase's candidates are artifacts of the compile's run, one file for each kind; no run, no artifact."""
     made: dict[str, Any] = {"dspy.compile.id": CID, "dspy.phase.name": "propose"}
     texts: dict[str, Any] = {"dspy.phase.instructions": '{"0": ["add"]}', "dspy.phase.demos": '{"0": [[]]}'}

@@ -73,7 +73,7 @@ def spooled(tmp_path: Path) -> Path:
     return file
 
 
-def test_it_goes_out_without_what_is_ours_and_the_file_goes(
+def test_it_is_sent_without_internal_attributes_and_the_file_is_removed(
     endpoint: Endpoint, spooled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A 503 is tried again; the headers of the environment ride along; `/v1/traces` is added."""
@@ -143,7 +143,7 @@ def test_spans_that_are_rejected_stay(endpoint: Endpoint, spooled: Path, capsys:
 
 @pytest.mark.parametrize("to", ["otlp", "mlflow"])
 @pytest.mark.parametrize("content", [b'{"my": "only copy"}', b"\x00\x01", b"[" * 100_000])
-def test_a_file_that_is_none_of_ours_stays(
+def test_a_file_of_another_origin_is_kept(
     to: str, content: bytes, endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also where its only line has no end, as after a crash."""

@@ -154,7 +154,7 @@ def test_the_same_program_has_no_changes(program: dict[str, Any]) -> None:
 
 
 @given(PREDICTORS, TEXTS)
-def test_every_changed_line_of_an_instruction_is_told(predictor: dict[str, Any], instructions: str) -> None:
+def test_every_changed_line_of_an_instruction_is_listed(predictor: dict[str, Any], instructions: str) -> None:
     """Each added line is marked with a plus, each removed line with a minus."""
     old = predictor["signature"]["instructions"]
     changed = {**predictor, "signature": {**predictor["signature"], "instructions": instructions}}
@@ -165,7 +165,7 @@ def test_every_changed_line_of_an_instruction_is_told(predictor: dict[str, Any],
 
 
 @given(PROGRAMS, PROGRAMS)
-def test_a_difference_is_always_told(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_different_programs_are_never_reported_as_equal(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Two programs with different content are never reported as equal."""
     text = changes(("b", json.dumps(after)), ("a", json.dumps(before)))
     said = [json.dumps(_said(program), sort_keys=True) for program in (before, after)]
@@ -197,12 +197,12 @@ def _said(program: dict[str, Any]) -> dict[str, Any]:
         ),
     ).map(json.dumps)
 )
-def test_any_state_can_be_told(state: str) -> None:
+def test_any_state_can_be_recorded(state: str) -> None:
     """Any state, JSON or not, is rendered without an error."""
     assert changes(("a", state), ("b", json.dumps({"p": 1}))).startswith("# Program a\n")
 
 
-def test_large_programs_are_told_in_bounds() -> None:
+def test_large_programs_are_recorded_in_bounds() -> None:
     """Thousands of long demos produce a bounded text that shows its truncation; fences stay closed."""
     demos = [{"q": f"{number} " * 400, "a": "```"} for number in range(8_000)]
     small: dict[str, Any] = {"p": {"demos": [], "signature": {"instructions": "", "fields": []}}}
@@ -216,7 +216,7 @@ def test_large_programs_are_told_in_bounds() -> None:
     assert "characters)" in text
 
 
-def test_a_difference_beyond_what_is_compared_is_told_as_such() -> None:
+def test_a_difference_beyond_what_is_compared_is_marked() -> None:
     """Programs that differ only in the last of thousands of lines are not reported as equal."""
     lines = "\n".join(f"line {number}" for number in range(3_000))
     states = [

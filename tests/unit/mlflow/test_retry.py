@@ -169,7 +169,7 @@ def test_what_fails_at_one_destination_holds_up_the_others_once(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_what_one_destination_denies_holds_up_nobody(
+def test_a_denied_destination_does_not_delay_others(
     status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With several destinations, denied operations fail at once and are not attempted until `ask_again`."""

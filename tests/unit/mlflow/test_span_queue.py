@@ -270,7 +270,7 @@ def test_a_disk_that_is_full_before_the_first_line_leaves_no_file_behind(journal
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'{"n":  0}\n']
 
 
-def test_full_disk_is_what_it_says(tmp_path: Path) -> None:
+def test_full_disk_fixture_is_full(tmp_path: Path) -> None:
     """The fault itself: a short write first, then ENOSPC; other descriptors are not affected."""
     with (tmp_path / "file").open("wb") as file:
         with FullDisk(3):

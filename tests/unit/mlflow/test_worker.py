@@ -176,7 +176,7 @@ def test_an_optimization_inside_somebody_elses_trace_is_control(
     assert worker.lost == 1
 
 
-def test_control_spans_stand_on_disk_until_their_trace_has_ended(spool: Path) -> None:
+def test_control_spans_stay_on_disk_until_their_trace_has_ended(spool: Path) -> None:
     """What a later span of a compile needs (a program, a trial's facts) survives a crash although it was delivered."""
     worker = Stalled()
     worker.tell(RootKind.COMPILE, 7, 2)
@@ -227,7 +227,7 @@ def test_an_end_leaves_what_is_not_delivered_for_its_owner_only(spool: Path, cap
     assert "otel_dspy.spool.end" in left.read_text().splitlines()[-1]
 
 
-def test_a_disk_that_takes_nothing_is_told_once(
+def test_a_full_disk_is_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Spans stay in memory and are delivered from there, up to twice the bound; then whole traces are dropped."""
@@ -271,7 +271,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkey
     assert worker.examples() == [f"7/{number}" for number in range(2, 10)]
 
 
-def test_an_end_on_a_full_disk_says_what_is_lost(
+def test_an_end_on_a_full_disk_logs_what_is_lost(
     spool: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The number of lost spans is logged, and the file has no end marker, which would mark it complete."""
@@ -340,7 +340,7 @@ def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_late
     )
 
 
-def test_who_goes_on_with_a_compile_looks_for_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_continues_a_compile_looks_up_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closed in the middle of a compile, as by `autolog(disable=True)`: the next worker makes no run a second time."""
     monkeypatch.setattr("otel_dspy.mlflow.delivery.worker._left_off", threading.Event())
     for last, looks in ((ROOT, False), (3, True)):

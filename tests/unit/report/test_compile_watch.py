@@ -113,7 +113,7 @@ def test_an_example_that_ends_late_counts_for_no_other_trial() -> None:
         assert watch.view.examples == 0
 
 
-def test_a_trial_s_row_holds_what_its_span_tells() -> None:
+def test_a_row_of_a_trial_holds_what_its_span_records() -> None:
     """Parameters keep their types, unknown facts are None, and the duration is the span's."""
     watch = CompileWatch()
     spoken = speaking_to(watch)

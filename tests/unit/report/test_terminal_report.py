@@ -98,7 +98,7 @@ phase: search
 """)
 
 
-def test_on_a_terminal_progress_is_a_line_that_tells_trial_and_best() -> None:
+def test_on_a_terminal_progress_is_a_line_with_trial_and_best() -> None:
     """While a trial runs the line names the optimizer, the trial of how many, its examples and the best score."""
     out = io.StringIO()
     with live_progress(Console(file=out, width=WIDTH, force_terminal=True)) as watch:

@@ -31,7 +31,7 @@ def test_it_is_done_soon_and_in_order() -> None:
     assert done == list(range(100))
 
 
-def test_whoever_catches_up_finds_it_done() -> None:
+def test_work_is_done_when_drain_returns() -> None:
     """All that was put before is done when `catch_up` returns, of every queue."""
     done: list[str] = []
     one, other = DeferredQueue(), DeferredQueue()
@@ -102,7 +102,7 @@ def test_work_of_work_is_a_part_of_it() -> None:
     assert done == ["inner", "outer", "next"]
 
 
-def test_a_signal_in_the_middle_of_work_loses_nothing_of_the_rest() -> None:
+def test_a_signal_during_work_loses_none_of_the_rest() -> None:
     """SIGTERM ends a process from wherever its main thread is: the last catching up does what comes after, once."""
     done: list[str] = []
     later = DeferredQueue()
@@ -173,7 +173,7 @@ def test_the_thread_rests_between_turns_until_it_is_behind(clock: list[float]) -
     assert clock[1:] == [0.1, 0.05, 0.05, 0.05, 500e-6]
 
 
-def test_whoever_brings_more_helps_with_what_has_waited_too_long(clock: list[float]) -> None:
+def test_a_submitter_runs_work_that_has_waited_too_long(clock: list[float]) -> None:
     """A program that leaves the thread no time does the work itself: nothing of it stays for longer than 0.6 seconds."""
     done: list[float] = []
     later = DeferredQueue()
@@ -185,7 +185,7 @@ def test_whoever_brings_more_helps_with_what_has_waited_too_long(clock: list[flo
     assert done == sorted(done)
 
 
-def test_nobody_waits_for_a_long_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_piece_blocks_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush to a server that hangs is such a piece: the program's calls go on, and what they leave is done after it."""
     monkeypatch.setattr(module, "_LATEST", 0.05)
     done: list[int] = []

@@ -28,7 +28,7 @@ def test_a_failure_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) 
 @pytest.mark.parametrize(
     "error", [StopIteration(), StopAsyncIteration(), RecursionError(), AssertionError(), OSError()]
 )
-def test_whatever_of_ours_is_held_back(error: Exception) -> None:
+def test_errors_of_otel_dspy_are_not_raised(error: Exception) -> None:
     """Errors that mean something to generators and loops are ours as well."""
     fail("part two of these tests", error)
 

@@ -110,7 +110,7 @@ def test_objects_are_the_data_that_the_library_makes_of_them(value: object) -> N
     assert plain(value) == plain(object_to_any_value(value))
 
 
-def test_a_table_is_told_by_its_shape() -> None:
+def test_a_table_is_recorded_as_its_shape() -> None:
     """A frame of pandas has as many cells as anybody likes; its columns are arrays."""
     frame: Any = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
     assert plain({"table": frame}) == {"table": {"type": "DataFrame", "shape": [2, 2]}}

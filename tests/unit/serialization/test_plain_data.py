@@ -120,7 +120,7 @@ def test_nothing_is_consumed() -> None:
     assert list(generator) == [0, 1, 2]
 
 
-def test_a_large_array_is_told_by_its_shape() -> None:
+def test_a_large_array_is_recorded_as_its_shape() -> None:
     """A small one is a list, whatever its shape."""
     assert plain({"a": np.zeros((400, 300), dtype=np.float32)}) == {"a": {"dtype": "float32", "shape": [400, 300]}}
     assert plain(np.zeros((2, 1))) == [[0.0], [0.0]]

@@ -139,7 +139,7 @@ def test_a_snapshot_loads_as_the_same_program_without_an_lm(kind: str, tmp_path:
 
 
 @pytest.mark.parametrize("kind", programs())
-def test_a_snapshot_holds_nothing_of_the_lm(kind: str) -> None:
+def test_a_snapshot_contains_no_lm(kind: str) -> None:
     """Key, header, address and model of an LM are in no state, wherever the program keeps the LM."""
     program = with_keys(programs()[kind]())
     lm = cast("dspy.LM", program.get_lm())
@@ -193,7 +193,7 @@ def test_an_object_in_a_demo_has_no_address_in_the_identity() -> None:
     assert snapshot(program).id == snapshot(copy.deepcopy(program)).id
 
 
-def test_what_dump_state_raises_is_told_to_the_caller() -> None:
+def test_an_error_of_dump_state_reaches_the_caller() -> None:
     """The documented error: the caller guards."""
 
     class Broken(dspy.Module):

@@ -53,7 +53,7 @@ def test_texts_stay_texts_and_data_becomes_json() -> None:
         (0, {NAME: "", f"dspy.content.length.{NAME}": 5}),
     ],
 )
-def test_a_cut_tells_the_length_before_it(limit: int | None, attributes: dict[str, AttributeValue]) -> None:
+def test_truncated_content_has_its_original_length(limit: int | None, attributes: dict[str, AttributeValue]) -> None:
     """Only what is cut says how long it was."""
     assert put(content(limit=limit), "12345") == attributes
 
@@ -151,7 +151,7 @@ def test_a_redactor_that_gives_no_text_lets_nothing_out(answer: object) -> None:
     assert failures()["the user's redactor"] == before + 2
 
 
-def test_what_a_redactor_says_when_it_raises_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_message_of_a_failing_redactor_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """It may repeat the text, and so may the error that it came from: the type alone is told."""
 
     def redact(_name: str, text: str) -> str:

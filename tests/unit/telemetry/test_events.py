@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_an_event_stands_in_the_context_of_its_span() -> None:
+def test_an_event_has_the_context_of_its_span() -> None:
     """Name, attributes, severity and time are told, and it belongs to the span even where another one is current."""
     exporter = InMemoryLogRecordExporter()
     provider = LoggerProvider(shutdown_on_exit=False)
@@ -39,7 +39,7 @@ def test_an_event_stands_in_the_context_of_its_span() -> None:
     assert (record.trace_id, record.span_id) == (context.trace_id, context.span_id)
 
 
-def test_an_event_that_nobody_would_hear_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_without_a_receiver_is_not_created(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until a program sets a logger provider, which it may do after DSPy is instrumented."""
     exporter, made = InMemoryLogRecordExporter(), list[str]()
     provider = LoggerProvider(shutdown_on_exit=False)
@@ -60,7 +60,7 @@ def test_an_event_that_nobody_would_hear_is_not_made(monkeypatch: pytest.MonkeyP
     assert [log.log_record.event_name for log in exporter.get_finished_logs()] == ["heard"]
 
 
-def test_a_logger_that_can_not_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_logger_without_is_enabled_gets_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of opentelemetry-api 1.43."""
     heard: list[Any] = []
     monkeypatch.setattr(events, "get_logger", mock.Mock(return_value=SimpleNamespace(emit=heard.append)))
@@ -69,7 +69,7 @@ def test_a_logger_that_can_not_be_asked_is_told(monkeypatch: pytest.MonkeyPatch)
     assert [record.event_name for record in heard] == ["heard"]
 
 
-def test_a_processor_that_can_not_say_whether_it_wants_to_hear_is_told() -> None:
+def test_an_error_of_a_processors_enabled_is_not_raised() -> None:
     """What it raises goes no further."""
     heard: list[Any] = []
 

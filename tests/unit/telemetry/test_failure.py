@@ -70,7 +70,7 @@ def test_the_text_of_any_exception() -> None:
     ]
 
 
-def test_a_message_is_told_once_and_without_secrets() -> None:
+def test_a_message_is_logged_once_and_without_secrets() -> None:
     """The first span that asks tells it; those around have only the type."""
     secrets = SecretKeeper()
     secrets.learn("planted-secret")
@@ -79,7 +79,7 @@ def test_a_message_is_told_once_and_without_secrets() -> None:
     assert [error_message(error, content), error_message(error, content)] == [f"wrong key {REDACTED}", None]
 
 
-def test_two_exceptions_in_turn_are_told_of_once_each() -> None:
+def test_two_exceptions_in_turn_are_recorded_once_each() -> None:
     """A handler's own failure in between doesn't make the first one's message come again."""
     first, second = ValueError("first"), ValueError("second")
     told = [error_message(error, PLAIN) for error in (first, first, second, second)]
@@ -98,7 +98,7 @@ def test_a_loop_of_failures_loses_no_message() -> None:
 
 
 @pytest.mark.parametrize("kind", [FrozenError, SecretiveError])
-def test_exceptions_with_a_will_of_their_own_are_told_once_too(kind: type[Exception]) -> None:
+def test_exceptions_with_unusual_methods_are_recorded_once_too(kind: type[Exception]) -> None:
     """A frozen dataclass takes no attribute, and a class may raise for one that it lacks."""
     error = kind(1)
     assert [error_message(error, PLAIN), error_message(error, PLAIN)] == [str(error), None]

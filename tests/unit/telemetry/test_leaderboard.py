@@ -39,7 +39,7 @@ def counted(entries: list[Entry]) -> list[tuple[int, float]]:
 
 
 @given(ENTRIES)
-def test_the_leaderboard_is_what_its_definition_says(entries: list[Entry]) -> None:
+def test_the_leaderboard_follows_its_definition(entries: list[Entry]) -> None:
     """After each trial the best is the largest full-scope score so far, held by the first trial that reached it."""
     board = Leaderboard()
     for number, entry in enumerate(entries):

@@ -75,7 +75,7 @@ def test_the_first_that_reaches_the_threshold_is_the_last() -> None:
     assert [told["attempt.reward"] for told in recorder.told("attempt")] == [1.0]
 
 
-def test_refine_asks_for_advice_in_the_attempt_that_it_is_about() -> None:
+def test_refine_gets_advice_in_the_attempt_that_it_is_about() -> None:
     """The predictor that gives the advice stands in the attempt before; the hinted one is the next attempt."""
     recorder = same_with_and_without(lambda: _run(_trying(dspy.Refine)))
     assert recorder.tree("", "attempt", "module.signature") == snapshot(
@@ -93,7 +93,7 @@ def test_refine_asks_for_advice_in_the_attempt_that_it_is_about() -> None:
     )
 
 
-def test_a_reward_that_asks_a_model() -> None:
+def test_a_reward_that_calls_a_model() -> None:
     """The judge's calls stand in the attempt, though its module is of the same class as the one that is tried."""
     recorder = same_with_and_without(lambda: _run(_trying(dspy.BestOfN, reward=_judged)))
     assert recorder.tree("", "attempt") == snapshot(

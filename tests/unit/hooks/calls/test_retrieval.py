@@ -153,7 +153,7 @@ class Shelf:
 
 
 @pytest.mark.parametrize("content", [False, True], ids=["without content", "with content"])
-def test_retrieve_asks_what_is_set(*, content: bool) -> None:
+def test_retrieve_calls_the_configured_retriever(*, content: bool) -> None:
     """`dspy.Retrieve` is named by the retriever of the settings that it asks."""
 
     def run() -> Any:
@@ -300,7 +300,7 @@ def test_an_embedder(act: Callable[[Any, Any], Any], inputs: Any) -> None:
     }
 
 
-def test_a_hosted_embedder_tells_its_server_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hosted_embedder_records_its_server_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Provider and model come from the name, the server from `api_base`; a key inside an error is taken out."""
 
     def embedding(**_: Any) -> Any:

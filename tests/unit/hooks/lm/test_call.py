@@ -37,7 +37,7 @@ def _chat(recorder: Recorder) -> list[dict[str, Any]]:
     return [dict(span.attributes or {}) for span in recorder.named("chat")]
 
 
-def test_an_lm_call_tells_tokens_model_id_and_finish_reason() -> None:
+def test_an_lm_call_records_tokens_model_id_and_finish_reason() -> None:
     """Everything that DSPy knows of a call stands on its span; without content no text does."""
     lm = sums_lm(temperature=0.5, max_tokens=64)
     with dspy.context(lm=lm), recording() as recorder:
@@ -78,7 +78,7 @@ def test_content_goes_out_as_messages() -> None:
     )
 
 
-async def test_an_awaited_call_tells_the_same() -> None:
+async def test_an_awaited_call_is_recorded_alike() -> None:
     """`acall` gives the span that a call gives."""
     with dspy.context(lm=sums_lm()), recording() as called:
         dspy.Predict("question -> answer")(question="1+1")
@@ -97,7 +97,7 @@ def test_retries_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [chat["dspy.lm.retries"] for chat in _chat(recorder)] == [2]
 
 
-def test_a_failed_call_tells_its_error_and_no_key() -> None:
+def test_a_failed_call_records_its_error_and_no_key() -> None:
     """The span is an error with the exception's type; a key inside the message is taken out; DSPy's error goes on."""
     lm = sums_lm(num_retries=1)
     engine_of(lm).failures = [dspy.lm15.AuthError(f"bad key {SECRET}")]
@@ -130,7 +130,7 @@ def test_dummy_lm_is_seen() -> None:
     )
 
 
-def test_a_seed_beyond_64_bits_is_told_as_text() -> None:
+def test_a_seed_beyond_64_bits_is_recorded_as_text() -> None:
     """OTLP has no larger integers: encoding one would fail, and the attribute be lost."""
     with recording() as recorder:
         for seed in (2**63 + 5, 2**63 - 1):

@@ -118,7 +118,7 @@ def test_a_cost_that_is_none(cost: object) -> None:
 @pytest.mark.parametrize(
     "result", [None, object(), SimpleNamespace(raw=SimpleNamespace(choices=5)), SimpleNamespace(raw={})]
 )
-def test_a_result_that_tells_nothing(result: object) -> None:
+def test_a_result_without_data(result: object) -> None:
     """No facts, and no error."""
     assert read_result(result) == CallFacts()
 

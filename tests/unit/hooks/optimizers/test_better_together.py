@@ -46,7 +46,7 @@ def _control(tree: list[str]) -> list[str]:
     return [line for line in tree if not line.lstrip().startswith(("module", "chat", "example"))]
 
 
-def test_the_control_trace_tells_baseline_and_steps() -> None:
+def test_the_control_trace_contains_baseline_and_steps() -> None:
     """Each step is a trial with its strategy, its optimizer's record inside it, and the score of what came out."""
     with recording() as recorder:
         best = _optimize()
@@ -232,7 +232,7 @@ def test_without_a_validation_set_steps_have_no_scores() -> None:
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(3)])
-def test_an_interrupted_step_is_told_and_passed_on(interruption: BaseException) -> None:
+def test_an_interrupted_step_is_recorded_and_raises(interruption: BaseException) -> None:
     """Ctrl-C inside a step reaches the user as it does without us; the trial and the compile both tell of it."""
     lm = sums_lm()
     program = dspy.Predict("question -> answer")

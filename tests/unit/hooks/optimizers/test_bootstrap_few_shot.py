@@ -37,7 +37,7 @@ def _rows(evaluation: dict[str, Any]) -> list[tuple[Any, ...]]:
     return [(row["index"], row["round"], row["accepted"], row.get("score"), row.get("error")) for row in rows]
 
 
-def test_the_control_trace_tells_attempts_and_demos() -> None:
+def test_the_control_trace_contains_attempts_and_demos() -> None:
     """The bootstrap is a phase with every attempt as a row: round, accepted or not, score; the demos are another."""
     with recording(capture_programs=True) as recorder:
         _bootstrap()
@@ -74,7 +74,7 @@ def test_attempts_and_demos_are_those_of_the_program() -> None:
     assert all(attempt.parent is None and len(attempt.links) == 1 for attempt in attempts)
 
 
-def test_the_metric_is_heard_behind_a_threshold() -> None:
+def test_the_metric_is_recorded_behind_a_threshold() -> None:
     """The optimizer tells only whether the threshold was reached: the row has the metric's own value."""
 
     def graded(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
@@ -105,7 +105,7 @@ def test_without_a_metric_every_attempt_is_accepted() -> None:
     )
 
 
-def test_what_an_attempt_raises_is_told() -> None:
+def test_an_error_of_an_attempt_is_recorded() -> None:
     """The optimizer swallows what the metric or the teacher raises: the row names it."""
 
     def broken(example: dspy.Example, prediction: Any, trace: object = None) -> bool:
@@ -173,7 +173,7 @@ def test_outside_an_attempt_the_metric_is_the_user_s_own() -> None:
     assert "metric" not in vars(dspy.BootstrapFewShot)
 
 
-def test_labeled_few_shot_tells_its_demos() -> None:
+def test_labeled_few_shot_records_its_demos() -> None:
     """The examples that were sampled, or the first ones, are told as they stand in the program."""
     with recording(capture_programs=True) as recorder:
         programs = [_label(), _label(sample=False)]

@@ -41,7 +41,7 @@ def _optimize(program: dspy.Module | None = None) -> Any:
         return optimizer.compile(student, trainset=examples(6), eval_kwargs=evaluation)
 
 
-def test_the_control_trace_tells_every_prompt() -> None:
+def test_the_control_trace_contains_every_prompt() -> None:
     """A trial a prompt with its texts, as they stood when it was scored; the prompt that was given is the baseline."""
     with recording(capture_programs=True) as recorder:
         _optimize()

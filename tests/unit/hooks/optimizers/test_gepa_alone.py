@@ -240,7 +240,7 @@ def test_the_users_callbacks_run_as_ever() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("no more"), KeyboardInterrupt()])
 @pytest.mark.parametrize("at", [1, 3])
-def test_what_an_adapter_raises_goes_on(error: BaseException, at: int) -> None:
+def test_an_error_of_an_adapter_propagates(error: BaseException, at: int) -> None:
     """The trial that was open and the compile end with the error, whenever it came."""
     recorder: Recorder = same_with_and_without(lambda: optimize_texts(adapter=Digits(at=at, error=error)))
     (compiled,) = recorder.named("compile")

@@ -66,7 +66,7 @@ class Notebook:
         return hear
 
 
-def test_callbacks_of_the_user_hear_what_they_heard_before() -> None:
+def test_callbacks_of_the_user_get_the_same_calls_as_before() -> None:
     """They are called with us as without us, and the user's own list stays as it was."""
     heard: list[list[str]] = []
     for watched in (False, True):
@@ -143,7 +143,7 @@ def always_failing(error: Exception) -> dspy.LM:
     return in_process_lm(dspy_script({"new_instruction": fail}), model="openai/reflecting")
 
 
-def test_a_reflection_that_fails_is_a_failed_trial_and_gepa_goes_on() -> None:
+def test_a_failed_reflection_is_a_failed_trial_and_gepa_continues() -> None:
     """GEPA swallows the error and tries the call again; the trial has the error, the next iterations are as without us."""
     failing = ValueError("the reflection model is down")
     without = outcome(reflection_lm=always_failing(failing))
@@ -222,7 +222,7 @@ def test_two_optimizations_at_once_keep_apart() -> None:
         "gepa.events.GepaEvents.finish",
     ],
 )
-def test_a_record_that_fails_harms_nobody(broken: str) -> None:
+def test_a_failing_record_does_not_affect_the_call(broken: str) -> None:
     """Where we break, GEPA's results are the same, every iteration's trial still ends, and the failure is counted."""
     without, before = outcome(), sum(failures().values())
     with (

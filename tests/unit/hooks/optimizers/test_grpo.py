@@ -95,7 +95,7 @@ def test_the_control_trace() -> None:
     assert steps[-1]["dspy.trial.parameter.model"] == trained.lm.model
 
 
-def test_validation_and_training_scores_are_told_apart(caplog: pytest.LogCaptureFixture) -> None:
+def test_validation_and_training_scores_are_distinguished(caplog: pytest.LogCaptureFixture) -> None:
     """With `report_train_scores` the trial's score is the validation set's alone, as DSPy's own log has it."""
     with recording() as recorder, caplog.at_level(logging.INFO, "dspy.teleprompt.grpo"):
         _optimize(StubReinforcement(), steps=2, valset=examples(3), report_train_scores=True)

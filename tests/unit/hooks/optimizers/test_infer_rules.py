@@ -30,7 +30,7 @@ def _optimize() -> Any:
         return optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(12)[::-1])
 
 
-def test_the_control_trace_tells_the_rules_of_each_candidate() -> None:
+def test_the_control_trace_contains_the_rules_of_each_candidate() -> None:
     """One compile with its bootstrap; the induction of a candidate's rules is a part of its trial."""
     with recording(capture_programs=True) as recorder:
         _optimize()

@@ -55,7 +55,7 @@ def _optimize(optimizer_class: type[Any] = BootstrapFewShotWithOptuna) -> Any:
         )
 
 
-def test_the_control_trace_tells_optuna_s_trials() -> None:
+def test_the_control_trace_contains_the_trials_of_optuna() -> None:
     """The bootstrap is a nested compile; each trial has the index of the demo that it chose, and the demo itself."""
     with recording(capture_programs=True) as recorder:
         _optimize()
@@ -110,7 +110,7 @@ def test_scores_and_demos_are_those_of_the_study(monkeypatch: pytest.MonkeyPatch
     assert compiled["compile.best_trial.index"] == study.best_trial.number
 
 
-def test_a_pruned_trial_is_told_as_such() -> None:
+def test_a_pruned_trial_is_recorded_as_pruned() -> None:
     """It is no failure, has no score and never is the best."""
     with recording() as recorder:
         _optimize(Impatient)

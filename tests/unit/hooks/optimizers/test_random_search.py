@@ -28,7 +28,7 @@ def _optimize() -> Any:
         return optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(6), valset=examples(8))
 
 
-def test_the_control_trace_tells_seeds_and_demos() -> None:
+def test_the_control_trace_contains_seeds_and_demos() -> None:
     """Each seed has the demos of its program, and how many were bootstrapped; its nested compiles are parts of it."""
     with recording(capture_programs=True) as recorder:
         _optimize()

@@ -128,7 +128,7 @@ def test_a_package_brings_a_hook_by_an_entry_point(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("entry", ["no_such_module:Hook", "json:dumps", "collections:OrderedDict"])
-def test_a_faulty_entry_point_is_told_and_left_out(
+def test_a_faulty_entry_point_is_logged_and_skipped(
     entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An entry point that cannot be loaded, called, or is no hook costs one warning; the rest is recorded."""
@@ -174,7 +174,7 @@ def test_a_hook_that_fails_later_costs_its_own_facts_alone() -> None:
         ("current_place", "current_call_context"),
     ],
 )
-def test_a_deprecated_name_stands_for_the_current_one(former: str, current: str) -> None:
+def test_a_deprecated_name_is_an_alias_of_the_current_one(former: str, current: str) -> None:
     """Hooks of other packages that import a former name get the same object, and a DeprecationWarning."""
     with pytest.warns(DeprecationWarning, match=f"import {current} instead"):
         found: object = getattr(optimizers, former)

@@ -110,7 +110,7 @@ def test_a_call_that_returns(call: Callable[..., Any], attaches: bool) -> None: 
 
 @WAYS
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
-def test_what_the_call_raises_goes_on(call: Callable[..., Any], error: BaseException) -> None:
+def test_an_error_of_the_call_propagates(call: Callable[..., Any], error: BaseException) -> None:
     """The very exception reaches the caller, interrupts and cancellation too, and the watch is told to close."""
     watch = Diary()
 
@@ -244,7 +244,7 @@ def test_a_coroutine_that_is_thrown_away_closes_its_watch() -> None:
     assert isinstance(watch.entries[-1][1], GeneratorExit)
 
 
-def test_concurrent_calls_stand_beside_each_other() -> None:
+def test_concurrent_calls_are_siblings() -> None:
     """Tasks that interleave see each its own context, and none is left behind."""
 
     async def main() -> list[object]:
@@ -284,7 +284,7 @@ def test_arguments_keep_their_names() -> None:
 @pytest.mark.parametrize("call", [call_sync, call_async])
 @pytest.mark.parametrize("watched", [True, False])
 @pytest.mark.parametrize("fails", [None, "open", "close"])
-def test_no_frame_of_ours_is_in_a_traceback(call: Callable[..., Any], fails: str | None, *, watched: bool) -> None:
+def test_no_frame_of_otel_dspy_is_in_a_traceback(call: Callable[..., Any], fails: str | None, *, watched: bool) -> None:
     """What the call raised came through no function of otel-dspy's, as far as its traceback tells."""
 
     def broken() -> NoReturn:

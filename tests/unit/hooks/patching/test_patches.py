@@ -101,7 +101,7 @@ def test_what_is_only_inherited_or_missing_is_passed_over(caplog: pytest.LogCapt
     patches.undo()
 
 
-def test_somebody_elses_later_patch_is_left_and_ours_inside_it_rests() -> None:
+def test_a_later_patch_of_another_library_is_kept_and_the_wrapper_inside_is_inactive() -> None:
     """Another library wrapped ours: its wrapper stays, and our wrapper, which it holds, does nothing any more."""
     before = own(Base)["greet"]
     patches = Patches()

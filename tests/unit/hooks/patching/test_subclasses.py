@@ -129,7 +129,7 @@ def test_a_grandparents_init_subclass_is_called() -> None:
     patches.undo()
 
 
-def test_a_keyword_that_nobody_takes_is_refused_as_ever() -> None:
+def test_an_unknown_keyword_is_rejected_as_without_instrumentation() -> None:
     """Python's own error for a wrong class keyword is not swallowed."""
     base = family()
     patches = Patches()

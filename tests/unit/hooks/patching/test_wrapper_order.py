@@ -37,7 +37,7 @@ OURS = _tagging("ours", "otel_dspy.hooks.test")
 
 @pytest.mark.parametrize("ours_off_first", [True, False])
 @pytest.mark.parametrize("ours_on_first", [True, False])
-def test_ours_stands_beneath_another_instrumentations(*, ours_on_first: bool, ours_off_first: bool) -> None:
+def test_the_wrapper_is_below_those_of_other_instrumentations(*, ours_on_first: bool, ours_off_first: bool) -> None:
     """Whoever came first; each goes without the other, and then the class has its own function again."""
     greeter, patches = _greeter(), Patches()
     original = vars(greeter)["greet"]
@@ -58,7 +58,7 @@ def test_ours_stands_beneath_another_instrumentations(*, ours_on_first: bool, ou
     assert vars(greeter)["greet"] is original
 
 
-def test_a_wrapper_of_the_users_stays_inside_ours() -> None:
+def test_a_wrapper_of_the_users_stays_innermost() -> None:
     """A decorator that is no instrumentation is a part of the method."""
     greeter, patches = _greeter(), Patches()
     wrapt.wrap_function_wrapper(greeter, "greet", USERS)

@@ -18,7 +18,7 @@ from tests.support.sums import exact, examples, sums_lm
 SESSION, STANDARD = "session.id", "gen_ai.conversation.id"
 
 
-def test_every_span_of_a_turn_says_so() -> None:
+def test_every_span_of_a_turn_has_the_conversation_id() -> None:
     """Module, agent, tool and model have `session.id`; model and agent the standard's name too; what follows has none."""
     tool: Any = cast("Any", dspy.Tool)(add, name="add")
     program: Any = cast("Any", dspy.ReAct)("question -> answer", tools=[tool], max_iters=1)
@@ -71,7 +71,7 @@ def test_baggage_of_a_service_before() -> None:
     assert [(span.attributes or {}).get(STANDARD) for span in recorder.named("chat")] == ["from-before", "own"]
 
 
-def test_what_a_block_says_is_not_sent_on() -> None:
+def test_a_conversation_is_not_propagated_as_baggage() -> None:
     """It is no baggage: a client that sends baggage along sends none of it."""
     carrier: dict[str, str] = {}
     with conversation("private"):

@@ -36,7 +36,7 @@ def theirs(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def test_a_program_is_said_in_their_words_too() -> None:
+def test_a_program_has_openinference_attributes_too() -> None:
     """Kind, inputs, outputs, messages, model and tokens of a call, whole; ours are there as ever."""
     lm = in_process_lm(dspy_script({"answer": half_right}), temperature=0.5)
     with recording(extra_conventions="openinference", capture_content=True) as recorder, dspy.context(lm=lm):
@@ -99,7 +99,7 @@ Respond with t…\
     assert all(span.attributes and "openinference.span.kind" in span.attributes for span in recorder.spans)
 
 
-def test_an_evaluation_tells_its_scores() -> None:
+def test_an_evaluation_records_its_scores() -> None:
     """Kinds of the spans, and the scores as metadata; without content capture no text is said in other words."""
     with recording(extra_conventions="openinference") as recorder, dspy.context(lm=sums_lm()):
         dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
@@ -117,7 +117,7 @@ def test_an_evaluation_tells_its_scores() -> None:
     )
 
 
-def test_without_the_setting_nothing_is_said_and_nothing_is_in_the_way() -> None:
+def test_without_the_setting_no_attribute_is_added() -> None:
     """The tracer is the same object, and no span has a name of theirs."""
     tracer = TracerProvider().get_tracer("")
     assert with_extra_conventions(tracer, frozenset()) is tracer
@@ -126,7 +126,7 @@ def test_without_the_setting_nothing_is_said_and_nothing_is_in_the_way() -> None
     assert [theirs(span.attributes) for span in recorder.spans] == [{}, {}]
 
 
-def test_a_full_span_loses_nothing_of_ours() -> None:
+def test_a_full_span_keeps_the_attributes_of_otel_dspy() -> None:
     """The SDK drops what a span was told first when it is full: theirs come only where there is room."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(span_limits=SpanLimits(max_span_attributes=40), shutdown_on_exit=False)
@@ -154,7 +154,7 @@ def test_room_is_never_exceeded(room: int) -> None:
     assert len(openinference(said, room)) == min(max(room, 0), 3)
 
 
-def test_what_the_user_has_said_stays() -> None:
+def test_attributes_set_by_the_user_are_kept() -> None:
     """A value that the user's own code put on our span under one of their names is kept."""
 
     class Told(dspy.Module):

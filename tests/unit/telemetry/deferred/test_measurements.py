@@ -52,7 +52,7 @@ def test_they_are_recorded_without_anybody_reading() -> None:
     awaited(lambda: len(later) == 0, "both of them")
 
 
-def test_what_nobody_would_hear_does_not_wait() -> None:
+def test_measurements_without_a_provider_are_not_queued() -> None:
     """Until a program sets a meter provider, which it may do after DSPy is instrumented."""
     nobody, later, reader = _ProxyMeterProvider(), DeferredQueue(), InMemoryMetricReader()
     told = Instruments(nobody, later)

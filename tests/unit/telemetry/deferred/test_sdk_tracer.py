@@ -178,7 +178,7 @@ _SAID: Final[dict[str, list[dict[Any, Any]]]] = {
 @pytest.mark.parametrize("asked", [False, True], ids=["not asked for", "asked for"])
 @pytest.mark.parametrize("limits", [None, 0, 1, 2, 4])
 @pytest.mark.parametrize("said", _SAID)
-def test_what_is_said_late_is_what_would_have_been_said(
+def test_deferred_attributes_equal_immediate_ones(
     said: str,
     limits: int | None,
     asked: bool,  # noqa: FBT001
@@ -275,7 +275,7 @@ def test_what_another_library_has_changed_of_spans_is_done(how: str, kind: str, 
     assert set(calls) == {step}
 
 
-def test_where_the_sdk_counts_its_spans_none_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_span_is_deferred_where_the_sdk_counts_its_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own metrics tell how many are open."""
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
     reader = InMemoryMetricReader()
@@ -327,7 +327,7 @@ def test_a_span_around_that_has_no_context() -> None:
 
 
 @pytest.mark.parametrize("said", [None, 0, 2, "yes"])
-def test_an_id_generator_may_say_yes_and_no_in_its_own_way(said: object) -> None:
+def test_an_id_generator_may_return_truthy_values(said: object) -> None:
     """The SDK asks whether what it says of its ids holds, and not for True."""
 
     class Ids(_Ids):

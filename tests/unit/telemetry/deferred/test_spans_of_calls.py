@@ -127,7 +127,7 @@ def _recorded(name: str, folder: Path, *, late: bool) -> tuple[ReadableSpan, ...
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_late_span_says_what_it_would_have_said(name: str, tmp_path: Path) -> None:
+def test_a_deferred_span_equals_an_immediate_one(name: str, tmp_path: Path) -> None:
     """Names, kinds, attributes, statuses, events, links and parents are those of spans that end at once."""
     at_once = _trees(_recorded(name, tmp_path / "at once", late=False))
     late = _recorded(name, tmp_path / "late", late=True)
@@ -168,7 +168,9 @@ def test_a_span_that_the_program_uses_ends_with_its_call(captured: TelemetryCapt
     assert cast("int", span.end_time) <= over
 
 
-def test_the_duration_of_a_late_call_is_its_own(captured: TelemetryCapture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_duration_of_a_deferred_call_is_its_own(
+    captured: TelemetryCapture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the library measures until it is told of the end is not longer for being told late."""
     clock = [100.0]
     monkeypatch.setattr("timeit.default_timer", lambda: clock[0])
@@ -217,7 +219,7 @@ def test_a_processor_that_is_flushed_by_itself_has_it_all(how: str, captured: Te
     assert len(captured.span_exporter.get_finished_spans()) == 2
 
 
-def test_a_flush_that_runs_out_of_time_says_so(captured: TelemetryCapture) -> None:
+def test_a_flush_that_runs_out_of_time_returns_false(captured: TelemetryCapture) -> None:
     """Its limit counts for what has been left behind too; a second one has the rest."""
     dspy.Predict("question -> answer")(question="1+1")
     assert not captured.tracer_provider.force_flush(0)
@@ -225,7 +227,7 @@ def test_a_flush_that_runs_out_of_time_says_so(captured: TelemetryCapture) -> No
     assert len(captured.span_exporter.get_finished_spans()) == 2
 
 
-def test_a_call_that_outlives_the_instrumentation_is_told(captured: TelemetryCapture) -> None:
+def test_a_call_that_outlives_the_instrumentation_is_recorded(captured: TelemetryCapture) -> None:
     """Its span ends although nobody holds the queue any more, and a garbage collection comes first."""
     inside, go_on = threading.Event(), threading.Event()
 
@@ -326,7 +328,7 @@ def test_a_span_is_made_once(captured: TelemetryCapture) -> None:
         assert {f"number {number}" for number in range(8)} <= set(span.attributes or {})
 
 
-def test_a_span_that_nobody_asks_for_is_never_made(captured: TelemetryCapture) -> None:
+def test_a_span_that_is_not_looked_up_is_not_created(captured: TelemetryCapture) -> None:
     """Its processors get what the SDK would have given them, and a call that has failed has one of the SDK's."""
 
     class Failing(dspy.Module):
@@ -352,7 +354,7 @@ def test_a_span_that_nobody_asks_for_is_never_made(captured: TelemetryCapture) -
 
 
 @pytest.mark.contract_gaps("heard is not a name")
-def test_processors_hear_of_starts_when_they_happen(captured: TelemetryCapture) -> None:
+def test_processors_get_starts_when_they_happen(captured: TelemetryCapture) -> None:
     """Once, with the context around; one that adds to the span then has added to it."""
 
     class Patient(SpanProcessor):
@@ -474,7 +476,7 @@ def test_a_call_leaves_no_circle(captured: TelemetryCapture) -> None:
 
 
 @pytest.mark.contract_gaps("it failed without error.type")  # which it gets from us, and the program has ended it before
-def test_an_error_within_the_span_is_told(captured: TelemetryCapture) -> None:
+def test_an_error_within_the_span_is_recorded(captured: TelemetryCapture) -> None:
     """`with span:` ends it as failed, with an event, as the SDK's own does."""
 
     class Leaving(dspy.Module):
@@ -596,7 +598,7 @@ def test_a_redactor_sees_the_calls_context() -> None:
 
 
 @pytest.mark.contract_gaps("list is not a name")
-def test_what_a_redactor_says_of_a_span_is_what_the_sdk_takes() -> None:
+def test_attributes_set_by_a_redactor_are_validated_by_the_sdk() -> None:
     """Values that can't be told raise where they are said, as always; the span is told, as it was when it was said."""
 
     class Odd:
@@ -647,7 +649,7 @@ def test_a_redactor_that_ends_its_thread_ends_no_other(
         assert len(capture.spans) == 6
 
 
-def test_large_results_belong_where_the_evaluation_stands() -> None:
+def test_large_results_are_in_the_trace_of_the_evaluation() -> None:
     """Their pieces are spans, which say what the evaluation's span says of its surroundings, whoever flushes it."""
     capture = TelemetryCapture(batched=True)
     DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
@@ -678,7 +680,7 @@ def test_a_span_that_the_user_ends_too(captured: TelemetryCapture, caplog: pytes
     assert "left out" not in caplog.text
 
 
-def test_an_interrupt_while_an_end_is_told_does_not_lose_the_span() -> None:
+def test_an_interrupt_while_an_end_is_processed_does_not_lose_the_span() -> None:
     """Ctrl-C during a flush, in the middle of a redactor: the flush ends with it, and the next one has all spans."""
     interrupts = [KeyboardInterrupt]
 
@@ -717,7 +719,7 @@ def _changed_object() -> BatchSpanProcessor:
     ],
     ids=["simple", "unknown", "derived", "changed"],
 )
-def test_whoever_could_tell_hears_ends_at_once(impatient: Any, captured: TelemetryCapture) -> None:
+def test_ends_are_immediate_with_other_processors(impatient: Any, captured: TelemetryCapture) -> None:
     """With a processor that may do anything when a span ends nothing is late, and what was late before comes first."""
     program = dspy.Predict("question -> answer")
     program(question="1+1")
@@ -729,7 +731,7 @@ def test_whoever_could_tell_hears_ends_at_once(impatient: Any, captured: Telemet
     assert _ends_that_wait() == 0
 
 
-def test_one_that_is_added_during_a_call_hears_ends_in_order(captured: TelemetryCapture) -> None:
+def test_a_processor_added_during_a_call_gets_ends_in_order(captured: TelemetryCapture) -> None:
     """The ends of calls that were open then are no later than those that begin after."""
     listening = _Listening()
 
@@ -765,7 +767,7 @@ def test_a_provider_without_processors_of_its_own_kind_is_left_alone() -> None:
     provider.shutdown()
 
 
-def test_what_the_program_changes_afterwards_is_not_told(captured: TelemetryCapture) -> None:
+def test_later_changes_by_the_program_are_not_recorded(captured: TelemetryCapture) -> None:
     """Inputs, messages, predictions and examples are told as they were: a chat goes on with the same list."""
     numbers, messages = ["1", "1"], [{"role": "user", "content": "1+1"}]
     asked = [dspy.Example(question=numbers, answer="2").with_inputs("question")]
@@ -799,7 +801,7 @@ def test_a_fork_leaves_what_waits_to_the_parent(captured: TelemetryCapture) -> N
     assert len(captured.spans) == 2
 
 
-def test_what_another_convention_says_includes_what_is_told_late() -> None:
+def test_other_conventions_include_deferred_attributes() -> None:
     """The words of OpenInference are made of all that a span says, its content too."""
     capture = TelemetryCapture(batched=True)
     DSPyInstrumentor().instrument(**capture.providers, capture_content=True, extra_conventions="openinference")

@@ -74,7 +74,7 @@ def _ours(heard: _Heard, request: Request) -> InferenceCall:
 
 @pytest.mark.parametrize("failure", [None, Error(message="it broke", type="builtins.ValueError")], ids=["ok", "error"])
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_it_is_told_as_the_library_tells_it(request_: Request, failure: Error | None) -> None:
+def test_it_is_recorded_as_by_the_library(request_: Request, failure: Error | None) -> None:
     """Name, kind, attributes, status and metrics are those of the library's own invocation, made at the start."""
     theirs, ours = _Heard(), _Heard()
     library = TelemetryHandler(theirs.tracer_provider, theirs.meter_provider, None, None, "x", "1")

@@ -59,7 +59,7 @@ def test_another_kind_of_span_is_only_around() -> None:
 
 
 @pytest.mark.contract_gaps("its parent was never exported")
-def test_a_span_that_goes_elsewhere_is_none_of_ours() -> None:
+def test_a_span_of_another_provider_is_not_reused() -> None:
     """Another provider's span gets nothing, and ours is made."""
     elsewhere, here = TelemetryCapture(), TelemetryCapture()
     DSPyInstrumentor().instrument(**here.providers)

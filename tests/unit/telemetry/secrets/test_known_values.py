@@ -192,7 +192,7 @@ def test_placeholders_are_no_secrets(value: str, monkeypatch: pytest.MonkeyPatch
         ("address", "http://ann:tall%20oak@host", True),
     ],
 )
-def test_words_that_a_tool_is_given(name: str, value: str, known: bool) -> None:  # noqa: FBT001 - a table's column
+def test_secrets_among_arguments_of_a_tool(name: str, value: str, known: bool) -> None:  # noqa: FBT001 - a table's column
     """A token may be one of a text: unless it looks like a key it is no secret elsewhere. A password is one."""
     keeper = SecretKeeper()
     keeper.learn_arguments({name: value})

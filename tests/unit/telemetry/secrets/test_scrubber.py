@@ -87,7 +87,7 @@ def test_the_password_of_a_url_is_known_without_its_url(monkeypatch: pytest.Monk
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=4).map(lambda text: f"Zq{text}"), st.integers(0, 2))
-def test_what_is_named_as_a_secret_goes_whatever_it_is(secret: str, depth: int) -> None:
+def test_a_value_with_the_name_of_a_secret_is_removed(secret: str, depth: int) -> None:
     """In JSON text, in JSON text inside JSON text, and in a dictionary's own text; what stands beside it stays."""
     keeper = SecretKeeper()
     given = {"user": "ann", "db_password": secret, "max_tokens": 100, "Api-Key": secret, "last": "kept"}
@@ -126,7 +126,7 @@ def test_what_only_sounds_like_a_secrets_name_stays(text: str) -> None:
         f"http://host/?key={PROJECT_KEY}&x=1",
     ],
 )
-def test_a_key_is_found_by_its_shape_wherever_it_stands(text: str) -> None:
+def test_a_key_is_detected_by_pattern_anywhere(text: str) -> None:
     """Also after an escape in JSON text, whose last character is a letter or digit."""
     assert PROJECT_KEY not in SecretKeeper().scrub(text)
     assert REDACTED in SecretKeeper().scrub(text)

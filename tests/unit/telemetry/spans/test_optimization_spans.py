@@ -464,7 +464,7 @@ def test_states_and_scores_of_a_trial(outcome: TrialOutcome, expected: dict[str,
     assert scope.score_unit == expected.get("score.unit")
 
 
-def test_trials_are_numbered_and_know_an_error_that_the_optimizer_caught() -> None:
+def test_trials_are_numbered_and_record_an_error_that_the_optimizer_caught() -> None:
     """A trial outside its compile's context is its child; what was raised inside makes it fail."""
     emitted = Emitted()
     scope = _compile(emitted)

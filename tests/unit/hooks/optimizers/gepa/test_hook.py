@@ -85,7 +85,7 @@ def test_every_iteration_is_a_trial_with_its_phases() -> None:
     )
 
 
-def test_calls_of_the_reflection_model_stand_in_the_propose_phase() -> None:
+def test_calls_of_the_reflection_model_are_in_the_propose_phase() -> None:
     """They are nowhere else, and count in the trial that they were made for."""
     with recording() as recorder:
         optimize()
@@ -321,7 +321,7 @@ def test_calls_of_a_component_selector_belong_to_the_iteration() -> None:
     assert {names[parent_id(span)] for span in chosen} == {"trial GEPA"}
 
 
-def test_setup_tells_what_gepa_was_called_with() -> None:
+def test_setup_records_the_arguments_of_gepa() -> None:
     """Constructor, budget that `auto` came to, and gepa's own defaults; nothing of keys, headers or tracking accounts."""
     key = "wandb-planted-secret-0123456789"
     with recording(capture_datasets=True) as recorder:

@@ -26,7 +26,7 @@ def _optimize(metric: Any = exact, lm: dspy.LM | None = None) -> Any:
         return optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(6), seed=3)
 
 
-def test_the_control_trace_tells_steps_candidates_and_validation() -> None:
+def test_the_control_trace_contains_steps_candidates_and_validation() -> None:
     """A phase a step with its sampling, a trial a candidate with its strategy and source, and a trial a validation."""
     with recording() as recorder:
         _optimize()
@@ -84,7 +84,7 @@ def test_the_numbers_are_those_of_simba() -> None:
         assert trial["trial.score"] == sum(found) / len(found)
 
 
-def test_what_was_returned_was_built_as_told() -> None:
+def test_the_returned_program_is_that_of_the_best_trial() -> None:
     """The best trial names the candidate that it validates, and the program that is returned holds what that added."""
     with recording(capture_programs=True) as recorder:
         best = _optimize()
@@ -183,7 +183,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
     )
 
 
-def test_what_a_program_or_a_metric_raises_is_told_by_example() -> None:
+def test_errors_of_programs_and_metrics_are_recorded_by_example() -> None:
     """SIMBA swallows both and scores 0: the example's row says which error it was; the trial goes on."""
 
     def broken(example: dspy.Example, prediction: Any, trace: object = None) -> float:
