@@ -1,0 +1,192 @@
+"""Spans of evaluations and their examples, in a compile and alone, linked and nested."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+
+from otel_dspy.serialization.programs import ProgramSnapshot
+from otel_dspy.settings import TraceShape
+from otel_dspy.telemetry.call_context import call_context_in
+from otel_dspy.telemetry.spans.compile import CompileFacts, close_compile, open_compile
+from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.trial import Scope
+from tests.unit.telemetry.spans.emitted import Emitted, current
+
+if TYPE_CHECKING:
+    from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope
+
+EXAMPLE = dspy.Example(q="1+1", a="2").with_inputs("q")
+OTHER = dspy.Example(q="2+2", a="4").with_inputs("q")
+
+
+def _evaluate(emitted: Emitted, **facts: Any) -> EvaluateScope:
+    given: dict[str, Any] = {
+        "metric_name": "exact",
+        "program_name": "Solver",
+        "devset": [EXAMPLE, OTHER],
+        "scope": Scope.FULL,
+    }
+    return open_evaluate(emitted.telemetry, EvaluateFacts(**given | facts))
+
+
+def _compile(emitted: Emitted) -> CompileScope:
+    facts = CompileFacts(key=1, optimizer_name="Opt", program_name="Solver", metric_name="exact")
+    return open_compile(emitted.telemetry, facts)
+
+
+def test_an_evaluation_alone_has_its_dataset_and_program() -> None:
+    """The rows of its examples, in the order of the examples, whichever ended first."""
+    emitted = Emitted(capture_content=True, capture_programs=True, capture_datasets=True)
+    telemetry = emitted.telemetry
+    evaluation = _evaluate(emitted)
+    examples = [open_example(telemetry, evaluation, index, example) for index, example in enumerate([EXAMPLE, OTHER])]
+    for example, score in zip(reversed(examples), (0.5, 1.0), strict=True):
+        close_example(telemetry, example, ExampleOutcome(score=score, further={"accepted": True}))
+    program = ProgramSnapshot("p", '{"a": 1}')
+    close_evaluate(telemetry, evaluation, EvaluateOutcome(score=75.0, program=program))
+    found = emitted.attributes(1)
+    assert emitted.tree() == [
+        (1, None, "evaluate exact"),
+        (2, 1, "dataset evaluation"),
+        (3, None, "example exact"),
+        (4, None, "example exact"),
+    ]
+    assert (found["dspy.program.id"], found["dspy.program.state"]) == ("p", '{"a": 1}')
+    assert "dspy.compile.id" not in found
+    dataset = emitted.attributes(2)
+    assert dataset == {
+        "dspy.operation.name": "dataset",
+        "dspy.dataset.role": "evaluation",
+        "dspy.dataset.id": found["dspy.dataset.id"],
+        "dspy.dataset.name": "devset",
+        "dspy.dataset.size": 2,
+        "dspy.dataset.fields": ("q", "a"),
+        "dspy.dataset.rows": '[{"q":"1+1","a":"2"},{"q":"2+2","a":"4"}]',
+    }
+    rows = json.loads(found["dspy.evaluate.results"])
+    assert [(row["index"], row["score"], row["accepted"]) for row in rows] == [(0, 1.0, True), (1, 0.5, True)]
+
+
+def test_evaluations_of_a_phase_are_numbered() -> None:
+    """Of one name in one compile: the first has no number; a role is named; a compile's program has no state again."""
+    emitted = Emitted(capture_programs=True)
+    scope = _compile(emitted)
+    with current(scope.context):
+        for phase in ("bootstrap", "bootstrap", "propose"):
+            evaluation = _evaluate(emitted, phase=phase, role="candidate", scope=Scope.MINIBATCH)
+            program = ProgramSnapshot("p", "{}")
+            close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome(program=program))
+    close_compile(emitted.telemetry, scope, result=None, error=None)
+    names = ("dspy.phase.name", "dspy.phase.index", "dspy.evaluate.role", "dspy.evaluate.scope", "dspy.program.state")
+    assert [tuple(emitted.attributes(number).get(name) for name in names) for number in (2, 3, 4)] == [
+        ("bootstrap", None, "candidate", "minibatch", None),
+        ("bootstrap", 1, "candidate", "minibatch", None),
+        ("propose", None, "candidate", "minibatch", None),
+    ]
+    assert {emitted.attributes(number)["dspy.program.id"] for number in (2, 3, 4)} == {"p"}
+    alone = _evaluate(emitted, phase="bootstrap")
+    close_evaluate(emitted.telemetry, alone, EvaluateOutcome())
+    assert emitted.attributes(5)["dspy.phase.name"] == "bootstrap"
+    assert "dspy.phase.index" not in emitted.attributes(5)
+
+
+def test_examples_of_the_nested_shape_are_children() -> None:
+    """And have no link."""
+    emitted = Emitted(trace_shape=TraceShape.NESTED)
+    evaluation = _evaluate(emitted)
+    close_example(emitted.telemetry, open_example(emitted.telemetry, evaluation, 0, EXAMPLE), ExampleOutcome())
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    assert emitted.tree()[-1] == (3, 1, "example exact")
+    assert emitted.spans[3].links == ()
+
+
+def test_examples_that_are_not_sampled_count() -> None:
+    """They have no span; their rows and numbers are on the evaluation, and their ids are valid."""
+    emitted = Emitted(example_ratio=0.0)
+    evaluation = _evaluate(emitted)
+    example = open_example(emitted.telemetry, evaluation, 0, EXAMPLE)
+    context = example.span.get_span_context()
+    assert (context.is_valid, context.trace_flags, context.is_remote) == (True, 0, False)
+    close_example(emitted.telemetry, example, ExampleOutcome(score=1.0))
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome(score=100.0))
+    assert [name for _, _, name in emitted.tree()] == ["evaluate exact", "dataset evaluation"]
+    (row,) = json.loads(emitted.attributes(1)["dspy.evaluate.results"])
+    assert (row["index"], row["score"]) == (0, 1.0)
+
+
+def test_the_second_run_of_an_example_does_not_count() -> None:
+    """The run that ends first gives the row; the other one is marked, without a score, an event or a count."""
+    emitted = Emitted()
+    telemetry = emitted.telemetry
+    evaluation = _evaluate(emitted)
+    first, second = (open_example(telemetry, evaluation, 0, EXAMPLE) for _ in range(2))
+    close_example(telemetry, second, ExampleOutcome(score=1.0, objectives={"r": 1.0}))
+    close_example(telemetry, first, ExampleOutcome(score=0.0, objectives={"r": 0.0}, error=ValueError("late")))
+    close_evaluate(telemetry, evaluation, EvaluateOutcome(score=100.0))
+    repeated, counted, whole = emitted.attributes(3), emitted.attributes(4), emitted.attributes(1)
+    assert repeated["dspy.example.repeated"] is True
+    assert "dspy.example.score" not in repeated
+    assert "dspy.example.objective.r" not in repeated
+    assert (counted["dspy.example.score"], counted["dspy.example.objective.r"]) == (1.0, 1.0)
+    assert "dspy.example.repeated" not in counted
+    assert whole["dspy.evaluate.objective.r"] == 1.0
+    assert json.loads(whole["dspy.evaluate.results"])[0]["score"] == 1.0
+    assert "dspy.failures.examples" not in whole
+    assert [span for _, span, _ in emitted.events()] == [4]
+    assert emitted.points()["dspy.evaluate.examples"] == [({"dspy.metric.name": "exact"}, 1)]
+
+
+def test_content_of_an_example_that_failed() -> None:
+    """The message is in the row where content is captured; a prediction and feedback that there are not are absent."""
+    emitted = Emitted(capture_content=True)
+    evaluation = _evaluate(emitted, devset=[EXAMPLE])
+    example = open_example(emitted.telemetry, evaluation, 0, EXAMPLE)
+    close_example(emitted.telemetry, example, ExampleOutcome(error=ValueError("no verdict")))
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    assert json.loads(emitted.attributes(1)["dspy.evaluate.results"]) == [
+        {
+            "index": 0,
+            "id": "9729aa89b94db2a3",
+            "inputs": {"q": "1+1"},
+            "labels": {"a": "2"},
+            "error": "ValueError",
+            "error_message": "no verdict",
+        }
+    ]
+    assert {name for name in emitted.attributes(3) if name.startswith("dspy.example.")} == {
+        "dspy.example.index",
+        "dspy.example.id",
+        "dspy.example.inputs",
+        "dspy.example.labels",
+        "dspy.example.error.message",
+    }
+
+
+@pytest.mark.parametrize(
+    ("of_evaluation", "of_example", "program", "role"),
+    [(None, None, None, "task"), (7, None, 7, "judge"), (7, 8, 8, "judge"), (None, 8, 8, "judge")],
+)
+def test_roles_of_the_calls_of_an_example(
+    of_evaluation: int | None, of_example: int | None, program: int | None, role: str
+) -> None:
+    """Where the program's calls are instrumented, all other direct calls are the metric's."""
+    emitted = Emitted()
+    evaluation = _evaluate(emitted, program=of_evaluation)
+    example = open_example(emitted.telemetry, evaluation, 0, EXAMPLE, of_example)
+    place = call_context_in(example.context)
+    assert (place.program, place.role, place.evaluation) == (program, role, None)
+    assert (place.gate is None) == (program is None)
+    with current(example.context):
+        inner = _evaluate(emitted, program=9)
+        nested = open_example(emitted.telemetry, inner, 0, EXAMPLE)
+    assert call_context_in(nested.context).role == "judge"
+    assert call_context_in(nested.context).program == (None if role == "judge" else 9)
+    close_example(emitted.telemetry, nested, ExampleOutcome())
+    close_evaluate(emitted.telemetry, inner, EvaluateOutcome())
+    close_example(emitted.telemetry, example, ExampleOutcome())
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
