@@ -77,19 +77,26 @@ def test_what_the_ledger_keeps_is_small() -> None:
     )
 
 
+def _add(ledger: CompileLedger, operation: str, number: int, trial: int = 0) -> Any:
+    named = {**IDENTITY, "dspy.compile.id": f"c{number}", "dspy.trial.index": trial}
+    return ledger.add(decode.fact(span(operation, named)))
+
+
 def test_the_ledger_forgets_the_oldest_compile() -> None:
     """Of 65 ended compiles the first is unknown, with its trials; a trial that comes for it then waits for an end."""
     ledger = CompileLedger()
-
-    def add(operation: str, number: int) -> Any:
-        named = {**IDENTITY, "dspy.compile.id": f"c{number}", "dspy.trial.index": 0}
-        return ledger.add(decode.fact(span(operation, named)))
-
     for number in range(MAX_ENDED):
-        add("trial", number)
-        assert len(add("compile", number).trials) == 1
-    assert len(add("compile", 0).trials) == 1
-    add("compile", MAX_ENDED)
-    assert add("trial", 0) is None
-    assert len(add("trial", 1).trials) == 1
+        _add(ledger, "trial", number)
+        assert len(_add(ledger, "compile", number).trials) == 1
+    assert len(_add(ledger, "compile", 0).trials) == 1
+    _add(ledger, "compile", MAX_ENDED)
+    assert _add(ledger, "trial", 0, 7) is None
+    assert len(_add(ledger, "trial", 1).trials) == 1
+    assert [trial.index for trial in _add(ledger, "compile", 0).trials] == [7]
+
+
+def test_compiles_without_trials_are_forgotten_too() -> None:
+    """Each end gives a summary without trials; a span of another kind gives none."""
+    ledger = CompileLedger()
+    assert [_add(ledger, "compile", number).trials for number in range(MAX_ENDED + 2)] == [()] * (MAX_ENDED + 2)
     assert ledger.add(decode.fact(span("module", {}))) is None

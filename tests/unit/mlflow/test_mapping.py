@@ -167,6 +167,8 @@ def test_a_trials_state_is_kept_even_where_no_run_wants_it() -> None:
         (RootKind.EXAMPLE, None, None, "u", Options(), UserRun("u")),
         (RootKind.EXAMPLE, None, None, None, Options(log_evals=False), None),
         (RootKind.COMPILE, CID, None, "u", Options(), CompileRun(CID)),
+        (RootKind.EVALUATE, CID, 1, None, Options(), CompileRun(CID)),
+        (RootKind.EXAMPLE, CID, None, None, Options(log_compiles=False), None),
         (RootKind.CALL, None, None, None, Options(), None),
         (RootKind.CALL, None, None, "u", Options(), UserRun("u")),
     ],
@@ -178,6 +180,27 @@ def test_which_run_a_trace_belongs_to(  # noqa: PLR0913, PLR0917 - a column each
     context = TraceContext(trace_id="t", root_id="s", kind=kind, compile_id=compile_id, trial=trial,
                            evaluate=("e", "f") if kind is RootKind.EXAMPLE else None, user_run=user_run)  # fmt: skip
     assert only(told("example", options=options, context=context), LogTrace).run == run
+
+
+@pytest.mark.parametrize(
+    ("options", "logged"),
+    [
+        (Options(), {"compile", "evaluate", "example", "call"}),
+        (Options(log_traces=False), set[str]()),
+        (Options(log_traces_from_eval=False), {"compile", "call"}),
+        (Options(log_traces_from_compile=False), {"evaluate", "example", "call"}),
+    ],
+)
+def test_flags_choose_which_traces_are_logged(options: Options, logged: set[str]) -> None:
+    """Those of compiles and of evaluations outside compiles; a call's by `log_traces` alone."""
+    found = {
+        kind.value
+        for kind in RootKind
+        if told("module", options=options, context=TraceContext(
+            trace_id="t", root_id="s", kind=kind, compile_id=CID if kind is RootKind.COMPILE else None
+        ))
+    }  # fmt: skip
+    assert found == logged
 
 
 @pytest.mark.parametrize(

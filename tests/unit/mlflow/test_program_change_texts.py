@@ -160,6 +160,21 @@ def test_the_end_of_a_text_that_is_too_long() -> None:
     assert text.startswith("# Program c\n")
 
 
+def test_a_text_that_is_just_short_enough() -> None:
+    """It is whole; with one character more it is cut."""
+    lines = "\n".join(["x" * 400] * 399)
+    missing = MAX_TEXT - len(changes(("c", _program(lines, rules="\n".join(["y" * 380] * 100))), ("c", EMPTY)))
+    assert missing > 0
+    rules = ["y" * 380] * 100
+    for number in range(missing):
+        rules[number % 100] += "y"
+    whole = changes(("c", _program(lines, rules="\n".join(rules))), ("c", EMPTY))
+    assert len(whole) == MAX_TEXT
+    assert whole.endswith("y\n```\n")
+    rules[0] += "y"
+    assert "… cut here" in changes(("c", _program(lines, rules="\n".join(rules))), ("c", EMPTY))
+
+
 def test_which_lines_are_compared() -> None:
     """The first 2,000: a change in the last of them is shown, one in the next is named."""
     lines = [f"line {number}" for number in range(2_001)]
