@@ -40,12 +40,6 @@ def accepts_deferred_ends(processor: SpanProcessor) -> bool:
     )
 
 
-def handles_starts(processor: SpanProcessor) -> bool:
-    """Return whether the processor does anything when a span starts; the SDK's BatchSpanProcessor does not."""
-    own: object = getattr(type(processor), "on_start", None)
-    return own is not BatchSpanProcessor.on_start or "on_start" in getattr(processor, "__dict__", ())
-
-
 def drain_before_flush(processor: SpanProcessor) -> bool:
     """Make the processor's `force_flush` and `shutdown` drain the deferred queues first.
 

@@ -161,10 +161,6 @@ class DeferredQueue:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def works_here(self) -> bool:
-        """Return whether the caller runs inside an item of this queue."""
-        return self._doer == get_ident()
-
     def __len__(self) -> int:
         """Return the number of queued items."""
         return len(self._waiting)

@@ -20,8 +20,9 @@ from otel_dspy.runtime.deferred_queue import DeferredQueue
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.content import ContentFilter, plain_json
 from otel_dspy.telemetry.conventions.conversations import ConversationTracer, current_conversation
+from otel_dspy.telemetry.conventions.extra import with_extra_conventions
 from otel_dspy.telemetry.deferred.measurements import DeferredHistogram
-from otel_dspy.telemetry.deferred.tracer import DeferredTracer, deferred_span
+from otel_dspy.telemetry.deferred.span_ends import SpanEnds
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.genai.inference import emits_events, inside_inference
 from otel_dspy.telemetry.genai.inference_call import InferenceCall, InvocationBackend
@@ -98,22 +99,18 @@ class GenAIHandler(TelemetryHandler):
         call.setdefault("conversation_id", current_conversation(call.get("context")))
         return super().invoke_local_agent(**call)
 
-    def wrap_tracer(
-        self, conventions: Collection[ExtraConvention], later: DeferredQueue, *, observed: bool
-    ) -> OtherInstrumentations:
-        """Wrap the tracer: deferred ends, extra conventions, reuse of other instrumentations' spans, conversation ids.
+    def wrap_tracer(self, conventions: Collection[ExtraConvention]) -> OtherInstrumentations:
+        """Wrap the tracer: extra conventions, reuse of other instrumentations' spans, conversation ids.
 
         Args:
             conventions: further conventions for the spans.
-            later: the deferred queue.
-            observed: see `DeferredTracer`.
 
         Returns:
             The registry of other instrumentations.
         """
         self._others = OtherInstrumentations(self._tracer, SCOPE)
-        deferred = DeferredTracer(self._tracer, conventions, later, observed=observed)
-        self._tracer = ConversationTracer(CoexistingTracer(deferred, self._others))
+        translating = with_extra_conventions(self._tracer, conventions)
+        self._tracer = ConversationTracer(CoexistingTracer(translating, self._others))
         return self._others
 
     def defer_measurements(self, later: DeferredQueue) -> None:
@@ -178,10 +175,8 @@ class Telemetry:
         tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
         own_ids(tracer)
         self.later = DeferredQueue()
-        self.observed = settings.redact is not None
-        """Whether a user's redactor runs in the deferred work, which may read the call's context."""
-        deferred = DeferredTracer(tracer, settings.extra_conventions, self.later, observed=self.observed)
-        self.tracer: Tracer = ConversationTracer(deferred)
+        self.ends = SpanEnds(tracer, self.later, observed=settings.redact is not None)
+        self.tracer: Tracer = ConversationTracer(with_extra_conventions(tracer, settings.extra_conventions))
         self.instruments = Instruments(meter_provider, self.later)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
@@ -190,7 +185,7 @@ class Telemetry:
         self.content = ContentFilter(settings, self.secrets)
         handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         own_ids(handler.tracer)
-        self.others = handler.wrap_tracer(settings.extra_conventions, self.later, observed=self.observed)
+        self.others = handler.wrap_tracer(settings.extra_conventions)
         handler.defer_measurements(self.later)
         if settings.capture_content:
             handler.capture_on_spans()  # the library ignores `true`, a former value of the variable
@@ -210,12 +205,11 @@ class Telemetry:
             record: must not depend on the calling thread or context, nor on objects that the application may change.
             args: arguments of `record`.
         """
-        deferred = deferred_span(span)
-        if deferred is not None:
-            deferred.run_before_end(part, record, *args)
-            return
-        with guarded(part):
-            record(*args)
+        self.ends.before_end(span, part, record, *args)
+
+    def end_span(self, span: Span) -> None:
+        """End a span as of now, on the deferred queue if possible."""
+        self.ends.end(span)
 
     def put_content_payload(self, span: Span, name: str, value: AnyValue, *, whole: bool = False) -> None:
         """Set a content attribute of any size to plain data (see `plain`), as JSON text unless it is a string.

@@ -65,4 +65,4 @@ class ComponentHook(CallHook):
     def close(self, error: BaseException | None) -> None:
         if error is not None:
             mark_failed(self._span, error, self._telemetry.content)
-        self._span.end()
+        self._telemetry.end_span(self._span)

@@ -127,7 +127,7 @@ class _ModuleHook(CallHook):
             self._telemetry.before_end(
                 self._span, self.part, _set_content, self._telemetry, self._span, self._given, self._output
             )
-        self._span.end()
+        self._telemetry.end_span(self._span)
         if self._gate is not None:
             self._gate.leave(self._module, error)
 

@@ -80,7 +80,7 @@ class PhaseHook(CallHook):
     def close(self, error: BaseException | None) -> None:
         if error is not None:
             mark_failed(self._span, error, self._telemetry.content)
-        self._span.end()
+        self._telemetry.end_span(self._span)
 
 
 def _plain(value: Any) -> Any:

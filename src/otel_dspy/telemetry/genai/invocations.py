@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 import timeit
-from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util.genai.types import Error, TextPart
 
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.plain_data import bounded
-from otel_dspy.telemetry.deferred.tracer import deferred_span
+from otel_dspy.telemetry.deferred.span_ends import replace_end
 from otel_dspy.telemetry.failure import error_message, error_type
 from otel_dspy.telemetry.genai.inference_call import InferenceCall
 
@@ -34,7 +35,7 @@ def end_invocation(telemetry: Telemetry, invocation: GenAIInvocation, error: Bas
         invocation: the invocation of `opentelemetry-util-genai`.
         error: what the call raised, if anything.
     """
-    _finish(invocation, _failure(telemetry, invocation.span, error))
+    _finish(telemetry, invocation, _failure(telemetry, invocation.span, error))
 
 
 def end_call(
@@ -53,40 +54,54 @@ def end_call(
     """
     failure = _failure(telemetry, call.span, error)
     if not isinstance(call, InferenceCall):
-        _record_and_finish(call, failure, record)
+        _record(call, record, lambda: _finish(telemetry, call, failure))
         return
-    deferred = deferred_span(call.span)
-    if deferred is not None:
-        deferred.mark_ended()
+    has_span = call.span.is_recording()
     # A call that is not recorded has only metrics and can be deferred; a log event carries the time of its emission.
-    if (deferred is not None or not call.span.is_recording()) and not call.has_event:
-        work = call, failure, record, timeit.default_timer()
-        if telemetry.observed:
-            telemetry.later.put(_PART, copy_context().run, _finish_call, *work)
-        else:
-            telemetry.later.put(_PART, _finish_call, *work)
-    else:
-        _record_and_finish(call.invocation(), failure, record)
+    if call.has_event or (has_span and not telemetry.ends.can_defer(call.span)):
+        invocation = call.invocation()
+        _record(invocation, record, lambda: _finish(telemetry, invocation, failure))
+        return
+    end = partial(call.span.end, time.time_ns()) if has_span else None
+    telemetry.ends.put(_PART, _finish_deferred, call, failure, record, timeit.default_timer(), end)
 
 
-def _finish_call(
-    call: InferenceCall, failure: Error | None, record: Callable[[InferenceInvocation], object], ended: float
+def _finish_deferred(
+    call: InferenceCall,
+    failure: Error | None,
+    record: Callable[[InferenceInvocation], object],
+    ended: float,
+    end: Callable[[], object] | None,
 ) -> None:
-    """Finish an ended call; `ended` is its end time by `timeit.default_timer`."""
-    _record_and_finish(call.invocation(late=timeit.default_timer() - ended), failure, record)
+    """Finish an ended call; `ended` is its end time by `timeit.default_timer`, `end` ends its recorded span."""
+    invocation = call.invocation(late=timeit.default_timer() - ended)
+    finish = partial(_apply, invocation, failure)
+    if end is not None and call.span.is_recording():  # otherwise the application has ended it
+        _record(invocation, record, lambda: replace_end(call.span, finish, end))
+    else:
+        _record(invocation, record, finish)
 
 
-def _record_and_finish(
-    invocation: InferenceInvocation, failure: Error | None, record: Callable[[InferenceInvocation], object]
+def _record(
+    invocation: InferenceInvocation, record: Callable[[InferenceInvocation], object], finish: Callable[[], object]
 ) -> None:
     try:
         with guarded(_PART):
             record(invocation)
     finally:
-        _finish(invocation, failure)  # also after a KeyboardInterrupt
+        finish()  # also after a KeyboardInterrupt
 
 
-def _finish(invocation: GenAIInvocation, failure: Error | None) -> None:
+def _finish(telemetry: Telemetry, invocation: GenAIInvocation, failure: Error | None) -> None:
+    """Finish an invocation; its span's end is deferred if possible, after the spans of the calls inside."""
+    span, finish = invocation.span, partial(_apply, invocation, failure)
+    if telemetry.ends.can_defer(span):
+        replace_end(span, finish, partial(telemetry.end_span, span))
+    else:
+        finish()
+
+
+def _apply(invocation: GenAIInvocation, failure: Error | None) -> None:
     if failure is None:
         invocation.stop()
     else:

@@ -19,7 +19,6 @@ from opentelemetry.context import get_value, set_value
 from opentelemetry.trace import Span, SpanKind, get_current_span
 from typing_extensions import override
 
-from otel_dspy.telemetry.deferred.tracer import is_deferred
 from otel_dspy.telemetry.delegating_tracer import DelegatingTracer, innermost
 
 if TYPE_CHECKING:
@@ -94,8 +93,6 @@ class OtherInstrumentations:
 
     def _other(self, span: Span) -> str | None:
         """Return the scope name of another instrumentation's span; None for our spans and non-recording ones."""
-        if is_deferred(span):
-            return None
         scope: Any = getattr(span, "instrumentation_scope", None)
         return None if scope is None or scope.name == self._scope else scope.name
 

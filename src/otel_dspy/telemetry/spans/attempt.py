@@ -92,5 +92,5 @@ class AttemptGate:
 
     def _end(self) -> None:
         if self._span is not None:
-            self._span.end()
+            self._telemetry.end_span(self._span)
             self._span = None

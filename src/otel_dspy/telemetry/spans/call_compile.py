@@ -72,4 +72,4 @@ def close_call_compile(telemetry: Telemetry, compiling: CallCompile, error: Base
         if error is not None:
             mark_failed(compiling.span, error, telemetry.content)
     finally:
-        compiling.span.end()
+        telemetry.end_span(compiling.span)

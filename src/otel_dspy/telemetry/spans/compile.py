@@ -154,7 +154,7 @@ def emit_setup(telemetry: Telemetry, scope: CompileScope, facts: SetupFacts) -> 
     for dataset in facts.datasets:
         with guarded("a dataset"):
             emit_dataset(telemetry, span, dataset, scope.examples, scope)
-    span.end()
+    telemetry.end_span(span)
 
 
 def put_program(telemetry: Telemetry, scope: CompileScope | None, span: Span, program: ProgramSnapshot | None) -> None:
@@ -222,7 +222,7 @@ def emit_dataset(
         telemetry.put_content_payload(span, semconv.DSPY_DATASET_ROWS, rows, whole=True)
         if scope is not None:
             scope.sent_rows |= ids
-    span.end()
+    telemetry.end_span(span)
     return dataset_id
 
 
@@ -244,7 +244,7 @@ def close_compile(
     try:
         _record_compile(telemetry, scope, result=result, error=error)
     finally:
-        scope.span.end()
+        telemetry.end_span(scope.span)
 
 
 def _record_compile(

@@ -127,7 +127,7 @@ def close_evaluate(telemetry: Telemetry, evaluation: EvaluateScope, outcome: Eva
     try:
         _record_evaluation(telemetry, evaluation, outcome)
     finally:
-        evaluation.span.end()
+        telemetry.end_span(evaluation.span)
 
 
 def _record_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:

@@ -140,7 +140,7 @@ def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOut
                 scope.metric.close(outcome.error)
         _record_example(telemetry, scope, outcome)
     finally:
-        scope.span.end()
+        telemetry.end_span(scope.span)
 
 
 def _record_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:

@@ -71,7 +71,7 @@ class MetricGate:
         if self._span is not None:
             if error is not None:
                 mark_failed(self._span, error, self._telemetry.content)
-            self._span.end()
+            self._telemetry.end_span(self._span)
 
     def _open(self, context: Context) -> Span:
         with self._lock:

@@ -159,7 +159,7 @@ def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         # predictors has that many parameters: some of them may be dropped, but not the trial's identity.
         trial.span.set_attributes(_identity(trial.compile, trial.index))
     finally:
-        trial.span.end()
+        telemetry.end_span(trial.span)
 
 
 def _record_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:

@@ -1,0 +1,123 @@
+"""Deferred ends of spans: final attributes and `Span.end` run on the deferred queue, with the end time of the call.
+
+The SDK creates and starts each span on the caller's thread. The application does not wait for content to be serialized,
+nor for the processors. An end is deferred only if every processor merely queues ended spans (`BatchSpanProcessor`, the
+MLflow processor) and drains the deferred queue before a flush or shutdown. Spans end in the order of their calls.
+
+The SDK exposes its processors only by private attributes; if one is renamed, spans end at once.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.delegating_tracer import innermost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.trace import Span, Tracer
+
+    from otel_dspy.runtime.deferred_queue import DeferredQueue
+
+_PART: Final = "the end of a span"
+
+
+class SpanEnds:
+    """Ends the spans of a tracer provider, on the deferred queue where that is not observable.
+
+    Args:
+        tracer: a tracer of the provider.
+        later: the deferred queue.
+        observed: whether a user's redactor runs in the deferred work, which may read the call's context.
+    """
+
+    def __init__(self, tracer: Tracer, later: DeferredQueue, *, observed: bool) -> None:
+        self._tracer = tracer
+        self._later = later
+        self._observed = observed
+        self._innermost: Any = None
+        self._checked: object = None
+        """Processors that `_deferrable` was determined for; the SDK replaces the tuple when one is added."""
+        self._deferrable: type[Span] | None = None
+        """Class of spans with deferred ends; None if a processor does not accept them."""
+
+    def can_defer(self, span: Span) -> bool:
+        """Return whether the span is recording and its end can be deferred."""
+        if self._innermost is None:
+            self._innermost = innermost(self._tracer)
+        processors = getattr(getattr(self._innermost, "span_processor", None), "_span_processors", None)
+        if processors is not self._checked:
+            self._later.catch_up()  # a new processor may not accept deferred ends
+            self._deferrable = None if processors is None else self._check(processors)
+            self._checked = processors
+        return self._deferrable is not None and isinstance(span, self._deferrable) and span.is_recording()
+
+    def _check(self, processors: Sequence[SpanProcessor]) -> type[Span] | None:
+        from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - the SDK is optional
+
+        from otel_dspy.exporter.flush_hooks import accepts_deferred_ends, drain_before_flush  # noqa: PLC0415 - the same
+
+        accepted = (
+            type(self._innermost.span_processor) is sdk.SynchronousMultiSpanProcessor
+            and len(processors) > 0
+            and all(accepts_deferred_ends(processor) for processor in processors)
+            and all(drain_before_flush(processor) for processor in processors)
+        )
+        return sdk.Span if accepted else None
+
+    def before_end(self, span: Span, part: str, record: Callable[..., object], *args: object) -> None:
+        """Call `record(*args)`, on the deferred queue if possible. See `Telemetry.before_end`."""
+        if self.can_defer(span):
+            self.put(part, record, *args)
+            return
+        with guarded(part):
+            record(*args)
+
+    def put(self, part: str, work: Callable[..., object], *args: object) -> None:
+        """Submit work to the queue, which runs in a copy of the caller's context if user code can observe it."""
+        if self._observed:
+            self._later.put(part, copy_context().run, work, *args)
+        else:
+            self._later.put(part, work, *args)
+
+    def end(self, span: Span) -> None:
+        """End the span as of now, after the work that was submitted before."""
+        if self.can_defer(span):
+            self._later.put(_PART, _end, span, time.time_ns())
+        else:
+            span.end()
+
+
+def _end(span: Span, at: int) -> None:
+    if span.is_recording():  # otherwise the application has ended it
+        span.end(at)
+
+
+def replace_end(span: Span, work: Callable[[], object], end: Callable[[], object]) -> None:
+    """Call `work`, and then `end` if it has called the span's `end`, which has no effect in the meantime.
+
+    For opentelemetry-util-genai, which ends the span of an invocation itself, as of the time when it is finished.
+
+    Args:
+        span: a span of the SDK.
+        work: may raise.
+        end: ends the span.
+    """
+    own = vars(span)
+    present = own.get("end")  # that of an extra convention
+    ended: list[bool] = []
+    own["end"] = lambda: ended.append(True)
+    try:
+        work()
+    finally:
+        if present is None:
+            del own["end"]
+        else:
+            own["end"] = present
+        if ended:
+            end()
