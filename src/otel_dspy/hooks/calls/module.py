@@ -124,10 +124,11 @@ class _ModuleHook(CallHook):
             mark_failed(self._span, error, self._telemetry.content)
         self._telemetry.instruments.module_duration.record(now() - self._started, attributes, self._attached)
         if self._capture:
-            self._telemetry.before_end(
+            self._telemetry.ends.end_after(
                 self._span, self.part, _set_content, self._telemetry, self._span, self._given, self._output
             )
-        self._telemetry.end_span(self._span)
+        else:
+            self._telemetry.end_span(self._span)
         if self._gate is not None:
             self._gate.leave(self._module, error)
 

@@ -92,10 +92,28 @@ class SpanEnds:
         else:
             span.end()
 
+    def end_after(self, span: Span, part: str, record: Callable[..., object], *args: object) -> None:
+        """Call `record(*args)` and end the span as of now; one item of the queue for what takes two otherwise."""
+        if self.can_defer(span):
+            self.put(part, _record_and_end, span, time.time_ns(), record, *args)
+            return
+        try:
+            with guarded(part):
+                record(*args)
+        finally:
+            span.end()
+
 
 def _end(span: Span, at: int) -> None:
     if span.is_recording():  # otherwise the application has ended it
         span.end(at)
+
+
+def _record_and_end(span: Span, at: int, record: Callable[..., object], *args: object) -> None:
+    try:
+        record(*args)
+    finally:
+        _end(span, at)  # also after a KeyboardInterrupt
 
 
 def replace_end(span: Span, work: Callable[[], object], end: Callable[[], object]) -> None:

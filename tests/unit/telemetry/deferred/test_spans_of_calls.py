@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import dspy
 import pytest
 from opentelemetry.context import attach, detach, set_value
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import (
     ConcurrentMultiSpanProcessor,
     ReadableSpan,
@@ -34,6 +36,7 @@ from opentelemetry.trace import (
     get_current_span,
     set_span_in_context,
 )
+from typing_extensions import override
 
 from otel_dspy import DSPyInstrumentor, conversation
 from otel_dspy.hooks.calls.module_paths import ModulePaths
@@ -60,7 +63,6 @@ _ONE_RUNS: Final = frozenset(
     {"dspy.compile.id", "dspy.compile.parent.id", "gen_ai.response.id", "gen_ai.response.time_to_first_chunk"}
 )
 """Attributes whose values differ from run to run."""
-_ENDS: Final = ("the end of a span", "the end of a call")
 _ANSWER: Final = "[[ ## answer ## ]]\n2\n\n[[ ## completed ## ]]"
 
 
@@ -99,7 +101,7 @@ def _trees(spans: Sequence[ReadableSpan]) -> list[Any]:
 
 def _ends_that_wait() -> int:
     telemetry: Any = DSPyInstrumentor()._telemetry
-    return sum(part in _ENDS for _, part, *_ in telemetry.later._waiting)
+    return sum(part != "a metric" for _, part, *_ in telemetry.later._waiting)
 
 
 def _batch(captured: TelemetryCapture) -> BatchSpanProcessor:
@@ -147,6 +149,84 @@ def test_it_ends_as_of_the_calls_end(captured: TelemetryCapture) -> None:
     assert ends[-1] <= over
     chat, predict, _ = spans
     assert cast("int", chat.start_time) >= cast("int", predict.start_time)
+
+
+def _add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@pytest.mark.parametrize("conventions", [(), ("openinference",)], ids=["own", "openinference"])
+def test_calls_inside_an_agent_end_before_it(conventions: Sequence[str]) -> None:
+    """The library ends the spans of agents and tools itself: they too end in order, within the span around them."""
+    capture = TelemetryCapture(batched=True)
+    DSPyInstrumentor().instrument(**capture.providers, capture_content=True, extra_conventions=conventions)
+    try:
+        with _dspy.context(lm=model()):
+            _dspy.ReAct("question -> answer", tools=[_dspy.Tool(_add, name="add")], max_iters=1)(question="1+2")
+        over = time.time_ns()
+        assert _ends_that_wait() == 8
+        spans = capture.spans
+    finally:
+        DSPyInstrumentor().uninstrument()
+        capture.shutdown()
+    assert [span.name for span in spans] == [
+        "chat scripted",
+        "module Predict",
+        "execute_tool add",
+        "chat scripted",
+        "module Predict",
+        "module ChainOfThought",
+        "invoke_agent ReAct",
+        "module ReAct",
+    ]
+    ends = [cast("int", span.end_time) for span in spans]
+    assert ends == sorted(ends)
+    assert ends[-1] <= over
+    assert [(span.attributes or {}).get("openinference.span.kind") for span in spans[2:3]] == (
+        ["TOOL"] if conventions else [None]
+    )
+
+
+def test_a_processor_that_looks_at_a_span_before_its_end(captured: TelemetryCapture) -> None:
+    """`_on_ending` gets each of the SDK's spans once, with all attributes."""
+    seen: list[tuple[str, bool]] = []
+
+    class Looking(BatchSpanProcessor):
+        @override
+        def _on_ending(self, span: SdkSpan) -> None:
+            seen.append((span.name, "dspy.module.output" in (span.attributes or {})))
+
+    captured.tracer_provider.add_span_processor(Looking(InMemorySpanExporter()))
+    dspy.Predict("question -> answer")(question="1+1")
+    assert seen == []
+    captured.tracer_provider.force_flush()
+    assert seen == [("chat scripted", False), ("module Predict", True)]
+
+
+def test_the_sdks_own_metrics_count_each_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collection ends what waits first, so that no span of an ended call counts as open."""
+    monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    provider = TracerProvider(shutdown_on_exit=False, meter_provider=meters)
+    provider.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))
+    DSPyInstrumentor().instrument(tracer_provider=provider, meter_provider=meters)
+    try:
+        with _dspy.context(lm=sums_lm()):
+            dspy.Predict("question -> answer")(question="1+1")
+        data: Any = reader.get_metrics_data()
+    finally:
+        DSPyInstrumentor().uninstrument()
+        provider.shutdown()
+        meters.shutdown()
+    counts = {
+        metric.name: [point.value for point in metric.data.data_points]
+        for scope in data.resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+        if metric.name.startswith("otel.sdk.span")
+    }
+    assert counts == {"otel.sdk.span.started": [1, 1], "otel.sdk.span.live": [0]}
 
 
 class _Annotated(dspy.Module):
