@@ -44,8 +44,8 @@ BOTH: Final = ("tests/versions", "-k", "not server")
 """Including runs, in a database without a server, whose start takes longer than all other tests."""
 KILLED: Final = "tests/integration/end_to_end/test_killed.py"
 """Ends traces that have spans, which MLflow before 3.9 handles differently."""
-DECISIONS: Final = "tests/unit/telemetry/deferred/test_sdk_tracer.py"
-"""Comparison with the SDK, whose version these cells vary."""
+ENDS: Final = "tests/unit/telemetry/deferred/test_spans_of_calls.py"
+"""Deferred ends of the SDK's spans, whose version these cells vary."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ CELLS: Final = (
             *(f"opentelemetry-{name}==0.64b0" for name in ("instrumentation", "semantic-conventions")),
             "fastapi==0.141.1",
         ),
-        (*BOTH, DECISIONS),
+        (*BOTH, ENDS),
         short=True,
     ),
     Cell(
@@ -141,7 +141,7 @@ CELLS: Final = (
     Cell("python-3.12", (), BOTH, python="3.12", short=True),
     Cell("python-3.13", (), BOTH, python="3.13"),
     Cell("python-3.14", (), BOTH, python="3.14"),
-    Cell("latest", (), (*BOTH, DECISIONS)),
+    Cell("latest", (), (*BOTH, ENDS)),
 )
 
 

@@ -582,15 +582,26 @@ def test_a_redactor_sees_the_calls_context() -> None:
     assert all("Alice" in text and "nobody" not in text and "1+1" not in text for text in said)
 
 
+class _Odd:
+    """No value of an attribute; OpenTelemetry 1.43 logs it, and later versions try its text."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def _set_odd(span: Any) -> str | None:
+    """Set an attribute that cannot be set; return the error's name, if it raises."""
+    try:
+        span.set_attribute("odd", _Odd())
+    except ZeroDivisionError as error:
+        return type(error).__name__
+    return None
+
+
 @pytest.mark.contract_gaps("list is not a name")
 def test_attributes_set_by_a_redactor_are_validated_by_the_sdk() -> None:
     """Values that can't be told raise where they are said, as always; the span is told, as it was when it was said."""
-
-    class Odd:
-        def __str__(self) -> str:
-            raise ZeroDivisionError
-
-    raised: list[str] = []
+    raised: list[str | None] = []
     lists: list[list[int]] = []
 
     def redact(_name: str, text: str) -> str:
@@ -599,16 +610,13 @@ def test_attributes_set_by_a_redactor_are_validated_by_the_sdk() -> None:
         span.set_attribute("list", lists[-1])
         lists[-1].append(2)
         span.set_attribute(5, "no text")
-        try:
-            span.set_attribute("odd", Odd())
-        except ZeroDivisionError as error:
-            raised.append(type(error).__name__)
+        raised.append(_set_odd(span))
         return text
 
     with _redacting(redact) as capture:
         dspy.Predict("question -> answer")(question="1+1")
         (span,) = [span for span in capture.spans if span.name == "module Predict"]
-    assert set(raised) == {"ZeroDivisionError"}
+    assert set(raised) == {_set_odd(TracerProvider(shutdown_on_exit=False).get_tracer("plain").start_span("plain"))}
     assert (span.attributes or {})["list"] == (1,)
     assert {"5", 5, "odd"}.isdisjoint(span.attributes or {})
 
