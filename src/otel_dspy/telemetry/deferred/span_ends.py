@@ -71,7 +71,14 @@ class SpanEnds:
         return sdk.Span if accepted else None
 
     def before_end(self, span: Span, part: str, record: Callable[..., object], *args: object) -> None:
-        """Call `record(*args)`, on the deferred queue if possible. See `Telemetry.before_end`."""
+        """Call `record(*args)`, on the deferred queue if possible.
+
+        Args:
+            span: the span that is about to end.
+            part: name of the work in the report of a failure.
+            record: see `Telemetry.before_end`.
+            *args: arguments of `record`.
+        """
         if self.can_defer(span):
             self.put(part, record, *args)
             return
@@ -79,7 +86,13 @@ class SpanEnds:
             record(*args)
 
     def put(self, part: str, work: Callable[..., object], *args: object) -> None:
-        """Submit work to the queue, which runs in a copy of the caller's context if user code can observe it."""
+        """Submit work to the queue, which runs in a copy of the caller's context if user code can observe it.
+
+        Args:
+            part: name of the work in the report of a failure.
+            work: called with `args`.
+            *args: arguments of `work`.
+        """
         if self._observed:
             self._later.put(part, copy_context().run, work, *args)
         else:
@@ -93,7 +106,14 @@ class SpanEnds:
             span.end()
 
     def end_after(self, span: Span, part: str, record: Callable[..., object], *args: object) -> None:
-        """Call `record(*args)` and end the span as of now; one item of the queue for what takes two otherwise."""
+        """Call `record(*args)` and end the span as of now; one item of the queue for what takes two otherwise.
+
+        Args:
+            span: the span that is about to end.
+            part: name of the work in the report of a failure.
+            record: see `Telemetry.before_end`.
+            *args: arguments of `record`.
+        """
         if self.can_defer(span):
             self.put(part, _record_and_end, span, time.time_ns(), record, *args)
             return
