@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
+import getpass
 import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
 
+import mlflow
 from mlflow import MlflowClient
 
 
@@ -24,9 +25,15 @@ def blank_store(folder: Path, name: str = "mlflow.db") -> str:
 
 @functools.cache
 def _laid_out() -> Path:
-    file = Path(tempfile.mkdtemp(prefix="otel-dspy-tests-store-")) / "mlflow.db"
-    atexit.register(shutil.rmtree, file.parent, ignore_errors=True)
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    with closing(sqlite3.connect(file)) as database, database:
-        database.execute("DELETE FROM experiments")  # the default one, which has an artifact location
-    return file
+    """The template of the installed MLflow version: kept for the next process and the next run of the tests."""
+    folder = Path(tempfile.gettempdir()) / f"otel-dspy-tests-store-{getpass.getuser()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    template = folder / f"mlflow-{mlflow.__version__}.db"
+    if not template.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            file = Path(own) / "mlflow.db"
+            MlflowClient(f"sqlite:///{file}").search_experiments()
+            with closing(sqlite3.connect(file)) as database, database:
+                database.execute("DELETE FROM experiments")  # the default one, which has an artifact location
+            file.replace(template)  # at once: another process may be doing the same
+    return template
