@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections import Counter
@@ -50,6 +51,12 @@ _REASONS = {
     "other": "left out by -k, -m or --deselect",
 }
 _left_out: Counter[str] = Counter()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what DSPy, MLflow and the tests have imported out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:

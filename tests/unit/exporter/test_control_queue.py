@@ -17,7 +17,8 @@ from otel_dspy.exporter.control_queue import MOST_CONTROL_SPANS, ControlQueue, k
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-CALLS = 50_000
+CALLS = 10_000
+CALLS_A_TRIAL = 500
 CALLS_A_REQUEST = 1_000
 """Twice what a batch holds."""
 
@@ -54,12 +55,12 @@ def provider(exporter: SlowExporter) -> Generator[TracerProvider]:
 
 
 def burst(provider: TracerProvider, exporter: SlowExporter) -> None:
-    """50,000 calls at once, a trial after every 500 of them."""
+    """All calls at once, and a trial after every `CALLS_A_TRIAL` of them."""
     tracer = provider.get_tracer("calls")
     exporter.bursting.set()
     for number in range(CALLS):
         tracer.start_span("chat").end()
-        if number % 500 == 0:
+        if number % CALLS_A_TRIAL == 0:
             tracer.start_span("trial", attributes={"dspy.operation.name": "trial"}).end()
         if number % CALLS_A_REQUEST == 0:
             exporter.turns.release()
@@ -70,7 +71,7 @@ def test_the_sdk_alone_loses_trials(provider: TracerProvider, exporter: SlowExpo
     """What the queue is for: without it the oldest spans go, whatever they tell."""
     burst(provider, exporter)
     assert provider.force_flush()
-    assert exporter.names["trial"] < 100
+    assert exporter.names["trial"] < CALLS // CALLS_A_TRIAL
 
 
 def test_instrumenting_keeps_every_trial(provider: TracerProvider, exporter: SlowExporter) -> None:
@@ -82,7 +83,7 @@ def test_instrumenting_keeps_every_trial(provider: TracerProvider, exporter: Slo
         assert provider.force_flush()
     finally:
         instrumentor.uninstrument()
-    assert exporter.names["trial"] == 100
+    assert exporter.names["trial"] == CALLS // CALLS_A_TRIAL
     assert 2048 <= exporter.names["chat"] < CALLS
 
 
