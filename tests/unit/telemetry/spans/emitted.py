@@ -60,6 +60,18 @@ class Emitted:
             for name, points in self._recorder.metrics().items()
         }
 
+    def seconds(self) -> dict[str, float]:
+        """The sum of each histogram of durations."""
+        self.telemetry.later.catch_up()
+        data = self._capture.metrics()
+        return {
+            metric.name: sum(getattr(point, "sum", 0.0) for point in metric.data.data_points)
+            for resource in (data.resource_metrics if data is not None else ())
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name.endswith(".duration")
+        }
+
 
 def identity(span: Any) -> int:
     """A span's id."""

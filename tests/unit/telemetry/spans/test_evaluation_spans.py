@@ -79,6 +79,7 @@ def test_evaluations_of_a_phase_are_numbered() -> None:
     with current(scope.context):
         for phase in ("bootstrap", "bootstrap", "propose"):
             evaluation = _evaluate(emitted, phase=phase, role="candidate", scope=Scope.MINIBATCH)
+            assert evaluation.examples is scope.examples
             program = ProgramSnapshot("p", "{}")
             close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome(program=program))
     close_compile(emitted.telemetry, scope, result=None, error=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,7 +31,7 @@ class Gated:
 
     def __init__(self, emitted: Emitted) -> None:
         self.span: Span = emitted.telemetry.tracer.start_span("outer")
-        self.context = inside(self.span, CallContext(), Context())
+        self.context = inside(self.span, CallContext(predictor="answer"), Context({"own": 1}))
 
 
 def _parent(context: Context) -> int | None:
@@ -50,7 +51,7 @@ def test_a_metric_has_one_span_for_all_its_calls() -> None:
     assert gate.enter(users, judge) is users
     first, second = gate.enter(gated.context, judge), gate.enter(gated.context, judge)
     assert (_parent(first), _parent(second)) == (3, 3)
-    assert call_context_in(first).gate is None
+    assert (call_context_in(first), first["own"]) == (CallContext(predictor="answer"), 1)
     gate.close(ValueError("no verdict"))
     gated.span.end()
     assert emitted.tree() == [(1, None, "outer"), (3, 1, "metric exact")]
@@ -86,9 +87,11 @@ def test_a_metric_begins_where_it_is_called() -> None:
     gate = MetricGate(emitted.telemetry, "exact", gated.span, None)
     assert gate.enter(gated.context, called) is gated.context
     gate.begin()
+    began = time.time_ns()
     assert _parent(gate.enter(gated.context, called)) == 2
     gate.close(None)
     gated.span.end()
+    assert (emitted.spans[2].start_time or 0) <= began
     assert emitted.spans[2].status.status_code is StatusCode.UNSET
 
 
@@ -102,7 +105,7 @@ def test_each_call_that_begins_an_attempt_has_a_span() -> None:
     first = gate.enter(gated.context, inner)
     again = gate.enter(gated.context, inner)
     assert (_parent(first), _parent(again)) == (2, 2)
-    assert call_context_in(first).gate is None
+    assert (call_context_in(first), first["own"]) == (CallContext(predictor="answer"), 1)
     gate.leave(inner, None)
     gate.rewarded(0.5)
     assert _parent(gate.enter(gated.context, advice)) == 2

@@ -1,0 +1,162 @@
+"""Contexts of compiles and trials, selection of the best trial, durations and secrets of their spans."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import Context, get_current, set_value
+from opentelemetry.trace import get_current_span, set_span_in_context
+
+from otel_dspy.serialization.programs import ProgramSnapshot
+from otel_dspy.telemetry.call_context import CallContext, call_context_in
+from otel_dspy.telemetry.leaderboard import Entry, greatest
+from otel_dspy.telemetry.spans.compile import CompileFacts, SetupFacts, close_compile, emit_setup, open_compile
+from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from tests.unit.telemetry.spans.emitted import Emitted, current, identity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.trace import Span
+
+    from otel_dspy.telemetry.call_context import CompileScope
+
+KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
+
+
+def _compile(emitted: Emitted, **facts: Any) -> CompileScope:
+    given: dict[str, Any] = {"key": 1, "optimizer_name": "Opt", "program_name": "Solver", "metric_name": "exact"}
+    return open_compile(emitted.telemetry, CompileFacts(**given | facts))
+
+
+def _set(span: Span) -> dict[str, Any]:
+    """The attributes of a span that is open."""
+    open_span: Any = span
+    return dict(open_span.attributes)
+
+
+def test_what_spans_have_from_their_start() -> None:
+    """A sampler sees what they are and what they belong to."""
+    emitted = Emitted()
+    scope = _compile(emitted)
+    trial = open_trial(emitted.telemetry, scope)
+    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL)
+    evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
+    place = {"dspy.compile.id": scope.id, "dspy.optimizer.name": "Opt"}
+    named = {"dspy.program.name": "Solver", "dspy.metric.name": "exact"}
+    assert _set(scope.span) == {"dspy.operation.name": "compile", **place, **named}
+    assert _set(trial.span) == {"dspy.operation.name": "trial", **place, "dspy.trial.index": 0}
+    assert _set(evaluation.span).items() >= {"dspy.operation.name": "evaluate", **named, "dspy.trial.index": 0}.items()
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
+    close_compile(emitted.telemetry, scope, result=None, error=None)
+
+
+def test_contexts_inside_keep_what_the_callers_had() -> None:
+    """Baggage of the program among it; the call context is that of the compile, the trial and the evaluation."""
+    emitted = Emitted()
+    with current(set_value("own", 1, get_current())):
+        scope = _compile(emitted)
+    trial = open_trial(emitted.telemetry, scope)
+    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL, program=3)
+    evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
+    found = [scope.context, trial.context, evaluation.context]
+    assert [context["own"] for context in found] == [1, 1, 1]
+    assert [identity(get_current_span(context)) for context in found] == [1, 2, 3]
+    assert [call_context_in(context) for context in found] == [
+        CallContext(compile=scope, usage=scope.usage),
+        CallContext(compile=scope, trial=trial, usage=trial.usage),
+        CallContext(compile=scope, trial=trial, evaluation=evaluation, usage=evaluation.usage),
+    ]
+    assert (evaluation.program, evaluation.metric_name, evaluation.compile) == (3, "exact", scope)
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
+    close_compile(emitted.telemetry, scope, result=None, error=None)
+
+
+def test_a_trial_is_a_child_of_the_phase_that_it_runs_in() -> None:
+    """By the context that is given, else by the current one, as long as it is inside the compile."""
+    emitted = Emitted()
+    scope = _compile(emitted)
+    named = {"dspy.operation.name": "phase", "dspy.compile.id": scope.id, "dspy.phase.name": "propose"}
+    phase = emitted.telemetry.tracer.start_span("phase propose", context=scope.context, attributes=named)
+    inside_phase = set_span_in_context(phase, scope.context)
+    given = open_trial(emitted.telemetry, scope, inside_phase)
+    with current(inside_phase):
+        implied = open_trial(emitted.telemetry, scope)
+        elsewhere = open_trial(emitted.telemetry, scope, Context())
+    for trial in (given, implied, elsewhere):
+        close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
+    phase.end()
+    close_compile(emitted.telemetry, scope, result=None, error=None)
+    assert [parent for _, parent, name in emitted.tree() if name == "trial Opt"] == [2, 2, 1]
+
+
+def test_the_best_trial_by_the_optimizers_rule() -> None:
+    """It chooses among trials on the whole set, with their programs and keys; the returned program decides at the end."""
+    emitted = Emitted()
+    seen: list[Entry] = []
+
+    def select(entries: Sequence[Entry]) -> Entry | None:
+        seen[:] = entries
+        return greatest(entries)
+
+    scope = _compile(emitted, select=select)
+    for score, full, error in ((60.0, True, None), (80.0, True, None), (90.0, False, None), (95.0, True, ValueError())):
+        trial = open_trial(emitted.telemetry, scope)
+        facts = TrialFacts(
+            kind=TrialKind.BASELINE if score < 70 else TrialKind.CANDIDATE,
+            scope=Scope.FULL if full else Scope.MINIBATCH,
+            key=f"key {score}",
+        )
+        program = ProgramSnapshot(f"program {score}", "{}")
+        close_trial(emitted.telemetry, trial, facts, TrialOutcome(score=score, program=program, error=error))
+    close_compile(emitted.telemetry, scope, result=ProgramSnapshot("program 60.0", "{}"), error=None)
+    assert seen[0] == Entry(index=0, score=60.0, failed=False, program_id="program 60.0", key="key 60.0")
+    found = [emitted.attributes(number) for number in (2, 3, 4, 5)]
+    assert [trial["dspy.trial.is_best"] for trial in found] == [True, True, False, False]
+    assert [trial["dspy.trial.best_score"] for trial in found] == [60.0, 80.0, 80.0, 80.0]
+    whole = emitted.attributes(1)
+    assert (whole["dspy.compile.best_trial.index"], whole["dspy.compile.best_score"]) == (0, 60.0)
+    assert whole["dspy.compile.initial_score"] == 60.0
+    assert emitted.points()["dspy.compile.best_score"][0][1] == 80.0
+
+
+def test_durations_are_those_of_the_spans() -> None:
+    """In seconds, from the start to the end."""
+    emitted, began = Emitted(), time.perf_counter()
+    scope = _compile(emitted)
+    trial = open_trial(emitted.telemetry, scope)
+    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL)
+    evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
+    close_compile(emitted.telemetry, scope, result=None, error=None)
+    found, limit = emitted.seconds(), time.perf_counter() - began
+    assert found.keys() == {"dspy.compile.duration", "dspy.trial.duration", "dspy.evaluate.duration"}
+    assert all(0 <= seconds <= limit for seconds in found.values())
+
+
+def test_parameters_and_reasons_have_no_secrets() -> None:
+    """Those of the optimizer, the language model and the trial."""
+    emitted = Emitted()
+    scope = _compile(emitted)
+    setup = SetupFacts(
+        program=None, parameters={"note": f"with {KEY}"}, lm_model="m", lm_parameters={"user": f"by {KEY}"}
+    )
+    emit_setup(emitted.telemetry, scope, setup)
+    trial = open_trial(emitted.telemetry, scope)
+    close_trial(
+        emitted.telemetry,
+        trial,
+        TrialFacts(parameters={"instruction": f"use {KEY}"}, reason=f"no {KEY}", candidate={"x": KEY}),
+        TrialOutcome(),
+    )
+    close_compile(emitted.telemetry, scope, result=None, error=None)
+    assert emitted.attributes(1)["dspy.optimizer.parameter.note"] == "with [redacted]"
+    assert emitted.attributes(2)["dspy.lm.parameter.user"] == "by [redacted]"
+    assert emitted.attributes(3)["dspy.trial.parameter.instruction"] == "use [redacted]"
+    assert emitted.attributes(3)["dspy.trial.reason"] == "no [redacted]"
+    assert "dspy.trial.candidate" not in emitted.attributes(3)
