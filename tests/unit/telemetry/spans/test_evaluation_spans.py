@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 import pytest
+from opentelemetry.context import get_current, set_value
+from opentelemetry.trace import get_current_span
 
 from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.settings import TraceShape
@@ -15,7 +17,8 @@ from otel_dspy.telemetry.spans.compile import CompileFacts, close_compile, open_
 from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
 from otel_dspy.telemetry.spans.trial import Scope
-from tests.unit.telemetry.spans.emitted import Emitted, current
+from otel_dspy.telemetry.usage import CallUsage
+from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 
 if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope
@@ -182,6 +185,7 @@ def test_roles_of_the_calls_of_an_example(
     place = call_context_in(example.context)
     assert (place.program, place.role, place.evaluation) == (program, role, None)
     assert (place.gate is None) == (program is None)
+    assert (place.usage, identity(get_current_span(example.context))) == (example.usage, 3)
     with current(example.context):
         inner = _evaluate(emitted, program=9)
         nested = open_example(emitted.telemetry, inner, 0, EXAMPLE)
@@ -191,3 +195,47 @@ def test_roles_of_the_calls_of_an_example(
     close_evaluate(emitted.telemetry, inner, EvaluateOutcome())
     close_example(emitted.telemetry, example, ExampleOutcome())
     close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+
+
+def test_the_metric_of_an_example_that_failed() -> None:
+    """Once the program has returned, an exception is the metric's: it has a span with the error below the example's."""
+    emitted, program, error = Emitted(), object(), ValueError("no verdict")
+    evaluation = _evaluate(emitted, program=id(program))
+    example = open_example(emitted.telemetry, evaluation, 0, EXAMPLE)
+    gate = call_context_in(example.context).gate
+    assert gate is not None
+    assert gate.enter(example.context, program) is example.context
+    gate.leave(program, None)
+    close_example(emitted.telemetry, example, ExampleOutcome(error=error))
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    assert emitted.tree()[2:] == [(3, None, "example exact"), (4, 3, "metric exact")]
+    assert [emitted.attributes(number)["error.type"] for number in (3, 4)] == ["ValueError", "ValueError"]
+
+
+@pytest.mark.contract_gaps("and the calls below sum up to 0")  # the usage is counted without a call
+def test_usage_of_an_example_is_the_evaluations_too() -> None:
+    """Without the parts by role and by model, which the evaluation has."""
+    emitted = Emitted()
+    evaluation = _evaluate(emitted, devset=[EXAMPLE])
+    example = open_example(emitted.telemetry, evaluation, 0, EXAMPLE)
+    example.usage.add(CallUsage(input_tokens=3, output_tokens=4, cost=0.5), "task", "gpt")
+    close_example(emitted.telemetry, example, ExampleOutcome())
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    example.usage.add(CallUsage(), "task", "gpt")
+    used = {"input_tokens": 3, "output_tokens": 4, "lm_calls": 1, "cache_hits": 0, "cost": 0.5}
+    total = {f"dspy.usage.{name}": value for name, value in used.items()}
+    found = {name: value for name, value in emitted.attributes(3).items() if "usage" in name}
+    assert found == total
+    assert emitted.attributes(1).items() >= {**total, "dspy.usage.role.task.lm_calls": 1}.items()
+
+
+def test_the_context_of_a_linked_example() -> None:
+    """A sampler sees no parent but what the caller has in its context."""
+    emitted = Emitted()
+    with current(set_value("own", 1, get_current())):
+        evaluation = _evaluate(emitted, devset=[EXAMPLE])
+    example = open_example(emitted.telemetry, evaluation, 0, EXAMPLE)
+    assert example.context["own"] == 1
+    close_example(emitted.telemetry, example, ExampleOutcome())
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    assert emitted.spans[3].parent is None

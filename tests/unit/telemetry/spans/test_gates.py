@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 from opentelemetry.context import Context
@@ -153,13 +154,15 @@ def test_a_compile_inside_a_call() -> None:
     emitted = Emitted()
     gated = Gated(emitted)
     tally = UsageTally()
-    place = CallContext(usage=tally, predictor="answer", role="judge", program=3)
+    paths = mock.Mock()
+    place = CallContext(usage=tally, module_paths=paths, predictor="answer", role="judge", program=3)
     facts = CompileFacts(key=1, optimizer_name="Opt", program_name="Solver", metric_name="exact")
     for error in (None, ValueError("no verdict")):
-        with current(inside(gated.span, place, Context())):
+        with current(inside(gated.span, place, gated.context)):
             compiling = open_call_compile(emitted.telemetry, facts)
         inner = call_context_in(compiling.context)
-        assert inner == CallContext(usage=compiling.usage, predictor="answer", role="judge", program=3)
+        assert inner == place._replace(usage=compiling.usage)
+        assert compiling.context["own"] == 1
         assert _parent(compiling.context) == identity(compiling.span)
         close_call_compile(emitted.telemetry, compiling, error)
     compiling.usage.add(CallUsage(), "task", "gpt")

@@ -46,6 +46,8 @@ INITIAL = ProgramSnapshot("p0", '{"a": 1}')
 CANDIDATE = ProgramSnapshot("p1", '{"a": 2}')
 EXAMPLE = dspy.Example(q="1+1", a="2").with_inputs("q")
 OTHER = dspy.Example(q="2+2", a="4").with_inputs("q")
+PICTURE = f"data:image/png;base64,{'A' * 100_000}"
+LARGE = dspy.Example(picture=PICTURE)
 EVERYTHING: dict[str, Any] = {"capture_content": True, "capture_programs": True, "capture_datasets": True}
 UNUSED = {"input_tokens": 0, "output_tokens": 0, "lm_calls": 0, "cache_hits": 0, "cost": 0.0}
 NO_USAGE = {f"dspy.usage.{name}": value for name, value in UNUSED.items()}
@@ -352,7 +354,10 @@ def test_what_a_nested_compile_shares_with_the_outer_one() -> None:
         program=INITIAL,
         parameters={},
         lm_model=None,
-        datasets=[DatasetFacts(role="train", name="trainset", examples=[EXAMPLE])],
+        datasets=[
+            DatasetFacts(role="train", name="trainset", examples=[EXAMPLE]),
+            DatasetFacts(role="validation", name="valset", examples=[OTHER]),
+        ],
     )
     emit_setup(telemetry, outer, data)
     trial = open_trial(telemetry, outer)
@@ -360,13 +365,13 @@ def test_what_a_nested_compile_shares_with_the_outer_one() -> None:
         inner = _compile(emitted, optimizer_name="Inner", role="prompt")
     assert call_context_in(inner.context).role == "prompt"
     mixed = [
-        DatasetFacts(role="train", name="trainset", examples=[EXAMPLE]),
-        DatasetFacts(role="validation", name="valset", examples=[EXAMPLE, OTHER]),
-        DatasetFacts(role="validation", name="valset", examples=[EXAMPLE, OTHER]),
+        DatasetFacts(role="train", name="trainset", examples=[OTHER, EXAMPLE]),
+        DatasetFacts(role="validation", name="valset", examples=[EXAMPLE, LARGE]),
+        DatasetFacts(role="validation", name="valset", examples=[EXAMPLE, LARGE]),
     ]
     emit_setup(telemetry, inner, SetupFacts(program=INITIAL, parameters={}, lm_model=None, datasets=mixed))
     inner.usage.add(CallUsage(input_tokens=3, output_tokens=4, cost=0.5), "task", "gpt")
-    close_compile(telemetry, inner, result=INITIAL, error=None)
+    close_compile(telemetry, inner, result=CANDIDATE, error=None)
     close_trial(telemetry, trial, TrialFacts(), TrialOutcome(state=TrialState.PRUNED))
     close_compile(telemetry, outer, result=None, error=None)
 
@@ -391,21 +396,22 @@ def test_what_a_nested_compile_shares_with_the_outer_one() -> None:
         (1, None, "compile Opt"),
         (2, 1, "setup Opt"),
         (3, 2, "dataset train"),
-        (4, 1, "trial Opt"),
-        (5, 4, "compile Inner"),
-        (6, 5, "setup Inner"),
-        (7, 6, "dataset train"),
-        (8, 6, "dataset validation"),
+        (4, 2, "dataset validation"),
+        (5, 1, "trial Opt"),
+        (6, 5, "compile Inner"),
+        (7, 6, "setup Inner"),
+        (8, 7, "dataset train"),
+        (9, 7, "dataset validation"),
     ]
-    assert emitted.attributes(5) == {
-        "dspy.operation.name": "compile", **named, **own, "dspy.compile.trial.count": 0, "dspy.program.id": "p0"
-    }  # fmt: skip
     assert emitted.attributes(6) == {
+        "dspy.operation.name": "compile", **named, **own, "dspy.compile.trial.count": 0, "dspy.program.id": "p1", "dspy.program.state": CANDIDATE.state,
+    }  # fmt: skip
+    assert emitted.attributes(7) == {
         "dspy.operation.name": "setup", **named, "dspy.program.id": "p0", "dspy.program.state": '{"a": 1}'
     }  # fmt: skip
-    assert "dspy.dataset.rows" not in emitted.attributes(7)
-    assert emitted.attributes(8)["dspy.dataset.rows"] == '[{"q":"1+1","a":"2"},{"q":"2+2","a":"4"}]'
-    assert emitted.attributes(4) == {
+    assert "dspy.dataset.rows" not in emitted.attributes(8)
+    assert emitted.attributes(9)["dspy.dataset.rows"] == f'[{{"q":"1+1","a":"2"}},{{"picture":"{PICTURE}"}}]'
+    assert emitted.attributes(5) == {
         "dspy.operation.name": "trial", "dspy.compile.id": outer.id, "dspy.optimizer.name": "Opt",
         "dspy.trial.index": 0, "dspy.trial.kind": "candidate", "dspy.trial.scope": "full",
         "dspy.trial.state": "pruned", "dspy.trial.is_best": False, **used,

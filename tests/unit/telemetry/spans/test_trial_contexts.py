@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
+import pytest
 from opentelemetry.context import Context, get_current, set_value
 from opentelemetry.trace import get_current_span, set_span_in_context
 
 from otel_dspy.serialization.programs import ProgramSnapshot
-from otel_dspy.telemetry.call_context import CallContext, call_context_in
+from otel_dspy.telemetry.call_context import CallContext, at, call_context_in
 from otel_dspy.telemetry.leaderboard import Entry, greatest
 from otel_dspy.telemetry.spans.compile import CompileFacts, SetupFacts, close_compile, emit_setup, open_compile
 from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
 from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.usage import CallUsage, UsageTally
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from otel_dspy.telemetry.call_context import CompileScope
+    from otel_dspy.telemetry.usage import Role
 
 KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
 
@@ -62,6 +67,7 @@ def test_contexts_inside_keep_what_the_callers_had() -> None:
     trial = open_trial(emitted.telemetry, scope)
     facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL, program=3)
     evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
+    assert (scope.key, evaluation.examples) == (1, scope.examples)
     found = [scope.context, trial.context, evaluation.context]
     assert [context["own"] for context in found] == [1, 1, 1]
     assert [identity(get_current_span(context)) for context in found] == [1, 2, 3]
@@ -74,6 +80,38 @@ def test_contexts_inside_keep_what_the_callers_had() -> None:
     close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
     close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
     close_compile(emitted.telemetry, scope, result=None, error=None)
+
+
+@pytest.mark.contract_gaps("and the calls below sum up to 0")  # the usage is counted without a call
+def test_an_evaluation_begins_a_program_of_its_own() -> None:
+    """The predictor, module paths and program of the call around it do not apply inside; the role of a judge does."""
+    emitted = Emitted()
+    tally, paths = UsageTally(), mock.Mock()
+    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL)
+    roles: list[tuple[Role, Role]] = [("judge", "judge"), ("reflection", "task")]
+    for given, role in roles:
+        place = CallContext(usage=tally, module_paths=paths, predictor="answer", role=given, program=3)
+        evaluation = open_evaluate(emitted.telemetry, facts, at(place, Context()))
+        assert call_context_in(evaluation.context) == CallContext(
+            evaluation=evaluation, usage=evaluation.usage, role=role
+        )
+        evaluation.usage.add(CallUsage(), "task", "gpt")
+        close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    assert tally.attributes()["dspy.usage.lm_calls"] == 2
+
+
+def test_a_compile_in_a_trial_that_was_opened_in_advance() -> None:
+    """Its hook has opened the trial before the call that scores it: the compile inside is that trial's."""
+    emitted = Emitted()
+    outer = _compile(emitted)
+    outer.open_trial = open_trial(emitted.telemetry, outer)
+    with current(outer.context):
+        inner = _compile(emitted)
+    assert (inner.parent, inner.parent_trial_index, inner.examples) == (outer, 0, outer.examples)
+    close_compile(emitted.telemetry, inner, result=None, error=None)
+    close_trial(emitted.telemetry, outer.open_trial, TrialFacts(), TrialOutcome())
+    close_compile(emitted.telemetry, outer, result=None, error=None)
+    assert emitted.tree() == [(1, None, "compile Opt"), (2, 1, "trial Opt"), (3, 2, "compile Opt")]
 
 
 def test_a_trial_is_a_child_of_the_phase_that_it_runs_in() -> None:
@@ -160,3 +198,25 @@ def test_parameters_and_reasons_have_no_secrets() -> None:
     assert emitted.attributes(3)["dspy.trial.parameter.instruction"] == "use [redacted]"
     assert emitted.attributes(3)["dspy.trial.reason"] == "no [redacted]"
     assert "dspy.trial.candidate" not in emitted.attributes(3)
+
+
+@pytest.mark.parametrize("failing", ["compile", "trial", "evaluate", "example"])
+def test_the_innermost_span_that_fails_has_the_message(failing: str) -> None:
+    """Without secrets; the spans around it that did not fail have neither an error nor a status."""
+    emitted, error = Emitted(), ValueError(f"no {KEY}")
+    errors = {failing: error}
+    scope = _compile(emitted)
+    trial = open_trial(emitted.telemetry, scope)
+    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[{"q": 1}], scope=Scope.FULL)
+    evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
+    example = open_example(emitted.telemetry, evaluation, 0, facts.devset[0])
+    close_example(emitted.telemetry, example, ExampleOutcome(error=errors.get("example")))
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome(error=errors.get("evaluate")))
+    close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome(error=errors.get("trial")))
+    close_compile(emitted.telemetry, scope, result=None, error=errors.get("compile"))
+    found = {
+        span.name.split()[0]: (span.status.description, (span.attributes or {}).get("error.type"))
+        for span in emitted.spans.values()
+    }
+    expected = dict.fromkeys(("compile", "trial", "evaluate", "example"), (None, None))
+    assert found == {**expected, failing: ("no [redacted]", "ValueError")}
