@@ -10,7 +10,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.integration.mlflow.contract_spans import Teller, provider
+from tests.integration.mlflow.contract_spans import SpanEmitter, provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
     """
     exporter = InMemorySpanExporter()
     tracer = provider(SimpleSpanProcessor(exporter), namespace=number).get_tracer("otel_dspy")
-    teller = Teller(tracer, compile_id=f"compile-{number}", steps=steps)
+    emitter = SpanEmitter(tracer, compile_id=f"compile-{number}", steps=steps)
 
     def ready(least: int) -> Iterator[Request]:
         spans = exporter.get_finished_spans()
@@ -43,10 +43,10 @@ def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
                 chosen = spans[start : start + BATCH]
                 yield len(chosen), encode_spans(chosen).SerializeToString()
 
-    with teller.compile(state="{}"):
+    with emitter.compile(state="{}"):
         for index in range(trials):
             scores = [1.0] * EXAMPLES_A_TRIAL
-            with teller.trial(index, score=50.0, state="{}"), teller.evaluate(scores, trial=index):
+            with emitter.trial(index, score=50.0, state="{}"), emitter.evaluate(scores, trial=index):
                 pass
             yield from ready(BATCH)
     yield from ready(1)

@@ -36,17 +36,17 @@ _PACKAGES: Final = ("mlflow", "opentelemetry-sdk")
 def record(uri: str, spans: int, steps: int, seconds: float, *, wait: bool) -> dict[str, Any]:
     """Record one compile of about `spans` spans for up to `seconds`; return memory in MiB by number of spans."""
     from otel_dspy.mlflow import MlflowSpanProcessor
-    from tests.integration.mlflow.contract_spans import Teller, provider
+    from tests.integration.mlflow.contract_spans import SpanEmitter, provider
 
     processor = MlflowSpanProcessor(tracking_uri=uri, experiment="memory")
-    teller = Teller(provider(processor, namespace=7).get_tracer("otel_dspy"), compile_id="memory", steps=steps)
+    emitter = SpanEmitter(provider(processor, namespace=7).get_tracer("otel_dspy"), compile_id="memory", steps=steps)
     spans_a_trial = _spans_an_example(steps) * EXAMPLES_A_TRIAL + 2
     trials = max(1, spans // spans_a_trial)
     memory: list[tuple[int, float]] = []
     began = time.monotonic()
-    with teller.compile():
+    with emitter.compile():
         for index in range(trials):
-            with teller.trial(index, score=50.0, state="{}"), teller.evaluate([1.0] * EXAMPLES_A_TRIAL, trial=index):
+            with emitter.trial(index, score=50.0, state="{}"), emitter.evaluate([1.0] * EXAMPLES_A_TRIAL, trial=index):
                 pass
             if wait:
                 processor.force_flush(600_000)

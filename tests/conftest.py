@@ -23,7 +23,7 @@ os.environ |= {
     "OTEL_DSPY_SPOOL_DIR": _spool.name,  # nor does a test leave spans in the developer's home
 }
 
-from tests.conformance.everywhere import heard, held_to_the_contract  # noqa: E402 - OpenTelemetry is imported with it
+from tests.conformance.everywhere import held_to_the_contract, observed_violations  # noqa: E402 - OpenTelemetry is imported with it
 from tests.support.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
 from tests.support.shared_server import server, server_uri, workspace_server  # noqa: E402 - the same
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "heard",
     "held_to_the_contract",
+    "observed_violations",
     "server",
     "server_uri",
     "workspace_server",
@@ -75,8 +75,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Hear it."""
-    told: dict[str, int] = getattr(node, "workeroutput", {}).get("left_out", {})
-    _left_out.update(Counter(told) - _left_out)
+    recorded: dict[str, int] = getattr(node, "workeroutput", {}).get("left_out", {})
+    _left_out.update(Counter(recorded) - _left_out)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

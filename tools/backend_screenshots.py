@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow import MlflowClient
 from playwright.sync_api import sync_playwright
 
-from tests.integration.backends.told import otlp, tell
+from tests.integration.backends.reference_telemetry import otlp, send_telemetry
 from tests.support.mlflow_server import mlflow_server
 from tests.support.phoenix_server import running_phoenix
 from tools.screenshots import CHROMIUM_FLAGS, PATIENCE
@@ -22,7 +22,7 @@ from tools.screenshots import CHROMIUM_FLAGS, PATIENCE
 if TYPE_CHECKING:
     from playwright.sync_api import Page, ViewportSize
 
-    from tests.integration.backends.told import Told
+    from tests.integration.backends.reference_telemetry import SentTelemetry
 
 SIZE: ViewportSize = {"width": 1400, "height": 760}
 WAY: dict[str, Any] = {"trace_shape": "nested", "capture_content": True}
@@ -32,32 +32,32 @@ SETTLING = 6_000
 
 def _phoenix(page: Page, folder: Path, store: Path) -> None:
     with running_phoenix(store) as phoenix:
-        told = tell(
+        recorded = send_telemetry(
             "sums",
             [otlp(phoenix.url)],
             {"openinference.project.name": "sums"},
             **WAY,
             extra_conventions="openinference",
         )
-        tokens = told.total("gen_ai.usage.input_tokens") + told.total("gen_ai.usage.output_tokens")
-        held = phoenix.read({"sums": {"spans": len(told.spans), "tokens": tokens}})
+        tokens = recorded.total("gen_ai.usage.input_tokens") + recorded.total("gen_ai.usage.output_tokens")
+        held = phoenix.read({"sums": {"spans": len(recorded.spans), "tokens": tokens}})
         project = held["sums"]["sessions"][0]["project_id"]
         base = f"{phoenix.url}/projects/{project}"
-        _shoot(page, f"{base}/traces/{_trace(told)}", "evaluate exact", folder / "phoenix-trace.png")
+        _shoot(page, f"{base}/traces/{_trace(recorded)}", "evaluate exact", folder / "phoenix-trace.png")
         _shoot(page, f"{base}/sessions", "sums-alice", folder / "phoenix-sessions.png")
 
 
 def _mlflow(page: Page, folder: Path, store: Path) -> None:
     with mlflow_server(store) as server:
         experiment = MlflowClient(server.uri).create_experiment("sums")
-        told = tell("sums", [otlp(server.uri, **{"x-mlflow-experiment-id": experiment})], **WAY)
-        shown = f"{server.uri}/#/experiments/{experiment}/traces?selectedEvaluationId=tr-{_trace(told)}"
+        recorded = send_telemetry("sums", [otlp(server.uri, **{"x-mlflow-experiment-id": experiment})], **WAY)
+        shown = f"{server.uri}/#/experiments/{experiment}/traces?selectedEvaluationId=tr-{_trace(recorded)}"
         _shoot(page, shown, "setup", folder / "mlflow-otlp-trace.png", width=980)  # beside it stands nothing of ours
 
 
-def _trace(told: Told) -> str:
+def _trace(recorded: SentTelemetry) -> str:
     """The optimization's trace."""
-    context: Any = told.named("compile")[0].context
+    context: Any = recorded.named("compile")[0].context
     return f"{context.trace_id:032x}"
 
 

@@ -40,10 +40,10 @@ class Notes(BaseCallback):
         if not name.startswith("on_"):
             return super().__getattribute__(name)
 
-        def note(call_id: str, **told: Any) -> None:
+        def note(call_id: str, **recorded: Any) -> None:
             number = self._numbers.setdefault(call_id, len(self._numbers))
-            instance = told.pop("instance", None)
-            self.events.append((name, number, type(instance).__name__, told))
+            instance = recorded.pop("instance", None)
+            self.events.append((name, number, type(instance).__name__, recorded))
 
         return note
 
@@ -122,7 +122,7 @@ def _error_of_a_tool(_: Stage) -> Any:
 
 def _wrong_arguments(_: Stage) -> Any:
     """What Python and DSPy say of calls that are wrong."""
-    said: list[Any] = []
+    texts: list[Any] = []
     calls: list[Callable[[], Any]] = [
         cast("Any", Thinking()),
         lambda: cast("Any", dspy.Predict("question -> answer"))("positional"),
@@ -135,10 +135,10 @@ def _wrong_arguments(_: Stage) -> Any:
     ]
     for call in calls:
         try:
-            said.append(call())
+            texts.append(call())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked at
-            said.append(error)
-    return said
+            texts.append(error)
+    return texts
 
 
 class Warning_(dspy.Module):  # noqa: N801 - shadows no builtin

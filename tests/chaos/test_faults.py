@@ -118,7 +118,7 @@ def test_a_database_locked_by_somebody_else(
 
 def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A database that cannot grow is waited for until it can."""
-    told = MlflowSpanProcessor(tracking_uri=second_store, experiment=twins.EXPERIMENT)
+    recorded = MlflowSpanProcessor(tracking_uri=second_store, experiment=twins.EXPERIMENT)
     from otel_dspy.mlflow.tracking.store import Store  # noqa: PLC0415 - it loads MLflow
 
     engine = Store(second_store)._store.engine
@@ -132,7 +132,7 @@ def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.
         connection.execute(f"PRAGMA max_page_count = {limit[0]}")
 
     event.listen(engine, "checkout", limited)
-    told.shutdown()
+    recorded.shutdown()
 
     def make_room() -> None:
         deadline = time.monotonic() + 60

@@ -83,9 +83,9 @@ class Forking(dspy.Module):
         return dspy.Prediction(answer="1")
 
 
-def fork_while_evaluating(told: Connection, store: str) -> None:
+def fork_while_evaluating(recorded: Connection, store: str) -> None:
     """Fork within an evaluation, and deliver it all; tell the process id."""
-    told.send(os.getpid())
+    recorded.send(os.getpid())
     with told_to(store) as (processor,):
         evaluate(2)
         assert processor.force_flush(120_000)
@@ -99,11 +99,11 @@ def fork_while_evaluating(told: Connection, store: str) -> None:
 @pytest.mark.slow
 def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> None:
     """What a child tells of its parent's evaluation goes to the parent's run: none is made beside it."""
-    told, teller = multiprocessing.Pipe()
-    assert exit_code(fork_while_evaluating, teller, store) == 0
+    recorded, emitter = multiprocessing.Pipe()
+    assert exit_code(fork_while_evaluating, emitter, store) == 0
     _, run = record(store)["runs"]
     assert (run["status"], len(run["traces"])) == ("FINISHED", 4)
-    parent = told.recv()
+    parent = recorded.recv()
     assert [path for path in spool.glob("*") if f"-{parent}-" in path.name] == []
 
 
@@ -160,7 +160,7 @@ def test_multiprocessing(method: str, store: str, spool: Path) -> None:
     assert list(spool.glob("*")) == []
 
 
-def fork_and_kill(told: Connection) -> None:
+def fork_and_kill(recorded: Connection) -> None:
     """Tell both process ids, whose files must stand in the spool."""
     with told_to("http://127.0.0.1:9") as (processor,):
         evaluate(2)
@@ -171,13 +171,13 @@ def fork_and_kill(told: Connection) -> None:
             processor._worker._persist(0)
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)
-        told.send({str(os.getpid()), str(child)})
+        recorded.send({str(os.getpid()), str(child)})
         processor.shutdown(wait=False)
 
 
 def test_a_child_that_is_killed_leaves_its_own_file(store: str, spool: Path) -> None:
     """The parent's files are not touched by it, and its own carries its process id."""
     del store
-    told, teller = multiprocessing.Pipe()
-    assert exit_code(fork_and_kill, teller) == 0
-    assert {path.name.split("-")[1] for path in spool.glob("*.jsonl")} == told.recv()
+    recorded, emitter = multiprocessing.Pipe()
+    assert exit_code(fork_and_kill, emitter) == 0
+    assert {path.name.split("-")[1] for path in spool.glob("*.jsonl")} == recorded.recv()

@@ -57,8 +57,8 @@ def test_killed_a_second_after_its_last_span(
     for flags in (["--keep"], []):
         assert replayed(spool, second_store, *flags) == 0
         assert record(second_store) == expected
-        said = capsys.readouterr().out
-        assert "its process was killed, at most its last second is missing" in said
+        texts = capsys.readouterr().out
+        assert "its process was killed, at most its last second is missing" in texts
     assert not [path for path in spool.glob("*.jsonl") if "-control-" not in path.name]
 
 
@@ -131,9 +131,9 @@ def test_the_files_of_an_optimization_stay_together(
     capsys.readouterr()
     assert replayed(spool, second_store) == 1
     assert sorted(spool.iterdir()) == control
-    said = capsys.readouterr().out
-    assert f"{control[0]} is kept too" in said
-    assert "the file was not closed" not in said
+    texts = capsys.readouterr().out
+    assert f"{control[0]} is kept too" in texts
+    assert "the file was not closed" not in texts
     control[-1].write_bytes(content)
     assert replayed(spool, second_store) == 0
     assert record(second_store) == whole
@@ -156,9 +156,9 @@ def test_a_file_cut_anywhere_is_replayed_up_to_there(
     lines = control.read_bytes().splitlines(keepends=True)
     control.write_bytes(b"".join([*lines[:2], b"{not json\n", *lines[2:]]))
     assert replayed(spool, second_store) == 1
-    said = capsys.readouterr().out
-    assert f"{control}, line 3: skipped, invalid JSON" in said
-    assert f"{traces}: {whole} spans written; the file was not closed" in said
+    texts = capsys.readouterr().out
+    assert f"{control}, line 3: skipped, invalid JSON" in texts
+    assert f"{traces}: {whole} spans written; the file was not closed" in texts
     assert (control.exists(), traces.exists()) == (True, False)
     (parent,) = record(second_store)["runs"]
     assert (parent["status"], "best_model.json" in parent["artifacts"]) == ("FINISHED", True)

@@ -57,7 +57,7 @@ def violations(
         about: list[str] = [
             *_shape_violations(span, kind),
             *attribute_violations(
-                contract(), kind, rules.told(span), opted_in, standard_names=kind.extends == "gen_ai"
+                contract(), kind, rules.attributes_of(span), opted_in, standard_names=kind.extends == "gen_ai"
             ),
         ]
         # Rules about the others read required attributes: they make sense only where those are there.
@@ -127,7 +127,7 @@ def _kind(span: ReadableSpan) -> Span | None:
     """What the contract calls the span, by its scope, its operation and its name's first word; None if nothing."""
     if not _ours(span):
         return None
-    operation = rules.told(span).get("gen_ai.operation.name")
+    operation = rules.attributes_of(span).get("gen_ai.operation.name")
     word = span.name.split(" ", 1)[0]
     if operation in INFERENCE_OPERATIONS:
         wanted = rules.INFERENCE
@@ -140,7 +140,7 @@ def _kind(span: ReadableSpan) -> Span | None:
 
 def _shape_violations(span: ReadableSpan, kind: Span) -> Iterator[str]:
     """Name, kind, status and error type."""
-    attributes = rules.told(span)
+    attributes = rules.attributes_of(span)
     # An attribute that the span lacks leaves its place in the name empty.
     expected = _PLACEHOLDER.sub(lambda match: str(attributes.get(match[1], "")), kind.name).strip()
     if span.name != expected:

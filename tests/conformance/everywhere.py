@@ -95,7 +95,7 @@ def _listening(original: Any) -> Any:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def heard() -> Generator[None]:
+def observed_violations() -> Generator[None]:
     """Every instrumentation of the session is listened to."""
     with mock.patch.object(Telemetry, "__init__", _listening(Telemetry.__init__)):
         yield

@@ -88,7 +88,7 @@ def key(span: ReadableSpan) -> SpanKey:
     return span.context.trace_id, span.context.span_id
 
 
-def told(span: ReadableSpan) -> Mapping[str, Any]:
+def attributes_of(span: ReadableSpan) -> Mapping[str, Any]:
     """The span's attributes, never None."""
     return span.attributes or {}
 
@@ -112,12 +112,12 @@ def parent_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[st
 
 def belonging_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:
     """Compile id, trial index and depth must be those of the nearest enclosing compile and trial."""
-    attributes = told(span)
+    attributes = attributes_of(span)
     names = {ref.id for ref in kind.attributes}
     enclosing = [above for above, above_kind in tree.ancestors(span) if _is(above_kind, "compile")]
-    nearest = told(enclosing[0])[semconv.DSPY_COMPILE_ID] if enclosing else None
+    nearest = attributes_of(enclosing[0])[semconv.DSPY_COMPILE_ID] if enclosing else None
     trial = next((above for above, above_kind in tree.ancestors(span) if _is(above_kind, "trial", "compile")), None)
-    index = told(trial).get(semconv.DSPY_TRIAL_INDEX) if trial is not None else None
+    index = attributes_of(trial).get(semconv.DSPY_TRIAL_INDEX) if trial is not None else None
     if _is(kind, "compile") and attributes.get(semconv.DSPY_COMPILE_IN_CALL):
         # A part of a program's call, wherever that stands; an inner one has no other around it in the record.
         expected = dict.fromkeys(
@@ -144,16 +144,16 @@ def trial_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str
     """A compile's trials are numbered 0, 1, 2 … and counted."""
     if not _is(kind, "compile"):
         return
-    own = told(span)[semconv.DSPY_COMPILE_ID]
+    own = attributes_of(span)[semconv.DSPY_COMPILE_ID]
     indexes = sorted(
-        told(trial)[semconv.DSPY_TRIAL_INDEX]
+        attributes_of(trial)[semconv.DSPY_TRIAL_INDEX]
         for trial, trial_kind in tree.kinds
-        if _is(trial_kind, "trial") and told(trial).get(semconv.DSPY_COMPILE_ID) == own
+        if _is(trial_kind, "trial") and attributes_of(trial).get(semconv.DSPY_COMPILE_ID) == own
     )
     if indexes != list(range(len(indexes))):
         yield f"its trials are numbered {indexes}"
-    if told(span).get(semconv.DSPY_COMPILE_TRIAL_COUNT) != len(indexes):
-        yield f"it counts {told(span).get(semconv.DSPY_COMPILE_TRIAL_COUNT)} trials and has {len(indexes)}"
+    if attributes_of(span).get(semconv.DSPY_COMPILE_TRIAL_COUNT) != len(indexes):
+        yield f"it counts {attributes_of(span).get(semconv.DSPY_COMPILE_TRIAL_COUNT)} trials and has {len(indexes)}"
 
 
 def usage_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:
@@ -165,11 +165,11 @@ def usage_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str
     if semconv.DSPY_USAGE_LM_CALLS not in declared:
         return
     # A straggler may call after everything around it has ended.
-    calls = [told(call) for call in tree.calls_below(span) if (call.end_time or 0) <= (span.end_time or 0)]
+    calls = [attributes_of(call) for call in tree.calls_below(span) if (call.end_time or 0) <= (span.end_time or 0)]
     for name, value in _summed(calls).items():
-        said = told(span).get(_USAGE + name)
-        if said is not None and not _same(said, value):
-            yield f"{_USAGE}{name} is {said}, and the calls below sum up to {value}"
+        recorded = attributes_of(span).get(_USAGE + name)
+        if recorded is not None and not _same(recorded, value):
+            yield f"{_USAGE}{name} is {recorded}, and the calls below sum up to {value}"
     yield from _unlike_its_calls(span, calls if semconv.DSPY_USAGE_ROLE.removesuffix(".") in declared else ())
     yield from _unlike_its_parts(span)
 
@@ -177,20 +177,20 @@ def usage_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str
 def _unlike_its_calls(span: ReadableSpan, calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for role in sorted({call[semconv.DSPY_LM_ROLE] for call in calls if semconv.DSPY_LM_ROLE in call}):
         for name, value in _summed([call for call in calls if call.get(semconv.DSPY_LM_ROLE) == role]).items():
-            said = told(span).get(f"{semconv.DSPY_USAGE_ROLE}{role}.{name}")
-            if said is None or not _same(said, value):
-                yield f"{semconv.DSPY_USAGE_ROLE}{role}.{name} is {said}, and its calls below sum up to {value}"
+            recorded = attributes_of(span).get(f"{semconv.DSPY_USAGE_ROLE}{role}.{name}")
+            if recorded is None or not _same(recorded, value):
+                yield f"{semconv.DSPY_USAGE_ROLE}{role}.{name} is {recorded}, and its calls below sum up to {value}"
 
 
 def _unlike_its_parts(span: ReadableSpan) -> Iterator[str]:
     for split, (whole, kinds) in _SPLITS.items():
         parts: defaultdict[str, list[float]] = defaultdict(list)
-        for name, value in told(span).items():
+        for name, value in attributes_of(span).items():
             if name.startswith(split):
                 parts[name.rpartition(".")[2]].append(value)
         for name, values in parts.items():
-            if not _same(told(span).get(whole + name, math.nan), sum(values)):
-                yield f"{whole}{name} is {told(span).get(whole + name)}, and the {kinds} sum up to {sum(values)}"
+            if not _same(attributes_of(span).get(whole + name, math.nan), sum(values)):
+                yield f"{whole}{name} is {attributes_of(span).get(whole + name)}, and the {kinds} sum up to {sum(values)}"
 
 
 def _summed(calls: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -214,10 +214,10 @@ def payload_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[s
     del kind
     pieces: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for piece in tree.pieces_of(span):
-        pieces[told(piece)[semconv.DSPY_PAYLOAD_ATTRIBUTE]].append(told(piece))
+        pieces[attributes_of(piece)[semconv.DSPY_PAYLOAD_ATTRIBUTE]].append(attributes_of(piece))
     for name, found in pieces.items():
         try:
-            reference = json.loads(told(span)[name])
+            reference = json.loads(attributes_of(span)[name])
             ordered = sorted(found, key=lambda piece: piece[semconv.DSPY_PAYLOAD_INDEX])
             text = gzip.decompress(base64.b64decode("".join(piece[semconv.DSPY_PAYLOAD_DATA] for piece in ordered)))
         except (KeyError, ValueError, TypeError, OSError, EOFError) as error:
@@ -225,7 +225,7 @@ def payload_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[s
             continue
         if hashlib.sha256(text).hexdigest() != reference["$payload"] or len(text) != reference["bytes"]:
             yield f"the pieces of {name} are not the text that it refers to"
-    for name, value in told(span).items():
+    for name, value in attributes_of(span).items():
         if isinstance(value, str) and value.startswith('{"$payload"') and name not in pieces:
             yield f"{name} refers to pieces that were never sent"
 
@@ -234,15 +234,15 @@ def state_violations(tree: Tree, span: ReadableSpan, kind: Span, opted_in: froze
     """In a compile, each program id goes out with its state once, and with program capture on not less than once."""
     if not _is(kind, "compile"):
         return
-    own = told(span)[semconv.DSPY_COMPILE_ID]
+    own = attributes_of(span)[semconv.DSPY_COMPILE_ID]
     named: set[str] = set()
     sent: Counter[str] = Counter()
     for other, other_kind in tree.kinds:
-        if _is(other_kind, "setup", "trial", "compile") and told(other).get(semconv.DSPY_COMPILE_ID) == own:
-            program = told(other).get(semconv.DSPY_PROGRAM_ID)
+        if _is(other_kind, "setup", "trial", "compile") and attributes_of(other).get(semconv.DSPY_COMPILE_ID) == own:
+            program = attributes_of(other).get(semconv.DSPY_PROGRAM_ID)
             if program is not None:
                 named.add(program)
-                sent[program] += semconv.DSPY_PROGRAM_STATE in told(other)
+                sent[program] += semconv.DSPY_PROGRAM_STATE in attributes_of(other)
     for program in sorted(named):
         if sent[program] > 1 or (sent[program] == 0 and OPTED_IN_PROGRAMS in opted_in):
             yield f"the state of program {program} went out {sent[program]} times"

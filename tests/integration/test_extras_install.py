@@ -208,9 +208,9 @@ def test_the_commands_of_the_bridges_page(wheel: Path, tmp_path: Path) -> None:
     ) as bridge:
         try:
             assert bridge.stdout is not None
-            told = [bridge.stdout.readline() for _ in range(3)]
-            assert told[2] == "to MLflow at http://127.0.0.1:5000\n", told
-            [address] = [one.split()[-1] for one in told if one.startswith("OTLP/HTTP on ")]
+            recorded = [bridge.stdout.readline() for _ in range(3)]
+            assert recorded[2] == "to MLflow at http://127.0.0.1:5000\n", recorded
+            [address] = [one.split()[-1] for one in recorded if one.startswith("OTLP/HTTP on ")]
             request = urllib.request.Request(
                 f"http://{address}/v1/traces",
                 data=b"no request",

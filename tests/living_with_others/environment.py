@@ -19,7 +19,7 @@ def python_with_others() -> Path:
     return installed(ROOT / "requirements" / "others.txt", ROOT / "build" / "others")
 
 
-def told(folder: Path, *command: str) -> Any:
+def worker_output(folder: Path, *command: str) -> Any:
     """What `python -m command` writes last, read as JSON. `folder`: where MLflow and DSPy's cache are."""
     environment = {
         **os.environ,

@@ -27,10 +27,10 @@ def _saying(text: str) -> Callable[[Mapping[str, str]], str]:
 
 def agent() -> None:
     """An agent that calls one tool."""
-    says = {"next_tool_name": "add", "next_tool_args": '{"left": 1, "right": 2}', "answer": "3"}
+    message = {"next_tool_name": "add", "next_tool_args": '{"left": 1, "right": 2}', "answer": "3"}
     tools: list[Any] = [dspy.Tool(add, name="add")]
     react: Any = dspy.ReAct
-    with dspy.context(lm=in_process_lm(dspy_script({name: _saying(text) for name, text in says.items()}))):
+    with dspy.context(lm=in_process_lm(dspy_script({name: _saying(text) for name, text in message.items()}))):
         react("question -> answer", tools=tools, max_iters=1)(question="1+2")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from inline_snapshot import snapshot
 
-from tests.living_with_others.environment import told
+from tests.living_with_others.environment import worker_output
 from tests.living_with_others.others import INSTRUMENTORS, MLFLOW
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ IN_MLFLOW: dict[str, list[str]] = {
 
 def _the_same_in_every_order(name: str, folder: Path) -> dict[str, Any]:
     """What was seen with both on, after it was seen that no order changes anything and all is undone."""
-    orders = told(folder, WORKER, name)
+    orders = worker_output(folder, WORKER, name)
     assert len(orders) == 4
     first = next(iter(orders.values()))
     for order, seen in orders.items():
@@ -284,7 +284,7 @@ def test_below_dspy(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [*DSPYS, "opentelemetry-instrumentation-genai-openai"])
 def test_with_a_private_provider_each_records_all(name: str, tmp_path: Path) -> None:
     """With a tracer provider of our own, as with `autolog`, each tells all that it tells without the other."""
-    orders = told(tmp_path, WORKER, name, "--apart")
+    orders = worker_output(tmp_path, WORKER, name, "--apart")
     for order, seen in orders.items():
         assert seen["both"]["ours"] == [line.strip().partition("]")[0] + "]" for line in OURS if "[otel" in line], order
         assert seen["log"] == [], order
@@ -295,7 +295,7 @@ def test_with_a_private_provider_each_records_all(name: str, tmp_path: Path) -> 
 
 def test_threads_of_the_users_own(tmp_path: Path) -> None:
     """With opentelemetry-instrumentation-threading what is called in an executor stands in the caller's span."""
-    assert told(tmp_path, "tests.living_with_others.threads") == [
+    assert worker_output(tmp_path, "tests.living_with_others.threads") == [
         "the user's own",
         *["  module Predict", "    chat scripted"] * 2,
     ]

@@ -155,7 +155,7 @@ def main(name: str, *, apart: bool) -> None:
     both.off(ours=True)
     both.off(ours=False)
     before = _methods()
-    told: dict[str, Any] = {}
+    recorded: dict[str, Any] = {}
     with scripted_lm(dspy_script({"answer": lambda _: "2"})) as server:
 
         def seen() -> dict[str, Any]:
@@ -171,8 +171,8 @@ def main(name: str, *, apart: bool) -> None:
             found["none left"] = seen()
             now = _methods()
             found["changed"] = sorted(key for key in now if before.get(key) is not now[key])
-            told[f"{_first(ours=ours_on_first)} on first, {_first(ours=ours_off_first)} off first"] = found
-    sys.stdout.write(json.dumps(told) + "\n")
+            recorded[f"{_first(ours=ours_on_first)} on first, {_first(ours=ours_off_first)} off first"] = found
+    sys.stdout.write(json.dumps(recorded) + "\n")
 
 
 def _first(*, ours: bool) -> str:

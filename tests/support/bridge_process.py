@@ -47,10 +47,10 @@ def bridge_process(
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
     try:
         assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(3)]
-        listening = re.fullmatch(r"OTLP/HTTP on (127\.0\.0\.1:\d+)\n", told[0])
-        assert listening is not None, told
-        assert told[1:] == [f"OTLP/gRPC on 127.0.0.1:{port}\n", f"to MLflow at {tracking_uri}\n"]
+        recorded = [process.stdout.readline() for _ in range(3)]
+        listening = re.fullmatch(r"OTLP/HTTP on (127\.0\.0\.1:\d+)\n", recorded[0])
+        assert listening is not None, recorded
+        assert recorded[1:] == [f"OTLP/gRPC on 127.0.0.1:{port}\n", f"to MLflow at {tracking_uri}\n"]
         yield BridgeProcess(process, f"http://{listening[1]}")
     finally:
         if process.poll() is None:

@@ -63,7 +63,7 @@ def drawn(run: RunNode, indent: str = "") -> Iterator[str]:
     yield f"{indent}{run.name}: {run.status}"
     for label, values in (("params", run.params), ("tags", tags), ("metrics", metrics)):
         if values:
-            yield f"{indent}  {label} {_told(values)}"
+            yield f"{indent}  {label} {_recorded(values)}"
     yield f"{indent}  artifacts {', '.join(sorted(run.artifacts))}"
     if run.traces:
         yield f"{indent}  {len(run.traces)} traces"
@@ -71,7 +71,7 @@ def drawn(run: RunNode, indent: str = "") -> Iterator[str]:
         yield from drawn(child, indent + "    ")
 
 
-def _told(values: Mapping[str, Any]) -> str:
+def _recorded(values: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in sorted(values.items())
     )

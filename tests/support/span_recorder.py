@@ -58,7 +58,7 @@ class Recorder:
         """The finished spans whose name begins with `prefix`, in order of their start."""
         return sorted((s for s in self.spans if s.name.startswith(prefix)), key=lambda s: (s.start_time, _id(s)))
 
-    def told(self, prefix: str) -> list[dict[str, Any]]:
+    def attributes_of(self, prefix: str) -> list[dict[str, Any]]:
         """The attributes of those spans, without the leading `dspy.`."""
         return [
             {name.removeprefix("dspy."): value for name, value in (span.attributes or {}).items()}

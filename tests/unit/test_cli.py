@@ -52,7 +52,7 @@ def test_arguments_become_options(monkeypatch: pytest.MonkeyPatch, arguments: li
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "required: COMMAND"),
         (["demo", "--trials", "0"], "0 is below 1"),
@@ -61,12 +61,12 @@ def test_arguments_become_options(monkeypatch: pytest.MonkeyPatch, arguments: li
         (["demo", "--optimizer", "luck"], "invalid choice: 'luck'"),
     ],
 )
-def test_wrong_arguments_are_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+def test_wrong_arguments_are_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     """Exit status 2, with what is wrong on standard error."""
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +77,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "said"),
+    ("error", "status", "message"),
     [
         (DemoCannotRunError("Install x."), 1, snapshot("Install x.\n")),
         (
@@ -96,12 +96,12 @@ def test_a_demo_that_fails_reports_why(
     capsys: pytest.CaptureFixture[str],
     error: BaseException,
     status: int,
-    said: str,
+    message: str,
 ) -> None:
     """What cannot run, what fails and what is stopped each have their status and a text, not a traceback."""
     demo_that(monkeypatch, raising(error))
     assert cli.main(["demo"]) == status
-    assert capsys.readouterr() == ("", said)
+    assert capsys.readouterr() == ("", message)
 
 
 def test_verbose_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def found(given: list[dict[str, Any]], left: int = 0, lost: int = 0, **held: int
 
 
 @pytest.mark.parametrize(
-    ("late", "said"),
+    ("late", "messages"),
     [
         ({}, []),
         ({"memory": 109.0, "threads": 12, "files": 26}, []),
@@ -33,9 +33,9 @@ def found(given: list[dict[str, Any]], left: int = 0, lost: int = 0, **held: int
         ({"files": 27}, ["worker: file descriptors grow from 20 to 27"]),
     ],
 )
-def test_what_is_not_flat_is_found(late: dict[str, Any], said: list[str]) -> None:
+def test_what_is_not_flat_is_found(late: dict[str, Any], messages: list[str]) -> None:
     """The last fifth of the time beside the second one: the first is the warm-up."""
-    assert found(rows(**late)) == said
+    assert found(rows(**late)) == messages
 
 
 def test_what_is_missing_or_open_is_found() -> None:

@@ -76,7 +76,9 @@ def test_an_interpreter_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> No
         pytest.raises(Exception, match="Deno") as caught,
     ):
         agent(question="1+2")
-    failed = {one["error.type"] for kind in ("interpreter execute", "invoke_agent") for one in recorder.told(kind)}
+    failed = {
+        one["error.type"] for kind in ("interpreter execute", "invoke_agent") for one in recorder.attributes_of(kind)
+    }
     assert failed == {error_type(caught.value)}
 
 

@@ -24,7 +24,7 @@ _CALL = snapshot(
 )
 
 
-def _told(recorder: Recorder) -> list[str]:
+def _recorded(recorder: Recorder) -> list[str]:
     return recorder.tree(
         "module",
         "gen_ai.usage",
@@ -40,7 +40,7 @@ def test_a_call() -> None:
     """Module, predictor and language model are one tree, with tokens, model and finish reason."""
     with served() as (_, lm), dspy.context(lm=lm), recording() as recorder:
         assert Sums()(question="1+1").answer == "2"
-    assert _told(recorder) == _CALL
+    assert _recorded(recorder) == _CALL
 
 
 def test_an_asynchronous_call() -> None:
@@ -52,7 +52,7 @@ def test_an_asynchronous_call() -> None:
 
     with served() as (_, lm), recording() as recorder:
         assert asyncio.run(call()).answer == "2"
-    assert _told(recorder) == _CALL
+    assert _recorded(recorder) == _CALL
 
 
 def test_what_the_cache_answers() -> None:
@@ -64,8 +64,12 @@ def test_what_the_cache_answers() -> None:
                 Sums()(question="3+1")
     assert len(server.requests) == 1
     assert [
-        (told["lm.cache_hit"], told.get("gen_ai.usage.input_tokens"), told.get("gen_ai.usage.output_tokens"))
-        for told in recorder.told("chat")
+        (
+            recorded["lm.cache_hit"],
+            recorded.get("gen_ai.usage.input_tokens"),
+            recorded.get("gen_ai.usage.output_tokens"),
+        )
+        for recorded in recorder.attributes_of("chat")
     ] == [(False, 10, 5), (True, None, None)]
 
 
@@ -75,7 +79,7 @@ def test_a_failing_call() -> None:
         server.fail(Status(400), times=9)
         with pytest.raises(Exception, match="scripted 400") as caught:
             Sums()(question="1+1")
-    failed = [told["error.type"] for told in recorder.told("")]
+    failed = [recorded["error.type"] for recorded in recorder.attributes_of("")]
     assert failed[:2] == [error_type(caught.value)] * 2
     assert all("Error" in kind for kind in failed)  # DSPy 2.6 raises its own in the place of the client's
     assert [span.name for span in recorder.named("")][:3] == ["module Sums", "module Predict", "chat scripted"]
@@ -89,8 +93,8 @@ def test_afterwards_nothing_is_watched() -> None:
     with served() as (_, lm), dspy.context(lm=lm):
         with recording() as recorder:
             Sums()(question="1+1")
-        told = len(recorder.spans)
+        recorded = len(recorder.spans)
         Sums()(question="2+1")
-    assert len(recorder.spans) == told > 0
+    assert len(recorder.spans) == recorded > 0
     for cls, attributes in zip(classes, before, strict=True):
         assert {name: value for name, value in vars(cls).items() if name != "__abstractmethods__"} == attributes

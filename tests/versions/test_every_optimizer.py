@@ -108,10 +108,10 @@ def test_every_optimizer_is_followed(make: Callable[[], Any], name: str, trials:
     with served() as (_, lm), dspy.context(lm=lm), recording() as recorder:
         given = {} if name == "KNNFewShot" else {"trainset": examples(4)}
         make().compile(Sums(), **given, **_COMPILE.get(name, {}))
-    told = [span for span in recorder.told("trial") if span["optimizer.name"] == name]
-    assert len(told) >= trials
-    assert bool(told) is bool(trials)
-    assert all("trial.score" in one or one["trial.state"] != "complete" for one in told)
+    recorded = [span for span in recorder.attributes_of("trial") if span["optimizer.name"] == name]
+    assert len(recorded) >= trials
+    assert bool(recorded) is bool(trials)
+    assert all("trial.score" in one or one["trial.state"] != "complete" for one in recorded)
     assert recorder.named(f"compile {name}")
 
 
@@ -139,7 +139,7 @@ def test_gepa_alone_is_followed() -> None:
         "    phase validate",
         "      evaluate ContainsAnswerEvaluator evaluate.role=validation",
     ]
-    scores = [one["trial.score"] for one in recorder.told("trial") if "trial.parameter.candidate" in one]
+    scores = [one["trial.score"] for one in recorder.attributes_of("trial") if "trial.parameter.candidate" in one]
     assert scores == result.val_aggregate_scores == [0.0, 1.0]
 
 
@@ -160,9 +160,9 @@ def test_training_is_followed(make: Callable[[], Any], name: str, provider: Call
         with dspy.context(lm=lm, experimental=True):
             make().compile(program, trainset=examples(4), **_COMPILE.get(name, {}))
     assert recorder.named(f"compile {name}")
-    told = [span for span in recorder.told("trial") if span["optimizer.name"] == name]
-    assert len(told) >= steps
-    assert all(one["trial.state"] == "complete" for one in told)
+    recorded = [span for span in recorder.attributes_of("trial") if span["optimizer.name"] == name]
+    assert len(recorded) >= steps
+    assert all(one["trial.state"] == "complete" for one in recorded)
     if name == "BetterTogether":
         assert {"compile BootstrapFewShotWithRandomSearch", "compile BootstrapFinetune"} <= {
             span.name for span in recorder.spans

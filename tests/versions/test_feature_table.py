@@ -69,12 +69,12 @@ def test_dspy() -> None:
 def test_mlflow() -> None:
     """What the installed MLflow is taken to be able to do is what the page says."""
 
-    def told(able: bool) -> str:  # noqa: FBT001 - yes or no is what it translates
+    def recorded(able: bool) -> str:  # noqa: FBT001 - yes or no is what it translates
         return "yes" if able else "-"
 
     assert _table("MLflow", version("mlflow")) == {
         "runs, parameters, metrics, datasets, artifacts": "yes",
-        "traces with their scores": told(capabilities.TRACES),
-        "the best program as a logged model": told(capabilities.MODELS),
-        "[the bridge](bridge.md)": told(capabilities.TRACES),
+        "traces with their scores": recorded(capabilities.TRACES),
+        "the best program as a logged model": recorded(capabilities.MODELS),
+        "[the bridge](bridge.md)": recorded(capabilities.TRACES),
     }

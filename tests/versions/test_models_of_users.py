@@ -46,8 +46,8 @@ def _typed_lm() -> Any:
     return TypedLM("own/model")
 
 
-def _told(recorder: Recorder) -> dict[str, Any]:
-    [call] = recorder.told("chat")
+def _recorded(recorder: Recorder) -> dict[str, Any]:
+    [call] = recorder.attributes_of("chat")
     names = ("response.model", "response.id", "usage.input_tokens", "usage.output_tokens")
     return {name: call.get(f"gen_ai.{name}") for name in names} | {"hit": call["lm.cache_hit"]}
 
@@ -65,7 +65,7 @@ def test_a_model_of_the_users_own() -> None:
     """A `BaseLM` of the user's is one call with what its response says."""
     with recording() as recorder, dspy.context(lm=OwnLM("own/model")):
         assert Sums()(question="1+1").answer == "2"
-    assert _told(recorder) == TOLD
+    assert _recorded(recorder) == TOLD
 
 
 def test_a_typed_model_of_the_users_own() -> None:
@@ -74,4 +74,4 @@ def test_a_typed_model_of_the_users_own() -> None:
         pytest.skip("this DSPy has no typed contract of 3.3")
     with recording() as recorder, dspy.context(lm=_typed_lm()):
         assert Sums()(question="1+1").answer == "2"
-    assert _told(recorder) == TOLD
+    assert _recorded(recorder) == TOLD

@@ -32,7 +32,9 @@ def test_an_evaluation() -> None:
             "  dataset evaluation",
         ]
     )
-    scores = sorted((told["example.index"], told["example.score"]) for told in recorder.told("example"))
+    scores = sorted(
+        (recorded["example.index"], recorded["example.score"]) for recorded in recorder.attributes_of("example")
+    )
     assert scores == [(0, 0.0), (1, 1.0), (2, 0.0), (3, 1.0)]
     assert len(recorder.named("chat")) == 4
 
@@ -49,7 +51,8 @@ def test_a_failing_metric() -> None:
         lambda: dspy.Evaluate(devset=examples(3), metric=broken, num_threads=1, display_progress=False)(Sums())
     )
     assert sorted(
-        (told["example.index"], told.get("example.score"), told.get("error.type")) for told in recorder.told("example")
+        (recorded["example.index"], recorded.get("example.score"), recorded.get("error.type"))
+        for recorded in recorder.attributes_of("example")
     ) == [(0, None, "ValueError"), (1, 1.0, None), (2, 0.0, None)]
 
 
@@ -123,8 +126,10 @@ def test_mipro_v2() -> None:
         )
 
     recorder = _recorded(compiled)
-    trials = recorder.told("trial")
-    assert [(told["trial.kind"], told["trial.label"], told["trial.scope"]) for told in trials] == snapshot(
+    trials = recorder.attributes_of("trial")
+    assert [
+        (recorded["trial.kind"], recorded["trial.label"], recorded["trial.scope"]) for recorded in trials
+    ] == snapshot(
         [
             ("baseline", "default program", "full"),
             ("candidate", "trial 2", "minibatch"),
@@ -132,7 +137,7 @@ def test_mipro_v2() -> None:
             ("full_evaluation", "full eval", "full"),
         ]
     )
-    assert all(isinstance(told["trial.score"], float) for told in trials)
+    assert all(isinstance(recorded["trial.score"], float) for recorded in trials)
 
 
 def test_a_failing_compile() -> None:

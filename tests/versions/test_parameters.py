@@ -163,8 +163,8 @@ def test_mipro_seed_is_the_one_that_the_search_ran_with(seed: int | None, monkey
                 Sums(), trainset=examples(2), valset=examples(2), num_trials=1, minibatch=False,
                 requires_permission_to_run=False, **given,
             )  # fmt: skip
-    (setup,) = recorder.told("setup MIPROv2")
-    (compiled,) = recorder.told("compile MIPROv2")
+    (setup,) = recorder.attributes_of("setup MIPROv2")
+    (compiled,) = recorder.attributes_of("compile MIPROv2")
     assert setup["optimizer.parameter.seed"] == compiled["optimizer.parameter.seed"] == ran[0]
 
 

@@ -21,7 +21,7 @@ def test_a_streamed_call() -> None:
             return [chunk async for chunk in chunks]
 
     with served() as (_, lm), recording() as recorder:
-        heard = asyncio.run(call())
-    assert heard[-1].answer == "2"
-    assert len(heard) > 1
+        received = asyncio.run(call())
+    assert received[-1].answer == "2"
+    assert len(received) > 1
     assert recorder.tree("module") == ["module Sums", "  module Predict", "    chat scripted"]

@@ -149,7 +149,7 @@ def program(
         process.wait()
 
 
-def in_order(told: dict[str, Any]) -> dict[str, Any]:
+def in_order(recorded: dict[str, Any]) -> dict[str, Any]:
     """A record whose runs stand by what they are: a run begins with the first thing told of it, whichever that was."""
 
     def key(run: dict[str, Any]) -> tuple[int, str, str]:
@@ -160,7 +160,7 @@ def in_order(told: dict[str, Any]) -> dict[str, Any]:
         tags = {name: value for name, value in run["tags"].items() if not name.startswith("mlflow.source.")}
         return {**run, "tags": tags, "children": sorted(map(ordered, run["children"]), key=key)}
 
-    return {**told, "runs": sorted(map(ordered, told["runs"]), key=key)}
+    return {**recorded, "runs": sorted(map(ordered, recorded["runs"]), key=key)}
 
 
 def numbers(uri: str) -> tuple[int, list[str]]:
@@ -225,12 +225,12 @@ def suffer(built: Pipeline, running: subprocess.Popen[str], deeds: list[Callable
 
     thread = threading.Thread(target=all_of_them, daemon=True)
     thread.start()
-    _, said = running.communicate(timeout=500)
+    _, texts = running.communicate(timeout=500)
     thread.join(300)
     assert broken == []
     assert not thread.is_alive()
-    assert running.returncode == 0, said[-3000:]
-    assert "Failed to export" not in said, said[-3000:]
+    assert running.returncode == 0, texts[-3000:]
+    assert "Failed to export" not in texts, texts[-3000:]
     for bridge in built.bridges:
         bridge.await_ready()
 

@@ -68,14 +68,14 @@ def test_mlflow_holds_what_autolog_would_have_written(place: dict[str, str]) -> 
     assert lines == [], "\n".join(lines[:5])
 
 
-def without(told: object, names: frozenset[str]) -> object:
+def without(recorded: object, names: frozenset[str]) -> object:
     """A record without what stands under these names, at any depth."""
-    if isinstance(told, dict):
-        known = cast("dict[str, object]", told)
+    if isinstance(recorded, dict):
+        known = cast("dict[str, object]", recorded)
         return {name: without(value, names) for name, value in known.items() if name not in names}
-    if isinstance(told, list | tuple):
-        return [without(value, names) for value in cast("list[object]", told)]
-    return told
+    if isinstance(recorded, list | tuple):
+        return [without(value, names) for value in cast("list[object]", recorded)]
+    return recorded
 
 
 def test_with_otlp_no_content_leaves(place: dict[str, str]) -> None:
@@ -125,8 +125,8 @@ def test_an_unhandled_exception_is_recorded(place: dict[str, str]) -> None:
     done = run_instrumented(ENDING, "crash", OTEL_TRACES_EXPORTER="mlflow", **place)
     assert done.returncode == 1
     # On a busy machine the progress of the drain is printed.
-    told = re.sub(r"(?m)^otel-dspy: \d+ spans not yet delivered to MLflow .*$", "", done.stderr)
-    assert told.rstrip().endswith("RuntimeError: no luck today")
+    recorded = re.sub(r"(?m)^otel-dspy: \d+ spans not yet delivered to MLflow .*$", "", done.stderr)
+    assert recorded.rstrip().endswith("RuntimeError: no luck today")
     run = the_run(place)
     assert (run.status, [child.status for child in run.children]) == ("FAILED", ["FINISHED"])
     assert len(run.children[0].traces) == 2

@@ -11,14 +11,14 @@ import pytest
 from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
-from tests.integration.backends.told import otlp, tell
+from tests.integration.backends.reference_telemetry import otlp, send_telemetry
 from tests.support.mlflow_server import mlflow_server
 from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from tests.integration.backends.told import Told
+    from tests.integration.backends.reference_telemetry import SentTelemetry
     from tests.support.mlflow_tree import ExperimentTree, SpanNode
 
 SHAPES = ["linked", "nested"]
@@ -38,34 +38,36 @@ def words(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def all_seen(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, tuple[Told, ExperimentTree]]]:
+def all_seen(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, tuple[SentTelemetry, ExperimentTree]]]:
     """What was sent in each way, and all that MLflow holds of it."""
     with mlflow_server(tmp_path_factory.mktemp("mlflow-otlp")) as server:
-        seen: dict[str, tuple[Told, ExperimentTree]] = {}
+        seen: dict[str, tuple[SentTelemetry, ExperimentTree]] = {}
         for name in (f"{shape}-{words}" for shape in SHAPES for words in WORDS):
             experiment = MlflowClient(server.uri).create_experiment(name)
             shape, words = name.split("-")
-            told = tell(
+            recorded = send_telemetry(
                 name,
                 [otlp(server.uri, **{"x-mlflow-experiment-id": experiment})],
                 trace_shape=shape,
                 capture_content=True,
                 extra_conventions=() if words == "plain" else words,
             )
-            seen[name] = (told, read_tree(server.uri, name))
+            seen[name] = (recorded, read_tree(server.uri, name))
         yield seen
 
 
 @pytest.fixture
-def seen(all_seen: dict[str, tuple[Told, ExperimentTree]], shape: str, words: str) -> tuple[Told, ExperimentTree]:
+def seen(
+    all_seen: dict[str, tuple[SentTelemetry, ExperimentTree]], shape: str, words: str
+) -> tuple[SentTelemetry, ExperimentTree]:
     """One of them."""
     return all_seen[f"{shape}-{words}"]
 
 
-def test_every_span_is_there_with_all_attributes_of_otel_dspy(seen: tuple[Told, ExperimentTree]) -> None:
+def test_every_span_is_there_with_all_attributes_of_otel_dspy(seen: tuple[SentTelemetry, ExperimentTree]) -> None:
     """Names, status and every `dspy.*` and `gen_ai.*` attribute of every span."""
-    told, tree = seen
-    sent = [written(span.name, span.attributes) for span in told.spans]
+    recorded, tree = seen
+    sent = [written(span.name, span.attributes) for span in recorded.spans]
     read = [written(span.name, span.attributes) for trace in tree.traces for span in trace.walk()]
     assert sorted(read) == sorted(sent)
 
@@ -73,23 +75,23 @@ def test_every_span_is_there_with_all_attributes_of_otel_dspy(seen: tuple[Told, 
 def written(name: str, attributes: Mapping[str, Any] | None) -> str:
     """A span's name and the attributes of our contract; MLflow gives texts that are JSON back as what they say."""
     ours = {key: value for key, value in (attributes or {}).items() if key.startswith(("dspy.", "gen_ai."))}
-    return f"{name} {json.dumps({key: _said(value) for key, value in ours.items()}, sort_keys=True)}"
+    return f"{name} {json.dumps({key: _texts(value) for key, value in ours.items()}, sort_keys=True)}"
 
 
-def _said(value: object) -> object:
+def _texts(value: object) -> object:
     if isinstance(value, str) and value.startswith(("{", "[")):
         with suppress(ValueError):
             return json.loads(value)
     return value
 
 
-def test_no_run_is_made(seen: tuple[Told, ExperimentTree]) -> None:
+def test_no_run_is_made(seen: tuple[SentTelemetry, ExperimentTree]) -> None:
     """Traces are all: no runs, and so no parameters, metrics, artifacts, datasets or models; no assessments either."""
     assert seen[1].runs == ()
     assert [trace.assessments for trace in seen[1].traces if trace.assessments] == []
 
 
-def test_traces(seen: tuple[Told, ExperimentTree], shape: str) -> None:
+def test_traces(seen: tuple[SentTelemetry, ExperimentTree], shape: str) -> None:
     """`nested` is one trace an optimization, `linked` one more an example; a call of a service is one in both."""
     counted = Counter(trace.spans[0].name for trace in seen[1].traces)
     assert (
@@ -103,7 +105,7 @@ def test_traces(seen: tuple[Told, ExperimentTree], shape: str) -> None:
     )
 
 
-def test_the_trace_of_a_call(seen: tuple[Told, ExperimentTree], shape: str, words: str) -> None:
+def test_the_trace_of_a_call(seen: tuple[SentTelemetry, ExperimentTree], shape: str, words: str) -> None:
     """Span types, inputs and outputs, tokens, cost and session of a service's call."""
     trace = next(trace for trace in seen[1].traces if trace.spans[0].name == "module Predict")
     lines = [line for root in trace.spans for line in drawn(root)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from inline_snapshot import snapshot
 
-from tests.integration.backends.told import otlp, tell
+from tests.integration.backends.reference_telemetry import otlp, send_telemetry
 from tests.support.phoenix_server import PYTHON, READY, ROOT, needs_phoenix
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from tests.integration.backends.told import Told
+    from tests.integration.backends.reference_telemetry import SentTelemetry
     from tests.support.phoenix_server import Phoenix
 
 pytestmark = needs_phoenix
@@ -41,10 +41,10 @@ def words(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def all_seen(phoenix: Phoenix) -> dict[str, tuple[Told, dict[str, Any]]]:
+def all_seen(phoenix: Phoenix) -> dict[str, tuple[SentTelemetry, dict[str, Any]]]:
     """What was sent to Phoenix in each way, and what it holds when it has all of it."""
-    told = {
-        f"{shape}-{words}": tell(
+    recorded = {
+        f"{shape}-{words}": send_telemetry(
             f"{shape}-{words}",
             [otlp(phoenix.url)],
             {"openinference.project.name": f"{shape}-{words}"},
@@ -55,19 +55,21 @@ def all_seen(phoenix: Phoenix) -> dict[str, tuple[Told, dict[str, Any]]]:
         for shape in SHAPES
         for words in WORDS
     }
-    held = phoenix.read({name: {"spans": len(sent.spans), "tokens": tokens(sent)} for name, sent in told.items()})
-    return {name: (sent, held[name]) for name, sent in told.items()}
+    held = phoenix.read({name: {"spans": len(sent.spans), "tokens": tokens(sent)} for name, sent in recorded.items()})
+    return {name: (sent, held[name]) for name, sent in recorded.items()}
 
 
 @pytest.fixture
-def seen(all_seen: dict[str, tuple[Told, dict[str, Any]]], shape: str, words: str) -> tuple[Told, dict[str, Any]]:
+def seen(
+    all_seen: dict[str, tuple[SentTelemetry, dict[str, Any]]], shape: str, words: str
+) -> tuple[SentTelemetry, dict[str, Any]]:
     """One of them."""
     return all_seen[f"{shape}-{words}"]
 
 
-def tokens(told: Told) -> int:
+def tokens(recorded: SentTelemetry) -> int:
     """How many were used."""
-    return told.total("gen_ai.usage.input_tokens") + told.total("gen_ai.usage.output_tokens")
+    return recorded.total("gen_ai.usage.input_tokens") + recorded.total("gen_ai.usage.output_tokens")
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:
@@ -75,11 +77,11 @@ def attributes(span: ReadableSpan) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in (span.attributes or {}).items()}
 
 
-def test_every_span_is_there_with_all_attributes_of_otel_dspy(seen: tuple[Told, dict[str, Any]]) -> None:
+def test_every_span_is_there_with_all_attributes_of_otel_dspy(seen: tuple[SentTelemetry, dict[str, Any]]) -> None:
     """Ids, names, parents, status and every `dspy.*` and `gen_ai.*` attribute: what was sent is what is read back."""
-    told, held = seen
+    recorded, held = seen
     read = {span["context"]["span_id"]: span for span in held["spans"]}
-    for span in told.spans:
+    for span in recorded.spans:
         assert span.context is not None
         found = read.pop(f"{span.context.span_id:016x}")
         parent = f"{span.parent.span_id:016x}" if span.parent else None
@@ -100,7 +102,7 @@ def kinds(held: dict[str, Any]) -> dict[str, set[str]]:
     return dict(sorted(found.items()))
 
 
-def test_kinds(seen: tuple[Told, dict[str, Any]], words: str) -> None:
+def test_kinds(seen: tuple[SentTelemetry, dict[str, Any]], words: str) -> None:
     """Phoenix knows the standard's language model calls by itself, and the rest by OpenInference's words."""
     assert (
         kinds(seen[1])
@@ -135,22 +137,22 @@ def test_kinds(seen: tuple[Told, dict[str, Any]], words: str) -> None:
     )
 
 
-def test_tokens_and_cost(seen: tuple[Told, dict[str, Any]]) -> None:
+def test_tokens_and_cost(seen: tuple[SentTelemetry, dict[str, Any]]) -> None:
     """Phoenix's sums over the project are those of the calls; its price list and DSPy's agree on this model."""
-    told, held = seen
-    assert held["cost"]["tokens"] == tokens(told) > 0
-    assert held["cost"]["cost"] == pytest.approx(told.total("dspy.lm.cost"))
+    recorded, held = seen
+    assert held["cost"]["tokens"] == tokens(recorded) > 0
+    assert held["cost"]["cost"] == pytest.approx(recorded.total("dspy.lm.cost"))
     for span in held["spans"]:
         if span["name"].startswith("chat"):
-            said = span["attributes"]
-            assert said["llm.token_count.prompt"] == said["gen_ai.usage.input_tokens"] > 0
-            assert said["llm.model_name"] == "gpt-4o-mini"
+            texts = span["attributes"]
+            assert texts["llm.token_count.prompt"] == texts["gen_ai.usage.input_tokens"] > 0
+            assert texts["llm.model_name"] == "gpt-4o-mini"
 
 
-def test_scores_can_be_filtered_by(seen: tuple[Told, dict[str, Any]], words: str) -> None:
+def test_scores_can_be_filtered_by(seen: tuple[SentTelemetry, dict[str, Any]], words: str) -> None:
     """`metadata['score'] == 0` in Phoenix's filter finds the examples that went wrong, in OpenInference's words."""
-    told, held = seen
-    wrong = [span.context for span in told.named("example") if attributes(span)["dspy.example.score"] == 0]
+    recorded, held = seen
+    wrong = [span.context for span in recorded.named("example") if attributes(span)["dspy.example.score"] == 0]
     expected = sorted(f"{context.span_id:016x}" for context in wrong if context) if words == "openinference" else []
     assert held["wrong"] == expected
     assert wrong
@@ -160,9 +162,9 @@ ANNOTATIONS = re.compile(r"<!-- covered-by: [^\n]*test_scores_become_annotations
 
 
 @pytest.mark.slow  # Phoenix's client takes many seconds to import
-def test_scores_become_annotations(all_seen: dict[str, tuple[Told, dict[str, Any]]], phoenix: Phoenix) -> None:
+def test_scores_become_annotations(all_seen: dict[str, tuple[SentTelemetry, dict[str, Any]]], phoenix: Phoenix) -> None:
     """The documentation's program gives Phoenix each example's score as an annotation, by Phoenix's own client."""
-    told = all_seen["linked-plain"][0]
+    recorded = all_seen["linked-plain"][0]
     [program] = ANNOTATIONS.findall((ROOT / "docs" / "backends.md").read_text(encoding="utf-8"))
     program = program.replace("http://127.0.0.1:6006", phoenix.url).replace('"sums"', '"linked-plain"')
     shown = "\nfor one in client.spans.get_span_annotations(spans=examples, project_identifier=project):\n"
@@ -171,22 +173,22 @@ def test_scores_become_annotations(all_seen: dict[str, tuple[Told, dict[str, Any
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == sorted(
         f"{span.context.span_id:016x} exact CODE {float(attributes(span)['dspy.example.score'])}"
-        for span in told.named("example")
+        for span in recorded.named("example")
         if span.context
     )
 
 
-def test_conversations_are_sessions(seen: tuple[Told, dict[str, Any]], shape: str, words: str) -> None:
+def test_conversations_are_sessions(seen: tuple[SentTelemetry, dict[str, Any]], shape: str, words: str) -> None:
     """Each conversation is a session, each call a turn; what was said stands there in OpenInference's words alone."""
     sessions = {session["session_id"]: session["turns"] for session in seen[1]["sessions"]}
     project = f"{shape}-{words}"
     assert {name: len(turns) for name, turns in sessions.items()} == {f"{project}-alice": 2, f"{project}-bob": 1}
-    said = [
+    texts = [
         (turn.get("input", {}).get("value"), turn.get("output", {}).get("value"))
         for turn in sessions[f"{project}-alice"]
     ]
     assert (
-        said
+        texts
         == {
             "plain": snapshot([(None, None), (None, None)]),
             "openinference": snapshot(
@@ -196,7 +198,7 @@ def test_conversations_are_sessions(seen: tuple[Told, dict[str, Any]], shape: st
     )
 
 
-def test_the_tree_of_an_optimization(seen: tuple[Told, dict[str, Any]], shape: str, words: str) -> None:
+def test_the_tree_of_an_optimization(seen: tuple[SentTelemetry, dict[str, Any]], shape: str, words: str) -> None:
     """`nested` is one tree from compile to call; `linked` has a trace an example, and Phoenix keeps no links."""
     assert not any("links" in span for span in seen[1]["spans"])
     lines = list(drawn(seen[1]["spans"]))
@@ -234,9 +236,9 @@ def drawn(spans: list[dict[str, Any]]) -> Iterator[str]:
         children[span["parent_id"]].append(span)
 
     def walk(span: dict[str, Any], depth: int) -> Iterator[str]:
-        said = span["attributes"]
-        shown = {name: value for name, value in said.items() if name.startswith("metadata.")}
-        label = said.get("dspy.trial.label", "")
+        texts = span["attributes"]
+        shown = {name: value for name, value in texts.items() if name.startswith("metadata.")}
+        label = texts.get("dspy.trial.label", "")
         yield "  " * depth + " ".join(
             [span["name"], span["span_kind"], label, *(f"{n}={v}" for n, v in sorted(shown.items()))]
         )

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
-from tests.integration.backends.told import otlp
+from tests.integration.backends.reference_telemetry import otlp
 from tests.support.lm_server import scripted_lm
 from tests.support.native_calls import MEDIA, PAPER, PIXEL, SOUND, agent, answer, native, native_lm
 from tests.support.phoenix_server import needs_phoenix

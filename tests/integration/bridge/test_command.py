@@ -67,8 +67,8 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
             second.process.send_signal(signal.SIGTERM)
             assert second.process.wait(PATIENCE) == 0
     processor.shutdown()
-    told = record(server_uri, experiment)
-    (whole,) = told["runs"]
+    recorded = record(server_uri, experiment)
+    (whole,) = recorded["runs"]
     assert [child["status"] for child in whole["children"]] == ["FINISHED"] * 2
     assert [len(child["traces"]) for child in whole["children"]] == [2, 2]
     # The second bridge has heard of the second trial alone.

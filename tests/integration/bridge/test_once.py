@@ -112,12 +112,12 @@ def test_a_request_that_holds_spans_twice(
     asked: list[list[tuple[str, str]]] = []
     log_spans = Store.log_spans
 
-    def heard(store: Store, experiment_id: str, spans: Iterable[LogSpan]) -> None:
+    def received(store: Store, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         chosen = list(spans)
         asked.append([(span.trace_id, span.span.span_id) for span in chosen])
         log_spans(store, experiment_id, chosen)
 
-    monkeypatch.setattr(Store, "log_spans", heard)
+    monkeypatch.setattr(Store, "log_spans", received)
     # Protobuf messages one after the other are one message.
     deliver(tried, [b"".join([*batches, *batches[::2]])], writers=1, restart=0)
     names = [name for request in asked for name in request]

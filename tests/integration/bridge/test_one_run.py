@@ -32,7 +32,7 @@ def runs_of(uri: str) -> MultiWriterRuns:
     return MultiWriterRuns(Store(uri), StoreReader(uri), lambda: "0")
 
 
-def tell(runs: MultiWriterRuns, uri: str, number: int) -> str:
+def emit(runs: MultiWriterRuns, uri: str, number: int) -> str:
     """Ensure the run and say what it has got still to be told; its id."""
     tags = runs.ensure(ensure(number))
     run_id = runs.handle(RUN, 1).run_id
@@ -50,7 +50,7 @@ def test_four_at_once(kind: str, server_uri: str, new_store: Callable[[str], str
 
     def write(number: int) -> None:
         gate.wait()
-        found[number] = tell(writers[number], uri, number)
+        found[number] = emit(writers[number], uri, number)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -83,7 +83,7 @@ def test_the_claim_of_one_who_is_gone_is_settled(
 
     monkeypatch.setattr(store, "create_run", until_it_sorts)
     runs = MultiWriterRuns(store, StoreReader(uri), lambda: "0")
-    run_id = tell(runs, uri, 1)
+    run_id = emit(runs, uri, 1)
     found = [run.info.run_id for run in MlflowClient(uri).search_runs(["0"])]
     settled = MlflowClient(uri).search_runs(["0"], f"tags.`{RUN_TAG}` = 'compile/{RUN.compile_id}'")
     assert [run.info.run_id for run in settled] == [run_id]

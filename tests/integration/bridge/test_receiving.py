@@ -62,8 +62,8 @@ def post(
     bridge: Bridge, body: bytes, path: str = "/v1/traces", **headers: str
 ) -> tuple[int, dict[str, Any], Message[str, str]]:
     """Status, answer and headers."""
-    told = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
-    asked = urllib.request.Request(f"http://127.0.0.1:{bridge.http_port}{path}", body, told)
+    recorded = {"Content-Type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
+    asked = urllib.request.Request(f"http://127.0.0.1:{bridge.http_port}{path}", body, recorded)
     try:
         with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - the same
             return answer.status, json.loads(answer.read()), answer.headers
@@ -228,8 +228,8 @@ def test_spans_of_other_libraries_go_with_a_programs_trace(new_store: Callable[[
 
     def foreign(trace: int, number: int, name: str) -> dict[str, Any]:
         span = request(trace)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
-        told = span | {"spanId": f"{number:016x}", "parentSpanId": f"{trace:016x}", "name": name, "attributes": []}
-        return {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "http client"}, "spans": [told]}]}]}
+        recorded = span | {"spanId": f"{number:016x}", "parentSpanId": f"{trace:016x}", "name": name, "attributes": []}
+        return {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "http client"}, "spans": [recorded]}]}]}
 
     with running_bridge(store, "E") as bridge:
         for body in (foreign(1, 11, "GET early"), foreign(2, 21, "GET alone"), request(1), foreign(1, 12, "GET late")):

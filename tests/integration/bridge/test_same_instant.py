@@ -21,7 +21,7 @@ from otel_dspy.mlflow.tracking.store import TABLES_TAG, Store
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_once import PATIENCE
 from tests.integration.bridge.test_same_tree import comparable
-from tests.integration.mlflow.contract_spans import Teller, program_state, provider
+from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,16 +34,16 @@ EXPERIMENT = "instant"
 
 
 @pytest.fixture
-def told() -> list[ReadableSpan]:
+def recorded() -> list[ReadableSpan]:
     """A compile with two trials, its examples in its own trace, in the order in which they ended."""
     kept = InMemorySpanExporter()
-    teller = Teller(provider(SimpleSpanProcessor(kept)).get_tracer("otel_dspy"), compile_id="c", nested=True)
+    emitter = SpanEmitter(provider(SimpleSpanProcessor(kept)).get_tracer("otel_dspy"), compile_id="c", nested=True)
     state = program_state("Add.")
-    with teller.compile(state=state, rows=[{"question": "1+1", "answer": "2"}]) as span:
+    with emitter.compile(state=state, rows=[{"question": "1+1", "answer": "2"}]) as span:
         for index in range(2):
-            with teller.trial(index, score=50.0, state=state), teller.evaluate([1.0, 0.0], trial=index):
+            with emitter.trial(index, score=50.0, state=state), emitter.evaluate([1.0, 0.0], trial=index):
                 pass
-        teller.program(span, state)
+        emitter.program(span, state)
     return list(kept.get_finished_spans())
 
 
@@ -89,7 +89,7 @@ class Gate:
         monkeypatch.setattr(Store, method, gated)
 
 
-def tells_no_end(_experiment: object, head: LogTrace, *_: object) -> bool:
+def returns_no_end(_experiment: object, head: LogTrace, *_: object) -> bool:
     """Whether a trace's head is written as that of one that goes on."""
     return head.state is None
 
@@ -120,19 +120,19 @@ def expected_of(uri: str, spans: Sequence[ReadableSpan]) -> dict[str, Any]:
 @pytest.mark.parametrize("late", ["setup", "example"])
 def test_an_end_between_look_and_write_stays(
     late: str,
-    told: list[ReadableSpan],
+    recorded: list[ReadableSpan],
     writers: tuple[Writer, Writer],
     new_store: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A span of a compile comes twice; the second time while another bridge ends the compile's trace: it stays ended."""
     reference, tried = new_store("reference"), new_store("tried")
-    expected = expected_of(reference, told)
+    expected = expected_of(reference, recorded)
     slow, quick = writers
-    gate = Gate(monkeypatch, "start_trace", slow, tells_no_end)
-    again = submit(slow, tried, [span for span in told if operation(span) == late])
+    gate = Gate(monkeypatch, "start_trace", slow, returns_no_end)
+    again = submit(slow, tried, [span for span in recorded if operation(span) == late])
     assert gate.reached.wait(PATIENCE)
-    await_written(submit(quick, tried, told))
+    await_written(submit(quick, tried, recorded))
     gate.open.set()
     await_written(again)
     found = comparable(record(tried, EXPERIMENT))
@@ -202,19 +202,19 @@ MODEL = Whole("create_model", always, {"setup", "compile"})
 @pytest.mark.parametrize("whole", [pytest.param(TABLES, id="tables"), pytest.param(MODEL, id="model")])
 def test_what_several_write_whole(
     whole: Whole,
-    told: list[ReadableSpan],
+    recorded: list[ReadableSpan],
     writers: tuple[Writer, Writer],
     new_store: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A bridge is about to write something whole; meanwhile another does, with more in it: all is there, once."""
     reference, tried = new_store("reference"), new_store("tried")
-    expected = expected_of(reference, told)
+    expected = expected_of(reference, recorded)
     slow, quick = writers
     gate = Gate(monkeypatch, whole.method, slow, whole.fits)
-    again = submit(slow, tried, [span for span in told if operation(span) in whole.late])
+    again = submit(slow, tried, [span for span in recorded if operation(span) in whole.late])
     assert gate.reached.wait(PATIENCE)
-    await_written(submit(quick, tried, told))
+    await_written(submit(quick, tried, recorded))
     gate.open.set()
     await_written(again)
     assert differences(comparable(record(tried, EXPERIMENT)), expected) == []

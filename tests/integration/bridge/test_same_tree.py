@@ -76,8 +76,8 @@ def test_scores_that_are_no_plain_numbers(server_uri: str, new_store: Callable[[
         in_process.shutdown()
         by_otlp.shutdown()
         assert bridge.writer.pipeline.lost == 0
-    sent, told = (str(comparable(record(uri, experiment))) for uri in (server_uri, store))
-    assert sent == told  # as texts: NaN is not equal to itself
+    sent, recorded = (str(comparable(record(uri, experiment))) for uri in (server_uri, store))
+    assert sent == recorded  # as texts: NaN is not equal to itself
     assert all(text in sent for text in ("nan", "no verdict", "objective/odd", "num_errors"))
 
 
@@ -96,7 +96,7 @@ def instrumented_by(processors: list[SpanProcessor], shape: str, work: Callable[
         instrumentor.uninstrument()
 
 
-def comparable(told: dict[str, Any]) -> dict[str, Any]:
+def comparable(recorded: dict[str, Any]) -> dict[str, Any]:
     """A record without `OWN_TAGS`, its runs by what they are.
 
     A run begins with the first thing told of it, whichever that was, and two compiles may begin in one millisecond.
@@ -115,6 +115,6 @@ def comparable(told: dict[str, Any]) -> dict[str, Any]:
         return {**run, "tags": tags, "children": children}
 
     return {
-        "runs": [cleaned(run) for run in sorted(told["runs"], key=key)],
-        "traces": told["traces"],
+        "runs": [cleaned(run) for run in sorted(recorded["runs"], key=key)],
+        "traces": recorded["traces"],
     }

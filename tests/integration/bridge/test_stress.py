@@ -17,7 +17,7 @@ from otel_dspy.bridge.writer import Writer
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_same_instant import await_written, submit
 from tests.integration.bridge.test_same_tree import comparable
-from tests.integration.mlflow.contract_spans import Teller, program_state, provider
+from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 from tests.support.bridges import running_bridge
 
 if TYPE_CHECKING:
@@ -37,18 +37,18 @@ def compiles(count: int, trials: int, *, nested: bool) -> list[ReadableSpan]:
     kept = InMemorySpanExporter()
     tracer = provider(SimpleSpanProcessor(kept), namespace=1 + nested).get_tracer("otel_dspy")
     for number in range(count):
-        teller = Teller(tracer, compile_id=f"c-{nested}-{number}", nested=nested)
+        emitter = SpanEmitter(tracer, compile_id=f"c-{nested}-{number}", nested=nested)
         state = program_state("Add.")
-        with teller.compile(state=state, rows=[{"question": "1+1", "answer": "2"}]) as span:
+        with emitter.compile(state=state, rows=[{"question": "1+1", "answer": "2"}]) as span:
             for index in range(trials):
                 state = program_state(f"Add {index}.", padding=LARGE if index == 0 else 0)
                 with (
-                    teller.trial(index, score=50.0, state=state),
-                    teller.evaluate([1.0, 0.0, float("nan")], trial=index),
+                    emitter.trial(index, score=50.0, state=state),
+                    emitter.evaluate([1.0, 0.0, float("nan")], trial=index),
                 ):
                     pass
-            teller.program(span, state)
-    with Teller(tracer, nested=nested).evaluate([1.0, 0.0]):
+            emitter.program(span, state)
+    with SpanEmitter(tracer, nested=nested).evaluate([1.0, 0.0]):
         pass
     return list(kept.get_finished_spans())
 
@@ -57,14 +57,14 @@ def requests_of(spans: Sequence[ReadableSpan], chance: random.Random) -> list[Re
     """The spans in requests of one to twelve, each once at least, in any order."""
     chosen = [*spans, *chance.sample(spans, len(spans) // 2)]
     chance.shuffle(chosen)
-    told: list[Request] = []
+    recorded: list[Request] = []
     while chosen:
         part = [chosen.pop() for _ in range(min(len(chosen), chance.randint(1, 12)))]
-        told.append((len(part), encode_spans(part).SerializeToString()))
-    return told
+        recorded.append((len(part), encode_spans(part).SerializeToString()))
+    return recorded
 
 
-def in_order(told: dict[str, Any]) -> dict[str, Any]:
+def in_order(recorded: dict[str, Any]) -> dict[str, Any]:
     """Runs by what they are, since they begin with the first thing that is told of them, whichever that was.
 
     Without the tokens and costs of traces: spans that come after the end of their trace are in no sum.
@@ -77,7 +77,7 @@ def in_order(told: dict[str, Any]) -> dict[str, Any]:
         children = sorted(map(ordered, run["children"]), key=key)
         return {**run, "children": children, "traces": without_sums(run["traces"])}
 
-    return {"runs": sorted(map(ordered, told["runs"]), key=key), "traces": without_sums(told["traces"])}
+    return {"runs": sorted(map(ordered, recorded["runs"]), key=key), "traces": without_sums(recorded["traces"])}
 
 
 def without_sums(traces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -101,12 +101,12 @@ def test_two_bridges_under_stress(
     chance = random.Random(seed)  # noqa: S311 - chance, no secret
     with running_bridge(server_uri, experiment) as first, running_bridge(server_uri, experiment) as second:
         addresses = [f"http://127.0.0.1:{bridge.http_port}" for bridge in (first, second)]
-        told: list[tuple[str, Request]] = []
+        recorded: list[tuple[str, Request]] = []
         for request in requests_of(spans, chance):
             chosen = chance.choice([addresses[:1], addresses[1:], addresses])
-            told += [(address, request) for address in chosen]
+            recorded += [(address, request) for address in chosen]
         with ThreadPoolExecutor(SENDERS) as pool:
-            for sent in [pool.submit(send, address, [request], {}) for address, request in told]:
+            for sent in [pool.submit(send, address, [request], {}) for address, request in recorded]:
                 sent.result()
         assert first.writer.pipeline.lost == second.writer.pipeline.lost == 0
     found = in_order(comparable(record(server_uri, experiment)))

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.integration.bridge.test_receiving import get, post, request
-from tests.integration.mlflow.contract_spans import CountedIds, Teller, provider
-from tests.integration.mlflow.test_workspaces import compiles, read, tell_compile
+from tests.integration.mlflow.contract_spans import CountedIds, SpanEmitter, provider
+from tests.integration.mlflow.test_workspaces import compiles, emit_compile, read
 from tests.support.bridges import exporter, running_bridge
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def send(bridge: Bridge, protocol: str, compile_id: str, *, header: str | None, 
     made = TracerProvider(resource=resource, id_generator=CountedIds(uuid.uuid4().int >> 97), shutdown_on_exit=False)
     sending = BatchSpanProcessor(exporter(bridge, protocol, headers=headers), schedule_delay_millis=100)
     made.add_span_processor(sending)
-    tell_compile(Teller(made.get_tracer("otel_dspy"), compile_id=compile_id))
+    emit_compile(SpanEmitter(made.get_tracer("otel_dspy"), compile_id=compile_id))
     assert sending.force_flush(DELIVERY)
     made.shutdown()
 
@@ -64,7 +64,7 @@ def test_a_second_bridge_continues_after_the_first_has_stopped(workspace_server:
     experiment = f"test-{uuid.uuid4().hex[:12]}"
     kept = InMemorySpanExporter()
     tracer = provider(SimpleSpanProcessor(kept), uuid.uuid4().int >> 97).get_tracer("otel_dspy")
-    tell_compile(Teller(tracer, compile_id="in-two-parts"))
+    emit_compile(SpanEmitter(tracer, compile_id="in-two-parts"))
     pieces = [span for span in kept.get_finished_spans() if span.name == "payload"]
     rest = [span for span in kept.get_finished_spans() if span.name != "payload"]
     for some in (pieces, rest):

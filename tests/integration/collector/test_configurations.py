@@ -37,7 +37,7 @@ DELIVERY = 120.0
 EXPERIMENT = "collected"
 
 
-def tell(endpoint: str, reference: str, work: Callable[[], object]) -> Sequence[ReadableSpan]:
+def emit(endpoint: str, reference: str, work: Callable[[], object]) -> Sequence[ReadableSpan]:
     """Do something, told to a Collector as programs do and to a local store in process; all spans that were told."""
     kept = InMemorySpanExporter()
     in_process = MlflowSpanProcessor(tracking_uri=reference, experiment=EXPERIMENT)
@@ -91,10 +91,10 @@ def test_agent_and_gateway_change_nothing(new_store: Callable[[str], str], tmp_p
         ) as gateway,
         running_collector(FOLDER / "agent.yaml", tmp_path / "agent", {"GATEWAY_ENDPOINT": gateway.grpc}) as agent,
     ):
-        told = ids(tell(agent.grpc, reference, lambda: optimize(trials=2)))
-        await_that(lambda: taken(bridge) == told, "all at the bridge")
-        await_that(lambda: len(other.spans()) >= len(told), "all at the other backend")
-        assert Counter((span.trace_id.hex(), span.span_id.hex()) for span in other.spans()) == Counter(told)
+        recorded = ids(emit(agent.grpc, reference, lambda: optimize(trials=2)))
+        await_that(lambda: taken(bridge) == recorded, "all at the bridge")
+        await_that(lambda: len(other.spans()) >= len(recorded), "all at the other backend")
+        assert Counter((span.trace_id.hex(), span.span_id.hex()) for span in other.spans()) == Counter(recorded)
     assert differences(comparable(record(store, EXPERIMENT)), comparable(record(reference, EXPERIMENT))) == []
 
 
@@ -118,7 +118,7 @@ def test_a_compile_goes_to_one_bridge(new_store: Callable[[str], str], tmp_path:
             },
         ) as collector,
     ):
-        spans = tell(collector.grpc, reference, work)
+        spans = emit(collector.grpc, reference, work)
         await_that(lambda: taken(first) | taken(second) == ids(spans), "all at the bridges")
         assert not taken(first) & taken(second)
         assert taken(first)
@@ -129,9 +129,9 @@ def test_a_compile_goes_to_one_bridge(new_store: Callable[[str], str], tmp_path:
             group = ids([span for span in spans if compile_of(span) == compile_id])
             assert group <= taken(first) or group <= taken(second)
     found, expected = comparable(record(store, EXPERIMENT)), comparable(record(reference, EXPERIMENT))
-    for told in (found, expected):
+    for recorded in (found, expected):
         # A run starts with the first thing told of it, and whose that is hangs on the bridges.
-        told["runs"].sort(key=compile_of_run)
+        recorded["runs"].sort(key=compile_of_run)
     assert differences(found, expected) == []
 
 
@@ -156,7 +156,7 @@ def test_one_example_in_ten_and_all_else(new_store: Callable[[str], str], tmp_pa
             FOLDER / "sampling.yaml", tmp_path / "collector", {"BRIDGE_ENDPOINT": f"127.0.0.1:{bridge.grpc_port}"}
         ) as collector,
     ):
-        spans = tell(collector.grpc, reference, work)
+        spans = emit(collector.grpc, reference, work)
         roots = [span for span in spans if (span.attributes or {}).get(sc.DSPY_OPERATION_NAME) == "example"]
         thinned = {f"{span.context.trace_id:032x}" for span in roots if span.context}
         await_that(lambda: {one for one in ids(spans) if one[0] not in thinned} <= taken(bridge), "all but examples")
@@ -206,6 +206,6 @@ def test_the_printed_configuration_works(
             "yaml:service::telemetry::metrics::level: none",
         ]
         with running_collector(config, tmp_path / "collector", {}, elsewhere) as collector:
-            told = ids(tell(collector.grpc, reference, lambda: optimize(trials=1)))
-            await_that(lambda: taken(bridge) == told, "all at the bridge")
+            recorded = ids(emit(collector.grpc, reference, lambda: optimize(trials=1)))
+            await_that(lambda: taken(bridge) == recorded, "all at the bridge")
     assert differences(comparable(record(store, EXPERIMENT)), comparable(record(reference, EXPERIMENT))) == []

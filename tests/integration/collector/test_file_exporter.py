@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from tests.integration.backends.told import otlp, tell
+from tests.integration.backends.reference_telemetry import otlp, send_telemetry
 from tests.support.collectors import needs_collector, running_collector
 from tests.support.waiting import awaited
 
@@ -30,8 +30,8 @@ def test_the_file_holds_the_spans_that_were_sent(shape: str, tmp_path: Path) -> 
     written = tmp_path / "traces.json"
     config = Path(__file__).with_name("file_exporter.yaml")
     with running_collector(config, tmp_path, {"WRITTEN": str(written)}) as collector:
-        told = tell(shape, [otlp(f"http://{collector.http}")], trace_shape=shape, capture_content=True)
-        sent = spans_by_id(encode_spans(told.spans).resource_spans)
+        recorded = send_telemetry(shape, [otlp(f"http://{collector.http}")], trace_shape=shape, capture_content=True)
+        sent = spans_by_id(encode_spans(recorded.spans).resource_spans)
         read = awaited(lambda: found if len(found := in_file(written)) == len(sent) else None, "all spans in the file")
     assert read == sent
     linked = [one for one in sent.values() if "links {" in one]

@@ -15,7 +15,7 @@ import yaml
 
 from otel_dspy.bridge.multi_writer import parked_payloads
 from tests.chaos.twins import differences, record
-from tests.integration.collector.test_configurations import EXPERIMENT, await_that, ids, taken, tell
+from tests.integration.collector.test_configurations import EXPERIMENT, await_that, emit, ids, taken
 from tests.support.bridges import running_bridge
 from tests.support.collectors import FOLDER, ROOT, needs_collector, running_collector
 from tests.support.dspy_answers import dspy_script
@@ -77,7 +77,7 @@ def work_with_long_texts() -> None:
         Rounds(exact).compile(program, trainset=rows)
 
 
-def figures(told: dict[str, Any]) -> dict[str, Any]:
+def figures(recorded: dict[str, Any]) -> dict[str, Any]:
     """What must not change by redaction: runs, parameters, metrics with steps, traces with their scores."""
 
     def of_trace(trace: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +94,10 @@ def figures(told: dict[str, Any]) -> dict[str, Any]:
         children = [of_run(child) for child in run["children"]]
         return {**same, "children": children, "traces": [of_trace(trace) for trace in run["traces"]]}
 
-    return {"runs": [of_run(run) for run in told["runs"]], "traces": [of_trace(trace) for trace in told["traces"]]}
+    return {
+        "runs": [of_run(run) for run in recorded["runs"]],
+        "traces": [of_trace(trace) for trace in recorded["traces"]],
+    }
 
 
 @needs_collector
@@ -119,11 +122,11 @@ def test_no_byte_of_content_passes(done: Callable[[], None], new_store: Callable
             kept,
         ) as collector,
     ):
-        spans = tell(collector.grpc, reference, done)
-        told = ids([span for span in spans if span.name != "payload"])
+        spans = emit(collector.grpc, reference, done)
+        recorded = ids([span for span in spans if span.name != "payload"])
         pieces = b" ".join(str(dict(span.attributes or {})).encode() for span in spans if span.name == "payload")
         assert any(b"geheim" in text for text in unzipped_in(pieces)) is (done is work_with_long_texts)
-        await_that(lambda: taken(bridge) == told, "all at the bridge")
+        await_that(lambda: taken(bridge) == recorded, "all at the bridge")
         assert bridge.writer.waiting == 0
         collector.stop()
         way = passed.read_bytes() + b"".join(file.read_bytes() for file in collector.queue.iterdir())

@@ -70,8 +70,8 @@ def test_a_list_that_changes_in_the_middle_of_a_compile(
             for processor in (by_otlp, in_process):
                 assert processor.force_flush(int(DELIVERY * 1000))
                 processor.shutdown()
-            told = ids(kept.get_finished_spans())
-            await_that(lambda: taken(first) | taken(second) == told, "all at the bridges")
+            recorded = ids(kept.get_finished_spans())
+            await_that(lambda: taken(first) | taken(second) == recorded, "all at the bridges")
         by_operation = {
             operation: ids([span for span in kept.get_finished_spans() if span.name.startswith(operation)])
             for operation in ("setup", "compile")

@@ -18,8 +18,8 @@ def test_the_model_serves_on_loopback_until_the_block_ends() -> None:
         [provider] = [known for known in lm15.registered_providers() if known.id == PROVIDER]
         address = urlsplit(provider.definition.access.base_url)
         with dspy.context(lm=lm, adapter=dspy.JSONAdapter()):
-            told = dspy.Predict(signature)(tweet="I love it")
-        assert told["sentiment"] in ("positive", "negative")
+            recorded = dspy.Predict(signature)(tweet="I love it")
+        assert recorded["sentiment"] in ("positive", "negative")
         [call] = cast("list[dict[str, Any]]", lm.history)
         assert (call["cost"], call["response_model"]) == (None, MODEL_NAME)
         assert call["usage"]["prompt_tokens"] > 0

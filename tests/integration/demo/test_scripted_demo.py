@@ -66,8 +66,8 @@ def test_the_command_that_it_prints_opens_the_store(scripted_demo: Callable[...,
     assert (result.status, result.errors) == (0, "")
     planned = [(f"{number}/4", str(number - 4)) for number in range(1, 5)]
     assert re.findall(r"^\[(\d/\d)\] trial \d: .* seed=(-?\d),", result.output, re.MULTILINE) == planned
-    [told] = {line.strip() for line in result.output.splitlines() if line.strip().startswith("mlflow ui")}
-    uri = shlex.split(told)[-1]
+    [recorded] = {line.strip() for line in result.output.splitlines() if line.strip().startswith("mlflow ui")}
+    uri = shlex.split(recorded)[-1]
     assert uri == f"sqlite:///{result.folder}/my store/mlflow.db"
     elsewhere = tmp_path / "elsewhere"
     with mlflow_server(elsewhere, backend=uri) as server:

@@ -52,7 +52,7 @@ def _started(tracking_uri: str, experiment: str, *sizes: int) -> subprocess.Pope
     return subprocess.Popen(command, env=environment)
 
 
-def _told(run: RunNode) -> tuple[list[str], list[Counter[str | None]]]:
+def _recorded(run: RunNode) -> tuple[list[str], list[Counter[str | None]]]:
     """The run and all below it as drawn, and the names of each one's traces."""
     return list(drawn(run)), [Counter(trace.name for trace in node.traces) for node in run.walk()]
 
@@ -69,7 +69,7 @@ def test_processes_and_threads_to_one_server(server_uri: str) -> None:
     found = {_size(run): run for run in tree.runs}
     assert tree.traces == ()
     assert sorted(found) == list(sizes)
-    assert _told(found[sizes[0]]) == _told(expected)
+    assert _recorded(found[sizes[0]]) == _recorded(expected)
     for size, run in found.items():
         assert {node.status for node in run.walk()} == {"FINISHED"}
         assert [len(child.artifacts["result_table.json"]["data"]) for child in run.children] == [size] * 3

@@ -42,9 +42,9 @@ def test_a_compile_that_raises(tracking_uri: str, error: BaseException, status: 
     assert {"initial_model.json", "trainset.json"} <= set(run.artifacts)
     assert "best_model.json" not in run.artifacts
     assert [(trial.status, trial.metrics["eval"]) for trial in run.children] == [("FINISHED", ((0, 50.0),))]
-    told = " ".join(run.tags.values())
-    assert type(error).__name__ in told
-    assert str(error) in told
+    recorded = " ".join(run.tags.values())
+    assert type(error).__name__ in recorded
+    assert str(error) in recorded
 
 
 def test_an_example_that_failed_is_in_the_table(tracking_uri: str) -> None:

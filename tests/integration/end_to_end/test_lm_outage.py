@@ -79,19 +79,19 @@ def _optimize(up: str, max_errors: int = 100) -> Any:
 
 def _rows(run: RunNode) -> list[list[tuple[Any, ...]]]:
     """Score and error of each example, trial by trial; of an error the type's name."""
-    told: list[list[tuple[Any, ...]]] = []
+    recorded: list[list[tuple[Any, ...]]] = []
     for trial in run.children:
         table = trial.artifacts["result_table.json"]
         rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
-        told.append([(row["score"], row["error"] and row["error"].partition(":")[0]) for row in rows])
-    return told
+        recorded.append([(row["score"], row["error"] and row["error"].partition(":")[0]) for row in rows])
+    return recorded
 
 
 def test_down_from_the_start(tmp_path: Path) -> None:
     """DSPy ends it with its own error when there are too many, with us and without; trial and run are FAILED."""
     down = "-" * EXAMPLES * 3
     recorder = same_with_and_without(lambda: _optimize(down, max_errors=3))
-    assert [told["lm.retries"] for told in recorder.told("chat")] == [0] * 3
+    assert [recorded["lm.retries"] for recorded in recorder.attributes_of("chat")] == [0] * 3
     (raised, scored), tree = tracked_tree(tmp_path, lambda: _optimize(down, max_errors=3))
     assert (raised, scored) == snapshot((("Exception", "Execution cancelled due to errors or interruption."), []))
     (run,) = tree.runs

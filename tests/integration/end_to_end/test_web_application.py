@@ -118,7 +118,7 @@ def _requested(address: str, size: int, *, wait: bool) -> dict[str, Any]:
     return cast("dict[str, Any]", answer.raise_for_status().json())
 
 
-def _told(run: RunNode) -> Any:
+def _recorded(run: RunNode) -> Any:
     """The run and all below it as drawn, and the traces and scores of each."""
     return list(drawn(run)), [
         Counter((trace.name, trace.state, tuple((found.name, found.value) for found in trace.assessments)) for trace in node.traces)
@@ -147,8 +147,8 @@ def test_requests_that_optimize_at_once(server_uri: str) -> None:
     expected, tree = read_tree(server_uri, "web, one by one"), read_tree(server_uri, "web, at once")
     found = _by_size(tree.runs)
     assert sorted(found) == list(SIZES)
-    assert {size: _told(run) for size, run in found.items()} == {
-        size: _told(run) for size, run in _by_size(expected.runs).items()
+    assert {size: _recorded(run) for size, run in found.items()} == {
+        size: _recorded(run) for size, run in _by_size(expected.runs).items()
     }
     for size, answer in zip(SIZES, together, strict=True):
         trials = [child for child in found[size].children if "dspy.trial.index" in child.tags]

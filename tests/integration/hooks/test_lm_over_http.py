@@ -129,8 +129,8 @@ def test_a_price_of_the_users_own(server: LMServer, monkeypatch: pytest.MonkeyPa
     assert [evaluate.get(f"{name}.cost") for name in names] == [entry["cost"]] * 3
     assert [evaluate.get(f"{name}.unpriced_calls") for name in names] == [None if priced else 1] * 3
     metrics, labels = recorder.metrics(), {"gen_ai.request.model": model}
-    told = (metrics.get("dspy.usage.cost"), metrics.get("dspy.usage.unpriced_calls"))
-    assert told == (([(labels, cost)], None) if priced else (None, [(labels, 1)]))
+    recorded = (metrics.get("dspy.usage.cost"), metrics.get("dspy.usage.unpriced_calls"))
+    assert recorded == (([(labels, cost)], None) if priced else (None, [(labels, 1)]))
 
 
 def test_a_busy_server_is_retried(server: LMServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_keys_and_headers_never_leave(server: LMServer) -> None:
         (span.name, str(dict(span.attributes or {})), str(span.events), str(span.status.description))
         for span in recorder.spans
     )
-    told = "\n".join([*spans, str(recorder.events()), str(recorder.metrics())])
-    assert "chat gpt-4o-mini" in told
-    assert SECRET not in told
-    assert SECRET_HEADER not in told
+    recorded = "\n".join([*spans, str(recorder.events()), str(recorder.metrics())])
+    assert "chat gpt-4o-mini" in recorded
+    assert SECRET not in recorded
+    assert SECRET_HEADER not in recorded

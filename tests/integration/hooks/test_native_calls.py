@@ -122,9 +122,9 @@ def test_three_choices(server: LMServer, engine: str, requests: int, tokens: tup
     with recording(capture_content=True) as recorder:
         lm("Where is Ulm?", n=3, temperature=1.0)
     (chat,) = recorder.named("chat")
-    told = dict(chat.attributes or {})
-    assert (len(server.requests), told.get("dspy.lm.requests", 1)) == (requests, requests)
-    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == tokens
-    assert (told["gen_ai.request.choice.count"], told["gen_ai.response.finish_reasons"]) == (3, (reason,) * 3)
+    recorded = dict(chat.attributes or {})
+    assert (len(server.requests), recorded.get("dspy.lm.requests", 1)) == (requests, requests)
+    assert (recorded["gen_ai.usage.input_tokens"], recorded["gen_ai.usage.output_tokens"]) == tokens
+    assert (recorded["gen_ai.request.choice.count"], recorded["gen_ai.response.finish_reasons"]) == (3, (reason,) * 3)
     one = {"role": "assistant", "parts": [REASONING, ASKED], "finish_reason": "tool_call", "name": None}
     assert _messages(chat, "output") == [one] * 3

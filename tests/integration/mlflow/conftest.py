@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.tracking import fluent
 
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.integration.mlflow.contract_spans import Teller, provider
+from tests.integration.mlflow.contract_spans import SpanEmitter, provider
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
 
@@ -55,10 +55,10 @@ class CallContext:
         self.processors.append(made)
         return made
 
-    def teller(self, compile_id: str | None = None, *, nested: bool = False, **flags: bool) -> Teller:
+    def emitter(self, compile_id: str | None = None, *, nested: bool = False, **flags: bool) -> SpanEmitter:
         """A recorder of spans for a processor of this destination."""
         tracer = provider(self.processor(**flags), uuid.uuid4().int >> 97).get_tracer("otel_dspy")
-        return Teller(tracer, compile_id=compile_id, nested=nested)
+        return SpanEmitter(tracer, compile_id=compile_id, nested=nested)
 
     def read(self) -> ExperimentTree:
         """All runs and traces after delivery, without rejections."""

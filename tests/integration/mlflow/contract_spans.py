@@ -64,7 +64,7 @@ def program_id(state: str) -> str:
 
 
 @dataclass
-class Teller:
+class SpanEmitter:
     """Emits spans of one compile or evaluation."""
 
     tracer: trace.Tracer
@@ -229,8 +229,8 @@ class Teller:
 
     def chat(self, question: str, answer: str) -> None:
         """An LM call as opentelemetry-util-genai records it."""
-        said = [{"role": "user", "parts": [{"type": "text", "content": question}]}]
-        heard = [{"role": "assistant", "parts": [{"type": "text", "content": answer}], "finish_reason": "stop"}]
+        texts = [{"role": "user", "parts": [{"type": "text", "content": question}]}]
+        received = [{"role": "assistant", "parts": [{"type": "text", "content": answer}], "finish_reason": "stop"}]
         with self.tracer.start_as_current_span(
             "chat tiny",
             kind=SpanKind.CLIENT,
@@ -241,8 +241,8 @@ class Teller:
                 "gen_ai.provider.name": "openai",
                 "gen_ai.usage.input_tokens": 10,
                 "gen_ai.usage.output_tokens": 5,
-                "gen_ai.input.messages": json.dumps(said),
-                "gen_ai.output.messages": json.dumps(heard),
+                "gen_ai.input.messages": json.dumps(texts),
+                "gen_ai.output.messages": json.dumps(received),
                 "dspy.lm.cost": 0.001,
                 "dspy.lm.cache_hit": False,
             },

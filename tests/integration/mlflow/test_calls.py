@@ -50,10 +50,10 @@ def judged(example: Any, prediction: Any, trace: object = None) -> bool:
     """Asks a model."""
     del trace
     with dspy.context(lm=JUDGE):
-        said: Any = dspy.Predict("question, answer -> verdict")(
+        attributes_set: Any = dspy.Predict("question, answer -> verdict")(
             question=example["question"], answer=prediction["answer"]
         )
-    return said["verdict"] == "yes"
+    return attributes_set["verdict"] == "yes"
 
 
 def test_a_trace_with_everything_in_it(place: CallContext) -> None:

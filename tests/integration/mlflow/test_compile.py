@@ -14,7 +14,7 @@ from tests.integration.mlflow.contract_spans import program_state
 from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
-    from tests.integration.mlflow.contract_spans import Teller
+    from tests.integration.mlflow.contract_spans import SpanEmitter
     from tests.support.mlflow_server import MlflowServer
     from tests.support.mlflow_tree import SpanNode
 
@@ -23,16 +23,16 @@ ROWS: list[dict[str, Any]] = [{"question": f"{n} + 1?", "answer": str(n + 1)} fo
 COMPILE_ID = "c" * 32
 
 
-def tell_compile(teller: Teller) -> None:
+def emit_compile(emitter: SpanEmitter) -> None:
     """Two trials, the second better, its program too large for one attribute."""
-    with teller.compile(state=INITIAL, rows=ROWS) as span:
+    with emitter.compile(state=INITIAL, rows=ROWS) as span:
         first: dict[str, Any] = {"dspy.trial.best_score": 50.0, "dspy.trial.label": "baseline"}
-        with teller.trial(0, score=50.0, state=INITIAL, **first), teller.evaluate([1.0, 0.0], trial=0):
+        with emitter.trial(0, score=50.0, state=INITIAL, **first), emitter.evaluate([1.0, 0.0], trial=0):
             pass
         second: dict[str, Any] = {"dspy.trial.best_score": 50.0}
         with (
-            teller.trial(1, score=75.0, state=BETTER, scope="minibatch", **second),
-            teller.evaluate([1.0, float("nan")], trial=1, scope="minibatch"),
+            emitter.trial(1, score=75.0, state=BETTER, scope="minibatch", **second),
+            emitter.evaluate([1.0, float("nan")], trial=1, scope="minibatch"),
         ):
             pass
         span.set_attributes(
@@ -43,11 +43,11 @@ def tell_compile(teller: Teller) -> None:
                 "dspy.compile.best_trial.index": 0,
                 "dspy.compile.trial.count": 2,
                 "dspy.trial.score.unit": "percent",
-                **{f"dspy.usage.{name}": value for name, value in teller.usage.items() if name == "cost"},
-                **{f"dspy.usage.{name}": int(value) for name, value in teller.usage.items() if name != "cost"},
+                **{f"dspy.usage.{name}": value for name, value in emitter.usage.items() if name == "cost"},
+                **{f"dspy.usage.{name}": int(value) for name, value in emitter.usage.items() if name != "cost"},
             }
         )
-        teller.program(span, BETTER)
+        emitter.program(span, BETTER)
 
 
 def span_names(spans: tuple[SpanNode, ...]) -> list[Any]:
@@ -57,7 +57,7 @@ def span_names(spans: tuple[SpanNode, ...]) -> list[Any]:
 
 def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> None:
     """Parameters, curves, tags, programs, datasets, result tables and the LoggedModel are logged."""
-    tell_compile(place.teller(COMPILE_ID))
+    emit_compile(place.emitter(COMPILE_ID))
     tree = place.read()
 
     (parent,) = tree.runs
@@ -120,7 +120,7 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> N
 
 def test_traces_of_a_compile_belong_to_their_runs(place: CallContext) -> None:
     """One control trace on the parent; an example's trace on its trial, with its score, its chat and its error."""
-    tell_compile(place.teller(COMPILE_ID))
+    emit_compile(place.emitter(COMPILE_ID))
     tree = place.read()
 
     assert tree.traces == ()
@@ -159,7 +159,7 @@ def test_traces_of_a_compile_belong_to_their_runs(place: CallContext) -> None:
 
 def test_nested_shape_is_one_trace_with_scores_on_its_spans(place: CallContext) -> None:
     """In shape `nested` the whole compile is one trace, and each score is on its example's span."""
-    tell_compile(place.teller(COMPILE_ID, nested=True))
+    emit_compile(place.emitter(COMPILE_ID, nested=True))
     (parent,) = place.read().runs
     (trace,) = parent.traces
     assert [run.traces for run in parent.children] == [(), ()]
@@ -173,12 +173,12 @@ def test_nested_shape_is_one_trace_with_scores_on_its_spans(place: CallContext) 
 
 def test_a_compile_is_seen_while_it_runs(place: CallContext) -> None:
     """After the setup the run is there, RUNNING, with its inputs; after a trial that trial's run is."""
-    teller = place.teller(COMPILE_ID)
-    with teller.compile(state=INITIAL, rows=ROWS):
+    emitter = place.emitter(COMPILE_ID)
+    with emitter.compile(state=INITIAL, rows=ROWS):
         (running,) = place.read().runs
         assert (running.status, running.params["auto"], len(running.inputs)) == ("RUNNING", "light", 2)
         assert "initial_model.json" in running.artifacts
-        with teller.trial(0, score=50.0, state=INITIAL):
+        with emitter.trial(0, score=50.0, state=INITIAL):
             pass
         (running,) = place.read().runs
         assert [(run.name, run.status) for run in running.children] == [("trial 0", "FINISHED")]
@@ -192,10 +192,10 @@ def test_a_compile_that_raises_ends_as_what_it_was(
     place: CallContext, raised: type[BaseException], status: str
 ) -> None:
     """An error is FAILED, an interruption KILLED; the error is logged, and there is no best model."""
-    teller = place.teller(COMPILE_ID)
+    emitter = place.emitter(COMPILE_ID)
 
     def broken() -> None:
-        with teller.compile(state=INITIAL), teller.trial(0, score=None, state=INITIAL):
+        with emitter.compile(state=INITIAL), emitter.trial(0, score=None, state=INITIAL):
             raise raised("out of luck")
 
     with pytest.raises(raised):
@@ -210,9 +210,9 @@ def test_a_compile_that_raises_ends_as_what_it_was(
 
 def test_a_failed_trial_is_a_failed_run_without_a_score(place: CallContext) -> None:
     """Its error is on its own run; the compile continues and has no point for it on its curve."""
-    teller = place.teller(COMPILE_ID)
+    emitter = place.emitter(COMPILE_ID)
     more: dict[str, Any] = {"dspy.trial.state": "fail", "error.type": "ValueError"}
-    with teller.compile(state=INITIAL), teller.trial(0, score=None, state=INITIAL, **more):
+    with emitter.compile(state=INITIAL), emitter.trial(0, score=None, state=INITIAL, **more):
         pass
     (parent,) = place.read().runs
     (trial,) = parent.children
@@ -222,7 +222,7 @@ def test_a_failed_trial_is_a_failed_run_without_a_score(place: CallContext) -> N
 
 def test_a_nested_compile_is_a_child_of_its_trial(place: CallContext) -> None:
     """It has its own run below the trial's and no LoggedModel, and changes nothing on the outer one's."""
-    outer = place.teller(COMPILE_ID)
+    outer = place.emitter(COMPILE_ID)
     with outer.compile(state=INITIAL), outer.trial(0, score=1.0, state=INITIAL):
         inner = type(outer)(outer.tracer, compile_id="d" * 32)
         with inner.compile("BootstrapFewShot", parent=COMPILE_ID, parent_trial=0, state=INITIAL) as span:
@@ -238,8 +238,8 @@ def test_a_nested_compile_is_a_child_of_its_trial(place: CallContext) -> None:
 
 def test_a_conflicting_parameter_does_not_take_the_others_along(place: CallContext) -> None:
     """Parameters are logged at setup and at the end; a changed one is rejected alone and counted."""
-    teller = place.teller(COMPILE_ID)
-    with teller.compile(state=INITIAL) as span:
+    emitter = place.emitter(COMPILE_ID)
+    with emitter.compile(state=INITIAL) as span:
         span.set_attributes({"dspy.optimizer.parameter.auto": "heavy", "dspy.optimizer.parameter.num_trials": 7})
     (processor,) = place.processors
     assert processor.force_flush(120_000)
@@ -250,7 +250,7 @@ def test_a_conflicting_parameter_does_not_take_the_others_along(place: CallConte
 
 def test_without_log_evals_the_curves_stay(place: CallContext) -> None:
     """`log_evals=False`: no child runs, the parent's metrics as ever, example traces on the parent."""
-    tell_compile(place.teller(COMPILE_ID, log_evals=False))
+    emit_compile(place.emitter(COMPILE_ID, log_evals=False))
     (parent,) = place.read().runs
     assert parent.children == ()
     assert parent.metrics["eval_full"] == ((0, 50.0),)
@@ -259,14 +259,14 @@ def test_without_log_evals_the_curves_stay(place: CallContext) -> None:
 
 def test_without_traces_from_compile_the_runs_stay(place: CallContext) -> None:
     """`log_traces_from_compile=False`: every run, no trace."""
-    tell_compile(place.teller(COMPILE_ID, log_traces_from_compile=False))
+    emit_compile(place.emitter(COMPILE_ID, log_traces_from_compile=False))
     (parent,) = place.read().runs
     assert [len(run.traces) for run in parent.walk()] == [0, 0, 0]
 
 
 def test_two_compiles_side_by_side_keep_apart(place: CallContext) -> None:
     """Interleaved spans of two compiles end in two run trees that share nothing."""
-    one = place.teller("1" * 32)
+    one = place.emitter("1" * 32)
     two = type(one)(one.tracer, compile_id="2" * 32)
     with one.compile(state=INITIAL) as first:
         with one.trial(0, score=10.0, state=INITIAL):
@@ -292,15 +292,15 @@ def test_requests_stay_within_the_budget(server: MlflowServer, monkeypatch: pyte
         return cast("Any", original)(self, method, url, *args, **kwargs)
 
     monkeypatch.setattr(requests.Session, "request", counted)
-    teller, trials, examples = place.teller(COMPILE_ID), 6, 20
-    with teller.compile(state=INITIAL, rows=ROWS):
+    emitter, trials, examples = place.emitter(COMPILE_ID), 6, 20
+    with emitter.compile(state=INITIAL, rows=ROWS):
         (processor,) = place.processors
         assert processor.force_flush(120_000)
         opening = len(sent)
         for index in range(trials):
             with (
-                teller.trial(index, score=50.0, state=program_state(str(index))),
-                teller.evaluate([1.0] * examples, trial=index),
+                emitter.trial(index, score=50.0, state=program_state(str(index))),
+                emitter.evaluate([1.0] * examples, trial=index),
             ):
                 pass
         assert processor.force_flush(120_000)

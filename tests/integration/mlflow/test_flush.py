@@ -18,7 +18,7 @@ from otel_dspy.mlflow import MlflowSpanProcessor, autolog, flush
 from otel_dspy.mlflow.exporter import MlflowSpanExporter
 from tests.chaos.faulty_proxy import faulty_proxy
 from tests.integration.mlflow.conftest import CallContext
-from tests.integration.mlflow.contract_spans import Teller, provider
+from tests.integration.mlflow.contract_spans import SpanEmitter, provider
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples
@@ -127,7 +127,7 @@ def test_runs_end_before_example_traces_are_written(end: str, server: MlflowServ
                 pass
         assert gate.held.wait(DELIVERY)
         before = len(proxy.requests)
-        compiling = Teller(tracer, uuid.uuid4().hex).compile()
+        compiling = SpanEmitter(tracer, uuid.uuid4().hex).compile()
         compiling.__enter__()
         if end == "compile ends":
             compiling.__exit__(None, None, None)

@@ -13,7 +13,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.tracking import store
 from otel_dspy.mlflow.tracking.store import TABLES_TAG
-from tests.integration.mlflow.contract_spans import Teller, program_state, provider
+from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,7 +25,7 @@ STATE = program_state("Answer.")
 
 
 @pytest.fixture
-def as_users_do(place: CallContext) -> Generator[Teller]:
+def as_users_do(place: CallContext) -> Generator[SpanEmitter]:
     """A recorder whose processor has no settings: MLflow's own settings determine the destination."""
     before = mlflow.get_tracking_uri()
     processor = MlflowSpanProcessor()
@@ -33,24 +33,24 @@ def as_users_do(place: CallContext) -> Generator[Teller]:
     mlflow.set_tracking_uri(place.uri)
     mlflow.set_experiment(place.experiment)
     try:
-        yield Teller(provider(processor, abs(hash(place.experiment)) >> 35).get_tracer("otel_dspy"))
+        yield SpanEmitter(provider(processor, abs(hash(place.experiment)) >> 35).get_tracer("otel_dspy"))
     finally:
         mlflow.set_tracking_uri(before)
 
 
-def call(teller: Teller) -> None:
+def call(emitter: SpanEmitter) -> None:
     """A program call."""
-    with teller.span("module Predict", "module", **{"dspy.module.type": "Predict"}) as span:
+    with emitter.span("module Predict", "module", **{"dspy.module.type": "Predict"}) as span:
         span.set_attributes({"dspy.module.input": '{"question": "2?"}', "dspy.module.output": '{"answer": "2"}'})
-        teller.chat("2?", "2")
+        emitter.chat("2?", "2")
 
 
 def test_a_stand_alone_evaluation_is_a_run(place: CallContext) -> None:
     """Score, results, program and dataset are on its run, and each example's trace belongs to it."""
-    teller = place.teller()
-    with teller.evaluate([1.0, 0.0, 1.0]) as span:
-        teller.dataset("evaluation", "devset", [{"question": "1?", "answer": "1"}])
-        teller.program(span, STATE)
+    emitter = place.emitter()
+    with emitter.evaluate([1.0, 0.0, 1.0]) as span:
+        emitter.dataset("evaluation", "devset", [{"question": "1?", "answer": "1"}])
+        emitter.program(span, STATE)
     (run,) = place.read().runs
     assert (run.name, run.status, run.metrics["eval"]) == ("evaluate ChainOfThought", "FINISHED", ((0, 100 * 2 / 3),))
     assert [(context, name) for context, name, _ in run.inputs] == [("evaluation", "devset")]
@@ -63,13 +63,13 @@ def test_a_stand_alone_evaluation_is_a_run(place: CallContext) -> None:
 
 def test_without_traces_from_eval_the_run_stays(place: CallContext) -> None:
     """`log_traces_from_eval=False`: the run and its table, no trace."""
-    with place.teller(log_traces_from_eval=False).evaluate([1.0]):
+    with place.emitter(log_traces_from_eval=False).evaluate([1.0]):
         pass
     (run,) = place.read().runs
     assert (run.metrics["eval"], run.traces, "result_table.json" in run.artifacts) == (((0, 100.0),), (), True)
 
 
-def test_what_happens_inside_a_users_run_is_logged_there(place: CallContext, as_users_do: Teller) -> None:
+def test_what_happens_inside_a_users_run_is_logged_there(place: CallContext, as_users_do: SpanEmitter) -> None:
     """Evaluations write into the user's run, both tables kept; a compile is its child; a call's trace belongs to it."""
     with mlflow.start_run(run_name="mine"):
         with as_users_do.evaluate([1.0]):
@@ -77,7 +77,7 @@ def test_what_happens_inside_a_users_run_is_logged_there(place: CallContext, as_
         with as_users_do.evaluate([0.0]):
             pass
         call(as_users_do)
-        compiling = Teller(as_users_do.tracer, compile_id="a" * 32)
+        compiling = SpanEmitter(as_users_do.tracer, compile_id="a" * 32)
         with compiling.compile(state=STATE), compiling.trial(0, score=1.0, state=STATE):
             pass
         open_still = place.read().runs
@@ -90,7 +90,7 @@ def test_what_happens_inside_a_users_run_is_logged_there(place: CallContext, as_
     assert [(run.name, run.status) for run in mine.children] == [("MIPROv2 ChainOfThought", "FINISHED")]
 
 
-def test_both_programs_of_a_before_and_after_are_kept(place: CallContext, as_users_do: Teller) -> None:
+def test_both_programs_of_a_before_and_after_are_kept(place: CallContext, as_users_do: SpanEmitter) -> None:
     """Two programs evaluated in one run of the user's: each is there by its id, `model.json` is the later one."""
     states = [program_state("Before."), program_state("After.")]
     with mlflow.start_run():
@@ -107,14 +107,14 @@ def _listed(run: RunNode) -> list[str]:
     return [str(entry["path"]) for entry in json.loads(run.tags[TABLES_TAG])]
 
 
-def test_tables_of_others_in_a_users_run_stay(place: CallContext, as_users_do: Teller) -> None:
+def test_tables_of_others_in_a_users_run_stay(place: CallContext, as_users_do: SpanEmitter) -> None:
     """The user's own table, and those of another process, are listed as before, and none is overwritten."""
     first, second = place.processors[-1], MlflowSpanProcessor()
     place.processors.append(second)
-    other = Teller(provider(second, 7).get_tracer("otel_dspy"))
+    other = SpanEmitter(provider(second, 7).get_tracer("otel_dspy"))
     with mlflow.start_run():
-        for number, (teller, processor) in enumerate([(as_users_do, first), (other, second), (as_users_do, first)]):
-            with teller.evaluate([float(number % 2)]):
+        for number, (emitter, processor) in enumerate([(as_users_do, first), (other, second), (as_users_do, first)]):
+            with emitter.evaluate([float(number % 2)]):
                 pass
             assert processor.force_flush(60_000)
             mlflow.log_table({"mine": [number]}, f"mine_{number}.json")
@@ -124,7 +124,9 @@ def test_tables_of_others_in_a_users_run_stay(place: CallContext, as_users_do: T
     assert {name for name in run.artifacts if name.startswith("result_table")} == set(tables)
 
 
-def test_more_tables_than_a_tag_holds(place: CallContext, as_users_do: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_tables_than_a_tag_holds(
+    place: CallContext, as_users_do: SpanEmitter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of them are artifacts; the list is still valid JSON and contains the user's tables."""
     monkeypatch.setattr(store, "MAX_TAG", 1_000)
     with mlflow.start_run():
@@ -141,7 +143,7 @@ def test_more_tables_than_a_tag_holds(place: CallContext, as_users_do: Teller, m
     assert 10 < len(listed) < 26
 
 
-def test_a_call_outside_all_is_one_trace(place: CallContext, as_users_do: Teller) -> None:
+def test_a_call_outside_all_is_one_trace(place: CallContext, as_users_do: SpanEmitter) -> None:
     """No run, one trace, named for the module, with what went in and came out."""
     call(as_users_do)
     tree = place.read()
@@ -155,18 +157,18 @@ def test_a_call_outside_all_is_one_trace(place: CallContext, as_users_do: Teller
 
 def test_a_parent_of_another_library_is_dropped(place: CallContext) -> None:
     """Two calls below one span that is not ours end as two whole traces, not as one that never ends."""
-    teller = place.teller()
+    emitter = place.emitter()
     foreign = NonRecordingSpan(SpanContext(7 << 100, 7, is_remote=True, trace_flags=TraceFlags(1)))
     with trace.use_span(foreign):
-        call(teller)
-        call(teller)
+        call(emitter)
+        call(emitter)
     tree = place.read()
     assert [(found.name, found.state, len(found.spans)) for found in tree.traces] == [("Predict", "OK", 1)] * 2
 
 
-def test_settings_are_read_when_a_compile_starts(place: CallContext, as_users_do: Teller) -> None:
+def test_settings_are_read_when_a_compile_starts(place: CallContext, as_users_do: SpanEmitter) -> None:
     """A change of the experiment in the middle of a compile does not tear it apart."""
-    compiling = Teller(as_users_do.tracer, compile_id="b" * 32)
+    compiling = SpanEmitter(as_users_do.tracer, compile_id="b" * 32)
     with compiling.compile(state=STATE):
         mlflow.set_experiment(f"{place.experiment}-elsewhere")
         with compiling.trial(0, score=1.0, state=STATE), compiling.evaluate([1.0], trial=0):

@@ -50,22 +50,22 @@ def _only_trace(place: CallContext) -> dict[str, Any]:
 
 def test_a_call_that_takes_long(place: CallContext) -> None:
     """Three calls of the model, the first two exported before the third has ended: the trace has the tokens of three."""
-    teller = place.teller()
-    with teller.span("module P", "module"):
+    emitter = place.emitter()
+    with emitter.span("module P", "module"):
         for _ in range(2):
-            teller.chat("1+1?", "2")
+            emitter.chat("1+1?", "2")
             assert place.processors[0].force_flush(DELIVERY)
-        teller.chat("1+1?", "2")
+        emitter.chat("1+1?", "2")
     assert _only_trace(place) == THREE_CALLS
 
 
 def test_more_spans_than_a_request_takes(place: CallContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three calls in three requests, after the trace's info: the trace has the tokens of three."""
     monkeypatch.setattr(trace_batches, "MAX_SPANS", 1)
-    teller = place.teller()
-    with teller.span("module P", "module"):
+    emitter = place.emitter()
+    with emitter.span("module P", "module"):
         for _ in range(3):
-            teller.chat("1+1?", "2")
+            emitter.chat("1+1?", "2")
     assert _only_trace(place) == THREE_CALLS
 
 

@@ -26,7 +26,7 @@ from otel_dspy.mlflow import MlflowSpanProcessor, autolog
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host
 from tests.integration.mlflow.conftest import DELIVERY
-from tests.integration.mlflow.contract_spans import Teller, program_state, provider
+from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
 
@@ -57,23 +57,25 @@ def experiment(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def compile_once(processor: MlflowSpanProcessor, compile_id: str) -> None:
     """Tell a processor of a compile."""
-    tell_compile(Teller(provider(processor, uuid.uuid4().int >> 97).get_tracer("otel_dspy"), compile_id=compile_id))
+    emit_compile(
+        SpanEmitter(provider(processor, uuid.uuid4().int >> 97).get_tracer("otel_dspy"), compile_id=compile_id)
+    )
 
 
-def tell_call(processor: MlflowSpanProcessor) -> None:
+def emit_call(processor: MlflowSpanProcessor) -> None:
     """Record a call without a compile."""
     tracer = provider(processor, uuid.uuid4().int >> 97).get_tracer("otel_dspy")
     with tracer.start_as_current_span("module P", attributes={"dspy.operation.name": "module"}):
         pass
 
 
-def tell_compile(teller: Teller) -> None:
+def emit_compile(emitter: SpanEmitter) -> None:
     """A compile with one trial of two examples."""
     state = program_state("Add.", PADDING)
-    with teller.compile(state=state, rows=[{"question": "1+1", "answer": "2"}]) as span:
-        with teller.trial(0, score=50.0, state=state), teller.evaluate([1.0, 0.0], trial=0):
+    with emitter.compile(state=state, rows=[{"question": "1+1", "answer": "2"}]) as span:
+        with emitter.trial(0, score=50.0, state=state), emitter.evaluate([1.0, 0.0], trial=0):
             pass
-        teller.program(span, state)
+        emitter.program(span, state)
 
 
 def read(uri: str, workspace: str, experiment: str) -> ExperimentTree | None:
@@ -121,9 +123,9 @@ def test_each_compile_goes_to_the_workspace_in_which_it_began(
             monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
             compile_once(processor, f"{team} by name")
         mlflow.set_workspace("team-a")
-        teller = Teller(provider(processor, uuid.uuid4().int >> 97).get_tracer("otel_dspy"))
+        emitter = SpanEmitter(provider(processor, uuid.uuid4().int >> 97).get_tracer("otel_dspy"))
         with mlflow.start_run():
-            with teller.evaluate([1.0]):
+            with emitter.evaluate([1.0]):
                 mlflow.set_workspace("team-b")  # in its midst
             mlflow.set_workspace("team-a")
         mlflow.set_workspace("team-b")
@@ -266,7 +268,7 @@ def test_a_workspace_that_is_not_there(
         # MLflow is asked for nothing before the spans: not even its version, which has no answer in such a workspace.
         by_id.delenv("MLFLOW_EXPERIMENT_NAME")
         by_id.setenv("MLFLOW_EXPERIMENT_ID", "0")
-        tell_call(processor)
+        emit_call(processor)
     for workspace in (late, "team-a"):
         mlflow.set_workspace(workspace)
         compile_once(processor, f"of {workspace}")

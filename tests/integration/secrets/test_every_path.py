@@ -118,32 +118,32 @@ def test_what_is_looked_for_would_be_found() -> None:
 def test_otlp(tmp_path: Path) -> None:
     """Traces, metrics and log events."""
     with otlp_receiver() as receiver:
-        said = at_work(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, **TO_OTLP)
+        texts = at_work(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, **TO_OTLP)
     assert any(b"execute_tool" in body and b"log_in" in body for body in receiver.bodies)
     assert len(receiver.bodies) > len(receiver.traces) > 0
-    assert leaks([*receiver.bodies, *files(tmp_path), said.encode()]) == set()
+    assert leaks([*receiver.bodies, *files(tmp_path), texts.encode()]) == set()
 
 
 def test_the_bridge(tmp_path: Path) -> None:
     """Over gRPC into MLflow's store and artifacts."""
     port = free_port()
     with bridge_process(blank_store(tmp_path), "planted", port):
-        said = at_work(
+        texts = at_work(
             tmp_path,
             OTEL_TRACES_EXPORTER="otlp",
             OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
         )
     assert recorded(tmp_path / "mlflow.db")
-    assert leaks([*files(tmp_path), said.encode()]) == set()
+    assert leaks([*files(tmp_path), texts.encode()]) == set()
 
 
 @pytest.mark.slow
 def test_mlflow_without_code(tmp_path: Path) -> None:
     """Straight into MLflow's store and artifacts."""
-    said = at_work(tmp_path, OTEL_TRACES_EXPORTER="mlflow", MLFLOW_TRACKING_URI=blank_store(tmp_path))
+    texts = at_work(tmp_path, OTEL_TRACES_EXPORTER="mlflow", MLFLOW_TRACKING_URI=blank_store(tmp_path))
     assert recorded(tmp_path / "mlflow.db")
-    assert leaks([*files(tmp_path), said.encode()]) == set()
+    assert leaks([*files(tmp_path), texts.encode()]) == set()
 
 
 def test_the_spool_and_what_is_replayed(
@@ -152,7 +152,7 @@ def test_the_spool_and_what_is_replayed(
     """MLflow is down, and its own address has a password: neither the spool, nor a log, nor what is replayed has it."""
     monkeypatch.chdir(tmp_path)
     password = quote(SECRETS["password-of-the-destination"], safe="")
-    said = at_work(
+    texts = at_work(
         tmp_path,
         OTEL_TRACES_EXPORTER="mlflow",
         MLFLOW_TRACKING_URI=f"http://user:{password}@127.0.0.1:{free_port()}",
@@ -160,7 +160,7 @@ def test_the_spool_and_what_is_replayed(
     )
     spooled = files(tmp_path / "spool")
     assert spooled
-    assert leaks([*spooled, said.encode()]) == set()
+    assert leaks([*spooled, texts.encode()]) == set()
     assert main(["replay", "--tracking-uri", blank_store(tmp_path), str(tmp_path / "spool")]) == 0
     assert recorded(tmp_path / "mlflow.db")
     assert leaks([*files(tmp_path), "".join(capfd.readouterr()).encode()]) == set()
@@ -180,6 +180,6 @@ def test_the_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         monkeypatch.setenv(name, value)
     for flags in ([], ["--json"]):
         main(["doctor", *flags])
-        said = "".join(capsys.readouterr())
-        assert "127.0.0.1" in said
-        assert leaks([said.encode()]) == set()
+        texts = "".join(capsys.readouterr())
+        assert "127.0.0.1" in texts
+        assert leaks([texts.encode()]) == set()

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from tests.unit.mlflow.optimization_spans import Told
+    from tests.unit.mlflow.optimization_spans import SpanInTrace
 
 PLACE = Destination("sqlite:///m.db", Experiment(name="E"))
 
 
 def span(**changes: Any) -> SpanRecord:
     """A root span."""
-    told: dict[str, Any] = {
+    recorded: dict[str, Any] = {
         "trace_id": "1" * 32, "span_id": "1" * 16, "parent_id": None, "name": "n", "kind": "INTERNAL",
         "start_ns": 1, "end_ns": 2, "attributes": {},
     }  # fmt: skip
-    return SpanRecord(**told | changes)
+    return SpanRecord(**recorded | changes)
 
 
 def context(found: SpanRecord, *, local_root: bool = True) -> TraceContext:
@@ -41,9 +41,9 @@ def context(found: SpanRecord, *, local_root: bool = True) -> TraceContext:
     return placed(ReceivedSpan(found, local_root=local_root), PLACE)[1].context
 
 
-def _end_state(told: Iterable[Told]) -> dict[str, Any]:
+def _end_state(recorded: Iterable[SpanInTrace]) -> dict[str, Any]:
     model, ledger = Model(), CompileLedger()
-    for record, where in told:
+    for record, where in recorded:
         fact = decode.fact(record)
         for operation in mapping.operations(fact, OPTIONS, where, ledger.add(fact)):
             model.apply(operation)
@@ -52,10 +52,10 @@ def _end_state(told: Iterable[Told]) -> dict[str, Any]:
 
 @settings(max_examples=150)
 @given(optimizations(), st.randoms())
-def test_in_any_order_and_often_it_ends_as_in_process(told: list[Told], chance: Random) -> None:
+def test_in_any_order_and_often_it_ends_as_in_process(recorded: list[SpanInTrace], chance: Random) -> None:
     """Shuffled, with spans that come twice: runs, artifacts, traces and scores are those of the program's own process."""
-    expected = _end_state(told)
-    received = [(record, context(record, local_root=record.parent_id is None)) for record, _ in told]
+    expected = _end_state(recorded)
+    received = [(record, context(record, local_root=record.parent_id is None)) for record, _ in recorded]
     received += chance.sample(received, len(received) // 2)
     chance.shuffle(received)
     assert _end_state(received) == expected

@@ -64,7 +64,7 @@ def test_other_addresses_need_authentication_or_a_flag(flag: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("chosen", "said"),
+    ("chosen", "message"),
     [
         ({"http": "off", "grpc": "off"}, snapshot("no address to listen on: set --http or --grpc")),
         ({"http": "4318"}, snapshot("--http: '4318' is not HOST:PORT")),
@@ -100,11 +100,11 @@ def test_other_addresses_need_authentication_or_a_flag(flag: str, tmp_path: Path
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused(chosen: dict[str, Any], said: str) -> None:
+def test_what_makes_no_sense_is_refused(chosen: dict[str, Any], message: str) -> None:
     """With the flag and what is wrong."""
     with pytest.raises(BridgeSettingError) as error:
         resolve(chosen, MLFLOW)
-    assert str(error.value) == said
+    assert str(error.value) == message
 
 
 def test_files_that_are_of_no_use_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_files_that_are_of_no_use_are_named(tmp_path: Path, monkeypatch: pytest.
     authority.sign("own")
     authority.sign("other")
     Path("nonsense").write_bytes(b"\xff\xfe")
-    said: list[str] = []
+    messages: list[str] = []
     for chosen in (
         {"token_file": "nonsense"},
         {"tls_cert": "nonsense", "tls_key": "own-key.pem"},
@@ -125,8 +125,8 @@ def test_files_that_are_of_no_use_are_named(tmp_path: Path, monkeypatch: pytest.
     ):
         with pytest.raises(BridgeSettingError) as error:
             resolve(chosen, MLFLOW)
-        said.append(str(error.value))
-    assert said == snapshot(
+        messages.append(str(error.value))
+    assert messages == snapshot(
         [
             "--token-file: nonsense is not UTF-8 text",
             "--tls-cert: nonsense contains no PEM certificate",

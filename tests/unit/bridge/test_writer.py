@@ -29,14 +29,14 @@ class FailsAtOne:
     failed, lost, failing_since = 0, 0, None
 
     def __init__(self, _stop: threading.Event) -> None:
-        self.told: list[str] = []
+        self.recorded: list[str] = []
         self.begin = threading.Event()
         self._failures: Counter[Destination] = Counter()
 
     def process(self, span: SpanRecord, route: Route) -> None:
         """Note it."""
         self.begin.wait(10)
-        self.told.append(span.span_id)
+        self.recorded.append(span.span_id)
         self._failures[route.destination] += route.destination.experiment.name == "bad"
 
     def failures(self) -> dict[Destination, int]:
@@ -61,11 +61,11 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> Generator[Writer]:
 
 def span(number: int, experiment: str) -> Placed:
     """A call's only span, and where it goes."""
-    told = SpanRecord(
+    recorded = SpanRecord(
         trace_id=f"{number:032x}", span_id=f"{number:016x}", parent_id=None, name="n", kind="INTERNAL", start_ns=1,
         end_ns=2, attributes={sc.DSPY_OPERATION_NAME: "module"},
     )  # fmt: skip
-    return placed(ReceivedSpan(told, local_root=True), Destination("http://m", Experiment(name=experiment)))
+    return placed(ReceivedSpan(recorded, local_root=True), Destination("http://m", Experiment(name=experiment)))
 
 
 def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: Writer) -> None:
@@ -73,11 +73,11 @@ def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: Write
     pipeline: Any = writer.pipeline
     good, bad, both = [span(1, "good")], [span(2, "bad")], [span(3, "good"), span(4, "bad")]
     for expected in ([f"{number:016x}" for number in (1, 2, 3, 4)], [f"{number:016x}" for number in (2, 4)]):
-        pipeline.told.clear()
+        pipeline.recorded.clear()
         pipeline.begin.clear()
         deliveries = [Delivery(spans, 1) for spans in (good, bad, both)]
         for delivery in deliveries:
             assert writer.submit(delivery)
         pipeline.begin.set()
         assert [delivery.done.result(10).again for delivery in deliveries] == [False, True, True]
-        assert pipeline.told == expected
+        assert pipeline.recorded == expected

@@ -58,10 +58,10 @@ def listening(status: int = 200, *, healthy: bool = False) -> Generator[int]:
 
 def troubles(**environment: str) -> list[tuple[str, str, str]]:
     """Warnings and problems in an environment: level, subject, text."""
-    return [told(finding) for finding in examine(environment) if finding.level in {Level.WARNING, Level.PROBLEM}]
+    return [as_tuple(finding) for finding in examine(environment) if finding.level in {Level.WARNING, Level.PROBLEM}]
 
 
-def told(finding: Finding) -> tuple[str, str, str]:
+def as_tuple(finding: Finding) -> tuple[str, str, str]:
     """A finding as it is compared."""
     return finding.level.value, finding.subject, finding.text
 
@@ -81,10 +81,10 @@ def test_a_whole_setup_has_no_trouble() -> None:
             "MLFLOW_TRACKING_URI": f"http://user:geheim@127.0.0.1:{port}",
         }
         assert troubles(**environment) == []
-        said = [told(finding) for finding in examine(environment)]
-    assert ("ok", "exporter", f"traces (http/protobuf) to 127.0.0.1:{port}: accepts connections") in said
-    assert ("ok", "mlflow", f"http://user@127.0.0.1:{port} is reachable") in said
-    assert "geheim" not in str(said)
+        findings = [as_tuple(finding) for finding in examine(environment)]
+    assert ("ok", "exporter", f"traces (http/protobuf) to 127.0.0.1:{port}: accepts connections") in findings
+    assert ("ok", "mlflow", f"http://user@127.0.0.1:{port} is reachable") in findings
+    assert "geheim" not in str(findings)
 
 
 def test_places_that_do_not_answer() -> None:
@@ -175,7 +175,7 @@ def test_mlflow_alone_gets_texts(exporters: str, switch: str, level: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "texts"),
     [
         (
             {},
@@ -185,10 +185,10 @@ def test_mlflow_alone_gets_texts(exporters: str, switch: str, level: str) -> Non
         ({"OTEL_TRACES_EXPORTER": "None"}, "=None: opentelemetry-instrument sets no exporter; code may"),
     ],
 )
-def test_the_default_destination_of_spans(environment: dict[str, str], said: str) -> None:
+def test_the_default_destination_of_spans(environment: dict[str, str], texts: str) -> None:
     """As opentelemetry-distro has it, which chooses OTLP where the variable is not there at all."""
     (text,) = (finding.text for finding in examine(environment) if finding.subject == "exporter")
-    assert text.removeprefix("OTEL_TRACES_EXPORTER").lstrip().startswith(said)
+    assert text.removeprefix("OTEL_TRACES_EXPORTER").lstrip().startswith(texts)
 
 
 @pytest.mark.parametrize("named", [{"OTEL_TRACES_EXPORTER": "otlp_by_size"}, {}])
@@ -228,8 +228,8 @@ def test_an_mlflow_that_answers_health_checks_only_is_not_waited_for(monkeypatch
         assert not answered.is_set()
     finally:
         answered.set()
-    told = [(finding.level, finding.text) for finding in findings if finding.subject == "mlflow"]
-    assert told == [(Level.OK, f"http://127.0.0.1:{port} is reachable")]
+    as_tuple = [(finding.level, finding.text) for finding in findings if finding.subject == "mlflow"]
+    assert as_tuple == [(Level.OK, f"http://127.0.0.1:{port} is reachable")]
 
 
 def test_a_spool_below_what_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def test_all_variables_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "said"),
+    ("variable", "message"),
     [
         ("OTEL_DSPY_SPOOLDIR", "Did you mean OTEL_DSPY_SPOOL_DIR?"),
         ("OTEL_DSPY_MAX_CONTENT_LENGHT", "Did you mean OTEL_DSPY_MAX_CONTENT_LENGTH?"),
@@ -40,7 +40,7 @@ def test_all_variables_are_known() -> None:
         ("OTEL_DSPY_QQQ", "There is no similar variable: remove it"),
     ],
 )
-def test_an_unknown_variable_is_reported(variable: str, said: str) -> None:
+def test_an_unknown_variable_is_reported(variable: str, message: str) -> None:
     """With the one that is most like it, and no other is faulted."""
     (finding,) = misspelt({variable: "x", "OTEL_DSPY_TRACE_SHAPE": "nested", "PATH": "/bin"})
-    assert finding.text == f"{variable} is not read by otel-dspy. {said}"
+    assert finding.text == f"{variable} is not read by otel-dspy. {message}"

@@ -102,8 +102,8 @@ def test_nothing_that_waits_is_lost_on_the_way_over(exporter: SlowExporter) -> N
 
 def span(operation: str | None, **attributes: str) -> ReadableSpan:
     """An ended span that says what it is about."""
-    told = {"dspy.operation.name": operation} if operation else {}
-    return ReadableSpan(str(operation), attributes={**told, **attributes})
+    recorded = {"dspy.operation.name": operation} if operation else {}
+    return ReadableSpan(str(operation), attributes={**recorded, **attributes})
 
 
 def test_order_and_bounds() -> None:

@@ -144,7 +144,7 @@ def test_the_best_trial_is_the_one_whose_program_is_returned(
     optimize: Callable[[Any], Any], values: list[float], best: int | None
 ) -> None:
     """Its index, its score and its program are the compile's, and no later trial says that it is the best."""
-    trials, compiled, _ = _told(lambda: optimize(Scripted(values)))
+    trials, compiled, _ = _recorded(lambda: optimize(Scripted(values)))
     index: int = compiled["compile.best_trial.index"]
     assert trials[index]["program.id"] == compiled["program.id"]
     assert repr(compiled["compile.best_score"]) == repr(trials[index]["trial.score"])
@@ -152,12 +152,14 @@ def test_the_best_trial_is_the_one_whose_program_is_returned(
     assert best is None or index == best
 
 
-def _told(optimize: Callable[[], Any]) -> tuple[list[dict[str, Any]], dict[str, Any], Any]:
+def _recorded(optimize: Callable[[], Any]) -> tuple[list[dict[str, Any]], dict[str, Any], Any]:
     """The trials of the outermost compile and the compile itself, by attribute, and what it returned."""
     with recording(capture_programs=True) as recorder, dspy.context(lm=learning_lm()):
         returned = optimize()
-    (compiled,) = (told for told in recorder.told("compile") if "compile.parent.id" not in told)
-    trials = [told for told in recorder.told("trial") if told["compile.id"] == compiled["compile.id"]]
+    (compiled,) = (recorded for recorded in recorder.attributes_of("compile") if "compile.parent.id" not in recorded)
+    trials = [
+        recorded for recorded in recorder.attributes_of("trial") if recorded["compile.id"] == compiled["compile.id"]
+    ]
     return trials, compiled, returned
 
 
@@ -167,7 +169,7 @@ def test_infer_rules_returns_its_last_candidate(values: list[float]) -> None:
 
     Which one it prefers is told while it goes on; at the end the best trial is the one whose program was returned.
     """
-    trials, compiled, returned = _told(lambda: _infer_rules(Scripted(values)))
+    trials, compiled, returned = _recorded(lambda: _infer_rules(Scripted(values)))
     assert returned.signature.instructions.endswith("rules when making your prediction:\nKnows 3.")
     assert trials[2]["trial.candidate"] == '{"self":{"rules":"Knows 3."}}'
     assert trials[2]["program.id"] == compiled["program.id"]
@@ -177,7 +179,7 @@ def test_infer_rules_returns_its_last_candidate(values: list[float]) -> None:
 
 def test_infer_rules_without_a_score_that_leads_returns_nothing() -> None:
     """With NaN alone there is no program, and no best trial."""
-    trials, compiled, returned = _told(lambda: _infer_rules(Scripted([NAN])))
+    trials, compiled, returned = _recorded(lambda: _infer_rules(Scripted([NAN])))
     assert returned is None
     assert [trial["trial.is_best"] for trial in trials] == [False, False, False]
     assert {"compile.best_score", "compile.best_trial.index", "program.id"}.isdisjoint(compiled)
@@ -209,7 +211,7 @@ def test_mipro_v2_counts_a_failed_evaluation_as_zero() -> None:
             _student(), trainset=examples(2), valset=examples(SIZE), num_trials=1, minibatch=False
         )  # fmt: skip
 
-    trials, compiled, returned = _told(optimize)
+    trials, compiled, returned = _recorded(optimize)
     assert [(trial["trial.score"], trial["trial.state"], trial["trial.is_best"]) for trial in trials] == [
         (0.0, "fail", True),
         (-100.0, "complete", False),
@@ -248,6 +250,6 @@ def test_a_nan_that_stops_the_optimizer(optimize: Callable[[], Any], error: type
         pytest.raises(error),
     ):
         optimize()
-    (compiled,) = (told for told in recorder.told("compile") if "compile.parent.id" not in told)
+    (compiled,) = (recorded for recorded in recorder.attributes_of("compile") if "compile.parent.id" not in recorded)
     assert compiled["error.type"] == error.__name__
     assert "program.id" not in compiled

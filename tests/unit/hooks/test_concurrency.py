@@ -65,13 +65,13 @@ def _optimizations(recorder: Recorder) -> list[dict[str, Any]]:
             span = above(span)
         return found
 
-    told: dict[int, dict[str, Any]] = {}
+    recorded: dict[int, dict[str, Any]] = {}
     for span in recorder.spans:
         root = outermost(span)
         assert root is not None or span.kind is SpanKind.SERVER, span.name
         if root is None:
             continue
-        mine = told.setdefault(root.context.span_id, {"kinds": {}, "sizes": set(), "trials": [], "ids": set()})
+        mine = recorded.setdefault(root.context.span_id, {"kinds": {}, "sizes": set(), "trials": [], "ids": set()})
         kind = span.name.partition(" ")[0]
         mine["kinds"][kind] = mine["kinds"].get(kind, 0) + 1
         attributes = dict(span.attributes or {})
@@ -81,12 +81,12 @@ def _optimizations(recorder: Recorder) -> list[dict[str, Any]]:
             mine["trials"].append((attributes["dspy.trial.index"], attributes["dspy.trial.score"]))
         if kind == "evaluate" and span.parent is not None and spans[span.parent.span_id].name.startswith("trial"):
             mine["sizes"].add(attributes["dspy.evaluate.num_examples"])
-    for mine in told.values():
+    for mine in recorded.values():
         mine["trials"].sort()
     # No compile's id stands in two optimizations.
-    ids = [one for mine in told.values() for one in mine.pop("ids")]
+    ids = [one for mine in recorded.values() for one in mine.pop("ids")]
     assert len(ids) == len(set(ids))
-    return sorted(told.values(), key=lambda mine: min(mine["sizes"]))
+    return sorted(recorded.values(), key=lambda mine: min(mine["sizes"]))
 
 
 @pytest.mark.parametrize("together", [_in_threads, _in_tasks])
@@ -134,6 +134,6 @@ def _size(recorder: Recorder, compiled: Any) -> int:
     own = compiled.attributes["dspy.compile.id"]
     return next(
         data["dataset.size"]
-        for data in recorder.told("dataset")
+        for data in recorder.attributes_of("dataset")
         if data["compile.id"] == own and data["dataset.role"] == "train"
     )

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _MESSAGES = ("gen_ai.input.messages", "gen_ai.output.messages")
 
 
-def _has(told: Mapping[str, Any]) -> bool:
-    [found] = {name in told for name in _MESSAGES}
+def _has(recorded: Mapping[str, Any]) -> bool:
+    [found] = {name in recorded for name in _MESSAGES}
     return found
 
 
@@ -51,4 +51,4 @@ def test_messages_are_where_the_variable_wants_them(
     assert _has(spans["chat scripted"]) is on_spans
     assert ("dspy.module.input" in spans["module Predict"]) is on_spans
     calls = [event.log_record.attributes or {} for event in capture.events]
-    assert [_has(told) for told in calls] == on_events
+    assert [_has(recorded) for recorded in calls] == on_events

@@ -53,15 +53,15 @@ def test_ten_thousand_examples() -> None:
 
     recorder = same_with_and_without(run, capture_content=True, example_ratio=0.01)
     assert _largest(recorder) <= PIECE_BYTES
-    (dataset,) = recorder.told("dataset")
-    (evaluate,) = recorder.told("evaluate")
+    (dataset,) = recorder.attributes_of("dataset")
+    (evaluate,) = recorder.attributes_of("evaluate")
     assert (dataset["dataset.size"], evaluate["evaluate.num_examples"], evaluate["evaluate.num_errors"]) == (
         MANY,
         MANY,
         0,
     )
     assert evaluate["evaluate.score"] == 100.0
-    pieces = recorder.told("payload")
+    pieces = recorder.attributes_of("payload")
     assert {piece["payload.attribute"] for piece in pieces} == {"dspy.dataset.rows", "dspy.evaluate.results"}
 
 
@@ -91,10 +91,10 @@ def test_pictures_and_other_types_of_dspy() -> None:
     recorder = same_with_and_without(run, capture_content=True, max_content_length=1_000, max_media_bytes=10**6)
     assert _largest(recorder) <= PIECE_BYTES
     for kind, name in (("example", "example.inputs"), ("module", "module.input")):
-        for told in recorder.told(kind):
-            assert len(told[name]) == 1_000
-            assert told[f"content.length.dspy.{name}"] > len(PICTURE)
-    (evaluate,) = recorder.told("evaluate")
+        for recorded in recorder.attributes_of(kind):
+            assert len(recorded[name]) == 1_000
+            assert recorded[f"content.length.dspy.{name}"] > len(PICTURE)
+    (evaluate,) = recorder.attributes_of("evaluate")
     assert (evaluate["evaluate.score"], evaluate["evaluate.num_errors"]) == (100.0, 0)
     (row, _) = json.loads(evaluate["evaluate.results"])
     assert row == snapshot(
@@ -150,9 +150,9 @@ def test_large_media_are_recorded_by_size_and_digest() -> None:
         if isinstance(text, str) and PICTURE[:5_000] in text
     }
     assert holding == snapshot(set())
-    assert {piece["payload.attribute"] for piece in recorder.told("payload")} == {"dspy.dataset.rows"}
-    (told, *_) = recorder.told("module Echo")
-    assert json.loads(str(told["module.input"])) == snapshot(
+    assert {piece["payload.attribute"] for piece in recorder.attributes_of("payload")} == {"dspy.dataset.rows"}
+    (recorded, *_) = recorder.attributes_of("module Echo")
+    assert json.loads(str(recorded["module.input"])) == snapshot(
         {
             "picture": {
                 "type": "image_url",
@@ -171,7 +171,7 @@ def test_large_media_are_recorded_by_size_and_digest() -> None:
             },
         }
     )
-    assert json.loads(str(told["module.output"])) == snapshot(
+    assert json.loads(str(recorded["module.output"])) == snapshot(
         {
             "answer": "a cat",
             "picture": {
@@ -221,7 +221,7 @@ def test_answers_that_no_json_can_hold() -> None:
 
     recorder = same_with_and_without(run, capture_content=True)
     assert seen == ["0+1", "1+1"] * 2
-    assert [told["example.prediction"] for told in recorder.told("example")] == snapshot(
+    assert [recorded["example.prediction"] for recorded in recorder.attributes_of("example")] == snapshot(
         [
             '{"answer":"1","stream":null,"circle":["0+1",null],"kind":null,"odd":{},"number":null,"raw":"/wA=","text":"�"}',
             '{"answer":"2","stream":null,"circle":["1+1",null],"kind":null,"odd":{},"number":null,"raw":"/wA=","text":"�"}',
@@ -268,5 +268,5 @@ def test_a_program_that_returns_a_tuple() -> None:
         return result.score
 
     recorder = same_with_and_without(run, capture_content=True)
-    (example,) = recorder.told("example")
+    (example,) = recorder.attributes_of("example")
     assert json.loads(str(example["example.prediction"])) == {"value": [{"answer": "A"}, "0+1"]}

@@ -40,7 +40,7 @@ def test_a_metric_that_raises_on_every_example() -> None:
             return _evaluated(dspy.Predict("question -> answer"), never)
 
     recorder = same_with_and_without(run)
-    (evaluate,) = recorder.told("evaluate")
+    (evaluate,) = recorder.attributes_of("evaluate")
     assert {name: evaluate[f"evaluate.{name}"] for name in ("score", "num_errors", "num_examples")} == snapshot(
         {"score": 0.0, "num_errors": 4, "num_examples": 4}
     )
@@ -238,7 +238,7 @@ def test_every_failure_of_a_compile_is_in_its_rows() -> None:
             return Rounds(exact).compile(Fragile(), trainset=examples(3)).dump_state()
 
     recorder = same_with_and_without(run, capture_content=True)
-    rows = [told["evaluate.results"] for told in recorder.told("evaluate")]
+    rows = [recorded["evaluate.results"] for recorded in recorder.attributes_of("evaluate")]
     assert len(rows) == 2
     assert rows[0] == rows[1]
     assert rows[0] == snapshot(

@@ -43,9 +43,9 @@ def test_the_default_of_a_tools_argument_stays_in() -> None:
     agent = _agent()
     with dspy.context(lm=_lm()), recording(capture_content=True) as recorder:
         _dspy.Evaluate(devset=examples(1), metric=exact, display_progress=False, num_threads=1)(agent)
-    said = [str(value) for span in recorder.spans for value in (span.attributes or {}).values()]
-    assert any("look_up" in text and "[redacted]" in text for text in said)
-    assert not [text for text in said if KEY in text or "tall%20oak" in text]
+    texts = [str(value) for span in recorder.spans for value in (span.attributes or {}).values()]
+    assert any("look_up" in text and "[redacted]" in text for text in texts)
+    assert not [text for text in texts if KEY in text or "tall%20oak" in text]
 
 
 def test_a_short_default_under_a_secrets_name_stays_in_the_definitions_alone() -> None:
@@ -56,8 +56,8 @@ def test_a_short_default_under_a_secrets_name_stays_in_the_definitions_alone() -
 
     with dspy.context(lm=_lm("short")), recording(capture_content=True) as recorder:
         _dspy.ReAct("question -> answer", tools=[short], max_iters=1)(question="1+2")
-    told = [(span.attributes or {}).get("gen_ai.tool.definitions") for span in recorder.spans]
-    definitions = json.loads(str(next(text for text in told if text)))
+    recorded = [(span.attributes or {}).get("gen_ai.tool.definitions") for span in recorder.spans]
+    definitions = json.loads(str(next(text for text in recorded if text)))
     assert definitions[0]["parameters"]["properties"]["password"] == {"type": "string", "default": "[redacted]"}
 
 
@@ -71,9 +71,9 @@ def test_the_texts_of_tools_go_through_the_redactor_and_are_cut() -> None:
 
     with dspy.context(lm=_lm()), recording(capture_content=True, redact=redact, max_content_length=25) as recorder:
         _agent()(question="1+2")
-    told = {name: str(text) for span in recorder.spans for name, text in (span.attributes or {}).items()}
-    assert not [text for text in told.values() if "max@" in text]
-    definition = json.loads(told["gen_ai.tool.definitions"])[0]
+    recorded = {name: str(text) for span in recorder.spans for name, text in (span.attributes or {}).items()}
+    assert not [text for text in recorded.values() if "max@" in text]
+    definition = json.loads(recorded["gen_ai.tool.definitions"])[0]
     assert definition["description"] == "Look up, as <mail> does, at https://ann:tall%20oak@host/x."[:25]
     assert definition["parameters"]["properties"]["pin"]["default"] == "<mail>"
     called = [span for span in recorder.spans if span.name == "execute_tool look_up"]
@@ -121,5 +121,5 @@ def test_what_models_and_retrievers_hold_stays_in() -> None:
             _dspy.Retrieve()("hello")
         with contextlib.suppress(PermissionError):
             _dspy.Embedder(_Holder())(["hello"])
-    said = [span.status.description for span in recorder.spans]
-    assert said == ["401 for [redacted]", "[own/model] 401 for [redacted]", *["401 for [redacted]"] * 2]
+    texts = [span.status.description for span in recorder.spans]
+    assert texts == ["401 for [redacted]", "[own/model] 401 for [redacted]", *["401 for [redacted]"] * 2]

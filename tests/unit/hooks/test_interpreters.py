@@ -105,8 +105,8 @@ def test_program_of_thought(*, content: bool) -> None:
             "  interpreter shutdown interpreter.type=InProcess",
         ]
     )
-    codes = [told.get("interpreter.code") for told in recorder.told("interpreter")]
-    results = [told.get("interpreter.result") for told in recorder.told("interpreter")]
+    codes = [recorded.get("interpreter.code") for recorded in recorder.attributes_of("interpreter")]
+    results = [recorded.get("interpreter.result") for recorded in recorder.attributes_of("interpreter")]
     assert [codes, results] == (
         [["print(1/0)", "SUBMIT(answer=1 + 2)", None], [None, '{"answer":3}', None]] if content else [[None] * 3] * 2
     )
@@ -176,7 +176,7 @@ def test_a_class_derived_from_another_is_one() -> None:
     program: Any = dspy.ProgramOfThought("question -> answer")
     with dspy.context(lm=_lm("```python\nSUBMIT(answer=3)\n```")), recording() as recorder:
         program(Derived(), question="1+2")
-    assert [told["interpreter.type"] for told in recorder.told("interpreter")] == ["Derived"]
+    assert [recorded["interpreter.type"] for recorded in recorder.attributes_of("interpreter")] == ["Derived"]
     assert (vars(Derived)["execute"], vars(InProcess)["execute"]) == own
 
 
@@ -184,14 +184,14 @@ def test_dspys_own_interpreter() -> None:
     """`LocalInterpreter`, which runs Python in a process of its own: start, code and end, and an error of the code."""
 
     def run() -> Any:
-        said: list[Any] = []
+        texts: list[Any] = []
         with LocalInterpreter() as interpreter:
-            said.append(interpreter.execute("print(1 + 2)"))
+            texts.append(interpreter.execute("print(1 + 2)"))
             try:
                 interpreter.execute("raise ValueError('broken')")
             except CodeExecutionError as error:
-                said.append(str(error))
-        return said
+                texts.append(str(error))
+        return texts
 
     recorder = same_with_and_without(run, capture_content=True)
     assert recorder.tree("", "interpreter.code", "interpreter.result", "error.type") == snapshot(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def _sums(recorder: Recorder, name: str) -> list[tuple[int, int, int | None]]:
     """Calls, input tokens and late calls of each span of that name."""
     return [
-        (one["usage.lm_calls"], one["usage.input_tokens"], one.get("usage.late_calls")) for one in recorder.told(name)
+        (one["usage.lm_calls"], one["usage.input_tokens"], one.get("usage.late_calls"))
+        for one in recorder.attributes_of(name)
     ]
 
 
@@ -33,7 +34,7 @@ def test_calls_that_end_after_their_trial(verdict: Exception | None, late: int) 
     assert _sums(recorder, "evaluate") == [(1, 10, None), (2, 20, None)]
     assert _sums(recorder, "trial") == [(1, 10, None), (2, 20, None)]
     assert _sums(recorder, "compile") == [(3 + late, 30 + 10 * late, late)]
-    assert sum(one.get("lm.late", False) for one in recorder.told("chat")) == late
+    assert sum(one.get("lm.late", False) for one in recorder.attributes_of("chat")) == late
 
 
 @pytest.mark.parametrize(("verdict", "late"), [(ValueError("broken"), 3), (None, 5)], ids=["raises", "none"])
@@ -45,4 +46,4 @@ def test_calls_that_end_after_everything_around(verdict: Exception | None, late:
         gated.let_go_on()
     assert _sums(recorder, "evaluate") == [(1, 10, None)]
     assert _sums(recorder, "example") == [(1, 10, None)] * (1 + late)
-    assert sum(one.get("lm.late", False) for one in recorder.told("chat")) == late
+    assert sum(one.get("lm.late", False) for one in recorder.attributes_of("chat")) == late

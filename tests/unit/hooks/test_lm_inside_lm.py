@@ -34,8 +34,8 @@ def _evaluated(lm: BaseLM, **context: Any) -> Recorder:
 
 def _agree(recorder: Recorder) -> None:
     """The roll-up and the metric are the sums over the spans."""
-    spans = recorder.told("chat")
-    [evaluate] = recorder.told("evaluate")
+    spans = recorder.attributes_of("chat")
+    [evaluate] = recorder.attributes_of("evaluate")
     for kind in ("input", "output"):
         on_spans = sum(span.get(f"gen_ai.usage.{kind}_tokens", 0) for span in spans)
         assert evaluate[f"usage.{kind}_tokens"] == on_spans
@@ -60,7 +60,7 @@ def test_a_model_that_calls_itself_is_one_call_with_all_its_tokens() -> None:
     """`super().__call__` three times is one span with the tokens of three requests and the last one's response."""
     engine = ScriptedEngine(answers)
     recorder = _evaluated(Voting("openai/voting", engine=engine, cache=False))
-    [chat] = recorder.told("chat")
+    [chat] = recorder.attributes_of("chat")
     assert {name: value for name, value in chat.items() if "usage" in name or "response" in name} == snapshot(
         {
             "gen_ai.response.finish_reasons": ("stop",),
@@ -83,7 +83,7 @@ async def test_a_model_that_calls_itself_is_recorded_alike_when_awaited() -> Non
     lm = Voting("openai/voting", engine=engine, async_engine=AsyncScriptedEngine(engine), cache=False)
     with recording() as recorder:
         await lm.acall("1+1")
-    [chat] = recorder.told("chat")
+    [chat] = recorder.attributes_of("chat")
     assert (chat["gen_ai.usage.input_tokens"], chat["gen_ai.response.id"]) == (30, "response-3")
 
 
@@ -142,7 +142,7 @@ def test_a_response_that_is_passed_on_is_counted_once(make: Callable[[], dspy.LM
     router = dspy.LM("house/router", engine=Forwarding(make()), cache=False)
     outer = dspy.LM("house/outer", engine=Forwarding(router), cache=False)
     recorder = _evaluated(outer)
-    assert [chat.get("gen_ai.usage.input_tokens") for chat in recorder.told("chat")][:2] == [None, None]
+    assert [chat.get("gen_ai.usage.input_tokens") for chat in recorder.attributes_of("chat")][:2] == [None, None]
 
 
 def test_a_cached_response_that_is_passed_on_costs_nothing() -> None:
@@ -150,7 +150,7 @@ def test_a_cached_response_that_is_passed_on_costs_nothing() -> None:
     cached = sums_lm(cache=True, rollout_id=77, temperature=1.0)
     _evaluated(dspy.LM("house/router", engine=Forwarding(cached), cache=False))
     recorder = _evaluated(dspy.LM("house/router", engine=Forwarding(cached), cache=False))
-    assert recorder.told("evaluate")[0]["usage.cache_hits"] == 1
+    assert recorder.attributes_of("evaluate")[0]["usage.cache_hits"] == 1
     assert _calls(recorder) == snapshot(
         ["evaluate exact usage.input_tokens=0 usage.lm_calls=2", "      chat router", "        chat scripted"]
     )

@@ -24,8 +24,8 @@ SHOWN = ("metric.name", "lm.role", "error.type")
 
 def _ask(example: Any, prediction: Any) -> bool:
     with dspy.context(lm=JUDGE):
-        said: Any = judge(question=example["question"], answer=prediction["answer"])
-    return said["verdict"] == "yes"
+        texts: Any = judge(question=example["question"], answer=prediction["answer"])
+    return texts["verdict"] == "yes"
 
 
 def judged(example: Any, prediction: Any, trace: object = None) -> bool:
@@ -223,7 +223,7 @@ def test_in_an_optimization() -> None:
     with dspy.context(lm=sums_lm()), recording(trace_shape="nested") as recorder:
         Rounds(judged, rounds=2).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     assert len(recorder.named("metric")) == len(recorder.named("example")) == 4
-    assert [told["usage.role.judge.lm_calls"] for told in recorder.told("trial")] == [4, 4]
+    assert [recorded["usage.role.judge.lm_calls"] for recorded in recorder.attributes_of("trial")] == [4, 4]
 
 
 def _function(question: str) -> Any:
@@ -253,7 +253,7 @@ def test_a_program_whose_end_is_not_observed(program: Any, calls: int) -> None:
         "  metric judged metric.name=judged",
         *["    module Predict", "      chat judging lm.role=judge"] * 2,
     ]
-    assert [told["usage.role.judge.lm_calls"] for told in recorder.told("evaluate")] == [2]
+    assert [recorded["usage.role.judge.lm_calls"] for recorded in recorder.attributes_of("evaluate")] == [2]
 
 
 def test_a_metric_that_raises_after_a_function() -> None:

@@ -86,7 +86,7 @@ VALUES: Final[Mapping[str, Any]] = {
 
 def test_evaluate_and_its_trial() -> None:
     """For each value: the score of the evaluation and of the derived trial, and that of the first row."""
-    told: dict[str, tuple[Any, ...]] = {}
+    recorded: dict[str, tuple[Any, ...]] = {}
     for name, value in VALUES.items():
 
         def metric(example: Any, prediction: Any, trace: object = None, value: Any = value) -> Any:
@@ -98,15 +98,15 @@ def test_evaluate_and_its_trial() -> None:
                 return Rounds(metric, rounds=1).compile(dspy.Predict("question -> answer"), trainset=examples(2))
 
         recorder = same_with_and_without(run, capture_content=True)
-        ((evaluate,), (trial,)) = recorder.told("evaluate"), recorder.told("trial")
+        ((evaluate,), (trial,)) = recorder.attributes_of("evaluate"), recorder.attributes_of("trial")
         row = json.loads(evaluate["evaluate.results"])[0]
-        told[name] = (
+        recorded[name] = (
             evaluate.get("evaluate.score"),
             trial.get("trial.score"),
             row.get("score"),
             trial.get("error.type"),
         )
-    assert {name: repr(values) for name, values in told.items()} == snapshot(
+    assert {name: repr(values) for name, values in recorded.items()} == snapshot(
         {
             "None": "(None, None, None, 'TypeError')",
             "bool": "(100.0, 100.0, 1.0, None)",
@@ -166,7 +166,7 @@ def test_optimizers_that_make_means_themselves(name: str) -> None:
             ]
 
     recorder = same_with_and_without(run, capture_content=True)
-    scores = [trial["trial.score"] for trial in recorder.told("trial") if "trial.score" in trial]
+    scores = [trial["trial.score"] for trial in recorder.attributes_of("trial") if "trial.score" in trial]
     assert {type(score) for score in scores} <= {float}
 
 
@@ -193,11 +193,15 @@ def test_what_simba_scores_with(value: Any, score: float) -> None:
     simba: Any = dspy.SIMBA(metric=metric, bsize=2, num_candidates=2, max_steps=1, max_demos=1, num_threads=1)
     with recording() as recorder, dspy.context(lm=model()):
         best = simba.compile(dspy.Predict("question -> answer"), trainset=examples(2), seed=1)
-    rows = [row["score"] for told in recorder.told("evaluate") for row in json.loads(told["evaluate.results"])]
+    rows = [
+        row["score"]
+        for recorded in recorder.attributes_of("evaluate")
+        for row in json.loads(recorded["evaluate.results"])
+    ]
     assert set(rows) == {score}
-    assert {told["example.score"] for told in recorder.told("example")} == {score}
-    assert {told["trial.score"] for told in recorder.told("trial")} == {score}
-    (compiled,) = recorder.told("compile")
+    assert {recorded["example.score"] for recorded in recorder.attributes_of("example")} == {score}
+    assert {recorded["trial.score"] for recorded in recorder.attributes_of("trial")} == {score}
+    (compiled,) = recorder.attributes_of("compile")
     assert compiled["compile.best_score"] == score == best.candidate_programs[0]["score"]
 
 
@@ -227,8 +231,8 @@ def test_what_a_bootstrap_accepts(value: Any, score: float, accepted: bool) -> N
     bootstrap: Any = dspy.BootstrapFewShot(metric, max_bootstrapped_demos=2, max_labeled_demos=0)
     with recording() as recorder, dspy.context(lm=model()):
         best = bootstrap.compile(dspy.Predict("question -> answer"), trainset=examples(2))
-    ((told,),) = (recorder.told("evaluate"),)
-    found = [(row["score"], row["accepted"]) for row in json.loads(told["evaluate.results"])]
+    ((recorded,),) = (recorder.attributes_of("evaluate"),)
+    found = [(row["score"], row["accepted"]) for row in json.loads(recorded["evaluate.results"])]
     assert found == [(score, accepted)] * 2
     assert len(best.demos) == (2 if accepted else 0)
 

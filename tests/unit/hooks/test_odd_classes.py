@@ -221,10 +221,10 @@ def test_a_program_with_more_parameters_than_a_span_has_room_for() -> None:
         optimizer.compile(_Many(), trainset=examples(4), valset=examples(3), num_trials=1, minibatch=False)
     trials = [span for span in recorder.capture.spans if span.name == "trial MIPROv2"]
     assert [span.dropped_attributes > 0 for span in trials] == [False, True]
-    told = [dict(span.attributes or {}) for span in trials]
+    recorded = [dict(span.attributes or {}) for span in trials]
     names = ("operation.name", "trial.index", "trial.kind", "trial.state", "trial.score", "usage.lm_calls")
-    assert [[attributes.get(f"dspy.{name}") for name in names] for attributes in told] == [
+    assert [[attributes.get(f"dspy.{name}") for name in names] for attributes in recorded] == [
         ["trial", 0, "baseline", "complete", 33.33, 3],
         ["trial", 1, "candidate", "complete", 33.33, 3],
     ]
-    assert [attributes["dspy.compile.id"] for attributes in told] == ["c1", "c1"]
+    assert [attributes["dspy.compile.id"] for attributes in recorded] == ["c1", "c1"]

@@ -70,9 +70,9 @@ def test_a_call_with_it(name: str) -> None:
 
     recorder = same_with_and_without(call, capture_content=True, max_content_length=LIMIT)
     (span,) = recorder.spans
-    told = {key: value for key, value in span.attributes.items() if "put" in key}
-    assert all(len(str(text)) <= LIMIT for text in told.values())
-    assert told == EXPECTED[name]
+    recorded = {key: value for key, value in span.attributes.items() if "put" in key}
+    assert all(len(str(text)) <= LIMIT for text in recorded.values())
+    assert recorded == EXPECTED[name]
 
 
 EXPECTED: dict[str, Any] = snapshot(

@@ -175,11 +175,11 @@ def test_random_search_names_each_trial_by_its_seed() -> None:
             "    evaluate exact",
         ]
     )
-    told = {
+    recorded = {
         (trial["dspy.trial.parameter.seed"], trial["dspy.trial.score"])
         for trial in _attributes(recorder.named("trial BootstrapFewShotWithRandomSearch"))
     }
-    assert told == {(candidate["seed"], candidate["score"]) for candidate in best.candidate_programs}
+    assert recorded == {(candidate["seed"], candidate["score"]) for candidate in best.candidate_programs}
 
 
 def test_random_search_respects_restrict() -> None:

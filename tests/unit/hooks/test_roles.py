@@ -145,7 +145,7 @@ OPTIMIZATIONS: Final[Mapping[str, tuple[Callable[[], Any], set[str]]]] = {
 
 def _calls(recorder: Recorder) -> Counter[tuple[str, str]]:
     """(model, role) -> calls."""
-    return Counter((call["gen_ai.request.model"], call["lm.role"]) for call in recorder.told("chat"))
+    return Counter((call["gen_ai.request.model"], call["lm.role"]) for call in recorder.attributes_of("chat"))
 
 
 @pytest.mark.parametrize("name", OPTIMIZATIONS)
@@ -161,12 +161,12 @@ def test_each_call_has_the_role_of_its_model(name: str, shape: str) -> None:
     calls = _calls(recorder)
     assert {model for model, _ in calls} == models
     assert {(model, role) for model, role in calls} == {(model, ROLES.get(model, "task")) for model in models}
-    told = next(found for found in recorder.told("compile") if "compile.parent.id" not in found)
+    recorded = next(found for found in recorder.attributes_of("compile") if "compile.parent.id" not in found)
     by_role: Counter[str] = Counter()
     for (_, role), count in calls.items():
         by_role[role] += count
-    assert {role: told[f"usage.role.{role}.lm_calls"] for role in by_role} == by_role
-    assert sum(by_role.values()) == told["usage.lm_calls"]
+    assert {role: recorded[f"usage.role.{role}.lm_calls"] for role in by_role} == by_role
+    assert sum(by_role.values()) == recorded["usage.lm_calls"]
 
 
 def test_a_program_whose_calls_are_not_seen() -> None:

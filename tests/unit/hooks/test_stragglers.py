@@ -66,11 +66,13 @@ def _straggling(monkeypatch: pytest.MonkeyPatch, trainset: list[dspy.Example]) -
     return recorder
 
 
-def _told(recorder: Recorder) -> list[tuple[int, float | None, bool | None]]:
+def _recorded(recorder: Recorder) -> list[tuple[int, float | None, bool | None]]:
     """Position, score and whether it is a repetition, of each run of an example."""
     return [
         (one["example.index"], one.get("example.score"), one.get("example.repeated"))
-        for one in sorted(recorder.told("example"), key=lambda one: (one["example.index"], "example.repeated" in one))
+        for one in sorted(
+            recorder.attributes_of("example"), key=lambda one: (one["example.index"], "example.repeated" in one)
+        )
     ]
 
 
@@ -80,11 +82,11 @@ def test_a_straggler_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     What its call used is in no total, for they were told before it ended.
     """
     recorder = _straggling(monkeypatch, examples(3))
-    (evaluate,) = recorder.told("evaluate")
-    (compiled,) = recorder.told("compile")
+    (evaluate,) = recorder.attributes_of("evaluate")
+    (compiled,) = recorder.attributes_of("compile")
     assert (evaluate["evaluate.num_examples"], evaluate["evaluate.num_errors"]) == (3, 0)
     assert (evaluate["usage.lm_calls"], compiled["usage.lm_calls"]) == (3, 3)
-    assert _told(recorder) == snapshot([(0, 0.0, None), (1, 1.0, None), (1, None, True), (2, 0.0, None)])
+    assert _recorded(recorder) == snapshot([(0, 0.0, None), (1, 1.0, None), (1, None, True), (2, 0.0, None)])
     names = [name for name, _ in recorder.events()]
     assert names.count("gen_ai.evaluation.result") == 3
     counted = sum(value for _, value in recorder.metrics()["dspy.evaluate.examples"])
@@ -95,6 +97,6 @@ def test_a_straggler_that_is_listed_twice(monkeypatch: pytest.MonkeyPatch) -> No
     """The same object at two positions: its second run is told at the position of its first, and every row is there."""
     even, odd = examples(2)[1], examples(1)[0]
     recorder = _straggling(monkeypatch, [even, odd, even])
-    assert _told(recorder) == snapshot([(0, 1.0, None), (0, None, True), (1, 0.0, None), (2, 1.0, None)])
-    (evaluate,) = recorder.told("evaluate")
+    assert _recorded(recorder) == snapshot([(0, 1.0, None), (0, None, True), (1, 0.0, None), (2, 1.0, None)])
+    (evaluate,) = recorder.attributes_of("evaluate")
     assert [row["index"] for row in json.loads(evaluate["evaluate.results"])] == [0, 1, 2]

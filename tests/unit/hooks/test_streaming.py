@@ -60,11 +60,11 @@ def test_a_stream_that_is_read_to_its_end(*, awaited: bool, content: bool) -> No
         chunks = asyncio.run(_all(_stream(awaited=awaited)))
     assert recorder.tree("", *SHOWN) == WHOLE
     (chat,) = recorder.named("chat")
-    told = dict(chat.attributes or {})
-    first = cast("float", told["gen_ai.response.time_to_first_chunk"])
+    recorded = dict(chat.attributes or {})
+    first = cast("float", recorded["gen_ai.response.time_to_first_chunk"])
     assert 0 < first < cast("int", chat.end_time) / 1e9 - cast("int", chat.start_time) / 1e9
-    assert ("seven" in str(told.get("gen_ai.output.messages"))) is content
-    assert told["gen_ai.usage.output_tokens"] == 5
+    assert ("seven" in str(recorded.get("gen_ai.output.messages"))) is content
+    assert recorded["gen_ai.usage.output_tokens"] == 5
     streamed = [chunk for chunk in chunks if type(chunk).__name__ == "EngineChunk"]
     counts = {name: points[0][1] for name, points in recorder.metrics().items() if name.endswith("_chunk")}
     assert counts == {

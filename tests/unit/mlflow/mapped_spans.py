@@ -22,7 +22,7 @@ CONTEXT = TraceContext(trace_id="t" * 32, root_id="root", kind=RootKind.COMPILE,
 RUNS_ONLY = Options(log_traces=False)
 
 
-def told(operation: str, *, options: Options | None = None, context: TraceContext = CONTEXT, span_id: str = "s",
+def operations_of(operation: str, *, options: Options | None = None, context: TraceContext = CONTEXT, span_id: str = "s",
          error: bool = False, **attributes: AttributeValue) -> list[Operation]:  # fmt: skip
     """The operations for one span; `__` in a keyword stands for a dot."""
     found = fact(operation, span_id=span_id, error=error, trace_id=context.trace_id, **attributes)

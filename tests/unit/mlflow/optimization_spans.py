@@ -14,7 +14,7 @@ from otel_dspy.mlflow.records.span_records import SpanRecord
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import AttributeValue
 
-Told = tuple[SpanRecord, TraceContext]
+SpanInTrace = tuple[SpanRecord, TraceContext]
 """A span and the trace that it is logged in."""
 
 _STATES: Final = {f"{number:016x}": json.dumps({"self": {"demos": [number]}}) for number in range(3)}
@@ -26,7 +26,7 @@ class Writer:
     """Writes the spans down in the order of their ends."""
 
     draw: st.DrawFn
-    told: list[Told] = field(default_factory=list[Told])
+    recorded: list[SpanInTrace] = field(default_factory=list[SpanInTrace])
     spans: int = 0
     compiles: int = 0
     clock: int = 1_000
@@ -49,7 +49,7 @@ class Writer:
             start_ns=(self.clock - 1) * 1_000_000, end_ns=self.clock * 1_000_000, error=error is not None,
             message="broken" if error else None, attributes={"dspy.operation.name": operation, **facts},
         )  # fmt: skip
-        self.told.append((record, context))
+        self.recorded.append((record, context))
         return span_id
 
     def usage(self, prefix: str = "dspy.usage.") -> dict[str, AttributeValue]:
@@ -109,7 +109,7 @@ class Writer:
                 facts["dspy.example.feedback"] = "so so"
             name, parent = "example m", evaluate if nested else None
             root = self.span(context if nested else None, name, parent, **place, **facts, **{"dspy.metric.name": "m"})
-            self.span(self.told[-1][1], "module Predict", root, **{"dspy.module.type": "Predict"})
+            self.span(self.recorded[-1][1], "module Predict", root, **{"dspy.module.type": "Predict"})
         rows = json.dumps([{"index": 0, "score": 1.0}])
         self.span(context, "evaluate m", trial, span_id=evaluate, **place, **{"dspy.evaluate.results": rows})
         score: dict[str, AttributeValue] = {"dspy.trial.score": 50.0} if self.draw(st.booleans()) else {}
@@ -121,9 +121,9 @@ class Writer:
 
 
 @st.composite
-def optimizations(draw: st.DrawFn) -> list[Told]:
+def optimizations(draw: st.DrawFn) -> list[SpanInTrace]:
     """One or two optimizations, in the order in which their spans end."""
     writer = Writer(draw)
     for _ in range(draw(st.integers(1, 2))):
         writer.compile(None, None, {}, 0)
-    return writer.told
+    return writer.recorded

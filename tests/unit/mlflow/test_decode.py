@@ -42,9 +42,9 @@ RUNS = st.one_of(
 
 
 @given(st.sampled_from(OPERATIONS), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=12), st.randoms())
-def test_any_attributes_give_one_fact_of_the_span(operation: str, told: dict[str, Any], chance: Random) -> None:
+def test_any_attributes_give_one_fact_of_the_span(operation: str, recorded: dict[str, Any], chance: Random) -> None:
     """A value of the wrong type is absent, the span stays complete, and the order of attributes does not matter."""
-    attributes = {**told, semconv.DSPY_OPERATION_NAME: operation}
+    attributes = {**recorded, semconv.DSPY_OPERATION_NAME: operation}
     items = list(attributes.items())
     chance.shuffle(items)
     first, second = (
@@ -62,12 +62,17 @@ def test_any_attributes_give_one_fact_of_the_span(operation: str, told: dict[str
     st.text(CHARACTERS, max_size=9), st.dictionaries(st.text(min_size=1, max_size=9), VALUES, max_size=6),
     st.booleans(), st.one_of(st.none(), st.text(CHARACTERS, max_size=9)),
 )  # fmt: skip
-def test_a_span_of_the_sdk_keeps_all_it_had(name: str, told: dict[str, Any], fails: bool, message: str | None) -> None:  # noqa: FBT001 - drawn
+def test_a_span_of_the_sdk_keeps_all_it_had(
+    name: str,
+    recorded: dict[str, Any],
+    fails: bool,  # noqa: FBT001 - drawn
+    message: str | None,
+) -> None:
     """The neutral form has name, ids, times, attributes, links, resource and status."""
     provider = TracerProvider(resource=Resource({"service.name": "s"}), shutdown_on_exit=False)
     tracer = provider.get_tracer("otel_dspy")
     other = tracer.start_span("other").get_span_context()
-    span: Any = tracer.start_span(name, attributes=told, links=[Link(other)])
+    span: Any = tracer.start_span(name, attributes=recorded, links=[Link(other)])
     if fails:
         span.set_status(Status(StatusCode.ERROR, message))
     span.end()
@@ -76,7 +81,7 @@ def test_a_span_of_the_sdk_keeps_all_it_had(name: str, told: dict[str, Any], fai
     assert (record.name, record.kind, record.parent_id, record.scope) == (name, "INTERNAL", None, "otel_dspy")
     assert (record.trace_id, record.span_id) == (format_trace_id(own.trace_id), format_span_id(own.span_id))
     assert (record.start_ns, record.end_ns) == (ended.start_time, ended.end_time)
-    assert record.attributes == told
+    assert record.attributes == recorded
     assert record.resource == {"service.name": "s"}
     assert [(link.trace_id, link.span_id) for link in record.links] == [
         (format_trace_id(other.trace_id), format_span_id(other.span_id))

@@ -42,11 +42,13 @@ def chosen_at_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "7")
 
 
-@pytest.mark.parametrize("told", [None, HERE, f"{HERE}/"])
-def test_an_experiment_that_mlflow_was_set_to_holds_there(told: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("recorded", [None, HERE, f"{HERE}/"])
+def test_an_experiment_that_mlflow_was_set_to_holds_there(
+    recorded: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By its id, which belongs to MLflow's tracking URI, whether or not that is also named explicitly."""
     chosen_at_here(monkeypatch)
-    assert current(told, None) == (Destination(told or HERE, Experiment(id="7"), ""), None)
+    assert current(recorded, None) == (Destination(recorded or HERE, Experiment(id="7"), ""), None)
 
 
 def test_an_id_of_one_place_is_no_id_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,10 +101,10 @@ def test_an_mlflow_without_workspaces_has_none(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_path_is_taken_as_mlflow_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By `configure`, which `autolog` and the processor call; relative to the working folder at that time."""
-    told: list[tuple[str | None, str | None, str | None]] = []
+    recorded: list[tuple[str | None, str | None, str | None]] = []
 
     def note(uri: str | None, experiment: str | None, workspace: str | None) -> tuple[Destination, None]:
-        told.append((uri, experiment, workspace))
+        recorded.append((uri, experiment, workspace))
         return Destination(uri or "", Experiment()), None
 
     monkeypatch.setattr(destination, "current", note)
@@ -111,5 +113,5 @@ def test_a_path_is_taken_as_mlflow_takes_it(tmp_path: Path, monkeypatch: pytest.
     processor = MlflowSpanProcessor(tracking_uri=Path("my runs"))
     monkeypatch.chdir("/")
     processor._capture()
-    assert told == [(mlflow.get_tracking_uri(), None, None)]
+    assert recorded == [(mlflow.get_tracking_uri(), None, None)]
     processor.shutdown()

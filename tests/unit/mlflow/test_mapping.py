@@ -35,7 +35,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
 from otel_dspy.mlflow.records.span_records import CallRecord, SpanRecord
-from tests.unit.mlflow.mapped_spans import CID, CONTEXT, IDENTITY, fact, kinds, only, told
+from tests.unit.mlflow.mapped_spans import CID, CONTEXT, IDENTITY, fact, kinds, only, operations_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -58,7 +58,7 @@ def test_a_span_without_its_names_is_a_plain_call(operation: str, attributes: di
 def test_setup_opens_the_run_with_everything_that_is_known() -> None:
     """The run is ensured first, then parameters in a request of their own, then the initial program by its id."""
     inputs: dict[str, Any] = {"dspy.optimizer.parameter.k": [1, 2], "dspy.lm.model": "m", "dspy.lm.parameter.n": 1}
-    operations = told("setup", **IDENTITY, **inputs, dspy__program__id="p", dspy__program__state="{}")
+    operations = operations_of("setup", **IDENTITY, **inputs, dspy__program__id="p", dspy__program__state="{}")
     assert kinds(operations) == ["KeepProgram", "EnsureRun", "LogParams", "LogProgram", "LogSpan", "LogTrace"]
     run = only(operations, EnsureRun)
     assert (run.run, run.name, run.start_ms, run.parent) == (CompileRun(CID), "MIPROv2 Solver", 1000, None)
@@ -83,7 +83,10 @@ def test_where_the_run_of_a_compile_is_created(
 ) -> None:
     """Child of the innermost enclosing trial, compile or user's run that is logged."""
     context = TraceContext(trace_id="t", root_id="r", kind=RootKind.COMPILE, compile_id=CID, user_run=user_run)
-    assert only(told("setup", options=options, context=context, **IDENTITY, **attributes), EnsureRun).parent == parent
+    assert (
+        only(operations_of("setup", options=options, context=context, **IDENTITY, **attributes), EnsureRun).parent
+        == parent
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def test_where_the_run_of_a_compile_is_created(
 def test_run_status_by_error(error: str | None, status: str) -> None:
     """The same for compiles, trials and stand-alone evaluations; a best model only of a compile that returned."""
     attributes: dict[str, Any] = {"error.type": error} if error else {}
-    operations = told("compile", **IDENTITY, dspy__program__id="p", error=error is not None, **attributes)
+    operations = operations_of("compile", **IDENTITY, dspy__program__id="p", error=error is not None, **attributes)
     assert only(operations, EndRun).status == status
     models = [operation for operation in operations if isinstance(operation, LogModel | LogProgram)]
     assert len(models) == (2 if error is None else 0)
@@ -103,15 +106,15 @@ def test_run_status_by_error(error: str | None, status: str) -> None:
     alone = TraceContext(trace_id="t", root_id="root", kind=RootKind.EVALUATE)
     trial: dict[str, Any] = {"dspy.compile.id": CID, "dspy.trial.index": 0}
     ended = [
-        only(told("trial", error=error is not None, **trial, **attributes), EndRun),
-        only(told("evaluate", context=alone, error=error is not None, **attributes), EndRun),
+        only(operations_of("trial", error=error is not None, **trial, **attributes), EndRun),
+        only(operations_of("evaluate", context=alone, error=error is not None, **attributes), EndRun),
     ]
     assert [end.status for end in ended] == [status, status]
 
 
 def test_a_nested_compile_has_no_logged_model() -> None:
     """Its best program is an artifact of its own run; the LoggedModel is the outermost compile's."""
-    operations = told("compile", **IDENTITY, dspy__compile__parent__id="o", dspy__program__id="p")
+    operations = operations_of("compile", **IDENTITY, dspy__compile__parent__id="o", dspy__program__id="p")
     assert "LogModel" not in kinds(operations)
     assert only(operations, LogProgram).path == "best_model.json"
 
@@ -122,7 +125,7 @@ def test_a_nested_compile_has_no_logged_model() -> None:
 def test_a_trials_points_on_the_compiles_curves(scope: str | None, curve: str) -> None:
     """Step is the trial's index, time the span's end; the totals are the compile's so far, not the trial's."""
     attributes: dict[str, Any] = {"dspy.trial.scope": scope} if scope else {}
-    operations = told("trial", dspy__compile__id=CID, dspy__trial__index=4, dspy__trial__score=60.0,
+    operations = operations_of("trial", dspy__compile__id=CID, dspy__trial__index=4, dspy__trial__score=60.0,
                       dspy__trial__best_score=70.0, dspy__usage__lm_calls=1, dspy__compile__usage__lm_calls=9,
                       **attributes)  # fmt: skip
     own, progress = [found for found in operations if isinstance(found, LogMetrics)]
@@ -146,13 +149,15 @@ def test_a_trials_points_on_the_compiles_curves(scope: str | None, curve: str) -
 )
 def test_flags_choose_what_a_trial_becomes(options: Options, expected: list[str]) -> None:
     """Each flag disables only its own data."""
-    operations = told("trial", options=options, dspy__compile__id=CID, dspy__trial__index=0, dspy__program__id="p")
+    operations = operations_of(
+        "trial", options=options, dspy__compile__id=CID, dspy__trial__index=0, dspy__program__id="p"
+    )
     assert kinds(operations) == expected
 
 
 def test_a_trials_state_is_kept_even_where_no_run_wants_it() -> None:
     """With `log_evals=False` the compile's best model may still be a state that only a trial carried."""
-    operations = told("trial", options=Options(log_evals=False), dspy__compile__id=CID, dspy__trial__index=0,
+    operations = operations_of("trial", options=Options(log_evals=False), dspy__compile__id=CID, dspy__trial__index=0,
                       dspy__program__id="p", dspy__program__state="{}")  # fmt: skip
     assert only(operations, KeepProgram).program_id == "p"
 
@@ -179,7 +184,7 @@ def test_which_run_a_trace_belongs_to(  # noqa: PLR0913, PLR0917 - a column each
     """The nearest run that is recorded."""
     context = TraceContext(trace_id="t", root_id="s", kind=kind, compile_id=compile_id, trial=trial,
                            evaluate=("e", "f") if kind is RootKind.EXAMPLE else None, user_run=user_run)  # fmt: skip
-    assert only(told("example", options=options, context=context), LogTrace).run == run
+    assert only(operations_of("example", options=options, context=context), LogTrace).run == run
 
 
 @pytest.mark.parametrize(
@@ -240,7 +245,7 @@ def test_an_examples_score_has_the_same_id_every_time() -> None:
     """Logging it twice creates one assessment."""
     context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
     first, again = (
-        only(told("example", context=context, dspy__example__score=0.5, dspy__metric__name="m"), LogTrace)
+        only(operations_of("example", context=context, dspy__example__score=0.5, dspy__metric__name="m"), LogTrace)
         for _ in range(2)
     )
     assert first.assessments == again.assessments
@@ -261,7 +266,7 @@ def test_an_example_that_failed_is_assessed_with_its_error(attributes: dict[str,
     """The assessment has the metric's name and no score, unless there is one."""
     context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
     failure: dict[str, Any] = {"error.type": "ValueError", "dspy.example.error.message": "no verdict", **attributes}
-    head = only(told("example", context=context, error=True, dspy__metric__name="m", **failure), LogTrace)
+    head = only(operations_of("example", context=context, error=True, dspy__metric__name="m", **failure), LogTrace)
     assert [(assessment.value, assessment.error) for assessment in head.assessments] == expected
     assert {assessment.name for assessment in head.assessments} <= {"m"}
 
@@ -281,7 +286,7 @@ def test_examples_that_failed_are_seen_on_runs(operation: str, status: str) -> N
         context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EVALUATE)
     else:
         attributes |= {"dspy.trial.index": 0, **IDENTITY}
-    operations = told(operation, context=context, **attributes)
+    operations = operations_of(operation, context=context, **attributes)
     assert only(operations, EndRun).status == status
     points = [point for found in operations if isinstance(found, LogMetrics) for point in found.metrics]
     assert [point.value for point in points if point.name == "num_errors"] == [2.0]
@@ -300,13 +305,13 @@ def test_examples_that_failed_are_seen_on_runs(operation: str, status: str) -> N
 def test_a_score_that_json_cannot_hold_is_recorded_as_text(score: float, value: float | str) -> None:
     """A server rejects NaN, together with the trace's name, run and tags."""
     context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
-    head = only(told("example", context=context, dspy__example__score=score), LogTrace)
+    head = only(operations_of("example", context=context, dspy__example__score=score), LogTrace)
     assert [assessment.value for assessment in head.assessments] == [value]
 
 
 def test_the_summary_is_json_whatever_a_metric_gave() -> None:
     """NaN, which JSON hasn't, is null."""
-    compile_ended = told("compile", **IDENTITY_ENDED, dspy__compile__best_score=float("nan"))
+    compile_ended = operations_of("compile", **IDENTITY_ENDED, dspy__compile__best_score=float("nan"))
     [text] = [found.text for found in compile_ended if isinstance(found, LogText) and "summary" in found.path]
 
     def refuse(constant: str) -> None:
@@ -344,13 +349,13 @@ def test_no_nul_is_recorded() -> None:
 
 def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:
     """Its cost of 0 is logged, else MLflow would apply its own price to its tokens."""
-    operations = told("chat", dspy__lm__cost=0.0)
+    operations = operations_of("chat", dspy__lm__cost=0.0)
     cost = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.0}
     assert only(operations, LogSpan).attributes["mlflow.llm.cost"] == cost
 
 
 @pytest.mark.parametrize(
-    ("said", "model"),
+    ("attributes_set", "model"),
     [
         ({"dspy__lm__cache_hit": False}, "gpt-2026"),
         ({"dspy__lm__cache_hit": False, "dspy__lm__cost": 0.0}, None),
@@ -358,17 +363,17 @@ def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:
         ({}, None),
     ],
 )
-def test_only_a_call_without_a_price_is_kept_from_mlflows(said: dict[str, Any], model: str | None) -> None:
+def test_only_a_call_without_a_price_is_kept_from_mlflows(attributes_set: dict[str, Any], model: str | None) -> None:
     """Other libraries' calls, and those with a cost, are logged unchanged."""
     models = {"gen_ai__request__model": "gpt", "gen_ai__response__model": "gpt-2026"}
-    logged = only(told("chat", **models, **said), LogSpan)
+    logged = only(operations_of("chat", **models, **attributes_set), LogSpan)
     assert logged.unpriced_model == model
     assert "mlflow.llm.model" not in logged.attributes
 
 
 def test_an_unknown_price_stays_unknown() -> None:
     """No cost on the run, and the number of calls without one."""
-    used = told("compile", **IDENTITY, dspy__usage__lm_calls=2, dspy__usage__unpriced_calls=1)
+    used = operations_of("compile", **IDENTITY, dspy__usage__lm_calls=2, dspy__usage__unpriced_calls=1)
     values = {point.name: point.value for point in only(used, LogMetrics).metrics}
     assert values == {"lm_calls": 2.0, "unpriced_calls": 1.0}
 
@@ -377,7 +382,7 @@ def test_parts_by_model_are_metrics_whatever_the_models_are_called() -> None:
     """Keys are valid for MLflow; models with the same key are summed."""
     names = ["openai/gpt-4.1", "vertex_ai/claude@1", "vertex_ai/claude?1", "openai/role.judge", "//etc/../x", "m" * 300]
     parts: dict[str, Any] = {f"dspy__usage__model__{name}__lm_calls": 1 for name in names}
-    used = told("compile", **IDENTITY, **parts)
+    used = operations_of("compile", **IDENTITY, **parts)
     values = {point.name: point.value for point in only(used, LogMetrics).metrics}
     assert values == {
         "model/openai/gpt-4.1/lm_calls": 1.0,
@@ -400,7 +405,7 @@ def test_the_summary_has_the_parts_by_role_and_by_model() -> None:
         "dspy__usage__model__own__lm_calls": 2,
         "dspy__usage__model__own__unpriced_calls": 2,
     }
-    ended = told("compile", **IDENTITY_ENDED, dspy__usage__cost=0.5, dspy__usage__unpriced_calls=2, **parts)
+    ended = operations_of("compile", **IDENTITY_ENDED, dspy__usage__cost=0.5, dspy__usage__unpriced_calls=2, **parts)
     [text] = [found.text for found in ended if isinstance(found, LogText) and "summary" in found.path]
     usage = json.loads(text)["usage"]
     assert (usage["cost"], usage["unpriced_calls"], list(usage["by_role"])) == (0.5, 2, ["task"])
@@ -415,28 +420,28 @@ def test_nested_names_of_parts_are_read_once() -> None:
     names: dict[str, Any] = {
         f"dspy.usage.model.{'model.' * depth}lm_calls".replace(".", "__"): 1 for depth in range(1, 31)
     }
-    used = told("compile", **IDENTITY, **names)
+    used = operations_of("compile", **IDENTITY, **names)
     assert len(only(used, LogMetrics).metrics) == 30
 
 
 def test_calls_after_the_end_are_a_metric_of_the_run() -> None:
     """The compile's calls that ended after their trial."""
-    used = told("compile", **IDENTITY, dspy__usage__lm_calls=9, dspy__usage__late_calls=3)
+    used = operations_of("compile", **IDENTITY, dspy__usage__lm_calls=9, dspy__usage__late_calls=3)
     values = {point.name: point.value for point in only(used, LogMetrics).metrics}
     assert values == {"lm_calls": 9.0, "late_calls": 3.0}
 
 
 def test_a_root_is_logged_without_its_parent() -> None:
     """MLflow leaves a trace whose root has a parent IN_PROGRESS forever."""
-    assert only(told("module", span_id="root"), LogSpan).parent_id is None
-    assert only(told("module", span_id="other"), LogSpan).parent_id == "root"
+    assert only(operations_of("module", span_id="root"), LogSpan).parent_id is None
+    assert only(operations_of("module", span_id="other"), LogSpan).parent_id == "root"
 
 
 def test_results_become_a_table_whatever_their_rows_lack() -> None:
     """Without content there are scores and errors only; a row that is no object is left out."""
     rows = [{"index": 0, "score": 1.0}, "what?", {"index": 1, "score": None, "error": "ValueError"}]
     results = json.dumps(rows)
-    operations = told("evaluate", dspy__compile__id=CID, dspy__trial__index=0, dspy__evaluate__results=results)
+    operations = operations_of("evaluate", dspy__compile__id=CID, dspy__trial__index=0, dspy__evaluate__results=results)
     table = only(operations, LogTable)
     assert (table.columns, table.rows) == (["index", "score", "error"], [[0, 1.0, None], [1, None, "ValueError"]])
 
@@ -457,7 +462,7 @@ def test_a_list_is_written_as_json() -> None:
 )
 def test_each_phase_of_a_name_has_a_table_of_its_own(index: int, path: str) -> None:
     """The first is unnumbered, the second is number 2, in the run of the compile."""
-    operations = told("evaluate", dspy__compile__id=CID, dspy__phase__name="bootstrap", dspy__phase__index=index,
+    operations = operations_of("evaluate", dspy__compile__id=CID, dspy__phase__name="bootstrap", dspy__phase__index=index,
                       dspy__evaluate__results='[{"index": 0, "score": 1.0}]')  # fmt: skip
     table = only(operations, LogTable)
     assert (table.run, table.path) == (CompileRun(CID), path)
@@ -467,11 +472,11 @@ def test_a_phase_records_its_candidates() -> None:
     """A phase's candidates are artifacts of the compile's run, one file for each kind; no run, no artifact."""
     made: dict[str, Any] = {"dspy.compile.id": CID, "dspy.phase.name": "propose"}
     texts: dict[str, Any] = {"dspy.phase.instructions": '{"0": ["add"]}', "dspy.phase.demos": '{"0": [[]]}'}
-    operations = told("phase", options=Options(log_traces=False), **made, **texts)
+    operations = operations_of("phase", options=Options(log_traces=False), **made, **texts)
     assert operations == [
         LogText(key="s/candidates/instructions", run=CompileRun(CID), path="candidates/instructions.json",
                 text='{"0": ["add"]}'),
         LogText(key="s/candidates/demos", run=CompileRun(CID), path="candidates/demos.json", text='{"0": [[]]}'),
     ]  # fmt: skip
-    assert told("phase", options=Options(log_traces=False), **made) == []
-    assert told("phase", options=Options(log_traces=False, log_compiles=False), **made, **texts) == []
+    assert operations_of("phase", options=Options(log_traces=False), **made) == []
+    assert operations_of("phase", options=Options(log_traces=False, log_compiles=False), **made, **texts) == []

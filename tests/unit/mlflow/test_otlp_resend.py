@@ -92,9 +92,9 @@ def test_what_is_refused_stays(endpoint: Endpoint, spooled: Path, capsys: pytest
     endpoint.statuses = [400]
     assert main(["replay", "--otlp", f"http://127.0.0.1:{endpoint.server_address[1]}/v1/traces", str(spooled)]) == 1
     assert spooled.exists()
-    said = capsys.readouterr().out
-    assert str(spooled) in said
-    assert "status 400" in said
+    texts = capsys.readouterr().out
+    assert str(spooled) in texts
+    assert "status 400" in texts
 
 
 def test_a_password_in_the_url_is_shown_to_the_endpoint_alone(
@@ -104,9 +104,9 @@ def test_a_password_in_the_url_is_shown_to_the_endpoint_alone(
     url = f"http://me:ge%40heim@127.0.0.1:{endpoint.server_address[1]}"
     endpoint.statuses = [400]
     assert main(["replay", "--otlp", url, str(spooled)]) == 1
-    said = capsys.readouterr().out
-    assert f"http://me@127.0.0.1:{endpoint.server_address[1]} did not accept the file: status 400" in said
-    assert "heim" not in said
+    texts = capsys.readouterr().out
+    assert f"http://me@127.0.0.1:{endpoint.server_address[1]} did not accept the file: status 400" in texts
+    assert "heim" not in texts
     assert main(["replay", "--otlp", url, str(spooled)]) == 0
     assert endpoint.logins == [f"Basic {base64.b64encode(b'me:ge@heim').decode()}"]
 

@@ -159,22 +159,22 @@ def test_every_changed_line_of_an_instruction_is_listed(predictor: dict[str, Any
     old = predictor["signature"]["instructions"]
     changed = {**predictor, "signature": {**predictor["signature"], "instructions": instructions}}
     text = changes(("new", json.dumps({"p": changed})), ("old", json.dumps({"p": predictor})))
-    told = _named(text, "Changes since the initial program (old)")
-    assert {"+" + line for line in _lines(instructions) - _lines(old)} <= told
-    assert {"-" + line for line in _lines(old) - _lines(instructions)} <= told
+    recorded = _named(text, "Changes since the initial program (old)")
+    assert {"+" + line for line in _lines(instructions) - _lines(old)} <= recorded
+    assert {"-" + line for line in _lines(old) - _lines(instructions)} <= recorded
 
 
 @given(PROGRAMS, PROGRAMS)
 def test_different_programs_are_never_reported_as_equal(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Two programs with different content are never reported as equal."""
     text = changes(("b", json.dumps(after)), ("a", json.dumps(before)))
-    said = [json.dumps(_said(program), sort_keys=True) for program in (before, after)]
-    assert ("None: it is the same program." in text) == (said[0] == said[1])
+    texts = [json.dumps(_texts(program), sort_keys=True) for program in (before, after)]
+    assert ("None: it is the same program." in text) == (texts[0] == texts[1])
 
 
-def _said(program: dict[str, Any]) -> dict[str, Any]:
+def _texts(program: dict[str, Any]) -> dict[str, Any]:
     """The prompt texts of a program by predictor, without empty parts."""
-    said: dict[str, Any] = {}
+    texts: dict[str, Any] = {}
     for path, state in program.items():
         signature = state["signature"]
         fields = [f"{field['prefix']} {field['description']}".splitlines() for field in signature["fields"]]
@@ -183,8 +183,8 @@ def _said(program: dict[str, Any]) -> dict[str, Any]:
             "f": [line for lines in fields for line in lines],
             "d": state["demos"],
         }
-        said |= {f"{path}/{name}": part for name, part in parts.items() if part}
-    return said
+        texts |= {f"{path}/{name}": part for name, part in parts.items() if part}
+    return texts
 
 
 @given(

@@ -31,7 +31,9 @@ def _sink(tmp_path: Path) -> Sink:
     return sink
 
 
-def _tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowException) -> tuple[Sink, list[dict[str, str]]]:
+def _deliver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowException
+) -> tuple[Sink, list[dict[str, str]]]:
     """Log two parameters of a run to a store that raises for `second`; return the requests it received."""
     asked: list[dict[str, str]] = []
     log_run = Store.log_run
@@ -55,7 +57,7 @@ def _tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowExceptio
 def test_a_parameter_that_is_refused_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is then sent separately, and one is lost."""
     refused = MlflowException("changing is not allowed", INVALID_PARAMETER_VALUE)
-    sink, asked = _tell(tmp_path, monkeypatch, refused)
+    sink, asked = _deliver(tmp_path, monkeypatch, refused)
     assert asked == [{"first": "1", "second": "2"}, {"first": "1"}, {"second": "2"}]
     assert (sink.lost, sink.failed) == (1, 0)
 
@@ -64,7 +66,7 @@ def test_a_batch_that_a_server_fails_at_is_tried_together_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It fails and is kept as a whole: retries of each parameter would take as long again."""
-    sink, asked = _tell(tmp_path, monkeypatch, MlflowException("out of order", INTERNAL_ERROR))
+    sink, asked = _deliver(tmp_path, monkeypatch, MlflowException("out of order", INTERNAL_ERROR))
     assert asked == [{"first": "1", "second": "2"}] * retry.MAX_RETRIES
     assert (sink.lost, sink.failed) == (0, 1)
 
@@ -115,6 +117,6 @@ def test_a_span_that_is_refused_takes_no_other_with_it(
         )  # fmt: skip
         sink.apply(LogSpan(key=str(number), trace_id="t", span=span, parent_id=None, attributes={}))
     sink.send_all()
-    told = [spans for spans in asked if not spans & bad]
-    assert set().union(*told) == set(range(64)) - bad
+    recorded = [spans for spans in asked if not spans & bad]
+    assert set().union(*recorded) == set(range(64)) - bad
     assert (len(asked), sink.lost) == (requests, lost)

@@ -178,7 +178,7 @@ def test_the_line_that_ends_a_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "reason"),
     [
         (cut, "cut off"),
         (of_another_kind, "not a span of otel-dspy's spool"),
@@ -186,7 +186,7 @@ def test_the_line_that_ends_a_file() -> None:
         (without_start, "startTimeUnixNano"),
     ],
 )
-def test_damage_is_reported(damage: Callable[[str], str], says: str) -> None:
+def test_damage_is_reported(damage: Callable[[str], str], reason: str) -> None:
     """The error message contains the reason."""
-    with pytest.raises(spool_line.DamagedLineError, match=says):
+    with pytest.raises(spool_line.DamagedLineError, match=reason):
         spool_line.parse_line(damage(spool_line.span_line(SPAN, ROUTE)))

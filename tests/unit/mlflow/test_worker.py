@@ -42,7 +42,7 @@ class Stalled(Worker):
     def _start(self) -> None:
         pass
 
-    def tell(self, kind: RootKind, trace: int, number: int, **attributes: AttributeValue) -> None:
+    def emit(self, kind: RootKind, trace: int, number: int, **attributes: AttributeValue) -> None:
         """A span ends."""
         self.put(span(trace, number, **attributes), route(kind, trace))
 
@@ -77,7 +77,7 @@ def test_what_does_not_fit_in_memory_is_on_disk_and_comes_back_in_order() -> Non
     expected: list[str] = []
     taken: list[str] = []
     for number in range(2, 42):
-        worker.tell(RootKind.EXAMPLE, 7, number)
+        worker.emit(RootKind.EXAMPLE, 7, number)
         expected.append(f"7/{number}")
         if number % 5 == 0:
             worker.spool_all()
@@ -95,7 +95,7 @@ def test_the_bound_counts_characters_too() -> None:
     """A few spans with large texts fill the queue as many small ones do."""
     worker = Stalled(max_characters=1000)
     for number in range(2, 6):
-        worker.tell(RootKind.EXAMPLE, 7, number, a="y" * 900)
+        worker.emit(RootKind.EXAMPLE, 7, number, a="y" * 900)
     worker.spool_all()
     assert (len(worker._traces._ready), len(worker._traces._tail), worker.waiting) == (1, 0, 4)
     assert worker.examples() == ["7/2", "7/3", "7/4", "7/5"]
@@ -117,7 +117,7 @@ def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
     thread.start()
     try:
         for trace in range(7, 47):
-            worker.tell(RootKind.EXAMPLE, trace, ROOT)
+            worker.emit(RootKind.EXAMPLE, trace, ROOT)
             assert len(worker._traces._ready) + len(worker._traces._tail) <= 2 * 2
     finally:
         done.set()
@@ -132,11 +132,11 @@ def test_a_disk_that_does_not_come_back_is_waited_for_once(monkeypatch: pytest.M
     worker = Stalled(max_spans=2)
     began = time.monotonic()
     for trace in range(7, 47):
-        worker.tell(RootKind.EXAMPLE, trace, ROOT)
+        worker.emit(RootKind.EXAMPLE, trace, ROOT)
     assert 0.5 <= time.monotonic() - began < 5
     assert worker.lost == 36
     worker.spool_all()
-    worker.tell(RootKind.EXAMPLE, 47, ROOT)
+    worker.emit(RootKind.EXAMPLE, 47, ROOT)
     assert worker.examples() == ["7/1", "8/1", "9/1", "10/1", "47/1"]
 
 
@@ -146,12 +146,12 @@ def test_whole_example_traces_go_when_the_spool_is_full_and_control_spans_never(
     """A trace in progress stays complete, a new one is dropped as a whole, and the number is logged."""
     monkeypatch.setenv("OTEL_DSPY_SPOOL_MAX_BYTES", "100")
     worker = Stalled()
-    worker.tell(RootKind.EXAMPLE, 7, 2)
+    worker.emit(RootKind.EXAMPLE, 7, 2)
     worker.spool_all()
     for trace in (7, 8, 9):
-        worker.tell(RootKind.EXAMPLE, trace, 3)
-        worker.tell(RootKind.COMPILE, 1, trace)
-        worker.tell(RootKind.EXAMPLE, trace, ROOT)
+        worker.emit(RootKind.EXAMPLE, trace, 3)
+        worker.emit(RootKind.COMPILE, 1, trace)
+        worker.emit(RootKind.EXAMPLE, trace, ROOT)
     assert worker.lost == 4
     worker.close(DrainTimeout(0, 0))
     assert worker.control() == ["1/7", "1/8", "1/9"]
@@ -167,26 +167,26 @@ def test_an_optimization_inside_somebody_elses_trace_is_control(
     monkeypatch.setenv("OTEL_DSPY_SPOOL_MAX_BYTES", "0")
     worker = Stalled()
     worker.spool_all()
-    worker.tell(RootKind.CALL, 7, 3, **{"dspy.operation.name": operation})
-    worker.tell(RootKind.CALL, 7, 2)
-    worker.tell(RootKind.CALL, 7, ROOT)
+    worker.emit(RootKind.CALL, 7, 3, **{"dspy.operation.name": operation})
+    worker.emit(RootKind.CALL, 7, 2)
+    worker.emit(RootKind.CALL, 7, ROOT)
     assert worker.control() == ["7/3", "7/2", "7/1"]
     worker.delivered()
-    worker.tell(RootKind.CALL, 8, 2)
+    worker.emit(RootKind.CALL, 8, 2)
     assert worker.lost == 1
 
 
 def test_control_spans_stay_on_disk_until_their_trace_has_ended(spool: Path) -> None:
     """What a later span of a compile needs (a program, a trial's facts) survives a crash although it was delivered."""
     worker = Stalled()
-    worker.tell(RootKind.COMPILE, 7, 2)
-    worker.tell(RootKind.EXAMPLE, 8, ROOT)
+    worker.emit(RootKind.COMPILE, 7, 2)
+    worker.emit(RootKind.EXAMPLE, 8, ROOT)
     worker.spool_all()
     assert (worker.control(), worker.examples()) == (["7/2"], ["8/1"])
     worker.delivered()
     (left,) = spool.iterdir()
     assert "-control-" in left.name
-    worker.tell(RootKind.COMPILE, 7, ROOT)
+    worker.emit(RootKind.COMPILE, 7, ROOT)
     assert worker.control() == ["7/1"]
     worker.delivered()
     assert list(spool.iterdir()) == []
@@ -199,16 +199,16 @@ def test_what_ends_on_disk_has_there_what_came_before_it(spool: Path, monkeypatc
 
     def written(descriptor: int, data: Buffer) -> int:
         if to_come:  # a trial ends while the examples of the one before are written
-            worker.tell(RootKind.EXAMPLE, to_come[0], ROOT)
-            worker.tell(RootKind.COMPILE, 7, to_come.pop())
+            worker.emit(RootKind.EXAMPLE, to_come[0], ROOT)
+            worker.emit(RootKind.COMPILE, 7, to_come.pop())
         done = write(descriptor, data)
         found = "".join(file.read_text() for file in spool.iterdir())
         parted.extend(number for number in (3, 4) if f'"7/{number}"' in found and f'"{number}/1"' not in found)
         return done
 
     monkeypatch.setattr(os, "write", written)
-    worker.tell(RootKind.EXAMPLE, 3, ROOT)
-    worker.tell(RootKind.COMPILE, 7, 3)
+    worker.emit(RootKind.EXAMPLE, 3, ROOT)
+    worker.emit(RootKind.COMPILE, 7, 3)
     worker.spool_all()
     worker.spool_all()
     assert parted == []
@@ -218,7 +218,7 @@ def test_what_ends_on_disk_has_there_what_came_before_it(spool: Path, monkeypatc
 def test_an_end_leaves_what_is_not_delivered_for_its_owner_only(spool: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One warning names the file and the replay command; folder 0700, file 0600, an end marker last."""
     worker = Stalled()
-    worker.tell(RootKind.COMPILE, 7, 2)
+    worker.emit(RootKind.COMPILE, 7, 2)
     assert not worker.close(DrainTimeout(0, 0))
     (left,) = spool.iterdir()
     assert f"otel-dspy replay {left}" in caplog.text
@@ -235,7 +235,7 @@ def test_a_full_disk_is_logged_once(
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "file" / "below"))
     worker = Stalled(max_spans=3)
     for trace in range(2, 12):
-        worker.tell(RootKind.EXAMPLE, trace, ROOT)
+        worker.emit(RootKind.EXAMPLE, trace, ROOT)
         worker.spool_all()
     assert worker.examples() == [f"{trace}/1" for trace in range(2, 8)]
     assert worker.lost == 4
@@ -259,10 +259,10 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkey
     monkeypatch.setattr(span_queue, "WRITE_AT_ONCE", 2_000)
     worker = Stalled(max_spans=2)
     for number in range(2, 6):
-        worker.tell(RootKind.EXAMPLE, 7, number)
+        worker.emit(RootKind.EXAMPLE, 7, number)
     worker.spool_all()
     for number in range(6, 10):
-        worker.tell(RootKind.EXAMPLE, 7, number, a="x" * 1_500)
+        worker.emit(RootKind.EXAMPLE, 7, number, a="x" * 1_500)
     with monkeypatch.context() as patch:
         _full_disk(patch, after=2)
         worker.spool_all()
@@ -276,10 +276,10 @@ def test_an_end_on_a_full_disk_logs_what_is_lost(
 ) -> None:
     """The number of lost spans is logged, and the file has no end marker, which would mark it complete."""
     worker = Stalled()
-    worker.tell(RootKind.COMPILE, 7, 2)
+    worker.emit(RootKind.COMPILE, 7, 2)
     worker.spool_all()
-    worker.tell(RootKind.COMPILE, 7, 3)
-    worker.tell(RootKind.EXAMPLE, 8, ROOT)
+    worker.emit(RootKind.COMPILE, 7, 3)
+    worker.emit(RootKind.EXAMPLE, 8, ROOT)
     _full_disk(monkeypatch, after=0)
     assert not worker.close(DrainTimeout(0, 0))
     assert worker.lost == 2
@@ -295,14 +295,14 @@ def test_an_end_on_a_full_disk_logs_what_is_lost(
 def test_control_spans_are_kept_however_soon_they_were_delivered(spool: Path) -> None:
     """Delivered before the spool's thread came by, as after a flush: on disk all the same, until the trace has ended."""
     worker = Stalled()
-    worker.tell(RootKind.COMPILE, 7, 2)
+    worker.emit(RootKind.COMPILE, 7, 2)
     assert worker.control() == ["7/2"]
     worker.delivered()
-    worker.tell(RootKind.COMPILE, 7, 3)
+    worker.emit(RootKind.COMPILE, 7, 3)
     worker.spool_all()
     (left,) = spool.iterdir()
     assert ["7/2" in line or "7/3" in line for line in left.read_text().splitlines()] == [True, True]
-    worker.tell(RootKind.COMPILE, 7, ROOT)
+    worker.emit(RootKind.COMPILE, 7, ROOT)
     worker.control()
     worker.delivered()
     assert list(spool.iterdir()) == []
@@ -313,8 +313,8 @@ def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_late
 ) -> None:
     """MLflow fails at one operation only: the spool does not grow, and the shutdown warning names its file."""
     worker = Stalled()
-    worker.tell(RootKind.COMPILE, 7, 2)
-    worker.tell(RootKind.EXAMPLE, 8, ROOT)
+    worker.emit(RootKind.COMPILE, 7, 2)
+    worker.emit(RootKind.EXAMPLE, 8, ROOT)
     assert (worker.control(), worker.examples()) == (["7/2"], ["8/1"])
     monkeypatch.setattr(Pipeline, "failed", 1)
     worker.delivered()
@@ -322,12 +322,12 @@ def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_late
     assert [path.name.rpartition("-")[0].rpartition("-")[2] for path in kept] == ["control", "traces"]
     assert all("otel_dspy.spool.end" in path.read_text().splitlines()[-1] for path in kept)
     for trace in range(9, 12):
-        worker.tell(RootKind.COMPILE, 7, trace)
-        worker.tell(RootKind.EXAMPLE, trace, ROOT)
+        worker.emit(RootKind.COMPILE, 7, trace)
+        worker.emit(RootKind.EXAMPLE, trace, ROOT)
         worker.spool_all()
         assert (worker.control(), worker.examples()) == ([f"7/{trace}"], [f"{trace}/1"])
         worker.delivered()
-    worker.tell(RootKind.COMPILE, 7, ROOT)
+    worker.emit(RootKind.COMPILE, 7, ROOT)
     worker.control()
     worker.delivered()
     assert sorted(spool.iterdir()) == kept
@@ -345,8 +345,8 @@ def test_a_process_that_continues_a_compile_looks_up_its_runs(monkeypatch: pytes
     monkeypatch.setattr("otel_dspy.mlflow.delivery.worker._left_off", threading.Event())
     for last, looks in ((ROOT, False), (3, True)):
         worker = Stalled()
-        worker.tell(RootKind.COMPILE, 7, 2)
-        worker.tell(RootKind.COMPILE, 7, last)
+        worker.emit(RootKind.COMPILE, 7, 2)
+        worker.emit(RootKind.COMPILE, 7, last)
         worker.control()
         worker.delivered()
         worker.close(DrainTimeout(0, 0))
@@ -356,12 +356,12 @@ def test_a_process_that_continues_a_compile_looks_up_its_runs(monkeypatch: pytes
 def test_a_forked_child_starts_with_an_empty_queue(spool: Path) -> None:
     """What the parent has queued is the parent's to deliver, once; its files too."""
     worker = Stalled()
-    worker.tell(RootKind.COMPILE, 7, 2)
+    worker.emit(RootKind.COMPILE, 7, 2)
     worker.spool_all()
     child = os.fork()
     if child == 0:
         clean = worker.waiting == 0
-        worker.tell(RootKind.COMPILE, 7, 3)
+        worker.emit(RootKind.COMPILE, 7, 3)
         worker.spool_all()
         os._exit(0 if clean and worker.control() == ["7/3"] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

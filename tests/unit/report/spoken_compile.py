@@ -48,13 +48,13 @@ class SpokenCompile:
     def trial(self, index: int, **end: AttributeValue) -> Generator[None]:
         """Let a trial run; `end` adds to or changes what it tells at its end, with `__` for the dots."""
         usage = {"input_tokens": 1000 * (index + 1), "output_tokens": 10, "lm_calls": 4, "cache_hits": 0, "cost": 0.0}
-        told = {
+        recorded = {
             "dspy.trial.kind": "candidate",
             "dspy.trial.state": "complete",
             **{f"dspy.usage.{name}": value for name, value in usage.items()},
             **_dotted(end),
         }
-        with self._span("trial", {"dspy.trial.index": index}, told):
+        with self._span("trial", {"dspy.trial.index": index}, recorded):
             yield
 
     def example(self, trial: int) -> None:

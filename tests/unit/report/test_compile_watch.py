@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SCORED: dict[str, AttributeValue] = {"dspy__trial__score__unit": "percent", "dspy__trial__scope": "full"}
 
 
-def told(view: CompileView) -> str:
+def rendered(view: CompileView) -> str:
     """Put a view in one line."""
     best = view.best.score if view.best else None
     return (
@@ -25,7 +25,7 @@ def told(view: CompileView) -> str:
 def test_a_compile_is_followed_from_start_to_end() -> None:
     """Phases, the plan, running trials, their examples and ended trials are told as they happen, each once."""
     seen: list[str] = []
-    spoken = speaking_to(CompileWatch(lambda view: seen.append(told(view))))
+    spoken = speaking_to(CompileWatch(lambda view: seen.append(rendered(view))))
     with spoken.running():
         spoken.setup({"num_trials": 1, "minibatch": False})
         with spoken.phase("propose"):

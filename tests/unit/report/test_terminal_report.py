@@ -60,8 +60,8 @@ def test_calls_without_a_known_price_are_shown() -> None:
     own, hosted = ModelUse(12, 700, None, 12), ModelUse(8, 534, 0.0125)
     rows = [row(index, 50.0, cost=0.0125, unpriced_calls=12, models={"own[1]": own, "gpt": hosted}) for index in (0, 1)]
     # The lines are as wide as the table.
-    told = " ".join(rendered(rows).split())
-    assert told.endswith(
+    recorded = " ".join(rendered(rows).split())
+    assert recorded.endswith(
         "2 trials: 40 calls, 2,468 tokens, $0.0250 (24 calls not priced) gpt: 16 calls, 1,068 tokens, $0.0250 "
         "own[1]: 24 calls, 1,400 tokens, price unknown"
     )

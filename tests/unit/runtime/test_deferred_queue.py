@@ -123,7 +123,7 @@ def test_a_signal_during_work_loses_none_of_the_rest() -> None:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, and then each rest: no thread but the test's does anything, and rests take the time that they take."""
-    told = [0.0]
+    recorded = [0.0]
     here, sleep, monotonic = threading.get_ident(), time.sleep, time.monotonic
 
     # Threads that other tests have left have a time of their own: else they would rest here.
@@ -131,13 +131,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         if threading.get_ident() != here:
             sleep(seconds)
             return
-        told.append(seconds)
-        told[0] += seconds
+        recorded.append(seconds)
+        recorded[0] += seconds
 
     monkeypatch.setattr(threading.Thread, "start", _no_start)
-    monkeypatch.setattr(module.time, "monotonic", lambda: told[0] if threading.get_ident() == here else monotonic())
+    monkeypatch.setattr(module.time, "monotonic", lambda: recorded[0] if threading.get_ident() == here else monotonic())
     monkeypatch.setattr(module.time, "sleep", rest)
-    return told
+    return recorded
 
 
 def _no_start(_thread: threading.Thread) -> None:

@@ -123,8 +123,8 @@ def test_content_is_bounded_over_all_of_a_value() -> None:
     assert bounded({"q": "why", "rows": many}) == {"q": "why", "rows": {"type": "list", "length": 100_001}}
     assert bounded(dict.fromkeys(many)) == {"type": "dict", "length": 100_001}
     assert bounded(Holder(tuple(many))) == {"held": {"type": "tuple", "length": 100_001}}
-    told = bounded([[0] * 60_000, [0] * 60_000, [1]])
-    assert told == [[0] * 60_000, {"type": "list", "length": 60_000}, [1]]
+    recorded = bounded([[0] * 60_000, [0] * 60_000, [1]])
+    assert recorded == [[0] * 60_000, {"type": "list", "length": 60_000}, [1]]
     assert bounded(many[:-1]) == many[:-1]
     assert bounded(array("d", [0.0] * 100_001)) == {"dtype": "None", "shape": [100_001]}
 

@@ -46,42 +46,42 @@ def test_an_event_without_a_receiver_is_not_created(monkeypatch: pytest.MonkeyPa
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
     record = events.LogRecord
 
-    def making(**told: Any) -> Any:
-        made.append(told["event_name"])
-        return record(**told)
+    def making(**recorded: Any) -> Any:
+        made.append(recorded["event_name"])
+        return record(**recorded)
 
     monkeypatch.setattr(events, "LogRecord", making)
     span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("the one")
-    told = Events(None)
-    told.emit("unheard", span, {})
+    recorded = Events(None)
+    recorded.emit("unheard", span, {})
     monkeypatch.setattr(logs, "_LOGGER_PROVIDER", provider)
-    told.emit("heard", span, {})
+    recorded.emit("heard", span, {})
     assert made == ["heard"]
     assert [log.log_record.event_name for log in exporter.get_finished_logs()] == ["heard"]
 
 
 def test_a_logger_without_is_enabled_gets_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of opentelemetry-api 1.43."""
-    heard: list[Any] = []
-    monkeypatch.setattr(events, "get_logger", mock.Mock(return_value=SimpleNamespace(emit=heard.append)))
+    received: list[Any] = []
+    monkeypatch.setattr(events, "get_logger", mock.Mock(return_value=SimpleNamespace(emit=received.append)))
     span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("the one")
     Events(None).emit("heard", span, {})
-    assert [record.event_name for record in heard] == ["heard"]
+    assert [record.event_name for record in received] == ["heard"]
 
 
 def test_an_error_of_a_processors_enabled_is_not_raised() -> None:
     """What it raises goes no further."""
-    heard: list[Any] = []
+    received: list[Any] = []
 
     class Odd(SimpleLogRecordProcessor):
         def enabled(self, *_: object, **__: object) -> bool:
             raise ZeroDivisionError
 
         def on_emit(self, log_record: Any) -> None:
-            heard.append(log_record.log_record.event_name)
+            received.append(log_record.log_record.event_name)
 
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(Odd(InMemoryLogRecordExporter()))
     span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("the one")
     Events(provider).emit("heard", span, {})
-    assert heard == ["heard"]
+    assert received == ["heard"]

@@ -82,19 +82,19 @@ def test_a_message_is_logged_once_and_without_secrets() -> None:
 def test_two_exceptions_in_turn_are_recorded_once_each() -> None:
     """A handler's own failure in between doesn't make the first one's message come again."""
     first, second = ValueError("first"), ValueError("second")
-    told = [error_message(error, PLAIN) for error in (first, first, second, second)]
-    assert told == ["first", None, "second", None]
+    recorded = [error_message(error, PLAIN) for error in (first, first, second, second)]
+    assert recorded == ["first", None, "second", None]
 
 
 def test_a_loop_of_failures_loses_no_message() -> None:
     """Each exception is freed before the next is raised, which then often stands at the same address."""
-    told: list[str | None] = []
+    recorded: list[str | None] = []
     for number in range(100):
         try:
             fail(number)
         except ValueError as error:
-            told.append(error_message(error, PLAIN))
-    assert told == [str(number) for number in range(100)]
+            recorded.append(error_message(error, PLAIN))
+    assert recorded == [str(number) for number in range(100)]
 
 
 @pytest.mark.parametrize("kind", [FrozenError, SecretiveError])

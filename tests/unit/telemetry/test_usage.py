@@ -40,20 +40,20 @@ Called = tuple[CallUsage, Role, str]
 
 def by_role(calls: list[Called], prefix: str) -> dict[str, Any]:
     """The same for each role that made a call."""
-    told: dict[str, Any] = {}
+    recorded: dict[str, Any] = {}
     for role in {role for _, role, _ in calls}:
-        told |= sums([call for call, its, _ in calls if its == role], f"{prefix}.{role}")
-    return told
+        recorded |= sums([call for call, its, _ in calls if its == role], f"{prefix}.{role}")
+    return recorded
 
 
 def by_model(calls: list[Called], prefix: str) -> dict[str, Any]:
     """The same, without cache hits, for each of the first eight models and for the rest."""
     first = list(dict.fromkeys(model for *_, model in calls))[:8]
-    told: dict[str, Any] = {}
+    recorded: dict[str, Any] = {}
     for name in [*first, "other"]:
         its = [call for call, _, model in calls if model == name or (name == "other" and model not in first)]
-        told |= sums(its, f"{prefix}.{name}") if its else {}
-    return {name: value for name, value in told.items() if not name.endswith(".cache_hits")}
+        recorded |= sums(its, f"{prefix}.{name}") if its else {}
+    return {name: value for name, value in recorded.items() if not name.endswith(".cache_hits")}
 
 
 @given(
@@ -76,12 +76,12 @@ def test_every_tally_is_the_sum_over_the_calls_inside(
         own: list[Called] = [(call, role, model) for where, call, role, model in calls if index in inside[where]]
         every = [call for call, *_ in own]
         assert tally.attributes() == sums(every, "dspy.usage")
-        for told, prefix in (
+        for recorded, prefix in (
             (tally.split_attributes(), "dspy.usage"),
             (tally.compile_attributes(), "dspy.compile.usage"),
         ):
             parts = by_role(own, f"{prefix}.role") | by_model(own, f"{prefix}.model")
-            assert told == sums(every, prefix) | parts
+            assert recorded == sums(every, prefix) | parts
 
 
 def test_threads_lose_nothing() -> None:
@@ -109,11 +109,11 @@ def test_models_beyond_the_bound_are_counted_together() -> None:
     tally = UsageTally()
     for number in range(1_000):
         tally.add(CallUsage(1, 2, 0.25), "task", f"fine-tuned/{number}")
-    told = tally.split_attributes()
-    assert {name: value for name, value in told.items() if name.startswith("dspy.usage.model.other")} == {
+    recorded = tally.split_attributes()
+    assert {name: value for name, value in recorded.items() if name.startswith("dspy.usage.model.other")} == {
         "dspy.usage.model.other.input_tokens": 992,
         "dspy.usage.model.other.output_tokens": 1_984,
         "dspy.usage.model.other.lm_calls": 992,
         "dspy.usage.model.other.cost": 248.0,
     }
-    assert len([name for name in told if name.startswith("dspy.usage.model.fine-tuned/")]) == 8 * 4
+    assert len([name for name in recorded if name.startswith("dspy.usage.model.fine-tuned/")]) == 8 * 4

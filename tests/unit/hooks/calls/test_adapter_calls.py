@@ -56,8 +56,10 @@ def test_with_content() -> None:
     recorder = same_with_and_without(
         lambda: _ask(dspy.ChatAdapter()), capture_adapters=True, capture_content=True, max_content_length=60
     )
-    told = [{name: one[f"adapter.{name}"] for name in ("input", "output")} for one in recorder.told("adapter")]
-    assert told == snapshot(
+    recorded = [
+        {name: one[f"adapter.{name}"] for name in ("input", "output")} for one in recorder.attributes_of("adapter")
+    ]
+    assert recorded == snapshot(
         [
             {"input": '{"question":"1+1"}', "output": '[{"role":"system","content":"Your input fields are:\\n1. `que'},
             {

@@ -38,8 +38,8 @@ def _digits(_given: Any, prediction: Any) -> float:
 
 def _judged(_given: Any, prediction: Any) -> float:
     with dspy.context(lm=JUDGE):
-        said: Any = dspy.Predict("answer -> verdict")(answer=prediction.answer)
-    return float(said.verdict)
+        texts: Any = dspy.Predict("answer -> verdict")(answer=prediction.answer)
+    return float(texts.verdict)
 
 
 def _trying(kind: Any, module: Any = None, reward: Any = _digits, **settings: Any) -> Any:
@@ -72,7 +72,7 @@ def test_best_of_n(*, content: bool) -> None:
 def test_the_first_that_reaches_the_threshold_is_the_last() -> None:
     """No further attempt is made, and none is told."""
     recorder = same_with_and_without(lambda: _run(_trying(dspy.BestOfN, N=5), "1+1"))
-    assert [told["attempt.reward"] for told in recorder.told("attempt")] == [1.0]
+    assert [recorded["attempt.reward"] for recorded in recorder.attributes_of("attempt")] == [1.0]
 
 
 def test_refine_gets_advice_in_the_attempt_that_it_is_about() -> None:

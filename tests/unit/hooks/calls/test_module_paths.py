@@ -78,7 +78,7 @@ class Nested(dspy.Module):
         self.texts: list[object] = ["text"] * 100
 
 
-def told(*calls: Callable[[], object]) -> list[str]:
+def recorded(*calls: Callable[[], object]) -> list[str]:
     """Every module span, with its path, in calls one after the other."""
     with dspy.context(lm=sums_lm()), recording() as recorder:
         for call in calls:
@@ -108,7 +108,7 @@ def test_every_program_has_its_spans(kind: type[Adder]) -> None:
     """Also one that equals another, one that has no hash, and one that raises when it is looked at."""
     spans = [f"{kind.__name__} module.name=self", "Predict module.name=predict"]
     one, other = kind(), kind()
-    assert told(lambda: one(question="1+1"), lambda: other(question="1+1")) == spans * 2
+    assert recorded(lambda: one(question="1+1"), lambda: other(question="1+1")) == spans * 2
 
 
 def test_a_module_that_came_later_has_its_own_name() -> None:
@@ -123,7 +123,7 @@ def test_a_module_that_came_later_has_its_own_name() -> None:
 
     without, exchange = "Predict module.name=predict", "Predict module.name=better"
     itself = "Adder module.name=self"
-    assert told(*[exchanged] * 20) == [itself, without, itself, exchange] * 20
+    assert recorded(*[exchanged] * 20) == [itself, without, itself, exchange] * 20
 
 
 def test_what_is_made_for_a_call_is_sought_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def _embeddings(kind: Any = dspy.retrievers.Embeddings, function: Any = letters)
     return kind(CORPUS, dspy.Embedder(function), k=2)
 
 
-def _told(span: Any) -> Mapping[str, Any]:
+def _recorded(span: Any) -> Mapping[str, Any]:
     return {"name": span.name, **(span.attributes or {})}
 
 
@@ -91,7 +91,7 @@ def test_embeddings(*, content: bool) -> None:
         )
     )
     assert recorder.tree("retrieval") == ["retrieval EmbeddingsWithScores", "  embeddings letters"]
-    assert [_told(span) for span in recorder.spans] == expected
+    assert [_recorded(span) for span in recorder.spans] == expected
 
 
 def test_a_retriever_made_while_instrumented() -> None:
@@ -161,7 +161,7 @@ def test_retrieve_calls_the_configured_retriever(*, content: bool) -> None:
             return [cast("Any", dspy.Retrieve(k=1))("who"), cast("Any", dspy.Retrieve())(query="who", k=2)]
 
     recorder = same_with_and_without(run, capture_content=content)
-    assert [_told(span) for span in recorder.spans] == (
+    assert [_recorded(span) for span in recorder.spans] == (
         snapshot(
             [
                 {
@@ -246,7 +246,7 @@ def test_colbert(monkeypatch: pytest.MonkeyPatch) -> None:
             return [server("who", k=1), cast("Any", dspy.Retrieve(k=1))("who")]
 
     recorder = same_with_and_without(run, capture_content=True)
-    assert [_told(span) for span in recorder.spans] == snapshot(
+    assert [_recorded(span) for span in recorder.spans] == snapshot(
         [
             {
                 "name": "retrieval ColBERTv2",
@@ -290,7 +290,7 @@ def test_an_embedder(act: Callable[[Any, Any], Any], inputs: Any) -> None:
     embedder = dspy.Embedder(letters, batch_size=2)
     recorder = same_with_and_without(lambda: act(embedder, inputs).tolist(), capture_content=True)
     (span,) = recorder.spans
-    assert _told(span) == {
+    assert _recorded(span) == {
         "name": "embeddings letters",
         "gen_ai.operation.name": "embeddings",
         "gen_ai.provider.name": "embedder",
@@ -313,7 +313,7 @@ def test_a_hosted_embedder_records_its_server_and_no_key(monkeypatch: pytest.Mon
     )
     recorder = same_with_and_without(lambda: cast("Any", embedder)("one"))
     (span,) = recorder.spans
-    assert _told(span) == snapshot(
+    assert _recorded(span) == snapshot(
         {
             "name": "embeddings small",
             "gen_ai.operation.name": "embeddings",

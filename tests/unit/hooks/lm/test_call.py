@@ -135,8 +135,8 @@ def test_a_seed_beyond_64_bits_is_recorded_as_text() -> None:
     with recording() as recorder:
         for seed in (2**63 + 5, 2**63 - 1):
             dspy.Predict("question -> answer")(question="1+1", lm=sums_lm(seed=seed))
-    told = [call["gen_ai.request.seed"] for call in _chat(recorder)]
-    assert told == [str(2**63 + 5), 2**63 - 1]
+    recorded = [call["gen_ai.request.seed"] for call in _chat(recorder)]
+    assert recorded == [str(2**63 + 5), 2**63 - 1]
 
 
 class OwnForward(BaseLM):
@@ -179,7 +179,7 @@ def test_any_base_lm_is_seen_once(kind: type[BaseLM]) -> None:
     with dspy.context(lm=kind("house/own")), recording() as recorder:
         dspy.Predict("question -> answer")(question="1+1")
     (chat,) = _chat(recorder)
-    told = {
+    recorded = {
         name: chat.get(f"gen_ai.{name}")
         for name in ("response.id", "response.model", "usage.input_tokens", "response.finish_reasons")
     }
@@ -189,7 +189,7 @@ def test_any_base_lm_is_seen_once(kind: type[BaseLM]) -> None:
         "usage.input_tokens": 7,
         "response.finish_reasons": ("length",),
     }
-    assert told == (dict.fromkeys(expected) if kind is OwnCallAlone else expected)
+    assert recorded == (dict.fromkeys(expected) if kind is OwnCallAlone else expected)
     assert chat["gen_ai.provider.name"] == "house"
 
 

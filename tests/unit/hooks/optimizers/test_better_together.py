@@ -104,14 +104,14 @@ def test_the_control_trace_contains_baseline_and_steps() -> None:
             "    evaluate exact trial.index=2",
         ]
     )
-    told = [
+    recorded = [
         (str(span.attributes["dspy.trial.parameter.strategy"]), span.attributes["dspy.trial.score"])
         for span in recorder.named("trial BetterTogether")
         if span.attributes
     ]
     returned = {candidate["strategy"]: candidate["score"] for candidate in best.candidate_programs}
-    assert dict(told) == returned
-    assert len(told) == len(best.candidate_programs)
+    assert dict(recorded) == returned
+    assert len(recorded) == len(best.candidate_programs)
     (compiled,) = recorder.named("compile BetterTogether")
     assert compiled.attributes is not None
     assert compiled.attributes["dspy.compile.best_score"] == best.candidate_programs[0]["score"]
@@ -250,11 +250,11 @@ def test_results_are_those_without_telemetry() -> None:
     plain = _optimize()
     with recording():
         watched = _optimize()
-    told = [
+    recorded = [
         [(c["score"], c["strategy"], [p.demos for p in c["program"].predictors()]) for c in best.candidate_programs]
         for best in (plain, watched)
     ]
-    assert told[0] == told[1]
+    assert recorded[0] == recorded[1]
 
 
 def test_the_run_tree(tmp_path: Path) -> None:

@@ -61,13 +61,13 @@ def test_attempts_and_demos_are_those_of_the_program() -> None:
     """Each attempt is a trace of its own; the accepted ones are the bootstrapped demos, in their order."""
     with recording(capture_content=True) as recorder:
         best = _bootstrap(max_bootstrapped_demos=3, max_labeled_demos=1)
-    (evaluation,) = recorder.told("evaluate")
+    (evaluation,) = recorder.attributes_of("evaluate")
     rows = json.loads(evaluation["evaluate.results"])
     accepted = [(row["inputs"]["question"], row["prediction"]["answer"]) for row in rows if row["accepted"]]
     bootstrapped = [(demo["question"], demo["answer"]) for demo in best.demos if demo.get("augmented")]
     assert accepted == bootstrapped
     assert len(accepted) == 3 < len(rows)
-    *_, selected = recorder.told("phase select")
+    *_, selected = recorder.attributes_of("phase select")
     assert json.loads(selected["phase.demos"]) == {"0": [[dict(demo.items()) for demo in best.demos]]}
     attempts = recorder.named("example")
     assert len(attempts) == len(rows) == evaluation["evaluate.num_examples"]
@@ -82,7 +82,7 @@ def test_the_metric_is_recorded_behind_a_threshold() -> None:
 
     with recording() as recorder:
         _bootstrap(graded, metric_threshold=0.5, max_labeled_demos=0)
-    assert [_rows(told) for told in recorder.told("evaluate")] == snapshot(
+    assert [_rows(recorded) for recorded in recorder.attributes_of("evaluate")] == snapshot(
         [
             [
                 (0, 0, False, 0.4, None),
@@ -100,7 +100,7 @@ def test_without_a_metric_every_attempt_is_accepted() -> None:
     """There is no score to tell, and DSPy takes the first traces that it gets."""
     with recording() as recorder:
         _bootstrap(None, max_labeled_demos=0)
-    assert [_rows(told) for told in recorder.told("evaluate")] == snapshot(
+    assert [_rows(recorded) for recorded in recorder.attributes_of("evaluate")] == snapshot(
         [[(0, 0, True, None, None), (1, 0, True, None, None)]]
     )
 
@@ -122,7 +122,7 @@ def test_an_error_of_an_attempt_is_recorded() -> None:
     optimizer = dspy.BootstrapFewShot(broken, max_bootstrapped_demos=4, max_labeled_demos=0)
     with dspy.context(lm=learning_lm()), recording() as recorder:
         optimizer.compile(Picky("question -> answer"), trainset=examples(5))
-    assert [_rows(told) for told in recorder.told("evaluate")] == snapshot(
+    assert [_rows(recorded) for recorded in recorder.attributes_of("evaluate")] == snapshot(
         [
             [
                 (0, 0, False, 0.0, None),
@@ -152,7 +152,7 @@ def test_an_attempt_too_many_ends_the_compile() -> None:
             '    evaluate broken evaluate.num_errors=2 evaluate.num_examples=2 evaluate.results=[{"index":0,"id":"bfe2e71e9315e6cf","round":0,"accepted":false,"error":"ArithmeticError"},{"index":1,"id":"bfe2e71e9315e6cf","round":1,"accepted":false,"error":"ArithmeticError"}] evaluate.scope=minibatch phase.name=bootstrap ERROR()',
         ]
     )
-    assert [_rows(told) for told in recorder.told("evaluate")] == snapshot(
+    assert [_rows(recorded) for recorded in recorder.attributes_of("evaluate")] == snapshot(
         [[(0, 0, False, None, "ArithmeticError"), (1, 1, False, None, "ArithmeticError")]]
     )
 
@@ -189,8 +189,8 @@ def test_labeled_few_shot_records_its_demos() -> None:
             '  phase select phase.demos={"0":[[{"question":"0+1","answer":"1"},{"question":"1+1","answer":"2"}]]} phase.name=select',
         ]
     )
-    told = [json.loads(selected["phase.demos"])["0"][0] for selected in recorder.told("phase select")]
-    assert told == [[dict(demo.items()) for demo in program.demos] for program in programs]
+    recorded = [json.loads(selected["phase.demos"])["0"][0] for selected in recorder.attributes_of("phase select")]
+    assert recorded == [[dict(demo.items()) for demo in program.demos] for program in programs]
 
 
 def test_labeled_few_shot_that_is_given_nonsense() -> None:

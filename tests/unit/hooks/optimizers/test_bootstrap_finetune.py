@@ -51,9 +51,9 @@ def test_one_job_for_a_model() -> None:
     )
     (job,) = provider.jobs
     (trial,) = recorder.named("trial")
-    told = trial.attributes or {}
-    assert told["dspy.trial.parameter.examples"] == len(job["data"])
-    assert told["dspy.trial.parameter.finetuned_model"] == best.first.lm.model == best.second.lm.model
+    recorded = trial.attributes or {}
+    assert recorded["dspy.trial.parameter.examples"] == len(job["data"])
+    assert recorded["dspy.trial.parameter.finetuned_model"] == best.first.lm.model == best.second.lm.model
     assert "planted-secret" not in str([span.attributes for span in recorder.spans])
 
 
@@ -61,7 +61,7 @@ def test_a_job_for_each_predictor() -> None:
     """With `multitask=False` each predictor has a job of its own, told by the predictor's number."""
     with recording() as recorder:
         best = _optimize(StubFinetuning(), multitask=False)
-    told = [
+    recorded = [
         {
             name.removeprefix("dspy.trial.parameter."): value
             for name, value in span.attributes.items()
@@ -70,7 +70,7 @@ def test_a_job_for_each_predictor() -> None:
         for span in recorder.named("trial")
         if span.attributes
     ]
-    assert told == snapshot(
+    assert recorded == snapshot(
         [
             {
                 "model": "openai/scripted",
@@ -90,7 +90,7 @@ def test_a_job_for_each_predictor() -> None:
             },
         ]
     )
-    assert {str(entry["finetuned_model"]) for entry in told} == {best.first.lm.model, best.second.lm.model}
+    assert {str(entry["finetuned_model"]) for entry in recorded} == {best.first.lm.model, best.second.lm.model}
 
 
 def test_a_job_that_fails() -> None:

@@ -70,7 +70,7 @@ def test_the_numbers_are_those_of_copro() -> None:
     """Scores, texts and depths are those of `candidate_programs`, minima and means those of `results_latest`."""
     with recording(capture_programs=True) as recorder:
         best = _optimize()
-    trials = recorder.told("trial")
+    trials = recorder.attributes_of("trial")
     assert len(trials) == best.total_calls
     tried = {
         (texts["instruction"], texts["prefix"], trial["trial.parameter.depth"]): trial["trial.score"]
@@ -87,7 +87,7 @@ def test_the_numbers_are_those_of_copro() -> None:
     assert latest["max"] == [max(scores) for scores in by_depth]
     assert latest["average"] == [sum(scores) / len(scores) for scores in by_depth]
     (highest,) = best.results_best.values()
-    (compiled,) = recorder.told("compile")
+    (compiled,) = recorder.attributes_of("compile")
     assert compiled["compile.best_score"] == highest["max"][-1] == best.candidate_programs[0]["score"]
 
 
@@ -95,7 +95,7 @@ def test_each_of_several_predictors_is_named() -> None:
     """With two predictors every depth goes through both, and through all prompts so far again."""
     with recording(capture_programs=True) as recorder:
         best = _optimize(TwoSteps())
-    trials = recorder.told("trial")
+    trials = recorder.attributes_of("trial")
     assert len(trials) == best.total_calls
     assert [(trial["trial.label"], json.loads(trial["trial.candidate"])) for trial in trials] == snapshot(
         [

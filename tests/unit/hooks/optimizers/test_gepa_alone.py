@@ -100,13 +100,13 @@ def test_numbers_are_those_of_the_result() -> None:
     """Scores, parents, budget, Pareto front, texts and the best candidate are exactly what gepa returns."""
     with recording(capture_programs=True, capture_content=True) as recorder:
         result = optimize_texts()
-    told = trials(recorder)
-    pool = [trial for trial in told if "parameter.candidate" in trial]
+    recorded = trials(recorder)
+    pool = [trial for trial in recorded if "parameter.candidate" in trial]
     assert [trial["score"] for trial in pool] == result.val_aggregate_scores
     assert [list(trial.get("parameter.parents", [None])) for trial in pool] == result.parents
     assert [validation(trial) for trial in pool] == result.val_subscores
     assert front(pool[-1]) == result.per_val_instance_best_candidates
-    assert told[-1]["measure.metric_calls"] == result.total_metric_calls
+    assert recorded[-1]["measure.metric_calls"] == result.total_metric_calls
     assert pool[1]["candidate"] == {"system": {"before": {"0": "Knows 0."}, "after": "Knows 1 2."}}
     assert [trial["dspy.program.id"] for trial in pool] == [snapshot_of_texts(one).id for one in result.candidates]
     (compiled,) = recorder.named("compile")
@@ -294,12 +294,12 @@ def test_optimize_anything() -> None:
     pool = [trial for trial in trials(recorder) if "parameter.candidate" in trial]
     assert [trial["score"] for trial in pool] == result.val_aggregate_scores
     (compiled,) = recorder.named("compile")
-    told = attributes(compiled)
-    assert told["dspy.program.name"] == "OptimizeAnythingAdapter"
-    assert told["dspy.metric.name"] == "_anything"
-    assert told["dspy.optimizer.parameter.max_metric_calls"] == 20
-    assert told["dspy.optimizer.parameter.parallel"] is False
-    assert "dspy.optimizer.parameter.objective" not in told  # a prompt's text, and texts are off
+    recorded = attributes(compiled)
+    assert recorded["dspy.program.name"] == "OptimizeAnythingAdapter"
+    assert recorded["dspy.metric.name"] == "_anything"
+    assert recorded["dspy.optimizer.parameter.max_metric_calls"] == 20
+    assert recorded["dspy.optimizer.parameter.parallel"] is False
+    assert "dspy.optimizer.parameter.objective" not in recorded  # a prompt's text, and texts are off
 
 
 def test_it_resumes_from_a_run_dir(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -309,11 +309,11 @@ def test_it_resumes_from_a_run_dir(tmp_path: Path, caplog: pytest.LogCaptureFixt
         result = optimize_texts(
             run_dir=str(tmp_path), max_metric_calls=30, seed_candidate={"system": "Knows 0 1."}, valset=questions("a0")
         )
-    told = trials(recorder)
-    restored = [trial for trial in told if trial.get("parameter.restored")]
+    recorded = trials(recorder)
+    restored = [trial for trial in recorded if trial.get("parameter.restored")]
     assert [trial["score"] for trial in restored] == first.val_aggregate_scores
     assert [trial["dspy.program.id"] for trial in restored] == [snapshot_of_texts(one).id for one in first.candidates]
-    pool = [trial for trial in told if "parameter.candidate" in trial]
+    pool = [trial for trial in recorded if "parameter.candidate" in trial]
     assert [trial["score"] for trial in pool] == result.val_aggregate_scores
     (compiled,) = recorder.named("compile")
     summary = attributes(compiled)

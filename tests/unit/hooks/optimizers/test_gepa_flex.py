@@ -21,12 +21,12 @@ def test_a_flex_program_has_gepa_s_own_scores() -> None:
     with recording(capture_programs=True) as recorder:
         best = optimize(Coded(), reflection_lm=writer, max_metric_calls=24)
     results = best.detailed_results
-    told = trials(recorder)
-    pool = [trial for trial in told if "parameter.candidate" in trial]
+    recorded = trials(recorder)
+    pool = [trial for trial in recorded if "parameter.candidate" in trial]
     assert [trial["score"] for trial in pool] == results.val_aggregate_scores
     assert [validation(trial) for trial in pool] == results.val_subscores
     shown = ("label", "state", "score", "parameter.components", "reason")
-    assert [tuple(trial.get(name) for name in shown) for trial in told] == snapshot(
+    assert [tuple(trial.get(name) for name in shown) for trial in recorded] == snapshot(
         [
             ("seed", "complete", 0.3333333333333333, None, None),
             ("iteration 1", "rejected", 0.0, ("flex",), "New subsample score 0.0 not better than old score 0.0"),
@@ -35,7 +35,7 @@ def test_a_flex_program_has_gepa_s_own_scores() -> None:
             ("iteration 4", "rejected", 0.0, ("flex",), "New subsample score 0.0 not better than old score 1.0"),
         ]
     )
-    broken = next(trial for trial in told if trial["state"] == "rejected")
+    broken = next(trial for trial in recorded if trial["state"] == "rejected")
     assert broken["candidate"]["flex"]["after"].startswith("class Broken(")
     for span in [*recorder.named("evaluate"), *recorder.named("example")]:
         assert not {"dspy.evaluate.score", "dspy.example.score"} & set(attributes(span))

@@ -53,31 +53,31 @@ class Notebook:
     """A user's callback: notes the names of what it hears."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.received: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         """A method for every event."""
         if not name.startswith("on_"):
             raise AttributeError(name)
 
-        def hear(_: object) -> None:
-            self.heard.append(name)
+        def receive(_: object) -> None:
+            self.received.append(name)
 
-        return hear
+        return receive
 
 
 def test_callbacks_of_the_user_get_the_same_calls_as_before() -> None:
     """They are called with us as without us, and the user's own list stays as it was."""
-    heard: list[list[str]] = []
+    received: list[list[str]] = []
     for watched in (False, True):
         notebook = Notebook()
         given = [notebook]
         with recording() if watched else nullcontext():
             optimize(gepa_kwargs={"callbacks": given})
         assert given == [notebook]
-        heard.append(notebook.heard)
-    assert heard[0] == heard[1]
-    assert "on_merge_accepted" in heard[0]
+        received.append(notebook.received)
+    assert received[0] == received[1]
+    assert "on_merge_accepted" in received[0]
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_ctrl_c_in_each_phase(call: int, trial: int, path: list[str]) -> None:
     hit = [span for span in recorder.spans if attributes(span).get("error.type") == "KeyboardInterrupt"]
     names = [span.name.removeprefix("phase ") for span in hit if not span.name.startswith(("example", "metric"))]
     assert names == [*reversed([name.replace("graded", "Interrupted") for name in path]), "trial GEPA", "compile GEPA"]
-    told = trials(recorder)
-    assert [one["state"] for one in told][trial:] == ["fail"]
+    recorded = trials(recorder)
+    assert [one["state"] for one in recorded][trial:] == ["fail"]
 
 
 def broken_reflection(error: BaseException, at: int) -> dspy.LM:
@@ -149,9 +149,9 @@ def test_a_failed_reflection_is_a_failed_trial_and_gepa_continues() -> None:
     without = outcome(reflection_lm=always_failing(failing))
     with recording() as recorder:
         assert outcome(reflection_lm=always_failing(failing)) == without
-    told = trials(recorder)
-    assert {trial["state"] for trial in told[1:]} == {"fail", "pruned"}
-    assert told[1]["error.type"] == snapshot("dspy.utils.exceptions.LMUnexpectedError")
+    recorded = trials(recorder)
+    assert {trial["state"] for trial in recorded[1:]} == {"fail", "pruned"}
+    assert recorded[1]["error.type"] == snapshot("dspy.utils.exceptions.LMUnexpectedError")
     assert [line.strip() for line in control_lines(recorder, "trial.state")][6:13] == snapshot(
         [
             "evaluate graded",
@@ -198,7 +198,7 @@ def test_two_optimizations_at_once_keep_apart() -> None:
     """In threads of their own, each compile has the trials, scores and parents of its own results."""
     with recording() as recorder, ThreadPoolExecutor(2) as pool:
         results = [best.detailed_results for best in pool.map(_with_seed, (5, 18))]
-    told = [
+    recorded = [
         [
             trial
             for trial in trials(recorder)
@@ -206,7 +206,7 @@ def test_two_optimizations_at_once_keep_apart() -> None:
         ]
         for compile_id in ("c1", "c2")
     ]
-    found = [([trial["score"] for trial in pool], [validation(trial) for trial in pool]) for pool in told]
+    found = [([trial["score"] for trial in pool], [validation(trial) for trial in pool]) for pool in recorded]
     wanted = [(result.val_aggregate_scores, result.val_subscores) for result in results]
     assert found in (wanted, wanted[::-1])
     assert wanted[0] != wanted[1]

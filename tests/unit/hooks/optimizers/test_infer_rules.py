@@ -75,14 +75,14 @@ def test_scores_and_rules_are_those_of_the_optimizer(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(optimizer, "evaluate_program", scoring)
     with recording(capture_programs=True) as recorder:
         _optimize()
-    trials = recorder.told("trial")
+    trials = recorder.attributes_of("trial")
     assert [trial["trial.score"] for trial in trials] == scores
     assert [json.loads(trial["trial.candidate"]) for trial in trials] == [{"self": {"rules": text}} for text in induced]
     assert all(
         text in json.loads(trial["program.state"])["signature"]["instructions"]
         for trial, text in zip(trials, induced, strict=True)
     )
-    (compiled,) = recorder.told("compile InferRules")
+    (compiled,) = recorder.attributes_of("compile InferRules")
     assert (compiled["compile.best_score"], compiled["compile.trial.count"]) == (max(scores), 3)
 
 

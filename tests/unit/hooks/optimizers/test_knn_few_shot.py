@@ -146,7 +146,7 @@ def test_whichever_call_of_a_program_call_breaks(kind: type[BaseException]) -> N
         without = ask(BreakingPoint(at, kind("broken here")))
         with recording() as recorder:
             assert ask(BreakingPoint(at, kind("broken here"))) == without, at
-        assert recorder.told("trial") == []
+        assert recorder.attributes_of("trial") == []
         came_through = isinstance(without[0], type)
         raised += came_through
         (module, *_) = [span for span in recorder.named("module") if span.parent is None]

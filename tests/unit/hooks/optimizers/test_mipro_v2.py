@@ -35,8 +35,8 @@ def test_minibatches_as_large_as_the_validation_set() -> None:
             minibatch_size=SIZE,
             minibatch_full_eval_steps=2,
         )
-    told = recorder.told("trial MIPROv2")
-    assert [(trial["trial.scope"], trial["trial.score"]) for trial in told] == [
+    recorded = recorder.attributes_of("trial MIPROv2")
+    assert [(trial["trial.scope"], trial["trial.score"]) for trial in recorded] == [
         ("full", 20.0),
         ("minibatch", 100.0),
         ("minibatch", 30.0),
@@ -45,6 +45,6 @@ def test_minibatches_as_large_as_the_validation_set() -> None:
         ("minibatch", 10.0),
         ("full", 50.0),
     ]
-    (compiled,) = recorder.told("compile MIPROv2")
+    (compiled,) = recorder.attributes_of("compile MIPROv2")
     assert compiled["compile.best_score"] == best.score == 50.0
-    assert compiled["compile.best_trial.index"] == told[-1]["trial.index"]
+    assert compiled["compile.best_trial.index"] == recorded[-1]["trial.index"]

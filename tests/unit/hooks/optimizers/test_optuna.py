@@ -98,14 +98,14 @@ def test_scores_and_demos_are_those_of_the_study(monkeypatch: pytest.MonkeyPatch
     with recording(capture_programs=True) as recorder:
         best = _optimize()
     (study,) = studies
-    trials = recorder.told("trial")
+    trials = recorder.attributes_of("trial")
     assert [
         (trial["trial.label"], trial["trial.score"], trial["trial.parameter.demo_index_for_self"]) for trial in trials
     ] == [(f"trial {held.number}", held.value, held.params["demo_index_for_self"]) for held in study.trials]
     demos = [json.loads(trial["trial.candidate"])["self"]["demos"] for trial in trials]
     assert demos == [[dict(demo) for demo in held.user_attrs["program"].demos] for held in study.trials]
     assert demos[study.best_trial.number] == [dict(demo) for demo in best.demos]
-    (compiled,) = recorder.told("compile BootstrapFewShotWithOptuna")
+    (compiled,) = recorder.attributes_of("compile BootstrapFewShotWithOptuna")
     assert compiled["compile.best_score"] == study.best_value
     assert compiled["compile.best_trial.index"] == study.best_trial.number
 

@@ -78,13 +78,13 @@ def test_scores_subscores_and_demos_are_those_of_the_candidates() -> None:
     """Score, sub-scores in the order of the validation set and demos of each seed are those of `candidate_programs`."""
     with recording(capture_programs=True) as recorder:
         best = _optimize()
-    trials = recorder.told("trial")
+    trials = recorder.attributes_of("trial")
     rows = {
-        told["trial.index"]: json.loads(told["evaluate.results"])
-        for told in recorder.told("evaluate exact")
-        if "trial.index" in told
+        recorded["trial.index"]: json.loads(recorded["evaluate.results"])
+        for recorded in recorder.attributes_of("evaluate exact")
+        if "trial.index" in recorded
     }
-    told = {
+    recorded = {
         trial["trial.parameter.seed"]: (
             trial["trial.score"],
             [row["score"] for row in rows[trial["trial.index"]]],
@@ -92,7 +92,7 @@ def test_scores_subscores_and_demos_are_those_of_the_candidates() -> None:
         )
         for trial in trials
     }
-    assert told == {
+    assert recorded == {
         found["seed"]: (
             found["score"],
             [float(score) for score in found["subscores"]],
@@ -100,7 +100,7 @@ def test_scores_subscores_and_demos_are_those_of_the_candidates() -> None:
         )
         for found in best.candidate_programs
     }
-    (compiled,) = recorder.told("compile BootstrapFewShotWithRandomSearch")
+    (compiled,) = recorder.attributes_of("compile BootstrapFewShotWithRandomSearch")
     assert compiled["compile.best_score"] == best.candidate_programs[0]["score"]
 
 

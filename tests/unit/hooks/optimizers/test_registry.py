@@ -90,7 +90,7 @@ _GENERIC = [("candidate", None, True), ("candidate", None, True)]
 _KNOWN = [("baseline", "round 0", None), ("candidate", "round 1", None)]
 
 
-def _told(recorder: Any) -> list[tuple[Any, ...]]:
+def _recorded(recorder: Any) -> list[tuple[Any, ...]]:
     return [
         tuple(span.attributes.get(f"dspy.trial.{name}") for name in ("kind", "label", "derived"))
         for span in recorder.named("trial")
@@ -106,9 +106,9 @@ def test_a_hook_is_registered_by_a_call() -> None:
             _compile()
         with recording() as without:
             _compile()
-    assert _told(before) == _KNOWN
-    assert _told(after) == _KNOWN
-    assert _told(without) == _GENERIC
+    assert _recorded(before) == _KNOWN
+    assert _recorded(after) == _KNOWN
+    assert _recorded(without) == _GENERIC
 
 
 def _distribution(folder: Path, entry: str) -> None:
@@ -124,7 +124,7 @@ def test_a_package_brings_a_hook_by_an_entry_point(tmp_path: Path, monkeypatch: 
     monkeypatch.syspath_prepend(tmp_path)
     with dspy.context(lm=sums_lm()), recording() as recorder:
         _compile()
-    assert _told(recorder) == _KNOWN
+    assert _recorded(recorder) == _KNOWN
 
 
 @pytest.mark.parametrize("entry", ["no_such_module:Hook", "json:dumps", "collections:OrderedDict"])
@@ -136,7 +136,7 @@ def test_a_faulty_entry_point_is_logged_and_skipped(
     monkeypatch.syspath_prepend(tmp_path)
     with caplog.at_level(logging.WARNING, "otel_dspy"), dspy.context(lm=sums_lm()), recording() as recorder:
         _compile()
-    assert _told(recorder) == _GENERIC
+    assert _recorded(recorder) == _GENERIC
     assert [record.getMessage() for record in caplog.records] == [
         f"otel-dspy: the optimizer hook {entry} failed and was skipped; the application is not affected"
     ]
@@ -146,7 +146,7 @@ def test_a_hook_that_cannot_be_installed_leaves_its_optimizer_to_the_rule() -> N
     """`install` raises: the optimizer is recorded as one that nobody knows."""
     with dspy.context(lm=sums_lm()), registered(UninstallableHook()), recording() as recorder:
         _compile()
-    assert _told(recorder) == _GENERIC
+    assert _recorded(recorder) == _GENERIC
 
 
 def test_a_hook_that_fails_later_costs_its_own_facts_alone() -> None:

@@ -76,10 +76,10 @@ def test_scope_and_unit_of_each_evaluation(name: str, tmp_path: Path) -> None:
     lm = model()
     with recording() as recorder, dspy.context(lm=lm):
         OPTIMIZATIONS[name](Stage(lm, tmp_path))
-    trials = {(trial["compile.id"], trial["trial.index"]): trial for trial in recorder.told("trial")}
-    optimizers = {told["compile.id"]: told["optimizer.name"] for told in recorder.told("compile")}
+    trials = {(trial["compile.id"], trial["trial.index"]): trial for trial in recorder.attributes_of("trial")}
+    optimizers = {recorded["compile.id"]: recorded["optimizer.name"] for recorded in recorder.attributes_of("compile")}
     found: dict[tuple[object, ...], None] = {}
-    for evaluation in recorder.told("evaluate"):
+    for evaluation in recorder.attributes_of("evaluate"):
         trial: dict[str, Any] = trials.get((evaluation["compile.id"], evaluation.get("trial.index", -1)), {})
         work = evaluation.get("evaluate.role", evaluation.get("phase.name"))
         found[
@@ -122,6 +122,6 @@ def test_the_scope_that_an_optimizer_gives_an_evaluation(metadata: dict[str, Any
 
     with recording() as recorder, dspy.context(lm=model()):
         OneEvaluation().compile(dspy.Predict("question -> answer"), trainset=examples(2))
-    ((evaluation,), (trial,), (compiled,)) = (recorder.told(name) for name in ("evaluate", "trial", "compile"))
+    ((evaluation,), (trial,), (compiled,)) = (recorder.attributes_of(name) for name in ("evaluate", "trial", "compile"))
     assert (evaluation["evaluate.scope"], trial["trial.scope"]) == (scope, scope)
     assert compiled.get("compile.best_score") == (50.0 if scope == "full" else None)

@@ -93,8 +93,8 @@ def test_defined_before_and_after_instrument() -> None:
     renamed = [line.replace("InstructionsToo", "Instructions") for line in _control(after.tree("compile", *SHOWN))]
     assert renamed == tree
     for recorder, made in ((before, optimizer), (after, later)):
-        told = [(span.attributes or {})["dspy.trial.score"] for span in recorder.named("trial")]
-        assert told == [score for _, score in made.tried]
+        recorded = [(span.attributes or {})["dspy.trial.score"] for span in recorder.named("trial")]
+        assert recorded == [score for _, score in made.tried]
 
 
 def test_the_run_tree(tmp_path: Path) -> None:

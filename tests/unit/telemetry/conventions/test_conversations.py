@@ -28,8 +28,10 @@ def test_every_span_of_a_turn_has_the_conversation_id() -> None:
         turn = len(recorder.spans)
         program(question="1+2")
     assert [(span.attributes or {}).get(SESSION) for span in recorder.spans[:turn]] == ["c-1"] * turn
-    told = {span.name.split()[0] for span in recorder.spans[:turn] if (span.attributes or {}).get(STANDARD) == "c-1"}
-    assert told == {"chat", "invoke_agent"}
+    recorded = {
+        span.name.split()[0] for span in recorder.spans[:turn] if (span.attributes or {}).get(STANDARD) == "c-1"
+    }
+    assert recorded == {"chat", "invoke_agent"}
     assert all(not {SESSION, STANDARD} & set(span.attributes or {}) for span in recorder.spans[turn:])
 
 

@@ -141,35 +141,35 @@ def test_a_full_span_keeps_the_attributes_of_otel_dspy() -> None:
         DSPyInstrumentor().uninstrument()
     chat, module = exporter.get_finished_spans()
     assert (chat.dropped_attributes, module.dropped_attributes) == (0, 0)
-    said = theirs(chat.attributes)
-    assert said["openinference.span.kind"] == "LLM"
-    assert "llm.input_messages.0.message.role" not in said  # 18 messages are 36 attributes
-    assert said["llm.output_messages.0.message.role"] == "assistant"
+    texts = theirs(chat.attributes)
+    assert texts["openinference.span.kind"] == "LLM"
+    assert "llm.input_messages.0.message.role" not in texts  # 18 messages are 36 attributes
+    assert texts["llm.output_messages.0.message.role"] == "assistant"
 
 
 @pytest.mark.parametrize("room", [0, -3, 1, 4])
 def test_room_is_never_exceeded(room: int) -> None:
     """Whatever there is to say, no more is said than the span can take."""
-    said = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "dspy.lm.cost": 0.1, "error.type": "E"}
-    assert len(openinference(said, room)) == min(max(room, 0), 3)
+    texts = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "dspy.lm.cost": 0.1, "error.type": "E"}
+    assert len(openinference(texts, room)) == min(max(room, 0), 3)
 
 
 def test_attributes_set_by_the_user_are_kept() -> None:
     """A value that the user's own code put on our span under one of their names is kept."""
 
-    class Told(dspy.Module):
+    class Annotated(dspy.Module):
         def forward(self, question: str) -> dspy.Prediction:
             get_current_span().set_attribute("input.value", f"my own words: {question}")
             return dspy.Prediction(answer="2")
 
     with recording(extra_conventions="openinference", capture_content=True) as recorder:
-        Told()(question="1+1")
+        Annotated()(question="1+1")
     [span] = recorder.spans
     assert (span.attributes or {})["input.value"] == "my own words: 1+1"
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("texts", "expected"),
     [
         pytest.param(
             {
@@ -283,9 +283,9 @@ def test_attributes_set_by_the_user_are_kept() -> None:
         ),
     ],
 )
-def test_each_kind_of_span(said: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_each_kind_of_span(texts: dict[str, Any], expected: dict[str, Any]) -> None:
     """What is said of spans that the tests above have not."""
-    assert openinference(said, None) == expected
+    assert openinference(texts, None) == expected
 
 
 def test_metadata_is_json() -> None:
@@ -326,7 +326,7 @@ def test_parts_of_messages() -> None:
             ],
         }
     ]
-    said = {
+    texts = {
         "gen_ai.operation.name": "chat",
         "gen_ai.input.messages": json.dumps(asked),
         "gen_ai.output.messages": json.dumps(answered),
@@ -337,7 +337,7 @@ def test_parts_of_messages() -> None:
             ]
         ),
     }
-    assert openinference(said, None) == {
+    assert openinference(texts, None) == {
         "openinference.span.kind": "LLM",
         "input.value": "on the Danube",
         "input.mime_type": "text/plain",

@@ -35,33 +35,33 @@ def instruments(later: DeferredQueue, *readers: InMemoryMetricReader) -> Instrum
 def test_each_reader_gets_what_was_measured_before_it_read_and_no_metric_more() -> None:
     """Nothing is missing from a collection, however soon it comes, and the queue itself is no metric."""
     one, other, later = InMemoryMetricReader(), InMemoryMetricReader(), DeferredQueue()
-    told = instruments(later, one, other)
-    told.cost.add(0.25, context=UNSPANNED)
-    told.module_duration.record(2.0, {"dspy.module.type": "Predict"})
+    recorded = instruments(later, one, other)
+    recorded.cost.add(0.25, context=UNSPANNED)
+    recorded.module_duration.record(2.0, {"dspy.module.type": "Predict"})
     assert totals(one) == {"dspy.usage.cost": 0.25, "dspy.module.duration": 2.0}
-    told.cost.add(0.25, context=UNSPANNED)
+    recorded.cost.add(0.25, context=UNSPANNED)
     assert totals(other) == {"dspy.usage.cost": 0.5, "dspy.module.duration": 2.0}
 
 
 def test_they_are_recorded_without_anybody_reading() -> None:
     """Between two collections the queue is emptied: memory doesn't grow with the calls."""
     later = DeferredQueue()
-    told = instruments(later, InMemoryMetricReader())
+    recorded = instruments(later, InMemoryMetricReader())
     for value in (1.0, 2.0):
-        told.module_duration.record(value)
+        recorded.module_duration.record(value)
     awaited(lambda: len(later) == 0, "both of them")
 
 
 def test_measurements_without_a_provider_are_not_queued() -> None:
     """Until a program sets a meter provider, which it may do after DSPy is instrumented."""
-    nobody, later, reader = _ProxyMeterProvider(), DeferredQueue(), InMemoryMetricReader()
-    told = Instruments(nobody, later)
-    told.cost.add(1.0, context=UNSPANNED)
-    told.module_duration.record(1.0)
+    nothing_reads, later, reader = _ProxyMeterProvider(), DeferredQueue(), InMemoryMetricReader()
+    recorded = Instruments(nothing_reads, later)
+    recorded.cost.add(1.0, context=UNSPANNED)
+    recorded.module_duration.record(1.0)
     assert len(later) == 0
-    nobody.on_set_meter_provider(MeterProvider([reader], shutdown_on_exit=False))
-    told.cost.add(2.0, context=UNSPANNED)
-    told.module_duration.record(2.0)
+    nothing_reads.on_set_meter_provider(MeterProvider([reader], shutdown_on_exit=False))
+    recorded.cost.add(2.0, context=UNSPANNED)
+    recorded.module_duration.record(2.0)
     assert totals(reader) == {"dspy.usage.cost": 2.0, "dspy.module.duration": 2.0}
 
 
@@ -70,14 +70,14 @@ def test_a_metric_that_fails_leaves_the_others_alone(
 ) -> None:
     """What one recording raises goes no further and takes nothing with it."""
     reader, later = InMemoryMetricReader(), DeferredQueue()
-    told = instruments(later, reader)
+    recorded = instruments(later, reader)
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(told.cache_hits, "_record", broken)
-    told.cache_hits.add(1.0, context=UNSPANNED)
-    told.cost.add(1.0, context=UNSPANNED)
+    monkeypatch.setattr(recorded.cache_hits, "_record", broken)
+    recorded.cache_hits.add(1.0, context=UNSPANNED)
+    recorded.cost.add(1.0, context=UNSPANNED)
     assert totals(reader) == {"dspy.usage.cost": 1.0}
     assert "a metric failed and was skipped" in caplog.text
 
@@ -85,11 +85,11 @@ def test_a_metric_that_fails_leaves_the_others_alone(
 def test_a_forked_child_records_its_own_alone() -> None:
     """What the parent measured before a fork is counted by the parent, once."""
     reader, later = InMemoryMetricReader(), DeferredQueue()
-    told = instruments(later, reader)
-    told.cost.add(1.0, context=UNSPANNED)
+    recorded = instruments(later, reader)
+    recorded.cost.add(1.0, context=UNSPANNED)
     child = os.fork()
     if child == 0:
-        told.cost.add(4.0, context=UNSPANNED)
+        recorded.cost.add(4.0, context=UNSPANNED)
         os._exit(0 if totals(reader) == {"dspy.usage.cost": 4.0} else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert totals(reader) == {"dspy.usage.cost": 1.0}

@@ -51,7 +51,7 @@ class _Heard:
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.spans))
         self.meter_provider = MeterProvider([self.metrics], shutdown_on_exit=False)
 
-    def told(self) -> tuple[object, ...]:
+    def snapshot_of_call(self) -> tuple[object, ...]:
         """The span and the metrics, but for ids and times."""
         (span,) = self.spans.get_finished_spans()
         data: Any = self.metrics.get_metrics_data()
@@ -65,8 +65,8 @@ class _Heard:
         return span.name, span.kind, dict(span.attributes or {}), status, points
 
 
-def _ours(heard: _Heard, request: Request) -> InferenceCall:
-    telemetry = Telemetry(Settings(), tracer_provider=heard.tracer_provider, meter_provider=heard.meter_provider)
+def _ours(received: _Heard, request: Request) -> InferenceCall:
+    telemetry = Telemetry(Settings(), tracer_provider=received.tracer_provider, meter_provider=received.meter_provider)
     call = telemetry.genai.call(Context(), request)
     assert isinstance(call, InferenceCall)
     return call
@@ -88,17 +88,17 @@ def test_it_is_recorded_as_by_the_library(request_: Request, failure: Error | No
             ending.stop()
         else:
             ending.fail(failure)
-    expected, found = theirs.told(), ours.told()
+    expected, found = theirs.snapshot_of_call(), ours.snapshot_of_call()
     time_to_first_chunk = "gen_ai.response.time_to_first_chunk"
-    for told in (expected, found):
-        assert 0 <= cast("dict[str, float]", told[2]).pop(time_to_first_chunk) < 0.4
+    for snapshot_of_call in (expected, found):
+        assert 0 <= cast("dict[str, float]", snapshot_of_call[2]).pop(time_to_first_chunk) < 0.4
     assert found == expected
 
 
 def test_a_sampler_sees_what_the_library_shows_it() -> None:
     """The first attributes are there when the span starts: the operation, the provider, the model and the address."""
-    heard = _Heard()
-    span: Any = _ours(heard, REQUESTS["all that is known"]).span
+    received = _Heard()
+    span: Any = _ours(received, REQUESTS["all that is known"]).span
     assert dict(span.attributes) == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
@@ -110,13 +110,13 @@ def test_a_sampler_sees_what_the_library_shows_it() -> None:
 
 def test_calls_inside_find_what_they_look_for() -> None:
     """Others made with the library find the call to tell what they know, and the conversation that it is a part of."""
-    heard = _Heard()
-    telemetry = Telemetry(Settings(), tracer_provider=heard.tracer_provider, meter_provider=heard.meter_provider)
+    received = _Heard()
+    telemetry = Telemetry(Settings(), tracer_provider=received.tracer_provider, meter_provider=received.meter_provider)
     call = InferenceCall(telemetry.genai._backend, REQUESTS["all that is known"], Context(), "a talk")
     assert get_ambient_conversation_id(call.context) == "a talk"
     inside: Any = get_value(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
     inside.response_model = "gpt-4o-mini-2024"
     call.invocation().stop()
-    (span,) = heard.spans.get_finished_spans()
+    (span,) = received.spans.get_finished_spans()
     assert (span.attributes or {})["gen_ai.response.model"] == "gpt-4o-mini-2024"
     assert (span.attributes or {})["gen_ai.conversation.id"] == "a talk"

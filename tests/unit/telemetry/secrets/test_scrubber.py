@@ -82,8 +82,8 @@ def test_the_password_of_a_url_is_known_without_its_url(monkeypatch: pytest.Monk
     monkeypatch.setenv("STORE", "postgresql://ann:quiet-river@host/db")
     keeper = SecretKeeper()
     keeper.learn_from({"api_base": "http://ann:tall%2Foak%20tree@host/v1", "note": "http://ann:@[host", "user": "a@b"})
-    said = keeper.scrub("no line to ann:tall%2Foak%20tree@host: tall/oak tree, quiet-river, ann, a@b")
-    assert said == f"no line to ann:{REDACTED}@host: {REDACTED}, {REDACTED}, ann, a@b"
+    texts = keeper.scrub("no line to ann:tall%2Foak%20tree@host: tall/oak tree, quiet-river, ann, a@b")
+    assert texts == f"no line to ann:{REDACTED}@host: {REDACTED}, {REDACTED}, ann, a@b"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=4).map(lambda text: f"Zq{text}"), st.integers(0, 2))
@@ -317,8 +317,8 @@ def test_the_tokens_of_a_url_are_known_without_it() -> None:
     """A user without a password, and what its query has under a secret's name."""
     keeper = SecretKeeper()
     keeper.learn_from({"api_base": "http://tok3nvalue99@host/v1?x=plain-words-of-it&api_key=plain%20secret"})
-    said = keeper.scrub("tok3nvalue99, plain-words-of-it, plain secret, plain%20secret")
-    assert said == f"{REDACTED}, plain-words-of-it, {REDACTED}, {REDACTED}"
+    texts = keeper.scrub("tok3nvalue99, plain-words-of-it, plain secret, plain%20secret")
+    assert texts == f"{REDACTED}, plain-words-of-it, {REDACTED}, {REDACTED}"
 
 
 class Login(pydantic.BaseModel):
@@ -343,10 +343,10 @@ def test_secrets_inside_of_settings_and_arguments() -> None:
     circle: dict[str, object] = {}
     circle |= {"within": circle, "password": circle}
     keeper.learn_arguments({"circle": circle})
-    said = keeper.scrub(
+    texts = keeper.scrub(
         "quiet-river-stone, tall oak tree, green hill top, representation, blue lake shore, a secret word"
     )
-    assert said == f"quiet-river-stone, {REDACTED}, {REDACTED}, representation, {REDACTED}, a secret word"
+    assert texts == f"quiet-river-stone, {REDACTED}, {REDACTED}, representation, {REDACTED}, a secret word"
 
 
 @pytest.mark.parametrize(

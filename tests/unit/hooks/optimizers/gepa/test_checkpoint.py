@@ -26,28 +26,28 @@ def test_a_checkpoint_is_gone_on_from(tmp_path: Path) -> None:
     with recording(capture_programs=True) as recorder:
         best = optimize(log_dir=str(tmp_path), max_metric_calls=60)
     results = best.detailed_results
-    told = trials(recorder)
-    assert [trial["index"] for trial in told] == list(range(len(told)))
-    restored = [trial for trial in told if trial.get("parameter.restored")]
+    recorded = trials(recorder)
+    assert [trial["index"] for trial in recorded] == list(range(len(recorded)))
+    restored = [trial for trial in recorded if trial.get("parameter.restored")]
     assert [trial["label"] for trial in restored] == snapshot(
         ["seed, restored", "candidate 1, restored", "candidate 2, restored"]
     )
     assert len(restored) == len(first.detailed_results.candidates)
-    pool = [trial for trial in told if "parameter.candidate" in trial]
+    pool = [trial for trial in recorded if "parameter.candidate" in trial]
     assert [trial["score"] for trial in pool] == results.val_aggregate_scores
     assert [validation(trial) for trial in pool] == results.val_subscores
     assert front(pool[-1]) == results.per_val_instance_best_candidates
     assert [trial["dspy.program.id"] for trial in pool] == [snapshot_of(program).id for program in results.candidates]
     assert [trial["parameter.iteration"] for trial in pool[1:3]] == [1, 3]
     assert [trial["measure.metric_calls"] - len(VALSET) for trial in pool[1:]] == results.discovery_eval_counts[1:]
-    assert told[-1]["measure.metric_calls"] == results.total_metric_calls
+    assert recorded[-1]["measure.metric_calls"] == results.total_metric_calls
     (compiled,) = recorder.named("compile")
     summary = attributes(compiled)
     assert summary["dspy.compile.resumed.from"] == str(tmp_path)
     assert summary["dspy.compile.best_score"] == max(results.val_aggregate_scores)
     before = summary["dspy.compile.resumed.iteration"]
     assert "dspy.compile.resumed.differences" not in summary
-    fresh = told[len(restored) :]
+    fresh = recorded[len(restored) :]
     assert [trial["parameter.iteration"] for trial in fresh] == [before + 1 + place for place in range(len(fresh))]
     assert fresh
 
@@ -98,18 +98,18 @@ def test_a_checkpoint_that_was_written_with_other_inputs(
     first = optimize(log_dir=str(tmp_path), max_metric_calls=25).detailed_results
     with recording(capture_programs=True) as recorder, caplog.at_level(logging.WARNING, "otel_dspy"):
         best = _resume(tmp_path, student, valset)
-    told = trials(recorder)
-    seed = told[0]
+    recorded = trials(recorder)
+    seed = recorded[0]
     assert (seed["label"], seed["kind"], seed["parameter.restored"]) == ("seed, restored", "baseline", True)
     assert seed["score"] == first.val_aggregate_scores[0]
     assert validation(seed) == first.val_subscores[0]
     assert seed["dspy.program.id"] == snapshot_of(best.detailed_results.candidates[0]).id
-    (fresh,) = recorder.told("evaluate")[:1]
+    (fresh,) = recorder.attributes_of("evaluate")[:1]
     assert (fresh["phase.name"], fresh["evaluate.num_examples"]) == ("resume", len(valset))
     assert "trial.index" not in fresh
     assert fresh["program.id"] == snapshot_of(student).id
     assert len(json.loads(fresh["evaluate.results"])) == len(valset)
-    (compiled,) = recorder.told("compile")
+    (compiled,) = recorder.attributes_of("compile")
     assert compiled.get("compile.resumed.differences", ()) == tuple(differences or ())
     assert compiled["compile.initial_score"] == first.val_aggregate_scores[0]
     warned = [record.getMessage() for record in caplog.records if record.name.startswith("otel_dspy")]

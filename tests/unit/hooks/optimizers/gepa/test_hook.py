@@ -101,15 +101,15 @@ def test_numbers_are_those_of_the_detailed_results() -> None:
     """Scores, parents, budget, Pareto front, texts and programs are exactly what GEPA returns with `track_stats`."""
     with recording(capture_programs=True) as recorder:
         best = optimize()
-    told = trials(recorder)
+    recorded = trials(recorder)
     results = best.detailed_results
-    pool = [trial for trial in told if "parameter.candidate" in trial]
+    pool = [trial for trial in recorded if "parameter.candidate" in trial]
     assert [trial["parameter.candidate"] for trial in pool] == list(range(len(results.candidates)))
     assert [trial["score"] for trial in pool] == results.val_aggregate_scores
     assert [list(trial.get("parameter.parents", [None])) for trial in pool] == results.parents
     assert [validation(trial) for trial in pool] == results.val_subscores
     assert [trial["measure.metric_calls"] - len(VALSET) for trial in pool] == results.discovery_eval_counts
-    assert told[-1]["measure.metric_calls"] == results.total_metric_calls
+    assert recorded[-1]["measure.metric_calls"] == results.total_metric_calls
     assert front(pool[-1]) == results.per_val_instance_best_candidates
     assert pool[-1]["measure.pareto_score"] == fmean(results.highest_score_achieved_per_val_task.values())
     assert [trial["dspy.program.id"] for trial in pool] == [snapshot_of(program).id for program in results.candidates]
@@ -126,7 +126,7 @@ def test_numbers_are_those_of_the_detailed_results() -> None:
     assert summary["dspy.compile.initial_score"] == results.val_aggregate_scores[0]
     assert summary["dspy.compile.best_score"] == results.val_aggregate_scores[results.best_idx]
     best_index: int = summary["dspy.compile.best_trial.index"]
-    best_trial = told[best_index]
+    best_trial = recorded[best_index]
     assert best_trial["parameter.candidate"] == results.best_idx
     assert summary["dspy.program.id"] == best_trial["dspy.program.id"] == snapshot_of(best).id
 
@@ -167,10 +167,10 @@ def test_several_proposals_of_an_iteration_are_trials_each() -> None:
             num_threads=2, max_metric_calls=60, gepa_kwargs={"sampling_strategy": IndependentSampling(2)},
             reflection_lm=reflection_lm(["Knows 1 2.", "Knows 9.", "Knows 2.", "Knows 1."]),
         )  # fmt: skip
-    told = trials(recorder)
+    recorded = trials(recorder)
     results, texts = best.detailed_results, best.detailed_results.to_dict()["candidates"]
     shown = ("label", "state", "score", "parameter.parents", "parameter.candidate", "candidate", "reason")
-    assert [tuple(trial.get(name) for name in shown) for trial in told] == snapshot(
+    assert [tuple(trial.get(name) for name in shown) for trial in recorded] == snapshot(
         [
             ("seed", "complete", 0.3333333333333333, None, 0, None, None),
             (
@@ -235,7 +235,7 @@ def test_several_proposals_of_an_iteration_are_trials_each() -> None:
             ),
         ]
     )
-    for trial in told:
+    for trial in recorded:
         if "parameter.candidate" in trial:
             index = trial["parameter.candidate"]
             assert (trial["score"], validation(trial)) == (

@@ -72,13 +72,16 @@ def test_the_numbers_are_those_of_simba() -> None:
     """Validation scores are those of `candidate_programs` and `trial_logs`; candidates' are the means of their rows."""
     with recording(capture_programs=True) as recorder:
         best = _optimize()
-    trials = recorder.told("trial")
-    (compiled,) = recorder.told("compile SIMBA")
+    trials = recorder.attributes_of("trial")
+    (compiled,) = recorder.attributes_of("compile SIMBA")
     scores = [trial["trial.score"] for trial in trials if trial["trial.scope"] == "full"]
     assert sorted(scores, reverse=True) == [candidate["score"] for candidate in best.candidate_programs]
     assert scores[1:] == [best.trial_logs[number]["train_score"] for number in range(len(scores) - 1)]
     assert (compiled["compile.best_score"], compiled["compile.initial_score"]) == (max(scores), scores[0])
-    rows = {told.get("trial.index"): json.loads(told["evaluate.results"]) for told in recorder.told("evaluate")}
+    rows = {
+        recorded.get("trial.index"): json.loads(recorded["evaluate.results"])
+        for recorded in recorder.attributes_of("evaluate")
+    }
     for trial in trials:
         found = [row["score"] for row in rows[trial["trial.index"]]]
         assert trial["trial.score"] == sum(found) / len(found)
@@ -88,8 +91,8 @@ def test_the_returned_program_is_that_of_the_best_trial() -> None:
     """The best trial names the candidate that it validates, and the program that is returned holds what that added."""
     with recording(capture_programs=True) as recorder:
         best = _optimize()
-    trials = recorder.told("trial")
-    (compiled,) = recorder.told("compile SIMBA")
+    trials = recorder.attributes_of("trial")
+    (compiled,) = recorder.attributes_of("compile SIMBA")
     built = {trial["trial.parameter.simba_idx"]: trial for trial in trials if trial["trial.scope"] == "minibatch"}
     winner = trials[int(compiled["compile.best_trial.index"])]
     step = built[winner["trial.parameter.simba_idx"]]
@@ -193,7 +196,7 @@ def test_errors_of_programs_and_metrics_are_recorded_by_example() -> None:
 
     with recording(capture_content=True) as recorder:
         _optimize(broken)
-    (evaluation,) = [told for told in recorder.told("evaluate") if told.get("trial.index") == 6]
+    (evaluation,) = [recorded for recorded in recorder.attributes_of("evaluate") if recorded.get("trial.index") == 6]
     rows = json.loads(evaluation["evaluate.results"])
     assert [(row["score"], row.get("error"), row.get("error_message")) for row in rows] == snapshot(
         [(1.0, None, None), (0.0, None, None), (0.0, "ArithmeticError", "no score for this one"), (1.0, None, None)]
@@ -226,7 +229,7 @@ def test_a_strategy_that_raises_fails_its_trial() -> None:
             trial.get("error.type"),
             trial.get("trial.parameter.simba_idx"),
         )
-        for trial in recorder.told("trial")
+        for trial in recorder.attributes_of("trial")
     ] == snapshot(
         [
             ("step 0, candidate 0", "append_a_rule", "fail", "dspy.utils.exceptions.AdapterParseError", None),

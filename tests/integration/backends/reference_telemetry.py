@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
+class SentTelemetry:
     """What went out."""
 
     spans: Sequence[ReadableSpan]
@@ -44,9 +44,9 @@ class Told:
         return sum(values)
 
 
-def tell(
+def send_telemetry(
     project: str, exporters: Sequence[SpanExporter], resource: Mapping[str, str] | None = None, **settings: Any
-) -> Told:
+) -> SentTelemetry:
     """Optimize, then answer two conversations, `<project>-alice` of two turns and `<project>-bob` of one."""
     kept = InMemorySpanExporter()
     provider = TracerProvider(resource=Resource({"service.name": "sums", **(resource or {})}), shutdown_on_exit=False)
@@ -72,7 +72,7 @@ def tell(
     finally:
         DSPyInstrumentor().uninstrument()
     provider.shutdown()
-    return Told(kept.get_finished_spans())
+    return SentTelemetry(kept.get_finished_spans())
 
 
 def otlp(url: str, **headers: str) -> SpanExporter:
