@@ -201,7 +201,7 @@ def test_flags_choose_which_traces_are_logged(options: Options, logged: set[str]
     found = {
         kind.value
         for kind in RootKind
-        if told("module", options=options, context=TraceContext(
+        if operations_of("module", options=options, context=TraceContext(
             trace_id="t", root_id="s", kind=kind, compile_id=CID if kind is RootKind.COMPILE else None
         ))
     }  # fmt: skip

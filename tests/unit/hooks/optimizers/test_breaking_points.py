@@ -43,24 +43,24 @@ def test_whichever_call_breaks(name: str, kind: type[BaseException], every: int)
     optimize = OPTIMIZATIONS[name]
     total = calls_of(optimize)
     assert total > 5
-    raised, told = 0, set[str]()
+    raised, recorded = 0, set[str]()
     points = sorted({*range(0, total, every), total - 1})
     for at in points:
         without = outcome(optimize, BreakingPoint(at, kind("broken here")))
         with recording() as recorder:
             within = outcome(optimize, BreakingPoint(at, kind("broken here")))
         assert within == without, at
-        (compiled, *_) = recorder.told(f"compile {name}")
+        (compiled, *_) = recorder.attributes_of(f"compile {name}")
         came_through = isinstance(without[0], type)
         raised += came_through
         assert compiled.get("error.type") == (_told_as(without[0]) if came_through else None), at
-        failed = [trial for trial in recorder.told(f"trial {name}") if trial["trial.state"] == "fail"]
+        failed = [trial for trial in recorder.attributes_of(f"trial {name}") if trial["trial.state"] == "fail"]
         assert all("error.type" in trial and "trial.score" not in trial for trial in failed), at
-        told |= _failed_parts(recorder)
+        recorded |= _failed_parts(recorder)
     if kind is KeyboardInterrupt:
-        assert told
-        assert told <= set(_PARTS[name])
-        assert every > 1 or sorted(told) == _PARTS[name]
+        assert recorded
+        assert recorded <= set(_PARTS[name])
+        assert every > 1 or sorted(recorded) == _PARTS[name]
     if kind is KeyboardInterrupt or name in _STRICT:
         assert raised == len(points)
     else:

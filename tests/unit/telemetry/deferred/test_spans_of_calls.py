@@ -92,9 +92,9 @@ def _trees(spans: Sequence[ReadableSpan]) -> list[Any]:
     def drawn(span: ReadableSpan) -> Any:
         attributes = {name: value for name, value in (span.attributes or {}).items() if name not in _ONE_RUNS}
         events = [(event.name, dict(event.attributes or {})) for event in span.events]
-        told = (span.name, span.kind.name, sorted(map(repr, attributes.items())), span.status.status_code.name)
+        recorded = (span.name, span.kind.name, sorted(map(repr, attributes.items())), span.status.status_code.name)
         children = sorted((drawn(child) for child in inside.get(_id(span), [])), key=repr)
-        return (*told, span.status.description, events, len(span.links), children)
+        return (*recorded, span.status.description, events, len(span.links), children)
 
     return sorted((drawn(span) for span in inside.get(None, [])), key=repr)
 
@@ -364,19 +364,19 @@ def test_a_program_finds_the_span_that_it_would_have_found() -> None:
             shown.append(_touch(get_current_span()))
             return dspy.Prediction(answer=question)
 
-    said: list[Any] = []
+    texts: list[Any] = []
     for late in (False, True):
         capture = TelemetryCapture(batched=late)
         DSPyInstrumentor().instrument(**capture.providers)
         program: Any = Touching()
         program(question="1+1")
-        said.append(_trees(capture.spans))
+        texts.append(_trees(capture.spans))
         DSPyInstrumentor().uninstrument()
         capture.shutdown()
     assert shown[0] == shown[1]
     assert shown[1]["an SDK's"]
-    assert said[0] == said[1]
-    assert said[1][0][0] == "mine"
+    assert texts[0] == texts[1]
+    assert texts[1][0][0] == "mine"
 
 
 @pytest.mark.contract_gaps("heard is not a name")
@@ -387,28 +387,28 @@ def test_processors_get_starts_when_they_happen(captured: TelemetryCapture) -> N
         takes_late_ends = True
 
         def __init__(self) -> None:
-            self.heard: list[tuple[str, str, object]] = []
+            self.received: list[tuple[str, str, object]] = []
 
         def on_start(self, span: Any, parent_context: Any = None) -> None:
-            self.heard.append(("start", span.name, span.parent))
+            self.received.append(("start", span.name, span.parent))
             span.set_attribute("heard", get_current_span(parent_context) is not INVALID_SPAN)
 
         def on_end(self, span: ReadableSpan) -> None:
-            self.heard.append(("end", span.name, span.parent))
+            self.received.append(("end", span.name, span.parent))
 
     patient = Patient()
     captured.tracer_provider.add_span_processor(patient)
     dspy.Predict("question -> answer")(question="1+1")
-    assert [(what, name) for what, name, _ in patient.heard] == [
+    assert [(what, name) for what, name, _ in patient.received] == [
         ("start", "module Predict"),
         ("start", "chat scripted"),
     ]
     spans = {span.name: span for span in captured.spans}
-    assert [(what, name) for what, name, _ in patient.heard[2:]] == [
+    assert [(what, name) for what, name, _ in patient.received[2:]] == [
         ("end", "chat scripted"),
         ("end", "module Predict"),
     ]
-    assert patient.heard[1][2] == patient.heard[2][2] == spans["module Predict"].get_span_context()
+    assert patient.received[1][2] == patient.received[2][2] == spans["module Predict"].get_span_context()
     assert [(spans[name].attributes or {})["heard"] for name in ("module Predict", "chat scripted")] == [False, True]
 
 
@@ -577,9 +577,9 @@ def test_a_redactor_sees_the_calls_context() -> None:
         token = customer.set("Alice")
         dspy.Predict("question -> answer")(question="1+1")
         customer.reset(token)
-        said = [repr(dict(span.attributes or {})) for span in capture.spans]
-    assert len(said) == 2
-    assert all("Alice" in text and "nobody" not in text and "1+1" not in text for text in said)
+        texts = [repr(dict(span.attributes or {})) for span in capture.spans]
+    assert len(texts) == 2
+    assert all("Alice" in text and "nobody" not in text and "1+1" not in text for text in texts)
 
 
 class _Odd:
@@ -774,10 +774,10 @@ def test_later_changes_by_the_program_are_not_recorded(captured: TelemetryCaptur
     prediction.answer = "changed"
     messages[0]["content"] = "changed"
     messages.append({"role": "assistant", "content": "changed"})
-    said = repr([dict(span.attributes or {}) for span in captured.spans])
-    assert "numbers" in said
-    assert "dspy.example.labels" in said
-    assert "changed" not in said
+    texts = repr([dict(span.attributes or {}) for span in captured.spans])
+    assert "numbers" in texts
+    assert "dspy.example.labels" in texts
+    assert "changed" not in texts
 
 
 def test_a_fork_leaves_what_waits_to_the_parent(captured: TelemetryCapture) -> None:
@@ -801,10 +801,10 @@ def test_other_conventions_include_deferred_attributes() -> None:
     try:
         with _dspy.context(lm=sums_lm()):
             dspy.Predict("question -> answer")(question="1+1")
-        told = {span.name: span.attributes or {} for span in capture.spans}
+        recorded = {span.name: span.attributes or {} for span in capture.spans}
     finally:
         DSPyInstrumentor().uninstrument()
         capture.shutdown()
-    assert "1+1" in str(told["module Predict"]["input.value"])
-    assert told["chat scripted"]["openinference.span.kind"] == "LLM"
-    assert "llm.token_count.prompt" in told["chat scripted"]
+    assert "1+1" in str(recorded["module Predict"]["input.value"])
+    assert recorded["chat scripted"]["openinference.span.kind"] == "LLM"
+    assert "llm.token_count.prompt" in recorded["chat scripted"]

@@ -201,8 +201,8 @@ def test_an_agent_and_its_tools() -> None:
     keeper.learn_held(agent)
     assert tools(agent) == [tool]
     assert tools(Holder(tools=[tool])) == []
-    said = keeper.scrub(f"{VALUE}, quiet-river-stone, green-hill-top")
-    assert said == f"{VALUE}, {REDACTED}, {REDACTED}"
+    texts = keeper.scrub(f"{VALUE}, quiet-river-stone, green-hill-top")
+    assert texts == f"{VALUE}, {REDACTED}, {REDACTED}"
     agent.api_key = "blue-lake-shore"
     keeper.learn_held(agent)
     assert keeper.scrub("blue-lake-shore") == "blue-lake-shore"
