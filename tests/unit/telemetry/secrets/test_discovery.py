@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import Any
+from unittest import mock
 
+import dspy
 import pydantic
 import pytest
 
+from otel_dspy.runtime import guard
 from otel_dspy.telemetry.secrets.discovery import (
     SeenObjects,
     attributes,
@@ -69,6 +74,7 @@ def _nested(levels: int) -> dict[str, object]:
         ({"extra": {"password": {"description": VALUE}}}, False),
         ({"extra": {"password": {"api_key": VALUE}}}, True),
         ({"extra": {"password": [VALUE]}}, True),
+        ({"extra": {"password": {"within": {"api_key": VALUE}}}}, True),
         (_nested(3), True),
         (_nested(4), False),
         ({"response_format": {"api_key": VALUE}}, False),
@@ -206,3 +212,67 @@ def test_an_agent_and_its_tools() -> None:
     agent.api_key = "blue-lake-shore"
     keeper.learn_held(agent)
     assert keeper.scrub("blue-lake-shore") == "blue-lake-shore"
+
+
+class Closed:
+    """An object whose attributes cannot be read."""
+
+    @property
+    def __dict__(self) -> dict[str, object]:  # pyright: ignore[reportIncompatibleVariableOverride] - broken on purpose
+        """Nothing can be read."""
+        raise ValueError("closed")
+
+
+def test_what_cannot_be_searched_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """In one line, by what was searched; the program is not affected."""
+    keeper = SecretKeeper()
+    with mock.patch.object(guard, "_failures", Counter[str]()), caplog.at_level("WARNING", "otel_dspy"):
+        keeper.learn_held(Closed())
+    assert "otel-dspy: the search for secrets in a model or tool failed" in caplog.text
+
+
+def test_each_module_of_a_program_is_searched() -> None:
+    """The program's own attributes, and those of the modules inside it."""
+
+    class Inner(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.api_key = VALUE
+
+    class Outer(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Inner()
+            self.password = "quiet-river-stone"
+
+    keeper = SecretKeeper()
+    keeper.learn_program(Outer())
+    assert keeper.scrub(f"{VALUE}, quiet-river-stone") == f"{REDACTED}, {REDACTED}"
+
+
+def test_a_value_of_a_query_may_hold_an_equals_sign() -> None:
+    """Base64 ends with them."""
+    keeper = SecretKeeper()
+    keeper.learn_url(f"http://host/?api_key={VALUE}==")
+    assert keeper.scrub(f"<{VALUE}==>") == f"<{REDACTED}>"
+
+
+def test_a_long_text_is_scrubbed_too() -> None:
+    """Results of 16 Ki characters and more are not cached."""
+    keeper = SecretKeeper()
+    keeper.learn(VALUE)
+    for length in (16_384, 16_385, 100_000):
+        text = "x" * (length - len(VALUE) - 1)
+        assert keeper.scrub(f"{text} {VALUE}") == f"{text} {REDACTED}"
+
+
+def test_a_secret_that_json_escapes() -> None:
+    """In JSON that is ASCII only, in JSON that is not, and in JSON inside JSON."""
+    keeper, secret = SecretKeeper(), 'größe "12345678"'
+    keeper.learn(secret)
+    for outer in (False, True):
+        once = json.dumps(secret, ensure_ascii=outer)
+        assert keeper.scrub(once) == f'"{REDACTED}"'
+        for inner in (False, True):
+            twice = json.dumps(json.dumps(secret, ensure_ascii=inner), ensure_ascii=outer)
+            assert keeper.scrub(twice) == rf'"\"{REDACTED}\""'
