@@ -169,7 +169,7 @@ def test_defaults_of_a_tools_arguments() -> None:
     inner: dict[str, Any] = {"d": {"default": "deep", "properties": {"e": {"default": "too deep"}}}}
     for name in ("c", "b"):
         inner = {name: {"properties": inner}}
-    schema: dict[str, Any] = {"a": {"default": "x", "properties": inner}, "n": {"default": None}, "odd": "text"}
+    schema: dict[str, Any] = {"odd": "text", "a": {"default": "x", "properties": inner}, "n": {"default": None}}
     assert defaults(Holder(args=schema)) == [("a", "x"), ("d", "deep")]
     assert defaults(Holder(args=None)) == defaults(object()) == []
 
@@ -197,6 +197,7 @@ def test_an_object_is_searched_once() -> None:
     assert [seen.is_first(7), seen.is_first(7)] == [True, True]
     for _ in range(50):
         assert seen.is_first(Holder())
+    assert len(seen._seen) == 1
 
 
 def test_an_agent_and_its_tools() -> None:
@@ -206,7 +207,7 @@ def test_an_agent_and_its_tools() -> None:
     keeper = SecretKeeper()
     keeper.learn_held(agent)
     assert tools(agent) == [tool]
-    assert tools(Holder(tools=[tool])) == []
+    assert tools(Holder(tools=[tool])) == tools(object()) == []
     texts = keeper.scrub(f"{VALUE}, quiet-river-stone, green-hill-top")
     assert texts == f"{VALUE}, {REDACTED}, {REDACTED}"
     agent.api_key = "blue-lake-shore"

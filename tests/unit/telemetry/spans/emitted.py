@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import attach, detach
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_dspy.settings import Settings
 from otel_dspy.telemetry.emitter import Telemetry
@@ -15,7 +16,6 @@ from tests.support.telemetry_capture import TelemetryCapture
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan
 
 
@@ -27,6 +27,14 @@ class Emitted:
         self._recorder = Recorder(self._capture)
         providers: dict[str, Any] = self._capture.providers
         self.telemetry = Telemetry(Settings(**settings), **providers)
+
+    def starts(self) -> list[Context]:
+        """Contexts in which spans start from now on, as samplers and processors get them; filled as they do."""
+        found: list[Context] = []
+        processor = SpanProcessor()
+        processor.on_start = lambda span, parent_context=None: found.append(parent_context or Context())  # noqa: ARG005
+        self._capture.tracer_provider.add_span_processor(processor)
+        return found
 
     @property
     def spans(self) -> dict[int, ReadableSpan]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import dspy
 import pytest
 from opentelemetry.context import get_current, set_value
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.settings import TraceShape
 from otel_dspy.telemetry.call_context import call_context_in
+from otel_dspy.telemetry.spans import example as example_spans
 from otel_dspy.telemetry.spans.compile import CompileFacts, close_compile, open_compile
 from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
@@ -72,7 +75,10 @@ def test_an_evaluation_alone_has_its_dataset_and_program() -> None:
         "dspy.dataset.rows": '[{"q":"1+1","a":"2"},{"q":"2+2","a":"4"}]',
     }
     rows = json.loads(found["dspy.evaluate.results"])
-    assert [(row["index"], row["score"], row["accepted"]) for row in rows] == [(0, 1.0, True), (1, 0.5, True)]
+    assert [(row["index"], row["score"], row["accepted"], row["inputs"], row["labels"]) for row in rows] == [
+        (0, 1.0, True, {"q": "1+1"}, {"a": "2"}),
+        (1, 0.5, True, {"q": "2+2"}, {"a": "4"}),
+    ]
 
 
 def test_evaluations_of_a_phase_are_numbered() -> None:
@@ -121,6 +127,48 @@ def test_examples_that_are_not_sampled_count() -> None:
     assert [name for _, _, name in emitted.tree()] == ["evaluate exact", "dataset evaluation"]
     (row,) = json.loads(emitted.attributes(1)["dspy.evaluate.results"])
     assert (row["index"], row["score"]) == (0, 1.0)
+
+
+def test_a_ratio_of_the_examples_is_sampled() -> None:
+    """By the instrumentation's own random numbers; each example that is not sampled has ids of its own."""
+    emitted = Emitted(example_ratio=0.5)
+    evaluation = _evaluate(emitted)
+    drawn = random.Random()  # noqa: S311 - for ids
+    with mock.patch.object(example_spans, "chance", drawn), mock.patch.object(drawn, "random") as number:
+        number.side_effect = [0.1, 0.7, 0.5, 0.49]
+        examples = [open_example(emitted.telemetry, evaluation, index, EXAMPLE) for index in range(4)]
+    assert [example.span.is_recording() for example in examples] == [True, False, False, True]
+    dropped = [example.span.get_span_context() for example in examples if not example.span.is_recording()]
+    assert len({context.span_id for context in dropped}) == len({context.trace_id for context in dropped}) == 2
+    for example in examples:
+        close_example(emitted.telemetry, example, ExampleOutcome())
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+
+
+def test_a_redactor_is_given_the_name_of_each_attribute() -> None:
+    """Also for the cells of the result table and for log events."""
+    names: set[str] = set()
+
+    def redact(name: str, text: str) -> str:
+        names.add(f"{name}: {text}")
+        return text
+
+    emitted = Emitted(capture_content=True, redact=redact)
+    evaluation = _evaluate(emitted, devset=[EXAMPLE])
+    example = open_example(emitted.telemetry, evaluation, 0, EXAMPLE)
+    outcome = ExampleOutcome(prediction=dspy.Prediction(a="3"), feedback="close", error=ValueError("no verdict"))
+    close_example(emitted.telemetry, example, outcome)
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    assert emitted.spans
+    assert names == {
+        "dspy.example.inputs: 1+1",
+        "dspy.example.labels: 2",
+        "dspy.example.prediction: 3",
+        "dspy.example.feedback: close",
+        "dspy.evaluate.results: no verdict",
+        "exception.message: no verdict",
+        "gen_ai.evaluation.explanation: close",
+    }
 
 
 def test_the_second_run_of_an_example_does_not_count() -> None:
@@ -234,8 +282,11 @@ def test_the_context_of_a_linked_example() -> None:
     emitted = Emitted()
     with current(set_value("own", 1, get_current())):
         evaluation = _evaluate(emitted, devset=[EXAMPLE])
+    starts = emitted.starts()
     example = open_example(emitted.telemetry, evaluation, 0, EXAMPLE)
     assert example.context["own"] == 1
+    (parent,) = starts
+    assert (get_current_span(parent), parent["own"]) == (INVALID_SPAN, 1)
     close_example(emitted.telemetry, example, ExampleOutcome())
     close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
     assert emitted.spans[3].parent is None

@@ -162,6 +162,19 @@ def test_the_best_trial_by_the_optimizers_rule() -> None:
     assert emitted.points()["dspy.compile.best_score"][0][1] == 80.0
 
 
+def test_the_best_score_of_the_compile_that_improved_last() -> None:
+    """A trial that is not the best of its compile changes nothing."""
+    emitted = Emitted()
+    scopes = [_compile(emitted), _compile(emitted)]
+    for scope, score in ((scopes[0], 80.0), (scopes[1], 60.0), (scopes[0], 10.0)):
+        trial = open_trial(emitted.telemetry, scope)
+        close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome(score=score))
+    labels = {"dspy.optimizer.name": "Opt", "dspy.metric.name": "exact"}
+    assert emitted.points()["dspy.compile.best_score"] == [(labels, 60.0)]
+    for scope in scopes:
+        close_compile(emitted.telemetry, scope, result=None, error=None)
+
+
 def test_durations_are_those_of_the_spans() -> None:
     """In seconds, from the start to the end."""
     emitted, began = Emitted(), time.perf_counter()
