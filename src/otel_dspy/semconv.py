@@ -57,8 +57,12 @@ DSPY_COMPILE_USAGE_CACHE_HITS: Final = "dspy.compile.usage.cache_hits"
 """LM calls of the compile so far that a cache answered."""
 DSPY_COMPILE_USAGE_COST: Final = "dspy.compile.usage.cost"
 """Cost of the compile so far, USD; of the calls whose model has a known price, absent where none has."""
+DSPY_COMPILE_USAGE_EMBEDDING_CALLS: Final = "dspy.compile.usage.embedding_calls"
+"""Calls of embedding models of the compile so far, cached ones included."""
 DSPY_COMPILE_USAGE_UNPRICED_CALLS: Final = "dspy.compile.usage.unpriced_calls"
-"""LM calls of the compile so far that used tokens at an unknown price: `dspy.compile.usage.cost` leaves them out."""
+"""LM and embedding calls of the compile so far that used tokens at an unknown price: `dspy.compile.usage.cost` leaves
+them out.
+"""
 DSPY_COMPILE_USAGE_ROLE: Final = "dspy.compile.usage.role."
 """`dspy.compile.usage.*` of the calls of one role alone, for each role that made a call; the roles add up to the whole.
 """
@@ -97,8 +101,8 @@ DSPY_LM_LATE: Final = "dspy.lm.late"
 had ended leave it out; those of the spans around that were still open include it.
 """
 DSPY_LM_COST: Final = "dspy.lm.cost"
-"""Cost of the call as DSPy estimates it, USD; 0 on a cache hit; absent where the model has no known price, on a cache
-hit too.
+"""Cost of the call as DSPy or, of an embedding call, LiteLLM estimates it, USD; 0 on a cache hit; absent where the
+model has no known price, on a cache hit too.
 """
 DSPY_LM_REQUESTS: Final = "dspy.lm.requests"
 """How many responses DSPy put together for the call: it sends a request for each choice where the provider's API has no
@@ -276,7 +280,7 @@ DSPY_PAYLOAD_ENCODING: Final = "dspy.payload.encoding"
 DSPY_PAYLOAD_DATA: Final = "dspy.payload.data"
 """The piece."""
 DSPY_USAGE_INPUT_TOKENS: Final = "dspy.usage.input_tokens"
-"""Sum over the LM calls inside; a cache hit counts none."""
+"""Sum over the LM and embedding calls inside; a cache hit counts none."""
 DSPY_USAGE_OUTPUT_TOKENS: Final = "dspy.usage.output_tokens"
 """Sum over the LM calls inside; a cache hit counts none."""
 DSPY_USAGE_LM_CALLS: Final = "dspy.usage.lm_calls"
@@ -284,11 +288,13 @@ DSPY_USAGE_LM_CALLS: Final = "dspy.usage.lm_calls"
 DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"
 """LM calls inside that a cache answered."""
 DSPY_USAGE_COST: Final = "dspy.usage.cost"
-"""Cost of the LM calls inside, USD; 0 for a cache hit. Of the calls whose model has a known price, absent where none
-has.
+"""Cost of the LM and embedding calls inside, USD; 0 for a cache hit. Of the calls whose model has a known price, absent
+where none has.
 """
+DSPY_USAGE_EMBEDDING_CALLS: Final = "dspy.usage.embedding_calls"
+"""Calls of embedding models inside, cached ones included. Their tokens and cost are part of the sums."""
 DSPY_USAGE_UNPRICED_CALLS: Final = "dspy.usage.unpriced_calls"
-"""LM calls inside that used tokens at an unknown price: `dspy.usage.cost` leaves them out."""
+"""LM and embedding calls inside that used tokens at an unknown price: `dspy.usage.cost` leaves them out."""
 DSPY_USAGE_LATE_CALLS: Final = "dspy.usage.late_calls"
 """How many of the LM calls inside ended after the example, evaluation, trial or compile directly inside that they
 belong to: they are in this sum and not in that one's. Absent where there was none.
@@ -511,7 +517,7 @@ METRIC_DSPY_MODULE_DURATION: Final = "dspy.module.duration"
 METRIC_DSPY_USAGE_COST: Final = "dspy.usage.cost"
 """Cost of language model calls. Counter, unit `{USD}`."""
 METRIC_DSPY_USAGE_UNPRICED_CALLS: Final = "dspy.usage.unpriced_calls"
-"""Language model calls that used tokens at an unknown price. Counter, unit `{call}`."""
+"""Calls of language and embedding models that used tokens at an unknown price. Counter, unit `{call}`."""
 METRIC_DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"
 """Language model calls that a cache answered. Counter, unit `{call}`."""
 

@@ -168,6 +168,44 @@ def test_mipro_seed_is_the_one_that_the_search_ran_with(seed: int | None, monkey
     assert setup["optimizer.parameter.seed"] == compiled["optimizer.parameter.seed"] == ran[0]
 
 
+SETTINGS: Final = {"num_threads": 3, "max_errors": 4, "provide_traceback": True}
+"""Parameters that DSPy takes from its settings where they are None."""
+
+
+@pytest.mark.parametrize(("optimizer", "name"), [(kind, name) for kind, name in _parameters() if name in SETTINGS])
+def test_none_is_the_value_of_the_settings(optimizer: type[Any], name: str) -> None:
+    """What runs is recorded: DSPy's setting for a parameter that is None, at the time of the compile."""
+    given = {**BASE.get(optimizer.__name__, {}), name: None}
+    if "metric" in inspect.signature(optimizer).parameters:
+        given.setdefault("metric", exact)
+    with recording(), dspy.context(experimental=True, **SETTINGS):
+        try:
+            made = optimizer(**given)
+        except (AttributeError, TypeError):
+            if optimizer.__name__ in BROKEN:
+                pytest.skip("this DSPy cannot make one")
+            raise
+        recorded = Registry().for_optimizer(made).parameters(made, dict.fromkeys(SETTINGS))
+        assert {key: recorded[key] for key in SETTINGS} == SETTINGS
+
+
+@pytest.mark.parametrize(("optimizer", "name"), list(_parameters()))
+def test_another_none_is_left_out(optimizer: type[Any], name: str) -> None:
+    """No parameter is recorded as None: MLflow's autolog leaves such parameters out, too."""
+    given = {**BASE.get(optimizer.__name__, {}), **TOGETHER.get((optimizer.__name__, name), {}), name: None}
+    if "metric" in inspect.signature(optimizer).parameters:
+        given.setdefault("metric", exact)
+    with recording(), dspy.context(experimental=True):
+        try:
+            made = optimizer(**given)
+        except Exception:  # noqa: BLE001 - some take no None
+            pytest.skip("this parameter cannot be None")
+    recorded = parameter_attributes("", Registry().for_optimizer(made).parameters(made, {}), SecretKeeper())
+    assert None not in recorded.values()
+    if name not in SETTINGS and getattr(made, name, None) is None:
+        assert name not in recorded
+
+
 @pytest.mark.parametrize("optimizer", [kind for kind, name in _parameters() if name == "num_threads"])
 def test_no_threads_are_those_of_the_settings(optimizer: type[Any]) -> None:
     """DSPy's pool takes 0 for its setting, so that is what is recorded."""

@@ -85,7 +85,7 @@ class Instruments:
         unpriced_calls = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_UNPRICED_CALLS,
             unit="{call}",
-            description="Language model calls that used tokens at an unknown price.",
+            description="Calls of language and embedding models that used tokens at an unknown price.",
         )
         self.unpriced_calls = DeferredCounter(later, unpriced_calls)
         cache_hits = meter.create_counter(

@@ -1,4 +1,4 @@
-"""Usage tallies: tokens, calls, cache hits and cost of the LM calls inside a span, by role and by model."""
+"""Usage tallies: tokens, calls, cache hits and cost of the LM and embedding calls in a span, by role and by model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COMPILE_USAGE: Final = semconv.DSPY_COMPILE_USAGE_COST.removesuffix("cost")
 
 
 class CallUsage(NamedTuple):
-    """Usage of one LM call.
+    """Usage of one call of a language model or an embedding model.
 
     On a cache hit tokens are 0, because no request was sent; the cost is 0, or None if the model has no known price.
     """
@@ -49,6 +49,8 @@ class CallUsage(NamedTuple):
     cache_hit: bool = False
     unpriced: bool = False
     """Whether tokens were used at an unknown price."""
+    embedding: bool = False
+    """Whether an embedding model was called."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class _Sum:
     input_tokens: int = 0
     output_tokens: int = 0
     lm_calls: int = 0
+    embedding_calls: int = 0
     cache_hits: int = 0
     cost: float | None = None
     """Cost of the calls with a known price; None if there are none."""
@@ -68,6 +71,7 @@ class _Sum:
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
         self.lm_calls += other.lm_calls
+        self.embedding_calls += other.embedding_calls
         self.cache_hits += other.cache_hits
         self.unpriced_calls += other.unpriced_calls
         if other.cost is not None:
@@ -79,14 +83,18 @@ class _Sum:
             f"{prefix}input_tokens": self.input_tokens,
             f"{prefix}output_tokens": self.output_tokens,
             f"{prefix}lm_calls": self.lm_calls,
-            **self.cost_attributes(prefix),
+            **self.further_attributes(prefix),
         }
 
-    def cost_attributes(self, prefix: str) -> dict[str, AttributeValue]:
-        """Return the cost, omitted if no price of the calls is known, and the number of unpriced calls, if any."""
-        known = 0.0 if self.lm_calls == 0 else self.cost
+    def further_attributes(self, prefix: str) -> dict[str, AttributeValue]:
+        """Return the cost, omitted if no price of the calls is known, and counts that are omitted if they are 0."""
+        known = 0.0 if self.lm_calls + self.embedding_calls == 0 else self.cost
         found: dict[str, AttributeValue] = {} if known is None else {f"{prefix}cost": known}
-        return found if self.unpriced_calls == 0 else {**found, f"{prefix}unpriced_calls": self.unpriced_calls}
+        if self.embedding_calls:
+            found[f"{prefix}embedding_calls"] = self.embedding_calls
+        if self.unpriced_calls:
+            found[f"{prefix}unpriced_calls"] = self.unpriced_calls
+        return found
 
 
 class UsageTally:
@@ -121,12 +129,12 @@ class UsageTally:
             self._closed = True
 
     def add(self, call: CallUsage, role: Role = TASK, model: str = OTHER_MODELS, *, late: bool = False) -> bool:
-        """Count an LM call here and in all enclosing tallies that are open.
+        """Count a call here and in all enclosing tallies that are open.
 
         Args:
             call: usage of the call.
             role: purpose of the call.
-            model: name of the language model for use in attribute names.
+            model: name of the model for use in attribute names.
             late: whether the inner tally that the call belongs to was closed.
 
         Returns:
@@ -142,7 +150,8 @@ class UsageTally:
 
     def _count(self, call: CallUsage, role: Role, model: str) -> None:
         found = self._sums.get((role, model)) or self._new_sum(role, model)
-        found.lm_calls += 1
+        found.lm_calls += not call.embedding
+        found.embedding_calls += call.embedding
         found.cache_hits += call.cache_hit
         found.input_tokens += call.input_tokens
         found.output_tokens += call.output_tokens
@@ -164,7 +173,7 @@ class UsageTally:
             semconv.DSPY_USAGE_OUTPUT_TOKENS: total.output_tokens,
             semconv.DSPY_USAGE_LM_CALLS: total.lm_calls,
             semconv.DSPY_USAGE_CACHE_HITS: total.cache_hits,
-            **total.cost_attributes(_USAGE),
+            **total.further_attributes(_USAGE),
             **late,
         }
 
@@ -176,7 +185,7 @@ class UsageTally:
             semconv.DSPY_COMPILE_USAGE_OUTPUT_TOKENS: total.output_tokens,
             semconv.DSPY_COMPILE_USAGE_LM_CALLS: total.lm_calls,
             semconv.DSPY_COMPILE_USAGE_CACHE_HITS: total.cache_hits,
-            **total.cost_attributes(_COMPILE_USAGE),
+            **total.further_attributes(_COMPILE_USAGE),
             **self._by_role(semconv.DSPY_COMPILE_USAGE_ROLE),
             **self._by_model(semconv.DSPY_COMPILE_USAGE_MODEL),
         }

@@ -18,19 +18,21 @@ CALLS = st.builds(
     st.integers(0, 100).map(lambda quarters: quarters / 4) | st.none(),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 
 
 def sums(calls: list[CallUsage], prefix: str) -> dict[str, Any]:
     """The definition: sums over the calls."""
     known = [call.cost for call in calls if call.cost is not None]
-    unpriced = sum(call.unpriced for call in calls)
+    unpriced, embedded = (sum(getattr(call, name) for call in calls) for name in ("unpriced", "embedding"))
     return {
         **({f"{prefix}.cost": sum(known)} if known or not calls else {}),
         **({f"{prefix}.unpriced_calls": unpriced} if unpriced else {}),
+        **({f"{prefix}.embedding_calls": embedded} if embedded else {}),
         f"{prefix}.input_tokens": sum(call.input_tokens for call in calls),
         f"{prefix}.output_tokens": sum(call.output_tokens for call in calls),
-        f"{prefix}.lm_calls": len(calls),
+        f"{prefix}.lm_calls": len(calls) - embedded,
         f"{prefix}.cache_hits": sum(call.cache_hit for call in calls),
     }
 

@@ -10,13 +10,16 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from typing_extensions import override
 
 from otel_dspy import semconv
+from otel_dspy.hooks.lm.result import read_cost
+from otel_dspy.hooks.lm.usage import record_usage
 from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.frames import drop_caller_frame
 from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.call_context import entered
+from otel_dspy.telemetry.call_context import call_context_in, entered
 from otel_dspy.telemetry.genai.invocations import end_invocation
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
+from otel_dspy.telemetry.usage import CallUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,6 +103,8 @@ class _EmbeddingHook(CallHook):
         self._embedder = embedder
         self._inputs: Any = args[0] if args else kwargs.get("inputs")
         self._kwargs = kwargs
+        self._cost: float | None = None
+        self._unpriced = False
 
     @override
     def open(self) -> Context:
@@ -109,12 +114,17 @@ class _EmbeddingHook(CallHook):
         self._telemetry.secrets.learn_held(self._embedder)
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         provider, model = provider_and_model(self._embedder)
+        context = entered(self._embedder)
+        self._place = call_context_in(context)
+        self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
+        if self._place.compile is not None:
+            self._labels[semconv.DSPY_OPTIMIZER_NAME] = self._place.compile.optimizer_name
         self._invocation = self._telemetry.genai.embedding(
             provider,
             request_model=model,
             server_address=host,
             server_port=port,
-            context=entered(self._embedder),
+            context=context,
             _attach_to_context=False,
         )
         count = _count(self._inputs)
@@ -123,7 +133,7 @@ class _EmbeddingHook(CallHook):
         return set_value(_CALL, self, self._invocation.context)
 
     def answered(self, response: Any) -> Any:
-        """Add the tokens of a batch's response to the span, and return the response."""
+        """Add the tokens and the cost of a batch's response to the span, and return the response."""
         with guarded("the tokens of an embedder"):
             tokens: object = getattr(getattr(response, "usage", None), "prompt_tokens", None)
             # A response from litellm's own cache contains the usage of the original request.
@@ -132,6 +142,11 @@ class _EmbeddingHook(CallHook):
                 self._invocation.input_tokens = (self._invocation.input_tokens or 0) + tokens
                 # MLflow excludes spans without output tokens from the total of the trace.
                 self._invocation.attributes[gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS] = 0
+                cost = read_cost(hidden.get("response_cost"))
+                if cost is None:
+                    self._unpriced = True
+                else:
+                    self._cost = (self._cost or 0.0) + cost
         return response
 
     @override
@@ -142,7 +157,26 @@ class _EmbeddingHook(CallHook):
 
     @override
     def close(self, error: BaseException | None) -> None:
+        with guarded("the usage of an embedder"):
+            self._count()
         end_invocation(self._telemetry, self._invocation, error)
+
+    def _count(self) -> None:
+        model: object = self._embedder.model
+        if not isinstance(model, str):
+            return  # a function, which calls no provider
+        cost = None if self._unpriced else self._cost
+        if cost is not None:
+            self._invocation.attributes[semconv.DSPY_LM_COST] = cost
+        record_usage(
+            self._telemetry,
+            self._invocation.attributes,
+            CallUsage(self._invocation.input_tokens or 0, 0, cost, unpriced=self._unpriced, embedding=True),
+            tally=self._place.usage,
+            role=self._place.role,
+            model=self._telemetry.model_names.of(model),
+            labels=self._labels,
+        )
 
 
 def _count(inputs: object) -> int | None:

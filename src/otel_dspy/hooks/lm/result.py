@@ -126,7 +126,7 @@ def read_result(result: Any) -> CallFacts:
         _detail(usage, "prompt_tokens_details", "cached_tokens"),
         _detail(usage, "completion_tokens_details", "reasoning_tokens"),
         cache_hit,
-        _price(cost),
+        read_cost(cost),
         _text(_value(first, "model")) or _text(getattr(result, "response_model", None)),
         _text(_value(first, "id")),
         tuple(reason for reply in replies for reason in _finish_reasons(reply)),
@@ -135,8 +135,8 @@ def read_result(result: Any) -> CallFacts:
     )
 
 
-def _price(cost: object) -> float | None:
-    # Rejects NaN, which would turn every total into NaN.
+def read_cost(cost: object) -> float | None:
+    """Return a cost in USD; None if it is no number. Rejects NaN, which would turn every total into NaN."""
     if isinstance(cost, bool) or not isinstance(cost, int | float):
         return None
     return float(cost) if 0 <= cost < math.inf else None

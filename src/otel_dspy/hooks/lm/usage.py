@@ -1,4 +1,4 @@
-"""Recording of an LM call's usage in totals and metrics."""
+"""Recording of the usage of a language model or embedding call in totals and metrics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def record_usage(  # noqa: PLR0913 - the usage, its destinations and their attri
         usage: tokens and cost (USD) of the call.
         tally: of the nearest enclosing span that has totals; None without one.
         role: what the call was for.
-        model: the language model's name, valid as part of an attribute name.
+        model: the model's name, valid as part of an attribute name.
         labels: attributes of the metrics.
     """
     if tally is not None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.usage import Role
 
 _THREADS = "num_threads"
+_SETTINGS = (_THREADS, "max_errors", "provide_traceback")
+"""Parameters that DSPy takes from its setting of the same name where they are None."""
 _EXAMPLES = {"trainset": ("train", "trainset"), "valset": ("validation", "valset")}
 
 
@@ -66,6 +68,8 @@ class OptimizerHook:
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         """Return the optimizer's parameters by name: the constructor's, overridden by the given arguments of compile.
 
+        One that is None has DSPy's setting where that replaces it, and is left out otherwise, as by MLflow's autolog.
+
         Args:
             optimizer: the user's object; must not be modified.
             arguments: the effective arguments of compile by name, including defaults.
@@ -73,15 +77,19 @@ class OptimizerHook:
         attributes = cast("dict[str, object]", vars(optimizer))
         values: dict[str, object] = {}
         public = [key for key in attributes if not key.startswith("_")]
-        for name in _constructor_parameters(cast("type[object]", type(optimizer))) or public:
+        names = _constructor_parameters(cast("type[object]", type(optimizer))) or public
+        for name in names:
             held = self.attribute_names.get(name, name)
             if attributes.get(held) is not None:
                 values[name] = attributes[held]
         values.update({name: value for name, value in arguments.items() if value is not None})
         for name in ("student", "teacher", *_EXAMPLES):
             values.pop(name, None)
-        if values.get(_THREADS) == 0:
-            values[_THREADS] = _threads_of_settings()
+        for name in _SETTINGS:
+            # DSPy's pool (`dspy.utils.parallelizer.ParallelExecutor`) takes its setting for no threads, too.
+            missing = name not in values and (name in names or name in arguments)
+            if (missing or (name == _THREADS and values.get(name) == 0)) and (setting := _setting(name)) is not None:
+                values[name] = setting
         return values
 
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
@@ -169,11 +177,10 @@ def tell_setup(scope: CompileScope, resolved: Mapping[str, Any]) -> None:
     scope.notes["resolve"](resolved)
 
 
-def _threads_of_settings() -> int:
-    """Return DSPy's default number of threads (`dspy.utils.parallelizer.ParallelExecutor`)."""
+def _setting(name: str) -> object:
     import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
 
-    return cast("Any", dspy).settings.num_threads
+    return getattr(cast("Any", dspy).settings, name, None)
 
 
 def _constructor_parameters(cls: type[Any]) -> list[str]:

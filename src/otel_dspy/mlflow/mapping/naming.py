@@ -151,6 +151,7 @@ def _numbers(usage: Usage) -> dict[str, float]:
         "cache_hits": usage.cache_hits,
         "cost": usage.cost,
         "unpriced_calls": usage.unpriced_calls,
+        "embedding_calls": usage.embedding_calls,
         "late_calls": usage.late_calls,
     }
     return {name: float(value) for name, value in found.items() if value is not None}

@@ -63,6 +63,7 @@ def _usage(usage: Usage) -> dict[str, Any]:
         "cache_hits": usage.cache_hits,
         "cost": usage.cost,
         **({"unpriced_calls": usage.unpriced_calls} if usage.unpriced_calls else {}),
+        **({"embedding_calls": usage.embedding_calls} if usage.embedding_calls else {}),
         **({"late_calls": usage.late_calls} if usage.late_calls else {}),
         **({"by_role": {role: _usage(part) for role, part in usage.by_role.items()}} if usage.by_role else {}),
         **({"by_model": {model: _model(part) for model, part in usage.by_model.items()}} if usage.by_model else {}),

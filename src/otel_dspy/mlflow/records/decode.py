@@ -169,6 +169,7 @@ class _Reader:
             cache_hits=self.integer(f"{prefix}cache_hits"),
             cost=self.number(f"{prefix}cost"),
             unpriced_calls=self.integer(f"{prefix}unpriced_calls"),
+            embedding_calls=self.integer(f"{prefix}embedding_calls"),
             late_calls=self.integer(f"{prefix}late_calls"),
         )
 

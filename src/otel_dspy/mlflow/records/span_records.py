@@ -56,7 +56,7 @@ class SpanRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Aggregated usage of LM calls; cost in USD."""
+    """Aggregated usage of LM and embedding calls; cost in USD."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -64,6 +64,8 @@ class Usage:
     cache_hits: int | None = None
     cost: float | None = None
     unpriced_calls: int | None = None
+    embedding_calls: int | None = None
+    """Calls of embedding models; None = none."""
     late_calls: int | None = None
     """Calls in this sum that ended after their enclosing span; None = none."""
     by_role: Mapping[str, Usage] = field(default_factory=dict[str, "Usage"])

@@ -60,6 +60,12 @@ def test_a_cache_hit_of_a_model_without_a_known_price() -> None:
     assert facts.billed() == CallUsage(cost=None, cache_hit=True)
 
 
+def test_an_answer_without_usage() -> None:
+    """No tokens, no cost and no unpriced call: whether it used any tokens is unknown."""
+    facts = read_result(CallResult(raw={"id": "r1", "choices": []}))
+    assert facts.billed() == CallUsage(cost=None)
+
+
 LEGACY: dict[str, Any] = {
     "id": "legacy-1",
     "model": "served",

@@ -1,0 +1,50 @@
+"""Embedding model over HTTP: a server that speaks OpenAI's embeddings API."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+TOKENS = 50
+"""Input tokens that the server reports for a request."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        asked: Any = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+        answer = {
+            "object": "list",
+            "model": asked["model"],
+            "data": [{"object": "embedding", "index": index, "embedding": [1.0, 2.0]} for index in range(len(texts))],
+            "usage": {"prompt_tokens": TOKENS, "total_tokens": TOKENS},
+        }
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+        """Print nothing."""
+
+
+@contextmanager
+def embeddings_server() -> Generator[str]:
+    """Run the server; yield its `api_base`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
