@@ -47,6 +47,8 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
             "max_labeled_demos": "1",
             "num_candidates": "2",
             "num_threads": "2",
+            "max_errors": "10",
+            "provide_traceback": "False",
             "seed": "9",
             "init_temperature": "1.0",
             "verbose": "False",

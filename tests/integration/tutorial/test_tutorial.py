@@ -57,6 +57,8 @@ def test_optimizer_parameters(tutorial: Tutorial) -> None:
             "max_labeled_demos": "4",
             "auto": "light",
             "num_threads": "4",
+            "max_errors": "10",
+            "provide_traceback": "False",
             "seed": "9",
             "init_temperature": "1.0",
             "verbose": "False",

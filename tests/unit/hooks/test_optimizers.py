@@ -83,6 +83,8 @@ def test_mipro_setup_records_what_auto_resolved_to() -> None:
             "optimizer.parameter.max_labeled_demos": 0,
             "optimizer.parameter.auto": "light",
             "optimizer.parameter.num_threads": 1,
+            "optimizer.parameter.max_errors": 10,
+            "optimizer.parameter.provide_traceback": False,
             "optimizer.parameter.seed": 9,
             "optimizer.parameter.init_temperature": 1.0,
             "optimizer.parameter.verbose": False,
