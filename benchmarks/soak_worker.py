@@ -77,7 +77,7 @@ def instrument(mlflow: str, bridges: Sequence[str], counts: Counts) -> Callable[
     class Roots(SpanProcessor):
         """Counts traces."""
 
-        takes_late_ends = True
+        accepts_deferred_ends = True
 
         def on_end(self, span: ReadableSpan) -> None:
             """Count one."""

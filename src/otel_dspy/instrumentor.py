@@ -133,7 +133,7 @@ class DSPyInstrumentor(BaseInstrumentor):
         if self._patches is not None:
             self._patches.undo()
         if self._telemetry is not None:
-            self._telemetry.later.catch_up()
+            self._telemetry.deferred_queue.drain()
         redaction.use(None)
         self._patches = self._telemetry = None
 

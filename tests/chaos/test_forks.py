@@ -11,7 +11,7 @@ import dspy
 import pytest
 
 import otel_dspy.mlflow
-from otel_dspy.runtime.deferred_queue import catch_up
+from otel_dspy.runtime.deferred_queue import drain_deferred
 from tests.chaos.twins import EXPERIMENT, record, told_to
 from tests.support.optimizers import Rounds
 from tests.support.own_process import exit_code
@@ -167,7 +167,7 @@ def fork_and_kill(recorded: Connection) -> None:
         child = os.fork()
         if child == 0:
             evaluate(2)
-            catch_up()
+            drain_deferred()
             processor._worker._persist(0)
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_dspy import DSPyInstrumentor
-from otel_dspy.runtime.deferred_queue import catch_up
+from otel_dspy.runtime.deferred_queue import drain_deferred
 from otel_dspy.telemetry.emitter import Telemetry
 from tests.conformance.contract import beyond_gaps, event_violations, metric_violations, violations
 
@@ -37,7 +37,7 @@ _KEEP_ALL: Final = ("AlwaysOnSampler", "ParentBased{root:AlwaysOnSampler,")
 class _Hearing(SimpleSpanProcessor):
     """Hears spans without making them end at once: a test sees what it would see without it."""
 
-    takes_late_ends = True
+    accepts_deferred_ends = True
 
 
 @dataclass
@@ -53,7 +53,7 @@ class _Listener:
 
     def violations(self) -> list[str]:
         """What was heard since the last time and breaks the contract."""
-        catch_up()
+        drain_deferred()
         settings = self.settings
         switches = {
             "content": settings.capture_content,

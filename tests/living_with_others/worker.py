@@ -88,7 +88,7 @@ class Both:
         """How many tokens the metrics of each scope have counted since the last time."""
         telemetry = DSPyInstrumentor()._telemetry
         if telemetry is not None:
-            telemetry.later.catch_up()  # metrics wait for a while
+            telemetry.deferred_queue.drain()  # metrics wait for a while
         data = self._theirs.metrics()
         now: dict[str, float] = {
             scope.scope.name: sum(cast("Any", point).sum for point in metric.data.data_points)

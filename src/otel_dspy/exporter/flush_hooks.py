@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, cast
 
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_dspy.runtime.deferred_queue import catch_up
+from otel_dspy.runtime.deferred_queue import drain_deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _Given = ParamSpec("_Given")
 _SPAN_METHODS: Final = frozenset({"on_start", "on_end"})
 """Methods by which a processor receives spans."""
+_ACCEPTS: Final = ("accepts_deferred_ends", "takes_late_ends")
+"""Attributes by which a processor declares it; the second is the deprecated name of the first."""
 _HOOKED: Final = "_otel_dspy_drains_on_flush"
 
 
@@ -27,9 +29,9 @@ def accepts_deferred_ends(processor: SpanProcessor) -> bool:
     """Return whether the processor may receive the end of a span after its call, because it only queues ended spans.
 
     True for the SDK's BatchSpanProcessor, unless a subclass or the object overrides these methods, and for processors
-    with the attribute `takes_late_ends = True`.
+    with the attribute `accepts_deferred_ends = True`.
     """
-    if getattr(processor, "takes_late_ends", False):
+    if any(getattr(processor, name, False) for name in _ACCEPTS):
         return True
     kind = type(processor)
     return (
@@ -62,7 +64,7 @@ def _flushing(flush: Callable[_Given, bool]) -> Callable[_Given, bool]:
     @wraps(flush)
     def force_flush(*args: _Given.args, **named: _Given.kwargs) -> bool:
         timeout = cast("int | None", args[0] if args else named.get("timeout_millis"))
-        in_time = catch_up(seconds=None if timeout is None else timeout / 1000)
+        in_time = drain_deferred(seconds=None if timeout is None else timeout / 1000)
         return bool(flush(*args, **named)) and in_time
 
     return force_flush
@@ -71,7 +73,7 @@ def _flushing(flush: Callable[_Given, bool]) -> Callable[_Given, bool]:
 def _shutting_down(end: Callable[_Given, None]) -> Callable[_Given, None]:
     @wraps(end)
     def shutdown(*args: _Given.args, **named: _Given.kwargs) -> None:
-        catch_up(last=True)
+        drain_deferred(last=True)
         end(*args, **named)
 
     return shutdown

@@ -64,7 +64,7 @@ class LateMlflowSpanProcessor(SpanProcessor):
     uvicorn terminates a worker that does not respond within five seconds.
     """
 
-    takes_late_ends = True
+    accepts_deferred_ends = True
     """See `otel_dspy.exporter.flush_hooks`."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
-from otel_dspy.runtime.deferred_queue import catch_up
+from otel_dspy.runtime.deferred_queue import drain_deferred
 from otel_dspy.runtime.fork_gate import ForkGate
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def flush(timeout: float | None = None) -> bool:
         also where MLflow rejected something (see `MlflowSpanProcessor.lost`).
     """
     deadline = time.monotonic() + (DrainTimeout.from_environment().timeout if timeout is None else timeout)
-    flushed = catch_up(seconds=max(0.0, deadline - time.monotonic()))
+    flushed = drain_deferred(seconds=max(0.0, deadline - time.monotonic()))
     with _gate:
         processors = list(_processors)
     for processor in processors:

@@ -18,7 +18,7 @@ from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
 from otel_dspy.mlflow.records.route import Options, RootKind
-from otel_dspy.runtime.deferred_queue import catch_up
+from otel_dspy.runtime.deferred_queue import drain_deferred
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -46,7 +46,7 @@ class MlflowSpanProcessor(SpanProcessor):
     and no failure is raised there.
     """
 
-    takes_late_ends = True
+    accepts_deferred_ends = True
     """See `otel_dspy.exporter.flush_hooks`."""
 
     def __init__(  # noqa: PLR0913 - the flags of mlflow.dspy.autolog, by name
@@ -147,7 +147,7 @@ class MlflowSpanProcessor(SpanProcessor):
         """See `tracing.Source`."""
         if trace_id not in self._begun:
             return
-        catch_up()
+        drain_deferred()
         ended = [one for one, has_ended in list(self._begun.items()) if has_ended]
         if trace_id in ended and self.drain():
             for delivered in ended:
@@ -177,7 +177,7 @@ class MlflowSpanProcessor(SpanProcessor):
             False if the timeout expired.
         """
         deadline = time.monotonic() + timeout_millis / 1000
-        in_time = catch_up(seconds=timeout_millis / 1000)
+        in_time = drain_deferred(seconds=timeout_millis / 1000)
         return self._worker.flush(max(0.0, deadline - time.monotonic())) and in_time
 
     def drain(self) -> bool:
@@ -186,7 +186,7 @@ class MlflowSpanProcessor(SpanProcessor):
         Returns:
             False if spans are left, which are then in the spool.
         """
-        catch_up()
+        drain_deferred()
         return self._worker.drain(DrainTimeout.from_environment())
 
     def shutdown(self, *, wait: bool = True, end_runs: bool = True) -> None:
@@ -197,7 +197,7 @@ class MlflowSpanProcessor(SpanProcessor):
             end_runs: end runs that are still open as KILLED. A provider is shut down when the process ends, after which
                 nothing can end them.
         """
-        catch_up(last=True)
+        drain_deferred(last=True)
         fluent_tracing.disconnect(self)
         self._worker.close(DrainTimeout.from_environment() if wait else DrainTimeout(0, 0), end_runs=end_runs)
 

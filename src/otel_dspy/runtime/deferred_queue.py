@@ -45,14 +45,14 @@ class DeferredQueue:
     def __init__(self) -> None:
         """Create the queue. Its thread starts with the first item and ends when the queue is garbage-collected."""
         self._waiting: deque[tuple[Any, ...]] = deque()
-        """(time of submission, arguments of `put`)."""
+        """(time of submission, arguments of `submit`)."""
         self._forked()
         if hasattr(os, "register_at_fork"):
             forked = weakref.WeakMethod(self._forked)
             os.register_at_fork(after_in_child=lambda: (method := forked()) and method())
         _all.add(self)
 
-    def put(self, part: str, work: Callable[..., object], *args: object) -> None:
+    def submit(self, part: str, work: Callable[..., object], *args: object) -> None:
         """Submit work.
 
         Args:
@@ -74,7 +74,7 @@ class DeferredQueue:
         elif self._age(now) > _LATEST:
             self._do(2, 0)
 
-    def catch_up(self, *, last: bool = False, seconds: float | None = None) -> bool:
+    def drain(self, *, last: bool = False, seconds: float | None = None) -> bool:
         """Drain the queue: run all queued items now, after the one that is running.
 
         Args:
@@ -139,14 +139,14 @@ class DeferredQueue:
                 with self._starting:
                     if self._thread is None:
                         thread = threading.Thread(target=_run, args=(weakref.ref(self),), daemon=True)
-                        thread.name = "otel-dspy-later"
+                        thread.name = "otel-dspy-deferred"
                         thread.start()
                         self._thread = thread
         except RuntimeError as error:
             # No thread can be started. Not reported in an exit handler, where that is normal (Python 3.12.0, 3.12.1).
             if threading.main_thread().is_alive():
                 report("the deferred queue's thread", error)
-            self.catch_up()
+            self.drain()
             return
         _kept.add(self)
         self._awake.set()
@@ -171,7 +171,7 @@ class DeferredQueue:
             self._do(1)
             now = time.monotonic()
 
-    def turn(self) -> None:
+    def run_slice(self) -> None:
         """Run items as they reach the minimum age, with sleeps between run slices, until the queue is empty."""
         while self._waiting:
             age = self._age(time.monotonic())
@@ -193,11 +193,11 @@ _kept: set[DeferredQueue] = set()
 """Strong references to non-empty queues: after an `uninstrument` during a call there may be no other reference."""
 
 
-def catch_up(*, last: bool = False, seconds: float | None = None) -> bool:
+def drain_deferred(*, last: bool = False, seconds: float | None = None) -> bool:
     """Drain every queue of this process. Called before each flush.
 
     Args:
-        last: True at shutdown (see `DeferredQueue.catch_up`).
+        last: True at shutdown (see `DeferredQueue.drain`).
         seconds: timeout; None = no limit.
 
     Returns:
@@ -205,21 +205,21 @@ def catch_up(*, last: bool = False, seconds: float | None = None) -> bool:
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     done = [
-        later.catch_up(last=last, seconds=None if deadline is None else max(0.0, deadline - time.monotonic()))
-        for later in list(_all)
+        queue.drain(last=last, seconds=None if deadline is None else max(0.0, deadline - time.monotonic()))
+        for queue in list(_all)
     ]
     return all(done)
 
 
 def _run(holder: weakref.ref[DeferredQueue]) -> None:
-    while (later := holder()) is not None:
-        awake = later._awake  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own thread
-        del later
+    while (queue := holder()) is not None:
+        awake = queue._awake  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own thread
+        del queue
         awake.wait(60)  # then check whether the queue still exists
-        later = holder()
-        if later is not None:
+        queue = holder()
+        if queue is not None:
             try:
-                later.turn()
+                queue.run_slice()
             except BaseException as error:  # noqa: BLE001 - a user's redactor may raise SystemExit: the thread survives
                 report("deferred work", error)
-        later = None  # drop the reference while waiting
+        queue = None  # drop the reference while waiting

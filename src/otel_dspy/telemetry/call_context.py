@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.datasets import ExampleRegistry
     from otel_dspy.telemetry.usage import Role, UsageTally
 
-_KEY: Final = create_key("otel_dspy.place")
+_KEY: Final = create_key("otel_dspy.call_context")
 
 
 @dataclass(slots=True, eq=False)
@@ -232,14 +232,14 @@ class CallContext(NamedTuple):
         )  # fmt: skip
 
 
-_NOWHERE: Final = CallContext()
+_NO_CALL: Final = CallContext()
 
 
 def call_context_in(context: Context) -> CallContext:
     """Return the call context stored in an OpenTelemetry context; an empty one outside instrumented calls."""
     # Annotated, because `cast` is a function call and this runs for every call.
-    place: Any = context.get(_KEY)
-    return place or _NOWHERE
+    call_context: Any = context.get(_KEY)
+    return call_context or _NO_CALL
 
 
 def current_call_context() -> CallContext:
@@ -247,36 +247,36 @@ def current_call_context() -> CallContext:
     return call_context_in(get_current())
 
 
-def entered(called: object) -> Context:
+def context_for_call(called: object) -> Context:
     """Return the context for a call of this module, model or tool, derived from the current one."""
     context = get_current()
     gate = call_context_in(context).gate
     return context if gate is None else gate.enter(context, called)
 
 
-def nowhere() -> bool:
+def outside_calls() -> bool:
     """Return whether the caller is outside all instrumented calls."""
     return get_value(_KEY) is None
 
 
-def surroundings() -> Context:
+def parent_context() -> Context:
     """Return the current context, or that of the enclosing compile's open trial, if its hook started one in advance."""
-    context = entered(None)
-    place = call_context_in(context)
-    if place.compile is not None and place.trial is None and place.compile.open_trial is not None:
-        return place.compile.open_trial.context
+    context = context_for_call(None)
+    call_context = call_context_in(context)
+    if call_context.compile is not None and call_context.trial is None and call_context.compile.open_trial is not None:
+        return call_context.compile.open_trial.context
     return context
 
 
-def inside(span: Span, place: CallContext, context: Context) -> Context:
+def inside(span: Span, call_context: CallContext, context: Context) -> Context:
     """Return the context with this span as the current one and this call context.
 
     Args:
         span: the current span of the new context.
-        place: the call context of the new context.
+        call_context: the call context of the new context.
         context: the context to extend.
     """
-    return add_entry(set_span_in_context(span, context), _KEY, place)
+    return add_entry(set_span_in_context(span, context), _KEY, call_context)
 
 
 def add_entry(made: Context, key: str, value: object) -> Context:
@@ -291,6 +291,6 @@ def add_entry(made: Context, key: str, value: object) -> Context:
     return made
 
 
-def at(place: CallContext, context: Context) -> Context:
+def with_call_context(call_context: CallContext, context: Context) -> Context:
     """Return the context, with its span unchanged, and this call context."""
-    return set_value(_KEY, place, context)
+    return set_value(_KEY, call_context, context)

@@ -113,11 +113,11 @@ class GenAIHandler(TelemetryHandler):
         self._tracer = ConversationTracer(CoexistingTracer(translating, self._others))
         return self._others
 
-    def defer_measurements(self, later: DeferredQueue) -> None:
+    def defer_measurements(self, queue: DeferredQueue) -> None:
         """Record metrics through the deferred queue (see `telemetry.deferred.measurements`)."""
         for name in ("operation_duration", "token_usage", "time_to_first_chunk", "time_per_output_chunk"):
             histogram: Histogram = getattr(self._instruments, name)
-            setattr(self._instruments, name, DeferredHistogram(later, histogram))
+            setattr(self._instruments, name, DeferredHistogram(queue, histogram))
 
     def freeze(self) -> None:
         """Freeze the configuration used to create invocations."""
@@ -174,10 +174,10 @@ class Telemetry:
         schema = Schemas.V1_37_0.value
         tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
         own_ids(tracer)
-        self.later = DeferredQueue()
-        self.ends = SpanEnds(tracer, self.later, observed=settings.redact is not None)
+        self.deferred_queue = DeferredQueue()
+        self.ends = SpanEnds(tracer, self.deferred_queue, observed=settings.redact is not None)
         self.tracer: Tracer = ConversationTracer(with_extra_conventions(tracer, settings.extra_conventions))
-        self.instruments = Instruments(meter_provider, self.later)
+        self.instruments = Instruments(meter_provider, self.deferred_queue)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
         self.model_names = ModelNames(self.secrets.scrub)
@@ -186,7 +186,7 @@ class Telemetry:
         handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
         own_ids(handler.tracer)
         self.others = handler.wrap_tracer(settings.extra_conventions)
-        handler.defer_measurements(self.later)
+        handler.defer_measurements(self.deferred_queue)
         if settings.capture_content:
             handler.capture_on_spans()  # the library ignores `true`, a former value of the variable
         elif content_forced:

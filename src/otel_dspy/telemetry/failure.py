@@ -38,7 +38,7 @@ def error_message(error: BaseException, content: ContentFilter) -> str | None:
     return content.message(EXCEPTION_MESSAGE, describe(error))
 
 
-def told_last() -> BaseException | None:
+def last_recorded_error() -> BaseException | None:
     """Return the exception recorded last in this context, to report one that the user's code has caught."""
     return _last_recorded.get()
 

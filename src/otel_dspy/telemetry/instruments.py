@@ -33,9 +33,9 @@ class Instruments:
     Instruments that are used by every call record through the deferred queue (see `measurements`).
     """
 
-    def __init__(self, meter_provider: MeterProvider | None, later: DeferredQueue) -> None:
+    def __init__(self, meter_provider: MeterProvider | None, queue: DeferredQueue) -> None:
         meter = get_meter("otel_dspy", __version__, meter_provider)
-        record_when_collected(meter, later)
+        record_when_collected(meter, queue)
         self.compile_duration = meter.create_histogram(
             semconv.METRIC_DSPY_COMPILE_DURATION,
             unit="s",
@@ -70,27 +70,27 @@ class Instruments:
             unit="{example}",
             description="Examples evaluated; those that raised carry error.type.",
         )
-        self.evaluate_examples = DeferredCounter(later, examples)
+        self.evaluate_examples = DeferredCounter(queue, examples)
         module_duration = meter.create_histogram(
             semconv.METRIC_DSPY_MODULE_DURATION,
             unit="s",
             description="How long a module call took.",
             explicit_bucket_boundaries_advisory=_SHORT_SECONDS,
         )
-        self.module_duration = DeferredHistogram(later, module_duration)
+        self.module_duration = DeferredHistogram(queue, module_duration)
         cost = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_COST, unit="{USD}", description="Cost of language model calls."
         )
-        self.cost = DeferredCounter(later, cost)
+        self.cost = DeferredCounter(queue, cost)
         unpriced_calls = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_UNPRICED_CALLS,
             unit="{call}",
             description="Calls of language and embedding models that used tokens at an unknown price.",
         )
-        self.unpriced_calls = DeferredCounter(later, unpriced_calls)
+        self.unpriced_calls = DeferredCounter(queue, unpriced_calls)
         cache_hits = meter.create_counter(
             semconv.METRIC_DSPY_USAGE_CACHE_HITS,
             unit="{call}",
             description="Language model calls that a cache answered.",
         )
-        self.cache_hits = DeferredCounter(later, cache_hits)
+        self.cache_hits = DeferredCounter(queue, cache_hits)

@@ -13,61 +13,61 @@ import pytest
 
 from otel_dspy.runtime import deferred_queue as module
 from otel_dspy.runtime import fork_gate
-from otel_dspy.runtime.deferred_queue import DeferredQueue, catch_up
+from otel_dspy.runtime.deferred_queue import DeferredQueue, drain_deferred
 from tests.support.waiting import awaited
 
 
 def _threads() -> int:
-    return sum(thread.name == "otel-dspy-later" for thread in threading.enumerate())
+    return sum(thread.name == "otel-dspy-deferred" for thread in threading.enumerate())
 
 
 def test_it_is_done_soon_and_in_order() -> None:
     """Nobody has to ask: the thread does it all, the first piece first."""
     done: list[int] = []
-    later = DeferredQueue()
+    queue = DeferredQueue()
     for number in range(100):
-        later.put("a test", done.append, number)
+        queue.submit("a test", done.append, number)
     awaited(lambda: len(done) == 100, "all of it")
     assert done == list(range(100))
 
 
 def test_work_is_done_when_drain_returns() -> None:
-    """All that was put before is done when `catch_up` returns, of every queue."""
+    """All that was put before is done when `drain` returns, of every queue."""
     done: list[str] = []
     one, other = DeferredQueue(), DeferredQueue()
-    one.put("a test", done.append, "one")
-    other.put("a test", done.append, "other")
-    catch_up()
+    one.submit("a test", done.append, "one")
+    other.submit("a test", done.append, "other")
+    drain_deferred()
     assert sorted(done) == ["one", "other"]
 
 
 def test_threads_that_catch_up_at_once_do_each_piece_once_and_in_order() -> None:
     """Four threads at the same time: no piece of one comes before its earlier ones, and none is done twice."""
     done: list[tuple[int, int]] = []
-    later = DeferredQueue()
+    queue = DeferredQueue()
 
     def work(name: int) -> None:
         for number in range(300):
-            later.put("a test", done.append, (name, number))
+            queue.submit("a test", done.append, (name, number))
             if number % 10 == 0:
-                later.catch_up()
+                queue.drain()
 
     threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    later.catch_up()
+    queue.drain()
     assert [[number for by, number in done if by == name] for name in range(4)] == [list(range(300))] * 4
 
 
 def test_a_failure_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> None:
     """What one piece raises goes no further; it is told by the name of its part."""
     done: list[int] = []
-    later = DeferredQueue()
-    later.put("a broken part", lambda: 1 / 0)
-    later.put("a test", done.append, 1)
-    later.catch_up()
+    queue = DeferredQueue()
+    queue.submit("a broken part", lambda: 1 / 0)
+    queue.submit("a test", done.append, 1)
+    queue.drain()
     assert done == [1]
     assert "a broken part failed and was skipped" in caplog.text
 
@@ -77,44 +77,44 @@ def test_a_full_queue_makes_its_callers_work(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "_MOST", 10)
     monkeypatch.setattr(module, "_DELAY", 60)
     done: list[int] = []
-    later = DeferredQueue()
+    queue = DeferredQueue()
     for number in range(100):
-        later.put("a test", done.append, number)
+        queue.submit("a test", done.append, number)
         assert number - len(done) <= 10
     assert done == list(range(len(done)))
-    later.catch_up()
+    queue.drain()
     assert done == list(range(100))
 
 
 def test_work_of_work_is_a_part_of_it() -> None:
     """What a piece puts is done before the next one, and a piece that asks to catch up doesn't wait for itself."""
     done: list[str] = []
-    later = DeferredQueue()
+    queue = DeferredQueue()
 
     def outer() -> None:
-        later.put("a test", done.append, "inner")
-        later.catch_up()
+        queue.submit("a test", done.append, "inner")
+        queue.drain()
         done.append("outer")
 
-    later.put("a test", outer)
-    later.put("a test", done.append, "next")
-    later.catch_up()
+    queue.submit("a test", outer)
+    queue.submit("a test", done.append, "next")
+    queue.drain()
     assert done == ["inner", "outer", "next"]
 
 
 def test_a_signal_during_work_loses_none_of_the_rest() -> None:
     """SIGTERM ends a process from wherever its main thread is: the last catching up does what comes after, once."""
     done: list[str] = []
-    later = DeferredQueue()
+    queue = DeferredQueue()
 
     def interrupt(_number: int, _frame: object) -> None:
-        later.catch_up(last=True)
+        queue.drain(last=True)
 
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
-        later.put("a test", lambda: signal.raise_signal(signal.SIGUSR1) or done.append("interrupted"))
-        later.put("a test", done.append, "rest")
-        later.catch_up()
+        queue.submit("a test", lambda: signal.raise_signal(signal.SIGUSR1) or done.append("interrupted"))
+        queue.submit("a test", done.append, "rest")
+        queue.drain()
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert done == ["rest", "interrupted"]
@@ -146,7 +146,7 @@ def _no_start(_thread: threading.Thread) -> None:
 
 def test_the_thread_works_in_turns(clock: list[float]) -> None:
     """Whoever comes back from a model has its turn within a millisecond, as long as no piece takes longer by itself."""
-    later = DeferredQueue()
+    queue = DeferredQueue()
     rests: list[int] = []
 
     def takes(seconds: float) -> None:
@@ -154,31 +154,31 @@ def test_the_thread_works_in_turns(clock: list[float]) -> None:
         rests.append(clock.count(0.05))
 
     for _ in range(7):
-        later.put("a test", takes, 0.4e-3)
-    later.turn()
+        queue.submit("a test", takes, 0.4e-3)
+    queue.run_slice()
     assert rests == [1, 1, 1, 2, 2, 2, 3]
 
 
 def test_the_thread_rests_between_turns_until_it_is_behind(clock: list[float]) -> None:
     """The longer work has waited, the less it rests."""
-    later = DeferredQueue()
+    queue = DeferredQueue()
 
     def takes(seconds: float) -> None:
         clock[0] += seconds
 
     for _ in range(8):
-        later.put("a test", takes, 0.1)
-    later.turn()
-    assert len(later) == 0
+        queue.submit("a test", takes, 0.1)
+    queue.run_slice()
+    assert len(queue) == 0
     assert clock[1:] == [0.1, 0.05, 0.05, 0.05, 500e-6]
 
 
 def test_a_submitter_runs_work_that_has_waited_too_long(clock: list[float]) -> None:
     """A program that leaves the thread no time does the work itself: nothing of it stays for longer than 0.6 seconds."""
     done: list[float] = []
-    later = DeferredQueue()
+    queue = DeferredQueue()
     for number in range(100):
-        later.put("a test", done.append, clock[0])
+        queue.submit("a test", done.append, clock[0])
         clock[0] += 0.01
         if number > 61:
             assert clock[0] - done[-1] <= 0.65
@@ -190,37 +190,37 @@ def test_a_long_piece_blocks_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LATEST", 0.05)
     done: list[int] = []
     begun, go_on = threading.Event(), threading.Event()
-    later = DeferredQueue()
+    queue = DeferredQueue()
 
     def long() -> None:
         begun.set()
         go_on.wait()
 
-    later.put("a test", long)
+    queue.submit("a test", long)
     begun.wait()
     for number in range(20):
-        later.put("a test", done.append, number)
+        queue.submit("a test", done.append, number)
         time.sleep(0.01)
     assert done == []
     go_on.set()
-    later.catch_up()
+    queue.drain()
     assert done == list(range(20))
 
 
 def test_a_flush_waits_for_what_is_being_done() -> None:
-    """The last piece is under way in the thread, nothing waits any more: it has been done when `catch_up` returns."""
+    """The last piece is under way in the thread, nothing waits any more: it has been done when `drain` returns."""
     done: list[str] = []
     begun = threading.Event()
-    later = DeferredQueue()
+    queue = DeferredQueue()
 
     def long() -> None:
         begun.set()
         time.sleep(0.3)
         done.append("long")
 
-    later.put("a test", long)
+    queue.submit("a test", long)
     begun.wait()
-    assert later.catch_up()
+    assert queue.drain()
     assert done == ["long"]
 
 
@@ -228,31 +228,31 @@ def test_a_flush_takes_no_longer_than_it_may() -> None:
     """A piece that takes long is not waited for past the time given, and the rest is done later."""
     done: list[int] = []
     begun, go_on = threading.Event(), threading.Event()
-    later = DeferredQueue()
+    queue = DeferredQueue()
 
     def long() -> None:
         begun.set()
         go_on.wait()
 
-    later.put("a test", long)
-    later.put("a test", done.append, 1)
+    queue.submit("a test", long)
+    queue.submit("a test", done.append, 1)
     begun.wait()
-    assert not catch_up(seconds=0.05)
-    assert not catch_up(seconds=0)
+    assert not drain_deferred(seconds=0.05)
+    assert not drain_deferred(seconds=0)
     go_on.set()
-    assert catch_up(seconds=10)
+    assert drain_deferred(seconds=10)
     assert done == [1]
 
 
 def test_the_thread_ends_with_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue that nobody holds any more is let go of, thread and all, once its work is done."""
     before, done = _threads(), list[int]()
-    later = DeferredQueue()
-    later.put("a test", done.append, 1)
+    queue = DeferredQueue()
+    queue.submit("a test", done.append, 1)
     awaited(lambda: done == [1], "it")
-    later.put("a test", done.append, 2)
-    gone = weakref.ref(later)
-    del later
+    queue.submit("a test", done.append, 2)
+    gone = weakref.ref(queue)
+    del queue
     gc.collect()
     awaited(lambda: done == [1, 2], "the rest")
     monkeypatch.setattr(module, "_DELAY", 0.01)
@@ -265,16 +265,16 @@ def test_without_a_thread_the_work_is_done_at_once(
 ) -> None:
     """Where no more threads are to be had nothing raises and nothing waits; the next piece asks for one again."""
     done: list[int] = []
-    later = DeferredQueue()
+    queue = DeferredQueue()
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", _no_thread)
-        later.put("a test", done.append, 1)
+        queue.submit("a test", done.append, 1)
         assert done == [1]
-        later.put("a test", done.append, 2)
+        queue.submit("a test", done.append, 2)
         assert done == [1, 2]
     assert "the deferred queue's thread failed" in caplog.text
-    later.put("a test", done.append, 3)
-    assert len(later) == 1
+    queue.submit("a test", done.append, 3)
+    assert len(queue) == 1
     awaited(lambda: done == [1, 2, 3], "all of it")
 
 
@@ -288,18 +288,18 @@ def test_a_fork_in_the_middle_of_a_long_piece_leaves_the_child_free(monkeypatch:
     monkeypatch.setattr(fork_gate, "FORK_TIMEOUT", 0.1)
     done: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
-    later = DeferredQueue()
+    queue = DeferredQueue()
 
     def long() -> None:
         begun.set()
         go_on.wait()
 
-    later.put("a test", long)
+    queue.submit("a test", long)
     begun.wait()
     child = os.fork()
     if child == 0:
-        later.put("a test", done.append, "child's")
-        os._exit(0 if later.catch_up(seconds=5) and done == ["child's"] else 1)
+        queue.submit("a test", done.append, "child's")
+        os._exit(0 if queue.drain(seconds=5) and done == ["child's"] else 1)
     go_on.set()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
@@ -307,15 +307,15 @@ def test_a_fork_in_the_middle_of_a_long_piece_leaves_the_child_free(monkeypatch:
 def test_a_forked_child_leaves_the_parents_work_to_it() -> None:
     """What waits at a fork is done by the parent alone; the child's own queue works, with a thread of its own."""
     done: list[str] = []
-    later = DeferredQueue()
-    later.put("a test", done.append, "before")
+    queue = DeferredQueue()
+    queue.submit("a test", done.append, "before")
     child = os.fork()
     if child == 0:
-        later.put("a test", done.append, "child's")
+        queue.submit("a test", done.append, "child's")
         deadline = time.monotonic() + 10
         while done != ["child's"] and time.monotonic() < deadline:
             time.sleep(0.01)
         os._exit(0 if done == ["child's"] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    later.catch_up()
+    queue.drain()
     assert done == ["before"]

@@ -12,7 +12,7 @@ from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
 from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.call_context import at, call_context_in
+from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.attempt import AttemptGate
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class _AttemptsHook(CallHook):
             return type(called) is kind and getattr(called, "signature", None) is not self._feedback
 
         self._gate = AttemptGate(self._telemetry, type(self._trying).__name__, id(self._trying), begins)
-        return at(call_context_in(context)._replace(gate=self._gate), context)
+        return with_call_context(call_context_in(context)._replace(gate=self._gate), context)
 
     @override
     def close(self, error: BaseException | None) -> None:

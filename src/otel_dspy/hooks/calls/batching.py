@@ -71,7 +71,7 @@ class _PendingContexts:
         with self._lock:
             left = self._contexts[key]
             # By identity: a context may hold user objects whose `==` must not be called.
-            del left[next(place for place, one in enumerate(left) if one is context)]
+            del left[next(call_context for call_context, one in enumerate(left) if one is context)]
             if not left:
                 del self._contexts[key]
 

@@ -8,7 +8,7 @@ from opentelemetry.context import set_value
 from typing_extensions import override
 
 from otel_dspy.hooks.patching.call_hook import CallHook
-from otel_dspy.telemetry.call_context import call_context_in, entered, inside
+from otel_dspy.telemetry.call_context import call_context_in, context_for_call, inside
 from otel_dspy.telemetry.failure import mark_failed
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ComponentHook(CallHook):
             running: the context key of the running (`id` of the instance, operation), so that a call of `super()`
                 gets no span of its own.
         """
-        context = entered(self._instance)
+        context = context_for_call(self._instance)
         self._span = self._telemetry.tracer.start_span(name, context=context, attributes=attributes)
         self.put(given_as, self._given)
         return inside(

@@ -16,7 +16,7 @@ from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.frames import drop_caller_frame
 from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.call_context import call_context_in, entered
+from otel_dspy.telemetry.call_context import call_context_in, context_for_call
 from otel_dspy.telemetry.genai.invocations import end_invocation
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
 from otel_dspy.telemetry.usage import CallUsage
@@ -114,7 +114,7 @@ class _EmbeddingHook(CallHook):
         self._telemetry.secrets.learn_held(self._embedder)
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
         provider, model = provider_and_model(self._embedder)
-        context = entered(self._embedder)
+        context = context_for_call(self._embedder)
         self._place = call_context_in(context)
         self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
         if self._place.compile is not None:

@@ -77,17 +77,17 @@ class _ModuleHook(CallHook):
     def open(self) -> Context:
         telemetry, module = self._telemetry, self._module
         context = get_current()
-        place = call_context_in(context)
-        self._gate = place.gate
-        if place.gate is not None:
-            context = place.gate.enter(context, module)
-            place = call_context_in(context)
+        call_context = call_context_in(context)
+        self._gate = call_context.gate
+        if call_context.gate is not None:
+            context = call_context.gate.enter(context, module)
+            call_context = call_context_in(context)
         kind = type(module).__name__
         attributes: dict[str, AttributeValue] = {
             semconv.DSPY_OPERATION_NAME: "module",
             semconv.DSPY_MODULE_TYPE: kind,
         }
-        paths = place.module_paths
+        paths = call_context.module_paths
         name = None if paths is None else paths.path(module)
         if paths is None or name is None:
             paths = module_paths(module)
@@ -109,7 +109,7 @@ class _ModuleHook(CallHook):
         self._capture = telemetry.settings.capture_content and self._span.is_recording()
         if self._capture:
             self._given = bounded({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
-        return inside(self._span, place.in_module(paths, name, id(module), instructions), context)
+        return inside(self._span, call_context.in_module(paths, name, id(module), instructions), context)
 
     @override
     def see(self, result: Any) -> None:

@@ -13,7 +13,7 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
-from otel_dspy.telemetry.call_context import entered
+from otel_dspy.telemetry.call_context import context_for_call
 from otel_dspy.telemetry.genai.invocations import clean_text, end_invocation
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
 
@@ -82,7 +82,7 @@ class _RetrievalHook(CallHook):
             data_source_id=self._source,
             server_address=host,
             server_port=port,
-            context=entered(None),
+            context=context_for_call(None),
             _attach_to_context=False,
         )
         self._invocation = invocation

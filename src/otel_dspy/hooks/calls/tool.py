@@ -8,7 +8,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from typing_extensions import override
 
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
-from otel_dspy.telemetry.call_context import entered
+from otel_dspy.telemetry.call_context import context_for_call
 from otel_dspy.telemetry.genai.invocations import clean_text, end_invocation
 from otel_dspy.telemetry.secrets.names import is_secret_name
 from otel_dspy.telemetry.secrets.patterns import REDACTED
@@ -48,7 +48,7 @@ class _ToolHook(CallHook):
         self._telemetry.secrets.learn_held(self._tool)
         self._telemetry.secrets.learn_arguments(self._kwargs)
         self._invocation = self._telemetry.genai.tool(
-            str(self._tool.name), tool_type="function", context=entered(self._tool), _attach_to_context=False
+            str(self._tool.name), tool_type="function", context=context_for_call(self._tool), _attach_to_context=False
         )
         if self._telemetry.settings.capture_content:
             if self._tool.desc is not None:

@@ -86,9 +86,9 @@ class _EvaluateHook(CallHook):
 
     def _open_own_trial(self, program: Any) -> Context | None:
         """Open a trial for this evaluation and return its context; None if no trial is to be opened."""
-        place = current_call_context()
-        compiling = place.compile
-        if compiling is None or place.trial is not None or self._facts.phase is not None:
+        call_context = current_call_context()
+        compiling = call_context.compile
+        if compiling is None or call_context.trial is not None or self._facts.phase is not None:
             return None
         optimizer = self._registry.of(compiling)
         self._trial_facts = TrialFacts(scope=self._facts.scope, derived=True)

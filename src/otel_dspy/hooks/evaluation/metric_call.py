@@ -13,7 +13,7 @@ from opentelemetry.context import attach, detach, get_current
 
 from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
 from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.call_context import at, call_context_in
+from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.metric import MetricGate
 from otel_dspy.telemetry.usage import JUDGE
 
@@ -56,8 +56,8 @@ def _instrumented(metric: Callable[..., Any]) -> Callable[..., Any]:
 def _begin() -> Token[Context] | None:
     with guarded("the beginning of a metric"):
         context = get_current()
-        place = call_context_in(context)
-        if isinstance(place.gate, MetricGate):
-            place.gate.begin()
-            return attach(at(place._replace(role=JUDGE), context))
+        call_context = call_context_in(context)
+        if isinstance(call_context.gate, MetricGate):
+            call_context.gate.begin()
+            return attach(with_call_context(call_context._replace(role=JUDGE), context))
     return None

@@ -21,7 +21,7 @@ from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.frames import drop_caller_frame
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.call_context import at, call_context_in, current_call_context, entered
+from otel_dspy.telemetry.call_context import call_context_in, context_for_call, current_call_context, with_call_context
 from otel_dspy.telemetry.genai.invocations import end_call
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.lm.result import CallFacts
+    from otel_dspy.hooks.lm.result import LMCallRecord
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.call_context import CallContext
@@ -69,8 +69,8 @@ def _current_call() -> _LMHook | None:
     return _call_at(current_call_context())
 
 
-def _call_at(place: CallContext) -> _LMHook | None:
-    call = place.lm_call
+def _call_at(call_context: CallContext) -> _LMHook | None:
+    call = call_context.lm_call
     return call if isinstance(call, _LMHook) else None
 
 
@@ -146,9 +146,9 @@ class _LMHook(CallHook):
         provider, model = provider_and_model(lm)
         self._model = telemetry.model_names.of(full_name(lm))
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
-        context = entered(lm)
-        place = call_context_in(context)
-        self._enclosing = _call_at(place)
+        context = context_for_call(lm)
+        call_context = call_context_in(context)
+        self._enclosing = _call_at(call_context)
         if self._enclosing is not None:
             # opentelemetry-util-genai treats a nested inference call as a duplicate of the outer one.
             context = set_value(CLIENT_INFERENCE_CONTEXT_KEY, None, context)
@@ -165,21 +165,21 @@ class _LMHook(CallHook):
         if call.span.is_recording():
             prompt = self._args[0] if self._args else self._kwargs.get("prompt")
             self._request = CallRequest.of(keywords, prompt, content=telemetry.messages_wanted)
-        self._usage = place.usage
-        self._module = place.predictor
-        self._prompt = place.prompt
-        self._role: Role = place.role
+        self._usage = call_context.usage
+        self._module = call_context.predictor
+        self._prompt = call_context.prompt
+        self._role: Role = call_context.role
         self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
-        if place.compile is not None:
-            self._labels[semconv.DSPY_OPTIMIZER_NAME] = place.compile.optimizer_name
+        if call_context.compile is not None:
+            self._labels[semconv.DSPY_OPTIMIZER_NAME] = call_context.compile.optimizer_name
         inside = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
-        return at(place.in_lm_call(self), inside)
+        return with_call_context(call_context.in_lm_call(self), inside)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
         """Record the result that DSPy has read from the response."""
         self.record(lm, read_result(result))
 
-    def record(self, lm: Any, facts: CallFacts) -> None:
+    def record(self, lm: Any, facts: LMCallRecord) -> None:
         """Record the result of the call, or of a part of it, if it is of this hook's model."""
         if lm is self._lm:
             self._account.report(facts)

@@ -19,7 +19,7 @@ from otel_dspy.runtime.guard import guarded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.hooks.lm.result import CallFacts
+    from otel_dspy.hooks.lm.result import LMCallRecord
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
 
@@ -32,7 +32,7 @@ class InstrumentedCall(Protocol):
     read: object
     """The response that is being processed. Detects a subclass's method that calls the one that it overrides."""
 
-    def record(self, lm: Any, facts: CallFacts) -> None:
+    def record(self, lm: Any, facts: LMCallRecord) -> None:
         """Record the result of a call of `lm`."""
         ...
 
@@ -98,7 +98,7 @@ def _read(call: InstrumentedCall, response: object, wrapped: Callable[..., Any],
         call.read = before
 
 
-def _of_provider(response: Any, *, from_cache: bool) -> CallFacts:
+def _of_provider(response: Any, *, from_cache: bool) -> LMCallRecord:
     hidden: Any = getattr(response, "_hidden_params", None)
     return read_result(
         SimpleNamespace(
@@ -110,7 +110,7 @@ def _of_provider(response: Any, *, from_cache: bool) -> CallFacts:
     )
 
 
-def _of_dspy(response: Any) -> CallFacts:
+def _of_dspy(response: Any) -> LMCallRecord:
     """Read a `dspy.LMResponse`, whose outputs hold the finish reasons and whose id is `response_id`."""
     outputs: Any = getattr(response, "outputs", None)
     first = SimpleNamespace(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.genai.invocation import InferenceInvocation
     from opentelemetry.util.types import AnyValue
 
-    from otel_dspy.hooks.lm.result import CallFacts
+    from otel_dspy.hooks.lm.result import LMCallRecord
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.prompts import Prompt
 
@@ -110,7 +110,7 @@ def _answer(output: Any) -> ChatMessage:
 
 
 def put_response(
-    telemetry: Telemetry, invocation: InferenceInvocation, facts: CallFacts, answers: list[ChatMessage] | None
+    telemetry: Telemetry, invocation: InferenceInvocation, facts: LMCallRecord, answers: list[ChatMessage] | None
 ) -> None:
     """Set the response on the invocation.
 
@@ -165,7 +165,7 @@ class CallContent:
     __slots__ = ("_facts", "_prompt", "_request", "_telemetry", "answers")
 
     def __init__(
-        self, telemetry: Telemetry, request: CallRequest | None, facts: CallFacts, prompt: Prompt | None
+        self, telemetry: Telemetry, request: CallRequest | None, facts: LMCallRecord, prompt: Prompt | None
     ) -> None:
         self._prompt = prompt
         self._telemetry = telemetry

@@ -25,7 +25,7 @@ class TokenCounts(NamedTuple):
     output_tokens: int
 
 
-class CallFacts(NamedTuple):
+class LMCallRecord(NamedTuple):
     """Usage, cost and response metadata of one LM call.
 
     Attributes:
@@ -55,13 +55,13 @@ class CallFacts(NamedTuple):
         unpriced = self.cost is None and self.usage is not None
         return CallUsage(counts.input_tokens, counts.output_tokens, self.cost, unpriced=unpriced)
 
-    def without_use(self) -> CallFacts:
+    def without_use(self) -> LMCallRecord:
         """Return a copy without tokens and cost, for a call whose usage another span records."""
         return self._replace(
             usage=None, cached_tokens=None, reasoning_tokens=None, cache_hit=False, cost=None, more_tokens=_NO_TOKENS
         )
 
-    def is_of(self, calls: Sequence[CallFacts]) -> bool:
+    def is_of(self, calls: Sequence[LMCallRecord]) -> bool:
         """Return whether this repeats the result of one of the calls, or the sum of their usage."""
         if any(self._is_the_same(call) for call in calls):
             return True
@@ -70,14 +70,14 @@ class CallFacts(NamedTuple):
             sum(counts.input_tokens for counts in used), sum(counts.output_tokens for counts in used)
         )
 
-    def _is_the_same(self, call: CallFacts) -> bool:
+    def _is_the_same(self, call: LMCallRecord) -> bool:
         if self.response_id is not None and call.response_id is not None and self.response_id != call.response_id:
             return False
         # DSPy reports no usage for a cache hit, but the cached response contains it.
         same_answer = self.response_id is not None and self.response_id == call.response_id
         return (same_answer and call.cache_hit) or (self.usage is not None and self.usage == call.usage)
 
-    def then(self, later: CallFacts) -> CallFacts:
+    def then(self, later: LMCallRecord) -> LMCallRecord:
         """Combine two parts of the same call: the sum of their usage, and the later one's response.
 
         The result is a cache hit only if both parts are. Otherwise parts that are cache hits add no usage.
@@ -111,7 +111,7 @@ def _plus(one: _Amount, other: _Amount) -> _Amount:
     return one + other
 
 
-def read_result(result: Any) -> CallFacts:
+def read_result(result: Any) -> LMCallRecord:
     """Read a `CallResult`: usage, cost, and model, id and finish reasons of the responses or the raw response."""
     usage = getattr(result, "usage", None)
     responses = cast("Sequence[Any]", getattr(result, "responses", ()) or ())
@@ -121,7 +121,7 @@ def read_result(result: Any) -> CallFacts:
     cache_hit = bool(getattr(result, "cache_hit", False))
     cost = getattr(result, "cost", None)
     # Positional arguments, which take half as long.
-    return CallFacts(
+    return LMCallRecord(
         _counts(usage),
         _detail(usage, "prompt_tokens_details", "cached_tokens"),
         _detail(usage, "completion_tokens_details", "reasoning_tokens"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.hooks.lm.result import CallFacts
+from otel_dspy.hooks.lm.result import LMCallRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NOTHING_KNOWN: Final = CallFacts()
+_NOTHING_KNOWN: Final = LMCallRecord()
 
 
 class CallAccount:
@@ -25,10 +25,10 @@ class CallAccount:
 
     def __init__(self) -> None:
         # Append-only and summed at the end, because parts of a call may run in several threads.
-        self._reports: list[CallFacts] = []
-        self._inside: list[CallFacts] = []
+        self._reports: list[LMCallRecord] = []
+        self._inside: list[LMCallRecord] = []
 
-    def report(self, facts: CallFacts) -> None:
+    def report(self, facts: LMCallRecord) -> None:
         """Add a result that the call, or a part of it, reported."""
         told_inside = self._inside and facts.is_of(self._inside)
         self._reports.append(facts.without_use() if told_inside else facts)
@@ -38,9 +38,9 @@ class CallAccount:
         self._inside.extend(other._reports)
         self._inside.extend(other._inside)
 
-    def total(self) -> CallFacts:
+    def total(self) -> LMCallRecord:
         """Return the sum of the call's own reports."""
-        reports: Sequence[CallFacts] = self._reports
+        reports: Sequence[LMCallRecord] = self._reports
         if not reports:
             return _NOTHING_KNOWN
-        return reports[0] if len(reports) == 1 else reduce(CallFacts.then, reports)
+        return reports[0] if len(reports) == 1 else reduce(LMCallRecord.then, reports)

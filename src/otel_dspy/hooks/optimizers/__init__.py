@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, Final
 
-from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of, tell_setup
+from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of, record_setup
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.registry import GROUP, register, unregister
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
@@ -61,9 +61,9 @@ __all__ = [
     "current_call_context",
     "guarded",
     "open_trial",
+    "record_setup",
     "register",
     "snapshot_if_program",
-    "tell_setup",
     "unregister",
     "wrap_call",
 ]
@@ -73,6 +73,7 @@ _RENAMED: Final = {
     "Watch": "CallHook",
     "around": "wrap_call",
     "current_place": "current_call_context",
+    "tell_setup": "record_setup",
 }
 """Deprecated name -> current name, for hooks in other packages."""
 

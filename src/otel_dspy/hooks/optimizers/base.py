@@ -38,7 +38,7 @@ class OptimizerHook:
     optimizer: ClassVar[str] = "dspy.teleprompt.teleprompt.Teleprompter"
     """Module and name of the optimizer's class; the hook also applies to its subclasses."""
     resolves_setup: bool = False
-    """True if the optimizer resolves its settings during compile, and the hook emits the setup then (`tell_setup`)."""
+    """True if the optimizer resolves its settings in compile and the hook emits the setup then (`record_setup`)."""
     nested_compile_opens_trial: ClassVar[bool] = False
     """True if a nested compile produces the candidate that the next evaluation scores."""
     has_trials: ClassVar[bool] = True
@@ -167,7 +167,7 @@ def arguments_of(scope: CompileScope) -> Mapping[str, Any]:
     return scope.notes["arguments"]
 
 
-def tell_setup(scope: CompileScope, resolved: Mapping[str, Any]) -> None:
+def record_setup(scope: CompileScope, resolved: Mapping[str, Any]) -> None:
     """Emit the setup of the compile, for hooks with `resolves_setup`. Later calls have no effect.
 
     Args:

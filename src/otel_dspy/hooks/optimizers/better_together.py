@@ -14,7 +14,7 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, tell_setup
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
@@ -100,7 +100,7 @@ def _split(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwar
     with guarded("BetterTogether's validation set"):
         scope = compile_of(BetterTogetherHook)
         if scope is not None:
-            tell_setup(scope, {"valset": result[1]})
+            record_setup(scope, {"valset": result[1]})
     return result
 
 

@@ -22,7 +22,7 @@ from otel_dspy.hooks.optimizers.chosen import emit_demos
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.frames import forwarding
-from otel_dspy.telemetry.failure import told_last
+from otel_dspy.telemetry.failure import last_recorded_error
 from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
 from otel_dspy.telemetry.spans.trial import Scope
@@ -180,7 +180,7 @@ class _AttemptHook(CallHook):
     @override
     def open(self) -> Context:
         attempts = self._attempts
-        self._errors_before, self._last_error_before = self._optimizer.error_count, told_last()
+        self._errors_before, self._last_error_before = self._optimizer.error_count, last_recorded_error()
         teacher = instrumented_program(self._optimizer.teacher)
         example = self._arguments["example"]
         self._scope = open_example(self._telemetry, attempts.evaluation, attempts.count, example, teacher)
@@ -210,5 +210,5 @@ class _AttemptHook(CallHook):
         """Return the teacher's exception if the optimizer counted an error: the last one that a child span recorded."""
         if self._optimizer.error_count == self._errors_before:
             return None
-        last = told_last()
+        last = last_recorded_error()
         return last if last is not self._last_error_before else None

@@ -49,11 +49,11 @@ def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
     from dspy.teleprompt.teleprompt import Teleprompter  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def create_hook(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
-        place = current_call_context()
-        if place.compile is not None and place.compile.key == id(instance):
+        call_context = current_call_context()
+        if call_context.compile is not None and call_context.compile.key == id(instance):
             return None  # `super().compile()` belongs to the same compile
         arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
-        if place.module_paths is not None and not registry.for_optimizer(instance).has_trials:
+        if call_context.module_paths is not None and not registry.for_optimizer(instance).has_trials:
             return CallCompileHook(telemetry, instance, arguments.get("student"))
         return _CompileHook(telemetry, registry, instance, arguments)
 
@@ -111,9 +111,9 @@ class _CompileHook(CallHook):
         return self._scope.context
 
     def _open_trial_of_outer_compile(self) -> None:
-        place = current_call_context()
-        outer = place.compile
-        if outer is None or place.trial is not None or outer.open_trial is not None:
+        call_context = current_call_context()
+        outer = call_context.compile
+        if outer is None or call_context.trial is not None or outer.open_trial is not None:
             return
         if self._registry.of(outer).nested_compile_opens_trial:
             outer.open_trial = open_trial(self._telemetry, outer)

@@ -68,8 +68,8 @@ class PhaseHook(CallHook):
         )
         if self.index is not None:
             self._span.set_attribute(semconv.DSPY_PHASE_INDEX, self.index)
-        place = call_context_in(context)
-        return inside(self._span, place if self.role is None else place._replace(role=self.role), context)
+        call_context = call_context_in(context)
+        return inside(self._span, call_context if self.role is None else call_context._replace(role=self.role), context)
 
     @override
     def see(self, result: Any) -> None:

@@ -15,8 +15,8 @@ from opentelemetry.context import (
 
 from otel_dspy.hooks.patching.frames import drop_caller_frame
 from otel_dspy.runtime.guard import report
-from otel_dspy.telemetry.call_context import nowhere
-from otel_dspy.telemetry.failure import forget, told_last
+from otel_dspy.telemetry.call_context import outside_calls
+from otel_dspy.telemetry.failure import forget, last_recorded_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -101,7 +101,7 @@ class CallHook:
             if error is not None:
                 drop_caller_frame(error)
             # Outside of all calls, release the last recorded exception: its frames hold the user's objects.
-            if told_last() is not None and nowhere():
+            if last_recorded_error() is not None and outside_calls():
                 forget()
         return False
 

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from otel_dspy.runtime.deferred_queue import DeferredQueue
 
 
-def record_when_collected(meter: Meter, later: DeferredQueue) -> None:
+def record_when_collected(meter: Meter, queue: DeferredQueue) -> None:
     """Drain the queue whenever a reader of the meter collects.
 
     Registers an observable instrument without observations, which is therefore never exported.
     """
     # A meter keeps its callbacks forever; it must not keep the queue alive.
-    this = weakref.ref(later)
+    this = weakref.ref(queue)
 
     def collected(_options: object) -> Iterable[Any]:
         waiting = this()
         if waiting is not None:
-            waiting.catch_up()
+            waiting.drain()
         return ()
 
     meter.create_observable_gauge("otel_dspy.measurements", callbacks=[collected])
@@ -42,13 +42,13 @@ class _Late:
     """Instrument that submits its measurements to a queue.
 
     Args:
-        later: the queue.
+        queue: the queue.
         instrument: the instrument of the API.
         record: its method `add` or `record`.
     """
 
-    def __init__(self, later: DeferredQueue, instrument: Counter | Histogram, record: Callable[..., None]) -> None:
-        self._put = later.put
+    def __init__(self, queue: DeferredQueue, instrument: Counter | Histogram, record: Callable[..., None]) -> None:
+        self._submit = queue.submit
         self._instrument = instrument
         self._record = record
 
@@ -59,14 +59,14 @@ class _Late:
         if getattr(self._instrument, "_real_instrument", self._instrument) is None:
             return
         # The context is used for exemplars. The attributes must not be changed afterwards.
-        self._put("a metric", self._record, amount, attributes, get_current() if context is None else context)
+        self._submit("a metric", self._record, amount, attributes, get_current() if context is None else context)
 
 
 class DeferredHistogram(_Late):
     """Histogram that records through the deferred queue."""
 
-    def __init__(self, later: DeferredQueue, histogram: Histogram) -> None:
-        super().__init__(later, histogram, histogram.record)
+    def __init__(self, queue: DeferredQueue, histogram: Histogram) -> None:
+        super().__init__(queue, histogram, histogram.record)
 
     record = _Late._take  # noqa: SLF001 - the base's own
     """Submit a `Histogram.record`."""
@@ -75,8 +75,8 @@ class DeferredHistogram(_Late):
 class DeferredCounter(_Late):
     """Counter that adds through the deferred queue."""
 
-    def __init__(self, later: DeferredQueue, counter: Counter) -> None:
-        super().__init__(later, counter, counter.add)
+    def __init__(self, queue: DeferredQueue, counter: Counter) -> None:
+        super().__init__(queue, counter, counter.add)
 
     add = _Late._take  # noqa: SLF001 - the base's own
     """Submit a `Counter.add`."""

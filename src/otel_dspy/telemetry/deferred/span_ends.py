@@ -32,13 +32,13 @@ class SpanEnds:
 
     Args:
         tracer: a tracer of the provider.
-        later: the deferred queue.
+        queue: the deferred queue.
         observed: whether a user's redactor runs in the deferred work, which may read the call's context.
     """
 
-    def __init__(self, tracer: Tracer, later: DeferredQueue, *, observed: bool) -> None:
+    def __init__(self, tracer: Tracer, queue: DeferredQueue, *, observed: bool) -> None:
         self._tracer = tracer
-        self._later = later
+        self._queue = queue
         self._observed = observed
         self._innermost: Any = None
         self._checked: object = None
@@ -52,7 +52,7 @@ class SpanEnds:
             self._innermost = innermost(self._tracer)
         processors = getattr(getattr(self._innermost, "span_processor", None), "_span_processors", None)
         if processors is not self._checked:
-            self._later.catch_up()  # a new processor may not accept deferred ends
+            self._queue.drain()  # a new processor may not accept deferred ends
             self._deferrable = None if processors is None else self._check(processors)
             self._checked = processors
         return self._deferrable is not None and isinstance(span, self._deferrable) and span.is_recording()
@@ -80,12 +80,12 @@ class SpanEnds:
             *args: arguments of `record`.
         """
         if self.can_defer(span):
-            self.put(part, record, *args)
+            self.submit(part, record, *args)
             return
         with guarded(part):
             record(*args)
 
-    def put(self, part: str, work: Callable[..., object], *args: object) -> None:
+    def submit(self, part: str, work: Callable[..., object], *args: object) -> None:
         """Submit work to the queue, which runs in a copy of the caller's context if user code can observe it.
 
         Args:
@@ -94,14 +94,14 @@ class SpanEnds:
             *args: arguments of `work`.
         """
         if self._observed:
-            self._later.put(part, copy_context().run, work, *args)
+            self._queue.submit(part, copy_context().run, work, *args)
         else:
-            self._later.put(part, work, *args)
+            self._queue.submit(part, work, *args)
 
     def end(self, span: Span) -> None:
         """End the span as of now, after the work that was submitted before."""
         if self.can_defer(span):
-            self._later.put(_PART, _end, span, time.time_ns())
+            self._queue.submit(_PART, _end, span, time.time_ns())
         else:
             span.end()
 
@@ -115,7 +115,7 @@ class SpanEnds:
             *args: arguments of `record`.
         """
         if self.can_defer(span):
-            self.put(part, _record_and_end, span, time.time_ns(), record, *args)
+            self.submit(part, _record_and_end, span, time.time_ns(), record, *args)
             return
         try:
             with guarded(part):

@@ -63,7 +63,7 @@ def end_call(
         _record(invocation, record, lambda: _finish(telemetry, invocation, failure))
         return
     end = partial(call.span.end, time.time_ns()) if has_span else None
-    telemetry.ends.put(_PART, _finish_deferred, call, failure, record, timeit.default_timer(), end)
+    telemetry.ends.submit(_PART, _finish_deferred, call, failure, record, timeit.default_timer(), end)
 
 
 def _finish_deferred(

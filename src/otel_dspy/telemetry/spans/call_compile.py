@@ -34,7 +34,7 @@ class CallCompile:
 def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
     """Start the span. Calls inside belong to no compile; their usage is added to that of the enclosing call."""
     context = get_current()
-    place = call_context_in(context)
+    call_context = call_context_in(context)
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "compile",
         semconv.DSPY_COMPILE_ID: compile_spans.new_compile_id(),
@@ -47,13 +47,13 @@ def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
     span = telemetry.tracer.start_span(
         semconv.SPAN_DSPY_COMPILE.format(facts.optimizer_name), context=context, attributes=attributes
     )
-    usage = UsageTally(place.usage)
+    usage = UsageTally(call_context.usage)
     inner = CallContext(
         usage=usage,
-        module_paths=place.module_paths,
-        predictor=place.predictor,
-        role=place.role,
-        program=place.program,
+        module_paths=call_context.module_paths,
+        predictor=call_context.predictor,
+        role=call_context.role,
+        program=call_context.program,
     )
     return CallCompile(span, inside(span, inner, context), usage)
 

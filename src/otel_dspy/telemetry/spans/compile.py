@@ -12,7 +12,7 @@ from opentelemetry.trace import set_span_in_context
 from otel_dspy import semconv
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.datasets import ExampleRegistry, field_names
-from otel_dspy.telemetry.call_context import CallContext, CompileScope, call_context_in, inside, surroundings
+from otel_dspy.telemetry.call_context import CallContext, CompileScope, call_context_in, inside, parent_context
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
@@ -89,9 +89,9 @@ def _identity(scope: CompileScope) -> dict[str, AttributeValue]:
 
 def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
     """Start a compile span under the open trial, the outer compile or the current span."""
-    context = surroundings()
-    place = call_context_in(context)
-    outer, trial = place.compile, place.trial
+    context = parent_context()
+    call_context = call_context_in(context)
+    outer, trial = call_context.compile, call_context.trial
     scope = CompileScope(
         id=new_compile_id(),
         key=facts.key,
@@ -99,7 +99,7 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
         program_name=facts.program_name,
         metric_name=facts.metric_name,
         examples=outer.examples if outer is not None else ExampleRegistry(),
-        usage=UsageTally(place.usage),
+        usage=UsageTally(call_context.usage),
         started=now(),
         parent=outer,
         parent_trial_index=trial.index if trial is not None else None,

@@ -11,7 +11,7 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from otel_dspy import semconv
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.datasets import ExampleRegistry
-from otel_dspy.telemetry.call_context import EvaluateScope, call_context_in, inside, surroundings
+from otel_dspy.telemetry.call_context import EvaluateScope, call_context_in, inside, parent_context
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.spans.compile import DatasetFacts, emit_dataset, put_program
@@ -54,10 +54,10 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
         facts: what is known at the start.
         context: the parent's context.
     """
-    context = context or surroundings()
-    place = call_context_in(context)
-    trial_index = place.trial.index if place.trial is not None else None
-    belonging = _belonging(facts.metric_name, facts.program_name, place.compile, trial_index)
+    context = context or parent_context()
+    call_context = call_context_in(context)
+    trial_index = call_context.trial.index if call_context.trial is not None else None
+    belonging = _belonging(facts.metric_name, facts.program_name, call_context.compile, trial_index)
     span = telemetry.tracer.start_span(
         named_after(semconv.SPAN_DSPY_EVALUATE, facts.metric_name),
         context=context,
@@ -70,27 +70,27 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
     )
     if facts.phase is not None:
         span.set_attribute(semconv.DSPY_PHASE_NAME, facts.phase)
-        if place.compile is not None and (earlier := place.compile.count_evaluation(facts.phase)):
+        if call_context.compile is not None and (earlier := call_context.compile.count_evaluation(facts.phase)):
             span.set_attribute(semconv.DSPY_PHASE_INDEX, earlier)
     if facts.role is not None:
         span.set_attribute(semconv.DSPY_EVALUATE_ROLE, facts.role)
     evaluation = EvaluateScope(
         span=span,
         context=context,
-        usage=UsageTally(place.usage),
+        usage=UsageTally(call_context.usage),
         metric_name=facts.metric_name,
         belonging=belonging,
-        compile=place.compile,
-        examples=place.compile.examples if place.compile is not None else ExampleRegistry(),
+        compile=call_context.compile,
+        examples=call_context.compile.examples if call_context.compile is not None else ExampleRegistry(),
         started=now(),
         program=facts.program,
     )
-    inner = place._replace(
+    inner = call_context._replace(
         evaluation=evaluation,
         usage=evaluation.usage,
         module_paths=None,
         predictor=None,
-        role=JUDGE if place.role is JUDGE else TASK,
+        role=JUDGE if call_context.role is JUDGE else TASK,
         program=None,
     )
     evaluation.context = inside(span, inner, context)

@@ -82,11 +82,11 @@ def open_example(
     }
     name = named_after(semconv.SPAN_DSPY_EXAMPLE, evaluation.metric_name)
     usage = UsageTally(evaluation.usage)
-    place = call_context_in(evaluation.context)
+    call_context = call_context_in(evaluation.context)
     program = evaluation.program if program is None else program
     # All direct calls of an example other than the program are made by the metric.
-    role = place.role if program is None else JUDGE
-    if place.role is JUDGE:
+    role = call_context.role if program is None else JUDGE
+    if call_context.role is JUDGE:
         program = None  # an evaluation inside a metric has the role `judge` throughout
     if telemetry.settings.trace_shape is TraceShape.NESTED:
         span = telemetry.tracer.start_span(name, context=evaluation.context, attributes=attributes)
@@ -102,7 +102,7 @@ def open_example(
     metric = None
     if (program is not None or evaluation.metric_heard) and evaluation.metric_name is not None:
         metric = MetricGate(telemetry, evaluation.metric_name, span, program)
-    within = inside(span, place.in_example(usage, role, program, metric), evaluation.context)
+    within = inside(span, call_context.in_example(usage, role, program, metric), evaluation.context)
     return ExampleScope(evaluation, index, example, span, within, usage, metric)
 
 

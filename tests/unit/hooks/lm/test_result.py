@@ -8,7 +8,7 @@ from dspy.clients import call_result
 from dspy.clients.call_result import CallResult
 from dspy.lm15 import Message, Response, TextPart, Usage
 
-from otel_dspy.hooks.lm.result import CallFacts, TokenCounts, read_result
+from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
 from otel_dspy.telemetry.usage import CallUsage
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def response(number: int = 1) -> Response:
 
 def test_a_native_result() -> None:
     """Everything that a provider reports, by DSPy's own reading of it."""
-    assert read_result(CallResult.native(response())) == CallFacts(
+    assert read_result(CallResult.native(response())) == LMCallRecord(
         usage=TokenCounts(10, 5),
         cached_tokens=4,
         reasoning_tokens=2,
@@ -77,7 +77,7 @@ LEGACY: dict[str, Any] = {
 def test_a_reply_of_another_client(raw: object) -> None:
     """A raw OpenAI-style reply, as a dict or as an object."""
     facts = read_result(CallResult(raw=raw, usage={"prompt_tokens": 3, "completion_tokens": 0}, cost=0.25))
-    assert facts == CallFacts(
+    assert facts == LMCallRecord(
         usage=TokenCounts(3, 0),
         cost=0.25,
         response_model="served",
@@ -126,7 +126,7 @@ def test_a_cost_that_is_none(cost: object) -> None:
 )
 def test_a_result_without_data(result: object) -> None:
     """No facts, and no error."""
-    assert read_result(result) == CallFacts()
+    assert read_result(result) == LMCallRecord()
 
 
 @pytest.mark.parametrize("details", [None, {}, {"cached_tokens": None}, {"cached_tokens": 0}])

@@ -172,6 +172,7 @@ def test_a_hook_that_fails_later_costs_its_own_facts_alone() -> None:
         ("Watch", "CallHook"),
         ("around", "wrap_call"),
         ("current_place", "current_call_context"),
+        ("tell_setup", "record_setup"),
     ],
 )
 def test_a_deprecated_name_is_an_alias_of_the_current_one(former: str, current: str) -> None:

@@ -27,15 +27,15 @@ def totals(reader: InMemoryMetricReader) -> dict[str, float]:
     }
 
 
-def instruments(later: DeferredQueue, *readers: InMemoryMetricReader) -> Instruments:
+def instruments(queue: DeferredQueue, *readers: InMemoryMetricReader) -> Instruments:
     """Instruments that these read."""
-    return Instruments(MeterProvider(list(readers), shutdown_on_exit=False), later)
+    return Instruments(MeterProvider(list(readers), shutdown_on_exit=False), queue)
 
 
 def test_each_reader_gets_what_was_measured_before_it_read_and_no_metric_more() -> None:
     """Nothing is missing from a collection, however soon it comes, and the queue itself is no metric."""
-    one, other, later = InMemoryMetricReader(), InMemoryMetricReader(), DeferredQueue()
-    recorded = instruments(later, one, other)
+    one, other, queue = InMemoryMetricReader(), InMemoryMetricReader(), DeferredQueue()
+    recorded = instruments(queue, one, other)
     recorded.cost.add(0.25, context=UNSPANNED)
     recorded.module_duration.record(2.0, {"dspy.module.type": "Predict"})
     assert totals(one) == {"dspy.usage.cost": 0.25, "dspy.module.duration": 2.0}
@@ -45,20 +45,20 @@ def test_each_reader_gets_what_was_measured_before_it_read_and_no_metric_more() 
 
 def test_they_are_recorded_without_anybody_reading() -> None:
     """Between two collections the queue is emptied: memory doesn't grow with the calls."""
-    later = DeferredQueue()
-    recorded = instruments(later, InMemoryMetricReader())
+    queue = DeferredQueue()
+    recorded = instruments(queue, InMemoryMetricReader())
     for value in (1.0, 2.0):
         recorded.module_duration.record(value)
-    awaited(lambda: len(later) == 0, "both of them")
+    awaited(lambda: len(queue) == 0, "both of them")
 
 
 def test_measurements_without_a_provider_are_not_queued() -> None:
     """Until a program sets a meter provider, which it may do after DSPy is instrumented."""
-    nothing_reads, later, reader = _ProxyMeterProvider(), DeferredQueue(), InMemoryMetricReader()
-    recorded = Instruments(nothing_reads, later)
+    nothing_reads, queue, reader = _ProxyMeterProvider(), DeferredQueue(), InMemoryMetricReader()
+    recorded = Instruments(nothing_reads, queue)
     recorded.cost.add(1.0, context=UNSPANNED)
     recorded.module_duration.record(1.0)
-    assert len(later) == 0
+    assert len(queue) == 0
     nothing_reads.on_set_meter_provider(MeterProvider([reader], shutdown_on_exit=False))
     recorded.cost.add(2.0, context=UNSPANNED)
     recorded.module_duration.record(2.0)
@@ -69,8 +69,8 @@ def test_a_metric_that_fails_leaves_the_others_alone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What one recording raises goes no further and takes nothing with it."""
-    reader, later = InMemoryMetricReader(), DeferredQueue()
-    recorded = instruments(later, reader)
+    reader, queue = InMemoryMetricReader(), DeferredQueue()
+    recorded = instruments(queue, reader)
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -84,8 +84,8 @@ def test_a_metric_that_fails_leaves_the_others_alone(
 
 def test_a_forked_child_records_its_own_alone() -> None:
     """What the parent measured before a fork is counted by the parent, once."""
-    reader, later = InMemoryMetricReader(), DeferredQueue()
-    recorded = instruments(later, reader)
+    reader, queue = InMemoryMetricReader(), DeferredQueue()
+    recorded = instruments(queue, reader)
     recorded.cost.add(1.0, context=UNSPANNED)
     child = os.fork()
     if child == 0:

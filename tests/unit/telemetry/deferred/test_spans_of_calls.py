@@ -101,7 +101,7 @@ def _trees(spans: Sequence[ReadableSpan]) -> list[Any]:
 
 def _ends_that_wait() -> int:
     telemetry: Any = DSPyInstrumentor()._telemetry
-    return sum(part != "a metric" for _, part, *_ in telemetry.later._waiting)
+    return sum(part != "a metric" for _, part, *_ in telemetry.deferred_queue._waiting)
 
 
 def _batch(captured: TelemetryCapture) -> BatchSpanProcessor:
@@ -384,7 +384,7 @@ def test_processors_get_starts_when_they_happen(captured: TelemetryCapture) -> N
     """Once, with the context around; one that adds to the span then has added to it."""
 
     class Patient(SpanProcessor):
-        takes_late_ends = True
+        accepts_deferred_ends = True
 
         def __init__(self) -> None:
             self.received: list[tuple[str, str, object]] = []
@@ -630,7 +630,7 @@ def test_a_redactor_that_ends_its_thread_ends_no_other(
     ends = [raised]
 
     def redact(_name: str, text: str) -> str:
-        if ends and threading.current_thread().name == "otel-dspy-later":
+        if ends and threading.current_thread().name == "otel-dspy-deferred":
             raise ends.pop()
         return text
 
@@ -787,9 +787,9 @@ def test_a_fork_leaves_what_waits_to_the_parent(captured: TelemetryCapture) -> N
     child = os.fork()
     if child == 0:
         telemetry: Any = DSPyInstrumentor()._telemetry
-        waiting = len(telemetry.later)
+        waiting = len(telemetry.deferred_queue)
         program(question="2+2")
-        os._exit(0 if waiting == 0 and len(telemetry.later) > 0 else 1)
+        os._exit(0 if waiting == 0 and len(telemetry.deferred_queue) > 0 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert len(captured.spans) == 2
 

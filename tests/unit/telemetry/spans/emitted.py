@@ -39,7 +39,7 @@ class Emitted:
     @property
     def spans(self) -> dict[int, ReadableSpan]:
         """The ended spans by their ids."""
-        self.telemetry.later.catch_up()
+        self.telemetry.deferred_queue.drain()
         return {identity(span): span for span in self._capture.spans}
 
     def attributes(self, number: int) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Emitted:
 
     def points(self) -> dict[str, list[tuple[dict[str, Any], Any]]]:
         """Attributes and value, or a histogram's count, of each metric's points."""
-        self.telemetry.later.catch_up()
+        self.telemetry.deferred_queue.drain()
         return {
             name: [(dict(attributes), value) for attributes, value in points]
             for name, points in self._recorder.metrics().items()
@@ -70,7 +70,7 @@ class Emitted:
 
     def seconds(self) -> dict[str, float]:
         """The sum of each histogram of durations."""
-        self.telemetry.later.catch_up()
+        self.telemetry.deferred_queue.drain()
         data = self._capture.metrics()
         return {
             metric.name: sum(getattr(point, "sum", 0.0) for point in metric.data.data_points)

@@ -11,7 +11,7 @@ from opentelemetry.context import Context, get_current, set_value
 from opentelemetry.trace import get_current_span, set_span_in_context
 
 from otel_dspy.serialization.programs import ProgramSnapshot
-from otel_dspy.telemetry.call_context import CallContext, at, call_context_in
+from otel_dspy.telemetry.call_context import CallContext, call_context_in, with_call_context
 from otel_dspy.telemetry.leaderboard import Entry, greatest
 from otel_dspy.telemetry.spans.compile import CompileFacts, SetupFacts, close_compile, emit_setup, open_compile
 from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
@@ -91,7 +91,7 @@ def test_an_evaluation_begins_a_program_of_its_own() -> None:
     roles: list[tuple[Role, Role]] = [("judge", "judge"), ("reflection", "task")]
     for given, role in roles:
         place = CallContext(usage=tally, module_paths=paths, predictor="answer", role=given, program=3)
-        evaluation = open_evaluate(emitted.telemetry, facts, at(place, Context()))
+        evaluation = open_evaluate(emitted.telemetry, facts, with_call_context(place, Context()))
         assert call_context_in(evaluation.context) == CallContext(
             evaluation=evaluation, usage=evaluation.usage, role=role
         )

@@ -15,7 +15,7 @@ from otel_dspy.hooks.optimizers.gepa.steps import PHASES, RESUME, StepHook, with
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.call_context import at, call_context_in
+from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
 from otel_dspy.telemetry.spans.trial import Scope
@@ -71,7 +71,7 @@ class BatchHook(CallHook):
         scope = self._events.scope
         # Calls for several candidates at once are not attributed to one of them.
         context = scope.context if first is None else first.scope.context
-        return within_step(scope, at(call_context_in(context)._replace(evaluation=None), context))
+        return within_step(scope, with_call_context(call_context_in(context)._replace(evaluation=None), context))
 
     def _begin(self, batch: Any, candidate: Any) -> _Evaluation | None:
         telemetry, events = self._telemetry, self._events

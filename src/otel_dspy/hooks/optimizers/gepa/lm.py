@@ -17,13 +17,13 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of
-from otel_dspy.hooks.lm.result import CallFacts, TokenCounts, read_result
+from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
 from otel_dspy.hooks.lm.settings import full_name, provider_and_model
 from otel_dspy.hooks.lm.usage import record_usage
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.call_context import at, call_context_in
+from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.genai.invocations import end_call
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
 
@@ -110,17 +110,17 @@ class _LMHook(CallHook):
             "operation_name": "chat",
         }
         context = get_current()
-        self._place = call_context_in(context)
+        self._call_context = call_context_in(context)
         self._model = telemetry.model_names.of(full_name(self._lm))
         self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
-        if self._place.compile is not None:
-            self._labels[semconv.DSPY_OPTIMIZER_NAME] = self._place.compile.optimizer_name
+        if self._call_context.compile is not None:
+            self._labels[semconv.DSPY_OPTIMIZER_NAME] = self._call_context.compile.optimizer_name
         self._before = self._totals()
         self._calls = [telemetry.genai.call(context, request) for _ in self._prompts]
         self._requests = [self._request(prompt) for prompt in self._prompts]
         if len(self._calls) == 1:
             context = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, self._calls[0].context)
-        return set_value(_BATCH, self, at(self._place.in_lm_call(self), context))
+        return set_value(_BATCH, self, with_call_context(self._call_context.in_lm_call(self), context))
 
     def _request(self, prompt: Any) -> CallRequest:
         asked = {**self._keywords, **({} if isinstance(prompt, str) else {"messages": prompt})}
@@ -145,8 +145,8 @@ class _LMHook(CallHook):
                 self._telemetry,
                 call.attributes,
                 usage,
-                tally=self._place.usage,
-                role=self._place.role,
+                tally=self._call_context.usage,
+                role=self._call_context.role,
                 model=self._model,
                 labels=self._labels,
             )
@@ -155,21 +155,21 @@ class _LMHook(CallHook):
                 content.answers = answers_of(self._outputs[index])
             end_call(self._telemetry, call, error, content)
 
-    def _facts(self) -> list[CallFacts]:
+    def _facts(self) -> list[LMCallRecord]:
         """Return the result of each request, read from its response, or from gepa's totals for a single request."""
         responses = self.responses or []
         if responses and len(responses) == len(self._calls):
             return [_facts_of(response) for response in responses]
         if len(self._calls) > 1:
-            return [CallFacts() for _ in self._calls]
+            return [LMCallRecord() for _ in self._calls]
         given, got, cost = (now - before for now, before in zip(self._totals(), self._before, strict=True))
         if not given and not got:
-            return [CallFacts()]
+            return [LMCallRecord()]
         # gepa counts an unknown price as 0.
-        return [CallFacts(usage=TokenCounts(int(given), int(got)), cost=cost or None)]
+        return [LMCallRecord(usage=TokenCounts(int(given), int(got)), cost=cost or None)]
 
 
-def _facts_of(response: Any) -> CallFacts:
+def _facts_of(response: Any) -> LMCallRecord:
     cost = None
     with guarded("the price of an LM call by gepa"):
         cost = _price(response)

@@ -72,9 +72,9 @@ def _recording(function: Any, tag: Tag) -> Any:
 
 def _instrumented(telemetry: Telemetry, tag: Tag, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def scored(example: Any) -> Any:
-        if tag.place is None:
+        if tag.call_context is None:
             return function(example)
-        hook = _ExampleHook(telemetry, tag, *tag.place, example)
+        hook = _ExampleHook(telemetry, tag, *tag.call_context, example)
         with hook:
             return hook.returned(function(example))
 
@@ -203,7 +203,7 @@ class ScoringHook(CallHook):
     def _begin(self, runs: slice, context: Context, facts: EvaluateFacts, candidate: Candidate | None = None) -> None:
         evaluation = open_evaluate(self._telemetry, facts, context)
         for index, tag in enumerate(self._tags[runs]):
-            tag.place = evaluation, index
+            tag.call_context = evaluation, index
         self._scored.append(_Scored(evaluation, runs, candidate))
 
     @override

@@ -27,14 +27,14 @@ class Tag:
     Attributes:
         program: the wrapped program.
         function: the function itself; the reference prevents reuse of its id.
-        place: its evaluation and position; None before it is scheduled.
+        call_context: its evaluation and position; None before it is scheduled.
         further: additional values of its row.
         raised: exceptions of the program or the metric, which the function swallows, by thread id.
     """
 
     program: Any
     function: Any = None
-    place: tuple[EvaluateScope, int] | None = None
+    call_context: tuple[EvaluateScope, int] | None = None
     further: Mapping[str, bool | int] = field(default_factory=dict[str, "bool | int"])
     raised: dict[int, BaseException] = field(default_factory=dict[int, BaseException])
 

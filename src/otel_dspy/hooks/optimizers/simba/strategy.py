@@ -19,7 +19,7 @@ from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.programs import snapshot_if_program
-from otel_dspy.telemetry.call_context import at, call_context_in
+from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, open_trial
 from otel_dspy.telemetry.usage import PROMPT
 
@@ -63,8 +63,8 @@ class StrategyHook(CallHook):
         self._number = search.built
         search.built += 1
         self._trial = open_trial(self._telemetry, search.scope, search.context)
-        place = call_context_in(self._trial.context)
-        return at(place._replace(role=PROMPT), self._trial.context)
+        call_context = call_context_in(self._trial.context)
+        return with_call_context(call_context._replace(role=PROMPT), self._trial.context)
 
     @override
     def see(self, result: Any) -> None:
