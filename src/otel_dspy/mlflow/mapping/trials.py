@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping import naming, tables
-from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run
 from otel_dspy.mlflow.mapping.endings import run_status
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
@@ -155,7 +155,7 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
         return
     alone = evaluate_run(options, context, (span.trace_id, span.span_id))
     if alone is not None:
-        yield from _stand_alone(done, alone, found, context)
+        yield from _stand_alone(done, alone, found)
 
 
 def _objectives(done: EvaluateRecord, run: RunKey | None, whole: RunKey | None) -> Iterator[Operation]:
@@ -175,9 +175,7 @@ def _results(span: SpanRecord, run: RunKey, found: list[tables.Row], path: str =
     )  # fmt: skip
 
 
-def _stand_alone(
-    done: EvaluateRecord, run: RunKey, found: list[tables.Row] | None, context: TraceContext
-) -> Iterator[Operation]:
+def _stand_alone(done: EvaluateRecord, run: RunKey, found: list[tables.Row] | None) -> Iterator[Operation]:
     span, ours = done.span, isinstance(run, EvaluateRun)
     failures = naming.failure_tags(done.failures)
     error = naming.error_tags(span, done.error_type)
@@ -188,7 +186,7 @@ def _stand_alone(
             run=run,
             name=f"evaluate {done.program}",
             start_ms=span.start_ms,
-            parent=user_run(context),
+            parent=None,  # in a run of the user's, the evaluation is part of that run
             tags=naming.tags(
                 {
                     "dspy.program.name": done.program,
