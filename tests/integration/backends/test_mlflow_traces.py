@@ -12,11 +12,10 @@ from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
 from tests.integration.backends.reference_telemetry import otlp, send_telemetry
-from tests.support.mlflow_server import mlflow_server
 from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from tests.integration.backends.reference_telemetry import SentTelemetry
     from tests.support.mlflow_tree import ExperimentTree, SpanNode
@@ -38,22 +37,21 @@ def words(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def all_seen(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, tuple[SentTelemetry, ExperimentTree]]]:
+def all_seen(server_uri: str) -> dict[str, tuple[SentTelemetry, ExperimentTree]]:
     """What was sent in each way, and all that MLflow holds of it."""
-    with mlflow_server(tmp_path_factory.mktemp("mlflow-otlp")) as server:
-        seen: dict[str, tuple[SentTelemetry, ExperimentTree]] = {}
-        for name in (f"{shape}-{words}" for shape in SHAPES for words in WORDS):
-            experiment = MlflowClient(server.uri).create_experiment(name)
-            shape, words = name.split("-")
-            recorded = send_telemetry(
-                name,
-                [otlp(server.uri, **{"x-mlflow-experiment-id": experiment})],
-                trace_shape=shape,
-                capture_content=True,
-                extra_conventions=() if words == "plain" else words,
-            )
-            seen[name] = (recorded, read_tree(server.uri, name))
-        yield seen
+    seen: dict[str, tuple[SentTelemetry, ExperimentTree]] = {}
+    for name in (f"{shape}-{words}" for shape in SHAPES for words in WORDS):
+        experiment = MlflowClient(server_uri).create_experiment(name)
+        shape, words = name.split("-")
+        recorded = send_telemetry(
+            name,
+            [otlp(server_uri, **{"x-mlflow-experiment-id": experiment})],
+            trace_shape=shape,
+            capture_content=True,
+            extra_conventions=() if words == "plain" else words,
+        )
+        seen[name] = (recorded, read_tree(server_uri, name))
+    return seen
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import mlflow
 import pytest
 
 from tests.integration.tutorial.math_lm import EXAMPLES, math_answer
+from tests.support.blank_store import blank_store
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_server import mlflow_server
 from tests.support.mlflow_tree import read_tree
@@ -55,7 +56,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Generator[Tutorial]:
     """Run `examples/tutorial.py`; server and model stay up for whoever goes on from there."""
     folder = tmp_path_factory.mktemp("tutorial")
     with (
-        mlflow_server(folder / "server", backend=f"sqlite:///{folder / 'mydb.sqlite'}") as server,
+        mlflow_server(folder / "server", backend=blank_store(folder, "mydb.sqlite")) as server,
         scripted_lm(math_answer) as lm,
     ):
         environment = os.environ | {
