@@ -15,10 +15,13 @@ from tests.support.otlp_receiver import otlp_receiver
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Generator
 
     from tests.support.otlp_receiver import OtlpReceiver
 
 PROGRAM = Path(__file__).with_name("program.py")
+MAX_BYTES = 20_000
+"""Of a request, where batches are split by size."""
 
 
 def _run(receiver: OtlpReceiver, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,25 +56,32 @@ def test_a_program_is_traced_without_a_line_of_code() -> None:
     assert all(b"0+1" not in body for body in receiver.bodies)
 
 
-def test_content_and_states_are_enabled_by_environment() -> None:
-    """The standard's content switch lets messages out, and program states and datasets with them."""
+@pytest.fixture(scope="module")
+def split() -> Generator[OtlpReceiver]:
+    """What a program has sent with content enabled and its batches split by size."""
     with otlp_receiver() as receiver:
-        done = _run(receiver, OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY")
+        done = _run(
+            receiver,
+            OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY",
+            OTEL_TRACES_EXPORTER="otlp_by_size",
+            OTEL_DSPY_EXPORT_MAX_BYTES=str(MAX_BYTES),
+        )
         assert done.returncode == 0, done.stderr
-        names = {attribute.key for span in receiver.spans() for attribute in span.attributes}
-    assert violations(receiver.ended_spans()) == []
+        yield receiver
+
+
+def test_content_and_states_are_enabled_by_environment(split: OtlpReceiver) -> None:
+    """The standard's content switch lets messages out, and program states and datasets with them."""
+    names = {attribute.key for span in split.spans() for attribute in span.attributes}
+    assert violations(split.ended_spans()) == []
     assert {"gen_ai.input.messages", "dspy.module.input", "dspy.program.state", "dspy.dataset.rows"} <= names
 
 
-def test_batches_are_split_by_size_on_demand() -> None:
+def test_batches_are_split_by_size_on_demand(split: OtlpReceiver) -> None:
     """`OTEL_TRACES_EXPORTER=otlp_by_size`: no request beyond the limit, and every span once, as without it."""
-    limit = 20_000
-    with otlp_receiver() as receiver:
-        done = _run(receiver, OTEL_TRACES_EXPORTER="otlp_by_size", OTEL_DSPY_EXPORT_MAX_BYTES=str(limit))
-        assert done.returncode == 0, done.stderr
-        assert len(receiver.traces) > 1
-        assert max(map(len, receiver.traces)) <= limit
-        spans = receiver.spans()
+    assert len(split.traces) > 1
+    assert max(map(len, split.traces)) <= MAX_BYTES
+    spans = split.spans()
     assert len({span.span_id for span in spans}) == len(spans)
     kinds = Counter(span.name.split(" ")[0] for span in spans)
     assert (kinds["trial"], kinds["evaluate"], kinds["example"]) == (4, 4 + 2, 16 + 2 * 4)
