@@ -1,20 +1,14 @@
-"""Sends spool files to an OTLP/HTTP endpoint as JSON. Needs only the standard library."""
+"""Sends spool files to an OTLP/HTTP endpoint as JSON."""
 
 from __future__ import annotations
 
-import base64
-import http.client
 import json
 import os
 import random
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
-
-from typing_extensions import override
 
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.mlflow.delivery.spool import OURS, spool_name
@@ -32,6 +26,7 @@ LONGEST_RETRY_AFTER: Final = 300.0
 """Maximum `Retry-After` in seconds that is honored; beyond it the file is kept for a later replay."""
 PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Transient HTTP statuses; others are final."""
+_SUCCESS: Final = range(200, 300)
 HEADERS_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 
@@ -104,58 +99,43 @@ def _resource_spans(line: bytes) -> Iterator[Any]:
 
 
 def _post(url: str, resource_spans: list[Any]) -> int:
+    import requests  # noqa: PLC0415 - keeps the other commands fast
+
     body = json.dumps({"resourceSpans": resource_spans}, ensure_ascii=False).encode()
-    url, login = _login(url)
-    headers = {"Content-Type": "application/json", **login, **_headers()}
+    headers = {"Content-Type": "application/json", **_headers()}
     pause, reason = 0.5, ""
     for left in reversed(range(TRIES)):
         retry_after = 0.0
         try:
-            request = urllib.request.Request(url, body, headers)  # noqa: S310 - `traces_url` lets http and https through
-            with _OPENER.open(request, timeout=TIMEOUT) as answer:
-                return len(resource_spans) - _rejected(answer.read())
-        except urllib.error.HTTPError as error:
-            reason = f"status {error.code} {error.reason}"
-            if error.code in REDIRECTS:
-                reason += f"; {redirect_text(url, error.headers.get('Location'), error.code)}"
-            if error.code not in PASSING:
+            # A redirected POST would become a GET without a body, which many servers answer with 200.
+            answer = requests.post(url, body, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+        except ValueError as error:  # the URL or a header
+            reason = f"the request failed: {address_without_passwords(str(error))}"
+            break
+        except OSError as error:
+            reason = _cause(error)
+        else:
+            if answer.status_code in _SUCCESS:
+                return len(resource_spans) - _rejected(answer.content)
+            reason = f"status {answer.status_code} {answer.reason}"
+            if answer.status_code in REDIRECTS:
+                reason += f"; {redirect_text(url, answer.headers.get('Location'), answer.status_code)}"
+            if answer.status_code not in PASSING:
                 break
-            retry_after = _seconds(error.headers.get("Retry-After"))
+            retry_after = _seconds(answer.headers.get("Retry-After"))
             if retry_after > LONGEST_RETRY_AFTER:
                 reason += f"; retry after {retry_after:.0f} s"
                 break
-        except (http.client.InvalidURL, UnicodeError) as error:
-            reason = f"the request failed:  {address_without_passwords(str(error))}"
-            break
-        except (OSError, http.client.HTTPException) as error:
-            reason = without_passwords(str(getattr(error, "reason", error)) or type(error).__name__)
         if left:
             time.sleep(max(retry_after, pause * (0.5 + random.random() / 2)))  # noqa: S311 - jitter, not a secret
             pause *= 2
     raise EndpointError(reason)
 
 
-def _login(url: str) -> tuple[str, dict[str, str]]:
-    """Return the URL without user and password, which urllib treats as part of the host, and their header."""
-    parts = urllib.parse.urlsplit(url)
-    login, at, place = parts.netloc.rpartition("@")
-    if not at:
-        return url, {}
-    user, _, password = login.partition(":")
-    both = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password)}"
-    header = {"Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
-    return urllib.parse.urlunsplit(parts._replace(netloc=place)), header
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Rejects redirects: a redirected POST would become a GET without a body, which many servers answer with 200."""
-
-    @override
-    def redirect_request(self, *_args: Any, **_named: Any) -> None:
-        return None
-
-
-_OPENER: Final = urllib.request.build_opener(_NoRedirects)
+def _cause(error: OSError) -> str:
+    """Return the text of a failed connection without those of the layers of requests and urllib3 around it."""
+    inner: object = error.args[0] if error.args else error
+    return without_passwords(str(getattr(inner, "reason", inner)) or type(error).__name__)
 
 
 def _rejected(body: bytes) -> int:
