@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog
+from tests.conformance import everywhere
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
@@ -36,3 +37,8 @@ def test_violations_are_found_with_autologs_private_provider(tmp_path: Path) -> 
         provider.get_tracer("otel_dspy").start_span("surprise").end()
     finally:
         autolog(disable=True)
+
+
+def test_no_instrumentation_of_an_earlier_test_is_listened_to() -> None:
+    """Those of the tests above have been removed: checking them again after every test would take longer and longer."""
+    assert everywhere._listeners == []
