@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from types import MappingProxyType
 from typing import Any
 from unittest import mock
 
@@ -91,7 +92,10 @@ def _nested(levels: int) -> dict[str, object]:
         ({"headers": {"X-Other": VALUE}}, False),
         ({"headers": {"X-Url": f"http://ann:{VALUE}@host"}}, True),
         ({"headers": [("X-Api-Key", VALUE)]}, True),
+        ({"headers": MappingProxyType({"X-Api-Key": VALUE})}, True),
+        ({"headers": MappingProxyType({"X-Other": VALUE})}, False),
         ({"headers": [VALUE]}, True),
+        ({"headers": [1, VALUE]}, True),
         ({"headers": VALUE}, True),
         ({"extra": {"headers": {"X-Api-Key": VALUE}}}, True),
         ({"api_key": "Bearer tall-oak-tree"}, True),
