@@ -12,31 +12,18 @@ from opentelemetry.trace import get_tracer_provider
 from typing_extensions import override
 
 from otel_dspy import redaction
-from otel_dspy.hooks.calls import adapter as adapter_hook
-from otel_dspy.hooks.calls import adapter_calls as adapter_calls_hook
-from otel_dspy.hooks.calls import agent as agent_hook
-from otel_dspy.hooks.calls import attempts as attempts_hook
-from otel_dspy.hooks.calls import batching as batching_hook
-from otel_dspy.hooks.calls import embedding as embedding_hook
-from otel_dspy.hooks.calls import interpreter as interpreter_hook
-from otel_dspy.hooks.calls import module as module_hook
-from otel_dspy.hooks.calls import retrieval as retrieval_hook
-from otel_dspy.hooks.calls import tool as tool_hook
-from otel_dspy.hooks.evaluation import evaluate as evaluate_hook
-from otel_dspy.hooks.evaluation import threads as threads_hook
-from otel_dspy.hooks.lm import call as lm_hook
-from otel_dspy.hooks.optimizers import compile as compile_hook
-from otel_dspy.hooks.optimizers.registry import Registry
-from otel_dspy.hooks.patching.patches import Patches
 from otel_dspy.package import INSTRUMENTS
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.settings import CONTENT_VARIABLE, PROVIDERS, Settings, provider_given
-from otel_dspy.telemetry.emitter import Telemetry
+from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from opentelemetry.trace import TracerProvider
+
+    from otel_dspy.hooks.patching.patches import Patches
+    from otel_dspy.telemetry.emitter import Telemetry
 
 _logger = logging.getLogger(__name__)
 _changing: Final = ForkGate()
@@ -67,6 +54,7 @@ class DSPyInstrumentor(BaseInstrumentor):
     def instrument(self, **kwargs: Any) -> None:
         """Instrument DSPy.
 
+        If a package lacks a name that otel-dspy needs, this is logged as an error, and DSPy is not instrumented.
         `opentelemetry-instrument` calls this again after it has loaded a configuration file; the second call does
         nothing.
 
@@ -98,32 +86,21 @@ class DSPyInstrumentor(BaseInstrumentor):
         content_given = kwargs.get("capture_content") is not None
         if _mlflow_alone(providers["tracer_provider"], content_given=content_given):
             kwargs["capture_content"] = True
-        telemetry = Telemetry(
-            Settings.resolve(kwargs),
-            content_forced=kwargs.get("capture_content") is not None,
-            **providers,
-        )
-        patches = Patches()
-        registry = Registry()
+        content_forced = kwargs.get("capture_content") is not None
+        settings = Settings.resolve(kwargs)
         try:
-            lm_hook.install(patches, telemetry)
-            module_hook.install(patches, telemetry)
-            tool_hook.install(patches, telemetry)
-            agent_hook.install(patches, telemetry)
-            attempts_hook.install(patches, telemetry)
-            embedding_hook.install(patches, telemetry)
-            retrieval_hook.install(patches, telemetry)
-            batching_hook.install(patches)
-            interpreter_hook.install(patches, telemetry)
-            adapter_hook.install(patches)
-            adapter_calls_hook.install(patches, telemetry)
-            threads_hook.install(patches, telemetry)
-            evaluate_hook.install(patches, telemetry, registry)
-            compile_hook.install(patches, telemetry, registry)
-            registry.install(patches, telemetry)
-        except BaseException:
-            patches.undo()
-            raise
+            from otel_dspy.hooks.installation import install  # noqa: PLC0415 - see there
+            from otel_dspy.telemetry.emitter import Telemetry  # noqa: PLC0415 - the same
+
+            telemetry = Telemetry(settings, content_forced=content_forced, **providers)
+            patches = install(telemetry)
+        except (ImportError, AttributeError) as error:
+            _logger.error(  # noqa: TRY400 - one line; the message has the name
+                "otel-dspy %s does not instrument DSPy: an installed package lacks a name that it needs (%s)",
+                __version__,
+                error,
+            )
+            return
         self._patches, self._telemetry = patches, telemetry
         redaction.use(telemetry.content.data)
 

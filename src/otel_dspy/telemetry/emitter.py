@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import get_tracer, get_tracer_provider
-from opentelemetry.util.genai.handler import TelemetryHandler
-from opentelemetry.util.genai.invocation import (
-    CLIENT_EMBEDDING_CONTEXT_KEY,
-    CLIENT_INFERENCE_CONTEXT_KEY,
-    CLIENT_RETRIEVAL_CONTEXT_KEY,
-)
-from opentelemetry.util.genai.types import ContentCapturingMode
-from typing_extensions import override
 
 from otel_dspy.runtime.deferred_queue import DeferredQueue
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.content import ContentFilter, plain_json
-from otel_dspy.telemetry.conventions.conversations import ConversationTracer, current_conversation
+from otel_dspy.telemetry.conventions.conversations import ConversationTracer
 from otel_dspy.telemetry.conventions.extra import with_extra_conventions
-from otel_dspy.telemetry.deferred.measurements import DeferredHistogram
 from otel_dspy.telemetry.deferred.span_ends import SpanEnds
 from otel_dspy.telemetry.events import Events
-from otel_dspy.telemetry.genai.inference import emits_events, inside_inference
-from otel_dspy.telemetry.genai.inference_call import InferenceCall, InvocationBackend
-from otel_dspy.telemetry.genai.other_instrumentations import CoexistingTracer, OtherInstrumentations
+from otel_dspy.telemetry.genai.handler import GenAIHandler
 from otel_dspy.telemetry.ids import own_ids
 from otel_dspy.telemetry.instruments import Instruments
 from otel_dspy.telemetry.model_names import ModelNames
@@ -35,118 +24,17 @@ from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from opentelemetry._logs import LoggerProvider
-    from opentelemetry.context import Context
-    from opentelemetry.metrics import Histogram, MeterProvider
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, Tracer, TracerProvider
-    from opentelemetry.util.genai.invocation import (
-        EmbeddingInvocation,
-        InferenceInvocation,
-        LocalAgentInvocation,
-        RetrievalInvocation,
-    )
     from opentelemetry.util.types import AnyValue
 
-    from otel_dspy.settings import ExtraConvention, Settings
-    from otel_dspy.telemetry.genai.inference_call import Request
+    from otel_dspy.settings import Settings
 
 SCOPE: Final = "otel_dspy"
 """Name of the instrumentation scope of every span, event and metric."""
-
-
-class GenAIHandler(TelemetryHandler):
-    """TelemetryHandler of util-genai with the content settings of the instrumentation and deferred metrics."""
-
-    @property
-    def tracer(self) -> Tracer:
-        """Tracer of its spans."""
-        return self._tracer
-
-    def call(self, context: Context, request: Request) -> InferenceCall | InferenceInvocation:
-        """Start a language model call (see `telemetry.genai.inference`).
-
-        Inside the inference call of another instrumentation, return the library's invocation, which enriches that call.
-
-        Args:
-            context: parent context.
-            request: the request's model, provider, server and operation.
-        """
-        given, context = context, self._others.genai_context(CLIENT_INFERENCE_CONTEXT_KEY, context)
-        conversation = current_conversation(given)
-        if inside_inference(context):
-            return self.inference(context=context, conversation_id=conversation, _attach_to_context=False, **request)
-        call = InferenceCall(self._backend, request, context, conversation)
-        call.measured = context is given  # otherwise the enclosing call records duration and tokens
-        return call
-
-    @override
-    def embedding(self, provider: str, **call: Any) -> EmbeddingInvocation:
-        """Start an embedding call; see the base class for the arguments."""
-        call["context"] = self._others.genai_context(CLIENT_EMBEDDING_CONTEXT_KEY, call.get("context"))
-        return super().embedding(provider, **call)
-
-    @override
-    def retrieval(self, **call: Any) -> RetrievalInvocation:
-        """Start a retrieval; see the base class for the arguments."""
-        call["context"] = self._others.genai_context(CLIENT_RETRIEVAL_CONTEXT_KEY, call.get("context"))
-        return super().retrieval(**call)
-
-    @override
-    def invoke_local_agent(self, **call: Any) -> LocalAgentInvocation:
-        """Start an agent invocation; see the base class for the arguments."""
-        call.setdefault("conversation_id", current_conversation(call.get("context")))
-        return super().invoke_local_agent(**call)
-
-    def wrap_tracer(self, conventions: Collection[ExtraConvention]) -> OtherInstrumentations:
-        """Wrap the tracer: extra conventions, reuse of other instrumentations' spans, conversation ids.
-
-        Args:
-            conventions: further conventions for the spans.
-
-        Returns:
-            The registry of other instrumentations.
-        """
-        self._others = OtherInstrumentations(self._tracer, SCOPE)
-        translating = with_extra_conventions(self._tracer, conventions)
-        self._tracer = ConversationTracer(CoexistingTracer(translating, self._others))
-        return self._others
-
-    def defer_measurements(self, queue: DeferredQueue) -> None:
-        """Record metrics through the deferred queue (see `telemetry.deferred.measurements`)."""
-        for name in ("operation_duration", "token_usage", "time_to_first_chunk", "time_per_output_chunk"):
-            histogram: Histogram = getattr(self._instruments, name)
-            setattr(self._instruments, name, DeferredHistogram(queue, histogram))
-
-    def freeze(self) -> None:
-        """Freeze the configuration used to create invocations."""
-        self._backend = InvocationBackend(
-            self._tracer,
-            self._instruments,
-            self._logger,
-            self._completion_hook,
-            self._content_capturing_mode,
-            emits_events(self._content_capturing_mode),
-        )
-
-    def capture_on_spans(self) -> None:
-        """Capture message content on spans, for `instrument(capture_content=True)`."""
-        if self._content_capturing_mode is ContentCapturingMode.EVENT_ONLY:
-            self._content_capturing_mode = ContentCapturingMode.SPAN_AND_EVENT
-        elif self._content_capturing_mode is ContentCapturingMode.NO_CONTENT:
-            self._content_capturing_mode = ContentCapturingMode.SPAN_ONLY
-        self._capture_content = True
-
-    @property
-    def messages_wanted(self) -> bool:
-        """Whether message content is captured at all."""
-        return self._content_capturing_mode is not ContentCapturingMode.NO_CONTENT
-
-    def capture_nothing(self) -> None:
-        """Capture no message content, for `instrument(capture_content=False)`."""
-        self._content_capturing_mode = ContentCapturingMode.NO_CONTENT
-        self._capture_content = False
 
 
 class Telemetry:
@@ -183,9 +71,8 @@ class Telemetry:
         self.model_names = ModelNames(self.secrets.scrub)
         self._outflow = Outflow(self._flush)
         self.content = ContentFilter(settings, self.secrets)
-        handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, None, SCOPE, __version__)
-        own_ids(handler.tracer)
-        self.others = handler.wrap_tracer(settings.extra_conventions)
+        handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, SCOPE)
+        self.others = handler.use_tracer(tracer, settings.extra_conventions)
         handler.defer_measurements(self.deferred_queue)
         if settings.capture_content:
             handler.capture_on_spans()  # the library ignores `true`, a former value of the variable

@@ -61,7 +61,7 @@ class _AgentHook(CallHook):
     @override
     def open(self) -> Context:
         telemetry = self._telemetry
-        invocation = telemetry.genai.invoke_local_agent(agent_name=type(self._agent).__name__, _attach_to_context=False)
+        invocation = telemetry.genai.invoke_local_agent(agent_name=type(self._agent).__name__)
         self._invocation = invocation
         self._content = telemetry.settings.capture_content and invocation.span.is_recording()
         telemetry.secrets.learn_held(self._agent)

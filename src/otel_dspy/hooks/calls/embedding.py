@@ -125,7 +125,6 @@ class _EmbeddingHook(CallHook):
             server_address=host,
             server_port=port,
             context=context,
-            _attach_to_context=False,
         )
         count = _count(self._inputs)
         if count is not None:

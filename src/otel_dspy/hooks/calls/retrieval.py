@@ -83,7 +83,6 @@ class _RetrievalHook(CallHook):
             server_address=host,
             server_port=port,
             context=context_for_call(None),
-            _attach_to_context=False,
         )
         self._invocation = invocation
         if isinstance(self._top_k, int):

@@ -48,7 +48,7 @@ class _ToolHook(CallHook):
         self._telemetry.secrets.learn_held(self._tool)
         self._telemetry.secrets.learn_arguments(self._kwargs)
         self._invocation = self._telemetry.genai.tool(
-            str(self._tool.name), tool_type="function", context=context_for_call(self._tool), _attach_to_context=False
+            str(self._tool.name), tool_type="function", context=context_for_call(self._tool)
         )
         if self._telemetry.settings.capture_content:
             if self._tool.desc is not None:

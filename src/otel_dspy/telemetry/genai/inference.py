@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.context import get_value
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
-from opentelemetry.util.genai._inference_invocation import (
-    CLIENT_INFERENCE_CONTEXT_KEY,
-    InferenceData,
-    InferenceInvocation,
-    _should_emit_event,  # pyright: ignore[reportPrivateUsage] - see above
-)
-from opentelemetry.util.genai.completion_hook import _NoOpCompletionHook  # pyright: ignore[reportPrivateUsage] - see above
+from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY, InferenceData, InferenceInvocation
 from opentelemetry.util.genai.types import ContentCapturingMode
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from opentelemetry._logs import Logger
     from opentelemetry.context import Context
+    from opentelemetry.trace import Tracer
+    from opentelemetry.util.genai._instruments import _Instruments
+    from opentelemetry.util.genai.completion_hook import CompletionHook
     from opentelemetry.util.genai.types import Error
 
 
@@ -39,8 +37,17 @@ _UNTOUCHED: Final = Inside()
 _ON_SPANS: Final = (ContentCapturingMode.SPAN_ONLY, ContentCapturingMode.SPAN_AND_EVENT)
 
 
-def emits_events(mode: ContentCapturingMode) -> bool:
-    """Return whether the library emits a log event for a call, by its own rule for environment and mode."""
+def emits_events(mode: ContentCapturingMode) -> bool | None:
+    """Return whether the library emits a log event for a call, by its own rule for environment and mode.
+
+    None if the library lacks the function that has the rule.
+    """
+    try:
+        from opentelemetry.util.genai._inference_invocation import (  # noqa: PLC0415 - may be missing
+            _should_emit_event,  # pyright: ignore[reportPrivateUsage] - see above
+        )
+    except ImportError:
+        return None
     return _should_emit_event(mode)
 
 
@@ -49,9 +56,22 @@ def inside_inference(context: Context | None) -> bool:
     return isinstance(get_value(CLIENT_INFERENCE_CONTEXT_KEY, context), InferenceData)
 
 
+class InvocationBackend(NamedTuple):
+    """Dependencies of the library's invocations."""
+
+    tracer: Tracer
+    instruments: _Instruments
+    logger: Logger
+    completion_hook: CompletionHook
+    mode: ContentCapturingMode
+    emits_events: bool
+
+
 class Inference(InferenceInvocation):
     """Inference invocation that skips work with no observable effect."""
 
+    backend: InvocationBackend
+    """Dependencies that it was created with."""
     measured = True
     """Whether to record duration and tokens; False if an enclosing call of another provider records them."""
 
@@ -80,7 +100,7 @@ class Inference(InferenceInvocation):
     def _get_message_attributes(self, *, for_span: bool) -> dict[str, Any]:
         if not for_span or self.system_instruction or self.tool_definitions or self.prompt_variables:
             return super()._get_message_attributes(for_span=for_span)
-        if self._content_capturing_mode not in _ON_SPANS:
+        if self.backend.mode not in _ON_SPANS:
             return {}
         # The library serializes a deep copy of every message; the text is the same.
         attributes: dict[str, Any] = {}
@@ -92,7 +112,7 @@ class Inference(InferenceInvocation):
 
     @override
     def _apply_finish(self, error: Error | None = None) -> None:
-        if self.span.is_recording() or self._emit_event or not isinstance(self._completion_hook, _NoOpCompletionHook):
+        if self.span.is_recording() or self.backend.emits_events:
             super()._apply_finish(error)
             return
         # A span that is not recorded needs no attributes or messages; metrics are recorded for every call.

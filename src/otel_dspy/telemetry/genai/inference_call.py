@@ -7,12 +7,11 @@ attributes, which samplers receive, are therefore duplicated here; a test compar
 from __future__ import annotations
 
 import timeit
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import SpanKind, Tracer, set_span_in_context
-from opentelemetry.util.genai._conversation_context import with_conversation_id
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
@@ -20,13 +19,11 @@ from otel_dspy.telemetry.call_context import add_entry
 from otel_dspy.telemetry.genai.inference import Inference, Inside
 
 if TYPE_CHECKING:
-    from opentelemetry._logs import Logger
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
-    from opentelemetry.util.genai._instruments import _Instruments
-    from opentelemetry.util.genai.completion_hook import CompletionHook
-    from opentelemetry.util.genai.types import ContentCapturingMode
     from opentelemetry.util.types import AttributeValue
+
+    from otel_dspy.telemetry.genai.inference import InvocationBackend
 
 _FIRST: Final[tuple[tuple[Literal["provider", "request_model", "server_address", "server_port"], str], ...]] = (
     ("provider", gen_ai.GEN_AI_PROVIDER_NAME),
@@ -35,17 +32,6 @@ _FIRST: Final[tuple[tuple[Literal["provider", "request_model", "server_address",
     ("server_port", SERVER_PORT),
 )
 """(argument, attribute) of the attributes that the library sets at the start of a call."""
-
-
-class InvocationBackend(NamedTuple):
-    """Dependencies of the library's invocations."""
-
-    tracer: Tracer
-    instruments: _Instruments
-    logger: Logger
-    completion_hook: CompletionHook
-    mode: ContentCapturingMode
-    emits_events: bool
 
 
 class Request(TypedDict):
@@ -91,7 +77,7 @@ class InferenceCall:
         )
         self._outside = context
         if conversation is not None:
-            context = with_conversation_id(conversation, context=context)  # for calls of other instrumentations inside
+            context = _with_conversation_id(conversation, context)  # for calls of other instrumentations inside
         self.context = add_entry(set_span_in_context(self.span, context), CLIENT_INFERENCE_CONTEXT_KEY, Inside())
         """Context inside the call."""
         self._started = timeit.default_timer()
@@ -116,9 +102,10 @@ class InferenceCall:
             content_capturing_mode=backend.mode,
             context=self._outside,
             conversation_id=self._conversation,
-            _attach_to_context=False,
             **self._request,
         )
+        invocation.suspend()  # it has made its context the current one
+        invocation.backend = backend
         # The library measures the duration until `stop` or `fail`, so all times are shifted.
         invocation.set_start(self.context, self._started + late)
         invocation.measured = self.measured
@@ -126,6 +113,15 @@ class InferenceCall:
         for chunk in self._chunks:
             invocation.add_chunk(chunk + late)
         return invocation
+
+
+def _with_conversation_id(conversation: str, context: Context) -> Context:
+    """Set the library's ambient conversation id; without effect if the library lacks its private module."""
+    try:
+        from opentelemetry.util.genai._conversation_context import with_conversation_id  # noqa: PLC0415 - may be missing
+    except ImportError:
+        return context
+    return with_conversation_id(conversation, context=context)
 
 
 class _Started(Tracer):
