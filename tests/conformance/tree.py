@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SpanKey = tuple[int, int]
 """Trace id and span id."""
 INFERENCE: Final = "span.gen_ai.inference"
+EMBEDDINGS: Final = "span.gen_ai.embeddings"
 OPTED_IN_PROGRAMS: Final = "programs"
 _OURS: Final = "span.dspy."
 _USAGE: Final = "dspy.usage."
@@ -48,7 +49,9 @@ class Tree:
         self._calls: defaultdict[SpanKey, list[ReadableSpan]] = defaultdict(list)
         self._pieces: defaultdict[SpanKey, list[ReadableSpan]] = defaultdict(list)
         for span, kind in kinds:
-            if kind is not None and kind.id == INFERENCE:
+            # A function as embedder is no model, and its span has no role.
+            embedded = kind is not None and kind.id == EMBEDDINGS and semconv.DSPY_LM_ROLE in attributes_of(span)
+            if embedded or (kind is not None and kind.id == INFERENCE):
                 for above, _ in self.ancestors(span):
                     self._calls[key(above)].append(span)
             elif _is(kind, "payload") and span.parent is not None:
@@ -74,7 +77,7 @@ class Tree:
             step = self.above(step[0])
 
     def calls_below(self, top: ReadableSpan) -> Sequence[ReadableSpan]:
-        """The calls of language models among whose ancestors `top` is."""
+        """The calls of language and embedding models among whose ancestors `top` is."""
         return self._calls[key(top)]
 
     def pieces_of(self, span: ReadableSpan) -> Sequence[ReadableSpan]:
@@ -157,7 +160,7 @@ def trial_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str
 
 
 def usage_violations(tree: Tree, span: ReadableSpan, kind: Span) -> Iterator[str]:
-    """A roll-up is the sum over the language model calls below; a cache hit counts no tokens and no cost.
+    """A roll-up is the sum over the calls of models below; a cache hit counts no tokens and no cost.
 
     Where it is split by role, each part is the sum over that role's calls, and the parts add up to the whole.
     """
@@ -195,9 +198,11 @@ def _unlike_its_parts(span: ReadableSpan) -> Iterator[str]:
 
 def _summed(calls: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     sent = [call for call in calls if not call.get(semconv.DSPY_LM_CACHE_HIT)]
+    embedded = sum(call.get("gen_ai.operation.name") == "embeddings" for call in calls)
     priced = any(semconv.DSPY_LM_COST in call for call in calls)
     return {
-        "lm_calls": len(calls),
+        "lm_calls": len(calls) - embedded,
+        **({"embedding_calls": embedded} if embedded else {}),
         "cache_hits": len(calls) - len(sent),
         "input_tokens": sum(call.get("gen_ai.usage.input_tokens", 0) for call in sent),
         "output_tokens": sum(call.get("gen_ai.usage.output_tokens", 0) for call in sent),

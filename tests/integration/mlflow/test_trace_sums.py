@@ -179,3 +179,13 @@ def test_a_compile(
         )
         for kind, (count, called) in calls.items()
     }
+
+
+def test_a_replay_of_many_traces(server_uri: str, spool_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traces that are corrected while the replay continues: each has the tokens of its calls."""
+    monkeypatch.setattr(trace_batches, "MAX_WRITTEN", 3)
+    monkeypatch.setattr(trace_batches, "MAX_SPANS", 2)
+    experiment = f"sums-{uuid.uuid4().hex[:8]}"
+    _by_replay(server_uri, experiment, "linked", spool_folder)
+    tokens = {kind: (count, found["total_tokens"]) for kind, (count, found, _) in _sums(server_uri, experiment).items()}
+    assert tokens == {"compile": (1, 45), "example": (16, 240)}

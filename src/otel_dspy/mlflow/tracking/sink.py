@@ -265,9 +265,7 @@ class Sink:
         for run in list(self._gathered):
             self._send_gathered(run)
         self._send_traces(postpone=False)
-        written = self._batch.written()
-        if self._look_first:
-            SharedTraces(self._store, self._read, self._attempt_sums, self._send_head).correct(written)
+        self._correct_shared_sums()
 
     def _send_traces(self, *, postpone: bool = True) -> None:
         """Send the trace batch, one request at a time.
@@ -281,6 +279,8 @@ class Sink:
                 return
             send()
         self._oldest = None
+        if self._batch.many_written:
+            self._correct_shared_sums()
 
     def _trace_requests(self) -> Iterator[Callable[[], None]]:
         new, begun = self._batch.new_and_begun()
@@ -292,7 +292,7 @@ class Sink:
         # a new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much.
         for head in begun:
             yield lambda head=head: self._send_waiting_head(head)
-        if not self._look_first:  # else `send_all` corrects all traces
+        if not self._look_first:  # else `_correct_shared_sums` corrects all traces
             for head in self._batch.uncounted():
                 yield lambda head=head: self._send_sums(head)
 
@@ -307,6 +307,11 @@ class Sink:
 
         self._try("a trace's sums", correct)
         self._batch.sums_sent(head)
+
+    def _correct_shared_sums(self) -> None:
+        written = self._batch.written()
+        if self._look_first:
+            SharedTraces(self._store, self._read, self._attempt_sums, self._send_head).correct(written)
 
     def _attempt_sums(self, attempt: Callable[[], None]) -> None:
         outcome = self._attempts.run("a trace's sums", attempt)

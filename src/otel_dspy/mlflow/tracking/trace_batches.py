@@ -23,6 +23,8 @@ MAX_REMEMBERED: Final = 1024
 
 MAX_BEGUN: Final = 10_000
 """Maximum number of remembered traces whose info has not been received."""
+MAX_WRITTEN: Final = 1_000
+"""Number of written traces after which `written` should be called."""
 POSTPONED: Final = 8
 """Multiple of the above that may be queued while more urgent operations are sent first."""
 
@@ -133,7 +135,7 @@ class TraceBatch:
                 self._uncounted[trace_id] = None
             else:
                 self._counted[trace_id] = None
-        for known in (self._begun, self._counted, self._uncounted, self._written):
+        for known in (self._begun, self._counted, self._uncounted):
             while len(known) > MAX_BEGUN:
                 known.popitem(last=False)
         del self.spans[: len(spans)]
@@ -142,6 +144,11 @@ class TraceBatch:
         """Return the infos of ended traces whose sums in MLflow may be wrong."""
         sent = (self._sent.get(trace_id) for trace_id in self._uncounted)
         return [head for head in sent if head is not None and head.state is not None]
+
+    @property
+    def many_written(self) -> bool:
+        """Whether `written` would return many traces."""
+        return len(self._written) >= MAX_WRITTEN
 
     def written(self) -> list[WrittenTrace]:
         """Return the traces of which an end or spans were sent since the last call."""
