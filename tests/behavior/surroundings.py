@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Notes(BaseCallback):
-    """Notes every event in order; nested in which other, told by the number of its call."""
+    """Notes every event in order; identified by the number of its call, with nesting."""
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
@@ -324,7 +324,7 @@ def _files(stage: Stage) -> Any:
 
 
 def _introspection(_: Stage) -> Any:
-    """What Python says of every method that is watched."""
+    """What introspection returns for every instrumented method."""
     owners: dict[str, Any] = {
         "Module": dspy.Module, "Predict": dspy.Predict, "LM": dspy.LM, "BaseLM": dspy.BaseLM, "Tool": dspy.Tool,
         "Evaluate": dspy.Evaluate, "MIPROv2": dspy.MIPROv2, "BootstrapFewShot": dspy.BootstrapFewShot,

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 REFUSALS = {"429": 429, "500": 500, "502": 502, "503": 503, "504": 504}
-"""Faults that are an answer of the proxy's own; the server hears nothing."""
+"""Faults that are an answer of the proxy's own; the server receives nothing."""
 CUT_BEFORE = "cut before"
-"""The connection ends and the server hears nothing."""
+"""The connection ends and the server receives nothing."""
 CUT_AFTER = "cut after"
 """The server has done what it was asked, and its answer is lost."""
 FAULTS = (*REFUSALS, CUT_BEFORE, CUT_AFTER)

@@ -65,7 +65,7 @@ def test_retry_after_of_a_server_is_respected(server: MlflowServer, spool: Path)
 def test_a_server_that_is_down_is_noticed_at_once_and_costs_an_exit_seconds(
     spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The warning comes within two seconds, once, without the password; the end waits five and says where all is."""
+    """The warning comes within two seconds, once, without the password; the exit waits five and logs where the spans are."""
     with caplog.at_level(logging.WARNING), told_to(f"http://me:geheim@127.0.0.1:{free_port()}") as (processor,):
         optimize(trials=1)
         began = time.monotonic()

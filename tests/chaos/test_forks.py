@@ -84,7 +84,7 @@ class Forking(dspy.Module):
 
 
 def fork_while_evaluating(recorded: Connection, store: str) -> None:
-    """Fork within an evaluation, and deliver it all; tell the process id."""
+    """Fork within an evaluation, and deliver it all; return the process id."""
     recorded.send(os.getpid())
     with told_to(store) as (processor,):
         evaluate(2)
@@ -98,7 +98,7 @@ def fork_while_evaluating(recorded: Connection, store: str) -> None:
 
 @pytest.mark.slow
 def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> None:
-    """What a child tells of its parent's evaluation goes to the parent's run: none is made beside it."""
+    """What a child records in its parent's evaluation goes to the parent's run: none is made beside it."""
     recorded, emitter = multiprocessing.Pipe()
     assert exit_code(fork_while_evaluating, emitter, store) == 0
     _, run = record(store)["runs"]
@@ -108,7 +108,7 @@ def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> Non
 
 
 def fork_in_a_compile(store: str) -> None:
-    """Have a child evaluate in the middle of a compile, and tell of it before the parent tells anything."""
+    """Have a child evaluate in the middle of a compile, and deliver it before the parent delivers anything."""
     with told_to(store) as (processor,):
         worker: Any = processor._worker
         statuses: list[int] = []
@@ -161,7 +161,7 @@ def test_multiprocessing(method: str, store: str, spool: Path) -> None:
 
 
 def fork_and_kill(recorded: Connection) -> None:
-    """Tell both process ids, whose files must stand in the spool."""
+    """Return both process ids, whose files must be in the spool."""
     with told_to("http://127.0.0.1:9") as (processor,):
         evaluate(2)
         child = os.fork()

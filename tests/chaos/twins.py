@@ -31,7 +31,7 @@ _OWN_TAGS = ("mlflow.parentRunId",)
 
 @contextmanager
 def told_to(*tracking_uris: str) -> Generator[list[MlflowSpanProcessor]]:
-    """Tell everything that DSPy does to each of these while the block lasts."""
+    """Record everything that DSPy does in each of these while the block lasts."""
     processors = [MlflowSpanProcessor(tracking_uri=uri, experiment=EXPERIMENT) for uri in tracking_uris]
     provider = TracerProvider(shutdown_on_exit=False)
     for processor in processors:

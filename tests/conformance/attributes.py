@@ -1,4 +1,4 @@
-"""Whether a set of attributes is what the contract says that a signal may carry."""
+"""Whether a set of attributes is what the contract allows on a signal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ STANDARD_CONTENT: Final = frozenset(
         gen_ai_attributes.GEN_AI_RETRIEVAL_DOCUMENTS,
     }
 )
-"""Those of the standard's names whose values are what people and models said."""
+"""Those of the standard's names whose values are texts of people and models."""
 
 
 def attribute_violations(
@@ -58,7 +58,7 @@ def attribute_violations(
     *,
     standard_names: bool = False,
 ) -> Iterator[str]:
-    """Tell what is wrong with `attributes` of a `signal`, one text a violation, without saying whose they are.
+    """Return the violations in `attributes` of a `signal`, one text each, without the signal's name.
 
     Args:
         contract: what is declared.

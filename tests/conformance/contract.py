@@ -39,7 +39,7 @@ def contract() -> Contract:
 def violations(
     spans: Sequence[ReadableSpan], *, opted_in: frozenset[str] = EVERYTHING, sampled: bool = False
 ) -> list[str]:
-    """Tell every way in which finished spans break the contract; an empty list means that they keep it.
+    """Return every way in which finished spans break the contract; an empty list means that they keep it.
 
     Args:
         spans: everything that was exported, in any order, other scopes included: they may be parents.
@@ -75,7 +75,7 @@ def violations(
 
 
 def metric_violations(data: MetricsData | None) -> list[str]:
-    """Tell every way in which the metrics of otel-dspy's own break the contract; None = nothing was recorded."""
+    """Return every way in which the metrics of otel-dspy's own break the contract; None = nothing was recorded."""
     scopes = [scope for resource in (data.resource_metrics if data else ()) for scope in resource.scope_metrics]
     metrics = [metric for scope in scopes if scope.scope.name == SCOPE for metric in scope.metrics]
     return [
@@ -87,7 +87,7 @@ def metric_violations(data: MetricsData | None) -> list[str]:
 
 
 def event_violations(records: Iterable[ReadableLogRecord], *, opted_in: frozenset[str] = EVERYTHING) -> list[str]:
-    """Tell every way in which the log events of otel-dspy's own break the contract."""
+    """Return every way in which the log events of otel-dspy's own break the contract."""
     declared = {event.name: event for event in contract().events}
     found: list[str] = []
     for record in records:
@@ -111,7 +111,7 @@ def event_violations(records: Iterable[ReadableLogRecord], *, opted_in: frozense
 
 
 def beyond_gaps(found: Iterable[str], gaps: Collection[str]) -> list[str]:
-    """Tell what `found` has beyond the known `gaps` (parts of the texts), and each gap that no longer shows."""
+    """Return what `found` has beyond the known `gaps` (parts of the texts), and each gap that no longer shows."""
     texts = list(found)
     return [
         *(text for text in texts if not any(gap in text for gap in gaps)),

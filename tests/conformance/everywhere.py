@@ -1,6 +1,6 @@
 """Every test of this process is a conformance test: what it emits is held against the contract when it ends.
 
-Whoever instruments DSPy, `autolog` and its private provider included, gets a span exporter more, and providers for
+Every instrumentation of DSPy, `autolog` and its private provider included, gets a span exporter more, and providers for
 metrics and events where it has none. `@pytest.mark.contract_gaps("part of a violation's text")` declares what a test is
 known to break; a gap that no longer shows fails the test.
 """
@@ -35,14 +35,14 @@ _KEEP_ALL: Final = ("AlwaysOnSampler", "ParentBased{root:AlwaysOnSampler,")
 
 
 class _Hearing(SimpleSpanProcessor):
-    """Hears spans without making them end at once: a test sees what it would see without it."""
+    """Receives spans without making them end at once: a test sees what it would see without it."""
 
     accepts_deferred_ends = True
 
 
 @dataclass
 class _Listener:
-    """Hears one instrumentation."""
+    """Observes one instrumentation."""
 
     telemetry: Telemetry
     settings: Settings
@@ -52,7 +52,7 @@ class _Listener:
     events: InMemoryLogRecordExporter | None
 
     def violations(self) -> list[str]:
-        """What was heard since the last time and breaks the contract."""
+        """What was emitted since the last time and breaks the contract."""
         drain_deferred()
         settings = self.settings
         switches = {

@@ -1,4 +1,4 @@
-"""The checker itself: it says nothing about a good optimization and names each way of breaking one."""
+"""The checker itself: it reports nothing for a valid optimization and names each way of breaking one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Breakage = Callable[[Node], Any]
 
 @pytest.fixture
 def broken() -> Generator[TelemetryCapture]:
-    """Telemetry that is broken on purpose, so that nobody else checks it."""
+    """Telemetry that is broken on purpose, so that no other check sees it."""
     captured = TelemetryCapture()
     yield captured
     captured.shutdown()
@@ -53,7 +53,7 @@ def _set(span: str, **attributes: object) -> Breakage:
 
 
 def _add(span: str, name: str, value: str) -> Breakage:
-    """Set an attribute that is not one of ours."""
+    """Set an attribute that otel-dspy does not declare."""
     return lambda root: root.find(span).attributes.update({name: value})
 
 
@@ -115,7 +115,7 @@ def _lose_pieces(keep: int) -> Breakage:
     ],
 )
 def test_each_way_of_breaking_a_span_is_named(broken: TelemetryCapture, breakage: Breakage, expected: str) -> None:
-    """One change to a good optimization gives a violation that says what is wrong."""
+    """One change to a good optimization gives a violation that names the error."""
     root = optimization()
     breakage(root)
     assert [text for text in _found(broken, root) if expected in text] != []

@@ -1,4 +1,4 @@
-"""The listener of `everywhere` hears what a test emits, whichever way DSPy was instrumented."""
+"""The listener of `everywhere` receives what a test emits, whichever way DSPy was instrumented."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.contract_gaps("'surprise': no such span in the contract")
 def test_violations_are_found_with_the_users_own_provider() -> None:
-    """The declared gap would fail this test if nothing had been heard."""
+    """The declared gap would fail this test if nothing had been received."""
     provider = TracerProvider(shutdown_on_exit=False)
     DSPyInstrumentor().instrument(tracer_provider=provider)
     try:
@@ -29,7 +29,7 @@ def test_violations_are_found_with_the_users_own_provider() -> None:
 
 @pytest.mark.contract_gaps("'surprise': no such span in the contract")
 def test_violations_are_found_with_autologs_private_provider(tmp_path: Path) -> None:
-    """The same, where nobody but `autolog` holds the provider."""
+    """The same, where only `autolog` holds the provider."""
     autolog(tracking_uri=blank_store(tmp_path), log_traces=False)
     try:
         provider = DSPyInstrumentor().tracer_provider

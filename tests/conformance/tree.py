@@ -39,7 +39,7 @@ class Tree:
     """Finished spans with what the contract calls each of them, and the way from each to the ones above.
 
     Args:
-        kinds: span -> its declaration; spans that are none of ours are None, and still count as parents.
+        kinds: span -> its declaration; spans of other libraries are None, and still count as parents.
     """
 
     def __init__(self, kinds: Sequence[tuple[ReadableSpan, Span | None]]) -> None:

@@ -1,6 +1,6 @@
 """The fenced code blocks of the documentation, and how each is covered.
 
-A comment on the line above a block, in the Markdown source, says what is special about it:
+A comment on the line above a block, in the Markdown source, describes what is special about it:
 
 - `<!-- continues -->`: the block goes on where the one before it in the same language ended;
 - `<!-- covered-by: tests/path/test_file.py::test_name -->`: that test reads the block and runs it, or builds its command
@@ -28,7 +28,7 @@ RUN: Final = frozenset({"python", "bash"})
 DATA: Final = frozenset({"json", "yaml", "toml"})
 """Languages whose blocks are parsed."""
 INERT: Final = frozenset({"text", "mermaid"})
-"""Languages of drawings and output: nobody types them in."""
+"""Languages of drawings and output, which are not run."""
 _CONTINUES: Final = re.compile(r"<!--\s*continues\s*-->")
 _COVERED_BY: Final = re.compile(r"<!--\s*covered-by:\s*(?P<path>[^\s:]+)::(?P<test>\w+)\s*-->")
 _NOT_RUN: Final = re.compile(r"<!--\s*not-run:\s*(?P<reason>[^;]+?)(;\s*see\s+(?P<path>[^\s:]+)::(?P<test>\w+))?\s*-->")
@@ -124,7 +124,7 @@ def exported(block: Block) -> dict[str, str]:
 
 
 def uncovered(path: Path) -> Iterator[str]:
-    """Tell of each block that nothing runs, parses or stands for, and of each declaration that stands for nothing."""
+    """Report each block that is not run, parsed or covered, and each declaration without a block."""
     for block in blocks(path):
         if (named := block.covered_by or block.seen_in) is not None:
             file, test = named

@@ -1,4 +1,4 @@
-"""Every code block of the documentation does what it says: it is run, parsed, or another test is named for it."""
+"""Every code block of the documentation works: it is run, parsed, or another test is named for it."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def test_it_runs(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
 def test_data_parses(path: Path) -> None:
-    """Each block of data in the document is what its language says."""
+    """Each block of data in the document is valid in its language."""
     for block in blocks(path):
         if block.language in DATA and block.covered_by is None:
             assert PARSERS[block.language](block.text) is not None, block.place
 
 
 def test_the_runner_sees_every_kind_of_block(tmp_path: Path) -> None:
-    """Blocks are found wherever they stand; what continues is joined; what nobody covers is told."""
+    """Blocks are found anywhere; continued ones are joined; uncovered ones are reported."""
     path = tmp_path / "page.md"
     path.write_text(
         "```python\na = 1\n```\n\n- in a list:\n\n  ```bash\n  true\n  ```\n\n"

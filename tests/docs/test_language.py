@@ -68,6 +68,14 @@ def occurrences(text: str, first_line: int = 1) -> Iterator[tuple[int, str]]:
         yield first_line + prose.count("\n", 0, match.start()), f'instead of "{words}" write: {INSTEAD[words]}'
 
 
+def in_docstrings(file: Path) -> Iterator[str]:
+    """Yield a line for each of the words in a file's docstrings, including those of attributes."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            for line, text in occurrences(node.value.value, node.lineno):
+                yield f"{file.relative_to(ROOT)}:{line}: {text}"
+
+
 def in_texts(file: Path) -> Iterator[str]:
     """Yield a line for each of the words in a file's texts: docstrings, log and error messages, help of the commands."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -88,6 +96,12 @@ def test_docstrings_and_messages_use_the_terms_of_the_field(package: str) -> Non
     path = SOURCE / package
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
     assert [line for file in files for line in in_texts(file)] == []
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "tools", "examples"])
+def test_docstrings_outside_the_package_use_the_terms_of_the_field(folder: str) -> None:
+    """The same for the docstrings of tests, benchmarks, tools and examples."""
+    assert [line for file in sorted((ROOT / folder).rglob("*.py")) for line in in_docstrings(file)] == []
 
 
 def test_code_is_skipped_and_lines_are_counted() -> None:

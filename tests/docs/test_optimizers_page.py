@@ -1,4 +1,4 @@
-"""docs/optimizers.md says of each optimizer what its hook tells: no hook without a row, no name that no hook knows."""
+"""docs/optimizers.md lists for each optimizer what its hook records: each hook has a row, each name exists in the hook."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PHASES: Final = {_names(row[0])[0]: row[1:] for row in _table("Phases")}
 
 @cache
 def _optimizers() -> dict[str, str]:
-    """Class of each optimizer with a hook of ours -> the hook's module."""
+    """Class of each optimizer with a built-in hook -> the hook's module."""
     found: dict[str, str] = {}
     for entry in registered_modules():
         module, _, name = entry.partition(":")

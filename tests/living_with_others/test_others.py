@@ -40,7 +40,7 @@ OURS = [
     "  module Predict [otel_dspy] module.name=self",
     "    chat served [otel_dspy] lm.cache_hit=False module.name=self gen_ai.usage.input_tokens=95",
 ]
-"""What otel-dspy tells without another."""
+"""What otel-dspy records without another."""
 STAYING = ("opentelemetry-instrumentation-openai",)
 """Those whose own `uninstrument` leaves some of their wrappers."""
 NOTHING = ["the user's own [user]", "  the user's addition [user]"]
@@ -177,9 +177,9 @@ def test_genai_dspy(tmp_path: Path) -> None:
 
 
 def test_openinference_dspy(tmp_path: Path) -> None:
-    """Each model and tool call has one span, theirs, with our facts; modules are told by both, one inside the other.
+    """Each model and tool call has one span, theirs, with otel-dspy's attributes; modules are recorded by both, one inside the other.
 
-    OpenInference's `uninstrument` puts back the innermost function, whoever has wrapped it: otel-dspy has to be
+    OpenInference's `uninstrument` puts back the innermost function, whichever library has wrapped it: otel-dspy has to be
     instrumented again then.
     """
     orders = _the_same_in_every_order("openinference-instrumentation-dspy", tmp_path)
@@ -283,7 +283,7 @@ def test_below_dspy(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*DSPYS, "opentelemetry-instrumentation-genai-openai"])
 def test_with_a_private_provider_each_records_all(name: str, tmp_path: Path) -> None:
-    """With a tracer provider of our own, as with `autolog`, each tells all that it tells without the other."""
+    """With a private tracer provider, as with `autolog`, each records all that it records without the other."""
     orders = worker_output(tmp_path, WORKER, name, "--apart")
     for order, seen in orders.items():
         assert seen["both"]["ours"] == [line.strip().partition("]")[0] + "]" for line in OURS if "[otel" in line], order

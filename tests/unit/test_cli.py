@@ -70,7 +70,7 @@ def test_wrong_arguments_are_refused(capsys: pytest.CaptureFixture[str], argumen
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--version` tells the package's version."""
+    """`--version` prints the package's version."""
     with pytest.raises(SystemExit):
         cli.main(["--version"])
     assert capsys.readouterr().out == f"otel-dspy {otel_dspy.__version__}\n"

@@ -123,7 +123,7 @@ def test_what_is_imported_is_declared(folder: str) -> None:
 
 
 def test_every_folder_is_looked_at() -> None:
-    """A new folder of the package has an extra of its own, or says that it needs none."""
+    """A new folder of the package has an extra of its own, or declares that it needs none."""
     assert {path.parent.relative_to(SOURCE).parts[0] for path in SOURCE.glob("*/*.py")} == set(EXTRAS) - {"."}
 
 

@@ -87,7 +87,7 @@ def test_content_has_no_variable_of_otel_dspy() -> None:
     ],
 )
 def test_a_bad_keyword_is_refused_by_name(name: str, value: object) -> None:
-    """The error says which keyword it is."""
+    """The error names the keyword."""
     with pytest.raises(SettingError, match=re.escape(f"instrument({name}=...): ")):
         Settings.resolve({name: value}, {})
 
@@ -154,7 +154,7 @@ def broken_module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_redactor_that_cannot_be_imported_withholds_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever asks for redaction and misspells it must not find raw texts in the backend; the program still runs."""
+    """A misspelled redactor must not lead to raw texts in the backend; the program still runs."""
     for name in ("no.such.module:function", broken_module(tmp_path, monkeypatch)):
         settings = Settings.resolve({"capture_content": True}, {"OTEL_DSPY_REDACT": name})
         assert settings.redact is not None

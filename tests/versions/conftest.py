@@ -1,4 +1,4 @@
-"""What every scenario is held to, whatever the version: no hook of ours has failed."""
+"""What every scenario is held to, whatever the version: no hook of otel-dspy has failed."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ TIMEOUT: Final = 120.0
 
 
 class Handled(dspy.Module):
-    """A program that uses MLflow's tracing API inside of its call, as far as it is told to."""
+    """A program that uses MLflow's tracing API inside of its call, as far as its arguments select."""
 
     def __init__(self, inside: Callable[[], object] = bool) -> None:
         super().__init__()

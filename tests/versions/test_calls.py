@@ -56,7 +56,7 @@ def test_an_asynchronous_call() -> None:
 
 
 def test_what_the_cache_answers() -> None:
-    """The second call is a cache hit: no tokens, and it is said."""
+    """The second call is a cache hit: no tokens, and it is marked."""
     with served() as (server, _), recording() as recorder:
         lm = model(server, cache=True)
         with dspy.context(lm=lm):
@@ -87,7 +87,7 @@ def test_a_failing_call() -> None:
 
 
 def test_afterwards_nothing_is_watched() -> None:
-    """After `uninstrument()` a call tells nothing, and DSPy's classes are as they were."""
+    """After `uninstrument()` a call records nothing, and DSPy's classes are as they were."""
     classes = [dspy.Module, dspy.Predict, dspy.LM, dspy.BaseLM, dspy.Evaluate, dspy.BootstrapFewShot, dspy.MIPROv2]
     before = [dict(vars(cls)) for cls in classes]
     with served() as (_, lm), dspy.context(lm=lm):

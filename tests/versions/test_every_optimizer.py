@@ -170,7 +170,7 @@ def test_training_is_followed(make: Callable[[], Any], name: str, provider: Call
 
 
 def test_what_a_version_lacks_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever seams are missing, instrumenting says so once; with all of them there it says nothing."""
+    """Whatever seams are missing, instrumenting logs it once; with all of them present it logs nothing."""
     with caplog.at_level(logging.INFO, "otel_dspy"), recording():
         pass
     lines = [record for record in caplog.records if record.name.startswith("otel_dspy")]

@@ -44,7 +44,7 @@ def _table(heading: str, installed: str) -> Mapping[str, str]:
 
 
 def test_dspy() -> None:
-    """The seams that a row stands on are there or not, as the page says of this version; scenarios test the first rows."""
+    """The names that a row depends on exist or not, as the page states for this version; scenarios test the first rows."""
     assert _table("DSPy", version("dspy")) == {
         "calls of programs, modules and models: sync, async, streamed": "yes",
         "tokens, cost, served model, cache hits": "yes",
@@ -74,7 +74,7 @@ def _has_bridge() -> bool:
 
 
 def test_mlflow() -> None:
-    """What the installed MLflow is taken to be able to do is what the page says."""
+    """What the installed MLflow is taken to be able to do is what the page states."""
 
     def recorded(able: bool) -> str:  # noqa: FBT001 - yes or no is what it translates
         return "yes" if able else "-"

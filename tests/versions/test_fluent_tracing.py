@@ -50,7 +50,7 @@ def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
 
 @pytest.mark.skipif(not capabilities.TRACES, reason="this MLflow takes no traces of ours")
 def test_the_rows_of_the_table_are_true(tmp_path: Path) -> None:
-    """What each row says of a call holds for the installed MLflow."""
+    """What each row states of a call holds for the installed MLflow."""
     command = [sys.executable, "-m", "tests.versions.fluent_rows", str(tmp_path)]
     done = subprocess.run(command, cwd=PAGE.parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

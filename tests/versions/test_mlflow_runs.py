@@ -52,7 +52,7 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_compile_is_a_run_tree(uri: str, caplog: pytest.LogCaptureFixture) -> None:
     """A search is a run with its trials below, each with score and program; traces where MLflow takes them.
 
-    Where it does not, one line says so.
+    Where it does not, one line is logged.
     """
     autolog(tracking_uri=uri, experiment="sums")
     with served() as (_, lm), dspy.context(lm=lm):

@@ -62,7 +62,7 @@ TOLD = {
 
 
 def test_a_model_of_the_users_own() -> None:
-    """A `BaseLM` of the user's is one call with what its response says."""
+    """A `BaseLM` of the user's is one call with the data of its response."""
     with recording() as recorder, dspy.context(lm=OwnLM("own/model")):
         assert Sums()(question="1+1").answer == "2"
     assert _recorded(recorder) == TOLD

@@ -212,7 +212,7 @@ def _value(chance: random.Random, depth: int = 0) -> AnyValue:  # noqa: PLR0911 
 
 
 def _break_json(span: dict[str, Any], chance: random.Random) -> None:
-    """Put what JSON can hold and protobuf cannot somewhere into the span, and a mark that nobody reads."""
+    """Put what JSON can hold and protobuf cannot somewhere into the span, and a mark that no parser reads."""
     span["broken"] = True
     place: Any = span
     while True:

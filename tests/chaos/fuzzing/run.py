@@ -1,6 +1,6 @@
 """Fuzz the bridge: `python -m tests.chaos.fuzzing.run --requests 1000000`, and over the wire `--wire 10000`.
 
-In process a request is read, placed, routed and mapped to what MLflow would be told. Over the wire it goes to a bridge
+In process a request is read, placed, routed and mapped to operations on MLflow. Over the wire it goes to a bridge
 process on loopback, by HTTP (protobuf and JSON, every third zipped) and gRPC in turn, and on to an MLflow on sqlite.
 
 The exit status is 1 if anything was raised, if a good span was not kept, if a request took longer than `--hang` seconds,

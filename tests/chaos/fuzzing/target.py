@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Counting:
-    """In a sink's place: counts what MLflow would be told."""
+    """In a sink's place: counts the operations on MLflow."""
 
     def __init__(self) -> None:
         self.applied = 0

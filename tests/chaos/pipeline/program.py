@@ -2,9 +2,9 @@
 
 python -m tests.chaos.pipeline.program --to ADDRESS --to ADDRESS --trials 20 --examples 20 --pause 0.2 --die-at 0
 
-Told twice, once through what suffers and once through what does not, so that both tell of the same ids. `--pause`:
-seconds that the model takes for an answer. `--die-at`: `kill -9` of itself at that answer, after all before it has been
-told; 0 for never.
+The spans are exported twice, once through the faulty path and once through a healthy one, with the same ids. `--pause`:
+seconds that the model takes for an answer. `--die-at`: `kill -9` of itself at that answer, after all before it is
+exported; 0 for never.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PATIENCE = 120_000
 """Milliseconds that the last words may take."""
 EXPORT = 60.0
-"""Seconds after which the SDK drops a batch that nobody takes: by default 10."""
+"""Seconds after which the SDK drops a batch that no receiver accepts: by default 10."""
 
 
 def main(to: list[str], trials: int, size: int, pause: float, die_at: int) -> None:

@@ -1,6 +1,6 @@
 """Outages of each component while an optimization runs: program, Collector, two bridges, MLflow, PostgreSQL, S3.
 
-The program tells the same spans to a bridge that is left alone. At the end both MLflows hold the same: 0 lost, 0 twice.
+The program exports the same spans to a bridge without faults. At the end both MLflows hold the same: 0 lost, 0 twice.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def program(
 
 
 def in_order(recorded: dict[str, Any]) -> dict[str, Any]:
-    """A record whose runs stand by what they are: a run begins with the first thing told of it, whichever that was."""
+    """A record with runs ordered by identity: a run starts with the first span of it that arrives, whichever that is."""
 
     def key(run: dict[str, Any]) -> tuple[int, str, str]:
         return (int(run["tags"].get("dspy.trial.index", -1)), run["name"], str(run["tags"].get("dspy.compile.id")))
@@ -292,7 +292,7 @@ def test_each_part_is_taken_away_again_and_again(seed: int, tmp_path: Path, stor
 
 @pytest.mark.slow
 def test_the_program_is_killed(tmp_path: Path, store: str) -> None:
-    """What it had told by then is there, once, and its run as it left it, while bridges are killed."""
+    """What it had exported by then is there, once, and its run as it left it, while bridges are killed."""
     chance = random.Random(3)  # noqa: S311 - when a part is taken away is no secret
     with pipeline(tmp_path, store) as built:
         with program(built, trials=20, examples=5, pause=0.2, die_at=60) as running:

@@ -1,4 +1,4 @@
-"""A program that knows nothing of telemetry and ends in the middle of an optimization, as its argument says."""
+"""A program that knows nothing of telemetry and ends in the middle of an optimization, as its argument sets."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from tests.support.sums import exact, examples, sums_lm
 
 
 def waiting(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> bool:
-    """A metric that says when the second trial begins, and then waits to be interrupted."""
+    """A metric that reports when the second trial begins, and then waits to be interrupted."""
     if example["question"] == "0+1":
         print("trial", flush=True)  # noqa: T201 - what the test reads
         if next(trials):

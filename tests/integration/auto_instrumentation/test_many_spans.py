@@ -17,7 +17,7 @@ PROGRAM = Path(__file__).with_name("many_spans.py")
 def test_no_trial_of_fifty_thousand_spans_is_lost() -> None:
     """25 trials of 667 examples, three spans each, to a receiver that takes half a second a request: all trials arrive.
 
-    Examples and calls are dropped, as the SDK says on standard error.
+    Examples and calls are dropped, as the SDK reports on standard error.
     """
     assert_all_trials(rounds=25, size=667, pause=0.5)
 

@@ -32,7 +32,7 @@ OF_ITS_OWN = frozenset(
     | {"otel.trace_id", "otel.span_id", "otel_dspy.run", "service.instance.id", "telemetry.auto.version"}
     | {"mlflow.source.git.branch", "mlflow.source.git.repoURL"}
 )
-"""Ids and durations, which differ from process to process, and what MLflow says of the program's file."""
+"""Ids and durations, which differ from process to process, and what MLflow records of the program's file."""
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
@@ -50,7 +50,7 @@ def the_run(place: dict[str, str]) -> RunNode:
 
 @pytest.mark.slow
 def test_mlflow_holds_what_autolog_would_have_written(place: dict[str, str]) -> None:
-    """The whole tree is the same, programs, datasets and texts included, and the program says nothing of it."""
+    """The whole tree is the same, programs, datasets and texts included, and the program prints nothing about it."""
     [block] = covered_blocks("test_mlflow_holds_what_autolog_would_have_written")
     done = run_instrumented(PROGRAM, **exported(block) | place)
     assert done.returncode == 0, done.stderr
@@ -79,7 +79,7 @@ def without(recorded: object, names: frozenset[str]) -> object:
 
 
 def test_with_otlp_no_content_leaves(place: dict[str, str]) -> None:
-    """`otlp,mlflow`: both have every span, neither has texts, and a line on standard error says how to have them."""
+    """`otlp,mlflow`: both have every span, neither has texts, and a line on standard error names the setting for them."""
     with otlp_receiver() as receiver:
         done = run_instrumented(
             PROGRAM, OTEL_TRACES_EXPORTER="otlp,mlflow", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, **place

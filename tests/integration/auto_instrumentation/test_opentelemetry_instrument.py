@@ -89,7 +89,7 @@ def test_batches_are_split_by_size_on_demand(split: OtlpReceiver) -> None:
 
 @pytest.mark.parametrize("name", ["otel_dspy"])
 def test_it_can_be_switched_off_by_name(name: str) -> None:
-    """`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS` names the entry point; then nothing of ours is sent."""
+    """`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS` names the entry point; then otel-dspy sends nothing."""
     with otlp_receiver() as receiver:
         done = _run(receiver, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=name)
         assert done.returncode == 0, done.stderr

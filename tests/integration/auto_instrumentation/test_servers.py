@@ -78,7 +78,7 @@ def ask_much(address: str) -> Counter[int]:
 # In `make test`, preloading is proved by the traces in MLflow.
 @pytest.mark.parametrize("kind", ["gunicorn", "uvicorn", pytest.param("gunicorn-preload", marks=pytest.mark.slow)])
 def test_spans_of_every_worker_arrive_by_otlp(kind: str) -> None:
-    """Every question is one trace, told by the worker that answered it, after a SIGTERM right behind the last.
+    """Every question is one trace, exported by the worker that answered it, after a SIGTERM right behind the last.
 
     The settings are those of the documentation; but all traces are sampled, with their content.
     """

@@ -179,7 +179,7 @@ def test_scores_become_annotations(all_seen: dict[str, tuple[SentTelemetry, dict
 
 
 def test_conversations_are_sessions(seen: tuple[SentTelemetry, dict[str, Any]], shape: str, words: str) -> None:
-    """Each conversation is a session, each call a turn; what was said stands there in OpenInference's words alone."""
+    """Each conversation is a session, each call a turn; messages are there in OpenInference's attributes only."""
     sessions = {session["session_id"]: session["turns"] for session in seen[1]["sessions"]}
     project = f"{shape}-{words}"
     assert {name: len(turns) for name, turns in sessions.items()} == {f"{project}-alice": 2, f"{project}-bob": 1}

@@ -33,7 +33,7 @@ PATIENCE = 240
 
 @pytest.fixture(scope="module")
 def batches() -> list[bytes]:
-    """An optimization as requests, in the order in which it told them."""
+    """An optimization as requests, in the order of export."""
     kept = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(kept))
@@ -103,7 +103,7 @@ def test_shuffled_and_doubled_to_several_that_restart(
 def test_a_request_that_holds_spans_twice(
     batches: list[bytes], new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Collector that died joins what it had with what is sent again: MLflow hears of each span once.
+    """A Collector that died joins what it had with what is sent again: MLflow receives each span once.
 
     On PostgreSQL it refuses a request that has one twice, and all that is in it would be lost.
     """
@@ -126,7 +126,7 @@ def test_a_request_that_holds_spans_twice(
 
 
 def test_a_request_that_came_before_costs_nothing(batches: list[bytes], new_store: Callable[[str], str]) -> None:
-    """A writer that has written it says so at once: a request too large for its client's patience ends some day."""
+    """A writer that has written it acknowledges at once: a request too large for its client's patience ends some day."""
     store = new_store("again")
     experiments = Experiments(store, "once")
     writer = Writer(2**30)

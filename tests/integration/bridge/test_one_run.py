@@ -23,7 +23,7 @@ RUN = CompileRun("c" * 32)
 
 
 def ensure(number: int) -> EnsureRun:
-    """The run, told by one writer."""
+    """The run as one writer logs it."""
     return EnsureRun(key="k", run=RUN, name="Any P", start_ms=1, parent=None, tags={f"from.{number}": "told"})
 
 
@@ -33,7 +33,7 @@ def runs_of(uri: str) -> MultiWriterRuns:
 
 
 def emit(runs: MultiWriterRuns, uri: str, number: int) -> str:
-    """Ensure the run and say what it has got still to be told; its id."""
+    """Ensure the run and log the rest of its data; return its id."""
     tags = runs.ensure(ensure(number))
     run_id = runs.handle(RUN, 1).run_id
     if tags:

@@ -260,7 +260,7 @@ def test_a_trace_stays_in_the_experiment_in_which_it_began(new_store: Callable[[
 
 
 def test_what_mlflow_itself_rejects_is_logged(new_store: Callable[[str], str]) -> None:
-    """An experiment that was deleted takes nothing: OTLP's warning says so, with nothing to send again."""
+    """An experiment that was deleted takes nothing: OTLP's partial success reports it, with nothing to send again."""
     store = new_store("m")
     client = MlflowClient(store)
     client.delete_experiment(client.create_experiment("gone"))

@@ -110,7 +110,7 @@ def operation(span: ReadableSpan) -> object:
 
 
 def expected_of(uri: str, spans: Sequence[ReadableSpan]) -> dict[str, Any]:
-    """What MLflow holds when one writer was told all of it, in order."""
+    """What MLflow holds when one writer received all of it, in order."""
     writer = Writer(2**30)
     await_written(submit(writer, uri, spans))
     writer.close(PATIENCE)
@@ -150,7 +150,7 @@ def test_processes_that_share_a_trace(
     *,
     gated: bool,
 ) -> None:
-    """The trace is what the caller says, whichever of the two comes first, or in the other one's midst."""
+    """The trace is as the caller expects, whichever of the two comes first, or in the other one's midst."""
     kept = InMemorySpanExporter()
     tracer = provider(SimpleSpanProcessor(kept)).get_tracer("otel_dspy")
     with tracer.start_as_current_span("caller", attributes={"dspy.operation.name": "module"}) as caller:

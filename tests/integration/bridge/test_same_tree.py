@@ -84,7 +84,7 @@ def test_scores_that_are_no_plain_numbers(server_uri: str, new_store: Callable[[
 
 
 def instrumented_by(processors: list[SpanProcessor], shape: str, work: Callable[[], object]) -> None:
-    """Do something while DSPy tells these."""
+    """Do something while these are exported to."""
     provider = TracerProvider(shutdown_on_exit=False)
     for processor in processors:
         provider.add_span_processor(processor)
@@ -101,7 +101,7 @@ def instrumented_by(processors: list[SpanProcessor], shape: str, work: Callable[
 def comparable(recorded: dict[str, Any]) -> dict[str, Any]:
     """A record without `OWN_TAGS`, its runs by what they are.
 
-    A run begins with the first thing told of it, whichever that was, and two compiles may begin in one millisecond.
+    A run starts with the first span of it that arrives, whichever that is, and two compiles may begin in one millisecond.
     """
 
     def key(run: dict[str, Any]) -> tuple[int, str, str]:

@@ -65,7 +65,7 @@ def requests_of(spans: Sequence[ReadableSpan], chance: random.Random) -> list[Re
 
 
 def in_order(recorded: dict[str, Any]) -> dict[str, Any]:
-    """Runs by what they are, since they begin with the first thing that is told of them, whichever that was.
+    """Runs ordered by identity, since each starts with the first span of it that arrives, whichever that is.
 
     Without the tokens and costs of traces: spans that come after the end of their trace are in no sum.
     """

@@ -29,7 +29,7 @@ ATTRIBUTE = "mlflow.workspace.name"
 
 
 def send(bridge: Bridge, protocol: str, compile_id: str, *, header: str | None, attribute: str | None) -> None:
-    """Tell a compile as a program whose exporter has that header and whose resource has that attribute."""
+    """Emit a compile as a program whose exporter has that header and whose resource has that attribute."""
     headers = {HEADER: header} if header else None
     resource = Resource({ATTRIBUTE: attribute} if attribute else {})
     made = TracerProvider(resource=resource, id_generator=CountedIds(uuid.uuid4().int >> 97), shutdown_on_exit=False)
@@ -76,7 +76,7 @@ def test_a_second_bridge_continues_after_the_first_has_stopped(workspace_server:
 
 
 def test_a_workspace_that_cannot_be(workspace_server: MlflowServer) -> None:
-    """A name that is none costs its spans and nothing else; one that is not there is refused by MLflow, and said."""
+    """A name that is none costs its spans and nothing else; one that is not there is rejected by MLflow, and logged."""
     experiment = f"test-{uuid.uuid4().hex[:12]}"
     with running_bridge(workspace_server.uri, experiment, workspace="team-a") as bridge:
         for name in ("Team A", "../b", "a\u00e9"):

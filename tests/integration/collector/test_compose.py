@@ -74,7 +74,7 @@ def test_every_flag_is_accepted() -> None:
 
 
 def test_addresses_fit() -> None:
-    """Where each configuration sends by default, or as the file says, a service of that name listens."""
+    """Where each configuration sends by default, or as the file sets, a service of that name listens."""
     found = composed()
     environment = found["services"]["collector"]["environment"]
     text = (FOLDER / "loadbalanced.yaml").read_text(encoding="utf-8")

@@ -38,7 +38,7 @@ EXPERIMENT = "collected"
 
 
 def emit(endpoint: str, reference: str, work: Callable[[], object]) -> Sequence[ReadableSpan]:
-    """Do something, told to a Collector as programs do and to a local store in process; all spans that were told."""
+    """Do something, exported to a Collector as programs do and to a local store in process; return all exported spans."""
     kept = InMemorySpanExporter()
     in_process = MlflowSpanProcessor(tracking_uri=reference, experiment=EXPERIMENT)
     by_otlp = BatchSpanProcessor(OTLPSpanExporter(f"http://{endpoint}"), schedule_delay_millis=200)
@@ -55,7 +55,7 @@ def taken(bridge: Bridge) -> set[tuple[str, str]]:
 
 
 def ids(spans: Sequence[ReadableSpan]) -> set[tuple[str, str]]:
-    """The same of spans that were told."""
+    """The same of exported spans."""
     return {(f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}") for span in spans if span.context}
 
 

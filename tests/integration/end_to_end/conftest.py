@@ -27,7 +27,7 @@ def tracking_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @contextmanager
 def tracked(tracking_uri: str | None = None, experiment: str | None = None, **flags: Any) -> Generator[None]:
-    """Track while the block runs, to where MLflow is set unless told; everything is there when the block has ended."""
+    """Track while the block runs, to MLflow's current destination by default; everything is there when the block has ended."""
     otel_dspy.mlflow.autolog(tracking_uri=tracking_uri, experiment=experiment, **flags)
     try:
         yield

@@ -73,7 +73,7 @@ def test_an_example_that_failed_is_in_the_table(tracking_uri: str) -> None:
 
 
 def test_a_server_that_is_down_does_not_affect_the_optimization(caplog: pytest.LogCaptureFixture) -> None:
-    """The optimization gives what it gives untracked, in about the same time; what was lost is said."""
+    """The optimization gives what it gives untracked, in about the same time; what was lost is logged."""
     began = time.monotonic()
     expected = optimize().dump_state()
     untracked_seconds = time.monotonic() - began

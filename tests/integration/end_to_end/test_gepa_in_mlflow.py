@@ -406,7 +406,7 @@ Answer: ${answer}
 
 
 def test_a_run_resumed_from_a_checkpoint_and_killed(store: str, tmp_path: Path) -> None:
-    """It tells where it came from and what was found before; the trial in which Ctrl-C came is killed, as is the run."""
+    """It records its origin and what was found before; the trial in which Ctrl-C came is killed, as is the run."""
     optimize(log_dir=str(tmp_path), max_metric_calls=25)
     with tracked(store, "killed"), pytest.raises(KeyboardInterrupt):
         optimize(log_dir=str(tmp_path), metric=Interrupted(8, KeyboardInterrupt(), graded))

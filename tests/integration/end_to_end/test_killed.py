@@ -65,7 +65,7 @@ def _states(run: RunNode) -> list[str]:
 
 
 def test_the_next_start_ends_what_was_left(tracking_uri: str) -> None:
-    """RUNNING until another process tells the experiment something; then KILLED, with the reason, its trace an ERROR.
+    """RUNNING until another process writes to the experiment; then KILLED, with the reason, its trace an ERROR.
 
     So is the trial that it was in. The one that was through is as it was.
     """

@@ -146,7 +146,7 @@ def test_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: i
 
 
 def test_examples_without_inputs(tmp_path: Path) -> None:
-    """`with_inputs` was never called: what DSPy says of it is told of each example, and the optimization goes on."""
+    """`with_inputs` was never called: DSPy's error is recorded for each example, and the optimization continues."""
     trainset: Any = [dspy.Example(question="1+1", answer="2"), dspy.Example(question="2+1", answer="3")]
 
     def run() -> Any:

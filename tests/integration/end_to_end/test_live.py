@@ -13,7 +13,7 @@ from tests.support.gated_optimization import GatedOptimization
 from tests.support.waiting import awaited
 
 PATIENCE = 80.0
-"""Seconds after which a trial goes on although nobody has let it."""
+"""Seconds after which a trial goes on although the test has not released it."""
 
 
 def test_runs_appear_as_the_optimization_goes(tracking_uri: str) -> None:

@@ -122,7 +122,7 @@ def test_down_from_the_start(tmp_path: Path) -> None:
 def test_dies_in_the_middle_and_comes_back(tmp_path: Path) -> None:
     """Away from the middle of the first round to the first example of the third: those fail, the others are scored.
 
-    What DSPy makes of it is the same with us and without, and the record says of each example what became of it.
+    What DSPy makes of it is the same with us and without, and the record has the outcome of each example.
     """
     up = "++-------+++"
     same_with_and_without(lambda: _optimize(up))

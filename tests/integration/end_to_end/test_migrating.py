@@ -1,4 +1,4 @@
-"""What docs/migrating.md says of MLflow's own autologging and of ours: the same program, recorded by either."""
+"""What docs/migrating.md describes of MLflow's own autologging and of otel-dspy's: the same program, recorded by either."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def artifacts(client: Any, run: Any) -> list[str]:
 
 @pytest.mark.slow
 def test_theirs(tmp_path: Path) -> None:
-    """If one of these lines changes, the page says something that is no longer so."""
+    """If one of these lines changes, the page is no longer true."""
     assert recorded("theirs", tmp_path) == snapshot(
         {
             "params": ["lm_params", "sample"],

@@ -75,7 +75,7 @@ def _in_the_pool(request: Request) -> JSONResponse:
 
 
 class _Traced:
-    """A server span around each request, by the application's own provider, of which MLflow hears nothing."""
+    """A server span around each request, by the application's own provider, which MLflow does not receive."""
 
     def __init__(self, app: ASGIApp, provider: TracerProvider) -> None:
         self._app = app

@@ -48,7 +48,7 @@ def _chat(recorder: Recorder) -> list[dict[str, Any]]:
 
 
 def test_tokens_and_cost_are_those_of_dspys_own_history(server: LMServer) -> None:
-    """Span and history agree on tokens, cost, served model and id; host and port are told."""
+    """Span and history agree on tokens, cost, served model and id; host and port are recorded."""
     lm = _lm(server)
     with dspy.context(lm=lm), recording() as recorder:
         dspy.Predict("question -> answer")(question="1+1")
@@ -64,7 +64,7 @@ def test_tokens_and_cost_are_those_of_dspys_own_history(server: LMServer) -> Non
 
 
 def test_a_cache_hit_costs_nothing(server: LMServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The second of two equal calls is a hit: no tokens, cost 0, told as such and counted as a call."""
+    """The second of two equal calls is a hit: no tokens, cost 0, recorded as such and counted as a call."""
     from dspy.clients.cache import Cache  # noqa: PLC0415 - beside its only use
 
     fresh = Cache(enable_disk_cache=False, enable_memory_cache=True, disk_cache_dir=str(tmp_path))

@@ -56,7 +56,7 @@ def experiment(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def compile_once(processor: MlflowSpanProcessor, compile_id: str) -> None:
-    """Tell a processor of a compile."""
+    """Emit a compile to a processor."""
     emit_compile(
         SpanEmitter(provider(processor, uuid.uuid4().int >> 97).get_tracer("otel_dspy"), compile_id=compile_id)
     )

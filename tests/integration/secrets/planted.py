@@ -35,7 +35,7 @@ _dspy: Any = dspy  # whose constructors are annotated in part only
 
 
 class RefusingLM(dspy.BaseLM):
-    """Refuses, and says with which key."""
+    """Rejects the call, with the key in the message."""
 
     def forward(self, prompt: object = None, messages: object = None, **kwargs: Any) -> Any:
         """Never answers."""
@@ -44,7 +44,7 @@ class RefusingLM(dspy.BaseLM):
 
 
 def log_in(user: str, password: str) -> str:
-    """Log somebody in; the tool's result tells a secret that the environment holds."""
+    """Log somebody in; the tool's result contains a secret that the environment holds."""
     return f"{user} is in with {len(password)} characters and {os.environ['SERVICE_PASSWORD']}"
 
 

@@ -94,7 +94,7 @@ def planted() -> dict[str, str]:
 
 
 def at_work(folder: Path, **variables: str) -> str:
-    """Let the program run to its end, with the spool in the folder; what was said meanwhile."""
+    """Let the program run to its end, with the spool in the folder; its output."""
     (folder / "spool").mkdir()
     environment = planted() | EVERYTHING | {"OTEL_DSPY_SPOOL_DIR": str(folder / "spool")} | variables
     with scripted_lm(dspy_script({"answer": half_right})) as server:
@@ -167,7 +167,7 @@ def test_the_spool_and_what_is_replayed(
 
 
 def test_the_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """It tells where everything goes, and nothing that opens the door there."""
+    """It lists where everything is sent, and no credential."""
     password = quote(SECRETS["password-of-the-destination"], safe="")
     for name, value in {
         **planted(),

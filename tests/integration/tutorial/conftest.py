@@ -53,7 +53,7 @@ class Tutorial:
 
 @pytest.fixture(scope="session")
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Generator[Tutorial]:
-    """Run `examples/tutorial.py`; server and model stay up for whoever goes on from there."""
+    """Run `examples/tutorial.py`; server and model stay up for the tests that continue from there."""
     folder = tmp_path_factory.mktemp("tutorial")
     with (
         mlflow_server(folder / "server", backend=blank_store(folder, "mydb.sqlite")) as server,

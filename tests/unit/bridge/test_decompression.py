@@ -48,6 +48,6 @@ def test_a_bomb_is_stopped_before_it_goes_off() -> None:
     ],
 )
 def test_a_body_with_the_wrong_content_encoding_is_rejected(body: bytes, encoding: str) -> None:
-    """No gzip, half a gzip, an encoding that nobody knows."""
+    """No gzip, half a gzip, an unknown encoding."""
     with pytest.raises(UnreadableError):
         decompressed(body, encoding, 100)

@@ -136,7 +136,7 @@ def test_a_root_is_one_without_a_parent_in_its_own_process(changes: dict[str, An
     ],
 )
 def test_a_bad_span_is_refused_alone(changes: dict[str, Any], reason: str) -> None:
-    """The span before it and the one after it are read; its own reason says what is wrong with it."""
+    """The span before it and the one after it are read; its own reason describes the error."""
     found = from_json(in_json(GOOD, GOOD | changes, GOOD))
     assert len(found.spans) == 2
     assert found.refused == [reason]
@@ -295,7 +295,7 @@ def test_what_protobuf_itself_finds_too_deep_is_malformed() -> None:
     ],
 )
 def test_what_is_no_request_is_malformed(read: Callable[[bytes], object], body: bytes) -> None:
-    """It is said so, whatever it is; nothing else is raised, however deep it goes."""
+    """The error is reported, whatever it is; nothing else is raised, however deep it goes."""
     with pytest.raises(MalformedError):
         read(body)
 

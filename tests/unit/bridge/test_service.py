@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_servers_that_do_not_come_up_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is told that it listens where it does not."""
+    """It does not report addresses that it does not listen on."""
 
     async def never(_self: GrpcFront) -> None:
         await asyncio.Event().wait()

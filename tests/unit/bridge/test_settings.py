@@ -16,7 +16,7 @@ MLFLOW = {"MLFLOW_TRACKING_URI": "sqlite:///m.db"}
 
 
 def test_every_flag_has_a_variable_and_the_flag_wins() -> None:
-    """What the environment says is what the flag would; given both, the flag counts."""
+    """A variable has the effect of its flag; given both, the flag counts."""
     texts = {
         "tracking_uri": "http://m", "experiment": "E", "experiment_by_service": "true", "http": "127.0.0.1:1",
         "grpc": "off", "max_request_bytes": "10", "max_waiting_bytes": "20", "patience": "1.5", "max_connections": "30",

@@ -69,7 +69,7 @@ def span(number: int, experiment: str) -> Placed:
 
 
 def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: Writer) -> None:
-    """Of three that are committed together those with a span for it come again, and only that span is told again."""
+    """Of three that are committed together those with a span for it are retried, and only that span is written again."""
     pipeline: Any = writer.pipeline
     good, bad, both = [span(1, "good")], [span(2, "bad")], [span(3, "good"), span(4, "bad")]
     for expected in ([f"{number:016x}" for number in (1, 2, 3, 4)], [f"{number:016x}" for number in (2, 4)]):

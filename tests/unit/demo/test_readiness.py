@@ -38,7 +38,7 @@ Or use another model: otel-dspy demo --lm openai/gpt-4o-mini (its key comes from
 
 
 def test_too_little_memory_is_reported_before_the_model_starts(tmp_path: Path) -> None:
-    """The text tells what is needed and what there is, in gigabytes, and what to do."""
+    """The text lists what is needed and what there is, in gigabytes, and what to do."""
     with pytest.raises(DemoCannotRunError) as raised:
         check_memory(meminfo_of(tmp_path, kibibytes=900_000))
     assert str(raised.value) == snapshot(

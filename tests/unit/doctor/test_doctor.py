@@ -124,7 +124,7 @@ def test_places_that_do_not_answer() -> None:
     ],
 )
 def test_settings_with_a_problem(variable: str, value: str, expected: str) -> None:
-    """Each is one finding that says what it does, and nothing else is faulted."""
+    """Each is one finding that describes the effect, and nothing else is faulted."""
     (trouble,) = troubles(**{variable: value})
     assert expected in trouble[2]
 
@@ -142,7 +142,7 @@ def test_settings_with_a_problem(variable: str, value: str, expected: str) -> No
     ],
 )
 def test_an_address_that_is_none_is_one_line(variable: str, subject: str, address: str, shown: str, wrong: str) -> None:
-    """What is wrong with it, where it stands and how to write it; nobody is asked."""
+    """What is wrong with it, where it is set and how to write it; no request is sent."""
     found = troubles(OTEL_TRACES_EXPORTER="otlp" if subject == "exporter" else "mlflow", **{variable: address})
     assert found == [("problem", subject, f"{variable}={shown} is not a valid address: {wrong}. Use http://HOST:PORT")]
 

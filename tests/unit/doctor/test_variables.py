@@ -1,4 +1,4 @@
-"""The doctor knows every variable of the package, and tells of one that is none."""
+"""The doctor knows every variable of the package, and reports an unknown one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A BatchSpanProcessor that is overrun loses examples, never what tells of an optimization."""
+"""A BatchSpanProcessor that is overrun loses examples, never spans of an optimization."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def burst(provider: TracerProvider, exporter: SlowExporter) -> None:
 
 
 def test_the_sdk_alone_loses_trials(provider: TracerProvider, exporter: SlowExporter) -> None:
-    """What the queue is for: without it the oldest spans go, whatever they tell."""
+    """What the queue is for: without it the oldest spans are dropped, whatever they record."""
     burst(provider, exporter)
     assert provider.force_flush()
     assert exporter.names["trial"] < CALLS // CALLS_A_TRIAL
@@ -101,7 +101,7 @@ def test_nothing_that_waits_is_lost_on_the_way_over(exporter: SlowExporter) -> N
 
 
 def span(operation: str | None, **attributes: str) -> ReadableSpan:
-    """An ended span that says what it is about."""
+    """An ended span that has its operation."""
     recorded = {"dspy.operation.name": operation} if operation else {}
     return ReadableSpan(str(operation), attributes={**recorded, **attributes})
 

@@ -88,7 +88,7 @@ def test_another_failure_is_not_halved() -> None:
 
 
 def test_a_text_that_is_no_unicode_costs_no_other_span(caplog: pytest.LogCaptureFixture) -> None:
-    """A lone surrogate in a name, a status or an event goes out as a question mark, and that is said once."""
+    """A lone surrogate in a name, a status or an event goes out as a question mark, and that is logged once."""
     tracer = TracerProvider().get_tracer("test")
     odd: list[ReadableSpan] = []
     for name in ("status", "name \ud83d"):
@@ -120,7 +120,7 @@ def test_a_text_that_is_no_unicode_costs_no_other_span(caplog: pytest.LogCapture
 
 
 def test_a_span_that_cannot_be_encoded_is_lost_alone(caplog: pytest.LogCaptureFixture) -> None:
-    """The others go out; what is lost is counted, and said once."""
+    """The others go out; what is lost is counted, and logged once."""
     before, after = spans([1, 1])
     broken = [
         ReadableSpan("no times", context=before.context, start_time=start, resource=before.resource)

@@ -113,7 +113,7 @@ def test_a_tool_that_raises_is_an_observation(act: Act) -> None:
 
 @both_ways
 def test_an_agent_that_fails(act: Act) -> None:
-    """An error of the model ends all the spans above it; it is told once."""
+    """An error of the model ends all the spans above it; it is recorded once."""
 
     def down(_messages: Any) -> str:
         raise ConnectionError("no line")
@@ -224,7 +224,7 @@ def test_react_v2(act: Act) -> None:
 
 @pytest.fixture
 def nowhere() -> Iterator[TextIO]:
-    """Where the server says that a tool of its raised."""
+    """Where the server logs that one of its tools raised."""
     with Path(os.devnull).open("w") as stream:
         yield stream
 

@@ -143,7 +143,7 @@ def _optuna(metric: Any) -> Any:
 def test_the_best_trial_is_the_one_whose_program_is_returned(
     optimize: Callable[[Any], Any], values: list[float], best: int | None
 ) -> None:
-    """Its index, its score and its program are the compile's, and no later trial says that it is the best."""
+    """Its index, its score and its program are the compile's, and no later trial claims to be the best."""
     trials, compiled, _ = _recorded(lambda: optimize(Scripted(values)))
     index: int = compiled["compile.best_trial.index"]
     assert trials[index]["program.id"] == compiled["program.id"]
@@ -167,7 +167,7 @@ def _recorded(optimize: Callable[[], Any]) -> tuple[list[dict[str, Any]], dict[s
 def test_infer_rules_returns_its_last_candidate(values: list[float]) -> None:
     """Its candidates share their signatures, so that the program of each has the rules of the last one.
 
-    Which one it prefers is told while it goes on; at the end the best trial is the one whose program was returned.
+    Which one it prefers is recorded while it runs; at the end the best trial is the one whose program was returned.
     """
     trials, compiled, returned = _recorded(lambda: _infer_rules(Scripted(values)))
     assert returned.signature.instructions.endswith("rules when making your prediction:\nKnows 3.")

@@ -1,4 +1,4 @@
-"""Cancelled calls: every span that was open ends and says so, and the cancellation goes on."""
+"""Cancelled calls: every open span ends with the error, and the cancellation propagates."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def _cancelled(call: Callable[[], Awaitable[Any]], waiting: asyncio.Event)
 
 @pytest.mark.parametrize("content", [False, True])
 async def test_a_program_that_is_cancelled_while_the_model_answers(*, content: bool) -> None:
-    """What had ended stays as it was; what was open ends with the error, told once, on the innermost span."""
+    """What had ended stays as it was; what was open ends with the error, recorded once, on the innermost span."""
     lm, engine = _hanging_lm(answers=1)
     with dspy.context(lm=lm), recording(capture_content=content) as recorder:
         await _cancelled(lambda: Thinking().acall(question="1+1"), engine.waiting)
@@ -132,7 +132,7 @@ async def test_one_of_many_that_is_cancelled_leaves_the_others_alone() -> None:
 
 
 def test_a_coroutine_that_is_closed_ends_its_spans(caplog: pytest.LogCaptureFixture) -> None:
-    """A coroutine that nobody awaits any more is closed by Python, in whatever context: the span ends, nobody is told.
+    """A coroutine that is no longer awaited is closed by Python, in any context: the span ends, without an error.
 
     It is a tool's: with a module DSPy itself raises, because it resets its own context variables then.
     """

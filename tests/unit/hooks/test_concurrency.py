@@ -24,7 +24,7 @@ AT_ONCE = 4
 
 
 def _optimize(number: int) -> Any:
-    """A random search over `number + 2` examples, so that optimizations can be told apart by what they run over."""
+    """A random search over `number + 2` examples, so that optimizations can be distinguished by what they run over."""
     optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
         exact, num_candidate_programs=1, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
     )

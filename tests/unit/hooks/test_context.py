@@ -98,7 +98,7 @@ def test_parallel_keeps_the_callers_context(threads: int) -> None:
 
 
 async def test_gathered_calls_stay_apart() -> None:
-    """Async calls at the same time are children of whoever made them, each with its own LM call."""
+    """Async calls at the same time are children of their caller, each with its own LM call."""
     with dspy.context(lm=sums_lm()), recording() as recorder:
         await asyncio.gather(*(Thinking().acall(question=f"{number}+1") for number in range(5)))
     tree = recorder.tree("module")

@@ -45,7 +45,7 @@ def _largest(recorder: Recorder) -> int:
 
 @pytest.mark.slow
 def test_ten_thousand_examples() -> None:
-    """The dataset and each result table go out in pieces of a bounded size; every example counts and is told once."""
+    """The dataset and each result table go out in pieces of a bounded size; every example counts and is recorded once."""
     trainset = examples(MANY)
 
     def run() -> Any:
@@ -74,7 +74,7 @@ class Look(dspy.Signature):
 
 
 def test_pictures_and_other_types_of_dspy() -> None:
-    """A picture goes to the model as ever; with a limit what is told of it in a call is cut, and says how long it was.
+    """A picture goes to the model as ever; with a limit its text in a call is truncated, with the original length recorded.
 
     A row of the results names the picture and its length: the dataset has the whole, once.
     """
@@ -190,7 +190,7 @@ def test_large_media_are_recorded_by_size_and_digest() -> None:
 
 
 def test_examples_without_inputs() -> None:
-    """`with_inputs` was never called: DSPy's error is what the user sees, and what each example is told to have met."""
+    """`with_inputs` was never called: DSPy's error is what the user sees, and what each example records."""
 
     def run() -> Any:
         devset: Any = [dspy.Example(question="1+1", answer="2"), dspy.Example(question="2+1", answer="3")]
@@ -235,7 +235,7 @@ def test_a_key_found_in_a_later_trial_is_redacted_in_earlier_data() -> None:
     example = dspy.Example(question=f"What is {key}?", answer="1").with_inputs("question")
 
     class TwoModels(Teleprompter):
-        """Scores with one model and then with another, whose key nobody has seen until then."""
+        """Scores with one model and then with another, whose key was not seen before."""
 
         def compile(self, student: Any, *, trainset: list[Any], **_kwargs: Any) -> Any:
             for settings in ({}, {"api_key": key}):

@@ -117,7 +117,7 @@ def test_an_interrupt_in_the_middle_of_an_evaluation() -> None:
 
 
 def test_mipro_continues_where_it_catches_an_evaluations_error() -> None:
-    """MIPROv2 takes a failed evaluation for 0.0; the trial says that it failed, with which error and which score."""
+    """MIPROv2 takes a failed evaluation for 0.0; the trial has the state fail, the error and the score."""
 
     def failing(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
         if trace is None:  # an evaluation; bootstrapping passes its trace

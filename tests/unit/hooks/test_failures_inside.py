@@ -1,4 +1,4 @@
-"""What fails inside an evaluation or an optimization, and how often: DSPy goes on as ever, and each failure is told."""
+"""What fails inside an evaluation or an optimization, and how often: DSPy continues as without instrumentation, and each failure is recorded."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Fragile(dspy.Module):
 
 
 def test_a_program_that_raises_on_some_examples() -> None:
-    """Those examples are errors without a score; what the program did until then is told, and the others are scored."""
+    """Those examples are errors without a score; what the program did until then is recorded, and the others are scored."""
 
     def run() -> Any:
         with dspy.context(lm=sums_lm()):
@@ -158,7 +158,7 @@ def test_a_model_that_goes_away_and_comes_back() -> None:
 
 
 def test_a_model_that_is_tried_again() -> None:
-    """With retries an outage costs nothing but time: the call says how often it was made again, and no error is told."""
+    """With retries an outage costs nothing but time: the call records its retries, and no error."""
 
     def run() -> Any:
         calls = iter(range(100))

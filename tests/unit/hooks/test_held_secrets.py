@@ -1,4 +1,4 @@
-"""Secrets that objects hold, and texts of tools: what is said of either never tells one."""
+"""Secrets that objects hold, and texts of tools: what is recorded of either contains none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_default_of_a_tools_argument_stays_in() -> None:
 
 
 def test_a_short_default_under_a_secrets_name_stays_in_the_definitions_alone() -> None:
-    """It is too short to be told from data elsewhere."""
+    """It is too short to be distinguished from data elsewhere."""
 
     def short(question: str, password: str = "q7") -> str:  # noqa: S107 - what is looked for
         return question + password
@@ -90,7 +90,7 @@ def test_the_texts_of_tools_go_through_the_redactor_and_are_cut() -> None:
 
 
 class _Holder:
-    """Fails, and says with which key."""
+    """Fails, with the key in the message."""
 
     def __init__(self) -> None:
         self._api_key = KEY

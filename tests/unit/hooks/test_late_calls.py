@@ -27,7 +27,7 @@ def _sums(recorder: Recorder, name: str) -> list[tuple[int, int, int | None]]:
 # After an error, DSPy's pool drops the examples that wait for a thread; after None it runs them too.
 @pytest.mark.parametrize(("verdict", "late"), [(ValueError("broken"), 3), (None, 5)], ids=["raises", "none"])
 def test_calls_that_end_after_their_trial(verdict: Exception | None, late: int) -> None:
-    """The trial's sum is final; the compile, which is still open, adds the calls and says how many they are."""
+    """The trial's sum is final; the compile, which is still open, adds the calls and records their number."""
     gated = GatedEvaluation(verdict)
     with recording() as recorder, dspy.context(lm=in_process_lm(gated.script)):
         GoesOn(gated).compile(dspy.Predict("question -> answer"), trainset=examples(2))

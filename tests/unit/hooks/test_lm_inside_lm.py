@@ -88,7 +88,7 @@ async def test_a_model_that_calls_itself_is_recorded_alike_when_awaited() -> Non
 
 
 def test_a_call_inside_a_call_counts_once() -> None:
-    """A router's span has the other model's below it, which alone tells tokens; the roll-up counts them once."""
+    """A router's span has the other model's below it, which alone records tokens; the roll-up counts them once."""
     assert _calls(_evaluated(Asking(sums_lm()))) == snapshot(
         [
             "evaluate exact usage.input_tokens=10 usage.lm_calls=2",
@@ -146,7 +146,7 @@ def test_a_response_that_is_passed_on_is_counted_once(make: Callable[[], dspy.LM
 
 
 def test_a_cached_response_that_is_passed_on_costs_nothing() -> None:
-    """What another model's cache answered adds no tokens to a router's call, though the response tells some."""
+    """What another model's cache answered adds no tokens to a router's call, though the response reports some."""
     cached = sums_lm(cache=True, rollout_id=77, temperature=1.0)
     _evaluated(dspy.LM("house/router", engine=Forwarding(cached), cache=False))
     recorder = _evaluated(dspy.LM("house/router", engine=Forwarding(cached), cache=False))
@@ -192,7 +192,7 @@ def test_a_model_that_fails_inside_is_counted() -> None:
 
 
 def test_usage_of_a_failed_call_is_recorded() -> None:
-    """A model that asks itself twice and then fails has used tokens: the span tells them as the roll-up does."""
+    """A model that calls itself twice and then fails has used tokens: the span records them as the roll-up does."""
 
     class Failing(dspy.LM):
         def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -245,7 +245,7 @@ class OwnCall(dspy.Module):
 
 @pytest.mark.parametrize(("program", "calls"), [(_function, 1), (OwnCall(), 2)])
 def test_a_program_whose_end_is_not_observed(program: Any, calls: int) -> None:
-    """A plain function, and a module with a `__call__` of its own: the metric is told apart from it all the same."""
+    """A plain function, and a module with a `__call__` of its own: the metric is distinguished from it all the same."""
     recorder = same_with_and_without(lambda: _evaluate(judged, program))
     assert recorder.tree("example", *SHOWN) == [
         "example judged metric.name=judged",

@@ -139,7 +139,7 @@ def test_evaluate_and_its_trial() -> None:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_optimizers_that_make_means_themselves(name: str) -> None:
-    """SIMBA, GEPA and MIPROv2 end as they do without us; what they score with is told as plain numbers."""
+    """SIMBA, GEPA and MIPROv2 end as without instrumentation; their scores are recorded as plain numbers."""
     value = VALUES[name]
 
     def metric(example: Any, prediction: Any, trace: object = None) -> Any:

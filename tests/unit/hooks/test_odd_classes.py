@@ -85,7 +85,7 @@ def _search(query: str) -> str:
     ],
 )
 def test_an_async_method_may_give_anything(call: Callable[[], Awaitable[list[str]]], spans: list[str]) -> None:
-    """What yields, and a future, come as they are; a coroutine is watched, whoever made it."""
+    """What yields, and a future, come as they are; a coroutine is instrumented, whichever code created it."""
 
     async def run() -> list[str]:
         return await call()
@@ -184,7 +184,7 @@ def test_an_error_that_was_caught_goes_with_its_frames() -> None:
 
 
 def test_many_threads_instrument_at_once() -> None:
-    """Spans are told once, and afterwards nothing stays behind."""
+    """Spans are recorded once, and afterwards nothing stays behind."""
     before, again = vars(dspy.Module)["__call__"], DSPyInstrumentor()
     for _ in range(5):
         with recording() as recorder, dspy.context(lm=sums_lm()):

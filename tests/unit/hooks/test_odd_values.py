@@ -42,7 +42,7 @@ def deep() -> list[Any]:
 
 
 def drawn() -> Iterator[int]:
-    """Whoever draws from it takes something away."""
+    """Drawing from it consumes items."""
     yield 1
 
 

@@ -64,7 +64,7 @@ def test_mipro_records_its_phases_and_every_trial() -> None:
 
 
 def test_mipro_setup_records_what_auto_resolved_to() -> None:
-    """Constructor, compile arguments and what `auto` resolved to are parameters; the implicit validation set is told."""
+    """Constructor, compile arguments and what `auto` resolved to are parameters; the implicit validation set is recorded."""
     with dspy.context(lm=sums_lm()), recording(capture_datasets=True) as recorder:
         optimizer = dspy.MIPROv2(exact, auto="light", num_threads=1, max_bootstrapped_demos=0, max_labeled_demos=0)
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(10))
@@ -194,7 +194,7 @@ def test_random_search_respects_restrict() -> None:
 
 
 def test_an_unknown_optimizer_has_derived_trials() -> None:
-    """Each Evaluate directly under a compile nobody knows is a trial, also of a class defined after `instrument`."""
+    """Each Evaluate directly under an unknown compile is a trial, also of a class defined after `instrument`."""
     with dspy.context(lm=sums_lm()), recording() as recorder:
 
         class DefinedAfter(Rounds):

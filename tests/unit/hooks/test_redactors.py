@@ -199,7 +199,7 @@ def test_the_redactor_sees_every_content_attribute(
 
 
 def test_a_redactor_may_call_a_program() -> None:
-    """Its calls are nobody's content: they have no spans, and their texts are not redacted in their turn."""
+    """Its calls are not recorded: they have no spans, and their texts are not redacted in their turn."""
     asked: list[str] = []
 
     def redact(name: str, _text: str) -> str:

@@ -1,4 +1,4 @@
-"""What each LM call was for: a model of its own stands in each role, so that its name says what the role must be."""
+"""What each LM call was for: a model of its own stands in each role, so that its name gives the expected role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An example that takes too long is run again: it counts once, and the run that comes late says that it doesn't."""
+"""An example that takes too long is run again: it counts once, and the late run is marked as not counted."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def _recorded(recorder: Recorder) -> list[tuple[int, float | None, bool | None]]
 
 
 def test_a_straggler_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second run makes the row, the score and the event; the first ends after the compile, told as repeated.
+    """The second run makes the row, the score and the event; the first ends after the compile, recorded as repeated.
 
-    What its call used is in no total, for they were told before it ended.
+    What its call used is in no total, for they were recorded before it ended.
     """
     recorder = _straggling(monkeypatch, examples(3))
     (evaluate,) = recorder.attributes_of("evaluate")
@@ -94,7 +94,7 @@ def test_a_straggler_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_straggler_that_is_listed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same object at two positions: its second run is told at the position of its first, and every row is there."""
+    """The same object at two positions: its second run is recorded at the position of its first, and every row is there."""
     even, odd = examples(2)[1], examples(1)[0]
     recorder = _straggling(monkeypatch, [even, odd, even])
     assert _recorded(recorder) == snapshot([(0, 1.0, None), (0, None, True), (1, 0.0, None), (2, 1.0, None)])

@@ -1,4 +1,4 @@
-"""Streamed answers: the chat span lasts as long as the stream, says when its first chunk came and how it ended."""
+"""Streamed answers: the chat span lasts as long as the stream, and records when its first chunk came and how it ended."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _stopped(recorder: Recorder, *, awaited: bool) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # anyio's, of a generator left behind
 @pytest.mark.parametrize("way", ["closed", "forgotten"])
 def test_a_stream_that_is_left_early(*, awaited: bool, way: str) -> None:
-    """A generator that is closed, or that nobody holds any more, ends its spans; what the model was not asked for stays."""
+    """A generator that is closed, or no longer referenced, ends its spans; what was not requested from the model stays unread."""
 
     async def read_a_little() -> None:
         stream = _stream(awaited=awaited)

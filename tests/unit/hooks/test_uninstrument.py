@@ -50,7 +50,7 @@ def test_every_attribute_is_back() -> None:
 
 
 def test_a_class_defined_meanwhile_is_itself_again() -> None:
-    """An optimizer that was defined while instrumented is unwrapped too, and tells nothing afterwards."""
+    """An optimizer that was defined while instrumented is unwrapped too, and records nothing afterwards."""
     with recording() as recorder:
 
         class Meanwhile(Teleprompter):

@@ -1,4 +1,4 @@
-"""Every way of calling a program gives the tree that a plain call gives, below whoever called."""
+"""Every way of calling a program gives the tree that a plain call gives, below the caller."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_parallel_and_batch(threads: int) -> None:
 
 
 def test_streamify() -> None:
-    """A streamed call that is read to its end stands in the span of whoever asked for it."""
+    """A streamed call that is read to its end is in the span of its caller."""
 
     async def read() -> None:
         lm = streaming_lm(dspy_script({"answer": half_right}))

@@ -47,7 +47,7 @@ class Run:
     params: dict[str, str] = field(default_factory=dict[str, str])
     """The first value of a key stays."""
     metrics: set[tuple[str, float, int, int]] = field(default_factory=set[tuple[str, float, int, int]])
-    """A point told twice is one."""
+    """A point logged twice is one."""
     artifacts: dict[str, str] = field(default_factory=dict[str, str])
     inputs: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
     models: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])

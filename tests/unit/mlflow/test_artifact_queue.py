@@ -159,7 +159,7 @@ def test_azure_and_google(location: str, library: str, store: ObjectStore, tmp_p
 def test_what_a_store_rejects_counts_as_failed_and_not_as_lost(
     store: ObjectStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bucket that does not exist may be made: the spool keeps what failed. Said once."""
+    """A bucket that does not exist may be made: the spool keeps what failed. Logged once."""
     uri, store.fault = blank_store(tmp_path), NO_BUCKET
     sink = _optimize(uri, "s3://bucket/mine", "mine")
     assert _logged(_run(uri, "mine")) == WHOLE

@@ -52,7 +52,7 @@ def test_an_experiment_that_mlflow_was_set_to_holds_there(
 
 
 def test_an_id_of_one_place_is_no_id_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Told elsewhere than MLflow was: the experiment that a name is known of, else the default one, none by its id."""
+    """With another destination than MLflow's: the experiment of the known name, else the default one, none by its id."""
     chosen_at_here(monkeypatch)
     assert current(THERE, None) == (Destination(THERE, Experiment(name="Default"), ""), None)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")

@@ -57,7 +57,7 @@ def test_a_file_that_takes_no_exclusive_lock(file: Path, monkeypatch: pytest.Mon
 
 
 def test_a_file_system_without_locks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is known to have the file."""
+    """No process is known to have the file."""
     _without(monkeypatch, fcntl.LOCK_EX, fcntl.LOCK_SH)
     with spool.claimed(file) as found:
         assert found is not None

@@ -238,7 +238,7 @@ def test_objectives_of_an_evaluation_in_a_compile(
 
 
 def test_an_evaluation_in_no_trial_keeps_its_program() -> None:
-    """A phase evaluates before the trials: its state is the compile's, its objectives are nobody's."""
+    """A phase evaluates before the trials: its state is the compile's, its objectives belong to no run."""
     attributes = {"dspy.compile.id": CID, "dspy.evaluate.objective.recall": 0.5, **PROGRAM, **ROWS}
     assert mapped(span("evaluate", attributes)) == [KeepProgram(key="s/program", scope=CID, program_id="p", state="{}")]
 

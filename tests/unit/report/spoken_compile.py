@@ -34,7 +34,7 @@ class SpokenCompile:
             yield
 
     def setup(self, parameters: Mapping[str, AttributeValue]) -> None:
-        """Tell the optimizer's parameters."""
+        """Emit the optimizer's parameters."""
         with self._span("setup", {f"dspy.optimizer.parameter.{name}": value for name, value in parameters.items()}):
             pass
 
@@ -46,7 +46,7 @@ class SpokenCompile:
 
     @contextmanager
     def trial(self, index: int, **end: AttributeValue) -> Generator[None]:
-        """Let a trial run; `end` adds to or changes what it tells at its end, with `__` for the dots."""
+        """Let a trial run; `end` adds to or changes the attributes at its end, with `__` for the dots."""
         usage = {"input_tokens": 1000 * (index + 1), "output_tokens": 10, "lm_calls": 4, "cache_hits": 0, "cost": 0.0}
         recorded = {
             "dspy.trial.kind": "candidate",

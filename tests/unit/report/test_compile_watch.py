@@ -23,7 +23,7 @@ def rendered(view: CompileView) -> str:
 
 
 def test_a_compile_is_followed_from_start_to_end() -> None:
-    """Phases, the plan, running trials, their examples and ended trials are told as they happen, each once."""
+    """Phases, the plan, running trials, their examples and ended trials are reported as they happen, each once."""
     seen: list[str] = []
     spoken = speaking_to(CompileWatch(lambda view: seen.append(rendered(view))))
     with spoken.running():

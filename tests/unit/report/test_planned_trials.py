@@ -37,5 +37,5 @@ if TYPE_CHECKING:
     ],
 )
 def test_planned_trials(optimizer: str, parameters: Mapping[str, AttributeValue], planned: int | None) -> None:
-    """The number of trials follows from the parameters, and is unknown where they don't tell."""
+    """The number of trials follows from the parameters, and is unknown where they do not determine it."""
     assert planned_trials(optimizer, parameters) == planned

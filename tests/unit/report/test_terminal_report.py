@@ -33,7 +33,7 @@ def rendered(rows: list[TrialRow]) -> str:
 
 
 def test_the_table_shows_every_trial_in_order() -> None:
-    """Rows stand by index; scope, parameters, tokens, seconds, a missing score and a failed trial are told."""
+    """Rows are ordered by index; scope, parameters, tokens, seconds, a missing score and a failed trial are shown."""
     choice = {"0_predictor_instruction": 1, "0_predictor_demos": 2}
     rows = [
         row(2, 75.0, is_best=True, kind="full_evaluation", parameters=choice, seconds=12.34, cost=0.0125),

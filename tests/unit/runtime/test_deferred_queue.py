@@ -1,4 +1,4 @@
-"""What calls leave behind: all of it is done, in order, once, by the thread or by whoever catches up first."""
+"""What calls leave behind: all of it is done, in order, once, by the thread or by the first caller that drains."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _threads() -> int:
 
 
 def test_it_is_done_soon_and_in_order() -> None:
-    """Nobody has to ask: the thread does it all, the first piece first."""
+    """Without a call of `drain` the thread does it all, the first piece first."""
     done: list[int] = []
     queue = DeferredQueue()
     for number in range(100):
@@ -62,7 +62,7 @@ def test_threads_that_catch_up_at_once_do_each_piece_once_and_in_order() -> None
 
 
 def test_a_failure_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> None:
-    """What one piece raises goes no further; it is told by the name of its part."""
+    """An exception of one piece is not raised; it is logged with the name of its part."""
     done: list[int] = []
     queue = DeferredQueue()
     queue.submit("a broken part", lambda: 1 / 0)
@@ -73,7 +73,7 @@ def test_a_failure_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_a_full_queue_makes_its_callers_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the bound whoever brings more does the oldest himself: memory is bounded, nothing dropped, the order kept."""
+    """Past the bound a caller that submits more runs the oldest work itself: memory is bounded, nothing dropped, the order kept."""
     monkeypatch.setattr(module, "_MOST", 10)
     monkeypatch.setattr(module, "_DELAY", 60)
     done: list[int] = []
@@ -145,7 +145,7 @@ def _no_start(_thread: threading.Thread) -> None:
 
 
 def test_the_thread_works_in_turns(clock: list[float]) -> None:
-    """Whoever comes back from a model has its turn within a millisecond, as long as no piece takes longer by itself."""
+    """A thread that returns from a model runs within a millisecond, as long as no piece takes longer by itself."""
     queue = DeferredQueue()
     rests: list[int] = []
 
@@ -245,7 +245,7 @@ def test_a_flush_takes_no_longer_than_it_may() -> None:
 
 
 def test_the_thread_ends_with_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A queue that nobody holds any more is let go of, thread and all, once its work is done."""
+    """A queue without references is released, thread and all, once its work is done."""
     before, done = _threads(), list[int]()
     queue = DeferredQueue()
     queue.submit("a test", done.append, 1)

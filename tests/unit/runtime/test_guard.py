@@ -16,7 +16,7 @@ def fail(part: str, error: BaseException) -> None:
 
 
 def test_a_failure_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """The first comes with its traceback as a warning; the later ones are heard by those who debug."""
+    """The first comes with its traceback as a warning; the later ones are logged at DEBUG."""
     with caplog.at_level(logging.DEBUG, "otel_dspy"):
         for _ in range(3):
             fail("part one of these tests", ValueError("ours"))
@@ -35,7 +35,7 @@ def test_errors_of_otel_dspy_are_not_raised(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), GeneratorExit(), asyncio.CancelledError()])
 def test_what_stops_a_program_passes(error: BaseException) -> None:
-    """Ctrl-C, exit and cancellation are the user's, also while our code runs; they are no failure of ours."""
+    """Ctrl-C, exit and cancellation are the user's, also while otel-dspy's code runs; they are no failure of otel-dspy."""
     with pytest.raises(type(error)):
         fail("part three of these tests", error)
     assert "part three of these tests" not in failures()

@@ -36,7 +36,7 @@ def test_it_ends_by_the_signal_once_all_is_closed(rest: str) -> None:
 
 
 def test_a_second_one_ends_it_at_once() -> None:
-    """Whoever asks twice does not want to wait."""
+    """A second signal ends the wait."""
     twice = "signal.raise_signal(signal.SIGTERM); time.sleep(0.2); signal.raise_signal(signal.SIGTERM)"
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM + twice], capture_output=True, text=True, check=False, timeout=60

@@ -81,7 +81,7 @@ class Plain:
 
 
 def test_no_method_of_an_unknown_object_is_called() -> None:
-    """A data set's `to_dict` would load all of it: what nobody knows has no data but its attributes and its text."""
+    """A data set's `to_dict` would load all of it: an unknown object has no data but its attributes and its text."""
     loading = Loading()
     for value in (loading, {"data": [loading]}, Holder(loading), Plain(loading), dspy.Example(x=loading)):
         plain(value)
@@ -118,7 +118,7 @@ def test_a_table_is_recorded_as_its_shape() -> None:
 
 
 def test_content_is_bounded_over_all_of_a_value() -> None:
-    """Lists and mappings that there is no room for are told by type and length; the rest of the value stays."""
+    """Lists and mappings that do not fit are recorded by type and length; the rest of the value stays."""
     many = list(range(100_001))
     assert bounded({"q": "why", "rows": many}) == {"q": "why", "rows": {"type": "list", "length": 100_001}}
     assert bounded(dict.fromkeys(many)) == {"type": "dict", "length": 100_001}

@@ -54,7 +54,7 @@ def test_texts_stay_texts_and_data_becomes_json() -> None:
     ],
 )
 def test_truncated_content_has_its_original_length(limit: int | None, attributes: dict[str, AttributeValue]) -> None:
-    """Only what is cut says how long it was."""
+    """Only truncated content has its original length."""
     assert put(content(limit=limit), "12345") == attributes
 
 
@@ -143,7 +143,7 @@ def test_the_redactor_sees_every_string_and_the_attributes_name() -> None:
 
 @pytest.mark.parametrize("answer", [None, 5, b"bytes"])
 def test_a_redactor_that_gives_no_text_lets_nothing_out(answer: object) -> None:
-    """A redactor that forgets its return statement is a failure: told once, and the text is withheld."""
+    """A redactor that forgets its return statement is a failure: logged once, and the text is withheld."""
     before = failures().get("the user's redactor", 0)
     filtered = content(redact=lambda _name, _text: cast("Any", answer))
     assert put(filtered, ["private"]) == {NAME: f'["{REDACTED}"]'}
@@ -152,7 +152,7 @@ def test_a_redactor_that_gives_no_text_lets_nothing_out(answer: object) -> None:
 
 
 def test_the_message_of_a_failing_redactor_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """It may repeat the text, and so may the error that it came from: the type alone is told."""
+    """It may repeat the text, and so may the error that it came from: the type alone is recorded."""
 
     def redact(_name: str, text: str) -> str:
         raise ValueError(f"cannot parse {text}") from KeyError(text)

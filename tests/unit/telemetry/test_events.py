@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_an_event_has_the_context_of_its_span() -> None:
-    """Name, attributes, severity and time are told, and it belongs to the span even where another one is current."""
+    """Name, attributes, severity and time are recorded, and it belongs to the span even where another one is current."""
     exporter = InMemoryLogRecordExporter()
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))

@@ -71,7 +71,7 @@ def test_the_text_of_any_exception() -> None:
 
 
 def test_a_message_is_logged_once_and_without_secrets() -> None:
-    """The first span that asks tells it; those around have only the type."""
+    """The first span that records the error has its message; those around have only the type."""
     secrets = SecretKeeper()
     secrets.learn("planted-secret")
     content = ContentFilter(Settings(), secrets)
@@ -158,7 +158,7 @@ def test_a_message_is_redacted_and_cut() -> None:
 
 
 def test_a_message_of_any_length_is_cut_before_it_is_looked_at() -> None:
-    """Of 30 MB the beginning is told, in no time, and no secret at its edge is cut in half."""
+    """Of 30 MB the beginning is recorded, without delay, and no secret at its edge is cut in half."""
     secrets = SecretKeeper()
     secrets.learn("planted-secret")
     seen: list[int] = []

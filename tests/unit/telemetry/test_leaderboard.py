@@ -55,7 +55,7 @@ def test_the_leaderboard_follows_its_definition(entries: list[Entry]) -> None:
 
 
 def test_nan_never_leads_where_the_rule_is_unknown() -> None:
-    """A NaN that came first would stay ahead for ever, since nothing is larger than it. The baseline's own is told."""
+    """A NaN that came first would stay ahead for ever, since nothing is larger than it. The baseline's own is recorded."""
     board = Leaderboard()
     assert board.enter(Trial(index=0, score=math.nan), full=True, baseline=True) == Standing(None, is_best=False)
     assert board.enter(Trial(index=1, score=0.1), full=True, baseline=False) == Standing(0.1, is_best=True)

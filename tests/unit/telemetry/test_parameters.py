@@ -67,13 +67,13 @@ def test_what_becomes_of_a_parameter(value: object, attribute: AttributeValue | 
 
 
 def test_a_language_model_is_named_by_its_model() -> None:
-    """Nothing else of it is told."""
+    """Nothing else of it is recorded."""
     lm = dspy.LM("openai/gpt-4o-mini", api_key="planted-key", extra_headers={"X": "planted-header"})
     assert plain_value(lm, SecretKeeper()) == "openai/gpt-4o-mini"
 
 
 def test_secrets_are_left_out_remembered_and_found_elsewhere() -> None:
-    """A parameter with a secret's name is never told, and its value is taken out of the other ones."""
+    """A parameter with a secret's name is never recorded, and its value is taken out of the other ones."""
     secrets = SecretKeeper()
     parameters: dict[str, Any] = {
         "wandb_api_key": "planted-key",

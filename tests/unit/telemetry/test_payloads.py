@@ -104,7 +104,7 @@ def test_pieces_of_what_does_not_compress(mebibytes: int) -> None:
 
 
 def test_the_same_text_makes_the_same_pieces() -> None:
-    """No clock in the compressed bytes: sending twice can be told from sending another text."""
+    """No clock in the compressed bytes: sending twice can be distinguished from sending another text."""
     text = "again " * 100_000
     first, second = (emitted(text)[1] for _ in range(2))
     assert [dict(attributes(piece)) for piece in first] == [dict(attributes(piece)) for piece in second]

@@ -89,7 +89,7 @@ class Hesitant:
 
 
 def test_an_answer_that_cannot_be_parsed() -> None:
-    """The parse that failed says so, and the adapter that asks again has spans of its own."""
+    """The failed parse has the error, and the adapter that repeats the call has spans of its own."""
     recorder = same_with_and_without(lambda: _ask(dspy.ChatAdapter(), in_process_lm(Hesitant())), capture_adapters=True)
     assert recorder.tree("", "error.type", "module.fallback") == snapshot(
         [

@@ -70,7 +70,7 @@ def test_best_of_n(*, content: bool) -> None:
 
 
 def test_the_first_that_reaches_the_threshold_is_the_last() -> None:
-    """No further attempt is made, and none is told."""
+    """No further attempt is made, and none is recorded."""
     recorder = same_with_and_without(lambda: _run(_trying(dspy.BestOfN, N=5), "1+1"))
     assert [recorded["attempt.reward"] for recorded in recorder.attributes_of("attempt")] == [1.0]
 
@@ -150,7 +150,7 @@ def test_an_attempt_that_raises() -> None:
 
 
 def test_a_reward_that_raises() -> None:
-    """The reward function raises: the attempt says so, and has no reward; DSPy raises it where it has had enough."""
+    """The reward function raises: the attempt has the error, and no reward; DSPy raises it where it has had enough."""
 
     def broken(_given: Any, _prediction: Any) -> float:
         raise ArithmeticError("no reward")

@@ -1,4 +1,4 @@
-"""By which names modules are told: those of DSPy, for programs of every kind, also when they change."""
+"""By which names modules are recorded: those of DSPy, for programs of every kind, also when they change."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_every_program_has_its_spans(kind: type[Adder]) -> None:
 
 
 def test_a_module_that_came_later_has_its_own_name() -> None:
-    """A predictor that is exchanged between two calls is told as what it is; at whichever address it came to stand."""
+    """A predictor that is exchanged between two calls is recorded as what it is, at whichever address it is."""
     program: Any = Adder()
 
     def exchanged() -> None:

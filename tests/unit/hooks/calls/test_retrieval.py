@@ -232,7 +232,7 @@ def test_a_retriever_of_the_users_own() -> None:
 
 
 def test_colbert(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`dspy.ColBERTv2` tells its server; asked by `dspy.Retrieve` it is a part of that."""
+    """`dspy.ColBERTv2` records its server; called by `dspy.Retrieve` it is a part of that."""
     found = [{"pid": 7, "score": 0.5, "text": "alpha", "long_text": "alpha"}]
 
     def answer(_url: str, _query: str, k: int) -> Any:
@@ -330,7 +330,7 @@ def test_a_hosted_embedder_records_its_server_and_no_key(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("act", [_call, _await], ids=["called", "awaited"])
 def test_the_tokens_of_a_hosted_embedder(act: Callable[[Any, Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the provider counted for all batches together; what a cache answers counts nothing; nor where none is told."""
+    """What the provider counted for all batches together; cached answers count nothing, nor do answers without a count."""
 
     def embedding(*, input: list[str], **_: Any) -> Any:  # noqa: A002 - litellm's name
         usage = SimpleNamespace(prompt_tokens=7 * len(input)) if input != ["untold"] else None

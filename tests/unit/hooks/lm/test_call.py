@@ -164,7 +164,7 @@ class OwnCall(OwnForward):
 
 
 class OwnCallAlone(BaseLM):
-    """A language model whose `__call__` asks nobody."""
+    """A language model whose `__call__` calls no other model."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """One answer."""
@@ -175,7 +175,7 @@ class OwnCallAlone(BaseLM):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("kind", [OwnForward, OwnCall, OwnCallAlone])
 def test_any_base_lm_is_seen_once(kind: type[BaseLM]) -> None:
-    """A user's LM has one span, whichever method it overrides, with what its answer tells."""
+    """A user's LM has one span, whichever method it overrides, with the data of its answer."""
     with dspy.context(lm=kind("house/own")), recording() as recorder:
         dspy.Predict("question -> answer")(question="1+1")
     (chat,) = _chat(recorder)

@@ -109,7 +109,7 @@ def test_a_reply_of_another_client(raw: object) -> None:
     ],
 )
 def test_usage_in_whatever_shape(usage: Any, counts: TokenCounts | None) -> None:
-    """OpenAI's names, the newer ones, dicts and objects; what nobody reported, or what is no count, stays unknown."""
+    """OpenAI's names, the newer ones, dicts and objects; what is not reported, or is not a count, stays unknown."""
     assert read_result(SimpleNamespace(usage=usage)).usage == counts
 
 

@@ -151,7 +151,7 @@ def test_parameters_and_the_split_that_is_really_used() -> None:
 
 
 def test_a_step_that_fails_ends_the_strategy() -> None:
-    """The step's trial says with which error; the compile, which returns what it has, says that a step failed."""
+    """The step's trial has the error; the compile, which returns what it has, records that a step failed."""
     with recording() as recorder:
         best = _optimize(strategy="l -> broken -> p")
     assert best.flag_compilation_error_occurred
@@ -236,7 +236,7 @@ def test_without_a_validation_set_steps_have_no_scores() -> None:
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(3)])
 def test_an_interrupted_step_is_recorded_and_raises(interruption: BaseException) -> None:
-    """Ctrl-C inside a step reaches the user as it does without us; the trial and the compile both tell of it."""
+    """Ctrl-C inside a step reaches the user as without instrumentation; the trial and the compile both record it."""
     lm = sums_lm()
     program = dspy.Predict("question -> answer")
     program.set_lm(lm)

@@ -75,7 +75,7 @@ def test_attempts_and_demos_are_those_of_the_program() -> None:
 
 
 def test_the_metric_is_recorded_behind_a_threshold() -> None:
-    """The optimizer tells only whether the threshold was reached: the row has the metric's own value."""
+    """The optimizer reports only whether the threshold was reached: the row has the metric's own value."""
 
     def graded(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
         return 0.9 if exact(example, prediction, trace) else 0.4
@@ -97,7 +97,7 @@ def test_the_metric_is_recorded_behind_a_threshold() -> None:
 
 
 def test_without_a_metric_every_attempt_is_accepted() -> None:
-    """There is no score to tell, and DSPy takes the first traces that it gets."""
+    """There is no score to record, and DSPy takes the first traces that it gets."""
     with recording() as recorder:
         _bootstrap(None, max_labeled_demos=0)
     assert [_rows(recorded) for recorded in recorder.attributes_of("evaluate")] == snapshot(
@@ -174,7 +174,7 @@ def test_outside_an_attempt_the_metric_is_the_user_s_own() -> None:
 
 
 def test_labeled_few_shot_records_its_demos() -> None:
-    """The examples that were sampled, or the first ones, are told as they stand in the program."""
+    """The examples that were sampled, or the first ones, are recorded as they are in the program."""
     with recording(capture_programs=True) as recorder:
         programs = [_label(), _label(sample=False)]
     assert recorder.control("compile", *SHOWN) == snapshot(
@@ -194,7 +194,7 @@ def test_labeled_few_shot_records_its_demos() -> None:
 
 
 def test_labeled_few_shot_that_is_given_nonsense() -> None:
-    """It calls neither model nor metric: what it can break on is its training set, and the compile says so."""
+    """It calls neither model nor metric: what it can break on is its training set, and the compile records it."""
 
     class Gone(list[Any]):
         """A training set whose file was taken away, which shows when it is drawn from."""

@@ -58,7 +58,7 @@ def test_one_job_for_a_model() -> None:
 
 
 def test_a_job_for_each_predictor() -> None:
-    """With `multitask=False` each predictor has a job of its own, told by the predictor's number."""
+    """With `multitask=False` each predictor has a job of its own, identified by the predictor's number."""
     with recording() as recorder:
         best = _optimize(StubFinetuning(), multitask=False)
     recorded = [

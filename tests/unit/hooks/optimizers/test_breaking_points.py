@@ -1,4 +1,4 @@
-"""An error or Ctrl-C at any call of any phase: what DSPy does without us it does with us, and the record says so."""
+"""An error or Ctrl-C at any call of any phase: DSPy behaves as without instrumentation, and the error is recorded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PARTS: Final = {
     "GRPO": ["trial GRPO"],
     "ReAnchor": ["phase calibrate", "trial ReAnchor"],
 }
-"""Of each optimizer the phases and trials that tell of an error which none of them swallows."""
+"""Of each optimizer the phases and trials that record an error which none of them catches."""
 
 
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])

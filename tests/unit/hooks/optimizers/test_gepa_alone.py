@@ -303,7 +303,7 @@ def test_optimize_anything() -> None:
 
 
 def test_it_resumes_from_a_run_dir(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The stored candidates are the first trials; the fresh evaluation of the seed is a phase's; a difference is told."""
+    """The stored candidates are the first trials; the fresh evaluation of the seed is a phase's; a difference is recorded."""
     first = optimize_texts(run_dir=str(tmp_path), max_metric_calls=14)
     with recording() as recorder, caplog.at_level(logging.WARNING, "otel_dspy"):
         result = optimize_texts(

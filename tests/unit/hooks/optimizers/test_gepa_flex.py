@@ -15,7 +15,7 @@ from tests.support.span_recorder import recording
 
 
 def test_a_flex_program_has_gepa_s_own_scores() -> None:
-    """Evaluate, which GEPA gives no metric then, has no score to tell; code that can't be parsed is a rejected trial."""
+    """Evaluate, which GEPA gives no metric then, has no score to record; code that can't be parsed is a rejected trial."""
     proposals = itertools.cycle(["class Broken(", source("12")])
     writer = in_process_lm(dspy_script({"revised_source": lambda _: next(proposals)}), model="openai/reflecting")
     with recording(capture_programs=True) as recorder:

@@ -1,4 +1,4 @@
-"""What a user gets from GEPA is the same with us: results, exceptions, Ctrl-C, callbacks; and the record says it."""
+"""What a user gets from GEPA is the same with us: results, exceptions, Ctrl-C, callbacks; and it is recorded."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_results_are_the_same_with_and_without_us() -> None:
 
 
 class Notebook:
-    """A user's callback: notes the names of what it hears."""
+    """A user's callback: records the names of the calls that it gets."""
 
     def __init__(self) -> None:
         self.received: list[str] = []

@@ -142,7 +142,7 @@ def test_without_validation_no_score_is_made_up() -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("the trainer broke"), KeyboardInterrupt()])
 def test_a_trainer_that_breaks(error: BaseException) -> None:
-    """The step and the compile tell of the error, which reaches the user; afterwards nothing of the step stays behind."""
+    """The step and the compile record the error, which reaches the user; afterwards nothing of the step stays behind."""
     with recording() as recorder:
         with pytest.raises(type(error)) as raised:
             _optimize(StubReinforcement(breaks_at=1, error=error))

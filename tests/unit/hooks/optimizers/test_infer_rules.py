@@ -57,7 +57,7 @@ def test_the_control_trace_contains_the_rules_of_each_candidate() -> None:
 
 
 def test_scores_and_rules_are_those_of_the_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """InferRules returns neither: what its two methods give, candidate by candidate, is what the trials tell."""
+    """InferRules returns neither: what its two methods give, candidate by candidate, is what the trials record."""
     induced: list[str] = []
     scores: list[float] = []
     optimizer: Any = InferRules

@@ -1,4 +1,4 @@
-"""KNNFewShot: one compile that prepares; what each call compiles is told in the call's trace and nowhere else."""
+"""KNNFewShot: one compile that prepares; what each call compiles is recorded in the call's trace only."""
 
 from __future__ import annotations
 

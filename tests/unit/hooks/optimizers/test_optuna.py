@@ -1,4 +1,4 @@
-"""BootstrapFewShotWithOptuna: Optuna's trials with the demos they chose; one that is given up is told as pruned."""
+"""BootstrapFewShotWithOptuna: Optuna's trials with the demos they chose; one that is given up is recorded as pruned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks that others bring: by a call, by an entry point; a faulty one is told and left out."""
+"""Hooks that others bring: by a call, by an entry point; a faulty one is logged and skipped."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _recorded(recorder: Any) -> list[tuple[Any, ...]]:
 
 
 def test_a_hook_is_registered_by_a_call() -> None:
-    """A registered hook tells of its optimizer, before DSPy is instrumented or after; taken back, it does no more."""
+    """A registered hook records its optimizer, before DSPy is instrumented or after; taken back, it does no more."""
     with dspy.context(lm=sums_lm()):
         with registered(RoundsHook()), recording() as before:
             _compile()
@@ -119,7 +119,7 @@ def _distribution(folder: Path, entry: str) -> None:
 
 
 def test_a_package_brings_a_hook_by_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed package's entry point is enough: nothing is called, and no file of ours changes."""
+    """An installed package's entry point is enough: nothing is called, and no file of otel-dspy changes."""
     _distribution(tmp_path, f"{__name__}:RoundsHook")
     monkeypatch.syspath_prepend(tmp_path)
     with dspy.context(lm=sums_lm()), recording() as recorder:
@@ -143,14 +143,14 @@ def test_a_faulty_entry_point_is_logged_and_skipped(
 
 
 def test_a_hook_that_cannot_be_installed_leaves_its_optimizer_to_the_rule() -> None:
-    """`install` raises: the optimizer is recorded as one that nobody knows."""
+    """`install` raises: the optimizer is recorded as an unknown one."""
     with dspy.context(lm=sums_lm()), registered(UninstallableHook()), recording() as recorder:
         _compile()
     assert _recorded(recorder) == _GENERIC
 
 
 def test_a_hook_that_fails_later_costs_its_own_facts_alone() -> None:
-    """A hook that raises whenever it is asked: compile, evaluations and trials are there, without what it would tell."""
+    """A hook that raises whenever it is asked: compile, evaluations and trials are there, without what it would record."""
     with dspy.context(lm=sums_lm()), registered(FailingHook()), recording() as recorder:
         _compile()
     assert recorder.tree("compile", "trial.index", "trial.score", "trial.derived", "optimizer") == snapshot(

@@ -1,4 +1,4 @@
-"""A user's own Teleprompter: whatever it does inside `compile`, the record is there, and says that it is derived."""
+"""A user's own Teleprompter: whatever it does inside `compile`, the record is there, marked as derived."""
 
 from __future__ import annotations
 

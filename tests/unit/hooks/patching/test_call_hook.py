@@ -23,7 +23,7 @@ KEY = otel_context.create_key("test")
 
 
 class Diary(CallHook):
-    """Writes down what happens, and raises where it is told to."""
+    """Writes down what happens, and raises where the test wants it."""
 
     part = "the watch of these tests"
 
@@ -59,7 +59,7 @@ def always(watch: CallHook | None) -> CallHookFactory:
 
 
 def place() -> object:
-    """What the context that is current says."""
+    """What the current context contains."""
     return otel_context.get_value(KEY)
 
 
@@ -111,7 +111,7 @@ def test_a_call_that_returns(call: Callable[..., Any], attaches: bool) -> None: 
 @WAYS
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
 def test_an_error_of_the_call_propagates(call: Callable[..., Any], error: BaseException) -> None:
-    """The very exception reaches the caller, interrupts and cancellation too, and the watch is told to close."""
+    """The very exception reaches the caller, interrupts and cancellation too, and the hook is closed."""
     watch = Diary()
 
     def function() -> NoReturn:
@@ -211,7 +211,7 @@ def test_a_wrapped_coroutine_function_stays_lazy_and_looks_like_one() -> None:
 
 
 def test_a_cancelled_task_closes_its_watch() -> None:
-    """Cancellation from outside, in the midst of the call, is told to the watch and to the awaiting one."""
+    """Cancellation from outside, in the midst of the call, reaches the hook and the awaiting task."""
     watch = Diary()
 
     async def forever() -> None:
@@ -285,7 +285,7 @@ def test_arguments_keep_their_names() -> None:
 @pytest.mark.parametrize("watched", [True, False])
 @pytest.mark.parametrize("fails", [None, "open", "close"])
 def test_no_frame_of_otel_dspy_is_in_a_traceback(call: Callable[..., Any], fails: str | None, *, watched: bool) -> None:
-    """What the call raised came through no function of otel-dspy's, as far as its traceback tells."""
+    """What the call raised came through no function of otel-dspy's, according to its traceback."""
 
     def broken() -> NoReturn:
         raise ArithmeticError("the user's own")

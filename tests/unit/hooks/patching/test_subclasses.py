@@ -22,7 +22,7 @@ def family() -> type[Any]:
 
 
 def tagged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A wrapt wrapper that tells which class's own function it stands around."""
+    """A wrapt wrapper that names the class whose function it wraps."""
     name = function.__qualname__.split(".")[-2]
 
     def wrapper(wrapped: Callable[..., Any], _instance: object, args: Any, kwargs: Any) -> list[str]:

@@ -38,7 +38,7 @@ OURS = _tagging("ours", "otel_dspy.hooks.test")
 @pytest.mark.parametrize("ours_off_first", [True, False])
 @pytest.mark.parametrize("ours_on_first", [True, False])
 def test_the_wrapper_is_below_those_of_other_instrumentations(*, ours_on_first: bool, ours_off_first: bool) -> None:
-    """Whoever came first; each goes without the other, and then the class has its own function again."""
+    """In either order; each is removed without the other, and then the class has its own function again."""
     greeter, patches = _greeter(), Patches()
     original = vars(greeter)["greet"]
 

@@ -60,7 +60,7 @@ def test_conversations_side_by_side() -> None:
 
 
 def test_baggage_of_a_service_before() -> None:
-    """The entry `session.id` is taken where no block says otherwise."""
+    """The entry `session.id` is taken where no block sets another."""
     token = context.attach(baggage.set_baggage(SESSION, "from-before"))
     try:
         with dspy.context(lm=sums_lm()), recording() as recorder:

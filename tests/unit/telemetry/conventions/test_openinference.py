@@ -1,4 +1,4 @@
-"""OpenInference's names beside ours: what is said in them, and that nothing is said or done without the setting."""
+"""OpenInference's attributes beside otel-dspy's: their values, and that there are none without the setting."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ Respond with t…\
 
 
 def test_an_evaluation_records_its_scores() -> None:
-    """Kinds of the spans, and the scores as metadata; without content capture no text is said in other words."""
+    """Kinds of the spans, and the scores as metadata; without content capture no attribute has a text."""
     with recording(extra_conventions="openinference") as recorder, dspy.context(lm=sums_lm()):
         dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
     assert recorder.tree("", "openinference.span.kind", "metadata", "input", "output") == snapshot(
@@ -127,7 +127,7 @@ def test_without_the_setting_no_attribute_is_added() -> None:
 
 
 def test_a_full_span_keeps_the_attributes_of_otel_dspy() -> None:
-    """The SDK drops what a span was told first when it is full: theirs come only where there is room."""
+    """The SDK drops the oldest attributes of a full span: OpenInference's are set only where there is room."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(span_limits=SpanLimits(max_span_attributes=40), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -149,7 +149,7 @@ def test_a_full_span_keeps_the_attributes_of_otel_dspy() -> None:
 
 @pytest.mark.parametrize("room", [0, -3, 1, 4])
 def test_room_is_never_exceeded(room: int) -> None:
-    """Whatever there is to say, no more is said than the span can take."""
+    """However many attributes there are, no more are set than fit the span."""
     texts = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "dspy.lm.cost": 0.1, "error.type": "E"}
     assert len(openinference(texts, room)) == min(max(room, 0), 3)
 
@@ -284,7 +284,7 @@ def test_attributes_set_by_the_user_are_kept() -> None:
     ],
 )
 def test_each_kind_of_span(texts: dict[str, Any], expected: dict[str, Any]) -> None:
-    """What is said of spans that the tests above have not."""
+    """Attributes of spans that the tests above do not cover."""
     assert openinference(texts, None) == expected
 
 

@@ -1,4 +1,4 @@
-"""Spans that end after their call are the spans that would have ended with it; nobody who hears them can tell."""
+"""Spans that end after their call are the spans that would have ended with it; no receiver can distinguish them."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def test_a_span_that_the_program_uses_ends_with_its_call(captured: TelemetryCapt
 def test_the_duration_of_a_deferred_call_is_its_own(
     captured: TelemetryCapture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the library measures until it is told of the end is not longer for being told late."""
+    """What the library measures until the end is not longer because the end is deferred."""
     clock = [100.0]
     monkeypatch.setattr("timeit.default_timer", lambda: clock[0])
     dspy.Predict("question -> answer")(question="1+1")
@@ -281,7 +281,7 @@ def test_uninstrumenting_has_it_all(captured: TelemetryCapture) -> None:
 
 
 class _Listening(SpanProcessor):
-    """Some processor that nobody knows."""
+    """A processor of an unknown kind."""
 
     def __init__(self) -> None:
         self.ended: list[str] = []
@@ -307,7 +307,7 @@ def test_a_flush_that_runs_out_of_time_returns_false(captured: TelemetryCapture)
 
 
 def test_a_call_that_outlives_the_instrumentation_is_recorded(captured: TelemetryCapture) -> None:
-    """Its span ends although nobody holds the queue any more, and a garbage collection comes first."""
+    """Its span ends although the queue has no other reference, and a garbage collection comes first."""
     inside, go_on = threading.Event(), threading.Event()
 
     class Slow(dspy.Module):
@@ -466,7 +466,7 @@ def _of_a_program(found: object) -> bool:
 
 
 def test_a_call_leaves_no_circle(captured: TelemetryCapture) -> None:
-    """Once its spans are told nothing of a call is left for the garbage collection, which takes longer than the call."""
+    """Once its spans are exported nothing of a call is left for the garbage collection, which takes longer than the call."""
 
     def call() -> set[str]:
         _dspy.ChainOfThought("question -> answer")(question="1+1")
@@ -546,7 +546,7 @@ def test_what_a_program_has_ended_takes_no_more(captured: TelemetryCapture) -> N
 
 
 def test_a_tracer_that_is_switched_off_in_mid_call(captured: TelemetryCapture) -> None:
-    """What was open is told, of the resource that it began with."""
+    """What was open is exported, with the resource that it began with."""
     provider: Any = captured.tracer_provider
 
     class Switching(dspy.Module):
@@ -600,7 +600,7 @@ def _set_odd(span: Any) -> str | None:
 
 @pytest.mark.contract_gaps("list is not a name")
 def test_attributes_set_by_a_redactor_are_validated_by_the_sdk() -> None:
-    """Values that can't be told raise where they are said, as always; the span is told, as it was when it was said."""
+    """Invalid values raise where they are set, as always; the span is recorded as it was at that time."""
     raised: list[str | None] = []
     lists: list[list[int]] = []
 
@@ -625,7 +625,7 @@ def test_attributes_set_by_a_redactor_are_validated_by_the_sdk() -> None:
 def test_a_redactor_that_ends_its_thread_ends_no_other(
     raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is called by the thread that tells of calls, which goes on with the next one."""
+    """It is called by the thread of the deferred queue, which continues with the next call."""
     monkeypatch.setattr(later_module, "_DELAY", 0.01)
     ends = [raised]
 
@@ -643,7 +643,7 @@ def test_a_redactor_that_ends_its_thread_ends_no_other(
 
 
 def test_large_results_are_in_the_trace_of_the_evaluation() -> None:
-    """Their pieces are spans, which say what the evaluation's span says of its surroundings, whoever flushes it."""
+    """Their pieces are spans, which name the compile and trial that the evaluation's span names, whichever thread flushes it."""
     capture = TelemetryCapture(batched=True)
     DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
     noise = random.Random(7)  # noqa: S311 - what does not shrink
@@ -761,7 +761,7 @@ def test_a_provider_without_processors_of_its_own_kind_is_left_alone() -> None:
 
 
 def test_later_changes_by_the_program_are_not_recorded(captured: TelemetryCapture) -> None:
-    """Inputs, messages, predictions and examples are told as they were: a chat goes on with the same list."""
+    """Inputs, messages, predictions and examples are recorded as they were: a chat continues with the same list."""
     numbers, messages = ["1", "1"], [{"role": "user", "content": "1+1"}]
     asked = [dspy.Example(question=numbers, answer="2").with_inputs("question")]
     lm: Any = in_process_lm(lambda _messages: _ANSWER)
@@ -781,7 +781,7 @@ def test_later_changes_by_the_program_are_not_recorded(captured: TelemetryCaptur
 
 
 def test_a_fork_leaves_what_waits_to_the_parent(captured: TelemetryCapture) -> None:
-    """A child that goes on with the provider tells its own spans alone; the parent's are told once, by the parent."""
+    """A child that continues with the provider exports its own spans alone; the parent's are exported once, by the parent."""
     program = dspy.Predict("question -> answer")
     program(question="1+1")
     child = os.fork()
@@ -795,7 +795,7 @@ def test_a_fork_leaves_what_waits_to_the_parent(captured: TelemetryCapture) -> N
 
 
 def test_other_conventions_include_deferred_attributes() -> None:
-    """The words of OpenInference are made of all that a span says, its content too."""
+    """OpenInference's attributes are derived from all attributes of a span, its content too."""
     capture = TelemetryCapture(batched=True)
     DSPyInstrumentor().instrument(**capture.providers, capture_content=True, extra_conventions="openinference")
     try:

@@ -1,4 +1,4 @@
-"""A call that the library hears of only when it has ended is told as if it had known it from the start."""
+"""A call that reaches the library only when it has ended is recorded as if the library had started it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_sampler_sees_what_the_library_shows_it() -> None:
 
 
 def test_calls_inside_find_what_they_look_for() -> None:
-    """Others made with the library find the call to tell what they know, and the conversation that it is a part of."""
+    """Others made with the library find the call to add what they know, and the conversation that it is a part of."""
     received = _Heard()
     telemetry = Telemetry(Settings(), tracer_provider=received.tracer_provider, meter_provider=received.meter_provider)
     call = InferenceCall(telemetry.genai._backend, REQUESTS["all that is known"], Context(), "a talk")

@@ -32,7 +32,7 @@ def _ask(provider: TracerProvider, attributes: Mapping[str, str] | None = None, 
 
 @pytest.mark.parametrize("kind", [CHAT, {"openinference.span.kind": "LLM"}], ids=["gen_ai", "openinference"])
 def test_one_span_a_call(kind: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
-    """What says that it is a model's call gets our facts; it is said once in the log; the metrics count."""
+    """A span that declares a model's call gets otel-dspy's attributes; it is logged once; the metrics count."""
     with recording() as recorder:
         _ask(recorder.capture.tracer_provider, kind)
         _ask(recorder.capture.tracer_provider, kind)
@@ -51,7 +51,7 @@ def test_a_second_call_in_it_has_its_own() -> None:
 
 
 def test_another_kind_of_span_is_only_around() -> None:
-    """A span of the user's, and one that tells of something else, is a parent and nothing more."""
+    """A span of the user's, and one of something else, is a parent and nothing more."""
     with recording() as recorder:
         _ask(recorder.capture.tracer_provider)
         _ask(recorder.capture.tracer_provider, {"gen_ai.operation.name": "invoke_workflow"})

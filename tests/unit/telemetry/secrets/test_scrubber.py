@@ -78,7 +78,7 @@ def test_headers_are_learned_with_and_without_their_scheme() -> None:
 
 
 def test_the_password_of_a_url_is_known_without_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection's error tells host and user alone; a database's address stands in the environment."""
+    """A connection's error contains host and user alone; a database's address is in the environment."""
     monkeypatch.setenv("STORE", "postgresql://ann:quiet-river@host/db")
     keeper = SecretKeeper()
     keeper.learn_from({"api_base": "http://ann:tall%2Foak%20tree@host/v1", "note": "http://ann:@[host", "user": "a@b"})
@@ -290,7 +290,7 @@ def test_names_of_secrets(name: str) -> None:
     ],
 )
 def test_names_of_parameters(name: str) -> None:
-    """Ordinary parameters are told."""
+    """Ordinary parameters are recorded."""
     assert not is_secret_name(name)
 
 

@@ -455,7 +455,7 @@ def test_a_second_nested_compile_is_deeper() -> None:
     ],
 )  # fmt: skip
 def test_states_and_scores_of_a_trial(outcome: TrialOutcome, expected: dict[str, Any]) -> None:
-    """What the optimizer says of the trial, else whether it raised; a trial that failed is never the best."""
+    """What the optimizer reports of the trial, else whether it raised; a trial that failed is never the best."""
     emitted = Emitted()
     scope = _compile(emitted)
     trial = open_trial(emitted.telemetry, scope)

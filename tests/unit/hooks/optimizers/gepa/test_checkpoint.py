@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_a_checkpoint_is_gone_on_from(tmp_path: Path) -> None:
-    """Indices are dense from 0; what GEPA had found before is told first, and where it came from."""
+    """Indices are dense from 0; what GEPA had found before is recorded first, with its origin."""
     first = optimize(log_dir=str(tmp_path), max_metric_calls=25)
     with recording(capture_programs=True) as recorder:
         best = optimize(log_dir=str(tmp_path), max_metric_calls=60)
@@ -53,7 +53,7 @@ def test_a_checkpoint_is_gone_on_from(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_with_nothing_left_to_do(tmp_path: Path) -> None:
-    """Its candidates are told although no iteration runs: the best of them is what the compile returns."""
+    """Its candidates are recorded although no iteration runs: the best of them is what the compile returns."""
     optimize(log_dir=str(tmp_path), max_metric_calls=25)
     with recording() as recorder:
         best = optimize(log_dir=str(tmp_path), max_metric_calls=25)

@@ -132,7 +132,7 @@ def test_numbers_are_those_of_the_detailed_results() -> None:
 
 
 def test_the_pareto_front_over_time() -> None:
-    """Each candidate that enters the pool tells the front as it then stands, and who reaches it."""
+    """Each candidate that enters the pool records the front at that time, and its members."""
     with recording() as recorder:
         optimize()
     fronts = {trial["label"]: front(trial) for trial in trials(recorder) if "pareto.front" in trial}

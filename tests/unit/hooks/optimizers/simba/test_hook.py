@@ -187,7 +187,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
 
 
 def test_errors_of_programs_and_metrics_are_recorded_by_example() -> None:
-    """SIMBA swallows both and scores 0: the example's row says which error it was; the trial goes on."""
+    """SIMBA swallows both and scores 0: the example's row has the error; the trial continues."""
 
     def broken(example: dspy.Example, prediction: Any, trace: object = None) -> float:
         if example["question"] == "1+1":
