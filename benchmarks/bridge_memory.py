@@ -62,7 +62,7 @@ def memory(spans: int, steps: int, seconds: float) -> Row:
 
 
 def flood(seconds: float) -> Row:
-    """A bridge whose MLflow stands still, and senders that never wait: its resident memory, in MiB."""
+    """A bridge whose MLflow does not answer, and senders that never wait: its resident memory, in MiB."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(mlflow_server(folder))
@@ -88,7 +88,7 @@ def flood(seconds: float) -> Row:
         finally:
             os.killpg(server.group, signal.SIGCONT)
     return {
-        "case": f"MLflow stands still, {FLOOD_SENDERS} senders, requests of {len(body) / 2**20:.1f} MiB",
+        "case": f"MLflow does not answer, {FLOOD_SENDERS} senders, requests of {len(body) / 2**20:.1f} MiB",
         "spans": 0,
         "MiB at a tenth": round(found[len(found) // 10][1]),
         "MiB at the end": round(found[-1][1]),

@@ -65,7 +65,7 @@ def memory() -> None:
         (f"MLflow {row['MLflow']}, {row['spans']:,} spans, {row['spans an example']} an example", row["memory"])
         for row in _rows("memory")
     ]
-    _memory("memory", "spans told", series)
+    _memory("memory", "spans", series)
 
 
 def service() -> None:

@@ -52,7 +52,7 @@ def _mlflow(page: Page, folder: Path, store: Path) -> None:
         experiment = MlflowClient(server.uri).create_experiment("sums")
         recorded = send_telemetry("sums", [otlp(server.uri, **{"x-mlflow-experiment-id": experiment})], **WAY)
         shown = f"{server.uri}/#/experiments/{experiment}/traces?selectedEvaluationId=tr-{_trace(recorded)}"
-        _shoot(page, shown, "setup", folder / "mlflow-otlp-trace.png", width=980)  # beside it stands nothing of ours
+        _shoot(page, shown, "setup", folder / "mlflow-otlp-trace.png", width=980)  # no other data is visible
 
 
 def _trace(recorded: SentTelemetry) -> str:

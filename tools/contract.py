@@ -1,9 +1,9 @@
 """Parser of the semantic conventions in `semconv/*.yaml` into typed records.
 
 The files keep the format of OpenTelemetry's own convention registries: groups of type `attribute_group`, `span`,
-`metric` and `event`. Three keys are ours: `parent` (ids of the spans that may stand above, `any` or `none`), `start`
-(the attribute is set when the span starts, so samplers see it) and `convention` (the group's attributes stand on any
-span, where `extra_conventions` asks for them).
+`metric` and `event`. Three keys are additions: `parent` (ids of spans that may be the parent, `any` or `none`), `start`
+(the attribute is set when the span starts, so samplers see it) and `convention` (the group's attributes are set on any
+span, if `extra_conventions` names it).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Signal:
     id: str
     """The group's id, such as `span.dspy.compile`."""
     name: str
-    """Span: a pattern where `{attribute}` stands for its value. Metric and event: the name itself."""
+    """Span: a pattern where `{attribute}` is replaced by its value. Metric and event: the name itself."""
     brief: str
     attributes: tuple[AttributeRef, ...]
 
@@ -90,7 +90,7 @@ class Span(Signal):
     kind: str
     """internal or client."""
     parents: tuple[str, ...]
-    """Ids of the spans that may stand directly above; `any` = whatever is current or nothing; `none` = a root."""
+    """Ids of the spans that may be the parent; `any` = the current span, if any; `none` = a root."""
     extends: str | None = None
     """`gen_ai` where the standard's own library emits the span and only what we set beside is listed."""
 

@@ -35,7 +35,7 @@ CONTENT_WORDS = {
     "datasets": "dataset capture",
 }
 _CONVENTION_WORDS = [
-    "On any span, only with that [setting](backends.md), and each derived from what stands on the span already.",
+    "On any span, only with that [setting](backends.md), and each derived from attributes that the span has already.",
 ]
 
 
@@ -148,7 +148,7 @@ def _span_facts(span: Span) -> Iterator[str]:
     yield f"{span.brief}"
     yield ""
     yield f"- Kind: {span.kind.upper()}"
-    above = [{"any": "whatever is current", "none": "none (a root)"}.get(p, f"`{p}`") for p in span.parents]
+    above = [{"any": "the current span, if any", "none": "none (a root)"}.get(p, f"`{p}`") for p in span.parents]
     yield f"- Parent: {' or '.join(above)}".replace("`span.dspy.", "`")
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 # Attributes
 DSPY_OPERATION_NAME: Final = "dspy.operation.name"
-"""What the span stands for."""
+"""The operation that the span records."""
 DSPY_COMPILE_ID: Final = "dspy.compile.id"
 """Unique id of one call of an optimizer's `compile`, 32 hex digits."""
 DSPY_COMPILE_PARENT_ID: Final = "dspy.compile.parent.id"
@@ -143,8 +143,8 @@ DSPY_TRIAL_KIND: Final = "dspy.trial.kind"
 DSPY_TRIAL_PARAMETER: Final = "dspy.trial.parameter."
 """A parameter that the optimizer chose for this trial."""
 DSPY_TRIAL_CANDIDATE: Final = "dspy.trial.candidate"
-"""What makes this candidate, as a JSON object of predictor name to object of the texts, demos or rules that were chosen
-for it. A payload.
+"""The parts of this candidate, as a JSON object of predictor name to object of the texts, demos or rules that were
+chosen for it. A payload.
 """
 DSPY_TRIAL_SCORE: Final = "dspy.trial.score"
 """The trial's score in the optimizer's own unit."""
@@ -165,7 +165,7 @@ DSPY_TRIAL_DERIVED: Final = "dspy.trial.derived"
 DSPY_TRIAL_REASON: Final = "dspy.trial.reason"
 """Why the optimizer refused the trial's candidate or made none, in its own words."""
 DSPY_TRIAL_MEASURE: Final = "dspy.trial.measure."
-"""A number that the optimizer measured in the trial beside its score; its unit is the name's."""
+"""A number that the optimizer measured in the trial in addition to its score; the name contains its unit."""
 DSPY_TRIAL_SCORES: Final = "dspy.trial.scores"
 """What the optimizer scored the trial on, as a JSON array, a row an example: `on` (minibatch or validation), id, score;
 of a minibatch (a merge takes its own from the validation set) also `before`, the scores of the parents. Unit as
@@ -231,8 +231,7 @@ DSPY_MODULE_TYPE: Final = "dspy.module.type"
 DSPY_MODULE_NAME: Final = "dspy.module.name"
 """Path of the module in its program; `self` for the program."""
 DSPY_MODULE_FALLBACK: Final = "dspy.module.fallback"
-"""Class name of the adapter that asked again, because the answer could not be parsed as the first adapter asked for it.
-"""
+"""Class name of the adapter that repeated the call, because the answer could not be parsed by the first adapter."""
 DSPY_MODULE_SIGNATURE: Final = "dspy.module.signature"
 """The signature's fields."""
 DSPY_MODULE_INPUT: Final = "dspy.module.input"
@@ -250,7 +249,7 @@ DSPY_RETRIEVAL_PASSAGES: Final = "dspy.retrieval.passages"
 DSPY_EMBEDDINGS_COUNT: Final = "dspy.embeddings.count"
 """How many texts were embedded."""
 DSPY_INTERPRETER_OPERATION: Final = "dspy.interpreter.operation"
-"""What the interpreter was asked to do."""
+"""The code or command that the interpreter received."""
 DSPY_INTERPRETER_TYPE: Final = "dspy.interpreter.type"
 """Class name of the interpreter."""
 DSPY_INTERPRETER_CODE: Final = "dspy.interpreter.code"
@@ -458,14 +457,14 @@ SPAN_DSPY_EXAMPLE: Final = "example {}"
 shape `nested` - its child. Filled with `dspy.metric.name`.
 """
 SPAN_DSPY_METRIC: Final = "metric {}"
-"""The metric of an example, where it makes calls itself (asks a model, say) or raises; from the end of the program's
-call to its own. Filled with `dspy.metric.name`.
+"""The metric of an example, where it makes calls itself (to a model, for example) or raises; from the end of the
+program's call to its own. Filled with `dspy.metric.name`.
 """
 SPAN_DSPY_MODULE: Final = "module {}"
 """One call of a DSPy module. Filled with `dspy.module.type`."""
 SPAN_DSPY_ATTEMPT: Final = "attempt {}"
-"""One of the several tries that a module (BestOfN, Refine) makes of another one - the call, its reward, and what is
-asked before the next try. Filled with `dspy.module.type`.
+"""One of the attempts that a module (BestOfN, Refine) makes of another one - the call, its reward, and the calls before
+the next try. Filled with `dspy.module.type`.
 """
 SPAN_DSPY_INTERPRETER: Final = "interpreter {}"
 """One call of a code interpreter, DSPy's or the user's own, by ProgramOfThought, CodeAct, RLM or the user. Filled with
@@ -478,23 +477,23 @@ SPAN_DSPY_ADAPTER: Final = "adapter {} {}"
 SPAN_DSPY_PAYLOAD: Final = "payload"
 """A piece of a JSON text too large for one attribute."""
 SPAN_GEN_AI_INFERENCE: Final = "{} {}"
-"""One language model call. Spoken by opentelemetry-util-genai; these are the attributes beside its own. Filled with
-`gen_ai.operation.name`, `gen_ai.request.model`.
+"""One language model call. Recorded through opentelemetry-util-genai; these are the attributes added to its own. Filled
+with `gen_ai.operation.name`, `gen_ai.request.model`.
 """
 SPAN_GEN_AI_EXECUTE_TOOL: Final = "execute_tool {}"
-"""One tool call. Spoken by opentelemetry-util-genai. Filled with `gen_ai.tool.name`."""
+"""One tool call. Recorded through opentelemetry-util-genai. Filled with `gen_ai.tool.name`."""
 SPAN_GEN_AI_INVOKE_AGENT: Final = "invoke_agent {}"
-"""What an agent does in one call - ReAct, ReActV2, CodeAct and what is derived from them. It stands in the agent's own
-module span. Spoken by opentelemetry-util-genai. Filled with `gen_ai.agent.name`.
+"""One call of an agent - ReAct, ReActV2, CodeAct and classes derived from them. Child of the agent's module span.
+Recorded through opentelemetry-util-genai. Filled with `gen_ai.agent.name`.
 """
 SPAN_GEN_AI_EMBEDDINGS: Final = "embeddings {}"
 """One call of a dspy.Embedder, all its batches together, with the tokens that the provider counted; a cache counts
-none. A function of the user's own is named as the model. Spoken by opentelemetry-util-genai. Filled with
+none. A function of the user's own is named as the model. Recorded through opentelemetry-util-genai. Filled with
 `gen_ai.request.model`.
 """
 SPAN_GEN_AI_RETRIEVAL: Final = "retrieval {}"
-"""One query of a retriever. `gen_ai.data_source.id` is the class of what is asked, for DSPy has no name for a corpus.
-Spoken by opentelemetry-util-genai. Filled with `gen_ai.data_source.id`.
+"""One query of a retriever. `gen_ai.data_source.id` is the class of the retriever, because DSPy has no name for a
+corpus. Recorded through opentelemetry-util-genai. Filled with `gen_ai.data_source.id`.
 """
 
 # Metrics

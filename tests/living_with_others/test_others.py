@@ -167,7 +167,7 @@ def test_genai_dspy(tmp_path: Path) -> None:
     )
     assert next(iter(orders.values()))["log"] == snapshot(
         [
-            "opentelemetry.instrumentation.genai.dspy has spans of its own for the same calls (invoke_agent): otel-dspy adds what it knows to them and makes none. For spans of otel-dspy's own, switch the other off."
+            "opentelemetry.instrumentation.genai.dspy creates spans for the same calls (invoke_agent): otel-dspy adds its attributes to them and creates none. Disable the other instrumentation to get spans of otel-dspy."
         ]
     )
     assert _one_left(orders, ours=True) == [OURS, OURS]
@@ -227,7 +227,7 @@ def test_openinference_dspy(tmp_path: Path) -> None:
     )
     assert next(iter(orders.values()))["log"] == snapshot(
         [
-            "openinference.instrumentation.dspy has spans of its own for the same calls (chat): otel-dspy adds what it knows to them and makes none. For spans of otel-dspy's own, switch the other off."
+            "openinference.instrumentation.dspy creates spans for the same calls (chat): otel-dspy adds its attributes to them and creates none. Disable the other instrumentation to get spans of otel-dspy."
         ]
     )
     (theirs, same) = _one_left(orders, ours=False)

@@ -110,8 +110,8 @@ class OtherInstrumentations:
                 return
             self._warned.add(other)
         _logger.warning(
-            "%s has spans of its own for the same calls (%s): otel-dspy adds what it knows to them and makes none. "
-            "For spans of otel-dspy's own, switch the other off.",
+            "%s creates spans for the same calls (%s): otel-dspy adds its attributes to them and creates none. "
+            "Disable the other instrumentation to get spans of otel-dspy.",
             other,
             operation,
         )
