@@ -7,7 +7,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.mlflow import autolog, autologging
-from otel_dspy.mlflow.tracking import capabilities, sink
+from otel_dspy.mlflow.tracking import capabilities, trace_sender
 from tests.support.blank_store import blank_store
 from tests.versions.run_tree import run_lines, trace_count, trace_lines
 from tests.versions.scenario import Sums, exact, examples, served
@@ -86,7 +86,7 @@ def test_a_trace_whose_spans_come_before_its_end(uri: str, monkeypatch: pytest.M
     """An example longer than spans wait for each other: its trace has its end, its score and its run all the same."""
     if not capabilities.TRACES:
         pytest.skip("this MLflow takes no traces of ours")
-    monkeypatch.setattr(sink, "LINGER", 0.0)
+    monkeypatch.setattr(trace_sender, "LINGER", 0.0)
     autolog(tracking_uri=uri, experiment="long")
     with served(seconds=0.5) as (_, lm), dspy.context(lm=lm):
         dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1, display_progress=False)(Twice())

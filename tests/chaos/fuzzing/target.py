@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,8 +17,6 @@ from otel_dspy.mlflow.tracking.mlflow_span import mlflow_span
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import Operation
-    from otel_dspy.mlflow.records.route import Destination
-    from otel_dspy.mlflow.tracking.sink import Sink
     from tests.chaos.fuzzing.mutations import Case
 
 
@@ -39,29 +36,15 @@ class Counting:
         """Nothing waits here."""
 
 
-class _Mapped(Pipeline):
-    """The bridge's pipeline with MLflow left out."""
-
-    def __init__(self) -> None:
-        super().__init__(threading.Event(), look_first=True)
-        self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
-
-    def _new_sink(self, destination: Destination) -> Sink:
-        del destination
-        return cast("Any", Counting())
-
-    def lacks(self, span: Any) -> list[str]:
-        """As `MultiWriterPipeline` does for every span."""
-        return self._payloads.lacks(span)
-
-
 class Target:
     """A bridge's parsing and routing, with the memory that it keeps from request to request."""
 
     def __init__(self) -> None:
         self._experiments = Experiments("http://mlflow.test", by_service=True)
         self._traces = ProgramTraces()
-        self._pipeline = _Mapped()
+        self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
+        self._pipeline = Pipeline(lambda _destination: cast("Any", Counting()), self._payloads)
+        """The bridge's pipeline with MLflow left out."""
         self.verdicts: Counter[str] = Counter()
         self.spans = 0
         self.kept = 0
@@ -90,7 +73,7 @@ class Target:
         missing = case.kept - {(span.trace_id, span.span_id) for span, _ in placed}
         assert not missing, f"good spans are refused: {missing}, {refused}"
         for given in placed:
-            self._pipeline.lacks(given[0])
+            self._payloads.lacks(given[0])
             for span, route in self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given):
                 self._pipeline.process(span, route)
         self.verdicts["partly taken" if refused else "taken"] += 1

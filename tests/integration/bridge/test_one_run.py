@@ -10,11 +10,12 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from otel_dspy.bridge.multi_writer import creation_lock
-from otel_dspy.bridge.multi_writer.runs import CLAIM, MultiWriterRuns
+from otel_dspy.bridge.multi_writer.run_creation import CLAIM, ConcurrentRunCreation
 from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun
-from otel_dspy.mlflow.tracking.runs import RUN_TAG
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.tracking.connection import Connection
+from otel_dspy.mlflow.tracking.runs import RUN_TAG, Runs
 from otel_dspy.mlflow.tracking.store import Store
-from otel_dspy.mlflow.tracking.store_reader import StoreReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +28,13 @@ def ensure(number: int) -> EnsureRun:
     return EnsureRun(key="k", run=RUN, name="Any P", start_ms=1, parent=None, tags={f"from.{number}": "told"})
 
 
-def runs_of(uri: str) -> MultiWriterRuns:
+def runs_of(uri: str) -> Runs:
     """A writer's."""
-    return MultiWriterRuns(Store(uri), StoreReader(uri), lambda: "0")
+    connection = Connection(Destination(uri, Experiment(id="0")))
+    return Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_first=True)
 
 
-def emit(runs: MultiWriterRuns, uri: str, number: int) -> str:
+def emit(runs: Runs, uri: str, number: int) -> str:
     """Ensure the run and log the rest of its data; return its id."""
     tags = runs.ensure(ensure(number))
     run_id = runs.handle(RUN, 1).run_id
@@ -81,8 +83,9 @@ def test_the_claim_of_one_who_is_gone_is_settled(
                 return made
             store.delete_run(made.run_id)
 
-    monkeypatch.setattr(store, "create_run", until_it_sorts)
-    runs = MultiWriterRuns(store, StoreReader(uri), lambda: "0")
+    connection = Connection(Destination(uri, Experiment(id="0")))
+    monkeypatch.setattr(connection.store(), "create_run", until_it_sorts)
+    runs = Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_first=True)
     run_id = emit(runs, uri, 1)
     found = [run.info.run_id for run in MlflowClient(uri).search_runs(["0"])]
     settled = MlflowClient(uri).search_runs(["0"], f"tags.`{RUN_TAG}` = 'compile/{RUN.compile_id}'")

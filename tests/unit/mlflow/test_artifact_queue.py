@@ -23,6 +23,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking import artifact_queue, retry
 from otel_dspy.mlflow.tracking.artifact_queue import ArtifactQueue, ArtifactWrite, store_name
+from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
 from otel_dspy.mlflow.tracking.sink import Sink
 from tests.support.blank_store import blank_store
 from tests.support.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, object_store
@@ -53,7 +54,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Generator[ObjectStore]:
 def _optimize(uri: str, location: str, name: str) -> Sink:
     """What a compile logs, to an experiment of that name and artifact location."""
     MlflowClient(uri).create_experiment(name, location)
-    sink = Sink(Destination(uri, Experiment(name=name)), threading.Event())
+    sink = Sink(ExclusiveWriter(Destination(uri, Experiment(name=name)), threading.Event()))
     for operation in (
         EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}),
         LogText(key="text", run=RUN, path="candidates/a.json", text="first"),

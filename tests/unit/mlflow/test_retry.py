@@ -14,7 +14,8 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
 from otel_dspy.mlflow.tracking import retry
 from otel_dspy.mlflow.tracking.error_classification import artifact_access
-from otel_dspy.mlflow.tracking.retry import MAX_RETRIES, Outcome, Retrier
+from otel_dspy.mlflow.tracking.outcome import Outcome
+from otel_dspy.mlflow.tracking.retry import MAX_RETRIES, Retrier
 from otel_dspy.mlflow.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def test_pauses_double_up_to_five_seconds_half_of_each_random() -> None:
     tried = Retrier("http://m", stop, lambda: None)
     for _ in range(2):
         stop.seconds.clear()
-        assert tried.run("spans", denied(503, 7, [])) is Outcome.DONE
+        assert tried.run("spans", denied(503, 7, [])).outcome is Outcome.DONE
         longest = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0)
         assert len(stop.seconds) == len(longest)
         for wait, most in zip(stop.seconds, longest, strict=True):
@@ -92,7 +93,7 @@ def test_a_retry_after_of_the_server_is_the_shortest_pause(busy: Busy) -> None:
     stop = RecordedWaits()
     store = Store(f"http://127.0.0.1:{busy.server_address[1]}")
     busy.retry_after = ["7", "900", None, "0", "Wed, 21 Oct 2037 07:28:00 GMT", "60"]
-    assert Retrier("http://m", stop, lambda: None).run("spans", store.answer) is Outcome.DONE
+    assert Retrier("http://m", stop, lambda: None).run("spans", store.answer).outcome is Outcome.DONE
     first, second, third, fourth, fifth, sixth = stop.seconds
     assert (first, second, sixth) == (7.0, 300.0, 60.0)
     assert (0.5 <= third <= 1.0, 1.0 <= fourth <= 2.0, 2.0 <= fifth <= 4.0) == (True, True, True)
@@ -116,12 +117,12 @@ def test_a_race_is_tried_again_and_is_no_outage(
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
     tried = Retrier("http://m", threading.Event(), lambda: None)
     calls: list[int] = []
-    assert tried.run("LogDataset", raced(1, calls)) is Outcome.DONE
+    assert tried.run("LogDataset", raced(1, calls)).outcome is Outcome.DONE
     assert len(calls) == 2
     assert tried.failing_since is None
     assert caplog.text == ""
     calls.clear()
-    assert tried.run("LogDataset", raced(100, calls)) is Outcome.REJECTED
+    assert tried.run("LogDataset", raced(100, calls)).outcome is Outcome.REJECTED
     assert len(calls) == MAX_RETRIES
     assert "rejected LogDataset" in caplog.text
 
@@ -162,7 +163,7 @@ def test_what_fails_at_one_destination_holds_up_the_others_once(
         caplog.clear()
         for expected in (MAX_RETRIES, again):
             calls: list[int] = []
-            assert tried.run("LogText", failing(calls)) is Outcome.FAILED
+            assert tried.run("LogText", failing(calls)).outcome is Outcome.FAILED
             assert (len(calls), tried.failing_since) == (expected, None)
         assert kept in caplog.text
         assert ("spool" in caplog.text) is not others
@@ -176,11 +177,11 @@ def test_a_denied_destination_does_not_delay_others(
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
     tried = Retrier("http://m", threading.Event(), lambda: None, others=True)
     calls: list[int] = []
-    assert [tried.run("spans", denied(status, 100, calls)) for _ in range(3)] == [Outcome.FAILED] * 3
+    assert [tried.run("spans", denied(status, 100, calls)).outcome for _ in range(3)] == [Outcome.FAILED] * 3
     assert (len(calls), tried.failing_since) == (1, None)
     assert "denied access for spans; the client is asked to retry" in caplog.text
     tried.ask_again()
-    assert tried.run("spans", denied(status, 0, calls)) is Outcome.DONE
+    assert tried.run("spans", denied(status, 0, calls)).outcome is Outcome.DONE
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -190,7 +191,7 @@ def test_a_key_that_has_run_out_is_waited_for(status: int, monkeypatch: pytest.M
     monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
     for others, answers in ((False, lambda: None), (True, denied(status, 100, []))):
         tried, calls = Retrier("http://m", threading.Event(), answers, others=others), list[int]()
-        assert tried.run("spans", denied(status, 2 * MAX_RETRIES, calls)) is Outcome.DONE
+        assert tried.run("spans", denied(status, 2 * MAX_RETRIES, calls)).outcome is Outcome.DONE
         assert len(calls) == 2 * MAX_RETRIES + 1
 
 
@@ -210,12 +211,12 @@ def test_an_artifact_store_that_fails_holds_up_no_other_destination(
         with artifact_access():
             raise error
 
-    assert tried.run("LogText", write) is Outcome.FAILED
+    assert tried.run("LogText", write).outcome is Outcome.FAILED
     assert (len(calls), tried.artifacts_failed, tried.failing_since) == (calls_made, True, None)
-    assert tried.run("LogTable", write) is Outcome.FAILED
+    assert tried.run("LogTable", write).outcome is Outcome.FAILED
     assert len(calls) == calls_made + 1
     assert "is available, but the artifact store for LogText is not; the client is asked to retry" in caplog.text
-    assert tried.run("spans", lambda: None) is Outcome.DONE
+    assert tried.run("spans", lambda: None).outcome is Outcome.DONE
     tried.ask_again()
     assert not tried.artifacts_failed
 
@@ -235,5 +236,5 @@ def test_a_server_that_is_away_with_its_artifacts_is_waited_for() -> None:
             raise ConnectionError("away")
 
     tried = Retrier("http://m", RecordedWaits(), answers, others=True)
-    assert tried.run("LogText", write) is Outcome.DONE
+    assert tried.run("LogText", write).outcome is Outcome.DONE
     assert (len(calls), tried.artifacts_failed) == (9, False)

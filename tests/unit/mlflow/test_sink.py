@@ -13,6 +13,7 @@ from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun, LogMetric
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span_records import SpanRecord
 from otel_dspy.mlflow.tracking import retry
+from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
 from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.store import Store
 from tests.support.blank_store import blank_store
@@ -26,7 +27,7 @@ RUN = CompileRun("c")
 
 def _sink(tmp_path: Path) -> Sink:
     """One with a run in it."""
-    sink = Sink(Destination(blank_store(tmp_path), Experiment(name="Default")), threading.Event())
+    sink = Sink(ExclusiveWriter(Destination(blank_store(tmp_path), Experiment(name="Default")), threading.Event()))
     sink.apply(EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}))
     return sink
 

@@ -13,7 +13,8 @@ from mlflow.utils.workspace_context import WorkspaceContext, get_request_workspa
 
 from otel_dspy.mlflow.tracking import workspaces
 from otel_dspy.mlflow.tracking.error_classification import ErrorClass, classify
-from otel_dspy.mlflow.tracking.retry import Outcome, Retrier
+from otel_dspy.mlflow.tracking.outcome import Outcome
+from otel_dspy.mlflow.tracking.retry import Retrier
 from otel_dspy.mlflow.tracking.workspaces import NoWorkspacesError, active, same, selected
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ def test_a_workspace_that_is_not_there(error: Exception, caplog: pytest.LogCaptu
         raise error
 
     expected = Outcome.REJECTED if others else Outcome.FAILED
-    assert tried.run("EnsureRun", attempt) is expected
-    assert tried.run("LogTable", attempt) is expected
+    assert tried.run("EnsureRun", attempt).outcome is expected
+    assert tried.run("LogTable", attempt).outcome is expected
     assert (len(calls), tried.failing_since) == (2, None)
     if not others:
         assert [record.getMessage() for record in caplog.records] == [

@@ -20,7 +20,7 @@ from otel_dspy.mlflow.delivery import spool_line
 from otel_dspy.mlflow.records.route import Route
 
 if TYPE_CHECKING:
-    from otel_dspy.bridge.multi_writer.sink import MultiWriterSink
+    from otel_dspy.bridge.multi_writer.experiment_files import ExperimentFiles
     from otel_dspy.mlflow.records.span_records import PayloadPiece, SpanRecord
 
 FOLDER: Final = "otel-dspy-payloads"
@@ -29,31 +29,31 @@ _PIECE: Final = re.compile(r"\d+\.json")
 _NOT_IN_NAMES: Final = re.compile(r"[^\w.\-]", re.ASCII)
 
 
-def keep_piece(sink: MultiWriterSink, piece: PayloadPiece, route: Route) -> tuple[SpanRecord, Route] | None:
+def keep_piece(files: ExperimentFiles, piece: PayloadPiece, route: Route) -> tuple[SpanRecord, Route] | None:
     """Store a piece; return the stored span if all pieces of its attribute are present, else None."""
     folder = _folder(piece.span.trace_id, piece.owner_id, piece.attribute)
-    sink.write_beside(f"{folder}/{piece.index}.json", spool_line.span_line(piece.span, route))
-    there = sink.beside(folder)
+    files.write(f"{folder}/{piece.index}.json", spool_line.span_line(piece.span, route))
+    there = files.names(folder)
     if SPAN not in there or not all(f"{index}.json" in there for index in range(piece.count)):
         return None
-    return _read(sink, f"{folder}/{SPAN}", route)
+    return _read(files, f"{folder}/{SPAN}", route)
 
 
-def keep_span(sink: MultiWriterSink, span: SpanRecord, attribute: str, route: Route) -> None:
+def keep_span(files: ExperimentFiles, span: SpanRecord, attribute: str, route: Route) -> None:
     """Store a span until the pieces of `attribute` arrive."""
     folder = _folder(span.trace_id, span.span_id, attribute)
-    sink.write_beside(f"{folder}/{SPAN}", spool_line.span_line(span, route))
+    files.write(f"{folder}/{SPAN}", spool_line.span_line(span, route))
 
 
-def pieces(sink: MultiWriterSink, span: SpanRecord, attribute: str, route: Route) -> list[SpanRecord]:
+def pieces(files: ExperimentFiles, span: SpanRecord, attribute: str, route: Route) -> list[SpanRecord]:
     """Return the stored pieces of `attribute`, as the spans that carried them."""
     folder = _folder(span.trace_id, span.span_id, attribute)
-    found = [_read(sink, f"{folder}/{name}", route) for name in sorted(sink.beside(folder)) if _PIECE.fullmatch(name)]
+    found = [_read(files, f"{folder}/{name}", route) for name in sorted(files.names(folder)) if _PIECE.fullmatch(name)]
     return [piece for piece, _ in filter(None, found)]
 
 
-def _read(sink: MultiWriterSink, path: str, route: Route) -> tuple[SpanRecord, Route] | None:
-    text = sink.read_beside(path)
+def _read(files: ExperimentFiles, path: str, route: Route) -> tuple[SpanRecord, Route] | None:
+    text = files.read(path)
     parsed = spool_line.parse_line(text) if text is not None else None
     # The stored destination has no passwords, so the caller's is used.
     return (parsed[0], Route(route.destination, parsed[1].context, parsed[1].options)) if parsed is not None else None

@@ -9,41 +9,29 @@ from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.payload import PayloadShelf
 from otel_dspy.mlflow.records.span_records import PayloadPiece
-from otel_dspy.mlflow.tracking.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from threading import Event
 
     from otel_dspy.mlflow.records.route import Destination, Route
     from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.tracking.sink import Sink
 
 
 class Pipeline:
     """Processes spans in order, with one sink for each destination."""
 
-    def __init__(
-        self,
-        stop: Event,
-        *,
-        look_first: bool = False,
-        own: bool = False,
-        urgent: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, new_sink: Callable[[Destination], Sink], payloads: PayloadShelf | None = None) -> None:
         """Create a pipeline.
 
         Args:
-            stop: set when the deadline has passed; the operation in progress then raises `retry.Stopped`.
-            look_first: other processes may have logged the same compiles (a replay, a forked child).
-            own: the spans were recorded by this process.
-            urgent: returns whether spans are queued that should be processed before more traces are sent.
+            new_sink: creates the sink of a destination, once.
+            payloads: joins the pieces of payloads; by default a new one with the limits of own spans.
         """
-        self._stop = stop
-        self._look_first = look_first
-        self._own = own
-        self._urgent = urgent
+        self._new_sink = new_sink
+        self._look_first = False
         self._sinks: dict[Destination, Sink] = {}
-        self._payloads = PayloadShelf()
+        self._payloads = PayloadShelf() if payloads is None else payloads
         self._ledger = CompileLedger()
 
     def process(self, span: SpanRecord, route: Route) -> None:
@@ -57,15 +45,19 @@ class Pipeline:
             self._payloads.add(fact)
             return
         ended = self._ledger.add(fact)
-        sink = self._sinks.get(route.destination)
-        if sink is None:
-            sink = self._sinks[route.destination] = self._new_sink(route.destination)
+        sink = self.sink(route.destination)
         for operation in mapping.operations(fact, route.options, route.context, ended):
             sink.apply(operation)
         sink.finish_span()
 
-    def _new_sink(self, destination: Destination) -> Sink:
-        return Sink(destination, self._stop, look_first=self._look_first, own=self._own, urgent=self._urgent)
+    def sink(self, destination: Destination) -> Sink:
+        """Return the sink of a destination, which is created if it does not exist."""
+        sink = self._sinks.get(destination)
+        if sink is None:
+            sink = self._sinks[destination] = self._new_sink(destination)
+            if self._look_first:
+                sink.look_first()
+        return sink
 
     def look_first(self) -> None:
         """Look runs up before creating them: from now on other processes may log the same compiles."""

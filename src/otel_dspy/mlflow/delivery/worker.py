@@ -17,7 +17,9 @@ from otel_dspy.mlflow.delivery.cpu_throttle import CpuThrottle
 from otel_dspy.mlflow.delivery.drop_policy import DropPolicy
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
+from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
 from otel_dspy.mlflow.tracking.retry import Stopped
+from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.runtime.fork_gate import ForkGate
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
     from otel_dspy.mlflow.delivery.span_queue import Record
-    from otel_dspy.mlflow.records.route import Route
+    from otel_dspy.mlflow.records.route import Destination, Route
 
 _logger = logging.getLogger(__name__)
 
@@ -108,12 +110,12 @@ class Worker:
         """Number of failed operations whose spans are retained."""
         self._failed_spans = 0
         """Number of spans that failed to process."""
-        self._pipeline = Pipeline(
-            self._stop,
-            look_first=forked or _left_off.is_set(),
-            own=True,
-            urgent=self._runs_wait,
-        )
+        self._pipeline = Pipeline(self._new_sink)
+        if forked or _left_off.is_set():
+            self._pipeline.look_first()
+
+    def _new_sink(self, destination: Destination) -> Sink:
+        return Sink(ExclusiveWriter(destination, self._stop, own=True), urgent=self._runs_wait)
 
     def put(self, span: ReadableSpan, route: Route) -> None:
         """Queue an ended span. Never blocks on MLflow; blocks on the disk only to avoid dropping a trace."""

@@ -12,7 +12,9 @@ from otel_dspy.mlflow.delivery import spool, spool_line
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.records.route import Destination, Experiment, Route
 from otel_dspy.mlflow.replay.file_result import FileResult
+from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
 from otel_dspy.mlflow.tracking.retry import Stopped
+from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class Replay:
         self._patience = patience
         self._stop = threading.Event()
         # The process that wrote the file, or an earlier replay, may have created the runs.
-        self._pipeline = Pipeline(self._stop, look_first=True)
+        self._pipeline = Pipeline(lambda destination: Sink(ExclusiveWriter(destination, self._stop, look_first=True)))
         self._last_ms = 0
 
     def run(self, paths: Iterable[Path], report: Callable[[FileResult], None]) -> int:

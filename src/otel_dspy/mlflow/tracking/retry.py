@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import random
 import time
-from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking import http_policy, workspaces
 from otel_dspy.mlflow.tracking.error_classification import ArtifactStoreError, ErrorClass, classify
+from otel_dspy.mlflow.tracking.outcome import Outcome, Result
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import address_without_passwords, without_passwords
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from threading import Event
 
 _logger = logging.getLogger(__name__)
+Value = TypeVar("Value")
+
 _chance: Final = random.Random()  # noqa: S311 - jitter, no secret; never the generator that a user may have seeded
 
 FIRST_PAUSE: Final = 0.25
@@ -46,16 +48,6 @@ class Stopped(BaseException):
 
     Not an `Exception`, so that it is never handled as a failure of MLflow.
     """
-
-
-class Outcome(Enum):
-    """Result of an operation."""
-
-    DONE = "done"
-    REJECTED = "rejected"
-    """Permanently rejected by MLflow."""
-    FAILED = "failed"
-    """The server failed at this operation while it accepts others: a later attempt may succeed."""
 
 
 class Backoff:
@@ -119,7 +111,7 @@ class Retrier:
         """Allow new attempts after a denied operation or a failed artifact store."""
         self._denied = self.artifacts_failed = False
 
-    def run(self, what: str, attempt: Callable[[], None]) -> Outcome:
+    def run(self, what: str, attempt: Callable[[], Value]) -> Result[Value]:
         """Attempt an operation until it succeeds, is rejected or is given up.
 
         Args:
@@ -127,37 +119,39 @@ class Retrier:
             attempt: performs it; may be called repeatedly.
 
         Returns:
-            The outcome. `FAILED` at once if other destinations are queued and MLflow has denied an operation since
-            `ask_again`.
+            The outcome, with what `attempt` returned. `FAILED` at once if other destinations are queued and MLflow has
+            denied an operation since `ask_again`.
 
         Raises:
             Stopped: the deadline has passed.
         """
         if self._denied:
-            return Outcome.FAILED
+            return Result(Outcome.FAILED)
         failures, own_failures, races, backoff = 0, 0, 0, Backoff()
         while True:
-            error = self._once(attempt, failures)
+            value, error = self._once(attempt, failures)
             if error is None:
                 if self.failing_since is not None:
                     self._recovered(self.failing_since)
-                return Outcome.DONE
+                return Result(Outcome.DONE, value)
             failures += 1
             found = classify(error, http_policy.last_status())
             retry_after = http_policy.retry_after()
             races += found is ErrorClass.RACED
             if self._is_final(found) or races >= MAX_RETRIES:
                 self._warn_once(what, f"rejected {what}: {error}")
-                return Outcome.REJECTED
-            apart = isinstance(error, ArtifactStoreError) and self._once(self._answers, 0) is None
+                return Result(Outcome.REJECTED)
+            apart = isinstance(error, ArtifactStoreError) and self._server_answers()
             given_up = self._artifact_store_failed(found, failures) if apart else self._is_the_experiments(found)
             if given_up:
-                return self._give_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
+                self._give_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
+                return Result(Outcome.FAILED)
             if found is not ErrorClass.RACED and not apart:
                 self._failing(error)
             own_failures = own_failures + 1 if found is ErrorClass.RETRY else 0
-            if own_failures >= self._tries and self._once(self._answers, 0) is None:
-                return self._give_up(what, f"failed to store {what}", error)
+            if own_failures >= self._tries and self._server_answers():
+                self._give_up(what, f"failed to store {what}", error)
+                return Result(Outcome.FAILED)
             if self._stop.wait(backoff.next(retry_after)):
                 raise Stopped
             self.retries += 1
@@ -168,7 +162,7 @@ class Retrier:
 
     def _is_the_experiments(self, found: ErrorClass) -> bool:
         """Whether the cause is this experiment or its workspace, and not transient."""
-        if found is ErrorClass.DENIED and self._others and self._once(self._answers, 0) is None:
+        if found is ErrorClass.DENIED and self._others and self._server_answers():
             self._denied = True
         return self._denied or found in _NO_DESTINATION
 
@@ -193,22 +187,23 @@ class Retrier:
         lately = self._failed is not None and time.monotonic() - self._failed < FAILED_LATELY
         return 1 if self._others and lately else MAX_RETRIES
 
-    def _give_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> Outcome:
+    def _give_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> None:
         kept = "the client is asked to retry" if self._others else _IN_THE_SPOOL
         self._warn_once(what, f"{failure}; {kept}: {error}")
         self.failing_since = None
         self._failed = self._failed if of_artifacts else time.monotonic()
-        return Outcome.FAILED
 
-    def _once(self, attempt: Callable[[], None], failures: int) -> Exception | None:
+    def _server_answers(self) -> bool:
+        return self._once(self._answers, 0)[1] is None
+
+    def _once(self, attempt: Callable[[], Value], failures: int) -> tuple[Value | None, Exception | None]:
         if self._stop.is_set():
             raise Stopped
         try:
             with self._gate, http_policy.no_retries(failures), workspaces.selected(self._workspace):
-                attempt()
+                return attempt(), None
         except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
-            return error
-        return None
+            return None, error
 
     def _failing(self, error: Exception) -> None:
         now = time.monotonic()

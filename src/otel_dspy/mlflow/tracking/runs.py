@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, assert_never
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
@@ -37,23 +39,73 @@ def run_tag(run: RunKey) -> str:
             assert_never(run)
 
 
-class Runs:
-    """The runs of one experiment."""
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be created.
 
-    def __init__(self, store: Store, experiment_id: Callable[[], str], *, look_first: bool, own: bool) -> None:
-        """Create the lookup for one experiment.
+    Attributes:
+        key: identity of the run.
+        name: name of the run.
+        start_ms: milliseconds since the epoch.
+        tags: its tags, except for `RUN_TAG`.
+        placeholder: whether name, start and tags are those of a run whose own data has not been received.
+    """
+
+    key: RunKey
+    name: str
+    start_ms: int
+    tags: Mapping[str, str]
+    placeholder: bool
+
+
+class RunCreation(Protocol):
+    """Creation of runs, which depends on whether other processes create the same."""
+
+    def create(self, new: NewRun) -> RunHandle:
+        """Create the run in MLflow, or return the one that another process has created at the same time."""
+        ...
+
+
+class ExclusiveCreation:
+    """Creation of runs that no other process creates at the same time."""
+
+    def __init__(self, store: Store, experiment_id: Callable[[], str], *, own: bool) -> None:
+        """Create runs in one experiment.
 
         Args:
             store: the tracking store.
-            experiment_id: returns the experiment's id; called when a run has to be created or found.
-            look_first: look each run up by its tag before creating it. Not needed if every compile belongs to this
-                process; required for spans of other processes.
+            experiment_id: returns the experiment's id.
             own: the compiles belong to this process, and their runs end with it.
         """
         self._store = store
         self._experiment_id = experiment_id
-        self._look_first = look_first
         self._own = own
+
+    def create(self, new: NewRun) -> RunHandle:
+        """Create the run in MLflow, with tags of this process if it is its own."""
+        tags = {RUN_TAG: run_tag(new.key)} | dict(new.tags) | (own_tags() if self._own else {})
+        return self._store.create_run(self._experiment_id(), new.name, new.start_ms, tags)
+
+
+class Runs:
+    """The runs of one experiment."""
+
+    def __init__(
+        self, store: Store, experiment_id: Callable[[], str], creation: RunCreation, *, look_first: bool
+    ) -> None:
+        """Create the lookup for one experiment.
+
+        Args:
+            store: the tracking store.
+            experiment_id: returns the experiment's id; called when a run has to be found.
+            creation: creates runs that are not found.
+            look_first: look each run up by its tag before creating it. Not needed if every compile belongs to this
+                process; required for spans of other processes.
+        """
+        self._store = store
+        self._experiment_id = experiment_id
+        self._creation = creation
+        self._look_first = look_first
         self._known: OrderedDict[RunKey, RunHandle] = OrderedDict()
         self._doubtful: set[RunKey] = set()
         self._open: dict[RunKey, None] = {}
@@ -75,21 +127,28 @@ class Runs:
         """Whether this process has found or created the run."""
         return run in self._known or isinstance(run, UserRun)
 
-    def handle(self, run: RunKey, start_ms: int) -> RunHandle:
-        """Return the run, creating a placeholder if it does not exist."""
+    def handle(self, run: RunKey, start_ms: int | None = None) -> RunHandle:
+        """Return the run, creating a placeholder if it does not exist.
+
+        Args:
+            run: identity of the run.
+            start_ms: start of a placeholder in milliseconds since the epoch; now if not given.
+        """
         found = self._known.get(run)
         if found is not None:
             return found
         if isinstance(run, UserRun):
             return self._remember(run, self._store.get_run(run.run_id))
-        return self._find(run) or self._create(run, _placeholder_name(run), start_ms, _parent(run), {})
+        start_ms = time.time_ns() // 1_000_000 if start_ms is None else start_ms
+        return self._find(run) or self._placeholder(run, start_ms)
 
     def ensure(self, operation: EnsureRun) -> dict[str, str]:
         """Create the run; return the tags that an existing one lacks."""
         run = operation.run
         found = self._known.get(run) or self._find(run)
         if found is None:
-            self._create(run, operation.name, operation.start_ms, operation.parent, operation.tags)
+            tags = self._parent_tag(operation.parent, operation.start_ms) | dict(operation.tags)
+            self._create(NewRun(run, operation.name, operation.start_ms, tags, placeholder=False))
             return {}
         parent = self._parent_tag(operation.parent, operation.start_ms)
         return {naming.RUN_NAME: operation.name, RUN_TAG: run_tag(run)} | dict(operation.tags) | parent
@@ -100,15 +159,15 @@ class Runs:
         found = self._store.find_run(self._experiment_id(), RUN_TAG, run_tag(run))
         return self._remember(run, found) if found else None
 
-    def _create(
-        self, run: RunKey, name: str, start_ms: int, parent: RunKey | None, tags: Mapping[str, str]
-    ) -> RunHandle:
-        every = {RUN_TAG: run_tag(run)} | self._parent_tag(parent, start_ms) | dict(tags)
-        every |= own_tags() if self._own else {}
+    def _placeholder(self, run: RunKey, start_ms: int) -> RunHandle:
+        tags = self._parent_tag(_parent(run), start_ms)
+        return self._create(NewRun(run, _placeholder_name(run), start_ms, tags, placeholder=True))
+
+    def _create(self, new: NewRun) -> RunHandle:
         # Until the response arrives the run may exist unknown to this process: a second attempt must look it up.
-        self._doubtful.add(run)
-        made = self._remember(run, self._store.create_run(self._experiment_id(), name, start_ms, every))
-        self._doubtful.discard(run)
+        self._doubtful.add(new.key)
+        made = self._remember(new.key, self._creation.create(new))
+        self._doubtful.discard(new.key)
         return made
 
     def _parent_tag(self, parent: RunKey | None, start_ms: int) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.tracking.retry import Outcome
+from otel_dspy.mlflow.tracking.outcome import Outcome
 from otel_dspy.mlflow.tracking.run_batch import RunBatch
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ thousand takes ten.
 def send_batch(attempts: Retrier, batch: RunBatch, send: Callable[[RunBatch], None]) -> Iterator[Outcome]:
     """Send a run's batch; yield the outcome of the whole, or of each part that was sent separately."""
     if batch.params:
-        outcome = attempts.run("parameters and metrics", lambda: send(batch))
+        outcome = attempts.run("parameters and metrics", lambda: send(batch)).outcome
         if outcome is not Outcome.REJECTED:
             yield outcome
             return
@@ -40,7 +40,7 @@ def send_batch(attempts: Retrier, batch: RunBatch, send: Callable[[RunBatch], No
 
 
 def _send(attempts: Retrier, what: str, batch: RunBatch, send: Callable[[RunBatch], None]) -> Outcome:
-    return attempts.run(what, lambda: send(batch))
+    return attempts.run(what, lambda: send(batch)).outcome
 
 
 def _parts(batch: RunBatch) -> Iterator[tuple[str, RunBatch]]:
@@ -55,7 +55,7 @@ def send_trace(attempts: Retrier, spans: list[LogSpan], send: Callable[[list[Log
     waiting, rejected = [spans], 0
     while waiting:
         some = waiting.pop()
-        outcome = attempts.run("spans", lambda some=some: send(some))
+        outcome = attempts.run("spans", lambda some=some: send(some)).outcome
         rejected += outcome is Outcome.REJECTED
         if outcome is Outcome.REJECTED and len(some) > 1 and rejected < MAX_REJECTED:
             middle = len(some) // 2

@@ -1,0 +1,79 @@
+"""Completes an ended compile from its spans in MLflow, which several writers have received."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy import semconv as sc
+from otel_dspy.mlflow.mapping import dispatch as mapping
+from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
+from otel_dspy.mlflow.mapping.compiles import summary_operations
+from otel_dspy.mlflow.mapping.operations import LogChanges, LogModel, LogProgram
+from otel_dspy.mlflow.records import decode
+from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
+from otel_dspy.mlflow.records.span_records import CompileRecord, SetupRecord, TrialRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
+    from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
+    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.tracking.sink import Sink
+
+_OPTIONS: Final = Options()
+ROUNDS: Final = 3
+"""Maximum number of reads of a compile that another writer may be completing too: the last writer reads last."""
+
+
+def complete(sink: Sink, writer: ConcurrentWriter, compile_id: str, trace_id: str) -> None:
+    """Write the missing parts of an ended compile.
+
+    Args:
+        sink: applies the operations.
+        writer: reads what is in MLflow.
+        compile_id: id of the compile.
+        trace_id: the compile's trace, 32 hex digits.
+    """
+    seen: set[str] = set()
+    for _ in range(ROUNDS):
+        spans = writer.stored_spans(trace_id)
+        stored = [span for span in spans if span.attributes.get(sc.DSPY_COMPILE_ID) == compile_id]
+        found = {span.span_id for span in stored}
+        if found == seen:
+            return
+        seen = found
+        _complete_from(sink, writer, stored)
+        sink.send_all()
+
+
+def _complete_from(sink: Sink, writer: ConcurrentWriter, stored: Iterable[SpanRecord]) -> None:
+    ledger, ended = CompileLedger(), None
+    facts: list[SetupRecord | TrialRecord | CompileRecord] = []
+    for span in stored:
+        fact = decode.fact(span)
+        if isinstance(fact, SetupRecord | TrialRecord | CompileRecord):
+            facts.append(fact)
+            ended = ledger.add(fact) or ended
+    for fact in facts:
+        _complete_programs(sink, writer, fact, ended)
+    if ended is not None:
+        for operation in summary_operations(ended, _OPTIONS):
+            sink.apply(operation)
+
+
+def _complete_programs(
+    sink: Sink, writer: ConcurrentWriter, fact: SetupRecord | TrialRecord | CompileRecord, ended: EndedCompile | None
+) -> None:
+    context = TraceContext(trace_id=fact.span.trace_id, root_id="", kind=RootKind.CALL)
+    wanted = [
+        operation
+        for operation in mapping.operations(fact, _OPTIONS, context, ended)
+        if isinstance(operation, LogProgram | LogChanges | LogModel)
+    ]
+    if wanted:
+        there = writer.artifact_names(wanted[0].run)
+        for operation in wanted:
+            # A model is applied again: it is found by its run, and a trial that arrived late may need its link.
+            if operation.path not in there or isinstance(operation, LogModel):
+                sink.apply(operation)

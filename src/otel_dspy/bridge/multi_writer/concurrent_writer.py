@@ -1,0 +1,146 @@
+"""Writer of runs and traces that other processes write at the same time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.bridge.multi_writer.direct_artifacts import DirectArtifacts
+from otel_dspy.bridge.multi_writer.model_creation import ready_model
+from otel_dspy.bridge.multi_writer.run_creation import ConcurrentRunCreation
+from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, KeepProgram, LogChanges, UserRun
+from otel_dspy.mlflow.tracking.attempts import Attempts
+from otel_dspy.mlflow.tracking.connection import Connection
+from otel_dspy.mlflow.tracking.retry import Retrier
+from otel_dspy.mlflow.tracking.runs import Runs
+from otel_dspy.mlflow.tracking.state_lookup import INITIAL_TAG, StateLookup
+from otel_dspy.mlflow.tracking.store import Store
+from otel_dspy.mlflow.tracking.trace_ends import end_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from threading import Event
+
+    from otel_dspy.mlflow.mapping.operations import LogModel, LogTrace, RunKey
+    from otel_dspy.mlflow.records.route import Destination
+    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.tracking.program_states import ProgramStates
+    from otel_dspy.mlflow.tracking.store import ArtifactContent
+    from otel_dspy.mlflow.tracking.writer import ProgramOperation
+
+
+class ConcurrentWriter:
+    """`Writer` that looks up in MLflow what this process has not received."""
+
+    def __init__(self, destination: Destination, stop: Event) -> None:
+        """Create a writer.
+
+        Args:
+            destination: the experiment; no request is sent before the first operation.
+            stop: set when the deadline has passed; the operation in progress then raises `Stopped`.
+        """
+        uri = destination.tracking_uri
+        self.own = False
+        self.shared = True
+        self.connection = Connection(destination)
+        # The probe does not involve the experiment, which may itself be the cause of the failure.
+        self.attempts = Attempts(
+            Retrier(uri, stop, lambda: Store(uri).answer(), workspace=destination.workspace, others=True)
+        )
+        self.artifacts = DirectArtifacts(self.connection, self.attempts.retrier)
+        self._lookup = StateLookup(self.connection.reader, self.connection.experiment_id)
+        self._runs: Runs | None = None
+
+    def ask_again(self) -> None:
+        """Retry operations that MLflow rejected; until this call no further ones are sent."""
+        self.attempts.retrier.ask_again()
+
+    def ended(self, compile_id: str) -> bool:
+        """Return whether the compile has ended according to MLflow."""
+        return self.attempts.run("a compile's state", lambda: self._lookup.ended(CompileRun(compile_id))) is True
+
+    def stored_spans(self, trace_id: str) -> list[SpanRecord]:
+        """Return the spans of a trace in MLflow, without texts that are stored as artifacts."""
+        return self.attempts.run("a trace", lambda: self.connection.reader().spans(trace_id)) or []
+
+    def artifact_names(self, run: RunKey) -> set[str]:
+        """Return the names of the run's artifacts."""
+
+        def look() -> set[str]:
+            return self.artifacts.reader().artifacts(self.runs.handle(run, 0).artifact_uri)
+
+        return self.attempts.run("a run's artifacts", look) or set()
+
+    @property
+    def runs(self) -> Runs:
+        """The runs of the experiment."""
+        if self._runs is None:
+            store, experiment_id = self.connection.store(), self.connection.experiment_id
+            self._runs = Runs(store, experiment_id, ConcurrentRunCreation(self.connection), look_first=True)
+        return self._runs
+
+    def look_first(self) -> None:
+        """Do nothing: runs are always looked up."""
+
+    def exists(self, run: RunKey) -> bool:
+        """Return True: another writer may have created the run, or its trial has not arrived yet."""
+        del run
+        return True
+
+    def shares_tables(self, run: RunKey) -> bool:
+        """Return True: other writers may list tables in any run."""
+        del run
+        return True
+
+    def write_artifact(
+        self, uri: str, path: str, content: ArtifactContent, written: Callable[[], None] | None = None
+    ) -> None:
+        """Write an artifact, then call `written`."""
+        self.artifacts.write(uri, path, content)
+        if written is not None:
+            written()
+
+    def write_head(self, head: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
+        """Write a trace info with a note of its end, completed with the ends that other writers have noted."""
+        end = end_of(head)
+        noted = end.metadata if end is not None else {}
+        if end is not None and not end.remote:
+            write(head, noted)
+            return
+        write(self._lookup.completed(head), noted)
+        # Another writer may have logged the end between this read and write, which then has overwritten it.
+        if self._lookup.overwritten(head.trace_id):
+            write(self._lookup.completed(head), noted)
+
+    def write_model(self, operation: LogModel, state: str, link: Callable[[str], None]) -> None:
+        """Link the model, created by whichever writer came first."""
+        run_id = self.runs.handle(operation.run).run_id
+        link(ready_model(self.connection, operation, run_id, state))
+
+    def program_tags(self, program: KeepProgram) -> dict[str, str]:
+        """Return the tag by which other writers find the initial program."""
+        return {INITIAL_TAG: program.program_id} if program.initial else {}
+
+    def missing_programs(
+        self, operation: ProgramOperation, states: ProgramStates[ProgramOperation]
+    ) -> Iterator[KeepProgram]:
+        """Yield the programs that the operation needs, that `states` lacks and another writer has received."""
+        if isinstance(operation.run, EvaluateRun | UserRun):
+            # A stand-alone evaluation contains its program.
+            return
+        self.artifacts.check()
+        scope, wanted = operation.scope, [operation.program_id]
+        if isinstance(operation, LogChanges):
+            wanted += operation.parent_ids
+            if states.state(scope, states.initial_id(scope)) is None:
+                given = self._lookup.initial(scope)
+                if given is not None:
+                    yield _found(scope, *given, initial=True)
+        for program_id in wanted:
+            if states.state(scope, program_id) is None:
+                state = self._lookup.program(scope, program_id)
+                if state is not None:
+                    yield _found(scope, program_id, state)
+
+
+def _found(scope: str, program_id: str, state: str, *, initial: bool = False) -> KeepProgram:
+    return KeepProgram(key=f"{scope}/{program_id}", scope=scope, program_id=program_id, state=state, initial=initial)

@@ -1,0 +1,60 @@
+"""Artifacts that are written at once: a delivery is acknowledged when they are stored, other writers look for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.mlflow.tracking.error_classification import ArtifactStoreError
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.tracking.connection import Connection
+    from otel_dspy.mlflow.tracking.retry import Retrier
+    from otel_dspy.mlflow.tracking.store import ArtifactContent
+    from otel_dspy.mlflow.tracking.store_reader import StoreReader
+
+
+class DirectArtifacts:
+    """Artifacts of one experiment. Fails fast after a failure: clients of object stores may take minutes to fail.
+
+    Nothing is queued, so that the part of `PendingArtifacts` has no effect.
+    """
+
+    def __init__(self, connection: Connection, retrier: Retrier) -> None:
+        self._connection = connection
+        self._retrier = retrier
+        self.waiting = 0
+        self.failing_since = None
+        self.retries = 0
+
+    def send(self) -> None:
+        """Do nothing."""
+
+    def give_up(self) -> None:
+        """Do nothing."""
+
+    def check(self) -> None:
+        """Fail if the artifact store has failed since the last delivery.
+
+        Raises:
+            ArtifactStoreError: it has.
+        """
+        if self._retrier.artifacts_failed:
+            raise ArtifactStoreError("the artifact store has failed during this delivery")
+
+    def write(self, uri: str, path: str, content: ArtifactContent) -> None:
+        """Write an artifact below an artifact URI.
+
+        Raises:
+            ArtifactStoreError: the artifact store rejects it or has failed.
+        """
+        self.check()
+        self._connection.store().write_artifact(uri, path, content)
+
+    def reader(self) -> StoreReader:
+        """Return the reader of artifacts.
+
+        Raises:
+            ArtifactStoreError: the artifact store has failed.
+        """
+        self.check()
+        return self._connection.reader()

@@ -1,0 +1,54 @@
+"""Creation of LoggedModels by concurrent writers.
+
+In terms of `creation_lock`, a PENDING model is a claim and a READY model is settled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlflow.exceptions import MlflowException
+
+from otel_dspy.bridge.multi_writer import creation_lock
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.mapping.operations import LogModel
+    from otel_dspy.mlflow.tracking.connection import Connection
+    from otel_dspy.mlflow.tracking.store import FoundModel
+
+GONE = "RESOURCE_DOES_NOT_EXIST"
+
+
+def ready_model(connection: Connection, operation: LogModel, run_id: str, text: str) -> str:
+    """Return the id of the run's READY model of that name; create it if it does not exist.
+
+    Args:
+        connection: the experiment.
+        operation: name, tags and artifact path of the model.
+        run_id: run that the model belongs to.
+        text: the model's text.
+    """
+    store, experiment_id = connection.store(), connection.experiment_id()
+
+    def look() -> tuple[list[FoundModel], list[FoundModel]]:
+        found = store.models_of(experiment_id, run_id, operation.name)
+        return [model for model in found if model.ready], [model for model in found if not model.ready]
+
+    def settle(model: FoundModel) -> None:
+        try:
+            store.write_text(model.artifact_uri, operation.path, text)
+            store.finish_model(model.id)
+        except MlflowException as error:
+            # Another writer has timed out waiting for this claim, deleted it and settled its own.
+            if error.error_code != GONE:
+                raise
+
+    while True:
+        ready, _ = look()
+        if ready:
+            return min(model.id for model in ready)
+        own = store.create_model(experiment_id, run_id, operation.name, operation.tags).id
+        chosen = creation_lock.decided(own, look, store.delete_model, settle, creation_lock.PATIENCE)
+        if chosen is not None and chosen.id == own:
+            return own
+        store.delete_model(own)

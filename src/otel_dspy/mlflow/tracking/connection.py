@@ -1,0 +1,55 @@
+"""Connection to one experiment, opened by the first operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.mlflow.tracking.store import Store
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.records.route import Destination
+    from otel_dspy.mlflow.tracking.store_reader import StoreReader
+
+
+class Connection:
+    """Tracking store and id of a destination's experiment. Every method may raise errors of MLflow's transports."""
+
+    def __init__(self, destination: Destination) -> None:
+        self.destination = destination
+        self._opened: tuple[Store, str] | None = None
+        self._reader: StoreReader | None = None
+
+    @property
+    def opened(self) -> bool:
+        """Whether the store is open and the experiment is known."""
+        return self._opened is not None
+
+    def store(self) -> Store:
+        """Return the tracking store."""
+        return self._open()[0]
+
+    def experiment_id(self) -> str:
+        """Return the id of the experiment, which is created if it does not exist."""
+        return self._open()[1]
+
+    def reader(self) -> StoreReader:
+        """Return the reader of the tracking store. Requires MLflow 3."""
+        if self._reader is None:
+            from otel_dspy.mlflow.tracking.store_reader import StoreReader  # noqa: PLC0415 - MLflow 2 has no traces
+
+            self._reader = StoreReader(self.destination.tracking_uri)
+        return self._reader
+
+    def ask(self) -> None:
+        """Send a request that a healthy store accepts."""
+        self.store().ask(self.experiment_id())
+
+    def _open(self) -> tuple[Store, str]:
+        if self._opened is None:
+            capabilities.report_missing()  # before MLflow sets up its database, and logging with it
+            store = Store(self.destination.tracking_uri)
+            where = self.destination.experiment
+            experiment_id = where.id if where.id is not None else store.experiment_id(where.name or "Default")
+            self._opened = (store, experiment_id)
+        return self._opened
