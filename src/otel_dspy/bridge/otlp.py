@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
 
 from otel_dspy.bridge import wire
 from otel_dspy.bridge.decompression import TooLargeError
-from otel_dspy.mlflow.records.decode import storable
+from otel_dspy.mlflow.records.sdk_span import storable
 from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from opentelemetry.trace import Link, Status, StatusCode, format_span_id, format
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
 from otel_dspy.mlflow.records import decode
+from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.records.span_records import CallRecord, SpanRecord
 from otel_dspy.mlflow.tracking.runs import run_tag
 
@@ -77,7 +78,7 @@ def test_a_span_of_the_sdk_keeps_all_it_had(
         span.set_status(Status(StatusCode.ERROR, message))
     span.end()
     ended: ReadableSpan = span
-    record, own = decode.span_record(ended), span.get_span_context()
+    record, own = span_record(ended), span.get_span_context()
     assert (record.name, record.kind, record.parent_id, record.scope) == (name, "INTERNAL", None, "otel_dspy")
     assert (record.trace_id, record.span_id) == (format_trace_id(own.trace_id), format_span_id(own.span_id))
     assert (record.start_ns, record.end_ns) == (ended.start_time, ended.end_time)

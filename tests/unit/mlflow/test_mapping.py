@@ -34,6 +34,7 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
+from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.records.span_records import CallRecord, SpanRecord
 from tests.unit.mlflow.mapped_spans import CID, CONTEXT, IDENTITY, fact, kinds, only, operations_of
 
@@ -342,7 +343,7 @@ def test_no_nul_is_recorded() -> None:
     span = provider.get_tracer("t").start_span("b\0", attributes={"c": "d\0", "e": ["f\0", "g"], "h": 1})
     span.set_status(Status(StatusCode.ERROR, "i\0"))
     span.end()
-    record = decode.span_record(cast("ReadableSpan", span))
+    record = span_record(cast("ReadableSpan", span))
     assert (record.name, record.message, record.resource["service.name"]) == ("b", "i", "a")
     assert record.attributes == {"c": "d", "e": ("f", "g"), "h": 1}
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.delivery import spool, spool_line
-from otel_dspy.mlflow.records.decode import span_record
 from otel_dspy.mlflow.records.route import Destination, Route
+from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.records.span_records import SpanRecord
 from otel_dspy.tracking_uri import lasting
 
