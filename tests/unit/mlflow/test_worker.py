@@ -48,19 +48,19 @@ class Stalled(Worker):
 
     def spool_all(self) -> None:
         """What the spool's thread does."""
-        self._persist(0)
+        self._queues.persist(0)
 
     def examples(self) -> list[str]:
         """Names of the example spans in the order in which they are delivered, taking them."""
-        return names(self._traces)
+        return names(self._queues.traces)
 
     def control(self) -> list[str]:
         """The same, of control spans."""
-        return names(self._control)
+        return names(self._queues.control)
 
     def delivered(self) -> None:
         """MLflow has all that was taken."""
-        self._confirm()
+        self._loop.confirm()
 
 
 def names(lane: SpanQueue) -> list[str]:
@@ -82,10 +82,10 @@ def test_what_does_not_fit_in_memory_is_on_disk_and_comes_back_in_order() -> Non
         if number % 5 == 0:
             worker.spool_all()
         if number % 7 == 0:
-            record = worker._traces.take()
+            record = worker._queues.traces.take()
             assert record is not None
             taken.append(record.decoded().name)
-        assert len(worker._traces._ready) + len(worker._traces._tail) <= 3 + 5
+        assert len(worker._queues.traces._ready) + len(worker._queues.traces._tail) <= 3 + 5
     assert taken + worker.examples() == expected
     worker.delivered()
     assert (worker.waiting, worker.lost) == (0, 0)
@@ -97,7 +97,7 @@ def test_the_bound_counts_characters_too() -> None:
     for number in range(2, 6):
         worker.emit(RootKind.EXAMPLE, 7, number, a="y" * 900)
     worker.spool_all()
-    assert (len(worker._traces._ready), len(worker._traces._tail), worker.waiting) == (1, 0, 4)
+    assert (len(worker._queues.traces._ready), len(worker._queues.traces._tail), worker.waiting) == (1, 0, 4)
     assert worker.examples() == ["7/2", "7/3", "7/4", "7/5"]
 
 
@@ -108,8 +108,8 @@ def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
 
     def slow_disk() -> None:
         while not done.is_set():
-            worker._spool_now.wait(0.05)
-            worker._spool_now.clear()
+            worker._queues.spool_now.wait(0.05)
+            worker._queues.spool_now.clear()
             time.sleep(0.01)
             worker.spool_all()
 
@@ -118,7 +118,7 @@ def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
     try:
         for trace in range(7, 47):
             worker.emit(RootKind.EXAMPLE, trace, ROOT)
-            assert len(worker._traces._ready) + len(worker._traces._tail) <= 2 * 2
+            assert len(worker._queues.traces._ready) + len(worker._queues.traces._tail) <= 2 * 2
     finally:
         done.set()
         thread.join()
@@ -128,7 +128,7 @@ def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
 
 def test_a_disk_that_does_not_come_back_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program continues after one wait: new spans are dropped until there is room, and then accepted again."""
-    monkeypatch.setattr("otel_dspy.mlflow.delivery.worker.BACK_PRESSURE", 0.5)
+    monkeypatch.setattr("otel_dspy.mlflow.delivery.spooled_queues.BACK_PRESSURE", 0.5)
     worker = Stalled(max_spans=2)
     began = time.monotonic()
     for trace in range(7, 47):
@@ -266,7 +266,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkey
     with monkeypatch.context() as patch:
         _full_disk(patch, after=2)
         worker.spool_all()
-    assert worker._traces.write_failed
+    assert worker._queues.traces.write_failed
     worker.spool_all()
     assert worker.examples() == [f"7/{number}" for number in range(2, 10)]
 
@@ -350,7 +350,7 @@ def test_a_process_that_continues_a_compile_looks_up_its_runs(monkeypatch: pytes
         worker.control()
         worker.delivered()
         worker.close(DrainTimeout(0, 0))
-        assert Stalled()._pipeline._look_first is looks
+        assert Stalled()._loop.pipeline._look_first is looks
 
 
 def test_a_forked_child_starts_with_an_empty_queue(spool: Path) -> None:
