@@ -215,10 +215,10 @@ def test_two_optimizations_at_once_keep_apart() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        "gepa.events.trial_facts",
+        "gepa.proposal_trials.trial_facts",
         "gepa.events.pareto_front",
-        "gepa.events.GepaEvents.evaluates",
-        "gepa.events.GepaEvents.proposes",
+        "gepa.proposal_trials.ProposalTrials.evaluates",
+        "gepa.proposal_trials.ProposalTrials.proposes",
         "gepa.events.GepaEvents.finish",
     ],
 )

@@ -59,23 +59,23 @@ class _AdapterHooks:
         if events is None:
             return None
         batch, candidate = _argument(args, kwargs, 0, "batch"), _argument(args, kwargs, 1, "candidate")
-        if not events.runs_programs:
+        if not events.trials.runs_programs:
             return BatchHook(self._telemetry, events, [(batch, candidate)])
-        if events.resuming:
+        if events.resume.pending:
             return ResumedSeedHook(self._telemetry, events)
-        found = events.evaluates(batch, candidate)
+        found = events.trials.evaluates(batch, candidate)
         return None if found is None else EvaluationHook(self._telemetry, events.scope, *found)
 
     def evaluations(self, _wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
         events, items = _events(), _argument(args, kwargs, 0, "items")
-        if events is None or events.runs_programs or not isinstance(items, list):
+        if events is None or events.trials.runs_programs or not isinstance(items, list):
             return None
         pairs = [(batch, candidate) for candidate, batch in cast("list[Any]", items)]
         return BatchHook(self._telemetry, events, pairs)
 
     def reflection(self, _wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
         events = _events()
-        proposal = None if events is None else events.reflects()
+        proposal = None if events is None else events.trials.reflects()
         if events is None or proposal is None:
             return None
         proposal.components = list(_argument(args, kwargs, 2, "components_to_update"))
@@ -133,7 +133,7 @@ def _proposing(telemetry: Telemetry, reflective_datasets: list[Any]) -> CallHook
     events = _events()
     if events is None:
         return None
-    found = [events.proposes(dataset) for dataset in reflective_datasets]
+    found = [events.trials.proposes(dataset) for dataset in reflective_datasets]
     proposals = [proposal for proposal in found if proposal is not None]
     return ProposingHook(telemetry, events.scope, "propose", proposals) if proposals else None
 

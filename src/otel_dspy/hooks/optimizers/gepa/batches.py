@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.optimizers.gepa.events import GepaEvents, Proposal
+    from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
+    from otel_dspy.hooks.optimizers.gepa.proposal import Proposal
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.call_context import EvaluateScope
     from otel_dspy.telemetry.emitter import Telemetry
@@ -75,12 +76,12 @@ class BatchHook(CallHook):
 
     def _begin(self, batch: Any, candidate: Any) -> _Evaluation | None:
         telemetry, events = self._telemetry, self._events
-        program = events.snapshot(candidate)
-        if events.resuming:
+        program = events.trials.snapshot(candidate)
+        if events.resume.pending:
             phase = PhaseHook(telemetry, events.scope, RESUME, None)
             facts = self._facts(batch, Scope.FULL, phase=RESUME)
             return _Evaluation(batch, open_evaluate(telemetry, facts, phase.open()), phase, program)
-        found = events.evaluates(batch, candidate)
+        found = events.trials.evaluates(batch, candidate)
         if found is None:
             return None
         proposal, role = found
@@ -120,7 +121,7 @@ class BatchHook(CallHook):
 
     def _take(self, evaluation: _Evaluation, result: Any) -> None:
         if evaluation.proposal is None:
-            self._events.seed_evaluated(list(result.scores))
+            self._events.resume.seed_evaluated(list(result.scores))
         elif evaluation.role == "validation":
             evaluation.proposal.validated(result.objective_scores)
         for index, example in enumerate(evaluation.batch):

@@ -110,7 +110,7 @@ class _OptimizationHook(CallHook):
         resolved["val_evaluation_policy"] = resolved.get("val_evaluation_policy") or "full_eval"
         resolved |= {"components": sorted(given["seed_candidate"]), "valset": given.get("valset")}
         self._scope.notes["resolve"](resolved)
-        self._events.runs_in(given.get("run_dir"))
+        self._events.resume.runs_in(given.get("run_dir"))
 
     @override
     def close(self, error: BaseException | None) -> None:

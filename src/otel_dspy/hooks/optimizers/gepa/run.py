@@ -74,7 +74,7 @@ class RunHook(CallHook):
         scope.notes[EVENTS] = events
         with guarded("the setup of a run of gepa"):
             self._set_up()
-        events.runs_in(engine.run_dir)
+        events.resume.runs_in(engine.run_dir)
         for holder in (engine, engine.reflective_proposer, engine.merge_proposer):
             if holder is not None:
                 self._replaced.append((holder, holder.callbacks))
@@ -91,7 +91,7 @@ class RunHook(CallHook):
             telemetry,
             self._scope,
             SetupFacts(
-                program=self._events.snapshot(engine.seed_candidate),
+                program=self._events.trials.snapshot(engine.seed_candidate),
                 parameters=run_parameters(engine, self._call, texts=telemetry.settings.capture_programs),
                 lm_model=model if isinstance(model, str) else None,
                 datasets=list(_datasets(engine)),
@@ -102,7 +102,7 @@ class RunHook(CallHook):
     def see(self, result: Any) -> None:
         """Take a snapshot of the best candidate. `result` is gepa's state."""
         best = best_of(result.program_full_scores_val_set)
-        self._result = self._events.snapshot(result.program_candidates[best])
+        self._result = self._events.trials.snapshot(result.program_candidates[best])
 
     @override
     def close(self, error: BaseException | None) -> None:

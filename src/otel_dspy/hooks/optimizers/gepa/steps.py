@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.optimizers.gepa.events import GepaEvents, Proposal
+    from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
+    from otel_dspy.hooks.optimizers.gepa.proposal import Proposal
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
@@ -131,7 +132,7 @@ class ResumedSeedHook(PhaseHook):
 
     @override
     def see(self, result: Any) -> None:
-        self._events.seed_evaluated(list(result.scores))
+        self._events.resume.seed_evaluated(list(result.scores))
 
 
 class ReflectionHook(StepHook):
