@@ -94,7 +94,17 @@ class ConcurrentWriter:
     def write_artifact(
         self, uri: str, path: str, content: ArtifactContent, written: Callable[[], None] | None = None
     ) -> None:
-        """Write an artifact, then call `written`."""
+        """Write an artifact.
+
+        Args:
+            uri: artifact URI of the run or model.
+            path: path below it.
+            content: the text, or the files of a folder.
+            written: called after the write.
+
+        Raises:
+            ArtifactStoreError: the artifact store rejects it or has failed.
+        """
         self.artifacts.write(uri, path, content)
         if written is not None:
             written()
@@ -112,7 +122,13 @@ class ConcurrentWriter:
             write(self._lookup.completed(head), noted)
 
     def write_model(self, operation: LogModel, state: str, link: Callable[[str], None]) -> None:
-        """Link the model, created by whichever writer came first."""
+        """Link the model, created by whichever writer came first.
+
+        Args:
+            operation: the model.
+            state: its text.
+            link: called with the model's id once the model is READY.
+        """
         run_id = self.runs.handle(operation.run).run_id
         link(ready_model(self.connection, operation, run_id, state))
 

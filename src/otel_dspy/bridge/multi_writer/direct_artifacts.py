@@ -42,7 +42,12 @@ class DirectArtifacts:
             raise ArtifactStoreError("the artifact store has failed during this delivery")
 
     def write(self, uri: str, path: str, content: ArtifactContent) -> None:
-        """Write an artifact below an artifact URI.
+        """Write an artifact.
+
+        Args:
+            uri: artifact URI of the run or model, or artifact location of the experiment.
+            path: path below it.
+            content: the text, or the files of a folder.
 
         Raises:
             ArtifactStoreError: the artifact store rejects it or has failed.

@@ -30,7 +30,16 @@ _NOT_IN_NAMES: Final = re.compile(r"[^\w.\-]", re.ASCII)
 
 
 def keep_piece(files: ExperimentFiles, piece: PayloadPiece, route: Route) -> tuple[SpanRecord, Route] | None:
-    """Store a piece; return the stored span if all pieces of its attribute are present, else None."""
+    """Store a piece.
+
+    Args:
+        files: the experiment's files.
+        piece: the piece.
+        route: destination and options of its span.
+
+    Returns:
+        The stored span that needs the piece, if all pieces of its attribute are present; else None.
+    """
     folder = _folder(piece.span.trace_id, piece.owner_id, piece.attribute)
     files.write(f"{folder}/{piece.index}.json", spool_line.span_line(piece.span, route))
     there = files.names(folder)
@@ -40,13 +49,30 @@ def keep_piece(files: ExperimentFiles, piece: PayloadPiece, route: Route) -> tup
 
 
 def keep_span(files: ExperimentFiles, span: SpanRecord, attribute: str, route: Route) -> None:
-    """Store a span until the pieces of `attribute` arrive."""
+    """Store a span until the pieces of an attribute arrive.
+
+    Args:
+        files: the experiment's files.
+        span: the span.
+        attribute: name of the attribute.
+        route: destination and options of the span.
+    """
     folder = _folder(span.trace_id, span.span_id, attribute)
     files.write(f"{folder}/{SPAN}", spool_line.span_line(span, route))
 
 
 def pieces(files: ExperimentFiles, span: SpanRecord, attribute: str, route: Route) -> list[SpanRecord]:
-    """Return the stored pieces of `attribute`, as the spans that carried them."""
+    """Return the stored pieces of an attribute.
+
+    Args:
+        files: the experiment's files.
+        span: the span that needs them.
+        attribute: name of the attribute.
+        route: destination and options of the span.
+
+    Returns:
+        The spans that carried the pieces.
+    """
     folder = _folder(span.trace_id, span.span_id, attribute)
     found = [_read(files, f"{folder}/{name}", route) for name in sorted(files.names(folder)) if _PIECE.fullmatch(name)]
     return [piece for piece, _ in filter(None, found)]

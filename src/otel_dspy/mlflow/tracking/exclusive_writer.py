@@ -77,7 +77,14 @@ class ExclusiveWriter:
     def write_artifact(
         self, uri: str, path: str, content: ArtifactContent, written: Callable[[], None] | None = None
     ) -> None:
-        """Queue an artifact; `artifacts` writes it. `written` is attempted with the retry policy."""
+        """Queue an artifact; `artifacts` writes it.
+
+        Args:
+            uri: artifact URI of the run or model.
+            path: path below it.
+            content: the text, or the files of a folder.
+            written: called after the write, with the retry policy.
+        """
 
         def follow(update: Callable[[], None]) -> None:
             self.attempts.run("the update that follows an artifact", update)
@@ -92,7 +99,13 @@ class ExclusiveWriter:
         write(head, {})
 
     def write_model(self, operation: LogModel, state: str, link: Callable[[str], None]) -> None:
-        """Create a model, queue its text, then set it READY and link it."""
+        """Create a model, queue its text, then set it READY and link it.
+
+        Args:
+            operation: the model.
+            state: its text.
+            link: called with the model's id once the model is READY.
+        """
         store, experiment_id = self.connection.store(), self.connection.experiment_id()
         run_id = self.runs.handle(operation.run).run_id
         made = store.models_of(experiment_id, run_id, operation.name)
@@ -105,7 +118,7 @@ class ExclusiveWriter:
         self.write_artifact(model.artifact_uri, operation.path, state, finish)
 
     def program_tags(self, program: KeepProgram) -> dict[str, str]:
-        """Return no tags: nobody else looks for the program."""
+        """Return no tags: no other process looks for the program."""
         del program
         return {}
 

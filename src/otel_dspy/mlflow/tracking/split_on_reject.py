@@ -20,7 +20,16 @@ thousand takes ten.
 
 
 def send_batch(attempts: Retrier, batch: RunBatch, send: Callable[[RunBatch], None]) -> Iterator[Outcome]:
-    """Send a run's batch; yield the outcome of the whole, or of each part that was sent separately."""
+    """Send a run's batch.
+
+    Args:
+        attempts: the retry policy.
+        batch: the batch.
+        send: sends a batch, or a part of one.
+
+    Yields:
+        The outcome of the whole, or of each part that was sent separately.
+    """
     if batch.params:
         outcome = attempts.run("parameters and metrics", lambda: send(batch)).outcome
         if outcome is not Outcome.REJECTED:
@@ -51,7 +60,16 @@ def _parts(batch: RunBatch) -> Iterator[tuple[str, RunBatch]]:
 
 
 def send_trace(attempts: Retrier, spans: list[LogSpan], send: Callable[[list[LogSpan]], None]) -> Iterator[Outcome]:
-    """Send spans of one trace, halving rejected requests down to single spans; yield the outcome of each part."""
+    """Send spans of one trace, halving rejected requests down to single spans.
+
+    Args:
+        attempts: the retry policy.
+        spans: the spans.
+        send: sends spans in one request.
+
+    Yields:
+        The outcome of each part.
+    """
     waiting, rejected = [spans], 0
     while waiting:
         some = waiting.pop()

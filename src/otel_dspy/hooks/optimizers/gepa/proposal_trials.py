@@ -35,6 +35,13 @@ class ProposalTrials:
     """
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, adapter: Any) -> None:
+        """Create the record of a run.
+
+        Args:
+            telemetry: creates the spans.
+            scope: the compile.
+            adapter: gepa's adapter.
+        """
         self.scope = scope
         self.runs_programs = callable(getattr(adapter, "build_program", None))
         self.open: list[Proposal] = []
