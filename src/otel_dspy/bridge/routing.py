@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.delivery.routing import KINDS
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind, Route, TraceContext
+from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +126,7 @@ def placed(received: ReceivedSpan, destination: Destination) -> tuple[SpanRecord
 
 def is_ours(span: SpanRecord) -> bool:
     """Return whether otel-dspy recorded the span, by its scope or operation attribute."""
-    return span.scope == "otel_dspy" or sc.DSPY_OPERATION_NAME in span.attributes
+    return span.scope == SCOPE_NAME or sc.DSPY_OPERATION_NAME in span.attributes
 
 
 def _cleaned(span: SpanRecord) -> SpanRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import get_tracer, get_tracer_provider
@@ -22,6 +22,7 @@ from otel_dspy.telemetry.model_names import ModelNames
 from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 from otel_dspy.version import __version__
+from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
 
     from otel_dspy.settings import Settings
-
-SCOPE: Final = "otel_dspy"
-"""Name of the instrumentation scope of every span, event and metric."""
 
 
 class Telemetry:
@@ -60,7 +58,7 @@ class Telemetry:
         self.settings = settings
         self.tracer_provider = tracer_provider
         schema = Schemas.V1_37_0.value
-        tracer = get_tracer(SCOPE, __version__, tracer_provider, schema_url=schema)
+        tracer = get_tracer(SCOPE_NAME, __version__, tracer_provider, schema_url=schema)
         own_ids(tracer)
         self.deferred_queue = DeferredQueue()
         self.ends = SpanEnds(tracer, self.deferred_queue, observed=settings.redact is not None)
@@ -71,7 +69,7 @@ class Telemetry:
         self.model_names = ModelNames(self.secrets.scrub)
         self._outflow = Outflow(self._flush)
         self.content = ContentFilter(settings, self.secrets)
-        handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, SCOPE)
+        handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, SCOPE_NAME)
         self.others = handler.use_tracer(tracer, settings.extra_conventions)
         handler.defer_measurements(self.deferred_queue)
         if settings.capture_content:

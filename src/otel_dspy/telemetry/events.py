@@ -8,6 +8,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber, get_logger
 from opentelemetry.trace import set_span_in_context
 
 from otel_dspy.version import __version__
+from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ class Events:
     """Emits log events, each in the context of its span."""
 
     def __init__(self, logger_provider: LoggerProvider | None) -> None:
-        self._logger = get_logger("otel_dspy", __version__, logger_provider)
+        self._logger = get_logger(SCOPE_NAME, __version__, logger_provider)
         # Missing in opentelemetry-api 1.43.
         self._enabled: Callable[..., bool] | None = getattr(self._logger, "enabled", None)
 

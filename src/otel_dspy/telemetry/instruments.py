@@ -11,6 +11,7 @@ from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 from otel_dspy import semconv
 from otel_dspy.telemetry.deferred.measurements import DeferredCounter, DeferredHistogram, record_when_collected
 from otel_dspy.version import __version__
+from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -34,7 +35,7 @@ class Instruments:
     """
 
     def __init__(self, meter_provider: MeterProvider | None, queue: DeferredQueue) -> None:
-        meter = get_meter("otel_dspy", __version__, meter_provider)
+        meter = get_meter(SCOPE_NAME, __version__, meter_provider)
         record_when_collected(meter, queue)
         self.compile_duration = meter.create_histogram(
             semconv.METRIC_DSPY_COMPILE_DURATION,

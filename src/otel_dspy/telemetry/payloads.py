@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import trace
 
 from otel_dspy import semconv
+from otel_dspy.wire_format import PAYLOAD_ENCODING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ PIECE_BYTES: Final = 256 * 1024
 """Maximum size in bytes of a JSON text in one attribute, and of a piece (telemetry contract, version 1)."""
 FLUSH_BYTES: Final = 2 * 1024 * 1024
 """Payload bytes between two flushes. By default an OTLP/gRPC receiver rejects a message over 4 MiB as a whole."""
-ENCODING: Final = "gzip+base64"
 FLUSH_SECONDS: Final = 1.0
 """Timeout of a flush, which blocks the application."""
 FLUSH_PAUSE_SECONDS: Final = 60.0
@@ -88,7 +88,7 @@ def put_payload(tracer: Tracer, outflow: Outflow, span: Span, name: str, text: s
                 semconv.DSPY_PAYLOAD_ATTRIBUTE: name,
                 semconv.DSPY_PAYLOAD_INDEX: index,
                 semconv.DSPY_PAYLOAD_COUNT: len(pieces),
-                semconv.DSPY_PAYLOAD_ENCODING: ENCODING,
+                semconv.DSPY_PAYLOAD_ENCODING: PAYLOAD_ENCODING,
                 semconv.DSPY_PAYLOAD_DATA: piece,
             },
         ).end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming, tables
 from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
 from otel_dspy.mlflow.mapping.endings import run_status
@@ -63,11 +64,11 @@ def setup_operations(setup: SetupRecord, options: Options, context: TraceContext
         parent=_parent(identity, options, context),
         tags=naming.tags(
             {
-                "dspy.compile.id": identity.compile_id,
-                "dspy.compile.parent.id": identity.parent_id,
-                "dspy.optimizer.name": identity.optimizer,
-                "dspy.program.name": identity.program,
-                "dspy.metric.name": identity.metric,
+                sc.DSPY_COMPILE_ID: identity.compile_id,
+                sc.DSPY_COMPILE_PARENT_ID: identity.parent_id,
+                sc.DSPY_OPTIMIZER_NAME: identity.optimizer,
+                sc.DSPY_PROGRAM_NAME: identity.program,
+                sc.DSPY_METRIC_NAME: identity.metric,
                 naming.TRACE_ID: span.trace_id,
                 # The compile span rather than the setup span: it is the one that the run represents.
                 naming.SPAN_ID: span.parent_id or span.span_id,
@@ -175,11 +176,11 @@ def compile_operations(
             parent=_parent(identity, options, context),
             tags=naming.tags(
                 {
-                    "dspy.compile.id": scope,
-                    "dspy.compile.parent.id": identity.parent_id,
-                    "dspy.optimizer.name": identity.optimizer,
-                    "dspy.program.name": identity.program,
-                    "dspy.metric.name": identity.metric,
+                    sc.DSPY_COMPILE_ID: scope,
+                    sc.DSPY_COMPILE_PARENT_ID: identity.parent_id,
+                    sc.DSPY_OPTIMIZER_NAME: identity.optimizer,
+                    sc.DSPY_PROGRAM_NAME: identity.program,
+                    sc.DSPY_METRIC_NAME: identity.metric,
                     **naming.identity_tags(span),
                 }
             ),
@@ -192,12 +193,12 @@ def compile_operations(
             metrics=_totals(done),
             tags=naming.tags(
                 {
-                    "dspy.program.id": done.program_id,
-                    "dspy.compile.best_trial.index": done.best_trial,
-                    "dspy.compile.step_failed": done.step_failed,
-                    "dspy.compile.resumed.from": done.resumed_from,
-                    "dspy.compile.resumed.iteration": done.resumed_iteration,
-                    "dspy.compile.resumed.differences": done.resumed_differences or None,
+                    sc.DSPY_PROGRAM_ID: done.program_id,
+                    sc.DSPY_COMPILE_BEST_TRIAL_INDEX: done.best_trial,
+                    sc.DSPY_COMPILE_STEP_FAILED: done.step_failed,
+                    sc.DSPY_COMPILE_RESUMED_FROM: done.resumed_from,
+                    sc.DSPY_COMPILE_RESUMED_ITERATION: done.resumed_iteration,
+                    sc.DSPY_COMPILE_RESUMED_DIFFERENCES: done.resumed_differences or None,
                 }
             )
             | naming.failure_tags(done.failures)
@@ -229,7 +230,7 @@ def _result(done: CompileRecord, run: RunKey, options: Options) -> Iterator[Oper
             scope=identity.compile_id,
             program_id=program_id,
             path="best_model.json",
-            tags=naming.tags({"dspy.compile.id": identity.compile_id, "dspy.program.id": program_id}),
+            tags=naming.tags({sc.DSPY_COMPILE_ID: identity.compile_id, sc.DSPY_PROGRAM_ID: program_id}),
         )
 
 
@@ -241,7 +242,7 @@ def _best_trial(ended: EndedCompile, options: Options) -> Iterator[Operation]:
     for trial in ended.trials:
         run = trial_run(options, trial.compile_id, trial.index)
         if run is not None and (trial.index == best or (trial.is_best and trial.index > best)):
-            tags = naming.tags({"dspy.trial.is_best": trial.index == best})
+            tags = naming.tags({sc.DSPY_TRIAL_IS_BEST: trial.index == best})
             yield LogMetrics(key=f"{trial.span.span_id}/best", run=run, tags=tags)
 
 

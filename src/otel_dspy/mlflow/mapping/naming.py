@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from otel_dspy import semconv as sc
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -105,7 +107,7 @@ def failure_tags(failures: Failures | None) -> dict[str, str]:
     """Return tags of the first failed example; where all failed, it is the run's own error."""
     if failures is None:
         return {}
-    found = {"dspy.failures.first.type": failures.first_type, "dspy.failures.first.message": failures.first_message}
+    found = {sc.DSPY_FAILURES_FIRST_TYPE: failures.first_type, sc.DSPY_FAILURES_FIRST_MESSAGE: failures.first_message}
     if failures.every:
         found |= {ERROR_TYPE: failures.first_type, ERROR_MESSAGE: failures.first_message}
     return tags(found)

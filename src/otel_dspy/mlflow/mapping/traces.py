@@ -25,6 +25,7 @@ from otel_dspy.mlflow.records.span_records import (
     SpanLink,
 )
 from otel_dspy.serialization.json_text import parse_json
+from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,6 @@ _FIELDS_OF_MODELS: Final = (
     "mlflow.spanInputs", "mlflow.spanOutputs", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result",
 )  # fmt: skip
 """Attributes in which MLflow looks for a field `model` if none of `_MODEL_NAMES` is set."""
-OUR_SCOPE: Final = "otel_dspy"
 
 
 def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Iterator[Operation]:
@@ -145,7 +145,7 @@ def _updated(span: SpanRecord, update: SpanUpdate) -> SpanRecord:
 
 def _attributes(span: SpanRecord) -> dict[str, object]:
     found: dict[str, object] = {name: value for name, value in span.attributes.items() if name not in LEFT_OUT}
-    if span.scope == OUR_SCOPE and sc.OPENINFERENCE_SPAN_KIND in found:
+    if span.scope == SCOPE_NAME and sc.OPENINFERENCE_SPAN_KIND in found:
         # Duplicates for other backends: MLflow would show a call's last message instead of all of them.
         found = {name: value for name, value in found.items() if not _of_openinference(name)}
     for name in ("session.id", "gen_ai.conversation.id"):
@@ -159,7 +159,7 @@ def _attributes(span: SpanRecord) -> dict[str, object]:
             found[target] = _parsed(value)
     if span.attributes.get("gen_ai.operation.name") == "retrieval":
         _put_retrieval(found)
-    if span.scope == OUR_SCOPE:
+    if span.scope == SCOPE_NAME:
         _put_chat_view(found)
         _put_no_model(found)
     cost = span.attributes.get(sc.DSPY_LM_COST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming, tables
 from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run
 from otel_dspy.mlflow.mapping.endings import run_status
@@ -66,18 +67,18 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
         parent=parent,
         tags=naming.tags(
             {
-                "dspy.compile.id": trial.compile_id,
-                "dspy.trial.index": trial.index,
-                "dspy.trial.label": trial.label,
-                "dspy.trial.kind": trial.kind,
-                "dspy.trial.scope": trial.scope,
-                "dspy.trial.state": trial.state,
-                "dspy.trial.score.unit": trial.score_unit,
-                "dspy.trial.is_best": trial.is_best,
-                "dspy.trial.derived": trial.derived,
-                "dspy.trial.reason": trial.reason,
-                "dspy.program.id": trial.program_id,
-                "dspy.program.parent.ids": trial.program_parents or None,
+                sc.DSPY_COMPILE_ID: trial.compile_id,
+                sc.DSPY_TRIAL_INDEX: trial.index,
+                sc.DSPY_TRIAL_LABEL: trial.label,
+                sc.DSPY_TRIAL_KIND: trial.kind,
+                sc.DSPY_TRIAL_SCOPE: trial.scope,
+                sc.DSPY_TRIAL_STATE: trial.state,
+                sc.DSPY_TRIAL_SCORE_UNIT: trial.score_unit,
+                sc.DSPY_TRIAL_IS_BEST: trial.is_best,
+                sc.DSPY_TRIAL_DERIVED: trial.derived,
+                sc.DSPY_TRIAL_REASON: trial.reason,
+                sc.DSPY_PROGRAM_ID: trial.program_id,
+                sc.DSPY_PROGRAM_PARENT_IDS: trial.program_parents or None,
                 **naming.identity_tags(span),
             }
         )
@@ -189,10 +190,10 @@ def _stand_alone(done: EvaluateRecord, run: RunKey, found: list[tables.Row] | No
             parent=None,  # in a run of the user's, the evaluation is part of that run
             tags=naming.tags(
                 {
-                    "dspy.program.name": done.program,
-                    "dspy.program.id": done.program_id,
-                    "dspy.metric.name": done.metric,
-                    "dspy.dataset.id": done.dataset_id,
+                    sc.DSPY_PROGRAM_NAME: done.program,
+                    sc.DSPY_PROGRAM_ID: done.program_id,
+                    sc.DSPY_METRIC_NAME: done.metric,
+                    sc.DSPY_DATASET_ID: done.dataset_id,
                     **naming.identity_tags(span),
                 }
             )

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.wire_format import PAYLOAD_ENCODING
+
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import AttributeValue, PayloadPiece, SpanRecord
 
@@ -27,7 +29,6 @@ its spooled ones, have already fit in its memory.
 MAX_FOREIGN_TEXT: Final = 64 * 1024 * 1024
 """Maximum bytes of a text from an untrusted sender."""
 
-ENCODING = "gzip+base64"
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -137,7 +138,7 @@ def _join(pieces: dict[int, PayloadPiece], digest: str, limit: int) -> str:
     if not _whole(pieces):
         message = f"{len(pieces)} of its {first.count} pieces were received"
         raise ValueError(message)
-    if first.encoding != ENCODING:
+    if first.encoding != PAYLOAD_ENCODING:
         message = f"unknown encoding {first.encoding!r}"
         raise ValueError(message)
     packed = "".join(pieces[index].data for index in range(first.count))
