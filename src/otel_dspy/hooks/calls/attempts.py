@@ -9,6 +9,7 @@ from opentelemetry.context import get_current
 from typing_extensions import override
 
 from otel_dspy.hooks.metric.values import as_score
+from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
 from otel_dspy.runtime.guard import guarded
@@ -37,7 +38,7 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
 
     for trying in (BestOfN, Refine):
         patches.wrap(trying, "forward", wrap_call(create_hook))
-        patches.replace(trying, _REWARD, _Reward())
+        patches.replace(trying, _REWARD, AttributeProbe(_REWARD, _observed))
 
 
 class _AttemptsHook(CallHook):
@@ -66,31 +67,12 @@ class _AttemptsHook(CallHook):
         self._gate.close(error)
 
 
-class _Reward:
-    """Descriptor of the attribute `reward_fn` that records the reward of each attempt.
-
-    Each module's reward function stays in the object's `__dict__`. Outside of `forward` the descriptor returns it
-    unchanged.
-    """
-
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-        if instance is None:
-            return self
-        try:
-            reward: Any = cast("dict[str, Any]", vars(instance))[_REWARD]
-        except KeyError:
-            message = f"{type(instance).__name__!r} object has no attribute {_REWARD!r}"
-            raise AttributeError(message, name=_REWARD, obj=instance) from None
-        gate = call_context_in(get_current()).gate
-        if isinstance(gate, AttemptGate) and gate.key == id(instance):
-            return _recorded(reward, gate)
-        return reward
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        vars(instance)[_REWARD] = value
-
-    def __delete__(self, instance: Any) -> None:
-        del vars(instance)[_REWARD]
+def _observed(instance: Any, reward: Any) -> Any:
+    """Return a reward function that records each attempt's reward inside of `forward`, else the user's."""
+    gate = call_context_in(get_current()).gate
+    if isinstance(gate, AttemptGate) and gate.key == id(instance):
+        return _recorded(reward, gate)
+    return reward
 
 
 def _recorded(reward: Any, gate: AttemptGate) -> Any:

@@ -14,6 +14,7 @@ import wrapt
 from opentelemetry.context import attach, detach, get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
+from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
 from otel_dspy.runtime.guard import guarded
 
@@ -34,6 +35,11 @@ def install(patches: Patches) -> None:
 
     pending = _PendingContexts()
 
+    def in_context(instance: Any, function: Any) -> Any:
+        # The worker thread reads it for each batch. Other threads get the user's function unchanged.
+        worker = cast("dict[str, Any]", vars(instance)).get("worker_thread") is threading.current_thread()
+        return _carrying(pending, instance, function) if worker else function
+
     def submit(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
         key = instance, args[0] if args else kwargs.get("input_item")
         context = get_current()
@@ -50,7 +56,7 @@ def install(patches: Patches) -> None:
                 pending.forget(*key, context)
 
     patches.wrap(Unbatchify, "__call__", submit)
-    patches.replace(Unbatchify, _FUNCTION, _BatchFunction(pending))
+    patches.replace(Unbatchify, _FUNCTION, AttributeProbe(_FUNCTION, in_context))
 
 
 class _PendingContexts:
@@ -82,35 +88,6 @@ class _PendingContexts:
                 if found := self._contexts.get((id(batching), id(item))):
                     return found[0]
         return None
-
-
-class _BatchFunction:
-    """Descriptor of the attribute `batch_fn`, which the worker thread reads for each batch.
-
-    Each object's function stays in its `__dict__`.
-    """
-
-    def __init__(self, pending: _PendingContexts) -> None:
-        self._pending = pending
-
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-        if instance is None:
-            return self
-        own = cast("dict[str, Any]", vars(instance))
-        try:
-            function = own[_FUNCTION]
-        except KeyError:
-            message = f"{type(instance).__name__!r} object has no attribute {_FUNCTION!r}"
-            raise AttributeError(message, name=_FUNCTION, obj=instance) from None
-        # Other threads get the user's function unchanged.
-        worker = own.get("worker_thread") is threading.current_thread()
-        return _carrying(self._pending, instance, function) if worker else function
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        vars(instance)[_FUNCTION] = value
-
-    def __delete__(self, instance: Any) -> None:
-        del vars(instance)[_FUNCTION]
 
 
 def _carrying(pending: _PendingContexts, batching: Any, function: Any) -> Any:

@@ -8,7 +8,7 @@ attempts sequentially, without Evaluate, and swallows their exceptions until `ma
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 from opentelemetry.util.genai.utils import bind_arguments
@@ -20,6 +20,7 @@ from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objec
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import emit_demos
 from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.frames import forwarding
 from otel_dspy.telemetry.failure import last_recorded_error
@@ -64,7 +65,7 @@ class BootstrapFewShotHook(OptimizerHook):
 
         patches.wrap(BootstrapFewShot, "_bootstrap", wrap_call(bootstrap))
         patches.wrap(BootstrapFewShot, "_bootstrap_one_example", wrap_call(attempt))
-        patches.replace(BootstrapFewShot, "metric", _Metric())
+        patches.replace(BootstrapFewShot, "metric", AttributeProbe("metric", _observed))
 
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
@@ -96,30 +97,14 @@ def _attempts(optimizer: object) -> _Attempts | None:
     return scope.notes.get(_ATTEMPTS) if scope is not None and scope.key == id(optimizer) else None
 
 
-class _Metric:
-    """Descriptor of the attribute `metric` that records the metric's result for each attempt.
+def _observed(instance: Any, metric: Any) -> Any:
+    """Return a metric that records its result inside of an attempt, else the user's.
 
-    `_bootstrap_one_example` reads the attribute and returns only whether the threshold was reached. Each optimizer's
-    metric stays in the object's `__dict__`. Outside of attempts the descriptor returns it unchanged.
+    `_bootstrap_one_example` reads the attribute and returns only whether the threshold was reached.
     """
-
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-        if instance is None:
-            return self
-        try:
-            metric: Any = cast("dict[str, Any]", vars(instance))["metric"]
-        except KeyError:
-            message = f"{type(instance).__name__!r} object has no attribute 'metric'"
-            raise AttributeError(message, name="metric", obj=instance) from None
-        attempts = _attempts(instance)
-        verdict = attempts.verdict if attempts is not None else None
-        return metric if verdict is None or metric is None else _recorded(metric, verdict)
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        vars(instance)["metric"] = value
-
-    def __delete__(self, instance: Any) -> None:
-        del vars(instance)["metric"]
+    attempts = _attempts(instance)
+    verdict = attempts.verdict if attempts is not None else None
+    return metric if verdict is None or metric is None else _recorded(metric, verdict)
 
 
 def _recorded(metric: Any, verdict: _Verdict) -> Any:

@@ -18,6 +18,7 @@ from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.simba.scoring import ScoringHook, tagged
 from otel_dspy.hooks.optimizers.simba.search import Search
 from otel_dspy.hooks.optimizers.simba.strategy import StrategyHook
+from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.leaderboard import first_unless_greater
@@ -66,7 +67,7 @@ class SIMBAHook(OptimizerHook):
         patches.wrap(module, "prepare_models_for_resampling", step)
         patches.wrap(module, "wrap_program", program)
         patches.wrap(Parallel, "__call__", wrap_call(scoring))
-        patches.replace(module.SIMBA, "strategies", _Strategies(telemetry))
+        patches.replace(module.SIMBA, "strategies", AttributeProbe("strategies", _Strategies(telemetry).observed))
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
@@ -90,32 +91,17 @@ def _search(telemetry: Telemetry) -> Search | None:
 
 
 class _Strategies:
-    """Descriptor of the attribute `strategies` that wraps the strategies during a compile.
-
-    Each optimizer's list stays in the object's `__dict__`. Outside of its compile the descriptor returns it unchanged.
-    """
+    """Wraps the strategies that SIMBA reads from its attribute during a compile."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
 
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-        if instance is None:
-            return self
-        try:
-            strategies: Any = cast("dict[str, Any]", vars(instance))["strategies"]
-        except KeyError:
-            message = f"{type(instance).__name__!r} object has no attribute 'strategies'"
-            raise AttributeError(message, name="strategies", obj=instance) from None
+    def observed(self, instance: Any, strategies: Any) -> Any:
+        """Return wrapped strategies inside the optimizer's compile, else the user's list."""
         scope = compile_of(SIMBAHook)
         if scope is None or scope.key != id(instance):
             return strategies
         return [wrapt.FunctionWrapper(strategy, wrap_call(self._create_hook)) for strategy in strategies]
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        vars(instance)["strategies"] = value
-
-    def __delete__(self, instance: Any) -> None:
-        del vars(instance)["strategies"]
 
     def _create_hook(self, wrapped: Callable[..., Any], _instance: Any, args: Args, _kwargs: Kwargs) -> CallHook | None:
         search = _search(self._telemetry)
