@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.mlflow.delivery.spool import OURS, spool_name
+from otel_dspy.mlflow.tracking.retry_after import MAX_RETRY_AFTER, retry_after_seconds
 from otel_dspy.tracking_uri import address_without_passwords, trouble, without_passwords
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ AT_ONCE: Final = 200
 TRIES: Final = 6
 TIMEOUT: Final = 30.0
 """Timeout of a request in seconds."""
-LONGEST_RETRY_AFTER: Final = 300.0
-"""Maximum `Retry-After` in seconds that is honored; beyond it the file is kept for a later replay."""
 PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Transient HTTP statuses; others are final."""
 _SUCCESS: Final = range(200, 300)
@@ -122,8 +121,8 @@ def _post(url: str, resource_spans: list[Any]) -> int:
                 reason += f"; {redirect_text(url, answer.headers.get('Location'), answer.status_code)}"
             if answer.status_code not in PASSING:
                 break
-            retry_after = _seconds(answer.headers.get("Retry-After"))
-            if retry_after > LONGEST_RETRY_AFTER:
+            retry_after = retry_after_seconds(answer.headers) or 0.0
+            if retry_after > MAX_RETRY_AFTER:  # the file is kept for a later replay
                 reason += f"; retry after {retry_after:.0f} s"
                 break
         if left:
@@ -143,13 +142,6 @@ def _rejected(body: bytes) -> int:
         return int(json.loads(body)["partialSuccess"]["rejectedSpans"])
     except (KeyError, TypeError, ValueError):
         return 0
-
-
-def _seconds(text: str | None) -> float:
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0.0
 
 
 def _headers() -> dict[str, str]:

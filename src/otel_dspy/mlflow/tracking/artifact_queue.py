@@ -20,6 +20,7 @@ from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking import capabilities, http_policy
 from otel_dspy.mlflow.tracking.error_classification import ErrorClass, classify, retry_after
 from otel_dspy.mlflow.tracking.retry import MAX_RETRIES, SILENCE, Backoff, Stopped
+from otel_dspy.mlflow.tracking.retry_after import MAX_RETRY_AFTER
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import address_without_passwords, without_passwords
 
@@ -97,7 +98,7 @@ class _Attempt:
             self.error = error
             self.status = http_policy.last_status()
             delay = http_policy.retry_after() or retry_after(error)
-            self.retry_after = min(delay, http_policy.MAX_RETRY_AFTER) if delay else None
+            self.retry_after = min(delay, MAX_RETRY_AFTER) if delay else None
         finally:
             self.seconds = time.monotonic() - self._began
             self.done.set()

@@ -11,6 +11,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.mlflow.tracking.retry_after import retry_after_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -83,11 +85,7 @@ def http_status(error: BaseException) -> int | None:
 
 def retry_after(error: BaseException) -> float | None:
     """Return the seconds in the `Retry-After` header of the response that caused the error; None without one."""
-    for headers in _headers(error):
-        for name in ("Retry-After", "retry-after"):
-            with suppress(KeyError, TypeError, ValueError, AttributeError):
-                return float(headers[name])
-    return None
+    return next((retry_after_seconds(headers) for headers in _headers(error)), None)
 
 
 def _headers(error: BaseException) -> Iterator[Any]:

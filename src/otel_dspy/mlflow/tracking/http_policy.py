@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
+from otel_dspy.mlflow.tracking.retry_after import MAX_RETRY_AFTER, retry_after_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -24,8 +26,6 @@ READ_TIMEOUT: Final = 60.0
 FIRST_CONNECT_TIMEOUT: Final = 2.0
 LONGEST_CONNECT_TIMEOUT: Final = 10.0
 """Connect timeout in seconds; doubled with each failure, for networks that are slow rather than down."""
-MAX_RETRY_AFTER: Final = 300.0
-"""Maximum `Retry-After` in seconds that is honored."""
 
 _REQUEST: Final = "_get_http_response_with_retries"
 _MODULES: Final = ("mlflow.utils.rest_utils", "mlflow.utils.request_utils")
@@ -98,9 +98,8 @@ def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...],
     status = getattr(answer, "status_code", None)
     if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - client and server errors
         _thread.status = status
-        with suppress(KeyError, ValueError, TypeError, AttributeError):
-            # In seconds; rate limiters do not use the date form, for which `Backoff` applies.
-            _thread.retry_after = min(float(answer.headers["Retry-After"]), MAX_RETRY_AFTER)
+        seconds = retry_after_seconds(getattr(answer, "headers", None))
+        _thread.retry_after = min(seconds, MAX_RETRY_AFTER) if seconds is not None else None
     return answer
 
 

@@ -27,6 +27,7 @@ from mlflow.entities import (
     ViewType,
 )
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - the only door to AbstractStore by URI
 from mlflow.tracking.context import registry as run_context
 
@@ -34,6 +35,7 @@ from otel_dspy.mlflow.mapping.naming import MAX_TAG
 from otel_dspy.mlflow.tracking import capabilities
 from otel_dspy.mlflow.tracking.error_classification import artifact_access
 from otel_dspy.mlflow.tracking.mlflow_span import mlflow_span
+from otel_dspy.mlflow.tracking.paging import every_page
 from otel_dspy.mlflow.tracking.trace_sums import corrected_sums
 
 if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
@@ -149,14 +151,8 @@ class Store:
 
     def experiment_ids(self) -> list[str]:
         """Return the ids of all experiments that are not deleted."""
-        found: list[str] = []
-        token: str | None = None
-        while True:
-            page = self._store.search_experiments(ViewType.ACTIVE_ONLY, PAGE, page_token=token)
-            found += [str(experiment.experiment_id) for experiment in page]
-            token = page.token
-            if not token:
-                return found
+        found = every_page(lambda token: self._store.search_experiments(ViewType.ACTIVE_ONLY, PAGE, page_token=token))
+        return [str(experiment.experiment_id) for experiment in found]
 
     def running(self, experiment_ids: Sequence[str], tag: str, value: str) -> list[tuple[str, dict[str, str]]]:
         """Return the ids and tags of the experiments' runs that are RUNNING and have that tag.
@@ -167,14 +163,10 @@ class Store:
             value: its value.
         """
         chosen = f"attributes.status = 'RUNNING' and tags.`{tag}` = '{value}'"
-        found: list[tuple[str, dict[str, str]]] = []
-        token: str | None = None
-        while True:
-            page = self._store.search_runs(list(experiment_ids), chosen, ViewType.ACTIVE_ONLY, PAGE, None, token)
-            found += [(str(run.info.run_id), dict(run.data.tags)) for run in page]
-            token = page.token
-            if not token:
-                return found
+        found = every_page(
+            lambda token: self._store.search_runs(list(experiment_ids), chosen, ViewType.ACTIVE_ONLY, PAGE, None, token)
+        )
+        return [(str(run.info.run_id), dict(run.data.tags)) for run in found]
 
     def get_run(self, run_id: str) -> RunHandle:
         """Return the run of that id."""
@@ -353,14 +345,11 @@ class Store:
         if not capabilities.TRACES:
             return
         wanted = f"metadata.`mlflow.sourceRun` = '{run_id}' AND attributes.status = 'IN_PROGRESS'"
-        found: list[Any] = []
-        token: str | None = None
-        while True:
-            page, token = self._store.search_traces(list(experiment_ids), wanted, page_token=token)
-            found += page
-            if not token:
-                break
-        for trace in found:
+        pages = every_page(
+            lambda token: PagedList(*self._store.search_traces(list(experiment_ids), wanted, page_token=token))
+        )
+        # All pages first: a trace that has ended is not found again, which would move the next page.
+        for trace in list(pages):
             trace_id = trace.trace_id.removeprefix("tr-")
             sums = self.corrected_sums([trace_id]).get(trace_id, {})
             self._store.start_trace(trace_entities.interrupted(trace, tags, sums))

@@ -14,6 +14,7 @@ from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignor
 
 from otel_dspy.mlflow.records.span_records import SpanRecord
 from otel_dspy.mlflow.tracking.error_classification import artifact_access
+from otel_dspy.mlflow.tracking.paging import every_page
 from otel_dspy.mlflow.tracking.trace_ends import noted_end
 
 if TYPE_CHECKING:
@@ -86,22 +87,15 @@ class StoreReader:
         return self._search(experiment_id, f"tags.`{tag}` LIKE '%{ending}'")
 
     def _search(self, experiment_id: str, wanted: str) -> list[FoundRun]:
-        found: list[FoundRun] = []
-        token: str | None = None
-        while True:
-            page: Any = self._store.search_runs([experiment_id], wanted, ViewType.ACTIVE_ONLY, 1000, None, token)
-            found += [
-                FoundRun(
-                    str(run.info.run_id),
-                    str(run.info.artifact_uri),
-                    dict(run.data.tags),
-                    str(run.info.status) == "RUNNING",
-                )
-                for run in page
-            ]
-            token = page.token
-            if not token:
-                return found
+        found = every_page(
+            lambda token: self._store.search_runs([experiment_id], wanted, ViewType.ACTIVE_ONLY, 1000, None, token)
+        )
+        return [
+            FoundRun(
+                str(run.info.run_id), str(run.info.artifact_uri), dict(run.data.tags), str(run.info.status) == "RUNNING"
+            )
+            for run in found
+        ]
 
     def artifact_location(self, experiment_id: str) -> str:
         """Return the experiment's artifact location."""
