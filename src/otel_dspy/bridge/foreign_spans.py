@@ -11,6 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.runtime.bounded_dict import BoundedDict
+
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.route import Route
     from otel_dspy.mlflow.records.span_records import SpanRecord
@@ -46,7 +48,7 @@ class ProgramTraces:
     def __init__(
         self, max_waiting: int = MAX_WAITING, patience: float = PATIENCE, max_characters: int = MAX_CHARACTERS
     ) -> None:
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: BoundedDict[str, None] = BoundedDict(MAX_TRACES)
         self._undecided: OrderedDict[str, _Undecided] = OrderedDict()
         self._waiting = 0
         self._characters = 0
@@ -61,8 +63,6 @@ class ProgramTraces:
         trace_id = placed[0].trace_id
         self._known[trace_id] = None
         self._known.move_to_end(trace_id)
-        if len(self._known) > MAX_TRACES:
-            self._known.popitem(last=False)
         found = self._undecided.pop(trace_id, None)
         if found is None:
             return [placed]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
 from otel_dspy.mlflow.records.route import Options, RootKind
+from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.deferred_queue import drain_deferred
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class MlflowSpanProcessor(SpanProcessor):
             experiment,
             workspace,
         )
-        self._begun: OrderedDict[str, bool] = OrderedDict()
+        self._begun: BoundedDict[str, bool] = BoundedDict(MAX_BEGUN)
         """Traces that may not have been delivered, and whether each has ended."""
         self._router = Router(self._capture, self._follows_mlflow)
         self._worker = Worker()
@@ -132,8 +132,6 @@ class MlflowSpanProcessor(SpanProcessor):
                 self._worker.start()
             if route is not None and route.options.log_traces:
                 self._begun[route.context.trace_id] = False
-                if len(self._begun) > MAX_BEGUN:
-                    self._begun.popitem(last=False)
             if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
                 conflict.warn_if_mlflow_autologs()
         except Exception:  # noqa: BLE001 - no failure may reach the user's program

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.control import is_control
 from otel_dspy.mlflow.records.route import RootKind
+from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -29,8 +29,8 @@ class DropPolicy:
     def __init__(self) -> None:
         self._control: dict[str, int | None] = {}
         """Control trace to the number of its root, None while that has not ended."""
-        self._begun: OrderedDict[str, None] = OrderedDict()
-        self._dropped: OrderedDict[str, None] = OrderedDict()
+        self._begun: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)
+        self._dropped: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)
         self.dropped_traces = 0
         self.dropped_spans = 0
 
@@ -81,7 +81,7 @@ class DropPolicy:
         if root:
             self._begun.pop(trace_id, None)
         elif not begun:
-            _remember(self._begun, trace_id)
+            self._begun[trace_id] = None
         return True
 
     def _drop(self, trace_id: str, *, known: bool, root: bool) -> None:
@@ -96,10 +96,4 @@ class DropPolicy:
         if root:
             self._dropped.pop(trace_id, None)
         elif not known:
-            _remember(self._dropped, trace_id)
-
-
-def _remember(traces: OrderedDict[str, None], trace_id: str) -> None:
-    traces[trace_id] = None
-    if len(traces) > MAX_REMEMBERED:
-        traces.popitem(last=False)
+            self._dropped[trace_id] = None

@@ -13,7 +13,6 @@ import hashlib
 import os
 import threading
 import weakref
-from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +25,7 @@ from otel_dspy.mlflow.fluent.shared_context import IS_SHARED
 from otel_dspy.mlflow.fluent.stand_ins import StandIns
 from otel_dspy.mlflow.mapping.context import logs_traces
 from otel_dspy.mlflow.records.route import Experiment, RootKind, Route, TraceContext
+from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.guard import guarded
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Router:
         """By live span, where MLflow shares OpenTelemetry's context: the span that MLflow would find without otel-dspy.
         """
         self._live: dict[tuple[int, int], Route] = {}
-        self._ended: OrderedDict[tuple[int, int], Route] = OrderedDict()
+        self._ended: BoundedDict[tuple[int, int], Route] = BoundedDict(MAX_ENDED)
         self._lock = threading.Lock()
         itself: weakref.ref[Router] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _after_fork(itself))
@@ -143,8 +143,6 @@ class Router:
             self._enclosing.pop(key, None)
             if route is not None:
                 self._ended[key] = route
-                if len(self._ended) > MAX_ENDED:
-                    self._ended.popitem(last=False)
         if route is not None:
             with guarded("MLflow's fluent tracing"):
                 return self._updated(route, own.span_id)

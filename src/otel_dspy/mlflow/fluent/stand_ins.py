@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import mlflow
@@ -18,6 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, forma
 
 from otel_dspy.mlflow.fluent.recorded_span import RecordedSpan
 from otel_dspy.mlflow.records.route import TraceUpdate
+from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.route import SpanUpdate
@@ -44,7 +44,9 @@ class StandIns:
         )
         self._lock = threading.Lock()
         self._spans: dict[tuple[str, int], RecordedSpan] = {}
-        self._registered: OrderedDict[str, bool] = OrderedDict()
+        self._registered: BoundedDict[str, bool] = BoundedDict(
+            MAX_TRACES, lambda trace_id, _: manager().pop_trace(int(trace_id, 16))
+        )
         """otel-dspy traces in MLflow's manager, and whether each has ended."""
 
     def span(self, trace_id: str, span_id: int, root_id: int, experiment_id: str | None) -> trace.Span | None:
@@ -128,9 +130,6 @@ class StandIns:
         )
         manager().register_trace(int(trace_id, 16), info)
         self._registered[trace_id] = False
-        while len(self._registered) > MAX_TRACES:
-            oldest, _ = self._registered.popitem(last=False)
-            manager().pop_trace(int(oldest, 16))
 
     def _started(self, trace_id: str, span_id: int, root_id: int) -> RecordedSpan:
         parent = SpanContext(int(trace_id, 16), root_id, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.records.span_records import CompileRecord, TrialRecord
+from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import Fact
@@ -28,7 +28,9 @@ class CompileLedger:
 
     def __init__(self) -> None:
         self._trials: dict[str, dict[int, TrialRecord]] = {}
-        self._ended: OrderedDict[str, CompileRecord] = OrderedDict()
+        self._ended: BoundedDict[str, CompileRecord] = BoundedDict(
+            MAX_ENDED, lambda compile_id, _: self._trials.pop(compile_id, None)
+        )
 
     def add(self, fact: Fact) -> EndedCompile | None:
         """Add a record; return the compile whose summary it belongs to, if that has ended."""
@@ -48,9 +50,6 @@ class CompileLedger:
             self._ended[compile_id] = replace(
                 fact, program_state=None, candidate_tree=None, span=replace(fact.span, attributes={})
             )
-            if len(self._ended) > MAX_ENDED:
-                forgotten, _ = self._ended.popitem(last=False)
-                self._trials.pop(forgotten, None)
         else:
             return None
         done = self._ended.get(compile_id)

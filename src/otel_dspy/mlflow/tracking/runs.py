@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
 from otel_dspy.mlflow.tracking.processes import own_tags
+from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,7 +106,7 @@ class Runs:
         self._experiment_id = experiment_id
         self._creation = creation
         self._look_first = look_first
-        self._known: OrderedDict[RunKey, RunHandle] = OrderedDict()
+        self._known: BoundedDict[RunKey, RunHandle] = BoundedDict(MAX_KNOWN, lambda run, _: self._doubtful.add(run))
         self._doubtful: set[RunKey] = set()
         self._open: dict[RunKey, None] = {}
 
@@ -177,9 +177,6 @@ class Runs:
         self._known[run] = handle
         if not isinstance(run, UserRun):
             self._open[run] = None
-        while len(self._known) > MAX_KNOWN:
-            forgotten, _ = self._known.popitem(last=False)
-            self._doubtful.add(forgotten)
         return handle
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.trace_ends import end_of
+from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
@@ -49,14 +49,14 @@ class TraceBatch:
 
     def __init__(self) -> None:
         self.spans: list[LogSpan] = []
-        self.heads: OrderedDict[str, LogTrace] = OrderedDict()
-        self._sent: OrderedDict[str, LogTrace] = OrderedDict()
-        self._begun: OrderedDict[str, None] = OrderedDict()
-        self._counted: OrderedDict[str, None] = OrderedDict()
+        self.heads: dict[str, LogTrace] = {}
+        self._sent: BoundedDict[str, LogTrace] = BoundedDict(MAX_REMEMBERED)
+        self._begun: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
+        self._counted: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
         """Traces with an info for which MLflow has summed the tokens of one request, so that it ignores later ones."""
-        self._uncounted: OrderedDict[str, None] = OrderedDict()
+        self._uncounted: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
         """Traces for which MLflow may have ignored tokens."""
-        self._written: OrderedDict[str, bool] = OrderedDict()
+        self._written: dict[str, bool] = {}
         """Traces of which an end or spans were sent since `written`, each with whether spans were."""
         self._characters = 0
 
@@ -109,8 +109,6 @@ class TraceBatch:
             self._written.setdefault(head.trace_id, False)
         # Assessments have their own ids and are never reverted: only new ones have to be sent again.
         self._sent[head.trace_id] = replace(head, assessments=(), users_assessments=())
-        while len(self._sent) > MAX_REMEMBERED:
-            self._sent.popitem(last=False)
 
     def next_spans(self) -> list[LogSpan]:
         """Return the oldest spans, as many as fit in one request."""
@@ -135,9 +133,6 @@ class TraceBatch:
                 self._uncounted[trace_id] = None
             else:
                 self._counted[trace_id] = None
-        for known in (self._begun, self._counted, self._uncounted):
-            while len(known) > MAX_BEGUN:
-                known.popitem(last=False)
         del self.spans[: len(spans)]
 
     def uncounted(self) -> list[LogTrace]:
