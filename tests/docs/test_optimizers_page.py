@@ -13,7 +13,7 @@ import pytest
 
 import otel_dspy
 from otel_dspy import semconv
-from otel_dspy.hooks.optimizers.registry import registered_modules
+from otel_dspy.hooks.optimizers.registry import MODULES
 from tests.docs.code_blocks import ROOT
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ PHASES: Final = {_names(row[0])[0]: row[1:] for row in _table("Phases")}
 def _optimizers() -> dict[str, str]:
     """Class of each optimizer with a built-in hook -> the hook's module."""
     found: dict[str, str] = {}
-    for entry in registered_modules():
+    for entry in MODULES:
         module, _, name = entry.partition(":")
         hook = getattr(import_module(f"{PACKAGE}.{module}"), name)
         found[hook.optimizer.rpartition(".")[2]] = module

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, cast
 
@@ -59,39 +59,6 @@ class ReceivedSpan:
 
     span: SpanRecord
     local_root: bool
-
-
-@dataclass(slots=True)
-class Received:
-    """Content of a request.
-
-    Attributes:
-        spans: the valid spans.
-        refused: the reason for each invalid span.
-    """
-
-    spans: list[ReceivedSpan] = field(default_factory=list[ReceivedSpan])
-    refused: list[str] = field(default_factory=list[str])
-
-
-def from_protobuf(body: bytes) -> Received:
-    """Parse a request in protobuf.
-
-    Raises:
-        MalformedError: the body is not a valid `ExportTraceServiceRequest`.
-    """
-    return all_of(spans_in_protobuf(body))
-
-
-def all_of(spans: Iterable[ReceivedSpan | BadSpanError]) -> Received:
-    """Collect valid spans and the reasons of invalid ones."""
-    found = Received()
-    for span in spans:
-        if isinstance(span, BadSpanError):
-            found.refused.append(str(span))
-        else:
-            found.spans.append(span)
-    return found
 
 
 def spans_in_protobuf(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:

@@ -17,12 +17,12 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyVa
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_dspy.bridge.otlp import BadSpanError, MalformedError, all_of, bounded, resource_attributes, taken
+from otel_dspy.bridge.otlp import BadSpanError, MalformedError, bounded, resource_attributes, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from otel_dspy.bridge.otlp import Received, ReceivedSpan
+    from otel_dspy.bridge.otlp import ReceivedSpan
 
 LONGEST_NUMBER: Final = 20
 """Maximum number of characters of an integer in JSON; 64-bit integers have no more."""
@@ -38,15 +38,6 @@ _UNREADABLE: Final = (
 )
 """Exceptions that parsing JSON as protobuf may raise."""
 M = TypeVar("M", bound=Message)
-
-
-def from_json(body: bytes) -> Received:
-    """Parse a request in JSON.
-
-    Raises:
-        MalformedError: the body is not a valid `ExportTraceServiceRequest`.
-    """
-    return all_of(spans_in_json(body))
 
 
 def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:

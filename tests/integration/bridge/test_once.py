@@ -14,12 +14,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_dspy import DSPyInstrumentor
-from otel_dspy.bridge.otlp import from_protobuf
 from otel_dspy.bridge.routing import Experiments, placed
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.tracking.store import Store
 from tests.chaos.twins import differences, optimize, record
 from tests.integration.bridge.test_same_tree import comparable
+from tests.support.parsed_requests import from_protobuf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -14,7 +14,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
-from otel_dspy.bridge.otlp import from_protobuf
 from otel_dspy.bridge.routing import Experiments, placed
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.tracking.store import TABLES_TAG, Store
@@ -22,6 +21,7 @@ from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_once import PATIENCE
 from tests.integration.bridge.test_same_tree import comparable
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
+from tests.support.parsed_requests import from_protobuf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

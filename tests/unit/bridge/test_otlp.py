@@ -18,9 +18,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from otel_dspy.bridge import otlp
 from otel_dspy.bridge.decompression import TooLargeError
-from otel_dspy.bridge.otlp import MAX_NESTING, MalformedError, from_protobuf
-from otel_dspy.bridge.otlp_json import from_json
+from otel_dspy.bridge.otlp import MAX_NESTING, MalformedError
 from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from tests.support.parsed_requests import from_json, from_protobuf
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 GROUP: Final = "otel_dspy.optimizers"
 """Entry point group for subclasses of `OptimizerHook` in other packages."""
 _HOOK: Final = "hook"
-_OURS: Final = (
+MODULES: Final = (
     "better_together:BetterTogetherHook",
     "bootstrap_finetune:BootstrapFinetuneHook",
     "bootstrap_few_shot:BootstrapFewShotHook",
@@ -42,11 +42,6 @@ _OURS: Final = (
 
 _given: Final[dict[str, OptimizerHook]] = {}
 _in_use: Final[weakref.WeakSet[Registry]] = weakref.WeakSet()
-
-
-def registered_modules() -> tuple[str, ...]:
-    """Return the hooks of this package as `module:class`, relative to this one."""
-    return _OURS
 
 
 def register(hook: OptimizerHook) -> None:
@@ -124,7 +119,7 @@ class Registry:
 
 
 def _every_hook() -> Iterator[OptimizerHook]:
-    ours = [EntryPoint(name.partition(":")[0], f"{__package__}.{name}", GROUP) for name in _OURS]
+    ours = [EntryPoint(name.partition(":")[0], f"{__package__}.{name}", GROUP) for name in MODULES]
     for entry in (*ours, *entry_points(group=GROUP)):
         with guarded(f"the optimizer hook {entry.value}"):
             hook = entry.load()()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,8 +14,17 @@ if TYPE_CHECKING:
 
 def summary_json(done: CompileRecord, trials: Sequence[TrialRecord]) -> str:
     """Return the file's text. A number that JSON does not support (NaN, infinity) is null, as in the tables."""
-    found = json.loads(json.dumps(summary(done, trials)), parse_constant=lambda _: None)
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    return json.dumps(_finite(summary(done, trials)), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in cast("Sequence[Any]", value)]
+    return value
 
 
 def summary(done: CompileRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]:

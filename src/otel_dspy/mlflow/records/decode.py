@@ -122,7 +122,6 @@ def _evaluate(span: SpanRecord, read: AttributeReader) -> EvaluateRecord:
         trial=read.integer(sc.DSPY_TRIAL_INDEX),
         score=read.number(sc.DSPY_EVALUATE_SCORE),
         objectives=read.numbers(sc.DSPY_EVALUATE_OBJECTIVE),
-        num_examples=read.integer(sc.DSPY_EVALUATE_NUM_EXAMPLES),
         num_errors=read.integer(sc.DSPY_EVALUATE_NUM_ERRORS),
         scope=read.text(sc.DSPY_EVALUATE_SCOPE),
         results=read.text(sc.DSPY_EVALUATE_RESULTS),

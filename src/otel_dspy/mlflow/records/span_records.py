@@ -184,7 +184,6 @@ class EvaluateRecord:
     trial: int | None = None
     score: float | None = None
     """Percent."""
-    num_examples: int | None = None
     num_errors: int | None = None
     objectives: Mapping[str, float] = field(default_factory=dict[str, float])
     """Mean by objective."""
