@@ -1,6 +1,6 @@
-"""Worker of `benchmarks.mlflow`: runs an optimization or an evaluation under one recorder and prints its timings.
+"""Worker of `benchmarks.mlflow_delivery`: runs an optimization or an evaluation under one recorder and prints its timings.
 
-`python -m benchmarks.mlflow_worker WORK RECORDER TRACKING_URI [API_BASE]`; `mlflow.py` starts it and counts the
+`python -m benchmarks.mlflow_worker WORK RECORDER TRACKING_URI [API_BASE]`; `mlflow_delivery.py` starts it and counts the
 requests. The model answers in this process, or at API_BASE.
 """
 
