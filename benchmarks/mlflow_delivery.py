@@ -1,8 +1,8 @@
 """Benchmark: overhead of recording an optimization and an evaluation in MLflow, compared with MLflow's autologging.
 
-`python -m benchmarks.mlflow_delivery` starts a real server on sqlite, then one on PostgreSQL, and lets the recorders take turns.
-Requests are counted in the server's own log. The language model answers at once, within the process, which no model in
-production does, or over HTTP on loopback; or over HTTP after 50 ms, sooner than any hosted model.
+`python -m benchmarks.mlflow_delivery` starts a real server on sqlite, then one on PostgreSQL; the recorders take
+turns. Requests are counted in the server's own log. The language model answers at once, within the process, which no
+model in production does, or over HTTP on loopback; or over HTTP after 50 ms, sooner than any hosted model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Worker of `benchmarks.mlflow_delivery`: runs an optimization or an evaluation under one recorder and prints its timings.
+"""Worker of `benchmarks.mlflow_delivery`: runs an optimization or an evaluation with one recorder, prints its timings.
 
-`python -m benchmarks.mlflow_worker WORK RECORDER TRACKING_URI [API_BASE]`; `mlflow_delivery.py` starts it and counts the
-requests. The model answers in this process, or at API_BASE.
+`python -m benchmarks.mlflow_worker WORK RECORDER TRACKING_URI [API_BASE]`; `mlflow_delivery.py` starts it and counts
+the requests. The model answers in this process, or at API_BASE.
 """
 
 from __future__ import annotations

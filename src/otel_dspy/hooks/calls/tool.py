@@ -8,15 +8,18 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from typing_extensions import override
 
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
+from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.call_context import context_for_call
-from otel_dspy.telemetry.genai.invocations import clean_text, end_invocation
+from otel_dspy.telemetry.genai.invocations import end_invocation
 from otel_dspy.telemetry.secrets.names import is_secret_name
 from otel_dspy.telemetry.secrets.patterns import REDACTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AnyValue
 
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
@@ -41,6 +44,8 @@ class _ToolHook(CallHook):
         self._telemetry = telemetry
         self._tool = tool
         self._kwargs = kwargs
+        self._content: dict[str, AnyValue] = {}
+        """Plain data by attribute, serialized when the span ends."""
 
     @override
     def open(self) -> Context:
@@ -50,23 +55,28 @@ class _ToolHook(CallHook):
         self._invocation = self._telemetry.genai.tool(
             str(self._tool.name), tool_type="function", context=context_for_call(self._tool)
         )
-        if self._telemetry.settings.capture_content:
-            if self._tool.desc is not None:
-                self._invocation.tool_description = clean_text(
-                    self._telemetry, gen_ai.GEN_AI_TOOL_DESCRIPTION, self._tool.desc
-                )
-            self._invocation.arguments = clean_text(
-                self._telemetry,
-                gen_ai.GEN_AI_TOOL_CALL_ARGUMENTS,
-                {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()},
+        self._capture = self._telemetry.settings.capture_content and self._invocation.span.is_recording()
+        self._messages = self._capture and self._telemetry.genai.content_on_spans
+        if self._capture and self._tool.desc is not None:
+            self._content[gen_ai.GEN_AI_TOOL_DESCRIPTION] = bounded(self._tool.desc)
+        if self._messages:
+            self._content[gen_ai.GEN_AI_TOOL_CALL_ARGUMENTS] = bounded(
+                {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()}
             )
         return self._invocation.context
 
     @override
     def see(self, result: Any) -> None:
-        if self._telemetry.settings.capture_content:
-            self._invocation.tool_result = clean_text(self._telemetry, gen_ai.GEN_AI_TOOL_CALL_RESULT, result)
+        if self._messages:
+            self._content[gen_ai.GEN_AI_TOOL_CALL_RESULT] = bounded(result)
 
     @override
     def close(self, error: BaseException | None) -> None:
+        span = self._invocation.span
+        if self._content:
+            self._telemetry.before_end(span, self.part, _set_content, self._telemetry, span, self._content)
         end_invocation(self._telemetry, self._invocation, error)
+
+
+def _set_content(telemetry: Telemetry, span: Span, content: Mapping[str, AnyValue]) -> None:
+    span.set_attributes({name: telemetry.content.cleaned(name, value) for name, value in content.items()})

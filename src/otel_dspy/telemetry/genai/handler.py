@@ -170,6 +170,11 @@ class GenAIHandler(TelemetryHandler):
         """Whether message content is captured at all."""
         return self._mode is not ContentCapturingMode.NO_CONTENT
 
+    @property
+    def content_on_spans(self) -> bool:
+        """Whether message content, and that of tool calls, is captured on spans."""
+        return self._mode in {ContentCapturingMode.SPAN_ONLY, ContentCapturingMode.SPAN_AND_EVENT}
+
     def capture_nothing(self) -> None:
         """Capture no message content, for `instrument(capture_content=False)`."""
         self._capture(ContentCapturingMode.NO_CONTENT)
