@@ -171,7 +171,7 @@ def _attributes(span: SpanRecord) -> dict[str, object]:
 
 def _unpriced_model(span: SpanRecord) -> str | None:
     """Return the model of a language model or embedding call whose cost is unknown. Failed calls used no tokens."""
-    embedded = span.scope == OUR_SCOPE and span.attributes.get("gen_ai.operation.name") == "embeddings"
+    embedded = span.scope == SCOPE_NAME and span.attributes.get("gen_ai.operation.name") == "embeddings"
     called = (embedded and "gen_ai.usage.input_tokens" in span.attributes) or sc.DSPY_LM_CACHE_HIT in span.attributes
     if not called or sc.DSPY_LM_COST in span.attributes:
         return None
