@@ -70,10 +70,20 @@ class Emitted:
 
     def seconds(self) -> dict[str, float]:
         """The sum of each histogram of durations."""
+        return {name: sum(point.sum for point in points) for name, points in self._durations().items()}
+
+    def exemplars(self) -> dict[str, list[int | None]]:
+        """Ids of the spans that the histograms of durations name as examples."""
+        return {
+            name: [exemplar.span_id for point in points for exemplar in point.exemplars]
+            for name, points in self._durations().items()
+        }
+
+    def _durations(self) -> dict[str, list[Any]]:
         self.telemetry.deferred_queue.drain()
         data = self._capture.metrics()
         return {
-            metric.name: sum(getattr(point, "sum", 0.0) for point in metric.data.data_points)
+            metric.name: list(metric.data.data_points)
             for resource in (data.resource_metrics if data is not None else ())
             for scope in resource.scope_metrics
             for metric in scope.metrics

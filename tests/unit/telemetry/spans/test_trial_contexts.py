@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -188,6 +189,26 @@ def test_durations_are_those_of_the_spans() -> None:
     found, limit = emitted.seconds(), time.perf_counter() - began
     assert found.keys() == {"dspy.compile.duration", "dspy.trial.duration", "dspy.evaluate.duration"}
     assert all(0 <= seconds <= limit for seconds in found.values())
+
+
+@pytest.mark.contract_gaps("its parent was never exported")  # the span around is the test's
+def test_metrics_lead_to_their_spans_and_draw_no_random_numbers() -> None:
+    """Histograms have the span as an exemplar; the SDK would choose those of counters and gauges with `random`."""
+    emitted = Emitted()
+    state = random.getstate()
+    with current(set_span_in_context(emitted.telemetry.tracer.start_span("around"), Context())):
+        scope = _compile(emitted)
+        trial = open_trial(emitted.telemetry, scope)
+        facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[{"q": 1}], scope=Scope.FULL)
+        evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
+        example = open_example(emitted.telemetry, evaluation, 0, facts.devset[0])
+        close_example(emitted.telemetry, example, ExampleOutcome(score=1.0))
+        close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+        close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome(score=100.0))
+        close_compile(emitted.telemetry, scope, result=None, error=None)
+        found = emitted.exemplars()
+    assert random.getstate() == state
+    assert found == {"dspy.compile.duration": [2], "dspy.trial.duration": [3], "dspy.evaluate.duration": [4]}
 
 
 def test_parameters_and_reasons_have_no_secrets() -> None:
