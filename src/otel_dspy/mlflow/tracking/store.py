@@ -224,6 +224,11 @@ class Store:
     def write_artifact(self, artifact_uri: str, path: str, content: ArtifactContent) -> None:
         """Write a text, or the files of a folder by name, below the artifact URI.
 
+        Args:
+            artifact_uri: the run's or trace's artifact location.
+            path: the path below it, of the file or the folder, with forward slashes.
+            content: the text, or file name -> bytes.
+
         Raises:
             ArtifactStoreError: the artifact store rejected it.
         """
