@@ -47,7 +47,7 @@ def _without(query_secret: re.Pattern[str], text: str) -> str:
     return _ODBC_SECRET.sub(r"\1", query_secret.sub(r"\1", text))
 
 
-def trouble(address: str) -> str | None:
+def uri_error(address: str) -> str | None:
     """Return why an `http://` URI is invalid, without passwords; None if it is valid."""
     try:
         parts = urlsplit(address)
@@ -60,7 +60,7 @@ def trouble(address: str) -> str | None:
     return None if parts.hostname else "the host is missing"
 
 
-def lasting(tracking_uri: str) -> str:
+def storable_uri(tracking_uri: str) -> str:
     """Return a tracking URI without passwords, with a relative path made absolute."""
     uri = address_without_passwords(tracking_uri)
     if (database := _SQLITE.fullmatch(uri)) is not None:

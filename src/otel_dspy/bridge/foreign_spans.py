@@ -26,13 +26,13 @@ MAX_CHARACTERS: Final = 16 * 1024 * 1024
 PATIENCE: Final = 60.0
 """Seconds that a span stays in the buffer."""
 
-Placed = tuple["SpanRecord", "Route"]
+RoutedSpan = tuple["SpanRecord", "Route"]
 
 
 @dataclass(slots=True)
 class _Undecided:
     since: float
-    spans: list[Placed] = field(default_factory=list["Placed"])
+    spans: list[RoutedSpan] = field(default_factory=list["RoutedSpan"])
     characters: int = 0
 
 
@@ -58,25 +58,25 @@ class ProgramTraces:
         self.ignored = 0
         """Number of spans dropped because no span of otel-dspy arrived in their trace."""
 
-    def ours(self, placed: Placed) -> list[Placed]:
+    def ours(self, routed: RoutedSpan) -> list[RoutedSpan]:
         """Add a span of otel-dspy; return it and the buffered spans of its trace."""
-        trace_id = placed[0].trace_id
+        trace_id = routed[0].trace_id
         self._known[trace_id] = None
         self._known.move_to_end(trace_id)
         found = self._undecided.pop(trace_id, None)
         if found is None:
-            return [placed]
+            return [routed]
         self._forget(found)
-        return [placed, *found.spans]
+        return [routed, *found.spans]
 
-    def foreign(self, placed: Placed) -> list[Placed]:
+    def foreign(self, routed: RoutedSpan) -> list[RoutedSpan]:
         """Add a span of another library; return it if its trace is known, else buffer it and return nothing."""
-        trace_id = placed[0].trace_id
+        trace_id = routed[0].trace_id
         if trace_id in self._known:
-            return [placed]
+            return [routed]
         undecided = self._undecided.setdefault(trace_id, _Undecided(time.monotonic()))
-        undecided.spans.append(placed)
-        size = _characters(placed[0])
+        undecided.spans.append(routed)
+        size = _characters(routed[0])
         undecided.characters += size
         self._characters += size
         self._waiting += 1

@@ -74,7 +74,7 @@ def spans_in_protobuf(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
         resource = resource_attributes(group.resource)
         for scope in group.scope_spans:
             for span in scope.spans:
-                yield taken(span, resource, scope.scope.name)
+                yield converted(span, resource, scope.scope.name)
 
 
 def _request(body: bytes) -> ExportTraceServiceRequest:
@@ -100,7 +100,7 @@ def bounded(count: int) -> int:
     return count
 
 
-def taken(span: Span, resource: Attributes, scope: str) -> ReceivedSpan | BadSpanError:
+def converted(span: Span, resource: Attributes, scope: str) -> ReceivedSpan | BadSpanError:
     """Convert a span; return a `BadSpanError` if it is invalid.
 
     Args:

@@ -17,7 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyVa
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_dspy.bridge.otlp import BadSpanError, MalformedError, bounded, resource_attributes, taken
+from otel_dspy.bridge.otlp import BadSpanError, MalformedError, bounded, converted, resource_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
                 count = bounded(count + 1)
                 any_span = True
                 span = _span_of_json(given)
-                yield span if isinstance(span, BadSpanError) else taken(span, resource, name)
+                yield span if isinstance(span, BadSpanError) else converted(span, resource, name)
     if broken and not any_span:
         raise MalformedError(f"the body is not a valid JSON ExportTraceServiceRequest ({broken})")
 

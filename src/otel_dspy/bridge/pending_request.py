@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.bridge.otlp import BadSpanError, spans_in_protobuf
 from otel_dspy.bridge.otlp_json import spans_in_json
-from otel_dspy.bridge.routing import UnusableError, placed
+from otel_dspy.bridge.routing import UnusableError, routed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.bridge.foreign_spans import Placed
+    from otel_dspy.bridge.foreign_spans import RoutedSpan
     from otel_dspy.bridge.routing import Experiments
 
 
@@ -57,19 +57,19 @@ class PendingRequest:
         """Return the number of valid spans."""
         return self.count
 
-    def __iter__(self) -> Iterator[Placed]:
+    def __iter__(self) -> Iterator[RoutedSpan]:
         """Yield (span, route) pairs."""
         for found in self._read():
             if not isinstance(found, str):
                 yield found
 
-    def _read(self) -> Iterator[Placed | str]:
+    def _read(self) -> Iterator[RoutedSpan | str]:
         for received in (spans_in_json if self.json else spans_in_protobuf)(self.body):
             if isinstance(received, BadSpanError):
                 yield str(received)
                 continue
             try:
                 where = self.experiments.destination(received.span.resource, self.experiment, self.workspace)
-                yield placed(received, where)
+                yield routed(received, where)
             except UnusableError as error:
                 yield str(error)

@@ -114,7 +114,7 @@ def experiment_name(name: str) -> str:
     return _CONTROL.sub(" ", name).strip()[:MAX_EXPERIMENT].strip()
 
 
-def placed(received: ReceivedSpan, destination: Destination) -> tuple[SpanRecord, Route]:
+def routed(received: ReceivedSpan, destination: Destination) -> tuple[SpanRecord, Route]:
     """Return the span with cleaned names, and its route.
 
     Raises:

@@ -19,7 +19,7 @@ from otel_dspy.mlflow.tracking.retry import Stopped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.bridge.foreign_spans import Placed
+    from otel_dspy.bridge.foreign_spans import RoutedSpan
     from otel_dspy.mlflow.records.route import Destination
 
 _logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class SpanSource(Protocol):
         """Return the number of spans."""
         ...
 
-    def __iter__(self) -> Iterator[Placed]:
+    def __iter__(self) -> Iterator[RoutedSpan]:
         """Yield (span, route) pairs."""
         ...
 
@@ -187,7 +187,7 @@ class Writer:
         met: set[_Name] = set()
         again = False
         delivery = self._next(TICK)
-        self.pipeline.ask_again()
+        self.pipeline.retry_denied()
         try:
             while delivery is not None:
                 progress[delivery] = _Progress()
@@ -238,5 +238,5 @@ class Writer:
             self.newest_lag = max(0.0, time.time() - progress.newest_ns / 1e9)
 
 
-def _name(placed: Placed) -> _Name:
-    return _Name(placed[0].trace_id, placed[0].span_id, placed[1].destination)
+def _name(routed: RoutedSpan) -> _Name:
+    return _Name(routed[0].trace_id, routed[0].span_id, routed[1].destination)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from otel_dspy.doctor.exporters import PATIENCE, exporters, no_address
 from otel_dspy.doctor.finding import Finding, Level
 from otel_dspy.mlflow.delivery import spool
-from otel_dspy.tracking_uri import address_without_passwords, trouble, without_passwords
+from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     shown = address_without_passwords(uri)
     scheme = uri.partition(":")[0].lower()
-    if scheme in {"http", "https"} and (wrong := trouble(uri)) is not None:
+    if scheme in {"http", "https"} and (wrong := uri_error(uri)) is not None:
         yield no_address("mlflow", TRACKING_URI, uri, wrong)
     elif scheme in {"http", "https"}:
         error = _unhealthy(uri.rstrip("/"))

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from otel_dspy.doctor.finding import Finding, Level
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
-from otel_dspy.tracking_uri import address_without_passwords, trouble
+from otel_dspy.tracking_uri import address_without_passwords, uri_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -123,7 +123,7 @@ def _place(signal: str, exporter: str, environment: Mapping[str, str]) -> tuple[
         ("", f"http://localhost:{port}"),
     )
     whole = endpoint if "//" in endpoint else f"//{endpoint}"
-    if (wrong := trouble(whole)) is not None:
+    if (wrong := uri_error(whole)) is not None:
         return no_address("exporter", variable, endpoint, wrong)
     parts = urlsplit(whole)
     where = (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else port))

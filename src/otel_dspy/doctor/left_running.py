@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.doctor.destinations import TRACKING_URI, WORKSPACE
 from otel_dspy.doctor.finding import Finding, Level
-from otel_dspy.tracking_uri import trouble, without_passwords
+from otel_dspy.tracking_uri import uri_error, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,4 +70,4 @@ def _would_be_made(uri: str) -> bool:
 
 
 def _is_none(uri: str) -> bool:
-    return uri.lower().startswith(("http:", "https:")) and trouble(uri) is not None
+    return uri.lower().startswith(("http:", "https:")) and uri_error(uri) is not None

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_dspy import DSPyInstrumentor
-from otel_dspy.bridge.routing import Experiments, placed
+from otel_dspy.bridge.routing import Experiments, routed
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.tracking.store import Store
 from tests.chaos.twins import differences, optimize, record
@@ -24,7 +24,7 @@ from tests.support.parsed_requests import from_protobuf
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from otel_dspy.bridge.foreign_spans import Placed
+    from otel_dspy.bridge.foreign_spans import RoutedSpan
     from otel_dspy.mlflow.mapping.operations import LogSpan
 
 SPANS_AT_ONCE = 9
@@ -61,8 +61,8 @@ def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: i
         if restart and number // writers % restart == restart - 1:
             running[turn].close(PATIENCE)
             running[turn] = Writer(2**30)
-        spans: list[Placed] = [
-            placed(found, experiments.destination(found.span.resource, None)) for found in from_protobuf(body).spans
+        spans: list[RoutedSpan] = [
+            routed(found, experiments.destination(found.span.resource, None)) for found in from_protobuf(body).spans
         ]
         delivery = Delivery(spans, len(body))
         assert running[turn].submit(delivery)
@@ -131,7 +131,7 @@ def test_a_request_that_came_before_costs_nothing(batches: list[bytes], new_stor
     experiments = Experiments(store, "once")
     writer = Writer(2**30)
     spans = [
-        placed(found, experiments.destination({}, None)) for body in batches for found in from_protobuf(body).spans
+        routed(found, experiments.destination({}, None)) for body in batches for found in from_protobuf(body).spans
     ]
     for most in (PATIENCE, 0.5):
         began = time.monotonic()
@@ -152,7 +152,7 @@ def test_two_at_the_same_time(batches: list[bytes], new_store: Callable[[str], s
     running = [Writer(2**30) for _ in range(2)]
     deliveries: list[Delivery] = []
     for body in chance.sample(batches, len(batches)):
-        spans = [placed(found, experiments.destination({}, None)) for found in from_protobuf(body).spans]
+        spans = [routed(found, experiments.destination({}, None)) for found in from_protobuf(body).spans]
         for writer in chance.choice([running[:1], running[1:], running]):
             deliveries.append(Delivery(spans, len(body)))
             assert writer.submit(deliveries[-1])

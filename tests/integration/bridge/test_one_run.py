@@ -31,7 +31,7 @@ def ensure(number: int) -> EnsureRun:
 def runs_of(uri: str) -> Runs:
     """A writer's."""
     connection = Connection(Destination(uri, Experiment(id="0")))
-    return Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_first=True)
+    return Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_up_runs=True)
 
 
 def emit(runs: Runs, uri: str, number: int) -> str:
@@ -85,7 +85,7 @@ def test_the_claim_of_one_who_is_gone_is_settled(
 
     connection = Connection(Destination(uri, Experiment(id="0")))
     monkeypatch.setattr(connection.store(), "create_run", until_it_sorts)
-    runs = Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_first=True)
+    runs = Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_up_runs=True)
     run_id = emit(runs, uri, 1)
     found = [run.info.run_id for run in MlflowClient(uri).search_runs(["0"])]
     settled = MlflowClient(uri).search_runs(["0"], f"tags.`{RUN_TAG}` = 'compile/{RUN.compile_id}'")

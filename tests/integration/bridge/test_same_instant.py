@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
-from otel_dspy.bridge.routing import Experiments, placed
+from otel_dspy.bridge.routing import Experiments, routed
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.tracking.store import TABLES_TAG, Store
 from tests.chaos.twins import differences, record
@@ -61,7 +61,7 @@ def submit(writer: Writer, uri: str, spans: Sequence[ReadableSpan]) -> Delivery:
     """Give spans to a writer as one request."""
     experiments = Experiments(uri, EXPERIMENT)
     found = from_protobuf(encode_spans(spans).SerializeToString()).spans
-    delivery = Delivery([placed(one, experiments.destination({}, None)) for one in found], 1)
+    delivery = Delivery([routed(one, experiments.destination({}, None)) for one in found], 1)
     assert writer.submit(delivery)
     return delivery
 

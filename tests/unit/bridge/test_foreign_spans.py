@@ -10,10 +10,10 @@ from otel_dspy.mlflow.records.route import Destination, Experiment, RootKind, Ro
 from otel_dspy.mlflow.records.span_records import SpanRecord
 
 if TYPE_CHECKING:
-    from otel_dspy.bridge.foreign_spans import Placed
+    from otel_dspy.bridge.foreign_spans import RoutedSpan
 
 
-def span(trace: int, number: int) -> Placed:
+def span(trace: int, number: int) -> RoutedSpan:
     """A span of a trace."""
     record = SpanRecord(
         trace_id=f"{trace:032x}", span_id=f"{number:016x}", parent_id=None, name="n", kind="INTERNAL", start_ns=1,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from otel_dspy.bridge.otlp import ReceivedSpan
-from otel_dspy.bridge.routing import Experiments, UnusableError, experiment_name, is_ours, placed
+from otel_dspy.bridge.routing import Experiments, UnusableError, experiment_name, is_ours, routed
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind, Route, TraceContext
 from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
 
@@ -25,7 +25,7 @@ def _span(attributes: dict[str, Any], **changes: Any) -> SpanRecord:
 
 
 def _context(attributes: dict[str, Any], *, local_root: bool = True, **changes: Any) -> TraceContext:
-    return placed(ReceivedSpan(_span(attributes, **changes), local_root=local_root), PLACE)[1].context
+    return routed(ReceivedSpan(_span(attributes, **changes), local_root=local_root), PLACE)[1].context
 
 
 def test_a_span_and_its_route() -> None:
@@ -40,7 +40,7 @@ def test_a_span_and_its_route() -> None:
         message="it broke",
         links=(SpanLink("3" * 32, "4" * 16),),
     )
-    record, route = placed(ReceivedSpan(received, local_root=True), PLACE)
+    record, route = routed(ReceivedSpan(received, local_root=True), PLACE)
     assert record == replace(
         received,
         name="a b " + "x" * 246,

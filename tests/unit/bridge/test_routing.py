@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_dspy.bridge.otlp import ReceivedSpan
-from otel_dspy.bridge.routing import OPTIONS, Experiments, UnusableError, placed
+from otel_dspy.bridge.routing import OPTIONS, Experiments, UnusableError, routed
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
 from otel_dspy.mlflow.records import decode
@@ -38,7 +38,7 @@ def span(**changes: Any) -> SpanRecord:
 
 def context(found: SpanRecord, *, local_root: bool = True) -> TraceContext:
     """Where it is placed."""
-    return placed(ReceivedSpan(found, local_root=local_root), PLACE)[1].context
+    return routed(ReceivedSpan(found, local_root=local_root), PLACE)[1].context
 
 
 def _end_state(recorded: Iterable[SpanInTrace]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def test_what_is_no_workspace_is_not_replaced_by_one(name: str | int) -> None:
 )
 def test_what_becomes_a_files_name_leads_nowhere(name: str, value: str, expected: str) -> None:
     """No folder, no way up, no hidden file; the names of the contract stay as they are."""
-    record, _ = placed(ReceivedSpan(span(attributes={name: value}), local_root=True), PLACE)
+    record, _ = routed(ReceivedSpan(span(attributes={name: value}), local_root=True), PLACE)
     assert record.attributes[name] == expected
 
 
@@ -164,5 +164,5 @@ def test_so_are_a_programs_parents(value: object) -> None:
     with pytest.raises(UnusableError, match=r"dspy.program.parent.ids is not a list of valid ids"):
         context(span(attributes={"dspy.program.parent.ids": value}))
     for ids in ((), ("a", "b-1")):
-        record, _ = placed(ReceivedSpan(span(attributes={"dspy.program.parent.ids": ids}), local_root=True), PLACE)
+        record, _ = routed(ReceivedSpan(span(attributes={"dspy.program.parent.ids": ids}), local_root=True), PLACE)
         assert record.attributes["dspy.program.parent.ids"] == ids

@@ -11,7 +11,7 @@ import pytest
 from otel_dspy import semconv as sc
 from otel_dspy.bridge import writer as writers
 from otel_dspy.bridge.otlp import ReceivedSpan
-from otel_dspy.bridge.routing import placed
+from otel_dspy.bridge.routing import routed
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span_records import SpanRecord
@@ -19,7 +19,7 @@ from otel_dspy.mlflow.records.span_records import SpanRecord
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from otel_dspy.bridge.foreign_spans import Placed
+    from otel_dspy.bridge.foreign_spans import RoutedSpan
     from otel_dspy.mlflow.records.route import Route
 
 
@@ -43,7 +43,7 @@ class FailsAtOne:
         """By destination."""
         return dict(self._failures)
 
-    def ask_again(self) -> None:
+    def retry_denied(self) -> None:
         """Nothing was denied."""
 
     def send_all(self) -> None:
@@ -59,13 +59,13 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> Generator[Writer]:
     writer.close(10)
 
 
-def span(number: int, experiment: str) -> Placed:
+def span(number: int, experiment: str) -> RoutedSpan:
     """A call's only span, and where it goes."""
     recorded = SpanRecord(
         trace_id=f"{number:032x}", span_id=f"{number:016x}", parent_id=None, name="n", kind="INTERNAL", start_ns=1,
         end_ns=2, attributes={sc.DSPY_OPERATION_NAME: "module"},
     )  # fmt: skip
-    return placed(ReceivedSpan(recorded, local_root=True), Destination("http://m", Experiment(name=experiment)))
+    return routed(ReceivedSpan(recorded, local_root=True), Destination("http://m", Experiment(name=experiment)))
 
 
 def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: Writer) -> None:

@@ -23,30 +23,30 @@ def _ended() -> str:
 
 def test_a_living_process_is_there() -> None:
     """This one, its parent, and one that belongs to somebody else."""
-    assert not processes.gone(OURS)
-    assert not processes.gone(processes.process(os.getppid()))
-    assert not processes.gone("1")
+    assert not processes.have_exited(OURS)
+    assert not processes.have_exited(processes.process(os.getppid()))
+    assert not processes.have_exited("1")
 
 
 def test_a_process_that_ended_is_gone() -> None:
     """By its id and start, and by its id alone."""
     ended = _ended()
-    assert processes.gone(ended)
-    assert processes.gone(ended.partition("@")[0])
+    assert processes.have_exited(ended)
+    assert processes.have_exited(ended.partition("@")[0])
 
 
 def test_one_of_several_that_lives_is_enough() -> None:
     """A forked child's run is stale only if its parent has exited as well."""
     ended = _ended()
-    assert not processes.gone(f"{OURS} {ended}")
-    assert not processes.gone(f"{ended} {OURS}")
-    assert processes.gone(f"{ended} {ended}")
+    assert not processes.have_exited(f"{OURS} {ended}")
+    assert not processes.have_exited(f"{ended} {OURS}")
+    assert processes.have_exited(f"{ended} {ended}")
 
 
 @LINUX
 def test_an_id_that_was_given_again_is_another_process() -> None:
     """This process' id with another start time belongs to an exited process."""
-    assert processes.gone(f"{os.getpid()}@1")
+    assert processes.have_exited(f"{os.getpid()}@1")
 
 
 @LINUX
@@ -54,8 +54,8 @@ def test_a_process_of_an_earlier_boot_is_gone() -> None:
     """The same id and start time after a reboot belong to another process."""
     pid, start, boot = OURS.split("@")
     assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert processes.gone(f"{pid}@{start}@another-boot")
-    assert not processes.gone(f"{pid}@{start}")
+    assert processes.have_exited(f"{pid}@{start}@another-boot")
+    assert not processes.have_exited(f"{pid}@{start}")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_zombie_is_gone() -> None:
         os._exit(0)
     try:
         found = processes.process(child)
-        awaited(lambda: processes.gone(found), "its end")
+        awaited(lambda: processes.have_exited(found), "its end")
     finally:
         os.waitpid(child, 0)
 
@@ -100,7 +100,7 @@ def test_a_zombie_is_gone() -> None:
 @pytest.mark.parametrize("odd", ["", " ", "0", "-1", "x", "x@1", "0@0", "@", "99999999999999999999"])
 def test_what_is_no_process_is_left_alone(odd: str) -> None:
     """A malformed value is never treated as exited."""
-    assert not processes.gone(odd)
+    assert not processes.have_exited(odd)
 
 
 def test_a_forked_child_names_its_parent_too() -> None:

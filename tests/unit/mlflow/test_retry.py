@@ -173,14 +173,14 @@ def test_what_fails_at_one_destination_holds_up_the_others_once(
 def test_a_denied_destination_does_not_delay_others(
     status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With several destinations, denied operations fail at once and are not attempted until `ask_again`."""
+    """With several destinations, denied operations fail at once and are not attempted until `retry_denied`."""
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
     tried = Retrier("http://m", threading.Event(), lambda: None, others=True)
     calls: list[int] = []
     assert [tried.run("spans", denied(status, 100, calls)).outcome for _ in range(3)] == [Outcome.FAILED] * 3
     assert (len(calls), tried.failing_since) == (1, None)
     assert "denied access for spans; the client is asked to retry" in caplog.text
-    tried.ask_again()
+    tried.retry_denied()
     assert tried.run("spans", denied(status, 0, calls)).outcome is Outcome.DONE
 
 
@@ -217,7 +217,7 @@ def test_an_artifact_store_that_fails_holds_up_no_other_destination(
     assert len(calls) == calls_made + 1
     assert "is available, but the artifact store for LogText is not; the client is asked to retry" in caplog.text
     assert tried.run("spans", lambda: None).outcome is Outcome.DONE
-    tried.ask_again()
+    tried.retry_denied()
     assert not tried.artifacts_failed
 
 

@@ -10,7 +10,7 @@ from mlflow.utils.file_utils import (
 )
 from sqlalchemy.engine import make_url
 
-from otel_dspy.tracking_uri import address_without_passwords, lasting, without_passwords
+from otel_dspy.tracking_uri import address_without_passwords, storable_uri, without_passwords
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_secret_in_an_address_alone_is_taken_out_whole() -> None:
     """Nothing follows the address, so a space or a quote does not end it."""
     uri = "postgresql://db/mlflow?user=me&password=ge 'he im&x=1"
     assert address_without_passwords(uri) == "postgresql://db/mlflow?user=me&password=&x=1"
-    assert lasting(uri) == "postgresql://db/mlflow?user=me&password=&x=1"
+    assert storable_uri(uri) == "postgresql://db/mlflow?user=me&password=&x=1"
 
 
 @pytest.mark.parametrize("password", ["ge/heim", "ge heim", "12/34", "?ge#", "ge:heim", "ge[heim]", "a://b"])
@@ -57,7 +57,7 @@ def test_what_sqlalchemy_takes_for_a_password_is_not_kept(password: str) -> None
     """The rest of the address is, as SQLAlchemy reads it."""
     uri = f"postgresql+psycopg2://me:{password}@db:5432/mlflow?x=1"
     assert make_url(uri).password == password
-    assert lasting(uri) == "postgresql+psycopg2://me@db:5432/mlflow?x=1"
+    assert storable_uri(uri) == "postgresql+psycopg2://me@db:5432/mlflow?x=1"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_sqlalchemy_takes_for_a_password_is_not_kept(password: str) -> None
 )
 def test_a_path_that_depends_on_the_folder_is_made_absolute(uri: str, kept: str) -> None:
     """A replay is run from another folder."""
-    assert lasting(uri) == kept
+    assert storable_uri(uri) == kept
 
 
 @pytest.mark.parametrize("uri", ["my%20runs", "file:my%20runs", "mlruns"])
@@ -101,4 +101,4 @@ def test_a_kept_path_is_the_one_that_mlflow_writes_to(
     folder = tmp_path / "a%20b"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    assert Path(local_file_uri_to_path(lasting(uri))) == Path(local_file_uri_to_path(uri)).absolute()
+    assert Path(local_file_uri_to_path(storable_uri(uri))) == Path(local_file_uri_to_path(uri)).absolute()

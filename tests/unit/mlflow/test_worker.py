@@ -350,7 +350,7 @@ def test_a_process_that_continues_a_compile_looks_up_its_runs(monkeypatch: pytes
         worker.control()
         worker.delivered()
         worker.close(DrainTimeout(0, 0))
-        assert Stalled()._loop.pipeline._look_first is looks
+        assert Stalled()._loop.pipeline._look_up_runs is looks
 
 
 def test_a_forked_child_starts_with_an_empty_queue(spool: Path) -> None:

@@ -50,9 +50,9 @@ class ConcurrentWriter:
         self._lookup = StateLookup(self.connection.reader, self.connection.experiment_id)
         self._runs: Runs | None = None
 
-    def ask_again(self) -> None:
+    def retry_denied(self) -> None:
         """Retry operations that MLflow rejected; until this call no further ones are sent."""
-        self.attempts.retrier.ask_again()
+        self.attempts.retrier.retry_denied()
 
     def ended(self, compile_id: str) -> bool:
         """Return whether the compile has ended according to MLflow."""
@@ -75,10 +75,10 @@ class ConcurrentWriter:
         """The runs of the experiment."""
         if self._runs is None:
             store, experiment_id = self.connection.store(), self.connection.experiment_id
-            self._runs = Runs(store, experiment_id, ConcurrentRunCreation(self.connection), look_first=True)
+            self._runs = Runs(store, experiment_id, ConcurrentRunCreation(self.connection), look_up_runs=True)
         return self._runs
 
-    def look_first(self) -> None:
+    def look_up_runs(self) -> None:
         """Do nothing: runs are always looked up."""
 
     def exists(self, run: RunKey) -> bool:

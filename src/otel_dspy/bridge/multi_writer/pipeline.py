@@ -45,10 +45,10 @@ class MultiWriterPipeline:
         self._pipeline.sink(destination)
         return self._writers[destination]
 
-    def ask_again(self) -> None:
+    def retry_denied(self) -> None:
         """Retry operations that MLflow rejected, now that there are new deliveries."""
         for writer in self._writers.values():
-            writer.ask_again()
+            writer.retry_denied()
 
     def failures(self) -> dict[Destination, int]:
         """Return the number of failed operations by destination."""

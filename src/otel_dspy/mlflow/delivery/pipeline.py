@@ -29,7 +29,7 @@ class Pipeline:
             payloads: joins the pieces of payloads; by default a new one with the limits of own spans.
         """
         self._new_sink = new_sink
-        self._look_first = False
+        self._look_up_runs = False
         self._sinks: dict[Destination, Sink] = {}
         self._payloads = PayloadShelf() if payloads is None else payloads
         self._ledger = CompileLedger()
@@ -55,15 +55,15 @@ class Pipeline:
         sink = self._sinks.get(destination)
         if sink is None:
             sink = self._sinks[destination] = self._new_sink(destination)
-            if self._look_first:
-                sink.look_first()
+            if self._look_up_runs:
+                sink.look_up_runs()
         return sink
 
-    def look_first(self) -> None:
+    def look_up_runs(self) -> None:
         """Look runs up before creating them: from now on other processes may log the same compiles."""
-        self._look_first = True
+        self._look_up_runs = True
         for sink in tuple(self._sinks.values()):
-            sink.look_first()
+            sink.look_up_runs()
 
     def send_due(self) -> None:
         """Send the batches whose linger time has passed."""

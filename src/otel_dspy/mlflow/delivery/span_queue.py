@@ -21,7 +21,7 @@ from otel_dspy.mlflow.delivery import spool, spool_line
 from otel_dspy.mlflow.records.route import Destination, Route
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.records.span_records import SpanRecord
-from otel_dspy.tracking_uri import lasting
+from otel_dspy.tracking_uri import storable_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,7 +218,7 @@ class SpanQueue:
         size = 0
         for record in records:
             where = record.route.destination
-            self._destinations.setdefault(Destination(lasting(where.tracking_uri), where.experiment), where)
+            self._destinations.setdefault(Destination(storable_uri(where.tracking_uri), where.experiment), where)
             # UTF-8 cannot encode a lone surrogate.
             line = spool_line.span_line(record.decoded(), record.route).encode(errors="replace")
             some.append(record)

@@ -26,7 +26,7 @@ from otel_dspy.mlflow.records.route import (
     UserEvent,
 )
 from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
-from otel_dspy.tracking_uri import lasting
+from otel_dspy.tracking_uri import storable_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ def _route_attributes(route: Route) -> Mapping[str, str]:
     where, flags = route.destination, asdict(route.options)
     context = {name: value for name, value in asdict(route.context).items() if value is not None and value is not False}
     context |= {"kind": route.context.kind.value, "off": [name for name, on in flags.items() if not on]}
-    found = {TRACKING_URI: lasting(where.tracking_uri), CONTEXT: json.dumps(context, separators=(",", ":"))}
+    found = {TRACKING_URI: storable_uri(where.tracking_uri), CONTEXT: json.dumps(context, separators=(",", ":"))}
     if where.experiment.id is not None:
         found[EXPERIMENT_ID] = where.experiment.id
     if where.experiment.name is not None:

@@ -60,7 +60,7 @@ class Worker:
         """Whether the failure to start a thread was logged."""
         self._loop = DeliveryLoop(self._queues, self._flushes, self._drop_policy, self._state)
         if forked or _left_off.is_set():
-            self._loop.pipeline.look_first()
+            self._loop.pipeline.look_up_runs()
 
     def put(self, span: ReadableSpan, route: Route) -> None:
         """Queue an ended span. Never blocks on MLflow; blocks on the disk only to avoid dropping a trace."""
@@ -235,7 +235,7 @@ def _has_forked(worker: weakref.ref[Worker]) -> None:
     found = worker()
     if found is not None:
         # The child may continue a compile that is in progress here, and log it first.
-        found._loop.pipeline.look_first()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
+        found._loop.pipeline.look_up_runs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
 
 
 def _after_fork(worker: weakref.ref[Worker]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.mlflow.delivery.spool import OURS, spool_name
 from otel_dspy.mlflow.tracking.retry_after import MAX_RETRY_AFTER, retry_after_seconds
-from otel_dspy.tracking_uri import address_without_passwords, trouble, without_passwords
+from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def traces_url(url: str) -> str:
     shown = address_without_passwords(url)
     if not url.lower().startswith(("http://", "https://")):
         raise EndpointError(f"{shown!r} is not an http:// or https:// URL")
-    if (wrong := trouble(url)) is not None:
+    if (wrong := uri_error(url)) is not None:
         raise EndpointError(f"{shown!r} is not an http:// or https:// URL: {wrong}")
     parts = urllib.parse.urlsplit(url)
     if parts.path.endswith("/traces"):

@@ -53,7 +53,7 @@ class Replay:
         self._patience = patience
         self._stop = threading.Event()
         # The process that wrote the file, or an earlier replay, may have created the runs.
-        self._pipeline = Pipeline(lambda destination: Sink(ExclusiveWriter(destination, self._stop, look_first=True)))
+        self._pipeline = Pipeline(lambda destination: Sink(ExclusiveWriter(destination, self._stop, look_up_runs=True)))
         self._last_ms = 0
 
     def run(self, paths: Iterable[Path], report: Callable[[FileResult], None]) -> int:

@@ -41,9 +41,9 @@ class Connection:
             self._reader = StoreReader(self.destination.tracking_uri)
         return self._reader
 
-    def ask(self) -> None:
+    def ping(self) -> None:
         """Send a request that a healthy store accepts."""
-        self.store().ask(self.experiment_id())
+        self.store().ping(self.experiment_id())
 
     def _open(self) -> tuple[Store, str]:
         if self._opened is None:

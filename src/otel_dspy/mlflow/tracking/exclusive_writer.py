@@ -28,33 +28,33 @@ if TYPE_CHECKING:
 class ExclusiveWriter:
     """`Writer` of a process that writes its own compiles, or of a replay."""
 
-    def __init__(self, destination: Destination, stop: Event, *, look_first: bool = False, own: bool = False) -> None:
+    def __init__(self, destination: Destination, stop: Event, *, look_up_runs: bool = False, own: bool = False) -> None:
         """Create a writer.
 
         Args:
             destination: the experiment; no request is sent before the first operation.
             stop: set when the deadline has passed; the operation in progress then raises `Stopped`.
-            look_first: other processes may have logged the same compiles: look their runs up before creating any.
+            look_up_runs: other processes may have logged the same compiles: look their runs up before creating any.
             own: the operations belong to this process: its runs are tagged with it.
         """
         self.connection = Connection(destination)
         self.own = own
         self.attempts = Attempts(
-            Retrier(destination.tracking_uri, stop, self.connection.ask, workspace=destination.workspace)
+            Retrier(destination.tracking_uri, stop, self.connection.ping, workspace=destination.workspace)
         )
         self.artifacts = ArtifactQueue(
             self._write_content, stop, self._answers, lambda: self.attempts.count(Outcome.FAILED)
         )
-        self.shared = look_first
+        self.shared = look_up_runs
         """Whether other processes may log the same compiles."""
         self._lookup = StateLookup(self.connection.reader, self.connection.experiment_id)
         self._runs: Runs | None = None
 
-    def look_first(self) -> None:
+    def look_up_runs(self) -> None:
         """Look runs up before creating them: from now on other processes may log the same compiles."""
         self.shared = True
         if self._runs is not None:
-            self._runs.look_first()
+            self._runs.look_up_runs()
 
     @property
     def runs(self) -> Runs:
@@ -62,7 +62,7 @@ class ExclusiveWriter:
         if self._runs is None:
             store, experiment_id = self.connection.store(), self.connection.experiment_id
             self._runs = Runs(
-                store, experiment_id, ExclusiveCreation(store, experiment_id, own=self.own), look_first=self.shared
+                store, experiment_id, ExclusiveCreation(store, experiment_id, own=self.own), look_up_runs=self.shared
             )
         return self._runs
 
@@ -136,5 +136,5 @@ class ExclusiveWriter:
     def _answers(self) -> bool:
         retrier = self.attempts.retrier
         before = retrier.retries
-        retrier.run("a health check", self.connection.ask)
+        retrier.run("a health check", self.connection.ping)
         return retrier.retries == before

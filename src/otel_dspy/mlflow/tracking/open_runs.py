@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.tracking.processes import lives
+from otel_dspy.mlflow.tracking.processes import owner_is_running
 from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class OpenRuns:
         store, run_id = self._writer.connection.store(), self._writer.runs.handle(run).run_id
         if not store.is_running(run_id):
             return False
-        return self._writer.own or not lives(store.run_tags(run_id))
+        return self._writer.own or not owner_is_running(store.run_tags(run_id))
 
     def end_traces(self) -> None:
         """End, as ERROR, the traces in progress of the `interrupted` runs, after all batches have been sent."""

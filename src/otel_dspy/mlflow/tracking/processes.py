@@ -78,7 +78,7 @@ def own_tags() -> dict[str, str]:
     return {HOST_TAG: host(), PROCESSES_TAG: " ".join(_own)}
 
 
-def gone(processes: str) -> bool:
+def have_exited(processes: str) -> bool:
     """Whether all processes in the value of `PROCESSES_TAG`, of this host, have exited.
 
     False if that cannot be determined: an empty or malformed text, or Windows, where the check could end a process.
@@ -87,10 +87,10 @@ def gone(processes: str) -> bool:
     return os.name == "posix" and bool(found) and all(_is_gone(one) for one in found)
 
 
-def lives(tags: Mapping[str, str]) -> bool:
+def owner_is_running(tags: Mapping[str, str]) -> bool:
     """Whether tags of a run name this host and a running process. False if that cannot be determined."""
     processes = tags.get(PROCESSES_TAG, "")
-    return os.name == "posix" and bool(processes) and tags.get(HOST_TAG) == host() and not gone(processes)
+    return os.name == "posix" and bool(processes) and tags.get(HOST_TAG) == host() and not have_exited(processes)
 
 
 def _is_gone(one: str) -> bool:

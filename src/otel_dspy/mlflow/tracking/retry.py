@@ -98,7 +98,7 @@ class Retrier:
         self._failed: float | None = None
         self._denied = False
         self.artifacts_failed = False
-        """The artifact store has failed at an operation since `ask_again`."""
+        """The artifact store has failed at an operation since `retry_denied`."""
         self._warned_kinds: set[str] = set()
         self._warned: float | None = None
         self._gate = ForkGate()
@@ -107,7 +107,7 @@ class Retrier:
         self.retries = 0
         """Number of attempts beyond the first of each operation."""
 
-    def ask_again(self) -> None:
+    def retry_denied(self) -> None:
         """Allow new attempts after a denied operation or a failed artifact store."""
         self._denied = self.artifacts_failed = False
 
@@ -120,7 +120,7 @@ class Retrier:
 
         Returns:
             The outcome, with what `attempt` returned. `FAILED` at once if other destinations are queued and MLflow has
-            denied an operation since `ask_again`.
+            denied an operation since `retry_denied`.
 
         Raises:
             Stopped: the deadline has passed.

@@ -91,7 +91,7 @@ class Runs:
     """The runs of one experiment."""
 
     def __init__(
-        self, store: Store, experiment_id: Callable[[], str], creation: RunCreation, *, look_first: bool
+        self, store: Store, experiment_id: Callable[[], str], creation: RunCreation, *, look_up_runs: bool
     ) -> None:
         """Create the lookup for one experiment.
 
@@ -99,13 +99,13 @@ class Runs:
             store: the tracking store.
             experiment_id: returns the experiment's id; called when a run has to be found.
             creation: creates runs that are not found.
-            look_first: look each run up by its tag before creating it. Not needed if every compile belongs to this
+            look_up_runs: look each run up by its tag before creating it. Not needed if every compile belongs to this
                 process; required for spans of other processes.
         """
         self._store = store
         self._experiment_id = experiment_id
         self._creation = creation
-        self._look_first = look_first
+        self._look_up_runs = look_up_runs
         self._known: BoundedDict[RunKey, RunHandle] = BoundedDict(MAX_KNOWN, lambda run, _: self._doubtful.add(run))
         self._doubtful: set[RunKey] = set()
         self._open: dict[RunKey, None] = {}
@@ -115,9 +115,9 @@ class Runs:
         """Runs of this process, parents first, that have begun and not ended."""
         return list(self._open)
 
-    def look_first(self) -> None:
+    def look_up_runs(self) -> None:
         """Look runs up before creating them: from now on another process may create them."""
-        self._look_first = True
+        self._look_up_runs = True
 
     def ended(self, run: RunKey) -> None:
         """Record that the run has ended."""
@@ -154,7 +154,7 @@ class Runs:
         return {naming.RUN_NAME: operation.name, RUN_TAG: run_tag(run)} | dict(operation.tags) | parent
 
     def _find(self, run: RunKey) -> RunHandle | None:
-        if not self._look_first and run not in self._doubtful:
+        if not self._look_up_runs and run not in self._doubtful:
             return None
         found = self._store.find_run(self._experiment_id(), RUN_TAG, run_tag(run))
         return self._remember(run, found) if found else None

@@ -61,9 +61,9 @@ class Sink:
         self.left_out = 0
         """Number of operations that the installed MLflow does not support (see `capabilities`)."""
 
-    def look_first(self) -> None:
+    def look_up_runs(self) -> None:
         """Look runs up before creating them: from now on other processes may log the same compiles."""
-        self._writer.look_first()
+        self._writer.look_up_runs()
 
     @property
     def waits(self) -> bool:

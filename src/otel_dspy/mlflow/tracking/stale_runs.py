@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.error_classification import ErrorClass, classify
-from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, gone, host
+from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, have_exited, host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def stale_runs(store: Store, experiment_ids: Sequence[str]) -> list[StaleRun]:
     found: list[StaleRun] = []
     for run_id, tags in store.running(experiment_ids, HOST_TAG, here):
         processes = tags.get(PROCESSES_TAG, "")
-        if gone(processes):
+        if have_exited(processes):
             last = processes.split()[-1].partition("@")[0]
             reason = f"process {last} on {here.split()[0]} exited before it recorded the end of the run"
             found.append(StaleRun(run_id, reason))

@@ -111,7 +111,7 @@ class Store:
                 found = self._store.get_experiment_by_name(name)
         return str(found.experiment_id)
 
-    def ask(self, experiment_id: str) -> None:
+    def ping(self, experiment_id: str) -> None:
         """Send a request that a healthy store accepts."""
         self._store.get_experiment(experiment_id)
 
@@ -406,7 +406,7 @@ class Store:
             if hasattr(version, "cache_clear"):
                 version.cache_clear()
             # In a missing workspace the version request fails too; this request returns the reason.
-            self.ask(experiment_id)
+            self.ping(experiment_id)
             raise
 
 

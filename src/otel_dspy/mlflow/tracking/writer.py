@@ -85,7 +85,7 @@ class Writer(Protocol):
         """The runs of the experiment."""
         ...
 
-    def look_first(self) -> None:
+    def look_up_runs(self) -> None:
         """Look runs up before creating them: from now on other processes may log the same compiles."""
         ...
 
