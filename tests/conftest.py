@@ -24,6 +24,7 @@ os.environ |= {
 }
 
 from tests.conformance.everywhere import held_to_the_contract, observed_violations  # noqa: E402 - OpenTelemetry is imported with it
+from tests.support.leftovers import nothing_is_left  # noqa: E402 - the same
 from tests.support.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
 from tests.support.shared_server import server, server_uri, workspace_server  # noqa: E402 - the same
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "held_to_the_contract",
+    "nothing_is_left",
     "observed_violations",
     "server",
     "server_uri",

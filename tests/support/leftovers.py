@@ -1,0 +1,64 @@
+"""Check after each test that it has left nothing instrumented, so that no test depends on the ones before it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_dspy import DSPyInstrumentor
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Generator[None]:
+    """No test leaves anything active, see `nothing_left`."""
+    with nothing_left():
+        yield
+
+
+@contextmanager
+def nothing_left() -> Generator[None]:
+    """Fail if DSPy is still instrumented or `autolog` active after the block, and undo both.
+
+    MLflow span processors that the block has created are shut down: their threads end, and MLflow's fluent tracing API
+    is restored. What was active before, such as a module's fixture, stays.
+
+    Raises:
+        AssertionError: names what was still active.
+    """
+    instrumented, active, drained, processors = _state()
+    yield
+    now_instrumented, now_active, now_drained, now_processors = _state()
+    left: list[str] = []
+    if now_active is not None and now_active is not active:
+        left.append("autolog")
+        _module("otel_dspy.mlflow.autologging").autolog(disable=True)
+    if now_instrumented is not None and now_instrumented is not instrumented:
+        left.append("DSPyInstrumentor")
+        DSPyInstrumentor().uninstrument()
+    if not now_drained <= drained:
+        left.append("MLflow span processor that waits for the process to end")
+    for processor in (now_processors | now_drained) - processors - drained:
+        _module("otel_dspy.mlflow.at_exit")._gave_up.pop(processor, None)
+        processor.shutdown(wait=False)
+    assert not left, f"still active after the test: {', '.join(left)}"
+
+
+def _state() -> tuple[object, object, set[Any], set[Any]]:
+    """The instrumentation, `autolog`'s state, the processors to drain at exit, those that MLflow's fluent API sees."""
+    return (
+        DSPyInstrumentor()._telemetry,
+        getattr(_module("otel_dspy.mlflow.autologging"), "_active", None),
+        set(getattr(_module("otel_dspy.mlflow.at_exit"), "_gave_up", ())),
+        set(getattr(_module("otel_dspy.mlflow.fluent.tracing"), "_sources", ())),
+    )
+
+
+def _module(name: str) -> Any:
+    """A module if it was imported: importing MLflow takes seconds."""
+    return sys.modules.get(name)

@@ -1,0 +1,42 @@
+"""The check after each test that it has left nothing instrumented."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import MlflowSpanProcessor, autolog, autologging
+from otel_dspy.mlflow.fluent import tracing
+from tests.support.blank_store import blank_store
+from tests.support.leftovers import nothing_left
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_instrumentation_that_is_left_fails_the_test_and_is_removed() -> None:
+    """DSPy is not instrumented for the next test."""
+    with pytest.raises(AssertionError, match=r"still active after the test: DSPyInstrumentor$"), nothing_left():
+        DSPyInstrumentor().instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
+    assert DSPyInstrumentor().tracer_provider is None
+
+
+def test_autolog_that_is_left_fails_the_test_and_is_disabled(tmp_path: Path) -> None:
+    """The same for `autolog`, with its processor."""
+    with pytest.raises(AssertionError, match="still active after the test: autolog"), nothing_left():
+        autolog(tracking_uri=blank_store(tmp_path))
+    assert (autologging._active, DSPyInstrumentor().tracer_provider) == (None, None)
+
+
+def test_processors_are_shut_down_and_what_was_active_before_stays(tmp_path: Path) -> None:
+    """A fixture of a module keeps its instrumentation and its processor; those of the test are shut down."""
+    before = MlflowSpanProcessor(tracking_uri=blank_store(tmp_path))
+    DSPyInstrumentor().instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
+    with nothing_left():
+        during = MlflowSpanProcessor(tracking_uri=blank_store(tmp_path))
+    assert (before in tracing._sources, during in tracing._sources) == (True, False)
+    assert DSPyInstrumentor().tracer_provider is not None
+    DSPyInstrumentor().uninstrument()
