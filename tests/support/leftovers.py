@@ -31,9 +31,9 @@ def nothing_left() -> Generator[None]:
     Raises:
         AssertionError: names what was still active.
     """
-    instrumented, active, drained, processors = _state()
+    instrumented, active, processors = _state()
     yield
-    now_instrumented, now_active, now_drained, now_processors = _state()
+    now_instrumented, now_active, now_processors = _state()
     left: list[str] = []
     if now_active is not None and now_active is not active:
         left.append("autolog")
@@ -41,22 +41,24 @@ def nothing_left() -> Generator[None]:
     if now_instrumented is not None and now_instrumented is not instrumented:
         left.append("DSPyInstrumentor")
         DSPyInstrumentor().uninstrument()
-    if not now_drained <= drained:
-        left.append("MLflow span processor that waits for the process to end")
-    for processor in (now_processors | now_drained) - processors - drained:
-        _module("otel_dspy.mlflow.at_exit")._gave_up.pop(processor, None)
+    for processor in now_processors - processors:
+        _drained_at_exit().pop(processor, None)
         processor.shutdown(wait=False)
     assert not left, f"still active after the test: {', '.join(left)}"
 
 
-def _state() -> tuple[object, object, set[Any], set[Any]]:
-    """The instrumentation, `autolog`'s state, the processors to drain at exit, those that MLflow's fluent API sees."""
+def _state() -> tuple[object, object, set[Any]]:
+    """The instrumentation, `autolog`'s state, the MLflow span processors that are not shut down."""
+    seen_by_mlflow: set[Any] = set(getattr(_module("otel_dspy.mlflow.fluent.tracing"), "_sources", ()))
     return (
         DSPyInstrumentor()._telemetry,
         getattr(_module("otel_dspy.mlflow.autologging"), "_active", None),
-        set(getattr(_module("otel_dspy.mlflow.at_exit"), "_gave_up", ())),
-        set(getattr(_module("otel_dspy.mlflow.fluent.tracing"), "_sources", ())),
+        {*_drained_at_exit(), *seen_by_mlflow},
     )
+
+
+def _drained_at_exit() -> dict[Any, bool]:
+    return getattr(_module("otel_dspy.mlflow.at_exit"), "_gave_up", {})
 
 
 def _module(name: str) -> Any:
