@@ -49,7 +49,8 @@ def drawn() -> Iterator[int]:
 VALUES = {
     "circle": circle,
     "deep": deep,
-    "text": lambda: "word " * (HUNDRED_MEGABYTES // 5),
+    "text": lambda: "word " * (HUNDRED_MEGABYTES // 10 // 5),
+    "text of 100 MB": lambda: "word " * (HUNDRED_MEGABYTES // 5),
     "array": lambda: np.zeros(HUNDRED_MEGABYTES // 8),
     "picture": lambda: dspy.Image(url="data:image/png;base64," + "iVBORw0KGgo" * 1_000_000),
     "bytes": lambda: bytes(1_000_000),
@@ -58,7 +59,9 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "text of 100 MB" else []) for name in VALUES]
+)
 def test_a_call_with_it(name: str) -> None:
     """What stands on the span is cut, the program gets the very object and the object is as it was."""
 
@@ -85,6 +88,12 @@ EXPECTED: dict[str, Any] = snapshot(
             "dspy.module.output": '{"value":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[',
         },
         "text": {
+            "dspy.content.length.dspy.module.input": 10000012,
+            "dspy.module.input": '{"value":"word word word word word word word word word word ',
+            "dspy.content.length.dspy.module.output": 10000012,
+            "dspy.module.output": '{"value":"word word word word word word word word word word ',
+        },
+        "text of 100 MB": {
             "dspy.content.length.dspy.module.input": 100000012,
             "dspy.module.input": '{"value":"word word word word word word word word word word ',
             "dspy.content.length.dspy.module.output": 100000012,
