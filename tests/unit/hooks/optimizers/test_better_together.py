@@ -266,7 +266,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
     assert runs == snapshot(
         [
             "BetterTogether Predict: FINISHED",
-            "  params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, optimizer_compile_args.l.sample=False, optimizers.broken=Breaking, optimizers.l=LabeledFewShot, optimizers.p=BootstrapFewShotWithRandomSearch, seed=1, shuffle_trainset_between_steps=True, strategy=p -> l, valset_ratio=0.5",
+            "  params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_errors=10, metric=exact, num_threads=8, optimizer_compile_args.l.sample=False, optimizers.broken=Breaking, optimizers.l=LabeledFewShot, optimizers.p=BootstrapFewShotWithRandomSearch, provide_traceback=False, seed=1, shuffle_trainset_between_steps=True, strategy=p -> l, valset_ratio=0.5",
             "  tags dspy.compile.best_trial.index=0, dspy.compile.step_failed=false",
             '  metrics best_score={"0": 50.0, "1": 50.0, "2": 50.0, "3": 50.0}, eval_full={"0": 50.0, "1": 50.0, "2": 50.0}, initial_score=50.0, lm_calls={"0": 4.0, "1": 32.0, "2": 36.0, "3": 36.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",
@@ -284,7 +284,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
             "      artifacts changes.md, model.json, result_table.json",
             "      4 traces",
             "        BootstrapFewShotWithRandomSearch Predict: FINISHED",
-            "          params labeled_sample=True, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=4, max_labeled_demos=1, max_rounds=1, metric=exact, num_candidate_programs=1, num_threads=1",
+            "          params labeled_sample=True, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=4, max_errors=10, max_labeled_demos=1, max_rounds=1, metric=exact, num_candidate_programs=1, num_threads=1",
             "          tags dspy.compile.best_trial.index=0",
             '          metrics best_score={"0": 50.0, "1": 50.0, "2": 50.0, "3": 50.0, "4": 50.0}, eval_full={"0": 50.0, "1": 50.0, "2": 50.0, "3": 50.0}, initial_score=50.0, lm_calls={"0": 4.0, "1": 8.0, "2": 16.0, "3": 24.0, "4": 24.0}',
             "          artifacts best_model.json, initial_model.json, optimization_summary.json",

@@ -92,7 +92,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
     assert runs == snapshot(
         [
             "InferRules Predict: FINISHED",
-            "  params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=1, max_labeled_demos=0, max_rounds=1, metric=exact, num_candidates=3, num_rules=1, num_threads=1",
+            "  params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=1, max_errors=10, max_labeled_demos=0, max_rounds=1, metric=exact, num_candidates=3, num_rules=1, num_threads=1",
             "  tags dspy.compile.best_trial.index=2",
             '  metrics best_score={"0": 83.33, "1": 83.33, "2": 100.0, "3": 100.0}, eval_full={"0": 83.33, "1": 83.33, "2": 100.0}, lm_calls={"0": 8.0, "1": 15.0, "2": 22.0, "3": 22.0}',
             "  artifacts best_model.json, bootstrap_table.json, candidates/demos.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",

@@ -152,7 +152,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",
             "  1 traces",
             "    BootstrapFewShot Predict: FINISHED",
-            "      params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=2, max_labeled_demos=3, max_rounds=1, metric=exact",
+            "      params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=2, max_errors=10, max_labeled_demos=3, max_rounds=1, metric=exact",
             "      metrics lm_calls=2.0",
             "      artifacts best_model.json, bootstrap_table.json, candidates/demos.json, initial_model.json, optimization_summary.json",
             "      2 traces",

@@ -110,7 +110,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
     assert runs == snapshot(
         [
             "BootstrapFewShotWithRandomSearch Predict: FINISHED",
-            "  params labeled_sample=True, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=2, max_labeled_demos=2, max_rounds=1, metric=exact, num_candidate_programs=1, num_threads=1",
+            "  params labeled_sample=True, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=2, max_errors=10, max_labeled_demos=2, max_rounds=1, metric=exact, num_candidate_programs=1, num_threads=1",
             "  tags dspy.compile.best_trial.index=1",
             '  metrics best_score={"0": 50.0, "1": 75.0, "2": 75.0, "3": 75.0, "4": 75.0}, eval_full={"0": 50.0, "1": 75.0, "2": 75.0, "3": 75.0}, initial_score=50.0, lm_calls={"0": 8.0, "1": 16.0, "2": 26.0, "3": 37.0, "4": 37.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",
