@@ -98,6 +98,7 @@ def test_own_attributes(tmp_path: Path) -> None:
                 "lm.model_type",
                 "lm.num_retries",
                 "max_bootstrapped_demos",
+                "max_errors",
                 "max_labeled_demos",
                 "max_rounds",
                 "metric",
