@@ -49,6 +49,7 @@ def test_each_form(value: Any, expected: TableImage) -> None:
     [
         block(data_uri(BLACK[:-20])),  # truncated
         block(data_uri(b"no image")),
+        block(data_uri(BLACK).replace("base64,", "base64,____")),  # no base64
         block("data:image/png;base64,… (512000 bytes, sha256 8acfcabd38b512d5)"),
         block("https://example.org/a.png"),
         block(data_uri(b"<svg/>", "svg+xml")),
