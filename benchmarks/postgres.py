@@ -21,7 +21,7 @@ def binaries() -> Path | None:
     """The folder with `initdb` and `pg_ctl`, on the PATH or where Debian keeps them; None if there is none."""
     found = shutil.which("initdb")
     if found is not None:
-        # A link on the PATH may stand alone, without the others.
+        # The PATH may have a link to one of the programs only.
         return Path(found).resolve().parent
     kept = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return kept[-1].parent if kept else None

@@ -12,7 +12,7 @@ from tests.support.blank_store import blank_store
 if TYPE_CHECKING:
     from pathlib import Path
 
-os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # nobody watches
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # no terminal
 
 
 @pytest.fixture

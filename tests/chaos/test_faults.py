@@ -122,7 +122,7 @@ def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.
     from otel_dspy.mlflow.tracking.store import Store  # noqa: PLC0415 - it loads MLflow
 
     engine = Store(second_store)._store.engine
-    # Of the connection, not of the file: sqlite's own way to say how large a database may grow.
+    # Of the connection, not of the file: sqlite's limit of a database's size.
     (pages,) = engine.raw_connection().cursor().execute("PRAGMA page_count").fetchone()
     from sqlalchemy import event  # noqa: PLC0415 - a part of MLflow
 

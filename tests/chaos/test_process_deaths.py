@@ -179,7 +179,7 @@ DSPyInstrumentor().tracer_provider.force_flush(120_000)
 optimize(trials=2)
 print("optimized", flush=True)
 for _ in range(6000):
-    time.sleep(0.1)  # In steps: Python hears a signal that comes right before a sleep only after it.
+    time.sleep(0.1)  # In steps: Python handles a signal that comes right before a sleep only after it.
 """
 
 

@@ -46,7 +46,7 @@ def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: 
             for seconds in lives:
                 mortal.live(until=lambda seconds=seconds: time.sleep(seconds))
             mortal.live(until=lambda: (finished.wait(), delivered.wait()))
-        except BaseException as error:  # told in the test's own thread
+        except BaseException as error:  # raised in the test's own thread
             broken.append(error)
             raise
 

@@ -101,7 +101,7 @@ def traces_in(run: Mapping[str, Any]) -> int:
 
 def _run(run: dict[str, Any]) -> dict[str, Any]:
     return {
-        # MLflow can't move a run's start, and a trial's run starts with the first thing told of it: in an outage that
+        # MLflow can't move a run's start, and a trial's run starts with the first span that arrives: in an outage that
         # may be one of its examples, some milliseconds after the trial's own beginning.
         **{name: value for name, value in run.items() if name not in {"id", "seconds"}},
         "tags": {name: value for name, value in run["tags"].items() if name not in _OWN_TAGS},

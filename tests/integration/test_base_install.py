@@ -23,7 +23,7 @@ import importlib.metadata, importlib.util, otel_dspy, otel_dspy.semconv
 absent = [name for name in ("dspy", "mlflow", "opentelemetry.sdk") if importlib.util.find_spec(name) is None]
 entry = importlib.metadata.entry_points(group="opentelemetry_instrumentor")["otel_dspy"].load()
 print(otel_dspy.__version__, entry is otel_dspy.DSPyInstrumentor, absent)
-otel_dspy.DSPyInstrumentor().instrument()  # says what is missing, and raises nothing
+otel_dspy.DSPyInstrumentor().instrument()  # logs what is missing, and raises nothing
 """
 
 

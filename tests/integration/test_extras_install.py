@@ -217,7 +217,7 @@ def test_the_commands_of_the_bridges_page(wheel: Path, tmp_path: Path) -> None:
                 headers={"Content-Type": "application/x-protobuf"},
             )
             with pytest.raises(urllib.error.HTTPError) as answer:
-                urllib.request.urlopen(request)  # noqa: S310 - a bridge of ours
+                urllib.request.urlopen(request)  # noqa: S310 - a bridge of this test
             assert answer.value.code == 400
             bridge.send_signal(signal.SIGTERM)
             assert bridge.wait(60) == 0

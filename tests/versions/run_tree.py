@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run_lines(tracking_uri: str, experiment: str) -> list[str]:
     """A line a run, children below their parent: name, status, scores, datasets, artifacts."""
-    mlflow.set_tracking_uri(tracking_uri)  # MLflow 2 asks this one for artifacts, whatever its client was told
+    mlflow.set_tracking_uri(tracking_uri)  # MLflow 2 asks this one for artifacts, whatever its client's URI is
     client = MlflowClient(tracking_uri)
     found = client.get_experiment_by_name(experiment)
     assert found is not None

@@ -54,7 +54,7 @@ def main(to: list[str], trials: int, size: int, pause: float, die_at: int) -> No
 
     def answer(inputs: Mapping[str, str]) -> str:
         if next(numbers) == die_at:
-            # Threads beside this one must not tell only one of the two what they still do.
+            # Other threads must not export what they still do to only one of the two.
             provider.force_flush(PATIENCE)
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(pause)

@@ -219,7 +219,7 @@ def suffer(built: Pipeline, running: subprocess.Popen[str], deeds: list[Callable
         try:
             for deed in deeds:
                 deed()
-        except BaseException as error:  # told in the test's own thread
+        except BaseException as error:  # raised in the test's own thread
             broken.append(error)
             raise
 

@@ -15,7 +15,7 @@ def waiting(example: dspy.Example, prediction: dspy.Prediction, trace: object = 
         print("trial", flush=True)  # noqa: T201 - what the test reads
         if next(trials):
             for _ in range(600):
-                time.sleep(0.1)  # In steps: Python hears a signal that comes right before a sleep only after it.
+                time.sleep(0.1)  # In steps: Python handles a signal that comes right before a sleep only after it.
     return exact(example, prediction, trace)
 
 

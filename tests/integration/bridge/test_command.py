@@ -71,7 +71,7 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
     (whole,) = recorded["runs"]
     assert [child["status"] for child in whole["children"]] == ["FINISHED"] * 2
     assert [len(child["traces"]) for child in whole["children"]] == [2, 2]
-    # The second bridge has heard of the second trial alone.
+    # The second bridge has received the second trial alone.
     assert [trial["index"] for trial in whole["artifacts"]["optimization_summary.json"]["trials"]] == [0, 1]
     assert {"initial_model.json", "best_model.json", "trainset.json"} <= set(whole["artifacts"])
     assert all({"model.json", "changes.md"} <= set(child["artifacts"]) for child in whole["children"])

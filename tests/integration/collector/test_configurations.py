@@ -130,7 +130,7 @@ def test_a_compile_goes_to_one_bridge(new_store: Callable[[str], str], tmp_path:
             assert group <= taken(first) or group <= taken(second)
     found, expected = comparable(record(store, EXPERIMENT)), comparable(record(reference, EXPERIMENT))
     for recorded in (found, expected):
-        # A run starts with the first thing told of it, and whose that is hangs on the bridges.
+        # A run starts with the first span of it that arrives, which depends on the bridges.
         recorded["runs"].sort(key=compile_of_run)
     assert differences(found, expected) == []
 

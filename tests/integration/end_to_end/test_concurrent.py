@@ -32,7 +32,7 @@ from tests.support.sums import exact, examples, sums_lm
 
 share_progress_bars()
 uri, experiment, *sizes = sys.argv[1:]
-web = TracerProvider().get_tracer("web")  # the application's own, which MLflow hears nothing of
+web = TracerProvider().get_tracer("web")  # the application's own, whose spans MLflow does not receive
 
 
 def request(size):

@@ -168,7 +168,7 @@ def stalling(example, prediction, trace=None):
         reached.set()
         print("reached", flush=True)
         for _ in range(6000):
-            time.sleep(0.1)  # In steps: Python hears a signal that comes right before a sleep only after it.
+            time.sleep(0.1)  # In steps: Python handles a signal that comes right before a sleep only after it.
     return exact(example, prediction, trace)
 
 def optimize():

@@ -45,7 +45,7 @@ def test_runs_appear_as_the_optimization_goes(tracking_uri: str) -> None:
             assert len(runs()) == 1
 
             optimization.let(0)
-            # Held in the second trial: the first is told.
+            # Held in the second trial: the first is in MLflow.
             first = awaited(lambda: next((r for n, r in runs().items() if n.startswith("trial 0")), None), "trial 0")
             awaited(lambda: client.get_run(first.info.run_id).info.status == "FINISHED", "the end of trial 0")
             history = awaited(lambda: client.get_metric_history(run_id, "eval_full"), "its score on the parent")

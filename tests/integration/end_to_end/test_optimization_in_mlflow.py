@@ -155,7 +155,7 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
         assert trial.artifacts["candidate.json"] == {"predict": {"instructions": chosen}}
         assert state["demos"] == demos["0"][int(trial.params["0_predictor_demos"])]
         assert "".join(f"+{line}\n" for line in chosen.splitlines()) in trial.artifacts["changes.md"]
-    # A run's start cannot be told later: it must be right from the first that is heard of it.
+    # A run's start cannot be changed later: the first span that arrives must have it.
     lasted = {node.name: node.seconds or 0.0 for node in tree.walk()}
     assert min(lasted.values()) >= 0
     assert lasted[run.name] == max(lasted.values())

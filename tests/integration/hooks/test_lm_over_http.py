@@ -35,7 +35,7 @@ def server() -> Generator[LMServer]:
 
 def _lm(server: LMServer, **kwargs: Any) -> dspy.LM:
     settings: dict[str, Any] = {"api_key": SECRET, "cache": False, "num_retries": 0, **kwargs}
-    # DSPy knows the price of this name, so its cost is told as for the hosted model.
+    # DSPy knows the price of this name, so its cost is recorded as for the hosted model.
     return dspy.LM("openai/gpt-4o-mini", api_base=server.api_base, **settings)
 
 

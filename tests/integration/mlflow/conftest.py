@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.mlflow_tree import ExperimentTree
 
-os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # nobody watches
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # no terminal
 
 DELIVERY = 120_000
 """Milliseconds that a delivery may take on a loaded machine."""
@@ -81,6 +81,6 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "server":
         return CallContext(request.getfixturevalue("server").uri, name, [])
     uri = str(request.getfixturevalue("database"))
-    # Without a server the artifacts go below the working folder unless the experiment says otherwise.
+    # Without a server the artifacts go below the working folder unless the experiment sets another location.
     MlflowClient(uri).create_experiment(name, artifact_location=tmp_path_factory.mktemp("artifacts").as_uri())
     return CallContext(uri, name, [])

@@ -90,7 +90,7 @@ def main(api_base: str) -> None:
     """Do it all."""
     logging.basicConfig(level=logging.DEBUG)
     for noisy in ("urllib3", "httpcore", "httpx", "openai", "LiteLLM", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)  # what others say is not ours to clean
+        logging.getLogger(noisy).setLevel(logging.WARNING)  # messages of other libraries are not redacted
     lm: Any = dspy.LM(
         "openai/gpt-4o-mini",
         api_base=api_base,

@@ -331,7 +331,7 @@ def test_a_request_has_a_bound_of_spans(monkeypatch: pytest.MonkeyPatch) -> None
         (from_protobuf, in_protobuf(*[Span()] * 4)),
         (from_protobuf, b"\x0a\x00" * 6),
         (from_protobuf, b"\x0a" + field(b"\x12\x00" * 5)),
-        # Not even in a group, which nobody reads, and after every other kind of field.
+        # Not even in a group, which is not read, and after every other kind of field.
         (from_protobuf, b"\x7b\x08\x96\x01\x11" + b"1" * 8 + b"\x1d" + b"1" * 4 + b"\x0a\x00" * 6 + b"\x7c"),
         (from_json, in_json({}, {}, {}, {})),
         (from_json, b'{"resourceSpans": [{}, {}, {}, {}, {}, {}]}'),

@@ -46,7 +46,7 @@ async def _first(stream: AsyncGenerator[Any], count: int) -> list[Any]:
 
 
 def _ended(recorder: Recorder) -> None:
-    # A program on a worker thread notices that nobody listens when it hands out its next chunk.
+    # A program on a worker thread detects that the consumer is gone when it yields its next chunk.
     give_up = time.monotonic() + 10
     while not recorder.named("module") and time.monotonic() < give_up:
         time.sleep(0.01)

@@ -156,7 +156,7 @@ def test_the_end_of_a_text_that_is_too_long() -> None:
     demos = [{"q": "x" * 490} for _ in range(400)]
     text = changes(("c", _program(demos=demos)), ("i", EMPTY))
     assert len(text) == MAX_TEXT
-    assert text.endswith("\n\n… cut here: the programs themselves stand in model.json and initial_model.json.\n")
+    assert text.endswith("\n\n… cut here: the complete programs are in model.json and initial_model.json.\n")
     assert text.startswith("# Program c\n")
 
 

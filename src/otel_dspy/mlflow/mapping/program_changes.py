@@ -21,7 +21,7 @@ MAX_COMPARED: Final = 2_000
 """Maximum lines of one part to compare: difflib's time grows with their square; at most 0.5 s for these."""
 MAX_TEXT: Final = 200_000
 """Maximum characters of the whole text."""
-_CUT: Final = "\n\n… cut here: the programs themselves stand in model.json and initial_model.json.\n"
+_CUT: Final = "\n\n… cut here: the complete programs are in model.json and initial_model.json.\n"
 _NOT_TOLD: Final = frozenset({"lm", "traces", "train"})
 """Keys of a predictor's state that the optimizer did not choose."""
 _RUN_OF_BACKTICKS: Final = re.compile(r"`+")
