@@ -51,6 +51,8 @@ PAGES: Final = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "collector" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 _WORDS: Final = re.compile(
@@ -84,7 +86,7 @@ def in_texts(file: Path) -> Iterator[str]:
                 yield f"{file.relative_to(ROOT)}:{line}: {text}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_pages_use_the_terms_of_the_field(page: Path) -> None:
     """No page uses one of the words; the failure names the line and the replacement."""
     assert [f"{page.name}:{line}: {text}" for line, text in occurrences(page.read_text(encoding="utf-8"))] == []

@@ -11,7 +11,7 @@ from tests.behavior.model import model
 from tests.behavior.observation import Stage, observe
 from tests.behavior.optimizations import OPTIMIZATIONS
 from tests.behavior.programs import PROGRAMS
-from tests.behavior.surroundings import SURROUNDINGS
+from tests.behavior.user_code import USER_CODE
 from tests.support.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.behavior.observation import Scenario
 
-SCENARIOS: Final = {**PROGRAMS, **OPTIMIZATIONS, **SURROUNDINGS}
+SCENARIOS: Final = {**PROGRAMS, **OPTIMIZATIONS, **USER_CODE}
 SETTINGS: Final[Mapping[str, tuple[bool, Mapping[str, Any]]]] = {
     "linked": (True, {"capture_content": True}),
     "nested": (False, {"capture_content": True, "trace_shape": "nested"}),

@@ -45,7 +45,7 @@ from tests.behavior.model import model
 from tests.behavior.observation import Stage, observe
 from tests.behavior.optimizations import OPTIMIZATIONS
 from tests.behavior.programs import PROGRAMS
-from tests.behavior.surroundings import SURROUNDINGS
+from tests.behavior.user_code import USER_CODE
 from tests.support.in_process_lm import in_process_lm
 from tests.support.sums import exact, sums_lm
 from tests.support.telemetry_capture import TelemetryCapture
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from otel_dspy.settings import Redact
 
 _dspy: Any = dspy
-SCENARIOS: Final = {**PROGRAMS, **OPTIMIZATIONS, **SURROUNDINGS}
+SCENARIOS: Final = {**PROGRAMS, **OPTIMIZATIONS, **USER_CODE}
 _ONE_RUNS: Final = frozenset(
     {"dspy.compile.id", "dspy.compile.parent.id", "gen_ai.response.id", "gen_ai.response.time_to_first_chunk"}
 )

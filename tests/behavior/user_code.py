@@ -367,7 +367,7 @@ def _introspected(function: Any) -> list[Any]:
     ]
 
 
-SURROUNDINGS: Final[Mapping[str, Scenario]] = {
+USER_CODE: Final[Mapping[str, Scenario]] = {
     "callbacks of calls": _callbacks_of_calls,
     "callbacks of an optimization": _callbacks_of_an_optimization,
     "callbacks of one object": _callbacks_of_an_object,
