@@ -16,7 +16,7 @@ from otel_dspy.telemetry.prompts import Prompt
 from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
@@ -47,6 +47,9 @@ class CompileScope:
 
     Attributes:
         key: identity of the optimizer object, to distinguish `super().compile()` from a nested compile.
+        hook: the optimizer's hook.
+        arguments: the effective arguments of the compile by name.
+        resolve: emits the setup of the compile, with the parameters that the optimizer has resolved.
         notes: state of the optimizer's hook for the duration of the compile.
         sent_programs: ids of the programs whose state has been recorded in this compile.
         sent_datasets: (role, id) of the datasets that have been recorded.
@@ -72,6 +75,9 @@ class CompileScope:
     sent_programs: set[str] = field(default_factory=set[str])
     sent_datasets: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     sent_rows: set[str] = field(default_factory=set[str])
+    hook: object = None
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    resolve: Callable[[Mapping[str, Any]], None] | None = None
     notes: dict[str, Any] = field(default_factory=dict[str, Any])
     lock: threading.Lock = field(default_factory=threading.Lock)
     phase_evaluations: Counter[str] = field(default_factory=Counter[str])

@@ -159,12 +159,12 @@ class OptimizerHook:
 def compile_of(hook: type[OptimizerHook]) -> CompileScope | None:
     """Return the innermost compile if its hook is an instance of `hook`, else None."""
     scope = current_call_context().compile
-    return scope if scope is not None and isinstance(scope.notes.get("hook"), hook) else None
+    return scope if scope is not None and isinstance(scope.hook, hook) else None
 
 
 def arguments_of(scope: CompileScope) -> Mapping[str, Any]:
     """Return the effective arguments of the compile by name."""
-    return scope.notes["arguments"]
+    return scope.arguments
 
 
 def record_setup(scope: CompileScope, resolved: Mapping[str, Any]) -> None:
@@ -174,7 +174,8 @@ def record_setup(scope: CompileScope, resolved: Mapping[str, Any]) -> None:
         scope: the compile.
         resolved: the parameters that the optimizer has resolved, and `valset` if it differs from the given one.
     """
-    scope.notes["resolve"](resolved)
+    if scope.resolve is not None:
+        scope.resolve(resolved)
 
 
 def _setting(name: str) -> object:

@@ -103,9 +103,7 @@ class _CompileHook(CallHook):
         with guarded("an optimizer's parameters"):
             self._parameters = self._hook.parameters(optimizer, arguments)
         self._scope = open_compile(self._telemetry, facts)
-        self._scope.notes["arguments"] = arguments
-        self._scope.notes["resolve"] = self._resolve
-        self._registry.remember(self._scope, self._hook)
+        self._scope.hook, self._scope.arguments, self._scope.resolve = self._hook, arguments, self._resolve
         if not self._hook.resolves_setup:
             self._resolve({})
         return self._scope.context

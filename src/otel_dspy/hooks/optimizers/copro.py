@@ -114,7 +114,7 @@ def _score(entry: Entry) -> float:
 def _search(scope: CompileScope) -> _Search:
     found = scope.notes.get("copro")
     if found is None:
-        found = scope.notes["copro"] = _Search(_texts(scope.notes["arguments"].get("student")))
+        found = scope.notes["copro"] = _Search(_texts(scope.arguments.get("student")))
     return found
 
 

@@ -7,7 +7,7 @@ trial, on the same candidate object, by which its parameters are found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.util.genai.utils import bind_arguments
@@ -16,7 +16,7 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.hooks.evaluation.result import named
 from otel_dspy.hooks.metric.values import as_score
-from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
@@ -109,7 +109,7 @@ def _seeded(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwa
         scope = _compile()
         if scope is not None:
             # `seed or self.seed`: a seed of 0 given to compile is ignored.
-            scope.notes["seed"] = bind_arguments(wrapped, args, kwargs)["seed"]
+            _settings(scope).seed = bind_arguments(wrapped, args, kwargs)["seed"]
     return wrapped(*args, **kwargs)
 
 
@@ -119,9 +119,9 @@ def _resolved(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: K
         scope = _compile()
         if scope is not None:
             # DSPy 2.6 returns the first three.
-            settings = dict(zip(_RESOLVED, result, strict=False)) | {"seed": scope.notes.get("seed")}
-            scope.notes["minibatch"] = bool(settings["minibatch"])
-            scope.notes["resolve"](settings)
+            settings = dict(zip(_RESOLVED, result, strict=False)) | {"seed": _settings(scope).seed}
+            _settings(scope).minibatch = bool(settings["minibatch"])
+            record_setup(scope, settings)
     return result
 
 
@@ -133,7 +133,9 @@ def _chosen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwa
             arguments = bind_arguments(wrapped, args, kwargs)
             candidate = arguments["candidate_program"]
             # The reference to the candidate prevents reuse of its id until it is evaluated in full.
-            _choices(scope)[id(candidate)] = _Choice(candidate, f"trial {arguments['trial_num']}", dict(result[1]))
+            _settings(scope).choices[id(candidate)] = _Choice(
+                candidate, f"trial {arguments['trial_num']}", dict(result[1])
+            )
     return result
 
 
@@ -146,8 +148,25 @@ class _Choice:
     parameters: dict[str, Any]
 
 
-def _choices(scope: CompileScope) -> dict[int, _Choice]:
-    return scope.notes.setdefault("choices", {})
+@dataclass(slots=True)
+class _Settings:
+    """State of a compile.
+
+    Attributes:
+        seed: the seed that MIPROv2 uses.
+        minibatch: whether candidates are scored on minibatches.
+        full_evaluation: whether a periodic full evaluation runs.
+        choices: Optuna's choices by the `id` of the candidate program.
+    """
+
+    seed: Any = None
+    minibatch: bool = False
+    full_evaluation: bool = False
+    choices: dict[int, _Choice] = field(default_factory=dict[int, _Choice])
+
+
+def _settings(scope: CompileScope) -> _Settings:
+    return scope.notes.setdefault("mipro_v2", _Settings())
 
 
 def _texts(program: Any) -> dict[str, dict[str, str]]:
@@ -165,12 +184,12 @@ class _FullEvaluation(CallHook):
 
     @override
     def open(self) -> None:
-        self._scope.notes["full_evaluation"] = True
+        _settings(self._scope).full_evaluation = True
 
     @override
     def close(self, error: BaseException | None) -> None:
         del error
-        self._scope.notes["full_evaluation"] = False
+        _settings(self._scope).full_evaluation = False
 
 
 class _TrialHook(CallHook):
@@ -196,16 +215,16 @@ class _TrialHook(CallHook):
     def _trial_facts(self) -> TrialFacts:
         scope, arguments = self._scope, self._arguments
         batch, total = arguments["batch_size"], len(arguments["trainset"])
-        choice = _choices(scope).get(id(arguments["candidate_program"]))
+        choice = _settings(scope).choices.get(id(arguments["candidate_program"]))
         competes = batch >= total
-        if scope.notes.get("full_evaluation"):
+        if _settings(scope).full_evaluation:
             kind, label = TrialKind.FULL_EVALUATION, "full eval"
         elif choice is None:
             kind, label = TrialKind.BASELINE, "default program"
         else:
             kind, label = TrialKind.CANDIDATE, choice.label
             # Even with minibatches as large as the validation set, only full evaluations compete.
-            competes = competes and not scope.notes.get("minibatch")
+            competes = competes and not _settings(scope).minibatch
         return TrialFacts(
             kind=kind,
             label=label,

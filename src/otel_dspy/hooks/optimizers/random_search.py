@@ -71,7 +71,7 @@ class RandomSearchHook(OptimizerHook):
 
     @staticmethod
     def _facts(scope: CompileScope, index: int) -> TrialFacts:
-        restrict: Iterable[int] | None = scope.notes["arguments"].get("restrict")
+        restrict: Iterable[int] | None = scope.arguments.get("restrict")
         if restrict is None:
             seed = _FIRST_SEED + index
         else:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 GROUP: Final = "otel_dspy.optimizers"
 """Entry point group for subclasses of `OptimizerHook` in other packages."""
-_HOOK: Final = "hook"
 MODULES: Final = (
     "better_together:BetterTogetherHook",
     "bootstrap_finetune:BootstrapFinetuneHook",
@@ -109,13 +108,9 @@ class Registry:
                 return hook
         return self._generic
 
-    def remember(self, scope: CompileScope, hook: OptimizerHook) -> None:
-        """Store the hook of a compile."""
-        scope.notes[_HOOK] = hook
-
     def of(self, scope: CompileScope) -> OptimizerHook:
         """Return the hook of a compile."""
-        return scope.notes.get(_HOOK, self._generic)
+        return scope.hook if isinstance(scope.hook, OptimizerHook) else self._generic
 
 
 def _every_hook() -> Iterator[OptimizerHook]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
 from otel_dspy.hooks.optimizers.gepa.adapters import instrument_adapter
 from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
 from otel_dspy.hooks.optimizers.gepa.steps import EVENTS, evaluation_facts
@@ -109,7 +109,7 @@ class _OptimizationHook(CallHook):
         # gepa's default is passed as None.
         resolved["val_evaluation_policy"] = resolved.get("val_evaluation_policy") or "full_eval"
         resolved |= {"components": sorted(given["seed_candidate"]), "valset": given.get("valset")}
-        self._scope.notes["resolve"](resolved)
+        record_setup(self._scope, resolved)
         self._events.resume.runs_in(given.get("run_dir"))
 
     @override

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 _NAME: Final = "gepa"
-_HOOK: Final = "hook"
 
 
 class RunHook(CallHook):
@@ -69,7 +68,7 @@ class RunHook(CallHook):
         )
         self._scope = scope = open_compile(telemetry, facts)
         scope.examples = ExampleRegistry(plain_inputs=True)
-        scope.notes[_HOOK] = self._hook
+        scope.hook = self._hook
         self._events = events = GepaEvents(telemetry, scope, engine.adapter)
         scope.notes[EVENTS] = events
         with guarded("the setup of a run of gepa"):
