@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Run
 
+    from otel_dspy.mlflow.tracking.store import ArtifactContent
     from tests.support.object_store import ObjectStore
 
 RUN = CompileRun("c")
@@ -205,7 +206,7 @@ class Written:
     paths: list[str] = field(default_factory=list[str])
     failed: int = 0
 
-    def write(self, _uri: str, path: str, _text: str) -> None:
+    def write(self, _uri: str, path: str, _content: ArtifactContent) -> None:
         """Write, or raise the next error."""
         self.paths.append(path)
         if self.errors:
@@ -251,7 +252,7 @@ def test_a_retry_after_of_the_store_is_kept_to(monkeypatch: pytest.MonkeyPatch, 
     clock, written = Clock(), Written()
     monkeypatch.setattr(artifact_queue, "time", clock)
 
-    def upload(_uri: str, _path: str, _text: str) -> None:
+    def upload(_uri: str, _path: str, _content: ArtifactContent) -> None:
         s3_upload(store.address, file)
 
     queue = ArtifactQueue(upload, threading.Event(), lambda: True, written.fail)
@@ -279,7 +280,7 @@ def test_a_store_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(artifact_queue, "PATIENCE", 0.05)
     hangs, paths = threading.Event(), list[str]()
 
-    def write(uri: str, path: str, _text: str) -> None:
+    def write(uri: str, path: str, _content: ArtifactContent) -> None:
         if uri.startswith("s3:"):
             assert hangs.wait(DEADLINE)
         paths.append(path)
