@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from otel_dspy.cli import main
 from otel_dspy.mlflow.replay.reader import Replay
 from tests.chaos import twins
-from tests.chaos.twins import DELIVERY, differences, optimize, record, told_to
+from tests.chaos.twins import DELIVERY, differences, exporting_to, optimize, record
 from tests.support.object_store import EXPIRED, SLOW_DOWN, object_store
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_an_object_store_that_rejects_for_a_while_gets_all(
     _experiment(store, f"{spool.parent}/reference")
     _experiment(second_store, "s3://bucket/mine")
     objects.fault = SLOW_DOWN
-    with told_to(store, second_store) as (reference, processor):
+    with exporting_to(store, second_store) as (reference, processor):
         optimize(trials=1)
         _await_end(second_store)
         assert (objects.objects, objects.failed > 0) == ({}, True)
@@ -103,7 +103,7 @@ def test_what_a_store_has_not_taken_at_the_end_is_replayed(
     _experiment(store, f"{spool.parent}/reference")
     _experiment(second_store, "s3://bucket/mine")
     objects.fault = EXPIRED
-    with told_to(store, second_store) as (_, processor):
+    with exporting_to(store, second_store) as (_, processor):
         optimize(trials=1)
         _await_end(second_store)
         processor.shutdown()
@@ -128,7 +128,7 @@ def test_a_path_that_cannot_be_written_here_keeps_back_artifacts_alone(
     _experiment(store, f"{spool.parent}/reference")
     (tmp_path / "file").write_text("")
     _experiment(second_store, f"{tmp_path}/file/mine")
-    with told_to(store, second_store) as (reference, processor):
+    with exporting_to(store, second_store) as (reference, processor):
         optimize(trials=1)
         assert processor.force_flush(DELIVERY)
         assert reference.force_flush(DELIVERY)

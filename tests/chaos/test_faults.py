@@ -15,7 +15,7 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos import twins
 from tests.chaos.faulty_proxy import CUT_AFTER, FAULTS, RETRY_AFTER, faulty_proxy
-from tests.chaos.twins import DELIVERY, differences, optimize, record, told_to
+from tests.chaos.twins import DELIVERY, differences, exporting_to, optimize, record
 from tests.support.mlflow_server import free_port
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_faults_of_every_kind_change_nothing(
     faults: tuple[str, ...], share: float, server: MlflowServer, store: str, spool: Path
 ) -> None:
     """A fifth of all requests fail, or of all answers are lost: 0 lost, 0 twice, nothing left in the spool."""
-    with faulty_proxy(server.uri, faults=faults, share=share) as proxy, told_to(store, proxy.uri) as processors:
+    with faulty_proxy(server.uri, faults=faults, share=share) as proxy, exporting_to(store, proxy.uri) as processors:
         optimize(trials=3)
         for processor in processors:
             assert processor.force_flush(DELIVERY)
@@ -53,7 +53,7 @@ def test_faults_of_every_kind_change_nothing(
 def test_retry_after_of_a_server_is_respected(server: MlflowServer, spool: Path) -> None:
     """After a 429 with `Retry-After` no request comes before that time is over, however short our own pause is."""
     del spool
-    with faulty_proxy(server.uri, faults=("429",), share=1.0) as proxy, told_to(proxy.uri) as (processor,):
+    with faulty_proxy(server.uri, faults=("429",), share=1.0) as proxy, exporting_to(proxy.uri) as (processor,):
         optimize(trials=1)
         time.sleep(3.5 * RETRY_AFTER)
         assert 2 <= proxy.suffered["429"] <= 4
@@ -66,7 +66,7 @@ def test_a_server_that_is_down_is_noticed_at_once_and_costs_an_exit_seconds(
     spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The warning comes within two seconds, once, without the password; the exit waits five and logs where the spans are."""
-    with caplog.at_level(logging.WARNING), told_to(f"http://me:geheim@127.0.0.1:{free_port()}") as (processor,):
+    with caplog.at_level(logging.WARNING), exporting_to(f"http://me:geheim@127.0.0.1:{free_port()}") as (processor,):
         optimize(trials=1)
         began = time.monotonic()
         while "is unavailable; retrying" not in caplog.text:
@@ -87,7 +87,7 @@ def test_a_server_that_is_down_is_noticed_at_once_and_costs_an_exit_seconds(
 def test_requests_of_the_users_own_keep_mlflows_retries(server: MlflowServer, spool: Path) -> None:
     """While we wait for a server that fails, a request of the user's own thread is retried by MLflow as ever."""
     del spool
-    with faulty_proxy(server.uri, faults=("503",), share=1.0) as proxy, told_to(proxy.uri):
+    with faulty_proxy(server.uri, faults=("503",), share=1.0) as proxy, exporting_to(proxy.uri):
         optimize(trials=1)
         time.sleep(1)
         threading.Timer(1.5, lambda: setattr(proxy, "share", 0.0)).start()
@@ -105,7 +105,7 @@ def test_a_database_locked_by_somebody_else(
     lock.execute("BEGIN EXCLUSIVE")
     release = threading.Timer(12, lock.rollback)
     release.start()
-    with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
+    with caplog.at_level(logging.WARNING), exporting_to(store, second_store) as processors:
         optimize(trials=2)
         for processor in processors:
             assert processor.force_flush(DELIVERY)
@@ -141,7 +141,7 @@ def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.
         limit[0] = 2**30
 
     threading.Thread(target=make_room, daemon=True).start()
-    with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
+    with caplog.at_level(logging.WARNING), exporting_to(store, second_store) as processors:
         optimize(trials=2)
         for processor in processors:
             assert processor.force_flush(DELIVERY)
@@ -160,7 +160,7 @@ def test_an_experiment_that_somebody_has_deleted(
     client = MlflowClient(second_store)
     gone = client.create_experiment(twins.EXPERIMENT)
     client.delete_experiment(gone)
-    with caplog.at_level(logging.WARNING), told_to(store, second_store) as processors:
+    with caplog.at_level(logging.WARNING), exporting_to(store, second_store) as processors:
         optimize(trials=1)
         for processor in processors:
             assert processor.force_flush(DELIVERY)

@@ -12,7 +12,7 @@ import pytest
 
 import otel_dspy.mlflow
 from otel_dspy.runtime.deferred_queue import drain_deferred
-from tests.chaos.twins import EXPERIMENT, record, told_to
+from tests.chaos.twins import EXPERIMENT, exporting_to, record
 from tests.support.optimizers import Rounds
 from tests.support.own_process import exit_code
 from tests.support.sums import exact, examples, sums_lm
@@ -43,7 +43,7 @@ def autologged_child(store: str, count: int) -> None:
 
 def fork_while_delivering(store: str) -> None:
     """Evaluate before, in the child and after, and deliver it all."""
-    with told_to(store) as (processor,):
+    with exporting_to(store) as (processor,):
         evaluate(2)
         assert processor.force_flush(120_000)
         evaluate(3)
@@ -86,7 +86,7 @@ class Forking(dspy.Module):
 def fork_while_evaluating(recorded: Connection, store: str) -> None:
     """Fork within an evaluation, and deliver it all; return the process id."""
     recorded.send(os.getpid())
-    with told_to(store) as (processor,):
+    with exporting_to(store) as (processor,):
         evaluate(2)
         assert processor.force_flush(120_000)
         program = Forking(processor)
@@ -109,7 +109,7 @@ def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> Non
 
 def fork_in_a_compile(store: str) -> None:
     """Have a child evaluate in the middle of a compile, and deliver it before the parent delivers anything."""
-    with told_to(store) as (processor,):
+    with exporting_to(store) as (processor,):
         worker: Any = processor._worker
         statuses: list[int] = []
 
@@ -162,13 +162,13 @@ def test_multiprocessing(method: str, store: str, spool: Path) -> None:
 
 def fork_and_kill(recorded: Connection) -> None:
     """Return both process ids, whose files must be in the spool."""
-    with told_to("http://127.0.0.1:9") as (processor,):
+    with exporting_to("http://127.0.0.1:9") as (processor,):
         evaluate(2)
         child = os.fork()
         if child == 0:
             evaluate(2)
             drain_deferred()
-            processor._worker._persist(0)
+            processor._worker._queues.persist(0)
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)
         recorded.send({str(os.getpid()), str(child)})

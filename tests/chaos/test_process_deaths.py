@@ -18,7 +18,7 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery import spool as spool_files
 from otel_dspy.mlflow.tracking.processes import own_tags
 from otel_dspy.mlflow.tracking.runs import RUN_TAG
-from tests.chaos.twins import EXPERIMENT, optimize, record, told_to
+from tests.chaos.twins import EXPERIMENT, exporting_to, optimize, record
 from tests.support.mlflow_server import free_port
 from tests.support.own_process import exit_code, heed_ctrl_c
 
@@ -33,7 +33,7 @@ def replayed(spool: Path, target: str, *flags: str) -> int:
 
 def die_a_second_later(death: str, store: str) -> None:
     """Optimize, and end without another word once the last second has been kept."""
-    with told_to(store, f"http://127.0.0.1:{free_port()}") as (reference, _):
+    with exporting_to(store, f"http://127.0.0.1:{free_port()}") as (reference, _):
         optimize(trials=3)
         reference.force_flush(60_000)
         time.sleep(LAST_SECOND)
@@ -42,7 +42,7 @@ def die_a_second_later(death: str, store: str) -> None:
 
 def die_in_the_middle() -> None:
     """Three seconds into an optimization that takes longer."""
-    with told_to(f"http://127.0.0.1:{free_port()}"):
+    with exporting_to(f"http://127.0.0.1:{free_port()}"):
         threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
         optimize(trials=200, pause=0.05)
 
@@ -100,7 +100,7 @@ def test_a_run_of_a_living_process_is_left_alone(store: str, second_store: str, 
 def test_an_end_is_not_taken_back_by_a_file_that_lacks_it(store: str, second_store: str, spool: Path) -> None:
     """MLflow has a compile's end, the file has only its beginning: replayed, its run and its trace are as they were."""
     del store
-    with told_to(f"http://127.0.0.1:{free_port()}") as (processor,):
+    with exporting_to(f"http://127.0.0.1:{free_port()}") as (processor,):
         optimize(trials=1)
         processor.shutdown(wait=False)
     assert replayed(spool, second_store, "--keep") == 0
@@ -119,7 +119,7 @@ def test_the_files_of_an_optimization_stay_together(
 ) -> None:
     """A line of the last control file is damaged: the others stay with it, and all of it is right once it is mended."""
     monkeypatch.setattr(spool_files, "SEGMENT_BYTES", 10_000)
-    with told_to(f"http://127.0.0.1:{free_port()}") as (processor,):
+    with exporting_to(f"http://127.0.0.1:{free_port()}") as (processor,):
         optimize(trials=2)
         processor.shutdown(wait=False)
     assert replayed(spool, store, "--keep") == 0
@@ -145,7 +145,7 @@ def test_a_file_cut_anywhere_is_replayed_up_to_there(
 ) -> None:
     """Half a last line is passed over, a damaged one in the middle is named with its number and the rest still goes."""
     del store
-    with told_to(f"http://127.0.0.1:{free_port()}") as (processor,):
+    with exporting_to(f"http://127.0.0.1:{free_port()}") as (processor,):
         optimize(trials=1)
         processor.shutdown(wait=False)
     control, traces = sorted(spool.glob("*.jsonl"))

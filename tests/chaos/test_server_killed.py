@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chaos.twins import DELIVERY, differences, optimize, record, told_to, traces_in
+from tests.chaos.twins import DELIVERY, differences, exporting_to, optimize, record, traces_in
 from tests.support.mlflow_server import READY_TIMEOUT, free_port, mlflow_server
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: 
     thread = threading.Thread(target=fate, daemon=True)
     thread.start()
     try:
-        with told_to(reference, mortal.uri) as processors:
+        with exporting_to(reference, mortal.uri) as processors:
             optimize(pause=pause)
             finished.set()
             # Every life but the first may begin after the end of the optimization, and may take as long as a start may.

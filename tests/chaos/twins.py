@@ -30,7 +30,7 @@ _OWN_TAGS = ("mlflow.parentRunId",)
 
 
 @contextmanager
-def told_to(*tracking_uris: str) -> Generator[list[MlflowSpanProcessor]]:
+def exporting_to(*tracking_uris: str) -> Generator[list[MlflowSpanProcessor]]:
     """Record everything that DSPy does in each of these while the block lasts."""
     processors = [MlflowSpanProcessor(tracking_uri=uri, experiment=EXPERIMENT) for uri in tracking_uris]
     provider = TracerProvider(shutdown_on_exit=False)

@@ -30,8 +30,8 @@ class CallAccount:
 
     def report(self, facts: LMCallRecord) -> None:
         """Add a result that the call, or a part of it, reported."""
-        told_inside = self._inside and facts.is_of(self._inside)
-        self._reports.append(facts.without_use() if told_inside else facts)
+        recorded_inside = self._inside and facts.is_of(self._inside)
+        self._reports.append(facts.without_use() if recorded_inside else facts)
 
     def counted_inside(self, other: CallAccount) -> None:
         """Add the reports of a nested call of another model, which has ended."""

@@ -53,7 +53,7 @@ def test_whichever_call_breaks(name: str, kind: type[BaseException], every: int)
         (compiled, *_) = recorder.attributes_of(f"compile {name}")
         came_through = isinstance(without[0], type)
         raised += came_through
-        assert compiled.get("error.type") == (_told_as(without[0]) if came_through else None), at
+        assert compiled.get("error.type") == (_recorded_as(without[0]) if came_through else None), at
         failed = [trial for trial in recorder.attributes_of(f"trial {name}") if trial["trial.state"] == "fail"]
         assert all("error.type" in trial and "trial.score" not in trial for trial in failed), at
         recorded |= _failed_parts(recorder)
@@ -67,7 +67,7 @@ def test_whichever_call_breaks(name: str, kind: type[BaseException], every: int)
         assert raised < len(points)
 
 
-def _told_as(kind: type[BaseException]) -> str:
+def _recorded_as(kind: type[BaseException]) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
