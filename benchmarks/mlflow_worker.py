@@ -61,8 +61,8 @@ def _evaluate(count: int = EVALUATED) -> None:
 _WORKS: dict[str, Callable[[], None]] = {"mipro": _optimize, "evaluate": _evaluate}
 
 
-def _record(recorder: str) -> Callable[[], None]:
-    """Switch the recorder on; give what waits until everything is in MLflow."""
+def record(recorder: str) -> Callable[[], None]:
+    """Switch a recorder on; return a function that waits until everything is in MLflow."""
     if recorder == "autolog":
         _mlflow.dspy.autolog(log_traces_from_compile=True, log_traces_from_eval=True, log_compiles=True, log_evals=True)
         return mlflow.flush_trace_async_logging
@@ -106,7 +106,7 @@ def main(work: str, recorder: str, tracking_uri: str, api_base: str | None = Non
     _WORKS[work]()
     mlflow.set_tracking_uri(tracking_uri)
     _mlflow.set_experiment(f"{work} {recorder}")
-    flush = _record(recorder)
+    flush = record(recorder)
     _evaluate(1)
     flush()
     times: list[dict[str, float]] = []

@@ -1,0 +1,123 @@
+"""Benchmark: seconds until an evaluation is stored in a near or distant MLflow, beside MLflow's own autologging.
+
+`python -m benchmarks.latency` starts a real MLflow server, puts a proxy before it that adds a round trip of 0, 50 and
+150 ms, and lets the recorders take turns. Requests are counted in the server's own log; what is stored is read back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mlflow import MlflowClient
+
+from benchmarks.environments import ROOT
+from benchmarks.postgres import postgres
+from benchmarks.results import pinned, save, table
+from tests.support.latency_proxy import latency_proxy
+from tests.support.mlflow_server import mlflow_server
+
+if TYPE_CHECKING:
+    from benchmarks.results import Row
+    from tests.support.mlflow_server import MlflowServer
+
+RECORDERS: Final = ("otel-dspy", "autolog")
+ROUND_TRIPS: Final = (0, 50, 150)
+"""Milliseconds that a request to MLflow takes in addition."""
+_REQUEST: Final = re.compile(r'"(?:GET|POST|PATCH|PUT|DELETE) \S+ HTTP')
+_PACKAGES: Final = ("dspy", "mlflow", "opentelemetry-sdk", "psycopg2-binary")
+
+
+def measure(server: MlflowServer, recorder: str, round_trip: int, count: int, number: int) -> dict[str, float]:
+    """Evaluate in a fresh process; return its seconds, its requests, and what MLflow then holds."""
+    client = MlflowClient(server.uri)
+    experiment = client.create_experiment(f"{recorder} {round_trip} ms {count} {number}")
+    before = server.log.read_text(errors="replace").count("\n")
+    with latency_proxy(server.uri, round_trip / 1000) as uri:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.latency_worker", recorder, uri, client.get_experiment(experiment).name,
+             str(count)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT": "600"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=True,
+        )  # fmt: skip
+    lines = server.log.read_text(errors="replace").splitlines()[before:]
+    times: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return {**times, "requests": sum(bool(_REQUEST.search(line)) for line in lines), **stored(server.uri, experiment)}
+
+
+def stored(tracking_uri: str, experiment: str) -> dict[str, int]:
+    """Return the number of traces and of assessments that an experiment holds."""
+    client: Any = MlflowClient(tracking_uri)
+    traces = assessments = 0
+    token: str | None = None
+    while True:
+        page = client.search_traces([experiment], max_results=500, include_spans=False, page_token=token)
+        traces += len(page)
+        assessments += sum(len(trace.info.assessments) for trace in page)
+        token = page.token
+        if not token:
+            return {"traces": traces, "assessments": assessments}
+
+
+def summary(backend: str, count: int, round_trip: int, runs: dict[str, list[dict[str, float]]]) -> list[Row]:
+    """Return a row for each recorder, with medians; the ratio is that of work and storing to autolog's."""
+    totals = {name: statistics.median(run["work"] + run["storing"] for run in found) for name, found in runs.items()}
+    return [
+        {
+            "backend": backend,
+            "examples": count,
+            "round trip, ms": round_trip,
+            "recorder": name,
+            "work, s": round(statistics.median(run["work"] for run in found), 1),
+            "storing, s": round(statistics.median(run["storing"] for run in found), 1),
+            "ratio": round(totals[name] / totals["autolog"], 2),
+            "requests an example": round(found[-1]["requests"] / count, 2),
+            "traces": int(found[-1]["traces"]),
+            "assessments": int(found[-1]["assessments"]),
+        }
+        for name, found in runs.items()
+    ]
+
+
+def main() -> None:
+    """Measure, print the table and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--backend", choices=("sqlite", "postgresql"), nargs="*", default=["sqlite", "postgresql"])
+    parser.add_argument("--examples", type=int, nargs="*", default=[300, 3000])
+    parser.add_argument("--round-trip", type=int, nargs="*", default=list(ROUND_TRIPS), help="in milliseconds")
+    parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    for backend in options.backend:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            store = stack.enter_context(postgres()) if backend == "postgresql" else None
+            server = stack.enter_context(mlflow_server(folder, backend=store))
+            for count, round_trip in product(options.examples, options.round_trip):
+                runs: dict[str, list[dict[str, float]]] = {recorder: [] for recorder in RECORDERS}
+                for number, recorder in product(range(options.rounds), RECORDERS):
+                    runs[recorder].append(measure(server, recorder, round_trip, count, number))
+                rows += summary(backend, count, round_trip, runs)
+                print(table(rows[-len(RECORDERS) :]), flush=True)
+                if options.keep:
+                    versions = pinned(_PACKAGES, ROOT / "requirements" / "dev.txt")
+                    save("latency", rows, versions, rounds=options.rounds)
+
+
+if __name__ == "__main__":
+    main()
