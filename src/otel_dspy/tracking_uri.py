@@ -60,6 +60,11 @@ def uri_error(address: str) -> str | None:
     return None if parts.hostname else "the host is missing"
 
 
+def is_server(tracking_uri: str) -> bool:
+    """Whether a tracking URI is that of a server, and not of a database or a folder."""
+    return tracking_uri.lower().startswith(("http://", "https://", "databricks"))
+
+
 def storable_uri(tracking_uri: str) -> str:
     """Return a tracking URI without passwords, with a relative path made absolute."""
     uri = address_without_passwords(tracking_uri)

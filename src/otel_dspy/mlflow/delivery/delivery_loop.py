@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_dspy.mlflow.delivery.cpu_throttle import CpuThrottle
+from otel_dspy.mlflow.tracking.concurrent_requests import cpu_seconds
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
 from otel_dspy.mlflow.tracking.retry import Stopped
@@ -84,7 +85,7 @@ class DeliveryLoop:
         """Deliver until `stop` is set; an operation in progress is then not acknowledged, so it is in the spool."""
         # Suppress tracing of delivery: with instrumented HTTP clients it would never end.
         with suppress_instrumentation():
-            throttle = CpuThrottle()
+            throttle = CpuThrottle(own=cpu_seconds)
             try:
                 while not self._state.stop.is_set():
                     self._process(self._next())

@@ -107,6 +107,11 @@ class Retrier:
         self.retries = 0
         """Number of attempts beyond the first of each operation."""
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the deadline has passed."""
+        return self._stop.is_set()
+
     def retry_denied(self) -> None:
         """Allow new attempts after a denied operation or a failed artifact store."""
         self._denied = self.artifacts_failed = False

@@ -127,6 +127,10 @@ class Runs:
         """Whether this process has found or created the run."""
         return run in self._known or isinstance(run, UserRun)
 
+    def remembered(self, run: RunKey) -> RunHandle | None:
+        """Return the run if that takes no request."""
+        return self._known.get(run)
+
     def handle(self, run: RunKey, start_ms: int | None = None) -> RunHandle:
         """Return the run, creating a placeholder if it does not exist.
 

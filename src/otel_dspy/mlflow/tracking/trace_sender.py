@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.mlflow.tracking.concurrent_requests import ConcurrentRequests
 from otel_dspy.mlflow.tracking.outcome import Outcome
 from otel_dspy.mlflow.tracking.shared_traces import SharedTraces
 from otel_dspy.mlflow.tracking.split_on_reject import send_trace
@@ -35,6 +36,10 @@ class TraceSender:
         self._batch = TraceBatch()
         self._oldest: float | None = None
         self._shared = SharedTraces(writer, self._write_sums)
+        where = writer.connection.destination
+        self._concurrent = ConcurrentRequests(
+            where.tracking_uri, where.workspace, lambda: writer.attempts.retrier.stopped
+        )
 
     @property
     def waits(self) -> bool:
@@ -71,11 +76,11 @@ class TraceSender:
         self._correct_shared_sums()
 
     def _send(self, *, postpone: bool = True) -> None:
-        """Send the batch, one request at a time.
+        """Send the batch.
 
         Args:
-            postpone: stop between two requests, to continue with the next call, while more urgent operations are
-                queued.
+            postpone: stop between two requests or bursts of requests, to continue with the next call, while more urgent
+                operations are queued.
         """
         for send in self._requests():
             if postpone and self._urgent() and not self._batch.overfull:
@@ -87,8 +92,10 @@ class TraceSender:
 
     def _requests(self) -> Iterator[Callable[[], None]]:
         new, begun = self._batch.new_and_begun()
-        for head in new:
-            yield lambda head=head: self._send_head(head)
+        while new:
+            number = self._concurrent.burst
+            some, new = new[:number], new[number:]
+            yield lambda some=some: self._send_new_heads(some)
         while self._batch.spans:
             yield self._send_next_spans
         # MLflow sums a trace's tokens and costs until it has the trace info, so traces in progress get theirs last. For
@@ -98,6 +105,29 @@ class TraceSender:
         if not self._writer.shared:  # else `_correct_shared_sums` corrects all traces
             for head in self._batch.uncounted():
                 yield lambda head=head: self._send_sums(head)
+
+    def _send_new_heads(self, heads: list[LogTrace]) -> None:
+        """Send infos at the same time, then one by one, with retries, those that MLflow did not accept."""
+        requests = [self._single_request(head) for head in heads]
+        accepted = self._concurrent.send([request for request in requests if request is not None])
+        answers = iter(accepted)
+        for head, request in zip(heads, requests, strict=True):
+            if request is not None and next(answers):
+                self._writer.attempts.count(Outcome.DONE)
+                self._batch.head_sent(head)
+            else:
+                self._send_head(head)
+
+    def _single_request(self, head: LogTrace) -> Callable[[], None] | None:
+        """Return what writes an info with one request; None while MLflow fails, or if others have to be sent before."""
+        writer = self._writer
+        if writer.shared or not writer.connection.opened or writer.attempts.retrier.failing_since is not None:
+            return None
+        run = writer.runs.remembered(head.run) if head.run else None
+        if head.run and run is None:
+            return None
+        store, experiment_id = writer.connection.store(), writer.connection.experiment_id()
+        return lambda: store.start_trace(experiment_id, head, run.run_id if run else None)
 
     def _send_head(self, head: LogTrace) -> None:
         self._writer.attempts.run("a trace", lambda: self._writer.write_head(head, self._write_head))
