@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections import deque
@@ -14,13 +15,15 @@ from otel_dspy.tracking_uri import is_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-FIRST_LIMIT: Final = 4
 MAX_LIMIT: Final = 10
-"""Requests at the same time, at first and at most. MLflow's HTTP client keeps at most 10 connections
-(`MLFLOW_HTTP_POOL_MAXSIZE`); `mlflow server` has 4 worker processes.
-"""
+"""Most requests at the same time: the connections that MLflow's HTTP client keeps (`MLFLOW_HTTP_POOL_MAXSIZE`)."""
 BURST: Final = 4
 """Requests of a burst for each one at the same time."""
+FEW_QUEUED: Final = 0.5
+MANY_QUEUED: Final = 0.9
+"""Requests that wait in the server below which the limit grows, and from which it shrinks."""
+HOLD: Final = 8
+"""Bursts after one in which requests waited until the limit grows again."""
 
 
 class _Lanes:
@@ -46,11 +49,19 @@ def cpu_seconds() -> float:
 class ConcurrentRequests:
     """Requests to one tracking server, each attempted once. The caller retries those that fail.
 
-    The number of requests at the same time grows by one with each burst that succeeds and is halved by one that does
-    not, as TCP's congestion control does (additive increase, multiplicative decrease, RFC 5681).
+    The number of requests at the same time follows the latency, as in TCP Vegas (Brakmo and Peterson, 1995): of `limit`
+    requests, `limit * (1 - shortest latency / present latency)` wait in the server. The limit doubles until some do,
+    then grows and shrinks by one; a failure halves it. A server on sqlite thus has one request at a time, since it
+    writes one at a time and starves others; a distant one has `MAX_LIMIT`.
     """
 
-    def __init__(self, tracking_uri: str, workspace: str | None, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        workspace: str | None,
+        stopped: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Create a sender.
 
         Args:
@@ -58,16 +69,24 @@ class ConcurrentRequests:
                 has no latency to hide, and sqlite has one writer.
             workspace: workspace of all requests; None for the default one.
             stopped: returns whether the deadline has passed; no further request is then sent.
+            clock: returns seconds, to measure latencies.
         """
+        self._clock = clock
         self._stopped = stopped
         self._workspace = workspace
         self._most = MAX_LIMIT if is_server(tracking_uri) else 1
-        self._limit = min(FIRST_LIMIT, self._most)
+        self._limit = 1
+        self._waited = False
+        """Whether requests have waited in the server, so that the limit grows by one and no longer doubles."""
+        self._hold = 0
+        """Bursts until the limit may grow."""
+        self._shortest = float("inf")
+        """Shortest latency of a request, in seconds."""
 
     @property
     def burst(self) -> int:
-        """Number of requests to give to `send`; 1 if requests are not sent at the same time."""
-        return self._limit * BURST if self._limit > 1 else 1
+        """Number of requests to give to `send`."""
+        return self._limit * BURST
 
     def send(self, requests: Sequence[Callable[[], None]]) -> list[bool]:
         """Attempt requests until one fails; return for each whether it was accepted.
@@ -78,6 +97,7 @@ class ConcurrentRequests:
         """
         waiting = deque(enumerate(requests))
         accepted = [False] * len(requests)
+        latencies: list[float] = []
 
         def lane() -> None:
             gate = ForkGate()  # one for each thread: a gate lets in one at a time
@@ -86,16 +106,31 @@ class ConcurrentRequests:
                     number, request = waiting.popleft()
                 except IndexError:
                     return
+                began = self._clock()
                 accepted[number] = self._attempt(request, gate)
                 if not accepted[number]:
                     waiting.clear()
+                latencies.append(self._clock() - began)
 
         threads = _started(lane, min(self._limit, len(requests)) - 1)
         lane()
         for thread in threads:
             thread.join()
-        self._limit = min(self._limit + 1, self._most) if all(accepted) else max(1, self._limit // 2)
+        self._adapt(latencies, failed=not all(accepted))
         return accepted
+
+    def _adapt(self, latencies: Sequence[float], *, failed: bool) -> None:
+        if not latencies:
+            return
+        self._shortest = min(self._shortest, *latencies)
+        queued = self._limit * (1 - self._shortest / (statistics.fmean(latencies) or 1.0))
+        if failed or (self._limit > 1 and queued >= MANY_QUEUED):
+            self._limit = max(1, self._limit // 2 if failed else self._limit - 1)
+            self._waited, self._hold = True, HOLD
+        elif self._hold:
+            self._hold -= 1
+        elif queued < FEW_QUEUED:
+            self._limit = min(self._limit + 1 if self._waited else self._limit * 2, self._most)
 
     def _attempt(self, request: Callable[[], None], gate: ForkGate) -> bool:
         try:
