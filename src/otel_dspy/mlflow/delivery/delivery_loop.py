@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_dspy.mlflow.delivery.cpu_throttle import CpuThrottle
-from otel_dspy.mlflow.tracking.concurrent_requests import cpu_seconds
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.tracking.concurrent_requests import cpu_seconds
 from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
 from otel_dspy.mlflow.tracking.retry import Stopped
 from otel_dspy.mlflow.tracking.sink import Sink

@@ -26,24 +26,18 @@ HOLD: Final = 8
 """Bursts after one in which requests waited until the limit grows again."""
 
 
-class _Lanes:
-    """CPU time of the threads that send requests."""
+class _Caller(threading.local):
+    """CPU seconds that threads have spent on requests of the calling thread."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.seconds = 0.0
-
-    def add(self, seconds: float) -> None:
-        with self._lock:
-            self.seconds += seconds
+    seconds: float = 0.0
 
 
-_lanes: Final = _Lanes()
+_caller: Final = _Caller()
 
 
 def cpu_seconds() -> float:
-    """Return the CPU seconds of the calling thread and of all threads that have sent requests for a caller."""
-    return time.thread_time() + _lanes.seconds
+    """Return the CPU seconds of the calling thread and of the threads that have sent its requests."""
+    return time.thread_time() + _caller.seconds
 
 
 class ConcurrentRequests:
@@ -112,10 +106,12 @@ class ConcurrentRequests:
                     waiting.clear()
                 latencies.append(self._clock() - began)
 
-        threads = _started(lane, min(self._limit, len(requests)) - 1)
+        seconds: list[float] = []
+        threads = _started(lane, min(self._limit, len(requests)) - 1, seconds)
         lane()
         for thread in threads:
             thread.join()
+        _caller.seconds += sum(seconds)
         self._adapt(latencies, failed=not all(accepted))
         return accepted
 
@@ -141,12 +137,18 @@ class ConcurrentRequests:
         return True
 
 
-def _started(lane: Callable[[], None], count: int) -> list[threading.Thread]:
-    """Start threads; fewer, or none, where Python starts no more of them, as 3.12.0 and 3.12.1 at exit."""
+def _started(lane: Callable[[], None], count: int, seconds: list[float]) -> list[threading.Thread]:
+    """Start threads; fewer, or none, where Python starts no more of them, as 3.12.0 and 3.12.1 at exit.
+
+    Args:
+        lane: what each thread runs.
+        count: number of threads.
+        seconds: receives the CPU seconds of each.
+    """
 
     def timed() -> None:
         lane()
-        _lanes.add(time.thread_time())
+        seconds.append(time.thread_time())
 
     # No `ThreadPoolExecutor`: its threads are joined at exit, however long a server takes to answer.
     threads = [threading.Thread(target=timed, name="otel-dspy-mlflow-request", daemon=True) for _ in range(count)]
