@@ -111,14 +111,14 @@ def test_what_fails_is_not_attempted_again_and_ends_the_burst() -> None:
     def accepted(number: int) -> Callable[[], None]:
         return lambda: sent.append(number)
 
-    assert requests().send([accepted(0), refused, accepted(2)]) == [True, False, False]
+    assert requests().send([accepted(0), refused, accepted(2)]) == [True, False, None]
     assert sent == [0]
 
 
 def test_after_the_deadline_nothing_is_sent() -> None:
     """No request is begun once the deadline has passed."""
     sent: list[int] = []
-    assert requests(stopped=lambda: bool(sent)).send([lambda: sent.append(1)] * 3) == [True, False, False]
+    assert requests(stopped=lambda: bool(sent)).send([lambda: sent.append(1)] * 3) == [True, None, None]
 
 
 def test_without_new_threads_the_caller_sends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ class ConcurrentRequests:
             tracking_uri: the server. Requests to a local store are sent one after the other: a database connection
                 has no latency to hide, and sqlite has one writer.
             workspace: workspace of all requests; None for the default one.
-            stopped: returns whether the deadline has passed; no further request is then sent.
+            stopped: returns whether to send no further request: the deadline has passed, or others come first.
             clock: returns seconds, to measure latencies.
         """
         self._clock = clock
@@ -82,15 +82,15 @@ class ConcurrentRequests:
         """Number of requests to give to `send`."""
         return self._limit * BURST
 
-    def send(self, requests: Sequence[Callable[[], None]]) -> list[bool]:
-        """Attempt requests until one fails; return for each whether it was accepted.
+    def send(self, requests: Sequence[Callable[[], None]]) -> list[bool | None]:
+        """Attempt requests until one fails; return for each whether it was accepted, None if it was not attempted.
 
         Args:
             requests: functions that send one request each and raise if it is not accepted. They are called in any
                 order, in several threads.
         """
         waiting = deque(enumerate(requests))
-        accepted = [False] * len(requests)
+        accepted: list[bool | None] = [None] * len(requests)
         latencies: list[float] = []
 
         def lane() -> None:
@@ -112,7 +112,7 @@ class ConcurrentRequests:
         for thread in threads:
             thread.join()
         _caller.seconds += sum(seconds)
-        self._adapt(latencies, failed=not all(accepted))
+        self._adapt(latencies, failed=False in accepted)
         return accepted
 
     def _adapt(self, latencies: Sequence[float], *, failed: bool) -> None:

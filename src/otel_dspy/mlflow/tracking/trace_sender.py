@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.concurrent_requests import ConcurrentRequests
@@ -35,10 +37,11 @@ class TraceSender:
         self._urgent = urgent
         self._batch = TraceBatch()
         self._oldest: float | None = None
+        self._postpone = False
         self._shared = SharedTraces(writer, self._write_sums)
         where = writer.connection.destination
         self._concurrent = ConcurrentRequests(
-            where.tracking_uri, where.workspace, lambda: writer.attempts.retrier.stopped
+            where.tracking_uri, where.workspace, lambda: writer.attempts.retrier.stopped or self._is_postponed()
         )
 
     @property
@@ -82,20 +85,23 @@ class TraceSender:
             postpone: stop between two requests or bursts of requests, to continue with the next call, while more urgent
                 operations are queued.
         """
+        self._postpone = postpone
         for send in self._requests():
-            if postpone and self._urgent() and not self._batch.overfull:
+            if self._is_postponed():
                 return
             send()
         self._oldest = None
         if self._batch.many_written:
             self._correct_shared_sums()
 
+    def _is_postponed(self) -> bool:
+        return self._postpone and self._urgent() and not self._batch.overfull
+
     def _requests(self) -> Iterator[Callable[[], None]]:
         new, begun = self._batch.new_and_begun()
-        while new:
-            number = self._concurrent.burst
-            some, new = new[:number], new[number:]
-            yield lambda some=some: self._send_new_heads(some)
+        waiting = deque(new)
+        while waiting:
+            yield lambda: self._send_new_heads(waiting)
         while self._batch.spans:
             yield self._send_next_spans
         # MLflow sums a trace's tokens and costs until it has the trace info, so traces in progress get theirs last. For
@@ -106,22 +112,27 @@ class TraceSender:
             for head in self._batch.uncounted():
                 yield lambda head=head: self._send_sums(head)
 
-    def _send_new_heads(self, heads: list[LogTrace]) -> None:
-        """Send infos at the same time, then one by one, with retries, those that MLflow did not accept."""
-        requests = [self._single_request(head) for head in heads]
+    def _send_new_heads(self, new: deque[LogTrace]) -> None:
+        """Send the next infos at the same time, then again, with retries, those that MLflow did not accept."""
+        some = [new.popleft() for _ in range(min(len(new), self._concurrent.burst))]
+        requests = list(takewhile(lambda request: request is not None, map(self._single_request, some)))
         accepted = self._concurrent.send([request for request in requests if request is not None])
-        answers = iter(accepted)
-        for head, request in zip(heads, requests, strict=True):
-            if request is not None and next(answers):
+        accepted += [None] * (len(some) - len(requests))
+        if not requests:
+            accepted[0] = False
+        for head, answer in zip(some, accepted, strict=True):
+            if answer:
                 self._writer.attempts.count(Outcome.DONE)
                 self._batch.head_sent(head)
-            else:
-                self._send_head(head)
+        new.extendleft(head for head, answer in zip(reversed(some), reversed(accepted), strict=True) if answer is None)
+        for head in [head for head, answer in zip(some, accepted, strict=True) if answer is False]:
+            self._send_head(head)
 
     def _single_request(self, head: LogTrace) -> Callable[[], None] | None:
         """Return what writes an info with one request; None while MLflow fails, or if others have to be sent before."""
         writer = self._writer
-        if writer.shared or not writer.connection.opened or writer.attempts.retrier.failing_since is not None:
+        retrier = writer.attempts.retrier
+        if writer.shared or not writer.connection.opened or retrier.failing_since is not None or retrier.stopped:
             return None
         run = writer.runs.remembered(head.run) if head.run else None
         if head.run and run is None:
