@@ -93,7 +93,7 @@ class ConcurrentRequests:
         accepted: list[bool | None] = [None] * len(requests)
         latencies: list[float] = []
 
-        def lane() -> None:
+        def send_waiting() -> None:
             gate = ForkGate()  # one for each thread: a gate lets in one at a time
             while waiting and not self._stopped():
                 try:
@@ -107,8 +107,8 @@ class ConcurrentRequests:
                 latencies.append(self._clock() - began)
 
         seconds: list[float] = []
-        threads = _started(lane, min(self._limit, len(requests)) - 1, seconds)
-        lane()
+        threads = _started(send_waiting, min(self._limit, len(requests)) - 1, seconds)
+        send_waiting()
         for thread in threads:
             thread.join()
         _caller.seconds += sum(seconds)
@@ -137,17 +137,17 @@ class ConcurrentRequests:
         return True
 
 
-def _started(lane: Callable[[], None], count: int, seconds: list[float]) -> list[threading.Thread]:
+def _started(work: Callable[[], None], count: int, seconds: list[float]) -> list[threading.Thread]:
     """Start threads; fewer, or none, where Python starts no more of them, as 3.12.0 and 3.12.1 at exit.
 
     Args:
-        lane: what each thread runs.
+        work: what each thread runs.
         count: number of threads.
         seconds: receives the CPU seconds of each.
     """
 
     def timed() -> None:
-        lane()
+        work()
         seconds.append(time.thread_time())
 
     # No `ThreadPoolExecutor`: its threads are joined at exit, however long a server takes to answer.
