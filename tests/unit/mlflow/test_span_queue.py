@@ -279,3 +279,21 @@ def test_full_disk_fixture_is_full(tmp_path: Path) -> None:
                 os.write(file.fileno(), b"de")
         assert raised.value.errno == errno.ENOSPC
         assert os.write(file.fileno(), b"de") == 2
+
+
+def test_spans_behind_a_file_that_was_never_written_to_are_read() -> None:
+    """A new file that the disk has no room for is deleted; the spans in the file after it are read all the same."""
+    state = LaneMachine()
+    try:
+        state.start(max_spans=1, hold=False)
+        state.put(size=0, count=3)
+        state.persist_on_a_full_disk(room=1856)  # for two of the three lines
+        state.take()
+        state.confirm()
+        state.persist(left=0)
+        for _ in range(2):
+            state.take()
+            state.confirm()
+        assert state.taken == 3
+    finally:
+        state.teardown()

@@ -234,9 +234,11 @@ class Journal:
                     offset += len(line)
                     size -= len(line)
                     lines.append(line)
-            if offset < segment.size or number + 1 not in self._segments:
+            # A file without a line, for which the disk had no room, may have been deleted in between.
+            following = min((key for key in self._segments if key > number), default=None)
+            if offset < segment.size or following is None:
                 break
-            number, offset = number + 1, 0
+            number, offset = following, 0
         return lines, SpoolPosition(number, offset)
 
     @property
