@@ -29,7 +29,7 @@ _NAME: Final = re.compile(r"`([^`]+)`")
 
 
 def _table(heading: str) -> list[list[str]]:
-    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = re.split(r"\n###? ", PAGE.partition(f"\n## {heading}\n")[2])[0]
     rows = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
 
