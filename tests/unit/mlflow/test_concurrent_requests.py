@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WAIT = 60.0
+SUPPRESSED: ContextVar[bool] = ContextVar("suppressed", default=False)
 SERVER = "http://127.0.0.1:5000"
 
 
@@ -66,6 +68,21 @@ def test_requests_overlap() -> None:
         together.wait(WAIT)
 
     assert grown().send([meet] * MAX_LIMIT) == [True] * MAX_LIMIT
+
+
+def test_requests_have_the_callers_context() -> None:
+    """Each thread sees the caller's context variables, such as OpenTelemetry's suppression of instrumentations."""
+    together = threading.Barrier(MAX_LIMIT)
+    seen: list[bool] = []
+
+    def look() -> None:
+        together.wait(WAIT)
+        seen.append(SUPPRESSED.get())
+
+    some = grown()
+    SUPPRESSED.set(True)
+    some.send([look] * MAX_LIMIT)
+    assert seen == [True] * MAX_LIMIT
 
 
 def test_a_distant_server_has_many_requests() -> None:

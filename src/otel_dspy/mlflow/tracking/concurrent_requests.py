@@ -6,6 +6,7 @@ import statistics
 import threading
 import time
 from collections import deque
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking import http_policy, workspaces
@@ -151,7 +152,11 @@ def _started(work: Callable[[], None], count: int, seconds: list[float]) -> list
         seconds.append(time.thread_time())
 
     # No `ThreadPoolExecutor`: its threads are joined at exit, however long a server takes to answer.
-    threads = [threading.Thread(target=timed, name="otel-dspy-mlflow-request", daemon=True) for _ in range(count)]
+    # Each has a copy of the caller's context, which keeps instrumentations of HTTP clients from tracing the requests.
+    threads = [
+        threading.Thread(target=copy_context().run, args=[timed], name="otel-dspy-mlflow-request", daemon=True)
+        for _ in range(count)
+    ]
     for number, thread in enumerate(threads):
         try:
             thread.start()
