@@ -25,13 +25,14 @@ def nothing_is_left() -> Generator[None]:
 def nothing_left() -> Generator[None]:
     """Fail if DSPy is still instrumented or `autolog` active after the block, and undo both.
 
-    MLflow span processors that the block has created are shut down: their threads end, and MLflow's fluent tracing API
-    is restored. What was active before, such as a module's fixture, stays.
+    MLflow span processors that the block has created are shut down: their threads end, MLflow's fluent tracing API is
+    restored, and `flush` no longer reports what they have not delivered. What was active before, such as a module's fixture, stays.
 
     Raises:
         AssertionError: names what was still active.
     """
     instrumented, active, processors = _state()
+    flushed = set(_flushed())
     yield
     now_instrumented, now_active, now_processors = _state()
     left: list[str] = []
@@ -44,6 +45,8 @@ def nothing_left() -> Generator[None]:
     for processor in now_processors - processors:
         _drained_at_exit().pop(processor, None)
         processor.shutdown(wait=False)
+    # Those too that the block has shut down itself, before they had delivered everything.
+    _flushed().intersection_update(flushed)
     assert not left, f"still active after the test: {', '.join(left)}"
 
 
@@ -59,6 +62,11 @@ def _state() -> tuple[object, object, set[Any]]:
 
 def _drained_at_exit() -> dict[Any, bool]:
     return getattr(_module("otel_dspy.mlflow.at_exit"), "_gave_up", {})
+
+
+def _flushed() -> Any:
+    nothing: set[Any] = set()
+    return getattr(_module("otel_dspy.mlflow.flushing"), "_processors", nothing)
 
 
 def _module(name: str) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
-from otel_dspy.mlflow import MlflowSpanProcessor, autolog, autologging
+from otel_dspy.mlflow import MlflowSpanProcessor, autolog, autologging, flushing
 from otel_dspy.mlflow.fluent import tracing
 from tests.support.blank_store import blank_store
 from tests.support.leftovers import nothing_left
@@ -38,5 +38,6 @@ def test_processors_are_shut_down_and_what_was_active_before_stays(tmp_path: Pat
     with nothing_left():
         during = MlflowSpanProcessor(tracking_uri=blank_store(tmp_path))
     assert (before in tracing._sources, during in tracing._sources) == (True, False)
+    assert set(flushing._processors) & {before, during} == {before}
     assert DSPyInstrumentor().tracer_provider is not None
     DSPyInstrumentor().uninstrument()
