@@ -44,5 +44,9 @@ def test_check_runs_lint_the_unit_tests_and_the_build_of_the_documentation() -> 
 
 
 def _dry_run(target: str) -> str:
-    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True)
+    # Without the arguments of the `make test` that runs this test.
+    environment = {name: value for name, value in os.environ.items() if name not in {"ARGS", "MAKEFLAGS", "MFLAGS"}}
+    done = subprocess.run(
+        ["make", "--dry-run", target], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     return done.stdout

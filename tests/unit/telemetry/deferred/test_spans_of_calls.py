@@ -101,7 +101,8 @@ def _trees(spans: Sequence[ReadableSpan]) -> list[Any]:
 
 def _ends_that_wait() -> int:
     telemetry: Any = DSPyInstrumentor()._telemetry
-    return sum(part != "a metric" for _, part, *_ in telemetry.deferred_queue._waiting)
+    others = {"a metric", "the span of a tool"}  # the second is a tool's content
+    return sum(part not in others for _, part, *_ in telemetry.deferred_queue._waiting)
 
 
 def _batch(captured: TelemetryCapture) -> BatchSpanProcessor:
