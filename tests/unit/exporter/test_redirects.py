@@ -6,6 +6,7 @@ import logging
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -214,7 +215,8 @@ def test_a_replay_names_the_redirect_and_keeps_to_retry_after(
 ) -> None:
     """Pauses double, half of each random; a longer wait than five minutes leaves the file for another day."""
     pauses: list[float] = []
-    monkeypatch.setattr(otlp_resend.time, "sleep", pauses.append)
+    # In this module alone: other threads of the process sleep too.
+    monkeypatch.setattr(otlp_resend, "time", SimpleNamespace(sleep=pauses.append))
     receiver.answers = [(503, {})] * 4 + [(429, {"Retry-After": "200"})]
     assert otlp_resend._post(receiver.endpoint, [{}]) == 1
     for pause, most in zip(pauses, (0.5, 1.0, 2.0, 4.0), strict=False):
