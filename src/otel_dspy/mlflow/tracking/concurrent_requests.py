@@ -46,8 +46,8 @@ class ConcurrentRequests:
 
     The number of requests at the same time follows the latency, as in TCP Vegas (Brakmo and Peterson, 1995): of `limit`
     requests, `limit * (1 - shortest latency / present latency)` wait in the server. The limit doubles until some do,
-    then grows and shrinks by one; a failure halves it. A server on sqlite thus has one request at a time, since it
-    writes one at a time and starves others; a distant one has `MAX_LIMIT`.
+    then grows and shrinks by one; a failure halves it. A server that does one thing at a time thus has one request
+    at a time, a distant one `MAX_LIMIT`.
     """
 
     def __init__(
