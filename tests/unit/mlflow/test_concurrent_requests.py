@@ -159,3 +159,12 @@ def test_interrupts_are_not_taken_for_failures() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         requests("sqlite://").send([interrupt])
+
+
+def test_a_quick_refusal_is_no_latency() -> None:
+    """A connection that is refused at once does not make later requests look slow: the limit grows again."""
+    server = Server(lambda _: 0.15)
+    server.limits(5)
+    for _ in range(4):
+        server.requests.send([refused])
+    assert server.limits(HOLD + 4) == [*[1] * (HOLD + 1), 2, 3, 4]

@@ -154,7 +154,7 @@ class ArtifactQueue:
         store = self._stores.setdefault(name, _Store(name))
         store.waiting.append(artifact)
         # The first may be in progress.
-        while len(store.waiting) > 2 and sum(one.size for one in store.waiting) > MAX_CHARACTERS:  # noqa: PLR2004
+        while len(store.waiting) > 2 and sum(one.size for one in store.waiting) > MAX_CHARACTERS:  # noqa: PLR2004 - that one and another
             del store.waiting[1]
             self._failed()
 

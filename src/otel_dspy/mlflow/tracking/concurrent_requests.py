@@ -103,9 +103,10 @@ class ConcurrentRequests:
                     return
                 began = self._clock()
                 accepted[number] = self._attempt(request, gate)
-                if not accepted[number]:
+                if accepted[number]:
+                    latencies.append(self._clock() - began)
+                else:
                     waiting.clear()
-                latencies.append(self._clock() - began)
 
         seconds: list[float] = []
         threads = _started(send_waiting, min(self._limit, len(requests)) - 1, seconds)
@@ -117,17 +118,23 @@ class ConcurrentRequests:
         return accepted
 
     def _adapt(self, latencies: Sequence[float], *, failed: bool) -> None:
+        if failed:
+            self._shrink(self._limit // 2)
+            return
         if not latencies:
             return
         self._shortest = min(self._shortest, *latencies)
         queued = self._limit * (1 - self._shortest / (statistics.fmean(latencies) or 1.0))
-        if failed or (self._limit > 1 and queued >= MANY_QUEUED):
-            self._limit = max(1, self._limit // 2 if failed else self._limit - 1)
-            self._waited, self._hold = True, HOLD
+        if self._limit > 1 and queued >= MANY_QUEUED:
+            self._shrink(self._limit - 1)
         elif self._hold:
             self._hold -= 1
         elif queued < FEW_QUEUED:
             self._limit = min(self._limit + 1 if self._waited else self._limit * 2, self._most)
+
+    def _shrink(self, limit: int) -> None:
+        self._limit = max(1, limit)
+        self._waited, self._hold = True, HOLD
 
     def _attempt(self, request: Callable[[], None], gate: ForkGate) -> bool:
         try:
