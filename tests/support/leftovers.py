@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -25,6 +25,7 @@ def nothing_is_left() -> Generator[None]:
 def nothing_left() -> Generator[None]:
     """Fail if DSPy is still instrumented or `autolog` active after the block, and undo both.
 
+    Functions that MLflow's autologging replaced, and leaves replaced when it is disabled, are DSPy's own again.
     MLflow span processors that the block has created are shut down: their threads end, MLflow's fluent tracing API is
     restored, and `flush` no longer reports what they have not delivered. What was active before, such as a module's fixture, stays.
 
@@ -47,6 +48,7 @@ def nothing_left() -> Generator[None]:
         processor.shutdown(wait=False)
     # Those too that the block has shut down itself, before they had delivered everything.
     _flushed().intersection_update(flushed)
+    _revert_disabled_autologging()
     assert not left, f"still active after the test: {', '.join(left)}"
 
 
@@ -58,6 +60,14 @@ def _state() -> tuple[object, object, set[Any]]:
         getattr(_module("otel_dspy.mlflow.autologging"), "_active", None),
         {*_drained_at_exit(), *seen_by_mlflow},
     )
+
+
+def _revert_disabled_autologging() -> None:
+    """Otherwise a wrapper that a later test puts around such a function also encloses MLflow's."""
+    safety = _module("mlflow.utils.autologging_utils.safety")
+    for name in list(getattr(safety, "_AUTOLOGGING_PATCHES", ())):
+        if _module("mlflow.utils.autologging_utils").autologging_is_disabled(name):
+            cast("Any", safety).revert_patches(name)
 
 
 def _drained_at_exit() -> dict[Any, bool]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import dspy
+import mlflow.dspy as mlflow_dspy
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -29,6 +31,16 @@ def test_autolog_that_is_left_fails_the_test_and_is_disabled(tmp_path: Path) -> 
     with pytest.raises(AssertionError, match="still active after the test: autolog"), nothing_left():
         autolog(tracking_uri=blank_store(tmp_path))
     assert (autologging._active, DSPyInstrumentor().tracer_provider) == (None, None)
+
+
+def test_what_disabled_autologging_leaves_replaced_is_restored() -> None:
+    """`Evaluate.__call__` is DSPy's own, which MLflow does not restore."""
+    own = vars(dspy.Evaluate)["__call__"]
+    with nothing_left():
+        mlflow_dspy.autolog()
+        mlflow_dspy.autolog(disable=True)
+        assert vars(dspy.Evaluate)["__call__"] is not own
+    assert vars(dspy.Evaluate)["__call__"] is own
 
 
 def test_processors_are_shut_down_and_what_was_active_before_stays(tmp_path: Path) -> None:
