@@ -69,7 +69,7 @@ REPORTED = """
 import io, json
 from opentelemetry.sdk.trace import TracerProvider
 from rich.console import Console
-from otel_dspy.report import compile_watch, live_progress, terminal, trials_table
+from otel_dspy.reporting import compile_watch, live_progress, terminal, trials_table
 
 print(json.dumps(sorted(module.__name__ for module in (compile_watch, live_progress, terminal, trials_table))))
 """
@@ -174,7 +174,7 @@ PROGRAMS: Final[dict[str, tuple[str, object]]] = {
     "otlp": (EXPORTED, ["FAILURE", "FAILURE"]),
     "report": (
         REPORTED,
-        [f"otel_dspy.report.{name}" for name in ("compile_watch", "live_progress", "terminal", "trials_table")],
+        [f"otel_dspy.reporting.{name}" for name in ("compile_watch", "live_progress", "terminal", "trials_table")],
     ),
 }
 """Extras -> a program of a user's, and what it prints."""

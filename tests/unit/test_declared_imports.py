@@ -26,7 +26,7 @@ EXTRAS: Final = {
     "mlflow": ["mlflow"],
     "bridge": ["bridge"],
     "exporter": ["otlp"],
-    "report": ["report"],
+    "reporting": ["report"],
     "doctor": ["mlflow"],
     "demo": ["demo"],
     ".": [],

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from inline_snapshot import snapshot
 
-from otel_dspy.report.compile_watch import CompileView, CompileWatch
-from tests.unit.report.spoken_compile import SpokenCompile, speaking_to
+from otel_dspy.reporting.compile_watch import CompileView, CompileWatch
+from tests.unit.reporting.spoken_compile import SpokenCompile, speaking_to
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from otel_dspy.report.trial_row import ModelUse, TrialRow
+    from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 
 NONE = "-"
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from otel_dspy.report.compile_watch import CompileWatch
-from otel_dspy.report.wording import score_text, trial_text
+from otel_dspy.reporting.compile_watch import CompileWatch
+from otel_dspy.reporting.wording import score_text, trial_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from rich.console import Console
 
-    from otel_dspy.report.compile_watch import CompileView
+    from otel_dspy.reporting.compile_watch import CompileView
 
 
 @contextmanager

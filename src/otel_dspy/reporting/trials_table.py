@@ -9,13 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from otel_dspy.report.trial_row import ModelUse
-from otel_dspy.report.wording import NONE, parameters_text, score_text, use_text
+from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.wording import NONE, parameters_text, score_text, use_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.report.trial_row import TrialRow
+    from otel_dspy.reporting.trial_row import TrialRow
 
 
 def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:

@@ -6,11 +6,11 @@ import re
 from inline_snapshot import snapshot
 from rich.console import Console
 
-from otel_dspy.report.live_progress import live_progress
-from otel_dspy.report.trial_row import ModelUse, TrialRow
-from otel_dspy.report.trials_table import trials_table
+from otel_dspy.reporting.live_progress import live_progress
+from otel_dspy.reporting.trial_row import ModelUse, TrialRow
+from otel_dspy.reporting.trials_table import trials_table
 from tests.support.waiting import awaited
-from tests.unit.report.spoken_compile import speaking_to
+from tests.unit.reporting.spoken_compile import speaking_to
 
 WIDTH = 80
 
