@@ -18,6 +18,7 @@ DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
 COLLECTOR := .tools/collector/otelcol-dspy
 S3 := .tools/go/versitygw
+KAFKA := .tools/kafka/SHA256SUMS
 PHOENIX := .tools/phoenix/.installed
 AUDIT := .tools/audit/.installed
 MUTANTS := .tools/mutants/.installed
@@ -33,7 +34,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # The tests start hundreds of Python processes; compiling all imports in each would double their time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo check unit test test-all test-matrix test-matrix-short canary collector phoenix lint format semconv \
+.PHONY: help demo check unit test test-all test-matrix test-matrix-short canary collector kafka phoenix lint format semconv \
 	docs bench pins sbom audit mutants clean
 
 help: ## List the targets
@@ -52,10 +53,10 @@ unit: $(DEV) ## Run the unit tests except slow ones
 	$(RUN) -m pytest -m 'not slow' -n 2 --dist worksteal tests/unit $(ARGS)
 
 # In the order of the folders: the last files, unit and versions, are short, so that both processes end together.
-test: $(DEV) parts-by-go other-backends ## Run all tests except slow ones; the summary lists skipped parts
+test: $(DEV) parts-by-go parts-by-java other-backends ## Run all tests except slow ones; the summary lists skipped parts
 	$(RUN) -m pytest -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-all: $(DEV) parts-by-go other-backends ## Run every test
+test-all: $(DEV) parts-by-go parts-by-java other-backends ## Run every test
 	$(RUN) -m pytest $(ARGS)
 
 # nox finds uv on the PATH; uv finds all Python versions, including those of pyenv.
@@ -74,6 +75,9 @@ canary: $(DEV) ## Run tests/versions on the newest releases and pre-releases, an
 
 collector: has-go $(COLLECTOR) ## Build the small OpenTelemetry Collector of collector/ (Go; minutes, once)
 	@echo "$(COLLECTOR)"
+
+kafka: has-java $(KAFKA) ## Fetch a Kafka broker for its tests (Java and Maven; 46 MB, once)
+	@echo "$(dir $(KAFKA))"
 
 phoenix: $(PHOENIX) ## Install Phoenix for its tests (in a separate environment, 630 MB)
 	@echo ".tools/phoenix/bin/phoenix"
@@ -180,7 +184,7 @@ $(MUTANTS): requirements/mutants.txt requirements/dev.txt pyproject.toml $(UV)
 # Built from Go modules. -s -w: no symbols, half the size.
 BUILDER := .tools/go/builder-0.159.0
 
-$(COLLECTOR): collector/builder.yaml $(BUILDER)
+$(COLLECTOR): collector/builder.yaml $(wildcard collector/without-azure/*) $(BUILDER)
 	@echo "building the Collector: minutes, once"
 	CGO_ENABLED=0 $(BUILDER) --config collector/builder.yaml --ldflags='-s -w' >.tools/collector.log 2>&1 \
 		|| { tail -n 5 .tools/collector.log >&2; exit 1; }
@@ -197,12 +201,33 @@ $(S3):
 	mkdir -p .tools/go
 	CGO_ENABLED=0 GOBIN="$(CURDIR)/.tools/go" go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
+# A Kafka broker of Maven artifacts, each with the pinned checksum. `sha256sum` prints the same as the file, or it fails.
+$(KAFKA): requirements/kafka/pom.xml requirements/kafka/SHA256SUMS
+	@echo "fetching a Kafka broker with Maven: once"
+	rm -rf $(dir $@)
+	mkdir -p $(dir $@)
+	mvn --batch-mode --quiet --strict-checksums --file requirements/kafka/pom.xml dependency:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/$(dir $@)" >.tools/kafka.log 2>&1 \
+		|| { tail -n 5 .tools/kafka.log >&2; exit 1; }
+	cd $(dir $@) && LC_ALL=C sha256sum *.jar | diff "$(CURDIR)/requirements/kafka/SHA256SUMS" - >&2
+	@cp requirements/kafka/SHA256SUMS $@
+
 # Tests that need these are skipped on a machine without Go or its modules, and listed in the summary.
 .PHONY: parts-by-go has-go
 parts-by-go:
 	@if ! command -v go >/dev/null; then echo "Go is not installed: tests that need a Collector are skipped"; \
 	else $(MAKE) -s $(COLLECTOR) || echo "the Collector could not be built: its tests are skipped"; \
 		$(MAKE) -s $(S3) || echo "the S3 server could not be built: its tests are skipped"; fi
+
+.PHONY: parts-by-java has-java
+parts-by-java:
+	@if ! command -v java >/dev/null || ! command -v mvn >/dev/null; then \
+		echo "Java or Maven is not installed: tests that need Kafka are skipped"; \
+	else $(MAKE) -s $(KAFKA) || echo "the Kafka broker could not be fetched: its tests are skipped"; fi
+
+has-java:
+	@{ command -v java && command -v mvn; } >/dev/null \
+		|| { echo "Java 17 and Maven are needed for a Kafka broker: install the packages openjdk-17-jre-headless and maven" >&2; exit 1; }
 
 .PHONY: other-backends
 other-backends:

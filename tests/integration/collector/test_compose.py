@@ -85,6 +85,8 @@ def test_addresses_fit() -> None:
         names = set(re.findall(r"\$\{env:(\w+)", config.read_text(encoding="utf-8")))
         known = {"OTELCOL_GRPC", "OTELCOL_HTTP", "OTELCOL_HEALTH", "OTELCOL_METRICS_PORT", "OTELCOL_QUEUE_DIR"}
         known |= {"OTELCOL_INSECURE", "EXAMPLES_PERCENT", "GATEWAY_ENDPOINT", "BRIDGE_1_ENDPOINT", "BRIDGE_2_ENDPOINT"}
+        known |= {f"KAFKA_{name}" for name in ("BROKERS", "TOPIC", "GROUP", "INSECURE", "SASL")}
+        known |= {f"KAFKA_{name}_FILE" for name in ("CA", "CERT", "KEY")}
         assert names <= known | set(environment), config.name
 
 

@@ -1,0 +1,134 @@
+"""Outages of each component with Kafka between agent and gateway Collectors: 0 lost, 0 twice.
+
+program -> kafka-agent.yaml -> broker -> two of kafka-gateway.yaml -> two bridges -> MLflow on PostgreSQL and S3
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.postgres import binaries, cluster
+from tests.chaos.pipeline import parts
+from tests.chaos.pipeline.parts import BridgePart, alive
+from tests.chaos.pipeline.test_pipeline import EXPERIMENT, Pipeline, assert_alike, program, suffer
+from tests.chaos.twins import traces_in
+from tests.support.bridges import running_bridge
+from tests.support.collectors import FOLDER, Collector, needs_collector
+from tests.support.kafka_broker import kafka_broker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from tests.support.kafka_broker import KafkaBroker
+
+pytestmark = [
+    needs_collector,
+    pytest.mark.slow,
+    pytest.mark.timeout(1500),
+    pytest.mark.skipif(binaries() is None, reason="there is no PostgreSQL: its package is `postgresql`"),
+    pytest.mark.skipif(not parts.S3.is_file(), reason="there is no S3 server: `make test` builds it with Go"),
+]
+
+
+@dataclass(kw_only=True)
+class KafkaPipeline(Pipeline):
+    """A pipeline whose Collector is the agent.
+
+    Attributes:
+        broker: takes the agent's messages.
+        gateways: a consumer group.
+    """
+
+    broker: KafkaBroker
+    gateways: list[Collector]
+
+    def kill_gateway(self, chance: random.Random, away: float) -> None:
+        """`kill -9` of one; the other takes over its partitions if it is away for longer than a session's ten seconds."""
+        gateway = chance.choice(self.gateways)
+        gateway.kill()
+        self.note("gateway killed")
+        time.sleep(away)
+        gateway.start()
+
+    def kill_broker(self, away: float) -> None:
+        """`kill -9`, and again with the same data."""
+        self.broker.kill()
+        self.note("broker killed")
+        time.sleep(away)
+        self.broker.start()
+
+
+@contextmanager
+def pipeline(folder: Path, store: str) -> Generator[KafkaPipeline]:
+    """All of it, for as long as the block lasts."""
+    with ExitStack() as stack:
+        broker = stack.enter_context(kafka_broker(folder / "kafka", "otel-dspy-spans"))
+        database = stack.enter_context(cluster())
+        s3, environment = parts.s3(folder)
+        server, uri = parts.mlflow(folder, database.uri, environment)
+        bridges = [BridgePart(folder, f"bridge-{number}", uri, EXPERIMENT) for number in (1, 2)]
+        stack.enter_context(alive(s3, server, *bridges))
+        undisturbed = stack.enter_context(running_bridge(store, EXPERIMENT))
+        given = {f"BRIDGE_{number}_ENDPOINT": bridge.grpc for number, bridge in enumerate(bridges, 1)}
+        given["KAFKA_BROKERS"] = broker.address
+        gateways = [Collector(FOLDER / "kafka-gateway.yaml", folder / f"gateway-{number}", given) for number in (1, 2)]
+        agent = Collector(FOLDER / "kafka-agent.yaml", folder / "agent", given)
+        for collector in (*gateways, agent):
+            stack.callback(collector.kill)
+            collector.start()
+        yield KafkaPipeline(
+            uri, store, f"127.0.0.1:{undisturbed.grpc_port}", database, server, bridges, agent,
+            broker=broker, gateways=gateways,
+        )  # fmt: skip
+
+
+def test_each_part_is_taken_away_once(tmp_path: Path, store: str) -> None:
+    """The broker, a gateway, a bridge and the agent killed, MLflow held: 0 lost, 0 twice."""
+    chance = random.Random(11)  # noqa: S311 - chance, no secret
+    with pipeline(tmp_path, store) as built:
+        with program(built, trials=3, examples=5, pause=0.5) as running:
+            suffer(
+                built,
+                running,
+                [
+                    lambda: time.sleep(3),
+                    lambda: built.kill_broker(2),
+                    lambda: built.kill_gateway(chance, 0),
+                    lambda: built.kill_bridge(chance, 1),
+                    lambda: built.kill_collector(0.2),
+                    lambda: built.hold_mlflow(2),
+                ],
+            )
+        (run,) = assert_alike(built)["runs"]
+    assert traces_in(run) >= 4 * 5
+
+
+def test_each_part_is_taken_away_again_and_again(tmp_path: Path, store: str) -> None:
+    """At random moments of 21 trials of 20 examples, a gateway for so long that its partitions go to the other one."""
+    chance = random.Random(5)  # noqa: S311 - when a part is taken away is no secret
+    with pipeline(tmp_path, store) as built:
+        deeds: list[Callable[[], None]] = [
+            *[lambda: built.kill_broker(chance.uniform(0, 5))] * 3,
+            *[lambda: built.kill_gateway(chance, chance.uniform(0, 3))] * 4,
+            lambda: built.kill_gateway(chance, 20),
+            *[lambda: built.kill_bridge(chance, chance.uniform(0, 3))] * 6,
+            *[lambda: built.kill_collector(chance.uniform(0, 2))] * 2,
+            lambda: built.restart_postgres("immediate", chance.uniform(0, 2)),
+            lambda: built.hold_mlflow(30),
+            lambda: built.kill_mlflow(5),
+        ]
+        chance.shuffle(deeds)
+        pauses: list[Callable[[], None]] = [lambda: time.sleep(chance.uniform(0, 6))] * len(deeds)
+        with program(built, trials=20, examples=20, pause=0.6) as running:
+            suffer(built, running, [step for pair in zip(pauses, deeds, strict=True) for step in pair])
+        (run,) = assert_alike(built)["runs"]
+    trials = [child for child in run["children"] if child["name"].startswith("trial ")]
+    assert len(trials) == 21
+    assert traces_in(run) >= 21 * 20
