@@ -63,6 +63,17 @@ def test_the_pins_are_names_versions_and_hashes_alone(name: str) -> None:
     assert [line for line in pins if not pin.fullmatch(line)] == []
 
 
+def test_kafkas_artifacts_have_checksums() -> None:
+    """Each artifact that the POM names is pinned in that version, by name and SHA-256; so is all that Maven adds."""
+    folder = ROOT / "requirements" / "kafka"
+    lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not re.fullmatch(r"[0-9a-f]{64}  [\w.-]+\.jar", line)] == []
+    dependencies = (folder / "pom.xml").read_text(encoding="utf-8").partition("<build>")[0]
+    named = re.findall(r"<artifactId>([\w.-]+)</artifactId>\s*<version>(\d[\d.]+\d)</version>", dependencies)
+    assert len(named) == 3
+    assert {f"{name}-{version}.jar" for name, version in named} <= {line.split()[1] for line in lines}
+
+
 def test_the_demo_runs_on_the_versions_that_the_tests_run_on() -> None:
     """Every pin of demo.txt stands in dev.txt in the same version, so one environment serves both."""
     pins = {
