@@ -36,13 +36,18 @@ def bridge_process(
 
     :param patience: seconds that a request may wait.
     :param errors: where its standard error goes, as `subprocess.Popen` takes it.
-    :param settings: values of more flags, by name in lower case with underscores.
+    :param settings: values of more flags, by name in lower case with underscores; without `queue` it acknowledges what
+        MLflow has.
     """
     command = [
         sys.executable, "-m", "otel_dspy.cli", "bridge", "--tracking-uri", tracking_uri, "--experiment", experiment,
         "--grpc", f"127.0.0.1:{port}",
     ]  # fmt: skip
-    environment = os.environ | {"OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0", "OTEL_DSPY_BRIDGE_PATIENCE": str(patience)}
+    environment = os.environ | {
+        "OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0",
+        "OTEL_DSPY_BRIDGE_PATIENCE": str(patience),
+        "OTEL_DSPY_BRIDGE_QUEUE": "none",
+    }
     environment |= {f"OTEL_DSPY_BRIDGE_{name.upper()}": value for name, value in settings.items()}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
     try:

@@ -90,6 +90,8 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     if wanted.grpc is not None:
         say(f"OTLP/gRPC on {wanted.grpc.host}:{bridge.grpc_port}")
     say(f"to MLflow at {without_passwords(wanted.tracking_uri)}")
+    if wanted.queue is not None:
+        say(f"queue in {wanted.queue}")
     sys.stdout.flush()
     ended.wait()
     # The watchdog works without the GIL and also bounds exit handlers of third-party libraries.

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.bridge.acknowledgement import AfterCommit, AfterQueueing
 from otel_dspy.bridge.decompression import TooLargeError, UnreadableError
 from otel_dspy.bridge.otlp import MalformedError
 from otel_dspy.bridge.pending_request import PendingRequest
-from otel_dspy.bridge.writer import Delivery, Written
+from otel_dspy.bridge.writer import Written
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable
 
+    from otel_dspy.bridge.acknowledgement import Acknowledgement
+    from otel_dspy.bridge.durable_queue.queue import DurableQueue
     from otel_dspy.bridge.metrics import Metrics
     from otel_dspy.bridge.routing import Experiments
     from otel_dspy.bridge.settings import BridgeSettings
@@ -39,7 +42,7 @@ class Verdict(Enum):
     """Outcome of a request. Values are labels of `otel_dspy_bridge_requests_total`."""
 
     TAKEN = "taken"
-    """MLflow has all valid spans of the request."""
+    """MLflow, or the queue on disk, has all valid spans of the request."""
     MALFORMED = "malformed"
     TOO_LARGE = "too large"
     LATER = "later"
@@ -64,16 +67,28 @@ class Answer:
 class Intake:
     """Request handler. For one event loop."""
 
-    def __init__(self, writer: Writer, experiments: Experiments, metrics: Metrics, settings: BridgeSettings) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        experiments: Experiments,
+        metrics: Metrics,
+        settings: BridgeSettings,
+        queue: DurableQueue | None = None,
+    ) -> None:
         """Create a handler.
 
         Args:
             writer: delivers spans to MLflow.
             experiments: routes spans to experiments.
             metrics: records requests and spans.
-            settings: limits, and how long a request waits for MLflow before the client is asked to retry.
+            settings: limits, and how long a request waits before the client is asked to retry.
+            queue: stores requests on disk; None to acknowledge them when MLflow has stored them.
         """
-        self._writer = writer
+        self._acknowledgement: Acknowledgement = (
+            AfterCommit(writer, metrics, settings.patience)
+            if queue is None
+            else AfterQueueing(queue, metrics, settings.patience)
+        )
         self._experiments = experiments
         self._metrics = metrics
         self._patience = settings.patience
@@ -110,15 +125,15 @@ class Intake:
 
     async def _take(self, body: Body, request: Callable[[bytes], PendingRequest], protocol: str) -> Answer:
         try:
-            delivery, refused = await self._read(body, request)
+            waiting, refused = await self._read(body, request)
         except TooLargeError as error:
             return Answer(Verdict.TOO_LARGE, message=str(error))
         except (MalformedError, UnreadableError) as error:
             return Answer(Verdict.MALFORMED, message=str(error))
         except TimeoutError:
             return Answer(Verdict.LATER, message="timed out reading the request body; send it again")
-        self._metrics.received(protocol, len(delivery.spans) + refused.total())
-        written = await self._written(delivery) if len(delivery.spans) else Written()
+        self._metrics.received(protocol, len(waiting) + refused.total())
+        written = await self._acknowledgement.accept(waiting) if len(waiting) else Written()
         if isinstance(written, str):
             return Answer(Verdict.LATER, message=written)
         refused += written.refused
@@ -132,8 +147,10 @@ class Intake:
         more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
         return Answer(Verdict.TAKEN, refused.total(), "; ".join(reasons[:MAX_REASONS]) + more)
 
-    async def _read(self, body: Body, request: Callable[[bytes], PendingRequest]) -> tuple[Delivery, Counter[str]]:
-        """Read and validate a request: the delivery, and the number of rejected spans by reason."""
+    async def _read(
+        self, body: Body, request: Callable[[bytes], PendingRequest]
+    ) -> tuple[PendingRequest, Counter[str]]:
+        """Read and validate a request; return it, and the number of rejected spans by reason."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._patience):
             await self._reading.acquire()
@@ -142,29 +159,9 @@ class Intake:
                 content = await body()
             waiting = request(content)
             refused = await loop.run_in_executor(self._readers, waiting.check)
-            return Delivery(waiting, len(content)), refused
+            return waiting, refused
         finally:
             self._reading.release()
-
-    async def _written(self, delivery: Delivery) -> Written | str:
-        """Submit a delivery and wait for it: the outcome, or why the client should retry."""
-        reason, answer = "", ""
-        if not self._writer.submit(delivery):
-            reason, answer = "no room", "the bridge's queue is full; send the request again"
-        else:
-            ended = asyncio.wrap_future(delivery.done)
-            await asyncio.wait({ended}, timeout=self._patience)
-            if not ended.done() or ended.cancelled():
-                # A delivery that has not started is skipped: the client sends it again.
-                ended.cancel()
-                reason = "MLflow is slow"
-                answer = f"MLflow did not store the request within {self._patience:g} s; send it again"
-            elif ended.result().again:
-                reason, answer = "MLflow failed", "MLflow failed to store a part of the request; send it again"
-            else:
-                return ended.result()
-        self._metrics.refused(reason, len(delivery.spans))
-        return answer
 
     def close(self) -> None:
         """Shut down the threads."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from otel_dspy.bridge.durable_queue.queue import DurableQueue
     from otel_dspy.bridge.writer import Writer
 
 PREFIX: Final = "otel_dspy_bridge_"
@@ -21,12 +22,14 @@ PREFIX: Final = "otel_dspy_bridge_"
 class Metrics:
     """Metrics of one bridge."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, queue: DurableQueue | None = None) -> None:
         self._registry = CollectorRegistry()
         self._spans = self._counter("received_spans", "Spans received, including repeated ones", "protocol")
         self._requests = self._counter("requests", "Requests by outcome", "protocol", "answer")
         self._refused = self._counter("refused_spans", "Spans rejected, or answered with a retryable error", "reason")
         self._registry.register(_OfWriter(writer))
+        if queue is not None:
+            self._registry.register(_OfQueue(queue))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(PREFIX + name, text, labels, registry=self._registry)
@@ -66,9 +69,31 @@ class _OfWriter(Collector):
             ("failed_operations", "Operations that failed in MLflow; clients are asked to retry", pipeline.failed),
         ):
             yield CounterMetricFamily(PREFIX + name, text, value=count)
-        yield GaugeMetricFamily(PREFIX + "waiting_bytes", "Bytes of queued requests", value=writer.waiting)
+        yield GaugeMetricFamily(PREFIX + "waiting_bytes", "Bytes of requests in memory", value=writer.waiting)
         yield GaugeMetricFamily(
             PREFIX + "lag_seconds", "Seconds from the last written span's end to its storage", value=writer.newest_lag
         )
         failing = writer.failing_since is not None
         yield GaugeMetricFamily(PREFIX + "mlflow_up", "1 while MLflow accepts requests, else 0", value=not failing)
+
+
+class _OfQueue(Collector):
+    """Collector for the queue on disk."""
+
+    def __init__(self, queue: DurableQueue) -> None:
+        self._queue = queue
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the current values."""
+        queue = self._queue
+        for name, text, value in (
+            ("requests", "Requests in the queue on disk", queue.requests),
+            ("bytes", "Bytes of requests in the queue on disk", queue.bytes),
+            ("oldest_seconds", "Seconds since the oldest request in the queue was received", queue.oldest_seconds),
+            (
+                "rejected_requests",
+                "Requests that are kept apart because MLflow rejected a part of them",
+                queue.rejected,
+            ),
+        ):
+            yield GaugeMetricFamily(f"{PREFIX}queue_{name}", text, value=value)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from otel_dspy.bridge.durable_queue.queue import DurableQueue
 from otel_dspy.bridge.grpc_server import GrpcFront
 from otel_dspy.bridge.http_server import HttpFront
 from otel_dspy.bridge.intake import Intake
@@ -53,11 +54,21 @@ class Bridge:
         self._settings = settings
         self._patience = patience
         self.writer = Writer(settings.max_waiting_bytes)
-        self._metrics = Metrics(self.writer)
+        self.queue: DurableQueue | None = None
+        """The queue on disk, if there is one."""
+        if settings.queue is not None:
+            self.queue = DurableQueue(
+                settings.queue,
+                settings.tracking_uri,
+                self.writer,
+                max_bytes=settings.max_queue_bytes,
+                max_waiting_bytes=settings.max_waiting_bytes,
+            )
+        self._metrics = Metrics(self.writer, self.queue)
         experiments = Experiments(
             settings.tracking_uri, settings.experiment, settings.experiment_by_service, settings.workspace
         )
-        self._intake = Intake(self.writer, experiments, self._metrics, settings)
+        self._intake = Intake(self.writer, experiments, self._metrics, settings, self.queue)
         self._thread = threading.Thread(target=self._run, name="otel-dspy-bridge-servers", daemon=True)
         self._listening = threading.Event()
         self._closed = threading.Event()
@@ -71,23 +82,30 @@ class Bridge:
         """Port of OTLP/gRPC, set by `start`."""
 
     def start(self) -> None:
-        """Start the servers.
+        """Open the queue and start the servers.
 
         Raises:
-            OSError: a port cannot be bound, a certificate cannot be used, or the servers did not start in time.
+            OSError: the queue cannot be used, a port cannot be bound, a certificate cannot be used, or the servers did
+                not start in time.
         """
+        if self.queue is not None:
+            try:
+                self.queue.start()
+            except OSError:
+                self.writer.close(0)
+                raise
         self._thread.start()
         if not self._listening.wait(self._patience):
             self._error = TimeoutError(f"the servers did not start within {self._patience:g} s")
         if self._error is not None:
-            self.writer.close(0)
+            self._close_writer(0)
             raise OSError(f"the bridge cannot listen: {self._error}") from self._error
 
     def stop(self) -> None:
-        """Stop accepting requests, answer those in progress, and shut down.
+        """Stop accepting requests, answer those in progress, write what is queued, and shut down.
 
         Returns within `drain_timeout` plus `TEARDOWN` seconds, whatever state MLflow is in. Clients must retry requests
-        that are not answered by then.
+        that are not answered by then. What is in the queue on disk by then stays there.
         """
         deadline = time.monotonic() + self._settings.drain_timeout
         if self._loop is not None and self._ending is not None:
@@ -95,11 +113,28 @@ class Bridge:
                 self._loop.call_soon_threadsafe(self._ending.set)
         # The thread is not joined first: closing the loop waits for a readiness probe, which may block on MLflow.
         self._closed.wait(self._settings.drain_timeout + TEARDOWN / 2)
-        self.writer.close(max(0.0, deadline - time.monotonic()))
+        self._close_writer(deadline - time.monotonic())
         self._thread.join(TEARDOWN / 5)
 
+    def _close_writer(self, patience: float) -> None:
+        deadline = time.monotonic() + patience
+        if self.queue is not None:
+            self.queue.drain(patience)
+            if self.writer.failing_since is not None:
+                deadline = 0.0
+        self.writer.close(max(0.0, deadline - time.monotonic()))
+        if self.queue is not None:
+            self.queue.close()
+
     def trouble(self) -> str | None:
-        """Return why the bridge is not ready, or None. Probes MLflow at most every `PROBE_AGAIN` seconds."""
+        """Return why the bridge is not ready, or None. Probes MLflow at most every `PROBE_AGAIN` seconds.
+
+        With a queue on disk, MLflow need not answer.
+        """
+        if self.queue is not None:
+            if self.queue.error is not None:
+                return "the queue cannot be written"
+            return "the queue is full (--max-queue-bytes)" if self.queue.full else None
         if self.writer.failing_since is not None:
             return "requests to MLflow are failing"
         if self.writer.waiting >= self._settings.max_waiting_bytes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge import certificates
 from otel_dspy.bridge.access import is_loopback
+from otel_dspy.bridge.durable_queue.folder import default_folder
 from otel_dspy.bridge.setting_error import BridgeSettingError
 
 if TYPE_CHECKING:
@@ -84,10 +85,13 @@ class BridgeSettings:
         tls: TLS files; None for plain text.
         allow_anonymous: listen on other addresses than loopback without a token or client certificates.
         max_request_bytes: maximum size of a request in bytes, compressed and uncompressed.
-        max_waiting_bytes: maximum size of queued requests in bytes; beyond it clients are asked to retry.
+        max_waiting_bytes: maximum size of requests in memory in bytes; beyond it clients are asked to retry, or with a
+            queue on disk no more requests are read from it.
         max_connections: maximum number of HTTP connections, and of gRPC connections; further ones are rejected.
-        patience: seconds that a request waits for MLflow before the client is asked to retry. Less than the 10 s that
-            OpenTelemetry's exporters wait for a response.
+        patience: seconds that a request waits for the queue on disk, or for MLflow without one, before the client is
+            asked to retry. Less than the 10 s that OpenTelemetry's exporters wait for a response.
+        queue: folder of the queue on disk; None to acknowledge requests when MLflow has stored them.
+        max_queue_bytes: maximum size of the queue on disk in bytes; beyond it clients are asked to retry.
         drain_timeout: seconds that requests in progress may take when the bridge stops. Less than the 30 s that
             Kubernetes waits between SIGTERM and SIGKILL.
     """
@@ -105,6 +109,8 @@ class BridgeSettings:
     max_waiting_bytes: int = 64 * MEBIBYTE
     max_connections: int = 500
     patience: float = 8.0
+    queue: Path | None = None
+    max_queue_bytes: int = 1024 * MEBIBYTE
     drain_timeout: float = 10.0
 
     def __post_init__(self) -> None:
@@ -142,10 +148,22 @@ FLAGS: Final = (
         "max-waiting-bytes",
         "BYTES",
         str(64 * MEBIBYTE),
-        "maximum size of queued requests; beyond it clients are asked to retry",
+        "maximum size of requests in memory",
+    ),
+    (
+        "queue",
+        "DIR",
+        None,
+        "folder of the queue on disk; `none` to do without (default: bridge/GRPC-HTTP, the ports, beside the spool)",
+    ),
+    (
+        "max-queue-bytes",
+        "BYTES",
+        str(1024 * MEBIBYTE),
+        "maximum size of the queue on disk; beyond it clients are asked to retry",
     ),
     ("max-connections", "NUMBER", "500", "maximum number of HTTP connections, and of gRPC connections"),
-    ("patience", "SECONDS", "8", "how long a request waits for MLflow before the client is asked to retry"),
+    ("patience", "SECONDS", "8", "how long a request waits to be acknowledged before the client is asked to retry"),
     ("drain-timeout", "SECONDS", "10", "how long requests in progress may take after SIGTERM or Ctrl-C"),
 )
 """Command-line flags. The environment variable of a flag is `OTEL_DSPY_BRIDGE_` and the flag in capitals."""
@@ -184,13 +202,14 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
     tracking_uri = values["tracking_uri"] or given.get("MLFLOW_TRACKING_URI", "")
     if not tracking_uri:
         raise BridgeSettingError("no MLflow tracking URI: set --tracking-uri or MLFLOW_TRACKING_URI")
+    http, grpc = _address(values["http"], "--http"), _address(values["grpc"], "--grpc")
     return BridgeSettings(
         tracking_uri=tracking_uri,
         experiment=values["experiment"],
         experiment_by_service=_switch(values["experiment_by_service"], "experiment-by-service"),
         workspace=values["workspace"] or given.get("MLFLOW_WORKSPACE", "").strip() or None,
-        http=_address(values["http"], "--http"),
-        grpc=_address(values["grpc"], "--grpc"),
+        http=http,
+        grpc=grpc,
         token=_token(values["token_file"], given),
         tls=_tls(values["tls_cert"], values["tls_key"], values["tls_client_ca"]),
         allow_anonymous=_switch(values["allow_anonymous"], "allow-anonymous"),
@@ -198,12 +217,20 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
         max_waiting_bytes=_whole(values["max_waiting_bytes"], "max-waiting-bytes", sys.maxsize),
         max_connections=_whole(values["max_connections"], "max-connections", HIGHEST),
         patience=_number(values["patience"], "patience"),
+        queue=_queue(values["queue"], grpc, http),
+        max_queue_bytes=_whole(values["max_queue_bytes"], "max-queue-bytes", sys.maxsize),
         drain_timeout=_number(values["drain_timeout"], "drain-timeout"),
     )
 
 
 def _address(text: str, flag: str) -> Address | None:
     return None if text == "off" else Address.parse(text, flag)
+
+
+def _queue(text: str, grpc: Address | None, http: Address | None) -> Path | None:
+    if text == "none":
+        return None
+    return Path(text) if text else default_folder(*(address and address.port for address in (grpc, http)))
 
 
 def _switch(text: str, flag: str) -> bool:

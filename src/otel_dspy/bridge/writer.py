@@ -40,12 +40,18 @@ class Written:
     Attributes:
         again: whether MLflow failed to store a part, so that the client should retry.
         refused: number of rejected spans by reason.
-        lost: number of operations that MLflow rejected, of this delivery and those committed with it.
+        lost: number of operations that MLflow rejected, of this delivery and of those to the same destinations that
+            were committed with it.
+        failing: destinations of this delivery at which MLflow failed.
+        error: type of an unexpected error that interrupted the commit of this delivery or of one committed with it;
+            empty if there was none.
     """
 
     again: bool = False
     refused: Counter[str] = field(default_factory=Counter[str])
     lost: int = 0
+    failing: frozenset[Destination] = frozenset()
+    error: str = ""
 
 
 class SpanSource(Protocol):
@@ -182,10 +188,10 @@ class Writer:
 
     def _commit(self) -> None:
         """Write queued deliveries, commit and acknowledge them; several share the requests of one commit."""
-        failed, lost, began, spans = self.pipeline.failures(), self.pipeline.lost, time.monotonic(), 0
+        failed, lost, began, spans = self.pipeline.failures(), self.pipeline.losses(), time.monotonic(), 0
         progress: dict[Delivery, _Progress] = {}
         met: set[_Name] = set()
-        again = False
+        error = ""
         delivery = self._next(TICK)
         self.pipeline.retry_denied()
         try:
@@ -197,18 +203,21 @@ class Writer:
                     break
                 delivery = self._next(0)
             self.pipeline.send_all()
-        except Exception:
-            _logger.exception("Writing deliveries to MLflow failed; clients are asked to send them again")
-            again = True
+        except Exception as raised:
+            _logger.exception("Writing deliveries to MLflow failed; they are written again")
+            error = type(raised).__name__
         failing = {place for place, count in self.pipeline.failures().items() if count > failed.get(place, 0)}
+        rejected = Counter(self.pipeline.losses())
+        rejected.subtract(lost)
         with self._ready:
             self._size -= sum(delivery.size for delivery in progress)
         for delivery, found in progress.items():
-            if not again:
+            if not error:
                 self._remember(found, failing)
             # A failure at one destination does not affect deliveries to others.
-            failed_at = again or not failing.isdisjoint(found.destinations)
-            delivery.done.set_result(Written(failed_at, found.refused, self.pipeline.lost - lost))
+            failed_at = frozenset(failing & found.destinations)
+            lost_there = sum(rejected[destination] for destination in found.destinations)
+            delivery.done.set_result(Written(bool(error or failed_at), found.refused, lost_there, failed_at, error))
 
     def _write(self, delivery: Delivery, progress: _Progress, met: set[_Name]) -> None:
         """Write a delivery. `met` holds the names of all spans of the same commit; its spans are added."""

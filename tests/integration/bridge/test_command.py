@@ -86,7 +86,7 @@ def test_a_port_in_use_is_reported(
     monkeypatch.chdir(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        arguments = ["bridge", "--tracking-uri", blank_store(tmp_path), "--grpc", "127.0.0.1:0"]
+        arguments = ["bridge", "--tracking-uri", blank_store(tmp_path), "--grpc", "127.0.0.1:0", "--queue", "queue"]
         assert cli.main([*arguments, "--http", f"127.0.0.1:{port}"]) == 1
     assert "cannot listen" in capsys.readouterr().err
 

@@ -20,14 +20,14 @@ def test_every_flag_has_a_variable_and_the_flag_wins() -> None:
     texts = {
         "tracking_uri": "http://m", "experiment": "E", "experiment_by_service": "true", "http": "127.0.0.1:1",
         "grpc": "off", "max_request_bytes": "10", "max_waiting_bytes": "20", "patience": "1.5", "max_connections": "30",
-        "allow_anonymous": "yes", "workspace": "team-a", "drain_timeout": "2.5",
+        "allow_anonymous": "yes", "workspace": "team-a", "drain_timeout": "2.5", "queue": "/q", "max_queue_bytes": "40",
     }  # fmt: skip
     files = {"token_file", "tls_cert", "tls_key", "tls_client_ca"}
     assert {flag.replace("-", "_") for flag, *_ in FLAGS} == set(texts) | files
     environment = {variable(name): text for name, text in texts.items()}
     assert resolve({}, environment) == resolve(texts, {}) == resolve(texts, dict.fromkeys(environment, "nonsense"))
     assert str(resolve({}, environment)) == snapshot(
-        "BridgeSettings(tracking_uri='http://m', experiment='E', experiment_by_service=True, workspace='team-a', http=Address(host='127.0.0.1', port=1), grpc=None, tls=None, allow_anonymous=True, max_request_bytes=10, max_waiting_bytes=20, max_connections=30, patience=1.5, drain_timeout=2.5)"
+        "BridgeSettings(tracking_uri='http://m', experiment='E', experiment_by_service=True, workspace='team-a', http=Address(host='127.0.0.1', port=1), grpc=None, tls=None, allow_anonymous=True, max_request_bytes=10, max_waiting_bytes=20, max_connections=30, patience=1.5, queue=PosixPath('/q'), max_queue_bytes=40, drain_timeout=2.5)"
     )
 
 
@@ -42,6 +42,14 @@ def test_by_default_only_this_machine_is_listened_to() -> None:
     """Loopback, on OTLP's own ports."""
     found = resolve({}, MLFLOW)
     assert (str(found.http), str(found.grpc)) == ("127.0.0.1:4318", "127.0.0.1:4317")
+
+
+def test_the_queue_has_a_folder_for_each_bridge_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named after its ports, beside the spool; `none` is without a queue."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert resolve({}, MLFLOW).queue == Path("/state/otel-dspy/bridge/4317-4318")
+    assert resolve({"grpc": "off", "http": "127.0.0.1:1"}, MLFLOW).queue == Path("/state/otel-dspy/bridge/off-1")
+    assert resolve({"queue": "none"}, MLFLOW).queue is None
 
 
 @pytest.mark.parametrize("flag", ["http", "grpc"])

@@ -43,6 +43,10 @@ class FailsAtOne:
         """By destination."""
         return dict(self._failures)
 
+    def losses(self) -> dict[Destination, int]:
+        """Nothing is rejected."""
+        return {}
+
     def retry_denied(self) -> None:
         """Nothing was denied."""
 

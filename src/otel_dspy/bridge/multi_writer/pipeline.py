@@ -54,6 +54,10 @@ class MultiWriterPipeline:
         """Return the number of failed operations by destination."""
         return {destination: writer.attempts.failed for destination, writer in self._writers.items()}
 
+    def losses(self) -> dict[Destination, int]:
+        """Return the number of rejected operations by destination."""
+        return {destination: writer.attempts.lost for destination, writer in self._writers.items()}
+
     @property
     def failing_since(self) -> float | None:
         """`time.monotonic()` since which an MLflow server accepts nothing; None if all do."""

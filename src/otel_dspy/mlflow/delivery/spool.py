@@ -46,8 +46,13 @@ def folder() -> Path:
     """
     if chosen := os.environ.get(FOLDER_VARIABLE):
         return Path(chosen)
+    return state_folder() / "spool"
+
+
+def state_folder() -> Path:
+    """Return the folder for state of otel-dspy: in XDG_STATE_HOME, else in `~/.local/state`."""
     state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "otel-dspy" / "spool"
+    return (Path(state) if state else Path.home() / ".local" / "state") / "otel-dspy"
 
 
 def max_bytes() -> int:

@@ -1,0 +1,94 @@
+"""When a request is acknowledged: once MLflow has stored it, or once it is in the queue on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from otel_dspy.bridge.durable_queue.queue_error import QueueError
+from otel_dspy.bridge.writer import Delivery, Written
+
+if TYPE_CHECKING:
+    from otel_dspy.bridge.durable_queue.queue import DurableQueue
+    from otel_dspy.bridge.metrics import Metrics
+    from otel_dspy.bridge.pending_request import PendingRequest
+    from otel_dspy.bridge.writer import Writer
+
+
+class Acknowledgement(Protocol):
+    """Accepts requests."""
+
+    async def accept(self, request: PendingRequest) -> Written | str:
+        """Wait until a checked request is safe; return the outcome, or why the client should retry."""
+        ...
+
+
+class AfterCommit:
+    """Acknowledges a request once MLflow has stored it."""
+
+    def __init__(self, writer: Writer, metrics: Metrics, patience: float) -> None:
+        """Create it.
+
+        Args:
+            writer: delivers spans to MLflow.
+            metrics: records spans that clients have to send again.
+            patience: seconds that a request waits.
+        """
+        self._writer = writer
+        self._metrics = metrics
+        self._patience = patience
+
+    async def accept(self, request: PendingRequest) -> Written | str:
+        """Submit a request to the writer and wait for it; return the outcome, or why the client should retry."""
+        delivery = Delivery(request, len(request.body))
+        if not self._writer.submit(delivery):
+            reason, answer = "no room", "the bridge's queue is full; send the request again"
+        else:
+            ended = asyncio.wrap_future(delivery.done)
+            await asyncio.wait({ended}, timeout=self._patience)
+            if not ended.done() or ended.cancelled():
+                # A delivery that has not started is skipped: the client sends it again.
+                ended.cancel()
+                reason = "MLflow is slow"
+                answer = f"MLflow did not store the request within {self._patience:g} s; send it again"
+            elif ended.result().again:
+                reason, answer = "MLflow failed", "MLflow failed to store a part of the request; send it again"
+            else:
+                return ended.result()
+        self._metrics.refused(reason, len(request))
+        return answer
+
+
+class AfterQueueing:
+    """Acknowledges a request once the queue has it on disk."""
+
+    def __init__(self, queue: DurableQueue, metrics: Metrics, patience: float) -> None:
+        """Create it.
+
+        Args:
+            queue: stores requests.
+            metrics: records spans that clients have to send again.
+            patience: seconds that a request waits.
+        """
+        self._queue = queue
+        self._metrics = metrics
+        self._patience = patience
+
+    async def accept(self, request: PendingRequest) -> Written | str:
+        """Store a request and wait for the disk; return an empty outcome, or why the client should retry."""
+        stored = self._queue.append(request)
+        if stored is None:
+            reason, answer = "no room", "the bridge's queue is full; send the request again"
+        else:
+            try:
+                async with asyncio.timeout(self._patience):
+                    await asyncio.wrap_future(stored)
+            except TimeoutError:
+                reason = "the disk is slow"
+                answer = f"the bridge did not store the request within {self._patience:g} s; send it again"
+            except QueueError:
+                reason, answer = "the disk failed", "the bridge failed to store the request; send it again"
+            else:
+                return Written()
+        self._metrics.refused(reason, len(request))
+        return answer

@@ -1,0 +1,1 @@
+"""Queue on disk between the bridge's servers and MLflow (`--queue`)."""

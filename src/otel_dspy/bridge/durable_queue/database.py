@@ -1,0 +1,296 @@
+"""SQLite database of a queue: requests in order of arrival, and requests that MLflow rejected.
+
+The database is locked while it is open (`locking_mode=EXCLUSIVE`); the operating system releases the lock when the
+process ends. `synchronous=FULL` writes each transaction through to the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy.bridge.durable_queue.folder import database_file, note_owner, owner
+from otel_dspy.bridge.durable_queue.queue_error import QueueError
+from otel_dspy.bridge.pending_request import PendingRequest
+from otel_dspy.bridge.routing import Experiments
+from otel_dspy.tracking_uri import storable_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+FORMAT: Final = 1
+"""Version of the tables, in SQLite's `user_version`."""
+OVERHEAD: Final = 256
+"""Bytes that a request counts beside its body, so that many small ones are bounded too."""
+WAL_BYTES: Final = 16 * 1024 * 1024
+"""Size to which SQLite truncates its write-ahead log."""
+_DESTINATION: Final = "CREATE TABLE IF NOT EXISTS destination (tracking_uri TEXT NOT NULL)"
+# The body is the last column, so that the others are read without its pages.
+_REQUESTS: Final = (
+    "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY AUTOINCREMENT, received REAL NOT NULL, "
+    "size INTEGER NOT NULL, routing TEXT NOT NULL, body BLOB NOT NULL)"
+)
+_REJECTED: Final = (
+    "CREATE TABLE IF NOT EXISTS rejected (id INTEGER PRIMARY KEY, reason TEXT NOT NULL, received REAL NOT NULL, "
+    "size INTEGER NOT NULL, routing TEXT NOT NULL, body BLOB NOT NULL)"
+)
+_AGAIN: Final = (
+    "INSERT INTO requests (id, received, size, routing, body) SELECT id, received, size, routing, body FROM rejected"
+)
+_REJECT: Final = (
+    "INSERT INTO rejected (id, reason, received, size, routing, body) "
+    "SELECT id, ?, received, size, routing, body FROM requests WHERE id = ?"
+)
+_LIMIT: Final = (
+    "DELETE FROM rejected WHERE id IN "
+    "(SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id DESC) AS newer FROM rejected) WHERE newer > ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A request to store.
+
+    Attributes:
+        request: the request.
+        received: when it was received, in seconds since the epoch.
+    """
+
+    request: PendingRequest
+    received: float
+
+    @property
+    def size(self) -> int:
+        """Bytes that it counts."""
+        return len(self.request.body) + OVERHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRequest:
+    """A stored request.
+
+    Attributes:
+        id: position in the order of arrival.
+        size: bytes that it counts.
+        request: the request.
+    """
+
+    id: int
+    size: int
+    request: PendingRequest
+
+
+class QueueDatabase:
+    """Database of one queue. Not thread-safe, but usable from any thread."""
+
+    def __init__(self, folder: Path, tracking_uri: str) -> None:
+        """Open or create the database, and queue the requests again that were rejected before.
+
+        Args:
+            folder: the queue's folder.
+            tracking_uri: MLflow that the requests are written to.
+
+        Raises:
+            QueueError: the folder cannot be written, another process uses it, or its requests are for another MLflow.
+        """
+        self._folder = folder
+        self._tracking_uri = tracking_uri
+        path = database_file(folder)
+        self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise QueueError(self._reason(error)) from error
+        except QueueError:
+            self._connection.close()
+            raise
+        note_owner(folder)
+
+    def _prepare(self) -> None:
+        for pragma in (
+            "locking_mode = EXCLUSIVE",
+            "auto_vacuum = INCREMENTAL",  # effective in an empty database only
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            f"journal_size_limit = {WAL_BYTES}",
+        ):
+            self._connection.execute(f"PRAGMA {pragma}")
+        # The first write acquires the lock, and shows that the disk can be written.
+        with self._transaction():
+            (version,) = self._row("PRAGMA user_version")
+            if version not in {0, FORMAT}:
+                raise QueueError(f"--queue: {self._folder} has the format of another version of otel-dspy ({version})")
+            for statement in (_DESTINATION, _REQUESTS, _REJECTED):
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+            self._connection.execute(_AGAIN)
+            self._connection.execute("DELETE FROM rejected")
+            self._set_destination(storable_uri(self._tracking_uri))
+
+    def _set_destination(self, wanted: str) -> None:
+        count, _ = self.totals()
+        known = self._connection.execute("SELECT tracking_uri FROM destination").fetchone()
+        if count and known is not None and known[0] != wanted:
+            raise QueueError(
+                f"--queue: {self._folder} holds {count} requests for MLflow at {known[0]}: start a bridge with that "
+                "--tracking-uri to write them, or choose another folder"
+            )
+        self._connection.execute("DELETE FROM destination")
+        self._connection.execute("INSERT INTO destination VALUES (?)", (wanted,))
+
+    def _reason(self, error: sqlite3.Error) -> str:
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+            return (
+                f"--queue: {self._folder} is used by another bridge (process {owner(self._folder)}): "
+                "choose another folder for this one"
+            )
+        return f"--queue: {self._folder} cannot be used: {error}"
+
+    def totals(self) -> tuple[int, int]:
+        """Return the number of queued requests and their bytes, without rejected ones."""
+        count, size = self._row("SELECT count(*), coalesce(sum(size), 0) FROM requests")
+        return int(count), int(size)
+
+    def last_id(self) -> int:
+        """Return the id of the newest queued request; 0 if there is none."""
+        return int(self._row("SELECT coalesce(max(id), 0) FROM requests")[0])
+
+    def oldest(self) -> float | None:
+        """Return when the oldest queued request was received, in seconds since the epoch; None if there is none."""
+        found = self._connection.execute("SELECT received FROM requests ORDER BY id LIMIT 1").fetchone()
+        return float(found[0]) if found is not None else None
+
+    def rejected(self) -> int:
+        """Return the number of rejected requests."""
+        return int(self._row("SELECT count(*) FROM rejected")[0])
+
+    def write(self, new: Sequence[NewRequest], written: Sequence[int], rejected: Sequence[tuple[int, str]]) -> None:
+        """Change the queue in one transaction; after it returns, the change is on disk.
+
+        Args:
+            new: requests to add, in order.
+            written: ids of requests to delete.
+            rejected: ids of requests to keep apart, each with the reason.
+
+        Raises:
+            QueueError: the disk is full or cannot be written; nothing was changed.
+        """
+        try:
+            with self._transaction():
+                if not (new or written or rejected):
+                    # Whether the disk can be written again.
+                    self._connection.execute("UPDATE destination SET tracking_uri = tracking_uri")
+                self._connection.executemany(
+                    "INSERT INTO requests (received, size, routing, body) VALUES (?, ?, ?, ?)",
+                    ((one.received, one.size, _routing(one.request), one.request.body) for one in new),
+                )
+                self._connection.executemany(_REJECT, ((reason, request_id) for request_id, reason in rejected))
+                gone = [*written, *(request_id for request_id, _ in rejected)]
+                self._connection.executemany("DELETE FROM requests WHERE id = ?", ((one,) for one in gone))
+        except sqlite3.Error as error:
+            raise QueueError(f"the queue {self._folder} cannot be written: {error}") from error
+
+    def limit_rejected(self, most: int) -> int:
+        """Delete the oldest rejected requests beyond `most` bytes; return their number.
+
+        Raises:
+            QueueError: the disk cannot be written; nothing was deleted.
+        """
+        try:
+            with self._transaction():
+                found = self._connection.execute(_LIMIT, (most,))
+                return found.rowcount
+        except sqlite3.Error as error:
+            raise QueueError(f"the queue {self._folder} cannot be written: {error}") from error
+
+    def after(self, request_id: int) -> QueuedRequest | None:
+        """Return the request that follows an id in the queue; None if there is none.
+
+        Raises:
+            QueueError: the disk cannot be read.
+        """
+        return self._read("SELECT id, size, routing, body FROM requests WHERE id > ? ORDER BY id LIMIT 1", request_id)
+
+    def get(self, request_id: int) -> QueuedRequest | None:
+        """Return a request of the queue; None if it does not exist.
+
+        Raises:
+            QueueError: the disk cannot be read.
+        """
+        return self._read("SELECT id, size, routing, body FROM requests WHERE id = ?", request_id)
+
+    def shrink(self) -> None:
+        """Give the space of deleted requests back to the file system, if it is much.
+
+        Raises:
+            QueueError: the disk cannot be written.
+        """
+        try:
+            (pages,) = self._row("PRAGMA freelist_count")
+            (page_size,) = self._row("PRAGMA page_size")
+            if pages * page_size > WAL_BYTES:
+                # `execute` would free one page: it does not step through statements without columns.
+                self._connection.executescript("PRAGMA incremental_vacuum")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            raise QueueError(f"the queue {self._folder} cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Close the database and release its lock."""
+        self._connection.close()
+
+    def _read(self, statement: str, request_id: int) -> QueuedRequest | None:
+        try:
+            with closing(self._connection.execute(statement, (request_id,))) as found:
+                row = found.fetchone()
+        except sqlite3.Error as error:
+            raise QueueError(f"the queue {self._folder} cannot be read: {error}") from error
+        if row is None:
+            return None
+        number, size, routing, body = row
+        return QueuedRequest(number, size, self._request(json.loads(routing), body))
+
+    def _request(self, routing: dict[str, Any], body: bytes) -> PendingRequest:
+        experiments = Experiments(
+            self._tracking_uri, routing["default_experiment"], routing["by_service"], routing["default_workspace"]
+        )
+        request = PendingRequest(body, routing["json"], routing["experiment"], routing["workspace"], experiments)
+        request.count = routing["spans"]
+        return request
+
+    def _row(self, statement: str) -> tuple[int, ...]:
+        found: tuple[int, ...] = self._connection.execute(statement).fetchone()
+        return found
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself after some errors, such as a full disk.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def _routing(request: PendingRequest) -> str:
+    """Return what is stored beside the body: settings may change before it is written, and no other header is kept."""
+    experiments = request.experiments
+    return json.dumps(
+        {
+            "json": request.json,
+            "spans": len(request),
+            "experiment": request.experiment,
+            "workspace": request.workspace,
+            "default_experiment": experiments.default,
+            "by_service": experiments.by_service,
+            "default_workspace": experiments.workspace,
+        }
+    )

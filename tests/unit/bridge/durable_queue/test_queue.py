@@ -1,0 +1,232 @@
+"""Requests on their way through the queue, with MLflow failing in each of its ways."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from otel_dspy.bridge import writer as writers
+from otel_dspy.bridge.durable_queue import quarantine, retry_schedule
+from otel_dspy.bridge.durable_queue.queue import DurableQueue
+from otel_dspy.bridge.durable_queue.queue_error import QueueError
+from otel_dspy.bridge.pending_request import PendingRequest
+from otel_dspy.bridge.routing import Experiments
+from otel_dspy.bridge.writer import Writer
+from tests.support.waiting import awaited
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from otel_dspy.mlflow.records.route import Destination, Route
+    from otel_dspy.mlflow.records.span_records import SpanRecord
+
+URI = "http://m"
+PATIENCE = 60.0
+
+
+class Mlflow:
+    """Stands for a pipeline to an MLflow that stores, fails, rejects or breaks by the name of the experiment."""
+
+    failed, lost, failing_since = 0, 0, None
+
+    def __init__(self) -> None:
+        self.recorded: list[str] = []
+        self.available = threading.Event()
+        self.available.set()
+        self.fails = {"fails"}
+        self._failures: Counter[Destination] = Counter()
+        self._losses: Counter[Destination] = Counter()
+        self._breaks = False
+
+    def process(self, span: SpanRecord, route: Route) -> None:
+        """Note it."""
+        self.available.wait(PATIENCE)
+        name = route.destination.experiment.name
+        self._breaks |= name == "breaks"
+        self._failures[route.destination] += name in self.fails
+        self._losses[route.destination] += name == "rejects"
+        if name not in {*self.fails, "rejects", "breaks"}:
+            self.recorded.append(span.span_id[-1])
+
+    def failures(self) -> dict[Destination, int]:
+        """By destination."""
+        return dict(self._failures)
+
+    def losses(self) -> dict[Destination, int]:
+        """By destination."""
+        return dict(self._losses)
+
+    def retry_denied(self) -> None:
+        """Nothing was denied."""
+
+    def send_all(self) -> None:
+        """Break, if a span of this commit is to break it."""
+        broken, self._breaks = self._breaks, False
+        if broken:
+            raise KeyError("trial")
+
+
+@pytest.fixture
+def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
+    """What the writers of this test write to; without pauses between attempts."""
+    found = Mlflow()
+    monkeypatch.setattr(writers, "MultiWriterPipeline", lambda _stop: found)
+    monkeypatch.setattr(retry_schedule, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(quarantine, "PAUSE", 0.05)
+    return found
+
+
+def request(number: int, experiment: str = "E", padding: int = 0) -> PendingRequest:
+    """A request with one call's span."""
+    body = ExportTraceServiceRequest()
+    span = body.resource_spans.add().scope_spans.add(scope={"name": "otel_dspy"}).spans.add()
+    span.trace_id, span.span_id = number.to_bytes(16, "big"), number.to_bytes(8, "big")
+    span.start_time_unix_nano = span.end_time_unix_nano = 1
+    span.attributes.add(key="dspy.operation.name").value.string_value = "module" + " " * padding
+    found = PendingRequest(body.SerializeToString(), False, experiment, None, Experiments(URI))
+    assert not found.check()
+    return found
+
+
+@contextmanager
+def running(folder: Path, **bounds: int) -> Generator[DurableQueue]:
+    """A queue and its writer, ended as a bridge ends them."""
+    writer = Writer(1_000_000)
+    queue = DurableQueue(folder, URI, writer, **{"max_bytes": 1_000_000, "max_waiting_bytes": 1_000_000} | bounds)
+    queue.start()
+    try:
+        yield queue
+    finally:
+        queue.drain(0)
+        writer.close(PATIENCE)
+        queue.close()
+
+
+def stored(queue: DurableQueue, *requests: PendingRequest) -> None:
+    """Append them and wait until they are on disk."""
+    futures = [queue.append(one) for one in requests]
+    for future in futures:
+        assert future is not None
+        future.result(PATIENCE)
+
+
+def test_requests_are_written_in_order_and_deleted(tmp_path: Path, mlflow: Mlflow) -> None:
+    """Each is acknowledged before MLflow accepts anything; afterwards the queue is empty."""
+    mlflow.available.clear()
+    with running(tmp_path) as queue:
+        stored(queue, *(request(number) for number in range(1, 6)))
+        assert (queue.requests, mlflow.recorded) == (5, [])
+        assert queue.bytes > 5 * 256
+        assert queue.oldest_seconds > 0
+        mlflow.available.set()
+        awaited(lambda: queue.requests == 0, "all of them")
+        assert mlflow.recorded == ["1", "2", "3", "4", "5"]
+        assert (queue.bytes, queue.oldest_seconds) == (0, 0.0)
+
+
+def test_what_is_left_is_written_by_the_next_one(
+    tmp_path: Path, mlflow: Mlflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line at the end names number and folder; the next writer does not get what was deleted."""
+    with running(tmp_path) as queue:
+        stored(queue, request(1))
+        awaited(lambda: queue.requests == 0, "the first")
+    caplog.set_level("INFO")
+    with running(tmp_path) as queue:
+        queue.drain(0)
+        stored(queue, request(2), request(3))
+        size = queue.bytes
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        f"2 requests ({size} bytes) stay in the queue {tmp_path}; the next bridge with this queue writes them to MLflow"
+    ]
+    with running(tmp_path) as queue:
+        awaited(lambda: queue.requests == 0, "the others")
+    assert mlflow.recorded == ["1", "2", "3"]
+
+
+def test_a_full_queue_accepts_nothing_until_mlflow_does(tmp_path: Path, mlflow: Mlflow) -> None:
+    """A request larger than the bound is accepted while the queue is empty."""
+    mlflow.available.clear()
+    with running(tmp_path, max_bytes=1000) as queue:
+        stored(queue, request(1, padding=2000))
+        assert queue.full
+        assert queue.append(request(2)) is None
+        mlflow.available.set()
+        awaited(lambda: queue.requests == 0, "the first")
+        assert not queue.full
+        stored(queue, request(2))
+
+
+def test_a_failing_experiment_does_not_delay_others(tmp_path: Path, mlflow: Mlflow) -> None:
+    """Its requests stay queued and are written when it recovers; later ones of other experiments are written before."""
+    with running(tmp_path) as queue:
+        stored(queue, request(1, "fails"), request(2, "fails"), request(3))
+        awaited(lambda: mlflow.recorded == ["3"], "the third")
+        assert queue.requests >= 2
+        mlflow.fails.clear()
+        awaited(lambda: queue.requests == 0, "the others")
+    assert sorted(mlflow.recorded) == ["1", "2", "3"]
+    assert queue.rejected == 0
+
+
+def test_what_mlflow_rejects_is_kept_apart(tmp_path: Path, mlflow: Mlflow, caplog: pytest.LogCaptureFixture) -> None:
+    """With one line for each reason; the next start attempts it again."""
+    with running(tmp_path) as queue:
+        stored(queue, request(1, "rejects"))
+        awaited(lambda: queue.rejected == 1, "the rejection")
+        stored(queue, request(2, "rejects"), request(3))
+        awaited(lambda: queue.requests == 0, "the others")
+        assert (queue.rejected, queue.bytes, mlflow.recorded) == (2, 0, ["3"])
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert lines == [
+        f"A request is kept apart in the queue {tmp_path}: MLflow rejected a part of it. The next start of the bridge "
+        "attempts it again; further requests with this reason are only counted "
+        "(otel_dspy_bridge_queue_rejected_requests)"
+    ]
+    with running(tmp_path) as queue:
+        awaited(lambda: queue.rejected == 2, "both again")
+
+
+def test_a_request_that_breaks_every_commit_is_kept_apart(tmp_path: Path, mlflow: Mlflow) -> None:
+    """Those that are committed with it are written once it is alone."""
+    mlflow.available.clear()
+    with running(tmp_path) as queue:
+        stored(queue, request(1), request(2, "breaks"), request(3))
+        mlflow.available.set()
+        awaited(lambda: queue.requests == 0, "all")
+        assert queue.rejected == 1
+    assert set(mlflow.recorded) == {"1", "3"}
+
+
+def test_a_disk_that_fails_is_reported_and_recovers(
+    tmp_path: Path, mlflow: Mlflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client is asked to send again, in one line; what was there is not lost."""
+    mlflow.available.clear()
+    with running(tmp_path) as queue:
+        stored(queue, request(1))
+        database: Any = queue._database
+        database._connection.execute("PRAGMA max_page_count = 20")  # stands for a disk of that size
+        for _ in range(2):
+            failed = queue.append(request(2, padding=200_000))
+            assert failed is not None
+            with pytest.raises(QueueError, match="database or disk is full"):
+                failed.result(PATIENCE)
+        assert queue.requests == 1
+        database._connection.execute("PRAGMA max_page_count = 100000")
+        awaited(lambda: queue.error is None, "its recovery")
+        stored(queue, request(2, padding=200_000))
+        mlflow.available.set()
+        awaited(lambda: queue.requests == 0, "both")
+    assert mlflow.recorded == ["1", "2"]
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert lines == [
+        f"the queue {tmp_path} cannot be written: database or disk is full; clients are asked to send requests again"
+    ]
