@@ -201,6 +201,7 @@ def test_the_commands_of_the_bridges_page(wheel: Path, tmp_path: Path) -> None:
     environment = place.environment | {
         "OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0",
         "OTEL_DSPY_BRIDGE_GRPC": "127.0.0.1:0",
+        "XDG_STATE_HOME": str(tmp_path / "state"),
     }
     subprocess.run(["bash", "-euc", line.command], cwd=tmp_path, env=environment, check=True, capture_output=True)
     with subprocess.Popen(

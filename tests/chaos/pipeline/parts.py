@@ -118,12 +118,15 @@ def mlflow(folder: Path, database: str, s3_environment: Mapping[str, str]) -> tu
 class BridgePart(Part):
     """`otel-dspy bridge`."""
 
-    def __init__(self, folder: Path, name: str, tracking_uri: str, experiment: str, *flags: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, tracking_uri: str, experiment: str, *flags: str, queue: bool = False
+    ) -> None:
         self.grpc = f"127.0.0.1:{free_port()}"
         self._http = f"127.0.0.1:{free_port()}"
         command = [
             sys.executable, "-m", "otel_dspy.cli", "bridge", "--tracking-uri", tracking_uri,
-            "--experiment", experiment, "--grpc", self.grpc, "--http", self._http, *flags,
+            "--experiment", experiment, "--grpc", self.grpc, "--http", self._http,
+            "--queue", folder / f"{name}-queue" if queue else "none", *flags,
         ]  # fmt: skip
         super().__init__(str(folder / name), command, f"http://{self._http}/healthz", {})
 

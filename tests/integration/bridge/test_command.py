@@ -7,6 +7,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 from mlflow import MlflowClient
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -24,18 +25,18 @@ from tests.support.waiting import awaited
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
 PATIENCE = 90.0
 """Seconds to wait for what takes seconds, on a loaded machine."""
 EXPORT = 120.0
 
 
-def test_the_bridge_as_a_process(server_uri: str) -> None:
+@pytest.mark.parametrize("queue", ["queue", pytest.param("none", marks=pytest.mark.slow)])
+def test_the_bridge_as_a_process(queue: str, server_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Live: parent with its parameters while the first trial runs. Killed between two trials, another goes on: whole.
 
     At its end, on SIGTERM, the exit status is 0.
     """
+    monkeypatch.chdir(tmp_path)
     experiment, port = f"live-{uuid.uuid4().hex[:8]}", free_port()
     client = MlflowClient(server_uri)
     optimization = GatedOptimization(3 * PATIENCE)
@@ -49,7 +50,7 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
     )
     program = threading.Thread(target=lambda: instrumented_by([processor], "linked", optimization))
     with optimization.released():
-        with bridge_process(server_uri, experiment, port) as first:
+        with bridge_process(server_uri, experiment, port, queue=queue) as first:
             program.start()
             parent = awaited(lambda: runs().get("Rounds Predict"), "the parent run", PATIENCE)
             assert parent.info.status == "RUNNING"
@@ -60,7 +61,7 @@ def test_the_bridge_as_a_process(server_uri: str) -> None:
             awaited(lambda: [name for name in runs() if name.startswith("trial 0")], "the first trial", PATIENCE)
             first.process.kill()
         optimization.let(1)
-        with bridge_process(server_uri, experiment, port) as second:
+        with bridge_process(server_uri, experiment, port, queue=queue) as second:
             program.join()
             assert processor.force_flush(int(EXPORT * 1000))
             awaited(lambda: runs()["Rounds Predict"].info.status == "FINISHED", "its end", PATIENCE)

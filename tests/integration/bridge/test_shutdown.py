@@ -53,7 +53,7 @@ def _metrics(bridge: BridgeProcess) -> str:
         return str(answer.read().decode())
 
 
-def _ended(bridge: BridgeProcess) -> int:
+def ended(bridge: BridgeProcess) -> int:
     """Its exit status. It either keeps its bound or is still there long after."""
     bridge.process.send_signal(signal.SIGTERM)
     return bridge.process.wait(BOUND + PATIENCE)
@@ -92,7 +92,7 @@ def test_mlflow_does_not_answer() -> None:
         for protocol in ("http", "grpc"):
             received = f'otel_dspy_bridge_received_spans_total{{protocol="{protocol}"}} 1.0'
             awaited(lambda received=received: received in _metrics(bridge), received, PATIENCE)
-        assert _ended(bridge) == 0
+        assert ended(bridge) == 0
         for client in clients:
             client.join(PATIENCE)
     assert answers["http"] == "503"
@@ -111,5 +111,5 @@ def test_the_artifact_store_does_not_answer(tmp_path: Path, monkeypatch: pytest.
             processor = BatchSpanProcessor(GrpcExporter(f"http://127.0.0.1:{port}", timeout=1))
             instrumented_by([processor], "linked", lambda: optimize(trials=1))
             awaited(lambda: bucket.connections, "an upload", PATIENCE)
-            assert _ended(bridge) == 0
+            assert ended(bridge) == 0
             processor.shutdown()

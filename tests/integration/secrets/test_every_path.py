@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import json
 import re
+import signal
 import sqlite3
 import zlib
 from pathlib import Path
@@ -125,17 +126,23 @@ def test_otlp(tmp_path: Path) -> None:
 
 
 def test_the_bridge(tmp_path: Path) -> None:
-    """Over gRPC into MLflow's store and artifacts."""
+    """Over gRPC into the bridge's queue, and MLflow's store and artifacts."""
     port = free_port()
-    with bridge_process(blank_store(tmp_path), "planted", port):
+    with bridge_process(
+        blank_store(tmp_path), "planted", port, queue=str(tmp_path / "queue"), drain_timeout="240"
+    ) as bridge:
         texts = at_work(
             tmp_path,
             OTEL_TRACES_EXPORTER="otlp",
             OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
         )
+        queued = files(tmp_path / "queue")
+        bridge.process.send_signal(signal.SIGTERM)
+        assert bridge.process.wait(300) == 0
+    assert any(b"execute_tool" in content for content in queued)
     assert recorded(tmp_path / "mlflow.db")
-    assert leaks([*files(tmp_path), texts.encode()]) == set()
+    assert leaks([*queued, *files(tmp_path), texts.encode()]) == set()
 
 
 @pytest.mark.slow

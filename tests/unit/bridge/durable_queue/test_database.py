@@ -26,7 +26,9 @@ REASON = "MLflow rejected a part of it"
 
 def new(body: bytes, experiment: str | None = None, **routing: Any) -> NewRequest:
     """A request as it is stored, received at a second that its first byte names."""
-    request = PendingRequest(body, False, experiment, None, Experiments(URI, **routing))
+    request = PendingRequest(
+        body, json=False, experiment=experiment, workspace=None, experiments=Experiments(URI, **routing)
+    )
     request.count = 3
     return NewRequest(request, float(body[0]))
 

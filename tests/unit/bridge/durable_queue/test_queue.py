@@ -76,7 +76,11 @@ class Mlflow:
 def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
     """What the writers of this test write to; without pauses between attempts."""
     found = Mlflow()
-    monkeypatch.setattr(writers, "MultiWriterPipeline", lambda _stop: found)
+
+    def pipeline(_stop: threading.Event) -> Mlflow:
+        return found
+
+    monkeypatch.setattr(writers, "MultiWriterPipeline", pipeline)
     monkeypatch.setattr(retry_schedule, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(quarantine, "PAUSE", 0.05)
     return found
@@ -89,7 +93,9 @@ def request(number: int, experiment: str = "E", padding: int = 0) -> PendingRequ
     span.trace_id, span.span_id = number.to_bytes(16, "big"), number.to_bytes(8, "big")
     span.start_time_unix_nano = span.end_time_unix_nano = 1
     span.attributes.add(key="dspy.operation.name").value.string_value = "module" + " " * padding
-    found = PendingRequest(body.SerializeToString(), False, experiment, None, Experiments(URI))
+    found = PendingRequest(
+        body.SerializeToString(), json=False, experiment=experiment, workspace=None, experiments=Experiments(URI)
+    )
     assert not found.check()
     return found
 
@@ -185,11 +191,12 @@ def test_what_mlflow_rejects_is_kept_apart(tmp_path: Path, mlflow: Mlflow, caplo
         awaited(lambda: queue.requests == 0, "the others")
         assert (queue.rejected, queue.bytes, mlflow.recorded) == (2, 0, ["3"])
     lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert lines == [
+    expected = (
         f"A request is kept apart in the queue {tmp_path}: MLflow rejected a part of it. The next start of the bridge "
         "attempts it again; further requests with this reason are only counted "
         "(otel_dspy_bridge_queue_rejected_requests)"
-    ]
+    )
+    assert lines == [expected]
     with running(tmp_path) as queue:
         awaited(lambda: queue.rejected == 2, "both again")
 
