@@ -1,7 +1,8 @@
 """OpenTelemetry for DSPy: spans, events and metrics of optimizations, evaluations, programs and LM calls."""
 
 from otel_dspy.instrumentor import DSPyInstrumentor
+from otel_dspy.reporting.report import report
 from otel_dspy.telemetry.conventions.conversations import conversation
 from otel_dspy.version import __version__
 
-__all__ = ["DSPyInstrumentor", "__version__", "conversation"]
+__all__ = ["DSPyInstrumentor", "__version__", "conversation", "report"]

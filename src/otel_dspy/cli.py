@@ -11,6 +11,7 @@ from otel_dspy.bridge import command as bridge_command
 from otel_dspy.demo.options import OPTIMIZERS, DemoOptions
 from otel_dspy.doctor import command as doctor_command
 from otel_dspy.mlflow.replay import command as replay_command
+from otel_dspy.reporting import command as report_command
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return bridge_command.run(chosen, print)
     if chosen.command == "doctor":
         return doctor_command.run(chosen, print)
+    if chosen.command == "report":
+        return report_command.run(chosen, print)
     return _demo(DemoOptions(**{field.name: getattr(chosen, field.name) for field in fields(DemoOptions)}))
 
 
@@ -96,6 +99,13 @@ def _parser() -> argparse.ArgumentParser:
         "configured destinations are reachable. The exit status is 1 if there is a problem.",
     )
     doctor_command.add_arguments(doctor)
+    report = commands.add_parser(
+        "report",
+        help="report on an optimization recorded in MLflow",
+        description="Read an optimization from MLflow and print which trial won, whether the gain is more than chance, "
+        "and what it cost.",
+    )
+    report_command.add_arguments(report)
     return parser
 
 

@@ -41,7 +41,7 @@ def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
             f"* {row.index}" if row.index == best else str(row.index),
             row.scope or NONE,
             score_text(row) if row.state == "complete" else row.state,
-            parameters_text(row).replace(", ", "\n") if row.parameters else row.kind.replace("_", " "),
+            parameters_text(row, "\n") if row.parameters else row.kind.replace("_", " "),
             f"{row.input_tokens + row.output_tokens:,}",
             f"{row.seconds:.1f}",
         )

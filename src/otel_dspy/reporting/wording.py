@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 
 NONE = "-"
+_CHOICE: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
+"""MIPROv2's parameters: the index of the predictor, and what is chosen for it."""
+_SMALLEST_P: Final = 0.001
 
 
 def score_text(row: TrialRow) -> str:
     """Format the score in its unit: `62.5 %`, or `0.625` for a ratio; `-` without a score."""
-    if row.score is None:
+    return score_value_text(row.score, row.unit)
+
+
+def score_value_text(score: float | None, unit: str | None) -> str:
+    """Format a score in its unit, as `score_text`."""
+    if score is None:
         return NONE
-    return f"{row.score:.1f} %" if row.unit == "percent" else f"{row.score:.3f}"
+    return f"{score:.1f} %" if unit == "percent" else f"{score:.3f}"
 
 
 def trial_text(row: TrialRow) -> str:
@@ -29,9 +38,52 @@ def kind_text(row: TrialRow) -> str:
     return kind if row.state == "complete" else f"{kind} ({row.state})"
 
 
-def parameters_text(row: TrialRow) -> str:
+def parameters_text(row: TrialRow, separator: str = ", ") -> str:
     """Format the parameters that the optimizer chose, ordered by name; `-` if there are none."""
-    return ", ".join(f"{name}={value}" for name, value in sorted(row.parameters.items())) or NONE
+    return separator.join(f"{name}={value}" for name, value in sorted(row.parameters.items())) or NONE
+
+
+def choice_text(row: TrialRow) -> str:
+    """Format what a trial tried, in a few words: `instruction 1 + demos 2`; its label or kind without parameters.
+
+    With several predictors each is named by its index: `predictor 0: instruction 1 + demos 2; predictor 1: …`.
+    """
+    chosen: dict[str, dict[str, object]] = {}
+    for name, value in row.parameters.items():
+        match = _CHOICE.fullmatch(name)
+        if match is not None:
+            chosen.setdefault(match["predictor"], {})[match["part"]] = value
+    if chosen:
+        parts = {
+            predictor: " + ".join(f"{part} {found[part]}" for part in ("instruction", "demos") if part in found)
+            for predictor, found in sorted(chosen.items())
+        }
+        if len(parts) == 1:
+            return next(iter(parts.values()))
+        return "; ".join(f"predictor {predictor}: {part}" for predictor, part in parts.items())
+    if "candidate" in row.parameters:
+        return f"candidate {row.parameters['candidate']}"
+    return row.label or (parameters_text(row) if row.parameters else kind_text(row))
+
+
+def duration_text(seconds: float) -> str:
+    """Format a duration: `4.2 s`, `2 min 15 s`, `1 h 03 min`."""
+    if seconds < 60:  # noqa: PLR2004 - seconds of a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 - minutes of an hour
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def probability_text(p_value: float) -> str:
+    """Format a p-value: `p = 0.18`, `p < 0.001`."""
+    return f"p < {_SMALLEST_P}" if p_value < _SMALLEST_P else f"p = {p_value:.2g}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Format a number with its noun in the singular or the plural: `1 trial`, `1,200 trials`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def use_text(use: ModelUse) -> str:

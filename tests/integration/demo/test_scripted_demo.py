@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_dspy import cli
 from otel_dspy.demo.store import EXPERIMENT
+from tests.docs.code_blocks import covered_blocks
 from tests.integration.demo.conftest import run_demo
+from tests.integration.demo.reported import check_errors, check_report
 from tests.support.lm_server import Status, scripted_lm
 from tests.support.mlflow_server import mlflow_server
 from tests.support.mlflow_tree import read_tree
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
 TRIAL_LINE = re.compile(r"^\[(\d+)/(\d+)\] trial (\d+): ", re.MULTILINE)
 
 
-def test_mipro_shows_and_records_every_trial(scripted_demo: Callable[..., DemoResult]) -> None:
+def test_mipro_shows_and_records_every_trial(
+    scripted_demo: Callable[..., DemoResult], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Lines, table and MLflow's child runs show the same trials, and the plan that was shown came true."""
     result = scripted_demo("--trials", "3", "--examples", "8")
     assert (result.status, result.errors) == (0, "")
@@ -43,6 +48,12 @@ def test_mipro_shows_and_records_every_trial(scripted_demo: Callable[..., DemoRe
     assert re.findall(r"^phase: (\w+)", result.output, re.MULTILINE) == ["bootstrap", "propose", "search"]
     assert run.status == "FINISHED"
     assert len(run.artifacts["trainset.json"]["data"]) == len(run.artifacts["valset.json"]["data"]) == 8
+    check_report(result.tracking_uri, run)
+    [block] = covered_blocks("test_mipro_shows_and_records_every_trial")
+    capsys.readouterr()
+    assert cli.main([*shlex.split(block.text)[1:], "--tracking-uri", result.tracking_uri]) == 0
+    assert "MIPROv2 on SentimentOfTweet: " in capsys.readouterr().out
+    check_errors(result.tracking_uri, run, capsys)
 
 
 @pytest.mark.slow  # MIPROv2 stands for all with every test

@@ -1,0 +1,65 @@
+"""The report as data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from otel_dspy.reporting.wording import choice_text
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.sections.verdict import Verdict
+
+
+def json_report(found: Compile, judged: Verdict) -> str:
+    """Return the verdict and the trials as a JSON object; scores in `unit`, cost in USD, durations in seconds.
+
+    Args:
+        found: the optimization.
+        judged: its verdict.
+    """
+    return json.dumps(
+        {
+            "run_id": found.run_id,
+            "tracking_uri": found.tracking_uri,
+            "optimizer": found.optimizer,
+            "program": found.program,
+            "metric": found.metric,
+            "status": found.status,
+            "error": found.error,
+            "unit": found.unit,
+            "initial_score": found.initial_score,
+            "best_score": found.best_score,
+            "best_trial": found.best_trial,
+            "duration": found.duration,
+            "usage": found.usage._asdict(),
+            "usage_by_role": {role: use._asdict() for role, use in found.usage_by_role.items()},
+            "verdict": asdict(judged),
+            "trials": [_trial(trial) for trial in found.trials],
+        },
+        indent=2,
+        ensure_ascii=False,
+        default=str,
+    )
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    row = trial.row
+    return {
+        "index": row.index,
+        "choice": choice_text(row),
+        "kind": row.kind,
+        "state": row.state,
+        "scope": row.scope,
+        "score": row.score,
+        "n": len(trial.results),
+        "parameters": dict(row.parameters),
+        "run_id": trial.run_id,
+        "reason": trial.reason,
+        "error": trial.error,
+        "tokens": row.input_tokens + row.output_tokens,
+        "cost": row.cost,
+        "seconds": row.seconds,
+    }

@@ -1,0 +1,1 @@
+"""A recorded optimization as data: the one input of every view of it."""

@@ -1,0 +1,136 @@
+"""Records of a finished optimization: `Compile`, its trials, programs and results by example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from otel_dspy.reporting.trial_row import ModelUse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_dspy.reporting.trial_row import TrialRow
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example of the validation set."""
+
+    id: str
+    """Its position in the validation set, from 0."""
+    inputs: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Empty if the content was not recorded."""
+    labels: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Fields that the program predicts too: what it should have returned."""
+
+
+@dataclass(frozen=True)
+class ExampleResult:
+    """Result of one example in one trial."""
+
+    example: str
+    """`Example.id`."""
+    score: float
+    """The metric's value; 0 for an example that failed."""
+    prediction: Mapping[str, object] = field(default_factory=dict[str, object])
+    error: str | None = None
+    """Type of the exception of a failed example, with its message if that was recorded."""
+    feedback: str | None = None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """What an optimizer chooses of one predictor."""
+
+    name: str
+    instructions: str
+    demos: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial: its row of the trials table, and what belongs to it beside that."""
+
+    row: TrialRow
+    results: tuple[ExampleResult, ...] = ()
+    """Results on the validation set, or on the part of it that a minibatch has."""
+    program: tuple[Predictor, ...] = ()
+    """Empty if the program was not recorded."""
+    run_id: str | None = None
+    reason: str | None = None
+    """Why an optimizer rejected the candidate, in its own words."""
+    error: str | None = None
+    """Type of the exception that ended the trial, with its message if that was recorded."""
+    measures: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Scores by example id."""
+        return {result.example: result.score for result in self.results}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is complete, with a score over the whole validation set."""
+        return self.row.state == "complete" and self.row.scope == "full" and self.row.score is not None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the trials choose from, by predictor: a trial's parameter is an index into these."""
+
+    instructions: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+    demos: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, "tuple[int, ...]"])
+    """Number of demos in each set."""
+
+
+@dataclass(frozen=True)
+class Compile:
+    """A recorded optimization. Scores are in `unit`, cost in USD, durations in seconds."""
+
+    run_id: str
+    optimizer: str
+    program: str
+    metric: str | None
+    unit: str | None
+    """`percent` (0-100) or `ratio`."""
+    initial_score: float | None
+    best_score: float | None
+    best_trial: int | None
+    """Index of the trial whose program the optimizer returned; None if no trial has it."""
+    duration: float
+    status: str = "FINISHED"
+    """Status of the run in MLflow."""
+    tracking_uri: str = ""
+    """Without passwords."""
+    experiment_id: str = ""
+    error: str | None = None
+    """Type of the exception that ended the compile, with its message if that was recorded."""
+    parameters: Mapping[str, object] = field(default_factory=dict[str, object])
+    usage: ModelUse = field(default_factory=ModelUse)
+    usage_by_role: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])
+    usage_by_model: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])
+    examples: tuple[Example, ...] = ()
+    """The validation set, by position; only ids if the content was not recorded."""
+    trials: tuple[Trial, ...] = ()
+    """By index."""
+    initial_program: tuple[Predictor, ...] = ()
+    best_program: tuple[Predictor, ...] = ()
+    candidates: Candidates = field(default_factory=Candidates)
+
+    @property
+    def start(self) -> Trial | None:
+        """The trial of the initial program: the baseline, else the first full one; None without any."""
+        complete = [trial for trial in self.trials if trial.row.score is not None]
+        baselines = [trial for trial in complete if trial.row.kind == "baseline"]
+        return next(iter([*baselines, *(trial for trial in complete if trial.is_full)]), None)
+
+    @property
+    def winner(self) -> Trial | None:
+        """The trial whose program the optimizer returned."""
+        return next((trial for trial in self.trials if trial.row.index == self.best_trial), None)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the inputs of the examples were recorded."""
+        return any(example.inputs for example in self.examples)

@@ -1,0 +1,75 @@
+"""`otel_dspy.report`: the report on an optimization that MLflow has recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.reporting.errors import ReportError
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.sections.verdict import Verdict
+
+_NEEDED: Final = ("mlflow", "numpy", "rich", "scipy")
+
+
+@dataclass(frozen=True)
+class Report:
+    """The report on one optimization, in several formats."""
+
+    compile: Compile
+    """What was read from MLflow."""
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Which trial won, whether the gain is more than chance, what it cost."""
+        from otel_dspy.reporting.sections.verdict import verdict  # noqa: PLC0415 - SciPy: seconds
+
+        return verdict(self.compile)
+
+    @property
+    def text(self) -> str:
+        """Plain text."""
+        from otel_dspy.reporting.text_report import text_report  # noqa: PLC0415 - an optional package
+
+        return text_report(self.compile, self.verdict)
+
+    @property
+    def json(self) -> str:
+        """A JSON object."""
+        from otel_dspy.reporting.json_report import json_report  # noqa: PLC0415 - as above
+
+        return json_report(self.compile, self.verdict)
+
+    def __str__(self) -> str:
+        """Return the plain text."""
+        return self.text
+
+
+def report(run: str = "latest", *, tracking_uri: str | None = None, experiment: str | None = None) -> Report:
+    """Read the report on an optimization from MLflow.
+
+    Args:
+        run: id of the optimization's run, or `latest` for the one that started last.
+        tracking_uri: the MLflow store; None for MLflow's current one.
+        experiment: name of the experiment in which `latest` searches; None for all.
+
+    Returns:
+        The report; a notebook shows it.
+
+    Raises:
+        ReportError: There is no such run, it is not that of an optimization, it has no results yet, or a package of
+            the extra `report` is missing.
+        mlflow.exceptions.MlflowException: The store did not answer.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ReportError(f"Reports need packages that are missing: {', '.join(missing)}. Install otel-dspy[report].")
+    import mlflow  # noqa: PLC0415 - seconds
+
+    from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - MLflow: seconds
+
+    return Report(read_compile(tracking_uri or mlflow.get_tracking_uri(), run, experiment))

@@ -1,0 +1,43 @@
+"""Conversion of program states to predictors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from otel_dspy.reporting.model.compile_result import Candidates, Predictor
+from otel_dspy.reporting.runs.summary_rows import mapping, mappings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def predictors(state: object) -> tuple[Predictor, ...]:
+    """Return the predictors of a program's state, as DSPy saves it, by path; texts of a plain candidate by name."""
+    return tuple(_predictors(mapping(state), ""))
+
+
+def _predictors(state: dict[str, Any], path: str) -> Iterator[Predictor]:
+    signature = state.get("signature")
+    if isinstance(signature, dict) and isinstance(state.get("demos"), list):
+        instructions = cast("dict[str, Any]", signature).get("instructions")
+        yield Predictor(path or "self", str(instructions or ""), tuple(mappings(state["demos"])))
+        return
+    for name, item in state.items():
+        inner = f"{path}.{name}" if path else name
+        # `metadata` has the versions of the libraries.
+        if isinstance(item, dict) and (path or name != "metadata"):
+            yield from _predictors(cast("dict[str, Any]", item), inner)
+        elif isinstance(item, str) and not path:
+            yield Predictor(inner, item)
+
+
+def candidates(instructions: object, demos: object) -> Candidates:
+    """Return what the trials choose from, from the files in `candidates/`."""
+    return Candidates(
+        {name: tuple(str(text) for text in _items(texts)) for name, texts in mapping(instructions).items()},
+        {name: tuple(len(_items(one)) for one in _items(sets)) for name, sets in mapping(demos).items()},
+    )
+
+
+def _items(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []

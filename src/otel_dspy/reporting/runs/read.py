@@ -1,0 +1,131 @@
+"""Reading of a whole optimization: its run, the runs of its trials and their artifacts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mlflow import MlflowClient
+
+from otel_dspy import semconv
+from otel_dspy.mlflow.mapping.naming import ERROR_MESSAGE, ERROR_TYPE
+from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.model.compile_result import Compile, Trial
+from otel_dspy.reporting.runs.artifacts import RunArtifacts, without_progress_bars
+from otel_dspy.reporting.runs.find import check_store, child_runs, find_run
+from otel_dspy.reporting.runs.programs import candidates, predictors
+from otel_dspy.reporting.runs.summary_rows import mapping, mappings, number, trial_rows, use, uses
+from otel_dspy.reporting.runs.tables import ExampleIndex, Table, table_rows
+from otel_dspy.tracking_uri import without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow.entities import Run
+
+SUMMARY: Final = "optimization_summary.json"
+_TABLES: Final = ("result_table.json", "result_table_candidate.json")
+"""The second is GEPA's, of the candidates that it scored on a minibatch only."""
+
+
+def read_compile(tracking_uri: str, run: str, experiment: str | None = None) -> Compile:
+    """Read an optimization from MLflow.
+
+    Args:
+        tracking_uri: the store.
+        run: id of the optimization's run, or `latest`.
+        experiment: name of the experiment in which `latest` searches; None for all.
+
+    Raises:
+        ReportError: There is no such run, it is not that of an optimization, or it has no summary.
+        mlflow.exceptions.MlflowException: The store did not answer.
+    """
+    check_store(tracking_uri)
+    client = MlflowClient(tracking_uri)
+    found = find_run(client, run, experiment)
+    artifacts = RunArtifacts(client, found.info.run_id)
+    with without_progress_bars():
+        summary = mapping(artifacts.json(SUMMARY))
+        if not summary:
+            raise ReportError(_no_summary(found))
+        return _compile(client, found, artifacts, summary, without_passwords(tracking_uri))
+
+
+def _compile(
+    client: MlflowClient, run: Run, artifacts: RunArtifacts, summary: Mapping[str, Any], tracking_uri: str
+) -> Compile:
+    children = {
+        int(child.data.tags[semconv.DSPY_TRIAL_INDEX]): child
+        for child in child_runs(client, run)
+        if semconv.DSPY_TRIAL_INDEX in child.data.tags
+    }
+    files = {index: RunArtifacts(client, child.info.run_id) for index, child in children.items()}
+    rows = trial_rows(summary)
+    tables = {
+        row.index: Table(_table(files[row.index]) if row.index in files else [], row.scope == "full") for row in rows
+    }
+    validation = artifacts.json("valset.json") or artifacts.json("trainset.json")
+    examples = ExampleIndex(table_rows(validation), tables.values())
+    details = {int(trial["index"]): trial for trial in mappings(summary.get("trials"))}
+    trials = tuple(
+        Trial(
+            row,
+            results=examples.results(tables[row.index]),
+            program=predictors(files[row.index].json("model.json")) if row.index in files else (),
+            run_id=children[row.index].info.run_id if row.index in children else None,
+            reason=details[row.index].get("reason"),
+            error=_error(children.get(row.index), details[row.index].get("error")),
+            measures={name: float(value) for name, value in mapping(details[row.index].get("measures")).items()},
+        )
+        for row in rows
+    )
+    return Compile(
+        run_id=run.info.run_id,
+        optimizer=str(summary.get("optimizer")),
+        program=str(summary.get("program")),
+        metric=summary.get("metric"),
+        unit=summary.get("score_unit"),
+        initial_score=number(summary.get("initial_score")),
+        best_score=number(summary.get("best_score")),
+        best_trial=summary.get("best_trial"),
+        duration=number(summary.get("duration")) or 0.0,
+        status=str(run.info.status),
+        tracking_uri=tracking_uri,
+        experiment_id=str(run.info.experiment_id),
+        error=_error(run, summary.get("error")),
+        parameters=mapping(summary.get("parameters")) | _models(run),
+        usage=use(summary.get("usage")),
+        usage_by_role=uses(mapping(summary.get("usage")).get("by_role")),
+        usage_by_model=uses(mapping(summary.get("usage")).get("by_model")),
+        examples=examples.examples(),
+        trials=trials,
+        initial_program=predictors(artifacts.json("initial_model.json")),
+        best_program=predictors(artifacts.json("best_model.json")),
+        candidates=candidates(artifacts.json("candidates/instructions.json"), artifacts.json("candidates/demos.json")),
+    )
+
+
+def _table(files: RunArtifacts) -> list[dict[str, Any]]:
+    for path in _TABLES:
+        if rows := table_rows(files.json(path)):
+            return rows
+    return []
+
+
+def _error(run: Run | None, recorded: object) -> str | None:
+    tags = run.data.tags if run is not None else {}
+    kind = recorded or tags.get(ERROR_TYPE)
+    if not kind:
+        return None
+    message = tags.get(ERROR_MESSAGE)
+    return f"{kind}: {message}" if message else str(kind)
+
+
+def _models(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in run.data.params.items() if name.startswith("lm.")}
+
+
+def _no_summary(run: Run) -> str:
+    name = f"Run {run.info.run_id} ({run.info.run_name})"
+    if str(run.info.status) == "RUNNING":
+        return f"{name} is RUNNING: it has no {SUMMARY} yet. Call the command again when it has ended."
+    return f"{name} has no {SUMMARY}: the optimization was ended before it could write one (status {run.info.status})."

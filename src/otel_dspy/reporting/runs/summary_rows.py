@@ -1,0 +1,75 @@
+"""Conversion of `optimization_summary.json` to rows of the trials table and usage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from otel_dspy.reporting.trial_row import ModelUse, TrialRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def trial_rows(summary: Mapping[str, Any]) -> list[TrialRow]:
+    """Return the trials by index; only the optimizer's choice is marked as the best."""
+    found = sorted(mappings(summary.get("trials")), key=lambda trial: int(trial["index"]))
+    return list(_rows(found, summary))
+
+
+def _rows(trials: list[dict[str, Any]], summary: Mapping[str, Any]) -> Iterator[TrialRow]:
+    best: float | None = None
+    for trial in trials:
+        score, usage = number(trial.get("score")), mapping(trial.get("usage"))
+        if score is not None and trial.get("scope") == "full" and trial.get("state") == "complete":
+            best = score if best is None else max(best, score)
+        yield TrialRow(
+            index=int(trial["index"]),
+            label=trial.get("label"),
+            kind=str(trial.get("kind") or "candidate"),
+            state=str(trial.get("state") or "complete"),
+            scope=trial.get("scope"),
+            score=score,
+            unit=trial.get("unit") or summary.get("score_unit"),
+            best_score=best,
+            is_best=trial["index"] == summary.get("best_trial"),
+            parameters=mapping(trial.get("parameters")),
+            input_tokens=int(usage.get("input_tokens") or 0),
+            output_tokens=int(usage.get("output_tokens") or 0),
+            lm_calls=int(usage.get("lm_calls") or 0),
+            cost=number(usage.get("cost")),
+            seconds=number(trial.get("duration")) or 0.0,
+            unpriced_calls=int(usage.get("unpriced_calls") or 0),
+            models=uses(usage.get("by_model")),
+        )
+
+
+def uses(found: object) -> dict[str, ModelUse]:
+    """Return usage by role or by model, ordered by name."""
+    return {name: use(part) for name, part in sorted(mapping(found).items())}
+
+
+def use(found: object) -> ModelUse:
+    """Return one usage record of the summary."""
+    values = mapping(found)
+    return ModelUse(
+        calls=int(values.get("lm_calls") or 0),
+        tokens=int(values.get("input_tokens") or 0) + int(values.get("output_tokens") or 0),
+        cost=number(values.get("cost")),
+        unpriced_calls=int(values.get("unpriced_calls") or 0),
+    )
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """Return the value if it is an object of JSON, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def mappings(value: object) -> list[dict[str, Any]]:
+    """Return the objects of a list; empty if it is not one."""
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
+
+
+def number(value: object) -> float | None:
+    """Return a number as a float, a truth value as 0 or 1; None for anything else."""
+    return float(value) if isinstance(value, bool | int | float) else None

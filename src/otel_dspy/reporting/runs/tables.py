@@ -1,0 +1,142 @@
+"""Conversion of result tables and the validation set to examples and their results."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from otel_dspy.reporting.model.compile_result import Example, ExampleResult
+from otel_dspy.reporting.runs.summary_rows import mapping, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_EXAMPLE: Final = "example_"
+_PREDICTION: Final = "pred_"
+_ID: Final = "example_id"
+"""A column that is not a field of the example."""
+
+
+def table_rows(found: object) -> list[dict[str, Any]]:
+    """Return the rows of an artifact in the layout of `mlflow.log_table`; empty if it is not one."""
+    table = mapping(found)
+    columns, data = table.get("columns"), table.get("data")
+    if not isinstance(columns, list) or not isinstance(data, list):
+        return []
+    names = [str(name) for name in cast("list[object]", columns)]
+    return [
+        dict(zip(names, cast("list[Any]", row), strict=False))
+        for row in cast("list[object]", data)
+        if isinstance(row, list)
+    ]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A result table of one trial."""
+
+    rows: list[dict[str, Any]]
+    full: bool
+    """Whether it has the whole validation set, in its order."""
+
+
+class ExampleIndex:
+    """Identifies the rows of all result tables with the examples of the validation set, by content.
+
+    Without content, a row of a full evaluation is identified by its position; one of a minibatch is not identified.
+
+    Args:
+        validation: rows of the validation set; empty if it was not recorded.
+        tables: the trials' result tables.
+    """
+
+    def __init__(self, validation: Iterable[Mapping[str, Any]], tables: Iterable[Table]) -> None:
+        tables = list(tables)
+        self.predicted = {
+            name.removeprefix(_PREDICTION)
+            for table in tables
+            for row in table.rows
+            for name in row
+            if name.startswith(_PREDICTION)
+        }
+        """Names of the predicted fields."""
+        self._known: dict[tuple[str, int], str] = {}
+        self._fields: dict[str, Mapping[str, Any]] = {}
+        occurrences = Counter[str]()
+        for position, row in enumerate(validation):
+            key = _content_key(row)
+            self._known[key, occurrences[key]] = str(position)
+            self._fields[str(position)] = row
+            occurrences[key] += 1
+        if not self._fields:
+            self._collect(tables)
+
+    def _collect(self, tables: Iterable[Table]) -> None:
+        """Collect the examples of full evaluations, where the validation set is not recorded."""
+        for table in tables:
+            for row in table.rows if table.full else []:
+                fields = _fields(row)
+                key = _content_key(fields)
+                position = str(row.get("index"))
+                if position not in self._fields:
+                    if fields:
+                        self._known[key, sum(known == key for known, _ in self._known)] = position
+                    self._fields[position] = fields
+
+    def examples(self) -> tuple[Example, ...]:
+        """Return the examples in the order of the validation set."""
+        return tuple(
+            Example(
+                position,
+                inputs={name: value for name, value in fields.items() if name not in self.predicted},
+                labels={name: value for name, value in fields.items() if name in self.predicted},
+            )
+            for position, fields in self._fields.items()
+        )
+
+    def results(self, table: Table) -> tuple[ExampleResult, ...]:
+        """Return the results of the rows that were identified."""
+        occurrences = Counter[str]()
+        found: list[ExampleResult] = []
+        for row in table.rows:
+            fields = _fields(row)
+            key = _content_key(fields)
+            example = self._known.get((key, occurrences[key])) if fields else None
+            occurrences[key] += 1
+            if not fields and table.full and str(row.get("index")) in self._fields:
+                example = str(row["index"])
+            if example is not None:
+                found.append(_result(example, row))
+        return tuple(found)
+
+
+def _result(example: str, row: Mapping[str, Any]) -> ExampleResult:
+    error = ": ".join(str(row[name]) for name in ("error", "error_message") if row.get(name)) or None
+    feedback = row.get("feedback")
+    return ExampleResult(
+        example,
+        number(row.get("score")) or 0.0,
+        {
+            name.removeprefix(_PREDICTION): value
+            for name, value in row.items()
+            if name.startswith(_PREDICTION) and value is not None
+        },
+        error,
+        None if feedback is None else str(feedback),
+    )
+
+
+def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name.removeprefix(_EXAMPLE): value
+        for name, value in row.items()
+        if name.startswith(_EXAMPLE) and name != _ID and value is not None
+    }
+
+
+def _content_key(fields: Mapping[str, Any]) -> str:
+    """Return a key of the content. A table has a column for each field of any row, with null where a row has none."""
+    present = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps(present, sort_keys=True, ensure_ascii=False, default=str)

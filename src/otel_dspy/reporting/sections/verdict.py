@@ -1,0 +1,155 @@
+"""Verdict: which trial won, whether the gain is more than chance, what it cost, what to be careful about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.reporting.sections.comparison import start_and_winner
+from otel_dspy.reporting.sections.predictions import dominances
+from otel_dspy.reporting.statistics.intervals import mean_interval
+from otel_dspy.reporting.wording import (
+    choice_text,
+    counted,
+    duration_text,
+    probability_text,
+    score_value_text,
+    use_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.sections.comparison import Comparison
+    from otel_dspy.reporting.statistics.intervals import Interval
+
+_SHORT: Final = 40
+"""Longest value that a sentence quotes."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A trial's score with its uncertainty."""
+
+    trial: int
+    choice: str
+    score: float
+    n: int
+    """Number of examples; 0 if their results are not recorded."""
+    interval: Interval | None
+    """95 % interval of the mean of the metric's values; None for fewer than two examples."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to "which trial won, is it real, what did it cost"."""
+
+    headline: str
+    evidence: str
+    cost: str
+    warnings: tuple[str, ...]
+    start: Standing | None
+    winner: Standing | None
+    comparison: Comparison | None
+
+
+def verdict(found: Compile) -> Verdict:
+    """Return the verdict on an optimization."""
+    comparison = start_and_winner(found)
+    return Verdict(
+        headline=_headline(found),
+        evidence=_evidence(found, comparison),
+        cost=f"{counted(len(found.trials), 'trial')} in {duration_text(found.duration)}: {use_text(found.usage)}",
+        warnings=tuple(_warnings(found, comparison)),
+        start=_standing(found.start),
+        winner=_standing(found.winner),
+        comparison=comparison,
+    )
+
+
+def _standing(trial: Trial | None) -> Standing | None:
+    if trial is None or trial.row.score is None:
+        return None
+    scores = list(trial.scores.values())
+    return Standing(trial.row.index, choice_text(trial.row), trial.row.score, len(scores), mean_interval(scores))
+
+
+def _headline(found: Compile) -> str:
+    name = f"{found.optimizer} on {found.program}"
+    if found.error is not None:
+        return f"{name} failed: {found.error}"
+    initial, best = (score_value_text(score, found.unit) for score in (found.initial_score, found.best_score))
+    start, winner = found.start, found.winner
+    if found.best_score is None:
+        return f"{name}: no score was recorded"
+    if winner is None:
+        return f"{name}: from {initial} to {best}; the returned program is none of the trials'"
+    if start is not None and start.row.index == winner.row.index:
+        return f"{name}: no trial was better than the start, {best}"
+    return f"{name}: from {initial} to {best}, trial {winner.row.index} won ({choice_text(winner.row)})"
+
+
+def _evidence(found: Compile, comparison: Comparison | None) -> str:
+    start, winner = found.start, found.winner
+    if winner is not None and start is not None and winner.row.index == start.row.index:
+        return "The optimizer returned the initial program."
+    if comparison is None:
+        return "Results by example are not recorded for both the start and the winner: no test of chance."
+    test = comparison.test
+    changes = (
+        f"Against the start, {counted(test.gained, 'example')} improved and {test.lost} got worse, "
+        f"of {test.n} that both were scored on"
+    )
+    chance = "more than chance" if test.significant and test.difference > 0 else "could be chance"
+    if test.significant and test.difference < 0:
+        chance = "worse than the start"
+    text = f"{changes}: {chance} ({probability_text(test.p_value)}, {test.method})."
+    if test.needed is not None:
+        text += f" With these rates, about {test.needed} examples would separate the two."
+    return text
+
+
+def _warnings(found: Compile, comparison: Comparison | None) -> Iterator[str]:
+    start, winner = found.start, found.winner
+    failed = sum(result.error is not None for trial in found.trials for result in trial.results)
+    scored = sum(len(trial.results) for trial in found.trials)
+    if failed:
+        first = next(result.error for trial in found.trials for result in trial.results if result.error is not None)
+        yield f"{failed} of {scored} example runs failed and count as score 0. The first error: {first}"
+    broken = [trial for trial in found.trials if trial.row.state == "fail"]
+    if broken:
+        reason = f", the first with {broken[0].error}" if broken[0].error else ""
+        yield f"{counted(len(broken), 'trial')} failed{reason}."
+    if winner is None:
+        return
+    if winner.row.scope != "full":
+        yield "The winner was scored on a minibatch only: its score does not compare with full ones."
+    if start is not None and start.row.index != winner.row.index and comparison is not None:
+        if comparison.test.difference <= 0:
+            yield "On the examples that both were scored on, the winner is not better than the start."
+        elif not comparison.test.significant:
+            yield "The gain is not larger than chance would give: do not rely on it without more examples."
+    yield from _minibatch(found, winner)
+    for found_one in dominances(found, winner):
+        yield (
+            f"The winner answers {_quoted(found_one.value)} for {found_one.field} in {found_one.predicted} of "
+            f"{found_one.n} examples; the labels have it {counted(found_one.labeled, 'time')}."
+        )
+
+
+def _minibatch(found: Compile, winner: Trial) -> Iterator[str]:
+    score = winner.row.score
+    minibatches = [
+        trial.row for trial in found.trials if trial.row.scope == "minibatch" and trial.row.score is not None
+    ]
+    highest = max(minibatches, key=lambda row: row.score or 0.0, default=None)
+    if highest is not None and score is not None and (highest.score or 0.0) > score:
+        yield (
+            f"Trial {highest.index} has a higher score, {score_value_text(highest.score, highest.unit)}, but on a "
+            "minibatch: on other examples, so the two do not compare."
+        )
+
+
+def _quoted(value: str) -> str:
+    return f'"{value if len(value) <= _SHORT else value[: _SHORT - 1] + "…"}"'

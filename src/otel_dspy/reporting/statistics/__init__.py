@@ -1,0 +1,1 @@
+"""Statistics of scores, computed by SciPy."""

@@ -1,0 +1,32 @@
+"""The report as plain text, for terminals and CI logs."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+
+from otel_dspy.reporting.trials_table import trials_table
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.sections.verdict import Verdict
+
+_WIDTH: Final = 100
+
+
+def text_report(found: Compile, judged: Verdict) -> str:
+    """Return the verdict and the table of trials as lines of text without colors.
+
+    Args:
+        found: the optimization.
+        judged: its verdict.
+    """
+    lines = [judged.headline, judged.evidence, judged.cost, *(f"! {warning}" for warning in judged.warnings), ""]
+    out = io.StringIO()
+    table = trials_table([trial.row for trial in found.trials], title="Trials (* is the winner)")
+    Console(file=out, width=_WIDTH, color_system=None).print(table)
+    lines += [line.rstrip() for line in out.getvalue().rstrip().splitlines()]
+    lines += ["", f"Run {found.run_id} in {found.tracking_uri}"]
+    return "\n".join(lines) + "\n"

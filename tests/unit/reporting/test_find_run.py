@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from mlflow import MlflowClient
+
+from otel_dspy import cli
+from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.runs.find import find_run
+from otel_dspy.reporting.runs.read import read_compile
+from tests.support.blank_store import blank_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPTIMIZER = "dspy.optimizer.name"
+
+
+def test_the_latest_optimization(tmp_path: Path) -> None:
+    """Of all experiments, or of one; inner optimizations, trials and other runs are passed over."""
+    client = MlflowClient(blank_store(tmp_path))
+    first, second = (client.create_experiment(name) for name in ("first", "second"))
+    older = client.create_run(first, start_time=1_000, tags={OPTIMIZER: "GEPA"}).info.run_id
+    newer = client.create_run(second, start_time=2_000, tags={OPTIMIZER: "MIPROv2"}).info.run_id
+    client.create_run(second, start_time=3_000, tags={OPTIMIZER: "LabeledFewShot", "dspy.compile.parent.id": "c" * 32})
+    client.create_run(first, start_time=4_000, tags={"dspy.trial.index": "0"})
+    assert find_run(client, "latest").info.run_id == newer
+    assert find_run(client, "latest", "first").info.run_id == older
+    assert find_run(client, older).info.run_id == older
+
+
+def test_runs_that_are_no_finished_optimization(tmp_path: Path) -> None:
+    """Each has its message: another run, a trial, one that still runs or was killed, none at all."""
+    uri = blank_store(tmp_path)
+    client = MlflowClient(uri)
+    with pytest.raises(ReportError, match="There is no optimization recorded by otel-dspy in sqlite"):
+        find_run(client, "latest")
+    experiment = client.create_experiment("only", artifact_location=(tmp_path / "artifacts").as_uri())
+    other = client.create_run(experiment, run_name="other").info.run_id
+    with pytest.raises(ReportError, match=rf"Run {other} \(other\) is not an optimization recorded by otel-dspy"):
+        find_run(client, other)
+    running = client.create_run(experiment, tags={OPTIMIZER: "GEPA"}, run_name="GEPA p").info.run_id
+    with pytest.raises(ReportError, match=rf"Run {running} \(GEPA p\) is RUNNING"):
+        read_compile(uri, "latest")
+    trial = client.create_run(experiment, tags={"dspy.trial.index": "3", "mlflow.parentRunId": running}).info.run_id
+    with pytest.raises(ReportError, match=f"is trial 3 of an optimization, whose own run is {running}"):
+        find_run(client, trial)
+    client.set_terminated(running, "KILLED")
+    with pytest.raises(ReportError, match=r"the optimization was ended before it could write one \(status KILLED\)"):
+        read_compile(uri, running)
+
+
+def test_a_store_that_does_not_exist_is_not_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command ends with the reason, and leaves the folder empty."""
+    assert cli.main(["report", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]) == 1
+    assert capsys.readouterr() == (
+        "",
+        (
+            f"There is no MLflow store at sqlite:///{tmp_path}/mlflow.db. "
+            "Name it with --tracking-uri, or set MLFLOW_TRACKING_URI.\n"
+        ),
+    )
+    assert list(tmp_path.iterdir()) == []

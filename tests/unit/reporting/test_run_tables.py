@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from otel_dspy.reporting.model.compile_result import Example, ExampleResult, Predictor
+from otel_dspy.reporting.runs.programs import candidates, predictors
+from otel_dspy.reporting.runs.summary_rows import trial_rows, use
+from otel_dspy.reporting.runs.tables import ExampleIndex, Table, table_rows
+from otel_dspy.reporting.trial_row import ModelUse
+
+COLUMNS = ["index", "example_q", "example_a", "pred_a", "score"]
+VALIDATION = [{"q": "one", "a": "1"}, {"q": "two", "a": "2"}, {"q": "one", "a": "1"}]
+
+
+def table(*rows: list[object], full: bool = True, columns: list[str] = COLUMNS) -> Table:
+    """Make the table of an artifact."""
+    return Table(table_rows({"columns": columns, "data": [*rows]}), full)
+
+
+def test_rows_are_identified_by_content() -> None:
+    """A minibatch in another order has the examples' own ids, equal examples one each, others none."""
+    minibatch = table(
+        [0, "two", "2", "2", 1.0],
+        [1, "one", "1", "7", 0],
+        [2, "one", "1", "1", True],
+        [3, "new", "9", "9", 1],
+        full=False,
+    )
+    index = ExampleIndex(VALIDATION, [minibatch])
+    assert index.examples() == (
+        Example("0", {"q": "one"}, {"a": "1"}),
+        Example("1", {"q": "two"}, {"a": "2"}),
+        Example("2", {"q": "one"}, {"a": "1"}),
+    )
+    assert index.results(minibatch) == (
+        ExampleResult("1", 1.0, {"a": "2"}),
+        ExampleResult("0", 0.0, {"a": "7"}),
+        ExampleResult("2", 1.0, {"a": "1"}),
+    )
+
+
+def test_without_a_recorded_validation_set() -> None:
+    """The full evaluations have the examples; a minibatch is identified with them."""
+    full = table([0, "one", "1", "1", 1], [1, "two", "2", "3", 0])
+    minibatch = table([0, "two", "2", "2", 1], full=False)
+    index = ExampleIndex([], [minibatch, full])
+    assert [example.id for example in index.examples()] == ["0", "1"]
+    assert [result.example for result in index.results(minibatch)] == ["1"]
+
+
+def test_without_content_full_evaluations_are_identified_by_position() -> None:
+    """Ids without texts; which examples a minibatch had is unknown."""
+    columns = ["index", "score"]
+    full, minibatch = table([0, 1.0], [1, 0.0], columns=columns), table([0, 1.0], full=False, columns=columns)
+    index = ExampleIndex([], [full, minibatch])
+    assert index.examples() == (Example("0"), Example("1"))
+    assert index.results(full) == (ExampleResult("0", 1.0), ExampleResult("1", 0.0))
+    assert index.results(minibatch) == ()
+
+
+def test_errors_and_feedback() -> None:
+    """A failed example has its error and score 0; feedback is kept."""
+    columns = [*COLUMNS, "error", "error_message", "feedback"]
+    rows = table(
+        [0, "one", "1", None, None, "ValueError", "bad", None], [1, "two", "2", "3", 0.5, None, None, "Nearly."],
+        columns=columns,
+    )  # fmt: skip
+    index = ExampleIndex(VALIDATION, [rows])
+    assert index.results(rows) == (
+        ExampleResult("0", 0.0, {}, "ValueError: bad"),
+        ExampleResult("1", 0.5, {"a": "3"}, None, "Nearly."),
+    )
+
+
+def test_what_is_no_table() -> None:
+    """Missing and malformed artifacts have no rows."""
+    malformed: tuple[object, ...] = (None, [], "text", {"columns": 1, "data": []}, {"columns": ["a"]})
+    for found in malformed:
+        assert table_rows(found) == []
+
+
+def test_predictors_of_a_program() -> None:
+    """Nested predictors by path, the versions of the libraries left out; a plain candidate's texts by name."""
+    one = {"signature": {"instructions": "Answer."}, "demos": [{"q": "1"}]}
+    state = {"outer": {"inner": one}, "metadata": {"dependency_versions": {"dspy": "3"}}}
+    assert predictors(state) == (Predictor("outer.inner", "Answer.", ({"q": "1"},)),)
+    assert predictors(one) == (Predictor("self", "Answer.", ({"q": "1"},)),)
+    assert predictors({"prompt": "Answer."}) == (Predictor("prompt", "Answer."),)
+    assert predictors(None) == ()
+
+
+def test_candidates() -> None:
+    """Texts of instructions and sizes of demo sets, by predictor."""
+    found = candidates({"0": ["a", "b"]}, {"0": [[], [{"q": 1}, {"q": 2}]]})
+    assert (found.instructions, found.demos) == ({"0": ("a", "b")}, {"0": (0, 2)})
+    assert candidates(None, None).instructions == {}
+
+
+def test_the_summary_becomes_rows() -> None:
+    """Only the optimizer's choice is the best; the best score so far counts full scores; usage adds up tokens."""
+    usage = {"input_tokens": 10, "output_tokens": 2, "lm_calls": 3, "cost": None, "unpriced_calls": 3}
+    summary = {
+        "best_trial": 2,
+        "score_unit": "percent",
+        "trials": [
+            {"index": 2, "scope": "full", "score": 60.0, "state": "complete", "usage": usage, "duration": 1.5},
+            {"index": 0, "scope": "full", "score": 50.0, "state": "complete", "kind": "baseline"},
+            {"index": 1, "scope": "minibatch", "score": 80.0, "state": "complete", "parameters": {"seed": 1}},
+        ],
+    }
+    rows = trial_rows(summary)
+    assert [(row.index, row.is_best, row.best_score, row.unit) for row in rows] == [
+        (0, False, 50.0, "percent"),
+        (1, False, 50.0, "percent"),
+        (2, True, 60.0, "percent"),
+    ]
+    assert (rows[2].input_tokens, rows[2].output_tokens, rows[2].lm_calls, rows[2].seconds) == (10, 2, 3, 1.5)
+    assert use(usage) == ModelUse(3, 12, None, 3)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from inline_snapshot import snapshot
+
+from otel_dspy.reporting.report import Report
+from otel_dspy.reporting.sections.verdict import verdict
+from tests.unit.reporting.optimizations import LABELS, optimization, trial
+
+CHOICE = {"0_predictor_instruction": 1, "0_predictor_demos": 2}
+
+
+def test_a_clear_winner() -> None:
+    """Scores, the winner's choice, the paired test with its counts and the cost are in three sentences; no warning."""
+    found = verdict(
+        optimization(trial(0, "0000000011"), trial(1, "1111111111", parameters=CHOICE, answers=LABELS), best=1)
+    )
+    assert found.headline == ("MIPROv2 on Classify: from 20.0 % to 100.0 %, trial 1 won (instruction 1 + demos 2)")
+    assert found.evidence == (
+        "Against the start, 8 examples improved and 0 got worse, of 10 that both were scored on: "
+        "more than chance (p = 0.0078, exact sign test)."
+    )
+    assert found.cost == "2 trials in 1 min 15 s: 30 calls, 3,300 tokens, $0.0300"
+    assert found.warnings == ()
+    assert found.winner is not None
+    assert (found.winner.trial, found.winner.n, found.winner.score) == (1, 10, 100.0)
+
+
+def test_a_gain_that_may_be_chance() -> None:
+    """The verdict does not call it a success, and estimates how many examples would be needed."""
+    found = verdict(optimization(trial(0, "0000110011"), trial(1, "0011110011", answers=LABELS), best=1))
+    assert found.evidence.startswith(
+        "Against the start, 2 examples improved and 0 got worse, of 10 that both were scored on: "
+        "could be chance (p = 0.5, exact sign test). With these rates, about "
+    )
+    assert found.warnings == (
+        "The gain is not larger than chance would give: do not rely on it without more examples.",
+    )
+
+
+def test_the_start_won() -> None:
+    """No trial was better."""
+    found = verdict(optimization(trial(0, "1100110011", answers=LABELS), trial(1, "0100110011"), best=0))
+    assert found.headline == "MIPROv2 on Classify: no trial was better than the start, 60.0 %"
+    assert found.evidence == "The optimizer returned the initial program."
+    assert (found.comparison, found.warnings) == (None, ())
+
+
+def test_warnings() -> None:
+    """Failed examples and trials, a higher minibatch score, a winner that is worse and one that gives one answer."""
+    found = verdict(
+        optimization(
+            trial(0, "x101010101"),
+            trial(1, "111......."),
+            trial(2, "0101010100", answers=["no"] * 10),
+            trial(3, "", state="fail", error="RateLimitError: too many", scope=None),
+            best=2,
+        )
+    )
+    assert found.warnings == snapshot(
+        (
+            "1 of 23 example runs failed and count as score 0. The first error: ValueError: no answer",
+            "1 trial failed, the first with RateLimitError: too many.",
+            "On the examples that both were scored on, the winner is not better than the start.",
+            "Trial 1 has a higher score, 100.0 %, but on a minibatch: on other examples, so the two do not compare.",
+            'The winner answers "no" for answer in 10 of 10 examples; the labels have it 5 times.',
+        )
+    )
+
+
+def test_without_a_score_or_a_winner() -> None:
+    """What is not recorded is named, in the place of a figure."""
+    assert verdict(optimization()).headline == "MIPROv2 on Classify: no score was recorded"
+    other = verdict(optimization(trial(0, "01"), best_score=75.0, labels=("yes", "no")))
+    assert other.headline == "MIPROv2 on Classify: from 50.0 % to 75.0 %; the returned program is none of the trials'"
+    failed = verdict(optimization(error="ValueError: no training set"))
+    assert failed.headline == "MIPROv2 on Classify failed: ValueError: no training set"
+    alone = verdict(optimization(trial(0, ""), trial(1, ""), best=1, best_score=75.0))
+    assert alone.evidence == (
+        "Results by example are not recorded for both the start and the winner: no test of chance."
+    )
+
+
+@pytest.fixture
+def small() -> Report:
+    """The report on two trials."""
+    return Report(optimization(trial(0, "0011"), trial(1, "1111", parameters=CHOICE), best=1, labels=LABELS[:4]))
+
+
+def test_as_text(small: Report) -> None:
+    """Verdict, table of trials and the place of the run."""
+    assert str(small) == snapshot("""\
+MIPROv2 on Classify: from 50.0 % to 100.0 %, trial 1 won (instruction 1 + demos 2)
+Against the start, 2 examples improved and 0 got worse, of 4 that both were scored on: could be chance (p = 0.5, exact sign test). With these rates, about 11 examples would separate the two.
+2 trials in 1 min 15 s: 30 calls, 3,300 tokens, $0.0300
+! The gain is not larger than chance would give: do not rely on it without more examples.
+
+Trials (* is the winner)
+
+  trial   scope     score   parameters                  tokens   seconds
+ ────────────────────────────────────────────────────────────────────────
+      0   full     50.0 %   baseline                     1,100       2.0
+      1   full    100.0 %   0_predictor_demos=2          1,100       2.0
+                            0_predictor_instruction=1
+
+2 trials: 20 calls, 2,200 tokens, $0.0200
+
+Run ffffffffffffffffffffffffffffffff in sqlite:///mlflow.db
+""")
+
+
+def test_as_json(small: Report) -> None:
+    """The same numbers as data, with those of each trial."""
+    found = json.loads(small.json)
+    assert (found["initial_score"], found["best_score"], found["best_trial"], found["unit"]) == (50, 100, 1, "percent")
+    assert found["verdict"]["headline"] == small.verdict.headline
+    assert found["verdict"]["comparison"]["gained"] == ["0", "1"]
+    assert found["verdict"]["comparison"]["test"]["p_value"] == 0.5
+    assert [(one["index"], one["choice"], one["score"], one["n"]) for one in found["trials"]] == [
+        (0, "baseline", 50.0, 4),
+        (1, "instruction 1 + demos 2", 100.0, 4),
+    ]
