@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -67,7 +67,7 @@ def _revert_disabled_autologging() -> None:
     safety = _module("mlflow.utils.autologging_utils.safety")
     for name in list(getattr(safety, "_AUTOLOGGING_PATCHES", ())):
         if _module("mlflow.utils.autologging_utils").autologging_is_disabled(name):
-            cast("Any", safety).revert_patches(name)
+            safety.revert_patches(name)
 
 
 def _drained_at_exit() -> dict[Any, bool]:
