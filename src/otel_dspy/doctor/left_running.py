@@ -31,7 +31,11 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
         return
     from otel_dspy.mlflow.tracking import workspaces  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.http_policy import no_retries  # noqa: PLC0415 - MLflow: seconds
-    from otel_dspy.mlflow.tracking.stale_runs import end_stale_runs, stale_runs  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.tracking.stale_runs import (  # noqa: PLC0415 - MLflow: seconds
+        end_stale_runs,
+        end_traces_of_ended_runs,
+        stale_runs,
+    )
     from otel_dspy.mlflow.tracking.store import Store  # noqa: PLC0415 - MLflow: seconds
 
     try:
@@ -40,6 +44,7 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
             experiments = store.experiment_ids()
             if end:
                 left = len(end_stale_runs(store, experiments, time.time_ns() // 1_000_000))
+                end_traces_of_ended_runs(store, experiments)
             else:
                 left = len(stale_runs(store, experiments))
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds

@@ -16,8 +16,9 @@ from mlflow import MlflowClient
 
 from otel_dspy.cli import main
 from otel_dspy.mlflow.mapping.operations import LogTrace
+from otel_dspy.mlflow.tracking.http_policy import no_retries
 from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
-from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
+from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
 from otel_dspy.mlflow.tracking.store import Store
 from tests.integration.end_to_end.conftest import tracked
 from tests.support.blank_store import blank_store
@@ -84,6 +85,32 @@ def test_the_next_start_ends_what_was_left(tracking_uri: str) -> None:
         "trial 0": ("FINISHED", False),
         "trial 1": ("KILLED", True),
     }
+
+
+def test_open_traces_of_runs_that_have_ended(tracking_uri: str) -> None:
+    """A process that exits between the end of a run and that of its trace: the next one ends the trace as ERROR.
+
+    Those of runs of another host, of a living process and of no process at all stay.
+    """
+    client, store = MlflowClient(tracking_uri), Store(tracking_uri)
+    experiment = client.create_experiment(f"open traces {time.time_ns()}")
+    gone = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
+    tags = {"left": gone, "other host": gone | {HOST_TAG: "another 1 2"}, "living": own_tags(), "the user's": {}}
+    runs = {name: client.create_run(experiment, tags=of_run).info.run_id for name, of_run in tags.items()}
+    for number, run in enumerate(runs.values(), 1):
+        store.start_trace(experiment, LogTrace(key="head", trace_id=f"{number:032x}", run=None, start_ms=1), run)
+        client.set_terminated(run, "FINISHED")
+    with no_retries(0):  # MLflow's client would repeat the request for spans, of which there are none
+        assert end_traces_of_ended_runs(store, [experiment]) == 1
+    assert {
+        name: (
+            trace.info.state.value,
+            "exited before it recorded the end of the trace" in trace.info.tags.get(REASON_TAG, ""),
+        )
+        for name, run in runs.items()
+        for trace in client.search_traces(locations=[experiment], run_id=run, include_spans=False)
+    } == {**dict.fromkeys(runs, ("IN_PROGRESS", False)), "left": ("ERROR", True)}
+    assert end_traces_of_ended_runs(store, [experiment]) == 0
 
 
 def test_runs_of_other_writers_are_unchanged(tracking_uri: str) -> None:

@@ -36,6 +36,7 @@ _OMITTED = "… (512000 bytes, sha256 8acfcabd38b512d5)"
         ({"type": "input_file", "file": {"filename": "a.pdf", "file_id": "file-1"}}, "[a.pdf, file-1]"),
         ({"type": "image", "image": {"data": "AAE=", "media_type": "image/png"}}, "[image/png, 2 bytes]"),
         ({"type": "image_url", "image_url": {"url": "data:text/plain,an X"}}, "[data:text/plain,an X]"),
+        ({"type": "image_url", "image_url": {"url": "data:text/plain,[a]"}}, "[data:text/plain,[a]]"),
         ("look: data:image/png;base64,AAEC!", "look: [image/png, 3 bytes]!"),
         ({"type": "image_url", "width": 3}, {"type": "image_url", "width": 3}),
         (

@@ -71,7 +71,8 @@ def _described_block(block: Mapping[str, object]) -> str | None:
         return None
     name, form = source.get("filename"), source.get("format")
     if address.startswith("data:"):
-        return _shown(name, str(readable(address)).strip("[]"))
+        described = str(readable(address))
+        return _shown(name, described[1:-1] if described[0] == "[" and described[-1] == "]" else described)
     if key not in {"data", "file_data"}:
         return _shown(name, address)
     omitted = _BARE.fullmatch(address)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.tracking.processes import owner_is_running
-from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs
+from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,9 +35,11 @@ class OpenRuns:
 
     def _end_stale(self) -> None:
         connection = self._writer.connection
-        ended = end_stale_runs(connection.store(), [connection.experiment_id()], time.time_ns() // 1_000_000)
+        store, experiments = connection.store(), [connection.experiment_id()]
+        ended = end_stale_runs(store, experiments, time.time_ns() // 1_000_000)
         if ended:
             _logger.warning("%d runs were left RUNNING by processes that have exited; they are KILLED now", len(ended))
+        end_traces_of_ended_runs(store, experiments)
 
     def interrupted(self, reason: str | None) -> Iterator[tuple[RunKey, dict[str, str]]]:
         """Yield the runs that were begun here and are still RUNNING, to be ended by the caller.

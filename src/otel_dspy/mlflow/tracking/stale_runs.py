@@ -9,7 +9,7 @@ from otel_dspy.mlflow.tracking.error_classification import ErrorClass, classify
 from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, have_exited, host
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from otel_dspy.mlflow.tracking.store import Store
 
@@ -40,12 +40,54 @@ def stale_runs(store: Store, experiment_ids: Sequence[str]) -> list[StaleRun]:
     here = host()
     found: list[StaleRun] = []
     for run_id, tags in store.running(experiment_ids, HOST_TAG, here):
-        processes = tags.get(PROCESSES_TAG, "")
-        if have_exited(processes):
-            last = processes.split()[-1].partition("@")[0]
-            reason = f"process {last} on {here.split()[0]} exited before it recorded the end of the run"
-            found.append(StaleRun(run_id, reason))
+        if last := _exited(tags):
+            found.append(
+                StaleRun(run_id, f"process {last} on {here.split()[0]} exited before it recorded the end of the run")
+            )
     return found
+
+
+def end_traces_of_ended_runs(store: Store, experiment_ids: Sequence[str]) -> int:
+    """End, as ERROR, the open traces of runs that have ended and whose processes, on this host, have exited.
+
+    A process that exits between the end of a run and the end of its trace leaves such a trace.
+
+    Args:
+        store: the tracking store.
+        experiment_ids: the experiments to search.
+
+    Returns:
+        How many runs had such traces.
+
+    Raises:
+        Exception: any exception of MLflow and its transports; calling again resumes where it stopped.
+    """
+    here = host()
+    count = 0
+    for run_id in store.runs_with_open_traces(experiment_ids):
+        tags = store.run_tags(run_id)
+        last = _exited(tags) if tags.get(HOST_TAG) == here else None
+        if last is not None and not store.is_running(run_id):
+            reason = f"process {last} on {here.split()[0]} exited before it recorded the end of the trace"
+            count += _end_traces(store, experiment_ids, run_id, reason)
+    return count
+
+
+def _exited(tags: Mapping[str, str]) -> str | None:
+    """Return the id of the last of a run's processes, if all of them have exited."""
+    processes = tags.get(PROCESSES_TAG, "")
+    return processes.split()[-1].partition("@")[0] if have_exited(processes) else None
+
+
+def _end_traces(store: Store, experiment_ids: Sequence[str], run_id: str, reason: str) -> bool:
+    try:
+        store.end_open_traces(experiment_ids, run_id, {REASON_TAG: reason})
+    except Exception as error:
+        # A file store writes a trace info only once. The run must be ended all the same.
+        if classify(error) is not ErrorClass.REJECTED:
+            raise
+        return False
+    return True
 
 
 def end_stale_runs(store: Store, experiment_ids: Sequence[str], now_ms: int) -> list[str]:
@@ -66,14 +108,8 @@ def end_stale_runs(store: Store, experiment_ids: Sequence[str], now_ms: int) -> 
     """
     ended: list[str] = []
     for run in stale_runs(store, experiment_ids):
-        reason = {REASON_TAG: run.reason}
-        store.log_run(run.run_id, {}, (), reason)
-        try:
-            store.end_open_traces(experiment_ids, run.run_id, reason)
-        except Exception as error:
-            # A file store writes a trace info only once. The run must be ended all the same.
-            if classify(error) is not ErrorClass.REJECTED:
-                raise
+        store.log_run(run.run_id, {}, (), {REASON_TAG: run.reason})
+        _end_traces(store, experiment_ids, run.run_id, run.reason)
         store.end_run(run.run_id, "KILLED", now_ms)
         ended.append(run.run_id)
     return ended

@@ -59,6 +59,8 @@ _TAKES_WHOLE_HEADS = ("tried to blank-out primary key", "assessments.trace_id")
 """Errors of MLflow 3.6 and 3.10 for a trace info without a tag, metadata or an assessment that the trace has."""
 _UNREADABLE = ("RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED")
 """Error codes of a trace that does not exist, or that the server cannot return."""
+_WITHOUT_SPANS = "Trace data not stored in tracking store"
+"""Error of MLflow 3.17 (store/tracking/sqlalchemy_store.py, `get_trace`) for a trace that has no spans."""
 _NUMBERED = re.compile(r"_\d+\.json$")
 ArtifactContent: TypeAlias = "str | Mapping[str, bytes]"
 """A text, or the files of a folder by name."""
@@ -359,6 +361,17 @@ class Store:
             sums = self.corrected_sums([trace_id]).get(trace_id, {})
             self._store.start_trace(trace_entities.interrupted(trace, tags, sums))
 
+    def runs_with_open_traces(self, experiment_ids: Sequence[str]) -> list[str]:
+        """Return the ids of the runs of the experiments' IN_PROGRESS traces, each once."""
+        if not capabilities.TRACES:
+            return []
+        wanted = "attributes.status = 'IN_PROGRESS'"
+        found = every_page(
+            lambda token: PagedList(*self._store.search_traces(list(experiment_ids), wanted, page_token=token))
+        )
+        runs = (trace.trace_metadata.get("mlflow.sourceRun") for trace in found)
+        return list(dict.fromkeys(run for run in runs if run is not None))
+
     def corrected_sums(self, trace_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return token usage and cost of traces as metadata where MLflow's sums differ from those of their spans.
 
@@ -392,7 +405,7 @@ class Store:
         except NotImplementedError:
             return []
         except MlflowException as error:
-            if error.error_code in _UNREADABLE:
+            if error.error_code in _UNREADABLE or _WITHOUT_SPANS in str(error):
                 return []
             raise
 
