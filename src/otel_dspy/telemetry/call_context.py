@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 from opentelemetry.context import create_key, get_current, get_value, set_value
 from opentelemetry.trace import set_span_in_context
 
+from otel_dspy.telemetry.hook_state import HookState
 from otel_dspy.telemetry.leaderboard import Leaderboard
 from otel_dspy.telemetry.objectives import ObjectiveMeans
 from otel_dspy.telemetry.prompts import Prompt
@@ -50,7 +51,7 @@ class CompileScope:
         hook: the optimizer's hook.
         arguments: the effective arguments of the compile by name.
         resolve: emits the setup of the compile, with the parameters that the optimizer has resolved.
-        notes: state of the optimizer's hook for the duration of the compile.
+        state: state of the optimizer's hook for the duration of the compile.
         sent_programs: ids of the programs whose state has been recorded in this compile.
         sent_datasets: (role, id) of the datasets that have been recorded.
         sent_rows: ids of the examples whose rows have been recorded.
@@ -78,7 +79,7 @@ class CompileScope:
     hook: object = None
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     resolve: Callable[[Mapping[str, Any]], None] | None = None
-    notes: dict[str, Any] = field(default_factory=dict[str, Any])
+    state: HookState = field(default_factory=HookState)
     lock: threading.Lock = field(default_factory=threading.Lock)
     phase_evaluations: Counter[str] = field(default_factory=Counter[str])
     trial_count: int = 0

@@ -18,6 +18,7 @@ from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import ProgramSnapshot, snapshot_if_program
 from otel_dspy.telemetry.call_context import CompileScope, TrialScope, current_call_context
 from otel_dspy.telemetry.emitter import Telemetry
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.compile import DatasetFacts
 from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 from otel_dspy.telemetry.spans.trial import (
@@ -49,6 +50,7 @@ __all__ = [
     "Role",
     "Scope",
     "ScoreUnit",
+    "StateKey",
     "Telemetry",
     "TrialFacts",
     "TrialKind",

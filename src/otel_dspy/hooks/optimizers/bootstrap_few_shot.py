@@ -24,6 +24,7 @@ from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.frames import forwarding
 from otel_dspy.telemetry.failure import last_recorded_error
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
 from otel_dspy.telemetry.spans.trial import Scope
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 _PHASE: Final = "bootstrap"
-_ATTEMPTS: Final = "attempts"
+_ATTEMPTS: Final[StateKey[_Attempts]] = StateKey("attempts")
 
 
 class BootstrapFewShotHook(OptimizerHook):
@@ -94,7 +95,7 @@ class _Attempts:
 
 def _attempts(optimizer: object) -> _Attempts | None:
     scope = compile_of(BootstrapFewShotHook)
-    return scope.notes.get(_ATTEMPTS) if scope is not None and scope.key == id(optimizer) else None
+    return scope.state.get(_ATTEMPTS) if scope is not None and scope.key == id(optimizer) else None
 
 
 def _observed(instance: Any, metric: Any) -> Any:
@@ -139,12 +140,12 @@ class _BootstrapHook(PhaseHook):
             scope=Scope.MINIBATCH,
             phase=_PHASE,
         )
-        self._attempts = self._scope.notes[_ATTEMPTS] = _Attempts(open_evaluate(self._telemetry, facts, context))
+        self._attempts = self._scope.state.set(_ATTEMPTS, _Attempts(open_evaluate(self._telemetry, facts, context)))
         return context
 
     @override
     def close(self, error: BaseException | None) -> None:
-        self._scope.notes.pop(_ATTEMPTS, None)
+        self._scope.state.pop(_ATTEMPTS)
         evaluation = self._attempts.evaluation
         # The attempted examples: the bootstrap stops when it has enough demos.
         evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_EXAMPLES, self._attempts.count)

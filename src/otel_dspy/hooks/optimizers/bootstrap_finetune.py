@@ -21,6 +21,7 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
 _BOOTSTRAP: Final = "bootstrap"
-_PREDICTORS: Final = "finetuned predictors"
+_PREDICTORS: Final[StateKey[deque[int | None]]] = StateKey("finetuned predictors")
 
 
 class BootstrapFinetuneHook(OptimizerHook):
@@ -58,7 +59,7 @@ class BootstrapFinetuneHook(OptimizerHook):
                 return None
             arguments: Kwargs = bind_arguments(wrapped, args, kwargs)
             jobs: Iterable[tuple[Any, int | None]] = arguments["finetune_dict"]
-            scope.notes[_PREDICTORS] = deque(index for _, index in jobs)
+            scope.state.set(_PREDICTORS, deque(index for _, index in jobs))
             return PhaseHook(telemetry, scope, "finetune", None)
 
         def job(wrapped: Callable[..., Any], lm: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -87,7 +88,7 @@ class _Job:
 
     def __init__(self, telemetry: Telemetry, scope: CompileScope, lm: Any, arguments: Mapping[str, Any]) -> None:
         self._telemetry = telemetry
-        waiting: deque[int | None] = scope.notes.get(_PREDICTORS, deque())
+        waiting = scope.state.get(_PREDICTORS)
         predictor = waiting.popleft() if waiting else None
         data_format = arguments.get("train_data_format")
         settings: Mapping[str, object] = arguments.get("train_kwargs") or lm.train_kwargs or {}

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import predictor_name, predictors, prefix
 from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind
 from otel_dspy.telemetry.usage import PROMPT
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+
+_SEARCH: Final[StateKey[_Search]] = StateKey("COPRO")
 
 
 class COPROHook(OptimizerHook):
@@ -112,10 +115,7 @@ def _score(entry: Entry) -> float:
 
 
 def _search(scope: CompileScope) -> _Search:
-    found = scope.notes.get("copro")
-    if found is None:
-        found = scope.notes["copro"] = _Search(_texts(scope.arguments.get("student")))
-    return found
+    return scope.state.get_or_create(_SEARCH, lambda: _Search(_texts(scope.arguments.get("student"))))
 
 
 def _texts(program: Any) -> dict[str, tuple[str, str | None]]:

@@ -24,6 +24,7 @@ from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import (
     TrialFacts,
     TrialKind,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
-_OPEN: Final = "grpo trial"
+_OPEN: Final[StateKey[_Trial]] = StateKey("trial of GRPO")
 _seeds: Final[WeakKeyDictionary[object, object]] = WeakKeyDictionary()
 """Constructor's seed by optimizer, because DSPy keeps only the random generator."""
 
@@ -153,19 +154,18 @@ def _percent(scores: Sequence[float]) -> float:
 
 
 def _opened(scope: CompileScope) -> _Trial | None:
-    return scope.notes.get(_OPEN)
+    return scope.state.get(_OPEN)
 
 
 def _open(telemetry: Telemetry, scope: CompileScope, step: int | None) -> _Trial:
     trial = open_trial(telemetry, scope)
     # A step is part of the training loop, not a call, so its context is attached explicitly.
-    opened = scope.notes[_OPEN] = _Trial(trial, attach(trial.context), step)
-    return opened
+    return scope.state.set(_OPEN, _Trial(trial, attach(trial.context), step))
 
 
 def _close(telemetry: Telemetry, scope: CompileScope, *, error: BaseException | None = None) -> None:
     """Close the open trial, if any. Called at its end, at the start of the next trial and at the end of the compile."""
-    opened: _Trial | None = scope.notes.pop(_OPEN, None)
+    opened = scope.state.pop(_OPEN)
     if opened is None:
         return
     detach(opened.token)

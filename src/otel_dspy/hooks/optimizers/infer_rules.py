@@ -17,6 +17,7 @@ from otel_dspy.hooks.optimizers.bootstrap_few_shot import BootstrapFewShotHook
 from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import wrap_call
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.spans.trial import TrialFacts, open_trial
 from otel_dspy.telemetry.usage import PROMPT
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.spans.compile import DatasetFacts
     from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
-_RULES: Final = "rules"
+_RULES: Final[StateKey[list[tuple[Any, str]]]] = StateKey("rules")
 
 
 class InferRulesHook(BootstrapFewShotHook):
@@ -64,7 +65,7 @@ class InferRulesHook(BootstrapFewShotHook):
     def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
         ahead = scope.open_trial
         number = scope.trial_count if ahead is None else ahead.index
-        rules: list[tuple[Any, str]] = scope.notes.pop(_RULES, [])
+        rules = scope.state.pop(_RULES) or []
         return TrialFacts(
             label=f"candidate {number}",
             scope=evaluation.scope,
@@ -95,4 +96,4 @@ class _InductionHook(PhaseHook):
 
     @override
     def see(self, result: Any) -> None:
-        self._scope.notes.setdefault(_RULES, []).append((self._predictor, str(result)))
+        self._scope.state.get_or_create(_RULES, list[tuple[Any, str]]).append((self._predictor, str(result)))

@@ -21,6 +21,7 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
 from otel_dspy.telemetry.usage import PROMPT
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _RESOLVED: Final = ("num_trials", "valset", "minibatch", "num_instruct_candidates", "num_fewshot_candidates")
 """What `_set_hyperparams_from_run_mode` returns, in its order."""
+_SETTINGS: Final[StateKey[_Settings]] = StateKey("MIPROv2")
 _PHASES: Final = {
     "_bootstrap_fewshot_examples": ("bootstrap", semconv.DSPY_PHASE_DEMOS),
     "_propose_instructions": ("propose", semconv.DSPY_PHASE_INSTRUCTIONS),
@@ -166,7 +168,7 @@ class _Settings:
 
 
 def _settings(scope: CompileScope) -> _Settings:
-    return scope.notes.setdefault("mipro_v2", _Settings())
+    return scope.state.get_or_create(_SETTINGS, _Settings)
 
 
 def _texts(program: Any) -> dict[str, dict[str, str]]:

@@ -23,6 +23,7 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.trial import (
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
 
-_PROGRESS: Final = "reanchor"
+_PROGRESS: Final[StateKey[_Progress]] = StateKey("reanchor")
 _CALIBRATED: Final = "calibrated"
 """Key and label of the pass with the final settings."""
 _FITS: Final = {"_fit_threshold": "threshold", "_fit_weights": "weights", "_fit_cuts": "cuts"}
@@ -110,7 +111,7 @@ class _Progress:
 
 
 def _progress(scope: CompileScope) -> _Progress:
-    return scope.notes.setdefault(_PROGRESS, _Progress())
+    return scope.state.get_or_create(_PROGRESS, _Progress)
 
 
 class _Calibration(PhaseHook):

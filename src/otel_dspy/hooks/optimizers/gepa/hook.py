@@ -71,7 +71,7 @@ class GEPAHook(OptimizerHook):
 
         def optimization(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(GEPAHook)
-            if scope is None or EVENTS in scope.notes:
+            if scope is None or scope.state.get(EVENTS) is not None:
                 return None
             arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
             events = GepaEvents(telemetry, scope, arguments["adapter"])
@@ -103,7 +103,7 @@ class _OptimizationHook(CallHook):
 
     @override
     def open(self) -> None:
-        self._scope.notes[EVENTS] = self._events
+        self._scope.state.set(EVENTS, self._events)
         given = self._arguments
         resolved = {name: _named(given[name]) for name in _EFFECTIVE if name in given}
         # gepa's default is passed as None.

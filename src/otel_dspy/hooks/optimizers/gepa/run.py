@@ -70,7 +70,7 @@ class RunHook(CallHook):
         scope.examples = ExampleRegistry(plain_inputs=True)
         scope.hook = self._hook
         self._events = events = GepaEvents(telemetry, scope, engine.adapter)
-        scope.notes[EVENTS] = events
+        scope.state.set(EVENTS, events)
         with guarded("the setup of a run of gepa"):
             self._set_up()
         events.resume.runs_in(engine.run_dir)

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.telemetry.call_context import current_call_context
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import Scope
 from otel_dspy.telemetry.usage import JUDGE, REFLECTION
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
 
-EVENTS: Final = "gepa"
-"""Key of the run's `GepaEvents` in the notes of its compile."""
+EVENTS: Final[StateKey[GepaEvents]] = StateKey("gepa")
+"""Key of the run's `GepaEvents` in the state of its compile."""
 RESUME: Final = "resume"
 PHASES: Final = {"parent": "evaluate_parent", "candidate": "evaluate_candidate", "validation": "validate"}
 """Role of an evaluation -> name of its phase."""
@@ -42,7 +43,7 @@ _STEP: Final = create_key("otel_dspy.gepa.step")
 def events_here() -> GepaEvents | None:
     """Return the events of the innermost compile; None if it is no run of gepa."""
     scope = current_call_context().compile
-    return None if scope is None else scope.notes.get(EVENTS)
+    return None if scope is None else scope.state.get(EVENTS)
 
 
 def inside_step(scope: CompileScope) -> bool:

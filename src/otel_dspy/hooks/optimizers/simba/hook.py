@@ -21,6 +21,7 @@ from otel_dspy.hooks.optimizers.simba.strategy import StrategyHook
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.guard import guarded
+from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
 
-_SEARCH: Final = "simba"
+_SEARCH: Final[StateKey[Search]] = StateKey("SIMBA")
 
 
 class SIMBAHook(OptimizerHook):
@@ -75,7 +76,7 @@ class SIMBAHook(OptimizerHook):
 
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
-        search: Search | None = scope.notes.get(_SEARCH)
+        search = scope.state.get(_SEARCH)
         if search is not None:
             search.end_step(error)
 
@@ -84,10 +85,7 @@ def _search(telemetry: Telemetry) -> Search | None:
     scope = compile_of(SIMBAHook)
     if scope is None:
         return None
-    found = scope.notes.get(_SEARCH)
-    if found is None:
-        found = scope.notes[_SEARCH] = Search(telemetry, scope)
-    return found
+    return scope.state.get_or_create(_SEARCH, lambda: Search(telemetry, scope))
 
 
 class _Strategies:
