@@ -26,12 +26,13 @@ os.environ |= {
 from tests.conformance.everywhere import held_to_the_contract, observed_violations  # noqa: E402 - OpenTelemetry is imported with it
 from tests.support.leftovers import nothing_is_left  # noqa: E402 - the same
 from tests.support.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
-from tests.support.shared_server import server, server_uri, workspace_server  # noqa: E402 - the same
+from tests.support.shared_server import app_server, server, server_uri, workspace_server  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "app_server",
     "held_to_the_contract",
     "nothing_is_left",
     "observed_violations",

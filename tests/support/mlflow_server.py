@@ -46,13 +46,19 @@ def free_port() -> int:
 
 @contextmanager
 def mlflow_server(
-    folder: Path, *, port: int | None = None, backend: str | None = None, workspaces: bool = False
+    folder: Path,
+    *,
+    port: int | None = None,
+    backend: str | None = None,
+    workspaces: bool = False,
+    options: tuple[str, ...] = (),
 ) -> Generator[MlflowServer]:
     """Start a server with its files under `folder`; stop it and all its workers at the end.
 
     :param port: the port to listen on; a free one by default. Name it to start a server again where one was.
     :param backend: `--backend-store-uri`; a sqlite file in `folder` by default, kept from one start to the next.
     :param workspaces: `--enable-workspaces`.
+    :param options: more options, which have precedence: `--app-name`, `--workers`.
     :raises RuntimeError: if the server ends or is not healthy within `READY_TIMEOUT`; the text holds its log.
     """
     from tests.support.blank_store import blank_store  # noqa: PLC0415 - it imports MLflow, which takes seconds
@@ -66,6 +72,7 @@ def mlflow_server(
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", backend or f"sqlite:///{folder / 'mlflow.db'}",
         "--artifacts-destination", str(folder / "artifacts"), *(["--enable-workspaces"] if workspaces else []),
+        *options,
     ]  # fmt: skip
     # LITELLM_LOCAL_MODEL_COST_MAP: without internet the server may hang while litellm fetches its price list.
     environment = os.environ | {

@@ -30,6 +30,14 @@ def server_uri(server: MlflowServer) -> str:
     return server.uri
 
 
+@pytest.fixture(scope="session")
+def app_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
+    """`mlflow server --app-name otel-dspy`, with two workers."""
+    options = ("--app-name", "otel-dspy", "--workers", "2")
+    with mlflow_server(tmp_path_factory.mktemp("app-server"), options=options) as running:
+        yield running
+
+
 WORKSPACES = ("team-a", "team-b")
 
 

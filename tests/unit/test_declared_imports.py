@@ -25,6 +25,7 @@ EXTRAS: Final = {
     "runtime": [],
     "mlflow": ["mlflow"],
     "bridge": ["bridge"],
+    "server_app": ["bridge"],
     "exporter": ["otlp"],
     "reporting": ["report"],
     "doctor": ["mlflow"],
@@ -36,9 +37,10 @@ OPTIONAL: Final = {
     "hooks": {"gepa", "opentelemetry-sdk"},
     "telemetry": {"opentelemetry-sdk"},
     "serialization": {"dspy"},
+    "server_app": {"click"},
     ".": {"dspy", "opentelemetry-sdk"},
 }
-"""Distributions that are imported only where something else has brought them: gepa by DSPy, the others by the user."""
+"""Distributions that are imported only where something else has brought them: gepa by DSPy, click by MLflow, the others by the user."""
 PARTS: Final = ("mlflow", "opentelemetry-exporter-otlp")
 """Distributions whose files come in several, of the same release: `mlflow-tracing`, `opentelemetry-exporter-otlp-proto-http`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
@@ -15,10 +16,23 @@ if TYPE_CHECKING:
     from otel_dspy.bridge.writer import Writer
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Request to the client to send the spans again.
+
+    Attributes:
+        message: the reason.
+        unmapped: (trace id, span id) of spans whose mapping raised.
+    """
+
+    message: str
+    unmapped: frozenset[tuple[str, str]] = frozenset()
+
+
 class Acknowledgement(Protocol):
     """Accepts requests."""
 
-    async def accept(self, request: PendingRequest) -> Written | str:
+    async def accept(self, request: PendingRequest) -> Written | Retry:
         """Wait until a checked request is safe; return the outcome, or why the client should retry."""
         ...
 
@@ -38,9 +52,10 @@ class AfterCommit:
         self._metrics = metrics
         self._patience = patience
 
-    async def accept(self, request: PendingRequest) -> Written | str:
+    async def accept(self, request: PendingRequest) -> Written | Retry:
         """Submit a request to the writer and wait for it; return the outcome, or why the client should retry."""
         delivery = Delivery(request, len(request.body))
+        unmapped: frozenset[tuple[str, str]] = frozenset()
         if not self._writer.submit(delivery):
             reason, answer = "no room", "the bridge's queue is full; send the request again"
         else:
@@ -53,10 +68,11 @@ class AfterCommit:
                 answer = f"MLflow did not store the request within {self._patience:g} s; send it again"
             elif ended.result().again:
                 reason, answer = "MLflow failed", "MLflow failed to store a part of the request; send it again"
+                unmapped = ended.result().unmapped
             else:
                 return ended.result()
         self._metrics.refused(reason, len(request))
-        return answer
+        return Retry(answer, unmapped)
 
 
 class AfterQueueing:
@@ -74,7 +90,7 @@ class AfterQueueing:
         self._metrics = metrics
         self._patience = patience
 
-    async def accept(self, request: PendingRequest) -> Written | str:
+    async def accept(self, request: PendingRequest) -> Written | Retry:
         """Store a request and wait for the disk; return an empty outcome, or why the client should retry."""
         stored = self._queue.append(request)
         if stored is None:
@@ -91,4 +107,4 @@ class AfterQueueing:
             else:
                 return Written()
         self._metrics.refused(reason, len(request))
-        return answer
+        return Retry(answer)

@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from google.protobuf import json_format
-from google.rpc import code_pb2
-from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from otel_dspy.bridge import http_answers
 from otel_dspy.bridge.access import is_allowed
 from otel_dspy.bridge.decompression import TooLargeError, UnreadableError, decompressed
-from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
+from otel_dspy.bridge.http_answers import JSON, PROTOBUF
 from otel_dspy.bridge.routing import EXPERIMENT_HEADER, WORKSPACE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from google.protobuf.message import Message
     from starlette.requests import Request
 
-    from otel_dspy.bridge.intake import Answer, Intake
+    from otel_dspy.bridge.intake import Intake
     from otel_dspy.bridge.metrics import Metrics
     from otel_dspy.bridge.settings import BridgeSettings
-
-PROTOBUF: Final = "application/x-protobuf"
-JSON: Final = "application/json"
-
-_CODES: Final = {
-    HTTPStatus.BAD_REQUEST: code_pb2.INVALID_ARGUMENT,
-    HTTPStatus.UNAUTHORIZED: code_pb2.UNAUTHENTICATED,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: code_pb2.RESOURCE_EXHAUSTED,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: code_pb2.INVALID_ARGUMENT,
-    HTTPStatus.SERVICE_UNAVAILABLE: code_pb2.UNAVAILABLE,
-}
-"""`google.rpc` codes of OTLP error responses, by HTTP status."""
 
 
 class HttpFront:
@@ -90,9 +73,9 @@ class HttpFront:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         as_json = kind == JSON
         if not is_allowed(self._settings.token, request.headers.get("authorization")):
-            return self._failure(HTTPStatus.UNAUTHORIZED, "missing or invalid bearer token", as_json=as_json)
+            return http_answers.failure(HTTPStatus.UNAUTHORIZED, "missing or invalid bearer token", as_json=as_json)
         if kind not in {JSON, PROTOBUF}:
-            return self._failure(
+            return http_answers.failure(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 f"send {PROTOBUF} or {JSON}",
                 as_json=False,
@@ -107,10 +90,10 @@ class HttpFront:
             )
         except asyncio.CancelledError:
             # The drain timeout has expired. uvicorn would answer 500, which clients do not retry.
-            return self._failure(
+            return http_answers.failure(
                 HTTPStatus.SERVICE_UNAVAILABLE, "the bridge is shutting down; send the request again", as_json=as_json
             )
-        return self._answer(answer, as_json=as_json)
+        return http_answers.response(answer, as_json=as_json)
 
     async def _body(self, request: Request) -> bytes:
         limit = self._settings.max_request_bytes
@@ -129,32 +112,3 @@ class HttpFront:
             raise UnreadableError("the client disconnected") from error
         encoding = request.headers.get("content-encoding", "")
         return await run_in_threadpool(decompressed, b"".join(parts), encoding, limit)
-
-    def _answer(self, answer: Answer, *, as_json: bool) -> Response:
-        match answer.verdict:
-            case Verdict.MALFORMED:
-                return self._failure(HTTPStatus.BAD_REQUEST, answer.message, as_json=as_json)
-            case Verdict.TOO_LARGE:
-                return self._failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, answer.message, as_json=as_json)
-            case Verdict.LATER:
-                return self._failure(HTTPStatus.SERVICE_UNAVAILABLE, answer.message, as_json=as_json)
-            case Verdict.TAKEN:
-                response = ExportTraceServiceResponse()
-                if answer.message:
-                    response.partial_success.rejected_spans = answer.refused
-                    response.partial_success.error_message = answer.message
-                return self._message(HTTPStatus.OK, response, as_json=as_json)
-
-    def _failure(self, status: HTTPStatus, text: str, *, as_json: bool) -> Response:
-        response = self._message(status, Status(code=_CODES[status], message=text), as_json=as_json)
-        if status is HTTPStatus.SERVICE_UNAVAILABLE:
-            response.headers["Retry-After"] = str(RETRY_AFTER)
-        if status is HTTPStatus.UNAUTHORIZED:
-            response.headers["WWW-Authenticate"] = "Bearer"
-        return response
-
-    def _message(self, status: HTTPStatus, message: Message, *, as_json: bool) -> Response:
-        if as_json:
-            found: dict[str, Any] = json_format.MessageToDict(message)
-            return Response(json.dumps(found), status, media_type=JSON)
-        return Response(message.SerializeToString(), status, media_type=PROTOBUF)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.acknowledgement import AfterCommit, AfterQueueing
+from otel_dspy.bridge.acknowledgement import AfterCommit, AfterQueueing, Retry
 from otel_dspy.bridge.decompression import TooLargeError, UnreadableError
 from otel_dspy.bridge.otlp import MalformedError
 from otel_dspy.bridge.pending_request import PendingRequest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from otel_dspy.bridge.acknowledgement import Acknowledgement
     from otel_dspy.bridge.durable_queue.queue import DurableQueue
     from otel_dspy.bridge.metrics import Metrics
-    from otel_dspy.bridge.routing import Experiments
+    from otel_dspy.bridge.routing import DestinationRule
     from otel_dspy.bridge.settings import BridgeSettings
 
     Body = Callable[[], Awaitable[bytes]]
@@ -57,11 +57,13 @@ class Answer:
         verdict: outcome of the request.
         refused: number of rejected spans.
         message: reason for a human reader; empty if everything was accepted.
+        unmapped: (trace id, span id) of spans whose mapping raised; `refused` counts them if the verdict is TAKEN.
     """
 
     verdict: Verdict
     refused: int = 0
     message: str = ""
+    unmapped: frozenset[tuple[str, str]] = frozenset()
 
 
 class Intake:
@@ -70,7 +72,7 @@ class Intake:
     def __init__(
         self,
         writer: Writer,
-        experiments: Experiments,
+        experiments: DestinationRule,
         metrics: Metrics,
         settings: BridgeSettings,
         queue: DurableQueue | None = None,
@@ -134,8 +136,8 @@ class Intake:
             return Answer(Verdict.LATER, message="timed out reading the request body; send it again")
         self._metrics.received(protocol, len(waiting) + refused.total())
         written = await self._acknowledgement.accept(waiting) if len(waiting) else Written()
-        if isinstance(written, str):
-            return Answer(Verdict.LATER, message=written)
+        if isinstance(written, Retry):
+            return Answer(Verdict.LATER, message=written.message, unmapped=written.unmapped)
         refused += written.refused
         if not refused:
             # Operations are batched, so the spans behind a rejected operation are not known here.
@@ -145,7 +147,8 @@ class Intake:
             self._metrics.refused(reason, spans)
         reasons = sorted(refused)
         more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
-        return Answer(Verdict.TAKEN, refused.total(), "; ".join(reasons[:MAX_REASONS]) + more)
+        message = "; ".join(reasons[:MAX_REASONS]) + more
+        return Answer(Verdict.TAKEN, refused.total(), message, written.unmapped)
 
     async def _read(
         self, body: Body, request: Callable[[bytes], PendingRequest]

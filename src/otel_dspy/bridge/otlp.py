@@ -68,16 +68,22 @@ def spans_in_protobuf(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
         MalformedError: the body is not a valid `ExportTraceServiceRequest`.
         TooLargeError: the request has more than `MAX_PARTS` parts.
     """
-    # Counted before parsing: protobuf creates all messages at once and holds the GIL meanwhile.
-    bounded(sum(1 for _ in islice(wire.parts(body, 0, len(body)), MAX_PARTS + 1)))
-    for group in _request(body).resource_spans:
+    for group in parsed_request(body).resource_spans:
         resource = resource_attributes(group.resource)
         for scope in group.scope_spans:
             for span in scope.spans:
                 yield converted(span, resource, scope.scope.name)
 
 
-def _request(body: bytes) -> ExportTraceServiceRequest:
+def parsed_request(body: bytes) -> ExportTraceServiceRequest:
+    """Parse a request. In texts that are not UTF-8, question marks replace the invalid bytes.
+
+    Raises:
+        MalformedError: the body is not a valid `ExportTraceServiceRequest`.
+        TooLargeError: the request has more than `MAX_PARTS` parts.
+    """
+    # Counted before parsing: protobuf creates all messages at once and holds the GIL meanwhile.
+    bounded(sum(1 for _ in islice(wire.parts(body, 0, len(body)), MAX_PARTS + 1)))
     try:
         return ExportTraceServiceRequest.FromString(body)
     except DecodeError:

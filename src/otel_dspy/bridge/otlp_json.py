@@ -137,12 +137,12 @@ def _parsed(given: object, message: M) -> M | None:
 
 def _span_of_json(given: Any) -> Span | BadSpanError:  # noqa: ANN401 - any JSON value
     try:
-        return json_format.ParseDict(_with_protobuf_ids(given), Span(), ignore_unknown_fields=True)
+        return json_format.ParseDict(with_protobuf_ids(given), Span(), ignore_unknown_fields=True)
     except _UNREADABLE as error:
         return BadSpanError(f"not a span: {type(error).__name__}")
 
 
-def _with_protobuf_ids(given: Mapping[str, Any]) -> dict[str, Any]:
+def with_protobuf_ids(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span with its ids in base64, as protobuf's JSON parser expects."""
     span = _encoded_ids(given)
     if "links" in span:

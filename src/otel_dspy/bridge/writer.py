@@ -45,6 +45,7 @@ class Written:
         failing: destinations of this delivery at which MLflow failed.
         error: type of an unexpected error that interrupted the commit of this delivery or of one committed with it;
             empty if there was none.
+        unmapped: (trace id, span id) of spans whose mapping raised; all spans if there was such an error.
     """
 
     again: bool = False
@@ -52,6 +53,7 @@ class Written:
     lost: int = 0
     failing: frozenset[Destination] = frozenset()
     error: str = ""
+    unmapped: frozenset[tuple[str, str]] = frozenset()
 
 
 class SpanSource(Protocol):
@@ -79,6 +81,7 @@ class _Progress:
     """Progress of a delivery that is to be committed."""
 
     refused: Counter[str] = field(default_factory=Counter[str])
+    unmapped: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     names: list[_Name] = field(default_factory=list[_Name])
     destinations: set[Destination] = field(default_factory=set["Destination"])
     newest_ns: int = 0
@@ -217,7 +220,10 @@ class Writer:
             # A failure at one destination does not affect deliveries to others.
             failed_at = frozenset(failing & found.destinations)
             lost_there = sum(rejected[destination] for destination in found.destinations)
-            delivery.done.set_result(Written(bool(error or failed_at), found.refused, lost_there, failed_at, error))
+            unmapped = {(name.trace_id, name.span_id) for name in found.names} if error else found.unmapped
+            delivery.done.set_result(
+                Written(bool(error or failed_at), found.refused, lost_there, failed_at, error, frozenset(unmapped))
+            )
 
     def _write(self, delivery: Delivery, progress: _Progress, met: set[_Name]) -> None:
         """Write a delivery. `met` holds the names of all spans of the same commit; its spans are added."""
@@ -237,6 +243,7 @@ class Writer:
                 except Exception as error:
                     _logger.debug("a span cannot be written to MLflow", exc_info=True)
                     progress.refused[f"cannot be written to MLflow ({type(error).__name__})"] += 1
+                    progress.unmapped.add((span.trace_id, span.span_id))
 
     def _remember(self, progress: _Progress, failing: set[Destination]) -> None:
         names = [name for name in progress.names if name.destination not in failing]

@@ -1,4 +1,4 @@
-"""One optimization recorded in process and over OTLP through a bridge: the result in MLflow is the same."""
+"""One optimization recorded in process, and over OTLP by a bridge or MLflow's server: the result is the same."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 import pytest
+from mlflow import MlflowClient
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences, optimize, record
+from tests.support.app_exporters import app_exporter
 from tests.support.bridges import exporter, running_bridge
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, examples, sums_lm
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from tests.support.mlflow_server import MlflowServer
 
 DELIVERY = 240_000
 """Milliseconds that a delivery may take on a loaded machine."""
@@ -41,15 +46,32 @@ def test_the_bridge_writes_what_the_processor_writes(
     experiment = f"same-{uuid.uuid4().hex[:8]}"
     store = new_store("in-process")
     with running_bridge(server_uri, experiment) as bridge:
-        in_process = MlflowSpanProcessor(tracking_uri=store, experiment=experiment)
-        by_otlp = BatchSpanProcessor(exporter(bridge, protocol), schedule_delay_millis=200, max_export_batch_size=16)
-        instrumented_by([in_process, by_otlp], shape, lambda: optimize(trials=2))
-        assert by_otlp.force_flush(DELIVERY)
-        assert in_process.force_flush(DELIVERY)
-        in_process.shutdown()
-        by_otlp.shutdown()
+        recorded_by(store, experiment, exporter(bridge, protocol), shape)
         assert bridge.writer.pipeline.lost == 0
     assert differences(comparable(record(server_uri, experiment)), comparable(record(store, experiment))) == []
+
+
+@pytest.mark.parametrize("shape", ["linked", "nested"])
+def test_the_server_app_writes_what_the_processor_writes(
+    shape: str, app_server: MlflowServer, new_store: Callable[[str], str]
+) -> None:
+    """`mlflow server --app-name otel-dspy` with two workers: no difference either, from a plain OTLP exporter."""
+    experiment = f"same-{uuid.uuid4().hex[:8]}"
+    store = new_store("in-process")
+    experiment_id = MlflowClient(app_server.uri).create_experiment(experiment)
+    recorded_by(store, experiment, app_exporter(app_server, experiment_id), shape)
+    assert differences(comparable(record(app_server.uri, experiment)), comparable(record(store, experiment))) == []
+
+
+def recorded_by(store: str, experiment: str, exporter: SpanExporter, shape: str) -> None:
+    """Record one optimization in process in a store, and through an OTLP exporter."""
+    in_process = MlflowSpanProcessor(tracking_uri=store, experiment=experiment)
+    by_otlp = BatchSpanProcessor(exporter, schedule_delay_millis=200, max_export_batch_size=16)
+    instrumented_by([in_process, by_otlp], shape, lambda: optimize(trials=2))
+    assert by_otlp.force_flush(DELIVERY)
+    assert in_process.force_flush(DELIVERY)
+    in_process.shutdown()
+    by_otlp.shutdown()
 
 
 def test_scores_that_are_no_plain_numbers(server_uri: str, new_store: Callable[[str], str]) -> None:

@@ -13,6 +13,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.tracing.constant import TraceTagKey
 
+from otel_dspy.mlflow.tracking import server_artifacts
+
 _logger = logging.getLogger(__name__)
 
 TRACES: Final = (
@@ -39,6 +41,7 @@ def report_missing() -> None:
 
 def artifact_repository(artifact_uri: str, tracking_uri: str) -> Any:  # noqa: ANN401 - MLflow types it in part
     """Return the repository that reads and writes below an artifact URI of that tracking store."""
+    artifact_uri = server_artifacts.direct(artifact_uri)
     if _STORE_BY_URI:
         return cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=tracking_uri)
     if artifact_uri.startswith("mlflow-artifacts:"):

@@ -32,7 +32,7 @@ from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignor
 from mlflow.tracking.context import registry as run_context
 
 from otel_dspy.mlflow.mapping.naming import MAX_TAG
-from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.mlflow.tracking import capabilities, server_artifacts
 from otel_dspy.mlflow.tracking.error_classification import artifact_access
 from otel_dspy.mlflow.tracking.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.paging import every_page
@@ -90,7 +90,7 @@ class Store:
 
     def __init__(self, tracking_uri: str) -> None:
         self._uri = tracking_uri
-        self._store: Any = cast("Any", _get_store)(tracking_uri)
+        self._store: Any = cast("Any", _get_store)(tracking_uri, server_artifacts.root())
         self._context_tags: dict[str, str] | None = None
         engine: Any = getattr(self._store, "engine", None)
         if hasattr(engine, "dispose"):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from mlflow.entities import TraceState, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - as in `store`
 
 from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.tracking import capabilities, server_artifacts
 from otel_dspy.mlflow.tracking.error_classification import artifact_access
 from otel_dspy.mlflow.tracking.paging import every_page
 from otel_dspy.mlflow.tracking.trace_ends import noted_end
@@ -68,7 +68,7 @@ class StoreReader:
 
     def __init__(self, tracking_uri: str) -> None:
         self._uri = tracking_uri
-        self._store: Any = cast("Any", _get_store)(tracking_uri)
+        self._store: Any = cast("Any", _get_store)(tracking_uri, server_artifacts.root())
         self._locations: dict[str, str] = {}
 
     def runs(self, experiment_id: str, **tags: str) -> list[FoundRun]:
@@ -129,7 +129,7 @@ class StoreReader:
             return {str(file.path) for file in self._artifacts(artifact_uri).list_artifacts(folder)}
 
     def _artifacts(self, artifact_uri: str) -> Any:  # noqa: ANN401 - MLflow's ArtifactRepository, which it types in part
-        return cast("Any", get_artifact_repository)(artifact_uri, tracking_uri=self._uri)
+        return capabilities.artifact_repository(artifact_uri, self._uri)
 
     def head(self, trace_id: str) -> FoundHead | None:
         """Return the info of a trace, 32 hex digits; None if it does not exist.

@@ -1,0 +1,63 @@
+"""Choice of the experiment and workspace of a span that MLflow's server receives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from otel_dspy.bridge.routing import WORKSPACE_ATTRIBUTE, Experiments, UnusableError
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.tracking import workspaces
+from otel_dspy.mlflow.tracking.store import Store
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.records.span_records import Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class RequestExperiments:
+    """Destination of a span on the server's own store; a `DestinationRule`.
+
+    MLflow's header has precedence over the resource, because MLflow checks permissions on what the header names.
+
+    Attributes:
+        tracking_uri: URI of the server's store.
+        default: experiment of spans that name none.
+        by_service: whether `service.name` is used as the experiment if nothing else names one.
+    """
+
+    tracking_uri: str
+    default: str
+    by_service: bool
+
+    def destination(
+        self, resource: Attributes, experiment_header: str | None, workspace_header: str | None = None
+    ) -> Destination:
+        """Return the destination of a span.
+
+        Args:
+            resource: resource attributes of the span.
+            experiment_header: id of an experiment, the value of MLflow's header.
+            workspace_header: workspace of the request, as MLflow's server has resolved it.
+
+        Raises:
+            UnusableError: the resource names another workspace than the request.
+        """
+        named = resource.get(WORKSPACE_ATTRIBUTE)
+        if named and not (isinstance(named, str) and workspaces.same(named, workspace_header)):
+            # Another workspace's members may not be allowed to read these spans, and this one's to write there.
+            raise UnusableError(f"{WORKSPACE_ATTRIBUTE} is not the workspace of the request")
+        if experiment_header:
+            return Destination(self.tracking_uri, Experiment(id=experiment_header), workspace_header)
+        others = {name: value for name, value in resource.items() if name != WORKSPACE_ATTRIBUTE}
+        found = Experiments(self.tracking_uri, self.default, self.by_service).destination(others, None)
+        return replace(found, workspace=workspace_header)
+
+    def named_id(self, resource: Attributes) -> str:
+        """Return the id of the experiment of spans that arrive without MLflow's header; create it if it is missing.
+
+        Args:
+            resource: resource attributes of the spans.
+        """
+        own = {name: value for name, value in resource.items() if name != WORKSPACE_ATTRIBUTE}
+        return Store(self.tracking_uri).experiment_id(self.destination(own, None).experiment.name or self.default)

@@ -1,0 +1,83 @@
+"""Requirements of the app on the installed packages and on the server's options, detected by name."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.server_app.unsupported import UnsupportedServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NEEDED: Final = ("google.rpc.status_pb2", "opentelemetry.proto", "opentelemetry.sdk", "prometheus_client", "starlette")
+"""Modules that the app imports beside MLflow, each provided by the extra `bridge`."""
+_OTLP: Final = ("mlflow.server.fastapi_app", "mlflow.server.otel_api")
+"""MLflow's FastAPI server and its OTLP endpoint, which MLflow 3.5 added."""
+_AUTH_CONFIGURATION: Final = "MLFLOW_AUTH_CONFIG_PATH"
+_AUTH_APP: Final = "basic-auth"
+_WITH_AUTH: Final = f"Use --app-name {_AUTH_APP} and run `otel-dspy bridge` beside it"
+_SERVER_KIND: Final = "_MLFLOW_SGI_NAME"
+"""Environment variable that MLflow sets to the name of its ASGI or WSGI server."""
+
+
+def check_installed() -> None:
+    """Check the installed packages.
+
+    Raises:
+        UnsupportedServerError: MLflow has no OTLP endpoint or stores no traces, or a package is missing.
+    """
+    missing = [name for name in NEEDED if not _installed(name)]
+    if missing:
+        raise UnsupportedServerError(f"{', '.join(missing)} not installed: pip install 'otel-dspy[bridge]'")
+    from otel_dspy.mlflow.tracking import capabilities  # noqa: PLC0415 - imports MLflow, which the line above does not need
+
+    if not (all(_installed(name) for name in _OTLP) and capabilities.TRACES):
+        raise UnsupportedServerError(
+            f"--app-name otel-dspy: MLflow {capabilities.mlflow_version} has no OTLP endpoint that stores traces. "
+            "Upgrade MLflow to 3.7 or newer, or omit --app-name and run `otel-dspy bridge`."
+        )
+
+
+def check_command(arguments: Sequence[str]) -> None:
+    """Check the command line of `mlflow server`, which uses the last of several apps.
+
+    Args:
+        arguments: `sys.argv`.
+
+    Raises:
+        UnsupportedServerError: the command names MLflow's authentication, which would not be in force.
+    """
+    if not {_AUTH_APP, f"--app-name={_AUTH_APP}"}.isdisjoint(arguments):
+        raise UnsupportedServerError(
+            f"--app-name otel-dspy cannot be combined with {_AUTH_APP}: `mlflow server` runs one app, and this one has "
+            f"no authentication. {_WITH_AUTH}."
+        )
+
+
+def check_options(environment: Mapping[str, str]) -> None:
+    """Check the options of `mlflow server`, as its worker receives them.
+
+    Args:
+        environment: environment variables of the worker.
+
+    Raises:
+        UnsupportedServerError: the server is not uvicorn, or is configured for authentication that the app lacks.
+    """
+    server = environment.get(_SERVER_KIND, "uvicorn")
+    if server != "uvicorn":
+        raise UnsupportedServerError(
+            f"--app-name otel-dspy needs uvicorn, MLflow's default: {server} serves no OTLP. Omit --{server}-opts."
+        )
+    if environment.get(_AUTH_CONFIGURATION):
+        raise UnsupportedServerError(
+            f"{_AUTH_CONFIGURATION} is set, but --app-name otel-dspy has no authentication. "
+            f"{_WITH_AUTH}, or unset the variable."
+        )
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False

@@ -1,0 +1,30 @@
+"""What `mlflow server` prints where the app cannot run, before it starts a worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_two_apps_end_the_command(tmp_path: Path) -> None:
+    """MLflow would run the last app alone, here the one without authentication: one line, exit status 1."""
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--app-name", "otel-dspy",
+        "--host", "127.0.0.1", "--port", "1", "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}",
+    ]  # fmt: skip
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
+        1,
+        (
+            "Error: --app-name otel-dspy cannot be combined with basic-auth: `mlflow server` runs one app, and this one has no "
+            "authentication. Use --app-name basic-auth and run `otel-dspy bridge` beside it."
+        ),
+    )

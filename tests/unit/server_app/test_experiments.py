@@ -1,0 +1,40 @@
+"""Experiment and workspace of a span that MLflow's server receives."""
+
+from __future__ import annotations
+
+import pytest
+
+from otel_dspy.bridge.routing import UnusableError
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.server_app.experiments import RequestExperiments
+
+EXPERIMENTS = RequestExperiments("sqlite:///m.db", "Default", by_service=False)
+NAMED = {"mlflow.experiment.name": "sums", "service.name": "answers"}
+
+
+def test_mlflows_header_has_precedence_over_the_resource() -> None:
+    """MLflow checks permissions on the experiment of the header; a resource must not lead elsewhere."""
+    expected = Destination("sqlite:///m.db", Experiment(id="7"), None)
+    assert EXPERIMENTS.destination(NAMED, "7") == expected
+
+
+def test_without_the_header_the_resource_decides() -> None:
+    """Else the default; the service only if it is switched on."""
+    by_service = RequestExperiments("sqlite:///m.db", "Default", by_service=True)
+    found = [
+        EXPERIMENTS.destination(NAMED, None).experiment,
+        EXPERIMENTS.destination({"service.name": "answers"}, None).experiment,
+        by_service.destination({"service.name": "answers"}, None).experiment,
+    ]
+    assert found == [Experiment(name="sums"), Experiment(name="Default"), Experiment(name="answers")]
+
+
+def test_the_workspace_is_that_of_the_request() -> None:
+    """A resource that names another one is rejected: the request may not be allowed to write there."""
+    resource = {"mlflow.workspace.name": "team-a"}
+    assert EXPERIMENTS.destination(resource, "7", "team-a").workspace == "team-a"
+    assert EXPERIMENTS.destination({}, None, "team-a").workspace == "team-a"
+    assert EXPERIMENTS.destination({"mlflow.workspace.name": "default"}, None).workspace is None
+    for workspace in ("team-b", None):
+        with pytest.raises(UnusableError, match="is not the workspace of the request"):
+            EXPERIMENTS.destination(resource, "7", workspace)
