@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from otel_dspy.bridge.acknowledgement import Acknowledgement
     from otel_dspy.bridge.durable_queue.queue import DurableQueue
     from otel_dspy.bridge.metrics import Metrics
-    from otel_dspy.bridge.routing import DestinationRule
+    from otel_dspy.bridge.routing import Experiments
     from otel_dspy.bridge.settings import BridgeSettings
 
     Body = Callable[[], Awaitable[bytes]]
@@ -72,7 +72,7 @@ class Intake:
     def __init__(
         self,
         writer: Writer,
-        experiments: DestinationRule,
+        experiments: Experiments,
         metrics: Metrics,
         settings: BridgeSettings,
         queue: DurableQueue | None = None,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_dspy.bridge.foreign_spans import RoutedSpan
-    from otel_dspy.bridge.routing import DestinationRule
+    from otel_dspy.bridge.routing import Experiments
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class PendingRequest:
     json: bool
     experiment: str | None
     workspace: str | None
-    experiments: DestinationRule
+    experiments: Experiments
     count: int = field(default=0, init=False)
 
     def check(self) -> Counter[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.delivery.routing import KINDS
@@ -57,25 +57,6 @@ OPTIONS: Final = Options()
 
 class UnusableError(ValueError):
     """An id or a name of the span is invalid; the message gives the reason."""
-
-
-class DestinationRule(Protocol):
-    """Choice of the experiment and workspace of a span."""
-
-    def destination(
-        self, resource: Attributes, experiment_header: str | None, workspace_header: str | None = None
-    ) -> Destination:
-        """Return the destination of a span.
-
-        Args:
-            resource: resource attributes of the span.
-            experiment_header: value of the experiment header.
-            workspace_header: value of the workspace header.
-
-        Raises:
-            UnusableError: the span names no valid destination.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

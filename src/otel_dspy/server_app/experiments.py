@@ -15,20 +15,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestExperiments:
-    """Destination of a span on the server's own store; a `DestinationRule`.
+class RequestExperiments(Experiments):
+    """Destination of a span on the server's own store.
 
-    MLflow's header has precedence over the resource, because MLflow checks permissions on what the header names.
-
-    Attributes:
-        tracking_uri: URI of the server's store.
-        default: experiment of spans that name none.
-        by_service: whether `service.name` is used as the experiment if nothing else names one.
+    MLflow's header has precedence over the resource, because MLflow checks permissions on what the header names. The
+    workspace is that of the request, so `workspace` is not used.
     """
-
-    tracking_uri: str
-    default: str
-    by_service: bool
 
     def destination(
         self, resource: Attributes, experiment_header: str | None, workspace_header: str | None = None
@@ -50,7 +42,7 @@ class RequestExperiments:
         if experiment_header:
             return Destination(self.tracking_uri, Experiment(id=experiment_header), workspace_header)
         others = {name: value for name, value in resource.items() if name != WORKSPACE_ATTRIBUTE}
-        found = Experiments(self.tracking_uri, self.default, self.by_service).destination(others, None)
+        found = Experiments.destination(self, others, None)
         return replace(found, workspace=workspace_header)
 
     def named_id(self, resource: Attributes) -> str:

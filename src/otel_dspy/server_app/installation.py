@@ -61,7 +61,7 @@ def install(app: Starlette, environment: Mapping[str, str]) -> None:
         )
     except BridgeSettingError as error:
         raise UnsupportedServerError(str(error)) from error
-    experiments = RequestExperiments(wanted.tracking_uri, wanted.experiment, by_service=wanted.experiment_by_service)
+    experiments = RequestExperiments(wanted.tracking_uri, wanted.experiment, wanted.experiment_by_service)
     app.user_middleware.append(
         Middleware(
             TracesMiddleware,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from otel_dspy.server_app.split_request import SplitRequest
 
 _logger = logging.getLogger(__name__)
-
-_ATTEMPTS: Final = 2
-"""Attempts to write a request if an unexpected error interrupts the commit: another request may have caused it."""
 
 
 class TracesMiddleware:
@@ -112,10 +109,14 @@ class TracesMiddleware:
             return parts.ours
 
         workspace = workspaces.active() or None
-        for _ in range(_ATTEMPTS):
-            answer = await self._intake().take(content, protocol="http", experiment=experiment, workspace=workspace)
-            if answer.verdict is Verdict.TAKEN or not answer.unmapped:
-                break
+
+        async def attempt() -> Answer:
+            return await self._intake().take(content, protocol="http", experiment=experiment, workspace=workspace)
+
+        answer = await attempt()
+        if answer.verdict is Verdict.LATER and answer.unmapped:
+            # An unexpected error has interrupted the commit; another request of it may have been the cause.
+            answer = await attempt()
         return answer
 
     async def _experiment_id(self, rest: bytes, header: str | None) -> str | None:

@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy import DSPyInstrumentor
 from otel_dspy.bridge.routing import Experiments, routed
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.tracking.store import Store
-from tests.chaos.twins import differences, optimize, record
+from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_same_tree import comparable
 from tests.support.parsed_requests import from_protobuf
+from tests.support.recorded_optimization import recorded_optimization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,29 +24,13 @@ if TYPE_CHECKING:
     from otel_dspy.bridge.foreign_spans import RoutedSpan
     from otel_dspy.mlflow.mapping.operations import LogSpan
 
-SPANS_AT_ONCE = 9
 PATIENCE = 240
 
 
 @pytest.fixture(scope="module")
 def batches() -> list[bytes]:
     """An optimization as requests, in the order of export."""
-    kept = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(kept))
-    instrumentor = DSPyInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
-    )
-    try:
-        optimize(trials=2)
-    finally:
-        instrumentor.uninstrument()
-    spans = kept.get_finished_spans()
-    return [
-        encode_spans(spans[start : start + SPANS_AT_ONCE]).SerializeToString()
-        for start in range(0, len(spans), SPANS_AT_ONCE)
-    ]
+    return [encode_spans(batch).SerializeToString() for batch in recorded_optimization()]
 
 
 def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: int) -> None:

@@ -8,7 +8,7 @@ from otel_dspy.bridge.routing import UnusableError
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.server_app.experiments import RequestExperiments
 
-EXPERIMENTS = RequestExperiments("sqlite:///m.db", "Default", by_service=False)
+EXPERIMENTS = RequestExperiments("sqlite:///m.db")
 NAMED = {"mlflow.experiment.name": "sums", "service.name": "answers"}
 
 

@@ -102,7 +102,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Server]
     client = MlflowClient(uri)
     experiment_id = client.create_experiment("e")
     settings = BridgeSettings(tracking_uri=uri, http=Address("127.0.0.1", 0), patience=60)
-    experiments = RequestExperiments(uri, "Default", by_service=False)
+    experiments = RequestExperiments(uri)
     writer = Writer(settings.max_waiting_bytes)
     intake = Intake(writer, experiments, Metrics(writer), settings)
     endpoint = MlflowEndpoint()
