@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
-from collections import deque
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking import http_policy, workspaces
+from otel_dspy.mlflow.tracking.concurrency_limit import ConcurrencyLimit
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import is_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-MAX_LIMIT: Final = 10
-"""Most requests at the same time: the connections that MLflow's HTTP client keeps (`MLFLOW_HTTP_POOL_MAXSIZE`)."""
-BURST: Final = 4
-"""Requests of a burst for each one at the same time."""
-FEW_QUEUED: Final = 0.5
-MANY_QUEUED: Final = 0.9
-"""Requests that wait in the server below which the limit grows, and from which it shrinks."""
-HOLD: Final = 8
-"""Bursts after one in which requests waited until the limit grows again."""
+    from collections.abc import Callable, Collection, Sequence
 
 
 class _Caller(threading.local):
@@ -41,14 +31,23 @@ def cpu_seconds() -> float:
     return time.thread_time() + _caller.seconds
 
 
-class ConcurrentRequests:
-    """Requests to one tracking server, each attempted once. The caller retries those that fail.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request.
 
-    The number of requests at the same time follows the latency, as in TCP Vegas (Brakmo and Peterson, 1995): of `limit`
-    requests, `limit * (1 - shortest latency / present latency)` wait in the server. The limit doubles until some do,
-    then grows and shrinks by one; a failure halves it. A server that does one thing at a time thus has one request
-    at a time, a distant one `MAX_LIMIT`.
+    Attributes:
+        send: sends it once, on any thread; raises if it is not accepted.
+        after: positions, among the requests of a call, of those that must have been accepted before.
+        measured: whether its latency is that of most requests.
     """
+
+    send: Callable[[], None]
+    after: Collection[int] = ()
+    measured: bool = True
+
+
+class ConcurrentRequests:
+    """Requests to one tracking server, each attempted once. The caller retries those that fail."""
 
     def __init__(
         self,
@@ -69,104 +68,126 @@ class ConcurrentRequests:
         self._clock = clock
         self._stopped = stopped
         self._workspace = workspace
-        self._most = MAX_LIMIT if is_server(tracking_uri) else 1
-        self._limit = 1
-        self._waited = False
-        """Whether requests have waited in the server, so that the limit grows by one and no longer doubles."""
-        self._hold = 0
-        """Bursts until the limit may grow."""
-        self._shortest = float("inf")
-        """Shortest latency of a request, in seconds."""
+        self._limit = ConcurrencyLimit(http_policy.kept_connections() if is_server(tracking_uri) else 1)
 
     @property
-    def burst(self) -> int:
-        """Number of requests to give to `send`."""
-        return self._limit * BURST
+    def limit(self) -> int:
+        """Number of requests at the same time."""
+        return self._limit.now
 
-    def send(self, requests: Sequence[Callable[[], None]]) -> list[bool | None]:
+    def send(self, requests: Sequence[Request]) -> list[bool | None]:
         """Attempt requests until one fails; return for each whether it was accepted, None if it was not attempted.
 
-        Args:
-            requests: functions that send one request each and raise if it is not accepted. They are called in any
-                order, in several threads.
+        They are sent in any order that keeps their `after`, in this thread and in others.
         """
-        waiting = deque(enumerate(requests))
-        accepted: list[bool | None] = [None] * len(requests)
-        latencies: list[float] = []
+        batch = _Batch(requests, self._limit, self._attempt, self._stopped, self._clock)
+        _caller.seconds += batch.run()
+        return batch.accepted
 
-        def send_waiting() -> None:
-            gate = ForkGate()  # one for each thread: a gate lets in one at a time
-            while waiting and not self._stopped():
-                try:
-                    number, request = waiting.popleft()
-                except IndexError:
-                    return
-                began = self._clock()
-                accepted[number] = self._attempt(request, gate)
-                if accepted[number]:
-                    latencies.append(self._clock() - began)
-                else:
-                    waiting.clear()
-
-        seconds: list[float] = []
-        threads = _started(send_waiting, min(self._limit, len(requests)) - 1, seconds)
-        send_waiting()
-        for thread in threads:
-            thread.join()
-        _caller.seconds += sum(seconds)
-        self._adapt(latencies, failed=False in accepted)
-        return accepted
-
-    def _adapt(self, latencies: Sequence[float], *, failed: bool) -> None:
-        if failed:
-            self._shrink(self._limit // 2)
-            return
-        if not latencies:
-            return
-        self._shortest = min(self._shortest, *latencies)
-        queued = self._limit * (1 - self._shortest / (statistics.fmean(latencies) or 1.0))
-        if self._limit > 1 and queued >= MANY_QUEUED:
-            self._shrink(self._limit - 1)
-        elif self._hold:
-            self._hold -= 1
-        elif queued < FEW_QUEUED:
-            self._limit = min(self._limit + 1 if self._waited else self._limit * 2, self._most)
-
-    def _shrink(self, limit: int) -> None:
-        self._limit = max(1, limit)
-        self._waited, self._hold = True, HOLD
-
-    def _attempt(self, request: Callable[[], None], gate: ForkGate) -> bool:
+    def _attempt(self, request: Request, gate: ForkGate) -> bool:
         try:
             with gate, http_policy.no_retries(0), workspaces.selected(self._workspace):
-                request()
+                request.send()
         except Exception:  # noqa: BLE001 - the caller's retry reports what MLflow says
             return False
         return True
 
 
-def _started(work: Callable[[], None], count: int, seconds: list[float]) -> list[threading.Thread]:
-    """Start threads; fewer, or none, where Python starts no more of them, as 3.12.0 and 3.12.1 at exit.
+class _Batch:
+    """Requests of one call, and the threads that send them."""
 
-    Args:
-        work: what each thread runs.
-        count: number of threads.
-        seconds: receives the CPU seconds of each.
-    """
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        limit: ConcurrencyLimit,
+        attempt: Callable[[Request, ForkGate], bool],
+        stopped: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self._requests = requests
+        self._limit = limit
+        self._attempt = attempt
+        self._stopped = stopped
+        self._clock = clock
+        self.accepted: list[bool | None] = [None] * len(requests)
+        self._changed = threading.Condition()
+        """Guards what follows, and the limit."""
+        self._waiting = list(range(len(requests)))
+        self._in_flight = 0
+        self._failed = False
+        self._senders = 1
+        self._no_threads = False
+        self._threads: list[threading.Thread] = []
+        self._seconds = 0.0
 
-    def timed() -> None:
-        work()
-        seconds.append(time.thread_time())
+    def run(self) -> float:
+        """Send until all are accepted, one fails or `stopped`; return the CPU seconds of the other threads."""
+        with self._changed:
+            self._add_threads()
+        self._send(connected=True)  # by the requests that found the experiment
+        while self._threads:  # those of the last ones may have started others
+            self._threads.pop().join()
+        return self._seconds
 
-    # No `ThreadPoolExecutor`: its threads are joined at exit, however long a server takes to answer.
-    # Each has a copy of the caller's context, which keeps instrumentations of HTTP clients from tracing the requests.
-    threads = [
-        threading.Thread(target=copy_context().run, args=[timed], name="otel-dspy-mlflow-request", daemon=True)
-        for _ in range(count)
-    ]
-    for number, thread in enumerate(threads):
-        try:
-            thread.start()
-        except RuntimeError:
-            return threads[:number]
-    return threads
+    def _send(self, *, connected: bool) -> None:
+        """Send requests until the thread should end.
+
+        Args:
+            connected: whether the first one uses an open connection. Opening one takes several round trips.
+        """
+        gate = ForkGate()  # one for each thread: a gate lets in one at a time
+        while (number := self._take()) is not None:
+            request, accepted, began = self._requests[number], False, self._clock()
+            try:
+                accepted = self._attempt(request, gate)
+            finally:  # also for an interrupt, as other threads wait
+                latency = self._clock() - began if connected and request.measured else None
+                self._record(number, latency, accepted=accepted)
+            connected = True
+
+    def _take(self) -> int | None:
+        """Return the next request; None if the thread should end."""
+        with self._changed:
+            while self._waiting and not (self._failed or self._senders > self._limit.now or self._stopped()):
+                for place, number in enumerate(self._waiting):
+                    if all(self.accepted[other] for other in self._requests[number].after):
+                        del self._waiting[place]
+                        self._in_flight += 1
+                        return number
+                if not self._in_flight:
+                    break
+                self._changed.wait()
+            self._senders -= 1
+            return None
+
+    def _record(self, number: int, latency: float | None, *, accepted: bool) -> None:
+        with self._changed:
+            self._in_flight -= 1
+            self.accepted[number] = accepted
+            if not accepted:
+                self._failed = True
+                self._limit.failed()
+            elif latency is not None:
+                self._limit.accepted(latency)
+                self._add_threads()
+            self._changed.notify_all()
+
+    def _add_threads(self) -> None:
+        # No `ThreadPoolExecutor`: its threads are joined at exit, however long a server takes to answer.
+        # Each has a copy of the caller's context, which keeps instrumentations of HTTP clients from tracing requests.
+        while len(self._waiting) >= self._senders < self._limit.now and not self._no_threads:
+            thread = threading.Thread(
+                target=copy_context().run, args=[self._send_timed], name="otel-dspy-mlflow-request", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # where Python starts no more of them, as 3.12.0 and 3.12.1 at exit
+                self._no_threads = True
+                return
+            self._senders += 1
+            self._threads.append(thread)
+
+    def _send_timed(self) -> None:
+        self._send(connected=False)
+        with self._changed:
+            self._seconds += time.thread_time()

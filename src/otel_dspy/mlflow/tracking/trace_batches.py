@@ -71,16 +71,16 @@ class TraceBatch:
         self.heads[head.trace_id] = merged(before, head) if before else head
 
     @property
-    def full(self) -> bool:
-        """Whether the batch should be sent."""
-        return self._holds(1)
-
-    @property
     def overfull(self) -> bool:
         """Whether sending must not be postponed."""
-        return self._holds(POSTPONED)
+        return self.holds(POSTPONED)
 
-    def _holds(self, requests: int) -> bool:
+    def holds(self, requests: int) -> bool:
+        """Whether the batch should be sent.
+
+        Args:
+            requests: number of requests with spans that it may fill.
+        """
         return (
             len(self.spans) >= requests * MAX_SPANS
             or len(self.heads) >= requests * MAX_TRACES
@@ -110,19 +110,20 @@ class TraceBatch:
         # Assessments have their own ids and are never reverted: only new ones have to be sent again.
         self._sent[head.trace_id] = replace(head, assessments=(), users_assessments=())
 
-    def next_spans(self) -> list[LogSpan]:
-        """Return the oldest spans, as many as fit in one request."""
-        chosen: list[LogSpan] = []
+    def requests(self) -> list[list[LogSpan]]:
+        """Return the spans, oldest first, in lists that fit in one request each."""
+        found: list[list[LogSpan]] = []
         characters = 0
-        for span in self.spans[:MAX_SPANS]:
+        for span in self.spans:
             characters += _characters(span)
-            if chosen and characters > MAX_CHARACTERS:
-                break
-            chosen.append(span)
-        return chosen
+            if not found or len(found[-1]) >= MAX_SPANS or characters > MAX_CHARACTERS:
+                found.append([])
+                characters = _characters(span)
+            found[-1].append(span)
+        return found
 
     def spans_sent(self, spans: list[LogSpan]) -> None:
-        """Record that the spans that `next_spans` returned were sent."""
+        """Record that spans of one of `requests` were sent."""
         for span in spans:
             self._characters -= _characters(span)
         for trace_id in {span.trace_id for span in spans}:
@@ -133,7 +134,8 @@ class TraceBatch:
                 self._uncounted[trace_id] = None
             else:
                 self._counted[trace_id] = None
-        del self.spans[: len(spans)]
+        sent = set(map(id, spans))
+        self.spans = [span for span in self.spans if id(span) not in sent]
 
     def uncounted(self) -> list[LogTrace]:
         """Return the infos of ended traces whose sums in MLflow may be wrong."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.concurrent_requests import ConcurrentRequests
 from otel_dspy.mlflow.tracking.outcome import Outcome
 from otel_dspy.mlflow.tracking.shared_traces import SharedTraces
 from otel_dspy.mlflow.tracking.split_on_reject import send_trace
-from otel_dspy.mlflow.tracking.trace_batches import TraceBatch
+from otel_dspy.mlflow.tracking.trace_batches import POSTPONED, TraceBatch
+from otel_dspy.mlflow.tracking.trace_requests import TraceRequest, at_once, distinct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
     from otel_dspy.mlflow.tracking.writer import Writer
@@ -64,8 +63,8 @@ class TraceSender:
             self._oldest = time.monotonic()
 
     def send_full(self) -> None:
-        """Send the batch if it is full."""
-        if self._batch.full:
+        """Send the batch if it is full: the more requests are sent at the same time, the more it may hold."""
+        if self._batch.holds(min(max(1, self._concurrent.limit // 2), POSTPONED // 2)):
             self._send()
 
     def send_due(self) -> None:
@@ -82,14 +81,19 @@ class TraceSender:
         """Send the batch.
 
         Args:
-            postpone: stop between two requests or bursts of requests, to continue with the next call, while more urgent
-                operations are queued.
+            postpone: begin no further request while more urgent operations are queued; the next call continues.
         """
         self._postpone = postpone
-        for send in self._requests():
+        waiting = self._requests()
+        while waiting:
             if self._is_postponed():
                 return
-            send()
+            waiting = self._send_next(waiting)
+        if not self._writer.shared:  # else `_correct_shared_sums` corrects all traces
+            for head in self._batch.uncounted():
+                if self._is_postponed():
+                    return
+                self._send_sums(head)
         self._oldest = None
         if self._batch.many_written:
             self._correct_shared_sums()
@@ -97,48 +101,80 @@ class TraceSender:
     def _is_postponed(self) -> bool:
         return self._postpone and self._urgent() and not self._batch.overfull
 
-    def _requests(self) -> Iterator[Callable[[], None]]:
+    def _requests(self) -> list[TraceRequest]:
+        """Return the batch's requests; those of one trace have to be sent in this order.
+
+        MLflow sums a trace's tokens and costs until it has the trace info, so traces in progress get theirs last. For a
+        new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much.
+        """
         new, begun = self._batch.new_and_begun()
-        waiting = deque(new)
-        while waiting:
-            yield lambda: self._send_new_heads(waiting)
-        while self._batch.spans:
-            yield self._send_next_spans
-        # MLflow sums a trace's tokens and costs until it has the trace info, so traces in progress get theirs last. For
-        # a new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much.
-        for head in begun:
-            yield lambda head=head: self._send_head(head)
-        if not self._writer.shared:  # else `_correct_shared_sums` corrects all traces
-            for head in self._batch.uncounted():
-                yield lambda head=head: self._send_sums(head)
+        heads = {head.trace_id: self._head_request(head) for head in new}
+        found: list[TraceRequest] = []
+        for spans in self._batch.requests():
+            traces = {span.trace_id: None for span in spans}
+            found += [heads.pop(trace_id) for trace_id in traces if trace_id in heads]
+            found.append(
+                TraceRequest(
+                    traces=frozenset(traces),
+                    once=lambda spans=spans: self._spans_once(spans),
+                    send=lambda spans=spans: self._send_spans(spans),
+                    sent=lambda spans=spans: self._batch.spans_sent(spans),
+                    of_head=False,
+                )
+            )
+        return [*found, *heads.values(), *map(self._head_request, begun)]
 
-    def _send_new_heads(self, new: deque[LogTrace]) -> None:
-        """Send the next infos at the same time, then again, with retries, those that MLflow did not accept."""
-        some = [new.popleft() for _ in range(min(len(new), self._concurrent.burst))]
-        requests = list(takewhile(lambda request: request is not None, map(self._single_request, some)))
-        accepted = self._concurrent.send([request for request in requests if request is not None])
-        accepted += [None] * (len(some) - len(requests))
+    def _head_request(self, head: LogTrace) -> TraceRequest:
+        return TraceRequest(
+            traces=frozenset({head.trace_id}),
+            once=lambda: self._head_once(head),
+            send=lambda: self._send_head(head),
+            sent=lambda: self._batch.head_sent(head),
+            of_head=True,
+        )
+
+    def _send_next(self, waiting: list[TraceRequest]) -> list[TraceRequest]:
+        """Send as many requests at the same time as possible, then, with retries, what MLflow did not accept.
+
+        Returns:
+            The requests that were not sent.
+        """
+        requests = at_once(waiting)
         if not requests:
-            accepted[0] = False
-        for head, answer in zip(some, accepted, strict=True):
-            if answer:
+            waiting[0].send()
+            return waiting[1:]
+        answers = list(zip(waiting[: len(requests)], self._concurrent.send(requests), strict=True))
+        for request, accepted in answers:
+            if accepted:
                 self._writer.attempts.count(Outcome.DONE)
-                self._batch.head_sent(head)
-        new.extendleft(head for head, answer in zip(reversed(some), reversed(accepted), strict=True) if answer is None)
-        for head in [head for head, answer in zip(some, accepted, strict=True) if answer is False]:
-            self._send_head(head)
+                request.sent()
+        for request, accepted in answers:
+            if accepted is False:
+                request.send()
+        return [request for request, accepted in answers if accepted is None] + waiting[len(requests) :]
 
-    def _single_request(self, head: LogTrace) -> Callable[[], None] | None:
-        """Return what writes an info with one request; None while MLflow fails, or if others have to be sent before."""
+    def _takes_single_requests(self) -> bool:
+        """Whether requests can be sent without retries: not while MLflow fails, nor where others write the traces."""
         writer = self._writer
         retrier = writer.attempts.retrier
-        if writer.shared or not writer.connection.opened or retrier.failing_since is not None or retrier.stopped:
+        return not writer.shared and writer.connection.opened and retrier.failing_since is None and not retrier.stopped
+
+    def _head_once(self, head: LogTrace) -> Callable[[], None] | None:
+        if not self._takes_single_requests():
             return None
+        writer = self._writer
         run = writer.runs.remembered(head.run) if head.run else None
         if head.run and run is None:
             return None
         store, experiment_id = writer.connection.store(), writer.connection.experiment_id()
         return lambda: store.start_trace(experiment_id, head, run.run_id if run else None)
+
+    def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
+        if not self._takes_single_requests():
+            return None
+        connection = self._writer.connection
+        store, experiment_id = connection.store(), connection.experiment_id()
+        return lambda: store.log_spans(experiment_id, distinct(spans))
 
     def _send_head(self, head: LogTrace) -> None:
         self._writer.attempts.run("a trace", lambda: self._writer.write_head(head, self._write_head))
@@ -165,15 +201,11 @@ class TraceSender:
         connection = self._writer.connection
         connection.store().start_trace(connection.experiment_id(), head, run_id, metadata)
 
-    def _send_next_spans(self) -> None:
-        spans = self._batch.next_spans()
-        self._send_spans(spans)
+    def _send_spans(self, spans: list[LogSpan]) -> None:
+        self._send_distinct(distinct(spans))
         self._batch.spans_sent(spans)
 
-    def _send_spans(self, spans: list[LogSpan]) -> None:
-        # A span that was received twice before it was sent, as after a Collector's death, is sent once: MLflow on
-        # PostgreSQL rejects a whole request that contains a span twice.
-        spans = list({(span.trace_id, span.span.span_id): span for span in spans}.values())
+    def _send_distinct(self, spans: list[LogSpan]) -> None:
         traces: dict[str, list[LogSpan]] = {}
         for span in spans:
             traces.setdefault(span.trace_id, []).append(span)

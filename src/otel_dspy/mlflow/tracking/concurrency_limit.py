@@ -1,0 +1,54 @@
+"""Number of requests to send to a server at the same time, derived from their latency."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Final
+
+TOLERANCE: Final = 1.5
+"""Multiple of the shortest latency up to which no request counts as waiting in the server."""
+LEAST: Final = 0.5
+"""Least factor by which slower requests shrink the limit at once."""
+
+
+class ConcurrencyLimit:
+    """Limit that follows the latency, as in Netflix' `concurrency-limits` (`GradientLimit`).
+
+    The limit doubles after each `now` requests, until their median latency exceeds `TOLERANCE` times the shortest
+    one. From then on it is multiplied by the quotient of the two, and grows by one; a failure halves it. A server that
+    handles one request at a time gets two, so that one waits while this process computes the next; a distant one gets
+    as many as are on their way during a round trip, at most `most`. Not thread-safe.
+
+    Attributes:
+        now: the limit.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.now = 1
+        self._doubles = True
+        self._shortest = float("inf")
+        self._latencies: list[float] = []
+
+    def accepted(self, latency: float) -> None:
+        """Record a request that the server has accepted.
+
+        Args:
+            latency: its seconds, without those to open a connection.
+        """
+        self._shortest = min(self._shortest, latency)
+        self._latencies.append(latency)
+        if len(self._latencies) < self.now:
+            return
+        median = statistics.median(self._latencies)
+        gradient = TOLERANCE * self._shortest / median if median else 1.0
+        self._latencies.clear()
+        self._doubles = self._doubles and gradient >= 1
+        wanted = self.now * 2 if self._doubles else int(self.now * max(LEAST, min(1.0, gradient))) + 1
+        self.now = min(wanted, self._most)
+
+    def failed(self) -> None:
+        """Record a request that the server has not accepted."""
+        self.now = max(1, self.now // 2)
+        self._doubles = False
+        self._latencies.clear()
