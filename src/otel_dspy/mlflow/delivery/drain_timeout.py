@@ -69,7 +69,7 @@ class DrainTimeout:
             Whether `done` was set.
         """
         began = time.monotonic()
-        progress = _Progress()
+        progress = _Progress(delivery.waiting)
         try:
             while not done.wait(POLL):
                 now = time.monotonic()
@@ -87,7 +87,8 @@ class DrainTimeout:
 class _Progress:
     """Progress line on standard error: rewritten on a terminal, otherwise printed at growing intervals."""
 
-    def __init__(self) -> None:
+    def __init__(self, left: int) -> None:
+        self._first = left
         self._next = QUIET
         self._step = QUIET
         self._shown = False
@@ -100,8 +101,13 @@ class _Progress:
         self._step = 0.5 if terminal else min(self._step * 2, 10.0)
         self._next = elapsed + self._step
         self._shown = True
-        text = f"otel-dspy: {left} spans not yet delivered to MLflow ({elapsed:.0f} s)"
+        text = f"otel-dspy: {left} spans not yet delivered to MLflow ({elapsed:.0f} s{self._rest(elapsed, left)})"
         _write(f"\r{text}\x1b[K" if terminal else f"{text}\n")
+
+    def _rest(self, elapsed: float, left: int) -> str:
+        """Return the rate so far, and how long the rest takes at that rate; nothing before the first spans."""
+        rate = (self._first - left) / elapsed
+        return f", {rate:.0f} a second, about {left / rate:.0f} s left" if rate > 0 else ""
 
     def end(self) -> None:
         if self._shown and _is_terminal():
