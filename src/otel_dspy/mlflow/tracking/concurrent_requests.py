@@ -68,7 +68,9 @@ class ConcurrentRequests:
         self._clock = clock
         self._stopped = stopped
         self._workspace = workspace
-        self._limit = ConcurrencyLimit(http_policy.kept_connections() if is_server(tracking_uri) else 1)
+        self.overlaps = is_server(tracking_uri)
+        """Whether requests are sent at the same time."""
+        self._limit = ConcurrencyLimit(http_policy.kept_connections() if self.overlaps else 1)
 
     @property
     def limit(self) -> int:

@@ -170,7 +170,7 @@ class TraceSender:
         return lambda: store.start_trace(experiment_id, head, run.run_id if run else None)
 
     def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
-        if not self._takes_single_requests():
+        if not self._concurrent.overlaps or not self._takes_single_requests():
             return None
         connection = self._writer.connection
         store, experiment_id = connection.store(), connection.experiment_id()
