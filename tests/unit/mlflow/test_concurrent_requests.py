@@ -228,7 +228,7 @@ def test_an_interrupt_ends_the_other_threads() -> None:
             raise KeyboardInterrupt
         begun.wait(WAIT)
 
-    some = [*[Request(interrupt)] * 3, Request(lambda: sent.append(1), after=[0, 1, 2])]
+    some = [*[Request(interrupt)] * MOST, Request(lambda: sent.append(1), after=range(MOST))]  # one is this thread's
     with pytest.raises(KeyboardInterrupt):
         grown().send(some)
     for thread in set(threading.enumerate()) - before:

@@ -47,7 +47,13 @@ class Request:
 
 
 class ConcurrentRequests:
-    """Requests to one tracking server, each attempted once. The caller retries those that fail."""
+    """Requests to one tracking server, each attempted once. The caller retries those that fail.
+
+    Attributes:
+        overlaps: whether several may be sent at the same time.
+    """
+
+    overlaps: Final = True
 
     def __init__(
         self,
@@ -68,9 +74,7 @@ class ConcurrentRequests:
         self._clock = clock
         self._stopped = stopped
         self._workspace = workspace
-        self.overlaps = is_server(tracking_uri)
-        """Whether requests are sent at the same time."""
-        self._limit = ConcurrencyLimit(http_policy.kept_connections() if self.overlaps else 1)
+        self._limit = ConcurrencyLimit(http_policy.kept_connections() if is_server(tracking_uri) else 1)
 
     @property
     def limit(self) -> int:

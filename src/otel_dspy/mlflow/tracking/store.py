@@ -36,6 +36,7 @@ from otel_dspy.mlflow.tracking import capabilities, server_artifacts
 from otel_dspy.mlflow.tracking.error_classification import artifact_access
 from otel_dspy.mlflow.tracking.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.paging import every_page
+from otel_dspy.mlflow.tracking.store_transaction import one_transaction
 from otel_dspy.mlflow.tracking.trace_sums import corrected_sums
 
 if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
@@ -340,6 +341,10 @@ class Store:
             if not any(text in str(error) for text in _TAKES_WHOLE_HEADS):
                 raise
             self._store.start_trace(trace_entities.whole(head, self._store.get_trace_info(head.trace_id)))
+
+    def together(self, writes: Iterable[Callable[[], None]]) -> bool:
+        """Apply writes to this store in one transaction; return False if none was applied, see `one_transaction`."""
+        return one_transaction(self._store, writes)
 
     def end_open_traces(self, experiment_ids: Sequence[str], run_id: str, tags: Mapping[str, str]) -> None:
         """End the run's IN_PROGRESS traces with an error and without a duration, which is unknown.

@@ -97,6 +97,10 @@ class TraceBatch:
         new = [head for head in self.heads.values() if head.trace_id not in self._begun]
         return new, [head for head in self.heads.values() if head.trace_id in self._begun]
 
+    def is_new(self, head: LogTrace) -> bool:
+        """Whether neither an info nor spans of the trace were sent before, as far as that is remembered."""
+        return head.trace_id not in self._begun and head.trace_id not in self._sent
+
     def head_sent(self, head: LogTrace) -> None:
         """Record that the trace info was sent."""
         del self.heads[head.trace_id]

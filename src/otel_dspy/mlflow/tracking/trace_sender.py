@@ -6,11 +6,13 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.concurrent_requests import ConcurrentRequests
+from otel_dspy.mlflow.tracking.local_requests import LocalRequests
 from otel_dspy.mlflow.tracking.outcome import Outcome
 from otel_dspy.mlflow.tracking.shared_traces import SharedTraces
 from otel_dspy.mlflow.tracking.split_on_reject import send_trace
 from otel_dspy.mlflow.tracking.trace_batches import POSTPONED, TraceBatch
 from otel_dspy.mlflow.tracking.trace_requests import TraceRequest, at_once, distinct
+from otel_dspy.tracking_uri import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,8 +41,10 @@ class TraceSender:
         self._postpone = False
         self._shared = SharedTraces(writer, self._write_sums)
         where = writer.connection.destination
-        self._concurrent = ConcurrentRequests(
-            where.tracking_uri, where.workspace, lambda: writer.attempts.retrier.stopped or self._is_postponed()
+        self._together: ConcurrentRequests | LocalRequests = (
+            ConcurrentRequests(where.tracking_uri, where.workspace, self._is_stopped)
+            if is_server(where.tracking_uri)
+            else LocalRequests(where.tracking_uri, where.workspace, self._is_stopped, writer.connection.store)
         )
 
     @property
@@ -64,7 +68,7 @@ class TraceSender:
 
     def send_full(self) -> None:
         """Send the batch if it is full: the more requests are sent at the same time, the more it may hold."""
-        if self._batch.holds(min(max(1, self._concurrent.limit // 2), POSTPONED // 2)):
+        if self._batch.holds(min(max(1, self._together.limit // 2), POSTPONED // 2)):
             self._send()
 
     def send_due(self) -> None:
@@ -100,6 +104,9 @@ class TraceSender:
 
     def _is_postponed(self) -> bool:
         return self._postpone and self._urgent() and not self._batch.overfull
+
+    def _is_stopped(self) -> bool:
+        return self._writer.attempts.retrier.stopped or self._is_postponed()
 
     def _requests(self) -> list[TraceRequest]:
         """Return the batch's requests; those of one trace have to be sent in this order.
@@ -143,7 +150,7 @@ class TraceSender:
         if not requests:
             waiting[0].send()
             return waiting[1:]
-        answers = list(zip(waiting[: len(requests)], self._concurrent.send(requests), strict=True))
+        answers = list(zip(waiting[: len(requests)], self._together.send(requests), strict=True))
         for request, accepted in answers:
             if accepted:
                 self._writer.attempts.count(Outcome.DONE)
@@ -160,7 +167,8 @@ class TraceSender:
         return not writer.shared and writer.connection.opened and retrier.failing_since is None and not retrier.stopped
 
     def _head_once(self, head: LogTrace) -> Callable[[], None] | None:
-        if not self._takes_single_requests():
+        # A local store cannot have an info that exists in a transaction with others.
+        if not self._takes_single_requests() or not (self._together.overlaps or self._batch.is_new(head)):
             return None
         writer = self._writer
         run = writer.runs.remembered(head.run) if head.run else None
@@ -170,7 +178,7 @@ class TraceSender:
         return lambda: store.start_trace(experiment_id, head, run.run_id if run else None)
 
     def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
-        if not self._concurrent.overlaps or not self._takes_single_requests():
+        if not self._together.overlaps or not self._takes_single_requests():
             return None
         connection = self._writer.connection
         store, experiment_id = connection.store(), connection.experiment_id()

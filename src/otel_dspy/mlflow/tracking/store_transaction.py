@@ -1,0 +1,97 @@
+"""One transaction for several writes to a local database, where MLflow's store opens one for each."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+_MAKER: Final = "ManagedSessionMaker"
+"""What MLflow's store on a database creates a session with, for each of its methods."""
+
+
+class _UndoneError(Exception):
+    """A write has undone the transaction, as MLflow does before it merges an entity that exists already."""
+
+
+class _Thread(threading.local):
+    session: Any = None
+    depth: int = 0
+
+
+class SharedSessions:
+    """Stands in for a store's `ManagedSessionMaker`: within `transaction`, its thread gets one session for all writes.
+
+    Other threads, and other code on this one, get sessions of their own.
+    """
+
+    def __init__(self, maker: Callable[..., Any]) -> None:
+        """Create it.
+
+        Args:
+            maker: the store's own: returns a context manager, whose session is committed at its end.
+        """
+        self._maker = maker
+        self._thread = _Thread()
+        named = "read_only" in inspect.signature(maker).parameters
+        self._to_write: dict[str, bool] = {"read_only": False} if named else {}
+
+    def __call__(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - passes on what MLflow gives
+        """Return a context manager of a session."""
+        session = self._thread.session
+        return self._maker(*args, **more) if session is None else self._shared(session)
+
+    @contextmanager
+    def _shared(self, session: Any) -> Generator[Any]:  # noqa: ANN401 - a class of SQLAlchemy's
+        self._thread.depth += 1
+        try:
+            yield session
+            session.flush()
+        finally:
+            self._thread.depth -= 1
+        if self._thread.depth == 0:
+            session.expunge_all()  # a session of its own would not have had these objects either
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Make one transaction of all writes to the store in this thread; an exception undoes all of them."""
+        with self._maker(**self._to_write) as session:
+            self._thread.session, session.rollback = session, _raise_undone
+            try:
+                yield
+            finally:
+                self._thread.session = None
+                del session.rollback
+
+
+def _raise_undone() -> None:
+    raise _UndoneError
+
+
+def one_transaction(store: Any, writes: Iterable[Callable[[], None]]) -> bool:  # noqa: ANN401 - of MLflow's, or a plug-in's
+    """Apply writes in one transaction.
+
+    Args:
+        store: MLflow's store.
+        writes: functions that write to it.
+
+    Returns:
+        Whether they were applied. If not, none was: a write failed, or an entity exists already, or the store has no
+        transactions.
+    """
+    maker: Any = getattr(store, _MAKER, None)
+    if maker is None:
+        return False
+    try:
+        sessions = maker if isinstance(maker, SharedSessions) else SharedSessions(maker)
+        setattr(store, _MAKER, sessions)
+        with sessions.transaction():
+            for write in writes:
+                write()
+    except Exception:  # noqa: BLE001 - the caller applies each write on its own, and reports what fails then
+        return False
+    return True
