@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 RECORDERS: Final = ("otel-dspy", "autolog")
 ROUND_TRIPS: Final = (0, 50, 150)
 """Milliseconds that a request to MLflow takes in addition."""
+WARM_UP: Final = 4
+"""Examples before the first measurement: a server imports litellm, for seconds, when it receives its first spans."""
 _REQUEST: Final = re.compile(r'"(?:GET|POST|PATCH|PUT|DELETE) \S+ HTTP')
 _PACKAGES: Final = ("dspy", "mlflow", "opentelemetry-sdk", "psycopg2-binary")
 
@@ -108,6 +110,7 @@ def main() -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             store = stack.enter_context(postgres()) if backend == "postgresql" else None
             server = stack.enter_context(mlflow_server(folder, backend=store))
+            measure(server, RECORDERS[0], 0, WARM_UP, -1)
             for count, round_trip in product(options.examples, options.round_trip):
                 runs: dict[str, list[dict[str, float]]] = {recorder: [] for recorder in RECORDERS}
                 for number, recorder in product(range(options.rounds), RECORDERS):
