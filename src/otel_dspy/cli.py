@@ -102,8 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser(
         "report",
         help="report on an optimization recorded in MLflow",
-        description="Read an optimization from MLflow and print which trial won, whether the gain is more than chance, "
-        "and what it cost.",
+        description="Read an optimization from MLflow, print which trial won, whether the gain is more than chance and "
+        "what it cost, and write a page with the details.",
     )
     report_command.add_arguments(report)
     return parser

@@ -1,9 +1,10 @@
-"""Command `otel-dspy report`: reads an optimization from MLflow and prints the report on it."""
+"""Command `otel-dspy report`: reads an optimization from MLflow and writes the report on it."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+import webbrowser
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.report import report
@@ -13,17 +14,26 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from otel_dspy.reporting.report import Report
+
+_SHORT: Final = 8
+"""Characters of the run's id in the name of the file."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="run id, or `latest` (the default)")
     parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
     parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
-    parser.add_argument("--json", action="store_true", help="print the report as a JSON object")
+    parser.add_argument("--out", metavar="FILE", help="where to write the page; defaults to report-RUN.html here")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--text", action="store_true", help="print the verdict and the table of trials; no page")
+    formats.add_argument("--json", action="store_true", help="print the report as a JSON object; no page")
 
 
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Print the report; return exit status 1, with the reason on standard error, if there is none."""
+    """Write and print the report; return exit status 1, with the reason on standard error, if there is none."""
     try:
         found = report(chosen.run, tracking_uri=chosen.tracking_uri, experiment=chosen.experiment)
     except ReportError as error:
@@ -32,5 +42,27 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
         print(f"MLflow could not be read: {without_passwords(str(error))}", file=sys.stderr)
         return 1
-    say(found.json if chosen.json else found.text.rstrip())
+    try:
+        _show(found, chosen, say)
+    except OSError as error:
+        print(f"The page could not be written: {error}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _show(found: Report, chosen: argparse.Namespace, say: Callable[[str], None]) -> None:
+    if chosen.json:
+        say(found.json)
+    elif chosen.text:
+        say(found.text.rstrip())
+    else:
+        from otel_dspy.reporting.text_report import verdict_text  # noqa: PLC0415 - an optional package
+
+        say(verdict_text(found.verdict))
+    if chosen.out is None and not chosen.open and (chosen.json or chosen.text):
+        return
+    file = found.save(chosen.out or f"report-{found.compile.run_id[:_SHORT]}.html")
+    if not (chosen.json or chosen.text):
+        say(f"\nThe page: {file}")
+    if chosen.open:
+        webbrowser.open(file.as_uri())

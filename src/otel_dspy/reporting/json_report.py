@@ -6,15 +6,23 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from otel_dspy.reporting.sections.choices import choices
+from otel_dspy.reporting.sections.gains import gains
+from otel_dspy.reporting.sections.hard_cases import hard_cases
+from otel_dspy.reporting.sections.lineage import lineage
 from otel_dspy.reporting.wording import choice_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.sections.choices import Choices
+    from otel_dspy.reporting.sections.gains import Gains
+    from otel_dspy.reporting.sections.hard_cases import HardCases
+    from otel_dspy.reporting.sections.lineage import Lineage
     from otel_dspy.reporting.sections.verdict import Verdict
 
 
 def json_report(found: Compile, judged: Verdict) -> str:
-    """Return the verdict and the trials as a JSON object; scores in `unit`, cost in USD, durations in seconds.
+    """Return verdict, trials and sections as a JSON object; scores in `unit`, cost in USD, durations in seconds.
 
     Args:
         found: the optimization.
@@ -38,11 +46,19 @@ def json_report(found: Compile, judged: Verdict) -> str:
             "usage_by_role": {role: use._asdict() for role, use in found.usage_by_role.items()},
             "verdict": asdict(judged),
             "trials": [_trial(trial) for trial in found.trials],
+            "gains": _data(gains(found)),
+            "choices": _data(choices(found)),
+            "lineage": _data(lineage(found)),
+            "hard_cases": _data(hard_cases(found)),
         },
         indent=2,
         ensure_ascii=False,
         default=str,
     )
+
+
+def _data(section: Gains | Choices | Lineage | HardCases | None) -> dict[str, Any] | None:
+    return None if section is None else asdict(section)
 
 
 def _trial(trial: Trial) -> dict[str, Any]:

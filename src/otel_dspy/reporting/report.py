@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.errors import ReportError
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.model.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
 
-_NEEDED: Final = ("mlflow", "numpy", "rich", "scipy")
+_NEEDED: Final = ("jinja2", "mlflow", "numpy", "rich", "scipy")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,30 @@ class Report:
         from otel_dspy.reporting.sections.verdict import verdict  # noqa: PLC0415 - SciPy: seconds
 
         return verdict(self.compile)
+
+    @cached_property
+    def html(self) -> str:
+        """A self-contained page: it loads nothing and runs no script."""
+        from otel_dspy.reporting.html.page import page  # noqa: PLC0415 - an optional package
+
+        return page(self.compile, self.verdict)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page to a file and return its absolute path.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        file = Path(path).absolute()
+        file.write_text(self.html, encoding="utf-8")
+        return file
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame of its own, so that its style does not reach the notebook."""
+        return (
+            f'<iframe title="Report on the optimization" sandbox style="width:100%;height:800px;border:0" '
+            f'srcdoc="{escape(self.html)}"></iframe>'
+        )
 
     @property
     def text(self) -> str:

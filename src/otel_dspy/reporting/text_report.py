@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _WIDTH: Final = 100
 
 
+def verdict_text(judged: Verdict) -> str:
+    """Return the verdict as lines of text; warnings begin with an exclamation mark."""
+    return "\n".join([judged.headline, judged.evidence, judged.cost, *(f"! {warning}" for warning in judged.warnings)])
+
+
 def text_report(found: Compile, judged: Verdict) -> str:
     """Return the verdict and the table of trials as lines of text without colors.
 
@@ -23,7 +28,7 @@ def text_report(found: Compile, judged: Verdict) -> str:
         found: the optimization.
         judged: its verdict.
     """
-    lines = [judged.headline, judged.evidence, judged.cost, *(f"! {warning}" for warning in judged.warnings), ""]
+    lines = [verdict_text(judged), ""]
     out = io.StringIO()
     table = trials_table([trial.row for trial in found.trials], title="Trials (* is the winner)")
     Console(file=out, width=_WIDTH, color_system=None).print(table)

@@ -6,13 +6,17 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import mlflow
 import pytest
 
 import otel_dspy
 from otel_dspy import cli
+from otel_dspy.demo.task import SentimentOfTweet
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.sections.setup import setup
 
 if TYPE_CHECKING:
+    from otel_dspy.reporting.report import Report
     from tests.support.mlflow_tree import RunNode
 
 
@@ -53,6 +57,27 @@ def check_report(tracking_uri: str, run: RunNode) -> None:
         assert comparison.test.p_value == pytest.approx(min(1.0, 2 * tail))
     assert str(report).splitlines()[0] == report.verdict.headline
     assert json.loads(report.json)["run_id"] == run.id
+    if comparison is not None:
+        assert f"▲ {len(gained)} improved, ▼ {len(lost)} got worse" in report.html
+    never = [
+        tweet for tweet in tweets if not any(_by_tweet(trial).get(tweet, {}).get("score") for trial in trials.values())
+    ]
+    assert f"∅ {len(never)} never solved" in report.html
+    _check_winner_loads(report)
+
+
+def _check_winner_loads(report: Report) -> None:
+    """The code that the page shows, with the demo's program, loads the program that the optimizer returned."""
+    code = setup(report.compile).load.replace("(...)", "()")
+    names: dict[str, Any] = {"SentimentOfTweet": SentimentOfTweet}
+    before = mlflow.get_tracking_uri()
+    try:
+        exec(code, names)  # noqa: S102 - the report's own lines
+    finally:
+        mlflow.set_tracking_uri(before)
+    [best] = report.compile.best_program
+    loaded = names["program"].classify
+    assert (loaded.signature.instructions, len(loaded.demos)) == (best.instructions, len(best.demos))
 
 
 def check_errors(tracking_uri: str, run: RunNode, capsys: pytest.CaptureFixture[str]) -> None:

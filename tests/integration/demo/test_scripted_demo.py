@@ -30,7 +30,7 @@ TRIAL_LINE = re.compile(r"^\[(\d+)/(\d+)\] trial (\d+): ", re.MULTILINE)
 
 
 def test_mipro_shows_and_records_every_trial(
-    scripted_demo: Callable[..., DemoResult], capsys: pytest.CaptureFixture[str]
+    scripted_demo: Callable[..., DemoResult], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lines, table and MLflow's child runs show the same trials, and the plan that was shown came true."""
     result = scripted_demo("--trials", "3", "--examples", "8")
@@ -51,8 +51,13 @@ def test_mipro_shows_and_records_every_trial(
     check_report(result.tracking_uri, run)
     [block] = covered_blocks("test_mipro_shows_and_records_every_trial")
     capsys.readouterr()
+    monkeypatch.chdir(result.folder)
     assert cli.main([*shlex.split(block.text)[1:], "--tracking-uri", result.tracking_uri]) == 0
-    assert "MIPROv2 on SentimentOfTweet: " in capsys.readouterr().out
+    page = result.folder / f"report-{run.id[:8]}.html"
+    headline, *_, last = capsys.readouterr().out.splitlines()
+    assert headline.startswith("MIPROv2 on SentimentOfTweet: ")
+    assert last == f"The page: {page}"
+    assert f"<h1>{headline}</h1>" in page.read_text(encoding="utf-8")
     check_errors(result.tracking_uri, run, capsys)
 
 

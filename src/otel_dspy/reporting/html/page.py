@@ -1,0 +1,92 @@
+"""Rendering of the page from its template."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from otel_dspy.reporting.html.lineage_chart import lineage_chart
+from otel_dspy.reporting.html.matrix_chart import matrix_chart
+from otel_dspy.reporting.html.score_chart import score_chart
+from otel_dspy.reporting.sections.choices import choices
+from otel_dspy.reporting.sections.cost import cost
+from otel_dspy.reporting.sections.flip_matrix import flip_matrix
+from otel_dspy.reporting.sections.gains import gains
+from otel_dspy.reporting.sections.hard_cases import hard_cases
+from otel_dspy.reporting.sections.lineage import lineage
+from otel_dspy.reporting.sections.prompt_diff import prompt_diff
+from otel_dspy.reporting.sections.score_history import score_history
+from otel_dspy.reporting.sections.setup import setup
+from otel_dspy.reporting.wording import counted, score_value_text, use_text
+from otel_dspy.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.sections.verdict import Verdict
+
+
+def page(found: Compile, judged: Verdict) -> str:
+    """Return the whole page; it loads nothing, runs no script, and escapes all content.
+
+    Args:
+        found: the optimization.
+        judged: its verdict.
+    """
+    history, matrix, tree = score_history(found), flip_matrix(found), lineage(found)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            found=found,
+            verdict=judged,
+            history=history,
+            score_chart=score_chart(history, found.initial_score, found.unit),
+            matrix=matrix,
+            matrix_chart=matrix_chart(matrix) if matrix else None,
+            gains=gains(found),
+            choices=choices(found),
+            lineage=tree,
+            lineage_chart=lineage_chart(tree) if tree else None,
+            diffs=prompt_diff(found),
+            cost=cost(found),
+            hard=hard_cases(found),
+            setup=setup(found),
+            version=__version__,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("otel_dspy.reporting.html"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    filters = cast("dict[str, Callable[..., str]]", environment.filters)
+    filters |= {
+        "px": _px,
+        "score": score_value_text,
+        "mean": "{:.2f}".format,
+        "signed": "{:+.2f}".format,
+        "grouped": "{:,}".format,
+        "use": use_text,
+        "counted": counted,
+        "share": _share,
+    }
+    return environment
+
+
+def _px(value: float) -> str:
+    """Return a coordinate without superfluous digits."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %"

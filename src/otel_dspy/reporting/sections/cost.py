@@ -1,0 +1,72 @@
+"""Cost by role and by model, and what was used outside of trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from otel_dspy.reporting.trial_row import ModelUse
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.model.compile_result import Compile, Predictor
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the usage."""
+
+    name: str
+    use: ModelUse
+    share: float
+    """Of all tokens, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Usage of an optimization."""
+
+    total: ModelUse
+    roles: tuple[Part, ...]
+    models: tuple[Part, ...]
+    """Empty with a single model."""
+    outside: ModelUse
+    """Outside of trials: bootstrapping, proposals, reflection."""
+    prompt_before: int
+    prompt_after: int
+    """Characters of instructions and demos of the initial program and of the winner, which each call in production
+    sends; 0 if they are not recorded."""
+
+
+def cost(found: Compile) -> Cost:
+    """Return the usage of an optimization."""
+    whole, inside = found.usage, ModelUse()
+    for trial in found.trials:
+        row = trial.row
+        inside = inside.plus(ModelUse(row.lm_calls, row.input_tokens + row.output_tokens, row.cost))
+    known = whole.cost is not None and inside.cost is not None
+    outside = ModelUse(
+        max(0, whole.calls - inside.calls),
+        max(0, whole.tokens - inside.tokens),
+        max(0.0, (whole.cost or 0.0) - (inside.cost or 0.0)) if known else None,
+    )
+
+    def parts(uses: dict[str, ModelUse]) -> tuple[Part, ...]:
+        ordered = sorted(uses.items(), key=lambda one: (-one[1].tokens, one[0]))
+        return tuple(Part(name, use, use.tokens / whole.tokens if whole.tokens else 0.0) for name, use in ordered)
+
+    models = parts(dict(found.usage_by_model))
+    return Cost(
+        whole,
+        parts(dict(found.usage_by_role)),
+        models if len(models) > 1 else (),
+        outside,
+        _length(found.initial_program),
+        _length(found.best_program),
+    )
+
+
+def _length(program: tuple[Predictor, ...]) -> int:
+    return sum(
+        len(predictor.instructions) + sum(len(str(value)) for demo in predictor.demos for value in demo.values())
+        for predictor in program
+    )

@@ -1,0 +1,32 @@
+"""One line of text for an example."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.reporting.sections.predictions import value_text
+from otel_dspy.reporting.wording import NONE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_dspy.reporting.model.compile_result import Example
+
+
+def example_text(example: Example, length: int) -> str:
+    """Return the inputs of an example in one line of at most `length` characters; its id without content."""
+    return fields_text(example.inputs, length) if example.inputs else f"example {example.id}"
+
+
+def fields_text(fields: Mapping[str, object], length: int) -> str:
+    """Return the values of fields in one line; with several fields each has its name before it; `-` without any.
+
+    Args:
+        fields: values by name.
+        length: the most characters; a longer text ends in an ellipsis.
+    """
+    if not fields:
+        return NONE
+    values = {name: " ".join(value_text(value).split()) for name, value in fields.items()}
+    line = next(iter(values.values())) if len(values) == 1 else ", ".join(f"{n}: {text}" for n, text in values.items())
+    return line if len(line) <= length else line[: length - 1] + "…"

@@ -1,0 +1,78 @@
+"""Hard cases: examples that no trial solved, with what the trials answered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.reporting.sections.example_text import example_text, fields_text
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.model.compile_result import Compile, ExampleResult
+
+MAX_CASES: Final = 10
+_TEXT: Final = 400
+_ANSWER: Final = 120
+_MAX_ANSWERS: Final = 5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that some trials gave."""
+
+    text: str
+    trials: int
+
+
+@dataclass(frozen=True)
+class HardCase:
+    """An example with score 0 in each trial that scored it."""
+
+    example: str
+    text: str
+    label: str
+    trials: int
+    answers: tuple[Answer, ...]
+    """Most frequent first."""
+    feedback: str | None
+    """The first feedback of the metric."""
+
+
+@dataclass(frozen=True)
+class HardCases:
+    """The first ten of them."""
+
+    cases: tuple[HardCase, ...]
+    total: int
+
+
+def hard_cases(found: Compile) -> HardCases | None:
+    """Return the examples that no trial solved, those that most trials scored first; None without results."""
+    if not any(trial.results for trial in found.trials):
+        return None
+    by_example: dict[str, list[ExampleResult]] = {example.id: [] for example in found.examples}
+    for trial in found.trials:
+        for result in trial.results:
+            by_example[result.example].append(result)
+    never = [
+        example
+        for example in found.examples
+        if by_example[example.id] and all(result.score <= 0 for result in by_example[example.id])
+    ]
+    never.sort(key=lambda example: (-len(by_example[example.id]), int(example.id)))
+    cases: list[HardCase] = []
+    for example in never[:MAX_CASES]:
+        results = by_example[example.id]
+        answers = Counter(result.error or fields_text(result.prediction, _ANSWER) for result in results)
+        cases.append(
+            HardCase(
+                example.id,
+                example_text(example, _TEXT),
+                fields_text(example.labels, _ANSWER),
+                len(results),
+                tuple(Answer(text, count) for text, count in answers.most_common(_MAX_ANSWERS)),
+                next((result.feedback for result in results if result.feedback), None),
+            )
+        )
+    return HardCases(tuple(cases), len(never))

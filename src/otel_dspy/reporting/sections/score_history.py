@@ -1,0 +1,68 @@
+"""Score by trial, with its uncertainty and the best score so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
+from otel_dspy.reporting.wording import choice_text
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.model.compile_result import Compile, Trial
+
+Mark = Literal["full", "minibatch", "none"]
+_CLOSE: Final = 0.011
+"""Scores in percent are rounded to two digits."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One trial of the history."""
+
+    trial: int
+    choice: str
+    mark: Mark
+    """Scope of the score; `none` without one."""
+    state: str
+    score: float | None
+    interval: Interval | None
+    """95 % interval in the unit of the score; None if it is not known."""
+    n: int
+    """Number of examples with a recorded result."""
+    best: float | None
+    """Best full score so far."""
+    is_winner: bool
+    reason: str | None
+    """Why there is no score, or why the candidate was rejected."""
+
+
+def score_history(found: Compile) -> tuple[Point, ...]:
+    """Return the trials in order, each with its score as the optimizer has it."""
+    return tuple(
+        Point(
+            trial=trial.row.index,
+            choice=choice_text(trial.row),
+            mark="none" if trial.row.score is None else ("full" if trial.row.scope == "full" else "minibatch"),
+            state=trial.row.state,
+            score=trial.row.score,
+            interval=_interval(trial),
+            n=len(trial.results),
+            best=trial.row.best_score,
+            is_winner=trial.row.index == found.best_trial,
+            reason=trial.reason or trial.error,
+        )
+        for trial in found.trials
+    )
+
+
+def _interval(trial: Trial) -> Interval | None:
+    """Return the interval, if the score is the mean of the recorded results."""
+    scores, score = list(trial.scores.values()), trial.row.score
+    found = mean_interval(scores)
+    if found is None or score is None:
+        return None
+    scale = 100.0 if trial.row.unit == "percent" else 1.0
+    if abs(sum(scores) / len(scores) * scale - score) > _CLOSE * scale / 100:
+        return None
+    return Interval(found.low * scale, found.high * scale)

@@ -1,0 +1,34 @@
+"""Setup of the optimization: parameters, data, and how to load the winner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from otel_dspy.reporting.sections.predictions import value_text
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.model.compile_result import Compile
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the optimization was started with."""
+
+    parameters: tuple[tuple[str, str], ...]
+    examples: int
+    """Size of the validation set; 0 if it is not known."""
+    load: str
+    """Python code that loads the winner."""
+
+
+def setup(found: Compile) -> Setup:
+    """Return the setup of an optimization."""
+    store = f"mlflow.set_tracking_uri({found.tracking_uri!r})\n" if found.tracking_uri else ""
+    load = (
+        f"import mlflow\n\n{store}"
+        f'path = mlflow.artifacts.download_artifacts(run_id={found.run_id!r}, artifact_path="best_model.json")\n'
+        f"program = {found.program}(...)  # a new instance of the program\nprogram.load(path)\n"
+    )
+    parameters = tuple((name, value_text(value)) for name, value in sorted(found.parameters.items()))
+    return Setup(parameters, len(found.examples), load)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from typing_extensions import override
+
+from otel_dspy.reporting.model.compile_result import Example, Predictor
+from otel_dspy.reporting.report import Report
+from tests.unit.reporting.optimizations import optimization, trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_dspy.reporting.model.compile_result import Compile
+
+MARKUP: Final = '<b class="planted">bold</b> & "quoted" <img src=x>'
+VOID: Final = frozenset({"meta", "br", "path", "circle", "rect", "img"})
+
+
+class Elements(HTMLParser):
+    """Collects elements, attributes and text; checks that elements are nested."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    @override
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    @override
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def parsed(page: str) -> Elements:
+    """Parse a whole page."""
+    found = Elements()
+    found.feed(page)
+    found.close()
+    assert found.open == []
+    return found
+
+
+def large(trials: int, examples: int) -> Compile:
+    """Make an optimization with random results and tweets of 120 characters."""
+    draw = random.Random(1)  # noqa: S311 - a repeatable sample
+    texts = ["".join(draw.choices("abcdefghij ", k=120)) for _ in range(examples)]
+    found = [
+        trial(
+            number,
+            "".join(draw.choices("10x", weights=[10, 10, 1], k=examples)),
+            answers=[draw.choice(["yes", "no"]) for _ in range(examples)],
+            parameters={"0_predictor_instruction": number % 10, "0_predictor_demos": number // 10},
+        )
+        for number in range(trials)
+    ]
+    whole = optimization(
+        *found,
+        best=trials - 1,
+        labels=("yes", "no") * (examples // 2),
+        initial_program=(Predictor("classify", "Answer."),),
+        best_program=(Predictor("classify", "Think, then answer. " * 50, ({"question": "q", "answer": "yes"},) * 4),),
+    )
+    return with_texts(whole, texts)
+
+
+def with_texts(found: Compile, texts: list[str]) -> Compile:
+    """Replace the inputs of the examples."""
+    examples = tuple(
+        Example(example.id, {"tweet": text}, example.labels)
+        for example, text in zip(found.examples, texts, strict=True)
+    )
+    return replace(found, examples=examples)
+
+
+def test_markup_in_content_stays_text() -> None:
+    """Inputs, answers, instructions, demos, parameters and errors are escaped, wherever they are shown."""
+    labels = (MARKUP, "no", MARKUP, "no")
+    found = optimization(
+        trial(0, "0x00", answers=[MARKUP] * 4, label=MARKUP),
+        trial(1, "1100", answers=[MARKUP] * 4, parameters={MARKUP: MARKUP}),
+        trial(2, "", state="rejected", reason=MARKUP, parameters={"parents": [0]}, error=MARKUP),
+        best=1,
+        labels=labels,
+        program=MARKUP,
+        parameters={MARKUP: MARKUP},
+        initial_program=(Predictor(MARKUP, MARKUP),),
+        best_program=(Predictor(MARKUP, MARKUP + " more", ({"q": MARKUP},)),),
+    )
+    found = with_texts(found, [MARKUP] * 4)
+    page = parsed(Report(found).html)
+    assert not [tag for tag, attributes in page.attributes if tag == "img" or attributes.get("class") == "planted"]
+    assert "script" not in {tag for tag, _ in page.attributes}
+    assert sum(MARKUP[:10] in text for text in page.texts) > 8
+
+
+def test_the_page_loads_nothing() -> None:
+    """No element refers to anything outside of the page, and a policy in it forbids all of that."""
+    page = parsed(Report(large(5, 20)).html)
+    sources = [
+        value
+        for _, attributes in page.attributes
+        for name, value in attributes.items()
+        if name in {"src", "srcset", "href", "xlink:href", "data", "action", "poster"} and value is not None
+    ]
+    assert sources
+    assert [value for value in sources if not value.startswith("#")] == []
+    html = Report(large(5, 20)).html
+    assert re.findall(r"url\(|@import|https?://", html) == []
+    [policy] = [
+        found["content"] for _, found in page.attributes if found.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_links_have_their_targets_and_ids_are_unique() -> None:
+    """Each link of the page leads to a section."""
+    page = parsed(Report(large(5, 20)).html)
+    ids = [found["id"] for _, found in page.attributes if "id" in found]
+    assert len(ids) == len(set(ids))
+    links = {str(found["href"])[1:] for tag, found in page.attributes if tag == "a"}
+    assert {"verdict", "scores", "flips", "why", "choices", "cost", "setup"} <= links
+    assert links <= set(ids)
+    labels = {value for _, found in page.attributes if (value := found.get("aria-labelledby")) is not None}
+    assert labels <= set(ids)
+
+
+@pytest.mark.parametrize(("trials", "examples", "limit"), [(20, 200, 150_000), (100, 1_000, 1_000_000)])
+def test_the_size_of_the_page(trials: int, examples: int, limit: int) -> None:
+    """At most 150 KB for 20 trials on 200 examples, 1 MB for 100 on 1,000, with a line on what is left out."""
+    html = Report(large(trials, examples)).html
+    assert len(html.encode()) <= limit
+    left_out = re.search(r"(\d+) examples of (\d+) left out", html)
+    assert (left_out is None) == (examples <= 200)
+    if left_out is not None:
+        assert left_out.groups() == ("800", "1000")
+
+
+def test_without_content_there_are_ids_and_no_texts() -> None:
+    """The page shows that content is missing, and names examples by their ids."""
+    found = optimization(trial(0, "0011"), trial(1, "1110"), best=1, labels=("yes",) * 4)
+    bare = replace(found, examples=tuple(Example(example.id) for example in found.examples))
+    html = Report(bare).html
+    assert "The content of the examples is not recorded" in html
+    assert "Question" not in html
+    assert "example 3" in html
+
+
+def test_the_smallest_optimizations() -> None:
+    """No trial, one without results, and one that failed have a page too."""
+    for found in (
+        optimization(),
+        optimization(trial(0, ""), best=0),
+        optimization(error="ValueError: no training set"),
+        optimization(trial(0, "1"), best=0, labels=("yes",)),
+    ):
+        assert parsed(Report(found).html).texts
+
+
+def test_the_page_has_the_figures_of_the_verdict() -> None:
+    """Headline, scores and counts of the page are those of the record."""
+    report = Report(optimization(trial(0, "0011"), trial(1, "1110"), best=1, labels=("yes", "no") * 2))
+    text = " ".join(" ".join(parsed(report.html).texts).split())
+    assert report.verdict.headline in text
+    assert "▲ 2 ▼ 1" in text
+    assert "▲ 2 improved, ▼ 1 got worse" in text
+
+
+def test_in_a_notebook_the_page_is_framed(tmp_path: Path) -> None:
+    """Its style does not reach the notebook; saving writes the same page."""
+    report = Report(optimization(trial(0, "01"), best=0, labels=("yes", "no")))
+    [(tag, attributes)] = parsed(report._repr_html_()).attributes
+    assert tag == "iframe"
+    assert attributes["srcdoc"] == report.html
+    assert report.save(tmp_path / "report.html").read_text(encoding="utf-8") == report.html

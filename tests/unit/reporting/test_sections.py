@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from otel_dspy.reporting.model.compile_result import Candidates, ExampleResult, Predictor
+from otel_dspy.reporting.sections.choices import Cell, choices
+from otel_dspy.reporting.sections.cost import cost
+from otel_dspy.reporting.sections.flip_matrix import flip_matrix
+from otel_dspy.reporting.sections.gains import Confusion, Slice, gains
+from otel_dspy.reporting.sections.hard_cases import Answer, hard_cases
+from otel_dspy.reporting.sections.lineage import lineage
+from otel_dspy.reporting.sections.prompt_diff import prompt_diff, word_diff
+from otel_dspy.reporting.sections.score_history import score_history
+from otel_dspy.reporting.sections.setup import setup
+from otel_dspy.reporting.trial_row import ModelUse
+from tests.unit.reporting.optimizations import LABELS, optimization, trial
+
+
+def choice(instruction: int, demos: int) -> dict[str, int]:
+    """Make a trial's parameters as MIPROv2 has them."""
+    return {"0_predictor_instruction": instruction, "0_predictor_demos": demos}
+
+
+def test_score_history() -> None:
+    """Full, minibatch and failed trials keep their marks; the interval is Wilson's in the unit of the score."""
+    found = optimization(
+        trial(0, "0000000111", best_score=30.0),
+        trial(1, "1111......", best_score=30.0),
+        trial(2, "", state="fail", scope=None, error="ValueError: no", best_score=30.0),
+        trial(3, "1111111000", best_score=70.0),
+        best=3,
+    )
+    points = score_history(found)
+    assert [(one.trial, one.mark, one.score, one.n, one.best, one.is_winner) for one in points] == [
+        (0, "full", 30.0, 10, 30.0, False),
+        (1, "minibatch", 100.0, 4, 30.0, False),
+        (2, "none", None, 0, 30.0, False),
+        (3, "full", 70.0, 10, 70.0, True),
+    ]
+    assert points[3].interval == pytest.approx((39.68, 89.22), abs=0.01)  # Wilson's of 7 in 10
+    assert points[2].reason == "ValueError: no"
+
+
+def test_a_score_that_is_no_mean_has_no_interval() -> None:
+    """A metric's own total is not the mean of the rows: the interval of the mean would mislead."""
+    [point] = score_history(optimization(trial(0, "0011", score=75.0)))
+    assert (point.score, point.interval) == (75.0, None)
+
+
+def test_flip_matrix() -> None:
+    """Marks compare winner and start; rows go from the easiest to the hardest, cells follow the trials."""
+    found = optimization(trial(0, "1100x"), trial(1, "10..."), trial(2, "10100"), best=2, labels=LABELS[:5])
+    matrix = flip_matrix(found)
+    assert matrix is not None
+    assert [(row.example, row.mark, row.cells) for row in matrix.rows] == [
+        ("0", "always", ("right", "right", "right")),
+        ("2", "fixed", ("wrong", "none", "right")),
+        ("1", "broke", ("right", "wrong", "wrong")),
+        ("3", "never", ("wrong", "none", "wrong")),
+        ("4", "never", ("failed", "none", "wrong")),
+    ]
+    assert matrix.counts == {"fixed": 1, "broke": 1, "never": 2, "always": 1, "mixed": 0}
+    assert [(column.trial, column.is_start, column.is_winner) for column in matrix.columns] == [
+        (0, True, False), (1, False, False), (2, False, True),
+    ]  # fmt: skip
+    assert (matrix.examples_left_out, matrix.trials_left_out) == (0, 0)
+
+
+def test_a_large_matrix_keeps_what_is_most_informative() -> None:
+    """Changed examples come first, then those that vary; start and winner stay; the counts are those of all."""
+    found = optimization(trial(0, "1100"), trial(1, "11.."), trial(2, "1010"), best=2, labels=LABELS[:4])
+    matrix = flip_matrix(found, max_examples=2, max_trials=2)
+    assert matrix is not None
+    assert [row.example for row in matrix.rows] == ["1", "2"]
+    assert [column.trial for column in matrix.columns] == [0, 2]
+    assert (matrix.examples_left_out, matrix.trials_left_out) == (2, 1)
+    assert sum(matrix.counts.values()) == 4
+
+
+def test_graded_scores_have_partial_cells() -> None:
+    """Between 0 and the highest score of the compile."""
+    graded = replace(trial(0, "01"), results=(ExampleResult("0", 0.5), ExampleResult("1", 2.0)))
+    matrix = flip_matrix(optimization(graded, labels=LABELS[:2]))
+    assert matrix is not None
+    assert {row.example: row.cells for row in matrix.rows} == {"0": ("partial",), "1": ("right",)}
+
+
+def test_gains_by_label_and_confusion() -> None:
+    """Slices count gains and losses by label; the confusion counts the winner's answers."""
+    labels = ("yes", "yes", "no", "no")
+    found = optimization(
+        trial(0, "1100", answers=["yes", "yes", "yes", "yes"]),
+        trial(1, "1011", answers=["yes", "no", "no", "no"]),
+        best=1,
+        labels=labels,
+    )
+    result = gains(found)
+    assert result is not None
+    assert result.slices == (
+        Slice("answer", "no", 2, 0.0, 1.0, gained=2, lost=0),
+        Slice("answer", "yes", 2, 1.0, 0.5, gained=0, lost=1),
+    )
+    assert result.confusions == (Confusion("answer", ("no", "yes"), ((2, 0), (1, 1))),)
+    assert [(one.example, one.label, one.start, one.winner) for one in result.gained] == [
+        ("2", "no", "yes", "no"),
+        ("3", "no", "yes", "no"),
+    ]
+    assert [(one.example, one.text) for one in result.lost] == [("1", "Question 1?")]
+    assert gains(optimization(trial(0, "11"), best=0, labels=labels[:2])) is None
+
+
+def test_more_than_twelve_values_are_no_slices() -> None:
+    """Free text as a label separates nothing."""
+    labels = [f"text {number}" for number in range(13)]
+    result = gains(optimization(trial(0, "0" * 13), trial(1, "1" * 13, answers=labels), best=1, labels=labels))
+    assert result is not None
+    assert (result.slices, result.confusions) == ((), ())
+
+
+def test_choices() -> None:
+    """Each cell is the mean over the examples of its trials with their number; what no trial chose is not tried."""
+    found = optimization(
+        trial(0, "0000"),
+        trial(1, "11..", parameters=choice(0, 1)),
+        trial(2, "1010", parameters=choice(0, 1)),
+        trial(3, "0001", parameters=choice(1, 0)),
+        best=1,
+        labels=LABELS[:4],
+        candidates=Candidates({"0": ("a", "b")}, {"0": (0, 4)}),
+    )
+    result = choices(found)
+    assert result is not None
+    [grid] = result.grids
+    untried = Cell(None, 0, 0)
+    assert (grid.instructions, grid.demos, grid.demo_counts) == ((0, 1), (0, 1), (0, 4))
+    assert grid.cells == ((untried, Cell(4 / 6, 6, 2)), (Cell(0.25, 4, 1), untried))
+    assert grid.by_instruction == (Cell(4 / 6, 6, 2), Cell(0.25, 4, 1))
+    assert grid.by_demos == (Cell(0.25, 4, 1), Cell(4 / 6, 6, 2))
+    assert grid.not_tried == 2
+
+
+def test_other_parameters_are_choices_too() -> None:
+    """A parameter with two values has a mean for each; one that is always the same, and bookkeeping, has none."""
+    found = optimization(
+        trial(0, "00", parameters={"depth": 1, "same": 1, "iteration": 0}),
+        trial(1, "11", parameters={"depth": 2, "same": 1, "iteration": 1}),
+        labels=LABELS[:2],
+    )
+    result = choices(found)
+    assert result is not None
+    [parameter] = result.parameters
+    assert (parameter.name, [(one.value, one.cell.mean) for one in parameter.options]) == (
+        "depth",
+        [("1", 0.0), ("2", 1.0)],
+    )
+    assert choices(optimization(trial(0, "01"), labels=LABELS[:2])) is None
+
+
+def test_word_diff() -> None:
+    """What is equal, removed and added, in order, joined again to both texts."""
+    pieces = word_diff("Tell the sentiment.", "Tell me the mood.")
+    assert [(piece.kind, piece.text) for piece in pieces] == [
+        ("same", "Tell"),
+        ("added", " me"),
+        ("same", " the "),
+        ("removed", "sentiment"),
+        ("added", "mood"),
+        ("same", "."),
+    ]
+    assert [piece.kind for piece in word_diff("same", "same")] == ["same"]
+    long = "word " * 3_000
+    assert [piece.kind for piece in word_diff(long, long + "more")] == ["removed", "added"]
+
+
+def test_prompt_diff() -> None:
+    """Predictor by predictor, with demos; nothing without recorded programs."""
+    found = optimization(
+        initial_program=(Predictor("a", "Old."), Predictor("b", "Same.")),
+        best_program=(Predictor("a", "New.", ({"q": "1", "augmented": True},)), Predictor("b", "Same.")),
+    )
+    first, second = prompt_diff(found)
+    assert (first.name, first.changed, first.demos_before, first.demos_after, first.demos) == ("a", True, 0, 1, ("1",))
+    assert (second.name, second.changed) == ("b", False)
+    assert prompt_diff(optimization()) == ()
+
+
+def test_lineage() -> None:
+    """Accepted candidates with depth and Pareto share, a merge with two parents, rejections with their reasons."""
+    found = optimization(
+        trial(0, "1000", parameters={"candidate": 0}),
+        trial(1, "1100", parameters={"candidate": 1, "parents": [0], "components": ["left"]}),
+        trial(2, "1010", parameters={"candidate": 2, "parents": [0], "components": ["right"]}),
+        trial(
+            3,
+            "",
+            state="rejected",
+            reason="not_better",
+            parameters={"parents": [1]},
+            measures={"minibatch_before": 0.5},
+        ),
+        trial(4, "1110", parameters={"candidate": 3, "parents": [1, 2], "components": ["left", "right"]}),
+        best=4,
+        labels=LABELS[:4],
+    )
+    result = lineage(found)
+    assert result is not None
+    assert [(one.candidate, one.depth, one.parents, one.best_at, one.is_winner) for one in result.nodes] == [
+        (0, 0, (), 2, False),
+        (1, 1, (0,), 3, False),
+        (2, 1, (0,), 3, False),
+        (3, 2, (1, 2), 4, True),
+    ]
+    [rejected] = result.rejections
+    assert (rejected.trial, rejected.parents, rejected.reason, rejected.before, rejected.after) == (
+        3, (1,), "not better", 0.5, None,
+    )  # fmt: skip
+    assert result.reasons == (("rejected", 1),)
+    assert lineage(optimization(trial(0, "01"), labels=LABELS[:2])) is None
+
+
+def test_cost() -> None:
+    """Shares are of all tokens; what the trials do not have was used outside of them."""
+    found = optimization(
+        trial(0, "01"),
+        labels=LABELS[:2],
+        usage=ModelUse(30, 4400, 0.04),
+        usage_by_role={"task": ModelUse(20, 3300, 0.03), "prompt": ModelUse(10, 1100, 0.01)},
+        usage_by_model={"one": ModelUse(30, 4400, 0.04)},
+        initial_program=(Predictor("a", "1234"),),
+        best_program=(Predictor("a", "12345", ({"q": "67"},)),),
+    )
+    result = cost(found)
+    assert [(part.name, part.share) for part in result.roles] == [("task", 0.75), ("prompt", 0.25)]
+    assert result.models == ()
+    assert (result.outside.calls, result.outside.tokens, result.outside.cost) == (20, 3300, pytest.approx(0.03))
+    assert (result.prompt_before, result.prompt_after) == (4, 7)
+
+
+def test_hard_cases() -> None:
+    """Examples that no trial solved, most often tried first, with their answers by frequency."""
+    found = optimization(
+        trial(0, "001", answers=["a", "b", "c"]),
+        trial(1, "0.1", answers=["a", "", "c"]),
+        trial(2, "x.1"),
+        labels=LABELS[:3],
+    )
+    result = hard_cases(found)
+    assert result is not None
+    assert [(one.example, one.trials, one.answers) for one in result.cases] == [
+        ("0", 3, (Answer("a", 2), Answer("ValueError: no answer", 1))),
+        ("1", 1, (Answer("b", 1),)),
+    ]
+    assert (result.total, result.cases[0].label) == (2, "yes")
+    assert hard_cases(optimization()) is None
+
+
+def test_setup() -> None:
+    """Parameters by name, and code that loads the winner from the store."""
+    result = setup(optimization(parameters={"seed": 7, "auto": None}))
+    assert result.parameters == (("auto", "null"), ("seed", "7"))
+    assert f"run_id='{'f' * 32}'" in result.load
+    assert "mlflow.set_tracking_uri('sqlite:///mlflow.db')" in result.load
+    compile(result.load, "load", "exec")
