@@ -9,6 +9,7 @@ from otel_dspy.bridge.settings import TOKEN_VARIABLE
 if TYPE_CHECKING:
     from otel_dspy.bridge.settings import BridgeSettings
 
+_MEBIBYTE: Final = 1024 * 1024
 _TEMPLATE: Final = """\
 # Receives OTLP and queues it on disk until the bridge acknowledges it.
 receivers:
@@ -16,9 +17,10 @@ receivers:
     protocols:
       grpc:
         endpoint: 127.0.0.1:14317
-        max_recv_msg_size_mib: 20
+        max_recv_msg_size_mib: {mebibytes}
       http:
         endpoint: 127.0.0.1:14318
+        max_request_body_size: {largest}
 
 processors:
   memory_limiter:
@@ -56,7 +58,7 @@ exporters:
         sizer: bytes
         flush_timeout: 1s
         min_size: 65536
-        max_size: {max_size}
+        max_size: {largest}  # a larger span is dropped
 
 service:
   extensions: [file_storage, health_check]
@@ -74,11 +76,14 @@ def collector_config(settings: BridgeSettings) -> str:
     address = settings.grpc or settings.http
     scheme = "http" if settings.tls is None else "https"
     token = f"    headers:\n      authorization: Bearer ${{env:{TOKEN_VARIABLE}}}\n" if settings.token else ""
+    # The Collector drops a span larger than a batch after it has accepted it: it must not accept any.
+    mebibytes = max(1, settings.max_request_bytes // _MEBIBYTE)
     return _TEMPLATE.format(
         exporter="otlp" if by_grpc else "otlphttp",
         endpoint=str(address) if by_grpc else f"{scheme}://{address}",
         insecure="true" if settings.tls is None else "false",
         headers=token,
         timeout=settings.patience + 7,
-        max_size=min(settings.max_request_bytes, 4 * 1024 * 1024),
+        mebibytes=mebibytes,
+        largest=mebibytes * _MEBIBYTE,
     )

@@ -66,14 +66,14 @@ class KafkaPipeline(Pipeline):
 
 
 @contextmanager
-def pipeline(folder: Path, store: str) -> Generator[KafkaPipeline]:
-    """All of it, for as long as the block lasts."""
+def pipeline(folder: Path, store: str, *, queue: bool) -> Generator[KafkaPipeline]:
+    """All of it, for as long as the block lasts; `queue`: whether the bridges have one."""
     with ExitStack() as stack:
         broker = stack.enter_context(kafka_broker(folder / "kafka", "otel-dspy-spans"))
         database = stack.enter_context(cluster())
         s3, environment = parts.s3(folder)
         server, uri = parts.mlflow(folder, database.uri, environment)
-        bridges = [BridgePart(folder, f"bridge-{number}", uri, EXPERIMENT) for number in (1, 2)]
+        bridges = [BridgePart(folder, f"bridge-{number}", uri, EXPERIMENT, queue=queue) for number in (1, 2)]
         stack.enter_context(alive(s3, server, *bridges))
         undisturbed = stack.enter_context(running_bridge(store, EXPERIMENT))
         given = {f"BRIDGE_{number}_ENDPOINT": bridge.grpc for number, bridge in enumerate(bridges, 1)}
@@ -92,7 +92,7 @@ def pipeline(folder: Path, store: str) -> Generator[KafkaPipeline]:
 def test_each_part_is_taken_away_once(tmp_path: Path, store: str) -> None:
     """The broker, a gateway, a bridge and the agent killed, MLflow held: 0 lost, 0 twice."""
     chance = random.Random(11)  # noqa: S311 - chance, no secret
-    with pipeline(tmp_path, store) as built:
+    with pipeline(tmp_path, store, queue=False) as built:
         with program(built, trials=3, examples=5, pause=0.5) as running:
             suffer(
                 built,
@@ -111,9 +111,12 @@ def test_each_part_is_taken_away_once(tmp_path: Path, store: str) -> None:
 
 
 def test_each_part_is_taken_away_again_and_again(tmp_path: Path, store: str) -> None:
-    """At random moments of 21 trials of 20 examples, a gateway for so long that its partitions go to the other one."""
+    """At random moments of 21 trials of 20 examples, a gateway for so long that the other one reads its partitions.
+
+    The bridges have their queues.
+    """
     chance = random.Random(5)  # noqa: S311 - when a part is taken away is no secret
-    with pipeline(tmp_path, store) as built:
+    with pipeline(tmp_path, store, queue=True) as built:
         deeds: list[Callable[[], None]] = [
             *[lambda: built.kill_broker(chance.uniform(0, 5))] * 3,
             *[lambda: built.kill_gateway(chance, chance.uniform(0, 3))] * 4,
