@@ -23,13 +23,14 @@ Request = tuple[int, bytes]
 """How many spans, and they."""
 
 
-def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
+def requests_of(number: int, trials: int, steps: int = 1, batch: int = BATCH) -> Iterator[Request]:
     """The requests of one program's optimization.
 
     Args:
         number: distinguishes programs.
         trials: how many it has.
         steps: modules that an example calls: it has a span, and two for each of them.
+        batch: spans of a request.
     """
     exporter = InMemorySpanExporter()
     tracer = provider(SimpleSpanProcessor(exporter), namespace=number).get_tracer("otel_dspy")
@@ -39,8 +40,8 @@ def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
         spans = exporter.get_finished_spans()
         if len(spans) >= least:
             exporter.clear()
-            for start in range(0, len(spans), BATCH):
-                chosen = spans[start : start + BATCH]
+            for start in range(0, len(spans), batch):
+                chosen = spans[start : start + batch]
                 yield len(chosen), encode_spans(chosen).SerializeToString()
 
     with emitter.compile(state="{}"):
@@ -48,7 +49,7 @@ def requests_of(number: int, trials: int, steps: int = 1) -> Iterator[Request]:
             scores = [1.0] * EXAMPLES_A_TRIAL
             with emitter.trial(index, score=50.0, state="{}"), emitter.evaluate(scores, trial=index):
                 pass
-            yield from ready(BATCH)
+            yield from ready(batch)
     yield from ready(1)
 
 
