@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from mlflow.exceptions import MlflowException
 
 from otel_dspy.bridge.routing import WORKSPACE_ATTRIBUTE, Experiments, UnusableError
 from otel_dspy.mlflow.records.route import Destination, Experiment
@@ -12,6 +14,10 @@ from otel_dspy.mlflow.tracking.store import Store
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import Attributes
+
+
+_NO_EXPERIMENT: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""MLflow's error codes for an unknown id, and for one that is not a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,18 @@ class RequestExperiments(Experiments):
         others = {name: value for name, value in resource.items() if name != WORKSPACE_ATTRIBUTE}
         found = Experiments.destination(self, others, None)
         return replace(found, workspace=workspace_header)
+
+    def lacks(self, experiment_id: str) -> bool:
+        """Return whether the store answers that it has no such experiment; False if it does not answer.
+
+        Args:
+            experiment_id: value of MLflow's header.
+        """
+        try:
+            Store(self.tracking_uri).ping(experiment_id)
+        except MlflowException as error:
+            return error.error_code in _NO_EXPERIMENT
+        return False
 
     def named_id(self, resource: Attributes) -> str:
         """Return the id of the experiment of spans that arrive without MLflow's header; create it if it is missing.

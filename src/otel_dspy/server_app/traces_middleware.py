@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
 
@@ -23,6 +23,7 @@ from otel_dspy.bridge.decompression import TooLargeError
 from otel_dspy.bridge.intake import Verdict
 from otel_dspy.bridge.otlp import parsed_request, resource_attributes
 from otel_dspy.mlflow.tracking import workspaces
+from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.server_app import mlflow_ingest, split_request
 from otel_dspy.server_app.received_body import ReceivedBody
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from otel_dspy.server_app.split_request import SplitRequest
 
 _logger = logging.getLogger(__name__)
+
+
+_KNOWN: Final = 1000
+"""Experiments to remember; each costs a query when it is first named."""
 
 
 class TracesMiddleware:
@@ -64,6 +69,8 @@ class TracesMiddleware:
         self._intake = intake
         self._experiments = experiments
         self._limit = limit
+        self._known: BoundedDict[tuple[str | None, str], None] = BoundedDict(_KNOWN)
+        """Workspaces and ids of experiments that exist."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -94,6 +101,8 @@ class TracesMiddleware:
         if parts is None:
             return None
         experiment = headers.get(mlflow_ingest.EXPERIMENT_HEADER.decode())
+        if experiment and not await self._exists(experiment):
+            return None
         answer = await self._written(parts, experiment)
         rest = split_request.joined(parts.others, split_request.chosen(parts.ours, answer.unmapped))
         if rest and (answer.verdict is Verdict.TAKEN or answer.unmapped):
@@ -118,6 +127,14 @@ class TracesMiddleware:
             # An unexpected error has interrupted the commit; another request of it may have been the cause.
             answer = await attempt()
         return answer
+
+    async def _exists(self, experiment_id: str) -> bool:
+        """Return whether an experiment exists, also while it is deleted."""
+        name = (workspaces.active(), experiment_id)
+        if name not in self._known and await asyncio.to_thread(self._experiments.lacks, experiment_id):
+            return False
+        self._known[name] = None
+        return True
 
     async def _experiment_id(self, rest: bytes, header: str | None) -> str | None:
         """Return the experiment of spans for MLflow's own ingest, whose request names none in MLflow's header."""

@@ -45,7 +45,7 @@ def new_experiment(server: MlflowServer, name: str) -> dict[str, str]:
 
 
 def test_a_request_without_our_spans_gets_mlflows_own_answer(app_server: MlflowServer, server: MlflowServer) -> None:
-    """Status, headers, body and the stored trace are those of a plain MLflow server."""
+    """Status, headers, body and the stored trace are those of a plain MLflow server; so for an unknown experiment."""
     name = f"foreign-{uuid.uuid4().hex[:8]}"
     experiments = [new_experiment(server, name), new_experiment(app_server, name)]
     body = encoded(foreign("GET /"), foreign("GET /users"))
@@ -58,6 +58,8 @@ def test_a_request_without_our_spans_gets_mlflows_own_answer(app_server: MlflowS
         (body, {"content-type": "text/plain"}, True),
         (b"", PROTOBUF, True),
         (body, PROTOBUF, False),
+        (encoded(ours("call")), PROTOBUF | {"x-mlflow-experiment-id": "987654321"}, False),
+        (encoded(ours("call")), PROTOBUF | {"x-mlflow-experiment-id": "none"}, False),
     ]
     for content, headers, named in cases:
         plain, with_app = (
@@ -83,6 +85,24 @@ def test_spans_of_both_in_one_request(app_server: MlflowServer) -> None:
         None: ["GET /"],  # MLflow's own ingest gives a trace no name
         "module P": ["module P", "POST /chat"],
     }
+
+
+def test_a_span_of_another_library_that_arrives_before_its_trace(app_server: MlflowServer) -> None:
+    """MLflow's own ingest stores it; the trace is the same as if it had arrived together with the rest."""
+    names = [f"{when}-{uuid.uuid4().hex[:8]}" for when in ("before", "together")]
+    call = [ours("module P"), ours("module P")]
+    early, late = (foreign("POST /chat", one) for one in call)
+    header = new_experiment(app_server, names[0])
+    for body in (encoded(early), encoded(call[0])):
+        assert post(app_server.uri, body, PROTOBUF | header)[0] == 200
+    assert post(app_server.uri, encoded(call[1], late), PROTOBUF | new_experiment(app_server, names[1]))[0] == 200
+    before, together = (read_tree(app_server.uri, name).traces for name in names)
+    assert [(trace.name, trace.state, [span.name for span in trace.walk()]) for trace in before] == [
+        ("module P", "OK", ["module P", "POST /chat"])
+    ]
+    assert [(trace.name, trace.state, [span.name for span in trace.walk()]) for trace in together] == [
+        ("module P", "OK", ["module P", "POST /chat"])
+    ]
 
 
 def test_an_invalid_span_is_rejected_alone(app_server: MlflowServer) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from otel_dspy.bridge.routing import UnusableError
 from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.tracking.store import Store
 from otel_dspy.server_app.experiments import RequestExperiments
+from tests.support.blank_store import blank_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXPERIMENTS = RequestExperiments("sqlite:///m.db")
 NAMED = {"mlflow.experiment.name": "sums", "service.name": "answers"}
@@ -27,6 +37,22 @@ def test_without_the_header_the_resource_decides() -> None:
         by_service.destination({"service.name": "answers"}, None).experiment,
     ]
     assert found == [Experiment(name="sums"), Experiment(name="Default"), Experiment(name="answers")]
+
+
+def test_an_unknown_experiment_is_distinguished_from_a_failing_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing store may have the experiment: the client is asked to retry, by the writer."""
+    monkeypatch.chdir(tmp_path)
+    experiments = RequestExperiments(blank_store(tmp_path))
+    known = MlflowClient(experiments.tracking_uri).create_experiment("e")
+    assert [experiments.lacks(one) for one in (known, "987", "none")] == [False, True, True]
+
+    def locked(_store: Store, _experiment_id: str) -> None:
+        raise MlflowException("database is locked", TEMPORARILY_UNAVAILABLE)
+
+    monkeypatch.setattr(Store, "ping", locked)
+    assert not experiments.lacks("987")
 
 
 def test_the_workspace_is_that_of_the_request() -> None:
