@@ -2,7 +2,8 @@
 
 `python -m benchmarks.bridge`. Programs are optimizations: trials of 100 examples, three spans an example. Each sends
 its requests in order and waits for each answer, at a bridge of its own as far as there are enough, as behind a load
-balancer that routes by `dspy.compile.id`.
+balancer that routes by `dspy.compile.id`. With a queue on disk, a bridge acknowledges a request before MLflow has it;
+the rate is that until MLflow has all.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import cycle, islice, repeat
+from itertools import cycle, islice, product, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import mlflow
 
-from benchmarks.bridge_load import requests_of, send
+from benchmarks.bridge_load import metric, requests_of, send
 from benchmarks.environments import ROOT
 from benchmarks.postgres import binaries, postgres
 from benchmarks.results import pinned, save, table
@@ -36,15 +37,26 @@ BRIDGES: Final = (1, 2, 4)
 _PACKAGES: Final = ("mlflow", "opentelemetry-sdk", "uvicorn", "psycopg2-binary")
 
 
-def rate(addresses: Sequence[str], encoded: Sequence[Sequence[Request]], headers: Mapping[str, str]) -> float:
-    """Return spans per second until the last one is acknowledged, with all programs at once."""
-    began = time.perf_counter()
+def rate(
+    addresses: Sequence[str], encoded: Sequence[Sequence[Request]], headers: Mapping[str, str], *, queue: bool
+) -> tuple[float, list[float]]:
+    """Return spans per second until MLflow has the last one, and the seconds until each request was acknowledged.
+
+    Args:
+        addresses: writers, each for some of the programs.
+        encoded: each program's requests; all programs send at once.
+        headers: of each request.
+        queue: the writers are bridges with a queue.
+    """
+    began, seconds = time.perf_counter(), list[float]()
     with ThreadPoolExecutor(len(encoded)) as pool:
-        sent = pool.map(send, cycle(addresses), encoded, repeat(headers))
-        return sum(sent) / (time.perf_counter() - began)
+        sent = sum(pool.map(send, cycle(addresses), encoded, repeat(headers), repeat(seconds)))
+    while queue and any(metric(address, "otel_dspy_bridge_queue_requests") for address in addresses):
+        time.sleep(0.1)
+    return sent / (time.perf_counter() - began), sorted(seconds)
 
 
-def speed(backend: str, trials: int) -> list[Row]:
+def speed(backend: str, trials: int, bridges: Sequence[int]) -> list[Row]:
     """Return a row per writer, on one server and one store."""
     rows: list[Row] = []
     programs = iter(range(1, 10_000))
@@ -54,9 +66,9 @@ def speed(backend: str, trials: int) -> list[Row]:
         server = stack.enter_context(mlflow_server(folder, backend=store))
         experiment = mlflow.MlflowClient(server.uri).create_experiment("bare")
 
-        def measure(writer: str, addresses: Sequence[str], headers: Mapping[str, str]) -> None:
+        def measure(writer: str, addresses: Sequence[str], headers: Mapping[str, str], *, queue: bool = False) -> None:
             encoded = [list(requests_of(program, trials)) for program in islice(programs, PROGRAMS)]
-            found = rate(addresses, encoded, headers)
+            found, seconds = rate(addresses, encoded, headers, queue=queue)
             bare = rows[0]["spans a second"] if rows else round(found)
             spans = sum(count for one in encoded for count, _ in one)
             rows.append(
@@ -66,18 +78,25 @@ def speed(backend: str, trials: int) -> list[Row]:
                     "spans": spans,
                     "spans a second": round(found),
                     "of MLflow's own ingest": round(found / bare, 2),
+                    "acknowledged after, ms (median)": round(1000 * seconds[len(seconds) // 2]),
+                    "(longest)": round(1000 * seconds[-1]),
                 }
             )
             print(table(rows[-1:]), flush=True)
 
         measure("MLflow's own ingest", [server.uri], {"x-mlflow-experiment-id": experiment})
-        for count in BRIDGES:
+        for count, queue in product(bridges, (False, True)):
+            name = f"bridges: {count}{', with a queue' if queue else ''}"
             with ExitStack() as several:
-                bridges = [
-                    several.enter_context(bridge_process(server.uri, f"bridges {count}", free_port()))
-                    for _ in range(count)
+                running = [
+                    several.enter_context(
+                        bridge_process(
+                            server.uri, name, free_port(), queue=str(folder / name / str(number)) if queue else "none"
+                        )
+                    )
+                    for number in range(count)
                 ]
-                measure(f"bridges: {count}", [bridge.http for bridge in bridges], {})
+                measure(name, [bridge.http for bridge in running], {}, queue=queue)
     return rows
 
 
@@ -85,6 +104,7 @@ def main() -> None:
     """Measure, print the table and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=3, help="number of trials of each program")
+    parser.add_argument("--bridges", type=int, nargs="*", default=BRIDGES, help="numbers of bridges to measure")
     parser.add_argument("--backend", choices=("sqlite", "postgresql"), nargs="*", default=["sqlite", "postgresql"])
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
@@ -93,7 +113,7 @@ def main() -> None:
         if backend == "postgresql" and binaries() is None:
             print("PostgreSQL is not installed: skipped")
             continue
-        rows += speed(backend, options.trials)
+        rows += speed(backend, options.trials, options.bridges)
     if options.keep:
         save("bridge", rows, pinned(_PACKAGES, ROOT / "requirements" / "dev.txt"))
 

@@ -53,16 +53,28 @@ def requests_of(number: int, trials: int, steps: int = 1, batch: int = BATCH) ->
     yield from ready(1)
 
 
-def send(address: str, encoded: Sequence[Request], headers: Mapping[str, str]) -> int:
-    """Send the requests in order, retrying each until it is accepted; return the number of spans."""
+def send(
+    address: str, encoded: Sequence[Request], headers: Mapping[str, str], seconds: list[float] | None = None
+) -> int:
+    """Send the requests in order, retrying each until it is accepted; return the number of spans.
+
+    Args:
+        address: `http://host:port`.
+        encoded: the requests.
+        headers: of each request.
+        seconds: receives how long each took until it was accepted.
+    """
     with requests.Session() as session:
         for _, body in encoded:
+            began = time.perf_counter()
             while True:
                 answer = post(session, address, body, headers)
                 if answer.status_code != requests.codes.unavailable:
                     answer.raise_for_status()
                     break
                 time.sleep(float(answer.headers["Retry-After"]))
+            if seconds is not None:
+                seconds.append(time.perf_counter() - began)
     return sum(spans for spans, _ in encoded)
 
 
@@ -70,3 +82,10 @@ def post(session: requests.Session, address: str, body: bytes, headers: Mapping[
     """One request."""
     every = {"Content-Type": "application/x-protobuf", **headers}
     return session.post(f"{address}/v1/traces", body, headers=every, timeout=120)
+
+
+def metric(address: str, name: str) -> float:
+    """Return a metric of a bridge, without labels; the sum over its labels if it has some."""
+    text = requests.get(f"{address}/metrics", timeout=120).text
+    lines = (line.rpartition(" ") for line in text.splitlines() if line.startswith((f"{name} ", f"{name}{{")))
+    return sum(float(value) for _, _, value in lines)
