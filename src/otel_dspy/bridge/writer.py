@@ -46,6 +46,7 @@ class Written:
         error: type of an unexpected error that interrupted the commit of this delivery or of one committed with it;
             empty if there was none.
         unmapped: (trace id, span id) of spans whose mapping raised; all spans if there was such an error.
+        undecided: whether spans of other libraries are buffered in memory until their trace has a span of otel-dspy.
     """
 
     again: bool = False
@@ -54,6 +55,7 @@ class Written:
     failing: frozenset[Destination] = frozenset()
     error: str = ""
     unmapped: frozenset[tuple[str, str]] = frozenset()
+    undecided: bool = False
 
 
 class SpanSource(Protocol):
@@ -85,6 +87,7 @@ class _Progress:
     names: list[_Name] = field(default_factory=list[_Name])
     destinations: set[Destination] = field(default_factory=set["Destination"])
     newest_ns: int = 0
+    undecided: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -222,7 +225,15 @@ class Writer:
             lost_there = sum(rejected[destination] for destination in found.destinations)
             unmapped = {(name.trace_id, name.span_id) for name in found.names} if error else found.unmapped
             delivery.done.set_result(
-                Written(bool(error or failed_at), found.refused, lost_there, failed_at, error, frozenset(unmapped))
+                Written(
+                    bool(error or failed_at),
+                    found.refused,
+                    lost_there,
+                    failed_at,
+                    error,
+                    frozenset(unmapped),
+                    found.undecided,
+                )
             )
 
     def _write(self, delivery: Delivery, progress: _Progress, met: set[_Name]) -> None:
@@ -236,6 +247,7 @@ class Writer:
                 continue
             met.add(name)
             chosen = self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given)
+            progress.undecided |= not chosen
             for span, route in chosen:
                 progress.destinations.add(route.destination)
                 try:

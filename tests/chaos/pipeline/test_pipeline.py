@@ -109,13 +109,13 @@ class Pipeline:
 
 
 @contextmanager
-def pipeline(folder: Path, store: str, *flags: str) -> Generator[Pipeline]:
-    """All of it, for as long as the block lasts; `flags` are the bridges'."""
+def pipeline(folder: Path, store: str, *flags: str, queue: bool = False) -> Generator[Pipeline]:
+    """All of it, for as long as the block lasts; `flags` are the bridges', `queue` whether each has one on disk."""
     with ExitStack() as stack:
         database = stack.enter_context(cluster())
         s3, environment = parts.s3(folder)
         server, uri = parts.mlflow(folder, database.uri, environment)
-        bridges = [BridgePart(folder, f"bridge-{number}", uri, EXPERIMENT, *flags) for number in (1, 2)]
+        bridges = [BridgePart(folder, f"bridge-{number}", uri, EXPERIMENT, *flags, queue=queue) for number in (1, 2)]
         stack.enter_context(alive(s3, server, *bridges))
         # Large requests are slow ones; here the end is what counts.
         undisturbed = stack.enter_context(running_bridge(store, EXPERIMENT))
@@ -235,10 +235,11 @@ def suffer(built: Pipeline, running: subprocess.Popen[str], deeds: list[Callable
         bridge.await_ready()
 
 
-def test_each_part_is_taken_away_once(tmp_path: Path, store: str) -> None:
+@pytest.mark.parametrize("queue", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_each_part_is_taken_away_once(*, queue: bool, tmp_path: Path, store: str) -> None:
     """A bridge and the Collector killed, MLflow held, PostgreSQL restarted as after a power cut: 0 lost, 0 twice."""
     chance = random.Random(7)  # noqa: S311 - chance, no secret
-    with pipeline(tmp_path, store) as built:
+    with pipeline(tmp_path, store, queue=queue) as built:
         with program(built, trials=3, examples=5, pause=0.2) as running:
             suffer(
                 built,
@@ -257,14 +258,14 @@ def test_each_part_is_taken_away_once(tmp_path: Path, store: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_each_part_is_taken_away_again_and_again(seed: int, tmp_path: Path, store: str) -> None:
+@pytest.mark.parametrize(("seed", "queue"), [(1, False), (2, False), (3, True)])
+def test_each_part_is_taken_away_again_and_again(seed: int, *, queue: bool, tmp_path: Path, store: str) -> None:
     """At random moments of 21 trials of 20 examples: 12 deaths of bridges, 4 of the Collector, MLflow gone for a minute.
 
     The bridges have room for 64 KiB, so that they refuse what comes while MLflow is held.
     """
     chance = random.Random(seed)  # noqa: S311 - when a part is taken away is no secret
-    with pipeline(tmp_path, store, "--max-waiting-bytes=65536") as built:
+    with pipeline(tmp_path, store, "--max-waiting-bytes=65536", "--max-queue-bytes=65536", queue=queue) as built:
 
         def held_until_full() -> None:
             built.hold_mlflow(60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.integration.bridge.test_same_instant import await_written, submit
 from tests.integration.bridge.test_same_tree import comparable
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 from tests.support.bridges import running_bridge
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,20 +88,29 @@ def without_sums(traces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("seed", "count", "trials"),
-    [(1, 1, 1), *(pytest.param(seed, 3, 4, marks=pytest.mark.slow) for seed in range(2, 8))],
+    ("seed", "size", "queued"),
+    [
+        (1, (1, 1), False),
+        (1, (1, 1), True),
+        *(pytest.param(seed, (3, 4), False, marks=pytest.mark.slow) for seed in range(2, 8)),
+        *(pytest.param(seed, (3, 4), True, marks=pytest.mark.slow) for seed in range(8, 10)),
+    ],
 )
 def test_two_bridges_under_stress(
-    seed: int, count: int, trials: int, server_uri: str, new_store: Callable[[str], str]
+    seed: int, size: tuple[int, int], *, queued: bool, server_uri: str, new_store: Callable[[str], str]
 ) -> None:
     """Six senders, each request to a bridge by chance, a third of them to both: what one writer makes of it in order."""
-    spans = [*compiles(count, trials, nested=False), *compiles(count, trials, nested=True)]
+    spans = [*compiles(*size, nested=False), *compiles(*size, nested=True)]
     reference, experiment = new_store("reference"), f"instant-{uuid.uuid4().hex[:8]}"
     writer = Writer(2**30)
     await_written(submit(writer, reference, spans))
     writer.close(60)
     chance = random.Random(seed)  # noqa: S311 - chance, no secret
-    with running_bridge(server_uri, experiment) as first, running_bridge(server_uri, experiment) as second:
+    queues = [{"queue": Path(name)} if queued else {} for name in ("queue-1", "queue-2")]
+    with (
+        running_bridge(server_uri, experiment, **queues[0]) as first,
+        running_bridge(server_uri, experiment, **queues[1]) as second,
+    ):
         addresses = [f"http://127.0.0.1:{bridge.http_port}" for bridge in (first, second)]
         recorded: list[tuple[str, Request]] = []
         for request in requests_of(spans, chance):
@@ -108,6 +119,8 @@ def test_two_bridges_under_stress(
         with ThreadPoolExecutor(SENDERS) as pool:
             for sent in [pool.submit(send, address, [request], {}) for address, request in recorded]:
                 sent.result()
+        for bridge in (first, second):
+            awaited(lambda bridge=bridge: bridge.queue is None or bridge.queue.requests == 0, "all of it", 240)
         assert first.writer.pipeline.lost == second.writer.pipeline.lost == 0
     found = in_order(comparable(record(server_uri, experiment)))
     assert differences(found, in_order(comparable(record(reference, "instant")))) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from otel_dspy.bridge.durable_queue.database import NewRequest, QueueDatabase
 from otel_dspy.bridge.durable_queue.quarantine import Quarantine
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.durable_queue.retry_schedule import RetrySchedule
+from otel_dspy.bridge.foreign_spans import PATIENCE
 from otel_dspy.bridge.writer import Delivery
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class DurableQueue:
         self._held: QueuedRequest | None = None
         self._blocked = False
         self._written: dict[int, int] = {}
+        self._undecided: deque[tuple[float, int, int]] = deque()
         self._rejected: dict[int, tuple[int, str]] = {}
         self._retries = RetrySchedule()
         self._quarantine = Quarantine()
@@ -182,6 +185,9 @@ class DurableQueue:
                 closing = self._closing
             for request_id, size, outcome in finished:
                 self._settle(request_id, size, outcome)
+            while self._undecided and self._undecided[0][0] <= time.monotonic():
+                _, request_id, size = self._undecided.popleft()
+                self._written[request_id] = size
             self._store(self._database, appended)
             if closing:
                 self._database.close()
@@ -203,6 +209,7 @@ class DurableQueue:
         if self.error is not None:
             return DISK_PAUSE
         due = [seconds for seconds in (self._retries.seconds(), self._quarantine.seconds()) if seconds]
+        due += [max(0.0, at - time.monotonic()) for at, *_ in self._undecided][:1]
         return min(due, default=None)
 
     def _settle(self, request_id: int, size: int, outcome: Future[Written]) -> None:
@@ -229,6 +236,9 @@ class DurableQueue:
             self._reject(request_id, size, "MLflow rejected a part of it")
         elif written.refused:
             self._reject(request_id, size, min(written.refused))
+        elif written.undecided:
+            # The writer has some of its spans in memory only; a bridge that is killed reads them again.
+            self._undecided.append((time.monotonic() + PATIENCE, request_id, size))
         else:
             self._written[request_id] = size
 

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otel_dspy.bridge import writer as writers
 from otel_dspy.bridge.durable_queue import quarantine, retry_schedule
+from otel_dspy.bridge.durable_queue import queue as queues
 from otel_dspy.bridge.durable_queue.queue import DurableQueue
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.pending_request import PendingRequest
@@ -86,13 +87,14 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
     return found
 
 
-def request(number: int, experiment: str = "E", padding: int = 0) -> PendingRequest:
-    """A request with one call's span."""
+def request(number: int, experiment: str = "E", padding: int = 0, foreign: int = 0) -> PendingRequest:
+    """A request with one span: a call's, or another library's of the id `foreign` in the same trace."""
     body = ExportTraceServiceRequest()
-    span = body.resource_spans.add().scope_spans.add(scope={"name": "otel_dspy"}).spans.add()
-    span.trace_id, span.span_id = number.to_bytes(16, "big"), number.to_bytes(8, "big")
+    span = body.resource_spans.add().scope_spans.add(scope={"name": "other" if foreign else "otel_dspy"}).spans.add()
+    span.trace_id, span.span_id = number.to_bytes(16, "big"), (foreign or number).to_bytes(8, "big")
     span.start_time_unix_nano = span.end_time_unix_nano = 1
-    span.attributes.add(key="dspy.operation.name").value.string_value = "module" + " " * padding
+    if not foreign:
+        span.attributes.add(key="dspy.operation.name").value.string_value = "module" + " " * padding
     found = PendingRequest(
         body.SerializeToString(), json=False, experiment=experiment, workspace=None, experiments=Experiments(URI)
     )
@@ -155,6 +157,23 @@ def test_what_is_left_is_written_by_the_next_one(
     with running(tmp_path) as queue:
         awaited(lambda: queue.requests == 0, "the others")
     assert mlflow.recorded == ["1", "2", "3"]
+
+
+def test_spans_of_other_libraries_stay_until_their_trace_is_known(
+    tmp_path: Path, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait in memory for a span of otel-dspy; a bridge that ends meanwhile reads them again."""
+    other = request(1, foreign=9)
+    with running(tmp_path) as queue:
+        stored(queue, other, request(2))
+        awaited(lambda: queue.requests == 1, "the second")
+    with running(tmp_path) as queue:
+        stored(queue, request(1))
+        awaited(lambda: queue.requests == 1, "the program's span")
+    assert mlflow.recorded == ["2", "1", "9"]
+    monkeypatch.setattr(queues, "PATIENCE", 0.1)
+    with running(tmp_path) as queue:
+        awaited(lambda: queue.requests == 0, "the end of its time")
 
 
 def test_a_full_queue_accepts_nothing_until_mlflow_does(tmp_path: Path, mlflow: Mlflow) -> None:
