@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -154,20 +154,21 @@ class QueueDatabase:
     def totals(self) -> tuple[int, int]:
         """Return the number of queued requests and their bytes, without rejected ones."""
         count, size = self._row("SELECT count(*), coalesce(sum(size), 0) FROM requests")
-        return int(count), int(size)
+        return count, size
 
     def last_id(self) -> int:
         """Return the id of the newest queued request; 0 if there is none."""
-        return int(self._row("SELECT coalesce(max(id), 0) FROM requests")[0])
+        return self._row("SELECT coalesce(max(id), 0) FROM requests")[0]
 
     def oldest(self) -> float | None:
         """Return when the oldest queued request was received, in seconds since the epoch; None if there is none."""
-        found = self._connection.execute("SELECT received FROM requests ORDER BY id LIMIT 1").fetchone()
+        with self._errors("read"):
+            found = self._connection.execute("SELECT received FROM requests ORDER BY id LIMIT 1").fetchone()
         return float(found[0]) if found is not None else None
 
     def rejected(self) -> int:
         """Return the number of rejected requests."""
-        return int(self._row("SELECT count(*) FROM rejected")[0])
+        return self._row("SELECT count(*) FROM rejected")[0]
 
     def write(self, new: Sequence[NewRequest], written: Sequence[int], rejected: Sequence[tuple[int, str]]) -> None:
         """Change the queue in one transaction; after it returns, the change is on disk.
@@ -180,20 +181,17 @@ class QueueDatabase:
         Raises:
             QueueError: the disk is full or cannot be written; nothing was changed.
         """
-        try:
-            with self._transaction():
-                if not (new or written or rejected):
-                    # Whether the disk can be written again.
-                    self._connection.execute("UPDATE destination SET tracking_uri = tracking_uri")
-                self._connection.executemany(
-                    "INSERT INTO requests (received, size, routing, body) VALUES (?, ?, ?, ?)",
-                    ((one.received, one.size, _routing(one.request), one.request.body) for one in new),
-                )
-                self._connection.executemany(_REJECT, ((reason, request_id) for request_id, reason in rejected))
-                gone = [*written, *(request_id for request_id, _ in rejected)]
-                self._connection.executemany("DELETE FROM requests WHERE id = ?", ((one,) for one in gone))
-        except sqlite3.Error as error:
-            raise QueueError(f"the queue {self._folder} cannot be written: {error}") from error
+        with self._errors("written"), self._transaction():
+            if not (new or written or rejected):
+                # Whether the disk can be written again.
+                self._connection.execute("UPDATE destination SET tracking_uri = tracking_uri")
+            self._connection.executemany(
+                "INSERT INTO requests (received, size, routing, body) VALUES (?, ?, ?, ?)",
+                ((one.received, one.size, _routing(one.request), one.request.body) for one in new),
+            )
+            self._connection.executemany(_REJECT, ((reason, request_id) for request_id, reason in rejected))
+            gone = [*written, *(request_id for request_id, _ in rejected)]
+            self._connection.executemany("DELETE FROM requests WHERE id = ?", ((one,) for one in gone))
 
     def limit_rejected(self, most: int) -> int:
         """Delete the oldest rejected requests beyond `most` bytes; return their number.
@@ -201,12 +199,8 @@ class QueueDatabase:
         Raises:
             QueueError: the disk cannot be written; nothing was deleted.
         """
-        try:
-            with self._transaction():
-                found = self._connection.execute(_LIMIT, (most,))
-                return found.rowcount
-        except sqlite3.Error as error:
-            raise QueueError(f"the queue {self._folder} cannot be written: {error}") from error
+        with self._errors("written"), self._transaction():
+            return self._connection.execute(_LIMIT, (most,)).rowcount
 
     def after(self, request_id: int) -> QueuedRequest | None:
         """Return the request that follows an id in the queue; None if there is none.
@@ -230,26 +224,21 @@ class QueueDatabase:
         Raises:
             QueueError: the disk cannot be written.
         """
-        try:
-            (pages,) = self._row("PRAGMA freelist_count")
-            (page_size,) = self._row("PRAGMA page_size")
-            if pages * page_size > WAL_BYTES:
+        (pages,) = self._row("PRAGMA freelist_count")
+        (page_size,) = self._row("PRAGMA page_size")
+        if pages * page_size > WAL_BYTES:
+            with self._errors("written"):
                 # `execute` would free one page: it does not step through statements without columns.
                 self._connection.executescript("PRAGMA incremental_vacuum")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except sqlite3.Error as error:
-            raise QueueError(f"the queue {self._folder} cannot be written: {error}") from error
 
     def close(self) -> None:
         """Close the database and release its lock."""
         self._connection.close()
 
     def _read(self, statement: str, request_id: int) -> QueuedRequest | None:
-        try:
-            with closing(self._connection.execute(statement, (request_id,))) as found:
-                row = found.fetchone()
-        except sqlite3.Error as error:
-            raise QueueError(f"the queue {self._folder} cannot be read: {error}") from error
+        with self._errors("read"):
+            row = self._connection.execute(statement, (request_id,)).fetchone()
         if row is None:
             return None
         number, size, routing, body = row
@@ -264,8 +253,16 @@ class QueueDatabase:
         return request
 
     def _row(self, statement: str) -> tuple[int, ...]:
-        found: tuple[int, ...] = self._connection.execute(statement).fetchone()
+        with self._errors("read"):
+            found: tuple[int, ...] = self._connection.execute(statement).fetchone()
         return found
+
+    @contextmanager
+    def _errors(self, action: str) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise QueueError(f"the queue {self._folder} cannot be {action}: {error}") from error
 
     @contextmanager
     def _transaction(self) -> Generator[None]:

@@ -35,7 +35,7 @@ def database_file(folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives its other files the mode of this one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise QueueError(
             f"--queue: {folder} cannot be written: {error.strerror}; choose another folder, or `--queue none` "
@@ -47,7 +47,7 @@ def database_file(folder: Path) -> Path:
 def note_owner(folder: Path) -> None:
     """Note the id of this process, for the error message of a second one."""
     with suppress(OSError):
-        descriptor = os.open(folder / _OWNER, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(folder / _OWNER, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")
 

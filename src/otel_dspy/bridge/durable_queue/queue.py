@@ -256,11 +256,11 @@ class DurableQueue:
         """Write additions and deletions to disk in one transaction, and acknowledge them."""
         # A request whose client has stopped waiting is skipped: it is sent again.
         chosen = [one for one in appended if one[1].set_running_or_notify_cancel()]
-        error: QueueError | None = None
+        error: Exception | None = None
         if chosen or self._written or self._rejected or self.error is not None:
             try:
                 self._write(database, chosen)
-            except QueueError as failed:
+            except Exception as failed:  # noqa: BLE001 - the thread has to go on
                 error = failed
             self._report(error)
         with self._changed:
@@ -270,7 +270,7 @@ class DurableQueue:
             if error is None:
                 stored.set_result(None)
             else:
-                stored.set_exception(error)
+                stored.set_exception(error if isinstance(error, QueueError) else QueueError(str(error)))
 
     def _write(self, database: QueueDatabase, chosen: list[_Appended]) -> None:
         reasons = [(request_id, reason) for request_id, (_, reason) in self._rejected.items()]
@@ -291,7 +291,7 @@ class DurableQueue:
         if not self.requests:
             database.shrink()
 
-    def _report(self, error: QueueError | None) -> None:
+    def _report(self, error: Exception | None) -> None:
         now = time.monotonic()
         if error is not None and self.error is None and now >= self._silent_until:
             # A full disk may have room for one request and not for the next.
@@ -311,7 +311,7 @@ class DurableQueue:
                     continue
                 read += found.size
                 self._pass_on(found)
-        except QueueError as error:
+        except Exception as error:  # noqa: BLE001 - the thread has to go on
             self._report(error)
 
     def _next(self, database: QueueDatabase) -> QueuedRequest | None:
