@@ -107,6 +107,7 @@ bench: $(DEV) ## Run all benchmarks and save results and plots (hours; uses Post
 	$(RUN) -m benchmarks.memory --keep
 	$(RUN) -m benchmarks.service --keep
 	$(RUN) -m benchmarks.bridge --keep
+	$(RUN) -m benchmarks.bridge_exporters --keep
 	$(RUN) -m benchmarks.bridge_memory --keep
 	$(RUN) -m benchmarks.plots
 	$(RUN) -m benchmarks.page

@@ -235,7 +235,7 @@ def suffer(built: Pipeline, running: subprocess.Popen[str], deeds: list[Callable
         bridge.await_ready()
 
 
-@pytest.mark.parametrize("queue", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("queue", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_each_part_is_taken_away_once(*, queue: bool, tmp_path: Path, store: str) -> None:
     """A bridge and the Collector killed, MLflow held, PostgreSQL restarted as after a power cut: 0 lost, 0 twice."""
     chance = random.Random(7)  # noqa: S311 - chance, no secret
