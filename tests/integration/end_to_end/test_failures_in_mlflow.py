@@ -13,13 +13,14 @@ import pytest
 from mlflow import dspy as mlflow_dspy
 
 import otel_dspy.mlflow
+from otel_dspy.cli import main
 from tests.integration.end_to_end.conftest import optimize, tracked
 from tests.support.blank_store import blank_store
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
-from tests.support.optimizers import Breaking
+from tests.support.optimizers import Breaking, Rounds
 from tests.support.sums import exact, examples, half_right, raising_metric, sums_lm
 
 if TYPE_CHECKING:
@@ -88,6 +89,32 @@ def test_a_server_that_is_down_does_not_affect_the_optimization(caplog: pytest.L
     # Not a measure of speed: a program that waited for the dead server would take minutes.
     assert tracked_seconds < untracked_seconds + 20
     assert "is unavailable; retrying" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", ["path", "scheme", "experiment"])
+def test_a_wrong_destination_loses_nothing(
+    wrong: str, server_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning names it, all is in the spool, and a replay to the right one writes all."""
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "spool"))
+    monkeypatch.setenv("OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT", "1")
+    uri = {"path": f"{server_uri}/mlflow", "scheme": server_uri.replace("http:", "htp:")}.get(wrong, server_uri)
+    name = "x" * 600 if wrong == "experiment" else f"wrong {wrong}"
+    with caplog.at_level(logging.WARNING), tracked(uri, name), dspy.context(lm=sums_lm()):
+        Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    warnings = [record.getMessage() for record in caplog.records if record.name.endswith("tracking.retry")]
+    expected = "no usable experiment" if wrong == "experiment" else "there is no MLflow tracking store at this URI"
+    assert [expected in warning for warning in warnings] == [True]
+    assert "rejected" not in caplog.text
+    to = blank_store(tmp_path)
+    arguments = [] if wrong != "experiment" else ["--experiment", "right"]
+    assert main(["replay", *arguments, "--tracking-uri", to, *map(str, (tmp_path / "spool").iterdir())]) == 0
+    (run,) = read_tree(to, "right" if wrong == "experiment" else name).runs
+    assert run.status == "FINISHED"
+    assert [(trial.name, trial.status, len(trial.traces)) for trial in run.children] == [
+        ("trial 0", "FINISHED", 2),
+        ("trial 1", "FINISHED", 2),
+    ]
 
 
 def test_mlflows_own_autologging_causes_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

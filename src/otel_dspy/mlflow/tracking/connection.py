@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.mlflow.tracking.error_classification import experiment_access, tracking_store_access
 from otel_dspy.mlflow.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -48,8 +49,14 @@ class Connection:
     def _open(self) -> tuple[Store, str]:
         if self._opened is None:
             capabilities.report_missing()  # before MLflow sets up its database, and logging with it
-            store = Store(self.destination.tracking_uri)
-            where = self.destination.experiment
-            experiment_id = where.id if where.id is not None else store.experiment_id(where.name or "Default")
-            self._opened = (store, experiment_id)
+            with tracking_store_access():
+                store = Store(self.destination.tracking_uri)
+                self._opened = (store, self._experiment_id(store))
         return self._opened
+
+    def _experiment_id(self, store: Store) -> str:
+        where = self.destination.experiment
+        if where.id is not None:
+            return where.id
+        with experiment_access():
+            return store.experiment_id(where.name or "Default")

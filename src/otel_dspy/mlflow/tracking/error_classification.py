@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import requests
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.mlflow.tracking import cloud_errors
+from otel_dspy.mlflow.tracking import cloud_errors, http_policy
 from otel_dspy.mlflow.tracking.workspaces import NoWorkspacesError
 
 if TYPE_CHECKING:
@@ -75,6 +75,47 @@ class ArtifactStoreError(Exception):
     """Access to an artifact store failed; `__cause__` is the client's error."""
 
 
+class NoTrackingStoreError(Exception):
+    """The address is not that of an MLflow tracking store; `__cause__` is the error of the first request to it."""
+
+
+class UnusableExperimentError(Exception):
+    """MLflow rejects the experiment's name; `__cause__` is its error."""
+
+
+@contextmanager
+def tracking_store_access() -> Generator[None]:
+    """Raise a rejection of the first requests as an error of the whole address: no operation caused it.
+
+    A proxy that answers 404 while MLflow is redeployed, and a mistyped URI, look the same.
+
+    Raises:
+        NoTrackingStoreError: a request was rejected.
+    """
+    try:
+        yield
+    except Exception as error:
+        if classify(error, http_policy.last_status()) is ErrorClass.REJECTED:
+            raise NoTrackingStoreError(f"there is no MLflow tracking store at this URI: {error}") from error
+        raise
+
+
+@contextmanager
+def experiment_access() -> Generator[None]:
+    """Raise MLflow's rejection of an experiment's name as an error of the experiment.
+
+    Raises:
+        UnusableExperimentError: MLflow rejected it, with an error code of its own.
+        MlflowException: any other failure, as it was raised within the block.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        if classify(error, http_policy.last_status()) is ErrorClass.REJECTED and error.error_code in _REJECTION_CODES:
+            raise UnusableExperimentError(str(error)) from error
+        raise
+
+
 @contextmanager
 def artifact_access() -> Generator[None]:
     """Raise exceptions within the block as errors of the artifact store, not of the tracking store.
@@ -95,6 +136,10 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
         error: the exception that MLflow raised.
         status: HTTP status of the response that it was raised for, if there was one.
     """
+    if isinstance(error, NoTrackingStoreError):
+        return ErrorClass.WAIT
+    if isinstance(error, UnusableExperimentError):
+        return ErrorClass.NO_EXPERIMENT
     if isinstance(error, ArtifactStoreError):
         return _of_artifacts(error.__cause__ or error, status)
     for cause in _chain(error):

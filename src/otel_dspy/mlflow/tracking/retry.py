@@ -177,7 +177,7 @@ class Retrier:
             return what, f"is available, but the artifact store for {what} is not"
         if self._denied:
             return what, f"denied access for {what}"
-        missing = "workspace" if found is ErrorClass.NO_WORKSPACE else "experiment"
+        missing = "workspace" if found is ErrorClass.NO_WORKSPACE else "usable experiment"
         # It is missing for every operation there: one warning is enough.
         return missing, f"has no {missing} for {what}; restore it or configure another"
 
