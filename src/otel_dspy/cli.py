@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from otel_dspy.bridge import command as bridge_command
-from otel_dspy.demo.options import OPTIMIZERS, DemoOptions
+from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
 from otel_dspy.doctor import command as doctor_command
 from otel_dspy.mlflow.replay import command as replay_command
 from otel_dspy.reporting import command as report_command
@@ -33,7 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: The arguments are invalid (status 2), or ask for help or the version.
     """
-    chosen = _parser().parse_args(arguments)
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.command is None:
+        parser.print_help()
+        return 0
     if chosen.command == "replay":
         return replay_command.run(chosen, print)
     if chosen.command == "bridge":
@@ -69,7 +73,7 @@ def _demo(options: DemoOptions) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="otel-dspy", description="OpenTelemetry for DSPy.")
     parser.add_argument("--version", action="version", version=f"otel-dspy {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     demo = commands.add_parser(
         "demo",
         help="optimize a sample program and record it in MLflow",
@@ -89,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         "bridge",
         help="receive spans over OTLP and write them to MLflow",
         description="Receive spans over OTLP/HTTP and OTLP/gRPC and write them to MLflow. A request is acknowledged "
-        "once MLflow has stored it; repeated requests change nothing. Each flag has an environment variable.",
+        "once it is in the queue on disk; repeated requests change nothing. Each flag has an environment variable.",
     )
     bridge_command.add_arguments(bridge)
     doctor = commands.add_parser(
@@ -111,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_demo_options(demo: argparse.ArgumentParser) -> None:
     usual = DemoOptions()
-    demo.add_argument("--optimizer", choices=OPTIMIZERS, default=usual.optimizer, help="DSPy optimizer to use")
+    demo.add_argument(
+        "--optimizer", type=_optimizer, choices=OPTIMIZERS, default=usual.optimizer, help="DSPy optimizer to use"
+    )
     demo.add_argument(
         "--trials",
         type=_at_least(1),
@@ -130,6 +136,11 @@ def _add_demo_options(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--verbose", action="store_true", help="show output and logs of DSPy and MLflow")
 
 
+def _optimizer(text: str) -> str:
+    name = text.lower().replace("-", "_")
+    return OPTIMIZER_CLASSES.get(name, name)
+
+
 def _at_least(lowest: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         value = int(text)
@@ -138,7 +149,3 @@ def _at_least(lowest: int) -> Callable[[str], int]:
         return value
 
     return number
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +39,9 @@ def raising(error: BaseException) -> Callable[[DemoOptions], None]:
             ["--optimizer", "gepa", "--trials", "2", "--examples", "4", "--store", "x", "--verbose"],
             DemoOptions(optimizer="gepa", trials=2, examples=4, store="x", verbose=True),
         ),
+        (["--optimizer", "MIPROv2"], DemoOptions(optimizer="mipro")),
+        (["--optimizer", "BootstrapFewShotWithRandomSearch"], DemoOptions(optimizer="random_search")),
+        (["--optimizer", "random-search"], DemoOptions(optimizer="random_search")),
         (
             ["--lm", "openai/gpt-4o-mini", "--api-base", "http://127.0.0.1:1/v1"],
             DemoOptions(lm="openai/gpt-4o-mini", api_base="http://127.0.0.1:1/v1"),
@@ -54,7 +59,7 @@ def test_arguments_become_options(monkeypatch: pytest.MonkeyPatch, arguments: li
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "required: COMMAND"),
+        (["demos"], "invalid choice: 'demos'"),
         (["demo", "--trials", "0"], "0 is below 1"),
         (["demo", "--examples", "3"], "3 is below 4"),
         (["demo", "--trials", "many"], "invalid number value: 'many'"),
@@ -109,3 +114,17 @@ def test_verbose_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     demo_that(monkeypatch, raising(ConnectionError("refused")))
     with pytest.raises(ConnectionError):
         cli.main(["demo", "--verbose"])
+
+
+def test_without_a_command_it_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """The commands, and exit status 0."""
+    assert cli.main([]) == 0
+    assert "otel-dspy [-h] [--version] COMMAND ..." in capsys.readouterr().out
+
+
+def test_the_package_runs_as_a_module() -> None:
+    """`python -m otel_dspy` is the same command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "otel_dspy", "--version"], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == f"otel-dspy {otel_dspy.__version__}\n"

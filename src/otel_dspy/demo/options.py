@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 OptimizerName = Literal["mipro", "random_search", "gepa"]
 OPTIMIZERS: tuple[OptimizerName, ...] = ("mipro", "random_search", "gepa")
+
+OPTIMIZER_CLASSES: Mapping[str, OptimizerName] = {
+    "miprov2": "mipro",
+    "bootstrapfewshotwithrandomsearch": "random_search",
+    "bootstraprs": "random_search",
+}
+"""DSPy's names of their classes, in lower case."""
 
 
 @dataclass(frozen=True)
