@@ -215,7 +215,7 @@ class Soak:
             except subprocess.TimeoutExpired:
                 self.broken.append("a job did not end")
                 dump_stacks(process)
-        subprocess.run([sys.executable, "-m", "otel_dspy.cli", "replay"], cwd=ROOT, check=False, timeout=STOP)
+        subprocess.run([sys.executable, "-m", "otel_dspy", "replay"], cwd=ROOT, check=False, timeout=STOP)
         return done
 
 

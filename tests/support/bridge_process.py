@@ -40,7 +40,7 @@ def bridge_process(
         MLflow has.
     """
     command = [
-        sys.executable, "-m", "otel_dspy.cli", "bridge", "--tracking-uri", tracking_uri, "--experiment", experiment,
+        sys.executable, "-m", "otel_dspy", "bridge", "--tracking-uri", tracking_uri, "--experiment", experiment,
         "--grpc", f"127.0.0.1:{port}",
     ]  # fmt: skip
     environment = os.environ | {

@@ -124,7 +124,7 @@ class BridgePart(Part):
         self.grpc = f"127.0.0.1:{free_port()}"
         self._http = f"127.0.0.1:{free_port()}"
         command = [
-            sys.executable, "-m", "otel_dspy.cli", "bridge", "--tracking-uri", tracking_uri,
+            sys.executable, "-m", "otel_dspy", "bridge", "--tracking-uri", tracking_uri,
             "--experiment", experiment, "--grpc", self.grpc, "--http", self._http,
             "--queue", folder / f"{name}-queue" if queue else "none", *flags,
         ]  # fmt: skip

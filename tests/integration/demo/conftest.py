@@ -43,7 +43,7 @@ def sentiment_of(inputs: Mapping[str, str]) -> str:
 def run_demo(folder: Path, *arguments: str, **environment: str) -> DemoResult:
     """Run `otel-dspy demo` in `folder` to its end."""
     done = subprocess.run(
-        [sys.executable, "-m", "otel_dspy.cli", "demo", *arguments],
+        [sys.executable, "-m", "otel_dspy", "demo", *arguments],
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,

@@ -114,7 +114,7 @@ def test_ctrl_c_leaves_a_killed_run(tmp_path: Path) -> None:
     with scripted_lm(lambda _messages: "[[ ## sentiment ## ]]\nnegative", latency=0.3) as lm:
         program = subprocess.Popen(
             [
-                sys.executable, "-m", "otel_dspy.cli", "demo", "--optimizer", "random_search",
+                sys.executable, "-m", "otel_dspy", "demo", "--optimizer", "random_search",
                 "--lm", "openai/scripted", "--api-base", lm.api_base,
             ],
             cwd=tmp_path,
