@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+WITH_APP = ("--app-name", "otel-dspy", "--uvicorn-opts", "--timeout-worker-healthcheck 120")
+"""Options of a server that also writes otel-dspy's spans. uvicorn kills a worker that does not answer it for 5 s."""
 READY_TIMEOUT = 120.0
 """Seconds to wait for the first healthy answer; a cold import of MLflow on a loaded machine takes tens."""
 
@@ -78,6 +80,7 @@ def mlflow_server(
     environment = os.environ | {
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OTEL_DSPY_BRIDGE_PATIENCE": "100",  # of `--app-name otel-dspy`: the machine may be busy
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a process more that only eats time here
     }
     with log.open("ab") as output:

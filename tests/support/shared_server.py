@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.mlflow_server import mlflow_server
+from tests.support.mlflow_server import WITH_APP, mlflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,8 +33,7 @@ def server_uri(server: MlflowServer) -> str:
 @pytest.fixture(scope="session")
 def app_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
     """`mlflow server --app-name otel-dspy`, with two workers."""
-    options = ("--app-name", "otel-dspy", "--workers", "2")
-    with mlflow_server(tmp_path_factory.mktemp("app-server"), options=options) as running:
+    with mlflow_server(tmp_path_factory.mktemp("app-server"), options=(*WITH_APP, "--workers", "2")) as running:
         yield running
 
 

@@ -74,7 +74,7 @@ class TracesMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != self._path:
+        if scope["type"] != "http" or scope["method"] != "POST" or _path(scope) != self._path:
             await self._app(scope, receive, send)
             return
         body = await ReceivedBody.read(receive)
@@ -142,6 +142,11 @@ class TracesMiddleware:
             return None
         resource = resource_attributes(parsed_request(rest).resource_spans[0].resource)
         return await asyncio.to_thread(self._experiments.named_id, resource)
+
+
+def _path(scope: Scope) -> str:
+    """Return the path of a request, without the prefix of `uvicorn --root-path`."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 def _without_unmapped(answer: Answer) -> Answer:

@@ -1,0 +1,72 @@
+"""Workers of one server share a compile."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from mlflow import MlflowClient
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from tests.chaos.twins import differences, record
+from tests.integration.bridge.test_once import deliver
+from tests.integration.bridge.test_same_tree import comparable
+from tests.support.app_exporters import app_exporter
+from tests.support.blank_store import blank_store
+from tests.support.mlflow_server import WITH_APP, mlflow_server
+from tests.support.recorded_optimization import recorded_optimization
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    Batches = Sequence[Sequence[ReadableSpan]]
+
+EXPERIMENT = "once"
+SENDERS = 6
+
+
+def options(workers: int) -> tuple[str, ...]:
+    """The app with a number of workers."""
+    return (*WITH_APP, "--workers", str(workers))
+
+
+def expected(batches: Batches, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What one writer makes of the batches, delivered in order."""
+    folder.mkdir()
+    monkeypatch.chdir(folder)  # artifacts of a local store go below it
+    reference = blank_store(folder)
+    deliver(reference, [encode_spans(batch).SerializeToString() for batch in batches], writers=1, restart=0)
+    return comparable(record(reference, EXPERIMENT))
+
+
+def shuffled(batches: Batches, seed: int) -> Batches:
+    """All batches, a third of them twice."""
+    chance = random.Random(seed)  # noqa: S311 - chance, no secret
+    some = [*batches, *chance.sample(batches, len(batches) // 3)]
+    chance.shuffle(some)
+    return some
+
+
+def send(exporter: OTLPSpanExporter, batches: Batches) -> list[SpanExportResult]:
+    """Export the batches, some at a time, each on a connection of its own."""
+    with ThreadPoolExecutor(SENDERS) as senders:
+        return list(senders.map(exporter.export, batches))
+
+
+@pytest.mark.slow
+def test_four_workers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches in any order, some twice, dealt out by the operating system: the tree is that of one writer."""
+    batches = recorded_optimization()
+    wanted = expected(batches, tmp_path / "reference", monkeypatch)
+    with mlflow_server(tmp_path / "server", options=options(4)) as server:
+        exporter = app_exporter(server, MlflowClient(server.uri).create_experiment(EXPERIMENT))
+        assert set(send(exporter, shuffled(batches, 1))) == {SpanExportResult.SUCCESS}
+        assert differences(comparable(record(server.uri, EXPERIMENT)), wanted) == []
