@@ -70,8 +70,15 @@ import io, json
 from opentelemetry.sdk.trace import TracerProvider
 from rich.console import Console
 from otel_dspy.reporting import compile_watch, live_progress, terminal, trials_table
+from otel_dspy.reporting.model.compile_result import Compile
+from otel_dspy.reporting.report import Report
 
-print(json.dumps(sorted(module.__name__ for module in (compile_watch, live_progress, terminal, trials_table))))
+nothing = Compile(
+    run_id="r", optimizer="O", program="P", metric=None, unit=None, initial_score=None, best_score=None,
+    best_trial=None, duration=0.0,
+)
+modules = sorted(module.__name__ for module in (compile_watch, live_progress, terminal, trials_table))
+print(json.dumps([*modules, Report(nothing).html.count("<h1>")]))
 """
 MAPPED = """
 import importlib.util, json
@@ -174,7 +181,10 @@ PROGRAMS: Final[dict[str, tuple[str, object]]] = {
     "otlp": (EXPORTED, ["FAILURE", "FAILURE"]),
     "report": (
         REPORTED,
-        [f"otel_dspy.reporting.{name}" for name in ("compile_watch", "live_progress", "terminal", "trials_table")],
+        [
+            *(f"otel_dspy.reporting.{name}" for name in ("compile_watch", "live_progress", "terminal", "trials_table")),
+            1,
+        ],
     ),
 }
 """Extras -> a program of a user's, and what it prints."""

@@ -5,6 +5,7 @@ import json
 import pytest
 from inline_snapshot import snapshot
 
+from otel_dspy.reporting.model.compile_result import Predictor
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.verdict import verdict
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
@@ -74,13 +75,30 @@ def test_without_a_score_or_a_winner() -> None:
     """What is not recorded is named, in the place of a figure."""
     assert verdict(optimization()).headline == "MIPROv2 on Classify: no score was recorded"
     other = verdict(optimization(trial(0, "01"), best_score=75.0, labels=("yes", "no")))
-    assert other.headline == "MIPROv2 on Classify: from 50.0 % to 75.0 %; the returned program is none of the trials'"
+    assert other.headline == "MIPROv2 on Classify: from 50.0 % to 75.0 %; no trial has the returned program"
     failed = verdict(optimization(error="ValueError: no training set"))
     assert failed.headline == "MIPROv2 on Classify failed: ValueError: no training set"
-    alone = verdict(optimization(trial(0, ""), trial(1, ""), best=1, best_score=75.0))
+    unscored = verdict(optimization(trial(0, ""), best=0, best_score=None))
+    assert unscored.evidence == "The optimizer scored no candidates."
+    alone = verdict(optimization(trial(0, "", score=50.0), trial(1, "", score=75.0), best=1))
     assert alone.evidence == (
         "Results by example are not recorded for both the start and the winner: no test of chance."
     )
+
+
+def test_a_candidate_is_not_taken_for_the_start() -> None:
+    """Without a baseline the start is the trial of the initial program; if there is none, nothing is compared."""
+    initial, other = (Predictor("a", "Old."),), (Predictor("a", "New."),)
+    first = trial(0, "0011", kind="candidate", program=other)
+    second = trial(1, "0111", kind="candidate", program=initial)
+    found = optimization(first, second, best=0, labels=LABELS[:4], initial_program=initial)
+    assert found.start is second
+    alone = verdict(
+        optimization(first, best=0, labels=LABELS[:4], initial_program=initial, initial_score=None, optimizer="SIMBA")
+    )
+    assert alone.headline == "SIMBA on Classify: 50.0 %, trial 0 won (candidate)"
+    assert alone.evidence == "The initial program was not scored: there is nothing to compare the winner with."
+    assert (alone.start, alone.comparison) == (None, None)
 
 
 @pytest.fixture

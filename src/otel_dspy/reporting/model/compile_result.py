@@ -120,10 +120,11 @@ class Compile:
 
     @property
     def start(self) -> Trial | None:
-        """The trial of the initial program: the baseline, else the first full one; None without any."""
-        complete = [trial for trial in self.trials if trial.row.score is not None]
-        baselines = [trial for trial in complete if trial.row.kind == "baseline"]
-        return next(iter([*baselines, *(trial for trial in complete if trial.is_full)]), None)
+        """The trial of the initial program: the baseline, else the first full one of the same program; None without."""
+        scored = [trial for trial in self.trials if trial.row.score is not None]
+        baselines = [trial for trial in scored if trial.row.kind == "baseline"]
+        same = [trial for trial in scored if trial.is_full and trial.program and trial.program == self.initial_program]
+        return next(iter([*baselines, *same]), None)
 
     @property
     def winner(self) -> Trial | None:

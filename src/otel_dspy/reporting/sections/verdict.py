@@ -84,9 +84,11 @@ def _headline(found: Compile) -> str:
     if found.best_score is None:
         return f"{name}: no score was recorded"
     if winner is None:
-        return f"{name}: from {initial} to {best}; the returned program is none of the trials'"
+        return f"{name}: from {initial} to {best}; no trial has the returned program"
     if start is not None and start.row.index == winner.row.index:
         return f"{name}: no trial was better than the start, {best}"
+    if found.initial_score is None:
+        return f"{name}: {best}, trial {winner.row.index} won ({choice_text(winner.row)})"
     return f"{name}: from {initial} to {best}, trial {winner.row.index} won ({choice_text(winner.row)})"
 
 
@@ -94,6 +96,10 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
     start, winner = found.start, found.winner
     if winner is not None and start is not None and winner.row.index == start.row.index:
         return "The optimizer returned the initial program."
+    if all(trial.row.score is None for trial in found.trials):
+        return "The optimizer scored no candidates."
+    if start is None:
+        return "The initial program was not scored: there is nothing to compare the winner with."
     if comparison is None:
         return "Results by example are not recorded for both the start and the winner: no test of chance."
     test = comparison.test

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from mlflow import MlflowClient
+
+import otel_dspy
+import otel_dspy.mlflow
+from tests.support.blank_store import blank_store
+from tests.support.gepa_task import TRAINSET, VALSET, Pair, graded, reflection_lm, task_lm
+from tests.versions.scenario import Sums, exact, examples, served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from otel_dspy.reporting.report import Report
+
+pytestmark = pytest.mark.slow  # the demo's run stands for all with every test; unit tests have the lineage
+EXPERIMENT = "optimizations"
+
+
+def reported(folder: Path, optimize: Callable[[], object]) -> Report:
+    """Record an optimization and read its report."""
+    uri = blank_store(folder)
+    MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    otel_dspy.mlflow.autolog(tracking_uri=uri, experiment=EXPERIMENT)
+    try:
+        optimize()
+    finally:
+        otel_dspy.mlflow.autolog(disable=True)
+    return otel_dspy.report(tracking_uri=uri)
+
+
+def test_gepa_has_a_lineage(tmp_path: Path) -> None:
+    """Scores, winner, and parents in the report are those of GEPA's own result."""
+    done: list[Any] = []
+
+    def optimize() -> None:
+        with dspy.context(lm=task_lm()):
+            optimizer: Any = dspy.GEPA(
+                metric=graded,
+                reflection_lm=reflection_lm(),
+                max_metric_calls=60,
+                num_threads=1,
+                track_stats=True,
+                seed=0,
+            )
+            done.append(optimizer.compile(Pair(), trainset=TRAINSET, valset=VALSET).detailed_results)
+
+    report = reported(tmp_path, optimize)
+    [result] = done
+    found = report.compile
+    accepted = [trial for trial in found.trials if "candidate" in trial.row.parameters]
+    assert [trial.row.score for trial in accepted] == result.val_aggregate_scores
+    by_candidate: list[dict[int, float]] = result.val_subscores
+    assert [list(trial.scores.values()) for trial in accepted] == [
+        [scores[number] for number in range(len(VALSET))] for scores in by_candidate
+    ]
+    assert found.best_score == max(result.val_aggregate_scores)
+    assert 'id="lineage"' in report.html
+    assert f"candidate {len(accepted) - 1}" in report.html
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "scored"),
+    [
+        (lambda: dspy.BootstrapFewShot(metric=exact, max_bootstrapped_demos=1), {}, False),
+        (lambda: dspy.COPRO(metric=exact, breadth=2, depth=1), {"eval_kwargs": {"num_threads": 1}}, True),
+        (lambda: dspy.InferRules(metric=exact, num_candidates=1, num_rules=1), {"valset": examples(2)}, True),
+        (lambda: dspy.SIMBA(metric=exact, bsize=2, num_candidates=2, max_steps=1, max_demos=1), {"seed": 0}, True),
+        (lambda: dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=1), {}, True),
+    ],
+    ids=["BootstrapFewShot", "COPRO", "InferRules", "SIMBA", "RandomSearch"],
+)
+def test_every_optimizer_has_a_page(
+    tmp_path: Path, make: Callable[[], Any], given: dict[str, Any], *, scored: bool
+) -> None:
+    """Whatever an optimizer records, there is a page of it, and a start only if the initial program was scored."""
+
+    def optimize() -> None:
+        with served() as (_, lm), dspy.context(lm=lm):
+            make().compile(Sums(), trainset=examples(4), **given)
+
+    report = reported(tmp_path, optimize)
+    assert (report.compile.best_score is not None) is scored
+    start = report.compile.start
+    assert start is None or start.row.kind == "baseline" or start.program == report.compile.initial_program
+    assert f"<h1>{report.verdict.headline}</h1>" in report.html
