@@ -27,12 +27,14 @@ from tests.chaos.twins import differences, record, traces_in
 from tests.integration.bridge.test_same_tree import comparable
 from tests.support.bridges import running_bridge
 from tests.support.collectors import FOLDER, ROOT, Collector, needs_collector
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
     from benchmarks.postgres import Cluster
+    from otel_dspy.bridge.durable_queue.queue import DurableQueue
     from tests.chaos.pipeline.parts import Part
 
 pytestmark = [
@@ -55,6 +57,7 @@ class Pipeline:
         reference: tracking URI of the MLflow that nothing happens to.
         undisturbed: address of its bridge.
         suffered: what was done, and how often.
+        kept: the queue of the undisturbed bridge, if it has one.
     """
 
     uri: str
@@ -65,6 +68,7 @@ class Pipeline:
     bridges: list[BridgePart]
     collector: Collector
     suffered: dict[str, int] = field(default_factory=dict[str, int])
+    kept: DurableQueue | None = None
 
     def note(self, what: str) -> None:
         """Something was done."""
@@ -118,13 +122,14 @@ def pipeline(folder: Path, store: str, *flags: str, queue: bool = False) -> Gene
         bridges = [BridgePart(folder, f"bridge-{number}", uri, EXPERIMENT, *flags, queue=queue) for number in (1, 2)]
         stack.enter_context(alive(s3, server, *bridges))
         # Large requests are slow ones; here the end is what counts.
-        undisturbed = stack.enter_context(running_bridge(store, EXPERIMENT))
+        own = {"queue": folder / "undisturbed-queue"} if queue else {}
+        undisturbed = stack.enter_context(running_bridge(store, EXPERIMENT, **own))
         addresses = {f"BRIDGE_{number}_ENDPOINT": bridge.grpc for number, bridge in enumerate(bridges, 1)}
         collector = Collector(FOLDER / "loadbalanced.yaml", folder / "collector", addresses)
         stack.callback(collector.kill)
         collector.start()
         address = f"127.0.0.1:{undisturbed.grpc_port}"
-        yield Pipeline(uri, store, address, database, server, bridges, collector)
+        yield Pipeline(uri, store, address, database, server, bridges, collector, kept=undisturbed.queue)
 
 
 @contextmanager
@@ -182,6 +187,7 @@ def numbers(uri: str) -> tuple[int, list[str]]:
 
 def assert_alike(built: Pipeline) -> dict[str, Any]:
     """Wait until MLflow has all, if it ever has; both hold the same. That record."""
+    awaited(lambda: built.kept is None or built.kept.requests == 0, "the undisturbed bridge", DELIVERY)
     expected = in_order(comparable(record(built.reference, EXPERIMENT)))
     wanted = numbers(built.reference)
     deadline = time.monotonic() + DELIVERY
