@@ -98,7 +98,7 @@ def case(rate: float, seconds: float, *, queue: bool) -> Row:
         return {
             "writer": "a bridge with a queue" if queue else "a bridge without a queue",
             "spans ended": sum(one["ended"] for one in found),
-            "spans lost": sum(one["ended"] - one["accepted"] for one in found),
+            "not acknowledged": sum(one["ended"] - one["accepted"] for one in found),
             "failed exports": sum(one["failed"] for one in found),
             "export, ms (median)": round(1000 * durations[len(durations) // 2]),
             "(99 %)": round(1000 * durations[len(durations) * 99 // 100]),
