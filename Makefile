@@ -109,6 +109,8 @@ bench: $(DEV) ## Run all benchmarks and save results and plots (hours; uses Post
 	$(RUN) -m benchmarks.bridge --keep
 	$(RUN) -m benchmarks.bridge_exporters --keep
 	$(RUN) -m benchmarks.bridge_memory --keep
+	$(RUN) -m benchmarks.kafka --keep
+	$(RUN) -m benchmarks.kafka_outage --keep
 	$(RUN) -m benchmarks.plots
 	$(RUN) -m benchmarks.page
 

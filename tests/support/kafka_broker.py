@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tests.integration.bridge.certificates import Authority
 
 _JARS: Final = ROOT / ".tools" / "kafka"
-READY: Final = 60.0
-"""Seconds to wait until it accepts connections."""
+READY: Final = 180.0
+"""Seconds to wait until it accepts connections; on a loaded machine its start takes a minute."""
 PARTITIONS: Final = 8
 LARGEST_MESSAGE: Final = 20 * 1024 * 1024
 """`max.message.bytes` of a topic, as docs/collector.md has it: what a bridge accepts by default."""
@@ -74,6 +74,9 @@ class KafkaBroker:
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "1",
             "group.initial.rebalance.delay.ms": "0",
+            # A broker that was killed is not registered again before its session has ended.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "1000",
             "auto.create.topics.enable": "false",
         }
         if authority is not None:
