@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from mlflow import MlflowClient
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import ERROR_MESSAGE, ERROR_TYPE
+from otel_dspy.mlflow.tracking.http_policy import no_retries
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.model.compile_result import Compile, Trial
 from otel_dspy.reporting.runs.artifacts import RunArtifacts, without_progress_bars
@@ -41,6 +42,7 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None) -> 
     """
     check_store(tracking_uri)
     client = MlflowClient(tracking_uri)
+    _probe(client)
     found = find_run(client, run, experiment)
     artifacts = RunArtifacts(client, found.info.run_id)
     with without_progress_bars():
@@ -48,6 +50,12 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None) -> 
         if not summary:
             raise ReportError(_no_summary(found))
         return _compile(client, found, artifacts, summary, without_passwords(tracking_uri))
+
+
+def _probe(client: MlflowClient) -> None:
+    """Send a small request once: MLflow's client would repeat the first one for minutes if there is no server."""
+    with no_retries(0):
+        cast("Any", client).search_experiments(max_results=1)
 
 
 def _compile(
