@@ -1,8 +1,11 @@
-"""Workers of one server share a compile."""
+"""Workers of one server share a compile, and a server that is killed continues it."""
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -16,7 +19,7 @@ from tests.integration.bridge.test_once import deliver
 from tests.integration.bridge.test_same_tree import comparable
 from tests.support.app_exporters import app_exporter
 from tests.support.blank_store import blank_store
-from tests.support.mlflow_server import WITH_APP, mlflow_server
+from tests.support.mlflow_server import WITH_APP, free_port, mlflow_server
 from tests.support.recorded_optimization import recorded_optimization
 
 if TYPE_CHECKING:
@@ -69,4 +72,30 @@ def test_four_workers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with mlflow_server(tmp_path / "server", options=options(4)) as server:
         exporter = app_exporter(server, MlflowClient(server.uri).create_experiment(EXPERIMENT))
         assert set(send(exporter, shuffled(batches, 1))) == {SpanExportResult.SUCCESS}
+        assert differences(comparable(record(server.uri, EXPERIMENT)), wanted) == []
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`kill -9` of the server and its workers while requests wait: exporters send again, and nothing is there twice."""
+    batches = recorded_optimization()
+    wanted = expected(batches, tmp_path / "reference", monkeypatch)
+    sent = shuffled(batches, 2)
+    port = free_port()
+    with mlflow_server(tmp_path / "server", options=options(2), port=port) as server:
+        exporter = app_exporter(server, MlflowClient(server.uri).create_experiment(EXPERIMENT))
+        assert set(send(exporter, sent[: len(sent) // 3])) == {SpanExportResult.SUCCESS}
+        results: list[SpanExportResult] = []
+        rest = threading.Thread(target=lambda: results.extend(send(exporter, sent[len(sent) // 3 :])))
+        rest.start()
+        os.killpg(server.group, signal.SIGKILL)
+    with mlflow_server(tmp_path / "server", options=options(2), port=port) as server:
+        rest.join()
+        # OpenTelemetry's exporter gives up some requests: a Collector would send them again.
+        again = [
+            batch
+            for batch, result in zip(sent[len(sent) // 3 :], results, strict=True)
+            if result is not SpanExportResult.SUCCESS
+        ]
+        assert set(send(exporter, again)) <= {SpanExportResult.SUCCESS}
         assert differences(comparable(record(server.uri, EXPERIMENT)), wanted) == []
