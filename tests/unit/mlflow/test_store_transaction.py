@@ -18,6 +18,7 @@ from otel_dspy.mlflow.tracking.local_requests import TOGETHER
 from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.store import Store
 from otel_dspy.mlflow.tracking.store_transaction import one_transaction
+from otel_dspy.runtime.fork_gate import ForkGate
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
@@ -160,9 +161,9 @@ def test_a_failure_undoes_all(uri: str) -> None:
     def fail() -> None:
         raise ConnectionError
 
-    assert not store.together([lambda: store.start_trace(experiment, head(1), None), fail])
+    assert not store.together([lambda: store.start_trace(experiment, head(1), None), fail], ForkGate())
     assert infos(uri) == {}
-    assert store.together([lambda: store.start_trace(experiment, head(2), None)])
+    assert store.together([lambda: store.start_trace(experiment, head(2), None)], ForkGate())
     assert list(infos(uri)) == [f"tr-{2:032x}"]
 
 
@@ -177,11 +178,39 @@ def test_other_threads_have_sessions_of_their_own(uri: str) -> None:
         thread.start()
         thread.join(WAIT)
 
-    assert store.together([lambda: store.start_trace(experiment, head(1), None), look])
+    assert store.together([lambda: store.start_trace(experiment, head(1), None), look], ForkGate())
     assert seen == [{}]
+    assert len(infos(uri)) == 1
+
+
+def test_a_fork_waits_for_one_write(uri: str) -> None:
+    """Between two writes of a transaction the gate is open."""
+    store = Store(uri)
+    experiment = store.experiment_id("e")
+    gate = ForkGate()
+    closed: list[bool] = []
+
+    def close() -> None:
+        lock = gate.close(0)
+        closed.append(lock is not None)
+        if lock is not None:
+            lock.release()
+
+    def close_elsewhere() -> None:
+        thread = threading.Thread(target=close)
+        thread.start()
+        thread.join(WAIT)
+
+    def writes() -> Iterator[Callable[[], None]]:
+        yield lambda: store.start_trace(experiment, head(1), None)
+        close_elsewhere()
+        yield close_elsewhere
+
+    assert store.together(writes(), gate)
+    assert closed == [True, False]
     assert len(infos(uri)) == 1
 
 
 def test_a_store_without_sessions() -> None:
     """Such as one of a plug-in: the caller writes one by one."""
-    assert not one_transaction(object(), [lambda: None])
+    assert not one_transaction(object(), [lambda: None], ForkGate())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.store import Store
 
 TOGETHER: Final = 25
-"""Most writes in a transaction. Other writers of a sqlite database, and a fork, wait for its end."""
+"""Most writes in a transaction. Other writers of a sqlite database wait for its end."""
 
 
 class LocalRequests:
@@ -61,5 +61,5 @@ class LocalRequests:
         return accepted + [None] * (len(requests) - len(accepted))
 
     def _sent_together(self, requests: Sequence[Request]) -> bool:
-        with self._gate, http_policy.no_retries(0), workspaces.selected(self._workspace):
-            return len(requests) > 1 and self._store().together([request.send for request in requests])
+        with http_policy.no_retries(0), workspaces.selected(self._workspace):
+            return len(requests) > 1 and self._store().together([request.send for request in requests], self._gate)

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.mapping.operations import LogDataset, LogSpan, LogTrace, MetricPoint
     from otel_dspy.mlflow.mapping.operations import RunStatus as RunState
+    from otel_dspy.runtime.fork_gate import ForkGate
 
 MAX_METRICS = 800
 """Maximum metrics in a request; a store accepts 1000 entries of all kinds, 100 of them parameters and 100 tags."""
@@ -342,9 +343,9 @@ class Store:
                 raise
             self._store.start_trace(trace_entities.whole(head, self._store.get_trace_info(head.trace_id)))
 
-    def together(self, writes: Iterable[Callable[[], None]]) -> bool:
+    def together(self, writes: Iterable[Callable[[], None]], gate: ForkGate) -> bool:
         """Apply writes to this store in one transaction; return False if none was applied, see `one_transaction`."""
-        return one_transaction(self._store, writes)
+        return one_transaction(self._store, writes, gate)
 
     def end_open_traces(self, experiment_ids: Sequence[str], run_id: str, tags: Mapping[str, str]) -> None:
         """End the run's IN_PROGRESS traces with an error and without a duration, which is unknown.

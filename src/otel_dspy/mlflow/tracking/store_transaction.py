@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from otel_dspy.runtime.fork_gate import ForkGate
 
 _MAKER: Final = "ManagedSessionMaker"
 """What MLflow's store on a database creates a session with, for each of its methods."""
@@ -72,12 +76,35 @@ def _raise_undone() -> None:
     raise _UndoneError
 
 
-def one_transaction(store: Any, writes: Iterable[Callable[[], None]]) -> bool:  # noqa: ANN401 - of MLflow's, or a plug-in's
+class _Gated:
+    """Begins and ends a transaction within a gate, and leaves it between two writes."""
+
+    def __init__(self, transaction: AbstractContextManager[None], gate: ForkGate) -> None:
+        self._transaction = transaction
+        self._gate = gate
+
+    def __enter__(self) -> None:
+        with self._gate:
+            self._transaction.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        with self._gate:
+            return self._transaction.__exit__(kind, error, traceback)
+
+
+def one_transaction(
+    store: Any,  # noqa: ANN401 - MLflow's, or a plug-in's
+    writes: Iterable[Callable[[], None]],
+    gate: ForkGate,
+) -> bool:
     """Apply writes in one transaction.
 
     Args:
         store: MLflow's store.
         writes: functions that write to it.
+        gate: closed for each write, so that a fork waits for one and not for all.
 
     Returns:
         Whether they were applied. If not, none was: a write failed, or an entity exists already, or the store has no
@@ -89,9 +116,10 @@ def one_transaction(store: Any, writes: Iterable[Callable[[], None]]) -> bool:  
     try:
         sessions = maker if isinstance(maker, SharedSessions) else SharedSessions(maker)
         setattr(store, _MAKER, sessions)
-        with sessions.transaction():
+        with _Gated(sessions.transaction(), gate):
             for write in writes:
-                write()
+                with gate:
+                    write()
     except Exception:  # noqa: BLE001 - the caller applies each write on its own, and reports what fails then
         return False
     return True
