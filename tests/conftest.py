@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+# Half of the time that DSPy takes to import goes to collections of garbage that is none yet.
+gc.disable()
 # Before anything imports DSPy, litellm, MLflow or OpenTelemetry: they read these on import.
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "MLFLOW_", "DSPY_"))]:
     del os.environ[_name]
@@ -26,6 +28,7 @@ os.environ |= {
 from tests.conformance.everywhere import held_to_the_contract, observed_violations  # noqa: E402 - OpenTelemetry is imported with it
 from tests.support.leftovers import nothing_is_left  # noqa: E402 - the same
 from tests.support.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
+from tests.support.session_processes import begin_session, end_session  # noqa: E402 - the same
 from tests.support.shared_server import app_server, server, server_uri, workspace_server  # noqa: E402 - the same
 
 if TYPE_CHECKING:
@@ -40,6 +43,14 @@ __all__ = [
     "server_uri",
     "workspace_server",
 ]  # fixtures, found here by pytest
+
+
+_session = begin_session()
+
+
+def pytest_unconfigure() -> None:
+    """Stop what the tests of all workers share."""
+    end_session(_session)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -60,6 +71,7 @@ def pytest_collection_finish() -> None:
     """Leave what DSPy, MLflow and the tests have imported out of every later garbage collection."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:

@@ -14,11 +14,10 @@ import otel_dspy.mlflow
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from tests.chaos.twins import EXPERIMENT, exporting_to, record
 from tests.support.optimizers import Rounds
-from tests.support.own_process import exit_code
+from tests.support.programs import exit_code
 from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from otel_dspy.mlflow import MlflowSpanProcessor
@@ -83,9 +82,9 @@ class Forking(dspy.Module):
         return dspy.Prediction(answer="1")
 
 
-def fork_while_evaluating(recorded: Connection, store: str) -> None:
-    """Fork within an evaluation, and deliver it all; return the process id."""
-    recorded.send(os.getpid())
+def fork_while_evaluating(recorded: Path, store: str) -> None:
+    """Fork within an evaluation, and deliver it all; write the process id to the file."""
+    recorded.write_text(str(os.getpid()))
     with exporting_to(store) as (processor,):
         evaluate(2)
         assert processor.force_flush(120_000)
@@ -97,13 +96,13 @@ def fork_while_evaluating(recorded: Connection, store: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path) -> None:
+def test_a_compile_that_spans_a_fork_has_one_run(store: str, spool: Path, tmp_path: Path) -> None:
     """What a child records in its parent's evaluation goes to the parent's run: none is made beside it."""
-    recorded, emitter = multiprocessing.Pipe()
-    assert exit_code(fork_while_evaluating, emitter, store) == 0
+    recorded = tmp_path / "process"
+    assert exit_code(fork_while_evaluating, recorded, store) == 0
     _, run = record(store)["runs"]
     assert (run["status"], len(run["traces"])) == ("FINISHED", 4)
-    parent = recorded.recv()
+    parent = recorded.read_text()
     assert [path for path in spool.glob("*") if f"-{parent}-" in path.name] == []
 
 
@@ -160,8 +159,8 @@ def test_multiprocessing(method: str, store: str, spool: Path) -> None:
     assert list(spool.glob("*")) == []
 
 
-def fork_and_kill(recorded: Connection) -> None:
-    """Return both process ids, whose files must be in the spool."""
+def fork_and_kill(recorded: Path) -> None:
+    """Write both process ids to the file; their files must be in the spool."""
     with exporting_to("http://127.0.0.1:9") as (processor,):
         evaluate(2)
         child = os.fork()
@@ -171,13 +170,13 @@ def fork_and_kill(recorded: Connection) -> None:
             processor._worker._queues.persist(0)
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)
-        recorded.send({str(os.getpid()), str(child)})
+        recorded.write_text(f"{os.getpid()} {child}")
         processor.shutdown(wait=False)
 
 
-def test_a_child_that_is_killed_leaves_its_own_file(store: str, spool: Path) -> None:
+def test_a_child_that_is_killed_leaves_its_own_file(store: str, spool: Path, tmp_path: Path) -> None:
     """The parent's files are not touched by it, and its own carries its process id."""
     del store
-    recorded, emitter = multiprocessing.Pipe()
-    assert exit_code(fork_and_kill, emitter) == 0
-    assert {path.name.split("-")[1] for path in spool.glob("*.jsonl")} == recorded.recv()
+    recorded = tmp_path / "processes"
+    assert exit_code(fork_and_kill, recorded) == 0
+    assert {path.name.split("-")[1] for path in spool.glob("*.jsonl")} == set(recorded.read_text().split())

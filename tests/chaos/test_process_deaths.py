@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 from mlflow import MlflowClient
@@ -18,9 +18,15 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery import spool as spool_files
 from otel_dspy.mlflow.tracking.processes import own_tags
 from otel_dspy.mlflow.tracking.runs import RUN_TAG
+from tests.chaos import twins
 from tests.chaos.twins import EXPERIMENT, exporting_to, optimize, record
 from tests.support.mlflow_server import free_port
-from tests.support.own_process import exit_code, heed_ctrl_c
+from tests.support.programs import ROOT, exit_code, piped_program
+from tests.support.sums import half_right
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 LAST_SECOND = 1.0
 """Seconds that a process which is killed may lose."""
@@ -41,9 +47,15 @@ def die_a_second_later(death: str, store: str) -> None:
 
 
 def die_in_the_middle() -> None:
-    """Three seconds into an optimization that takes longer."""
-    with exporting_to(f"http://127.0.0.1:{free_port()}"):
-        threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+    """Some trials into an optimization that takes longer, once their spans have been kept."""
+    answers = itertools.count(1)
+
+    def answered(inputs: Mapping[str, str]) -> str:
+        if next(answers) == 40:  # the default program and three trials take 28
+            threading.Timer(2 * LAST_SECOND, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+        return half_right(inputs)
+
+    with exporting_to(f"http://127.0.0.1:{free_port()}"), mock.patch.object(twins, "half_right", answered):
         optimize(trials=200, pause=0.05)
 
 
@@ -196,21 +208,12 @@ def test_ended_by_a_signal(
 ) -> None:
     """SIGTERM and Ctrl-C end it as they always do, after what was queued has been delivered to an MLflow that is there."""
     del second_store
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
-    with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, store],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one call, no lock
-    ) as child:
-        assert child.stdout is not None
-        while "optimized" not in (line := child.stdout.readline()):
-            assert line or child.poll() is None
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with piped_program(store, text=SCRIPT, environment=environment) as (child, output):
+        while "optimized" not in (line := output.readline()):
+            assert line, "it ended early"
         child.send_signal(number)
-        _, errors = child.communicate(timeout=120)
-    assert child.returncode in statuses, errors
+        assert child.wait(120) in statuses
     (parent,) = record(store)["runs"]
     assert (parent["status"], len(parent["children"]) > 2) == ("FINISHED", True)
     assert {len(child["traces"]) for child in parent["children"] if child["name"].startswith("trial ")} == {4}

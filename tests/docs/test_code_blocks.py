@@ -18,6 +18,7 @@ from tests.docs.code_blocks import DATA, ROOT, blocks, documents, programs, unco
 from tests.support.blank_store import blank_store
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
+from tests.support.programs import run_program
 
 if TYPE_CHECKING:
     from tests.docs.code_blocks import Block
@@ -47,28 +48,31 @@ def test_no_block_is_left_to_trust(path: Path) -> None:
 def test_it_runs(block: Block, tmp_path: Path) -> None:
     """The block runs to its end as its reader would run it: a program of its own, in an empty folder.
 
+    One in Python is run in a fork of an interpreter that has DSPy and MLflow imported: see `tests.support.programs`.
     The model behind `openai/…` is a scripted one on loopback; no key and no network is needed. A program that writes
     `mlflow.db` finds an empty store there: creating the tables takes MLflow longer than the program.
     """
     if "sqlite:///mlflow.db" in block.text:
         blank_store(tmp_path)
-    command = {"python": [sys.executable, "-c"], "bash": ["bash", "-euo", "pipefail", "-c"]}[block.language]
     with scripted_lm(dspy_script({})) as server:
-        result = subprocess.run(
-            [*command, block.text],
-            cwd=tmp_path,
-            env=os.environ
-            | {
-                "OPENAI_API_BASE": server.api_base,
-                "OPENAI_API_KEY": "none",
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
+        environment = os.environ | {
+            "OPENAI_API_BASE": server.api_base,
+            "OPENAI_API_KEY": "none",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        if block.language == "python":
+            result = run_program(text=block.text, folder=tmp_path, environment=environment, patience=TIMEOUT)
+        else:
+            result = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block.text],
+                cwd=tmp_path,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=False,
+            )
     assert result.returncode == 0, f"{block.place} fails:\n{result.stdout}\n{result.stderr}"
 
 

@@ -1,4 +1,4 @@
-"""An `mlflow server` process on a free loopback port, as a context manager."""
+"""An `mlflow server` process on a free loopback port."""
 
 from __future__ import annotations
 
@@ -48,14 +48,25 @@ def free_port() -> int:
 
 @contextmanager
 def mlflow_server(
+    folder: Path, *, port: int | None = None, backend: str | None = None, options: tuple[str, ...] = ()
+) -> Generator[MlflowServer]:
+    """Start a server, see `start_mlflow_server`; stop it and all its workers at the end."""
+    process, server = start_mlflow_server(folder, port=port, backend=backend, options=options)
+    try:
+        yield server
+    finally:
+        _stop(process)
+
+
+def start_mlflow_server(
     folder: Path,
     *,
     port: int | None = None,
     backend: str | None = None,
     workspaces: bool = False,
     options: tuple[str, ...] = (),
-) -> Generator[MlflowServer]:
-    """Start a server with its files under `folder`; stop it and all its workers at the end.
+) -> tuple[subprocess.Popen[bytes], MlflowServer]:
+    """Start a server with its files under `folder`, in a process group of its own, and wait until it is healthy.
 
     :param port: the port to listen on; a free one by default. Name it to start a server again where one was.
     :param backend: `--backend-store-uri`; a sqlite file in `folder` by default, kept from one start to the next.
@@ -91,9 +102,10 @@ def mlflow_server(
     try:
         uri = f"http://127.0.0.1:{port}"
         _await_healthy(uri, process, log)
-        yield MlflowServer(uri, log, process.pid)
-    finally:
+    except BaseException:
         _stop(process)
+        raise
+    return process, MlflowServer(uri, log, process.pid)
 
 
 def _await_healthy(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -48,12 +48,26 @@ class Phoenix:
 
 @contextmanager
 def running_phoenix(folder: Path) -> Generator[Phoenix]:
-    """A server with an empty sqlite store in the folder, for as long as the block lasts.
+    """Start a server, see `start_phoenix`; stop it at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    process, facts = start_phoenix(folder)
+    try:
+        yield Phoenix(facts["url"])
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def start_phoenix(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """Start a server with an empty sqlite store in the folder, in a process group of its own; it and its `url`.
 
     Raises:
         RuntimeError: it ends or does not answer in time; the text holds its log.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), folder / "phoenix.log"
     environment = os.environ | {
         "PHOENIX_WORKING_DIR": str(folder),
@@ -68,19 +82,17 @@ def running_phoenix(folder: Path) -> Generator[Phoenix]:
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(PYTHON.with_name("phoenix")), "serve"], stdout=output, stderr=subprocess.STDOUT, env=environment
-        )
+            [str(PYTHON.with_name("phoenix")), "serve"],
+            stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True,
+        )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
     try:
-        url = f"http://127.0.0.1:{port}"
         _await_healthy(url, process, log)
-        yield Phoenix(url)
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process, {"url": url}
 
 
 def _await_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

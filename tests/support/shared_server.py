@@ -1,27 +1,26 @@
 """One MLflow server shared by all tests that need only an experiment of their own, since a start takes seconds.
 
-A second one has workspaces.
+A second one has workspaces, a third one otel-dspy's application. Workers of pytest-xdist share them: no test may count on what others leave there meanwhile.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.mlflow_server import WITH_APP, mlflow_server
+from tests.support.mlflow_server import WITH_APP, MlflowServer, start_mlflow_server
+from tests.support.session_processes import session_process
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from tests.support.mlflow_server import MlflowServer
+    import subprocess
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
+def server() -> MlflowServer:
     """Tracking server on sqlite. Tests must not stop or slow it down: use a proxy in front of it."""
-    with mlflow_server(tmp_path_factory.mktemp("server")) as running:
-        yield running
+    return _shared("server")
 
 
 @pytest.fixture(scope="session")
@@ -31,21 +30,31 @@ def server_uri(server: MlflowServer) -> str:
 
 
 @pytest.fixture(scope="session")
-def app_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
+def app_server() -> MlflowServer:
     """`mlflow server --app-name otel-dspy`, with two workers."""
-    with mlflow_server(tmp_path_factory.mktemp("app-server"), options=(*WITH_APP, "--workers", "2")) as running:
-        yield running
+    return _shared("app-server", *WITH_APP, "--workers", "2")
 
 
 WORKSPACES = ("team-a", "team-b")
 
 
 @pytest.fixture(scope="session")
-def workspace_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[MlflowServer]:
+def workspace_server() -> MlflowServer:
     """A tracking server with workspaces enabled: MLflow's default one and `WORKSPACES`."""
-    from mlflow.tracking._workspace.client import WorkspaceProviderClient  # noqa: PLC0415 - MLflow takes seconds
+    return _shared("workspaces", workspaces=True)
 
-    with mlflow_server(tmp_path_factory.mktemp("workspaces"), workspaces=True) as running:
-        for name in WORKSPACES:
-            WorkspaceProviderClient(running.uri).create_workspace(name)
-        yield running
+
+def _shared(name: str, *options: str, workspaces: bool = False) -> MlflowServer:
+    def start(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+        process, running = start_mlflow_server(folder, workspaces=workspaces, options=options)
+        if workspaces:
+            from mlflow.tracking._workspace.client import (  # noqa: PLC0415 - MLflow takes seconds
+                WorkspaceProviderClient,
+            )
+
+            for workspace in WORKSPACES:
+                WorkspaceProviderClient(running.uri).create_workspace(workspace)
+        return process, {"uri": running.uri, "log": str(running.log)}
+
+    found = session_process(name, start)
+    return MlflowServer(found["uri"], Path(found["log"]), found["group"])

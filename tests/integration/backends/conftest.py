@@ -1,21 +1,14 @@
-"""Session-scoped backends."""
+"""Backends that all tests of a session share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.support.phoenix_server import running_phoenix
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from tests.support.phoenix_server import Phoenix
+from tests.support.phoenix_server import Phoenix, start_phoenix
+from tests.support.session_processes import session_process
 
 
 @pytest.fixture(scope="session")
-def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Generator[Phoenix]:
-    """A Phoenix with an empty store."""
-    with running_phoenix(tmp_path_factory.mktemp("phoenix")) as running:
-        yield running
+def phoenix() -> Phoenix:
+    """A Phoenix that had an empty store when it started."""
+    return Phoenix(session_process("phoenix", start_phoenix)["url"])

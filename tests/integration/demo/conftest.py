@@ -41,7 +41,7 @@ def sentiment_of(inputs: Mapping[str, str]) -> str:
 
 
 def run_demo(folder: Path, *arguments: str, **environment: str) -> DemoResult:
-    """Run `otel-dspy demo` in `folder` to its end."""
+    """Run `otel-dspy demo` in `folder` to its end, in an interpreter of its own: tqdm reads on import that it is off."""
     done = subprocess.run(
         [sys.executable, "-m", "otel_dspy", "demo", *arguments],
         cwd=folder,

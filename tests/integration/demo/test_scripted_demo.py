@@ -13,12 +13,11 @@ import pytest
 from otel_dspy import cli
 from otel_dspy.demo.store import EXPERIMENT
 from tests.docs.code_blocks import covered_blocks
-from tests.integration.demo.conftest import run_demo
 from tests.integration.demo.reported import check_errors, check_report
 from tests.support.lm_server import Status, scripted_lm
 from tests.support.mlflow_server import mlflow_server
 from tests.support.mlflow_tree import read_tree
-from tests.support.own_process import heed_ctrl_c
+from tests.support.programs import piped_program, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,43 +94,39 @@ def test_a_rejected_key_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
     """A wrong key ends the demo with status 1 and the reason, not with a traceback, and without showing the key."""
     with scripted_lm(lambda _messages: "") as lm:
         lm.fail(Status(401), times=1000)
-        result = run_demo(
-            tmp_path,
-            *("--lm", "openai/scripted", "--api-base", lm.api_base, "--examples", "4", "--trials", "1"),
-            OPENAI_API_KEY="sk-wrong-0123456789",
-            DSPY_CACHEDIR=str(tmp_path / "cache"),
-        )
-    assert result.status == 1
-    _before, failed = result.errors.split("The optimization failed: ")
+        variables = {"OPENAI_API_KEY": "sk-wrong-0123456789", "DSPY_CACHEDIR": str(tmp_path / "cache")}
+        result = run_program(
+            *("demo", "--lm", "openai/scripted", "--api-base", lm.api_base, "--examples", "4", "--trials", "1"),
+            module="otel_dspy", folder=tmp_path, environment=os.environ | variables,
+        )  # fmt: skip
+    assert result.returncode == 1
+    _before, failed = result.stderr.split("The optimization failed: ")
     assert "scripted 401" in failed
     assert failed.endswith("\nResults so far are in the MLflow store. Run with --verbose for the traceback.\n")
-    assert "Traceback" not in result.errors
-    assert "sk-wrong-0123456789" not in result.errors + result.output
+    assert "Traceback" not in result.stderr
+    assert "sk-wrong-0123456789" not in result.stderr + result.stdout
 
 
 def test_ctrl_c_leaves_a_killed_run(tmp_path: Path) -> None:
     """Stopped in the middle, the demo ends with 130 and a message, and its run in MLflow is KILLED."""
     with scripted_lm(lambda _messages: "[[ ## sentiment ## ]]\nnegative", latency=0.3) as lm:
-        program = subprocess.Popen(
-            [
-                sys.executable, "-m", "otel_dspy", "demo", "--optimizer", "random_search",
-                "--lm", "openai/scripted", "--api-base", lm.api_base,
-            ],
-            cwd=tmp_path,
-            env=os.environ | {"OPENAI_API_KEY": "x", "PYTHONUNBUFFERED": "1", "DSPY_CACHEDIR": str(tmp_path / "cache")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - one call, no lock
-        )  # fmt: skip
-        assert program.stdout is not None
-        for line in program.stdout:
-            if "trial 0:" in line:
-                program.send_signal(signal.SIGINT)
-                break
-        _rest, errors = program.communicate(timeout=200)
-    assert program.returncode == 130
-    assert errors.splitlines()[-1] == "Stopped. Results so far are in the MLflow store."
+        environment = os.environ | {"OPENAI_API_KEY": "x", "DSPY_CACHEDIR": str(tmp_path / "cache")}
+        command = ("demo", "--optimizer", "random_search", "--lm", "openai/scripted", "--api-base", lm.api_base)
+        with (
+            (tmp_path / "errors").open("w+") as errors,
+            piped_program(*command, module="otel_dspy", folder=tmp_path, environment=environment, stderr=errors) as (
+                program,
+                output,
+            ),
+        ):
+            for line in output:
+                if "trial 0:" in line:
+                    program.send_signal(signal.SIGINT)
+                    break
+            output.read()
+            assert program.wait(200) == 130
+            errors.seek(0)
+            assert errors.read().splitlines()[-1] == "Stopped. Results so far are in the MLflow store."
     [run] = read_tree(f"sqlite:///{tmp_path}/mlflow.db", EXPERIMENT).runs
     assert run.status == "KILLED"
 

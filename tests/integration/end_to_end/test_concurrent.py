@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizer_runs import drawn
+from tests.support.programs import ROOT, Program
 
 if TYPE_CHECKING:
     from tests.support.mlflow_tree import RunNode
@@ -46,10 +44,10 @@ with ThreadPoolExecutor(len(sizes)) as pool:
 """
 
 
-def _started(tracking_uri: str, experiment: str, *sizes: int) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])}
-    command = [sys.executable, "-c", SCRIPT, tracking_uri, experiment, *map(str, sizes)]
-    return subprocess.Popen(command, env=environment)
+def _started(tracking_uri: str, experiment: str, *sizes: int) -> Program:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    arguments = (tracking_uri, experiment, *map(str, sizes))
+    return Program(*arguments, text=SCRIPT, environment=environment)
 
 
 def _recorded(run: RunNode) -> tuple[list[str], list[Counter[str | None]]]:

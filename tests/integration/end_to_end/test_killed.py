@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dspy
@@ -23,9 +20,12 @@ from otel_dspy.mlflow.tracking.store import Store
 from tests.integration.end_to_end.conftest import tracked
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
+from tests.support.programs import ROOT, Program, piped_program
 from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.mlflow_tree import RunNode
 
 SCRIPT = """
@@ -54,8 +54,7 @@ with dspy.context(lm=sums_lm()):
 
 def _killed(tracking_uri: str) -> int:
     """Have a compile killed in its second trial; the process' id."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])}
-    with subprocess.Popen([sys.executable, "-c", SCRIPT, tracking_uri], env=environment) as child:
+    with Program(tracking_uri, text=SCRIPT, environment=os.environ | {"PYTHONPATH": str(ROOT)}) as child:
         assert child.wait(120) == -signal.SIGKILL
     return child.pid
 
@@ -157,12 +156,12 @@ def test_a_store_that_takes_no_second_head(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_doctor_reports_them_and_ends_them(
-    server_uri: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It changes nothing unless it is asked to; then they are KILLED, in whichever experiment."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server_uri)
-    assert main(["doctor", "--end-runs"]) == 0  # what other tests have left there
-    client = MlflowClient(server_uri)
+    uri = blank_store(tmp_path)  # on a server that others use it would end theirs too
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    client = MlflowClient(uri)
     gone = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
     runs = [
         client.create_run(client.create_experiment(f"left {number} {time.time_ns()}"), tags=gone).info.run_id
@@ -218,14 +217,12 @@ def test_a_process_that_ends_ends_its_runs(end: str, tmp_path: Path, monkeypatch
     """
     spool, uri = tmp_path / "spool", blank_store(tmp_path)
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(spool))
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])}
-    command = [sys.executable, "-c", ENDING, uri, end]
-    with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        while "reached" not in (line := child.stdout.readline()):
-            assert line or child.poll() is None
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with piped_program(uri, end, text=ENDING, environment=environment, folder=tmp_path) as (child, output):
+        while "reached" not in (line := output.readline()):
+            assert line, "it ended early"
         if end == "SIGTERM":
-            child.terminate()
+            child.send_signal(signal.SIGTERM)
         assert child.wait(120) == (-signal.SIGTERM if end == "SIGTERM" else 0)
     (run,) = read_tree(uri, "ended").runs
     assert _states(run) == ["ERROR"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,8 @@ from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
 from tests.support.blank_store import blank_store
+from tests.support.programs import ROOT, run_program
 
-ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import sys
 import dspy, mlflow, otel_dspy.mlflow
@@ -35,9 +33,7 @@ def recorded(recorder: str, folder: Path) -> dict[str, Any]:
     """What MLflow holds of the compile, in a few words."""
     uri = blank_store(folder)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false"}
-    subprocess.run(
-        [sys.executable, "-c", PROGRAM, recorder, uri], cwd=folder, env=environment, check=True, capture_output=True
-    )
+    run_program(recorder, uri, text=PROGRAM, folder=folder, environment=environment).check_returncode()
     client: Any = MlflowClient(uri)
     experiment = client.get_experiment_by_name("migrating").experiment_id
     runs = client.search_runs([experiment], order_by=["attributes.start_time"])

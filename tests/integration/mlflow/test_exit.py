@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
+from tests.support.programs import run_program
 
 if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
     from tests.integration.mlflow.conftest import CallContext
 
 SCRIPT = """
@@ -41,12 +41,7 @@ def run_script(text: str, *arguments: str, folder: Path) -> subprocess.Completed
     """Run a script of a user's in a process of its own."""
     file = folder / "script.py"
     file.write_text(text)
-    source = Path(__file__).parents[3] / "src"
-    environment = os.environ | {"PYTHONPATH": str(source), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    return subprocess.run(
-        [sys.executable, str(file), *arguments], capture_output=True, text=True, timeout=300, check=False,
-        env=environment, cwd=folder,
-    )  # fmt: skip
+    return run_program(*arguments, file=file, folder=folder)
 
 
 def test_everything_is_delivered_at_exit(place: CallContext, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from tests.support.blank_store import blank_store
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_server import mlflow_server
 from tests.support.mlflow_tree import read_tree
+from tests.support.programs import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -78,7 +77,6 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Generator[Tutorial]:
 
 def run_example(name: str, environment: Mapping[str, str], *arguments: str) -> str:
     """Run a program of `examples/` to its end and give what it printed; fails with its errors if it does."""
-    command = [sys.executable, str(EXAMPLES / name), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    done = run_program(*arguments, file=EXAMPLES / name, environment=environment, patience=400)
     assert done.returncode == 0, done.stderr
     return done.stdout

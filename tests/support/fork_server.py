@@ -1,0 +1,104 @@
+"""Runs programs in forks of an interpreter that has imported DSPy and MLflow, since these imports take seconds.
+
+python tests/support/fork_server.py SOCKET
+
+A fork has the request's folder, environment, arguments and standard streams, a `__main__` of its own, and ends as an
+interpreter ends. It imports nothing of this repository, and neither does this file: what a program uses of it is
+imported by the program. See `tests.support.programs` for the other side.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+import types
+from pathlib import Path
+from typing import Any, Final
+
+PRELOADED: Final = ("dspy", "mlflow", "litellm", "mlflow.store.tracking.sqlalchemy_store", "mlflow.dspy")
+STREAMS: Final = 2
+"""Descriptors that come with a request: standard output and error."""
+HEADER_BYTES: Final = 8
+"""Length of a request's JSON, big-endian, before it."""
+
+
+def serve(address: str) -> dict[str, Any]:
+    """Fork for each request; return in the fork, with the request."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        os.write(1, b"ready\n")
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                header, streams, _, _ = socket.recv_fds(connection, HEADER_BYTES, STREAMS)
+                with connection.makefile("rb") as received:
+                    request = json.loads(received.read(int.from_bytes(header)))
+                signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that report
+                if os.fork() == 0:
+                    listener.close()
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    if _is_program(connection):
+                        for place, stream in enumerate(streams, 1):
+                            os.dup2(stream, place)
+                            os.close(stream)
+                        return request
+                for stream in streams:
+                    os.close(stream)
+
+
+def _is_program(connection: socket.socket) -> bool:
+    """Fork once more: true in the child. The parent reports its process id and its status, and is gone."""
+    child = os.fork()
+    if child == 0:
+        return True
+    os.closerange(0, 3)
+    connection.sendall(f"{child}\n".encode())
+    _, status = os.waitpid(child, 0)
+    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def become(request: dict[str, Any]) -> None:
+    """Set up what an interpreter sets up before it runs a program."""
+    for name in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(name, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    first = str(Path(request["file"]).parent) if "file" in request else ""
+    more = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    sys.path[:] = [first, *more, *sys.path[1:]]
+    sys.argv[:] = [request.get("file", "-c"), *request["arguments"]]
+    if "DSPY_CACHEDIR" in os.environ:  # read by DSPy on import
+        sys.modules["dspy"].configure_cache(disk_cache_dir=os.environ["DSPY_CACHEDIR"])
+
+
+def run(request: dict[str, Any]) -> None:
+    """Run it as `__main__`."""
+    if "module" in request:
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        return
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    if "file" in request:
+        main.__file__ = request["file"]
+    text = request["text"] if "text" in request else Path(request["file"]).read_text(encoding="utf-8")
+    exec(compile(text, request.get("file", "<string>"), "exec"), main.__dict__)  # noqa: S102 - a test's program
+
+
+if __name__ == "__main__":
+    this = sys.modules["__main__"]  # or its names would be gone when another takes its place
+    for module in PRELOADED:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    program = serve(sys.argv[1])
+    become(program)
+    run(program)

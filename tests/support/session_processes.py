@@ -1,0 +1,72 @@
+"""Processes that all workers of pytest-xdist share: the first test that needs one starts it, the end of the session stops it.
+
+Workers find the folder of the session in an environment variable, which they inherit from the process that starts them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+_VARIABLE: Final = "TESTS_SESSION_FOLDER"
+_started: Final[list[subprocess.Popen[Any]]] = []
+"""Those that this process has started: a `Popen` that is collected while its process runs warns."""
+
+
+def begin_session() -> tempfile.TemporaryDirectory[str] | None:
+    """Make the session's folder, unless this process is a worker of a session; to be passed to `end_session`."""
+    if _VARIABLE in os.environ:
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="otel-dspy-tests-session-", ignore_cleanup_errors=True)
+    os.environ[_VARIABLE] = folder.name
+    return folder
+
+
+def end_session(folder: tempfile.TemporaryDirectory[str] | None) -> None:
+    """Kill the session's processes, which have nothing to save, and remove its folder; nothing in a worker."""
+    if folder is None:
+        return
+    for described in Path(folder.name).glob("*/process.json"):
+        with suppress(ProcessLookupError):
+            os.killpg(json.loads(described.read_text())["group"], signal.SIGKILL)
+    for process in _started:
+        process.wait()
+    folder.cleanup()
+    del os.environ[_VARIABLE]
+
+
+def session_process(name: str, start: Callable[[Path], tuple[subprocess.Popen[Any], dict[str, Any]]]) -> dict[str, Any]:
+    """Start a process unless a test of this session has.
+
+    Args:
+        name: of its folder.
+        start: gets the folder; returns the leader of a process group and what tests must know to use it, as JSON.
+
+    Returns:
+        What `start` returned, with the id of the process group as `group`.
+
+    Raises:
+        KeyError: there is no session.
+    """
+    folder = Path(os.environ[_VARIABLE]) / name
+    folder.mkdir(exist_ok=True)
+    described = folder / "process.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if described.exists():
+            return json.loads(described.read_text())
+        process, facts = start(folder)
+        _started.append(process)
+        facts = facts | {"group": process.pid}
+        described.write_text(json.dumps(facts))
+        return facts
