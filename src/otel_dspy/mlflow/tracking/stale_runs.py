@@ -62,6 +62,8 @@ def end_traces_of_ended_runs(store: Store, experiment_ids: Sequence[str]) -> int
     Raises:
         Exception: any exception of MLflow and its transports; calling again resumes where it stopped.
     """
+    if not experiment_ids:
+        return 0  # MLflow's client fails on a search of no experiment
     here = host()
     count = 0
     for run_id in store.runs_with_open_traces(experiment_ids):
