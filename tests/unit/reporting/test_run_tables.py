@@ -56,6 +56,24 @@ def test_without_content_full_evaluations_are_identified_by_position() -> None:
     assert index.results(minibatch) == ()
 
 
+def test_a_field_named_id_is_content() -> None:
+    """Fields have the names that the user gave them, `id` included."""
+    rows = table([0, 7, "1", 1.0], full=False, columns=["index", "example_id", "pred_a", "score"])
+    index = ExampleIndex([{"id": 6, "a": None}, {"id": 7, "a": None}], [rows])
+    assert [result.example for result in index.results(rows)] == ["1"]
+
+
+def test_images_are_identified_by_position() -> None:
+    """Each table has files of its own for its images: a full evaluation keeps the order of the validation set."""
+    columns = ["index", "example_picture", "score"]
+    full = table([0, {"filepath": "t/0.png"}, 1.0], [1, {"filepath": "t/1.png"}, 0.0], columns=columns)
+    validation = [{"picture": {"filepath": "v/0.png"}}, {"picture": {"filepath": "v/1.png"}}]
+    index = ExampleIndex(validation, [full])
+    assert [(result.example, result.score) for result in index.results(full)] == [("0", 1.0), ("1", 0.0)]
+    minibatch = table([0, {"filepath": "m/1.png"}, 1.0], full=False, columns=columns)
+    assert index.results(minibatch) == ()
+
+
 def test_errors_and_feedback() -> None:
     """A failed example has its error and score 0; feedback is kept."""
     columns = [*COLUMNS, "error", "error_message", "feedback"]

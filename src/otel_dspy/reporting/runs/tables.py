@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 _EXAMPLE: Final = "example_"
 _PREDICTION: Final = "pred_"
-_ID: Final = "example_id"
-"""A column that is not a field of the example."""
 
 
 def table_rows(found: object) -> list[dict[str, Any]]:
@@ -45,7 +43,8 @@ class Table:
 class ExampleIndex:
     """Identifies the rows of all result tables with the examples of the validation set, by content.
 
-    Without content, a row of a full evaluation is identified by its position; one of a minibatch is not identified.
+    Where no row is identified by content, because that is not recorded or is an image, the rows of a full evaluation
+    are identified by position, those of a minibatch not at all.
 
     Args:
         validation: rows of the validation set; empty if it was not recorded.
@@ -98,18 +97,23 @@ class ExampleIndex:
 
     def results(self, table: Table) -> tuple[ExampleResult, ...]:
         """Return the results of the rows that were identified."""
+        found = self._by_content(table)
+        # Images are files with other names in each table; without content there is nothing to compare.
+        if not found and table.full and len(table.rows) == len(self._fields):
+            found = {str(row.get("index")): row for row in table.rows if str(row.get("index")) in self._fields}
+        return tuple(_result(example, row) for example, row in found.items())
+
+    def _by_content(self, table: Table) -> dict[str, Mapping[str, Any]]:
         occurrences = Counter[str]()
-        found: list[ExampleResult] = []
+        found: dict[str, Mapping[str, Any]] = {}
         for row in table.rows:
             fields = _fields(row)
             key = _content_key(fields)
             example = self._known.get((key, occurrences[key])) if fields else None
             occurrences[key] += 1
-            if not fields and table.full and str(row.get("index")) in self._fields:
-                example = str(row["index"])
             if example is not None:
-                found.append(_result(example, row))
-        return tuple(found)
+                found[example] = row
+        return found
 
 
 def _result(example: str, row: Mapping[str, Any]) -> ExampleResult:
@@ -132,7 +136,7 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name.removeprefix(_EXAMPLE): value
         for name, value in row.items()
-        if name.startswith(_EXAMPLE) and name != _ID and value is not None
+        if name.startswith(_EXAMPLE) and value is not None
     }
 
 
