@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.own_process import heed_ctrl_c
+from tests.support.programs import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
 INSTRUMENT = Path(sys.executable).with_name("opentelemetry-instrument")
+_INITIALIZED = """
+import runpy, sys
+from opentelemetry.instrumentation.auto_instrumentation import initialize
+initialize()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 TIMEOUT = 240
 """Seconds; a cold import of DSPy and MLflow takes many on a loaded machine."""
 
@@ -41,6 +49,16 @@ def run_instrumented(*command: str | Path, **variables: str) -> subprocess.Compl
         [INSTRUMENT, sys.executable, *command], env=environment(**variables), capture_output=True, text=True,
         timeout=TIMEOUT, check=False,
     )  # fmt: skip
+
+
+def run_initialized(program: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a program after what `opentelemetry-instrument` has an interpreter do at its start, in a fork: see `Program`.
+
+    For tests whose subject is what the program emits; those of the command itself use `run_instrumented`.
+    """
+    return run_program(
+        str(program), *arguments, text=_INITIALIZED, environment=environment(**variables), patience=TIMEOUT
+    )
 
 
 def start_instrumented(*command: str | Path, **variables: str) -> subprocess.Popen[str]:

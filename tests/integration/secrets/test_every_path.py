@@ -21,7 +21,7 @@ from tests.integration.secrets.planted import SECRETS
 from tests.support.blank_store import blank_store
 from tests.support.bridge_process import bridge_process
 from tests.support.dspy_answers import dspy_script
-from tests.support.instrumented_process import run_instrumented
+from tests.support.instrumented_process import run_initialized
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_server import free_port
 from tests.support.otlp_receiver import otlp_receiver
@@ -99,7 +99,7 @@ def at_work(folder: Path, **variables: str) -> str:
     (folder / "spool").mkdir()
     environment = planted() | EVERYTHING | {"OTEL_DSPY_SPOOL_DIR": str(folder / "spool")} | variables
     with scripted_lm(dspy_script({"answer": half_right})) as server:
-        done = run_instrumented(PROGRAM, server.api_base, **environment)
+        done = run_initialized(PROGRAM, server.api_base, **environment)
         assert "answered" in done.stdout, done.stderr[-3000:]
         sent = "".join(str(request.headers) for request in server.requests)
     assert SECRETS["key-of-a-model"] in sent
