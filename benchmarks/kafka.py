@@ -55,7 +55,7 @@ def throughput(trials: int) -> list[Row]:
                     raise TimeoutError(f"{case}: {built.stored() - before} of {spans} spans are stored")
                 time.sleep(0.2)
             seconds = time.perf_counter() - began
-            bare = rows[0]["spans a second"] if rows else round(spans / seconds)
+            bare = rows[0]["spans a second"] if rows else spans / seconds
             rows.append(
                 {
                     "spans by way of": case,
