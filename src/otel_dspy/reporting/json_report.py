@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.sections.hard_cases import HardCases
     from otel_dspy.reporting.sections.lineage import Lineage
     from otel_dspy.reporting.sections.verdict import Verdict
+    from otel_dspy.reporting.trial_row import ModelUse
 
 
 def json_report(found: Compile, judged: Verdict) -> str:
@@ -42,8 +43,8 @@ def json_report(found: Compile, judged: Verdict) -> str:
             "best_score": found.best_score,
             "best_trial": found.best_trial,
             "duration": found.duration,
-            "usage": found.usage._asdict(),
-            "usage_by_role": {role: use._asdict() for role, use in found.usage_by_role.items()},
+            "usage": _use(found.usage),
+            "usage_by_role": {role: _use(use) for role, use in found.usage_by_role.items()},
             "verdict": asdict(judged),
             "trials": [_trial(trial) for trial in found.trials],
             "gains": _data(gains(found)),
@@ -55,6 +56,10 @@ def json_report(found: Compile, judged: Verdict) -> str:
         ensure_ascii=False,
         default=str,
     )
+
+
+def _use(use: ModelUse) -> dict[str, Any]:
+    return {"calls": use.calls, "tokens": use.tokens, "cost": use.cost, "unpriced_calls": use.unpriced_calls}
 
 
 def _data(section: Gains | Choices | Lineage | HardCases | None) -> dict[str, Any] | None:

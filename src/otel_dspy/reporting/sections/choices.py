@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.model.compile_result import Compile, Trial
 
 _PAIR: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
+_PARAMETER: Final = "{}_predictor_{}"
 _BOOKKEEPING: Final = frozenset({"iteration", "candidate", "parents", "minibatch", "components"})
 """Parameters of GEPA's trials that are no choice; see the lineage."""
 _MAX_OPTIONS: Final = 12
@@ -84,15 +85,15 @@ def choices(found: Compile) -> Choices | None:
 def _grid(found: Compile, trials: Sequence[Trial], predictor: str) -> Grid:
     texts = found.candidates.instructions.get(predictor, ())
     sizes = found.candidates.demos.get(predictor, ())
-    rows = _indexes(trials, f"{predictor}_predictor_instruction", len(texts))
-    columns = _indexes(trials, f"{predictor}_predictor_demos", len(sizes))
+    rows = _indexes(trials, _PARAMETER.format(predictor, "instruction"), len(texts))
+    columns = _indexes(trials, _PARAMETER.format(predictor, "demos"), len(sizes))
 
     def chosen(instruction: int | None, demos: int | None) -> Cell:
         return _cell(
             trial
             for trial in trials
-            if instruction in (None, trial.row.parameters.get(f"{predictor}_predictor_instruction"))
-            and demos in (None, trial.row.parameters.get(f"{predictor}_predictor_demos"))
+            if instruction in (None, trial.row.parameters.get(_PARAMETER.format(predictor, "instruction")))
+            and demos in (None, trial.row.parameters.get(_PARAMETER.format(predictor, "demos")))
         )
 
     cells = tuple(tuple(chosen(row, column) for column in columns) for row in rows)
