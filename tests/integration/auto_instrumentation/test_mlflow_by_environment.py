@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 from tests.chaos.twins import differences, record
 from tests.docs.code_blocks import covered_blocks, exported
-from tests.support.instrumented_process import environment, run_instrumented, start_instrumented
+from tests.support.instrumented_process import environment, run_initialized, run_instrumented, start_instrumented
 from tests.support.mlflow_tree import read_tree
 from tests.support.otlp_receiver import otlp_receiver
 
@@ -100,7 +100,7 @@ def test_with_otlp_no_content_leaves(place: dict[str, str]) -> None:
 def test_with_otlp_content_goes_to_both_if_enabled(place: dict[str, str]) -> None:
     """The standard's switch holds for all exporters alike."""
     with otlp_receiver() as receiver:
-        done = run_instrumented(
+        done = run_initialized(
             PROGRAM,
             OTEL_TRACES_EXPORTER="otlp,mlflow",
             OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
@@ -114,7 +114,7 @@ def test_with_otlp_content_goes_to_both_if_enabled(place: dict[str, str]) -> Non
 
 def test_the_standard_variable_keeps_content_out_of_mlflow(place: dict[str, str]) -> None:
     """NO_CONTENT is obeyed where MLflow is alone, too."""
-    run_instrumented(PROGRAM, OTEL_TRACES_EXPORTER="mlflow", **place, **{CONTENT: "NO_CONTENT"})
+    run_initialized(PROGRAM, OTEL_TRACES_EXPORTER="mlflow", **place, **{CONTENT: "NO_CONTENT"})
     run = the_run(place)
     assert not {"best_model.json", "trainset.json"} & set(run.artifacts)
     assert not any(span.inputs for trace in run.traces for span in trace.walk())
