@@ -48,10 +48,15 @@ def free_port() -> int:
 
 @contextmanager
 def mlflow_server(
-    folder: Path, *, port: int | None = None, backend: str | None = None, options: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    port: int | None = None,
+    backend: str | None = None,
+    workspaces: bool = False,
+    options: tuple[str, ...] = (),
 ) -> Generator[MlflowServer]:
     """Start a server, see `start_mlflow_server`; stop it and all its workers at the end."""
-    process, server = start_mlflow_server(folder, port=port, backend=backend, options=options)
+    process, server = start_mlflow_server(folder, port=port, backend=backend, workspaces=workspaces, options=options)
     try:
         yield server
     finally:
