@@ -50,6 +50,16 @@ def test_a_request_of_ours_alone_is_kept_as_it_is() -> None:
         (b'["otel_dspy"]', "", True),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "otel_dspy"}]}]}]}', "", True),
     ],
+    ids=[
+        "another scope",
+        "no span",
+        "no protobuf",
+        "no gzip",
+        "an unknown encoding",
+        "no JSON",
+        "JSON of another form",
+        "an invalid id",
+    ],
 )
 def test_what_has_none_or_cannot_be_parsed_is_mlflows(body: bytes, encoding: str, as_json: bool) -> None:  # noqa: FBT001 - a case
     """MLflow's own endpoint answers it."""
