@@ -206,7 +206,7 @@ def test_the_commands_of_the_bridges_page(wheel: Path, tmp_path: Path) -> None:
 
     Only its ports are the test's, by environment.
     """
-    [line] = [line for line in install_lines() if line.extras == frozenset({"bridge"})]
+    [line] = [line for line in install_lines() if line.place.startswith("docs/bridge.md:")]
     place = _environment(wheel, tmp_path)
     environment = place.environment | {
         "OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0",

@@ -83,5 +83,7 @@ def test_mlflow() -> None:
         "runs, parameters, metrics, datasets, artifacts": "yes",
         "traces with their scores": recorded(capabilities.TRACES),
         "the best program as a logged model": recorded(capabilities.MODELS),
-        "[the bridge](bridge.md)": recorded(capabilities.TRACES and _has_bridge()),
+        "[the bridge](bridge.md), [inside `mlflow server`](mlflow-server.md)": recorded(
+            capabilities.TRACES and _has_bridge()
+        ),
     }
