@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.acknowledgement import AfterCommit, AfterQueueing, Retry
+from otel_dspy.bridge.acknowledgment import AfterCommit, AfterQueueing, Retry
 from otel_dspy.bridge.decompression import TooLargeError, UnreadableError
 from otel_dspy.bridge.otlp import MalformedError
 from otel_dspy.bridge.pending_request import PendingRequest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable
 
-    from otel_dspy.bridge.acknowledgement import Acknowledgement
+    from otel_dspy.bridge.acknowledgment import Acknowledgment
     from otel_dspy.bridge.durable_queue.queue import DurableQueue
     from otel_dspy.bridge.metrics import Metrics
     from otel_dspy.bridge.routing import Experiments
@@ -86,7 +86,7 @@ class Intake:
             settings: limits, and how long a request waits before the client is asked to retry.
             queue: stores requests on disk; None to acknowledge them when MLflow has stored them.
         """
-        self._acknowledgement: Acknowledgement = (
+        self._acknowledgment: Acknowledgment = (
             AfterCommit(writer, metrics, settings.patience)
             if queue is None
             else AfterQueueing(queue, metrics, settings.patience)
@@ -135,7 +135,7 @@ class Intake:
         except TimeoutError:
             return Answer(Verdict.LATER, message="timed out reading the request body; send it again")
         self._metrics.received(protocol, len(waiting) + refused.total())
-        written = await self._acknowledgement.accept(waiting) if len(waiting) else Written()
+        written = await self._acknowledgment.accept(waiting) if len(waiting) else Written()
         if isinstance(written, Retry):
             return Answer(Verdict.LATER, message=written.message, unmapped=written.unmapped)
         refused += written.refused

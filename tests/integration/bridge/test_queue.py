@@ -162,7 +162,7 @@ def _without_source(recorded: dict[str, Any]) -> dict[str, Any]:
 def test_killed_while_it_writes(
     kills: int, server_uri: str, new_store: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`kill -9` after the acknowledgement, each time at another place of the writing: the next one goes on, once.
+    """`kill -9` after the acknowledgment, each time at another place of the writing: the next one goes on, once.
 
     The queue is the default one, beside the spool.
     """

@@ -29,7 +29,7 @@ class Retry:
     unmapped: frozenset[tuple[str, str]] = frozenset()
 
 
-class Acknowledgement(Protocol):
+class Acknowledgment(Protocol):
     """Accepts requests."""
 
     async def accept(self, request: PendingRequest) -> Written | Retry:
