@@ -6,11 +6,11 @@
 #           called autolog.
 # Seen:     autolog reverts its patches, then applies them again whatever `disable` says (mlflow/dspy/autolog.py). They
 #           do nothing while it is off, but stay in each call's stack, and a wrapper that another tool puts around such a
-#           function goes away with the next call of autolog. mlflow.openai.autolog(disable=True) leaves OpenAI's own.
+#           function goes away with the next call of autolog.
 #
 # Output seen:
 #   functions of DSPy that are MLflow's, in a new process: 0
-#   after mlflow.dspy.autolog(disable=True): 15
+#   after mlflow.dspy.autolog(disable=True): 14
 #   a wrapper put around Evaluate.__call__ is there: True
 #   after another mlflow.dspy.autolog(disable=True): False
 #
