@@ -48,8 +48,7 @@ class HookState:
     def get_or_create(self, key: StateKey[_Value], create: Callable[[], _Value]) -> _Value:
         """Return the key's value; if it is not set, set what `create` returns.
 
-        Atomic for a `create` that runs no Python code of its own only: callers on several threads must not depend on
-        which of two created values is kept.
+        If several threads find it unset, each calls `create`; all of them get the value that was set first.
         """
         if key not in self._values:
             return cast("_Value", self._values.setdefault(key, create()))
