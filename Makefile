@@ -105,6 +105,7 @@ docs: $(DEV) ## Build the documentation into site/
 bench: $(DEV) ## Run all benchmarks and save results and plots (hours; uses PostgreSQL if installed)
 	$(RUN) -m benchmarks.overhead --keep
 	$(RUN) -m benchmarks.mlflow_delivery --keep
+	$(RUN) -m benchmarks.latency --keep
 	$(RUN) -m benchmarks.memory --keep
 	$(RUN) -m benchmarks.service --keep
 	$(RUN) -m benchmarks.bridge --keep

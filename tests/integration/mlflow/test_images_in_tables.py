@@ -1,4 +1,4 @@
-"""Images of examples in MLflow's tables: files that the UI shows, by processor, bridge and replay."""
+"""Images of examples in MLflow's tables and traces: files that the UI shows, by processor, bridge and replay."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import mlflow
 import pytest
 import requests
 from mlflow import MlflowClient
+from mlflow.tracing.attachments import Attachment
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -121,6 +122,7 @@ def test_the_ui_gets_each_image(deliver: Callable[[str, str, Path], None], serve
                 for cell in cells
             ]
             assert shown == list(SMALL)
+    assert _images_in_traces(server_uri, experiment) == {"CHAIN": set(SMALL), "EVALUATOR": set(SMALL)}
 
 
 def _column_of(uri: str, images: tuple[bytes, ...], **settings: Any) -> list[Any]:
@@ -150,16 +152,41 @@ def test_what_a_redactor_takes_away(server_uri: str) -> None:
     assert cells == ["[withheld]"] * 2
 
 
-def test_in_a_trace(server_uri: str) -> None:
-    """The module's inputs have the data URI, which MLflow shows as text; the model's call has it as its chat view shows it."""
+def _spans(uri: str, experiment: str) -> list[Any]:
+    mlflow.set_tracking_uri(uri)
+    client: Any = MlflowClient(uri)
+    experiment_id = client.get_experiment_by_name(experiment).experiment_id
+    return [span for trace in client.search_traces(locations=[experiment_id]) for span in trace.data.spans]
+
+
+def _images_in_traces(uri: str, experiment: str) -> dict[str, set[bytes]]:
+    """The images that the UI requests for the inputs of each type of span."""
+    found: dict[str, set[bytes]] = {"CHAIN": set(), "EVALUATOR": set()}
+    for span in _spans(uri, experiment):
+        inputs: dict[str, Any] = span.inputs or {}
+        if span.span_type not in found or "picture" not in inputs:
+            continue
+        reference = Attachment.parse_ref(inputs["picture"]["image_url"]["url"])
+        assert reference is not None
+        assert (reference["content_type"], reference["trace_id"]) == ("image/png", span.trace_id)
+        answer = requests.get(
+            f"{uri}/ajax-api/2.0/mlflow/get-trace-artifact",
+            params={"request_id": span.trace_id, "path": reference["attachment_id"]},
+            timeout=60,
+        )
+        assert (answer.status_code, len(answer.content)) == (200, reference["size"])
+        found[span.span_type].add(answer.content)
+    return found
+
+
+def test_in_a_trace(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages of a model contain the image; so do inputs, as data URIs, where MLflow's own switch turns references off."""
+    monkeypatch.setenv("MLFLOW_TRACE_EXTRACT_ATTACHMENTS", "false")
     experiment = f"images-{uuid.uuid4().hex[:8]}"
     processor = MlflowSpanProcessor(tracking_uri=server_uri, experiment=experiment)
     _evaluate(processor, SMALL[:1])
     processor.shutdown()
-    mlflow.set_tracking_uri(server_uri)
-    client: Any = MlflowClient(server_uri)
-    experiment_id = client.get_experiment_by_name(experiment).experiment_id
-    spans: list[Any] = [span for trace in client.search_traces(locations=[experiment_id]) for span in trace.data.spans]
+    spans = _spans(server_uri, experiment)
     shown = {"type": "image_url", "image_url": {"url": data_uri(SMALL[0])}}
     assert [span.inputs["picture"] for span in spans if span.span_type == "CHAIN"] == [shown]
     (call,) = (span for span in spans if span.span_type == "CHAT_MODEL")

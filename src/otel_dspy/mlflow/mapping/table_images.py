@@ -5,30 +5,18 @@ MLflow's UI takes a column for one of images if its first cell is, and reports a
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.mapping.media import image_uri
+from otel_dspy.mlflow.mapping.images import recognized
 from otel_dspy.mlflow.mapping.operations import TableImage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from otel_dspy.mlflow.mapping.operations import LogTable
 
 _FOLDER: Final = "table_images"
-_FORMATS: Final[Mapping[str, tuple[str, bytes, bytes]]] = {
-    "png": ("png", b"\x89PNG\r\n\x1a\n", b"IEND"),
-    "jpeg": ("jpg", b"\xff\xd8\xff", b"\xff\xd9"),
-    "jpg": ("jpg", b"\xff\xd8\xff", b"\xff\xd9"),
-    "gif": ("gif", b"GIF8", b";"),
-    "webp": ("webp", b"RIFF", b""),
-}
-"""Subtypes of media types that browsers show: a file's ending, its first bytes, and bytes near its end."""
-_END: Final = 1024
-"""Number of bytes at the end of a file that are searched for its end: some programs append data."""
 
 
 def with_images(rows: Sequence[Sequence[object]]) -> list[list[object]]:
@@ -62,23 +50,8 @@ def files(table: LogTable) -> dict[str, bytes]:
 def _images(column: Sequence[object]) -> list[TableImage] | None:
     images: list[TableImage] = []
     for value in column:
-        image = _image(value)
+        image = recognized(value)
         if image is None:
             return None
-        images.append(image)
+        images.append(TableImage(f"{image.digest[:32]}.{image.ending}", image.content))
     return images
-
-
-def _image(value: object) -> TableImage | None:
-    found = image_uri(value)
-    form = _FORMATS.get(found[0]) if found is not None else None
-    if found is None or form is None:
-        return None
-    try:
-        content = base64.b64decode(found[1], validate=True)
-    except ValueError:
-        return None
-    ending, first, last = form
-    if not content.startswith(first) or last not in content[-_END:]:
-        return None  # truncated, or none: it would be an empty place in the table
-    return TableImage(f"{hashlib.sha256(content).hexdigest()[:32]}.{ending}", content)

@@ -37,8 +37,8 @@ PATIENCE: Final = 3.0
 POLL: Final = 0.05
 MAX_CHARACTERS: Final = 64 * 1024 * 1024
 """Maximum size of queued artifacts in memory; beyond it the oldest are left to the spool."""
-_LOCATION: Final = re.compile(r"(.*?)/(?:models/)?[^/]+/artifacts/?")
-"""Matches an experiment's artifact location, followed by MLflow's path of a run or a model."""
+_LOCATION: Final = re.compile(r"(.*?)/(?:(?:models|traces)/)?[^/]+/artifacts/?")
+"""Matches an experiment's artifact location, followed by MLflow's path of a run, a model or a trace."""
 _SHARED: Final = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://[^/]*", re.IGNORECASE)
 """Matches a bucket or a server, which is one store whatever the path."""
 _OF_THE_SERVER: Final = ("mlflow-artifacts:", "http:", "https:")

@@ -8,7 +8,7 @@ import sys
 from typing import Any, Final, cast
 
 from mlflow import __version__ as mlflow_version
-from mlflow import entities
+from mlflow import entities, environment_variables
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.tracing.constant import TraceTagKey
@@ -25,6 +25,7 @@ TRACES: Final = (
 """Spans and trace infos, which MLflow 3.6 added. MLflow 3.5 stores spans but reads traces from artifacts only."""
 MODELS: Final = TRACES and hasattr(AbstractStore, "create_logged_model")
 """Models as outputs of a run, which are logged with the same entities as traces."""
+_EXTRACT_ATTACHMENTS: Final[Any] = getattr(environment_variables, "MLFLOW_TRACE_EXTRACT_ATTACHMENTS", None)
 _STORE_BY_URI: Final = "tracking_uri" in inspect.signature(cast("Any", get_artifact_repository)).parameters
 
 
@@ -37,6 +38,11 @@ def report_missing() -> None:
             mlflow_version,
             " and ".join(lacking),
         )
+
+
+def trace_attachments() -> bool:
+    """Return whether MLflow shows images of a trace from files, and `MLFLOW_TRACE_EXTRACT_ATTACHMENTS` allows it."""
+    return TRACES and _EXTRACT_ATTACHMENTS is not None and bool(_EXTRACT_ATTACHMENTS.get())
 
 
 def artifact_repository(artifact_uri: str, tracking_uri: str) -> Any:  # noqa: ANN401 - MLflow types it in part

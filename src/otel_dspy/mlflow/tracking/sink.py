@@ -27,6 +27,7 @@ from otel_dspy.mlflow.tracking.open_runs import OpenRuns
 from otel_dspy.mlflow.tracking.program_writer import ProgramWriter
 from otel_dspy.mlflow.tracking.run_sender import RunSender
 from otel_dspy.mlflow.tracking.table_writer import TableWriter
+from otel_dspy.mlflow.tracking.trace_attachments import TraceAttachments
 from otel_dspy.mlflow.tracking.trace_sender import TraceSender
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Sink:
         self._writer = writer
         self._batches = RunSender(writer)
         self._traces = TraceSender(writer, urgent)
+        self._attachments = TraceAttachments(writer)
         self._tables = TableWriter(writer, self._batches)
         self._programs = ProgramWriter(writer, self._batches)
         self._open_runs = OpenRuns(writer)
@@ -137,7 +139,7 @@ class Sink:
             case LogModel() if not capabilities.MODELS:
                 self.left_out += 1
             case LogSpan():
-                self._traces.add_span(operation)
+                self._traces.add_span(self._attachments.detached(operation))
             case LogTrace():
                 self._traces.add_head(operation)
             case KeepProgram():

@@ -30,6 +30,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - the only door to AbstractStore by URI
 from mlflow.tracking.context import registry as run_context
+from mlflow.utils import uri as mlflow_uri
 
 from otel_dspy.mlflow.mapping.naming import MAX_TAG
 from otel_dspy.mlflow.tracking import capabilities, server_artifacts
@@ -261,6 +262,19 @@ class Store:
             file = Path(local, target.name)
             file.write_text(text, encoding="utf-8")
             capabilities.artifact_repository(artifact_uri, self._uri).log_artifact(str(file), folder)
+
+    def trace_artifact_uri(self, experiment_id: str, trace_id: str) -> str:
+        """Return the artifact URI that MLflow's stores give a trace.
+
+        Source: `_get_trace_artifact_location_tag` of MLflow 3.17 (store/tracking/sqlalchemy_store.py).
+
+        Args:
+            experiment_id: the experiment's id.
+            trace_id: 32 hex digits.
+        """
+        location = self._store.get_experiment(experiment_id).artifact_location
+        append = cast("Callable[..., str]", cast("Any", mlflow_uri).append_to_uri_path)
+        return append(location, "traces", f"tr-{trace_id}", "artifacts")
 
     def log_dataset(self, run_id: str, dataset: LogDataset) -> None:
         """Log a dataset input, with its role as the context that the UI shows."""
