@@ -18,10 +18,11 @@ from otel_dspy.settings import CONTENT_VARIABLE, PROVIDERS, Settings, provider_g
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from opentelemetry.trace import TracerProvider
 
+    from otel_dspy.budget import Budget
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
 
@@ -79,6 +80,19 @@ class DSPyInstrumentor(BaseInstrumentor):
         if self._telemetry is None:
             return None
         return self._telemetry.tracer_provider or get_tracer_provider()
+
+    def use_budget(self, budget: Budget | Mapping[str, float | str]) -> None:
+        """Set the budget of the optimizations that start from now on; see `otel_dspy.Budget`.
+
+        Args:
+            budget: the budget or its limits by name; an empty mapping removes the present one.
+
+        Raises:
+            otel_dspy.settings.SettingError: a limit is unknown or invalid.
+        """
+        resolved = Settings.resolve({"budget": budget}, {}).budget
+        if self._telemetry is not None:
+            self._telemetry.budget = resolved
 
     @override
     def _instrument(self, **kwargs: Any) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
+from otel_dspy.budget import LIMITS, Budget, read_limit, read_on_exceeded
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -59,6 +61,7 @@ class Settings:
         redact: redactor that is applied to every content text before export.
         example_ratio: share (0 to 1) of the `linked` example traces to sample; control spans are always sampled.
         extra_conventions: further conventions whose attributes are derived from the span's own when it ends.
+        budget: limits of each optimization; a mapping as keyword, one variable for each limit in the environment.
     """
 
     trace_shape: TraceShape = TraceShape.LINKED
@@ -71,6 +74,7 @@ class Settings:
     redact: Redact | None = None
     example_ratio: float = 1.0
     extra_conventions: frozenset[ExtraConvention] = frozenset()
+    budget: Budget | None = None
 
     @classmethod
     def resolve(cls, overrides: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Self:
@@ -194,6 +198,14 @@ def _conventions(value: object, where: str) -> frozenset[ExtraConvention]:
         raise SettingError(message) from None
 
 
+def _budget(value: object, where: str) -> Budget:
+    try:
+        return Budget.of(value)
+    except ValueError as error:
+        message = f"{where}: {error}"
+        raise SettingError(message) from None
+
+
 _PARSERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "trace_shape": _shape,
     "capture_content": _flag,
@@ -205,6 +217,7 @@ _PARSERS: Final[Mapping[str, Callable[[object, str], Any]]] = {
     "redact": _redactor,
     "example_ratio": _ratio,
     "extra_conventions": _conventions,
+    "budget": _budget,
 }
 
 
@@ -216,7 +229,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     for name, parse in _PARSERS.items():
         variable = f"OTEL_DSPY_{name.upper()}"
         text = environment.get(variable, "").strip()
-        if not text or name == "capture_content":
+        if not text or name in {"capture_content", "budget"}:
             continue
         try:
             values[name] = parse(text, variable)
@@ -226,7 +239,25 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
                 values[name] = _withhold
             else:
                 _logger.warning("%s. The variable is ignored.", error)
+    limits = _budget_from(environment)
+    if limits:
+        values["budget"] = Budget.of(limits)
     return values
+
+
+def _budget_from(environment: Mapping[str, str]) -> dict[str, object]:
+    """Return the limits that `OTEL_DSPY_BUDGET_*` set; an invalid one is logged and ignored."""
+    found: dict[str, object] = {}
+    for name in (*LIMITS, "on_exceeded"):
+        variable = f"OTEL_DSPY_BUDGET_{name.upper()}"
+        text = environment.get(variable, "").strip()
+        if not text:
+            continue
+        try:
+            found[name] = read_on_exceeded(text) if name == "on_exceeded" else read_limit(name, text)
+        except ValueError as error:
+            _logger.warning("%s: %s. The variable is ignored.", variable, error)
+    return found
 
 
 def _withhold(name: str, text: str) -> str:

@@ -14,9 +14,13 @@ from otel_dspy.mlflow import at_exit, conflict
 from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
 from otel_dspy.mlflow.records.route import Options
+from otel_dspy.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from otel_dspy.budget import Budget
 
 _logger = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
     tracking_uri: str | Path | None = None,
     experiment: str | None = None,
     workspace: str | None = None,
+    budget: Budget | Mapping[str, float | str] | None = None,
 ) -> None:
     """Log DSPy's optimizations, evaluations and calls to MLflow as they happen, on background threads.
 
@@ -66,9 +71,16 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
             to
             MLflow's experiment; for a tracking URI other than MLflow's, to MLFLOW_EXPERIMENT_NAME, else "Default".
         workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE.
+        budget: limits of each optimization by name (`cost` in USD, `tokens`, `lm_calls`, `seconds`), and `on_exceeded`:
+            "warn" or "stop". Defaults to `OTEL_DSPY_BUDGET_*`.
+
+    Raises:
+        otel_dspy.settings.SettingError: a limit of the budget is unknown or invalid; nothing is changed then.
 
     A further call changes the flags and the destination of everything that starts afterwards.
     """
+    if budget is not None:
+        Settings.resolve({"budget": budget}, {})  # raises before anything is changed
     _silence(silent=silent)
     if disable:
         _disable()
@@ -81,6 +93,8 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_evals=log_evals,
     )
     _enable(options, tracking_uri, experiment, workspace)
+    if budget is not None:
+        _use_budget(budget)
     conflict.warn_if_mlflow_autologs()
 
 
@@ -126,6 +140,12 @@ def _enable(options: Options, tracking_uri: str | Path | None, experiment: str |
             )
             return
         at_exit.drain(processor)
+
+
+def _use_budget(budget: Budget | Mapping[str, float | str]) -> None:
+    from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - see _enable
+
+    DSPyInstrumentor().use_budget(budget)
 
 
 def _disable() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.serialization.datasets import ExampleRegistry
+    from otel_dspy.telemetry.compile_budget import CompileBudget
     from otel_dspy.telemetry.usage import Role, UsageTally
 
 _KEY: Final = create_key("otel_dspy.call_context")
@@ -56,6 +57,7 @@ class CompileScope:
         sent_datasets: (role, id) of the datasets that have been recorded.
         sent_rows: ids of the examples whose rows have been recorded.
         open_trial: a trial that the optimizer's hook has started before the call that scores it.
+        budget: budget of the outermost compile; None without one.
     """
 
     id: str
@@ -72,6 +74,7 @@ class CompileScope:
     leaderboard: Leaderboard = field(default_factory=Leaderboard)
     score_unit: str | None = None
     open_trial: TrialScope | None = None
+    budget: CompileBudget | None = None
     setup_done: bool = False
     sent_programs: set[str] = field(default_factory=set[str])
     sent_datasets: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])

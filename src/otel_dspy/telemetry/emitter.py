@@ -56,6 +56,8 @@ class Telemetry:
         content_forced: bool = False,
     ) -> None:
         self.settings = settings
+        self.budget = settings.budget
+        """Budget of the compiles that start from now on."""
         self.tracer_provider = tracer_provider
         schema = Schemas.V1_37_0.value
         tracer = get_tracer(SCOPE_NAME, __version__, tracer_provider, schema_url=schema)

@@ -10,6 +10,8 @@ from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESS
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.util.genai.utils import fq_exception_type
 
+from otel_dspy.budget import BudgetExceeded
+
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
@@ -31,7 +33,12 @@ def error_type(error: BaseException) -> str:
 
 
 def error_message(error: BaseException, content: ContentFilter) -> str | None:
-    """Return the filtered message of an exception; None if it was the last one recorded here (see `forget`)."""
+    """Return the filtered message of an exception; None if it was the last one recorded here (see `forget`).
+
+    That of an exceeded budget, which has no content, is recorded on every span: a compile's run shows why it ended.
+    """
+    if isinstance(error, BudgetExceeded):
+        return str(error)
     if _last_recorded.get() is error:
         return None
     _last_recorded.set(error)

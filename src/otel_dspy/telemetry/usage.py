@@ -10,7 +10,7 @@ from otel_dspy import semconv
 from otel_dspy.telemetry.example_tally import ExampleTally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from opentelemetry.util.types import AttributeValue
 
@@ -51,6 +51,16 @@ class CallUsage(NamedTuple):
     """Whether tokens were used at an unknown price."""
     embedding: bool = False
     """Whether an embedding model was called."""
+
+
+class Spending(NamedTuple):
+    """What calls have used up, in total."""
+
+    cost: float
+    """USD, of the calls with a known price."""
+    tokens: int
+    lm_calls: int
+    unpriced_calls: int
 
 
 @dataclass(slots=True)
@@ -198,11 +208,19 @@ class UsageTally:
             **self._by_model(semconv.DSPY_USAGE_MODEL),
         }
 
-    def _total(self) -> _Sum:
+    def spent(self, roles: Collection[Role] | None = None) -> Spending:
+        """Return the current sum over these roles, by default over all."""
+        total = self._total(roles)
+        return Spending(
+            total.cost or 0.0, total.input_tokens + total.output_tokens, total.lm_calls, total.unpriced_calls
+        )
+
+    def _total(self, roles: Collection[Role] | None = None) -> _Sum:
         total = _Sum()
         with self._lock:
-            for part in self._sums.values():
-                total.add(part)
+            for (role, _), part in self._sums.items():
+                if roles is None or role in roles:
+                    total.add(part)
         return total
 
     def _by_role(self, prefix: str) -> dict[str, AttributeValue]:

@@ -32,8 +32,11 @@ def instrument_examples(
         function: Evaluate's function for one example.
         data: the examples.
     """
+    budget = None if evaluation.compile is None else evaluation.compile.budget
 
     def instrumented(indexed: _IndexedExample) -> Any:
+        if budget is not None:
+            budget.raise_if_stopped()
         hook = _ExampleHook(telemetry, evaluation, indexed)
         with hook:
             return hook.returned(function(indexed.example))

@@ -47,9 +47,14 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     counted = execution is not None
 
     def create_hook(_wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
-        running = _current_call()
+        call_context = current_call_context()
+        running = _call_at(call_context)
         if running is not None and running.has_part(instance):
             return None
+        compiling = call_context.compile
+        if compiling is not None and compiling.budget is not None:
+            with guarded("the budget of an optimization"):
+                compiling.budget.before_call()  # raises BudgetExceeded, which is not an Exception
         return _LMHook(telemetry, instance, args, kwargs, attempts_counted=counted)
 
     wrap_with_subclasses(patches, BaseLM, "__call__", lambda _: wrap_call(create_hook))

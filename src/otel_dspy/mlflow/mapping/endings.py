@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import RunStatus
 
-INTERRUPTIONS: Final = frozenset({"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit"})
-"""Names of exceptions that stop a program from outside: the run was KILLED rather than FAILED."""
+INTERRUPTIONS: Final = frozenset(
+    {"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit", "BudgetExceeded"}
+)
+"""Names of exceptions that stop a program from outside, or at its budget: the run was KILLED rather than FAILED."""
 
 
 def run_status(error_type: str | None, *, failed: bool) -> RunStatus:

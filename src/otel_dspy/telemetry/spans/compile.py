@@ -13,6 +13,7 @@ from otel_dspy import semconv
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.datasets import ExampleRegistry, field_names
 from otel_dspy.telemetry.call_context import CallContext, CompileScope, call_context_in, inside, parent_context
+from otel_dspy.telemetry.compile_budget import CompileBudget
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
@@ -106,6 +107,7 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
         depth=outer.depth + 1 if outer is not None else 0,
         leaderboard=Leaderboard(facts.select),
     )
+    scope.budget = outer.budget if outer is not None else _budget(telemetry, scope)
     span = telemetry.tracer.start_span(
         semconv.SPAN_DSPY_COMPILE.format(scope.optimizer_name),
         context=context,
@@ -123,6 +125,13 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
         },
     )
     return scope
+
+
+def _budget(telemetry: Telemetry, scope: CompileScope) -> CompileBudget | None:
+    budget = telemetry.budget
+    if budget is None or not budget.limits:
+        return None
+    return CompileBudget(budget, scope.usage, now, scope.optimizer_name, scope.id, scope.leaderboard)
 
 
 def emit_setup(telemetry: Telemetry, scope: CompileScope, facts: SetupFacts) -> None:
@@ -257,6 +266,8 @@ def _record_compile(
     span = scope.span
     board = scope.leaderboard
     scope.usage.close()
+    if scope.budget is not None and scope.parent is None:
+        scope.budget.ended()
     if error is None:
         board.returned(None if result is None else result.id)
     measured: dict[str, AttributeValue] = {

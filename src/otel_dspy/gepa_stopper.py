@@ -1,0 +1,86 @@
+"""Stop condition for GEPA by cost, tokens, calls and time, in total or of some roles."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final, get_args
+
+from otel_dspy.budget import Budget, amount
+from otel_dspy.telemetry.call_context import current_call_context
+from otel_dspy.telemetry.usage import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_logger = logging.getLogger("otel_dspy.budget")
+_ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+
+class GepaBudgetStopper:
+    """Stop condition for `gepa_kwargs={"stop_callbacks": …}` of `dspy.GEPA`, and for `gepa.optimize`.
+
+    GEPA calls it between two iterations and then returns its best candidate: nothing is raised, and the iteration that
+    reaches the limit is completed. It uses the totals that otel-dspy records, so DSPy must be instrumented.
+
+    Args:
+        cost: USD, of the calls whose price is known.
+        tokens: input and output tokens.
+        lm_calls: calls of language models.
+        seconds: time since GEPA's first call of the stopper.
+        roles: roles whose calls count (`task`, `reflection`, `judge`, `prompt`); None: all.
+
+    Raises:
+        ValueError: a limit or a role is invalid, or there is no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        cost: float | None = None,
+        tokens: int | None = None,
+        lm_calls: int | None = None,
+        seconds: float | None = None,
+        roles: Collection[Role] | None = None,
+    ) -> None:
+        given = {"cost": cost, "tokens": tokens, "lm_calls": lm_calls, "seconds": seconds}
+        self._limits = Budget.of(given).limits
+        if not self._limits:
+            message = "GepaBudgetStopper needs a limit: cost, tokens, lm_calls or seconds"
+            raise ValueError(message)
+        unknown = sorted(set(roles or ()) - set(_ROLES))
+        if unknown or isinstance(roles, str):
+            message = f"roles: {roles!r} is not a list of {', '.join(_ROLES)}"
+            raise ValueError(message)
+        self._roles = None if roles is None else frozenset(roles)
+        self._started: float | None = None
+        self._warned = False
+
+    def __call__(self, gepa_state: object) -> bool:
+        """Return whether a limit is reached. GEPA's state is not used."""
+        del gepa_state
+        now = time.monotonic()
+        self._started = self._started or now
+        scope = current_call_context().compile
+        if scope is None:
+            self._warn("DSPy is not instrumented: GepaBudgetStopper cannot count calls and only limits seconds")
+        spent = None if scope is None else scope.usage.spent(self._roles)
+        if spent is not None and spent.unpriced_calls and "cost" in self._limits:
+            self._warn(
+                "GEPA calls a language model whose price is unknown: the cost limit does not include its calls. Add a "
+                "limit of tokens or lm_calls."
+            )
+        for limit, allowed in self._limits.items():
+            if limit == "seconds":
+                value = now - self._started
+            else:
+                value = 0.0 if spent is None else float(getattr(spent, limit))
+            if value >= allowed:
+                _logger.info("GEPA stops at its budget: %s", amount(limit, value, allowed))
+                return True
+        return False
+
+    def _warn(self, message: str) -> None:
+        if not self._warned:
+            self._warned = True
+            _logger.warning(message)

@@ -1,0 +1,151 @@
+"""Budgets of optimizations on scripted models: warnings, and the end of a compile at its limit."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+
+from otel_dspy import BudgetExceeded, DSPyInstrumentor, GepaBudgetStopper
+from tests.support import gepa_task
+from tests.support.breakable_optimizations import OPTIMIZATIONS, outcome
+from tests.support.breaking_point import BreakingPoint
+from tests.support.learning_lm import learning_lm
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOKENS_OF_A_CALL = 15
+
+
+def _rounds(rounds: int = 2) -> None:
+    with dspy.context(lm=sums_lm()):
+        Rounds(exact, rounds).compile(dspy.Predict("question -> answer"), trainset=examples(5))
+
+
+def _messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "otel_dspy.budget"]
+
+
+def test_a_budget_only_warns(caplog: pytest.LogCaptureFixture) -> None:
+    """At 80 % and at the limit, once each; all ten calls are made. Another optimization has its own budget."""
+    with caplog.at_level(logging.WARNING), recording(budget={"tokens": 6 * TOKENS_OF_A_CALL}) as recorder:
+        _rounds()
+        _rounds(rounds=1)
+    assert _messages(caplog) == [
+        "Rounds has used 80% of its budget: 75 of 90 tokens",
+        'Rounds has exceeded its budget: 90 of 90 tokens; it continues (on_exceeded="warn")',
+        "Rounds has used 80% of its budget: 75 of 90 tokens",
+    ]
+    assert [found["usage.lm_calls"] for found in recorder.attributes_of("compile")] == [10, 5]
+
+
+def test_calls_outside_an_optimization_have_no_budget(caplog: pytest.LogCaptureFixture) -> None:
+    """An evaluation is not ended."""
+    budget = {"lm_calls": 2, "on_exceeded": "stop"}
+    with caplog.at_level(logging.WARNING), recording(budget=budget), dspy.context(lm=sums_lm()):
+        dspy.Evaluate(devset=examples(5), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    assert _messages(caplog) == []
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_a_compile_ends_at_its_limit(threads: int) -> None:
+    """With as many calls as allowed, whatever the number of threads; the spans end with the exception."""
+    calls, lock = [0], threading.Lock()
+
+    def count() -> None:
+        with lock:
+            calls[0] += 1
+
+    optimizer = dspy.BootstrapFewShotWithRandomSearch(
+        exact, num_candidate_programs=2, num_threads=threads, max_bootstrapped_demos=1, max_labeled_demos=1
+    )
+    with (
+        recording(budget={"lm_calls": 30, "on_exceeded": "stop"}) as recorder,
+        dspy.context(lm=learning_lm(before=count)),
+        pytest.raises(BudgetExceeded) as raised,
+    ):
+        optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(12))
+    assert (raised.value.limit, raised.value.spent, raised.value.allowed) == ("lm_calls", 30, 30)
+    assert (raised.value.optimizer, raised.value.best_trial) == ("BootstrapFewShotWithRandomSearch", 1)
+    assert calls == [30]
+    # What DSPy's threads begin afterwards has no span.
+    assert 1 <= sum(not example.status.is_ok for example in recorder.named("example")) <= threads
+    (compiling,) = recorder.named("compile BootstrapFewShotWithRandomSearch")
+    assert compiling.status.description == str(raised.value)
+    assert compiling.attributes is not None
+    assert compiling.attributes["error.type"] == "otel_dspy.budget.BudgetExceeded"
+    assert compiling.attributes["dspy.compile.id"] == raised.value.compile_id
+
+
+@pytest.mark.parametrize("name", OPTIMIZATIONS)
+def test_each_optimizer_ends_at_its_limit(name: str) -> None:
+    """No optimizer of DSPy continues after the exception, at whichever of its calls it comes."""
+    with recording() as recorder:
+        outcome(OPTIMIZATIONS[name], BreakingPoint())
+    spent: Mapping[str, Any] = max(recorder.attributes_of("compile"), key=lambda found: found["usage.lm_calls"])
+    all_calls = spent["usage.lm_calls"]
+    for allowed in sorted({1, all_calls // 2, all_calls - 1}):
+        with recording(budget={"lm_calls": allowed, "on_exceeded": "stop"}) as recorder:
+            found = outcome(OPTIMIZATIONS[name], BreakingPoint())
+        assert found[0] is BudgetExceeded
+        assert max(one["usage.lm_calls"] for one in recorder.attributes_of("compile")) == allowed
+
+
+def test_seconds() -> None:
+    """The time since the start of the compile is compared at each call."""
+    with (
+        recording(budget={"seconds": 1e-6, "on_exceeded": "stop"}) as recorder,
+        pytest.raises(BudgetExceeded, match=r"Rounds has exceeded its budget: 0 of 1e-06 seconds; no trial has"),
+    ):
+        _rounds()
+    assert recorder.attributes_of("compile")[0]["usage.lm_calls"] == 0
+
+
+def test_a_cost_that_cannot_be_counted_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """A model without a known price: one warning, and no end."""
+    with caplog.at_level(logging.WARNING), recording(budget={"cost": 0.01, "on_exceeded": "stop"}):
+        _rounds()
+    assert _messages(caplog) == [
+        (
+            "Rounds calls a language model whose price is unknown: the cost budget does not include its calls. Add a "
+            "limit of tokens or lm_calls."
+        )
+    ]
+
+
+def test_a_budget_that_is_replaced() -> None:
+    """The next optimization has the new one; an empty mapping removes it."""
+    with recording(budget={"lm_calls": 1, "on_exceeded": "stop"}):
+        DSPyInstrumentor().use_budget({"lm_calls": 3, "on_exceeded": "stop"})
+        with pytest.raises(BudgetExceeded, match="3 of 3 language model calls"):
+            _rounds()
+        DSPyInstrumentor().use_budget({})
+        _rounds()
+
+
+def test_gepa_stops_at_the_cost_of_a_role() -> None:
+    """GEPA returns its best candidate after the second reflection, and the stopper works without a limit of metrics."""
+    stopper = GepaBudgetStopper(lm_calls=2, roles=["reflection"])
+    with recording() as recorder:
+        program = gepa_task.optimize(max_metric_calls=500, gepa_kwargs={"stop_callbacks": [stopper]})
+    assert program.detailed_results.best_idx >= 0
+    (compiling,) = recorder.attributes_of("compile GEPA")
+    assert compiling["usage.role.reflection.lm_calls"] == 2
+    assert "error.type" not in compiling
+
+
+def test_a_stopper_without_instrumentation(caplog: pytest.LogCaptureFixture) -> None:
+    """It reports once that it cannot count."""
+    stopper = GepaBudgetStopper(cost=5)
+    with caplog.at_level(logging.WARNING):
+        assert [stopper(None), stopper(None)] == [False, False]
+    assert _messages(caplog) == [
+        "DSPy is not instrumented: GepaBudgetStopper cannot count calls and only limits seconds"
+    ]
