@@ -23,6 +23,7 @@ os.environ |= {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DSPY_CACHEDIR": _dspy_cache.name,  # the developer's own cache answers no test
     "OTEL_DSPY_SPOOL_DIR": _spool.name,  # nor does a test leave spans in the developer's home
+    "OTEL_DSPY_REPORT": "false",  # each would take a test a second: those of the artifact switch it on
 }
 
 from tests.conformance.everywhere import held_to_the_contract, observed_violations  # noqa: E402 - OpenTelemetry is imported with it

@@ -167,7 +167,9 @@ class Writer:
         with self._ready:
             self._closed = True
             self._ready.notify()
+        began = time.monotonic()
         self._thread.join(patience)
+        self.pipeline.wait_for_reports(max(0.0, patience - (time.monotonic() - began)))
         self._stop.set()
         self._thread.join(1.0)
         while self._queue:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "OTEL_DSPY_"
 _EXPORT_MAX_BYTES: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
 """Same as in `otel_dspy.exporter.otlp`, whose import needs an OTLP exporter."""
+_REPORT: Final = "OTEL_DSPY_REPORT"
+"""Same as in `otel_dspy.mlflow.tracking.run_reports`, whose import needs MLflow."""
 _ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE}
 """Variables that do not exist because OpenTelemetry defines one for the setting."""
 
@@ -25,7 +27,8 @@ def known() -> frozenset[str]:
     """Return the names of all `OTEL_DSPY_` variables that the package reads."""
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
-    others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE, _EXPORT_MAX_BYTES}
+    others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
+    others |= {_EXPORT_MAX_BYTES, _REPORT}
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 
 

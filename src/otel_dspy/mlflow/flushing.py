@@ -28,7 +28,8 @@ def flush(timeout: float | None = None) -> bool:
     """Wait until MLflow has everything that ended in this process so far, so that it can be read back.
 
     Covers every `MlflowSpanProcessor`, whether `autolog`, your own code or `OTEL_TRACES_EXPORTER=mlflow` made it, and
-    the spans whose end is deferred. Calls and compiles that are still running are not included.
+    the spans whose end is deferred. Calls and compiles that are still running are not included. For reports on
+    optimizations it waits ten seconds at most; they do not change the result.
 
     Args:
         timeout: seconds for all of it; by default OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT (60).
@@ -44,4 +45,7 @@ def flush(timeout: float | None = None) -> bool:
     for processor in processors:
         left = max(0.0, deadline - time.monotonic())
         flushed = processor.force_flush(round(left * 1000)) and flushed
+    if flushed:
+        for processor in processors:
+            processor.wait_for_reports(max(0.0, deadline - time.monotonic()))
     return flushed

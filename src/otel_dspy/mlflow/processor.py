@@ -178,6 +178,14 @@ class MlflowSpanProcessor(SpanProcessor):
         in_time = drain_deferred(seconds=timeout_millis / 1000)
         return self._worker.flush(max(0.0, deadline - time.monotonic())) and in_time
 
+    def wait_for_reports(self, timeout: float) -> None:
+        """Wait, after a flush, until the reports on optimizations that have ended are written or given up.
+
+        Args:
+            timeout: seconds; ten at most are waited.
+        """
+        self._worker.wait_for_reports(timeout)
+
     def drain(self) -> bool:
         """Wait for delivery, for at most OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT seconds (60).
 

@@ -53,6 +53,9 @@ class FailsAtOne:
     def send_all(self) -> None:
         """Nothing waits."""
 
+    def wait_for_reports(self, timeout: float) -> None:
+        """There are none."""
+
 
 @pytest.fixture
 def writer(monkeypatch: pytest.MonkeyPatch) -> Generator[Writer]:

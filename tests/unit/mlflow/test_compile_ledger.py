@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from otel_dspy.mlflow.mapping.compile_ledger import MAX_ENDED, CompileLedger
-from otel_dspy.mlflow.mapping.operations import CompileRun, LogMetrics, LogText, TrialRun
+from otel_dspy.mlflow.mapping.operations import CompileRun, LogMetrics, LogReport, LogText, TrialRun
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options
 from otel_dspy.mlflow.records.span_records import CompileRecord
@@ -34,7 +34,8 @@ def test_a_trial_after_the_end_writes_the_summary_again() -> None:
     _, (first, ended, again) = _ledger_with(_trial(1, dspy__trial__is_best=True), done, late)
     assert first is None
     assert [len(found.trials) for found in (ended, again)] == [1, 2]
-    *_, summary, best, other = mapped(late, ended=again)
+    *_, summary, report, best, other = mapped(late, ended=again)
+    assert report == LogReport(key="c/report/2", run=RUN, ended=True)
     assert summary.key == "c/summary/2"
     assert isinstance(summary, LogText)
     assert [trial["index"] for trial in json.loads(summary.text)["trials"]] == [0, 1]

@@ -19,6 +19,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogModel,
     LogParams,
     LogProgram,
+    LogReport,
     LogTable,
     LogText,
     MetricPoint,
@@ -261,6 +262,7 @@ def test_all_that_a_compile_span_becomes() -> None:
             },
         ),
         LogText(key="s/summary/0", run=RUN, path="optimization_summary.json", text=summary.text),
+        LogReport(key="s/report/0", run=RUN, ended=True),
         LogText(key="s/tree", run=RUN, path="candidate_tree.html", text="<html>"),
         LogProgram(key="s/best_model", run=RUN, scope=CID, program_id="p", path="best_model.json"),
         LogModel(
@@ -320,13 +322,10 @@ def test_a_compile_that_raised_has_no_result(
 ) -> None:
     """Whether the error is an attribute or the span's status: no best program, an error on the run."""
     found = mapped(span("compile", {**IDENTITY, "dspy.program.id": "p", **attributes}, parent_id=None, **fields))
+    reports = [] if status == "KILLED" else ["LogReport"]
     assert [type(operation).__name__ for operation in found] == [
-        "EnsureRun",
-        "LogMetrics",
-        "LogText",
-        "EndRun",
-        "ForgetPrograms",
-    ]
+        "EnsureRun", "LogMetrics", "LogText", *reports, "EndRun", "ForgetPrograms",
+    ]  # fmt: skip
     assert only(found, EndRun).status == status
     assert only(found, LogMetrics).tags == {"dspy.program.id": "p", **tags}
 

@@ -17,6 +17,7 @@ from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.payload import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.records.span_records import CompileRecord, PayloadPiece, SetupRecord, TrialRecord
+from otel_dspy.mlflow.tracking.run_reports import RunReports
 from otel_dspy.mlflow.tracking.sink import Sink
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class MultiWriterPipeline:
 
     def __init__(self, stop: Event) -> None:
         self._stop = stop
+        self._reports = RunReports()
         self._writers: dict[Destination, ConcurrentWriter] = {}
         self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
         self._pipeline = Pipeline(self._new_sink, self._payloads)
@@ -39,7 +41,7 @@ class MultiWriterPipeline:
 
     def _new_sink(self, destination: Destination) -> Sink:
         writer = self._writers[destination] = ConcurrentWriter(destination, self._stop)
-        return Sink(writer)
+        return Sink(writer, reports=self._reports)
 
     def _writer(self, destination: Destination) -> ConcurrentWriter:
         self._pipeline.sink(destination)
@@ -113,11 +115,17 @@ class MultiWriterPipeline:
         for piece in parked_payloads.pieces(files, span, attribute, route):
             self._pipeline.process(piece, route)
 
+    def wait_for_reports(self, timeout: float) -> None:
+        """Wait for the reports in progress, for at most ten of these seconds."""
+        self._reports.wait(timeout)
+
     def send_all(self) -> None:
-        """Send all batches, and complete the ended compiles that received spans."""
+        """Send all batches, complete the ended compiles that received spans, and start the reports on them."""
         self._pipeline.send_all()
         touched, self._touched = self._touched, {}
         for (destination, compile_id), trace_id in touched.items():
             writer = self._writer(destination)
             if writer.ended(compile_id):
                 complete(self._pipeline.sink(destination), writer, compile_id, trace_id)
+        if self.failing_since is None:
+            self._reports.start()

@@ -16,6 +16,7 @@ from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.tracking.concurrent_requests import cpu_seconds
 from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
 from otel_dspy.mlflow.tracking.retry import Stopped
+from otel_dspy.mlflow.tracking.run_reports import RunReports
 from otel_dspy.mlflow.tracking.sink import Sink
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class DeliveryLoop:
 
     Attributes:
         pipeline: writes to MLflow.
+        reports: writes the reports on optimizations.
         kept: number of failed operations whose spans are retained.
         failed_spans: number of spans that failed to process.
     """
@@ -74,12 +76,14 @@ class DeliveryLoop:
         self._flushes = flushes
         self._drop_policy = drop_policy
         self._state = state
+        self.reports = RunReports()
         self.pipeline = Pipeline(self._new_sink)
         self.kept = 0
         self.failed_spans = 0
 
     def _new_sink(self, destination: Destination) -> Sink:
-        return Sink(ExclusiveWriter(destination, self._state.stop, own=True), urgent=self._runs_wait)
+        writer = ExclusiveWriter(destination, self._state.stop, own=True)
+        return Sink(writer, urgent=self._runs_wait, reports=self.reports)
 
     def run(self) -> None:
         """Deliver until `stop` is set; an operation in progress is then not acknowledged, so it is in the spool."""
@@ -109,6 +113,8 @@ class DeliveryLoop:
             if record is not None:
                 self.pipeline.process(record.decoded(), record.route)
             self.pipeline.send_due()
+            if not self.pipeline.artifacts_waiting and self.pipeline.failing_since is None:
+                self.reports.start()
             if self._flushes:
                 self._answer_flushes()
             elif not self.pipeline.waits:

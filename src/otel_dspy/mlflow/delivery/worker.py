@@ -116,6 +116,14 @@ class Worker:
         done = self._flushed()
         return done is not None and done.wait(timeout) and not (self._state.closed and self.waiting)
 
+    def wait_for_reports(self, timeout: float) -> None:
+        """Wait, after a flush, for the reports on optimizations that have ended.
+
+        Args:
+            timeout: seconds, of which at most `run_reports.PATIENCE` are waited.
+        """
+        self._loop.reports.wait(timeout)
+
     def _flushed(self, *, end_runs: bool = False) -> threading.Event | None:
         """Return the event that is set once all queued spans are delivered; None if no thread can be started."""
         with self._state.ready:
@@ -164,6 +172,8 @@ class Worker:
         if self._state.closed:
             return True
         delivered = self.drain(deadline, end_runs=end_runs)
+        if delivered:
+            self.wait_for_reports(deadline.timeout)
         with self._state.ready:
             self._state.closed = True
             if self._drop_policy.has_open_trace:

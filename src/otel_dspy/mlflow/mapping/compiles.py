@@ -18,6 +18,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogModel,
     LogParams,
     LogProgram,
+    LogReport,
     LogTable,
     LogText,
     MetricPoint,
@@ -138,7 +139,7 @@ def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceC
 
 
 def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operation]:
-    """Log the summary with the trials received so far; a late trial updates it."""
+    """Log the summary with the trials received so far, and the report; a late trial updates both."""
     done = ended.done
     run = compile_run(options, done.identity.compile_id)
     if run is not None:
@@ -146,6 +147,9 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
             key=f"{done.span.span_id}/summary/{len(ended.trials)}", run=run, path="optimization_summary.json",
             text=summary_json(done, ended.trials),
         )  # fmt: skip
+        # A nested compile without trials is a step of one; an interrupted program ends as soon as it can.
+        if (done.identity.parent_id is None or ended.trials) and _status(done) != "KILLED":
+            yield LogReport(key=f"{done.span.span_id}/report/{len(ended.trials)}", run=run, ended=True)
     yield from _best_trial(ended, options)
 
 

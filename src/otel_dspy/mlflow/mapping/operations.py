@@ -209,6 +209,16 @@ class EndRun:
     end_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogReport:
+    """Log the report on the compile, once all else of its run is logged."""
+
+    key: str
+    run: RunKey
+    ended: bool
+    """Whether the compile has ended; else the report is refreshed at intervals."""
+
+
 @dataclass(frozen=True, slots=True)
 class AssessmentFailure:
     """The error of an assessment that could not be made."""
@@ -308,6 +318,7 @@ Operation = (
     | LogDataset
     | LogModel
     | EndRun
+    | LogReport
     | LogTrace
     | LogSpan
     | KeepProgram

@@ -14,6 +14,7 @@ from otel_dspy.mlflow.records.route import Destination, Experiment, Route
 from otel_dspy.mlflow.replay.file_result import FileResult
 from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
 from otel_dspy.mlflow.tracking.retry import Stopped
+from otel_dspy.mlflow.tracking.run_reports import RunReports
 from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.tracking_uri import without_passwords
 
@@ -53,8 +54,12 @@ class Replay:
         self._patience = patience
         self._stop = threading.Event()
         # The process that wrote the file, or an earlier replay, may have created the runs.
-        self._pipeline = Pipeline(lambda destination: Sink(ExclusiveWriter(destination, self._stop, look_up_runs=True)))
+        self._reports = RunReports()
+        self._pipeline = Pipeline(self._new_sink)
         self._last_ms = 0
+
+    def _new_sink(self, destination: Destination) -> Sink:
+        return Sink(ExclusiveWriter(destination, self._stop, look_up_runs=True), reports=self._reports)
 
     def run(self, paths: Iterable[Path], report: Callable[[FileResult], None]) -> int:
         """Write the files; `report` is called with the result of each.
@@ -73,6 +78,9 @@ class Replay:
                 return 0
             ended = self._pipeline.end_open_runs(self._last_ms)
             self._pipeline.end_interrupted_traces()
+            if not self._pipeline.artifacts_waiting:
+                self._reports.start()
+                self._reports.wait(self._patience)
         except Stopped:
             return 0
         else:

@@ -16,6 +16,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogModel,
     LogParams,
     LogProgram,
+    LogReport,
     LogSpan,
     LogTable,
     LogText,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_dspy.mlflow.mapping.operations import Operation
+    from otel_dspy.mlflow.tracking.run_reports import RunReports
     from otel_dspy.mlflow.tracking.writer import Writer
 
     _AtOnce = EnsureRun | LogText | LogTable | LogEvaluation | LogDataset | EndRun
@@ -43,13 +45,16 @@ if TYPE_CHECKING:
 class Sink:
     """Applies operations to one experiment. Not thread-safe: used by one worker, in order."""
 
-    def __init__(self, writer: Writer, *, urgent: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, writer: Writer, *, urgent: Callable[[], bool] = lambda: False, reports: RunReports | None = None
+    ) -> None:
         """Create a sink.
 
         Args:
             writer: the experiment. Where it writes the runs of this process, stale runs of processes that have exited
                 are ended first.
             urgent: returns whether operations are queued that should be applied before more traces are sent.
+            reports: receives the requests for reports on optimizations; None: none are written.
         """
         self._writer = writer
         self._batches = RunSender(writer)
@@ -58,6 +63,7 @@ class Sink:
         self._tables = TableWriter(writer, self._batches)
         self._programs = ProgramWriter(writer, self._batches)
         self._open_runs = OpenRuns(writer)
+        self._reports = reports
         self.applied = 0
         """Number of operations attempted, whatever their outcome."""
         self.left_out = 0
@@ -152,6 +158,8 @@ class Sink:
                 self._batches.batch(run).add(points=metrics, tags=tags)
             case LogProgram() | LogChanges() | LogModel():
                 self._writer.attempts.run(type(operation).__name__, lambda: self._programs.write(operation))
+            case LogReport():
+                self._writer.attempts.run("a report", lambda: self._request_report(operation))
             case EndRun(run=run):
                 self._batches.send(run)
                 self._writer.attempts.run("a run's end", lambda: self._apply(operation))
@@ -181,6 +189,11 @@ class Sink:
                 runs.ended(run)
             case _:
                 assert_never(operation)
+
+    def _request_report(self, operation: LogReport) -> None:
+        if self._reports is not None:
+            run = self._writer.runs.handle(operation.run)
+            self._reports.request(self._writer.connection, run, ended=operation.ended)
 
     def finish_span(self) -> None:
         """Send the run batches after all operations of a span have been applied, and the traces if a batch is full."""

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
-from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from mlflow import MlflowClient
-
-_PROGRESS_BARS: Final = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
-
-
-@contextmanager
-def without_progress_bars() -> Generator[None]:
-    """Keep MLflow from drawing a progress bar for each downloaded file, while the block runs."""
-    before = os.environ.get(_PROGRESS_BARS)
-    os.environ[_PROGRESS_BARS] = "false"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_PROGRESS_BARS]
-        else:
-            os.environ[_PROGRESS_BARS] = before
+from otel_dspy.mlflow.tracking import capabilities
 
 
 class RunArtifacts:
     """JSON artifacts of one run. Folders are listed once; files that do not exist cost no request."""
 
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
-        self._client = client
-        self._run_id = run_id
+    def __init__(self, tracking_uri: str, artifact_uri: str) -> None:
+        self._tracking_uri = tracking_uri
+        self._artifact_uri = artifact_uri
         self._listed: dict[str, set[str]] = {}
 
     def json(self, path: str) -> Any:  # noqa: ANN401 - any JSON
@@ -44,7 +24,10 @@ class RunArtifacts:
         if path not in self._paths(path.rpartition("/")[0]):
             return None
         with tempfile.TemporaryDirectory(prefix="otel-dspy-") as folder:
-            file = Path(self._client.download_artifacts(self._run_id, path, folder))
+            file = Path(folder, "artifact")
+            # Defined by every repository. `download_artifacts` calls it on a pool thread, without this thread's
+            # workspace and HTTP policy, and draws a progress bar.
+            self._repository._download_file(path, str(file))  # noqa: SLF001 - the repository plugins' interface
             try:
                 return json.loads(file.read_text(encoding="utf-8"))
             except ValueError:
@@ -52,6 +35,10 @@ class RunArtifacts:
 
     def _paths(self, folder: str) -> set[str]:
         if folder not in self._listed:
-            found = cast("Any", self._client).list_artifacts(self._run_id, folder or None)
+            found = self._repository.list_artifacts(folder or None)
             self._listed[folder] = {str(file.path) for file in found}
         return self._listed[folder]
+
+    @cached_property
+    def _repository(self) -> Any:  # noqa: ANN401 - MLflow's ArtifactRepository, which it types in part
+        return capabilities.artifact_repository(self._artifact_uri, self._tracking_uri)

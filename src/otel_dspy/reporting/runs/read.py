@@ -11,7 +11,7 @@ from otel_dspy.mlflow.mapping.naming import ERROR_MESSAGE, ERROR_TYPE
 from otel_dspy.mlflow.tracking.http_policy import no_retries
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.model.compile_result import Compile, Trial
-from otel_dspy.reporting.runs.artifacts import RunArtifacts, without_progress_bars
+from otel_dspy.reporting.runs.artifacts import RunArtifacts
 from otel_dspy.reporting.runs.find import check_store, child_runs, find_run
 from otel_dspy.reporting.runs.programs import candidates, predictors
 from otel_dspy.reporting.runs.summary_rows import mapping, mappings, number, trial_rows, use, uses
@@ -44,12 +44,15 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None) -> 
     client = MlflowClient(tracking_uri)
     _probe(client)
     found = find_run(client, run, experiment)
-    artifacts = RunArtifacts(client, found.info.run_id)
-    with without_progress_bars():
-        summary = mapping(artifacts.json(SUMMARY))
-        if not summary:
-            raise ReportError(_no_summary(found))
-        return _compile(client, found, artifacts, summary, without_passwords(tracking_uri))
+    artifacts = _artifacts(tracking_uri, found)
+    summary = mapping(artifacts.json(SUMMARY))
+    if not summary:
+        raise ReportError(_no_summary(found))
+    return _compile(client, found, artifacts, summary, tracking_uri)
+
+
+def _artifacts(tracking_uri: str, run: Run) -> RunArtifacts:
+    return RunArtifacts(tracking_uri, str(run.info.artifact_uri))
 
 
 def _probe(client: MlflowClient) -> None:
@@ -66,7 +69,7 @@ def _compile(
         for child in child_runs(client, run)
         if semconv.DSPY_TRIAL_INDEX in child.data.tags
     }
-    files = {index: RunArtifacts(client, child.info.run_id) for index, child in children.items()}
+    files = {index: _artifacts(tracking_uri, child) for index, child in children.items()}
     rows = trial_rows(summary)
     tables = {
         row.index: Table(_table(files[row.index]) if row.index in files else [], row.scope == "full") for row in rows
@@ -97,7 +100,7 @@ def _compile(
         best_trial=summary.get("best_trial"),
         duration=number(summary.get("duration")) or 0.0,
         status=str(run.info.status),
-        tracking_uri=tracking_uri,
+        tracking_uri=without_passwords(tracking_uri),
         experiment_id=str(run.info.experiment_id),
         error=_error(run, summary.get("error")),
         parameters=mapping(summary.get("parameters")) | _models(run),

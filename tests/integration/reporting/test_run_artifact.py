@@ -1,0 +1,92 @@
+"""`report.html` as an artifact of the run, and its refresh while the optimization runs."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import otel_dspy
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
+from otel_dspy.bridge.otlp import ReceivedSpan
+from otel_dspy.bridge.routing import routed
+from otel_dspy.mlflow import MlflowSpanProcessor, flush
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.records.sdk_span import span_record
+from otel_dspy.mlflow.tracking.run_reports import PATH, VARIABLE
+from tests.chaos.twins import optimize
+from tests.support.blank_store import blank_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_dspy.reporting.report import Report
+
+EXPERIMENT = "reported"
+
+
+def store(folder: Path) -> str:
+    """An empty store with an experiment, whose artifacts are below the folder; its tracking URI."""
+    uri = blank_store(folder)
+    MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    return uri
+
+
+def optimized(uri: str) -> Sequence[ReadableSpan]:
+    """Optimize under a processor that writes to the store; return the spans."""
+    kept = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = MlflowSpanProcessor(tracking_uri=uri, experiment=EXPERIMENT)
+    for one in (SimpleSpanProcessor(kept), processor):
+        provider.add_span_processor(one)
+    instrumentor = DSPyInstrumentor()
+    instrumentor.instrument(
+        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
+    )
+    try:
+        optimize(trials=2)
+        assert flush()
+    finally:
+        instrumentor.uninstrument()
+        processor.shutdown()
+    return kept.get_finished_spans()
+
+
+def bridged(spans: Sequence[ReadableSpan], uri: str) -> None:
+    """Write the spans as a bridge does."""
+    pipeline = MultiWriterPipeline(threading.Event())
+    for span in spans:
+        received = ReceivedSpan(span_record(span), local_root=span.parent is None)
+        pipeline.process(*routed(received, Destination(uri, Experiment(name=EXPERIMENT))))
+    pipeline.send_all()
+    pipeline.wait_for_reports(60)
+
+
+def page_of(report: Report) -> str:
+    """The page in the run's artifacts."""
+    found = report.compile
+    run = MlflowClient(found.tracking_uri).get_run(found.run_id)
+    folder = Path(str(run.info.artifact_uri).removeprefix("file://"))
+    return (folder / PATH).read_text(encoding="utf-8")
+
+
+def test_the_processor_and_a_bridge_write_the_same_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the page that the command makes of the run, and is there after a flush."""
+    monkeypatch.setenv(VARIABLE, "true")
+    own, others = store(tmp_path / "own"), store(tmp_path / "bridge")
+    bridged(optimized(own), others)
+    written, bridge = otel_dspy.report(tracking_uri=own), otel_dspy.report(tracking_uri=others)
+    assert "MIPROv2 on " in page_of(written)
+    assert page_of(written) == written.html
+    assert page_of(bridge) == bridge.html
+    same = page_of(bridge).replace(bridge.compile.run_id, written.compile.run_id).replace(others, own)
+    assert same == page_of(written)
