@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from otel_dspy.budget import LIMITS, Budget, read_limit, read_on_exceeded
+from otel_dspy.quantities import number_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,9 +156,9 @@ def _length(value: object, where: str) -> int:
 
 def _size(value: object, where: str) -> int:
     try:
-        return _length(value, where)
-    except SettingError:
-        message = f"{where}: {value!r} is not a number of bytes; use an integer of 0 or more"
+        return number_of_bytes(str(value))
+    except ValueError as error:
+        message = f"{where}: {error}"
         raise SettingError(message) from None
 
 

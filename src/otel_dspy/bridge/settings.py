@@ -12,6 +12,7 @@ from otel_dspy.bridge import certificates
 from otel_dspy.bridge.access import is_loopback
 from otel_dspy.bridge.durable_queue.folder import default_folder
 from otel_dspy.bridge.setting_error import BridgeSettingError
+from otel_dspy.quantities import number_of_bytes, number_of_seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -213,13 +214,13 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
         token=_token(values["token_file"], given),
         tls=_tls(values["tls_cert"], values["tls_key"], values["tls_client_ca"]),
         allow_anonymous=_switch(values["allow_anonymous"], "allow-anonymous"),
-        max_request_bytes=_whole(values["max_request_bytes"], "max-request-bytes", HIGHEST),
-        max_waiting_bytes=_whole(values["max_waiting_bytes"], "max-waiting-bytes", sys.maxsize),
+        max_request_bytes=_bytes(values["max_request_bytes"], "max-request-bytes", HIGHEST),
+        max_waiting_bytes=_bytes(values["max_waiting_bytes"], "max-waiting-bytes", sys.maxsize),
         max_connections=_whole(values["max_connections"], "max-connections", HIGHEST),
-        patience=_number(values["patience"], "patience"),
+        patience=_seconds(values["patience"], "patience"),
         queue=_queue(values["queue"], grpc, http),
-        max_queue_bytes=_whole(values["max_queue_bytes"], "max-queue-bytes", sys.maxsize),
-        drain_timeout=_number(values["drain_timeout"], "drain-timeout"),
+        max_queue_bytes=_bytes(values["max_queue_bytes"], "max-queue-bytes", sys.maxsize),
+        drain_timeout=_seconds(values["drain_timeout"], "drain-timeout"),
     )
 
 
@@ -241,25 +242,32 @@ def _switch(text: str, flag: str) -> bool:
     raise BridgeSettingError(f"{variable(flag)}: {text!r} is not a boolean: use true or false")
 
 
-def _float(text: str) -> float:
+def _seconds(text: str, flag: str) -> float:
     try:
-        return float(text)
-    except ValueError:
-        return 0.0
-
-
-def _number(text: str, flag: str) -> float:
-    value = _float(text)
-    if not 0 < value < float("inf"):
-        raise BridgeSettingError(f"--{flag}: {text!r} is not a number above 0")
+        value = number_of_seconds(text)
+    except ValueError as error:
+        raise BridgeSettingError(f"--{flag}: {error}") from None
+    if value == 0:
+        raise BridgeSettingError(f"--{flag}: {text!r} is not a number of seconds above 0")
     return value
 
 
+def _bytes(text: str, flag: str, highest: int) -> int:
+    try:
+        value = number_of_bytes(text)
+    except ValueError as error:
+        raise BridgeSettingError(f"--{flag}: {error}") from None
+    return _in_range(value, text, flag, highest)
+
+
 def _whole(text: str, flag: str, highest: int) -> int:
-    value = _float(text)
-    if not 1 <= value <= highest or not value.is_integer():
+    return _in_range(int(text) if text.isdecimal() else 0, text, flag, highest)
+
+
+def _in_range(value: int, text: str, flag: str, highest: int) -> int:
+    if not 1 <= value <= highest:
         raise BridgeSettingError(f"--{flag}: {text!r} is not a whole number from 1 to {highest}")
-    return int(value)
+    return value
 
 
 def _token(file: str, environment: Mapping[str, str]) -> str | None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from otel_dspy.doctor.destinations import TRACKING_URI, mlflow_store
+from otel_dspy.doctor.finding import Level
+
 NEEDED_MEMORY = 1_500_000_000
 """Memory in bytes that the demo needs with its local model. Measured peak: 1.2 GB, including 0.5 GB of MLflow."""
 _MEMINFO = Path("/proc/meminfo")
@@ -69,6 +72,19 @@ def check_memory(meminfo: Path = _MEMINFO) -> None:
             f"The demo's local model needs about {NEEDED_MEMORY / 1e9:.1f} GB of memory, "
             f"and {available / 1e9:.1f} GB are available. Close something, or use another model: {_HOSTED}"
         )
+
+
+def check_store(tracking_uri: str) -> None:
+    """Check that the MLflow store answers.
+
+    Raises:
+        DemoCannotRunError: It does not answer, or it is in a folder that cannot be written.
+    """
+    for finding in mlflow_store({TRACKING_URI: tracking_uri}):
+        if finding.level is Level.PROBLEM:
+            raise DemoCannotRunError(
+                f"{finding.text}. Start an MLflow server there, or leave --store out to record in a local folder."
+            )
 
 
 def available_memory(meminfo: Path = _MEMINFO) -> int | None:

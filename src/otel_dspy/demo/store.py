@@ -8,6 +8,8 @@ from pathlib import Path
 
 import mlflow
 
+from otel_dspy.demo.readiness import DemoCannotRunError, check_store
+
 EXPERIMENT = "otel-dspy demo"
 
 
@@ -25,11 +27,18 @@ def prepare_store(place: str) -> Store:
 
     A folder is created if necessary and holds `mlflow.db` and `mlartifacts`; a value with `://` is used as the tracking
     URI.
+
+    Raises:
+        DemoCannotRunError: The folder cannot be created, or the store does not answer.
     """
     if "://" in place:
+        check_store(place)
         return Store(place, place if place.startswith("http") else _ui_command(place))
     folder = Path(place).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoCannotRunError(f"The folder {folder} for the MLflow store cannot be created: {error}") from error
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = mlflow.MlflowClient(uri)
     if client.get_experiment_by_name(EXPERIMENT) is None:

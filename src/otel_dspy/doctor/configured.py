@@ -9,7 +9,9 @@ from typing_extensions import override
 
 from otel_dspy import settings as settings_module
 from otel_dspy.doctor.finding import Finding, Level
-from otel_dspy.doctor.variables import misspelt
+from otel_dspy.doctor.variables import EXPORT_MAX_BYTES, misspelt
+from otel_dspy.mlflow.delivery import drain_timeout, spool
+from otel_dspy.quantities import number_of_bytes, number_of_seconds
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
 from otel_dspy.telemetry.payloads import PIECE_BYTES
 
@@ -23,6 +25,12 @@ _CUTS: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_
 _COUNTS: Final = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 _MOST_ATTRIBUTES: Final = 128
 """The SDK's default limit, which is large enough."""
+
+_QUANTITIES: Final = {
+    spool.MAX_BYTES_VARIABLE: number_of_bytes,
+    EXPORT_MAX_BYTES: number_of_bytes,
+    drain_timeout.TIMEOUT_VARIABLE: number_of_seconds,
+}
 
 
 class _MessageCollector(logging.Handler):
@@ -64,8 +72,17 @@ def configured(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _content(settings, environment)
     yield from _sampling(settings, environment)
     yield from _limits(environment)
+    yield from _quantities(environment)
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         yield Finding("sdk", Level.PROBLEM, "OTEL_SDK_DISABLED=true: nothing is recorded at all")
+
+
+def _quantities(environment: Mapping[str, str]) -> Iterator[Finding]:
+    for variable, parse in _QUANTITIES.items():
+        try:
+            parse(environment.get(variable, "").strip() or "0")
+        except ValueError as error:
+            yield Finding("settings", Level.PROBLEM, f"{variable}: {error}. The default is used.")
 
 
 def _content(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:

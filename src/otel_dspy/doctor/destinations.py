@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -27,11 +28,12 @@ WORKSPACE: Final = "MLFLOW_WORKSPACE"
 def destinations(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Check every destination that the environment names."""
     yield from exporters(environment)
-    yield from _mlflow(environment)
+    yield from mlflow_store(environment)
     yield from _spool()
 
 
-def _mlflow(environment: Mapping[str, str]) -> Iterator[Finding]:
+def mlflow_store(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Check the tracking store that MLFLOW_TRACKING_URI names: that it answers, or that its folder can be written."""
     uri = environment.get(TRACKING_URI, "")
     if not uri:
         yield Finding(
@@ -125,14 +127,22 @@ def _spool() -> Iterator[Finding]:
             f"{len(left)} files ({size:.1f} MiB) in {folder} are not yet written to MLflow: run otel-dspy replay",
         )
         return
-    place = next(path for path in (folder, *folder.parents) if path.exists())
-    if place.is_dir() and os.access(place, os.W_OK):
+    if _is_writable(next(path for path in (folder, *folder.parents) if path.exists())):
         yield Finding("spool", Level.OK, f"{folder} is empty and writable")
     else:
         yield Finding(
             "spool", Level.PROBLEM, f"{folder} is not writable: spans that are not delivered are lost when the process "
             f"ends. Set {spool.FOLDER_VARIABLE} to a writable folder."
         )  # fmt: skip
+
+
+def _is_writable(folder: Path) -> bool:
+    # `os.access` also returns True for folders of virtual file systems, in which no file can be created.
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _in_use(path: Path) -> bool:

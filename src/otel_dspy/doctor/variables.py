@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PREFIX: Final = "OTEL_DSPY_"
-_EXPORT_MAX_BYTES: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
+EXPORT_MAX_BYTES: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
 """Same as in `otel_dspy.exporter.otlp`, whose import needs an OTLP exporter."""
 _REPORT: Final = "OTEL_DSPY_REPORT"
 """Same as in `otel_dspy.mlflow.tracking.run_reports`, whose import needs MLflow."""
@@ -28,7 +28,7 @@ def known() -> frozenset[str]:
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
     others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
-    others |= {_EXPORT_MAX_BYTES, _REPORT}
+    others |= {EXPORT_MAX_BYTES, _REPORT}
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 
 

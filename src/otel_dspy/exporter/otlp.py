@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.exporter.splitting import MAX_BYTES, SplittingSpanExporter
+from otel_dspy.quantities import number_of_bytes
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -168,13 +169,10 @@ def _retry_delay(retry_info: bytes) -> float | None:
 
 def _max_bytes() -> int:
     text = os.environ.get(MAX_BYTES_VARIABLE, "").strip()
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    if text:
-        _logger.warning(
-            "%s: %r is not a number of bytes; use an integer above 0. Using the default of %d.",
-            MAX_BYTES_VARIABLE,
-            text,
-            MAX_BYTES,
-        )
-    return MAX_BYTES
+    try:
+        if not text or (found := number_of_bytes(text)) == 0:
+            return MAX_BYTES
+    except ValueError as error:
+        _logger.warning("%s: %s. Using the default of %d.", MAX_BYTES_VARIABLE, error, MAX_BYTES)
+        return MAX_BYTES
+    return found

@@ -3,13 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import mlflow
+import pytest
 
+from otel_dspy.demo.readiness import DemoCannotRunError
 from otel_dspy.demo.store import EXPERIMENT, Store, prepare_store
+from tests.support.fixed_status_server import listening
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_a_folder_gets_a_database_with_artifacts_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,9 +28,28 @@ def test_a_folder_gets_a_database_with_artifacts_beside_it(tmp_path: Path, monke
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_tracking_uri_is_taken_as_it_is() -> None:
+def test_a_tracking_uri(tmp_path: Path) -> None:
     """A server is opened in a browser, another store by MLflow's command."""
-    assert prepare_store("http://127.0.0.1:5000") == Store("http://127.0.0.1:5000", "http://127.0.0.1:5000")
-    assert prepare_store("sqlite:////x/y.db") == Store(
-        "sqlite:////x/y.db", "mlflow ui --backend-store-uri sqlite:////x/y.db"
-    )
+    with listening() as port:
+        assert prepare_store(f"http://127.0.0.1:{port}") == Store(
+            f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}"
+        )
+    database = f"sqlite:///{tmp_path}/y.db"
+    assert prepare_store(database) == Store(database, f"mlflow ui --backend-store-uri {database}")
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (
+            "http://127.0.0.1:9",
+            "the MLflow health check of http://127.0.0.1:9 failed: [Errno 111] Connection refused. Start an MLflow server",
+        ),
+        ("/dev/null/runs", "The folder /dev/null/runs for the MLflow store cannot be created: "),
+    ],
+)
+def test_a_store_that_cannot_be_used(place: str, message: str) -> None:
+    """The demo does not begin."""
+    with pytest.raises(DemoCannotRunError) as error:
+        prepare_store(place)
+    assert str(error.value).startswith(message)

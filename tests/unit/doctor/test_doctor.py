@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +12,10 @@ from otel_dspy.cli import main
 from otel_dspy.doctor import destinations
 from otel_dspy.doctor.command import examine
 from otel_dspy.doctor.finding import Level
+from tests.support.fixed_status_server import listening
 from tests.support.mlflow_server import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from otel_dspy.doctor.finding import Finding
@@ -27,33 +25,6 @@ if TYPE_CHECKING:
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A spool of the test's own."""
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "spool"))
-
-
-@contextmanager
-def listening(status: int = 200, *, healthy: bool = False) -> Generator[int]:
-    """A server that answers everything with this status, of its health with 200 where it is `healthy`; its port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if healthy and self.path == "/health" else status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def troubles(**environment: str) -> list[tuple[str, str, str]]:
@@ -111,6 +82,10 @@ def test_places_that_do_not_answer() -> None:
     ("variable", "value", "expected"),
     [
         ("OTEL_DSPY_TRACE_SHAPE", "flat", "use linked or nested"),
+        ("OTEL_DSPY_SPOOL_MAX_BYTES", "lots", "'lots' is not a number of bytes; use a whole number, or a unit"),
+        ("OTEL_DSPY_EXPORT_MAX_BYTES", "4 MoB", "'4 MoB' is not a number of bytes"),
+        ("OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT", "1 moment", "'1 moment' is not a number of seconds"),
+        ("OTEL_DSPY_MAX_MEDIA_BYTES", "big", "'big' is not a number of bytes"),
         ("OTEL_DSPY_SPOOLDIR", "x", "Did you mean OTEL_DSPY_SPOOL_DIR?"),
         ("OTEL_TRACES_EXPORTER", "mlfow", "OTEL_TRACES_EXPORTER=mlfow: no installed package provides this exporter"),
         ("OTEL_TRACES_EXPORTER", "mlfow", "Did you mean mlflow?"),
@@ -232,12 +207,13 @@ def test_an_mlflow_that_answers_health_checks_only_is_not_waited_for(monkeypatch
     assert as_tuple == [(Level.OK, f"http://127.0.0.1:{port} is reachable")]
 
 
-def test_a_spool_below_what_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing can be written there, though the device itself can be."""
-    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", "/dev/null/x")
+@pytest.mark.parametrize("folder", ["/dev/null/x", "/proc/x"])
+def test_a_spool_below_what_is_no_folder(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be written there, though the system reports that the device or the folder can be."""
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", folder)
     ((level, subject, text),) = troubles()
     assert (level, subject) == ("problem", "spool")
-    assert text.startswith("/dev/null/x is not writable")
+    assert text.startswith(f"{folder} is not writable")
 
 
 def test_spans_that_wait_in_the_spool_are_reported(tmp_path: Path) -> None:

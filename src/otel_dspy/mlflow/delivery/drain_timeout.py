@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from otel_dspy.quantities import number_of_seconds
+
 if TYPE_CHECKING:
     from threading import Event
 
@@ -55,10 +57,14 @@ class DrainTimeout:
 
     @classmethod
     def from_environment(cls) -> DrainTimeout:
-        """Read OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT; an invalid number of seconds counts as not set."""
+        """Read OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT; an invalid number of seconds is logged and counts as not set."""
+        text = os.environ.get(TIMEOUT_VARIABLE, "").strip()
+        if not text:
+            return cls()
         try:
-            timeout = max(0.0, float(os.environ[TIMEOUT_VARIABLE]))
-        except (KeyError, ValueError):
+            timeout = number_of_seconds(text)
+        except ValueError as error:
+            _logger.warning("%s: %s. Using the default of %.0f s.", TIMEOUT_VARIABLE, error, DEFAULT_TIMEOUT)
             return cls()
         return cls(timeout, min(timeout, UNANSWERED))
 

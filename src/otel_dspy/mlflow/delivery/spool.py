@@ -8,6 +8,7 @@ maximum size. A file is locked while its process runs.
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import re
 import time
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
+from otel_dspy.quantities import number_of_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -23,6 +26,8 @@ try:
     import fcntl
 except ImportError:  # Windows: no locks, so `replay` cannot detect a living process' file
     fcntl = None
+
+_logger = logging.getLogger(__name__)
 
 FOLDER_VARIABLE: Final = "OTEL_DSPY_SPOOL_DIR"
 MAX_BYTES_VARIABLE: Final = "OTEL_DSPY_SPOOL_MAX_BYTES"
@@ -56,10 +61,14 @@ def state_folder() -> Path:
 
 
 def max_bytes() -> int:
-    """Return OTEL_DSPY_SPOOL_MAX_BYTES; an invalid number counts as not set."""
+    """Return OTEL_DSPY_SPOOL_MAX_BYTES; an invalid value is logged and counts as not set."""
+    text = os.environ.get(MAX_BYTES_VARIABLE, "").strip()
+    if not text:
+        return DEFAULT_MAX_BYTES
     try:
-        return int(os.environ[MAX_BYTES_VARIABLE])
-    except (KeyError, ValueError):
+        return number_of_bytes(text)
+    except ValueError as error:
+        _logger.warning("%s: %s. Using the default of %d.", MAX_BYTES_VARIABLE, error, DEFAULT_MAX_BYTES)
         return DEFAULT_MAX_BYTES
 
 
