@@ -20,6 +20,8 @@ _logger = logging.getLogger(__name__)
 
 CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 """OpenTelemetry's content switch: NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT (opentelemetry-util-genai)."""
+BUDGET_VARIABLES: Final = {name: f"OTEL_DSPY_BUDGET_{name.upper()}" for name in (*LIMITS, "on_exceeded")}
+"""Environment variables of a budget's fields."""
 
 Redact = Callable[[str, str], str]
 """Redactor: called with an attribute's name and its text, returns the text to export."""
@@ -249,13 +251,12 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 def _budget_from(environment: Mapping[str, str]) -> dict[str, object]:
     """Return the limits that `OTEL_DSPY_BUDGET_*` set; an invalid one is logged and ignored."""
     found: dict[str, object] = {}
-    for name in (*LIMITS, "on_exceeded"):
-        variable = f"OTEL_DSPY_BUDGET_{name.upper()}"
+    for name, variable in BUDGET_VARIABLES.items():
         text = environment.get(variable, "").strip()
         if not text:
             continue
         try:
-            found[name] = read_on_exceeded(text) if name == "on_exceeded" else read_limit(name, text)
+            found[name] = read_limit(name, text) if name in LIMITS else read_on_exceeded(text)
         except ValueError as error:
             _logger.warning("%s: %s. The variable is ignored.", variable, error)
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.bridge import settings as bridge
 from otel_dspy.doctor.finding import Finding, Level
 from otel_dspy.mlflow.delivery import drain_timeout, spool
-from otel_dspy.settings import CONTENT_VARIABLE, Settings
+from otel_dspy.settings import BUDGET_VARIABLES, CONTENT_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ EXPORT_MAX_BYTES: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
 """Same as in `otel_dspy.exporter.otlp`, whose import needs an OTLP exporter."""
 _REPORT: Final = "OTEL_DSPY_REPORT"
 """Same as in `otel_dspy.mlflow.tracking.run_reports`, whose import needs MLflow."""
-_ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE}
-"""Variables that do not exist because OpenTelemetry defines one for the setting."""
+_ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE, f"{PREFIX}BUDGET": f"{PREFIX}BUDGET_*"}
+"""Variables that do not exist, and those that the setting has instead."""
 
 
 def known() -> frozenset[str]:
@@ -28,7 +28,7 @@ def known() -> frozenset[str]:
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
     others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
-    others |= {EXPORT_MAX_BYTES, _REPORT}
+    others |= {EXPORT_MAX_BYTES, _REPORT, *BUDGET_VARIABLES.values()}
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 
 
