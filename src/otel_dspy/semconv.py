@@ -37,8 +37,6 @@ DSPY_COMPILE_RESUMED_DIFFERENCES: Final = "dspy.compile.resumed.differences"
 """How the given program or validation set differs from those that the checkpoint was written with; the optimizer
 continues with the stored ones.
 """
-DSPY_COMPILE_CANDIDATE_TREE: Final = "dspy.compile.candidate_tree"
-"""A page (HTML) with the candidates and their lineage as a tree, as the optimizer's own library draws it. A payload."""
 DSPY_COMPILE_IN_CALL: Final = "dspy.compile.in_call"
 """True where an optimizer without trials runs inside a program's call (KNNFewShot compiles at each one). It is a part
 of that call: it has no setup, and nothing inside names it.

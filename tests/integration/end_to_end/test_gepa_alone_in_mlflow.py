@@ -41,7 +41,7 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
     assert run.artifacts["initial_model.json"] == SEED
     assert run.artifacts["best_model.json"] == result.best_candidate
     assert sorted(run.artifacts) == [
-        "best_model.json", "candidate_tree.html", "initial_model.json", "optimization_summary.json", "trainset.json",
+        "best_model.json", "initial_model.json", "optimization_summary.json", "trainset.json",
         "valset.json",
     ]  # fmt: skip
     assert [(child.name, child.status) for child in run.children] == [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +21,16 @@ from otel_dspy.bridge.routing import routed
 from otel_dspy.mlflow import MlflowSpanProcessor, flush
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.sdk_span import span_record
+from otel_dspy.mlflow.tracking import run_reports
 from otel_dspy.mlflow.tracking.run_reports import PATH, VARIABLE
+from otel_dspy.reporting.runs import read
 from tests.chaos.twins import optimize
 from tests.support.blank_store import blank_store
+from tests.support.gated_optimization import GatedOptimization
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     import pytest
     from opentelemetry.sdk.trace import ReadableSpan
@@ -41,8 +47,9 @@ def store(folder: Path) -> str:
     return uri
 
 
-def optimized(uri: str) -> Sequence[ReadableSpan]:
-    """Optimize under a processor that writes to the store; return the spans."""
+@contextmanager
+def recorded(uri: str) -> Generator[InMemorySpanExporter]:
+    """Record DSPy in the store, and its spans."""
     kept = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     processor = MlflowSpanProcessor(tracking_uri=uri, experiment=EXPERIMENT)
@@ -53,12 +60,10 @@ def optimized(uri: str) -> Sequence[ReadableSpan]:
         tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
     )
     try:
-        optimize(trials=2)
-        assert flush()
+        yield kept
     finally:
         instrumentor.uninstrument()
         processor.shutdown()
-    return kept.get_finished_spans()
 
 
 def bridged(spans: Sequence[ReadableSpan], uri: str) -> None:
@@ -83,10 +88,41 @@ def test_the_processor_and_a_bridge_write_the_same_page(tmp_path: Path, monkeypa
     """It is the page that the command makes of the run, and is there after a flush."""
     monkeypatch.setenv(VARIABLE, "true")
     own, others = store(tmp_path / "own"), store(tmp_path / "bridge")
-    bridged(optimized(own), others)
+    with recorded(own) as kept:
+        optimize(trials=2)
+        assert flush()
+    bridged(kept.get_finished_spans(), others)
     written, bridge = otel_dspy.report(tracking_uri=own), otel_dspy.report(tracking_uri=others)
     assert "MIPROv2 on " in page_of(written)
     assert page_of(written) == written.html
     assert page_of(bridge) == bridge.html
     same = page_of(bridge).replace(bridge.compile.run_id, written.compile.run_id).replace(others, own)
     assert same == page_of(written)
+
+
+def test_it_is_refreshed_while_the_optimization_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the trials that have ended: the report on the run alone is that of the summary, as far as it goes."""
+    monkeypatch.setenv(VARIABLE, "true")
+    monkeypatch.setattr(run_reports, "EVERY", 0.0)
+    monkeypatch.setattr(run_reports, "PAUSE", 0.0)
+    uri = store(tmp_path)
+    optimization = GatedOptimization(80.0)
+    with recorded(uri):
+        thread = threading.Thread(target=optimization)
+        with optimization.released():
+            thread.start()
+            optimization.let(0)
+            page = awaited(lambda: next(tmp_path.glob(f"artifacts/*/artifacts/{PATH}"), None), "the page")
+            assert "Rounds on Predict is running: 1 trial, best so far 50.0 %, trial 0" in page.read_text("utf-8")
+            running = otel_dspy.report(tracking_uri=uri).compile
+            assert [(trial.row.index, trial.scores) for trial in running.trials] == [(0, {"0": 0.0, "1": 1.0})]
+            optimization.let(1)
+            thread.join()
+        assert flush()
+    assert "is running" not in page.read_text("utf-8")
+    whole = otel_dspy.report(tracking_uri=uri).compile
+    page.with_name(read.SUMMARY).unlink()
+    alone = otel_dspy.report(tracking_uri=uri).compile
+    assert replace(alone, duration=0.0, trials=()) == replace(whole, duration=0.0, trials=())
+    for one, other in zip(alone.trials, whole.trials, strict=True):
+        assert replace(one, row=replace(one.row, seconds=0.0)) == replace(other, row=replace(other.row, seconds=0.0))

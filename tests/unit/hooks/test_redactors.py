@@ -169,7 +169,6 @@ _EXAMPLE: Final = {"dspy.evaluate.results", "dspy.example.inputs", "dspy.example
             {},
             {
                 *_CALL - {"dspy.module.input"},
-                "dspy.compile.candidate_tree",
                 "dspy.trial.candidate",
             },
             id="GEPA",

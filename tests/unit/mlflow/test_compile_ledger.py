@@ -35,7 +35,7 @@ def test_a_trial_after_the_end_writes_the_summary_again() -> None:
     assert first is None
     assert [len(found.trials) for found in (ended, again)] == [1, 2]
     *_, summary, report, best, other = mapped(late, ended=again)
-    assert report == LogReport(key="c/report/2", run=RUN, ended=True)
+    assert report == LogReport(key="c/report/2", run=RUN)
     assert summary.key == "c/summary/2"
     assert isinstance(summary, LogText)
     assert [trial["index"] for trial in json.loads(summary.text)["trials"]] == [0, 1]
@@ -64,7 +64,7 @@ def test_what_the_ledger_keeps_is_small() -> None:
         "dspy.trial.pareto.front": "[]",
     }
     trial = span("trial", {"dspy.compile.id": CID, "dspy.trial.index": 0, **large})
-    result = {"dspy.program.id": "p", "dspy.program.state": "{}", "dspy.compile.candidate_tree": "<html>"}
+    result = {"dspy.program.id": "p", "dspy.program.state": "{}"}
     done = span("compile", {**IDENTITY, **result})
     _, (_, ended) = _ledger_with(trial, done)
     (kept,) = ended.trials
@@ -73,9 +73,7 @@ def test_what_the_ledger_keeps_is_small() -> None:
     assert kept.span == replace(trial, attributes={})
     found = decode.fact(done)
     assert isinstance(found, CompileRecord)
-    assert ended.done == replace(
-        found, program_state=None, candidate_tree=None, span=replace(found.span, attributes={})
-    )
+    assert ended.done == replace(found, program_state=None, span=replace(found.span, attributes={}))
 
 
 def _add(ledger: CompileLedger, operation: str, number: int, trial: int = 0) -> Any:

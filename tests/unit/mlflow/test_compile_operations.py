@@ -62,7 +62,6 @@ RESULT: dict[str, Any] = {
     "dspy.compile.resumed.from": "/logs/run",
     "dspy.compile.resumed.iteration": 5,
     "dspy.compile.resumed.differences": ("valset",),
-    "dspy.compile.candidate_tree": "<html>",
 }
 
 
@@ -262,8 +261,7 @@ def test_all_that_a_compile_span_becomes() -> None:
             },
         ),
         LogText(key="s/summary/0", run=RUN, path="optimization_summary.json", text=summary.text),
-        LogReport(key="s/report/0", run=RUN, ended=True),
-        LogText(key="s/tree", run=RUN, path="candidate_tree.html", text="<html>"),
+        LogReport(key="s/report/0", run=RUN),
         LogProgram(key="s/best_model", run=RUN, scope=CID, program_id="p", path="best_model.json"),
         LogModel(
             key="s/model",

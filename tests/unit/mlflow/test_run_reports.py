@@ -12,6 +12,7 @@ from otel_dspy.mlflow.tracking import run_reports
 from otel_dspy.mlflow.tracking.connection import Connection
 from otel_dspy.mlflow.tracking.run_reports import RunReports
 from otel_dspy.mlflow.tracking.store import RunHandle
+from tests.support.waiting import awaited
 
 RUN = RunHandle("a" * 32, "file:///nowhere")
 CONNECTION = Connection(Destination("sqlite:////nowhere.db", Experiment(name="E")))
@@ -39,10 +40,9 @@ def test_a_request_is_written_when_started(written: list[str], *, ended: bool) -
         reports.request(CONNECTION, RUN, ended=ended)
     assert written == []
     reports.start()
-    reports.request(CONNECTION, RUN, ended=True)
-    reports.start()
+    awaited(lambda: written, "the report")
     reports.wait(10)
-    assert set(written) == {RUN.run_id}
+    assert written == [RUN.run_id]
 
 
 def test_reports_in_progress_pause(written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +74,7 @@ def test_a_flush_does_not_wait_for_a_report_in_progress(monkeypatch: pytest.Monk
     reports.wait(10)
     assert written == []
     reports.request(CONNECTION, RUN, ended=True)
+    reports.start()
     release.set()
     reports.wait(10)
     assert written == ["late", "late"]

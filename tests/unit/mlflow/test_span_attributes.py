@@ -61,7 +61,7 @@ def test_an_image_in_a_preview_is_a_short_text() -> None:
 def test_attributes_that_are_artifacts_are_no_part_of_a_trace() -> None:
     """They may be megabytes, which the page of the trace would load."""
     left_out = (
-        "dspy.program.state", "dspy.compile.candidate_tree", "dspy.dataset.rows", "dspy.evaluate.results",
+        "dspy.program.state", "dspy.dataset.rows", "dspy.evaluate.results",
         "dspy.phase.instructions", "dspy.phase.demos",
     )  # fmt: skip
     assert attributes("compile", {**dict.fromkeys(left_out, "[]"), "kept": 1}) == {

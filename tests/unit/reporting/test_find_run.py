@@ -30,8 +30,8 @@ def test_the_latest_optimization(tmp_path: Path) -> None:
     assert find_run(client, older).info.run_id == older
 
 
-def test_runs_that_are_no_finished_optimization(tmp_path: Path) -> None:
-    """Each has its message: another run, a trial, one that still runs or was killed, none at all."""
+def test_runs_without_a_report(tmp_path: Path) -> None:
+    """Each has its message: another run, a trial, one that has no trials yet or never had any, none at all."""
     uri = blank_store(tmp_path)
     client = MlflowClient(uri)
     with pytest.raises(ReportError, match="There is no optimization recorded by otel-dspy in sqlite"):
@@ -43,12 +43,12 @@ def test_runs_that_are_no_finished_optimization(tmp_path: Path) -> None:
     running = client.create_run(experiment, tags={OPTIMIZER: "GEPA"}, run_name="GEPA p").info.run_id
     with pytest.raises(ReportError, match=rf"Run {running} \(GEPA p\) is RUNNING"):
         read_compile(uri, "latest")
+    client.set_terminated(running, "KILLED")
+    with pytest.raises(ReportError, match=r"was ended before the first one did \(status KILLED\)"):
+        read_compile(uri, running)
     trial = client.create_run(experiment, tags={"dspy.trial.index": "3", "mlflow.parentRunId": running}).info.run_id
     with pytest.raises(ReportError, match=f"is trial 3 of an optimization, whose own run is {running}"):
         find_run(client, trial)
-    client.set_terminated(running, "KILLED")
-    with pytest.raises(ReportError, match=r"the optimization was ended before it could write one \(status KILLED\)"):
-        read_compile(uri, running)
 
 
 def test_a_store_that_does_not_exist_is_not_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

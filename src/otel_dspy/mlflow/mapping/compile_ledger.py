@@ -47,9 +47,7 @@ class CompileLedger:
             self._trials.setdefault(compile_id, {})[fact.index] = light
         elif isinstance(fact, CompileRecord):
             compile_id = fact.identity.compile_id
-            self._ended[compile_id] = replace(
-                fact, program_state=None, candidate_tree=None, span=replace(fact.span, attributes={})
-            )
+            self._ended[compile_id] = replace(fact, program_state=None, span=replace(fact.span, attributes={}))
         else:
             return None
         done = self._ended.get(compile_id)

@@ -149,7 +149,7 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
         )  # fmt: skip
         # A nested compile without trials is a step of one; an interrupted program ends as soon as it can.
         if (done.identity.parent_id is None or ended.trials) and _status(done) != "KILLED":
-            yield LogReport(key=f"{done.span.span_id}/report/{len(ended.trials)}", run=run, ended=True)
+            yield LogReport(key=f"{done.span.span_id}/report/{len(ended.trials)}", run=run)
     yield from _best_trial(ended, options)
 
 
@@ -209,8 +209,6 @@ def compile_operations(
             | naming.error_tags(span, done.error_type),
         )
         yield from summary_operations(ended, options)
-        if done.candidate_tree:
-            yield LogText(key=f"{span.span_id}/tree", run=run, path="candidate_tree.html", text=done.candidate_tree)
         if done.program_id and not _raised(done):
             yield from _result(done, run, options)
         yield EndRun(key=f"{span.span_id}/end", run=run, status=_status(done), end_ms=span.end_ms)

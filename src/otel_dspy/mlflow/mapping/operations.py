@@ -211,12 +211,10 @@ class EndRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogReport:
-    """Log the report on the compile, once all else of its run is logged."""
+    """Log the report on the ended compile, once all else of its run is logged."""
 
     key: str
     run: RunKey
-    ended: bool
-    """Whether the compile has ended; else the report is refreshed at intervals."""
 
 
 @dataclass(frozen=True, slots=True)

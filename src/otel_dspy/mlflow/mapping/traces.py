@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 LEFT_OUT: Final = frozenset(
     {
         sc.DSPY_PROGRAM_STATE,
-        sc.DSPY_COMPILE_CANDIDATE_TREE,
         sc.DSPY_DATASET_ROWS,
         sc.DSPY_EVALUATE_RESULTS,
         sc.DSPY_PHASE_INSTRUCTIONS,

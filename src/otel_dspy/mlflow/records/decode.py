@@ -71,7 +71,6 @@ def _compile(span: SpanRecord, read: AttributeReader) -> CompileRecord | None:
         resumed_from=read.text(sc.DSPY_COMPILE_RESUMED_FROM),
         resumed_iteration=read.integer(sc.DSPY_COMPILE_RESUMED_ITERATION),
         resumed_differences=read.texts(sc.DSPY_COMPILE_RESUMED_DIFFERENCES),
-        candidate_tree=read.text(sc.DSPY_COMPILE_CANDIDATE_TREE),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),
         usage=read.usage(USAGE),

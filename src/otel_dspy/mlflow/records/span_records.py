@@ -131,7 +131,6 @@ class CompileRecord:
     """Folder of a checkpoint, and the optimizer's last iteration in it."""
     resumed_iteration: int | None = None
     resumed_differences: tuple[str, ...] = ()
-    candidate_tree: str | None = None
     """HTML page."""
     program_id: str | None = None
     program_state: str | None = None

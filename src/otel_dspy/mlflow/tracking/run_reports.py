@@ -53,7 +53,9 @@ class RunReports:
     """Reports that are due. Requests come from one thread; `wait` may be called on any."""
 
     def __init__(self) -> None:
-        self._requests: dict[str, _Request] = {}
+        self._requested: dict[str, _Request] = {}
+        """By run: not to be written before `start`, because the run is not complete."""
+        self._started: dict[str, _Request] = {}
         self._current: _Request | None = None
         self._next: BoundedDict[str, float] = BoundedDict(_MAX_KNOWN)
         """By run in progress: `time.monotonic()` of the next report."""
@@ -77,12 +79,14 @@ class RunReports:
                 self._next.pop(run.run_id, None)
             elif now < self._next.setdefault(run.run_id, now + EVERY):
                 return
-            self._requests[run.run_id] = _Request(connection, run, ended)
+            self._requested[run.run_id] = _Request(connection, run, ended)
 
     def start(self) -> None:
         """Write the requested reports on another thread."""
         with self._changed:
-            if not self._requests or self._thread is not None:
+            self._started |= self._requested
+            self._requested.clear()
+            if not self._started or self._thread is not None:
                 return
             context = contextvars.copy_context()  # carries the suppression of tracing
             self._thread = threading.Thread(target=context.run, args=(self._run,), name="otel-dspy-report", daemon=True)
@@ -90,7 +94,7 @@ class RunReports:
                 self._thread.start()
             except RuntimeError:  # at interpreter shutdown no threads can be started
                 self._thread = None
-                self._requests.clear()
+                self._started.clear()
 
     def wait(self, timeout: float) -> None:
         """Wait until the reports on compiles that have ended are written or given up, if they were started.
@@ -102,7 +106,7 @@ class RunReports:
             self._changed.wait_for(lambda: not self._is_writing_ended(), min(timeout, PATIENCE))
 
     def _is_writing_ended(self) -> bool:
-        requests = (self._current, *self._requests.values())
+        requests = (self._current, *self._started.values())
         return self._thread is not None and any(request is not None and request.ended for request in requests)
 
     def _run(self) -> None:
@@ -110,10 +114,10 @@ class RunReports:
             with self._changed:
                 self._current = None
                 self._changed.notify_all()
-                if not self._requests:
+                if not self._started:
                     self._thread = None
                     return
-                request = self._current = self._requests.pop(next(iter(self._requests)))
+                request = self._current = self._started.pop(next(iter(self._started)))
             began = time.monotonic()
             try:
                 with self._gate:

@@ -21,6 +21,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogTable,
     LogText,
     LogTrace,
+    TrialRun,
 )
 from otel_dspy.mlflow.tracking import capabilities
 from otel_dspy.mlflow.tracking.evaluation_totals import evaluation_points, evaluation_tag
@@ -34,7 +35,7 @@ from otel_dspy.mlflow.tracking.trace_sender import TraceSender
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.mlflow.mapping.operations import Operation
+    from otel_dspy.mlflow.mapping.operations import Operation, RunKey
     from otel_dspy.mlflow.tracking.run_reports import RunReports
     from otel_dspy.mlflow.tracking.writer import Writer
 
@@ -159,7 +160,7 @@ class Sink:
             case LogProgram() | LogChanges() | LogModel():
                 self._writer.attempts.run(type(operation).__name__, lambda: self._programs.write(operation))
             case LogReport():
-                self._writer.attempts.run("a report", lambda: self._request_report(operation))
+                self._writer.attempts.run("a report", lambda: self._request_report(operation.run, ended=True))
             case EndRun(run=run):
                 self._batches.send(run)
                 self._writer.attempts.run("a run's end", lambda: self._apply(operation))
@@ -187,13 +188,14 @@ class Sink:
                 store.end_run(runs.handle(run).run_id, status, end_ms)
                 self._tables.run_ended(run)
                 runs.ended(run)
+                if isinstance(run, TrialRun) and run.parent is not None:
+                    self._request_report(run.parent, ended=False)
             case _:
                 assert_never(operation)
 
-    def _request_report(self, operation: LogReport) -> None:
+    def _request_report(self, compile_run: RunKey, *, ended: bool) -> None:
         if self._reports is not None:
-            run = self._writer.runs.handle(operation.run)
-            self._reports.request(self._writer.connection, run, ended=operation.ended)
+            self._reports.request(self._writer.connection, self._writer.runs.handle(compile_run), ended=ended)
 
     def finish_span(self) -> None:
         """Send the run batches after all operations of a span have been applied, and the traces if a batch is full."""

@@ -16,6 +16,7 @@ from otel_dspy.reporting.runs.find import check_store, child_runs, find_run
 from otel_dspy.reporting.runs.programs import candidates, predictors
 from otel_dspy.reporting.runs.summary_rows import mapping, mappings, number, trial_rows, use, uses
 from otel_dspy.reporting.runs.tables import ExampleIndex, Table, table_rows
+from otel_dspy.reporting.runs.unfinished import summary_of_runs
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None) -> 
         experiment: name of the experiment in which `latest` searches; None for all.
 
     Raises:
-        ReportError: There is no such run, it is not that of an optimization, or it has no summary.
+        ReportError: There is no such run, it is not that of an optimization, or it is in progress without trials.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
     check_store(tracking_uri)
@@ -45,10 +46,16 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None) -> 
     _probe(client)
     found = find_run(client, run, experiment)
     artifacts = _artifacts(tracking_uri, found)
+    children = {
+        int(child.data.tags[semconv.DSPY_TRIAL_INDEX]): child
+        for child in child_runs(client, found)
+        if semconv.DSPY_TRIAL_INDEX in child.data.tags
+    }
     summary = mapping(artifacts.json(SUMMARY))
-    if not summary:
-        raise ReportError(_no_summary(found))
-    return _compile(client, found, artifacts, summary, tracking_uri)
+    if not summary and not children:
+        raise ReportError(_no_trials(found))
+    summary = summary or summary_of_runs(found, children)
+    return _compile(found, children, artifacts, summary, tracking_uri)
 
 
 def _artifacts(tracking_uri: str, run: Run) -> RunArtifacts:
@@ -62,13 +69,8 @@ def _probe(client: MlflowClient) -> None:
 
 
 def _compile(
-    client: MlflowClient, run: Run, artifacts: RunArtifacts, summary: Mapping[str, Any], tracking_uri: str
+    run: Run, children: Mapping[int, Run], artifacts: RunArtifacts, summary: Mapping[str, Any], tracking_uri: str
 ) -> Compile:
-    children = {
-        int(child.data.tags[semconv.DSPY_TRIAL_INDEX]): child
-        for child in child_runs(client, run)
-        if semconv.DSPY_TRIAL_INDEX in child.data.tags
-    }
     files = {index: _artifacts(tracking_uri, child) for index, child in children.items()}
     rows = trial_rows(summary)
     tables = {
@@ -135,8 +137,8 @@ def _models(run: Run) -> dict[str, Any]:
     return {name: value for name, value in run.data.params.items() if name.startswith("lm.")}
 
 
-def _no_summary(run: Run) -> str:
-    name = f"Run {run.info.run_id} ({run.info.run_name})"
-    if str(run.info.status) == "RUNNING":
-        return f"{name} is RUNNING: it has no {SUMMARY} yet. Call the command again when it has ended."
-    return f"{name} has no {SUMMARY}: the optimization was ended before it could write one (status {run.info.status})."
+def _no_trials(run: Run) -> str:
+    name, status = f"Run {run.info.run_id} ({run.info.run_name})", str(run.info.status)
+    if status == "RUNNING":
+        return f"{name} is RUNNING: no trial has ended yet. Call the command again later."
+    return f"{name} has no trials: the optimization was ended before the first one did (status {status})."

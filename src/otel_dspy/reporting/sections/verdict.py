@@ -81,20 +81,31 @@ def _headline(found: Compile) -> str:
         return f"{name} failed: {found.error}"
     initial, best = (score_value_text(score, found.unit) for score in (found.initial_score, found.best_score))
     start, winner = found.start, found.winner
+    if found.status == "RUNNING":
+        return f"{name} is running: {_so_far(found, best)}"
     if found.best_score is None:
         return f"{name}: no score was recorded"
     if winner is None:
         return f"{name}: from {initial} to {best}; no trial has the returned program"
     if start is not None and start.row.index == winner.row.index:
         return f"{name}: no trial was better than the start, {best}"
-    if found.initial_score is None:
-        return f"{name}: {best}, trial {winner.row.index} won ({choice_text(winner.row)})"
-    return f"{name}: from {initial} to {best}, trial {winner.row.index} won ({choice_text(winner.row)})"
+    change = best if found.initial_score is None else f"from {initial} to {best}"
+    return f"{name}: {change}, trial {winner.row.index} won ({choice_text(winner.row)})"
+
+
+def _so_far(found: Compile, best: str) -> str:
+    winner = found.winner
+    trials = counted(len(found.trials), "trial")
+    if winner is None:
+        return f"{trials}, no full score yet"
+    return f"{trials}, best so far {best}, trial {winner.row.index} ({choice_text(winner.row)})"
 
 
 def _evidence(found: Compile, comparison: Comparison | None) -> str:
     start, winner = found.start, found.winner
     if winner is not None and start is not None and winner.row.index == start.row.index:
+        if found.status == "RUNNING":
+            return "No trial is better than the start so far."
         return "The optimizer returned the initial program."
     if all(trial.row.score is None for trial in found.trials):
         return "The optimizer scored no candidates."

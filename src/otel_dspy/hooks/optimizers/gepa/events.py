@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from opentelemetry.context import attach, detach
 
-from otel_dspy import semconv
 from otel_dspy.hooks.optimizers.gepa.proposal import (
     Acceptance,
     pareto_front,
@@ -65,7 +64,6 @@ class GepaEvents:
         self.scope = scope
         self.trials = ProposalTrials(telemetry, scope, adapter)
         self.resume = Resume(telemetry, self.trials)
-        self._telemetry = telemetry
         self._best = 0
         """gepa's number of the best candidate."""
         self._rejections: list[str] = []
@@ -221,15 +219,10 @@ class GepaEvents:
 
     @_guarded_callback
     def on_optimization_end(self, event: Mapping[str, Any]) -> None:
-        """Record the candidate tree, and the candidates of a checkpoint whose budget was already used up."""
+        """Record the candidates of a checkpoint whose budget was already used up."""
         if self.trials.state is None:
             self.trials.state = event["final_state"]
             self._restore(self.trials.state.i + 1)
-        if self._telemetry.settings.capture_programs:
-            from gepa import visualization  # noqa: PLC0415 - gepa is imported where it is used
-
-            page: str = cast("Any", visualization).candidate_tree_html(event["final_state"])
-            self._telemetry.put_content_payload(self.scope.span, semconv.DSPY_COMPILE_CANDIDATE_TREE, page)
 
     def _leave(self) -> None:
         token, self._token = self._token, None

@@ -1,0 +1,100 @@
+"""Summary of an optimization that has not written one: it is in progress, or was ended before it could."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy import semconv
+from otel_dspy.mlflow.mapping.naming import ERROR_TYPE
+from otel_dspy.mlflow.mapping.trials import SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow.entities import Run
+
+_BEST_SCORE: Final = "best_score"
+_USAGE: Final = ("input_tokens", "output_tokens", "lm_calls", "cost", "unpriced_calls", "embedding_calls", "late_calls")
+_OTHER: Final = frozenset({SCORE, "cache_hits", "num_errors", *_USAGE})
+_PYTHON: Final[Mapping[str, object]] = {"True": True, "False": False, "None": None}
+"""MLflow's clients write these parameters by `str`."""
+
+
+def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
+    """Return what `optimization_summary.json` would contain so far, from tags, parameters and metrics.
+
+    Args:
+        run: the optimization's run.
+        trials: the trials' runs, by index.
+    """
+    tags, metrics = run.data.tags, run.data.metrics
+    found = [_trial(index, trials[index]) for index in sorted(trials)]
+    best = [index for index in trials if trials[index].data.tags.get(semconv.DSPY_TRIAL_IS_BEST) == "true"]
+    baselines = [trial["score"] for trial in found if trial["kind"] == "baseline" and trial["score"] is not None]
+    return {
+        "optimizer": tags.get(semconv.DSPY_OPTIMIZER_NAME),
+        "program": tags.get(semconv.DSPY_PROGRAM_NAME),
+        "metric": tags.get(semconv.DSPY_METRIC_NAME),
+        "parameters": {name: parsed(value) for name, value in run.data.params.items() if not name.startswith("lm.")},
+        "initial_score": next(iter(baselines), None),
+        "best_score": metrics.get(_BEST_SCORE),
+        "score_unit": next((trial["unit"] for trial in found if trial["unit"]), None),
+        "best_trial": max(best, default=None),
+        "error": tags.get(ERROR_TYPE),
+        "duration": _seconds(run),
+        "usage": _usage(metrics),
+        "trials": found,
+    }
+
+
+def _trial(index: int, run: Run) -> dict[str, Any]:
+    tags, metrics = run.data.tags, run.data.metrics
+    return {
+        "index": index,
+        "label": tags.get(semconv.DSPY_TRIAL_LABEL),
+        "kind": tags.get(semconv.DSPY_TRIAL_KIND),
+        "scope": tags.get(semconv.DSPY_TRIAL_SCOPE),
+        "score": metrics.get(SCORE),
+        "unit": tags.get(semconv.DSPY_TRIAL_SCORE_UNIT),
+        # A run whose trial has not been received is a placeholder without this tag.
+        "state": tags.get(semconv.DSPY_TRIAL_STATE) or str(run.info.status).lower(),
+        "parameters": {name: parsed(value) for name, value in run.data.params.items()},
+        "reason": tags.get(semconv.DSPY_TRIAL_REASON),
+        "measures": {name: value for name, value in metrics.items() if name not in _OTHER and "/" not in name},
+        "error": tags.get(ERROR_TYPE),
+        "duration": _seconds(run),
+        "usage": _usage(metrics),
+    }
+
+
+def _seconds(run: Run) -> float:
+    start = run.info.start_time
+    end = run.info.end_time or time.time() * 1000
+    return (end - start) / 1000 if start else 0.0
+
+
+def _usage(metrics: Mapping[str, float]) -> dict[str, Any]:
+    """Return a usage record as in the summary; `<name>/<role>` is a role's part, `model/<model>/<name>` a model's."""
+    usage: dict[str, Any] = {name: metrics[name] for name in _USAGE if name in metrics}
+    roles: dict[str, dict[str, float]] = {}
+    models: dict[str, dict[str, float]] = {}
+    for key, value in metrics.items():
+        name, _, role = key.partition("/")
+        if role and name in _USAGE:
+            roles.setdefault(role, {})[name] = value
+        model, _, name = key.removeprefix("model/").rpartition("/")
+        if key.startswith("model/") and name in _USAGE:
+            models.setdefault(model, {})[name] = value
+    return usage | {"by_role": roles, "by_model": models}
+
+
+def parsed(text: str) -> object:
+    """Return the value of a parameter, which MLflow keeps as text."""
+    if text in _PYTHON:
+        return _PYTHON[text]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
