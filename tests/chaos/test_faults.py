@@ -119,7 +119,7 @@ def test_a_database_locked_by_somebody_else(
 def test_a_full_disk(store: str, second_store: str, spool: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A database that cannot grow is waited for until it can."""
     recorded = MlflowSpanProcessor(tracking_uri=second_store, experiment=twins.EXPERIMENT)
-    from otel_dspy.mlflow.tracking.store import Store  # noqa: PLC0415 - it loads MLflow
+    from otel_dspy.mlflow.tracking.store.store import Store  # noqa: PLC0415 - it loads MLflow
 
     engine = Store(second_store)._store.engine
     # Of the connection, not of the file: sqlite's limit of a database's size.

@@ -16,8 +16,8 @@ from mlflow import MlflowClient
 
 from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery import spool as spool_files
-from otel_dspy.mlflow.tracking.processes import own_tags
-from otel_dspy.mlflow.tracking.runs import RUN_TAG
+from otel_dspy.mlflow.tracking.state.processes import own_tags
+from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG
 from tests.chaos import twins
 from tests.chaos.twins import EXPERIMENT, exporting_to, optimize, record
 from tests.support.mlflow_server import free_port

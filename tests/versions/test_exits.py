@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.mlflow.tracking.store import capabilities
 from tests.support.blank_store import blank_store
 from tests.support.own_process import heed_ctrl_c
 from tests.support.waiting import under_load

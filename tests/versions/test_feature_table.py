@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.mlflow.tracking.store import capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

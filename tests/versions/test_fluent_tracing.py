@@ -14,7 +14,7 @@ import pytest
 from dspy.utils import DummyLM
 
 from otel_dspy.mlflow import autolog
-from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.mlflow.tracking.store import capabilities
 from tests.support.blank_store import blank_store
 from tests.versions.fluent_rows import CALLS, Handled
 

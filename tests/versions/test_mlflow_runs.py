@@ -7,7 +7,8 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.mlflow import autolog, autologging
-from otel_dspy.mlflow.tracking import capabilities, trace_sender
+from otel_dspy.mlflow.tracking.store import capabilities
+from otel_dspy.mlflow.tracking.traces import trace_sender
 from tests.support.blank_store import blank_store
 from tests.versions.run_tree import run_lines, trace_count, trace_lines
 from tests.versions.scenario import Sums, exact, examples, served

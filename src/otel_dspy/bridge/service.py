@@ -20,8 +20,8 @@ from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.routing import Experiments
 from otel_dspy.bridge.writer import Writer
-from otel_dspy.mlflow.tracking import http_policy, workspaces
-from otel_dspy.mlflow.tracking.store import Store
+from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
+from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:

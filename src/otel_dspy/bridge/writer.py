@@ -14,7 +14,7 @@ from otel_dspy.bridge.delivered_spans import DeliveredSpans
 from otel_dspy.bridge.foreign_spans import ProgramTraces
 from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
 from otel_dspy.bridge.routing import is_ours
-from otel_dspy.mlflow.tracking.retry import Stopped
+from otel_dspy.mlflow.tracking.requests.retry import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

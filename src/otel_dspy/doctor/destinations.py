@@ -81,8 +81,8 @@ def _asked(uri: str, shown: str, workspace: str) -> Finding:
         return answers
     from mlflow import MlflowClient  # noqa: PLC0415 - seconds
 
-    from otel_dspy.mlflow.tracking import http_policy, workspaces  # noqa: PLC0415 - the same
-    from otel_dspy.mlflow.tracking.error_classification import ErrorClass, classify  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.tracking.requests import http_policy, workspaces  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify  # noqa: PLC0415 - the same
 
     failed: list[tuple[int | None, Exception]] = []
 

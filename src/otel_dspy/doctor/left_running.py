@@ -29,14 +29,14 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
     uri = environment.get(TRACKING_URI, "")
     if not uri or find_spec("mlflow") is None or _would_be_made(uri) or _is_none(uri):
         return
-    from otel_dspy.mlflow.tracking import workspaces  # noqa: PLC0415 - MLflow: seconds
-    from otel_dspy.mlflow.tracking.http_policy import no_retries  # noqa: PLC0415 - MLflow: seconds
-    from otel_dspy.mlflow.tracking.stale_runs import (  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.tracking.requests import workspaces  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.tracking.requests.http_policy import no_retries  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.tracking.runs.stale_runs import (  # noqa: PLC0415 - MLflow: seconds
         end_stale_runs,
         end_traces_of_ended_runs,
         stale_runs,
     )
-    from otel_dspy.mlflow.tracking.store import Store  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.tracking.store.store import Store  # noqa: PLC0415 - MLflow: seconds
 
     try:
         with no_retries(0), workspaces.selected(environment.get(WORKSPACE, "").strip()):

@@ -18,7 +18,7 @@ PREFIX: Final = "OTEL_DSPY_"
 EXPORT_MAX_BYTES: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
 """Same as in `otel_dspy.exporter.otlp`, whose import needs an OTLP exporter."""
 _REPORT: Final = "OTEL_DSPY_REPORT"
-"""Same as in `otel_dspy.mlflow.tracking.run_reports`, whose import needs MLflow."""
+"""Same as in `otel_dspy.mlflow.tracking.runs.run_reports`, whose import needs MLflow."""
 _ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE, f"{PREFIX}BUDGET": f"{PREFIX}BUDGET_*"}
 """Variables that do not exist, and those that the setting has instead."""
 

@@ -10,7 +10,7 @@ from mlflow.tracing.utils import maybe_get_request_id
 from mlflow.tracking import fluent
 
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking import workspaces
+from otel_dspy.mlflow.tracking.requests import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from mlflow.exceptions import MlflowException
 
 from otel_dspy.bridge.routing import WORKSPACE_ATTRIBUTE, Experiments, UnusableError
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking import workspaces
-from otel_dspy.mlflow.tracking.store import Store
+from otel_dspy.mlflow.tracking.requests import workspaces
+from otel_dspy.mlflow.tracking.store.store import Store
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import Attributes

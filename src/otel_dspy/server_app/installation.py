@@ -15,7 +15,7 @@ from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.setting_error import BridgeSettingError
 from otel_dspy.bridge.writer import Writer
-from otel_dspy.mlflow.tracking import server_artifacts
+from otel_dspy.mlflow.tracking.store import server_artifacts
 from otel_dspy.server_app.experiments import RequestExperiments
 from otel_dspy.server_app.traces_middleware import TracesMiddleware
 from otel_dspy.server_app.unsupported import UnsupportedServerError

@@ -30,7 +30,7 @@ def check_installed() -> None:
     missing = [name for name in NEEDED if not _installed(name)]
     if missing:
         raise UnsupportedServerError(f"{', '.join(missing)} not installed: pip install 'otel-dspy[bridge]'")
-    from otel_dspy.mlflow.tracking import capabilities  # noqa: PLC0415 - imports MLflow, which the line above does not need
+    from otel_dspy.mlflow.tracking.store import capabilities  # noqa: PLC0415 - imports MLflow, which the line above does not need
 
     if not (all(_installed(name) for name in _OTLP) and capabilities.TRACES):
         raise UnsupportedServerError(

@@ -22,7 +22,7 @@ from otel_dspy.bridge import http_answers
 from otel_dspy.bridge.decompression import TooLargeError
 from otel_dspy.bridge.intake import Verdict
 from otel_dspy.bridge.otlp import parsed_request, resource_attributes
-from otel_dspy.mlflow.tracking import workspaces
+from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.server_app import mlflow_ingest, split_request
 from otel_dspy.server_app.received_body import ReceivedBody

@@ -13,7 +13,7 @@ from otel_dspy.bridge.routing import Experiments, is_ours
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.mapping.operations import LogSpan
 from otel_dspy.mlflow.records.payload import MAX_FOREIGN_TEXT, PayloadShelf
-from otel_dspy.mlflow.tracking.mlflow_span import mlflow_span
+from otel_dspy.mlflow.tracking.store.mlflow_span import mlflow_span
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import Operation

@@ -12,7 +12,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from otel_dspy.bridge.routing import Experiments, routed
 from otel_dspy.bridge.writer import Delivery, Writer
-from otel_dspy.mlflow.tracking.store import Store
+from otel_dspy.mlflow.tracking.store.store import Store
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_same_tree import comparable
 from tests.support.parsed_requests import from_protobuf

@@ -13,9 +13,9 @@ from otel_dspy.bridge.multi_writer import creation_lock
 from otel_dspy.bridge.multi_writer.run_creation import CLAIM, ConcurrentRunCreation
 from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking.connection import Connection
-from otel_dspy.mlflow.tracking.runs import RUN_TAG, Runs
-from otel_dspy.mlflow.tracking.store import Store
+from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, Runs
+from otel_dspy.mlflow.tracking.store.connection import Connection
+from otel_dspy.mlflow.tracking.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

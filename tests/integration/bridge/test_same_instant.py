@@ -16,7 +16,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 
 from otel_dspy.bridge.routing import Experiments, routed
 from otel_dspy.bridge.writer import Delivery, Writer
-from otel_dspy.mlflow.tracking.store import TABLES_TAG, Store
+from otel_dspy.mlflow.tracking.store.store import TABLES_TAG, Store
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_once import PATIENCE
 from tests.integration.bridge.test_same_tree import comparable

@@ -13,10 +13,10 @@ from mlflow import MlflowClient
 
 from otel_dspy.cli import main
 from otel_dspy.mlflow.mapping.operations import LogTrace
-from otel_dspy.mlflow.tracking.http_policy import no_retries
-from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
-from otel_dspy.mlflow.tracking.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
-from otel_dspy.mlflow.tracking.store import Store
+from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
+from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
+from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
+from otel_dspy.mlflow.tracking.store.store import Store
 from tests.integration.end_to_end.conftest import tracked
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree

@@ -11,8 +11,8 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.tracking import store
-from otel_dspy.mlflow.tracking.store import TABLES_TAG
+from otel_dspy.mlflow.tracking.store import store
+from otel_dspy.mlflow.tracking.store.store import TABLES_TAG
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 
 if TYPE_CHECKING:

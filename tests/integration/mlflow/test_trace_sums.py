@@ -17,7 +17,7 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.cli import main
 from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.delivery import spool
-from otel_dspy.mlflow.tracking import trace_batches
+from otel_dspy.mlflow.tracking.traces import trace_batches
 from tests.integration.mlflow.conftest import DELIVERY
 from tests.support.bridges import exporter, running_bridge
 from tests.support.dspy_answers import dspy_script

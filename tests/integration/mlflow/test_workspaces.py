@@ -24,7 +24,7 @@ from otel_dspy.doctor.finding import Level
 from otel_dspy.doctor.left_running import left_running
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog
 from otel_dspy.mlflow.delivery import spool
-from otel_dspy.mlflow.tracking.processes import HOST_TAG, PROCESSES_TAG, host
+from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, host
 from tests.integration.mlflow.conftest import DELIVERY
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 from tests.support.mlflow_server import free_port

@@ -21,8 +21,8 @@ from otel_dspy.bridge.routing import routed
 from otel_dspy.mlflow import MlflowSpanProcessor, flush
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.sdk_span import span_record
-from otel_dspy.mlflow.tracking import run_reports
-from otel_dspy.mlflow.tracking.run_reports import PATH, VARIABLE
+from otel_dspy.mlflow.tracking.runs import run_reports
+from otel_dspy.mlflow.tracking.runs.run_reports import PATH, VARIABLE
 from otel_dspy.reporting.runs import read
 from tests.chaos.twins import optimize
 from tests.support.blank_store import blank_store

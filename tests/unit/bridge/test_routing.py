@@ -15,14 +15,14 @@ from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Destination, Experiment, RootKind, TraceContext
 from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
-from tests.unit.mlflow.mlflow_model import Model
-from tests.unit.mlflow.optimization_spans import optimizations
+from tests.unit.mlflow.mapping.mlflow_model import Model
+from tests.unit.mlflow.mapping.optimization_spans import optimizations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from tests.unit.mlflow.optimization_spans import SpanInTrace
+    from tests.unit.mlflow.mapping.optimization_spans import SpanInTrace
 
 PLACE = Destination("sqlite:///m.db", Experiment(name="E"))
 

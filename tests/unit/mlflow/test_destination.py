@@ -14,7 +14,7 @@ from otel_dspy.mlflow import destination
 from otel_dspy.mlflow.destination import current
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking import workspaces
+from otel_dspy.mlflow.tracking.requests import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

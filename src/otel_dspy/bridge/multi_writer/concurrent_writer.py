@@ -8,13 +8,13 @@ from otel_dspy.bridge.multi_writer.direct_artifacts import DirectArtifacts
 from otel_dspy.bridge.multi_writer.model_creation import ready_model
 from otel_dspy.bridge.multi_writer.run_creation import ConcurrentRunCreation
 from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, KeepProgram, LogChanges, UserRun
-from otel_dspy.mlflow.tracking.attempts import Attempts
-from otel_dspy.mlflow.tracking.connection import Connection
-from otel_dspy.mlflow.tracking.retry import Retrier
-from otel_dspy.mlflow.tracking.runs import Runs
-from otel_dspy.mlflow.tracking.state_lookup import INITIAL_TAG, StateLookup
-from otel_dspy.mlflow.tracking.store import Store
-from otel_dspy.mlflow.tracking.trace_ends import end_of
+from otel_dspy.mlflow.tracking.requests.attempts import Attempts
+from otel_dspy.mlflow.tracking.requests.retry import Retrier
+from otel_dspy.mlflow.tracking.state.run_lookup import Runs
+from otel_dspy.mlflow.tracking.state.state_lookup import INITIAL_TAG, StateLookup
+from otel_dspy.mlflow.tracking.store.connection import Connection
+from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow.tracking.store.trace_ends import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogModel, LogTrace, RunKey
     from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.records.span_records import SpanRecord
-    from otel_dspy.mlflow.tracking.program_states import ProgramStates
-    from otel_dspy.mlflow.tracking.store import ArtifactContent
-    from otel_dspy.mlflow.tracking.writer import ProgramOperation
+    from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
+    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
+    from otel_dspy.mlflow.tracking.writers.writer import ProgramOperation
 
 
 class ConcurrentWriter:

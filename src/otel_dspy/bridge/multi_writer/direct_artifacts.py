@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.tracking.error_classification import ArtifactStoreError
+from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.tracking.connection import Connection
-    from otel_dspy.mlflow.tracking.retry import Retrier
-    from otel_dspy.mlflow.tracking.store import ArtifactContent
-    from otel_dspy.mlflow.tracking.store_reader import StoreReader
+    from otel_dspy.mlflow.tracking.requests.retry import Retrier
+    from otel_dspy.mlflow.tracking.store.connection import Connection
+    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
+    from otel_dspy.mlflow.tracking.store.store_reader import StoreReader
 
 
 class DirectArtifacts:

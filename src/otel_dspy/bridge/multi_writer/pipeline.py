@@ -17,7 +17,7 @@ from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.payload import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.records.span_records import CompileRecord, PayloadPiece, SetupRecord, TrialRecord
-from otel_dspy.mlflow.tracking.run_reports import RunReports
+from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.sink import Sink
 
 if TYPE_CHECKING:

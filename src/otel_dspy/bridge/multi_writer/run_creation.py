@@ -11,14 +11,14 @@ from mlflow.exceptions import MlflowException
 
 from otel_dspy.bridge.multi_writer import creation_lock
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.tracking.runs import RUN_TAG, run_tag
-from otel_dspy.mlflow.tracking.store import RunHandle
+from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, run_tag
+from otel_dspy.mlflow.tracking.store.store import RunHandle
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import RunKey
-    from otel_dspy.mlflow.tracking.connection import Connection
-    from otel_dspy.mlflow.tracking.runs import NewRun
-    from otel_dspy.mlflow.tracking.store_reader import FoundRun
+    from otel_dspy.mlflow.tracking.state.run_lookup import NewRun
+    from otel_dspy.mlflow.tracking.store.connection import Connection
+    from otel_dspy.mlflow.tracking.store.store_reader import FoundRun
 
 CLAIM: Final = "claim/"
 

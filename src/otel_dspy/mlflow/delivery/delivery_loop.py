@@ -13,11 +13,11 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_dspy.mlflow.delivery.cpu_throttle import CpuThrottle
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
-from otel_dspy.mlflow.tracking.concurrent_requests import cpu_seconds
-from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
-from otel_dspy.mlflow.tracking.retry import Stopped
-from otel_dspy.mlflow.tracking.run_reports import RunReports
+from otel_dspy.mlflow.tracking.requests.concurrent_requests import cpu_seconds
+from otel_dspy.mlflow.tracking.requests.retry import Stopped
+from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.sink import Sink
+from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.delivery.drop_policy import DropPolicy

@@ -23,7 +23,7 @@ from otel_dspy.mlflow import conflict
 from otel_dspy.mlflow.fluent.scorers import watch_scorers
 from otel_dspy.mlflow.fluent.shared_context import SharedContext
 from otel_dspy.mlflow.fluent.stand_ins import PREFIX, manager
-from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.runtime.guard import guarded
 

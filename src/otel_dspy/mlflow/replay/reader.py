@@ -12,10 +12,10 @@ from otel_dspy.mlflow.delivery import spool, spool_line
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.records.route import Destination, Experiment, Route
 from otel_dspy.mlflow.replay.file_result import FileResult
-from otel_dspy.mlflow.tracking.exclusive_writer import ExclusiveWriter
-from otel_dspy.mlflow.tracking.retry import Stopped
-from otel_dspy.mlflow.tracking.run_reports import RunReports
+from otel_dspy.mlflow.tracking.requests.retry import Stopped
+from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.sink import Sink
+from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:

@@ -23,21 +23,21 @@ from otel_dspy.mlflow.mapping.operations import (
     LogTrace,
     TrialRun,
 )
-from otel_dspy.mlflow.tracking import capabilities
-from otel_dspy.mlflow.tracking.evaluation_totals import evaluation_points, evaluation_tag
-from otel_dspy.mlflow.tracking.open_runs import OpenRuns
-from otel_dspy.mlflow.tracking.program_writer import ProgramWriter
-from otel_dspy.mlflow.tracking.run_sender import RunSender
-from otel_dspy.mlflow.tracking.table_writer import TableWriter
-from otel_dspy.mlflow.tracking.trace_attachments import TraceAttachments
-from otel_dspy.mlflow.tracking.trace_sender import TraceSender
+from otel_dspy.mlflow.tracking.artifacts.program_writer import ProgramWriter
+from otel_dspy.mlflow.tracking.artifacts.table_writer import TableWriter
+from otel_dspy.mlflow.tracking.runs.evaluation_totals import evaluation_points, evaluation_tag
+from otel_dspy.mlflow.tracking.runs.open_runs import OpenRuns
+from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
+from otel_dspy.mlflow.tracking.store import capabilities
+from otel_dspy.mlflow.tracking.traces.trace_attachments import TraceAttachments
+from otel_dspy.mlflow.tracking.traces.trace_sender import TraceSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_dspy.mlflow.mapping.operations import Operation, RunKey
-    from otel_dspy.mlflow.tracking.run_reports import RunReports
-    from otel_dspy.mlflow.tracking.writer import Writer
+    from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
+    from otel_dspy.mlflow.tracking.writers.writer import Writer
 
     _AtOnce = EnsureRun | LogText | LogTable | LogEvaluation | LogDataset | EndRun
     """Operations that neither wait nor are combined with others."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from otel_dspy.mlflow.tracking import capabilities
+from otel_dspy.mlflow.tracking.store import capabilities
 
 
 class RunArtifacts:

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import ERROR_MESSAGE, ERROR_TYPE
-from otel_dspy.mlflow.tracking.http_policy import no_retries
+from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.model.compile_result import Compile, Trial
 from otel_dspy.reporting.runs.artifacts import RunArtifacts

@@ -1,0 +1,1 @@
+"""Artifacts of runs: tables, programs and their changes, models."""

@@ -1,0 +1,70 @@
+"""Writes tables as artifacts and lists them in a tag of their run, where the UI looks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.mlflow.mapping import table_images
+from otel_dspy.mlflow.mapping.tables import table_json
+from otel_dspy.mlflow.tracking.artifacts.table_list import PREFIX, free_path, list_table
+from otel_dspy.mlflow.tracking.store.store import TABLES_TAG, tables_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_dspy.mlflow.mapping.operations import LogTable, RunKey
+    from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
+    from otel_dspy.mlflow.tracking.writers.writer import Writer
+
+
+class TableWriter:
+    """Tables of the runs of one experiment."""
+
+    def __init__(self, writer: Writer, batches: RunSender) -> None:
+        self._writer = writer
+        self._batches = batches
+        self._tables: dict[RunKey, dict[str, str]] = {}
+
+    def write(self, operation: LogTable) -> None:
+        """Write a table. Of two with the same path, the later gets a number."""
+        if self._writer.shares_tables(operation.run):
+            self._write_shared(operation)
+        else:
+            self._write_own(operation)
+
+    def run_ended(self, run: RunKey) -> None:
+        """Drop what is known of the run's tables."""
+        self._tables.pop(run, None)
+
+    def _write_own(self, operation: LogTable) -> None:
+        run = operation.run
+        uri = self._writer.runs.handle(run, operation.start_ms).artifact_uri
+        known = self._tables.setdefault(run, {})
+        path, number = operation.path, 1
+        while known.get(path, operation.key) != operation.key:
+            number += 1
+            path = operation.path.replace(".json", f"_{number}.json")
+        known[path] = operation.key
+
+        def list_it() -> None:
+            # Combined with the run's next metrics, if there will be any, to save a request.
+            self._batches.batch(run).add(tags={TABLES_TAG: tables_tag(known)}, due=run not in self._tables)
+
+        self._write(operation, uri, path, list_it)
+
+    def _write_shared(self, operation: LogTable) -> None:
+        run, store = self._writer.runs.handle(operation.run, operation.start_ms), self._writer.connection.store
+        unlisted = self._tables.setdefault(operation.run, {})
+        path = free_path({**store().run_tags(run.run_id), **unlisted}, operation.path, operation.key)
+        unlisted[PREFIX + path] = operation.key
+
+        def list_it() -> None:
+            list_table(store, run.run_id, store().run_tags(run.run_id), path, operation.key)
+            unlisted.pop(PREFIX + path, None)
+
+        self._write(operation, run.artifact_uri, path, list_it)
+
+    def _write(self, operation: LogTable, uri: str, path: str, written: Callable[[], None]) -> None:
+        if images := table_images.files(operation):
+            self._writer.write_artifact(uri, table_images.folder(path), images)
+        self._writer.write_artifact(uri, path, table_json(operation, path), written)

@@ -1,0 +1,1 @@
+"""Requests to MLflow: retry policy, error classification, HTTP policy, workspaces, concurrency."""

@@ -1,0 +1,208 @@
+"""Error classification: whether a failed MLflow request can be retried."""
+
+from __future__ import annotations
+
+import errno
+import re
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+import requests
+from mlflow.exceptions import MlflowException
+
+from otel_dspy.mlflow.tracking.requests import cloud_errors, http_policy
+from otel_dspy.mlflow.tracking.requests.workspaces import NoWorkspacesError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+
+class ErrorClass(Enum):
+    """How to handle an error."""
+
+    WAIT = "wait"
+    """Unavailable, busy, full or locked: retried until it succeeds."""
+    DENIED = "denied"
+    """Authentication or authorization failed (401/403). Retried: credentials may be refreshed."""
+    RETRY = "retry"
+    """The server failed: retried, but not forever if it accepts other requests."""
+    RACED = "raced"
+    """Another writer has just inserted the same row: retried, and then found."""
+    NO_EXPERIMENT = "no experiment"
+    """The experiment is deleted or does not exist. It accepts data again once restored."""
+    NO_WORKSPACE = "no workspace"
+    """The workspace does not exist, or the server or the installed MLflow does not support workspaces."""
+    REJECTED = "rejected"
+    """Permanently rejected: not retried."""
+    UNWRITABLE = "unwritable"
+    """For artifacts only: their location is a path that this machine cannot write."""
+
+
+_BUSY_TEXTS: Final = (
+    "database is locked", "database or disk is full", "disk i/o error", "attempt to write a readonly database",
+    "deadlock", "could not identify mlflow server version", "connection pool", "queuepool limit", "no space left",
+)  # fmt: skip
+_UNREACHABLE_TEXTS: Final = (
+    "max retries exceeded", "connection refused", "failed with timeout", "connection aborted", "connection reset",
+    "read timed out", "incompleteread", "connection broken",
+)  # fmt: skip
+_RACED_TEXTS: Final = ("unique constraint", "duplicate key value", "duplicate entry")
+"""Messages of sqlite, PostgreSQL and MySQL: MLflow looks up a dataset or a tag before it inserts it."""
+_NO_EXPERIMENT: Final = re.compile(
+    r"no experiment with id=?\s?\S+ exists|could not find experiment with id|the experiment \S+ must be in the 'active'"
+)
+"""Messages of MLflow's database stores, of its file stores, and of both."""
+_NO_WORKSPACE: Final = re.compile(
+    r"workspace '[^']*' not found|active workspace '[^']*' cannot be used|active workspace is required"
+    r"|workspaces are not enabled on this server|workspace name '[^']*' (?:must|cannot|is reserved)"
+)
+"""Messages of MLflow's servers, of its client, and of its database stores."""
+_REJECTION_CODES: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
+"""MLflow's error codes for an invalid request, never used for database failures."""
+_WAIT: Final = frozenset({407, 408, 425, 429, 502, 503, 504})
+"""Transient HTTP statuses: busy or unavailable."""
+_DENIED: Final = frozenset({401, 403})
+_SERVER_ERROR: Final = 500
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+_UNWRITABLE: Final = frozenset({
+    errno.ENOENT, errno.EPERM, errno.EACCES, errno.ENOTDIR, errno.EROFS, errno.EISDIR, errno.ELOOP, errno.ESTALE,
+})  # fmt: skip
+"""OS errors for a path that does not exist or is not writable."""
+
+
+class ArtifactStoreError(Exception):
+    """Access to an artifact store failed; `__cause__` is the client's error."""
+
+
+class NoTrackingStoreError(Exception):
+    """The address is not that of an MLflow tracking store; `__cause__` is the error of the first request to it."""
+
+
+class UnusableExperimentError(Exception):
+    """MLflow rejects the experiment's name; `__cause__` is its error."""
+
+
+@contextmanager
+def tracking_store_access() -> Generator[None]:
+    """Raise a rejection of the first requests as an error of the whole address: no operation caused it.
+
+    A proxy that answers 404 while MLflow is redeployed, and a mistyped URI, look the same.
+
+    Raises:
+        NoTrackingStoreError: a request was rejected.
+    """
+    try:
+        yield
+    except Exception as error:
+        if classify(error, http_policy.last_status()) is ErrorClass.REJECTED:
+            raise NoTrackingStoreError(f"there is no MLflow tracking store at this URI: {error}") from error
+        raise
+
+
+@contextmanager
+def experiment_access() -> Generator[None]:
+    """Raise MLflow's rejection of an experiment's name as an error of the experiment.
+
+    Raises:
+        UnusableExperimentError: MLflow rejected it, with an error code of its own.
+        MlflowException: any other failure, as it was raised within the block.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        if classify(error, http_policy.last_status()) is ErrorClass.REJECTED and error.error_code in _REJECTION_CODES:
+            raise UnusableExperimentError(str(error)) from error
+        raise
+
+
+@contextmanager
+def artifact_access() -> Generator[None]:
+    """Raise exceptions within the block as errors of the artifact store, not of the tracking store.
+
+    Raises:
+        ArtifactStoreError: any exception was raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ArtifactStoreError(str(error)) from error
+
+
+def classify(error: BaseException, status: int | None = None) -> ErrorClass:
+    """Classify an error by itself and its causes.
+
+    Args:
+        error: the exception that MLflow raised.
+        status: HTTP status of the response that it was raised for, if there was one.
+    """
+    if isinstance(error, NoTrackingStoreError):
+        return ErrorClass.WAIT
+    if isinstance(error, UnusableExperimentError):
+        return ErrorClass.NO_EXPERIMENT
+    if isinstance(error, ArtifactStoreError):
+        return _of_artifacts(error.__cause__ or error, status)
+    for cause in _chain(error):
+        found = _by_kind_or_text(cause)
+        if found is not None:
+            return found
+    known = status if status is not None else _http_status(error)
+    if known is None:
+        return ErrorClass.RETRY if isinstance(error, OSError) else ErrorClass.REJECTED
+    return _by_status(known)
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Return the seconds of an object store's `Retry-After`; None without one."""
+    delays = (cloud_errors.retry_after(cause) for cause in _chain(error))
+    return next((seconds for seconds in delays if seconds is not None), None)
+
+
+def _of_artifacts(error: BaseException, status: int | None) -> ErrorClass:
+    if any(isinstance(cause, OSError) and cause.errno in _UNWRITABLE for cause in _chain(error)):
+        return ErrorClass.UNWRITABLE
+    return classify(error, status)
+
+
+def _by_status(status: int) -> ErrorClass:
+    if status in _WAIT:
+        return ErrorClass.WAIT
+    if status in _DENIED:
+        return ErrorClass.DENIED
+    return ErrorClass.RETRY if status >= _SERVER_ERROR else ErrorClass.REJECTED
+
+
+def _by_kind_or_text(cause: BaseException) -> ErrorClass | None:
+    status = cloud_errors.http_status(cause)
+    if status is not None:
+        return _by_status(status)
+    unreachable = isinstance(cause, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError)
+    if unreachable or (isinstance(cause, OSError) and cause.errno in _FULL):
+        return ErrorClass.WAIT
+    text = str(cause).lower()
+    if isinstance(cause, NoWorkspacesError) or _NO_WORKSPACE.search(text):
+        return ErrorClass.NO_WORKSPACE
+    # The message of a rejection quotes user data, which may contain any of these texts.
+    rejected = isinstance(cause, MlflowException) and cause.error_code in _REJECTION_CODES
+    if not rejected and any(found in text for found in _BUSY_TEXTS + _UNREACHABLE_TEXTS):
+        return ErrorClass.WAIT
+    if _NO_EXPERIMENT.search(text):
+        return ErrorClass.NO_EXPERIMENT
+    return ErrorClass.RACED if any(found in text for found in _RACED_TEXTS) else None
+
+
+def _http_status(error: BaseException) -> int | None:
+    if isinstance(error, MlflowException):
+        return int(error.get_http_status_code())
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__

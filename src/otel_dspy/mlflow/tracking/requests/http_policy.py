@@ -1,0 +1,118 @@
+"""HTTP policy for the delivery thread: disables MLflow's own retries and reads the last response's status and headers.
+
+MLflow's HTTP client retries a request up to eight times over minutes before it raises. Here it raises at once and
+`sink` retries, so that an outage is noticed within seconds and an exit never hangs. Requests of other threads and
+environment variables are not affected.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import wrapt
+from mlflow import environment_variables
+
+from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER, retry_after_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+READ_TIMEOUT: Final = 60.0
+"""Read timeout of a request in seconds, unless the user has set MLFLOW_HTTP_REQUEST_TIMEOUT."""
+FIRST_CONNECT_TIMEOUT: Final = 2.0
+LONGEST_CONNECT_TIMEOUT: Final = 10.0
+"""Connect timeout in seconds; doubled with each failure, for networks that are slow rather than down."""
+
+KEPT_CONNECTIONS: Final = 10
+"""Connections that MLflow's HTTP client keeps unless it has a setting."""
+
+_REQUEST: Final = "_get_http_response_with_retries"
+_MODULES: Final = ("mlflow.utils.rest_utils", "mlflow.utils.request_utils")
+_CHATTY: Final = "mlflow.store.db.utils"
+"""This logger emits a stack trace each time a local database is busy; `sink` logs it once."""
+
+
+class _Thread(threading.local):
+    ours: bool = False
+    connect_timeout: float = FIRST_CONNECT_TIMEOUT
+    status: int | None = None
+    retry_after: float | None = None
+
+
+_thread = _Thread()
+_installed = False
+
+
+@contextmanager
+def no_retries(failures: int) -> Generator[None]:
+    """Send each of this thread's requests to MLflow once within the block.
+
+    Args:
+        failures: number of previous failures of the operation.
+    """
+    _install()
+    before = _thread.ours
+    _thread.ours, _thread.status, _thread.retry_after = True, None, None
+    _thread.connect_timeout = min(FIRST_CONNECT_TIMEOUT * 2 ** min(failures, 8), LONGEST_CONNECT_TIMEOUT)
+    try:
+        yield
+    finally:
+        _thread.ours = before
+
+
+def last_status() -> int | None:
+    """Return the HTTP status of this thread's last response since `no_retries` began, unless it was a success."""
+    return _thread.status
+
+
+def kept_connections() -> int:
+    """Return the number of connections to a server that MLflow's HTTP client keeps: MLFLOW_HTTP_POOL_MAXSIZE."""
+    size: Any = getattr(environment_variables, "MLFLOW_HTTP_POOL_MAXSIZE", None)
+    return max(1, int(size.get())) if size is not None else KEPT_CONNECTIONS
+
+
+def retry_after() -> float | None:
+    """Return the seconds of the server's `Retry-After` since `no_retries` began."""
+    return _thread.retry_after
+
+
+def _install() -> None:
+    global _installed  # noqa: PLW0603 - once in a process
+    if _installed:
+        return
+    _installed = True
+    for name in _MODULES:
+        # Private to MLflow: if it is missing, MLflow's own retries stay and only the first warning is late.
+        with suppress(ImportError, AttributeError):
+            module = importlib.import_module(name)
+            setattr(module, _REQUEST, wrapt.FunctionWrapper(getattr(module, _REQUEST), _once))
+    logging.getLogger(_CHATTY).addFilter(lambda _record: not _thread.ours)
+
+
+def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - passes on what MLflow gives
+    if not _thread.ours:
+        return wrapped(*args, **kwargs)
+    names = ("method", "url", "max_retries", "backoff_factor", "backoff_jitter", "retry_codes", "raise_on_status")
+    given = dict(zip(names, args, strict=False)) | kwargs
+    # Without status codes to retry on, the response is returned whatever its status, and MLflow raises its error.
+    given |= {"max_retries": 0, "retry_codes": frozenset(), "raise_on_status": False}
+    given["timeout"] = (_thread.connect_timeout, _read_timeout(given.get("timeout")))
+    # An operation may send several requests: its exception is about the last.
+    _thread.status = _thread.retry_after = None
+    answer = wrapped(*args[len(names) :], **given)
+    status = getattr(answer, "status_code", None)
+    if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - client and server errors
+        _thread.status = status
+        seconds = retry_after_seconds(getattr(answer, "headers", None))
+        _thread.retry_after = min(seconds, MAX_RETRY_AFTER) if seconds is not None else None
+    return answer
+
+
+def _read_timeout(given: object) -> float:
+    seconds = float(given) if isinstance(given, int | float) else READ_TIMEOUT
+    return seconds if os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT") else min(seconds, READ_TIMEOUT)

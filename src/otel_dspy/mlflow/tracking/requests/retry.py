@@ -1,0 +1,237 @@
+"""Retry policy for MLflow requests: exponential back-off with jitter, one warning for each outage."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
+from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
+from otel_dspy.mlflow.tracking.requests.outcome import Outcome, Result
+from otel_dspy.runtime.fork_gate import ForkGate
+from otel_dspy.tracking_uri import address_without_passwords, without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+_logger = logging.getLogger(__name__)
+Value = TypeVar("Value")
+
+_chance: Final = random.Random()  # noqa: S311 - jitter, no secret; never the generator that a user may have seeded
+
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 5.0
+"""First and longest pause between attempts in seconds: doubled each time, half of it random. The longest bounds how
+late a recovered server is noticed.
+"""
+SILENCE: Final = 60.0
+"""Seconds after a warning in which the next outage is logged at DEBUG level: a proxy may fail intermittently for hours.
+"""
+MAX_RETRIES: Final = 6
+"""Maximum attempts of an operation that the server fails at while it accepts others: about 8 s."""
+ARTIFACT_TRIES: Final = 3
+"""Maximum attempts of an operation whose artifact store is unavailable while the tracking store is not."""
+FAILED_LATELY: Final = 300.0
+"""Seconds after such a failure in which the destination's operations are attempted once if other destinations are
+queued.
+"""
+_NO_DESTINATION: Final = frozenset({ErrorClass.NO_EXPERIMENT, ErrorClass.NO_WORKSPACE})
+_IN_THE_SPOOL: Final = "it is kept in the spool for `otel-dspy replay`"
+
+
+class Stopped(BaseException):
+    """The deadline has passed and the operation is not done.
+
+    Not an `Exception`, so that it is never handled as a failure of MLflow.
+    """
+
+
+class Backoff:
+    """Pauses between attempts, in seconds: `FIRST_PAUSE`, doubled each time up to `LONGEST_PAUSE`, half random."""
+
+    def __init__(self) -> None:
+        self._pause = FIRST_PAUSE
+
+    def next(self, retry_after: float | None = None) -> float:
+        """The next pause.
+
+        Args:
+            retry_after: seconds that the server asked for; the pause is never shorter.
+        """
+        # Half of the pause is random, so that many clients do not retry at the same time.
+        chosen = self._pause * (0.5 + _chance.random() / 2)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return max(chosen, retry_after or 0.0)
+
+
+class Retrier:
+    """Retries operations on one destination."""
+
+    def __init__(
+        self,
+        address: str,
+        stop: Event,
+        answers: Callable[[], None],
+        *,
+        workspace: str | None = None,
+        others: bool = False,
+    ) -> None:
+        """Create a retrier.
+
+        Args:
+            address: tracking URI, for log messages.
+            stop: set when the deadline has passed.
+            answers: sends a request that a healthy server accepts; raises if it does not.
+            workspace: the destination's workspace; every attempt uses it, whatever the program sets meanwhile.
+            others: the thread has other destinations, which a failure here must not block for long; failed operations
+                are not spooled, the client sends them again.
+        """
+        self._address = address_without_passwords(address) + (f" (workspace {workspace})" if workspace else "")
+        self._workspace = workspace
+        self._stop = stop
+        self._answers = answers
+        self._others = others
+        self._failed: float | None = None
+        self._denied = False
+        self.artifacts_failed = False
+        """The artifact store has failed at an operation since `retry_denied`."""
+        self._warned_kinds: set[str] = set()
+        self._warned: float | None = None
+        self._gate = ForkGate()
+        self.failing_since: float | None = None
+        """`time.monotonic()` of the first failure since the last success; None if there is none."""
+        self.retries = 0
+        """Number of attempts beyond the first of each operation."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the deadline has passed."""
+        return self._stop.is_set()
+
+    def retry_denied(self) -> None:
+        """Allow new attempts after a denied operation or a failed artifact store."""
+        self._denied = self.artifacts_failed = False
+
+    def run(self, what: str, attempt: Callable[[], Value]) -> Result[Value]:
+        """Attempt an operation until it succeeds, is rejected or is given up.
+
+        Args:
+            what: name of the operation, for log messages.
+            attempt: performs it; may be called repeatedly.
+
+        Returns:
+            The outcome, with what `attempt` returned. `FAILED` at once if other destinations are queued and MLflow has
+            denied an operation since `retry_denied`.
+
+        Raises:
+            Stopped: the deadline has passed.
+        """
+        if self._denied:
+            return Result(Outcome.FAILED)
+        failures, own_failures, races, backoff = 0, 0, 0, Backoff()
+        while True:
+            value, error = self._once(attempt, failures)
+            if error is None:
+                if self.failing_since is not None:
+                    self._recovered(self.failing_since)
+                return Result(Outcome.DONE, value)
+            failures += 1
+            found = classify(error, http_policy.last_status())
+            retry_after = http_policy.retry_after()
+            races += found is ErrorClass.RACED
+            if self._is_final(found) or races >= MAX_RETRIES:
+                self._warn_once(what, f"rejected {what}: {error}")
+                return Result(Outcome.REJECTED)
+            apart = isinstance(error, ArtifactStoreError) and self._server_answers()
+            given_up = self._artifact_store_failed(found, failures) if apart else self._is_the_experiments(found)
+            if given_up:
+                self._give_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
+                return Result(Outcome.FAILED)
+            if found is not ErrorClass.RACED and not apart:
+                self._failing(error)
+            own_failures = own_failures + 1 if found is ErrorClass.RETRY else 0
+            if own_failures >= self._tries and self._server_answers():
+                self._give_up(what, f"failed to store {what}", error)
+                return Result(Outcome.FAILED)
+            if self._stop.wait(backoff.next(retry_after)):
+                raise Stopped
+            self.retries += 1
+
+    def _is_final(self, found: ErrorClass) -> bool:
+        # With several clients, spans of a deleted experiment would be sent again forever.
+        return found is ErrorClass.REJECTED or (found in _NO_DESTINATION and self._others)
+
+    def _is_the_experiments(self, found: ErrorClass) -> bool:
+        """Whether the cause is this experiment or its workspace, and not transient."""
+        if found is ErrorClass.DENIED and self._others and self._server_answers():
+            self._denied = True
+        return self._denied or found in _NO_DESTINATION
+
+    def _obstacle(self, found: ErrorClass, what: str, *, apart: bool) -> tuple[str, str]:
+        """Return the key of the warning and its text. `apart`: only the artifact store fails."""
+        if apart:
+            return what, f"is available, but the artifact store for {what} is not"
+        if self._denied:
+            return what, f"denied access for {what}"
+        missing = "workspace" if found is ErrorClass.NO_WORKSPACE else "usable experiment"
+        # It is missing for every operation there: one warning is enough.
+        return missing, f"has no {missing} for {what}; restore it or configure another"
+
+    def _artifact_store_failed(self, found: ErrorClass, failures: int) -> bool:
+        """Whether to give the operation up because of the artifact store, so that it does not block others."""
+        passing = found in {ErrorClass.WAIT, ErrorClass.RETRY}
+        self.artifacts_failed = self.artifacts_failed or not passing or failures >= ARTIFACT_TRIES
+        return self.artifacts_failed
+
+    @property
+    def _tries(self) -> int:
+        lately = self._failed is not None and time.monotonic() - self._failed < FAILED_LATELY
+        return 1 if self._others and lately else MAX_RETRIES
+
+    def _give_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> None:
+        kept = "the client is asked to retry" if self._others else _IN_THE_SPOOL
+        self._warn_once(what, f"{failure}; {kept}: {error}")
+        self.failing_since = None
+        self._failed = self._failed if of_artifacts else time.monotonic()
+
+    def _server_answers(self) -> bool:
+        return self._once(self._answers, 0)[1] is None
+
+    def _once(self, attempt: Callable[[], Value], failures: int) -> tuple[Value | None, Exception | None]:
+        if self._stop.is_set():
+            raise Stopped
+        try:
+            with self._gate, http_policy.no_retries(failures), workspaces.selected(self._workspace):
+                return attempt(), None
+        except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
+            return None, error
+
+    def _failing(self, error: Exception) -> None:
+        now = time.monotonic()
+        if self.failing_since is None:
+            self.failing_since = now
+            again = self._warned is not None and now - self._warned < SILENCE
+            self._warned = self._warned if again else now
+            with self._gate:
+                _logger.log(
+                    logging.DEBUG if again else logging.WARNING,
+                    "MLflow at %s is unavailable; retrying with back-off. No data is lost: %s",
+                    self._address,
+                    without_passwords(str(error))[: naming.MAX_PREVIEW],
+                )
+
+    def _recovered(self, since: float) -> None:
+        self.failing_since = None
+        with self._gate:
+            _logger.info("MLflow at %s is available again after %.0f s", self._address, time.monotonic() - since)
+
+    def _warn_once(self, kind: str, message: str) -> None:
+        # Once for each kind: the same operation may be rejected a thousand times.
+        if kind not in self._warned_kinds:
+            self._warned_kinds.add(kind)
+            with self._gate:
+                _logger.warning("%s", without_passwords(f"MLflow at {self._address} {message}")[: naming.MAX_PREVIEW])

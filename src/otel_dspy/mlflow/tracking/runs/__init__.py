@@ -1,0 +1,1 @@
+"""Parameters, metrics and tags of runs, and the ends of runs."""

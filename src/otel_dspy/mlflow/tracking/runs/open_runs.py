@@ -1,0 +1,77 @@
+"""Ends runs and traces that a process has begun and not ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
+from otel_dspy.mlflow.tracking.state.processes import owner_is_running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from otel_dspy.mlflow.mapping.operations import RunKey
+    from otel_dspy.mlflow.tracking.writers.writer import Writer
+
+_logger = logging.getLogger(__name__)
+
+
+class OpenRuns:
+    """Open runs of one experiment."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._looked_for_stale = not writer.own
+        self._interrupted: list[tuple[str, Mapping[str, str]]] = []
+        """Runs that were ended here and whose traces are open, each with the tags for them."""
+
+    def end_stale(self) -> None:
+        """End, once, the runs of this process' predecessors that have exited."""
+        if not self._looked_for_stale:
+            self._looked_for_stale = True
+            self._writer.attempts.retrier.run("stale runs", self._end_stale)
+
+    def _end_stale(self) -> None:
+        connection = self._writer.connection
+        store, experiments = connection.store(), [connection.experiment_id()]
+        ended = end_stale_runs(store, experiments, time.time_ns() // 1_000_000)
+        if ended:
+            _logger.warning("%d runs were left RUNNING by processes that have exited; they are KILLED now", len(ended))
+        end_traces_of_ended_runs(store, experiments)
+
+    def interrupted(self, reason: str | None) -> Iterator[tuple[RunKey, dict[str, str]]]:
+        """Yield the runs that were begun here and are still RUNNING, to be ended by the caller.
+
+        Runs of another living process are not yielded.
+
+        Args:
+            reason: why they are ended, if known.
+
+        Yields:
+            Each run, children first, with the tags to set.
+        """
+        if not self._writer.connection.opened:
+            return
+        tags = {REASON_TAG: reason} if reason is not None else {}
+        for run in reversed(self._writer.runs.open):
+            if self._writer.attempts.run("a run's status", lambda run=run: self._is_left(run)):
+                self._interrupted.append((self._writer.runs.handle(run).run_id, tags))
+                yield run, tags
+
+    def _is_left(self, run: RunKey) -> bool:
+        store, run_id = self._writer.connection.store(), self._writer.runs.handle(run).run_id
+        if not store.is_running(run_id):
+            return False
+        return self._writer.own or not owner_is_running(store.run_tags(run_id))
+
+    def end_traces(self) -> None:
+        """End, as ERROR, the traces in progress of the `interrupted` runs, after all batches have been sent."""
+        for run_id, tags in self._interrupted:
+            self._writer.attempts.run("a run's traces", self._traces_end(run_id, tags))
+        self._interrupted.clear()
+
+    def _traces_end(self, run_id: str, tags: Mapping[str, str]) -> Callable[[], None]:
+        connection = self._writer.connection
+        return lambda: connection.store().end_open_traces([connection.experiment_id()], run_id, tags)

@@ -1,0 +1,145 @@
+"""Writes `report.html`, the report on an optimization, to its run: when it has ended, and now and then before that.
+
+The report is read back from MLflow, so it has what was captured and nothing else. It is computed on a thread of its
+own. One that cannot be written is given up: `otel-dspy report` makes the same page later.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import os
+import pkgutil
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
+from otel_dspy.runtime.bounded_dict import BoundedDict
+from otel_dspy.runtime.fork_gate import ForkGate
+from otel_dspy.tracking_uri import without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_dspy.mlflow.tracking.store.connection import Connection
+    from otel_dspy.mlflow.tracking.store.store import RunHandle
+
+_logger = logging.getLogger(__name__)
+
+VARIABLE: Final = "OTEL_DSPY_REPORT"
+"""Environment variable; `false` switches the artifact off."""
+PATH: Final = "report.html"
+EVERY: Final = 60.0
+"""Minimum seconds between two reports on an optimization that is in progress, and before the first."""
+PAUSE: Final = 20
+"""Minimum pause between two such reports, in multiples of the time that the last one took."""
+PATIENCE: Final = 10.0
+"""Seconds that a flush, and the end of a process, wait for reports in progress."""
+_MAX_KNOWN: Final = 1000
+_REPORT: Final = "otel_dspy.reporting.report:report"
+"""Loaded by name: that package reads MLflow by means of this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    connection: Connection
+    run: RunHandle
+    ended: bool
+
+
+class RunReports:
+    """Reports that are due. Requests come from one thread; `wait` may be called on any."""
+
+    def __init__(self) -> None:
+        self._requested: dict[str, _Request] = {}
+        """By run: not to be written before `start`, because the run is not complete."""
+        self._started: dict[str, _Request] = {}
+        self._current: _Request | None = None
+        self._next: BoundedDict[str, float] = BoundedDict(_MAX_KNOWN)
+        """By run in progress: `time.monotonic()` of the next report."""
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._gate = ForkGate()
+
+    def request(self, connection: Connection, run: RunHandle, *, ended: bool) -> None:
+        """Request a report, which `start` writes once all else of the run is written.
+
+        Args:
+            connection: connection to the run's experiment.
+            run: the run of the compile.
+            ended: whether the compile has ended; else the request is ignored until the next report is due.
+        """
+        if not enabled():
+            return
+        now = time.monotonic()
+        with self._changed:
+            if ended:
+                self._next.pop(run.run_id, None)
+            elif now < self._next.setdefault(run.run_id, now + EVERY):
+                return
+            self._requested[run.run_id] = _Request(connection, run, ended)
+
+    def start(self) -> None:
+        """Write the requested reports on another thread."""
+        with self._changed:
+            self._started |= self._requested
+            self._requested.clear()
+            if not self._started or self._thread is not None:
+                return
+            context = contextvars.copy_context()  # carries the suppression of tracing
+            self._thread = threading.Thread(target=context.run, args=(self._run,), name="otel-dspy-report", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:  # at interpreter shutdown no threads can be started
+                self._thread = None
+                self._started.clear()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until the reports on compiles that have ended are written or given up, if they were started.
+
+        Args:
+            timeout: seconds; at most `PATIENCE`.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_writing_ended(), min(timeout, PATIENCE))
+
+    def _is_writing_ended(self) -> bool:
+        requests = (self._current, *self._started.values())
+        return self._thread is not None and any(request is not None and request.ended for request in requests)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._current = None
+                self._changed.notify_all()
+                if not self._started:
+                    self._thread = None
+                    return
+                request = self._current = self._started.pop(next(iter(self._started)))
+            began = time.monotonic()
+            try:
+                with self._gate:
+                    _write(request)
+            except Exception as error:  # noqa: BLE001 - MLflow, its transports and the report's packages raise all kinds
+                _logger.debug(
+                    "The report on run %s is not written: %s", request.run.run_id, without_passwords(str(error))
+                )
+            if not request.ended:
+                pause = max(EVERY, PAUSE * (time.monotonic() - began))
+                with self._changed:
+                    self._next[request.run.run_id] = time.monotonic() + pause
+
+
+def enabled() -> bool:
+    """Whether OTEL_DSPY_REPORT is not switched off."""
+    return os.environ.get(VARIABLE, "").strip().lower() not in {"false", "0", "no", "off"}
+
+
+def _write(request: _Request) -> None:
+    report: Callable[..., Any] = pkgutil.resolve_name(_REPORT)
+    destination = request.connection.destination
+    with http_policy.no_retries(0), workspaces.selected(destination.workspace):
+        page = report(request.run.run_id, tracking_uri=destination.tracking_uri).html
+        request.connection.store().write_text(request.run.artifact_uri, PATH, page)

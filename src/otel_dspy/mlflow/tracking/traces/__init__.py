@@ -1,0 +1,1 @@
+"""Spans and trace infos, sent in batches."""

@@ -1,0 +1,78 @@
+"""Token usage and cost of traces whose spans several writers send.
+
+MLflow ignores the tokens of a request that arrives after a trace's info, and no writer has received all spans of the
+trace. So each writer reads the sums after it has written spans or an end: the last one reads the spans of all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from otel_dspy.mlflow.mapping.operations import LogTrace
+from otel_dspy.mlflow.tracking.requests.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from otel_dspy.mlflow.tracking.traces.trace_batches import WrittenTrace
+    from otel_dspy.mlflow.tracking.writers.writer import Writer
+
+Value = TypeVar("Value")
+
+_CHUNK: Final = 20
+"""Traces that are read in one request."""
+_ROUNDS: Final = 3
+"""Maximum number of reads of a trace: after a correction it is read again, as another writer may write too."""
+
+
+class SharedTraces:
+    """Corrects the sums of ended traces in one experiment."""
+
+    def __init__(self, writer: Writer, send: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
+        """Create it.
+
+        Args:
+            writer: the experiment.
+            send: writes a trace's info with more metadata; without a state, that of MLflow stays.
+        """
+        self._writer = writer
+        self._send = send
+
+    def correct(self, written: Sequence[WrittenTrace]) -> None:
+        """Correct the sums of those traces that have ended; the others are corrected by the writer of their end."""
+        found = (self._attempt(lambda trace=trace: self._ended(trace)) for trace in written)
+        heads = {head.trace_id: head for head in found if head is not None}
+        for _ in range(_ROUNDS):
+            heads = self._corrected(heads)
+            if not heads:
+                return
+
+    def _ended(self, trace: WrittenTrace) -> LogTrace | None:
+        """Return the info of the trace if it has ended and has spans."""
+        if trace.head is not None and trace.head.state is not None and trace.has_spans:
+            return trace.head
+        found = self._writer.connection.reader().head(trace.trace_id)
+        if found is None or found.state is None or not found.has_spans:
+            return None
+        return trace.head or LogTrace(
+            key=f"{trace.trace_id}/sums", trace_id=trace.trace_id, run=None, start_ms=found.start_ms
+        )
+
+    def _corrected(self, heads: Mapping[str, LogTrace]) -> dict[str, LogTrace]:
+        """Return those of the traces whose sums were wrong."""
+        wrong: dict[str, LogTrace] = {}
+        trace_ids = list(heads)
+        for start in range(0, len(trace_ids), _CHUNK):
+            chunk = trace_ids[start : start + _CHUNK]
+            sums = self._attempt(lambda chunk=chunk: self._writer.connection.store().corrected_sums(chunk))
+            for trace_id, metadata in (sums or {}).items():
+                head = wrong[trace_id] = heads[trace_id]
+                self._attempt(lambda head=head, metadata=metadata: self._send(head, metadata))
+        return wrong
+
+    def _attempt(self, attempt: Callable[[], Value]) -> Value | None:
+        attempts = self._writer.attempts
+        result = attempts.retrier.run("a trace's sums", attempt)
+        if result.outcome is not Outcome.DONE:  # mostly reads, which write nothing
+            attempts.count(result.outcome)
+        return result.value

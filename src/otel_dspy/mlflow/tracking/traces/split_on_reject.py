@@ -1,0 +1,41 @@
+"""Splits a rejected batch of spans, so that one invalid span does not lose the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow.tracking.requests.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from otel_dspy.mlflow.mapping.operations import LogSpan
+    from otel_dspy.mlflow.tracking.requests.retry import Retrier
+
+MAX_REJECTED: Final = 32
+"""Maximum rejected requests with spans of one trace before the rest of it is given up. Finding one invalid span among a
+thousand takes ten.
+"""
+
+
+def send_trace(attempts: Retrier, spans: list[LogSpan], send: Callable[[list[LogSpan]], None]) -> Iterator[Outcome]:
+    """Send spans of one trace, halving rejected requests down to single spans.
+
+    Args:
+        attempts: the retry policy.
+        spans: the spans.
+        send: sends spans in one request.
+
+    Yields:
+        The outcome of each part.
+    """
+    waiting, rejected = [spans], 0
+    while waiting:
+        some = waiting.pop()
+        outcome = attempts.run("spans", lambda some=some: send(some)).outcome
+        rejected += outcome is Outcome.REJECTED
+        if outcome is Outcome.REJECTED and len(some) > 1 and rejected < MAX_REJECTED:
+            middle = len(some) // 2
+            waiting += [some[middle:], some[:middle]]
+        else:
+            yield outcome

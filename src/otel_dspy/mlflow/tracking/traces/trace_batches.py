@@ -1,0 +1,194 @@
+"""Batches of spans and trace infos, sized for the tracking store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow.tracking.store.trace_ends import end_of
+from otel_dspy.runtime.bounded_dict import BoundedDict
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
+
+MAX_SPANS: Final = 500
+"""Maximum spans in a request: 850-1030 spans/s on sqlite at this size, a tenth of that at 5."""
+MAX_CHARACTERS: Final = 2_000_000
+"""Maximum characters of attributes in a request."""
+MAX_TRACES: Final = 100
+"""Number of trace infos after which a batch is sent."""
+MAX_REMEMBERED: Final = 1024
+"""Maximum number of trace infos that are kept after they were sent, for later updates."""
+
+
+MAX_BEGUN: Final = 10_000
+"""Maximum number of remembered traces whose info has not been received."""
+MAX_WRITTEN: Final = 1_000
+"""Number of written traces after which `written` should be called."""
+POSTPONED: Final = 8
+"""Multiple of the above that may be queued while more urgent operations are sent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTrace:
+    """What was sent of a trace.
+
+    Attributes:
+        trace_id: 32 hex digits.
+        head: the last trace info that was sent; None if none was, or it is no longer kept.
+        has_spans: whether spans were sent.
+    """
+
+    trace_id: str
+    head: LogTrace | None
+    has_spans: bool
+
+
+class TraceBatch:
+    """Queued trace infos, merged by trace, and spans."""
+
+    def __init__(self) -> None:
+        self.spans: list[LogSpan] = []
+        self.heads: dict[str, LogTrace] = {}
+        self._sent: BoundedDict[str, LogTrace] = BoundedDict(MAX_REMEMBERED)
+        self._begun: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
+        self._counted: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
+        """Traces with an info for which MLflow has summed the tokens of one request, so that it ignores later ones."""
+        self._uncounted: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
+        """Traces for which MLflow may have ignored tokens."""
+        self._written: dict[str, bool] = {}
+        """Traces of which an end or spans were sent since `written`, each with whether spans were."""
+        self._characters = 0
+
+    def add_span(self, span: LogSpan) -> None:
+        """Queue a span."""
+        self.spans.append(span)
+        self._characters += _characters(span)
+
+    def add_head(self, head: LogTrace) -> None:
+        """Queue a trace info, merged with earlier ones of its trace."""
+        before = self.heads.get(head.trace_id) or self._sent.get(head.trace_id)
+        self.heads[head.trace_id] = merged(before, head) if before else head
+
+    @property
+    def overfull(self) -> bool:
+        """Whether sending must not be postponed."""
+        return self.holds(POSTPONED)
+
+    def holds(self, requests: int) -> bool:
+        """Whether the batch should be sent.
+
+        Args:
+            requests: number of requests with spans that it may fill.
+        """
+        return (
+            len(self.spans) >= requests * MAX_SPANS
+            or len(self.heads) >= requests * MAX_TRACES
+            or self._characters >= requests * MAX_CHARACTERS
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is queued."""
+        return not self.spans and not self.heads
+
+    def new_and_begun(self) -> tuple[list[LogTrace], list[LogTrace]]:
+        """Return the infos of new traces, and of those whose spans were sent before their info."""
+        new = [head for head in self.heads.values() if head.trace_id not in self._begun]
+        return new, [head for head in self.heads.values() if head.trace_id in self._begun]
+
+    def is_new(self, head: LogTrace) -> bool:
+        """Whether neither an info nor spans of the trace were sent before, as far as that is remembered."""
+        return head.trace_id not in self._begun and head.trace_id not in self._sent
+
+    def head_sent(self, head: LogTrace) -> None:
+        """Record that the trace info was sent."""
+        del self.heads[head.trace_id]
+        if head.trace_id in self._begun:
+            del self._begun[head.trace_id]
+            self._counted[head.trace_id] = None
+        if head.early:
+            self._uncounted[head.trace_id] = None
+        if head.state is not None:
+            self._written.setdefault(head.trace_id, False)
+        # Assessments have their own ids and are never reverted: only new ones have to be sent again.
+        self._sent[head.trace_id] = replace(head, assessments=(), users_assessments=())
+
+    def requests(self) -> list[list[LogSpan]]:
+        """Return the spans, oldest first, in lists that fit in one request each."""
+        found: list[list[LogSpan]] = []
+        characters = 0
+        for span in self.spans:
+            characters += _characters(span)
+            if not found or len(found[-1]) >= MAX_SPANS or characters > MAX_CHARACTERS:
+                found.append([])
+                characters = _characters(span)
+            found[-1].append(span)
+        return found
+
+    def spans_sent(self, spans: list[LogSpan]) -> None:
+        """Record that spans of one of `requests` were sent."""
+        for span in spans:
+            self._characters -= _characters(span)
+        for trace_id in {span.trace_id for span in spans}:
+            self._written[trace_id] = True
+            if trace_id not in self._sent:
+                self._begun[trace_id] = None
+            elif trace_id in self._counted:
+                self._uncounted[trace_id] = None
+            else:
+                self._counted[trace_id] = None
+        sent = set(map(id, spans))
+        self.spans = [span for span in self.spans if id(span) not in sent]
+
+    def uncounted(self) -> list[LogTrace]:
+        """Return the infos of ended traces whose sums in MLflow may be wrong."""
+        sent = (self._sent.get(trace_id) for trace_id in self._uncounted)
+        return [head for head in sent if head is not None and head.state is not None]
+
+    @property
+    def many_written(self) -> bool:
+        """Whether `written` would return many traces."""
+        return len(self._written) >= MAX_WRITTEN
+
+    def written(self) -> list[WrittenTrace]:
+        """Return the traces of which an end or spans were sent since the last call."""
+        found = [WrittenTrace(trace_id, self._sent.get(trace_id), spans) for trace_id, spans in self._written.items()]
+        self._written.clear()
+        return found
+
+    def sums_sent(self, head: LogTrace) -> None:
+        """Record that the sums of the trace are correct."""
+        self._uncounted.pop(head.trace_id, None)
+
+
+def _characters(span: LogSpan) -> int:
+    return sum(len(value) for value in span.attributes.values() if isinstance(value, str))
+
+
+def merged(before: LogTrace, now: LogTrace) -> LogTrace:
+    """Merge two infos of one trace: the later values win where set, the earlier start wins.
+
+    One with the trace's end counts as the later, whenever it was received, and its start wins. Of two ends the one that
+    takes precedence wins.
+    """
+    ends = end_of(before), end_of(now)
+    if ends[0] is not None and (ends[1] is None or ends[0].weight < ends[1].weight):
+        before, now = now, before
+    return replace(
+        now,
+        run=now.run or before.run,
+        root_id=now.root_id or before.root_id,
+        early=now.early or before.early,
+        start_ms=now.start_ms if now.state is not None else min(before.start_ms, now.start_ms),
+        name=now.name or before.name,
+        state=now.state or before.state,
+        duration_ms=now.duration_ms if now.duration_ms is not None else before.duration_ms,
+        request=now.request if now.request is not None else before.request,
+        response=now.response if now.response is not None else before.response,
+        tags={**before.tags, **now.tags},
+        metadata={**before.metadata, **now.metadata},
+        client_request_id=now.client_request_id or before.client_request_id,
+        assessments=before.assessments + now.assessments,
+        users_assessments=before.users_assessments + now.users_assessments,
+    )

@@ -1,0 +1,231 @@
+"""Sends spans and trace infos in batches."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests
+from otel_dspy.mlflow.tracking.requests.outcome import Outcome
+from otel_dspy.mlflow.tracking.store.local_requests import LocalRequests
+from otel_dspy.mlflow.tracking.traces.shared_traces import SharedTraces
+from otel_dspy.mlflow.tracking.traces.split_on_reject import send_trace
+from otel_dspy.mlflow.tracking.traces.trace_batches import POSTPONED, TraceBatch
+from otel_dspy.mlflow.tracking.traces.trace_requests import TraceRequest, at_once, distinct
+from otel_dspy.tracking_uri import is_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.tracking.writers.writer import Writer
+
+LINGER: Final = 1.0
+"""Linger time of a trace batch, in seconds."""
+
+
+class TraceSender:
+    """Traces of one experiment."""
+
+    def __init__(self, writer: Writer, urgent: Callable[[], bool]) -> None:
+        """Create a sender.
+
+        Args:
+            writer: the experiment.
+            urgent: returns whether operations are queued that should be applied before more traces are sent.
+        """
+        self._writer = writer
+        self._urgent = urgent
+        self._batch = TraceBatch()
+        self._oldest: float | None = None
+        self._postpone = False
+        self._shared = SharedTraces(writer, self._write_sums)
+        where = writer.connection.destination
+        self._together: ConcurrentRequests | LocalRequests = (
+            ConcurrentRequests(where.tracking_uri, where.workspace, self._is_stopped)
+            if is_server(where.tracking_uri)
+            else LocalRequests(where.tracking_uri, where.workspace, self._is_stopped, writer.connection.store)
+        )
+
+    @property
+    def waits(self) -> bool:
+        """Whether spans or infos have not been sent."""
+        return not self._batch.empty
+
+    def add_span(self, span: LogSpan) -> None:
+        """Queue a span."""
+        self._batch.add_span(span)
+        self._linger()
+
+    def add_head(self, head: LogTrace) -> None:
+        """Queue a trace info."""
+        self._batch.add_head(head)
+        self._linger()
+
+    def _linger(self) -> None:
+        if self._oldest is None:
+            self._oldest = time.monotonic()
+
+    def send_full(self) -> None:
+        """Send the batch if it is full: the more requests are sent at the same time, the more it may hold."""
+        if self._batch.holds(min(max(1, self._together.limit // 2), POSTPONED // 2)):
+            self._send()
+
+    def send_due(self) -> None:
+        """Send the batch if its linger time has passed."""
+        if self._oldest is not None and time.monotonic() - self._oldest >= LINGER:
+            self._send()
+
+    def send_all(self) -> None:
+        """Send the batch, whatever else is queued."""
+        self._send(postpone=False)
+        self._correct_shared_sums()
+
+    def _send(self, *, postpone: bool = True) -> None:
+        """Send the batch.
+
+        Args:
+            postpone: begin no further request while more urgent operations are queued; the next call continues.
+        """
+        self._postpone = postpone
+        waiting = self._requests()
+        while waiting:
+            if self._is_postponed():
+                return
+            waiting = self._send_next(waiting)
+        if not self._writer.shared:  # else `_correct_shared_sums` corrects all traces
+            for head in self._batch.uncounted():
+                if self._is_postponed():
+                    return
+                self._send_sums(head)
+        self._oldest = None
+        if self._batch.many_written:
+            self._correct_shared_sums()
+
+    def _is_postponed(self) -> bool:
+        return self._postpone and self._urgent() and not self._batch.overfull
+
+    def _is_stopped(self) -> bool:
+        return self._writer.attempts.retrier.stopped or self._is_postponed()
+
+    def _requests(self) -> list[TraceRequest]:
+        """Return the batch's requests; those of one trace have to be sent in this order.
+
+        MLflow sums a trace's tokens and costs until it has the trace info, so traces in progress get theirs last. For a
+        new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much.
+        """
+        new, begun = self._batch.new_and_begun()
+        heads = {head.trace_id: self._head_request(head) for head in new}
+        found: list[TraceRequest] = []
+        for spans in self._batch.requests():
+            traces = {span.trace_id: None for span in spans}
+            found += [heads.pop(trace_id) for trace_id in traces if trace_id in heads]
+            found.append(
+                TraceRequest(
+                    traces=frozenset(traces),
+                    once=lambda spans=spans: self._spans_once(spans),
+                    send=lambda spans=spans: self._send_spans(spans),
+                    sent=lambda spans=spans: self._batch.spans_sent(spans),
+                    of_head=False,
+                )
+            )
+        return [*found, *heads.values(), *map(self._head_request, begun)]
+
+    def _head_request(self, head: LogTrace) -> TraceRequest:
+        return TraceRequest(
+            traces=frozenset({head.trace_id}),
+            once=lambda: self._head_once(head),
+            send=lambda: self._send_head(head),
+            sent=lambda: self._batch.head_sent(head),
+            of_head=True,
+        )
+
+    def _send_next(self, waiting: list[TraceRequest]) -> list[TraceRequest]:
+        """Send as many requests at the same time as possible, then, with retries, what MLflow did not accept.
+
+        Returns:
+            The requests that were not sent.
+        """
+        requests = at_once(waiting)
+        if not requests:
+            waiting[0].send()
+            return waiting[1:]
+        answers = list(zip(waiting[: len(requests)], self._together.send(requests), strict=True))
+        for request, accepted in answers:
+            if accepted:
+                self._writer.attempts.count(Outcome.DONE)
+                request.sent()
+        for request, accepted in answers:
+            if accepted is False:
+                request.send()
+        return [request for request, accepted in answers if accepted is None] + waiting[len(requests) :]
+
+    def _takes_single_requests(self) -> bool:
+        """Whether requests can be sent without retries: not while MLflow fails, nor where others write the traces."""
+        writer = self._writer
+        retrier = writer.attempts.retrier
+        return not writer.shared and writer.connection.opened and retrier.failing_since is None and not retrier.stopped
+
+    def _head_once(self, head: LogTrace) -> Callable[[], None] | None:
+        # A local store cannot have an info that exists in a transaction with others.
+        if not self._takes_single_requests() or not (self._together.overlaps or self._batch.is_new(head)):
+            return None
+        writer = self._writer
+        run = writer.runs.remembered(head.run) if head.run else None
+        if head.run and run is None:
+            return None
+        store, experiment_id = writer.connection.store(), writer.connection.experiment_id()
+        return lambda: store.start_trace(experiment_id, head, run.run_id if run else None)
+
+    def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
+        if not self._together.overlaps or not self._takes_single_requests():
+            return None
+        connection = self._writer.connection
+        store, experiment_id = connection.store(), connection.experiment_id()
+        return lambda: store.log_spans(experiment_id, distinct(spans))
+
+    def _send_head(self, head: LogTrace) -> None:
+        self._writer.attempts.run("a trace", lambda: self._writer.write_head(head, self._write_head))
+        self._batch.head_sent(head)
+
+    def _send_sums(self, head: LogTrace) -> None:
+        def correct() -> None:
+            for sums in self._writer.connection.store().corrected_sums([head.trace_id]).values():
+                self._write_sums(head, sums)
+
+        self._writer.attempts.run("a trace's sums", correct)
+        self._batch.sums_sent(head)
+
+    def _correct_shared_sums(self) -> None:
+        written = self._batch.written()
+        if self._writer.shared:
+            self._shared.correct(written)
+
+    def _write_sums(self, head: LogTrace, sums: Mapping[str, str]) -> None:
+        self._writer.write_head(head, lambda head, more: self._write_head(head, {**sums, **more}))
+
+    def _write_head(self, head: LogTrace, metadata: Mapping[str, str]) -> None:
+        run_id = self._writer.runs.handle(head.run, head.start_ms).run_id if head.run else None
+        connection = self._writer.connection
+        connection.store().start_trace(connection.experiment_id(), head, run_id, metadata)
+
+    def _send_spans(self, spans: list[LogSpan]) -> None:
+        self._send_distinct(distinct(spans))
+        self._batch.spans_sent(spans)
+
+    def _send_distinct(self, spans: list[LogSpan]) -> None:
+        traces: dict[str, list[LogSpan]] = {}
+        for span in spans:
+            traces.setdefault(span.trace_id, []).append(span)
+
+        def send(chosen: list[LogSpan]) -> None:
+            connection = self._writer.connection
+            connection.store().log_spans(connection.experiment_id(), chosen)
+
+        attempts = self._writer.attempts
+        if len(traces) > 1 and attempts.retrier.run("spans", lambda: send(spans)).outcome is Outcome.DONE:
+            attempts.count(Outcome.DONE)
+            return
+        for chosen in traces.values():
+            for outcome in send_trace(attempts.retrier, chosen, send):
+                attempts.count(outcome)

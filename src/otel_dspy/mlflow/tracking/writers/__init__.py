@@ -1,0 +1,1 @@
+"""What writes to one experiment, alone or beside other processes."""

@@ -1,0 +1,299 @@
+"""Span queue and journal: after any sequence of events a span is in memory, on disk, or confirmed."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from otel_dspy.mlflow.delivery import span_queue as lanes
+from otel_dspy.mlflow.delivery import spool, spool_line
+from otel_dspy.mlflow.delivery.span_queue import SpanQueue
+from otel_dspy.mlflow.delivery.spool import Journal
+from otel_dspy.mlflow.records.route import RootKind
+from tests.unit.mlflow.delivery.disks import FullDisk
+from tests.unit.mlflow.delivery.queued_spans import route, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SEGMENT = 1_500
+"""Bytes after which a file is full: two or three lines."""
+
+
+def stored(paths: Iterable[Path]) -> list[str]:
+    """Names of the spans in the files. Every line has to be whole, and of a span."""
+    found: list[str] = []
+    for path in paths:
+        content = path.read_bytes()
+        assert content.endswith(b"\n")
+        for line in content.splitlines():
+            parsed = spool_line.parse_line(line)
+            assert parsed is not None
+            found.append(parsed[0].name)
+    return found
+
+
+class LaneMachine(RuleBasedStateMachine):
+    """Puts, takes, writes, confirms and full disks in any order, compared with a list of the spans."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        patches = [
+            mock.patch.dict(os.environ, {spool.FOLDER_VARIABLE: str(self.folder)}),
+            mock.patch.object(spool, "SEGMENT_BYTES", SEGMENT),
+            mock.patch.object(lanes, "WRITE_AT_ONCE", SEGMENT // 2),
+            mock.patch.object(lanes, "READ_AT_ONCE", 2),
+        ]
+        for patch in patches:
+            patch.start()
+        self._patches = patches
+        self.put_names: list[str] = []
+        self.taken = 0
+        self.confirmed = 0
+        self.dropped: set[str] = set()
+        """Confirmed while the disk took nothing: not owed to it any more."""
+
+    @initialize(max_spans=st.integers(1, 4), hold=st.booleans())
+    def start(self, max_spans: int, *, hold: bool) -> None:
+        """An empty queue; `hold`: what is confirmed stays on disk all the same."""
+        self.lane = SpanQueue(Journal("20261128T000000Z-1-1", "traces"), max_spans=max_spans, max_characters=10_000)
+        self.lane.hold = hold
+
+    def teardown(self) -> None:
+        """Close the files and remove them."""
+        self.lane.abandon()
+        for patch in self._patches:
+            patch.stop()
+        shutil.rmtree(self.folder)
+
+    @rule(size=st.sampled_from([0, 10, 900]), count=st.integers(1, 3))
+    def put(self, size: int, count: int) -> None:
+        """Spans end."""
+        for _ in range(count):
+            number = len(self.put_names) + 2
+            self.lane.put(span(7, number, text="x" * size), route(RootKind.EXAMPLE, 7), size)
+            self.put_names.append(f"7/{number}")
+
+    @rule()
+    def take(self) -> None:
+        """The oldest span not taken is returned, whether it is in memory or on disk."""
+        record = self.lane.take()
+        expected = self.put_names[self.taken] if self.taken < len(self.put_names) else None
+        assert (record and record.decoded().name) == expected
+        self.taken += record is not None
+
+    @rule(left=st.sampled_from([0, 0, 0, 1, 2]))
+    def persist(self, left: int) -> None:
+        """Everything but the newest ones is written."""
+        self.lane.persist(math.inf, self.lane.next_number - left)
+        assert not self.lane.write_failed
+        if self.lane.hold:
+            wanted = set(self.put_names[: max(0, len(self.put_names) - left)])
+            assert wanted - self.dropped <= set(stored(self.lane.paths))
+
+    @rule(room=st.integers(0, 2_000))
+    def persist_on_a_full_disk(self, room: int) -> None:
+        """The disk accepts `room` bytes, the last write partially, and then none."""
+        with FullDisk(room):
+            self.lane.persist(math.inf, self.lane.next_number)
+
+    @precondition(lambda self: self.taken > self.confirmed)
+    @rule()
+    def confirm(self) -> None:
+        """MLflow has acknowledged all taken spans."""
+        if self.lane.write_failed or not self.lane.hold:
+            held = set(stored(self.lane.paths))
+            self.dropped |= {name for name in self.put_names[: self.taken] if name not in held}
+        self.lane.confirm()
+        self.confirmed = self.taken
+
+    @invariant()
+    def nothing_is_lost_or_twice(self) -> None:
+        """Each span that MLflow is not known to have is on disk, once, or counted as unwritten."""
+        waiting = self.put_names[self.confirmed :]
+        times = Counter(stored(self.lane.paths))
+        assert set(times.values()) <= {1}
+        assert self.lane.waiting == len(waiting)
+        assert self.lane.unwritten == sum(name not in times for name in waiting)
+        assert self.lane.size == sum(path.stat().st_size for path in self.lane.paths)
+
+    @invariant()
+    def what_is_confirmed_goes(self) -> None:
+        """No file is left in which everything is confirmed, unless it is to be kept."""
+        if self.lane.hold:
+            return
+        done = set(self.put_names[: self.confirmed])
+        assert [path for path in self.lane.paths if done.issuperset(stored([path]))] == []
+
+    @invariant()
+    def numbers_are_dense(self) -> None:
+        """The next number is the count of spans, and the oldest waiting one follows those taken."""
+        assert (self.lane.next_number, self.lane.next_waiting) == (len(self.put_names), self.taken)
+
+
+TestLane = LaneMachine.TestCase
+TestLane.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+@pytest.fixture
+def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpanQueue:
+    """A queue of two spans, whose files hold one or two lines each."""
+    monkeypatch.setenv(spool.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(spool, "SEGMENT_BYTES", SEGMENT)
+    return SpanQueue(Journal("20261128T000000Z-1-1", "traces"), max_spans=2, max_characters=10_000)
+
+
+def _put(lane: SpanQueue, *numbers: int) -> None:
+    for number in numbers:
+        lane.put(span(7, number), route(RootKind.EXAMPLE, 7), 0)
+
+
+def test_a_file_stays_while_its_last_span_waits(lane: SpanQueue) -> None:
+    """Two spans in a file, the first confirmed: the file goes with the second, not with the first."""
+    _put(lane, 2, 3)
+    lane.persist(math.inf, lane.next_number)
+    for name, left in (("7/2", ["7/2", "7/3"]), ("7/3", [])):
+        record = lane.take()
+        assert record is not None
+        assert record.decoded().name == name
+        lane.confirm()
+        assert stored(lane.paths) == left
+
+
+def test_what_a_full_disk_did_not_take_counts_as_unwritten(lane: SpanQueue) -> None:
+    """It is written once there is room again, and counts until then."""
+    _put(lane, 2)
+    with FullDisk(0):
+        lane.persist(math.inf, lane.next_number)
+    assert (lane.write_failed, lane.unwritten, stored(lane.paths)) == (True, 1, [])
+    lane.persist(math.inf, lane.next_number)
+    assert (lane.write_failed, lane.unwritten, stored(lane.paths)) == (False, 0, ["7/2"])
+
+
+def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(lane: SpanQueue) -> None:
+    """The previous file is full, and deleted once confirmed; the spans after it are still found."""
+    _put(lane, 2, 3)
+    lane.persist(math.inf, lane.next_number)
+    _put(lane, 4)
+    lane.persist(math.inf, lane.next_number)
+    for number in (2, 3, 4):
+        record = lane.take()
+        assert record is not None
+        assert record.decoded().name == f"7/{number}"
+        lane.confirm()
+    assert (lane.waiting, lane.paths) == (0, [])
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    """One whose files hold two lines of ten bytes each."""
+    monkeypatch.setenv(spool.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(spool, "SEGMENT_BYTES", 20)
+    return Journal("20261128T000000Z-1-1", "control")
+
+
+def _lines(*numbers: int) -> list[tuple[int, bytes]]:
+    return [(number, f'{{"n":{number:3}}}'.encode()) for number in numbers]
+
+
+def _content(journal: Journal) -> list[bytes]:
+    return [path.read_bytes() for path in journal.paths]
+
+
+@pytest.mark.parametrize(
+    ("done", "left"),
+    [(-1, [0, 2, 4]), (0, [0, 2, 4]), (1, [2, 4]), (2, [2, 4]), (3, [4]), (4, []), (9, [])],
+)
+def test_a_file_goes_when_its_last_record_is_done(journal: Journal, done: int, left: list[int]) -> None:
+    """Not one record earlier, and not one later. `left`: the first record of each file that stays."""
+    for number in range(5):
+        journal.append(_lines(number))
+    files = {2 * number: path for number, path in enumerate(journal.paths)}
+    journal.delete_until(done)
+    assert journal.paths == [files[number] for number in left]
+    assert [path for path in files.values() if path.exists()] == journal.paths
+
+
+@pytest.mark.parametrize("room", range(20))
+def test_half_a_line_is_taken_back(journal: Journal, room: int) -> None:
+    """The disk accepts a part of two lines: it is truncated, and the next lines are complete."""
+    journal.append(_lines(0))
+    with FullDisk(room), pytest.raises(OSError, match="No space left"):
+        journal.append(_lines(1, 2))
+    assert _content(journal) == [b'{"n":  0}\n']
+    journal.append(_lines(1, 2))
+    assert _content(journal) == [b'{"n":  0}\n{"n":  1}\n{"n":  2}\n']
+    assert journal.size == 30
+
+
+def test_a_disk_that_takes_a_write_in_parts(journal: Journal) -> None:
+    """`write` may take less than it is given without an error: the rest follows."""
+    with FullDisk(1_000, at_once=7):
+        journal.append(_lines(0, 1, 2))
+    assert _content(journal) == [b'{"n":  0}\n{"n":  1}\n{"n":  2}\n']
+
+
+def test_half_a_line_that_cannot_be_taken_back_is_not_continued(journal: Journal) -> None:
+    """A full disk may not even truncate: the file ends there, as after a crash, and a new one is begun."""
+    journal.append(_lines(0))
+    with FullDisk(5, truncates=False), pytest.raises(OSError, match="No space left"):
+        journal.append(_lines(1))
+    place = journal.end
+    journal.append(_lines(1, 2))
+    assert _content(journal) == [b'{"n":  0}\n{"n":', b'{"n":  1}\n{"n":  2}\n']
+    assert journal.read(place, 9, 99)[0] == [b'{"n":  1}\n', b'{"n":  2}\n']
+    journal.delete_until(1)
+    assert len(journal.paths) == 1
+    journal.delete_until(2)
+    assert journal.paths == []
+
+
+def test_a_disk_that_is_full_before_the_first_line_leaves_no_file_behind(journal: Journal, tmp_path: Path) -> None:
+    """An empty file is no file of the journal's, and what is written later goes into it."""
+    with FullDisk(0), pytest.raises(OSError, match="No space left"):
+        journal.append(_lines(0))
+    assert (journal.paths, journal.size) == ([], 0)
+    journal.append(_lines(0))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'{"n":  0}\n']
+
+
+def test_full_disk_fixture_is_full(tmp_path: Path) -> None:
+    """The fault itself: a short write first, then ENOSPC; other descriptors are not affected."""
+    with (tmp_path / "file").open("wb") as file:
+        with FullDisk(3):
+            assert os.write(file.fileno(), b"abcde") == 3
+            with pytest.raises(OSError, match="No space left") as raised:
+                os.write(file.fileno(), b"de")
+        assert raised.value.errno == errno.ENOSPC
+        assert os.write(file.fileno(), b"de") == 2
+
+
+def test_spans_behind_a_file_that_was_never_written_to_are_read() -> None:
+    """A new file that the disk has no room for is deleted; the spans in the file after it are read all the same."""
+    state = LaneMachine()
+    try:
+        state.start(max_spans=1, hold=False)
+        state.put(size=0, count=3)
+        state.persist_on_a_full_disk(room=1856)  # for two of the three lines
+        state.take()
+        state.confirm()
+        state.persist(left=0)
+        for _ in range(2):
+            state.take()
+            state.confirm()
+        assert state.taken == 3
+    finally:
+        state.teardown()

@@ -1,0 +1,101 @@
+"""Trials and ends of compiles, in any order, and the summaries that they give."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from otel_dspy.mlflow.mapping.compile_ledger import MAX_ENDED, CompileLedger
+from otel_dspy.mlflow.mapping.operations import CompileRun, LogMetrics, LogReport, LogText, TrialRun
+from otel_dspy.mlflow.records import decode
+from otel_dspy.mlflow.records.route import Options
+from otel_dspy.mlflow.records.span_records import CompileRecord
+from tests.unit.mlflow.mapping.mapped_spans import CID, IDENTITY, mapped, span
+
+RUN = CompileRun(CID)
+
+
+def _trial(index: int, **attributes: Any) -> Any:
+    given: dict[str, Any] = {"dspy.compile.id": CID, "dspy.trial.index": index}
+    given |= {name.replace("__", "."): value for name, value in attributes.items()}
+    return span("trial", given, span_id=f"t{index}")
+
+
+def _ledger_with(*spans: Any) -> tuple[CompileLedger, list[Any]]:
+    ledger = CompileLedger()
+    return ledger, [ledger.add(decode.fact(found)) for found in spans]
+
+
+def test_a_trial_after_the_end_writes_the_summary_again() -> None:
+    """Under another key, with the trials in the order of their indices; a trial without a run is one of the summary."""
+    done = span("compile", {**IDENTITY, "dspy.compile.best_trial.index": 0}, span_id="c")
+    late = _trial(0)
+    _, (first, ended, again) = _ledger_with(_trial(1, dspy__trial__is_best=True), done, late)
+    assert first is None
+    assert [len(found.trials) for found in (ended, again)] == [1, 2]
+    *_, summary, report, best, other = mapped(late, ended=again)
+    assert report == LogReport(key="c/report/2", run=RUN)
+    assert summary.key == "c/summary/2"
+    assert isinstance(summary, LogText)
+    assert [trial["index"] for trial in json.loads(summary.text)["trials"]] == [0, 1]
+    assert [best, other] == [
+        LogMetrics(key="t0/best", run=TrialRun(CID, 0, RUN), tags={"dspy.trial.is_best": "true"}),
+        LogMetrics(key="t1/best", run=TrialRun(CID, 1, RUN), tags={"dspy.trial.is_best": "false"}),
+    ]
+    only_trials = Options(log_traces=False, log_compiles=False)
+    assert [operation.key for operation in mapped(late, options=only_trials, ended=again)] == [
+        "t0/run",
+        "t0/end",
+        "t0/best",
+        "t1/best",
+    ]
+    assert mapped(late, options=Options(log_traces=False, log_compiles=False, log_evals=False), ended=again) == []
+
+
+def test_what_the_ledger_keeps_is_small() -> None:
+    """Of trials and compiles: names, scores, usage. No states, texts, tables or attributes, which can be megabytes."""
+    large: dict[str, Any] = {
+        "dspy.trial.score": 50.0,
+        "dspy.program.id": "p",
+        "dspy.program.state": "{}",
+        "dspy.trial.candidate": "{}",
+        "dspy.trial.scores": "[]",
+        "dspy.trial.pareto.front": "[]",
+    }
+    trial = span("trial", {"dspy.compile.id": CID, "dspy.trial.index": 0, **large})
+    result = {"dspy.program.id": "p", "dspy.program.state": "{}"}
+    done = span("compile", {**IDENTITY, **result})
+    _, (_, ended) = _ledger_with(trial, done)
+    (kept,) = ended.trials
+    assert (kept.score, kept.program_id, kept.span.end_ms) == (50.0, "p", 3000)
+    assert (kept.program_state, kept.candidate, kept.scores, kept.pareto_front) == (None, None, None, None)
+    assert kept.span == replace(trial, attributes={})
+    found = decode.fact(done)
+    assert isinstance(found, CompileRecord)
+    assert ended.done == replace(found, program_state=None, span=replace(found.span, attributes={}))
+
+
+def _add(ledger: CompileLedger, operation: str, number: int, trial: int = 0) -> Any:
+    named = {**IDENTITY, "dspy.compile.id": f"c{number}", "dspy.trial.index": trial}
+    return ledger.add(decode.fact(span(operation, named)))
+
+
+def test_the_ledger_forgets_the_oldest_compile() -> None:
+    """Of 65 ended compiles the first is unknown, with its trials; a trial that comes for it then waits for an end."""
+    ledger = CompileLedger()
+    for number in range(MAX_ENDED):
+        _add(ledger, "trial", number)
+        assert len(_add(ledger, "compile", number).trials) == 1
+    assert len(_add(ledger, "compile", 0).trials) == 1
+    _add(ledger, "compile", MAX_ENDED)
+    assert _add(ledger, "trial", 0, 7) is None
+    assert len(_add(ledger, "trial", 1).trials) == 1
+    assert [trial.index for trial in _add(ledger, "compile", 0).trials] == [7]
+
+
+def test_compiles_without_trials_are_forgotten_too() -> None:
+    """Each end gives a summary without trials; a span of another kind gives none."""
+    ledger = CompileLedger()
+    assert [_add(ledger, "compile", number).trials for number in range(MAX_ENDED + 2)] == [()] * (MAX_ENDED + 2)
+    assert ledger.add(decode.fact(span("module", {}))) is None

@@ -1,0 +1,67 @@
+"""Images in a span's inputs and outputs: which become references to files of the trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mlflow.tracing.attachments import Attachment
+
+from otel_dspy.mlflow.mapping.operations import LogSpan
+from otel_dspy.mlflow.mapping.trace_images import with_references
+from tests.support.pictures import data_uri, png
+from tests.unit.mlflow.mapping.mapped_spans import span as recorded
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+BLACK = png(0)
+
+
+def logged(**attributes: Any) -> LogSpan:
+    """A span with these attributes; `__` stands for a dot."""
+    named = {name.replace("__", "."): value for name, value in attributes.items()}
+    return LogSpan(key="k", trace_id=TRACE, span=recorded("module", {}), parent_id=None, attributes=named)
+
+
+def test_inputs_and_outputs() -> None:
+    """An image of both is one file; everything around it stays."""
+    block = {"type": "image_url", "image_url": {"url": data_uri(BLACK)}}
+    span, files = with_references(
+        logged(mlflow__spanInputs={"pictures": [block], "n": 1}, mlflow__spanOutputs=data_uri(BLACK), other=[1])
+    )
+    ((name, content),) = files.items()
+    assert content == BLACK
+    reference: Any = span.attributes["mlflow.spanOutputs"]
+    assert Attachment.parse_ref(reference) == {
+        "attachment_id": name,
+        "content_type": "image/png",
+        "trace_id": f"tr-{TRACE}",
+        "size": len(BLACK),
+    }
+    assert dict(span.attributes) == {
+        "mlflow.spanInputs": {"pictures": [{"type": "image_url", "image_url": {"url": reference}}], "n": 1},
+        "mlflow.spanOutputs": reference,
+        "other": [1],
+    }
+
+
+def test_the_same_span_twice() -> None:
+    """Its files have the same names, so that logging it again writes nothing new; another trace's have others."""
+    first, second = (with_references(logged(mlflow__spanInputs=data_uri(BLACK))) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"mlflow__spanInputs": [data_uri(BLACK)], "gen_ai__operation__name": "chat"},
+        {"mlflow__spanInputs": {"text": f"look: {data_uri(BLACK)}"}},
+        {"mlflow__spanInputs": data_uri(BLACK[:-20])},
+        {"mlflow__spanInputs": [[[[[[[[[[[data_uri(BLACK)]]]]]]]]]]]},
+        {"other": data_uri(BLACK)},
+    ],
+    ids=["a call of a model", "part of a text", "truncated", "deeper than MLflow looks", "another attribute"],
+)
+def test_what_stays(attributes: dict[str, Any]) -> None:
+    """The span is returned as it is."""
+    span = logged(**attributes)
+    assert with_references(span) == (span, {})

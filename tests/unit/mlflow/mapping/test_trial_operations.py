@@ -1,0 +1,372 @@
+"""Operations of trials and evaluations, whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from otel_dspy.mlflow.mapping.operations import (
+    CompileRun,
+    EndRun,
+    EnsureRun,
+    EvaluateRun,
+    ForgetPrograms,
+    KeepProgram,
+    LogChanges,
+    LogEvaluation,
+    LogMetrics,
+    LogParams,
+    LogProgram,
+    LogTable,
+    LogText,
+    MetricPoint,
+    TrialRun,
+    UserRun,
+)
+from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
+from tests.unit.mlflow.mapping.mapped_spans import CID, CONTEXT, mapped, only, span
+
+TRACE = "t" * 32
+COMPILE = CompileRun(CID)
+RUN = TrialRun(CID, 4, COMPILE)
+NO_COMPILES = Options(log_traces=False, log_compiles=False)
+NO_TRIALS = Options(log_traces=False, log_evals=False)
+ALONE = TraceContext(trace_id=TRACE, root_id="s", kind=RootKind.EVALUATE, evaluate=(TRACE, "s"))
+OWN = EvaluateRun(TRACE, "s")
+PLACE: dict[str, Any] = {"dspy.compile.id": CID, "dspy.trial.index": 4}
+PROGRAM: dict[str, Any] = {"dspy.program.id": "p", "dspy.program.state": "{}"}
+FAILED: dict[str, Any] = {
+    "dspy.failures.examples": 3,
+    "dspy.failures.first.type": "ValueError",
+    "dspy.failures.first.message": "no verdict",
+}
+FIRST_FAILURE = {"dspy.failures.first.type": "ValueError", "dspy.failures.first.message": "no verdict"}
+TRIAL: dict[str, Any] = {
+    **PLACE,
+    **PROGRAM,
+    **FAILED,
+    "dspy.trial.label": "minibatch 2",
+    "dspy.trial.kind": "candidate",
+    "dspy.trial.scope": "minibatch",
+    "dspy.trial.state": "complete",
+    "dspy.trial.score.unit": "percent",
+    "dspy.trial.is_best": False,
+    "dspy.trial.derived": True,
+    "dspy.trial.reason": "better than its parent",
+    "dspy.program.parent.ids": ("a", "b"),
+    "dspy.trial.parameter.seed": 7,
+    "dspy.trial.candidate": '{"predict": "Add."}',
+    "dspy.trial.scores": '[{"score": 1.0, "id": "x", "round": 2}]',
+    "dspy.trial.pareto.front": '[{"score": 0.5, "of": "valset"}]',
+    "dspy.trial.score": 60.0,
+    "dspy.trial.best_score": 70.0,
+    "dspy.trial.measure.val loss": 0.25,
+    "dspy.usage.lm_calls": 1,
+    "dspy.compile.usage.lm_calls": 9,
+}
+
+
+def _points(step: int, **values: float) -> tuple[MetricPoint, ...]:
+    return tuple(MetricPoint(name.replace("__", " "), value, step, 3000) for name, value in values.items())
+
+
+def test_all_that_a_trial_span_becomes() -> None:
+    """State; run with its tags, parameters, program, changes, candidate, tables and metrics; the compile's curves."""
+    progress = LogMetrics(
+        key="s/progress",
+        run=COMPILE,
+        metrics=_points(4, lm_calls=9.0, val__loss=0.25, eval_minibatch=60.0, best_score=70.0),
+    )
+    kept = KeepProgram(key="s/program", scope=CID, program_id="p", state="{}")
+    found = mapped(span("trial", TRIAL))
+    assert found == [
+        kept,
+        EnsureRun(
+            key="s/run",
+            run=RUN,
+            name="trial 4 (minibatch 2)",
+            start_ms=1000,
+            parent=COMPILE,
+            tags={
+                "dspy.compile.id": CID,
+                "dspy.trial.index": "4",
+                "dspy.trial.label": "minibatch 2",
+                "dspy.trial.kind": "candidate",
+                "dspy.trial.scope": "minibatch",
+                "dspy.trial.state": "complete",
+                "dspy.trial.score.unit": "percent",
+                "dspy.trial.is_best": "false",
+                "dspy.trial.derived": "true",
+                "dspy.trial.reason": "better than its parent",
+                "dspy.program.id": "p",
+                "dspy.program.parent.ids": '["a", "b"]',
+                "otel.trace_id": TRACE,
+                "otel.span_id": "s",
+                **FIRST_FAILURE,
+            },
+        ),
+        LogParams(key="s/params", run=RUN, params={"seed": "7"}),
+        LogProgram(key="s/model", run=RUN, scope=CID, program_id="p", path="model.json"),
+        LogChanges(
+            key="s/changes", run=RUN, scope=CID, program_id="p", parent_ids=("a", "b"), path="changes.md"
+        ),
+        LogText(key="s/candidate", run=RUN, path="candidate.json", text='{"predict": "Add."}'),
+        LogTable(
+            key="s/scores.json",
+            run=RUN,
+            path="scores.json",
+            columns=["on", "id", "before", "score", "round"],
+            rows=[[None, "x", None, 1.0, 2]],
+            start_ms=1000,
+        ),
+        LogTable(
+            key="s/pareto_front.json",
+            run=RUN,
+            path="pareto_front.json",
+            columns=["of", "id", "score", "candidates"],
+            rows=[["valset", None, 0.5, None]],
+            start_ms=1000,
+        ),
+        LogMetrics(
+            key="s/metrics", run=RUN, metrics=_points(0, lm_calls=1.0, val__loss=0.25, num_errors=3.0, eval=60.0)
+        ),
+        EndRun(key="s/end", run=RUN, status="FINISHED", end_ms=3000),
+        progress,
+    ]  # fmt: skip
+    assert mapped(span("trial", TRIAL), options=NO_TRIALS) == [kept, progress]
+    without = mapped(span("trial", TRIAL), options=NO_COMPILES)
+    assert [operation.key for operation in without] == [operation.key for operation in found[:-1]]
+    assert {getattr(operation, "run", None) for operation in without} == {None, TrialRun(CID, 4, None)}
+    assert only(without, EnsureRun).parent is None
+
+
+def test_a_trial_of_which_little_is_known() -> None:
+    """Its run, and nothing that is empty."""
+    tags = {"dspy.compile.id": CID, "dspy.trial.index": "4", "otel.trace_id": TRACE, "otel.span_id": "s"}
+    assert mapped(span("trial", PLACE)) == [
+        EnsureRun(key="s/run", run=RUN, name="trial 4", start_ms=1000, parent=COMPILE, tags=tags),
+        EndRun(key="s/end", run=RUN, status="FINISHED", end_ms=3000),
+    ]
+    empty = {"dspy.trial.scores": "[]", "dspy.trial.pareto.front": "[cut"}
+    assert [operation.key for operation in mapped(span("trial", {**PLACE, **empty}))] == ["s/run", "s/end"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "status", "tags"),
+    [
+        ({"dspy.trial.state": "fail"}, "FAILED", {"error.type": "fail"}),
+        ({"dspy.trial.state": "pruned"}, "FINISHED", {}),
+        ({"error.type": "ValueError"}, "FAILED", {"error.type": "ValueError"}),
+        ({"error.type": "KeyboardInterrupt", "dspy.trial.state": "fail"}, "KILLED", {"error.type": "KeyboardInterrupt"}),
+        ({**FAILED}, "FINISHED", FIRST_FAILURE),
+        (
+            {**FAILED, "dspy.failures.all": True},
+            "FAILED",
+            {**FIRST_FAILURE, "error.type": "ValueError", "error.message": "no verdict"},
+        ),
+    ],
+)  # fmt: skip
+def test_how_a_trial_ended(attributes: dict[str, Any], status: str, tags: dict[str, str]) -> None:
+    """By its state, its error and its examples."""
+    found = mapped(span("trial", {**PLACE, **attributes}))
+    assert only(found, EndRun).status == status
+    named = {
+        name: value
+        for name, value in only(found, EnsureRun).tags.items()
+        if name.startswith(("error.", "dspy.failures."))
+    }
+    assert named == tags
+
+
+def _table(run: Any, path: str) -> LogTable:
+    return LogTable(
+        key="s/results", run=run, path=path, columns=["index", "score"], rows=[[0, 1.0]], start_ms=1000
+    )  # fmt: skip
+
+
+ROWS = {"dspy.evaluate.results": '[{"index": 0, "score": 1.0}]'}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "options", "expected"),
+    [
+        ({}, None, [_table(RUN, "result_table.json")]),
+        ({"dspy.evaluate.role": "validation"}, None, [_table(RUN, "result_table.json")]),
+        ({"dspy.evaluate.role": "reflection"}, None, [_table(RUN, "result_table_reflection.json")]),
+        ({}, NO_TRIALS, []),
+        ({"dspy.phase.name": "boot/strap."}, NO_TRIALS, [_table(COMPILE, "boot/strap._table.json")]),
+        (
+            {"dspy.phase.name": "bootstrap"},
+            None,
+            [_table(RUN, "result_table.json"), _table(COMPILE, "bootstrap_table.json")],
+        ),
+        ({"dspy.phase.name": "bootstrap"}, NO_COMPILES, [_table(replace(RUN, parent=None), "result_table.json")]),
+        ({"dspy.evaluate.results": "[cut", "dspy.phase.name": "bootstrap"}, None, []),
+    ],
+)
+def test_results_of_an_evaluation_in_a_compile(
+    attributes: dict[str, Any], options: Options | None, expected: list[LogTable]
+) -> None:
+    """One table for each role in the trial's run, and one for each phase in the compile's."""
+    found = span("evaluate", {**PLACE, **ROWS, **attributes})
+    assert mapped(found, options=options or Options(log_traces=False)) == expected
+
+
+@pytest.mark.parametrize(
+    ("attributes", "options", "runs"),
+    [
+        ({}, None, [("s/objectives", RUN, 0), ("s/objectives of all", COMPILE, 4)]),
+        ({"dspy.trial.index": 0}, None, [("s/objectives", TrialRun(CID, 0, COMPILE), 0),
+                                         ("s/objectives of all", COMPILE, 0)]),
+        ({}, NO_TRIALS, [("s/objectives of all", COMPILE, 4)]),
+        ({}, NO_COMPILES, [("s/objectives", replace(RUN, parent=None), 0)]),
+        ({"dspy.evaluate.role": "validation"}, None, []),
+        ({"dspy.evaluate.objective.recall": "high"}, None, []),
+    ],
+)  # fmt: skip
+def test_objectives_of_an_evaluation_in_a_compile(
+    attributes: dict[str, Any], options: Options | None, runs: list[Any]
+) -> None:
+    """Metrics of the trial, and points on the compile's curves; of an evaluation with a role the optimizer has them."""
+    found = span("evaluate", {**PLACE, "dspy.evaluate.objective.recall": 0.5, **attributes})
+    assert mapped(found, options=options or Options(log_traces=False)) == [
+        LogMetrics(key=key, run=run, metrics=(MetricPoint("objective/recall", 0.5, step, 3000),))
+        for key, run, step in runs
+    ]
+
+
+def test_an_evaluation_in_no_trial_keeps_its_program() -> None:
+    """A phase evaluates before the trials: its state is the compile's, its objectives belong to no run."""
+    attributes = {"dspy.compile.id": CID, "dspy.evaluate.objective.recall": 0.5, **PROGRAM, **ROWS}
+    assert mapped(span("evaluate", attributes)) == [KeepProgram(key="s/program", scope=CID, program_id="p", state="{}")]
+
+
+EVALUATED: dict[str, Any] = {
+    **PROGRAM,
+    **FAILED,
+    **ROWS,
+    "dspy.program.name": "Solver",
+    "dspy.metric.name": "exact",
+    "dspy.dataset.id": "d",
+    "dspy.evaluate.score": 60.0,
+    "dspy.evaluate.num_errors": 3,
+    "dspy.evaluate.objective.recall": 0.5,
+    "dspy.usage.lm_calls": 2,
+}
+TAGS = {
+    "dspy.program.name": "Solver",
+    "dspy.program.id": "p",
+    "dspy.metric.name": "exact",
+    "dspy.dataset.id": "d",
+    "otel.trace_id": TRACE,
+    "otel.span_id": "s",
+}
+
+
+def test_all_that_an_evaluation_alone_becomes() -> None:
+    """A run with the program, the results, the metrics and the first failure."""
+    assert mapped(span("evaluate", EVALUATED), ALONE) == [
+        EnsureRun(
+            key="s/run", run=OWN, name="evaluate Solver", start_ms=1000, parent=None, tags={**TAGS, **FIRST_FAILURE}
+        ),
+        KeepProgram(key="s/program", scope="s", program_id="p", state="{}"),
+        LogProgram(key="s/model", run=OWN, scope="s", program_id="p", path="model.json"),
+        ForgetPrograms(key="s/forget", scope="s"),
+        _table(OWN, "result_table.json"),
+        LogMetrics(
+            key="s/metrics",
+            run=OWN,
+            metrics=(
+                MetricPoint("lm_calls", 2.0, 0, 3000),
+                MetricPoint("objective/recall", 0.5, 0, 3000),
+                MetricPoint("eval", 60.0, 0, 3000),
+                MetricPoint("num_errors", 3.0, 0, 3000),
+            ),
+        ),
+        EndRun(key="s/end", run=OWN, status="FINISHED", end_ms=3000),
+    ]  # fmt: skip
+    assert mapped(span("evaluate", EVALUATED), ALONE, NO_TRIALS) == []
+
+
+def test_all_that_an_evaluation_in_a_users_run_becomes() -> None:
+    """The user's run is neither created nor ended; the program has a file of its own beside the latest one's."""
+    users = UserRun("u")
+    every = {**EVALUATED, "dspy.failures.all": True}
+    assert mapped(span("evaluate", every), replace(ALONE, user_run="u")) == [
+        KeepProgram(key="s/program", scope="s", program_id="p", state="{}"),
+        LogProgram(key="s/model", run=users, scope="s", program_id="p", path="model.json"),
+        LogProgram(key="s/program file", run=users, scope="s", program_id="p", path="programs/p.json"),
+        ForgetPrograms(key="s/forget", scope="s"),
+        _table(users, "result_table.json"),
+        LogEvaluation(
+            key="s/metrics",
+            run=users,
+            evaluation="s",
+            results={"objective/recall": 0.5, "eval": 60.0, "num_errors": 3.0},
+            used={"lm_calls": 2.0},
+            time_ms=3000,
+            tags=FIRST_FAILURE,
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "results", "used"),
+    [
+        ({"dspy.evaluate.score": 60.0}, {"eval": 60.0}, {}),
+        ({"dspy.usage.lm_calls": 2}, {}, {"lm_calls": 2.0}),
+    ],
+)
+def test_an_evaluation_in_a_users_run_with_few_numbers(
+    attributes: dict[str, Any], results: dict[str, float], used: dict[str, float]
+) -> None:
+    """Without scores the usage is logged, and without usage the score; without both nothing is."""
+    users = replace(ALONE, user_run="u")
+    assert mapped(span("evaluate", attributes), users) == [
+        LogEvaluation(
+            key="s/metrics", run=UserRun("u"), evaluation="s", results=results, used=used, time_ms=3000, tags={}
+        )
+    ]
+    assert mapped(span("evaluate", {}), users) == []
+
+
+def test_an_evaluation_alone_of_which_little_is_known() -> None:
+    """Its run, and nothing that is empty."""
+    tags = {"dspy.program.name": "program", "otel.trace_id": TRACE, "otel.span_id": "s"}
+    assert mapped(span("evaluate", {}), ALONE) == [
+        EnsureRun(key="s/run", run=OWN, name="evaluate program", start_ms=1000, parent=None, tags=tags),
+        EndRun(key="s/end", run=OWN, status="FINISHED", end_ms=3000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "fields", "status", "tags"),
+    [
+        ({"error.type": "ValueError"}, {}, "FAILED", {"error.type": "ValueError"}),
+        ({}, {"error": True}, "FAILED", {"error.type": "ERROR", "error.message": "it broke"}),
+        ({"error.type": "builtins.SystemExit"}, {}, "KILLED", {"error.type": "builtins.SystemExit"}),
+        (FAILED, {}, "FINISHED", FIRST_FAILURE),
+        (
+            {**FAILED, "dspy.failures.all": True},
+            {},
+            "FAILED",
+            {**FIRST_FAILURE, "error.type": "ValueError", "error.message": "no verdict"},
+        ),
+    ],
+)
+def test_how_an_evaluation_alone_ended(
+    attributes: dict[str, Any], fields: dict[str, Any], status: str, tags: dict[str, str]
+) -> None:
+    """By its error, its span's status and its examples."""
+    found = mapped(span("evaluate", attributes, **fields), ALONE)
+    assert only(found, EndRun).status == status
+    assert only(found, EnsureRun).tags == {
+        "dspy.program.name": "program", "otel.trace_id": TRACE, "otel.span_id": "s", **tags
+    }  # fmt: skip
+
+
+def test_an_evaluation_outside_its_compiles_trace() -> None:
+    """Its compile is an attribute: the context of the trace does not decide."""
+    assert mapped(span("evaluate", {**PLACE, **ROWS}), CONTEXT) == mapped(span("evaluate", {**PLACE, **ROWS}), ALONE)

@@ -1,0 +1,347 @@
+"""Failing artifact stores: handled independently of the tracking store and of each other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mlflow import MlflowClient
+
+from otel_dspy.mlflow.mapping.operations import (
+    CompileRun,
+    EndRun,
+    EnsureRun,
+    LogMetrics,
+    LogParams,
+    LogTable,
+    LogText,
+    MetricPoint,
+)
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.tracking.requests import retry
+from otel_dspy.mlflow.tracking.sink import Sink
+from otel_dspy.mlflow.tracking.writers import artifact_queue
+from otel_dspy.mlflow.tracking.writers.artifact_queue import ArtifactQueue, ArtifactWrite, store_name
+from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
+from tests.support.blank_store import blank_store
+from tests.support.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, object_store
+from tests.unit.mlflow.tracking.test_cloud_errors import s3_upload
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from mlflow.entities import Run
+
+    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
+    from tests.support.object_store import ObjectStore
+
+RUN = CompileRun("c")
+DEADLINE = 60.0
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Generator[ObjectStore]:
+    """An object store that MLflow's clients write to."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
+    with object_store() as running:
+        running.serve_clients(monkeypatch)
+        yield running
+
+
+def _optimize(uri: str, location: str, name: str) -> Sink:
+    """What a compile logs, to an experiment of that name and artifact location."""
+    MlflowClient(uri).create_experiment(name, location)
+    sink = Sink(ExclusiveWriter(Destination(uri, Experiment(name=name)), threading.Event()))
+    for operation in (
+        EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}),
+        LogText(key="text", run=RUN, path="candidates/a.json", text="first"),
+        LogTable(key="table", run=RUN, path="table.json", columns=["a"], rows=[["second"]], start_ms=1),
+        LogParams(key="params", run=RUN, params={"seed": "9"}),
+        LogMetrics(key="metrics", run=RUN, metrics=(MetricPoint(name="score", value=1.0, step=0, time_ms=1),)),
+        EndRun(key="end", run=RUN, status="FINISHED", end_ms=2),
+    ):
+        sink.apply(operation)
+    sink.send_all()
+    return sink
+
+
+def _run(uri: str, name: str) -> Run:
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    return run
+
+
+def _logged(run: Run) -> tuple[Any, ...]:
+    return (run.info.run_name, run.info.status, run.data.params, run.data.metrics)
+
+
+WHOLE = ("compile", "FINISHED", {"seed": "9"}, {"score": 1.0})
+
+
+def _send_until_written(sink: Sink) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while sink.artifacts_waiting:
+        assert time.monotonic() < deadline
+        sink.send_due()
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("fault", [EXPIRED, DENIED, SLOW_DOWN], ids=lambda fault: fault.code)
+def test_artifacts_wait_for_their_store_and_nothing_else_does(
+    fault: Fault, store: ObjectStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run is whole at once but for them; one message; retried until they are there, the table listed."""
+    uri, store.fault = blank_store(tmp_path), fault
+    sink = _optimize(uri, "s3://bucket/mine", "mine")
+    assert _logged(_run(uri, "mine")) == WHOLE
+    before = store.failed
+    while store.failed < before + 3:
+        sink.send_due()
+    assert (sink.artifacts_waiting, sink.lost, sink.failed, store.objects) == (2, 0, 0, {})
+    assert sink.artifacts_failing_since is not None
+    assert sink.failing_since is None
+    assert caplog.text.count("The artifact store s3://bucket") == 1
+    assert ("renew them" in caplog.text) is (fault is not SLOW_DOWN)
+    store.fault = None
+    _send_until_written(sink)
+    sink.send_all()
+    run = _run(uri, "mine")
+    below = str(run.info.artifact_uri).removeprefix("s3://")
+    assert store.objects == {
+        f"{below}/candidates/a.json": b"first",
+        f"{below}/table.json": b'{"columns": ["a"], "data": [["second"]]}',
+    }
+    assert run.data.tags["mlflow.loggedArtifacts"] == '[{"path": "table.json", "type": "table"}]'
+    assert (sink.lost, sink.failed, sink.artifacts_failing_since) == (0, 0, None)
+
+
+def test_credentials_that_come_later_are_found(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow keeps boto3's clients, also those that have found no credentials."""
+    boto3 = pytest.importorskip("boto3")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "aws"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    uri = blank_store(tmp_path)
+    sink = _optimize(uri, "s3://bucket/mine", "mine")
+    assert (sink.artifacts_waiting, sink.lost, sink.failed, store.failed) == (2, 0, 0, 0)
+    (tmp_path / "aws").write_text("[default]\naws_access_key_id = me\naws_secret_access_key = not-a-secret\n")
+    _send_until_written(sink)
+    assert len(store.objects) == 2
+
+
+@pytest.mark.parametrize(
+    ("location", "library"),
+    [
+        ("wasbs://bucket@devstoreaccount1.blob.core.windows.net/mine", "azure.storage.blob"),
+        ("gs://bucket/mine", "google.cloud.storage"),
+    ],
+)
+def test_azure_and_google(location: str, library: str, store: ObjectStore, tmp_path: Path) -> None:
+    """The same with the errors of their clients."""
+    pytest.importorskip(library)
+    uri, store.fault = blank_store(tmp_path), Fault(403, "AuthenticationFailed")
+    sink = _optimize(uri, location, "mine")
+    assert _logged(_run(uri, "mine")) == WHOLE
+    assert (sink.artifacts_waiting, sink.lost, sink.failed, store.failed > 0) == (2, 0, 0, True)
+    store.fault = None
+    _send_until_written(sink)
+    assert sorted(store.objects.values()) == [b"first", b'{"columns": ["a"], "data": [["second"]]}']
+
+
+def test_what_a_store_rejects_counts_as_failed_and_not_as_lost(
+    store: ObjectStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bucket that does not exist may be made: the spool keeps what failed. Logged once."""
+    uri, store.fault = blank_store(tmp_path), NO_BUCKET
+    sink = _optimize(uri, "s3://bucket/mine", "mine")
+    assert _logged(_run(uri, "mine")) == WHOLE
+    assert (sink.artifacts_waiting, sink.lost, sink.failed) == (0, 0, 2)
+    assert caplog.text.count("The artifact store s3://bucket failed to store candidates/a.json") == 1
+    assert "otel-dspy replay" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["ENOTDIR", "ENOENT"])
+def test_a_location_that_cannot_be_written_here(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A path of the server's: one message names it and what to do; two experiments of one store get all the rest."""
+    (tmp_path / "file").write_text("")
+    location = {"ENOTDIR": f"{tmp_path}/file/mine", "ENOENT": "/proc/otel-dspy/mine"}[kind]
+    uri = blank_store(tmp_path)
+    sink = _optimize(uri, location, "mine")
+    assert _logged(_run(uri, "mine")) == WHOLE
+    assert (sink.artifacts_waiting, sink.lost, sink.failed, sink.retries) == (0, 0, 2, 0)
+    assert caplog.text.count("Artifacts cannot be written to ") == 1
+    assert f"Artifacts cannot be written to {location} on this machine; they stay in the spool" in caplog.text
+    assert "--artifacts-destination" in caplog.text
+    other = _optimize(uri, f"{tmp_path}/other", "other")
+    assert (other.artifacts_waiting, other.lost, other.failed) == (0, 0, 0)
+    assert (tmp_path / "other" / _run(uri, "other").info.run_id / "artifacts" / "table.json").is_file()
+
+
+@dataclass
+class Clock:
+    """Stands for the module `time`."""
+
+    now: float = 100.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+@dataclass
+class Written:
+    """What a queue has written, or tried to."""
+
+    errors: list[Exception] = field(default_factory=list[Exception])
+    paths: list[str] = field(default_factory=list[str])
+    failed: int = 0
+
+    def write(self, _uri: str, path: str, _content: ArtifactContent) -> None:
+        """Write, or raise the next error."""
+        self.paths.append(path)
+        if self.errors:
+            raise self.errors.pop(0)
+
+    def fail(self) -> None:
+        """Count."""
+        self.failed += 1
+
+    def queue(self) -> ArtifactQueue:
+        """A queue that writes here."""
+        return ArtifactQueue(self.write, threading.Event(), lambda: True, self.fail)
+
+
+def _settle(queue: ArtifactQueue) -> None:
+    """Send, and take the result in."""
+    queue.send()
+    for store in queue._stores.values():
+        if store.attempt is not None:
+            assert store.attempt.done.wait(DEADLINE)
+    queue.send()
+
+
+def test_pauses_between_two_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They double up to five seconds, half of each random: none is made before, and one is made afterwards."""
+    clock, written = Clock(), Written([ConnectionError("away")] * 7)
+    monkeypatch.setattr(artifact_queue, "time", clock)
+    queue = written.queue()
+    queue.add(ArtifactWrite("s3://bucket/run/artifacts", "a", "text"))
+    _settle(queue)
+    for number, longest in enumerate((0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0), 1):
+        clock.now += longest / 2 - 0.01
+        _settle(queue)
+        assert len(written.paths) == number
+        clock.now += longest / 2 + 0.02
+        _settle(queue)
+        assert len(written.paths) == number + 1
+    assert (queue.waiting, queue.retries, written.failed) == (0, 7, 0)
+
+
+def test_a_retry_after_of_the_store_is_kept_to(monkeypatch: pytest.MonkeyPatch, store: ObjectStore, file: Path) -> None:
+    """S3's `SlowDown` with seven seconds."""
+    clock, written = Clock(), Written()
+    monkeypatch.setattr(artifact_queue, "time", clock)
+
+    def upload(_uri: str, _path: str, _content: ArtifactContent) -> None:
+        s3_upload(store.address, file)
+
+    queue = ArtifactQueue(upload, threading.Event(), lambda: True, written.fail)
+    store.fault = Fault(503, "SlowDown", (("Retry-After", "7"),))
+    queue.add(ArtifactWrite("s3://bucket/run/artifacts", "a", "text"))
+    _settle(queue)
+    clock.now += 6.9
+    _settle(queue)
+    assert store.failed == 1
+    clock.now += 0.2
+    _settle(queue)
+    assert store.failed == 2
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file to upload."""
+    file = tmp_path / "a.txt"
+    file.write_text("content")
+    return file
+
+
+def test_a_store_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client may block for minutes: it is waited for once, briefly; other stores are written meanwhile."""
+    monkeypatch.setattr(artifact_queue, "PATIENCE", 0.05)
+    hangs, paths = threading.Event(), list[str]()
+
+    def write(uri: str, path: str, _content: ArtifactContent) -> None:
+        if uri.startswith("s3:"):
+            assert hangs.wait(DEADLINE)
+        paths.append(path)
+
+    queue = ArtifactQueue(write, threading.Event(), lambda: True, lambda: None)
+    for uri in ("s3://bucket/run/artifacts", "gs://bucket/run/artifacts"):
+        for path in ("1", "2"):
+            queue.add(ArtifactWrite(uri, f"{uri[:2]}{path}", "text"))
+    queue.send()
+    assert (paths, queue.waiting) == (["gs1", "gs2"], 2)
+    assert queue.failing_since is not None
+    hangs.set()
+    _settle(queue)
+    _settle(queue)
+    assert (paths[2:], queue.waiting, queue.failing_since) == (["s31", "s32"], 0, None)
+
+
+def test_artifacts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it the oldest are left to the spool; the first may be under way and stays."""
+    monkeypatch.setattr(artifact_queue, "MAX_CHARACTERS", 10)
+    clock, written = Clock(), Written([ConnectionError("away")])
+    monkeypatch.setattr(artifact_queue, "time", clock)
+    queue = written.queue()
+    for path in ("1", "2", "3", "4"):
+        queue.add(ArtifactWrite("s3://bucket/run/artifacts", path, "text"))
+        _settle(queue)
+    assert (written.paths, written.failed, queue.waiting) == (["1"], 2, 2)
+    clock.now += 1
+    _settle(queue)
+    assert (written.paths, queue.waiting) == (["1", "1", "4"], 0)
+
+
+def test_what_is_given_up_is_counted_and_what_comes_then_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a replay does after half a minute."""
+    clock, written = Clock(), Written([ConnectionError("away")])
+    monkeypatch.setattr(artifact_queue, "time", clock)
+    queue = written.queue()
+    queue.add(ArtifactWrite("s3://bucket/run/artifacts", "1", "text"))
+    queue.add(ArtifactWrite("s3://bucket/run/artifacts", "2", "text"))
+    _settle(queue)
+    queue.give_up()
+    assert (written.failed, queue.waiting) == (2, 0)
+    queue.add(ArtifactWrite("s3://bucket/run/artifacts", "3", "text"))
+    clock.now += 1
+    _settle(queue)
+    assert (written.paths, written.failed, queue.waiting) == (["1", "3"], 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("s3://bucket/7/run/artifacts", "s3://bucket"),
+        ("wasbs://box@me.blob.core.windows.net/7/run/artifacts", "wasbs://box@me.blob.core.windows.net"),
+        ("ftp://me:geheim@host/7/run/artifacts", "ftp://me@host"),
+        ("mlflow-artifacts:/7/run/artifacts", "mlflow-artifacts:/7"),
+        ("file:///srv/7/run/artifacts", "file:///srv/7"),
+        ("/srv/7/models/m-1/artifacts/", "/srv/7"),
+        ("/srv/7", "/srv/7"),
+    ],
+)
+def test_one_store_is_a_bucket_a_server_or_a_path(uri: str, name: str) -> None:
+    """What is run- or model-specific is left out, passwords too."""
+    assert store_name(uri) == name

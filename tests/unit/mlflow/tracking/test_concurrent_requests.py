@@ -1,0 +1,237 @@
+"""Requests that are sent at the same time."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.mlflow.tracking.requests.concurrency_limit import ConcurrencyLimit
+from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST = 10
+"""Connections that MLflow's client keeps."""
+WAIT = 60.0
+SUPPRESSED: ContextVar[bool] = ContextVar("suppressed", default=False)
+SERVER = "http://127.0.0.1:5000"
+
+
+def refused() -> None:
+    """A request that the server does not accept."""
+    raise ConnectionError
+
+
+def limits(seconds: Callable[[int], float], changes: int) -> list[int]:
+    """Return the limits of requests whose latency, in seconds, depends on their number at the same time."""
+    limit = ConcurrencyLimit(MOST)
+    found = [limit.now]
+    for _ in range(changes):
+        now = limit.now
+        for _ in range(now):
+            limit.accepted(seconds(now))
+        found.append(limit.now)
+    return found
+
+
+def requests(uri: str = SERVER, stopped: Callable[[], bool] = lambda: False) -> ConcurrentRequests:
+    """Requests of the default workspace, on a clock that stands still: all have the same latency."""
+    return ConcurrentRequests(uri, None, stopped, lambda: 1.0)
+
+
+def grown() -> ConcurrentRequests:
+    """Requests to a distant server, as many at the same time as there may be."""
+    some = requests()
+    for _ in range(10):
+        assert all(some.send([Request(lambda: None)] * 100))
+    assert some.limit == MOST
+    return some
+
+
+def test_requests_overlap() -> None:
+    """As many as the limit are sent at the same time: each of these waits for all others."""
+    together = threading.Barrier(MOST)
+
+    def meet() -> None:
+        together.wait(WAIT)
+
+    assert grown().send([Request(meet)] * MOST) == [True] * MOST
+
+
+def test_requests_have_the_callers_context() -> None:
+    """Each thread sees the caller's context variables, such as OpenTelemetry's suppression of instrumentations."""
+    together = threading.Barrier(MOST)
+    seen: list[bool] = []
+
+    def look() -> None:
+        together.wait(WAIT)
+        seen.append(SUPPRESSED.get())
+
+    some = grown()
+    SUPPRESSED.set(True)
+    some.send([Request(look)] * MOST)
+    assert seen == [True] * MOST
+
+
+def test_a_distant_server_has_many_requests() -> None:
+    """Where the latency stays as it is, the limit doubles up to the maximum."""
+    assert limits(lambda _: 0.15, 5) == [1, 2, 4, 8, MOST, MOST]
+
+
+def test_a_server_that_does_one_thing_at_a_time_has_two_requests() -> None:
+    """Of two requests one waits in the server while this process computes the next; more are not sent."""
+    assert limits(lambda now: 0.02 * now, 4) == [1, 2, 2, 2, 2]
+
+
+def test_a_server_that_is_busy_has_fewer_requests() -> None:
+    """Beyond what it does at the same time requests wait, and the limit shrinks to what it does and a half more."""
+    assert limits(lambda now: 0.02 * max(1.0, now / 3), 5) == [1, 2, 4, 8, 5, 5]
+
+
+def test_a_distant_server_that_does_one_thing_at_a_time() -> None:
+    """150 ms away, 15 ms each: ten requests are on their way, and none waits."""
+    assert limits(lambda now: max(0.165, 0.015 * now), 5) == [1, 2, 4, 8, MOST, MOST]
+
+
+def test_the_limit_grows_again_after_a_failure() -> None:
+    """It is halved, and grows by one each time."""
+    limit = ConcurrencyLimit(MOST)
+    seen: list[int] = []
+    for _ in range(30):
+        limit.accepted(0.15)
+    limit.failed()
+    for _ in range(5 + 6 + 7):
+        limit.accepted(0.15)
+        seen.append(limit.now)
+    assert seen == [5] * 4 + [6] * 6 + [7] * 7 + [8]
+
+
+def test_a_request_waits_for_those_before_it() -> None:
+    """The others are sent meanwhile, also those behind it."""
+    behind = threading.Event()
+    sent: list[str] = []
+
+    def first() -> None:
+        assert behind.wait(WAIT)
+        sent.append("first")
+
+    some = [Request(first), Request(lambda: sent.append("second"), after=[0]), Request(behind.set)]
+    assert grown().send(some) == [True, True, True]
+    assert sent == ["first", "second"]
+
+
+def test_what_a_failure_precedes_is_not_attempted() -> None:
+    """A trace's spans are not sent without its info."""
+    sent: list[str] = []
+    assert grown().send([Request(refused), Request(lambda: sent.append("second"), after=[0])]) == [False, None]
+    assert sent == []
+
+
+def test_large_requests_do_not_count() -> None:
+    """Spans of a hundred traces take longer than one trace's info, whatever the limit."""
+    time = threading.local()
+
+    def large() -> None:
+        time.now = getattr(time, "now", 0.0) + 10.0
+
+    some = ConcurrentRequests(SERVER, None, lambda: False, lambda: getattr(time, "now", 1.0))
+    for _ in range(10):
+        some.send([*[Request(lambda: None)] * 100, Request(large, measured=False)])
+    assert some.limit == MOST
+
+
+def test_the_limit_is_the_number_of_connections_that_mlflow_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLFLOW_HTTP_POOL_MAXSIZE: beyond it, each request would open a connection."""
+    monkeypatch.setenv("MLFLOW_HTTP_POOL_MAXSIZE", "3")
+    some = requests()
+    for _ in range(10):
+        some.send([Request(lambda: None)] * 100)
+    assert some.limit == 3
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "postgresql://u@host/db", "file:///var/mlruns"])
+def test_a_local_store_has_one_request_at_a_time(uri: str) -> None:
+    """In the calling thread, whatever succeeded before."""
+    threads: list[threading.Thread] = []
+    one = requests(uri)
+    for _ in range(3):
+        assert one.limit == 1
+        assert one.send([Request(lambda: threads.append(threading.current_thread()))] * 4) == [True] * 4
+    assert set(threads) == {threading.current_thread()}
+
+
+def test_a_failure_halves_the_limit() -> None:
+    """Down to one."""
+    some = grown()
+    seen: list[int] = []
+    for _ in range(5):
+        seen.append(some.limit)
+        some.send([Request(refused)])
+    assert seen == [MOST, 5, 2, 1, 1]
+
+
+def test_what_fails_is_not_attempted_again_and_ends_the_burst() -> None:
+    """The caller learns which requests were accepted; those behind a failure are left to it."""
+    sent: list[int] = []
+
+    def accepted(number: int) -> Request:
+        return Request(lambda: sent.append(number))
+
+    assert requests("sqlite://").send([accepted(0), Request(refused), accepted(2)]) == [True, False, None]
+    assert sent == [0]
+
+
+def test_after_the_deadline_nothing_is_sent() -> None:
+    """No request is begun once the deadline has passed."""
+    sent: list[int] = []
+    some = requests("sqlite://", lambda: bool(sent))
+    assert some.send([Request(lambda: sent.append(1))] * 3) == [True, None, None]
+
+
+def test_without_new_threads_the_caller_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python refuses to start threads, as 3.12.1 does at exit, all requests are sent by the calling thread."""
+    grown_before = grown()
+
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    threads: list[threading.Thread] = []
+    assert grown_before.send([Request(lambda: threads.append(threading.current_thread()))] * 9) == [True] * 9
+    assert threads == [threading.current_thread()] * 9
+
+
+def test_interrupts_are_not_taken_for_failures() -> None:
+    """`KeyboardInterrupt` in the calling thread reaches the caller."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        requests("sqlite://").send([Request(interrupt)])
+
+
+def test_an_interrupt_ends_the_other_threads() -> None:
+    """What waits for the interrupted request is not attempted, and the threads of the others end."""
+    sent: list[int] = []
+    before = set(threading.enumerate())
+    main = threading.current_thread()
+    begun = threading.Event()
+
+    def interrupt() -> None:
+        if threading.current_thread() is main:
+            begun.set()
+            raise KeyboardInterrupt
+        begun.wait(WAIT)
+
+    some = [*[Request(interrupt)] * MOST, Request(lambda: sent.append(1), after=range(MOST))]  # one is this thread's
+    with pytest.raises(KeyboardInterrupt):
+        grown().send(some)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(WAIT)
+        assert not thread.is_alive()
+    assert sent == []

@@ -1,0 +1,95 @@
+"""Which errors are retried, and which are final."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
+
+from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
+from otel_dspy.mlflow.tracking.store.store import Store
+from tests.support.blank_store import blank_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        *[(status, ErrorClass.WAIT) for status in (408, 429, 502, 503, 504)],
+        *[(status, ErrorClass.DENIED) for status in (401, 403)],
+        (500, ErrorClass.RETRY),
+        *[(status, ErrorClass.REJECTED) for status in (400, 404, 409, 413, 422)],
+    ],
+)
+def test_by_status(status: int, expected: ErrorClass) -> None:
+    """The status of the answer counts, whatever MLflow's exception makes of it."""
+    assert classify(MlflowException("no"), status) is expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ConnectionError("refused"),
+        requests.ReadTimeout("read timed out"),
+        ConnectionResetError(errno.ECONNRESET, "reset"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        MlflowException("(sqlite3.OperationalError) database is locked"),
+        MlflowException("(sqlite3.OperationalError) database or disk is full"),
+        MlflowException("QueuePool limit of size 1 overflow 1 reached, connection timed out, timeout 30", BAD_REQUEST),
+        MlflowException("API request to http://x failed with exception ('Connection aborted.', ...)"),
+    ],
+)
+def test_what_passes_is_waited_for(error: Exception) -> None:
+    """Unreachable, locked, full."""
+    assert classify(error) is ErrorClass.WAIT
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_an_experiment_that_is_gone_may_come_back(tmp_path: Path, *, deleted: bool) -> None:
+    """Deleted or missing experiments are recoverable; a missing run is not."""
+    uri = blank_store(tmp_path)
+    store = Store(uri)
+    gone = store.experiment_id("mine") if deleted else "77"
+    client = MlflowClient(uri)
+    if deleted:
+        client.delete_experiment(gone)
+    with pytest.raises(MlflowException) as raised:
+        store.create_run(gone, "r", 1, {})
+    assert classify(raised.value) is ErrorClass.NO_EXPERIMENT
+    with pytest.raises(MlflowException) as raised:
+        store.run_tags("0" * 32)
+    assert classify(raised.value) is ErrorClass.REJECTED
+
+
+def test_a_refusal_may_quote_anything() -> None:
+    """The conflicting value of a parameter, quoted in the error, does not count as a database error."""
+    text = "Changing param values is not allowed. Old value: 'x', new value: 'deadlock: database is locked'"
+    assert classify(MlflowException(text, INVALID_PARAMETER_VALUE)) is ErrorClass.REJECTED
+
+
+def test_the_cause_counts() -> None:
+    """MLflow wraps what its transport raised."""
+    error = MlflowException("failed", error_code=1)
+    error.__cause__ = requests.ConnectionError("gone")
+    assert classify(error) is ErrorClass.WAIT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest",
+        '(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint "dataset_pk"',
+        "(pymysql.err.IntegrityError) (1062, \"Duplicate entry '1-train' for key 'PRIMARY'\")",
+    ],
+)
+@pytest.mark.parametrize("status", [None, 400, 500])
+def test_a_row_that_another_writer_just_added_is_looked_up_again(text: str, status: int | None) -> None:
+    """Two bridges log the same dataset at once: both find none, and one insert fails."""
+    assert classify(MlflowException(text), status) is ErrorClass.RACED

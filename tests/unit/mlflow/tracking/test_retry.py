@@ -1,0 +1,240 @@
+"""Retry policy: number of attempts, outcomes and warnings."""
+
+from __future__ import annotations
+
+import errno
+import http.server
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
+
+from otel_dspy.mlflow.tracking.requests import retry
+from otel_dspy.mlflow.tracking.requests.error_classification import artifact_access
+from otel_dspy.mlflow.tracking.requests.outcome import Outcome
+from otel_dspy.mlflow.tracking.requests.retry import MAX_RETRIES, Retrier
+from otel_dspy.mlflow.tracking.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+
+class RecordedWaits(threading.Event):
+    """A stop event that records how long it is waited for and returns at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Record the timeout; the event is not set."""
+        assert timeout is not None
+        self.seconds.append(timeout)
+        return False
+
+
+class Busy(http.server.ThreadingHTTPServer):
+    """Answers 429 with each of these `Retry-After` headers, then as MLflow does where there are no experiments."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _BusyHandler)
+        self.retry_after: list[str | None] = []
+
+
+class _BusyHandler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Answer."""
+        assert isinstance(self.server, Busy)
+        body = b"{}"
+        if self.server.retry_after:
+            asked = self.server.retry_after.pop(0)
+            self.send_response_only(429)
+            if asked is not None:
+                self.send_header("Retry-After", asked)
+        else:
+            self.send_response_only(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - the name that the base class calls
+
+
+@pytest.fixture
+def busy() -> Generator[Busy]:
+    """A busy server on a free port."""
+    server = Busy()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_pauses_double_up_to_five_seconds_half_of_each_random() -> None:
+    """0.25 s, 0.5 s, 1 s, 2 s, 4 s, 5 s, 5 s: as docs/reliability.md promises; the next operation begins anew."""
+    stop = RecordedWaits()
+    tried = Retrier("http://m", stop, lambda: None)
+    for _ in range(2):
+        stop.seconds.clear()
+        assert tried.run("spans", denied(503, 7, [])).outcome is Outcome.DONE
+        longest = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0)
+        assert len(stop.seconds) == len(longest)
+        for wait, most in zip(stop.seconds, longest, strict=True):
+            assert most / 2 <= wait <= most
+        assert len(set(stop.seconds)) > 1
+    assert tried.retries == 14
+
+
+def test_a_retry_after_of_the_server_is_the_shortest_pause(busy: Busy) -> None:
+    """In seconds and up to five minutes; without one, with a shorter one or with a date our own pause counts."""
+    stop = RecordedWaits()
+    store = Store(f"http://127.0.0.1:{busy.server_address[1]}")
+    busy.retry_after = ["7", "900", None, "0", "Wed, 21 Oct 2037 07:28:00 GMT", "60"]
+    assert Retrier("http://m", stop, lambda: None).run("spans", store.answer).outcome is Outcome.DONE
+    first, second, third, fourth, fifth, sixth = stop.seconds
+    assert (first, second, sixth) == (7.0, 300.0, 60.0)
+    assert (0.5 <= third <= 1.0, 1.0 <= fourth <= 2.0, 2.0 <= fifth <= 4.0) == (True, True, True)
+
+
+def raced(times: int, calls: list[int]) -> Callable[[], None]:
+    """Finds another writer's row that often."""
+
+    def attempt() -> None:
+        calls.append(len(calls))
+        if len(calls) <= times:
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.name")
+
+    return attempt
+
+
+def test_a_race_is_tried_again_and_is_no_outage(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lost once, the second attempt succeeds without a warning; lost always, the operation is rejected."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    tried = Retrier("http://m", threading.Event(), lambda: None)
+    calls: list[int] = []
+    assert tried.run("LogDataset", raced(1, calls)).outcome is Outcome.DONE
+    assert len(calls) == 2
+    assert tried.failing_since is None
+    assert caplog.text == ""
+    calls.clear()
+    assert tried.run("LogDataset", raced(100, calls)).outcome is Outcome.REJECTED
+    assert len(calls) == MAX_RETRIES
+    assert "rejected LogDataset" in caplog.text
+
+
+def denied(status: int, times: int, calls: list[int]) -> Callable[[], None]:
+    """MLflow's server answers so, that often."""
+
+    def attempt() -> None:
+        calls.append(len(calls))
+        if len(calls) <= times:
+            answer = requests.Response()
+            answer.status_code = status
+            raise requests.HTTPError("Permission denied", response=answer)
+
+    return attempt
+
+
+def failing(calls: list[int]) -> Callable[[], None]:
+    """The server fails at it, always."""
+
+    def attempt() -> None:
+        calls.append(len(calls))
+        raise MlflowException("no", INTERNAL_ERROR)
+
+    return attempt
+
+
+def test_what_fails_at_one_destination_holds_up_the_others_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With several destinations the next failure is final at the first attempt, and the warning names no spool.
+
+    A process with one destination retries each operation, and keeps it in the spool.
+    """
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    for others, again, kept in ((True, 1, "the client is asked to retry"), (False, MAX_RETRIES, "in the spool")):
+        tried = Retrier("http://m", threading.Event(), lambda: None, others=others)
+        caplog.clear()
+        for expected in (MAX_RETRIES, again):
+            calls: list[int] = []
+            assert tried.run("LogText", failing(calls)).outcome is Outcome.FAILED
+            assert (len(calls), tried.failing_since) == (expected, None)
+        assert kept in caplog.text
+        assert ("spool" in caplog.text) is not others
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_denied_destination_does_not_delay_others(
+    status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With several destinations, denied operations fail at once and are not attempted until `retry_denied`."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    tried = Retrier("http://m", threading.Event(), lambda: None, others=True)
+    calls: list[int] = []
+    assert [tried.run("spans", denied(status, 100, calls)).outcome for _ in range(3)] == [Outcome.FAILED] * 3
+    assert (len(calls), tried.failing_since) == (1, None)
+    assert "denied access for spans; the client is asked to retry" in caplog.text
+    tried.retry_denied()
+    assert tried.run("spans", denied(status, 0, calls)).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_has_run_out_is_waited_for(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one destination; and with several while MLflow denies every request."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
+    for others, answers in ((False, lambda: None), (True, denied(status, 100, []))):
+        tried, calls = Retrier("http://m", threading.Event(), answers, others=others), list[int]()
+        assert tried.run("spans", denied(status, 2 * MAX_RETRIES, calls)).outcome is Outcome.DONE
+        assert len(calls) == 2 * MAX_RETRIES + 1
+
+
+@pytest.mark.parametrize(
+    ("error", "calls_made"),
+    [(ConnectionError("away"), 3), (PermissionError(errno.EACCES, "Permission denied"), 1)],
+    ids=["unreachable", "unwritable"],
+)
+def test_an_artifact_store_that_fails_holds_up_no_other_destination(
+    error: OSError, calls_made: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a thread has several: an unreachable one is tried three times, then once until there are new deliveries."""
+    tried, calls = Retrier("http://m", RecordedWaits(), lambda: None, others=True), list[int]()
+
+    def write() -> None:
+        calls.append(len(calls))
+        with artifact_access():
+            raise error
+
+    assert tried.run("LogText", write).outcome is Outcome.FAILED
+    assert (len(calls), tried.artifacts_failed, tried.failing_since) == (calls_made, True, None)
+    assert tried.run("LogTable", write).outcome is Outcome.FAILED
+    assert len(calls) == calls_made + 1
+    assert "is available, but the artifact store for LogText is not; the client is asked to retry" in caplog.text
+    assert tried.run("spans", lambda: None).outcome is Outcome.DONE
+    tried.retry_denied()
+    assert not tried.artifacts_failed
+
+
+def test_a_server_that_is_away_with_its_artifacts_is_waited_for() -> None:
+    """Artifacts proxied by the tracking server fail with it: none is given up."""
+    calls: list[int] = []
+
+    def write() -> None:
+        calls.append(len(calls))
+        if len(calls) < 9:
+            with artifact_access():
+                raise ConnectionError("away")
+
+    def answers() -> None:
+        if len(calls) < 9:
+            raise ConnectionError("away")
+
+    tried = Retrier("http://m", RecordedWaits(), answers, others=True)
+    assert tried.run("LogText", write).outcome is Outcome.DONE
+    assert (len(calls), tried.artifacts_failed) == (9, False)

@@ -1,0 +1,105 @@
+"""When reports on optimizations are written, and that a failure of one has no further effect."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.tracking.runs import run_reports
+from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
+from otel_dspy.mlflow.tracking.store.connection import Connection
+from otel_dspy.mlflow.tracking.store.store import RunHandle
+from tests.support.waiting import awaited
+
+RUN = RunHandle("a" * 32, "file:///nowhere")
+CONNECTION = Connection(Destination("sqlite:////nowhere.db", Experiment(name="E")))
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the runs on which a report was written; switched on, and due at once while a compile runs."""
+    found: list[str] = []
+    monkeypatch.delenv(run_reports.VARIABLE)
+    monkeypatch.setattr(run_reports, "EVERY", 0.0)
+
+    def write(request: Any) -> None:
+        found.append(request.run.run_id)
+
+    monkeypatch.setattr(run_reports, "_write", write)
+    return found
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_request_is_written_when_started(written: list[str], *, ended: bool) -> None:
+    """Several for a run are one; nothing is written before `start`."""
+    reports = RunReports()
+    for _ in range(3):
+        reports.request(CONNECTION, RUN, ended=ended)
+    assert written == []
+    reports.start()
+    awaited(lambda: written, "the report")
+    reports.wait(10)
+    assert written == [RUN.run_id]
+
+
+def test_reports_in_progress_pause(written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request before the first interval is over is ignored; the end of the compile is not."""
+    monkeypatch.setattr(run_reports, "EVERY", 3600.0)
+    reports = RunReports()
+    reports.request(CONNECTION, RUN, ended=False)
+    reports.start()
+    reports.request(CONNECTION, RUN, ended=True)
+    reports.start()
+    reports.wait(10)
+    assert written == [RUN.run_id]
+
+
+def test_a_flush_does_not_wait_for_a_report_in_progress(monkeypatch: pytest.MonkeyPatch, written: list[str]) -> None:
+    """Only for those of compiles that have ended."""
+    begun, release = threading.Event(), threading.Event()
+
+    def write(_request: object) -> None:
+        begun.set()
+        assert release.wait(10)
+        written.append("late")
+
+    monkeypatch.setattr(run_reports, "_write", write)
+    reports = RunReports()
+    reports.request(CONNECTION, RUN, ended=False)
+    reports.start()
+    assert begun.wait(10)
+    reports.wait(10)
+    assert written == []
+    reports.request(CONNECTION, RUN, ended=True)
+    reports.start()
+    release.set()
+    reports.wait(10)
+    assert written == ["late", "late"]
+
+
+@pytest.mark.usefixtures("written")
+def test_a_failure_is_given_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """There is no such store: one DEBUG line, nothing raised, nothing above it in the log."""
+    monkeypatch.undo()
+    monkeypatch.setenv(run_reports.VARIABLE, "true")
+    caplog.set_level("DEBUG", logger="otel_dspy")
+    reports = RunReports()
+    reports.request(CONNECTION, RUN, ended=True)
+    reports.start()
+    reports.wait(10)
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f"The report on run {RUN.run_id} is not written: There is no MLflow store at")
+
+
+@pytest.mark.parametrize("value", ["false", "0", " OFF "])
+def test_it_can_be_switched_off(written: list[str], monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """By the environment variable."""
+    monkeypatch.setenv(run_reports.VARIABLE, value)
+    reports = RunReports()
+    reports.request(CONNECTION, RUN, ended=True)
+    reports.start()
+    reports.wait(10)
+    assert written == []

@@ -1,0 +1,216 @@
+"""Several infos of traces in one transaction of a local database."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportUnknownVariableType]
+from sqlalchemy import event
+
+from otel_dspy.mlflow.mapping.operations import Assessment, LogTrace
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.tracking.sink import Sink
+from otel_dspy.mlflow.tracking.store.local_requests import TOGETHER
+from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow.tracking.store.store_transaction import one_transaction
+from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
+from otel_dspy.runtime.fork_gate import ForkGate
+from tests.support.blank_store import blank_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+WAIT: Final = 60.0
+
+
+def head(number: int) -> LogTrace:
+    """The info of a scored trace."""
+    trace_id = f"{number:032x}"
+    score = Assessment(
+        assessment_id=f"a-{trace_id}", name="exact", value=1.0, rationale=None, span_id=None, time_ms=2
+    )  # fmt: skip
+    return LogTrace(
+        key=trace_id, trace_id=trace_id, run=None, start_ms=1, root_id="r", name="p", state="OK", duration_ms=1,
+        request="1+1", response="2", tags={"otel.trace_id": trace_id}, metadata={"a": "b"}, client_request_id="c",
+        assessments=(score,),
+    )  # fmt: skip
+
+
+def infos(uri: str) -> dict[str, dict[str, Any]]:
+    """What MLflow returns of each trace, without the place of its artifacts."""
+    client: Any = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("e").experiment_id
+    found = [trace.info for trace in client.search_traces([experiment], max_results=500, include_spans=False)]
+    return {info.trace_id: info.to_dict() | {"tags": info.tags.keys()} for info in found}
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    """An empty store."""
+    return blank_store(tmp_path)
+
+
+@pytest.fixture
+def commits(uri: str) -> Iterator[list[str]]:
+    """Filled with one entry for each transaction that has written."""
+    engine: Any = _store(uri).engine
+    seen: list[str] = []
+    written = threading.local()
+
+    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        written.any = getattr(written, "any", False) or statement.startswith(("INSERT", "UPDATE"))
+
+    def committed(_connection: object) -> None:
+        if getattr(written, "any", False):
+            seen.append("commit")
+        written.any = False
+
+    def undone(_connection: object) -> None:
+        written.any = False
+
+    listeners = {"before_cursor_execute": executed, "commit": committed, "rollback": undone}
+    for name, listener in listeners.items():
+        event.listen(engine, name, listener)
+    yield seen
+    for name, listener in listeners.items():
+        event.remove(engine, name, listener)
+
+
+def _store(uri: str) -> Any:
+    return cast("Any", _get_store)(uri)
+
+
+def _sink(uri: str, experiment: str = "e") -> Sink:
+    return Sink(ExclusiveWriter(Destination(uri, Experiment(name=experiment)), threading.Event()))
+
+
+def _delivered(sink: Sink, numbers: range) -> None:
+    for number in numbers:
+        sink.apply(head(number))
+    sink.send_all()
+
+
+def test_a_batch_is_one_transaction(uri: str, commits: list[str], tmp_path: Path) -> None:
+    """As many as there may be in one; MLflow returns the same as of traces that were written one by one."""
+    sink = _sink(uri)
+    _delivered(sink, range(1))  # alone, with the experiment
+    commits.clear()
+    _delivered(sink, range(1, 1 + 2 * TOGETHER))
+    assert commits == ["commit", "commit"]
+    assert (sink.done, sink.lost, sink.failed) == (1 + 2 * TOGETHER, 0, 0)
+    other = blank_store(tmp_path / "other")
+    store = Store(other)
+    experiment = store.experiment_id("e")
+    for number in range(1 + 2 * TOGETHER):
+        store.start_trace(experiment, head(number), None)
+    assert infos(uri) == infos(other)
+
+
+def test_an_update_has_a_transaction_of_its_own(uri: str, commits: list[str]) -> None:
+    """MLflow undoes a transaction in which it finds an info that exists."""
+    sink = _sink(uri)
+    _delivered(sink, range(5))
+    commits.clear()
+    _delivered(sink, range(4, 8))
+    assert commits == ["commit", "commit"]
+    assert len(infos(uri)) == 8
+
+
+def test_what_another_process_has_written_is_merged(uri: str, commits: list[str]) -> None:
+    """Of five infos one exists: the transaction is undone, and each gets one of its own, as without this."""
+    _delivered(_sink(uri), range(2, 3))
+    sink = _sink(uri)
+    _delivered(sink, range(100, 101))
+    commits.clear()
+    _delivered(sink, range(5))
+    assert commits == ["commit"] * 5
+    assert (sink.done, sink.lost, sink.failed) == (6, 0, 0)
+    assert len(infos(uri)) == 6
+
+
+def test_a_rejected_info_takes_no_other_with_it(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of five is lost, and the others are there."""
+    stores: Any = _store(uri).__class__
+    start: Callable[..., object] = stores.start_trace
+
+    def failing(store: object, info: Any) -> object:
+        started = start(store, info)
+        if info.trace_id == f"tr-{2:032x}":
+            raise MlflowException.invalid_parameter_value("not this one")
+        return started
+
+    sink = _sink(uri)
+    _delivered(sink, range(100, 101))
+    with monkeypatch.context() as patch:
+        patch.setattr(stores, "start_trace", failing)
+        _delivered(sink, range(5))
+    assert (sink.done, sink.lost, sink.failed) == (5, 1, 0)
+    assert {f"tr-{number:032x}" for number in (0, 1, 3, 4, 100)} <= infos(uri).keys()
+
+
+def test_a_failure_undoes_all(uri: str) -> None:
+    """None of the infos is there, and the next transaction is not affected."""
+    store = Store(uri)
+    experiment = store.experiment_id("e")
+
+    def fail() -> None:
+        raise ConnectionError
+
+    assert not store.together([lambda: store.start_trace(experiment, head(1), None), fail], ForkGate())
+    assert infos(uri) == {}
+    assert store.together([lambda: store.start_trace(experiment, head(2), None)], ForkGate())
+    assert list(infos(uri)) == [f"tr-{2:032x}"]
+
+
+def test_other_threads_have_sessions_of_their_own(uri: str) -> None:
+    """What the program reads meanwhile does not have what is not committed."""
+    store = Store(uri)
+    experiment = store.experiment_id("e")
+    seen: list[dict[str, Any]] = []
+
+    def look() -> None:
+        thread = threading.Thread(target=lambda: seen.append(infos(uri)))
+        thread.start()
+        thread.join(WAIT)
+
+    assert store.together([lambda: store.start_trace(experiment, head(1), None), look], ForkGate())
+    assert seen == [{}]
+    assert len(infos(uri)) == 1
+
+
+def test_a_fork_waits_for_one_write(uri: str) -> None:
+    """Between two writes of a transaction the gate is open."""
+    store = Store(uri)
+    experiment = store.experiment_id("e")
+    gate = ForkGate()
+    closed: list[bool] = []
+
+    def close() -> None:
+        lock = gate.close(0)
+        closed.append(lock is not None)
+        if lock is not None:
+            lock.release()
+
+    def close_elsewhere() -> None:
+        thread = threading.Thread(target=close)
+        thread.start()
+        thread.join(WAIT)
+
+    def writes() -> Iterator[Callable[[], None]]:
+        yield lambda: store.start_trace(experiment, head(1), None)
+        close_elsewhere()
+        yield close_elsewhere
+
+    assert store.together(writes(), gate)
+    assert closed == [True, False]
+    assert len(infos(uri)) == 1
+
+
+def test_a_store_without_sessions() -> None:
+    """Such as one of a plug-in: the caller writes one by one."""
+    assert not one_transaction(object(), [lambda: None], ForkGate())
