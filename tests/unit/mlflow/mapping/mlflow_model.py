@@ -21,6 +21,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogModel,
     LogParams,
     LogProgram,
+    LogReport,
     LogSpan,
     LogTable,
     LogText,
@@ -98,6 +99,8 @@ class Model:
                 self._run(operation.run).artifacts[operation.path] = table_json(operation, operation.path)
             case LogDataset():
                 self._run(operation.run).inputs.add((operation.name, operation.digest, operation.role))
+            case LogReport():
+                pass  # made of what is there
             case EndRun():
                 run = self._run(operation.run)
                 run.status, run.end_ms = operation.status, operation.end_ms
