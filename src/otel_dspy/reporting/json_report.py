@@ -10,6 +10,8 @@ from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
+from otel_dspy.reporting.sections.production import production
+from otel_dspy.reporting.sections.timeline import timeline
 from otel_dspy.reporting.wording import choice_text
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.sections.gains import Gains
     from otel_dspy.reporting.sections.hard_cases import HardCases
     from otel_dspy.reporting.sections.lineage import Lineage
+    from otel_dspy.reporting.sections.production import Production
+    from otel_dspy.reporting.sections.timeline import Timeline
     from otel_dspy.reporting.sections.verdict import Verdict
     from otel_dspy.reporting.trial_row import ModelUse
 
@@ -51,6 +55,9 @@ def json_report(found: Compile, judged: Verdict) -> str:
             "choices": _data(choices(found)),
             "lineage": _data(lineage(found)),
             "hard_cases": _data(hard_cases(found)),
+            "production": _data(production(found)),
+            "timeline": _data(timeline(found)),
+            "versions": dict(found.versions),
         },
         indent=2,
         ensure_ascii=False,
@@ -62,7 +69,7 @@ def _use(use: ModelUse) -> dict[str, Any]:
     return {"calls": use.calls, "tokens": use.tokens, "cost": use.cost, "unpriced_calls": use.unpriced_calls}
 
 
-def _data(section: Gains | Choices | Lineage | HardCases | None) -> dict[str, Any] | None:
+def _data(section: Gains | Choices | Lineage | HardCases | Production | Timeline | None) -> dict[str, Any] | None:
     return None if section is None else asdict(section)
 
 

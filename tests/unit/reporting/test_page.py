@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from typing_extensions import override
 
-from otel_dspy.reporting.model.compile_result import Example, Predictor
+from otel_dspy.reporting.model.compile_result import CallUse, Example, Phase, Predictor
 from otel_dspy.reporting.report import Report
 from tests.unit.reporting.optimizations import optimization, trial
 
@@ -66,6 +66,9 @@ def large(trials: int, examples: int) -> Compile:
             "".join(draw.choices("10x", weights=[10, 10, 1], k=examples)),
             answers=[draw.choice(["yes", "no"]) for _ in range(examples)],
             parameters={"0_predictor_instruction": number % 10, "0_predictor_demos": number // 10},
+            program=(Predictor("classify", f"Think, then answer. {number} " * 50),),
+            started=number * 3.0,
+            task=CallUse(10, 0, 1000, 100),
         )
         for number in range(trials)
     ]
@@ -74,6 +77,7 @@ def large(trials: int, examples: int) -> Compile:
         best=trials - 1,
         labels=("yes", "no") * (examples // 2),
         initial_program=(Predictor("classify", "Answer."),),
+        phases=tuple(Phase("propose", number * 3.0, 1.0) for number in range(trials)),
         best_program=(Predictor("classify", "Think, then answer. " * 50, ({"question": "q", "answer": "yes"},) * 4),),
     )
     return with_texts(whole, texts)

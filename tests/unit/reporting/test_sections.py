@@ -259,7 +259,7 @@ def test_hard_cases() -> None:
 def test_setup() -> None:
     """Parameters by name, and code that loads the winner from the store."""
     result = setup(optimization(parameters={"seed": 7, "auto": None}))
-    assert result.parameters == (("auto", "null"), ("seed", "7"))
+    assert (result.parameters, result.seeds) == ((("auto", "null"), ("seed", "7")), (("seed", "7"),))
     assert f"run_id='{'f' * 32}'" in result.load
     assert "mlflow.set_tracking_uri('sqlite:///mlflow.db')" in result.load
     compile(result.load, "load", "exec")

@@ -11,7 +11,7 @@ from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.operations import LogChanges, LogModel, LogProgram
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
-from otel_dspy.mlflow.records.span_records import CompileRecord, SetupRecord, TrialRecord
+from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, SetupRecord, TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,9 @@ def _complete_from(sink: Sink, writer: ConcurrentWriter, stored: Iterable[SpanRe
     facts: list[SetupRecord | TrialRecord | CompileRecord] = []
     for span in stored:
         fact = decode.fact(span)
-        if isinstance(fact, SetupRecord | TrialRecord | CompileRecord):
+        if isinstance(fact, PhaseRecord):
+            ledger.add(fact)
+        elif isinstance(fact, SetupRecord | TrialRecord | CompileRecord):
             facts.append(fact)
             ended = ledger.add(fact) or ended
     for fact in facts:

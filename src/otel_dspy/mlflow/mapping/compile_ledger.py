@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.records.span_records import CompileRecord, TrialRecord
+from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, TrialRecord
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
@@ -14,23 +14,32 @@ if TYPE_CHECKING:
 MAX_ENDED: Final = 64
 """Maximum number of remembered ended compiles, for late or duplicate spans."""
 
+MAX_PHASES: Final = 1000
+"""Maximum number of phases of a compile that are kept: some optimizers have several in each trial."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndedCompile:
-    """An ended compile, and its trials so far by index."""
+    """An ended compile, with its trials so far by index and its phases by their start."""
 
     done: CompileRecord
     trials: tuple[TrialRecord, ...]
+    phases: tuple[PhaseRecord, ...] = ()
 
 
 class CompileLedger:
-    """Trials and ends by compile. Program states, tables and attributes are not kept."""
+    """Trials, phases and ends by compile. Program states, tables and attributes are not kept."""
 
     def __init__(self) -> None:
         self._trials: dict[str, dict[int, TrialRecord]] = {}
         self._ended: BoundedDict[str, CompileRecord] = BoundedDict(
-            MAX_ENDED, lambda compile_id, _: self._trials.pop(compile_id, None)
+            MAX_ENDED, lambda compile_id, _: self._forget(compile_id)
         )
+        self._phases: dict[str, dict[str, PhaseRecord]] = {}
+
+    def _forget(self, compile_id: str) -> None:
+        self._trials.pop(compile_id, None)
+        self._phases.pop(compile_id, None)
 
     def add(self, fact: Fact) -> EndedCompile | None:
         """Add a record; return the compile whose summary it belongs to, if that has ended."""
@@ -48,10 +57,17 @@ class CompileLedger:
         elif isinstance(fact, CompileRecord):
             compile_id = fact.identity.compile_id
             self._ended[compile_id] = replace(fact, program_state=None, span=replace(fact.span, attributes={}))
+        elif isinstance(fact, PhaseRecord) and fact.compile_id is not None:
+            phase = replace(fact, instructions=None, demos=None, span=replace(fact.span, attributes={}))
+            phases = self._phases.setdefault(fact.compile_id, {})
+            if len(phases) < MAX_PHASES:
+                phases[fact.span.span_id] = phase
+            return None
         else:
             return None
         done = self._ended.get(compile_id)
         if done is None:
             return None
         found = self._trials.get(compile_id, {})
-        return EndedCompile(done, tuple(found[index] for index in sorted(found)))
+        phases = sorted(self._phases.get(compile_id, {}).values(), key=lambda phase: phase.span.start_ns)
+        return EndedCompile(done, tuple(found[index] for index in sorted(found)), tuple(phases))

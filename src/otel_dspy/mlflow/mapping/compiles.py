@@ -145,7 +145,7 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
     if run is not None:
         yield LogText(
             key=f"{done.span.span_id}/summary/{len(ended.trials)}", run=run, path="optimization_summary.json",
-            text=summary_json(done, ended.trials),
+            text=summary_json(ended),
         )  # fmt: skip
         # A nested compile without trials is a step of one; an interrupted program ends as soon as it can.
         if (done.identity.parent_id is None or ended.trials) and _status(done) != "KILLED":

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.mlflow.records.span_records import CompileRecord, TrialRecord, Usage
+    from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
+    from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, SpanRecord, TrialRecord, Usage
 
 
-def summary_json(done: CompileRecord, trials: Sequence[TrialRecord]) -> str:
+def summary_json(ended: EndedCompile) -> str:
     """Return the file's text. A number that JSON does not support (NaN, infinity) is null, as in the tables."""
-    return json.dumps(_finite(summary(done, trials)), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(_finite(summary(ended)), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _finite(value: object) -> object:
@@ -27,8 +28,12 @@ def _finite(value: object) -> object:
     return value
 
 
-def summary(done: CompileRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]:
-    """Return the compile as JSON values; scores in `score_unit` (percent or ratio), cost in USD, times in seconds."""
+def summary(ended: EndedCompile) -> dict[str, Any]:
+    """Return the compile as JSON values; scores in `score_unit` (percent or ratio), cost in USD, times in seconds.
+
+    `started` is counted from the start of the compile.
+    """
+    done = ended.done
     return {
         "optimizer": done.identity.optimizer,
         "program": done.identity.program,
@@ -40,13 +45,26 @@ def summary(done: CompileRecord, trials: Sequence[TrialRecord]) -> dict[str, Any
         "best_trial": done.best_trial,
         "program_id": done.program_id,
         "error": done.error_type,
-        "duration": (done.span.end_ns - done.span.start_ns) / 1e9,
+        "duration": _seconds(done.span),
         "usage": _usage(done.usage),
-        "trials": [_trial(trial) for trial in trials],
+        **({"phases": [_phase(phase, done) for phase in ended.phases]} if ended.phases else {}),
+        "trials": [_trial(trial, done) for trial in ended.trials],
     }
 
 
-def _trial(trial: TrialRecord) -> dict[str, Any]:
+def _seconds(span: SpanRecord) -> float:
+    return (span.end_ns - span.start_ns) / 1e9
+
+
+def _started(span: SpanRecord, done: CompileRecord) -> float:
+    return (span.start_ns - done.span.start_ns) / 1e9
+
+
+def _phase(phase: PhaseRecord, done: CompileRecord) -> dict[str, Any]:
+    return {"name": phase.name, "started": _started(phase.span, done), "duration": _seconds(phase.span)}
+
+
+def _trial(trial: TrialRecord, done: CompileRecord) -> dict[str, Any]:
     return {
         "index": trial.index,
         "label": trial.label,
@@ -60,7 +78,8 @@ def _trial(trial: TrialRecord) -> dict[str, Any]:
         **({"measures": dict(trial.measures)} if trial.measures else {}),
         "program_id": trial.program_id,
         "error": trial.error_type,
-        "duration": (trial.span.end_ns - trial.span.start_ns) / 1e9,
+        "started": _started(trial.span, done),
+        "duration": _seconds(trial.span),
         "usage": _usage(trial.usage),
     }
 

@@ -10,16 +10,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.matrix_chart import matrix_chart
 from otel_dspy.reporting.html.score_chart import score_chart
+from otel_dspy.reporting.html.timeline_chart import timeline_chart
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.flip_matrix import flip_matrix
 from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
+from otel_dspy.reporting.sections.production import production
+from otel_dspy.reporting.sections.prompt_blame import prompt_blame
 from otel_dspy.reporting.sections.prompt_diff import prompt_diff
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
-from otel_dspy.reporting.wording import counted, score_value_text, use_text
+from otel_dspy.reporting.sections.timeline import timeline
+from otel_dspy.reporting.wording import counted, duration_text, score_value_text, use_text
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -36,7 +40,7 @@ def page(found: Compile, judged: Verdict) -> str:
         found: the optimization.
         judged: its verdict.
     """
-    history, matrix, tree = score_history(found), flip_matrix(found), lineage(found)
+    history, matrix, tree, when = score_history(found), flip_matrix(found), lineage(found), timeline(found)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -52,8 +56,12 @@ def page(found: Compile, judged: Verdict) -> str:
             lineage=tree,
             lineage_chart=lineage_chart(tree) if tree else None,
             diffs=prompt_diff(found),
+            blames=prompt_blame(found),
             cost=cost(found),
+            production=production(found),
             hard=hard_cases(found),
+            timeline=when,
+            timeline_chart=timeline_chart(when) if when else None,
             setup=setup(found),
             version=__version__,
         )
@@ -78,6 +86,7 @@ def _environment() -> Environment:
         "grouped": "{:,}".format,
         "use": use_text,
         "counted": counted,
+        "duration": duration_text,
         "share": _share,
     }
     return environment

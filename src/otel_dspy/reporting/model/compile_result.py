@@ -49,6 +49,28 @@ class Predictor:
 
 
 @dataclass(frozen=True)
+class CallUse:
+    """Calls of the language model that the program uses, in one trial."""
+
+    calls: int
+    cached: int
+    """Calls that DSPy's cache answered, without tokens."""
+    input_tokens: int
+    output_tokens: int
+    cost: float | None = None
+    unpriced_calls: int = 0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A named phase; times in seconds, the start after that of the optimization."""
+
+    name: str
+    started: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Trial:
     """A trial: its row of the trials table, and what belongs to it beside that."""
 
@@ -63,6 +85,13 @@ class Trial:
     error: str | None = None
     """Type of the exception that ended the trial, with its message if that was recorded."""
     measures: Mapping[str, float] = field(default_factory=dict[str, float])
+    started: float | None = None
+    """Seconds after the start of the optimization."""
+    program_id: str | None = None
+    parent_ids: tuple[str, ...] = ()
+    """Ids of the programs that its program was derived from."""
+    task: CallUse | None = None
+    """Usage without that of proposing, reflecting and judging models; None if it was not recorded."""
 
     @property
     def scores(self) -> dict[str, float]:
@@ -117,6 +146,9 @@ class Compile:
     initial_program: tuple[Predictor, ...] = ()
     best_program: tuple[Predictor, ...] = ()
     candidates: Candidates = field(default_factory=Candidates)
+    phases: tuple[Phase, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Versions of Python and of libraries, by name, as DSPy saves them with a program."""
 
     @property
     def start(self) -> Trial | None:

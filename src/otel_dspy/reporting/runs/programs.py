@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, cast
 
+from otel_dspy import semconv
 from otel_dspy.reporting.model.compile_result import Candidates, Predictor
 from otel_dspy.reporting.runs.summary_rows import mapping, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mlflow.entities import Run
 
 
 def predictors(state: object) -> tuple[Predictor, ...]:
@@ -29,6 +33,21 @@ def _predictors(state: dict[str, Any], path: str) -> Iterator[Predictor]:
             yield from _predictors(cast("dict[str, Any]", item), inner)
         elif isinstance(item, str) and not path:
             yield Predictor(inner, item)
+
+
+def parent_ids(run: Run) -> tuple[str, ...]:
+    """Return the ids of the programs that the program of a trial's run was derived from."""
+    text = run.data.tags.get(semconv.DSPY_PROGRAM_PARENT_IDS)
+    try:
+        return tuple(str(item) for item in _items(json.loads(text))) if text else ()
+    except ValueError:
+        return ()
+
+
+def versions(state: object) -> dict[str, str]:
+    """Return the versions that DSPy saves with a program's state."""
+    found = mapping(mapping(mapping(state).get("metadata")).get("dependency_versions"))
+    return {name: str(version) for name, version in found.items()}
 
 
 def candidates(instructions: object, demos: object) -> Candidates:

@@ -13,8 +13,8 @@ from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.model.compile_result import Compile, Trial
 from otel_dspy.reporting.runs.artifacts import RunArtifacts
 from otel_dspy.reporting.runs.find import check_store, child_runs, find_run
-from otel_dspy.reporting.runs.programs import candidates, predictors
-from otel_dspy.reporting.runs.summary_rows import mapping, mappings, number, trial_rows, use, uses
+from otel_dspy.reporting.runs.programs import candidates, parent_ids, predictors, versions
+from otel_dspy.reporting.runs.summary_rows import mapping, mappings, number, phases, task_use, trial_rows, use, uses
 from otel_dspy.reporting.runs.tables import ExampleIndex, Table, table_rows
 from otel_dspy.reporting.runs.unfinished import summary_of_runs
 from otel_dspy.tracking_uri import without_passwords
@@ -88,9 +88,14 @@ def _compile(
             reason=details[row.index].get("reason"),
             error=_error(children.get(row.index), details[row.index].get("error")),
             measures={name: float(value) for name, value in mapping(details[row.index].get("measures")).items()},
+            started=number(details[row.index].get("started")),
+            program_id=details[row.index].get("program_id"),
+            parent_ids=parent_ids(children[row.index]) if row.index in children else (),
+            task=task_use(details[row.index].get("usage")),
         )
         for row in rows
     )
+    initial, best = artifacts.json("initial_model.json"), artifacts.json("best_model.json")
     return Compile(
         run_id=run.info.run_id,
         optimizer=str(summary.get("optimizer")),
@@ -111,9 +116,11 @@ def _compile(
         usage_by_model=uses(mapping(summary.get("usage")).get("by_model")),
         examples=examples.examples(),
         trials=trials,
-        initial_program=predictors(artifacts.json("initial_model.json")),
-        best_program=predictors(artifacts.json("best_model.json")),
+        initial_program=predictors(initial),
+        best_program=predictors(best),
         candidates=candidates(artifacts.json("candidates/instructions.json"), artifacts.json("candidates/demos.json")),
+        phases=phases(summary.get("phases")),
+        versions=versions(best or initial),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from otel_dspy.reporting.model.compile_result import CallUse, Phase
 from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 
 if TYPE_CHECKING:
@@ -56,6 +57,31 @@ def use(found: object) -> ModelUse:
         tokens=int(values.get("input_tokens") or 0) + int(values.get("output_tokens") or 0),
         cost=number(values.get("cost")),
         unpriced_calls=int(values.get("unpriced_calls") or 0),
+    )
+
+
+def task_use(found: object) -> CallUse | None:
+    """Return the part of a usage record that the program itself has used; the whole where roles are not recorded."""
+    values = mapping(found)
+    part = mapping(mapping(values.get("by_role")).get("task")) if values.get("by_role") else values
+    calls = int(part.get("lm_calls") or 0)
+    if not calls:
+        return None
+    return CallUse(
+        calls,
+        int(part.get("cache_hits") or 0),
+        int(part.get("input_tokens") or 0),
+        int(part.get("output_tokens") or 0),
+        number(part.get("cost")),
+        int(part.get("unpriced_calls") or 0),
+    )
+
+
+def phases(found: object) -> tuple[Phase, ...]:
+    """Return the phases of the summary, in order."""
+    return tuple(
+        Phase(str(phase.get("name")), number(phase.get("started")) or 0.0, number(phase.get("duration")) or 0.0)
+        for phase in mappings(found)
     )
 
 

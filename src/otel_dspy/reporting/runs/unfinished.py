@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _BEST_SCORE: Final = "best_score"
-_USAGE: Final = ("input_tokens", "output_tokens", "lm_calls", "cost", "unpriced_calls", "embedding_calls", "late_calls")
-_OTHER: Final = frozenset({SCORE, "cache_hits", "num_errors", *_USAGE})
+_USAGE: Final = (
+    "input_tokens", "output_tokens", "lm_calls", "cache_hits", "cost", "unpriced_calls", "embedding_calls",
+    "late_calls",
+)  # fmt: skip
+_OTHER: Final = frozenset({SCORE, "num_errors", *_USAGE})
 _PYTHON: Final[Mapping[str, object]] = {"True": True, "False": False, "None": None}
 """MLflow's clients write these parameters by `str`."""
 
@@ -30,7 +33,7 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
         trials: the trials' runs, by index.
     """
     tags, metrics = run.data.tags, run.data.metrics
-    found = [_trial(index, trials[index]) for index in sorted(trials)]
+    found = [_trial(index, trials[index], run.info.start_time or 0) for index in sorted(trials)]
     best = [index for index in trials if trials[index].data.tags.get(semconv.DSPY_TRIAL_IS_BEST) == "true"]
     baselines = [trial["score"] for trial in found if trial["kind"] == "baseline" and trial["score"] is not None]
     return {
@@ -49,7 +52,7 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
     }
 
 
-def _trial(index: int, run: Run) -> dict[str, Any]:
+def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
     tags, metrics = run.data.tags, run.data.metrics
     return {
         "index": index,
@@ -64,6 +67,8 @@ def _trial(index: int, run: Run) -> dict[str, Any]:
         "reason": tags.get(semconv.DSPY_TRIAL_REASON),
         "measures": {name: value for name, value in metrics.items() if name not in _OTHER and "/" not in name},
         "error": tags.get(ERROR_TYPE),
+        "program_id": tags.get(semconv.DSPY_PROGRAM_ID),
+        "started": (run.info.start_time - began_ms) / 1000 if run.info.start_time and began_ms else None,
         "duration": _seconds(run),
         "usage": _usage(metrics),
     }

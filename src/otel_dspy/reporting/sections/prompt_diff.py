@@ -67,6 +67,11 @@ def _predictor(name: str, before: Predictor | None, after: Predictor | None) -> 
     )
 
 
+def words(text: str) -> list[str]:
+    """Split a text into words, spaces and other characters, which joined again give the text."""
+    return _WORDS.findall(text)
+
+
 def word_diff(before: str, after: str) -> tuple[Piece, ...]:
     """Return the text of `after` with what was removed from `before` and what was added, by words.
 
@@ -76,7 +81,7 @@ def word_diff(before: str, after: str) -> tuple[Piece, ...]:
     """
     if before == after:
         return (Piece("same", after),) if after else ()
-    old, new = _WORDS.findall(before), _WORDS.findall(after)
+    old, new = words(before), words(after)
     if max(len(old), len(new)) > _MAX_WORDS:
         return tuple(piece for piece in (Piece("removed", before), Piece("added", after)) if piece.text)
     pieces: list[Piece] = []

@@ -18,6 +18,8 @@ class Setup:
     parameters: tuple[tuple[str, str], ...]
     examples: int
     """Size of the validation set; 0 if it is not known."""
+    seeds: tuple[tuple[str, str], ...]
+    """Parameters with `seed` in their names."""
     load: str
     """Python code that loads the winner."""
 
@@ -31,4 +33,5 @@ def setup(found: Compile) -> Setup:
         f"program = {found.program}(...)  # a new instance of the program\nprogram.load(path)\n"
     )
     parameters = tuple((name, value_text(value)) for name, value in sorted(found.parameters.items()))
-    return Setup(parameters, len(found.examples), load)
+    seeds = tuple((name, value) for name, value in parameters if "seed" in name)
+    return Setup(parameters, len(found.examples), seeds, load)

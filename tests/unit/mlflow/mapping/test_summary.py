@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
 from otel_dspy.mlflow.mapping.summary import summary_json
 from otel_dspy.mlflow.records import decode
-from otel_dspy.mlflow.records.span_records import CompileRecord, TrialRecord
+from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, TrialRecord
 from tests.unit.mlflow.mapping.mapped_spans import CID, IDENTITY, span
 
 DONE: dict[str, Any] = {
@@ -50,11 +51,11 @@ NOTHING_USED = {
 }  # fmt: skip
 
 
-def _summary(done: dict[str, Any], *trials: dict[str, Any]) -> str:
+def _summary(done: dict[str, Any], *trials: dict[str, Any], phases: tuple[PhaseRecord, ...] = ()) -> str:
     ended = decode.fact(span("compile", done, end_ns=3_500_000_000))
     assert isinstance(ended, CompileRecord)
     found = [decode.fact(span("trial", trial, end_ns=1_250_000_000)) for trial in trials]
-    return summary_json(ended, [trial for trial in found if isinstance(trial, TrialRecord)])
+    return summary_json(EndedCompile(ended, tuple(trial for trial in found if isinstance(trial, TrialRecord)), phases))
 
 
 def test_all_that_a_summary_contains() -> None:
@@ -96,6 +97,7 @@ def test_all_that_a_summary_contains() -> None:
                 "measures": {"loss": 0.25},
                 "program_id": "p",
                 "error": "KeyError",
+                "started": 0.0,
                 "duration": 0.25,
                 "usage": NOTHING_USED,
             }
@@ -132,9 +134,18 @@ def test_a_summary_of_which_little_is_known() -> None:
         "parameters": {},
         "program_id": None,
         "error": None,
+        "started": 0.0,
         "duration": 0.25,
         "usage": NOTHING_USED,
     }
+
+
+def test_phases() -> None:
+    """By their start, with times in seconds after that of the compile."""
+    phase = decode.fact(span("phase", {"dspy.compile.id": CID, "dspy.phase.name": "propose"}, end_ns=2_000_000_000))
+    assert isinstance(phase, PhaseRecord)
+    found = json.loads(_summary(IDENTITY, phases=(phase,)))
+    assert found["phases"] == [{"name": "propose", "started": 0.0, "duration": 1.0}]
 
 
 def test_a_summary_reads_well() -> None:

@@ -1,0 +1,71 @@
+"""When trials and phases ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_dspy.reporting.model.compile_result import Compile
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A period, in seconds after the start of the optimization."""
+
+    started: float
+    seconds: float
+    is_winner: bool = False
+
+    @property
+    def ended(self) -> float:
+        """Its end, in the same unit."""
+        return self.started + self.seconds
+
+
+@dataclass(frozen=True)
+class Track:
+    """The trials, or the phases of one name."""
+
+    name: str
+    bars: tuple[Bar, ...]
+    seconds: float
+    """Time in which at least one of them ran."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """All tracks; the trials come first."""
+
+    duration: float
+    tracks: tuple[Track, ...]
+    outside: float
+    """Seconds in which no trial ran: bootstrapping, proposals, reflection."""
+    longest: int
+    """Index of the trial that took longest."""
+
+
+def timeline(found: Compile) -> Timeline | None:
+    """Return the timeline; None without the start of a trial."""
+    trials = [(trial, trial.started) for trial in found.trials if trial.started is not None]
+    if not trials:
+        return None
+    bars = [Bar(started, trial.row.seconds, trial.row.index == found.best_trial) for trial, started in trials]
+    by_name: dict[str, list[Bar]] = {}
+    for phase in found.phases:
+        by_name.setdefault(phase.name, []).append(Bar(phase.started, phase.seconds))
+    tracks = [_track("trials", bars), *(_track(name, phases) for name, phases in by_name.items())]
+    duration = max(found.duration, *(bar.ended for track in tracks for bar in track.bars))
+    longest = max(trials, key=lambda one: one[0].row.seconds)[0]
+    return Timeline(duration, tuple(tracks), max(0.0, duration - tracks[0].seconds), longest.row.index)
+
+
+def _track(name: str, bars: Iterable[Bar]) -> Track:
+    ordered = sorted(bars, key=lambda bar: bar.started)
+    total, until = 0.0, 0.0
+    for bar in ordered:
+        total += max(0.0, bar.ended - max(bar.started, until))
+        until = max(until, bar.ended)
+    return Track(name, tuple(ordered), total)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from otel_dspy.reporting.html.timeline_chart import timeline_chart
+from otel_dspy.reporting.model.compile_result import CallUse, Phase
+from otel_dspy.reporting.report import Report
+from otel_dspy.reporting.sections.production import CallCost, Production, production
+from otel_dspy.reporting.sections.timeline import timeline
+from tests.unit.reporting.optimizations import LABELS, optimization, trial
+
+
+def test_the_timeline() -> None:
+    """Trials that overlap count once; phases of a name are one track; the rest of the time is outside of trials."""
+    found = optimization(
+        trial(0, "01", started=10.0, seconds=10.0),
+        trial(1, "11", started=15.0, seconds=10.0),
+        trial(2, "10", started=60.0, seconds=15.0),
+        best=1,
+        labels=LABELS[:2],
+        phases=(Phase("propose", 0.0, 9.0), Phase("reflect", 26.0, 4.0), Phase("reflect", 50.0, 6.0)),
+    )
+    result = timeline(found)
+    assert result is not None
+    assert [(track.name, len(track.bars), track.seconds) for track in result.tracks] == [
+        ("trials", 3, 30.0), ("propose", 1, 9.0), ("reflect", 2, 10.0),
+    ]  # fmt: skip
+    assert (result.duration, result.outside, result.longest) == (75.0, 45.0, 2)
+    chart = timeline_chart(result)
+    assert [(track.path.count("M"), track.winner.count("M")) for track in chart.tracks] == [(2, 1), (1, 0), (2, 0)]
+    assert chart.tracks[0].winner == "M264.0 20h88.8"
+    assert [label for _, label in chart.ticks] == ["0.0 s", "18.8 s", "37.5 s", "56.2 s", "1 min 15 s"]
+    assert timeline(optimization(trial(0, "01"), labels=LABELS[:2])) is None
+
+
+def test_production() -> None:
+    """Tokens of a call times calls of a program call; answers from the cache have no tokens and do not count."""
+    found = optimization(
+        trial(0, "0000", task=CallUse(8, 0, 800, 80, 0.08)),
+        trial(1, "1111", task=CallUse(8, 4, 1200, 40, 0.12)),
+        best=1,
+        labels=LABELS[:4],
+    )
+    assert production(found) == Production(CallCost(0, 200_000, 20_000, 20.0), CallCost(1, 600_000, 20_000, 60.0))
+    html = Report(found).html
+    assert "1,000 calls of the program in production" in html
+    assert '<td class="num">600,000</td>' in html
+
+
+def test_production_of_which_little_is_known() -> None:
+    """A price that is not known, a winner that is the start, and one whose calls were all cached or not recorded."""
+    unpriced = optimization(trial(0, "01", task=CallUse(2, 0, 20, 4, 0.1, unpriced_calls=1)), best=0, labels=LABELS[:2])
+    assert production(unpriced) == Production(None, CallCost(0, 10_000, 2_000, None))
+    cached = optimization(trial(0, "01", task=CallUse(2, 2, 0, 0)), best=0, labels=LABELS[:2])
+    none = optimization(trial(0, "01"), best=0, labels=LABELS[:2])
+    assert [production(found) for found in (cached, none, optimization())] == [None, None, None]
