@@ -68,6 +68,12 @@ DSPY_COMPILE_USAGE_MODEL: Final = "dspy.compile.usage.model."
 """Tokens, calls and cost of `dspy.compile.usage.*` of the calls of one language model alone, named as in DSPy, for each
 model that was called; the models add up to the whole. The first eight have parts of their own, `other` has the rest.
 """
+DSPY_FORECAST_LM_CALLS_LOW: Final = "dspy.forecast.lm_calls.low"
+"""Fewest LM calls that the compile will make, by the optimizer's arithmetic, without those of the metric."""
+DSPY_FORECAST_LM_CALLS_HIGH: Final = "dspy.forecast.lm_calls.high"
+"""Most LM calls that the compile will make; equal to `low` where the number is known, absent where it has no bound."""
+DSPY_FORECAST_ROLE: Final = "dspy.forecast.role."
+"""`dspy.forecast.lm_calls.*` of one role alone."""
 DSPY_OPTIMIZER_NAME: Final = "dspy.optimizer.name"
 """Class name of the optimizer."""
 DSPY_OPTIMIZER_PARAMETER: Final = "dspy.optimizer.parameter."

@@ -57,7 +57,7 @@ def drawn(run: RunNode, indent: str = "") -> Iterator[str]:
         name: points[0][1] if len(points) == 1 else dict(points)
         for name, points in run.metrics.items()
         if name.partition("/")[0]
-        not in {"input_tokens", "output_tokens", "cost", "cache_hits", "unpriced_calls", "model"}
+        not in {"input_tokens", "output_tokens", "cost", "cache_hits", "unpriced_calls", "model", "forecast"}
         and not name.startswith("lm_calls/")
     }
     yield f"{indent}{run.name}: {run.status}"

@@ -15,6 +15,7 @@ from otel_dspy.telemetry.usage import TASK
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.call_context import CompileScope
@@ -149,6 +150,19 @@ class OptimizerHook:
             program: the return value of compile; None if it raised.
             error: what compile raised.
         """
+
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        """Return the program runs and LM calls that a compile will make; None if they cannot be computed.
+
+        Must not modify the optimizer, draw random numbers of the process, or call a model.
+
+        Args:
+            optimizer: the user's object.
+            arguments: the effective arguments of compile by name, including defaults.
+            nested: returns the plan of a compile inside this one.
+        """
+        del optimizer, arguments, nested
+        return None
 
     def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
         """Return the facts of a trial that was opened in advance, if the compile ends before it is scored."""

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
+from otel_dspy.hooks.optimizers.plans.better_together import better_together
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
@@ -73,6 +75,10 @@ class BetterTogetherHook(OptimizerHook):
         del scope, program
         # Steps open their own trials; an evaluation outside of them is that of the given program.
         return TrialFacts(kind=TrialKind.BASELINE, label="no step", scope=evaluation.scope, parameters={"strategy": ""})
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        return better_together(optimizer, arguments, nested)
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:

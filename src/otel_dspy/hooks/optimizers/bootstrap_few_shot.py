@@ -20,6 +20,7 @@ from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objec
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import emit_demos
 from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.optimizers.plans.bootstrap import bootstrap_few_shot
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.frames import forwarding
@@ -30,10 +31,11 @@ from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, ope
 from otel_dspy.telemetry.spans.trial import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope
@@ -67,6 +69,11 @@ class BootstrapFewShotHook(OptimizerHook):
         patches.wrap(BootstrapFewShot, "_bootstrap", wrap_call(bootstrap))
         patches.wrap(BootstrapFewShot, "_bootstrap_one_example", wrap_call(attempt))
         patches.replace(BootstrapFewShot, "metric", AttributeProbe("metric", _observed))
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del nested
+        return bootstrap_few_shot(optimizer, arguments)
 
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.optimizers.plans.better_together import bootstrap_finetune
 from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.guard import guarded
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
@@ -73,6 +75,11 @@ class BootstrapFinetuneHook(OptimizerHook):
         patches.wrap(module, "bootstrap_trace_data", wrap_call(bootstrap))
         patches.wrap(module.BootstrapFinetune, "finetune_lms", wrap_call(finetune))
         patches.wrap(LM, "finetune", job)
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del nested
+        return bootstrap_finetune(optimizer, arguments)
 
     @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:

@@ -11,6 +11,8 @@ from typing_extensions import override
 from otel_dspy.hooks.lm.settings import lm_parameters
 from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.optimizers.call_compile import CallCompileHook
+from otel_dspy.hooks.optimizers.plans.attributes import forecast_attributes
+from otel_dspy.hooks.optimizers.plans.planning import plan_of
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.guard import guarded
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.hooks.optimizers.registry import Registry
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
@@ -75,6 +78,7 @@ class _CompileHook(CallHook):
         with guarded("the arguments of a compile"):
             self._arguments = self._hook.arguments(optimizer, self._arguments)
         self._initial: ProgramSnapshot | None = None
+        self._forecast: dict[str, AttributeValue] = {}
         self._result: ProgramSnapshot | None = None
         self._program: Any = None
 
@@ -102,6 +106,9 @@ class _CompileHook(CallHook):
         self._parameters: dict[str, object] = {}
         with guarded("an optimizer's parameters"):
             self._parameters = self._hook.parameters(optimizer, arguments)
+        with guarded("the forecast of a compile"):
+            plan = plan_of(self._registry, optimizer, arguments)
+            self._forecast = {} if plan is None else forecast_attributes(plan, student)
         self._scope = open_compile(self._telemetry, facts)
         self._scope.hook, self._scope.arguments, self._scope.resolve = self._hook, arguments, self._resolve
         if not self._hook.resolves_setup:
@@ -132,6 +139,7 @@ class _CompileHook(CallHook):
                 lm_model=getattr(lm, "model", None),
                 lm_parameters={} if lm is None else lm_parameters(lm),
                 datasets=datasets,
+                forecast=self._forecast,
             ),
         )
 

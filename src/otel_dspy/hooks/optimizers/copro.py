@@ -16,14 +16,16 @@ from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import predictor_name, predictors, prefix
+from otel_dspy.hooks.optimizers.plans.copro import copro
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.call_context import CompileScope
@@ -45,6 +47,11 @@ class COPROHook(OptimizerHook):
         from dspy.teleprompt.copro_optimizer import COPRO  # noqa: PLC0415 - imported when it is instrumented
 
         patches.wrap(COPRO, "_set_signature", _signature_set)
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del nested
+        return copro(optimizer, arguments)
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
+from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 from otel_dspy.serialization.programs import program_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from otel_dspy.hooks.optimizers.plans.call_plan import NestedPlan
 
 
 class EnsembleHook(OptimizerHook):
@@ -21,6 +24,11 @@ class EnsembleHook(OptimizerHook):
 
     optimizer = "dspy.teleprompt.ensemble.Ensemble"
     has_trials = False
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del optimizer, arguments, nested
+        return CallPlan()
 
     @override
     def program_name(self, arguments: Mapping[str, Any]) -> str:

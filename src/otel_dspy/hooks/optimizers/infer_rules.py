@@ -16,6 +16,7 @@ from otel_dspy.hooks.optimizers.base import compile_of
 from otel_dspy.hooks.optimizers.bootstrap_few_shot import BootstrapFewShotHook
 from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.optimizers.plans.infer_rules import infer_rules
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import greatest
@@ -25,6 +26,7 @@ from otel_dspy.telemetry.usage import PROMPT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.call_context import CompileScope
@@ -72,6 +74,11 @@ class InferRulesHook(BootstrapFewShotHook):
             parameters={"candidate": number},
             candidate={predictor_name(program, predictor): {"rules": text} for predictor, text in rules},
         )
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del nested
+        return infer_rules(optimizer, arguments)
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:

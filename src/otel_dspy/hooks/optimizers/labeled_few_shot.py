@@ -11,8 +11,12 @@ from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.chosen import emit_demos
+from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_dspy.hooks.optimizers.plans.call_plan import NestedPlan
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
 
@@ -22,6 +26,11 @@ class LabeledFewShotHook(OptimizerHook):
 
     optimizer = "dspy.teleprompt.vanilla.LabeledFewShot"
     has_trials = False
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del optimizer, arguments, nested
+        return CallPlan()
 
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:

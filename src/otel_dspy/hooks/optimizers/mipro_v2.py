@@ -18,6 +18,7 @@ from otel_dspy.hooks.evaluation.result import named
 from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
 from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.optimizers.plans.mipro_v2 import mipro_v2
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
@@ -90,6 +92,11 @@ class MIPROv2Hook(OptimizerHook):
         patches.wrap(cls, "_perform_full_evaluation", wrap_call(full_evaluation))
         for method, (name, product) in _PHASES.items():
             patches.wrap(cls, method, wrap_call(phase(name, product)))
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del nested
+        return mipro_v2(optimizer, arguments)
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:

@@ -16,6 +16,7 @@ from typing_extensions import override
 from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.chosen import demos
+from otel_dspy.hooks.optimizers.plans.random_search import optuna_search
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.guard import guarded
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.call_context import CompileScope
@@ -58,6 +60,11 @@ class OptunaHook(OptimizerHook):
 
         # Overrides too: a subclass that prunes trials does so in its own objective.
         wrap_with_subclasses(patches, BootstrapFewShotWithOptuna, "objective", lambda _: wrap_call(objective))
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del nested
+        return optuna_search(optimizer, arguments)
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:

@@ -14,12 +14,14 @@ from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.chosen import demo_counts, demos
+from otel_dspy.hooks.optimizers.plans.random_search import random_search
 from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.spans.compile import DatasetFacts
@@ -60,6 +62,11 @@ class RandomSearchHook(OptimizerHook):
             parameters={**facts.parameters, **demo_counts(program)},
             candidate=demos(program),
         )
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del nested
+        return random_search(optimizer, arguments)
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:

@@ -81,6 +81,13 @@ def setup_operations(setup: SetupRecord, options: Options, context: TraceContext
         found |= naming.params({"lm.model": setup.lm_model})
     if found:
         yield LogParams(key=f"{span.span_id}/params", run=run, params=found)
+    if setup.forecast:
+        points = naming.forecast_metrics(setup.forecast).items()
+        yield LogMetrics(
+            key=f"{span.span_id}/forecast",
+            run=run,
+            metrics=tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in points),
+        )
     if setup.program_id:
         yield LogProgram(
             key=f"{span.span_id}/initial_model", run=run, scope=identity.compile_id, program_id=setup.program_id,

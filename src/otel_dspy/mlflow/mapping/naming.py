@@ -145,6 +145,15 @@ def usage_metrics(usage: Usage) -> dict[str, float]:
     return found | models
 
 
+def forecast_metrics(forecast: Mapping[str, float]) -> dict[str, float]:
+    """Return the forecast of LM calls: `forecast/lm_calls_low` and `forecast/lm_calls_high`, `…/<role>` of one role."""
+    found: dict[str, float] = {}
+    for name, value in forecast.items():
+        role, _, bound = name.removeprefix("role.").rpartition("lm_calls.")
+        found[key(f"forecast/lm_calls_{bound}/{role.rstrip('.')}".rstrip("/"))] = value
+    return found
+
+
 def _numbers(usage: Usage) -> dict[str, float]:
     found = {
         "input_tokens": usage.input_tokens,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ERROR_TYPE = "error.type"
 USAGE = "dspy.usage."
 COMPILE_USAGE = "dspy.compile.usage."
+FORECAST = "dspy.forecast."
 
 
 def fact(span: SpanRecord) -> Fact:
@@ -49,6 +50,7 @@ def _setup(span: SpanRecord, read: AttributeReader) -> SetupRecord | None:
         parameters=read.family(sc.DSPY_OPTIMIZER_PARAMETER),
         lm_model=read.text(sc.DSPY_LM_MODEL),
         lm_parameters=read.family(sc.DSPY_LM_PARAMETER),
+        forecast=read.numbers(FORECAST),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),
     )

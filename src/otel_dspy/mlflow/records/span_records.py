@@ -108,6 +108,8 @@ class SetupRecord:
     parameters: Attributes
     lm_model: str | None = None
     lm_parameters: Attributes
+    forecast: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Expected LM calls: `lm_calls.low`, `lm_calls.high`, and of one role `role.prompt.lm_calls.low`."""
     program_id: str | None = None
     program_state: str | None = None
     """JSON text."""

@@ -65,6 +65,8 @@ class SetupFacts:
     lm_model: str | None
     lm_parameters: Mapping[str, object] = field(default_factory=dict[str, object])
     datasets: Sequence[DatasetFacts] = ()
+    forecast: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
+    """`dspy.forecast.*`; empty if the optimizer's arithmetic is unknown."""
 
 
 def new_compile_id() -> str:
@@ -153,6 +155,7 @@ def emit_setup(telemetry: Telemetry, scope: CompileScope, facts: SetupFacts) -> 
         **_identity(scope),
         **parameters,
         **parameter_attributes(semconv.DSPY_LM_PARAMETER, facts.lm_parameters, telemetry.secrets),
+        **facts.forecast,
     }
     if facts.lm_model is not None:
         attributes[semconv.DSPY_LM_MODEL] = facts.lm_model

@@ -17,12 +17,14 @@ from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_se
 from otel_dspy.hooks.optimizers.gepa.adapters import instrument_adapter
 from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
 from otel_dspy.hooks.optimizers.gepa.steps import EVENTS, evaluation_facts
+from otel_dspy.hooks.optimizers.plans.gepa import gepa
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.telemetry.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
@@ -81,6 +83,11 @@ class GEPAHook(OptimizerHook):
 
         patches.wrap(gepa, "optimize", wrap_call(optimization))
         instrument_adapter(patches, telemetry, DspyAdapter)
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del nested
+        return gepa(optimizer, arguments)
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:

@@ -15,6 +15,7 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.plans.simba import simba
 from otel_dspy.hooks.optimizers.simba.scoring import ScoringHook, tagged
 from otel_dspy.hooks.optimizers.simba.search import Search
 from otel_dspy.hooks.optimizers.simba.strategy import StrategyHook
@@ -25,8 +26,9 @@ from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.call_context import CompileScope
@@ -69,6 +71,11 @@ class SIMBAHook(OptimizerHook):
         patches.wrap(module, "wrap_program", program)
         patches.wrap(Parallel, "__call__", wrap_call(scoring))
         patches.replace(module.SIMBA, "strategies", AttributeProbe("strategies", _Strategies(telemetry).observed))
+
+    @override
+    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
+        del nested
+        return simba(optimizer, arguments)
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:
