@@ -61,6 +61,7 @@ class Spending(NamedTuple):
     tokens: int
     lm_calls: int
     unpriced_calls: int
+    cache_hits: int
 
 
 @dataclass(slots=True)
@@ -212,7 +213,11 @@ class UsageTally:
         """Return the current sum over these roles, by default over all."""
         total = self._total(roles)
         return Spending(
-            total.cost or 0.0, total.input_tokens + total.output_tokens, total.lm_calls, total.unpriced_calls
+            total.cost or 0.0,
+            total.input_tokens + total.output_tokens,
+            total.lm_calls,
+            total.unpriced_calls,
+            total.cache_hits,
         )
 
     def _total(self, roles: Collection[Role] | None = None) -> _Sum:

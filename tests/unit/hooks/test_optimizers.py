@@ -103,6 +103,12 @@ def test_mipro_setup_records_what_auto_resolved_to() -> None:
             "lm.parameter.model_type": "chat",
             "lm.parameter.cache": False,
             "lm.parameter.num_retries": 0,
+            "forecast.lm_calls.low": 106,
+            "forecast.lm_calls.high": 110,
+            "forecast.role.task.lm_calls.low": 86,
+            "forecast.role.task.lm_calls.high": 90,
+            "forecast.role.prompt.lm_calls.low": 20,
+            "forecast.role.prompt.lm_calls.high": 20,
             "lm.model": "openai/scripted",
             "program.id": "fef79cf629e129fd",
         }

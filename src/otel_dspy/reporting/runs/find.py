@@ -90,7 +90,7 @@ def _by_id(client: MlflowClient, run_id: str) -> Run:
 
 
 def _latest(client: MlflowClient, experiment: str | None) -> Run:
-    experiments = _experiments(client, experiment)
+    experiments = searched_experiments(client, experiment)
     wanted = f"tags.`{semconv.DSPY_OPTIMIZER_NAME}` != ''"
     latest: list[Run] = []
     for first in range(0, len(experiments), _EXPERIMENTS_AT_ONCE):
@@ -109,7 +109,12 @@ def _latest(client: MlflowClient, experiment: str | None) -> Run:
     raise ReportError(f"There is no optimization recorded by otel-dspy in {where}.")
 
 
-def _experiments(client: MlflowClient, name: str | None) -> list[str]:
+def searched_experiments(client: MlflowClient, name: str | None) -> list[str]:
+    """Return the ids of the experiments to search: the one of this name, or all.
+
+    Raises:
+        ReportError: There is no experiment of this name.
+    """
     if name is not None:
         found: Experiment | None = client.get_experiment_by_name(name)
         if found is None:

@@ -333,6 +333,12 @@ def test_setup_records_the_arguments_of_gepa() -> None:
     assert {name.removeprefix("dspy."): value for name, value in sorted(attributes(setup).items())} == snapshot(
         {
             "compile.id": "c1",
+            "forecast.lm_calls.high": 1742,
+            "forecast.lm_calls.low": 12,
+            "forecast.role.reflection.lm_calls.high": 190,
+            "forecast.role.reflection.lm_calls.low": 0,
+            "forecast.role.task.lm_calls.high": 1552,
+            "forecast.role.task.lm_calls.low": 12,
             "lm.model": "openai/scripted",
             "lm.parameter.cache": False,
             "lm.parameter.model_type": "chat",

@@ -1,0 +1,51 @@
+"""Rates of an optimization that MLflow has recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.forecasting.error import ForecastError
+from otel_dspy.forecasting.rates import Rates, RoleRate
+from otel_dspy.hooks.optimizers.plans.call_plan import Amount
+from otel_dspy.reporting.errors import ReportError
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.trial_row import ModelUse
+
+
+def past_rates(run: str, program: str, tracking_uri: str | None, experiment: str | None) -> Rates:
+    """Read the rates of an optimization.
+
+    Args:
+        run: id of its run, or `latest` for the last finished one of a program of this name.
+        program: name of the program's class.
+        tracking_uri: the MLflow store; None for MLflow's current one.
+        experiment: name of the experiment in which `latest` searches; None for all.
+
+    Raises:
+        ForecastError: there is no such run, or it made no calls.
+        mlflow.exceptions.MlflowException: the store did not answer.
+    """
+    import mlflow  # noqa: PLC0415 - seconds
+
+    from otel_dspy.reporting.runs.past_usage import past_usage  # noqa: PLC0415 - MLflow: seconds
+
+    try:
+        found = past_usage(tracking_uri or mlflow.get_tracking_uri(), run, program, experiment)
+    except ReportError as error:
+        raise ForecastError(str(error)) from None
+    calls = sum(use.calls for use in found.by_role.values())
+    if not calls:
+        message = f"Run {found.run_id} made no language model calls: forecast from another run, or measure examples"
+        raise ForecastError(message)
+    return Rates(
+        source=f"run {found.run_id} ({found.optimizer})",
+        roles={role: _rate(use) for role, use in found.by_role.items() if use.calls},
+        seconds=Amount.exactly(found.duration / calls),
+        notes=("The time is that of a run with the same number of threads.",),
+    )
+
+
+def _rate(use: ModelUse) -> RoleRate:
+    unpriced = use.cost is None or use.unpriced_calls > 0
+    return RoleRate(tokens=use.tokens / use.calls, cost=None if unpriced else (use.cost or 0.0) / use.calls)

@@ -1,0 +1,79 @@
+"""Usage of a past optimization by role, from the summary of its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from otel_dspy import semconv
+from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.runs.artifacts import RunArtifacts
+from otel_dspy.reporting.runs.find import LATEST, check_store, find_run, searched_experiments
+from otel_dspy.reporting.runs.summary_rows import mapping, number, uses
+from otel_dspy.tracking_uri import without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow.entities import Run
+
+    from otel_dspy.reporting.trial_row import ModelUse
+
+_SUMMARY: Final = "optimization_summary.json"
+
+
+@dataclass(frozen=True)
+class PastUsage:
+    """Usage of an optimization."""
+
+    run_id: str
+    optimizer: str
+    duration: float
+    """Seconds."""
+    by_role: Mapping[str, ModelUse]
+
+
+def past_usage(tracking_uri: str, run: str, program: str, experiment: str | None = None) -> PastUsage:
+    """Read the usage of an optimization.
+
+    Args:
+        tracking_uri: the store.
+        run: id of its run, or `latest` for the last finished optimization of a program of this name.
+        program: name of the program's class.
+        experiment: name of the experiment in which `latest` searches; None for all.
+
+    Raises:
+        ReportError: There is no such run, or it has no summary.
+        mlflow.exceptions.MlflowException: The store did not answer.
+    """
+    check_store(tracking_uri)
+    client = MlflowClient(tracking_uri)
+    found = _latest(client, tracking_uri, program, experiment) if run == LATEST else find_run(client, run)
+    summary = mapping(RunArtifacts(tracking_uri, str(found.info.artifact_uri)).json(_SUMMARY))
+    if not summary:
+        raise ReportError(f"Run {found.info.run_id} ({found.info.run_name}) has no {_SUMMARY}.")
+    return PastUsage(
+        found.info.run_id,
+        str(summary.get("optimizer")),
+        number(summary.get("duration")) or 0.0,
+        uses(mapping(summary.get("usage")).get("by_role")),
+    )
+
+
+def _latest(client: MlflowClient, tracking_uri: str, program: str, experiment: str | None) -> Run:
+    wanted = f"attributes.status = 'FINISHED' and tags.`{semconv.DSPY_PROGRAM_NAME}` = '{program}'"
+    wanted += f" and tags.`{semconv.DSPY_OPTIMIZER_NAME}` != ''"
+    found = cast("Any", client).search_runs(
+        searched_experiments(client, experiment), wanted, ViewType.ACTIVE_ONLY, 50, ["attributes.start_time DESC"]
+    )
+    outermost = [run for run in found if semconv.DSPY_COMPILE_PARENT_ID not in run.data.tags]
+    if outermost:
+        return outermost[0]
+    where = f"experiment {experiment!r} of " if experiment else ""
+    raise ReportError(
+        f"There is no finished optimization of a program {program} in {where}{without_passwords(tracking_uri)}. Name a "
+        "run by its id."
+    )

@@ -1,0 +1,145 @@
+"""`otel_dspy.forecast` on scripted models: calls without a call, rates from examples and from MLflow."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import dspy
+import pytest
+from mlflow import MlflowClient
+
+import otel_dspy.mlflow
+from otel_dspy import forecast
+from otel_dspy.forecasting.error import ForecastError
+from otel_dspy.hooks.optimizers.plans.call_plan import Amount
+from tests.support.blank_store import blank_store
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.learning_lm import learning_lm
+from tests.support.mlflow_tree import read_tree
+from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
+from tests.support.sums import exact, examples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_optimizers: Final[Any] = dspy.teleprompt
+_QUIET: Final = {"num_threads": 1, "display_progress": False, "display_table": 0}
+
+
+def _copro(metric: Any = exact) -> Any:
+    return _optimizers.COPRO(metric=metric, breadth=3, depth=2)
+
+
+def test_calls_without_a_call() -> None:
+    """The forecast calls no model, and needs no instrumentation; it states what it assumes."""
+    calls: list[object] = []
+    with dspy.context(lm=learning_lm(before=lambda: calls.append(None))):
+        found = forecast(_copro(), dspy.Predict("question -> answer"), examples(4))
+    assert calls == []
+    assert (found.program_runs, found.lm_calls) == (Amount.exactly(24), Amount.exactly(26))
+    assert found.calls_by_role == {"task": Amount.exactly(24), "prompt": Amount.exactly(2)}
+    assert (found.tokens, found.cost, found.seconds, found.source) == (None, None, None, None)
+    assert str(found).splitlines() == [
+        "COPRO on Predict",
+        "  program runs  24",
+        "  LM calls      26",
+        "    task        24",
+        "    prompt      2",
+        "Each predictor is assumed to call its model once in a run of the program.",
+        "Calls of the metric are not included: measure some examples to include them.",
+    ]
+
+
+def test_arguments_of_compile() -> None:
+    """They are given by name; a range has its reason."""
+    optimizer = _optimizers.MIPROv2(exact, auto=None, num_candidates=3, max_bootstrapped_demos=2, task_model=learning_lm(),
+                                    prompt_model=learning_lm())  # fmt: skip
+    found = forecast(
+        optimizer, dspy.Predict("question -> answer"), examples(5), examples(4), num_trials=2, minibatch=False
+    )
+    assert found.calls_by_role["task"] == Amount.between(12 + 2, 12 + 5, 12 + 4)
+    assert found.notes[0].startswith("A bootstrap ends once enough attempts have succeeded")
+    with pytest.raises(ForecastError, match="compile would reject them"):
+        forecast(optimizer, dspy.Predict("question -> answer"), examples(5), minibatch=False)
+    with pytest.raises(ForecastError, match="There is no forecast for Rounds"):
+        forecast(Rounds(exact), dspy.Predict("question -> answer"), examples(5))
+
+
+class _Judged(dspy.Module):
+    """Calls its model twice for long questions, once for others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = dspy.Predict("question -> answer"), dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        """The answer."""
+        found: Any = self.first(question=question)
+        return cast("Any", self.second)(question=question) if question == "0+1" else found
+
+
+def test_measured_examples() -> None:
+    """Calls of a run, of the metric and their tokens come from two examples; prices are unknown."""
+    judge: Any = dspy.Predict("answer -> verdict")
+
+    def judged(example: dspy.Example, prediction: Any, trace: object = None) -> bool:
+        del example, trace
+        return judge(answer=prediction.answer).verdict == "yes"
+
+    lm = in_process_lm(dspy_script({"answer": lambda _: "2", "verdict": lambda _: "yes"}))
+    with recording(), dspy.context(lm=lm):
+        found = forecast(_copro(judged), _Judged(), examples(4), measure=2)
+    # Two predictors: 3 prompts each at the first depth, 6 at the second, of 4 examples.
+    assert found.program_runs == Amount.exactly(72)
+    assert found.calls_by_role == {
+        "task": Amount.between(72, 144, 108),
+        "prompt": Amount.exactly(4),
+        "judge": Amount.exactly(72),
+    }
+    assert found.tokens == Amount.between((72 + 72) * 15, (144 + 72) * 15, (108 + 72) * 15)
+    assert (found.cost, found.source) == (None, "2 measured examples")
+    assert found.seconds is not None
+    assert found.seconds.low > 0
+    assert found.notes == (
+        "Tokens and cost do not include the calls of prompt: none was measured.",
+        "There is no cost: the price of a model is unknown.",
+        "The measured program has no demos: those that an optimizer adds make its prompts longer.",
+    )
+
+
+def test_measuring_needs_instrumentation() -> None:
+    """The message has what to do."""
+    with pytest.raises(ForecastError, match=re.escape("call otel_dspy.mlflow.autolog()")):
+        forecast(_copro(), dspy.Predict("question -> answer"), examples(4), measure=1)
+
+
+def test_rates_of_a_past_run(tmp_path: Path) -> None:
+    """The forecast of the same optimization has its calls and tokens; MLflow has forecast beside actual."""
+    uri = blank_store(tmp_path)
+    MlflowClient(uri).create_experiment("forecast", artifact_location=(tmp_path / "artifacts").as_uri())
+    program, trainset = dspy.Predict("question -> answer"), examples(4)
+    otel_dspy.mlflow.autolog(tracking_uri=uri, experiment="forecast")
+    try:
+        with dspy.context(lm=learning_lm()):
+            _copro().compile(program, trainset=trainset, eval_kwargs=_QUIET)
+    finally:
+        otel_dspy.mlflow.autolog(disable=True)
+    (run,) = read_tree(uri, "forecast").runs
+    assert {name: points[-1][1] for name, points in run.metrics.items() if "forecast" in name} == {
+        "forecast/lm_calls_low": 26, "forecast/lm_calls_high": 26,
+        "forecast/lm_calls_low/task": 24, "forecast/lm_calls_high/task": 24,
+        "forecast/lm_calls_low/prompt": 2, "forecast/lm_calls_high/prompt": 2,
+    }  # fmt: skip
+    found = forecast(_copro(), program, trainset, run="latest", tracking_uri=uri)
+    assert found.source == f"run {run.id} (COPRO)"
+    assert found.tokens == Amount.exactly(24 * 15 + 5 * 15)  # two proposals, of two and of three answers
+    assert sum(run.metrics[name][-1][1] for name in ("input_tokens", "output_tokens")) == 24 * 15 + 5 * 15
+    assert found.seconds is not None
+    assert found.seconds.is_exact
+    with pytest.raises(ForecastError, match="no finished optimization of a program ChainOfThought"):
+        forecast(_copro(), dspy.ChainOfThought("question -> answer"), trainset, run="latest", tracking_uri=uri)
+    with pytest.raises(ForecastError, match="There is no run 'nothing'"):
+        forecast(_copro(), program, trainset, run="nothing", tracking_uri=uri)
