@@ -29,6 +29,7 @@ EXTRAS: Final = {
     "exporter": ["otlp"],
     "reporting": ["report"],
     "doctor": ["mlflow"],
+    "forecasting": ["instruments", "mlflow"],
     "demo": ["demo"],
     ".": [],
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from otel_dspy.forecasting.error import ForecastError
@@ -26,6 +27,9 @@ def past_rates(run: str, program: str, tracking_uri: str | None, experiment: str
         ForecastError: there is no such run, or it made no calls.
         mlflow.exceptions.MlflowException: the store did not answer.
     """
+    if find_spec("mlflow") is None:
+        message = "A forecast from a past run reads MLflow, which is missing. Install otel-dspy[mlflow]."
+        raise ForecastError(message)
     import mlflow  # noqa: PLC0415 - seconds
 
     from otel_dspy.reporting.runs.past_usage import past_usage  # noqa: PLC0415 - MLflow: seconds

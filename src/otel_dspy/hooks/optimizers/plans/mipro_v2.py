@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -72,7 +73,8 @@ def _resolved(optimizer: Any, arguments: Mapping[str, Any]) -> _Resolved:
         minibatch = validation > cast("int", module.MIN_MINIBATCH_SIZE)
         demo_sets = settings["n"]
         instructions = demo_sets if zero_shot else int(demo_sets * 0.5)
-        trials = optimizer._set_num_trials_from_num_candidates(arguments["student"], zero_shot, demo_sets)  # noqa: SLF001 - DSPy's rule
+        choices = len(arguments["student"].predictors()) * (1 if zero_shot else 2)
+        trials = int(max(2 * choices * math.log2(demo_sets), 1.5 * demo_sets))
     return _Resolved(
         predictors=len(arguments["student"].predictors()),
         training=training,
