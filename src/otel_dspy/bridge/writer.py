@@ -121,7 +121,7 @@ class Writer:
         self._closed = False
         self._stop = threading.Event()
         self._traces = ProgramTraces()
-        self._remembered = DeliveredSpans(MAX_REMEMBERED)
+        self._delivered = DeliveredSpans(MAX_REMEMBERED)
         # Other bridges, or this one before a restart, may have written the same compiles.
         self.pipeline = MultiWriterPipeline(self._stop)
         self.written = 0
@@ -137,9 +137,9 @@ class Writer:
         return self._size
 
     @property
-    def remembered(self) -> set[tuple[str, str]]:
+    def delivered(self) -> set[tuple[str, str]]:
         """Trace and span ids of the last `MAX_REMEMBERED` spans stored in MLflow."""
-        return self._remembered.names()
+        return self._delivered.names()
 
     @property
     def ignored(self) -> int:
@@ -245,7 +245,7 @@ class Writer:
             progress.names.append(name)
             progress.destinations.add(given[1].destination)
             progress.newest_ns = max(progress.newest_ns, given[0].end_ns)
-            if name in met or self._remembered.has(*name):
+            if name in met or self._delivered.has(*name):
                 continue
             met.add(name)
             chosen = self._traces.ours(given) if is_ours(given[0]) else self._traces.foreign(given)
@@ -263,7 +263,7 @@ class Writer:
         names = [name for name in progress.names if name.destination not in failing]
         self.written += max(0, len(names) - progress.refused.total())
         for name in names:
-            self._remembered.add(*name)
+            self._delivered.add(*name)
         if names:
             self.newest_lag = max(0.0, time.time() - progress.newest_ns / 1e9)
 

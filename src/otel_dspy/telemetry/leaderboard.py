@@ -21,7 +21,7 @@ class Entry:
         score: score in the optimizer's unit, possibly NaN or infinite; None if there is none.
         failed: whether an exception was raised in it. Some optimizers count such a trial as scored.
         program_id: `dspy.program.id` of the candidate.
-        key: identity of equal candidates for the optimizer (`TrialFacts.key`), if its rule uses one.
+        key: identity of equal candidates for the optimizer (`TrialInfo.key`), if its rule uses one.
     """
 
     index: int

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Counting:
-    """In a sink's place: counts the operations on MLflow."""
+    """In a applier's place: counts the operations on MLflow."""
 
     def __init__(self) -> None:
         self.applied = 0

@@ -51,7 +51,7 @@ def emit(endpoint: str, reference: str, work: Callable[[], object]) -> Sequence[
 
 def taken(bridge: Bridge) -> set[tuple[str, str]]:
     """(trace id, span id) of each span that a bridge has written."""
-    return bridge.writer.remembered
+    return bridge.writer.delivered
 
 
 def ids(spans: Sequence[ReadableSpan]) -> set[tuple[str, str]]:

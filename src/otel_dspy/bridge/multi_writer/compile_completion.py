@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
     from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
     from otel_dspy.mlflow.records.span_records import SpanRecord
-    from otel_dspy.mlflow.tracking.sink import Sink
+    from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 
 _OPTIONS: Final = Options()
 ROUNDS: Final = 3
 """Maximum number of reads of a compile that another writer may be completing too: the last writer reads last."""
 
 
-def complete(sink: Sink, writer: ConcurrentWriter, compile_id: str, trace_id: str) -> None:
+def complete(applier: OperationApplier, writer: ConcurrentWriter, compile_id: str, trace_id: str) -> None:
     """Write the missing parts of an ended compile.
 
     Args:
-        sink: applies the operations.
+        applier: applies the operations.
         writer: reads what is in MLflow.
         compile_id: id of the compile.
         trace_id: the compile's trace, 32 hex digits.
@@ -43,11 +43,11 @@ def complete(sink: Sink, writer: ConcurrentWriter, compile_id: str, trace_id: st
         if found == seen:
             return
         seen = found
-        _complete_from(sink, writer, stored)
-        sink.send_all()
+        _complete_from(applier, writer, stored)
+        applier.send_all()
 
 
-def _complete_from(sink: Sink, writer: ConcurrentWriter, stored: Iterable[SpanRecord]) -> None:
+def _complete_from(applier: OperationApplier, writer: ConcurrentWriter, stored: Iterable[SpanRecord]) -> None:
     ledger, ended = CompileLedger(), None
     facts: list[SetupRecord | TrialRecord | CompileRecord] = []
     for span in stored:
@@ -58,14 +58,17 @@ def _complete_from(sink: Sink, writer: ConcurrentWriter, stored: Iterable[SpanRe
             facts.append(fact)
             ended = ledger.add(fact) or ended
     for fact in facts:
-        _complete_programs(sink, writer, fact, ended)
+        _complete_programs(applier, writer, fact, ended)
     if ended is not None:
         for operation in summary_operations(ended, _OPTIONS):
-            sink.apply(operation)
+            applier.apply(operation)
 
 
 def _complete_programs(
-    sink: Sink, writer: ConcurrentWriter, fact: SetupRecord | TrialRecord | CompileRecord, ended: EndedCompile | None
+    applier: OperationApplier,
+    writer: ConcurrentWriter,
+    fact: SetupRecord | TrialRecord | CompileRecord,
+    ended: EndedCompile | None,
 ) -> None:
     context = TraceContext(trace_id=fact.span.trace_id, root_id="", kind=RootKind.CALL)
     wanted = [
@@ -78,4 +81,4 @@ def _complete_programs(
         for operation in wanted:
             # A model is applied again: it is found by its run, and a trial that arrived late may need its link.
             if operation.path not in there or isinstance(operation, LogModel):
-                sink.apply(operation)
+                applier.apply(operation)

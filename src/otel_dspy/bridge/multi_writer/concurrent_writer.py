@@ -8,7 +8,7 @@ from otel_dspy.bridge.multi_writer.direct_artifacts import DirectArtifacts
 from otel_dspy.bridge.multi_writer.model_creation import ready_model
 from otel_dspy.bridge.multi_writer.run_creation import ConcurrentRunCreation
 from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, KeepProgram, LogChanges, UserRun
-from otel_dspy.mlflow.tracking.requests.attempts import Attempts
+from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.run_lookup import Runs
 from otel_dspy.mlflow.tracking.state.state_lookup import INITIAL_TAG, StateLookup
@@ -43,7 +43,7 @@ class ConcurrentWriter:
         self.shared = True
         self.connection = Connection(destination)
         # The probe does not involve the experiment, which may itself be the cause of the failure.
-        self.attempts = Attempts(
+        self.attempts = CountedAttempts(
             Retrier(uri, stop, lambda: Store(uri).answer(), workspace=destination.workspace, others=True)
         )
         self.artifacts = DirectArtifacts(self.connection, self.attempts.retrier)

@@ -17,8 +17,8 @@ from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.payload import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.records.span_records import CompileRecord, PayloadPiece, SetupRecord, TrialRecord
+from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
-from otel_dspy.mlflow.tracking.sink import Sink
 
 if TYPE_CHECKING:
     from threading import Event
@@ -35,16 +35,16 @@ class MultiWriterPipeline:
         self._reports = RunReports()
         self._writers: dict[Destination, ConcurrentWriter] = {}
         self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
-        self._pipeline = Pipeline(self._new_sink, self._payloads)
+        self._pipeline = Pipeline(self._new_applier, self._payloads)
         self._touched: dict[tuple[Destination, str], str] = {}
         """Compiles that received spans since `send_all`, each with its trace id."""
 
-    def _new_sink(self, destination: Destination) -> Sink:
+    def _new_applier(self, destination: Destination) -> OperationApplier:
         writer = self._writers[destination] = ConcurrentWriter(destination, self._stop)
-        return Sink(writer, reports=self._reports)
+        return OperationApplier(writer, reports=self._reports)
 
     def _writer(self, destination: Destination) -> ConcurrentWriter:
-        self._pipeline.sink(destination)
+        self._pipeline.applier(destination)
         return self._writers[destination]
 
     def retry_denied(self) -> None:
@@ -126,6 +126,6 @@ class MultiWriterPipeline:
         for (destination, compile_id), trace_id in touched.items():
             writer = self._writer(destination)
             if writer.ended(compile_id):
-                complete(self._pipeline.sink(destination), writer, compile_id, trace_id)
+                complete(self._pipeline.applier(destination), writer, compile_id, trace_id)
         if self.failing_since is None:
             self._reports.start()

@@ -15,8 +15,8 @@ from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
-from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ class _EvaluateHook(CallHook):
         self._score: float | None = None
         self._program: ProgramSnapshot | None = None
         self._trial: TrialScope | None = None
-        self._trial_facts = TrialFacts()
+        self._trial_facts = TrialInfo()
 
     @override
     def open(self) -> Context:
@@ -69,7 +69,7 @@ class _EvaluateHook(CallHook):
         with guarded("the state of an evaluated program"):
             self._telemetry.secrets.learn_program(program)
             self._program = snapshot_if_program(program)
-        self._facts = EvaluateFacts(
+        self._info = EvaluateInfo(
             metric_name=metric_name(metric),
             program_name=program_name(program),
             devset=devset,
@@ -78,22 +78,22 @@ class _EvaluateHook(CallHook):
         )
         enclosing = current_call_context().compile
         if enclosing is not None:
-            with guarded("an optimizer's facts of an evaluation"):
-                self._facts = self._registry.of(enclosing).evaluation(self._facts, self._program)
+            with guarded("an optimizer's data of an evaluation"):
+                self._info = self._registry.of(enclosing).evaluation(self._info, self._program)
         compiling = self._open_own_trial(program)
-        self._evaluation = open_evaluate(self._telemetry, self._facts, compiling)
+        self._evaluation = open_evaluate(self._telemetry, self._info, compiling)
         return self._evaluation.context
 
     def _open_own_trial(self, program: Any) -> Context | None:
         """Open a trial for this evaluation and return its context; None if no trial is to be opened."""
         call_context = current_call_context()
         compiling = call_context.compile
-        if compiling is None or call_context.trial is not None or self._facts.phase is not None:
+        if compiling is None or call_context.trial is not None or self._info.phase is not None:
             return None
         optimizer = self._registry.of(compiling)
-        self._trial_facts = TrialFacts(scope=self._facts.scope, derived=True)
-        with guarded("an optimizer's facts of a trial"):
-            self._trial_facts = optimizer.trial(compiling, program, self._facts)
+        self._trial_facts = TrialInfo(scope=self._info.scope, derived=True)
+        with guarded("an optimizer's data of a trial"):
+            self._trial_facts = optimizer.trial(compiling, program, self._info)
         self._trial = compiling.open_trial or open_trial(self._telemetry, compiling)
         compiling.open_trial = None
         return self._trial.context
@@ -104,8 +104,8 @@ class _EvaluateHook(CallHook):
         enclosing = current_call_context().compile
         if enclosing is not None:
             with guarded("an optimizer's reading of a result"):
-                self._registry.of(enclosing).evaluated(enclosing, self._facts, result)
-        if self._facts.metric_name is not None:
+                self._registry.of(enclosing).evaluated(enclosing, self._info, result)
+        if self._info.metric_name is not None:
             self._score = as_score(result)
 
     @override

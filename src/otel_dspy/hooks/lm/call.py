@@ -12,9 +12,9 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.hooks.lm import legacy_responses
 from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of
+from otel_dspy.hooks.lm.nested_usage import OwnUsage
 from otel_dspy.hooks.lm.result import read_result
 from otel_dspy.hooks.lm.settings import full_name, provider_and_model
-from otel_dspy.hooks.lm.token_accounting import CallAccount
 from otel_dspy.hooks.lm.usage import record_usage
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
@@ -80,7 +80,7 @@ def _call_at(call_context: CallContext) -> _LMHook | None:
 
 
 def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    with guarded("the facts of an LM call"):
+    with guarded("the result of an LM call"):
         call = _current_call()
         if call is not None:
             call.finalized(*args, **kwargs)
@@ -124,7 +124,7 @@ class _LMHook(CallHook):
     """Instruments one call of a language model.
 
     A nested call of the same model (`super().__call__`) belongs to this call. A nested call of another model gets a
-    child span, which records its usage (see `CallAccount`).
+    child span, which records its usage (see `OwnUsage`).
     """
 
     part = "the span of an LM call"
@@ -135,7 +135,7 @@ class _LMHook(CallHook):
         self._lm = lm
         self._args = args
         self._kwargs = kwargs
-        self._account = CallAccount()
+        self._own_usage = OwnUsage()
         self._outputs: Any = None
         self._ended = False
         self.failed_attempts = 0
@@ -184,18 +184,18 @@ class _LMHook(CallHook):
         """Record the result that DSPy has read from the response."""
         self.record(lm, read_result(result))
 
-    def record(self, lm: Any, facts: LMCallRecord) -> None:
+    def record(self, lm: Any, record: LMCallRecord) -> None:
         """Record the result of the call, or of a part of it, if it is of this hook's model."""
         if lm is self._lm:
-            self._account.report(facts)
+            self._own_usage.report(record)
 
     def has_part(self, lm: Any) -> bool:
         """Return whether a nested call of `lm` belongs to this call; False after its end, for threads that continue."""
         return lm is self._lm and not self._ended
 
-    def counted_inside(self, account: CallAccount) -> None:
+    def add_nested(self, nested: OwnUsage) -> None:
         """Record the usage of a nested call of another model, which has ended."""
-        self._account.counted_inside(account)
+        self._own_usage.add_nested(nested)
 
     def chunk_arrived(self) -> None:
         """Record the arrival of a chunk of a streamed response, before the listener receives it."""
@@ -208,21 +208,21 @@ class _LMHook(CallHook):
     @override
     def close(self, error: BaseException | None) -> None:
         self._ended = True
-        facts, attributes = self._account.total(), self._call.attributes
-        usage = facts.billed()
+        record, attributes = self._own_usage.total(), self._call.attributes
+        usage = record.billed()
         if self._enclosing is not None:
-            self._enclosing.counted_inside(self._account)
+            self._enclosing.add_nested(self._own_usage)
         if self._module is not None:
             attributes[semconv.DSPY_MODULE_NAME] = self._module
         if self._attempts_counted:
             failures = self.failed_attempts - (0 if error is None else 1)
             attributes[semconv.DSPY_LM_RETRIES] = max(failures, 0)
         if error is None:
-            attributes[semconv.DSPY_LM_CACHE_HIT] = facts.cache_hit
+            attributes[semconv.DSPY_LM_CACHE_HIT] = record.cache_hit
         if usage.cost is not None:
             attributes[semconv.DSPY_LM_COST] = usage.cost
         self._count(usage)
-        content = CallContent(self._telemetry, self._request, facts, self._prompt)
+        content = CallContent(self._telemetry, self._request, record, self._prompt)
         if error is None and self._request is not None and self._request.content:
             content.answers = answers_of(self._outputs)
         end_call(self._telemetry, self._call, error, content)

@@ -32,7 +32,7 @@ class InstrumentedCall(Protocol):
     read: object
     """The response that is being processed. Detects a subclass's method that calls the one that it overrides."""
 
-    def record(self, lm: Any, facts: LMCallRecord) -> None:
+    def record(self, lm: Any, record: LMCallRecord) -> None:
         """Record the result of a call of `lm`."""
         ...
 
@@ -52,7 +52,7 @@ def install(patches: Patches, current_call: Callable[[], InstrumentedCall | None
         call = current_call()
         if call is None or call.read is response:
             return _called(wrapped, args, kwargs)
-        with guarded("the facts of an LM call"):
+        with guarded("the result of an LM call"):
             call.record(instance, _of_provider(response, from_cache=call.cached is response))
         return _read(call, response, wrapped, args, kwargs)
 
@@ -61,7 +61,7 @@ def install(patches: Patches, current_call: Callable[[], InstrumentedCall | None
         call = current_call()
         if call is None or call.read is response:
             return _called(wrapped, args, kwargs)
-        with guarded("the facts of an LM call"):
+        with guarded("the result of an LM call"):
             # A result made of a provider's response has been recorded already.
             if getattr(response, "provider_response", None) is None:
                 call.record(instance, _of_dspy(response))

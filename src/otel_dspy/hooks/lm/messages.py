@@ -110,28 +110,28 @@ def _answer(output: Any) -> ChatMessage:
 
 
 def put_response(
-    telemetry: Telemetry, invocation: InferenceInvocation, facts: LMCallRecord, answers: list[ChatMessage] | None
+    telemetry: Telemetry, invocation: InferenceInvocation, record: LMCallRecord, answers: list[ChatMessage] | None
 ) -> None:
     """Set the response on the invocation.
 
     Args:
         telemetry: provides redaction and the content settings.
         invocation: the library's invocation.
-        facts: usage, model, id and finish reasons of the response.
+        record: usage, model, id and finish reasons of the response.
         answers: the response messages; None if they are not recorded.
     """
-    invocation.response_model_name = facts.response_model
-    invocation.response_id = facts.response_id
-    if facts.requests > 1:
-        invocation.attributes[semconv.DSPY_LM_REQUESTS] = facts.requests
-    reasons = list(facts.finish_reasons)
+    invocation.response_model_name = record.response_model
+    invocation.response_id = record.response_id
+    if record.requests > 1:
+        invocation.attributes[semconv.DSPY_LM_REQUESTS] = record.requests
+    reasons = list(record.finish_reasons)
     invocation.finish_reasons = reasons or None
-    if facts.usage is not None and not facts.cache_hit:
-        invocation.input_tokens = facts.usage.input_tokens
-        invocation.output_tokens = facts.usage.output_tokens
-        invocation.cache_read_input_tokens = facts.cached_tokens
-        invocation.thinking_tokens = facts.reasoning_tokens
-        for name, count in facts.more_tokens.items():
+    if record.usage is not None and not record.cache_hit:
+        invocation.input_tokens = record.usage.input_tokens
+        invocation.output_tokens = record.usage.output_tokens
+        invocation.cache_read_input_tokens = record.cached_tokens
+        invocation.thinking_tokens = record.reasoning_tokens
+        for name, count in record.more_tokens.items():
             setattr(invocation, name, count)
     if answers is not None:
         parts = _parts(telemetry, gen_ai.GEN_AI_OUTPUT_MESSAGES)
@@ -155,29 +155,29 @@ class CallContent:
     Args:
         telemetry: provides redaction and the content settings.
         request: None if the span is not recording.
-        facts: usage, model, id and finish reasons of the response.
+        record: usage, model, id and finish reasons of the response.
         prompt: of the predictor that made the call; None outside of predictors.
 
     Attributes:
         answers: the response messages as plain data; None if they are not recorded.
     """
 
-    __slots__ = ("_facts", "_prompt", "_request", "_telemetry", "answers")
+    __slots__ = ("_prompt", "_record", "_request", "_telemetry", "answers")
 
     def __init__(
-        self, telemetry: Telemetry, request: CallRequest | None, facts: LMCallRecord, prompt: Prompt | None
+        self, telemetry: Telemetry, request: CallRequest | None, record: LMCallRecord, prompt: Prompt | None
     ) -> None:
         self._prompt = prompt
         self._telemetry = telemetry
         self._request = request
-        self._facts = facts
+        self._record = record
         self.answers: list[ChatMessage] | None = None
 
     def __call__(self, invocation: InferenceInvocation) -> None:
         """Set the request, the response and the prompt's name and version on the invocation."""
         if self._request is not None:
             self._request.put(self._telemetry, invocation)
-        put_response(self._telemetry, invocation, self._facts, self.answers)
+        put_response(self._telemetry, invocation, self._record, self.answers)
         if self._prompt is not None:
             invocation.prompt_name = self._prompt.name
             invocation.prompt_version = self._prompt.version

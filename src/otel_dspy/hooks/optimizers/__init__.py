@@ -20,12 +20,12 @@ from otel_dspy.serialization.programs import ProgramSnapshot, snapshot_if_progra
 from otel_dspy.telemetry.call_context import CompileScope, TrialScope, current_call_context
 from otel_dspy.telemetry.emitter import Telemetry
 from otel_dspy.telemetry.hook_state import StateKey
-from otel_dspy.telemetry.spans.compile import DatasetFacts
-from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+from otel_dspy.telemetry.spans.compile import DatasetInfo
+from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 from otel_dspy.telemetry.spans.trial import (
     Scope,
     ScoreUnit,
-    TrialFacts,
+    TrialInfo,
     TrialKind,
     TrialOutcome,
     TrialState,
@@ -44,8 +44,8 @@ __all__ = [
     "CallHook",
     "CallPlan",
     "CompileScope",
-    "DatasetFacts",
-    "EvaluateFacts",
+    "DatasetInfo",
+    "EvaluateInfo",
     "NestedPlan",
     "OptimizerHook",
     "Patches",
@@ -56,7 +56,7 @@ __all__ = [
     "ScoreUnit",
     "StateKey",
     "Telemetry",
-    "TrialFacts",
+    "TrialInfo",
     "TrialKind",
     "TrialOutcome",
     "TrialScope",
@@ -75,7 +75,10 @@ __all__ = [
 ]
 
 _RENAMED: Final = {
+    "DatasetFacts": "DatasetInfo",
+    "EvaluateFacts": "EvaluateInfo",
     "PhaseWatch": "PhaseHook",
+    "TrialFacts": "TrialInfo",
     "Watch": "CallHook",
     "around": "wrap_call",
     "current_place": "current_call_context",

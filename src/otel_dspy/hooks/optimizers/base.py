@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from otel_dspy.serialization.programs import program_name
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import greatest
-from otel_dspy.telemetry.spans.compile import DatasetFacts
-from otel_dspy.telemetry.spans.trial import TrialFacts
+from otel_dspy.telemetry.spans.compile import DatasetInfo
+from otel_dspy.telemetry.spans.trial import TrialInfo
 from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
     from otel_dspy.telemetry.usage import Role
 
 _THREADS = "num_threads"
@@ -93,24 +93,24 @@ class OptimizerHook:
                 values[name] = setting
         return values
 
-    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
+    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetInfo]:
         """Return the datasets among the arguments of compile."""
         return [
-            DatasetFacts(role=role, name=name, examples=arguments[argument])
+            DatasetInfo(role=role, name=name, examples=arguments[argument])
             for argument, (role, name) in _EXAMPLES.items()
             if isinstance(arguments.get(argument), list | tuple)
         ]
 
-    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
-        """Return the facts of the trial for an evaluation directly under this optimizer's compile.
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateInfo) -> TrialInfo:
+        """Return the info of the trial for an evaluation directly under this optimizer's compile.
 
         Args:
             scope: the compile.
             program: the evaluated program.
-            evaluation: facts of the evaluation.
+            evaluation: info of the evaluation.
         """
         del scope, program
-        return TrialFacts(scope=evaluation.scope, derived=True)
+        return TrialInfo(scope=evaluation.scope, derived=True)
 
     def select(self, entries: Sequence[Entry]) -> Entry | None:
         """Return the trial whose program the optimizer would return; None if there is none.
@@ -122,22 +122,22 @@ class OptimizerHook:
         """
         return greatest(entries)
 
-    def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
-        """Return the facts of an evaluation anywhere inside this optimizer's compile, adjusted by the hook.
+    def evaluation(self, info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:
+        """Return the info of an evaluation anywhere inside this optimizer's compile, adjusted by the hook.
 
         Args:
-            facts: the generic facts.
+            info: the generic info.
             program: snapshot of the evaluated program; None if it is no `dspy.Module`.
         """
         del program
-        return facts
+        return info
 
-    def evaluated(self, scope: CompileScope, facts: EvaluateFacts, result: Any) -> None:
+    def evaluated(self, scope: CompileScope, info: EvaluateInfo, result: Any) -> None:
         """Called when an evaluation anywhere inside this optimizer's compile has returned.
 
         Args:
             scope: the compile.
-            facts: facts of the evaluation.
+            info: info of the evaluation.
             result: the return value of `Evaluate`.
         """
 
@@ -164,10 +164,10 @@ class OptimizerHook:
         del optimizer, arguments, nested
         return None
 
-    def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
-        """Return the facts of a trial that was opened in advance, if the compile ends before it is scored."""
+    def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
+        """Return the info of a trial that was opened in advance, if the compile ends before it is scored."""
         del scope
-        return TrialFacts()
+        return TrialInfo()
 
 
 def compile_of(hook: type[OptimizerHook]) -> CompileScope | None:

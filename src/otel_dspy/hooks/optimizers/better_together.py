@@ -19,7 +19,7 @@ from otel_dspy.hooks.optimizers.plans.better_together import better_together
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
-from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 
 class BetterTogetherHook(OptimizerHook):
@@ -71,10 +71,10 @@ class BetterTogetherHook(OptimizerHook):
         }
 
     @override
-    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateInfo) -> TrialInfo:
         del scope, program
         # Steps open their own trials; an evaluation outside of them is that of the given program.
-        return TrialFacts(kind=TrialKind.BASELINE, label="no step", scope=evaluation.scope, parameters={"strategy": ""})
+        return TrialInfo(kind=TrialKind.BASELINE, label="no step", scope=evaluation.scope, parameters={"strategy": ""})
 
     @override
     def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
@@ -137,11 +137,11 @@ class _StepHook(CallHook):
     @override
     def close(self, error: BaseException | None) -> None:
         strategy = self._arguments["current_strategy"]
-        facts = TrialFacts(
+        info = TrialInfo(
             kind=TrialKind.STEP,
             label=strategy,
             parameters={"strategy": strategy, "optimizer": type(self._arguments["optimizer"]).__name__},
             parent_program_ids=self._parents,
         )
         outcome = TrialOutcome(score=self._score, program=self._program, error=error)
-        close_trial(self._telemetry, self._trial, facts, outcome)
+        close_trial(self._telemetry, self._trial, info, outcome)

@@ -26,7 +26,7 @@ from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.frames import forwarding
 from otel_dspy.telemetry.failure import last_recorded_error
 from otel_dspy.telemetry.hook_state import StateKey
-from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
 from otel_dspy.telemetry.spans.trial import Scope
 
@@ -140,14 +140,14 @@ class _BootstrapHook(PhaseHook):
     @override
     def open(self) -> Context:
         context = super().open()
-        facts = EvaluateFacts(
+        info = EvaluateInfo(
             metric_name=self._scope.metric_name,
             program_name=self._scope.program_name,
             devset=getattr(self._optimizer, "trainset", ()),
             scope=Scope.MINIBATCH,
             phase=_PHASE,
         )
-        self._attempts = self._scope.state.set(_ATTEMPTS, _Attempts(open_evaluate(self._telemetry, facts, context)))
+        self._attempts = self._scope.state.set(_ATTEMPTS, _Attempts(open_evaluate(self._telemetry, info, context)))
         return context
 
     @override

@@ -23,7 +23,7 @@ from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.hook_state import StateKey
-from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.call_context import CompileScope, TrialScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _BOOTSTRAP: Final = "bootstrap"
 _PREDICTORS: Final[StateKey[deque[int | None]]] = StateKey("finetuned predictors")
@@ -86,8 +86,8 @@ class BootstrapFinetuneHook(OptimizerHook):
         return settings_by_lm(super().parameters(optimizer, arguments))
 
     @override
-    def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
-        return replace(facts, phase=_BOOTSTRAP)
+    def evaluation(self, info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:
+        return replace(info, phase=_BOOTSTRAP)
 
 
 class _Job:
@@ -134,8 +134,8 @@ class _Job:
         parameters = dict(self._parameters)
         if error is None:
             parameters["finetuned_model"] = getattr(result, "model", None)
-        facts = TrialFacts(
+        info = TrialInfo(
             kind=TrialKind.STEP, label=f"job {parameters['model']}", parameters=parameters,
             reason="cancelled" if result is None and error is None else None,
         )  # fmt: skip
-        close_trial(self._telemetry, self._trial, facts, TrialOutcome(error=error))
+        close_trial(self._telemetry, self._trial, info, TrialOutcome(error=error))

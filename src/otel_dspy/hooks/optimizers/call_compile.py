@@ -10,7 +10,7 @@ from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.serialization.programs import program_name
 from otel_dspy.telemetry.spans.call_compile import close_call_compile, open_call_compile
-from otel_dspy.telemetry.spans.compile import CompileFacts
+from otel_dspy.telemetry.spans.compile import CompileInfo
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -31,7 +31,7 @@ class CallCompileHook(CallHook):
 
     def __init__(self, telemetry: Telemetry, optimizer: Any, student: Any) -> None:
         self._telemetry = telemetry
-        self._facts = CompileFacts(
+        self._info = CompileInfo(
             key=id(optimizer),
             optimizer_name=type(optimizer).__name__,
             program_name=program_name(student),
@@ -40,7 +40,7 @@ class CallCompileHook(CallHook):
 
     @override
     def open(self) -> Context:
-        self._compiling = open_call_compile(self._telemetry, self._facts)
+        self._compiling = open_call_compile(self._telemetry, self._info)
         return self._compiling.context
 
     @override

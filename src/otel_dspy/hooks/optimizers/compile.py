@@ -19,8 +19,8 @@ from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.spans.compile import (
-    CompileFacts,
-    SetupFacts,
+    CompileInfo,
+    SetupInfo,
     close_compile,
     emit_setup,
     open_compile,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.spans.compile import DatasetFacts
+    from otel_dspy.telemetry.spans.compile import DatasetInfo
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
@@ -91,7 +91,7 @@ class _CompileHook(CallHook):
         with guarded("the name of a compiled program"):
             name = self._hook.program_name(arguments)
         metric = getattr(optimizer, self._hook.attribute_names.get("metric", "metric"), None)
-        facts = CompileFacts(
+        info = CompileInfo(
             key=id(optimizer),
             optimizer_name=type(optimizer).__name__,
             program_name=name,
@@ -109,7 +109,7 @@ class _CompileHook(CallHook):
         with guarded("the forecast of a compile"):
             plan = plan_of(self._registry, optimizer, arguments)
             self._forecast = {} if plan is None else forecast_attributes(plan, student)
-        self._scope = open_compile(self._telemetry, facts)
+        self._scope = open_compile(self._telemetry, info)
         self._scope.hook, self._scope.arguments, self._scope.resolve = self._hook, arguments, self._resolve
         if not self._hook.resolves_setup:
             self._resolve({})
@@ -127,13 +127,13 @@ class _CompileHook(CallHook):
         """Emit the setup, with the values that the optimizer has resolved instead of the given ones."""
         arguments = {**self._arguments, **{name: value for name, value in resolved.items() if value is not None}}
         lm = _lm(self._optimizer)
-        datasets: list[DatasetFacts] = []
+        datasets: list[DatasetInfo] = []
         with guarded("an optimizer's datasets"):
             datasets = self._hook.datasets(arguments)
         emit_setup(
             self._telemetry,
             self._scope,
-            SetupFacts(
+            SetupInfo(
                 program=self._initial,
                 parameters={**self._parameters, **{name: resolved[name] for name in resolved if name != "valset"}},
                 lm_model=getattr(lm, "model", None),

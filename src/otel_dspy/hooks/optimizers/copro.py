@@ -19,7 +19,7 @@ from otel_dspy.hooks.optimizers.chosen import predictor_name, predictors, prefix
 from otel_dspy.hooks.optimizers.plans.copro import copro
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.hook_state import StateKey
-from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind
+from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _SEARCH: Final[StateKey[_Search]] = StateKey("COPRO")
 
@@ -68,7 +68,7 @@ class COPROHook(OptimizerHook):
         return next(iter(sorted(kept.values(), key=_score, reverse=True)), None)
 
     @override
-    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateInfo) -> TrialInfo:
         search = _search(scope)
         depth, number, candidate = search.evaluated(len(predictors(program)))
         texts = _texts(program)
@@ -76,7 +76,7 @@ class COPROHook(OptimizerHook):
         search.baseline_seen |= baseline
         name = predictor_name(program, search.predictor)
         instruction, last_prefix = texts[name]
-        return TrialFacts(
+        return TrialInfo(
             kind=TrialKind.BASELINE if baseline else TrialKind.CANDIDATE,
             label=f"depth {depth}, {name}, candidate {candidate}",
             scope=evaluation.scope,

@@ -26,7 +26,7 @@ from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import (
-    TrialFacts,
+    TrialInfo,
     TrialKind,
     TrialOutcome,
     TrialState,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.call_context import CompileScope, TrialScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _OPEN: Final[StateKey[_Trial]] = StateKey("trial of GRPO")
 _seeds: Final[WeakKeyDictionary[object, object]] = WeakKeyDictionary()
@@ -122,15 +122,15 @@ class GRPOHook(OptimizerHook):
         wrap_with_subclasses(patches, ReinforceJob, "step", lambda _function: wrap_call(train))
 
     @override
-    def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
+    def evaluation(self, info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:
         scope = compile_of(GRPOHook)
         opened = None if scope is None else _opened(scope)
         if opened is None:
-            return facts
-        return replace(facts, role="validation" if opened.validating else "rollouts")
+            return info
+        return replace(info, role="validation" if opened.validating else "rollouts")
 
     @override
-    def evaluated(self, scope: CompileScope, facts: EvaluateFacts, result: Any) -> None:
+    def evaluated(self, scope: CompileScope, info: EvaluateInfo, result: Any) -> None:
         opened = _opened(scope)
         if opened is None:
             return
@@ -181,7 +181,7 @@ def _close(telemetry: Telemetry, scope: CompileScope, *, error: BaseException | 
         measures["train_score"] = opened.train_score
     parameters: dict[str, object] = {} if opened.step is None else {"train_step": opened.step}
     parameters["model"] = _model(student)
-    facts = TrialFacts(
+    info = TrialInfo(
         kind=TrialKind.BASELINE if opened.step is None else TrialKind.STEP,
         label="before training" if opened.step is None else f"train step {opened.step}",
         parameters=parameters,
@@ -190,7 +190,7 @@ def _close(telemetry: Telemetry, scope: CompileScope, *, error: BaseException | 
     )
     state = TrialState.PRUNED if idle else None
     close_trial(
-        telemetry, opened.trial, facts, TrialOutcome(score=opened.score, program=program, error=error, state=state)
+        telemetry, opened.trial, info, TrialOutcome(score=opened.score, program=program, error=error, state=state)
     )
 
 

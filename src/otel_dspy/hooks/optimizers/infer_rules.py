@@ -20,7 +20,7 @@ from otel_dspy.hooks.optimizers.plans.infer_rules import infer_rules
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import greatest
-from otel_dspy.telemetry.spans.trial import TrialFacts, open_trial
+from otel_dspy.telemetry.spans.trial import TrialInfo, open_trial
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.compile import DatasetFacts
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.compile import DatasetInfo
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _RULES: Final[StateKey[list[tuple[Any, str]]]] = StateKey("rules")
 
@@ -57,18 +57,18 @@ class InferRulesHook(BootstrapFewShotHook):
         patches.wrap(InferRules, "induce_natural_language_rules", wrap_call(induction))
 
     @override
-    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
+    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetInfo]:
         given = dict(arguments)
         if given.get("valset") is None and isinstance(given.get("trainset"), list | tuple):
             given["valset"] = given["trainset"][len(given["trainset"]) // 2 :]  # InferRules scores on the second half
         return super().datasets(given)
 
     @override
-    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateInfo) -> TrialInfo:
         ahead = scope.open_trial
         number = scope.trial_count if ahead is None else ahead.index
         rules = scope.state.pop(_RULES) or []
-        return TrialFacts(
+        return TrialInfo(
             label=f"candidate {number}",
             scope=evaluation.scope,
             parameters={"candidate": number},
@@ -86,9 +86,9 @@ class InferRulesHook(BootstrapFewShotHook):
         return greatest([entry for entry in entries if entry.score != -math.inf])
 
     @override
-    def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
+    def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
         number = scope.trial_count - 1
-        return TrialFacts(label=f"candidate {number}", parameters={"candidate": number})
+        return TrialInfo(label=f"candidate {number}", parameters={"candidate": number})
 
 
 class _InductionHook(PhaseHook):

@@ -24,7 +24,7 @@ from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import first_unless_greater
-from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
@@ -217,11 +217,11 @@ class _TrialHook(CallHook):
         with guarded("the state of a MIPROv2 candidate"):
             self._program = snapshot_if_program(self._arguments["candidate_program"])
             self._texts = _texts(self._arguments["candidate_program"])
-        self._facts = self._trial_facts()
+        self._info = self._trial_facts()
         self._trial = open_trial(self._telemetry, self._scope)
         return self._trial.context
 
-    def _trial_facts(self) -> TrialFacts:
+    def _trial_facts(self) -> TrialInfo:
         scope, arguments = self._scope, self._arguments
         batch, total = arguments["batch_size"], len(arguments["trainset"])
         choice = _settings(scope).choices.get(id(arguments["candidate_program"]))
@@ -234,7 +234,7 @@ class _TrialHook(CallHook):
             kind, label = TrialKind.CANDIDATE, choice.label
             # Even with minibatches as large as the validation set, only full evaluations compete.
             competes = competes and not _settings(scope).minibatch
-        return TrialFacts(
+        return TrialInfo(
             kind=kind,
             label=label,
             scope=Scope.FULL if competes else Scope.MINIBATCH,
@@ -249,4 +249,4 @@ class _TrialHook(CallHook):
     @override
     def close(self, error: BaseException | None) -> None:
         outcome = TrialOutcome(score=self._score, program=self._program, error=error)
-        close_trial(self._telemetry, self._trial, self._facts, outcome)
+        close_trial(self._telemetry, self._trial, self._info, outcome)

@@ -23,7 +23,7 @@ from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import first_unless_greater
-from otel_dspy.telemetry.spans.trial import TrialFacts, TrialOutcome, TrialState, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import TrialInfo, TrialOutcome, TrialState, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.compile import DatasetFacts
+    from otel_dspy.telemetry.spans.compile import DatasetInfo
 
 
 class OptunaHook(OptimizerHook):
@@ -77,7 +77,7 @@ class OptunaHook(OptimizerHook):
         return values if "max_demos" not in arguments else {**values, "max_bootstrapped_demos": arguments["max_demos"]}
 
     @override
-    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
+    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetInfo]:
         # Without a validation set every candidate is scored on the training set.
         return super().datasets({**arguments, "valset": arguments.get("valset") or arguments.get("trainset")})
 
@@ -103,12 +103,12 @@ class _TrialHook(CallHook):
     @override
     def close(self, error: BaseException | None) -> None:
         trial = self._optuna_trial
-        facts, snapshot = TrialFacts(label=f"trial {trial.number}", parameters=dict(trial.params)), None
+        info, snapshot = TrialInfo(label=f"trial {trial.number}", parameters=dict(trial.params)), None
         with guarded("the state of a candidate of Optuna's"):
             program = trial.user_attrs.get("program")
             snapshot = snapshot_if_program(program)
             if snapshot is not None:
-                facts = TrialFacts(label=facts.label, parameters=facts.parameters, candidate=demos(program))
+                info = TrialInfo(label=info.label, parameters=info.parameters, candidate=demos(program))
         pruned = _pruned(error)
         outcome = TrialOutcome(
             score=self._score,
@@ -118,7 +118,7 @@ class _TrialHook(CallHook):
         )
         if pruned:
             self._trial.error = None
-        close_trial(self._telemetry, self._trial, facts, outcome)
+        close_trial(self._telemetry, self._trial, info, outcome)
 
     def _nan(self) -> bool:
         return self._score is not None and math.isnan(self._score)

@@ -16,7 +16,7 @@ from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.chosen import demo_counts, demos
 from otel_dspy.hooks.optimizers.plans.random_search import random_search
 from otel_dspy.telemetry.leaderboard import first_unless_greater
-from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind
+from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.compile import DatasetFacts
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.compile import DatasetInfo
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _FIRST_SEED: Final = -3
 
@@ -48,18 +48,18 @@ class RandomSearchHook(OptimizerHook):
         return values
 
     @override
-    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetFacts]:
+    def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetInfo]:
         # Without a validation set every candidate is scored on the training set.
         return super().datasets({**arguments, "valset": arguments.get("valset") or arguments.get("trainset")})
 
     @override
-    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateInfo) -> TrialInfo:
         ahead = scope.open_trial
-        facts = self._facts(scope, scope.trial_count if ahead is None else ahead.index)
+        info = self._info(scope, scope.trial_count if ahead is None else ahead.index)
         return replace(
-            facts,
+            info,
             scope=evaluation.scope,
-            parameters={**facts.parameters, **demo_counts(program)},
+            parameters={**info.parameters, **demo_counts(program)},
             candidate=demos(program),
         )
 
@@ -73,17 +73,17 @@ class RandomSearchHook(OptimizerHook):
         return first_unless_greater(entries)  # `score > max(scores)`
 
     @override
-    def open_trial_facts(self, scope: CompileScope) -> TrialFacts:
-        return self._facts(scope, scope.trial_count - 1)
+    def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
+        return self._info(scope, scope.trial_count - 1)
 
     @staticmethod
-    def _facts(scope: CompileScope, index: int) -> TrialFacts:
+    def _info(scope: CompileScope, index: int) -> TrialInfo:
         restrict: Iterable[int] | None = scope.arguments.get("restrict")
         if restrict is None:
             seed = _FIRST_SEED + index
         else:
             seed = sorted(seed for seed in set(restrict) if seed >= _FIRST_SEED)[index]
-        return TrialFacts(
+        return TrialInfo(
             kind=TrialKind.BASELINE if seed == _FIRST_SEED else TrialKind.CANDIDATE,
             label=f"seed {seed}",
             parameters={"seed": seed},

@@ -25,11 +25,11 @@ from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import greatest
-from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.trial import (
     Scope,
     ScoreUnit,
-    TrialFacts,
+    TrialInfo,
     TrialKind,
     TrialOutcome,
     close_trial,
@@ -172,43 +172,43 @@ class _Pass(CallHook):
         with guarded("the state of a program that is calibrated"):
             self._snapshot = snapshot_if_program(self._program)
         self._validation = self._examples is arguments_of(self._scope).get("valset")
-        self._facts = self._trial_facts()
+        self._info = self._trial_facts()
         self._trial = open_trial(self._telemetry, self._scope)
-        facts = EvaluateFacts(
+        info = EvaluateInfo(
             metric_name=metric_name(self._metric),
             program_name=program_name(self._program),
             devset=self._examples,
             scope=Scope.FULL,
             program=instrumented_program(self._program),
         )
-        self._evaluation = open_evaluate(self._telemetry, facts, self._trial.context)
+        self._evaluation = open_evaluate(self._telemetry, info, self._trial.context)
         return self._evaluation.context
 
-    def _trial_facts(self) -> TrialFacts:
+    def _trial_facts(self) -> TrialInfo:
         progress = _progress(self._scope)
         first, progress.begun = not progress.begun, True
         if self._validation:
             when = "after" if progress.calibrated else "before"
-            return TrialFacts(kind=TrialKind.FULL_EVALUATION, label=f"validation {when}")
+            return TrialInfo(kind=TrialKind.FULL_EVALUATION, label=f"validation {when}")
         if first:
-            return TrialFacts(kind=TrialKind.BASELINE, label="before")
+            return TrialInfo(kind=TrialKind.BASELINE, label="before")
         if not progress.calibrating:
-            return TrialFacts(kind=TrialKind.FULL_EVALUATION, label=_CALIBRATED, key=_CALIBRATED)
+            return TrialInfo(kind=TrialKind.FULL_EVALUATION, label=_CALIBRATED, key=_CALIBRATED)
         if progress.field is None:
-            return TrialFacts(kind=TrialKind.STEP, label="before the next output")
+            return TrialInfo(kind=TrialKind.STEP, label="before the next output")
         name = predictor_name(self._program, progress.predict)
         parameters: dict[str, object] = {"predictor": name, "field": progress.field}
         output = f"{name}.{progress.field}"
         if progress.parameter is None:
             what = "observed" if progress.observing else "start"
-            return TrialFacts(kind=TrialKind.STEP, label=f"{output}: {what}", parameters=parameters)
+            return TrialInfo(kind=TrialKind.STEP, label=f"{output}: {what}", parameters=parameters)
         # Copied, because ReAnchor overwrites it with the next candidate value.
         value: Any = copy.copy(progress.predict.fields[progress.field][progress.parameter])
         tried: dict[str, object] = {progress.parameter: value}
         if progress.parameter == _FITS["_fit_weights"]:
             weights: Mapping[str, object] = value
             tried = {f"{progress.parameter}.{label}": weight for label, weight in weights.items()}
-        return TrialFacts(
+        return TrialInfo(
             label=f"{output}: {progress.parameter}",
             parameters=parameters | tried,
             candidate={name: {progress.field: {progress.parameter: value}}},
@@ -222,9 +222,9 @@ class _Pass(CallHook):
     def close(self, error: BaseException | None) -> None:
         telemetry, program = self._telemetry, self._snapshot
         close_evaluate(telemetry, self._evaluation, EvaluateOutcome(program=program, error=error))
-        facts, score = self._facts, self._mean
+        info, score = self._info, self._mean
         if self._validation and score is not None:
-            facts = TrialFacts(kind=facts.kind, label=facts.label, measures={"validation_score": score})
+            info = TrialInfo(kind=info.kind, label=info.label, measures={"validation_score": score})
             score = None
         outcome = TrialOutcome(score=score, unit=ScoreUnit.RATIO, program=program, error=error)
-        close_trial(telemetry, self._trial, facts, outcome)
+        close_trial(telemetry, self._trial, info, outcome)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from otel_dspy.hooks.patching.capabilities import version_of
 from otel_dspy.hooks.patching.dspy_spans import unbound, wrap_inside_callbacks
 from otel_dspy.hooks.patching.frames import forwarding
-from otel_dspy.hooks.patching.wrapped import Wrapped
+from otel_dspy.hooks.patching.picklable_wrapper import PicklableWrapper
 from otel_dspy.hooks.patching.wrapper_order import innermost_of_others, insert_innermost, places, take_out
 from otel_dspy.runtime.guard import guarded
 
@@ -68,14 +68,14 @@ class Patches:
 
         self._undo.append(put_back)
 
-    def _wrapped(self, function: Any, wrapper: Callable[..., Any]) -> Wrapped:
-        return Wrapped(function, wrapper, enabled=lambda: self.active)
+    def _wrapped(self, function: Any, wrapper: Callable[..., Any]) -> PicklableWrapper:
+        return PicklableWrapper(function, wrapper, enabled=lambda: self.active)
 
     def wraps(self, owner: Any, name: str) -> bool:
         """Return whether `name`, as `owner` itself defines it, is wrapped by any `Patches` of this package."""
         present = _own(owner).get(name)
         while present is not None:
-            if isinstance(present, Wrapped):
+            if isinstance(present, PicklableWrapper):
                 return True
             present = getattr(present, "__wrapped__", None)
         return False

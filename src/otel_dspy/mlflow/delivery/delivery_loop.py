@@ -13,10 +13,10 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_dspy.mlflow.delivery.cpu_throttle import CpuThrottle
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import cpu_seconds
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
-from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ class DeliveryLoop:
         self._drop_policy = drop_policy
         self._state = state
         self.reports = RunReports()
-        self.pipeline = Pipeline(self._new_sink)
+        self.pipeline = Pipeline(self._new_applier)
         self.kept = 0
         self.failed_spans = 0
 
-    def _new_sink(self, destination: Destination) -> Sink:
+    def _new_applier(self, destination: Destination) -> OperationApplier:
         writer = ExclusiveWriter(destination, self._state.stop, own=True)
-        return Sink(writer, urgent=self._runs_wait, reports=self.reports)
+        return OperationApplier(writer, urgent=self._runs_wait, reports=self.reports)
 
     def run(self) -> None:
         """Deliver until `stop` is set; an operation in progress is then not acknowledged, so it is in the spool."""

@@ -12,9 +12,9 @@ from otel_dspy.mlflow.delivery import spool, spool_line
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.records.route import Destination, Experiment, Route
 from otel_dspy.mlflow.replay.file_result import FileResult
+from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
-from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from otel_dspy.tracking_uri import without_passwords
 
@@ -55,11 +55,11 @@ class Replay:
         self._stop = threading.Event()
         # The process that wrote the file, or an earlier replay, may have created the runs.
         self._reports = RunReports()
-        self._pipeline = Pipeline(self._new_sink)
+        self._pipeline = Pipeline(self._new_applier)
         self._last_ms = 0
 
-    def _new_sink(self, destination: Destination) -> Sink:
-        return Sink(ExclusiveWriter(destination, self._stop, look_up_runs=True), reports=self._reports)
+    def _new_applier(self, destination: Destination) -> OperationApplier:
+        return OperationApplier(ExclusiveWriter(destination, self._stop, look_up_runs=True), reports=self._reports)
 
     def run(self, paths: Iterable[Path], report: Callable[[FileResult], None]) -> int:
         """Write the files; `report` is called with the result of each.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.spans.compile import CompileFacts
+    from otel_dspy.telemetry.spans.compile import CompileInfo
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class CallCompile:
     usage: UsageTally
 
 
-def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
+def open_call_compile(telemetry: Telemetry, info: CompileInfo) -> CallCompile:
     """Start the span. Calls inside belong to no compile; their usage is added to that of the enclosing call."""
     context = get_current()
     call_context = call_context_in(context)
@@ -39,13 +39,13 @@ def open_call_compile(telemetry: Telemetry, facts: CompileFacts) -> CallCompile:
         semconv.DSPY_OPERATION_NAME: "compile",
         semconv.DSPY_COMPILE_ID: compile_spans.new_compile_id(),
         semconv.DSPY_COMPILE_IN_CALL: True,
-        semconv.DSPY_OPTIMIZER_NAME: facts.optimizer_name,
-        semconv.DSPY_PROGRAM_NAME: facts.program_name,
+        semconv.DSPY_OPTIMIZER_NAME: info.optimizer_name,
+        semconv.DSPY_PROGRAM_NAME: info.program_name,
     }
-    if facts.metric_name is not None:
-        attributes[semconv.DSPY_METRIC_NAME] = facts.metric_name
+    if info.metric_name is not None:
+        attributes[semconv.DSPY_METRIC_NAME] = info.metric_name
     span = telemetry.tracer.start_span(
-        semconv.SPAN_DSPY_COMPILE.format(facts.optimizer_name), context=context, attributes=attributes
+        semconv.SPAN_DSPY_COMPILE.format(info.optimizer_name), context=context, attributes=attributes
     )
     usage = UsageTally(call_context.usage)
     inner = CallContext(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompileFacts:
+class CompileInfo:
     """Data of a compile at its start. `key` is the identity of the optimizer object."""
 
     key: int
@@ -48,7 +48,7 @@ class CompileFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetFacts:
+class DatasetInfo:
     """A dataset: its role (train, validation, evaluation), its name, and the user's own list of examples."""
 
     role: str
@@ -57,14 +57,14 @@ class DatasetFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetupFacts:
+class SetupInfo:
     """Resolved inputs of a compile."""
 
     program: ProgramSnapshot | None
     parameters: Mapping[str, object]
     lm_model: str | None
     lm_parameters: Mapping[str, object] = field(default_factory=dict[str, object])
-    datasets: Sequence[DatasetFacts] = ()
+    datasets: Sequence[DatasetInfo] = ()
     forecast: Mapping[str, AttributeValue] = field(default_factory=dict[str, "AttributeValue"])
     """`dspy.forecast.*`; empty if the optimizer's arithmetic is unknown."""
 
@@ -90,24 +90,24 @@ def _identity(scope: CompileScope) -> dict[str, AttributeValue]:
     return attributes
 
 
-def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
+def open_compile(telemetry: Telemetry, info: CompileInfo) -> CompileScope:
     """Start a compile span under the open trial, the outer compile or the current span."""
     context = parent_context()
     call_context = call_context_in(context)
     outer, trial = call_context.compile, call_context.trial
     scope = CompileScope(
         id=new_compile_id(),
-        key=facts.key,
-        optimizer_name=facts.optimizer_name,
-        program_name=facts.program_name,
-        metric_name=facts.metric_name,
+        key=info.key,
+        optimizer_name=info.optimizer_name,
+        program_name=info.program_name,
+        metric_name=info.metric_name,
         examples=outer.examples if outer is not None else ExampleRegistry(),
         usage=UsageTally(call_context.usage),
         started=now(),
         parent=outer,
         parent_trial_index=trial.index if trial is not None else None,
         depth=outer.depth + 1 if outer is not None else 0,
-        leaderboard=Leaderboard(facts.select),
+        leaderboard=Leaderboard(info.select),
     )
     scope.budget = outer.budget if outer is not None else _budget(telemetry, scope)
     span = telemetry.tracer.start_span(
@@ -115,7 +115,7 @@ def open_compile(telemetry: Telemetry, facts: CompileFacts) -> CompileScope:
         context=context,
         attributes={semconv.DSPY_OPERATION_NAME: "compile", **_identity(scope)},
     )
-    scope.opened(span, inside(span, CallContext(compile=scope, usage=scope.usage, role=facts.role), context))
+    scope.opened(span, inside(span, CallContext(compile=scope, usage=scope.usage, role=info.role), context))
     telemetry.instruments.compile_active.add(1, {semconv.DSPY_OPTIMIZER_NAME: scope.optimizer_name}, UNSPANNED)
     telemetry.events.emit(
         semconv.EVENT_DSPY_COMPILE_STARTED,
@@ -136,34 +136,34 @@ def _budget(telemetry: Telemetry, scope: CompileScope) -> CompileBudget | None:
     return CompileBudget(budget, scope.usage, now, scope.optimizer_name, scope.id, scope.leaderboard)
 
 
-def emit_setup(telemetry: Telemetry, scope: CompileScope, facts: SetupFacts) -> None:
+def emit_setup(telemetry: Telemetry, scope: CompileScope, info: SetupInfo) -> None:
     """Emit the `setup` span with its datasets once per compile, and set the parameters on the compile's span too.
 
     Args:
         telemetry: the emitter of spans, events and metrics.
         scope: the compile.
-        facts: its parameters, program and datasets.
+        info: its parameters, program and datasets.
     """
     with scope.lock:
         if scope.setup_done:
             return
         scope.setup_done = True
-    parameters = parameter_attributes(semconv.DSPY_OPTIMIZER_PARAMETER, facts.parameters, telemetry.secrets)
+    parameters = parameter_attributes(semconv.DSPY_OPTIMIZER_PARAMETER, info.parameters, telemetry.secrets)
     scope.span.set_attributes(parameters)
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "setup",
         **_identity(scope),
         **parameters,
-        **parameter_attributes(semconv.DSPY_LM_PARAMETER, facts.lm_parameters, telemetry.secrets),
-        **facts.forecast,
+        **parameter_attributes(semconv.DSPY_LM_PARAMETER, info.lm_parameters, telemetry.secrets),
+        **info.forecast,
     }
-    if facts.lm_model is not None:
-        attributes[semconv.DSPY_LM_MODEL] = facts.lm_model
+    if info.lm_model is not None:
+        attributes[semconv.DSPY_LM_MODEL] = info.lm_model
     span = telemetry.tracer.start_span(
         semconv.SPAN_DSPY_SETUP.format(scope.optimizer_name), context=scope.context, attributes=attributes
     )
-    put_program(telemetry, scope, span, facts.program)
-    for dataset in facts.datasets:
+    put_program(telemetry, scope, span, info.program)
+    for dataset in info.datasets:
         with guarded("a dataset"):
             emit_dataset(telemetry, span, dataset, scope.examples, scope)
     telemetry.end_span(span)
@@ -194,7 +194,7 @@ def put_program(telemetry: Telemetry, scope: CompileScope | None, span: Span, pr
 def emit_dataset(
     telemetry: Telemetry,
     parent: Span,
-    facts: DatasetFacts,
+    info: DatasetInfo,
     registry: ExampleRegistry,
     scope: CompileScope | None,
 ) -> str:
@@ -206,29 +206,29 @@ def emit_dataset(
     Args:
         telemetry: the telemetry facade.
         parent: parent span.
-        facts: the dataset.
+        info: the dataset.
         registry: cache of rows and ids.
         scope: the compile; None for an evaluation outside a compile.
     """
-    rows = [registry.row(example) for example in facts.examples]
-    ids = {registry.example_id(example) for example in facts.examples}
-    dataset_id = registry.dataset_id(facts.examples)
+    rows = [registry.row(example) for example in info.examples]
+    ids = {registry.example_id(example) for example in info.examples}
+    dataset_id = registry.dataset_id(info.examples)
     if scope is not None:
-        if (facts.role, dataset_id) in scope.sent_datasets:
+        if (info.role, dataset_id) in scope.sent_datasets:
             return dataset_id
-        scope.sent_datasets.add((facts.role, dataset_id))
+        scope.sent_datasets.add((info.role, dataset_id))
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "dataset",
-        semconv.DSPY_DATASET_ROLE: facts.role,
+        semconv.DSPY_DATASET_ROLE: info.role,
         semconv.DSPY_DATASET_ID: dataset_id,
-        semconv.DSPY_DATASET_NAME: facts.name,
+        semconv.DSPY_DATASET_NAME: info.name,
         semconv.DSPY_DATASET_SIZE: len(rows),
         semconv.DSPY_DATASET_FIELDS: field_names(rows),
     }
     if scope is not None:
         attributes[semconv.DSPY_COMPILE_ID] = scope.id
     span = telemetry.tracer.start_span(
-        semconv.SPAN_DSPY_DATASET.format(facts.role), context=set_span_in_context(parent), attributes=attributes
+        semconv.SPAN_DSPY_DATASET.format(info.role), context=set_span_in_context(parent), attributes=attributes
     )
     if telemetry.settings.capture_datasets and (scope is None or not scope.rows_known(ids)):
         telemetry.put_content_payload(span, semconv.DSPY_DATASET_ROWS, rows, whole=True)

@@ -14,7 +14,7 @@ from otel_dspy.serialization.datasets import ExampleRegistry
 from otel_dspy.telemetry.call_context import EvaluateScope, call_context_in, inside, parent_context
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
-from otel_dspy.telemetry.spans.compile import DatasetFacts, emit_dataset, put_program
+from otel_dspy.telemetry.spans.compile import DatasetInfo, emit_dataset, put_program
 from otel_dspy.telemetry.spans.metric import metric_attribute, named_after
 from otel_dspy.telemetry.usage import JUDGE, TASK, UsageTally
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateFacts:
+class EvaluateInfo:
     """Data of an evaluation at its start."""
 
     metric_name: str | None
@@ -46,44 +46,44 @@ class EvaluateFacts:
     """`id` of the program, if its calls are instrumented; calls outside it are made by the metric."""
 
 
-def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context | None = None) -> EvaluateScope:
+def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | None = None) -> EvaluateScope:
     """Start an evaluate span in the given context; default: the caller's.
 
     Args:
         telemetry: the emitter of spans, events and metrics.
-        facts: what is known at the start.
+        info: what is known at the start.
         context: the parent's context.
     """
     context = context or parent_context()
     call_context = call_context_in(context)
     trial_index = call_context.trial.index if call_context.trial is not None else None
-    belonging = _belonging(facts.metric_name, facts.program_name, call_context.compile, trial_index)
+    belonging = _belonging(info.metric_name, info.program_name, call_context.compile, trial_index)
     span = telemetry.tracer.start_span(
-        named_after(semconv.SPAN_DSPY_EVALUATE, facts.metric_name),
+        named_after(semconv.SPAN_DSPY_EVALUATE, info.metric_name),
         context=context,
         attributes={
             semconv.DSPY_OPERATION_NAME: "evaluate",
-            semconv.DSPY_EVALUATE_NUM_EXAMPLES: len(facts.devset),
-            semconv.DSPY_EVALUATE_SCOPE: facts.scope.value,
+            semconv.DSPY_EVALUATE_NUM_EXAMPLES: len(info.devset),
+            semconv.DSPY_EVALUATE_SCOPE: info.scope.value,
             **belonging,
         },
     )
-    if facts.phase is not None:
-        span.set_attribute(semconv.DSPY_PHASE_NAME, facts.phase)
-        if call_context.compile is not None and (earlier := call_context.compile.count_evaluation(facts.phase)):
+    if info.phase is not None:
+        span.set_attribute(semconv.DSPY_PHASE_NAME, info.phase)
+        if call_context.compile is not None and (earlier := call_context.compile.count_evaluation(info.phase)):
             span.set_attribute(semconv.DSPY_PHASE_INDEX, earlier)
-    if facts.role is not None:
-        span.set_attribute(semconv.DSPY_EVALUATE_ROLE, facts.role)
+    if info.role is not None:
+        span.set_attribute(semconv.DSPY_EVALUATE_ROLE, info.role)
     evaluation = EvaluateScope(
         span=span,
         context=context,
         usage=UsageTally(call_context.usage),
-        metric_name=facts.metric_name,
+        metric_name=info.metric_name,
         belonging=belonging,
         compile=call_context.compile,
         examples=call_context.compile.examples if call_context.compile is not None else ExampleRegistry(),
         started=now(),
-        program=facts.program,
+        program=info.program,
     )
     inner = call_context._replace(
         evaluation=evaluation,
@@ -95,15 +95,15 @@ def open_evaluate(telemetry: Telemetry, facts: EvaluateFacts, context: Context |
     )
     evaluation.context = inside(span, inner, context)
     with guarded("the dataset of an evaluation"):
-        span.set_attribute(semconv.DSPY_DATASET_ID, _dataset_id(telemetry, evaluation, facts))
+        span.set_attribute(semconv.DSPY_DATASET_ID, _dataset_id(telemetry, evaluation, info))
     return evaluation
 
 
-def _dataset_id(telemetry: Telemetry, evaluation: EvaluateScope, facts: EvaluateFacts) -> str:
+def _dataset_id(telemetry: Telemetry, evaluation: EvaluateScope, info: EvaluateInfo) -> str:
     if evaluation.compile is not None:
         # The compile's setup has recorded its datasets; a minibatch is a sample of them.
-        return evaluation.examples.dataset_id(facts.devset)
-    dataset = DatasetFacts(role="evaluation", name="devset", examples=facts.devset)
+        return evaluation.examples.dataset_id(info.devset)
+    dataset = DatasetInfo(role="evaluation", name="devset", examples=info.devset)
     return emit_dataset(telemetry, evaluation.span, dataset, evaluation.examples, None)
 
 

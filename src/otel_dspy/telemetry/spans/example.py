@@ -73,7 +73,7 @@ def open_example(
         evaluation: the evaluation.
         index: position of the example in it.
         example: the user's example.
-        program: as in `EvaluateFacts`, if the evaluation runs several programs.
+        program: as in `EvaluateInfo`, if the evaluation runs several programs.
     """
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "example",

@@ -67,7 +67,7 @@ class ScoreUnit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialFacts:
+class TrialInfo:
     """Data of a trial as reported by the optimizer's hook.
 
     Attributes:
@@ -144,17 +144,17 @@ class TrialOutcome:
     state: TrialState | None = None
 
 
-def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
+def close_trial(telemetry: Telemetry, trial: TrialScope, info: TrialInfo, outcome: TrialOutcome) -> None:
     """End a trial's span with the optimizer's data and the result.
 
     Args:
         telemetry: the emitter of spans, events and metrics.
         trial: the trial to end.
-        facts: the optimizer's data about the trial.
+        info: the optimizer's data about the trial.
         outcome: its score or error.
     """
     try:
-        _record_trial(telemetry, trial, facts, outcome)
+        _record_trial(telemetry, trial, info, outcome)
         # A span that exceeds the SDK's attribute limit (128) drops its oldest attributes. In MIPROv2 a program of 60
         # predictors has that many parameters: some of them may be dropped, but not the trial's identity.
         trial.span.set_attributes(_identity(trial.compile, trial.index))
@@ -162,7 +162,7 @@ def close_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outc
         telemetry.end_span(trial.span)
 
 
-def _record_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, outcome: TrialOutcome) -> None:
+def _record_trial(telemetry: Telemetry, trial: TrialScope, info: TrialInfo, outcome: TrialOutcome) -> None:
     scope, span = trial.compile, trial.span
     error = outcome.error or trial.error
     trial.usage.close()
@@ -174,35 +174,35 @@ def _record_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, ou
             score=score,
             failed=error is not None or state is TrialState.FAIL,
             program_id=None if outcome.program is None else outcome.program.id,
-            key=facts.key,
+            key=info.key,
         ),
-        full=facts.scope is Scope.FULL,
-        baseline=facts.kind is TrialKind.BASELINE,
+        full=info.scope is Scope.FULL,
+        baseline=info.kind is TrialKind.BASELINE,
     )
     attributes: dict[str, AttributeValue] = {
         # First, because the oldest attributes are dropped first; see `close_trial`.
-        **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, facts.parameters, telemetry.secrets),
+        **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, info.parameters, telemetry.secrets),
         **{
             semconv.DSPY_TRIAL_MEASURE + name: measure
-            for name, value in facts.measures.items()
+            for name, value in info.measures.items()
             if (measure := number(value)) is not None
         },
-        semconv.DSPY_TRIAL_KIND: facts.kind.value,
-        semconv.DSPY_TRIAL_SCOPE: facts.scope.value,
+        semconv.DSPY_TRIAL_KIND: info.kind.value,
+        semconv.DSPY_TRIAL_SCOPE: info.scope.value,
         semconv.DSPY_TRIAL_STATE: state.value,
         semconv.DSPY_TRIAL_IS_BEST: standing.is_best,
         **trial.usage.split_attributes(),
         **trial.usage.examples.attributes(),
         **scope.usage.compile_attributes(),
     }
-    if facts.label is not None:
-        attributes[semconv.DSPY_TRIAL_LABEL] = facts.label
-    if facts.reason is not None:
-        attributes[semconv.DSPY_TRIAL_REASON] = telemetry.secrets.scrub(facts.reason)
-    if facts.derived:
+    if info.label is not None:
+        attributes[semconv.DSPY_TRIAL_LABEL] = info.label
+    if info.reason is not None:
+        attributes[semconv.DSPY_TRIAL_REASON] = telemetry.secrets.scrub(info.reason)
+    if info.derived:
         attributes[semconv.DSPY_TRIAL_DERIVED] = True
-    if facts.parent_program_ids:
-        attributes[semconv.DSPY_PROGRAM_PARENT_IDS] = list(facts.parent_program_ids)
+    if info.parent_program_ids:
+        attributes[semconv.DSPY_PROGRAM_PARENT_IDS] = list(info.parent_program_ids)
     if standing.best_score is not None:
         attributes[semconv.DSPY_TRIAL_BEST_SCORE] = standing.best_score
     if score is not None:
@@ -211,13 +211,13 @@ def _record_trial(telemetry: Telemetry, trial: TrialScope, facts: TrialFacts, ou
         attributes[semconv.DSPY_TRIAL_SCORE_UNIT] = outcome.unit.value
     span.set_attributes(attributes)
     put_program(telemetry, scope, span, outcome.program)
-    _put_tables(telemetry, span, facts)
+    _put_tables(telemetry, span, info)
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
         mark_failed(span, error, telemetry.content)
     outcome_attributes: dict[str, AttributeValue] = {
-        semconv.DSPY_TRIAL_KIND: facts.kind.value,
+        semconv.DSPY_TRIAL_KIND: info.kind.value,
         semconv.DSPY_TRIAL_STATE: state.value,
         **failure,
     }
@@ -254,11 +254,11 @@ def _emit_signals(
     telemetry.instruments.trial_duration.record(now() - trial.started, timed, trial.context)
 
 
-def _put_tables(telemetry: Telemetry, span: Span, facts: TrialFacts) -> None:
+def _put_tables(telemetry: Telemetry, span: Span, info: TrialInfo) -> None:
     tables: dict[str, object] = {
-        semconv.DSPY_TRIAL_CANDIDATE: facts.candidate if telemetry.settings.capture_programs else None,
-        semconv.DSPY_TRIAL_SCORES: facts.scores,
-        semconv.DSPY_TRIAL_PARETO_FRONT: facts.pareto_front,
+        semconv.DSPY_TRIAL_CANDIDATE: info.candidate if telemetry.settings.capture_programs else None,
+        semconv.DSPY_TRIAL_SCORES: info.scores,
+        semconv.DSPY_TRIAL_PARETO_FRONT: info.pareto_front,
     }
     for name, table in tables.items():
         if table is not None:

@@ -14,7 +14,7 @@ from typing_extensions import override
 from otel_dspy.hooks import optimizers
 from otel_dspy.hooks.optimizers import (
     OptimizerHook,
-    TrialFacts,
+    TrialInfo,
     TrialKind,
     register,
     unregister,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.hooks.optimizers import (
         CompileScope,
-        EvaluateFacts,
+        EvaluateInfo,
         Patches,
         Telemetry,
     )
@@ -41,11 +41,11 @@ class RoundsHook(OptimizerHook):
     optimizer = "tests.support.optimizers.Rounds"
 
     @override
-    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateInfo) -> TrialInfo:
         del program
         index = scope.trial_count
         kind = TrialKind.BASELINE if index == 0 else TrialKind.CANDIDATE
-        return TrialFacts(kind=kind, label=f"round {index}", scope=evaluation.scope, parameters={"round": index})
+        return TrialInfo(kind=kind, label=f"round {index}", scope=evaluation.scope, parameters={"round": index})
 
 
 class UninstallableHook(RoundsHook):
@@ -68,7 +68,7 @@ class FailingHook(RoundsHook):
         raise RuntimeError("no datasets")
 
     @override
-    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateFacts) -> TrialFacts:
+    def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateInfo) -> TrialInfo:
         raise RuntimeError("no trial")
 
 

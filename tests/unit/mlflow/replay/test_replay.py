@@ -10,7 +10,7 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind, Route, TraceContext
 from otel_dspy.mlflow.records.span_records import SpanRecord
-from otel_dspy.mlflow.tracking import sink
+from otel_dspy.mlflow.tracking import operation_applier
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_what_the_installed_mlflow_has_nothing_for_stays(
     uri = blank_store(tmp_path)
     file = spooled(tmp_path, uri, Experiment(name="E"))
     with monkeypatch.context() as older:
-        older.setattr(sink.capabilities, "TRACES", False)
+        older.setattr(operation_applier.capabilities, "TRACES", False)
         assert main(["replay", str(file)]) == 1
     assert capsys.readouterr().out == (
         f"{file}: nothing was written: the installed MLflow does not support its operations; upgrade MLflow\n"

@@ -21,8 +21,8 @@ from otel_dspy.mlflow.mapping.operations import (
     MetricPoint,
 )
 from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests import retry
-from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.writers import artifact_queue
 from otel_dspy.mlflow.tracking.writers.artifact_queue import ArtifactQueue, ArtifactWrite, store_name
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
@@ -53,10 +53,10 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Generator[ObjectStore]:
         yield running
 
 
-def _optimize(uri: str, location: str, name: str) -> Sink:
+def _optimize(uri: str, location: str, name: str) -> OperationApplier:
     """What a compile logs, to an experiment of that name and artifact location."""
     MlflowClient(uri).create_experiment(name, location)
-    sink = Sink(ExclusiveWriter(Destination(uri, Experiment(name=name)), threading.Event()))
+    applier = OperationApplier(ExclusiveWriter(Destination(uri, Experiment(name=name)), threading.Event()))
     for operation in (
         EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}),
         LogText(key="text", run=RUN, path="candidates/a.json", text="first"),
@@ -65,9 +65,9 @@ def _optimize(uri: str, location: str, name: str) -> Sink:
         LogMetrics(key="metrics", run=RUN, metrics=(MetricPoint(name="score", value=1.0, step=0, time_ms=1),)),
         EndRun(key="end", run=RUN, status="FINISHED", end_ms=2),
     ):
-        sink.apply(operation)
-    sink.send_all()
-    return sink
+        applier.apply(operation)
+    applier.send_all()
+    return applier
 
 
 def _run(uri: str, name: str) -> Run:
@@ -85,11 +85,11 @@ def _logged(run: Run) -> tuple[Any, ...]:
 WHOLE = ("compile", "FINISHED", {"seed": "9"}, {"score": 1.0})
 
 
-def _send_until_written(sink: Sink) -> None:
+def _send_until_written(applier: OperationApplier) -> None:
     deadline = time.monotonic() + DEADLINE
-    while sink.artifacts_waiting:
+    while applier.artifacts_waiting:
         assert time.monotonic() < deadline
-        sink.send_due()
+        applier.send_due()
         time.sleep(0.005)
 
 
@@ -99,19 +99,19 @@ def test_artifacts_wait_for_their_store_and_nothing_else_does(
 ) -> None:
     """The run is whole at once but for them; one message; retried until they are there, the table listed."""
     uri, store.fault = blank_store(tmp_path), fault
-    sink = _optimize(uri, "s3://bucket/mine", "mine")
+    applier = _optimize(uri, "s3://bucket/mine", "mine")
     assert _logged(_run(uri, "mine")) == WHOLE
     before = store.failed
     while store.failed < before + 3:
-        sink.send_due()
-    assert (sink.artifacts_waiting, sink.lost, sink.failed, store.objects) == (2, 0, 0, {})
-    assert sink.artifacts_failing_since is not None
-    assert sink.failing_since is None
+        applier.send_due()
+    assert (applier.artifacts_waiting, applier.lost, applier.failed, store.objects) == (2, 0, 0, {})
+    assert applier.artifacts_failing_since is not None
+    assert applier.failing_since is None
     assert caplog.text.count("The artifact store s3://bucket") == 1
     assert ("renew them" in caplog.text) is (fault is not SLOW_DOWN)
     store.fault = None
-    _send_until_written(sink)
-    sink.send_all()
+    _send_until_written(applier)
+    applier.send_all()
     run = _run(uri, "mine")
     below = str(run.info.artifact_uri).removeprefix("s3://")
     assert store.objects == {
@@ -119,7 +119,7 @@ def test_artifacts_wait_for_their_store_and_nothing_else_does(
         f"{below}/table.json": b'{"columns": ["a"], "data": [["second"]]}',
     }
     assert run.data.tags["mlflow.loggedArtifacts"] == '[{"path": "table.json", "type": "table"}]'
-    assert (sink.lost, sink.failed, sink.artifacts_failing_since) == (0, 0, None)
+    assert (applier.lost, applier.failed, applier.artifacts_failing_since) == (0, 0, None)
 
 
 def test_credentials_that_come_later_are_found(
@@ -133,10 +133,10 @@ def test_credentials_that_come_later_are_found(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     uri = blank_store(tmp_path)
-    sink = _optimize(uri, "s3://bucket/mine", "mine")
-    assert (sink.artifacts_waiting, sink.lost, sink.failed, store.failed) == (2, 0, 0, 0)
+    applier = _optimize(uri, "s3://bucket/mine", "mine")
+    assert (applier.artifacts_waiting, applier.lost, applier.failed, store.failed) == (2, 0, 0, 0)
     (tmp_path / "aws").write_text("[default]\naws_access_key_id = me\naws_secret_access_key = not-a-secret\n")
-    _send_until_written(sink)
+    _send_until_written(applier)
     assert len(store.objects) == 2
 
 
@@ -151,11 +151,11 @@ def test_azure_and_google(location: str, library: str, store: ObjectStore, tmp_p
     """The same with the errors of their clients."""
     pytest.importorskip(library)
     uri, store.fault = blank_store(tmp_path), Fault(403, "AuthenticationFailed")
-    sink = _optimize(uri, location, "mine")
+    applier = _optimize(uri, location, "mine")
     assert _logged(_run(uri, "mine")) == WHOLE
-    assert (sink.artifacts_waiting, sink.lost, sink.failed, store.failed > 0) == (2, 0, 0, True)
+    assert (applier.artifacts_waiting, applier.lost, applier.failed, store.failed > 0) == (2, 0, 0, True)
     store.fault = None
-    _send_until_written(sink)
+    _send_until_written(applier)
     assert sorted(store.objects.values()) == [b"first", b'{"columns": ["a"], "data": [["second"]]}']
 
 
@@ -164,9 +164,9 @@ def test_what_a_store_rejects_counts_as_failed_and_not_as_lost(
 ) -> None:
     """A bucket that does not exist may be made: the spool keeps what failed. Logged once."""
     uri, store.fault = blank_store(tmp_path), NO_BUCKET
-    sink = _optimize(uri, "s3://bucket/mine", "mine")
+    applier = _optimize(uri, "s3://bucket/mine", "mine")
     assert _logged(_run(uri, "mine")) == WHOLE
-    assert (sink.artifacts_waiting, sink.lost, sink.failed) == (0, 0, 2)
+    assert (applier.artifacts_waiting, applier.lost, applier.failed) == (0, 0, 2)
     assert caplog.text.count("The artifact store s3://bucket failed to store candidates/a.json") == 1
     assert "otel-dspy replay" in caplog.text
 
@@ -177,9 +177,9 @@ def test_a_location_that_cannot_be_written_here(kind: str, tmp_path: Path, caplo
     (tmp_path / "file").write_text("")
     location = {"ENOTDIR": f"{tmp_path}/file/mine", "ENOENT": "/proc/otel-dspy/mine"}[kind]
     uri = blank_store(tmp_path)
-    sink = _optimize(uri, location, "mine")
+    applier = _optimize(uri, location, "mine")
     assert _logged(_run(uri, "mine")) == WHOLE
-    assert (sink.artifacts_waiting, sink.lost, sink.failed, sink.retries) == (0, 0, 2, 0)
+    assert (applier.artifacts_waiting, applier.lost, applier.failed, applier.retries) == (0, 0, 2, 0)
     assert caplog.text.count("Artifacts cannot be written to ") == 1
     assert f"Artifacts cannot be written to {location} on this machine; they stay in the spool" in caplog.text
     assert "--artifacts-destination" in caplog.text

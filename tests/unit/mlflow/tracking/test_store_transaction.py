@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from otel_dspy.mlflow.mapping.operations import Assessment, LogTrace
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking.sink import Sink
+from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.store.local_requests import TOGETHER
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.store.store_transaction import one_transaction
@@ -85,24 +85,24 @@ def _store(uri: str) -> Any:
     return cast("Any", _get_store)(uri)
 
 
-def _sink(uri: str, experiment: str = "e") -> Sink:
-    return Sink(ExclusiveWriter(Destination(uri, Experiment(name=experiment)), threading.Event()))
+def _applier(uri: str, experiment: str = "e") -> OperationApplier:
+    return OperationApplier(ExclusiveWriter(Destination(uri, Experiment(name=experiment)), threading.Event()))
 
 
-def _delivered(sink: Sink, numbers: range) -> None:
+def _delivered(applier: OperationApplier, numbers: range) -> None:
     for number in numbers:
-        sink.apply(head(number))
-    sink.send_all()
+        applier.apply(head(number))
+    applier.send_all()
 
 
 def test_a_batch_is_one_transaction(uri: str, commits: list[str], tmp_path: Path) -> None:
     """As many as there may be in one; MLflow returns the same as of traces that were written one by one."""
-    sink = _sink(uri)
-    _delivered(sink, range(1))  # alone, with the experiment
+    applier = _applier(uri)
+    _delivered(applier, range(1))  # alone, with the experiment
     commits.clear()
-    _delivered(sink, range(1, 1 + 2 * TOGETHER))
+    _delivered(applier, range(1, 1 + 2 * TOGETHER))
     assert commits == ["commit", "commit"]
-    assert (sink.done, sink.lost, sink.failed) == (1 + 2 * TOGETHER, 0, 0)
+    assert (applier.done, applier.lost, applier.failed) == (1 + 2 * TOGETHER, 0, 0)
     other = blank_store(tmp_path / "other")
     store = Store(other)
     experiment = store.experiment_id("e")
@@ -113,23 +113,23 @@ def test_a_batch_is_one_transaction(uri: str, commits: list[str], tmp_path: Path
 
 def test_an_update_has_a_transaction_of_its_own(uri: str, commits: list[str]) -> None:
     """MLflow undoes a transaction in which it finds an info that exists."""
-    sink = _sink(uri)
-    _delivered(sink, range(5))
+    applier = _applier(uri)
+    _delivered(applier, range(5))
     commits.clear()
-    _delivered(sink, range(4, 8))
+    _delivered(applier, range(4, 8))
     assert commits == ["commit", "commit"]
     assert len(infos(uri)) == 8
 
 
 def test_what_another_process_has_written_is_merged(uri: str, commits: list[str]) -> None:
     """Of five infos one exists: the transaction is undone, and each gets one of its own, as without this."""
-    _delivered(_sink(uri), range(2, 3))
-    sink = _sink(uri)
-    _delivered(sink, range(100, 101))
+    _delivered(_applier(uri), range(2, 3))
+    applier = _applier(uri)
+    _delivered(applier, range(100, 101))
     commits.clear()
-    _delivered(sink, range(5))
+    _delivered(applier, range(5))
     assert commits == ["commit"] * 5
-    assert (sink.done, sink.lost, sink.failed) == (6, 0, 0)
+    assert (applier.done, applier.lost, applier.failed) == (6, 0, 0)
     assert len(infos(uri)) == 6
 
 
@@ -144,12 +144,12 @@ def test_a_rejected_info_takes_no_other_with_it(uri: str, monkeypatch: pytest.Mo
             raise MlflowException.invalid_parameter_value("not this one")
         return started
 
-    sink = _sink(uri)
-    _delivered(sink, range(100, 101))
+    applier = _applier(uri)
+    _delivered(applier, range(100, 101))
     with monkeypatch.context() as patch:
         patch.setattr(stores, "start_trace", failing)
-        _delivered(sink, range(5))
-    assert (sink.done, sink.lost, sink.failed) == (5, 1, 0)
+        _delivered(applier, range(5))
+    assert (applier.done, applier.lost, applier.failed) == (5, 1, 0)
     assert {f"tr-{number:032x}" for number in (0, 1, 3, 4, 100)} <= infos(uri).keys()
 
 

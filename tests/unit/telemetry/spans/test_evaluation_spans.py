@@ -16,8 +16,8 @@ from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.settings import TraceShape
 from otel_dspy.telemetry.call_context import call_context_in
 from otel_dspy.telemetry.spans import example as example_spans
-from otel_dspy.telemetry.spans.compile import CompileFacts, close_compile, open_compile
-from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
+from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
 from otel_dspy.telemetry.spans.trial import Scope
 from otel_dspy.telemetry.usage import CallUsage
@@ -30,19 +30,19 @@ EXAMPLE = dspy.Example(q="1+1", a="2").with_inputs("q")
 OTHER = dspy.Example(q="2+2", a="4").with_inputs("q")
 
 
-def _evaluate(emitted: Emitted, **facts: Any) -> EvaluateScope:
+def _evaluate(emitted: Emitted, **info: Any) -> EvaluateScope:
     given: dict[str, Any] = {
         "metric_name": "exact",
         "program_name": "Solver",
         "devset": [EXAMPLE, OTHER],
         "scope": Scope.FULL,
     }
-    return open_evaluate(emitted.telemetry, EvaluateFacts(**given | facts))
+    return open_evaluate(emitted.telemetry, EvaluateInfo(**given | info))
 
 
 def _compile(emitted: Emitted) -> CompileScope:
-    facts = CompileFacts(key=1, optimizer_name="Opt", program_name="Solver", metric_name="exact")
-    return open_compile(emitted.telemetry, facts)
+    info = CompileInfo(key=1, optimizer_name="Opt", program_name="Solver", metric_name="exact")
+    return open_compile(emitted.telemetry, info)
 
 
 def test_an_evaluation_alone_has_its_dataset_and_program() -> None:

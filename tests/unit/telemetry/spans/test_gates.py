@@ -13,7 +13,7 @@ from opentelemetry.trace import StatusCode, get_current_span, set_span_in_contex
 from otel_dspy.telemetry.call_context import CallContext, call_context_in, inside
 from otel_dspy.telemetry.spans.attempt import AttemptGate
 from otel_dspy.telemetry.spans.call_compile import close_call_compile, open_call_compile
-from otel_dspy.telemetry.spans.compile import CompileFacts
+from otel_dspy.telemetry.spans.compile import CompileInfo
 from otel_dspy.telemetry.spans.metric import MetricGate
 from otel_dspy.telemetry.usage import CallUsage, UsageTally
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
@@ -156,10 +156,10 @@ def test_a_compile_inside_a_call() -> None:
     tally = UsageTally()
     paths = mock.Mock()
     place = CallContext(usage=tally, module_paths=paths, predictor="answer", role="judge", program=3)
-    facts = CompileFacts(key=1, optimizer_name="Opt", program_name="Solver", metric_name="exact")
+    info = CompileInfo(key=1, optimizer_name="Opt", program_name="Solver", metric_name="exact")
     for error in (None, ValueError("no verdict")):
         with current(inside(gated.span, place, gated.context)):
-            compiling = open_call_compile(emitted.telemetry, facts)
+            compiling = open_call_compile(emitted.telemetry, info)
         inner = call_context_in(compiling.context)
         assert inner == place._replace(usage=compiling.usage)
         assert compiling.context["own"] == 1

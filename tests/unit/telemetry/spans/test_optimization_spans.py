@@ -12,15 +12,15 @@ from opentelemetry.trace import StatusCode
 from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.telemetry.call_context import call_context_in
 from otel_dspy.telemetry.spans.compile import (
-    CompileFacts,
-    DatasetFacts,
-    SetupFacts,
+    CompileInfo,
+    DatasetInfo,
+    SetupInfo,
     close_compile,
     emit_setup,
     open_compile,
 )
 from otel_dspy.telemetry.spans.evaluate import (
-    EvaluateFacts,
+    EvaluateInfo,
     EvaluateOutcome,
     close_evaluate,
     open_evaluate,
@@ -29,7 +29,7 @@ from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, ope
 from otel_dspy.telemetry.spans.trial import (
     Scope,
     ScoreUnit,
-    TrialFacts,
+    TrialInfo,
     TrialKind,
     TrialOutcome,
     TrialState,
@@ -60,14 +60,14 @@ FAILURE = {
 }
 
 
-def _compile(emitted: Emitted, **facts: Any) -> CompileScope:
+def _compile(emitted: Emitted, **info: Any) -> CompileScope:
     given: dict[str, Any] = {"key": 1, "optimizer_name": "Opt", "program_name": "Solver", "metric_name": "exact"}
-    return open_compile(emitted.telemetry, CompileFacts(**given | facts))
+    return open_compile(emitted.telemetry, CompileInfo(**given | info))
 
 
-def _evaluate(emitted: Emitted, trial: TrialScope | None = None, **facts: Any) -> EvaluateScope:
+def _evaluate(emitted: Emitted, trial: TrialScope | None = None, **info: Any) -> EvaluateScope:
     given: dict[str, Any] = {"metric_name": "exact", "program_name": "Solver", "devset": [EXAMPLE], "scope": Scope.FULL}
-    return open_evaluate(emitted.telemetry, EvaluateFacts(**given | facts), None if trial is None else trial.context)
+    return open_evaluate(emitted.telemetry, EvaluateInfo(**given | info), None if trial is None else trial.context)
 
 
 def _identity(scope: CompileScope) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def test_an_optimization_with_one_trial() -> None:
     emitted = Emitted(**EVERYTHING)
     telemetry = emitted.telemetry
     scope = _compile(emitted)
-    datasets = [DatasetFacts(role="train", name="trainset", examples=[EXAMPLE])]
-    setup = SetupFacts(
+    datasets = [DatasetInfo(role="train", name="trainset", examples=[EXAMPLE])]
+    setup = SetupInfo(
         program=INITIAL, parameters={"auto": "light"}, lm_model="m", lm_parameters={"n": 1}, datasets=datasets
     )
     emit_setup(telemetry, scope, setup)
@@ -98,7 +98,7 @@ def test_an_optimization_with_one_trial() -> None:
     )
     close_example(telemetry, example, outcome)
     close_evaluate(telemetry, evaluation, EvaluateOutcome(score=100.0, program=CANDIDATE))
-    facts = TrialFacts(
+    info = TrialInfo(
         kind=TrialKind.BASELINE,
         label="baseline",
         parameters={"seed": 3},
@@ -110,7 +110,7 @@ def test_an_optimization_with_one_trial() -> None:
         scores=[{"id": 1}],
         pareto_front=[{"id": 2}],
     )
-    close_trial(telemetry, trial, facts, TrialOutcome(score=100.0, program=CANDIDATE))
+    close_trial(telemetry, trial, info, TrialOutcome(score=100.0, program=CANDIDATE))
     close_compile(telemetry, scope, result=CANDIDATE, error=None)
 
     assert emitted.tree() == [
@@ -270,11 +270,11 @@ def test_an_optimization_that_fails() -> None:
     emit_setup(
         telemetry,
         scope,
-        SetupFacts(
+        SetupInfo(
             program=INITIAL,
             parameters={},
             lm_model=None,
-            datasets=[DatasetFacts(role="train", name="t", examples=[EXAMPLE])],
+            datasets=[DatasetInfo(role="train", name="t", examples=[EXAMPLE])],
         ),
     )
     trial = open_trial(telemetry, scope)
@@ -282,8 +282,8 @@ def test_an_optimization_that_fails() -> None:
     example = open_example(telemetry, evaluation, 0, EXAMPLE)
     close_example(telemetry, example, ExampleOutcome(error=error, feedback="no"))
     close_evaluate(telemetry, evaluation, EvaluateOutcome(error=error))
-    facts = TrialFacts(candidate={"x": "y"}, scope=Scope.MINIBATCH)
-    close_trial(telemetry, trial, facts, TrialOutcome(error=error))
+    info = TrialInfo(candidate={"x": "y"}, scope=Scope.MINIBATCH)
+    close_trial(telemetry, trial, info, TrialOutcome(error=error))
     assert emitted.points()["dspy.compile.active"] == [({"dspy.optimizer.name": "Opt"}, 1)]
     close_compile(telemetry, scope, result=None, error=error)
 
@@ -350,13 +350,13 @@ def test_what_a_nested_compile_shares_with_the_outer_one() -> None:
     emitted = Emitted(**EVERYTHING)
     telemetry = emitted.telemetry
     outer = _compile(emitted)
-    data = SetupFacts(
+    data = SetupInfo(
         program=INITIAL,
         parameters={},
         lm_model=None,
         datasets=[
-            DatasetFacts(role="train", name="trainset", examples=[EXAMPLE]),
-            DatasetFacts(role="validation", name="valset", examples=[OTHER]),
+            DatasetInfo(role="train", name="trainset", examples=[EXAMPLE]),
+            DatasetInfo(role="validation", name="valset", examples=[OTHER]),
         ],
     )
     emit_setup(telemetry, outer, data)
@@ -365,14 +365,14 @@ def test_what_a_nested_compile_shares_with_the_outer_one() -> None:
         inner = _compile(emitted, optimizer_name="Inner", role="prompt")
     assert call_context_in(inner.context).role == "prompt"
     mixed = [
-        DatasetFacts(role="train", name="trainset", examples=[OTHER, EXAMPLE]),
-        DatasetFacts(role="validation", name="valset", examples=[EXAMPLE, LARGE]),
-        DatasetFacts(role="validation", name="valset", examples=[EXAMPLE, LARGE]),
+        DatasetInfo(role="train", name="trainset", examples=[OTHER, EXAMPLE]),
+        DatasetInfo(role="validation", name="valset", examples=[EXAMPLE, LARGE]),
+        DatasetInfo(role="validation", name="valset", examples=[EXAMPLE, LARGE]),
     ]
-    emit_setup(telemetry, inner, SetupFacts(program=INITIAL, parameters={}, lm_model=None, datasets=mixed))
+    emit_setup(telemetry, inner, SetupInfo(program=INITIAL, parameters={}, lm_model=None, datasets=mixed))
     inner.usage.add(CallUsage(input_tokens=3, output_tokens=4, cost=0.5), "task", "gpt")
     close_compile(telemetry, inner, result=CANDIDATE, error=None)
-    close_trial(telemetry, trial, TrialFacts(), TrialOutcome(state=TrialState.PRUNED))
+    close_trial(telemetry, trial, TrialInfo(), TrialOutcome(state=TrialState.PRUNED))
     close_compile(telemetry, outer, result=None, error=None)
 
     named = {
@@ -459,7 +459,7 @@ def test_states_and_scores_of_a_trial(outcome: TrialOutcome, expected: dict[str,
     emitted = Emitted()
     scope = _compile(emitted)
     trial = open_trial(emitted.telemetry, scope)
-    close_trial(emitted.telemetry, trial, TrialFacts(), outcome)
+    close_trial(emitted.telemetry, trial, TrialInfo(), outcome)
     close_compile(emitted.telemetry, scope, result=None, error=None)
     found = {
         name.removeprefix("dspy.trial."): value
@@ -478,7 +478,7 @@ def test_trials_are_numbered_and_record_an_error_that_the_optimizer_caught() -> 
     second = open_trial(emitted.telemetry, scope, Context())
     second.error = KeyError("x")
     for trial in (second, first):
-        close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
+        close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome())
     close_compile(emitted.telemetry, scope, result=None, error=None)
     assert emitted.tree() == [(1, None, "compile Opt"), (2, 1, "trial Opt"), (3, 1, "trial Opt")]
     assert [emitted.attributes(number)["dspy.trial.index"] for number in (2, 3)] == [0, 1]

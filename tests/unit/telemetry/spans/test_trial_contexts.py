@@ -14,10 +14,10 @@ from opentelemetry.trace import get_current_span, set_span_in_context
 from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.telemetry.call_context import CallContext, call_context_in, with_call_context
 from otel_dspy.telemetry.leaderboard import Entry, greatest
-from otel_dspy.telemetry.spans.compile import CompileFacts, SetupFacts, close_compile, emit_setup, open_compile
-from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.compile import CompileInfo, SetupInfo, close_compile, emit_setup, open_compile
+from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
-from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 from otel_dspy.telemetry.usage import CallUsage, UsageTally
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
 
 
-def _compile(emitted: Emitted, **facts: Any) -> CompileScope:
+def _compile(emitted: Emitted, **info: Any) -> CompileScope:
     given: dict[str, Any] = {"key": 1, "optimizer_name": "Opt", "program_name": "Solver", "metric_name": "exact"}
-    return open_compile(emitted.telemetry, CompileFacts(**given | facts))
+    return open_compile(emitted.telemetry, CompileInfo(**given | info))
 
 
 def _set(span: Span) -> dict[str, Any]:
@@ -48,15 +48,15 @@ def test_what_spans_have_from_their_start() -> None:
     emitted = Emitted()
     scope = _compile(emitted)
     trial = open_trial(emitted.telemetry, scope)
-    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL)
-    evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
+    info = EvaluateInfo(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL)
+    evaluation = open_evaluate(emitted.telemetry, info, trial.context)
     place = {"dspy.compile.id": scope.id, "dspy.optimizer.name": "Opt"}
     named = {"dspy.program.name": "Solver", "dspy.metric.name": "exact"}
     assert _set(scope.span) == {"dspy.operation.name": "compile", **place, **named}
     assert _set(trial.span) == {"dspy.operation.name": "trial", **place, "dspy.trial.index": 0}
     assert _set(evaluation.span).items() >= {"dspy.operation.name": "evaluate", **named, "dspy.trial.index": 0}.items()
     close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
-    close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
+    close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome())
     close_compile(emitted.telemetry, scope, result=None, error=None)
 
 
@@ -66,8 +66,8 @@ def test_contexts_inside_keep_what_the_callers_had() -> None:
     with current(set_value("own", 1, get_current())):
         scope = _compile(emitted)
     trial = open_trial(emitted.telemetry, scope)
-    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL, program=3)
-    evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
+    info = EvaluateInfo(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL, program=3)
+    evaluation = open_evaluate(emitted.telemetry, info, trial.context)
     assert (scope.key, evaluation.examples) == (1, scope.examples)
     found = [scope.context, trial.context, evaluation.context]
     assert [context["own"] for context in found] == [1, 1, 1]
@@ -79,7 +79,7 @@ def test_contexts_inside_keep_what_the_callers_had() -> None:
     ]
     assert (evaluation.program, evaluation.metric_name, evaluation.compile) == (3, "exact", scope)
     close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
-    close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
+    close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome())
     close_compile(emitted.telemetry, scope, result=None, error=None)
 
 
@@ -88,11 +88,11 @@ def test_an_evaluation_begins_a_program_of_its_own() -> None:
     """The predictor, module paths and program of the call around it do not apply inside; the role of a judge does."""
     emitted = Emitted()
     tally, paths = UsageTally(), mock.Mock()
-    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL)
+    info = EvaluateInfo(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL)
     roles: list[tuple[Role, Role]] = [("judge", "judge"), ("reflection", "task")]
     for given, role in roles:
         place = CallContext(usage=tally, module_paths=paths, predictor="answer", role=given, program=3)
-        evaluation = open_evaluate(emitted.telemetry, facts, with_call_context(place, Context()))
+        evaluation = open_evaluate(emitted.telemetry, info, with_call_context(place, Context()))
         assert call_context_in(evaluation.context) == CallContext(
             evaluation=evaluation, usage=evaluation.usage, role=role
         )
@@ -110,7 +110,7 @@ def test_a_compile_in_a_trial_that_was_opened_in_advance() -> None:
         inner = _compile(emitted)
     assert (inner.parent, inner.parent_trial_index, inner.examples) == (outer, 0, outer.examples)
     close_compile(emitted.telemetry, inner, result=None, error=None)
-    close_trial(emitted.telemetry, outer.open_trial, TrialFacts(), TrialOutcome())
+    close_trial(emitted.telemetry, outer.open_trial, TrialInfo(), TrialOutcome())
     close_compile(emitted.telemetry, outer, result=None, error=None)
     assert emitted.tree() == [(1, None, "compile Opt"), (2, 1, "trial Opt"), (3, 2, "compile Opt")]
 
@@ -127,7 +127,7 @@ def test_a_trial_is_a_child_of_the_phase_that_it_runs_in() -> None:
         implied = open_trial(emitted.telemetry, scope)
         elsewhere = open_trial(emitted.telemetry, scope, Context())
     for trial in (given, implied, elsewhere):
-        close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
+        close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome())
     phase.end()
     close_compile(emitted.telemetry, scope, result=None, error=None)
     assert [parent for _, parent, name in emitted.tree() if name == "trial Opt"] == [2, 2, 1]
@@ -145,13 +145,13 @@ def test_the_best_trial_by_the_optimizers_rule() -> None:
     scope = _compile(emitted, select=select)
     for score, full, error in ((60.0, True, None), (80.0, True, None), (90.0, False, None), (95.0, True, ValueError())):
         trial = open_trial(emitted.telemetry, scope)
-        facts = TrialFacts(
+        info = TrialInfo(
             kind=TrialKind.BASELINE if score < 70 else TrialKind.CANDIDATE,
             scope=Scope.FULL if full else Scope.MINIBATCH,
             key=f"key {score}",
         )
         program = ProgramSnapshot(f"program {score}", "{}")
-        close_trial(emitted.telemetry, trial, facts, TrialOutcome(score=score, program=program, error=error))
+        close_trial(emitted.telemetry, trial, info, TrialOutcome(score=score, program=program, error=error))
     close_compile(emitted.telemetry, scope, result=ProgramSnapshot("program 60.0", "{}"), error=None)
     assert seen[0] == Entry(index=0, score=60.0, failed=False, program_id="program 60.0", key="key 60.0")
     found = [emitted.attributes(number) for number in (2, 3, 4, 5)]
@@ -169,7 +169,7 @@ def test_the_best_score_of_the_compile_that_improved_last() -> None:
     scopes = [_compile(emitted), _compile(emitted)]
     for scope, score in ((scopes[0], 80.0), (scopes[1], 60.0), (scopes[0], 10.0)):
         trial = open_trial(emitted.telemetry, scope)
-        close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome(score=score))
+        close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome(score=score))
     labels = {"dspy.optimizer.name": "Opt", "dspy.metric.name": "exact"}
     assert emitted.points()["dspy.compile.best_score"] == [(labels, 60.0)]
     for scope in scopes:
@@ -181,10 +181,10 @@ def test_durations_are_those_of_the_spans() -> None:
     emitted, began = Emitted(), time.perf_counter()
     scope = _compile(emitted)
     trial = open_trial(emitted.telemetry, scope)
-    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL)
-    evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
+    info = EvaluateInfo(metric_name="exact", program_name="Solver", devset=[], scope=Scope.FULL)
+    evaluation = open_evaluate(emitted.telemetry, info, trial.context)
     close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
-    close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome())
+    close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome())
     close_compile(emitted.telemetry, scope, result=None, error=None)
     found, limit = emitted.seconds(), time.perf_counter() - began
     assert found.keys() == {"dspy.compile.duration", "dspy.trial.duration", "dspy.evaluate.duration"}
@@ -199,12 +199,12 @@ def test_metrics_lead_to_their_spans_and_draw_no_random_numbers() -> None:
     with current(set_span_in_context(emitted.telemetry.tracer.start_span("around"), Context())):
         scope = _compile(emitted)
         trial = open_trial(emitted.telemetry, scope)
-        facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[{"q": 1}], scope=Scope.FULL)
-        evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
-        example = open_example(emitted.telemetry, evaluation, 0, facts.devset[0])
+        info = EvaluateInfo(metric_name="exact", program_name="Solver", devset=[{"q": 1}], scope=Scope.FULL)
+        evaluation = open_evaluate(emitted.telemetry, info, trial.context)
+        example = open_example(emitted.telemetry, evaluation, 0, info.devset[0])
         close_example(emitted.telemetry, example, ExampleOutcome(score=1.0))
         close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
-        close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome(score=100.0))
+        close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome(score=100.0))
         close_compile(emitted.telemetry, scope, result=None, error=None)
         found = emitted.exemplars()
     assert random.getstate() == state
@@ -215,7 +215,7 @@ def test_parameters_and_reasons_have_no_secrets() -> None:
     """Those of the optimizer, the language model and the trial."""
     emitted = Emitted()
     scope = _compile(emitted)
-    setup = SetupFacts(
+    setup = SetupInfo(
         program=None, parameters={"note": f"with {KEY}"}, lm_model="m", lm_parameters={"user": f"by {KEY}"}
     )
     emit_setup(emitted.telemetry, scope, setup)
@@ -223,7 +223,7 @@ def test_parameters_and_reasons_have_no_secrets() -> None:
     close_trial(
         emitted.telemetry,
         trial,
-        TrialFacts(parameters={"instruction": f"use {KEY}"}, reason=f"no {KEY}", candidate={"x": KEY}),
+        TrialInfo(parameters={"instruction": f"use {KEY}"}, reason=f"no {KEY}", candidate={"x": KEY}),
         TrialOutcome(),
     )
     close_compile(emitted.telemetry, scope, result=None, error=None)
@@ -241,12 +241,12 @@ def test_the_innermost_span_that_fails_has_the_message(failing: str) -> None:
     errors = {failing: error}
     scope = _compile(emitted)
     trial = open_trial(emitted.telemetry, scope)
-    facts = EvaluateFacts(metric_name="exact", program_name="Solver", devset=[{"q": 1}], scope=Scope.FULL)
-    evaluation = open_evaluate(emitted.telemetry, facts, trial.context)
-    example = open_example(emitted.telemetry, evaluation, 0, facts.devset[0])
+    info = EvaluateInfo(metric_name="exact", program_name="Solver", devset=[{"q": 1}], scope=Scope.FULL)
+    evaluation = open_evaluate(emitted.telemetry, info, trial.context)
+    example = open_example(emitted.telemetry, evaluation, 0, info.devset[0])
     close_example(emitted.telemetry, example, ExampleOutcome(error=errors.get("example")))
     close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome(error=errors.get("evaluate")))
-    close_trial(emitted.telemetry, trial, TrialFacts(), TrialOutcome(error=errors.get("trial")))
+    close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome(error=errors.get("trial")))
     close_compile(emitted.telemetry, scope, result=None, error=errors.get("compile"))
     found = {
         span.name.split()[0]: (span.status.description, (span.attributes or {}).get("error.type"))

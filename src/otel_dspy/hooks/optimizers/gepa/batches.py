@@ -16,7 +16,7 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
-from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
 from otel_dspy.telemetry.spans.trial import Scope
 
@@ -79,22 +79,22 @@ class BatchHook(CallHook):
         program = events.trials.snapshot(candidate)
         if events.resume.pending:
             phase = PhaseHook(telemetry, events.scope, RESUME, None)
-            facts = self._facts(batch, Scope.FULL, phase=RESUME)
-            return _Evaluation(batch, open_evaluate(telemetry, facts, phase.open()), phase, program)
+            info = self._info(batch, Scope.FULL, phase=RESUME)
+            return _Evaluation(batch, open_evaluate(telemetry, info, phase.open()), phase, program)
         found = events.trials.evaluates(batch, candidate)
         if found is None:
             return None
         proposal, role = found
         proposal.record_program(role, program)
         step = StepHook(telemetry, events.scope, PHASES[role], proposal)
-        facts = self._facts(batch, Scope.FULL if role == "validation" else Scope.MINIBATCH, role=role)
-        return _Evaluation(batch, open_evaluate(telemetry, facts, step.open()), step, program, role, proposal)
+        info = self._info(batch, Scope.FULL if role == "validation" else Scope.MINIBATCH, role=role)
+        return _Evaluation(batch, open_evaluate(telemetry, info, step.open()), step, program, role, proposal)
 
-    def _facts(
+    def _info(
         self, batch: Sequence[Any], scope: Scope, *, role: str | None = None, phase: str | None = None
-    ) -> EvaluateFacts:
+    ) -> EvaluateInfo:
         compiling = self._events.scope
-        return EvaluateFacts(
+        return EvaluateInfo(
             metric_name=compiling.metric_name, program_name=compiling.program_name, devset=batch, scope=scope,
             phase=phase, role=role,
         )  # fmt: skip

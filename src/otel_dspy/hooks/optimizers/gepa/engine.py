@@ -20,7 +20,7 @@ from otel_dspy.hooks.optimizers.gepa.adapters import instrument_adapter, instrum
 from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
 from otel_dspy.hooks.optimizers.gepa.parameters import call_arguments
 from otel_dspy.hooks.optimizers.gepa.run import RunHook
-from otel_dspy.hooks.optimizers.gepa.steps import evaluation_facts
+from otel_dspy.hooks.optimizers.gepa.steps import evaluation_info
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.leaderboard import first_unless_greater
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _ENGINE: Final = "gepa.core.engine"
 
@@ -83,5 +83,5 @@ class GepaEngineHook(OptimizerHook):
         return first_unless_greater(entries)  # `max` over the pool (`GEPAResult.best_idx`)
 
     @override
-    def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
-        return evaluation_facts(facts, program)
+    def evaluation(self, info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:
+        return evaluation_info(info, program)

@@ -16,7 +16,7 @@ from typing_extensions import override
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
 from otel_dspy.hooks.optimizers.gepa.adapters import instrument_adapter
 from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
-from otel_dspy.hooks.optimizers.gepa.steps import EVENTS, evaluation_facts
+from otel_dspy.hooks.optimizers.gepa.steps import EVENTS, evaluation_info
 from otel_dspy.hooks.optimizers.plans.gepa import gepa
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.telemetry.leaderboard import first_unless_greater
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _EFFECTIVE: Final = (
     "max_metric_calls",
@@ -94,8 +94,8 @@ class GEPAHook(OptimizerHook):
         return first_unless_greater(entries)  # `max` over the pool (`GEPAResult.best_idx`)
 
     @override
-    def evaluation(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
-        return evaluation_facts(facts, program)
+    def evaluation(self, info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:
+        return evaluation_info(info, program)
 
 
 class _OptimizationHook(CallHook):

@@ -136,9 +136,9 @@ class _LMHook(CallHook):
 
     @override
     def close(self, error: BaseException | None) -> None:
-        facts = self._facts()
+        records = self._records()
         for index, (call, request) in enumerate(zip(self._calls, self._requests, strict=True)):
-            usage = facts[index].billed()
+            usage = records[index].billed()
             if usage.cost is not None:
                 call.attributes[semconv.DSPY_LM_COST] = usage.cost
             record_usage(
@@ -150,12 +150,12 @@ class _LMHook(CallHook):
                 model=self._model,
                 labels=self._labels,
             )
-            content = CallContent(self._telemetry, request, facts[index], None)
+            content = CallContent(self._telemetry, request, records[index], None)
             if index < len(self._outputs) and request.content:
                 content.answers = answers_of(self._outputs[index])
             end_call(self._telemetry, call, error, content)
 
-    def _facts(self) -> list[LMCallRecord]:
+    def _records(self) -> list[LMCallRecord]:
         """Return the result of each request, read from its response, or from gepa's totals for a single request."""
         responses = self.responses or []
         if responses and len(responses) == len(self._calls):

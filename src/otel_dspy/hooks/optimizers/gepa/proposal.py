@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.telemetry.objectives import ObjectiveMeans
-from otel_dspy.telemetry.spans.trial import Scope, ScoreUnit, TrialFacts, TrialOutcome, TrialState
+from otel_dspy.telemetry.spans.trial import Scope, ScoreUnit, TrialInfo, TrialOutcome, TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,10 +141,10 @@ def outcome(proposal: Proposal, error: BaseException | None) -> TrialOutcome:
     return TrialOutcome(score=score, unit=ScoreUnit.RATIO, program=proposal.program, error=error, state=state)
 
 
-def trial_facts(
+def trial_info(
     proposal: Proposal, parents: Sequence[ProgramSnapshot | None], used: int | None, limit: int | None
-) -> TrialFacts:
-    """Return the facts of a proposal's trial.
+) -> TrialInfo:
+    """Return the info of a proposal's trial.
 
     Args:
         proposal: the collected data.
@@ -165,7 +165,7 @@ def trial_facts(
         "restored": proposal.restored or None,
     }
     pruned = proposal.after is None and accepted is None and proposal.error is None
-    return TrialFacts(
+    return TrialInfo(
         kind=proposal.kind,
         label=proposal.label,
         scope=Scope.FULL if whole else Scope.MINIBATCH,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otel_dspy.hooks.optimizers.gepa.proposal import Proposal, outcome, trial_facts
+from otel_dspy.hooks.optimizers.gepa.proposal import Proposal, outcome, trial_info
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program, snapshot_of_texts
-from otel_dspy.telemetry.spans.trial import TrialFacts, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,9 +127,9 @@ class ProposalTrials:
     def close(self, proposal: Proposal, error: BaseException | None) -> None:
         """End the proposal's trial, with the exception of the run if it raised."""
         used = self.state.total_num_evals if self.state is not None else None
-        facts, ended = TrialFacts(kind=proposal.kind, label=proposal.label), TrialOutcome(error=error)
-        with guarded("the facts of a GEPA trial"):
+        info, ended = TrialInfo(kind=proposal.kind, label=proposal.label), TrialOutcome(error=error)
+        with guarded("the data of a GEPA trial"):
             parents = [self.pool.get(index) for index in proposal.parents]
-            facts = trial_facts(proposal, parents, used, self.limit)
+            info = trial_info(proposal, parents, used, self.limit)
             ended = outcome(proposal, error)
-        close_trial(self._telemetry, proposal.trial, facts, ended)
+        close_trial(self._telemetry, proposal.trial, info, ended)

@@ -15,9 +15,9 @@ from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.datasets import ExampleRegistry
 from otel_dspy.telemetry.spans.compile import (
-    CompileFacts,
-    DatasetFacts,
-    SetupFacts,
+    CompileInfo,
+    DatasetInfo,
+    SetupInfo,
     close_compile,
     emit_setup,
     open_compile,
@@ -58,7 +58,7 @@ class RunHook(CallHook):
     @override
     def open(self) -> Context:
         engine, telemetry = self._engine, self._telemetry
-        facts = CompileFacts(
+        info = CompileInfo(
             key=id(engine),
             optimizer_name=_NAME,
             program_name=type(engine.adapter).__name__,
@@ -66,7 +66,7 @@ class RunHook(CallHook):
             role=self._hook.role,
             select=self._hook.select,
         )
-        self._scope = scope = open_compile(telemetry, facts)
+        self._scope = scope = open_compile(telemetry, info)
         scope.examples = ExampleRegistry(plain_inputs=True)
         scope.hook = self._hook
         self._events = events = GepaEvents(telemetry, scope, engine.adapter)
@@ -89,7 +89,7 @@ class RunHook(CallHook):
         emit_setup(
             telemetry,
             self._scope,
-            SetupFacts(
+            SetupInfo(
                 program=self._events.trials.snapshot(engine.seed_candidate),
                 parameters=run_parameters(engine, self._call, texts=telemetry.settings.capture_programs),
                 lm_model=model if isinstance(model, str) else None,
@@ -118,11 +118,11 @@ def _metric(adapter: Any, call: Mapping[str, Any]) -> str:
     return metric_name(evaluator) or type(adapter).__name__
 
 
-def _datasets(engine: Any) -> Iterator[DatasetFacts]:
+def _datasets(engine: Any) -> Iterator[DatasetInfo]:
     for role, name, loader in (
         ("train", "trainset", engine.reflective_proposer.trainset),
         ("validation", "valset", engine.valset),
     ):
         items: Sequence[Any] | None = getattr(loader, "items", None)
         if isinstance(items, list):  # a user's loader may fetch its data remotely
-            yield DatasetFacts(role=role, name=name, examples=items)
+            yield DatasetInfo(role=role, name=name, examples=items)

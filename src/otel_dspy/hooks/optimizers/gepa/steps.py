@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.spans.evaluate import EvaluateFacts
+    from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 EVENTS: Final[StateKey[GepaEvents]] = StateKey("gepa")
 """Key of the run's `GepaEvents` in the state of its compile."""
@@ -56,10 +56,10 @@ def within_step(scope: CompileScope, context: Context) -> Context:
     return set_value(_STEP, scope, context)
 
 
-def evaluation_facts(facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
-    """Return the facts of an Evaluate call inside a run of gepa, with scope and role if the adapter made it."""
+def evaluation_info(info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:
+    """Return the info of an Evaluate call inside a run of gepa, with scope and role if the adapter made it."""
     running: EvaluationHook | ResumedSeedHook | None = get_value(_EVALUATION)  # pyright: ignore[reportAssignmentType] - ours
-    return facts if running is None else running.evaluate(facts, program)
+    return info if running is None else running.evaluate(info, program)
 
 
 class StepHook(PhaseHook):
@@ -101,14 +101,14 @@ class EvaluationHook(StepHook):
     def open(self) -> Context:
         return set_value(_EVALUATION, self, super().open())
 
-    def evaluate(self, facts: EvaluateFacts, program: ProgramSnapshot | None) -> EvaluateFacts:
+    def evaluate(self, info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:
         """Set scope and role of gepa's own Evaluate call, the first one. Later ones are made by a program or metric."""
         if self._begun:
-            return facts
+            return info
         self._begun = True
         self._proposal.record_program(self._role, program)
         scope = Scope.FULL if self._role == "validation" else Scope.MINIBATCH
-        return replace(facts, scope=scope, role=self._role)
+        return replace(info, scope=scope, role=self._role)
 
     @override
     def see(self, result: Any) -> None:
@@ -127,9 +127,9 @@ class ResumedSeedHook(PhaseHook):
     def open(self) -> Context:
         return set_value(_EVALUATION, self, within_step(self._scope, super().open()))
 
-    def evaluate(self, facts: EvaluateFacts, _program: ProgramSnapshot | None) -> EvaluateFacts:
+    def evaluate(self, info: EvaluateInfo, _program: ProgramSnapshot | None) -> EvaluateInfo:
         """Attribute the evaluation to the phase; it belongs to no trial."""
-        return replace(facts, scope=Scope.FULL, phase=RESUME)
+        return replace(info, scope=Scope.FULL, phase=RESUME)
 
     @override
     def see(self, result: Any) -> None:

@@ -22,9 +22,9 @@ from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.hooks.patching.frames import forwarding
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
-from otel_dspy.telemetry.spans.evaluate import EvaluateFacts, EvaluateOutcome, close_evaluate, open_evaluate
+from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
-from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, TrialKind, open_trial
+from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, open_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -163,7 +163,7 @@ class ScoringHook(CallHook):
         batch = len(self._tags) // max(self._search.num_models, 1)
         for index, tag in enumerate(self._tags):
             tag.further = {"program": getattr(tag.program, "simba_idx", -1), "rollout": index // max(batch, 1)}
-        self._begin(slice(0, len(self._tags)), context, self._facts(self._examples, Scope.MINIBATCH, _SAMPLE))
+        self._begin(slice(0, len(self._tags)), context, self._info(self._examples, Scope.MINIBATCH, _SAMPLE))
         return context
 
     def _validate(self) -> Context:
@@ -173,13 +173,13 @@ class ScoringHook(CallHook):
         numbers = self._search.validated([None if found is None else found.id for found in snapshots])
         candidates: list[Candidate] = []
         for position, (program, found, number) in enumerate(zip(programs, snapshots, numbers, strict=True)):
-            facts = TrialFacts(
+            info = TrialInfo(
                 kind=TrialKind.FULL_EVALUATION if position else TrialKind.BASELINE,
                 label=f"validation {position}",
                 parameters={"position": position, "simba_idx": number},
             )
             trial = open_trial(self._telemetry, self._search.scope, context)
-            candidates.append(Candidate(program, trial, facts, found))
+            candidates.append(Candidate(program, trial, info, found))
         self._score(candidates, Scope.FULL)
         return context
 
@@ -188,11 +188,11 @@ class ScoringHook(CallHook):
         for position, candidate in enumerate(candidates):
             runs = slice(position * each, (position + 1) * each)
             if all(tag.program is candidate.program for tag in self._tags[runs]):
-                self._begin(runs, candidate.trial.context, self._facts(self._examples[runs], scope), candidate)
+                self._begin(runs, candidate.trial.context, self._info(self._examples[runs], scope), candidate)
 
-    def _facts(self, examples: Sequence[Any], scope: Scope, phase: str | None = None) -> EvaluateFacts:
+    def _info(self, examples: Sequence[Any], scope: Scope, phase: str | None = None) -> EvaluateInfo:
         compiling = self._search.scope
-        return EvaluateFacts(
+        return EvaluateInfo(
             metric_name=compiling.metric_name,
             program_name=compiling.program_name,
             devset=examples,
@@ -200,8 +200,8 @@ class ScoringHook(CallHook):
             phase=phase,
         )
 
-    def _begin(self, runs: slice, context: Context, facts: EvaluateFacts, candidate: Candidate | None = None) -> None:
-        evaluation = open_evaluate(self._telemetry, facts, context)
+    def _begin(self, runs: slice, context: Context, info: EvaluateInfo, candidate: Candidate | None = None) -> None:
+        evaluation = open_evaluate(self._telemetry, info, context)
         for index, tag in enumerate(self._tags[runs]):
             tag.call_context = evaluation, index
         self._scored.append(_Scored(evaluation, runs, candidate))

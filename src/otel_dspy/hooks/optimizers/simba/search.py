@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope, TrialScope
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.spans.trial import TrialFacts
+    from otel_dspy.telemetry.spans.trial import TrialInfo
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +45,7 @@ class Candidate:
 
     program: Any
     trial: TrialScope
-    facts: TrialFacts
+    info: TrialInfo
     snapshot: ProgramSnapshot | None = None
     score: float | None = None
     """Raw mean of the metric's values."""
@@ -117,7 +117,7 @@ class Search:
         for candidate in self.candidates:
             number = len(self.program_ids)
             self.program_ids.append(None if candidate.snapshot is None else candidate.snapshot.id)
-            candidate.facts = replace(candidate.facts, parameters={**candidate.facts.parameters, "simba_idx": number})
+            candidate.info = replace(candidate.info, parameters={**candidate.info.parameters, "simba_idx": number})
             if candidate.score is not None and (best is None or candidate.score > best[0]):
                 best = candidate.score, number
         if best is not None:
@@ -136,7 +136,7 @@ class Search:
     def end_trial(self, candidate: Candidate, error: BaseException | None) -> None:
         """End a candidate's trial."""
         outcome = TrialOutcome(score=candidate.score, unit=ScoreUnit.RATIO, program=candidate.snapshot, error=error)
-        close_trial(self.telemetry, candidate.trial, candidate.facts, outcome)
+        close_trial(self.telemetry, candidate.trial, candidate.info, outcome)
 
     def validated(self, program_ids: Sequence[str | None]) -> list[int | None]:
         """Return the `simba_idx` of the programs that SIMBA validates: evenly spaced winners.

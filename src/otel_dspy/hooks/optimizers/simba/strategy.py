@@ -20,7 +20,7 @@ from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
-from otel_dspy.telemetry.spans.trial import Scope, TrialFacts, open_trial
+from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, open_trial
 from otel_dspy.telemetry.usage import PROMPT
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ class StrategyHook(CallHook):
         search = self._search
         known = search.program_ids[self._source] if self._source < len(search.program_ids) else None
         changed: object = None
-        candidate = Candidate(self._program, self._trial, TrialFacts(scope=Scope.MINIBATCH))
+        candidate = Candidate(self._program, self._trial, TrialInfo(scope=Scope.MINIBATCH))
         with guarded("the state of a SIMBA candidate"):
             candidate.snapshot = snapshot_if_program(self._program)
             changed = _changed(self._before, _contents(self._program))
-        candidate.facts = TrialFacts(
+        candidate.info = TrialInfo(
             label=f"step {search.step}, candidate {self._number}",
             scope=Scope.MINIBATCH,
             parameters={

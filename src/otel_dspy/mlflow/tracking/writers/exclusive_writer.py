@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.operations import UserRun
 from otel_dspy.mlflow.tracking.requests import workspaces
-from otel_dspy.mlflow.tracking.requests.attempts import Attempts
+from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.run_lookup import ExclusiveCreation, Runs
@@ -39,7 +39,7 @@ class ExclusiveWriter:
         """
         self.connection = Connection(destination)
         self.own = own
-        self.attempts = Attempts(
+        self.attempts = CountedAttempts(
             Retrier(destination.tracking_uri, stop, self.connection.ping, workspace=destination.workspace)
         )
         self.artifacts = ArtifactQueue(

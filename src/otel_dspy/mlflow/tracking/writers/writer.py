@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from otel_dspy.mlflow.mapping.operations import KeepProgram, LogChanges, LogModel, LogProgram, LogTrace, RunKey
-    from otel_dspy.mlflow.tracking.requests.attempts import Attempts
+    from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
     from otel_dspy.mlflow.tracking.state.run_lookup import Runs
     from otel_dspy.mlflow.tracking.store.connection import Connection
@@ -61,7 +61,7 @@ class Writer(Protocol):
         ...
 
     @property
-    def attempts(self) -> Attempts:
+    def attempts(self) -> CountedAttempts:
         """The retry policy, and the number of operations by outcome."""
         ...
 

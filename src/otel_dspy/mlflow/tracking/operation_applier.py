@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     """Operations that neither wait nor are combined with others."""
 
 
-class Sink:
+class OperationApplier:
     """Applies operations to one experiment. Not thread-safe: used by one worker, in order."""
 
     def __init__(
         self, writer: Writer, *, urgent: Callable[[], bool] = lambda: False, reports: RunReports | None = None
     ) -> None:
-        """Create a sink.
+        """Create a applier.
 
         Args:
             writer: the experiment. Where it writes the runs of this process, stale runs of processes that have exited

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _active: Redaction | None = None
 
 
-def use(redaction: Redaction | None) -> None:
+def activate(redaction: Redaction | None) -> None:
     """Set the active rules; None removes them.
 
     Args:

@@ -35,7 +35,7 @@ class _Bound(wrapt.BoundFunctionWrapper[..., Any]):
         return getattr(copy.deepcopy(self._self_instance, memo), self.__name__)
 
 
-class Wrapped(wrapt.FunctionWrapper[..., Any]):
+class PicklableWrapper(wrapt.FunctionWrapper[..., Any]):
     """Function wrapper that supports copy and pickle."""
 
     __bound_function_wrapper__ = _Bound

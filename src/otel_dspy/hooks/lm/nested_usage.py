@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _NOTHING_KNOWN: Final = LMCallRecord()
 
 
-class CallAccount:
+class OwnUsage:
     """Usage of one LM call, without the nested calls of other models, whose own spans record it.
 
     Usage reported before any nested call has ended belongs to this call. Later reports belong to it unless they repeat
@@ -28,12 +28,12 @@ class CallAccount:
         self._reports: list[LMCallRecord] = []
         self._inside: list[LMCallRecord] = []
 
-    def report(self, facts: LMCallRecord) -> None:
+    def report(self, record: LMCallRecord) -> None:
         """Add a result that the call, or a part of it, reported."""
-        recorded_inside = self._inside and facts.is_of(self._inside)
-        self._reports.append(facts.without_use() if recorded_inside else facts)
+        recorded_inside = self._inside and record.is_of(self._inside)
+        self._reports.append(record.without_use() if recorded_inside else record)
 
-    def counted_inside(self, other: CallAccount) -> None:
+    def add_nested(self, other: OwnUsage) -> None:
         """Add the reports of a nested call of another model, which has ended."""
         self._inside.extend(other._reports)
         self._inside.extend(other._inside)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
-class Attempts:
-    """Attempts operations with a retry policy and counts their outcomes."""
+class CountedAttempts:
+    """CountedAttempts operations with a retry policy and counts their outcomes."""
 
     def __init__(self, retrier: Retrier) -> None:
         self.retrier = retrier

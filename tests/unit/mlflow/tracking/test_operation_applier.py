@@ -1,4 +1,4 @@
-"""Sink: handling of data that MLflow rejects."""
+"""OperationApplier: handling of data that MLflow rejects."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun, LogMetrics, LogParams, LogSpan, MetricPoint
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests import retry
-from otel_dspy.mlflow.tracking.sink import Sink
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 RUN = CompileRun("c")
 
 
-def _sink(tmp_path: Path) -> Sink:
+def _applier(tmp_path: Path) -> OperationApplier:
     """One with a run in it."""
-    sink = Sink(ExclusiveWriter(Destination(blank_store(tmp_path), Experiment(name="Default")), threading.Event()))
-    sink.apply(EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}))
-    return sink
+    applier = OperationApplier(
+        ExclusiveWriter(Destination(blank_store(tmp_path), Experiment(name="Default")), threading.Event())
+    )
+    applier.apply(EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}))
+    return applier
 
 
 def _deliver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: MlflowException
-) -> tuple[Sink, list[dict[str, str]]]:
+) -> tuple[OperationApplier, list[dict[str, str]]]:
     """Log two parameters of a run to a store that raises for `second`; return the requests it received."""
     asked: list[dict[str, str]] = []
     log_run = Store.log_run
@@ -49,27 +51,27 @@ def _deliver(
     monkeypatch.setattr(Store, "log_run", failing)
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
-    sink = _sink(tmp_path)
-    sink.apply(LogParams(key="params", run=RUN, params={"first": "1", "second": "2"}))
-    sink.finish_span()
-    return sink, asked
+    applier = _applier(tmp_path)
+    applier.apply(LogParams(key="params", run=RUN, params={"first": "1", "second": "2"}))
+    applier.finish_span()
+    return applier, asked
 
 
 def test_a_parameter_that_is_refused_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is then sent separately, and one is lost."""
     refused = MlflowException("changing is not allowed", INVALID_PARAMETER_VALUE)
-    sink, asked = _deliver(tmp_path, monkeypatch, refused)
+    applier, asked = _deliver(tmp_path, monkeypatch, refused)
     assert asked == [{"first": "1", "second": "2"}, {"first": "1"}, {"second": "2"}]
-    assert (sink.lost, sink.failed) == (1, 0)
+    assert (applier.lost, applier.failed) == (1, 0)
 
 
 def test_a_batch_that_a_server_fails_at_is_tried_together_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It fails and is kept as a whole: retries of each parameter would take as long again."""
-    sink, asked = _deliver(tmp_path, monkeypatch, MlflowException("out of order", INTERNAL_ERROR))
+    applier, asked = _deliver(tmp_path, monkeypatch, MlflowException("out of order", INTERNAL_ERROR))
     assert asked == [{"first": "1", "second": "2"}] * retry.MAX_RETRIES
-    assert (sink.lost, sink.failed) == (0, 1)
+    assert (applier.lost, applier.failed) == (0, 1)
 
 
 def test_a_metric_that_is_refused_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,13 +89,13 @@ def test_a_metric_that_is_refused_takes_no_other_with_it(tmp_path: Path, monkeyp
         log_run(store, run_id, params, points, tags)
 
     monkeypatch.setattr(Store, "log_run", failing)
-    sink = _sink(tmp_path)
+    applier = _applier(tmp_path)
     points = [MetricPoint(name=name, value=1.0, step=step, time_ms=1) for name in ("good", "bad/") for step in (0, 1)]
-    sink.apply(LogMetrics(key="metrics", run=RUN, metrics=tuple(points), tags={"mlflow.runName": "trial 1"}))
-    sink.finish_span()
+    applier.apply(LogMetrics(key="metrics", run=RUN, metrics=tuple(points), tags={"mlflow.runName": "trial 1"}))
+    applier.finish_span()
     whole = (["good", "good", "bad/", "bad/"], ["mlflow.runName"])
     assert asked == [whole, ([], ["mlflow.runName"]), (["good", "good"], []), (["bad/", "bad/"], [])]
-    assert (sink.lost, sink.failed) == (1, 0)
+    assert (applier.lost, applier.failed) == (1, 0)
 
 
 @pytest.mark.parametrize(("bad", "requests", "lost"), [({7}, 13, 1), ({0, 63}, 23, 2), (set(range(64)), 35, 18)])
@@ -110,14 +112,14 @@ def test_a_span_that_is_refused_takes_no_other_with_it(
             raise MlflowException(message, INVALID_PARAMETER_VALUE)
 
     monkeypatch.setattr(Store, "log_spans", failing)
-    sink = _sink(tmp_path)
+    applier = _applier(tmp_path)
     for number in range(64):
         span = SpanRecord(
             trace_id="t", span_id=f"{number}", parent_id=None, name="s", kind="INTERNAL", start_ns=1, end_ns=2,
             attributes={}, error=False,
         )  # fmt: skip
-        sink.apply(LogSpan(key=str(number), trace_id="t", span=span, parent_id=None, attributes={}))
-    sink.send_all()
+        applier.apply(LogSpan(key=str(number), trace_id="t", span=span, parent_id=None, attributes={}))
+    applier.send_all()
     recorded = [spans for spans in asked if not spans & bad]
     assert set().union(*recorded) == set(range(64)) - bad
-    assert (len(asked), sink.lost) == (requests, lost)
+    assert (len(asked), applier.lost) == (requests, lost)
