@@ -168,7 +168,10 @@ def test_a_hook_that_fails_later_costs_its_own_facts_alone() -> None:
 @pytest.mark.parametrize(
     ("former", "current"),
     [
+        ("DatasetFacts", "DatasetInfo"),
+        ("EvaluateFacts", "EvaluateInfo"),
         ("PhaseWatch", "PhaseHook"),
+        ("TrialFacts", "TrialInfo"),
         ("Watch", "CallHook"),
         ("around", "wrap_call"),
         ("current_place", "current_call_context"),
