@@ -102,12 +102,12 @@ class OptimizerHook:
         ]
 
     def trial(self, scope: CompileScope, program: Any, evaluation: EvaluateInfo) -> TrialInfo:
-        """Return the info of the trial for an evaluation directly under this optimizer's compile.
+        """Return the data of the trial for an evaluation directly under this optimizer's compile.
 
         Args:
             scope: the compile.
             program: the evaluated program.
-            evaluation: info of the evaluation.
+            evaluation: data of the evaluation.
         """
         del scope, program
         return TrialInfo(scope=evaluation.scope, derived=True)
@@ -123,10 +123,10 @@ class OptimizerHook:
         return greatest(entries)
 
     def evaluation(self, info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:
-        """Return the info of an evaluation anywhere inside this optimizer's compile, adjusted by the hook.
+        """Return the data of an evaluation anywhere inside this optimizer's compile, adjusted by the hook.
 
         Args:
-            info: the generic info.
+            info: the generic data.
             program: snapshot of the evaluated program; None if it is no `dspy.Module`.
         """
         del program
@@ -137,7 +137,7 @@ class OptimizerHook:
 
         Args:
             scope: the compile.
-            info: info of the evaluation.
+            info: data of the evaluation.
             result: the return value of `Evaluate`.
         """
 
@@ -165,7 +165,7 @@ class OptimizerHook:
         return None
 
     def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
-        """Return the info of a trial that was opened in advance, if the compile ends before it is scored."""
+        """Return the data of a trial that was opened in advance, if the compile ends before it is scored."""
         del scope
         return TrialInfo()
 

@@ -144,7 +144,7 @@ def outcome(proposal: Proposal, error: BaseException | None) -> TrialOutcome:
 def trial_info(
     proposal: Proposal, parents: Sequence[ProgramSnapshot | None], used: int | None, limit: int | None
 ) -> TrialInfo:
-    """Return the info of a proposal's trial.
+    """Return the data of a proposal's trial.
 
     Args:
         proposal: the collected data.

@@ -57,7 +57,7 @@ def within_step(scope: CompileScope, context: Context) -> Context:
 
 
 def evaluation_info(info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:
-    """Return the info of an Evaluate call inside a run of gepa, with scope and role if the adapter made it."""
+    """Return the data of an Evaluate call inside a run of gepa, with scope and role if the adapter made it."""
     running: EvaluationHook | ResumedSeedHook | None = get_value(_EVALUATION)  # pyright: ignore[reportAssignmentType] - ours
     return info if running is None else running.evaluate(info, program)
 
