@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.model.compile_result import Compile
 
 MARKUP: Final = '<b class="planted">bold</b> & "quoted" <img src=x>'
-VOID: Final = frozenset({"meta", "br", "path", "circle", "rect", "img"})
+VOID: Final = frozenset({"meta", "br", "path", "circle", "rect", "img", "input"})
 
 
 class Elements(HTMLParser):

@@ -41,6 +41,9 @@ def test_score_history() -> None:
     ]
     assert points[3].interval == pytest.approx((39.68, 89.22), abs=0.01)  # Wilson's of 7 in 10
     assert points[2].reason == "ValueError: no"
+    assert [(one.examples, one.tokens, one.ended) for one in points] == [
+        (10, 1100, None), (14, 2200, None), (14, 3300, None), (24, 4400, None),
+    ]  # fmt: skip
 
 
 def test_a_score_that_is_no_mean_has_no_interval() -> None:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.matrix_chart import matrix_chart
-from otel_dspy.reporting.html.score_chart import score_chart
+from otel_dspy.reporting.html.score_chart import score_charts
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.cost import cost
@@ -48,7 +48,7 @@ def page(found: Compile, judged: Verdict) -> str:
             found=found,
             verdict=judged,
             history=history,
-            score_chart=score_chart(history, found.initial_score, found.unit),
+            score_charts=score_charts(history, found.initial_score, found.unit),
             matrix=matrix,
             matrix_chart=matrix_chart(matrix) if matrix else None,
             gains=gains(found),

@@ -1,20 +1,21 @@
-"""Coordinates of the chart of scores by trial."""
+"""Coordinates of the charts of scores: by trial, by examples scored, by tokens and by time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.wording import score_value_text
+from otel_dspy.reporting.wording import duration_text, score_value_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from otel_dspy.reporting.sections.score_history import Point
 
 WIDTH: Final = 820
 HEIGHT: Final = 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 18, 34
+_INSET: Final = 10
 _MAX_LABELS: Final = 25
 _LINES: Final = 4
 
@@ -28,14 +29,24 @@ class Dot:
     y: float
     low: float | None
     high: float | None
-    label: str
-    """Under the axis; empty where there is no place for it."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text under the axis."""
+
+    x: float
+    text: str
+    strong: bool = False
 
 
 @dataclass(frozen=True)
 class ScoreChart:
-    """The chart; y coordinates grow downwards."""
+    """The chart with one horizontal axis; y coordinates grow downwards."""
 
+    name: str
+    axis: str
+    """What the horizontal axis shows."""
     width: int
     height: int
     left: int
@@ -44,13 +55,14 @@ class ScoreChart:
     dots: tuple[Dot, ...]
     lines: tuple[tuple[float, str], ...]
     """Grid lines with their labels."""
+    labels: tuple[Label, ...]
     best: str
     """Path of the best score so far."""
     initial: float | None
 
 
-def score_chart(points: Sequence[Point], initial: float | None, unit: str | None) -> ScoreChart | None:
-    """Return the chart; None without a score.
+def score_charts(points: Sequence[Point], initial: float | None, unit: str | None) -> tuple[ScoreChart, ...]:
+    """Return a chart for each axis whose values are known, that of trials first; empty without a score.
 
     Args:
         points: the trials.
@@ -59,7 +71,7 @@ def score_chart(points: Sequence[Point], initial: float | None, unit: str | None
     """
     values = [point.score for point in points if point.score is not None]
     if not values:
-        return None
+        return ()
     ends = [end for point in points if point.interval for end in point.interval]
     low = min(0.0, *values, *ends)
     high = max(100.0 if unit == "percent" else 1.0, *values, *ends)
@@ -68,33 +80,86 @@ def score_chart(points: Sequence[Point], initial: float | None, unit: str | None
     def y(score: float) -> float:
         return base - (score - low) / (high - low) * (base - _TOP)
 
-    step = (WIDTH - _LEFT - _RIGHT - 20) / max(1, len(points) - 1)
-    every = -(-len(points) // _MAX_LABELS)
-    dots: list[Dot] = []
-    for place, point in enumerate(points):
-        x = _LEFT + 10 + place * step
-        dots.append(
-            Dot(
-                point,
-                x,
-                y(point.score) if point.score is not None else base - 8,
-                y(point.interval.low) if point.interval else None,
-                y(point.interval.high) if point.interval else None,
-                str(point.trial) if place % every == 0 or point.is_winner else "",
+    grid = [low + (high - low) * number / _LINES for number in range(_LINES + 1)]
+    lines = tuple((y(value), score_value_text(value, unit).replace(".0 %", " %")) for value in grid)
+    charts: list[ScoreChart] = []
+    for name, axis, places, labels in _axes(points):
+        dots = [_dot(point, x, y, base) for point, x in zip(points, places, strict=True)]
+        best = _steps([(dot.x, y(score)) for dot, score in _best(dots, by_trial=name == "trial")])
+        charts.append(
+            ScoreChart(
+                name,
+                axis,
+                WIDTH,
+                HEIGHT,
+                _LEFT,
+                WIDTH - _RIGHT,
+                base,
+                tuple(dots),
+                lines,
+                labels,
+                best,
+                None if initial is None else y(initial),
             )
         )
-    grid = [low + (high - low) * number / _LINES for number in range(_LINES + 1)]
-    return ScoreChart(
-        WIDTH,
-        HEIGHT,
-        _LEFT,
-        WIDTH - _RIGHT,
-        base,
-        tuple(dots),
-        tuple((y(value), score_value_text(value, unit).replace(".0 %", " %")) for value in grid),
-        _steps([(dot.x, y(dot.point.best)) for dot in dots if dot.point.best is not None]),
-        None if initial is None else y(initial),
+    return tuple(charts)
+
+
+def _axes(points: Sequence[Point]) -> Iterator[tuple[str, str, list[float], tuple[Label, ...]]]:
+    """Yield name, title, x coordinates of the points, and labels of each axis."""
+    places = _scaled([float(number) for number in range(len(points))], max(1, len(points) - 1))
+    every = -(-len(points) // _MAX_LABELS)
+    yield (
+        "trial",
+        "trial",
+        places,
+        tuple(
+            Label(x, str(point.trial), point.is_winner)
+            for number, (x, point) in enumerate(zip(places, points, strict=True))
+            if number % every == 0 or point.is_winner
+        ),
     )
+    ended = [point.ended for point in points]
+    known = [end for end in ended if end is not None]
+    others: list[tuple[str, str, Sequence[float], Callable[[float], str]]] = [
+        ("examples", "examples scored", [point.examples for point in points], "{:,.0f}".format),
+        ("tokens", "tokens of the trials", [point.tokens for point in points], "{:,.0f}".format),
+        ("time", "time", known if len(known) == len(ended) else [], duration_text),
+    ]
+    for name, title, values, text in others:
+        most = max(values, default=0)
+        if most > 0:
+            ticks = [most * number / _LINES for number in range(_LINES + 1)]
+            labels = tuple(Label(x, text(tick)) for x, tick in zip(_scaled(ticks, most), ticks, strict=True))
+            yield name, title, _scaled(values, most), labels
+
+
+def _scaled(values: Sequence[float], most: float) -> list[float]:
+    scale = (WIDTH - _LEFT - _RIGHT - 2 * _INSET) / most
+    return [_LEFT + _INSET + value * scale for value in values]
+
+
+def _dot(point: Point, x: float, y: Callable[[float], float], base: int) -> Dot:
+    return Dot(
+        point,
+        x,
+        y(point.score) if point.score is not None else base - 8,
+        y(point.interval.low) if point.interval else None,
+        y(point.interval.high) if point.interval else None,
+    )
+
+
+def _best(dots: Sequence[Dot], *, by_trial: bool) -> Iterator[tuple[Dot, float]]:
+    """Yield the dots from left to right with the best full score so far: trials that overlap end in another order."""
+    best: float | None = None
+    for dot in sorted(dots, key=lambda dot: dot.x):
+        point = dot.point
+        if by_trial:
+            best = point.best
+        elif point.mark == "full" and point.state == "complete" and point.score is not None:
+            best = point.score if best is None else max(best, point.score)
+        if best is not None:
+            yield dot, best
 
 
 def _steps(places: Sequence[tuple[float, float]]) -> str:

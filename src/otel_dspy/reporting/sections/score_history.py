@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
@@ -35,10 +36,18 @@ class Point:
     is_winner: bool
     reason: str | None
     """Why there is no score, or why the candidate was rejected."""
+    examples: int
+    """Number of examples that were scored by its end, over all trials."""
+    tokens: int
+    """Tokens that the trials have used by its end."""
+    ended: float | None
+    """Seconds after the start of the optimization; None if it is not known."""
 
 
 def score_history(found: Compile) -> tuple[Point, ...]:
     """Return the trials in order, each with its score as the optimizer has it."""
+    examples = list(accumulate(len(trial.results) for trial in found.trials))
+    tokens = list(accumulate(trial.row.input_tokens + trial.row.output_tokens for trial in found.trials))
     return tuple(
         Point(
             trial=trial.row.index,
@@ -51,8 +60,11 @@ def score_history(found: Compile) -> tuple[Point, ...]:
             best=trial.row.best_score,
             is_winner=trial.row.index == found.best_trial,
             reason=trial.reason or trial.error,
+            examples=examples[place],
+            tokens=tokens[place],
+            ended=None if trial.started is None else trial.started + trial.row.seconds,
         )
-        for trial in found.trials
+        for place, trial in enumerate(found.trials)
     )
 
 
