@@ -6,26 +6,23 @@ process ends. `synchronous=FULL` writes each transaction through to the disk.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.durable_queue.folder import database_file, note_owner, owner
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
-from otel_dspy.bridge.pending_request import PendingRequest
-from otel_dspy.bridge.routing import Experiments
+from otel_dspy.bridge.durable_queue.stored_request import QueuedRequest, pending_request, routing_text
 from otel_dspy.tracking_uri import storable_uri
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
+    from otel_dspy.bridge.durable_queue.stored_request import NewRequest
+
 FORMAT: Final = 1
 """Version of the tables, in SQLite's `user_version`."""
-OVERHEAD: Final = 256
-"""Bytes that a request counts beside its body, so that many small ones are bounded too."""
 WAL_BYTES: Final = 16 * 1024 * 1024
 """Size to which SQLite truncates its write-ahead log."""
 _DESTINATION: Final = "CREATE TABLE IF NOT EXISTS destination (tracking_uri TEXT NOT NULL)"
@@ -49,39 +46,6 @@ _LIMIT: Final = (
     "DELETE FROM rejected WHERE id IN "
     "(SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id DESC) AS newer FROM rejected) WHERE newer > ?)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class NewRequest:
-    """A request to store.
-
-    Attributes:
-        request: the request.
-        received: when it was received, in seconds since the epoch.
-    """
-
-    request: PendingRequest
-    received: float
-
-    @property
-    def size(self) -> int:
-        """Bytes that it counts."""
-        return len(self.request.body) + OVERHEAD
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedRequest:
-    """A stored request.
-
-    Attributes:
-        id: position in the order of arrival.
-        size: bytes that it counts.
-        request: the request.
-    """
-
-    id: int
-    size: int
-    request: PendingRequest
 
 
 class QueueDatabase:
@@ -138,7 +102,7 @@ class QueueDatabase:
         if count and known is not None and known[0] != wanted:
             raise QueueError(
                 f"--queue: {self._folder} holds {count} requests for MLflow at {known[0]}: start a bridge with that "
-                "--tracking-uri to write them, or choose another folder"
+                "--tracking-uri to write them, choose another folder, or delete this one to give them up"
             )
         self._connection.execute("DELETE FROM destination")
         self._connection.execute("INSERT INTO destination VALUES (?)", (wanted,))
@@ -187,7 +151,7 @@ class QueueDatabase:
                 self._connection.execute("UPDATE destination SET tracking_uri = tracking_uri")
             self._connection.executemany(
                 "INSERT INTO requests (received, size, routing, body) VALUES (?, ?, ?, ?)",
-                ((one.received, one.size, _routing(one.request), one.request.body) for one in new),
+                ((one.received, one.size, routing_text(one.request), one.request.body) for one in new),
             )
             self._connection.executemany(_REJECT, ((reason, request_id) for request_id, reason in rejected))
             gone = [*written, *(request_id for request_id, _ in rejected)]
@@ -242,15 +206,7 @@ class QueueDatabase:
         if row is None:
             return None
         number, size, routing, body = row
-        return QueuedRequest(number, size, self._request(json.loads(routing), body))
-
-    def _request(self, routing: dict[str, Any], body: bytes) -> PendingRequest:
-        experiments = Experiments(
-            self._tracking_uri, routing["default_experiment"], routing["by_service"], routing["default_workspace"]
-        )
-        request = PendingRequest(body, routing["json"], routing["experiment"], routing["workspace"], experiments)
-        request.count = routing["spans"]
-        return request
+        return QueuedRequest(number, size, pending_request(routing, body, self._tracking_uri))
 
     def _row(self, statement: str) -> tuple[int, ...]:
         with self._errors("read"):
@@ -275,19 +231,3 @@ class QueueDatabase:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-
-
-def _routing(request: PendingRequest) -> str:
-    """Return what is stored beside the body: settings may change before it is written, and no other header is kept."""
-    experiments = request.experiments
-    return json.dumps(
-        {
-            "json": request.json,
-            "spans": len(request),
-            "experiment": request.experiment,
-            "workspace": request.workspace,
-            "default_experiment": experiments.default,
-            "by_service": experiments.by_service,
-            "default_workspace": experiments.workspace,
-        }
-    )

@@ -10,17 +10,18 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.durable_queue.database import NewRequest, QueueDatabase
+from otel_dspy.bridge.durable_queue.database import QueueDatabase
 from otel_dspy.bridge.durable_queue.quarantine import Quarantine
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.durable_queue.retry_schedule import RetrySchedule
+from otel_dspy.bridge.durable_queue.stored_request import NewRequest
 from otel_dspy.bridge.foreign_spans import PATIENCE
 from otel_dspy.bridge.writer import Delivery
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_dspy.bridge.durable_queue.database import QueuedRequest
+    from otel_dspy.bridge.durable_queue.stored_request import QueuedRequest
     from otel_dspy.bridge.pending_request import PendingRequest
     from otel_dspy.bridge.writer import Writer, Written
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
-    from otel_dspy.telemetry.call_context import TrialScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import TrialScope
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.telemetry.call_context import EvaluateScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import EvaluateScope
 
 
 def instrument_examples(

@@ -17,11 +17,12 @@ from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.patches import Patches
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import ProgramSnapshot, snapshot_if_program
-from otel_dspy.telemetry.call_context import CompileScope, TrialScope, current_call_context
+from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.emitter import Telemetry
 from otel_dspy.telemetry.hook_state import StateKey
-from otel_dspy.telemetry.spans.compile import DatasetInfo
+from otel_dspy.telemetry.scopes import CompileScope, TrialScope
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
+from otel_dspy.telemetry.spans.setup import DatasetInfo
 from otel_dspy.telemetry.spans.trial import (
     Scope,
     ScoreUnit,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from otel_dspy.serialization.programs import program_name
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import greatest
-from otel_dspy.telemetry.spans.compile import DatasetInfo
+from otel_dspy.telemetry.spans.setup import DatasetInfo
 from otel_dspy.telemetry.spans.trial import TrialInfo
 from otel_dspy.telemetry.usage import TASK
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
+    from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
     from otel_dspy.telemetry.usage import Role
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
-    from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope
 
 _PHASE: Final = "bootstrap"
 _ATTEMPTS: Final[StateKey[_Attempts]] = StateKey("attempts")

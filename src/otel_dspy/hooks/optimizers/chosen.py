@@ -12,8 +12,8 @@ from otel_dspy.serialization.datasets import fields
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
 
 
 def predictors(program: Any) -> list[tuple[str, Any]]:

@@ -18,13 +18,8 @@ from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
-from otel_dspy.telemetry.spans.compile import (
-    CompileInfo,
-    SetupInfo,
-    close_compile,
-    emit_setup,
-    open_compile,
-)
+from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
+from otel_dspy.telemetry.spans.setup import SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
@@ -38,7 +33,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.spans.compile import DatasetInfo
+    from otel_dspy.telemetry.spans.setup import DatasetInfo
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
-    from otel_dspy.telemetry.call_context import CompileScope, TrialScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope, TrialScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _OPEN: Final[StateKey[_Trial]] = StateKey("trial of GRPO")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_dspy.hooks.optimizers.plans.call_plan import NestedPlan
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
 
 
 class LabeledFewShotHook(OptimizerHook):

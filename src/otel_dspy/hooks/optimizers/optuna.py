@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.compile import DatasetInfo
+    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.spans.setup import DatasetInfo
 
 
 class OptunaHook(OptimizerHook):

@@ -17,8 +17,8 @@ from otel_dspy.telemetry.failure import mark_failed
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.usage import Role
 
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.spans.compile import DatasetInfo
+    from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
+    from otel_dspy.telemetry.spans.setup import DatasetInfo
 
 _FIRST_SEED: Final = -3
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_dspy.hooks.patching.patches import Patches
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
 
 GROUP: Final = "otel_dspy.optimizers"
 """Entry point group for subclasses of `OptimizerHook` in other packages."""

@@ -17,7 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.delivery import spool, spool_line
+from otel_dspy.mlflow.delivery import spool_line
+from otel_dspy.mlflow.delivery.journal import SEGMENT_BYTES
 from otel_dspy.mlflow.records.route import Destination, Route
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.records.span_records import SpanRecord
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.delivery.spool import Journal, SpoolPosition
+    from otel_dspy.mlflow.delivery.journal import Journal, SpoolPosition
 
 _logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ LATEST: Final = 0.6
 """Maximum seconds between the end of a call and the end of its deferred spans (`otel_dspy.runtime.deferred_queue`)."""
 READ_AT_ONCE: Final = 500
 """Number of lines read from disk at a time once memory is exhausted."""
-WRITE_AT_ONCE: Final = spool.SEGMENT_BYTES // 8
+WRITE_AT_ONCE: Final = SEGMENT_BYTES // 8
 """Bytes of serialized lines after which they are written, before more are serialized."""
 
 

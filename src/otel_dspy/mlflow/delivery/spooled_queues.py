@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.delivery.journal import Journal
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ class SpooledQueues:
     def __init__(self, max_spans: int, max_characters: int) -> None:
         stem = spool.new_stem()
         self.control = SpanQueue(
-            spool.Journal(stem, "control"),
+            Journal(stem, "control"),
             max_spans=min(max_spans, CONTROL_SPANS),
             max_characters=min(max_characters, CONTROL_CHARACTERS),
         )
-        self.traces = SpanQueue(spool.Journal(stem, "traces"), max_spans=max_spans, max_characters=max_characters)
+        self.traces = SpanQueue(Journal(stem, "traces"), max_spans=max_spans, max_characters=max_characters)
         self.spool_now = threading.Event()
         self._max_spans = max_spans
         self._room = spool.max_bytes()

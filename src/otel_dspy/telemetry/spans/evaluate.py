@@ -11,11 +11,12 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from otel_dspy import semconv
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.datasets import ExampleRegistry
-from otel_dspy.telemetry.call_context import EvaluateScope, call_context_in, inside, parent_context
+from otel_dspy.telemetry.call_context import call_context_in, inside, parent_context
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
-from otel_dspy.telemetry.spans.compile import DatasetInfo, emit_dataset, put_program
+from otel_dspy.telemetry.scopes import EvaluateScope
 from otel_dspy.telemetry.spans.metric import metric_attribute, named_after
+from otel_dspy.telemetry.spans.setup import DatasetInfo, emit_dataset, put_program
 from otel_dspy.telemetry.usage import JUDGE, TASK, UsageTally
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.serialization.programs import ProgramSnapshot
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.spans.trial import Scope
 
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AnyValue, AttributeValue
 
-    from otel_dspy.telemetry.call_context import EvaluateScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import EvaluateScope
 
 _UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _CONTENT: Final = {

@@ -11,13 +11,14 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from otel_dspy import semconv
 from otel_dspy.serialization.plain_data import number, plain
-from otel_dspy.telemetry.call_context import CallContext, TrialScope, call_context_in, inside
+from otel_dspy.telemetry.call_context import CallContext, call_context_in, inside
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.failure import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.leaderboard import Entry
 from otel_dspy.telemetry.parameters import parameter_attributes
-from otel_dspy.telemetry.spans.compile import put_program
+from otel_dspy.telemetry.scopes import TrialScope
+from otel_dspy.telemetry.spans.setup import put_program
 from otel_dspy.telemetry.usage import UsageTally
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.serialization.programs import ProgramSnapshot
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Standing
+    from otel_dspy.telemetry.scopes import CompileScope
 
 
 class TrialKind(StrEnum):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_dspy.bridge.durable_queue.database import NewRequest, QueueDatabase
+from otel_dspy.bridge.durable_queue.database import QueueDatabase
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
+from otel_dspy.bridge.durable_queue.stored_request import NewRequest
 from otel_dspy.bridge.pending_request import PendingRequest
 from otel_dspy.bridge.routing import Experiments
 
@@ -99,7 +100,7 @@ def test_requests_for_another_mlflow_are_not_written_to_this_one(tmp_path: Path)
         QueueDatabase(tmp_path, "http://other:5000")
     assert str(refused.value) == (
         f"--queue: {tmp_path} holds 1 requests for MLflow at http://user@mlflow:5000: start a bridge with that "
-        "--tracking-uri to write them, or choose another folder"
+        "--tracking-uri to write them, choose another folder, or delete this one to give them up"
     )
     QueueDatabase(tmp_path, "http://user:other@mlflow:5000").close()
 

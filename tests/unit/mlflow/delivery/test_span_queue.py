@@ -19,8 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from otel_dspy.mlflow.delivery import span_queue as lanes
 from otel_dspy.mlflow.delivery import spool, spool_line
+from otel_dspy.mlflow.delivery.journal import Journal
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
-from otel_dspy.mlflow.delivery.spool import Journal
 from otel_dspy.mlflow.records.route import RootKind
 from tests.unit.mlflow.delivery.disks import FullDisk
 from tests.unit.mlflow.delivery.queued_spans import route, span
@@ -53,7 +53,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         patches = [
             mock.patch.dict(os.environ, {spool.FOLDER_VARIABLE: str(self.folder)}),
-            mock.patch.object(spool, "SEGMENT_BYTES", SEGMENT),
+            mock.patch("otel_dspy.mlflow.delivery.journal.SEGMENT_BYTES", SEGMENT),
             mock.patch.object(lanes, "WRITE_AT_ONCE", SEGMENT // 2),
             mock.patch.object(lanes, "READ_AT_ONCE", 2),
         ]
@@ -152,7 +152,7 @@ TestLane.settings = settings(max_examples=60, stateful_step_count=30, deadline=N
 def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpanQueue:
     """A queue of two spans, whose files hold one or two lines each."""
     monkeypatch.setenv(spool.FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(spool, "SEGMENT_BYTES", SEGMENT)
+    monkeypatch.setattr("otel_dspy.mlflow.delivery.journal.SEGMENT_BYTES", SEGMENT)
     return SpanQueue(Journal("20261128T000000Z-1-1", "traces"), max_spans=2, max_characters=10_000)
 
 
@@ -201,7 +201,7 @@ def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(lane: SpanQueue) -
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
     """One whose files hold two lines of ten bytes each."""
     monkeypatch.setenv(spool.FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(spool, "SEGMENT_BYTES", 20)
+    monkeypatch.setattr("otel_dspy.mlflow.delivery.journal.SEGMENT_BYTES", 20)
     return Journal("20261128T000000Z-1-1", "control")
 
 

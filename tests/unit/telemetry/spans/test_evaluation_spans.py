@@ -24,7 +24,7 @@ from otel_dspy.telemetry.usage import CallUsage
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 
 if TYPE_CHECKING:
-    from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope
+    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope
 
 EXAMPLE = dspy.Example(q="1+1", a="2").with_inputs("q")
 OTHER = dspy.Example(q="2+2", a="4").with_inputs("q")

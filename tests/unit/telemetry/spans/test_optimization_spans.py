@@ -11,14 +11,7 @@ from opentelemetry.trace import StatusCode
 
 from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.telemetry.call_context import call_context_in
-from otel_dspy.telemetry.spans.compile import (
-    CompileInfo,
-    DatasetInfo,
-    SetupInfo,
-    close_compile,
-    emit_setup,
-    open_compile,
-)
+from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
 from otel_dspy.telemetry.spans.evaluate import (
     EvaluateInfo,
     EvaluateOutcome,
@@ -26,6 +19,7 @@ from otel_dspy.telemetry.spans.evaluate import (
     open_evaluate,
 )
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import (
     Scope,
     ScoreUnit,
@@ -40,7 +34,7 @@ from otel_dspy.telemetry.usage import CallUsage
 from tests.unit.telemetry.spans.emitted import Emitted, current
 
 if TYPE_CHECKING:
-    from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope, TrialScope
+    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope, TrialScope
 
 INITIAL = ProgramSnapshot("p0", '{"a": 1}')
 CANDIDATE = ProgramSnapshot("p1", '{"a": 2}')

@@ -14,9 +14,10 @@ from opentelemetry.trace import get_current_span, set_span_in_context
 from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.telemetry.call_context import CallContext, call_context_in, with_call_context
 from otel_dspy.telemetry.leaderboard import Entry, greatest
-from otel_dspy.telemetry.spans.compile import CompileInfo, SetupInfo, close_compile, emit_setup, open_compile
+from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.setup import SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 from otel_dspy.telemetry.usage import CallUsage, UsageTally
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from otel_dspy.telemetry.call_context import CompileScope
+    from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.usage import Role
 
 KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"

@@ -10,7 +10,7 @@ from otel_dspy.telemetry.spans.trial import TrialKind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from otel_dspy.telemetry.call_context import TrialScope
+    from otel_dspy.telemetry.scopes import TrialScope
 
 
 def best_of(scores: Sequence[float]) -> int:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
 
 _Parameters = ParamSpec("_Parameters")
 

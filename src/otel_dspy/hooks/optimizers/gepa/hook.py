@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
+    from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _EFFECTIVE: Final = (

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_dspy.serialization.programs import ProgramSnapshot
-    from otel_dspy.telemetry.call_context import TrialScope
+    from otel_dspy.telemetry.scopes import TrialScope
     from otel_dspy.telemetry.spans.trial import TrialKind
 
 _NOTHING_PROPOSED = "no candidate was proposed"

@@ -14,14 +14,8 @@ from otel_dspy.hooks.optimizers.gepa.steps import EVENTS
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.datasets import ExampleRegistry
-from otel_dspy.telemetry.spans.compile import (
-    CompileInfo,
-    DatasetInfo,
-    SetupInfo,
-    close_compile,
-    emit_setup,
-    open_compile,
-)
+from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
+from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

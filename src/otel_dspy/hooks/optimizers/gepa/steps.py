@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
     from otel_dspy.hooks.optimizers.gepa.proposal import Proposal
     from otel_dspy.serialization.programs import ProgramSnapshot
-    from otel_dspy.telemetry.call_context import CompileScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 EVENTS: Final[StateKey[GepaEvents]] = StateKey("gepa")

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from otel_dspy.hooks.optimizers.simba.search import Search
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
-    from otel_dspy.telemetry.call_context import EvaluateScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import EvaluateScope
 
 _SAMPLE: Final = "sample"
 

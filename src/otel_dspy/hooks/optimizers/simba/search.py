@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from otel_dspy.serialization.programs import ProgramSnapshot
-    from otel_dspy.telemetry.call_context import CompileScope, EvaluateScope, TrialScope
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope, TrialScope
     from otel_dspy.telemetry.spans.trial import TrialInfo
 
 

@@ -1,0 +1,185 @@
+"""_Segment files of one writer: lines are appended, read back and deleted file by file once they are delivered."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow.delivery.spool import SUFFIX, folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: no locks, see `spool`
+    fcntl = None
+
+SEGMENT_BYTES: Final = 32 * 1024 * 1024
+"""Maximum bytes of one file, so that delivered files can be deleted."""
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    descriptor: int
+    size: int = 0
+    last: int = -1
+    """Number of the last record in the file."""
+    torn: bool = False
+    """Part of a line follows `size` and could not be truncated: nothing more is written to the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolPosition:
+    """Start of the next line to read."""
+
+    segment: int
+    offset: int
+
+
+class Journal:
+    """One writer's files of one kind, in order. Not thread-safe, but `read` may run concurrently with `append`."""
+
+    def __init__(self, stem: str, kind: str) -> None:
+        """Create a journal; no file is created before the first line.
+
+        Args:
+            stem: the result of `new_stem`.
+            kind: `control` or `traces`.
+        """
+        self._stem = stem
+        self._kind = kind
+        self._segments: dict[int, _Segment] = {}
+        self._next = 1
+        self._kept: set[int] = set()
+        """Segments that are retained after delivery."""
+
+    def append(self, lines: Sequence[tuple[int, bytes]]) -> None:
+        """Write lines, without line feeds, each with its record's number (ascending): all of them or none.
+
+        Raises:
+            OSError: the lines cannot be written.
+        """
+        if lines:
+            self._write([line for _, line in lines], lines[-1][0])
+
+    def _write(self, batch: list[bytes], last: int) -> None:
+        segment = self._current()
+        data = b"\n".join(batch) + b"\n"
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(segment.descriptor, view) :]
+        except OSError:
+            # Truncate: a line that is written again must not be duplicated, and a partial line must not be continued.
+            try:
+                os.ftruncate(segment.descriptor, segment.size)
+            except OSError:
+                segment.torn = len(view) < len(data)
+            raise
+        segment.size += len(data)
+        segment.last = last
+
+    def _current(self) -> _Segment:
+        if (newest := self._newest) is not None:
+            return newest
+        where = folder()
+        where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = where / f"{self._stem}-{self._kind}-{self._next:04}{SUFFIX}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks: `replay` then cannot detect this process
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        segment = self._segments[self._next] = _Segment(path, descriptor)
+        self._next += 1
+        return segment
+
+    @property
+    def _newest(self) -> _Segment | None:
+        """Return the segment for the next line; None if a new one has to be created."""
+        newest = self._segments.get(self._next - 1)
+        if newest is None or newest.torn or newest.size >= SEGMENT_BYTES or self._next - 1 in self._kept:
+            return None
+        return newest
+
+    @property
+    def end(self) -> SpoolPosition:
+        """Return the position of the next line to be written."""
+        newest = self._newest
+        return SpoolPosition(self._next, 0) if newest is None else SpoolPosition(self._next - 1, newest.size)
+
+    def read(self, place: SpoolPosition, count: int, size: int) -> tuple[list[bytes], SpoolPosition]:
+        """Read lines from `place` on; return them and the next position.
+
+        Args:
+            place: where to begin.
+            count: maximum number of lines.
+            size: bytes after which no further line is started.
+
+        Raises:
+            OSError: the lines cannot be read.
+        """
+        lines: list[bytes] = []
+        number, offset = place.segment, place.offset
+        while len(lines) < count and size > 0:
+            segment = self._segments.get(number)
+            if segment is None:
+                break
+            with os.fdopen(os.dup(segment.descriptor), "rb") as file:
+                file.seek(offset)
+                while len(lines) < count and size > 0 and offset < segment.size:
+                    line = file.readline()
+                    offset += len(line)
+                    size -= len(line)
+                    lines.append(line)
+            # A file without a line, for which the disk had no room, may have been deleted in between.
+            following = min((key for key in self._segments if key > number), default=None)
+            if offset < segment.size or following is None:
+                break
+            number, offset = following, 0
+        return lines, SpoolPosition(number, offset)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(segment.size for segment in self._segments.values())
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that hold lines."""
+        return [segment.path for segment in self._segments.values() if segment.size]
+
+    def keep(self) -> None:
+        """Retain the current files, even once they are delivered; new lines go to new files."""
+        self._kept.update(self._segments)
+
+    @property
+    def kept_paths(self) -> list[Path]:
+        """The retained files."""
+        return [segment.path for key, segment in self._segments.items() if key in self._kept]
+
+    @property
+    def wholly_kept(self) -> bool:
+        """Whether all files are retained."""
+        return self._kept.issuperset(self._segments)
+
+    def delete_until(self, number: int) -> None:
+        """Delete the files whose records all have numbers up to `number`, except retained ones."""
+        for key, segment in list(self._segments.items()):
+            if segment.last <= number and key not in self._kept:
+                del self._segments[key]
+                with suppress(OSError):
+                    segment.path.unlink()
+                with suppress(OSError):
+                    os.close(segment.descriptor)
+
+    def close(self) -> None:
+        """Close the files without deleting them."""
+        for segment in self._segments.values():
+            with suppress(OSError):
+                os.close(segment.descriptor)
+        self._segments.clear()

@@ -1,0 +1,129 @@
+"""Attributes of a span in an MLflow trace: what MLflow's UI reads, without large attributes that it does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from otel_dspy import semconv as sc
+from otel_dspy.mlflow.mapping.chat_messages import chat_messages
+from otel_dspy.mlflow.mapping.chat_tools import chat_tools
+from otel_dspy.serialization.json_text import parse_json
+from otel_dspy.wire_format import SCOPE_NAME
+
+if TYPE_CHECKING:
+    from otel_dspy.mlflow.records.span_records import SpanRecord
+
+LEFT_OUT: Final = frozenset(
+    {
+        sc.DSPY_PROGRAM_STATE,
+        sc.DSPY_DATASET_ROWS,
+        sc.DSPY_EVALUATE_RESULTS,
+        sc.DSPY_PHASE_INSTRUCTIONS,
+        sc.DSPY_PHASE_DEMOS,
+    }
+)
+"""Attributes that are artifacts of a run and would make a trace slow to read."""
+SPAN_TYPES: Final = {
+    "compile": "WORKFLOW", "setup": "TASK", "dataset": "TASK", "phase": "TASK", "trial": "TASK",
+    "evaluate": "EVALUATOR", "example": "EVALUATOR", "metric": "EVALUATOR", "module": "CHAIN",
+    "attempt": "CHAIN", "interpreter": "TOOL", "adapter": "PARSER",
+}  # fmt: skip
+"""`dspy.operation.name` to MLflow's span type; MLflow assigns the type of `gen_ai.*` spans itself."""
+INPUTS: Final = {
+    "module": sc.DSPY_MODULE_INPUT, "example": sc.DSPY_EXAMPLE_INPUTS, "interpreter": sc.DSPY_INTERPRETER_CODE,
+    "adapter": sc.DSPY_ADAPTER_INPUT,
+}  # fmt: skip
+OUTPUTS: Final = {
+    "module": sc.DSPY_MODULE_OUTPUT, "example": sc.DSPY_EXAMPLE_PREDICTION, "interpreter": sc.DSPY_INTERPRETER_RESULT,
+    "adapter": sc.DSPY_ADAPTER_OUTPUT,
+}  # fmt: skip
+MAX_CONVERSATION: Final = 250
+"""Maximum characters of a conversation's id; MLflow rejects a span with a longer one."""
+_MESSAGES: Final = {"mlflow.spanInputs": "gen_ai.input.messages", "mlflow.spanOutputs": "gen_ai.output.messages"}
+_MODEL_NAMES: Final = ("gen_ai.response.model", "gen_ai.request.model")
+_FIELDS_OF_MODELS: Final = (
+    "mlflow.spanInputs", "mlflow.spanOutputs", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result",
+)  # fmt: skip
+"""Attributes in which MLflow looks for a field `model` if none of `_MODEL_NAMES` is set."""
+
+
+def span_attributes(span: SpanRecord) -> dict[str, object]:
+    """Return the attributes of a span as MLflow reads them, values not encoded."""
+    found: dict[str, object] = {name: value for name, value in span.attributes.items() if name not in LEFT_OUT}
+    if span.scope == SCOPE_NAME and sc.OPENINFERENCE_SPAN_KIND in found:
+        # Duplicates for other backends: MLflow would show a call's last message instead of all of them.
+        found = {name: value for name, value in found.items() if not _of_openinference(name)}
+    for name in ("session.id", "gen_ai.conversation.id"):
+        if len(str(found.get(name, ""))) > MAX_CONVERSATION:
+            del found[name]
+    operation = str(span.attributes.get(sc.DSPY_OPERATION_NAME))
+    if operation in SPAN_TYPES:
+        found["mlflow.spanType"] = SPAN_TYPES[operation]
+    for target, sources in (("mlflow.spanInputs", INPUTS), ("mlflow.spanOutputs", OUTPUTS)):
+        if (source := sources.get(operation)) and (value := found.pop(source, None)) is not None:
+            found[target] = parsed(value)
+    if span.attributes.get("gen_ai.operation.name") == "retrieval":
+        _put_retrieval(found)
+    if span.scope == SCOPE_NAME:
+        _put_chat_view(found)
+        _put_no_model(found)
+    cost = span.attributes.get(sc.DSPY_LM_COST)
+    if isinstance(cost, int | float) and not isinstance(cost, bool):
+        # Set even if it is 0, else MLflow applies its own price to a call that was served from a cache.
+        found["mlflow.llm.cost"] = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": float(cost)}
+    return found
+
+
+def unpriced_model(span: SpanRecord) -> str | None:
+    """Return the model of a language model or embedding call whose cost is unknown. Failed calls used no tokens."""
+    embedded = span.scope == SCOPE_NAME and span.attributes.get("gen_ai.operation.name") == "embeddings"
+    called = (embedded and "gen_ai.usage.input_tokens" in span.attributes) or sc.DSPY_LM_CACHE_HIT in span.attributes
+    if not called or sc.DSPY_LM_COST in span.attributes:
+        return None
+    return next((str(name) for key in _MODEL_NAMES if (name := span.attributes.get(key))), None)
+
+
+def _of_openinference(name: str) -> bool:
+    return any(name == one or (one.endswith(".") and name.startswith(one)) for one in sc.OPENINFERENCE_NAMES)
+
+
+def _put_chat_view(found: dict[str, object]) -> None:
+    for target, source in _MESSAGES.items():
+        shown = chat_messages(parsed(found.get(source)))
+        if shown is not None:
+            found[target] = shown
+            del found[source]
+    tools = chat_tools(parsed(found.get("gen_ai.tool.definitions")))
+    if tools:
+        found["mlflow.chat.tools"] = tools
+
+
+def _put_no_model(found: dict[str, object]) -> None:
+    """Prevent MLflow from reading a language model's name from a field `model` of the inputs or outputs.
+
+    MLflow does so for a span of any kind without a model, unless the attribute is set.
+    """
+    if any(found.get(name) for name in _MODEL_NAMES):
+        return
+    contents = (parsed(found[name]) for name in _FIELDS_OF_MODELS if name in found)
+    if any(isinstance(content, dict) and "model" in content for content in contents):
+        found["mlflow.llm.model"] = None
+
+
+def _put_retrieval(found: dict[str, object]) -> None:
+    """Convert a retriever's span, which MLflow leaves without a type, to the format of its retriever pages."""
+    found["mlflow.spanType"] = "RETRIEVER"
+    query = found.pop("gen_ai.retrieval.query.text", None)
+    if query is not None:
+        found["mlflow.spanInputs"] = {"query": query}
+    passages = parsed(found.get(sc.DSPY_RETRIEVAL_PASSAGES))
+    if isinstance(passages, list):
+        del found[sc.DSPY_RETRIEVAL_PASSAGES]
+        texts = cast("list[object]", passages)
+        found["mlflow.spanOutputs"] = [{"page_content": text, "metadata": {}} for text in texts]
+
+
+def parsed(value: object) -> object:
+    """Return the data of a JSON text; anything else unchanged."""
+    # Truncated content is not valid JSON; and some texts are only brackets.
+    return parse_json(value, value) if isinstance(value, str) else value
