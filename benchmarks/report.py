@@ -83,7 +83,7 @@ def write(client: MlflowClient, experiment: str, trials: int, examples: int) -> 
 
 
 def _program(instruction: int) -> dict[str, Any]:
-    signature = {"instructions": f"Instruction {instruction}. {_TEXT * 10}", "fields": []}
+    signature: dict[str, Any] = {"instructions": f"Instruction {instruction}. {_TEXT * 10}", "fields": []}
     return {"classify": {"signature": signature, "demos": [{"text": _TEXT, "label": "yes"}] * 4}}
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.reporting.sections.choices import choices
+from otel_dspy.reporting.sections.forecast import forecast
 from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
@@ -55,6 +56,7 @@ def json_report(found: Compile, judged: Verdict) -> str:
             "choices": _data(choices(found)),
             "lineage": _data(lineage(found)),
             "hard_cases": _data(hard_cases(found)),
+            "forecast": [asdict(line) for line in forecast(found)],
             "production": _data(production(found)),
             "timeline": _data(timeline(found)),
             "versions": dict(found.versions),

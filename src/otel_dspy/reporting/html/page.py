@@ -14,6 +14,7 @@ from otel_dspy.reporting.html.timeline_chart import timeline_chart
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.flip_matrix import flip_matrix
+from otel_dspy.reporting.sections.forecast import forecast
 from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
@@ -59,6 +60,7 @@ def page(found: Compile, judged: Verdict) -> str:
             blames=prompt_blame(found),
             cost=cost(found),
             production=production(found),
+            forecast=forecast(found),
             hard=hard_cases(found),
             timeline=when,
             timeline_chart=timeline_chart(when) if when else None,

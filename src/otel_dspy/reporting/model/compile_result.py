@@ -62,6 +62,15 @@ class CallUse:
 
 
 @dataclass(frozen=True)
+class CallForecast:
+    """Number of language model calls that was forecast at the start."""
+
+    low: int
+    high: int | None
+    """None: there is no bound."""
+
+
+@dataclass(frozen=True)
 class Phase:
     """A named phase; times in seconds, the start after that of the optimization."""
 
@@ -147,6 +156,8 @@ class Compile:
     best_program: tuple[Predictor, ...] = ()
     candidates: Candidates = field(default_factory=Candidates)
     phases: tuple[Phase, ...] = ()
+    forecast: Mapping[str | None, CallForecast] = field(default_factory=dict["str | None", CallForecast])
+    """By role; None for all roles except the metric's."""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Versions of Python and of libraries, by name, as DSPy saves them with a program."""
 

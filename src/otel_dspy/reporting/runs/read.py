@@ -14,7 +14,17 @@ from otel_dspy.reporting.model.compile_result import Compile, Trial
 from otel_dspy.reporting.runs.artifacts import RunArtifacts
 from otel_dspy.reporting.runs.find import check_store, child_runs, find_run
 from otel_dspy.reporting.runs.programs import candidates, parent_ids, predictors, versions
-from otel_dspy.reporting.runs.summary_rows import mapping, mappings, number, phases, task_use, trial_rows, use, uses
+from otel_dspy.reporting.runs.summary_rows import (
+    call_forecast,
+    mapping,
+    mappings,
+    number,
+    phases,
+    task_use,
+    trial_rows,
+    use,
+    uses,
+)
 from otel_dspy.reporting.runs.tables import ExampleIndex, Table, table_rows
 from otel_dspy.reporting.runs.unfinished import summary_of_runs
 from otel_dspy.tracking_uri import without_passwords
@@ -120,6 +130,7 @@ def _compile(
         best_program=predictors(best),
         candidates=candidates(artifacts.json("candidates/instructions.json"), artifacts.json("candidates/demos.json")),
         phases=phases(summary.get("phases")),
+        forecast=call_forecast(run.data.metrics),
         versions=versions(best or initial),
     )
 

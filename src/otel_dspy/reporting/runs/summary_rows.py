@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.reporting.model.compile_result import CallUse, Phase
+from otel_dspy.reporting.model.compile_result import CallForecast, CallUse, Phase
 from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_LOW: Final = "forecast/lm_calls_low"
+_HIGH: Final = "forecast/lm_calls_high"
 
 
 def trial_rows(summary: Mapping[str, Any]) -> list[TrialRow]:
@@ -75,6 +78,17 @@ def task_use(found: object) -> CallUse | None:
         number(part.get("cost")),
         int(part.get("unpriced_calls") or 0),
     )
+
+
+def call_forecast(metrics: Mapping[str, float]) -> dict[str | None, CallForecast]:
+    """Return the forecast of language model calls from the metrics of the optimization's run, by role."""
+    found: dict[str | None, CallForecast] = {}
+    for name, low in metrics.items():
+        if name == _LOW or name.startswith(f"{_LOW}/"):
+            role = name.removeprefix(_LOW).removeprefix("/")
+            high = metrics.get(name.replace(_LOW, _HIGH, 1))
+            found[role or None] = CallForecast(int(low), None if high is None else int(high))
+    return found
 
 
 def phases(found: object) -> tuple[Phase, ...]:

@@ -3,8 +3,11 @@ from __future__ import annotations
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
 from otel_dspy.reporting.model.compile_result import CallUse, Phase
 from otel_dspy.reporting.report import Report
+from otel_dspy.reporting.runs.summary_rows import call_forecast
+from otel_dspy.reporting.sections.forecast import ForecastLine, forecast
 from otel_dspy.reporting.sections.production import CallCost, Production, production
 from otel_dspy.reporting.sections.timeline import timeline
+from otel_dspy.reporting.trial_row import ModelUse
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 
@@ -52,3 +55,30 @@ def test_production_of_which_little_is_known() -> None:
     cached = optimization(trial(0, "01", task=CallUse(2, 2, 0, 0)), best=0, labels=LABELS[:2])
     none = optimization(trial(0, "01"), best=0, labels=LABELS[:2])
     assert [production(found) for found in (cached, none, optimization())] == [None, None, None]
+
+
+def test_forecast_and_actual() -> None:
+    """By role; the calls of the metric are not part of a forecast."""
+    found = optimization(
+        trial(0, "01"),
+        labels=LABELS[:2],
+        usage=ModelUse(35, 0),
+        usage_by_role={"task": ModelUse(20, 0), "prompt": ModelUse(10, 0), "judge": ModelUse(5, 0)},
+        forecast=call_forecast(
+            {
+                "forecast/lm_calls_low": 28.0, "forecast/lm_calls_high": 32.0, "forecast/lm_calls_low/task": 22.0,
+                "forecast/lm_calls_low/prompt": 6.0, "forecast/lm_calls_high/prompt": 8.0, "lm_calls": 35.0,
+            }
+        ),
+    )  # fmt: skip
+    lines = forecast(found)
+    assert lines == (
+        ForecastLine(None, 28, 32, 30),
+        ForecastLine("prompt", 6, 8, 10),
+        ForecastLine("task", 22, None, 20),
+    )
+    assert [line.deviation for line in lines] == [0, 2, -2]
+    html = Report(found).html
+    assert '<td class="num">28 to 32</td><td class="num">30</td><td>as forecast</td>' in html
+    assert '<td class="num">22 or more</td><td class="num">20</td><td>2 fewer</td>' in html
+    assert forecast(optimization(trial(0, "01"), labels=LABELS[:2])) == ()
