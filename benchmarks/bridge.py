@@ -63,7 +63,7 @@ def speed(backend: str, trials: int, bridges: Sequence[int]) -> list[Row]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(postgres()) if backend == "postgresql" else None
-        server = stack.enter_context(mlflow_server(folder, backend=store))
+        server = stack.enter_context(mlflow_server(folder, backend=store, forked=False))
         experiment = mlflow.MlflowClient(server.uri).create_experiment("bare")
 
         def measure(writer: str, addresses: Sequence[str], headers: Mapping[str, str], *, queue: bool = False) -> None:
@@ -91,7 +91,11 @@ def speed(backend: str, trials: int, bridges: Sequence[int]) -> list[Row]:
                 running = [
                     several.enter_context(
                         bridge_process(
-                            server.uri, name, free_port(), queue=str(folder / name / str(number)) if queue else "none"
+                            server.uri,
+                            name,
+                            free_port(),
+                            forked=False,
+                            queue=str(folder / name / str(number)) if queue else "none",
                         )
                     )
                     for number in range(count)

@@ -77,10 +77,12 @@ def case(rate: float, seconds: float, *, queue: bool) -> Row:
     """Return the row of a bridge with or without a queue, on an MLflow server of its own on sqlite."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(mlflow_server(folder))
+        server = stack.enter_context(mlflow_server(folder, forked=False))
         place = str(folder / "queue") if queue else "none"
         # The bridge's own patience, which is less than the exporters' timeout.
-        bridge = stack.enter_context(bridge_process(server.uri, "exporters", free_port(), patience=8, queue=place))
+        bridge = stack.enter_context(
+            bridge_process(server.uri, "exporters", free_port(), patience=8, forked=False, queue=place)
+        )
         command = [sys.executable, "-m", "benchmarks.bridge_exporters", "--worker", bridge.http]
         workers = [
             subprocess.Popen(

@@ -40,8 +40,8 @@ def memory(spans: int, steps: int, seconds: float) -> Row:
     found: list[tuple[int, float]] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(mlflow_server(folder))
-        bridge = stack.enter_context(bridge_process(server.uri, "memory", free_port()))
+        server = stack.enter_context(mlflow_server(folder, forked=False))
+        bridge = stack.enter_context(bridge_process(server.uri, "memory", free_port(), forked=False))
         began, sent, program = time.monotonic(), 0, 0
         while sent < spans and time.monotonic() - began < seconds:
             program += 1
@@ -65,8 +65,8 @@ def flood(seconds: float) -> Row:
     """A bridge whose MLflow does not answer, and senders that never wait: its resident memory, in MiB."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(mlflow_server(folder))
-        bridge = stack.enter_context(bridge_process(server.uri, "flood", free_port(), patience=2))
+        server = stack.enter_context(mlflow_server(folder, forked=False))
+        bridge = stack.enter_context(bridge_process(server.uri, "flood", free_port(), patience=2, forked=False))
         send(bridge.http, list(requests_of(1, 1)), {})
         found = [(0, _resident(bridge))]
         # Protobuf messages one after the other are one message: a large request.

@@ -60,10 +60,12 @@ def pipe() -> Generator[Pipe]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = stack.enter_context(kafka_broker(folder / "kafka", "otel-dspy-spans"))
         database = stack.enter_context(postgres())
-        server = stack.enter_context(mlflow_server(folder, backend=database))
+        server = stack.enter_context(mlflow_server(folder, backend=database, forked=False))
         ports = [free_port() for _ in range(BRIDGES)]
         bridges = [
-            stack.enter_context(bridge_process(server.uri, "kafka", port, 8, queue=str(folder / f"queue-{port}")))
+            stack.enter_context(
+                bridge_process(server.uri, "kafka", port, 8, forked=False, queue=str(folder / f"queue-{port}"))
+            )
             for port in ports
         ]
         environment = {f"BRIDGE_{number}_ENDPOINT": f"127.0.0.1:{port}" for number, port in enumerate(ports, 1)}

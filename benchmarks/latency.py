@@ -109,7 +109,7 @@ def main() -> None:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             store = stack.enter_context(postgres()) if backend == "postgresql" else None
-            server = stack.enter_context(mlflow_server(folder, backend=store))
+            server = stack.enter_context(mlflow_server(folder, backend=store, forked=False))
             measure(server, RECORDERS[0], 0, WARM_UP, -1)
             for count, round_trip in product(options.examples, options.round_trip):
                 runs: dict[str, list[dict[str, float]]] = {recorder: [] for recorder in RECORDERS}

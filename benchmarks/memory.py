@@ -122,7 +122,7 @@ def main() -> None:
     for spans in options.down:
         down = f"http://127.0.0.1:{free_port()}"
         rows.append(_row("down", 1, _run(down, spans, 1, options.seconds, wait=False)))
-    with tempfile.TemporaryDirectory() as folder, mlflow_server(Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as folder, mlflow_server(Path(folder), forked=False) as server:
         for spans, steps in [(spans, 1) for spans in options.up] + [(spans, STEPS) for spans in options.agent]:
             rows.append(_row("up", steps, _run(server.uri, spans, steps, options.seconds, wait=True)))
     print(table([{name: value for name, value in row.items() if name != "memory"} for row in rows]))

@@ -107,7 +107,7 @@ def main() -> None:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             store = stack.enter_context(postgres()) if backend == "postgresql" else None
-            server = stack.enter_context(mlflow_server(folder, backend=store))
+            server = stack.enter_context(mlflow_server(folder, backend=store, forked=False))
             script = dspy_script({"answer": half_right})
             served = {
                 model: stack.enter_context(scripted_lm(script, latency=latency)).api_base

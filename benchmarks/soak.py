@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from benchmarks.results import Row
     from tests.support.bridge_process import BridgeProcess
+    from tests.support.programs import Running
 
 SAMPLE: Final = 5.0
 """Seconds between two samples."""
@@ -112,13 +113,13 @@ class Soak:
     def _start_bridge(self, name: str) -> BridgeProcess:
         with (self.folder / "bridges.log").open("a") as log:
             started = bridge_process(
-                self._uri(BY_BRIDGES), EXPERIMENT, self._ports[name], patience=60, errors=log.fileno()
+                self._uri(BY_BRIDGES), EXPERIMENT, self._ports[name], patience=60, errors=log, forked=False
             )
             return self._running[name].enter_context(started)
 
     def _start_mlflow(self, name: str) -> int:
         for attempt in range(STARTS):
-            started = mlflow_server(self.folder / name, port=self._ports[name])
+            started = mlflow_server(self.folder / name, port=self._ports[name], forked=False)
             try:
                 return self._running[name].enter_context(started).group
             except RuntimeError as error:
@@ -219,14 +220,14 @@ class Soak:
         return done
 
 
-def dump_stacks(process: subprocess.Popen[str]) -> None:
+def dump_stacks(process: Running) -> None:
     """End a process that does not end; the stacks of its threads go to its standard error (PYTHONFAULTHANDLER)."""
     process.send_signal(signal.SIGABRT)
     try:
         process.wait(BRIDGE_END)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        process.wait(BRIDGE_END)
 
 
 class Sampler:

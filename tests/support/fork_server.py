@@ -21,7 +21,10 @@ import types
 from pathlib import Path
 from typing import Any, Final
 
-PRELOADED: Final = ("dspy", "mlflow", "litellm", "mlflow.store.tracking.sqlalchemy_store", "mlflow.dspy")
+PRELOADED: Final = (
+    *("dspy", "mlflow", "litellm", "mlflow.store.tracking.sqlalchemy_store", "mlflow.dspy"),
+    *("fastapi", "flask", "graphene"),  # of MLflow's server, which reads its environment on import
+)
 STREAMS: Final = 2
 """Descriptors that come with a request: standard output and error."""
 HEADER_BYTES: Final = 8
@@ -70,6 +73,8 @@ def become(request: dict[str, Any]) -> None:
     for name in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(name, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if request["session"]:
+        os.setsid()
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -14,12 +14,30 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.support.programs import Program
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
+
+    from tests.support.programs import Running
 
 WITH_APP = ("--app-name", "otel-dspy", "--uvicorn-opts", "--timeout-worker-healthcheck 120")
 """Options of a server that also writes otel-dspy's spans. uvicorn kills a worker that does not answer it for 5 s."""
+_IN_ONE_PROCESS = """
+import os, runpy, sys
+import uvicorn  # the flask app is protected if it is there before mlflow.server
+import mlflow.server
+
+def serve(command, *, extra_env, **_):
+    os.environ.update(extra_env)
+    uvicorn.main(command[3:])
+
+mlflow.server._exec_cmd = serve
+sys.argv[0] = "mlflow"
+runpy.run_module("mlflow", run_name="__main__", alter_sys=True)
+"""
+"""`mlflow server`, which does what `python -m uvicorn` would do: the command starts that as a process of its own."""
 READY_TIMEOUT = 120.0
 """Seconds to wait for the first healthy answer; a cold import of MLflow on a loaded machine takes tens."""
 
@@ -52,11 +70,11 @@ def mlflow_server(
     *,
     port: int | None = None,
     backend: str | None = None,
-    workspaces: bool = False,
     options: tuple[str, ...] = (),
+    forked: bool = True,
 ) -> Generator[MlflowServer]:
     """Start a server, see `start_mlflow_server`; stop it and all its workers at the end."""
-    process, server = start_mlflow_server(folder, port=port, backend=backend, workspaces=workspaces, options=options)
+    process, server = start_mlflow_server(folder, port=port, backend=backend, options=options, forked=forked)
     try:
         yield server
     finally:
@@ -68,15 +86,16 @@ def start_mlflow_server(
     *,
     port: int | None = None,
     backend: str | None = None,
-    workspaces: bool = False,
     options: tuple[str, ...] = (),
-) -> tuple[subprocess.Popen[bytes], MlflowServer]:
+    forked: bool = True,
+) -> tuple[Running, MlflowServer]:
     """Start a server with its files under `folder`, in a process group of its own, and wait until it is healthy.
 
     :param port: the port to listen on; a free one by default. Name it to start a server again where one was.
     :param backend: `--backend-store-uri`; a sqlite file in `folder` by default, kept from one start to the next.
-    :param workspaces: `--enable-workspaces`.
-    :param options: more options, which have precedence: `--app-name`, `--workers`.
+    :param options: more options, which have precedence: `--app-name`, `--workers`, `--enable-workspaces`.
+    :param forked: in one process, a fork of an interpreter that has imported MLflow, see `Program`; benchmarks, and tests
+        of several workers or of `--app-name`, which looks at the command, start it as a user does.
     :raises RuntimeError: if the server ends or is not healthy within `READY_TIMEOUT`; the text holds its log.
     """
     from tests.support.blank_store import blank_store  # noqa: PLC0415 - it imports MLflow, which takes seconds
@@ -86,11 +105,10 @@ def start_mlflow_server(
         blank_store(folder)
     port = port or free_port()
     log = folder / f"server-{port}.log"
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+    arguments = [
+        "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", backend or f"sqlite:///{folder / 'mlflow.db'}",
-        "--artifacts-destination", str(folder / "artifacts"), *(["--enable-workspaces"] if workspaces else []),
-        *options,
+        "--artifacts-destination", str(folder / "artifacts"), *options,
     ]  # fmt: skip
     # LITELLM_LOCAL_MODEL_COST_MAP: without internet the server may hang while litellm fetches its price list.
     environment = os.environ | {
@@ -99,11 +117,7 @@ def start_mlflow_server(
         "OTEL_DSPY_BRIDGE_PATIENCE": "100",  # of `--app-name otel-dspy`: the machine may be busy
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a process more that only eats time here
     }
-    with log.open("ab") as output:
-        # A session of its own, so that the workers stop together with their parent.
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=folder, start_new_session=True
-        )
+    process = start_server(log, arguments=arguments, environment=environment, forked=forked)
     try:
         uri = f"http://127.0.0.1:{port}"
         _await_healthy(uri, process, log)
@@ -113,7 +127,21 @@ def start_mlflow_server(
     return process, MlflowServer(uri, log, process.pid)
 
 
-def _await_healthy(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def start_server(log: Path, *, arguments: Sequence[str], environment: Mapping[str, str], forked: bool) -> Running:
+    """Start `mlflow` with these arguments, in the folder of its log and in a session of its own, with its workers."""
+    with log.open("ab") as output:
+        if forked:
+            return Program(
+                *arguments, text=_IN_ONE_PROCESS, folder=log.parent, environment=environment, stdout=output,
+                stderr=output, session=True,
+            )  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *arguments], stdout=output, stderr=output, env=environment,
+            cwd=log.parent, start_new_session=True,
+        )  # fmt: skip
+
+
+def _await_healthy(uri: str, process: Running, log: Path) -> None:
     deadline = time.monotonic() + READY_TIMEOUT
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -128,13 +156,13 @@ def _await_healthy(uri: str, process: subprocess.Popen[bytes], log: Path) -> Non
     raise RuntimeError(message)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: Running) -> None:
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
         try:
             process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError):
             continue
         if sign is signal.SIGTERM:
             # The parent has ended; a worker that outlived it must not keep the port.

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from tests.support.fork_server import HEADER_BYTES
 from tests.support.session_processes import session_process
@@ -35,6 +36,31 @@ called(*arguments)
 """
 
 
+class Running(Protocol):
+    """What `Program` and `subprocess.Popen` have in common."""
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        ...
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+        ...
+
+    def wait(self, patience: float, /) -> int:
+        """Its exit code; an error if it has not ended after so many seconds."""
+        ...
+
+    def send_signal(self, number: int, /) -> None:
+        """Send one, if it has not ended yet."""
+        ...
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        ...
+
+
 class Program:
     """One that runs; leaving the block kills it."""
 
@@ -48,6 +74,7 @@ class Program:
         environment: Mapping[str, str] | None = None,
         stdout: IO[Any] | None = None,
         stderr: IO[Any] | None = None,
+        session: bool = False,
     ) -> None:
         """Start it.
 
@@ -60,6 +87,7 @@ class Program:
             environment: all of it; this process' by default. `PYTHONPATH` is respected.
             stdout: a file, or the writing end of a pipe; this process' by default.
             stderr: the same.
+            session: whether it is in a session and a process group of its own, and so outlives this process.
         """
         what = {"text": text, "file": file and str(file), "module": module}
         request = {
@@ -67,6 +95,7 @@ class Program:
             "arguments": arguments,
             "folder": str(folder or Path.cwd()),
             "environment": dict(os.environ if environment is None else environment),
+            "session": session,
         }
         body = json.dumps(request).encode()
         self._connection = socket.socket(socket.AF_UNIX)
@@ -74,7 +103,7 @@ class Program:
         streams = [1 if stdout is None else stdout.fileno(), 2 if stderr is None else stderr.fileno()]
         socket.send_fds(self._connection, [len(body).to_bytes(HEADER_BYTES)], streams)
         self._connection.sendall(body)
-        self._reports = self._connection.makefile("r")
+        self._reports = self._connection.makefile("rb", buffering=0)  # or `poll` would not see what is in the buffer
         self.pid = int(self._reports.readline())
         self.returncode: int | None = None
 
@@ -85,14 +114,26 @@ class Program:
             TimeoutError: it has not ended after so many seconds.
         """
         if self.returncode is None:
-            self._connection.settimeout(patience)
+            if not select.select([self._connection], [], [], patience)[0]:
+                raise TimeoutError(f"process {self.pid} has not ended after {patience} s")
             self.returncode = int(self._reports.readline())
         return self.returncode
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+        with suppress(TimeoutError):
+            return self.wait(0)
+        return None
 
     def send_signal(self, number: int) -> None:
         """Send one, if it has not ended yet."""
         if self.returncode is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self.send_signal(signal.SIGKILL)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -100,9 +141,8 @@ class Program:
 
     def __exit__(self, *_: object) -> None:
         """Kill it if it is still there."""
-        if self.returncode is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        self.kill()
+        self._reports.close()
         self._connection.close()
 
 

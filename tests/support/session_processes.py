@@ -9,17 +9,19 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
+    from tests.support.programs import Running
+
 _VARIABLE: Final = "TESTS_SESSION_FOLDER"
-_started: Final[list[subprocess.Popen[Any]]] = []
+_started: Final[list[Running]] = []
 """Those that this process has started: a `Popen` that is collected while its process runs warns."""
 
 
@@ -40,12 +42,13 @@ def end_session(folder: tempfile.TemporaryDirectory[str] | None) -> None:
         with suppress(ProcessLookupError):
             os.killpg(json.loads(described.read_text())["group"], signal.SIGKILL)
     for process in _started:
-        process.wait()
+        if isinstance(process, subprocess.Popen):  # a `Program` is waited for by the fork server, which is gone too
+            process.wait(60)
     folder.cleanup()
     del os.environ[_VARIABLE]
 
 
-def session_process(name: str, start: Callable[[Path], tuple[subprocess.Popen[Any], dict[str, Any]]]) -> dict[str, Any]:
+def session_process(name: str, start: Callable[[Path], tuple[Running, dict[str, Any]]]) -> dict[str, Any]:
     """Start a process unless a test of this session has.
 
     Args:

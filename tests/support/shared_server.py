@@ -14,7 +14,7 @@ from tests.support.mlflow_server import WITH_APP, MlflowServer, start_mlflow_ser
 from tests.support.session_processes import session_process
 
 if TYPE_CHECKING:
-    import subprocess
+    from tests.support.programs import Running
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def server_uri(server: MlflowServer) -> str:
 @pytest.fixture(scope="session")
 def app_server() -> MlflowServer:
     """`mlflow server --app-name otel-dspy`, with two workers."""
-    return _shared("app-server", *WITH_APP, "--workers", "2")
+    return _shared("app-server", *WITH_APP, "--workers", "2", forked=False)
 
 
 WORKSPACES = ("team-a", "team-b")
@@ -41,13 +41,13 @@ WORKSPACES = ("team-a", "team-b")
 @pytest.fixture(scope="session")
 def workspace_server() -> MlflowServer:
     """A tracking server with workspaces enabled: MLflow's default one and `WORKSPACES`."""
-    return _shared("workspaces", workspaces=True)
+    return _shared("workspaces", "--enable-workspaces")
 
 
-def _shared(name: str, *options: str, workspaces: bool = False) -> MlflowServer:
-    def start(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
-        process, running = start_mlflow_server(folder, workspaces=workspaces, options=options)
-        if workspaces:
+def _shared(name: str, *options: str, forked: bool = True) -> MlflowServer:
+    def start(folder: Path) -> tuple[Running, dict[str, Any]]:
+        process, running = start_mlflow_server(folder, options=options, forked=forked)
+        if "--enable-workspaces" in options:
             from mlflow.tracking._workspace.client import (  # noqa: PLC0415 - MLflow takes seconds
                 WorkspaceProviderClient,
             )

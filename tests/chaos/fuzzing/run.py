@@ -94,7 +94,10 @@ def main() -> None:
     wrong = False
     for name, found in (
         ("in process", options.requests and in_process(requests, options.requests, options.seed, options.hang)),
-        ("over the wire", options.wire and send_all(requests, options.wire, options.seed, options.seconds)),
+        (
+            "over the wire",
+            options.wire and send_all(requests, options.wire, options.seed, options.seconds, forked=False),
+        ),
     ):
         if not found:
             continue

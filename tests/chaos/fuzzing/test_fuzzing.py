@@ -52,7 +52,7 @@ def test_in_process(real: Sequence[ExportTraceServiceRequest], count: int, seed:
 @pytest.mark.parametrize("count", [20, pytest.param(5_000, marks=[pytest.mark.slow, pytest.mark.timeout(7_200)])])
 def test_over_the_wire(real: Sequence[ExportTraceServiceRequest], count: int) -> None:
     """A bridge answers all of them as OTLP has it, and MLflow has the good spans of those that it took."""
-    found = send_all(real, count, 3, 3_600)
+    found = send_all(real, count, 3, 3_600, forked=True)
     assert found["faults"] == []
     assert found["requests"] == count
     assert {name.split()[0] for name in found["verdicts"]} == {"HTTP", "gRPC"}

@@ -154,7 +154,9 @@ class Fuzzing:
             self.kept |= case.kept
 
 
-def send_all(real: Sequence[ExportTraceServiceRequest], count: int, seed: int, seconds: float) -> dict[str, Any]:
+def send_all(
+    real: Sequence[ExportTraceServiceRequest], count: int, seed: int, seconds: float, *, forked: bool
+) -> dict[str, Any]:
     """Send so many mutated requests, for so many seconds at most, and look for the good spans in MLflow afterwards."""
     case = cases(real, random.Random(seed))  # noqa: S311 - chance, no secret
     with ExitStack() as stack:
@@ -163,7 +165,12 @@ def send_all(real: Sequence[ExportTraceServiceRequest], count: int, seed: int, s
         MlflowClient(store).create_experiment(EXPERIMENT, (folder / "artifacts").as_uri())
         bridge = stack.enter_context(
             bridge_process(
-                store, EXPERIMENT, port, max_request_bytes=str(MAX_REQUEST), max_waiting_bytes=str(MAX_WAITING)
+                store,
+                EXPERIMENT,
+                port,
+                forked=forked,
+                max_request_bytes=str(MAX_REQUEST),
+                max_waiting_bytes=str(MAX_WAITING),
             )
         )
         fuzzing = Fuzzing(bridge, case, count, seconds)

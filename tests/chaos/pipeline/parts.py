@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.support.collectors import ROOT
-from tests.support.mlflow_server import free_port
+from tests.support.mlflow_server import free_port, start_server
+from tests.support.programs import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping
+
+    from tests.support.programs import Running
 
 S3: Final = ROOT / ".tools" / "go" / "versitygw"
 """An S3 server that keeps objects as files: `make test` builds it with Go."""
@@ -34,32 +37,22 @@ _KEYS: Final = {
 class Part:
     """A server that may live several times, on the same port."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], health: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, health: str, run: Callable[[Path], Running]) -> None:
         """Create it.
 
         Args:
             name: of its log.
-            command: what runs it.
             health: a URL that answers 200 once it is ready, or anything at all if it ends with `/`.
-            environment: beside the test's own.
+            run: starts it in a session of its own, so that its workers are killed with it; gets the file of its log.
         """
         self.log = Path(f"{name}.log").resolve()
-        self._command = command
         self._health = health
-        self._environment = os.environ | environment
-        self._process: subprocess.Popen[bytes] | None = None
+        self._run = run
+        self._process: Running | None = None
 
     def start(self) -> None:
-        """Start it, in a session of its own, so that its workers are killed with it."""
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                cwd=self.log.parent,
-                start_new_session=True,
-            )
+        """Start it."""
+        self._process = self._run(self.log)
 
     def await_ready(self) -> None:
         """Wait until it answers.
@@ -78,7 +71,7 @@ class Part:
                 time.sleep(0.1)
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        raise RuntimeError(f"{self._command[0]} is not ready:\n{self.log.read_text(errors='replace')[-4000:]}")
+        raise RuntimeError(f"{self.log.stem} is not ready:\n{self.log.read_text(errors='replace')[-4000:]}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send it and its workers a signal."""
@@ -90,7 +83,7 @@ class Part:
         """`kill -9`, its workers too."""
         self.signal(signal.SIGKILL)
         if self._process is not None:
-            self._process.wait()
+            self._process.wait(60)
 
 
 def s3(folder: Path) -> tuple[Part, dict[str, str]]:
@@ -101,18 +94,26 @@ def s3(folder: Path) -> tuple[Part, dict[str, str]]:
     command = [S3, "--port", f"127.0.0.1:{port}", "posix", "--sidecar", folder / "sidecar", folder / "objects"]
     keys = {"ROOT_ACCESS_KEY_ID": _KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_ACCESS_KEY": _KEYS["AWS_SECRET_ACCESS_KEY"]}
     address = f"http://127.0.0.1:{port}"
-    return Part(str(folder / "s3"), command, f"{address}/", keys), {**_KEYS, "MLFLOW_S3_ENDPOINT_URL": address}
+
+    def run(log: Path) -> Running:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                command, stdout=output, stderr=output, env=os.environ | keys, cwd=folder, start_new_session=True
+            )
+
+    return Part(str(folder / "s3"), f"{address}/", run), {**_KEYS, "MLFLOW_S3_ENDPOINT_URL": address}
 
 
 def mlflow(folder: Path, database: str, s3_environment: Mapping[str, str]) -> tuple[Part, str]:
     """An MLflow server on a database and on S3; its tracking URI."""
     uri = f"http://127.0.0.1:{free_port()}"
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", uri.rpartition(":")[2],
+    arguments = [
+        "server", "--host", "127.0.0.1", "--port", uri.rpartition(":")[2],
         "--workers", "1", "--backend-store-uri", database, "--artifacts-destination", f"s3://{BUCKET}/artifacts",
     ]  # fmt: skip
-    environment = {**s3_environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return Part(str(folder / "mlflow"), command, f"{uri}/health", environment), uri
+    environment = {**os.environ, **s3_environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    run = partial(start_server, arguments=arguments, environment=environment, forked=True)
+    return Part(str(folder / "mlflow"), f"{uri}/health", run), uri
 
 
 class BridgePart(Part):
@@ -123,12 +124,20 @@ class BridgePart(Part):
     ) -> None:
         self.grpc = f"127.0.0.1:{free_port()}"
         self._http = f"127.0.0.1:{free_port()}"
-        command = [
-            sys.executable, "-m", "otel_dspy", "bridge", "--tracking-uri", tracking_uri,
-            "--experiment", experiment, "--grpc", self.grpc, "--http", self._http,
-            "--queue", folder / f"{name}-queue" if queue else "none", *flags,
+        arguments = [
+            "bridge", "--tracking-uri", tracking_uri, "--experiment", experiment, "--grpc", self.grpc,
+            "--http", self._http, "--queue", str(folder / f"{name}-queue") if queue else "none", *flags,
         ]  # fmt: skip
-        super().__init__(str(folder / name), command, f"http://{self._http}/healthz", {})
+        environment = dict(os.environ)
+
+        def run(log: Path) -> Running:
+            with log.open("ab") as output:
+                return Program(
+                    *arguments, module="otel_dspy", folder=folder, environment=environment, stdout=output,
+                    stderr=output, session=True,
+                )  # fmt: skip
+
+        super().__init__(str(folder / name), f"http://{self._http}/healthz", run)
 
     def counts(self) -> dict[str, float]:
         """Its metrics, by name and labels; nothing if it does not live."""

@@ -94,10 +94,11 @@ def test_each_part_is_taken_away_once(tmp_path: Path, store: str, *, queue: bool
     """The broker, a gateway, a bridge and the agent killed, MLflow held: 0 lost, 0 twice."""
     chance = random.Random(11)  # noqa: S311 - chance, no secret
     with pipeline(tmp_path, store, queue=queue) as built:
-        with program(built, trials=3, examples=5, pause=0.5) as running:
+        with program(built, trials=3, examples=5, pause=0.5) as (running, errors):
             suffer(
                 built,
                 running,
+                errors,
                 [
                     lambda: time.sleep(3),
                     lambda: built.kill_broker(2),

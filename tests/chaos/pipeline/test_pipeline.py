@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
+import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
 from mlflow import MlflowClient
@@ -26,12 +26,12 @@ from tests.chaos.pipeline.parts import BridgePart, alive
 from tests.chaos.twins import differences, record, traces_in
 from tests.integration.bridge.test_same_tree import comparable
 from tests.support.bridges import running_bridge
-from tests.support.collectors import FOLDER, ROOT, Collector, needs_collector
+from tests.support.collectors import FOLDER, Collector, needs_collector
+from tests.support.programs import ROOT, Program
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from pathlib import Path
 
     from benchmarks.postgres import Cluster
     from otel_dspy.bridge.durable_queue.queue import DurableQueue
@@ -135,23 +135,20 @@ def pipeline(folder: Path, store: str, *flags: str, queue: bool = False) -> Gene
 @contextmanager
 def program(
     built: Pipeline, *, trials: int, examples: int, pause: float, die_at: int = 0
-) -> Generator[subprocess.Popen[str]]:
-    """An optimization in a process of its own."""
+) -> Generator[tuple[Program, IO[str]]]:
+    """An optimization in a process of its own, and its standard error, to be read at its end."""
     addresses = [f"--to={address}" for address in (built.collector.grpc, built.undisturbed)]
     sizes = [f"--trials={trials}", f"--examples={examples}", f"--pause={pause}", f"--die-at={die_at}"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.pipeline.program", *addresses, *sizes],
-        cwd=ROOT,
-        env=os.environ | {"MLFLOW_TRACKING_URI": "http://nobody.invalid"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    environment = os.environ | {"MLFLOW_TRACKING_URI": "http://nobody.invalid", "PYTHONPATH": str(ROOT)}
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        Path(os.devnull).open("wb") as nowhere,
+        Program(
+            *addresses, *sizes, module="tests.chaos.pipeline.program", environment=environment, stdout=nowhere,
+            stderr=errors,
+        ) as process,
+    ):  # fmt: skip
+        yield process, errors
 
 
 def in_order(recorded: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +214,7 @@ def refused(built: Pipeline, reason: str) -> float:
     )
 
 
-def suffer(built: Pipeline, running: subprocess.Popen[str], deeds: list[Callable[[], None]]) -> None:
+def suffer(built: Pipeline, running: Program, errors: IO[str], deeds: list[Callable[[], None]]) -> None:
     """Do these, one after another, while the program runs, and all of them; it must end well."""
     broken: list[BaseException] = []
 
@@ -231,11 +228,13 @@ def suffer(built: Pipeline, running: subprocess.Popen[str], deeds: list[Callable
 
     thread = threading.Thread(target=all_of_them, daemon=True)
     thread.start()
-    _, texts = running.communicate(timeout=500)
+    status = running.wait(500)
+    errors.seek(0)
+    texts = errors.read()
     thread.join(300)
     assert broken == []
     assert not thread.is_alive()
-    assert running.returncode == 0, texts[-3000:]
+    assert status == 0, texts[-3000:]
     assert "Failed to export" not in texts, texts[-3000:]
     for bridge in built.bridges:
         bridge.await_ready()
@@ -246,10 +245,11 @@ def test_each_part_is_taken_away_once(*, queue: bool, tmp_path: Path, store: str
     """A bridge and the Collector killed, MLflow held, PostgreSQL restarted as after a power cut: 0 lost, 0 twice."""
     chance = random.Random(7)  # noqa: S311 - chance, no secret
     with pipeline(tmp_path, store, queue=queue) as built:
-        with program(built, trials=3, examples=5, pause=0.2) as running:
+        with program(built, trials=3, examples=5, pause=0.2) as (running, errors):
             suffer(
                 built,
                 running,
+                errors,
                 [
                     lambda: time.sleep(3),
                     lambda: built.kill_bridge(chance, 0),
@@ -288,8 +288,8 @@ def test_each_part_is_taken_away_again_and_again(seed: int, *, queue: bool, tmp_
         chance.shuffle(deeds)
         deeds.insert(chance.randrange(len(deeds)), held_until_full)
         pauses: list[Callable[[], None]] = [lambda: time.sleep(chance.uniform(0, 6))] * len(deeds)
-        with program(built, trials=20, examples=20, pause=0.6) as running:
-            suffer(built, running, [step for pair in zip(pauses, deeds, strict=True) for step in pair])
+        with program(built, trials=20, examples=20, pause=0.6) as (running, errors):
+            suffer(built, running, errors, [step for pair in zip(pauses, deeds, strict=True) for step in pair])
         (run,) = assert_alike(built)["runs"]
         assert "a bridge without room" in built.suffered
     trials = [child for child in run["children"] if child["name"].startswith("trial ")]
@@ -302,12 +302,11 @@ def test_the_program_is_killed(tmp_path: Path, store: str) -> None:
     """What it had exported by then is there, once, and its run as it left it, while bridges are killed."""
     chance = random.Random(3)  # noqa: S311 - when a part is taken away is no secret
     with pipeline(tmp_path, store) as built:
-        with program(built, trials=20, examples=5, pause=0.2, die_at=60) as running:
+        with program(built, trials=20, examples=5, pause=0.2, die_at=60) as (running, _):
             time.sleep(5)
             built.kill_bridge(chance, 1)
             built.kill_collector(0.5)
-            running.communicate(timeout=300)
-            assert running.returncode == -signal.SIGKILL
+            assert running.wait(300) == -signal.SIGKILL
         for bridge in built.bridges:
             bridge.await_ready()
         (run,) = assert_alike(built)["runs"]

@@ -50,7 +50,7 @@ def test_the_bridge_as_a_process(queue: str, server_uri: str, tmp_path: Path, mo
     )
     program = threading.Thread(target=lambda: instrumented_by([processor], "linked", optimization))
     with optimization.released():
-        with bridge_process(server_uri, experiment, port, queue=queue) as first:
+        with bridge_process(server_uri, experiment, port, queue=queue, forked=False) as first:
             program.start()
             parent = awaited(lambda: runs().get("Rounds Predict"), "the parent run", PATIENCE)
             assert parent.info.status == "RUNNING"

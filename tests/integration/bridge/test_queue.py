@@ -178,8 +178,7 @@ def test_killed_while_it_writes(
     for number in range(kills):
         with bridge_process(server_uri, experiment, port, queue="") as bridge:
             if number == 0:
-                assert bridge.process.stdout is not None
-                assert bridge.process.stdout.readline() == f"queue in {tmp_path}/state/otel-dspy/bridge/{port}-0\n"
+                assert bridge.output.readline() == f"queue in {tmp_path}/state/otel-dspy/bridge/{port}-0\n"
                 send(bridge.http, _requests(spans), {})
                 awaited(lambda: client.search_runs([experiment_id]), "the first run", PATIENCE)
             else:
@@ -208,7 +207,7 @@ def test_what_is_left_at_the_end_is_reported(tmp_path: Path) -> None:
                 mlflow.address,
                 "x",
                 free_port(),
-                errors=errors.fileno(),
+                errors=errors,
                 drain_timeout=str(DRAIN),
                 queue=f"{tmp_path}/q",
             )

@@ -40,7 +40,7 @@ def send(uri: str, compile_id: str, first_id: int, header: dict[str, str], resou
 @pytest.mark.slow
 def test_spans_go_to_the_workspace_of_the_request(tmp_path: Path) -> None:
     """Runs, artifacts and traces. A resource that names another workspace than the request is rejected."""
-    with mlflow_server(tmp_path, workspaces=True, options=WITH_APP) as server:
+    with mlflow_server(tmp_path, options=(*WITH_APP, "--enable-workspaces"), forked=False) as server:
         WorkspaceProviderClient(server.uri).create_workspace("team-a")
         send(server.uri, "by-header", 1, {"x-mlflow-workspace": "team-a"}, {})
         send(server.uri, "by-neither", 1000, {}, {})

@@ -69,7 +69,7 @@ def test_four_workers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Batches in any order, some twice, dealt out by the operating system: the tree is that of one writer."""
     batches = recorded_optimization()
     wanted = expected(batches, tmp_path / "reference", monkeypatch)
-    with mlflow_server(tmp_path / "server", options=options(4)) as server:
+    with mlflow_server(tmp_path / "server", options=options(4), forked=False) as server:
         exporter = app_exporter(server, MlflowClient(server.uri).create_experiment(EXPERIMENT))
         assert set(send(exporter, shuffled(batches, 1))) == {SpanExportResult.SUCCESS}
         assert differences(comparable(record(server.uri, EXPERIMENT)), wanted) == []
@@ -82,14 +82,14 @@ def test_a_server_that_is_killed_in_the_middle(tmp_path: Path, monkeypatch: pyte
     wanted = expected(batches, tmp_path / "reference", monkeypatch)
     sent = shuffled(batches, 2)
     port = free_port()
-    with mlflow_server(tmp_path / "server", options=options(2), port=port) as server:
+    with mlflow_server(tmp_path / "server", options=options(2), port=port, forked=False) as server:
         exporter = app_exporter(server, MlflowClient(server.uri).create_experiment(EXPERIMENT))
         assert set(send(exporter, sent[: len(sent) // 3])) == {SpanExportResult.SUCCESS}
         results: list[SpanExportResult] = []
         rest = threading.Thread(target=lambda: results.extend(send(exporter, sent[len(sent) // 3 :])))
         rest.start()
         os.killpg(server.group, signal.SIGKILL)
-    with mlflow_server(tmp_path / "server", options=options(2), port=port) as server:
+    with mlflow_server(tmp_path / "server", options=options(2), port=port, forked=False) as server:
         rest.join()
         # OpenTelemetry's exporter gives up some requests: a Collector would send them again.
         again = [
