@@ -1,7 +1,7 @@
 """Programs that are run in a process of their own, in a fork of an interpreter that has DSPy and MLflow imported already.
 
 For programs whose subject is not the start of the interpreter, nor anything that is read while DSPy or MLflow is
-imported. The others are started with `subprocess`.
+imported. The others are started with `subprocess`. There are no progress bars.
 """
 
 from __future__ import annotations
@@ -192,7 +192,8 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     with log:
         process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("fork_server.py"), address],
-            env=_ENVIRONMENT | {"DSPY_CACHEDIR": str(folder / "cache")},
+            # tqdm reads its setting on import.
+            env=_ENVIRONMENT | {"DSPY_CACHEDIR": str(folder / "cache"), "TQDM_DISABLE": "1"},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
         )  # fmt: skip
     assert process.stdout is not None

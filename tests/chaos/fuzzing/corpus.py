@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SPANS: Final = 1
 """Spans of a request, before others are put beside them."""
-PIECE: Final = 1500
+PIECE: Final = 1200
 """Bytes beyond which a text goes out in pieces: so that there are some without texts of megabytes."""
 OPTIMIZERS: Final = ("MIPROv2 with minibatches", "GEPA", "SIMBA", "BootstrapFewShotWithRandomSearch")
 NAMES: Final = tuple(value for name, value in vars(semconv).items() if name.startswith("DSPY_"))

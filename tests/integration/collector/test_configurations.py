@@ -140,9 +140,9 @@ def test_one_example_in_ten_and_all_else(new_store: Callable[[str], str], tmp_pa
     store, reference = new_store("collected"), new_store("reference")
 
     def work() -> None:
-        optimize(trials=8)
+        optimize(trials=2)
         with dspy.context(lm=sums_lm()):
-            dspy.Evaluate(devset=examples(200), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
+            dspy.Evaluate(devset=examples(220), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
             dspy.Predict("question -> answer")(question="1+1")
 
     def without_traces(run: dict[str, Any]) -> dict[str, Any]:

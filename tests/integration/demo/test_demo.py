@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def test_the_demo_records_a_real_optimization(tmp_path: Path) -> None:
     """A small run of the real thing is recorded whole: trials, scored traces with the model's words, and no cost."""
     result = run_demo(
-        tmp_path, "--optimizer", "random_search", "--trials", "3", "--examples", "4", DSPY_CACHEDIR=str(tmp_path / "c")
-    )
+        tmp_path, "--optimizer", "random_search", "--trials", "3", "--examples", "4", forked=False,
+        DSPY_CACHEDIR=str(tmp_path / "c"),
+    )  # fmt: skip
     assert (result.status, result.errors) == (0, "")
     [run] = read_tree(result.tracking_uri, EXPERIMENT).runs
     trials = [child for child in run.children if "dspy.trial.index" in child.tags]

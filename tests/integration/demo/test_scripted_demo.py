@@ -31,8 +31,11 @@ TRIAL_LINE = re.compile(r"^\[(\d+)/(\d+)\] trial (\d+): ", re.MULTILINE)
 def test_mipro_shows_and_records_every_trial(
     scripted_demo: Callable[..., DemoResult], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lines, table and MLflow's child runs show the same trials, and the plan that was shown came true."""
-    result = scripted_demo("--trials", "3", "--examples", "8")
+    """Lines, table and MLflow's child runs show the same trials, and the plan that was shown came true.
+
+    The demo is started as its reader starts it: nothing but its own lines is printed, progress bars of libraries neither.
+    """
+    result = scripted_demo("--trials", "3", "--examples", "8", forked=False)
     assert (result.status, result.errors) == (0, "")
     [run] = read_tree(result.tracking_uri, EXPERIMENT).runs
     trials = [child for child in run.children if "dspy.trial.index" in child.tags]
