@@ -12,11 +12,19 @@ from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
 from otel_dspy.doctor import command as doctor_command
 from otel_dspy.mlflow.replay import command as replay_command
 from otel_dspy.reporting import command as report_command
+from otel_dspy.reporting import compare_command
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Callable[[str], None]], int]] = {
+    "replay": replay_command.run,
+    "bridge": bridge_command.run,
+    "doctor": doctor_command.run,
+    "report": report_command.run,
+    "compare": compare_command.run,
+}
 _INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT."""
 
@@ -38,14 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command is None:
         parser.print_help()
         return 0
-    if chosen.command == "replay":
-        return replay_command.run(chosen, print)
-    if chosen.command == "bridge":
-        return bridge_command.run(chosen, print)
-    if chosen.command == "doctor":
-        return doctor_command.run(chosen, print)
-    if chosen.command == "report":
-        return report_command.run(chosen, print)
+    if chosen.command in _COMMANDS:
+        return _COMMANDS[chosen.command](chosen, print)
     return _demo(DemoOptions(**{field.name: getattr(chosen, field.name) for field in fields(DemoOptions)}))
 
 
@@ -110,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
         "what it cost, and write a page with the details.",
     )
     report_command.add_arguments(report)
+    compare = commands.add_parser(
+        "compare",
+        help="compare optimizations recorded in MLflow",
+        description="Read optimizations from MLflow and compare the first one with each of the others: scores, cost, "
+        "parameters, the examples that the winners scored differently, and whether the difference is noise.",
+    )
+    compare_command.add_arguments(compare)
     return parser
 
 

@@ -75,6 +75,17 @@ class Report:
         return self.text
 
 
+def check_packages() -> None:
+    """Check that the packages of the extra `report` are installed.
+
+    Raises:
+        ReportError: One is missing.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ReportError(f"Reports need packages that are missing: {', '.join(missing)}. Install otel-dspy[report].")
+
+
 def report(run: str = "latest", *, tracking_uri: str | None = None, experiment: str | None = None) -> Report:
     """Read the report on an optimization from MLflow.
 
@@ -91,9 +102,7 @@ def report(run: str = "latest", *, tracking_uri: str | None = None, experiment: 
             the extra `report` is missing.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise ReportError(f"Reports need packages that are missing: {', '.join(missing)}. Install otel-dspy[report].")
+    check_packages()
     import mlflow  # noqa: PLC0415 - seconds
 
     from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - MLflow: seconds

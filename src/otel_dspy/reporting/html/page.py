@@ -43,7 +43,7 @@ def page(found: Compile, judged: Verdict) -> str:
     """
     history, matrix, tree, when = score_history(found), flip_matrix(found), lineage(found), timeline(found)
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             found=found,
@@ -71,15 +71,16 @@ def page(found: Compile, judged: Verdict) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return the environment of the templates: it escapes all content, and an undefined name is an error."""
+    made = Environment(
         loader=PackageLoader("otel_dspy.reporting.html"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    filters = cast("dict[str, Callable[..., str]]", environment.filters)
+    filters = cast("dict[str, Callable[..., str]]", made.filters)
     filters |= {
         "px": _px,
         "score": score_value_text,
@@ -91,7 +92,7 @@ def _environment() -> Environment:
         "duration": duration_text,
         "share": _share,
     }
-    return environment
+    return made
 
 
 def _px(value: float) -> str:

@@ -85,7 +85,7 @@ def score_charts(points: Sequence[Point], initial: float | None, unit: str | Non
     charts: list[ScoreChart] = []
     for name, axis, places, labels in _axes(points):
         dots = [_dot(point, x, y, base) for point, x in zip(points, places, strict=True)]
-        best = _steps([(dot.x, y(score)) for dot, score in _best(dots, by_trial=name == "trial")])
+        best = stairs([(dot.x, y(score)) for dot, score in _best(dots, by_trial=name == "trial")])
         charts.append(
             ScoreChart(
                 name,
@@ -162,7 +162,8 @@ def _best(dots: Sequence[Dot], *, by_trial: bool) -> Iterator[tuple[Dot, float]]
             yield dot, best
 
 
-def _steps(places: Sequence[tuple[float, float]]) -> str:
+def stairs(places: Sequence[tuple[float, float]]) -> str:
+    """Return the path of a step function through these points."""
     path = ""
     for x, y in places:
         path += f"H{x:.1f}V{y:.1f}" if path else f"M{x:.1f} {y:.1f}"

@@ -150,6 +150,8 @@ class Compile:
     usage_by_model: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])
     examples: tuple[Example, ...] = ()
     """The validation set, by position; only ids if the content was not recorded."""
+    validation_digest: str | None = None
+    """Digest of the validation set, of its examples in order; None if it was not recorded."""
     trials: tuple[Trial, ...] = ()
     """By index."""
     initial_program: tuple[Predictor, ...] = ()

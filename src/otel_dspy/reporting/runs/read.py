@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mlflow import MlflowClient
@@ -35,17 +36,19 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 SUMMARY: Final = "optimization_summary.json"
+_DATASET_ROLE: Final = "mlflow.data.context"
 _TABLES: Final = ("result_table.json", "result_table_candidate.json")
 """The second is GEPA's, of the candidates that it scored on a minibatch only."""
 
 
-def read_compile(tracking_uri: str, run: str, experiment: str | None = None) -> Compile:
+def read_compile(tracking_uri: str, run: str, experiment: str | None = None, *, only_winner: bool = False) -> Compile:
     """Read an optimization from MLflow.
 
     Args:
         tracking_uri: the store.
         run: id of the optimization's run, or `latest`.
         experiment: name of the experiment in which `latest` searches; None for all.
+        only_winner: read the artifacts of no trial but the best one: the others have neither results nor a program.
 
     Raises:
         ReportError: There is no such run, it is not that of an optimization, or it is in progress without trials.
@@ -65,7 +68,9 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None) -> 
     if not summary and not children:
         raise ReportError(_no_trials(found))
     summary = summary or summary_of_runs(found, children)
-    return _compile(found, children, artifacts, summary, tracking_uri)
+    detailed = {summary.get("best_trial")} if only_winner else children.keys()
+    files = {index: _artifacts(tracking_uri, children[index]) for index in children if index in detailed}
+    return _compile(_Recorded(found, children, artifacts, files), summary, tracking_uri)
 
 
 def _artifacts(tracking_uri: str, run: Run) -> RunArtifacts:
@@ -78,10 +83,18 @@ def _probe(client: MlflowClient) -> None:
         cast("Any", client).search_experiments(max_results=1)
 
 
-def _compile(
-    run: Run, children: Mapping[int, Run], artifacts: RunArtifacts, summary: Mapping[str, Any], tracking_uri: str
-) -> Compile:
-    files = {index: _artifacts(tracking_uri, child) for index, child in children.items()}
+@dataclass(frozen=True)
+class _Recorded:
+    """An optimization's run, the runs of its trials by index, and the artifacts of those that are read."""
+
+    run: Run
+    children: Mapping[int, Run]
+    artifacts: RunArtifacts
+    files: Mapping[int, RunArtifacts]
+
+
+def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str) -> Compile:
+    run, children, artifacts, files = recorded.run, recorded.children, recorded.artifacts, recorded.files
     rows = trial_rows(summary)
     tables = {
         row.index: Table(_table(files[row.index]) if row.index in files else [], row.scope == "full") for row in rows
@@ -125,6 +138,7 @@ def _compile(
         usage_by_role=uses(mapping(summary.get("usage")).get("by_role")),
         usage_by_model=uses(mapping(summary.get("usage")).get("by_model")),
         examples=examples.examples(),
+        validation_digest=_validation_digest(run),
         trials=trials,
         initial_program=predictors(initial),
         best_program=predictors(best),
@@ -133,6 +147,15 @@ def _compile(
         forecast=call_forecast(run.data.metrics),
         versions=versions(best or initial),
     )
+
+
+def _validation_digest(run: Run) -> str | None:
+    """Return the digest of the validation set; of the training set where the optimizer has no other."""
+    inputs = run.inputs.dataset_inputs if run.inputs is not None else []
+    digests = {
+        tag.value: str(found.dataset.digest) for found in inputs for tag in found.tags if tag.key == _DATASET_ROLE
+    }
+    return digests.get("validation") or digests.get("train")
 
 
 def _table(files: RunArtifacts) -> list[dict[str, Any]]:

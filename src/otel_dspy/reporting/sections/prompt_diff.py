@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from otel_dspy.reporting.sections.example_text import fields_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_dspy.reporting.model.compile_result import Compile, Predictor
 
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
@@ -44,11 +46,21 @@ class PredictorDiff:
 
 def prompt_diff(found: Compile) -> tuple[PredictorDiff, ...]:
     """Compare the initial program with the winner's, predictor by predictor; empty if they are not recorded."""
-    before = {predictor.name: predictor for predictor in found.initial_program}
-    after = {predictor.name: predictor for predictor in found.best_program}
-    if not before or not after:
+    return program_diff(found.initial_program, found.best_program)
+
+
+def program_diff(before: Sequence[Predictor], after: Sequence[Predictor]) -> tuple[PredictorDiff, ...]:
+    """Compare two programs, predictor by predictor; empty if either is not recorded.
+
+    Args:
+        before: predictors of the old program.
+        after: predictors of the new one.
+    """
+    old = {predictor.name: predictor for predictor in before}
+    new = {predictor.name: predictor for predictor in after}
+    if not old or not new:
         return ()
-    return tuple(_predictor(name, before.get(name), after.get(name)) for name in dict.fromkeys([*before, *after]))
+    return tuple(_predictor(name, old.get(name), new.get(name)) for name in dict.fromkeys([*old, *new]))
 
 
 def _predictor(name: str, before: Predictor | None, after: Predictor | None) -> PredictorDiff:

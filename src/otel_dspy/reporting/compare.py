@@ -1,0 +1,105 @@
+"""`otel_dspy.compare`: the comparison of optimizations that MLflow has recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.report import check_packages
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.comparison.runs import RunsComparison
+    from otel_dspy.reporting.model.compile_result import Compile
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison of two optimizations or more, in several formats."""
+
+    compiles: tuple[Compile, ...]
+    """What was read from MLflow: of the trials' results and programs, only those of the winners."""
+
+    @cached_property
+    def data(self) -> RunsComparison:
+        """Figures, parameters, and the first run against each of the others."""
+        from otel_dspy.reporting.comparison.runs import compare_runs  # noqa: PLC0415 - SciPy: seconds
+
+        return compare_runs(self.compiles)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence for each run after the first: better, worse, or a difference that is noise."""
+        return "\n".join(pair.verdict for pair in self.data.pairs)
+
+    @cached_property
+    def html(self) -> str:
+        """A self-contained page: it loads nothing and runs no script."""
+        from otel_dspy.reporting.html.comparison_page import comparison_page  # noqa: PLC0415 - an optional package
+
+        return comparison_page(self.data, self.compiles[0].tracking_uri)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page to a file and return its absolute path.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        file = Path(path).absolute()
+        file.write_text(self.html, encoding="utf-8")
+        return file
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame of its own, so that its style does not reach the notebook."""
+        return (
+            f'<iframe title="Comparison of optimizations" sandbox style="width:100%;height:800px;border:0" '
+            f'srcdoc="{escape(self.html)}"></iframe>'
+        )
+
+    @property
+    def text(self) -> str:
+        """Plain text."""
+        from otel_dspy.reporting.comparison.text import text  # noqa: PLC0415 - an optional package
+
+        return text(self.data)
+
+    @property
+    def json(self) -> str:
+        """A JSON object."""
+        from otel_dspy.reporting.comparison.json_text import json_text  # noqa: PLC0415 - as above
+
+        return json_text(self.data)
+
+    def __str__(self) -> str:
+        """Return the plain text."""
+        return self.text
+
+
+def compare(first: str, *others: str, tracking_uri: str | None = None) -> Comparison:
+    """Compare optimizations that MLflow has recorded: the first one with each of the others.
+
+    Args:
+        first: id of the run to compare with; `latest` is the optimization that started last.
+        *others: ids of the runs that are compared, at least one.
+        tracking_uri: the MLflow store; None for MLflow's current one.
+
+    Returns:
+        The comparison; a notebook shows it.
+
+    Raises:
+        ReportError: A run does not exist, is not that of an optimization or has no results yet; no second run is
+            named; or a package of the extra `report` is missing.
+        mlflow.exceptions.MlflowException: The store did not answer.
+    """
+    if not others:
+        raise ReportError("A comparison needs two runs or more: otel-dspy compare RUN RUN…")
+    check_packages()
+    import mlflow  # noqa: PLC0415 - seconds
+
+    from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - MLflow: seconds
+
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    return Comparison(tuple(read_compile(uri, run, only_winner=True) for run in (first, *others)))

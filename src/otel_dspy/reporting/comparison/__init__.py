@@ -1,0 +1,1 @@
+"""Comparison of recorded optimizations with each other."""

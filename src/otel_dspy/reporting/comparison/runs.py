@@ -1,0 +1,98 @@
+"""Comparison of several runs: the first one with each of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from otel_dspy.reporting.comparison.examples import compare_examples
+from otel_dspy.reporting.comparison.parameters import differing_parameters
+from otel_dspy.reporting.comparison.run_figures import run_figures, run_name
+from otel_dspy.reporting.comparison.verdict import outcome, sentence
+from otel_dspy.reporting.sections.prompt_diff import program_diff
+from otel_dspy.reporting.statistics.paired import SIGNIFICANT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from otel_dspy.reporting.comparison.examples import ExampleComparison
+    from otel_dspy.reporting.comparison.parameters import ParameterRow
+    from otel_dspy.reporting.comparison.run_figures import RunFigures
+    from otel_dspy.reporting.comparison.verdict import Outcome
+    from otel_dspy.reporting.model.compile_result import Compile, Predictor
+    from otel_dspy.reporting.sections.prompt_diff import PredictorDiff
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """A run against the first one."""
+
+    first: str
+    """Name of the first run."""
+    second: str
+    outcome: Outcome
+    verdict: str
+    examples: ExampleComparison
+    prompt: tuple[PredictorDiff, ...]
+    """From the first run's best program to the second's; empty if either is not recorded."""
+
+
+@dataclass(frozen=True)
+class RunsComparison:
+    """Several runs, in the order in which they were named."""
+
+    runs: tuple[RunFigures, ...]
+    pairs: tuple[RunPair, ...]
+    parameters: tuple[ParameterRow, ...]
+    warnings: tuple[str, ...]
+
+
+def compare_runs(runs: Sequence[Compile]) -> RunsComparison:
+    """Compare the first run with each of the others.
+
+    Args:
+        runs: two optimizations or more.
+    """
+    first, *others = runs
+    return RunsComparison(
+        tuple(run_figures(found) for found in runs),
+        tuple(_pair(first, other) for other in others),
+        differing_parameters(runs),
+        tuple(_warnings(first, others)),
+    )
+
+
+def _pair(first: Compile, second: Compile) -> RunPair:
+    compared = compare_examples(first, second)
+    return RunPair(
+        run_name(first),
+        run_name(second),
+        outcome(compared),
+        sentence(first, second, compared),
+        compared,
+        program_diff(_program(first), _program(second)),
+    )
+
+
+def _program(found: Compile) -> tuple[Predictor, ...]:
+    """Return the best program; that of the best trial so far while the optimization runs."""
+    return found.best_program or (found.winner.program if found.winner is not None else ())
+
+
+def _warnings(first: Compile, others: Sequence[Compile]) -> Iterator[str]:
+    for found in (first, *others):
+        if found.status == "RUNNING":
+            yield f"{run_name(found)} is running: its winner is the best trial so far."
+        elif found.error is not None:
+            yield f"{run_name(found)} failed ({found.error}): its winner is the best trial until then."
+        if found.winner is not None and not found.winner.is_full:
+            yield f"The winner of {run_name(found)} was not scored on the whole validation set."
+    for other in others:
+        compared = compare_examples(first, other)
+        if compared.test is not None and compared.pairing.difference is not None:
+            yield f"{run_name(other)} and {run_name(first)}: {compared.pairing.difference}."
+    if len(others) > 1:
+        yield (
+            f"{len(others)} runs are compared with the first one, and the p-values are not adjusted for that: "
+            f"a difference is more than chance below {SIGNIFICANT / len(others):.2g}, not {SIGNIFICANT}."
+        )

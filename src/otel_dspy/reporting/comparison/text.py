@@ -1,0 +1,115 @@
+"""A comparison of runs as plain text, for terminals and CI logs."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from otel_dspy.reporting.wording import NONE, counted, duration_text, score_value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from otel_dspy.reporting.comparison.run_figures import RunFigures
+    from otel_dspy.reporting.comparison.runs import RunPair, RunsComparison
+    from otel_dspy.reporting.sections.prompt_diff import PredictorDiff
+
+_WIDTH: Final = 100
+_SHOWN_TRIALS: Final = 12
+"""Most values of a curve in one line."""
+FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
+    ("program", lambda run: run.program),
+    ("status", lambda run: run.status),
+    ("validation examples", lambda run: f"{run.validation_examples:,}"),
+    ("initial score", lambda run: score_value_text(run.initial_score, "percent")),
+    ("best score", lambda run: score_value_text(run.best_score, "percent")),
+    ("gain", lambda run: NONE if run.gain is None else f"{run.gain:+.1f} points"),
+    ("trials", lambda run: f"{run.trials:,}"),
+    ("duration", lambda run: duration_text(run.duration)),
+    ("calls", lambda run: f"{run.usage.calls:,}"),
+    ("tokens", lambda run: f"{run.usage.tokens:,}"),
+    ("cost", lambda run: cost_text(run.usage.cost)),
+    ("cost per point gained", lambda run: _per_point(run, cost_text(run.cost_per_point))),
+    ("tokens per point gained", lambda run: _per_point(run, f"{run.tokens_per_point or 0:,.0f}")),
+)
+"""Rows of the table of runs: names and their values."""
+
+
+def cost_text(cost: float | None) -> str:
+    """Format a cost in USD; `price unknown` for None."""
+    return "price unknown" if cost is None else f"${cost:.4f}"
+
+
+def _per_point(run: RunFigures, value: str) -> str:
+    return value if run.gain is not None and run.gain > 0 else "no gain"
+
+
+def text(found: RunsComparison) -> str:
+    """Return the comparison as lines of text without colors."""
+    lines = [pair.verdict for pair in found.pairs]
+    lines += [f"! {warning}" for warning in found.warnings]
+    names = [run.name for run in found.runs]
+    lines += _table("Runs", names, [(name, [value(run) for run in found.runs]) for name, value in FIGURES])
+    if found.parameters:
+        rows = [(row.name, list(row.values)) for row in found.parameters]
+        lines += _table("Parameters that differ", names, rows)
+    lines += ["", "Best score up to each trial"]
+    lines += [f"  {run.name}: {curve_text(run)}" for run in found.runs]
+    for pair in found.pairs:
+        lines += _flips(pair)
+        lines += _prompt(pair)
+    return "\n".join(lines) + "\n"
+
+
+def curve_text(run: RunFigures) -> str:
+    """Format the best scores by trial; of a long curve the trials at which they change, as `trial:score`."""
+    values = [score_value_text(score, "percent").removesuffix(" %") for score in run.curve]
+    if len(values) <= _SHOWN_TRIALS:
+        return " ".join(values) or NONE
+    changes = [f"{trial}:{value}" for trial, value in enumerate(values) if not trial or value != values[trial - 1]]
+    return f"{' '.join(changes)} ({counted(len(values), 'trial')})"
+
+
+def _table(title: str, names: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
+    for name in ("", *names):
+        table.add_column(Text(name), overflow="fold")
+    for name, values in rows:
+        table.add_row(*map(Text, (name, *values)))
+    out = io.StringIO()
+    Console(file=out, width=_WIDTH, color_system=None).print(table)
+    yield ""
+    yield from (line.rstrip() for line in out.getvalue().rstrip().splitlines())
+
+
+def _flips(pair: RunPair) -> Iterator[str]:
+    test = pair.examples.test
+    if test is None:
+        return
+    for name, flips, count in (
+        ("improved", pair.examples.gained, test.gained),
+        ("got worse", pair.examples.lost, test.lost),
+    ):
+        if flips:
+            yield from ("", f"{counted(count, 'example')} {name} from {pair.first} to {pair.second}")
+            yield from (f"  {flip.example}: {flip.text} | {flip.first} -> {flip.second}" for flip in flips)
+        if count > len(flips):
+            yield f"  {count - len(flips)} more"
+
+
+def _prompt(pair: RunPair) -> Iterator[str]:
+    for diff in pair.prompt:
+        yield from ("", f"Instructions of {diff.name}, from {pair.first} to {pair.second}")
+        yield f"  {'the same' if not diff.changed else words_text(diff)}"
+        yield f"  {counted(diff.demos_after, 'demo')}, {diff.demos_before} before"
+
+
+def words_text(diff: PredictorDiff) -> str:
+    """Format a word diff as wdiff does: `[-removed-]` and `{+added+}`."""
+    marks = {"same": ("", ""), "removed": ("[-", "-]"), "added": ("{+", "+}")}
+    return "".join(f"{marks[piece.kind][0]}{piece.text}{marks[piece.kind][1]}" for piece in diff.pieces)

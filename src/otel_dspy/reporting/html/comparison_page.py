@@ -1,0 +1,34 @@
+"""Rendering of the page of a comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.reporting.comparison.text import FIGURES
+from otel_dspy.reporting.html.curves_chart import curves_chart
+from otel_dspy.reporting.html.page import environment
+from otel_dspy.version import __version__
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.comparison.runs import RunsComparison
+
+
+def comparison_page(found: RunsComparison, tracking_uri: str) -> str:
+    """Return the whole page; it loads nothing, runs no script, and escapes all content.
+
+    Args:
+        found: the comparison.
+        tracking_uri: the store, without passwords.
+    """
+    figures = [(name, [value(run) for run in found.runs]) for name, value in FIGURES]
+    return (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            found=found,
+            figures=figures,
+            chart=curves_chart(found.runs),
+            tracking_uri=tracking_uri,
+            version=__version__,
+        )
+    )

@@ -1,0 +1,69 @@
+"""Coordinates of the chart of best scores of several runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.reporting.html.score_chart import HEIGHT, WIDTH, stairs
+from otel_dspy.reporting.wording import score_value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_dspy.reporting.comparison.run_figures import RunFigures
+
+COLORS: Final = 6
+"""Colors of lines in the style; they repeat."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 18, 34
+_LINES: Final = 4
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The line of one run; its end is marked."""
+
+    name: str
+    path: str
+    color: int
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class CurvesChart:
+    """The chart; y coordinates grow downwards."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    base: int
+    curves: tuple[Curve, ...]
+    lines: tuple[tuple[float, str], ...]
+    """Grid lines with their labels."""
+    trials: int
+
+
+def curves_chart(runs: Sequence[RunFigures]) -> CurvesChart | None:
+    """Return the chart of the best score up to each trial; None without a score."""
+    scores = [score for run in runs for score in run.curve if score is not None]
+    if not scores:
+        return None
+    low, high = min(0.0, *scores), max(100.0, *scores)
+    base, trials = HEIGHT - _BOTTOM, max(len(run.curve) for run in runs)
+
+    def x(trial: int) -> float:
+        return _LEFT + 10 + trial * (WIDTH - _LEFT - _RIGHT - 20) / max(1, trials - 1)
+
+    def y(score: float) -> float:
+        return base - (score - low) / (high - low) * (base - _TOP)
+
+    curves: list[Curve] = []
+    for number, run in enumerate(runs):
+        places = [(x(trial), y(score)) for trial, score in enumerate(run.curve) if score is not None]
+        if places:
+            curves.append(Curve(run.name, stairs(places), number % COLORS, *places[-1]))
+    grid = [low + (high - low) * number / _LINES for number in range(_LINES + 1)]
+    labels = tuple((y(value), score_value_text(value, "percent").replace(".0 %", " %")) for value in grid)
+    return CurvesChart(WIDTH, HEIGHT, _LEFT, WIDTH - _RIGHT, base, tuple(curves), labels, trials)
