@@ -6,15 +6,20 @@ from otel_dspy.gepa_stopper import GepaBudgetStopper
 from otel_dspy.instrumentor import DSPyInstrumentor
 from otel_dspy.reporting.compare import compare
 from otel_dspy.reporting.report import report
+from otel_dspy.rerun.best_program import BestProgram, best_program
+from otel_dspy.rerun.errors import RerunError
 from otel_dspy.telemetry.conventions.conversations import conversation
 from otel_dspy.version import __version__
 
 __all__ = [
+    "BestProgram",
     "Budget",
     "BudgetExceeded",
     "DSPyInstrumentor",
     "GepaBudgetStopper",
+    "RerunError",
     "__version__",
+    "best_program",
     "compare",
     "conversation",
     "forecast",

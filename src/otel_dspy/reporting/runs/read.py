@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
-
-from mlflow import MlflowClient
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import ERROR_MESSAGE, ERROR_TYPE
-from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.model.compile_result import Compile, Trial
 from otel_dspy.reporting.runs.artifacts import RunArtifacts
-from otel_dspy.reporting.runs.find import check_store, child_runs, find_run
+from otel_dspy.reporting.runs.connection import connected
+from otel_dspy.reporting.runs.find import child_runs, find_run
 from otel_dspy.reporting.runs.programs import candidates, parent_ids, predictors, versions
 from otel_dspy.reporting.runs.summary_rows import (
     call_forecast,
@@ -54,9 +52,7 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None, *, 
         ReportError: There is no such run, it is not that of an optimization, or it is in progress without trials.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
-    check_store(tracking_uri)
-    client = MlflowClient(tracking_uri)
-    _probe(client)
+    client = connected(tracking_uri)
     found = find_run(client, run, experiment)
     artifacts = _artifacts(tracking_uri, found)
     children = {
@@ -75,12 +71,6 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None, *, 
 
 def _artifacts(tracking_uri: str, run: Run) -> RunArtifacts:
     return RunArtifacts(tracking_uri, str(run.info.artifact_uri))
-
-
-def _probe(client: MlflowClient) -> None:
-    """Send a small request once: MLflow's client would repeat the first one for minutes if there is no server."""
-    with no_retries(0):
-        cast("Any", client).search_experiments(max_results=1)
 
 
 @dataclass(frozen=True)
