@@ -12,7 +12,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from otel_dspy.bridge.routing import Experiments, routed
 from otel_dspy.bridge.writer import Delivery, Writer
-from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_same_tree import comparable
 from tests.support.parsed_requests import from_protobuf
@@ -91,14 +91,14 @@ def test_a_request_that_holds_spans_twice(
     reference, tried = new_store("reference"), new_store("tried")
     deliver(reference, batches, writers=1, restart=0)
     asked: list[list[tuple[str, str]]] = []
-    log_spans = Store.log_spans
+    log_spans = TraceStore.log_spans
 
-    def received(store: Store, experiment_id: str, spans: Iterable[LogSpan]) -> None:
+    def received(store: TraceStore, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         chosen = list(spans)
         asked.append([(span.trace_id, span.span.span_id) for span in chosen])
         log_spans(store, experiment_id, chosen)
 
-    monkeypatch.setattr(Store, "log_spans", received)
+    monkeypatch.setattr(TraceStore, "log_spans", received)
     # Protobuf messages one after the other are one message.
     deliver(tried, [b"".join([*batches, *batches[::2]])], writers=1, restart=0)
     names = [name for request in asked for name in request]

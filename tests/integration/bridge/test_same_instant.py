@@ -16,7 +16,10 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 
 from otel_dspy.bridge.routing import Experiments, routed
 from otel_dspy.bridge.writer import Delivery, Writer
-from otel_dspy.mlflow.tracking.store.store import TABLES_TAG, Store
+from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG
+from otel_dspy.mlflow.tracking.store.model_store import ModelStore
+from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_once import PATIENCE
 from tests.integration.bridge.test_same_tree import comparable
@@ -72,21 +75,27 @@ def await_written(delivery: Delivery) -> None:
     assert (written.again, written.refused) == (False, {})
 
 
+Method = tuple[type, str]
+"""A class of a store, and the name of a method of it."""
+
+
 class Gate:
     """Holds a writer before its first call of a method of the store that fits, until it is opened."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str, writer: Writer, fits: Callable[..., bool]) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, method: Method, writer: Writer, fits: Callable[..., bool]
+    ) -> None:
         self.reached = threading.Event()
         self.open = threading.Event()
-        original: Any = getattr(Store, method)
+        original: Any = getattr(*method)
 
-        def gated(store: Store, *arguments: Any) -> Any:
+        def gated(store: object, *arguments: Any) -> Any:
             if threading.current_thread() is writer._thread and not self.reached.is_set() and fits(*arguments):
                 self.reached.set()
                 assert self.open.wait(PATIENCE)
             return original(store, *arguments)
 
-        monkeypatch.setattr(Store, method, gated)
+        monkeypatch.setattr(*method, gated)
 
 
 def returns_no_end(_experiment: object, head: LogTrace, *_: object) -> bool:
@@ -129,7 +138,7 @@ def test_an_end_between_look_and_write_stays(
     reference, tried = new_store("reference"), new_store("tried")
     expected = expected_of(reference, recorded)
     slow, quick = writers
-    gate = Gate(monkeypatch, "start_trace", slow, returns_no_end)
+    gate = Gate(monkeypatch, (TraceStore, "start_trace"), slow, returns_no_end)
     again = submit(slow, tried, [span for span in recorded if operation(span) == late])
     assert gate.reached.wait(PATIENCE)
     await_written(submit(quick, tried, recorded))
@@ -162,7 +171,7 @@ def test_processes_that_share_a_trace(
     spans = sorted(kept.get_finished_spans(), key=lambda span: span.name != "caller")
     tried = new_store("tried")
     slow, quick = writers
-    gate = Gate(monkeypatch, "start_trace", slow, always if gated else never)
+    gate = Gate(monkeypatch, (TraceStore, "start_trace"), slow, always if gated else never)
     later = submit(slow, tried, [spans[1 - first]])
     if gated:
         assert gate.reached.wait(PATIENCE)
@@ -185,7 +194,7 @@ class Whole(NamedTuple):
         late: what the spans stand for that let the slow writer do it.
     """
 
-    method: str
+    method: Method
     fits: Callable[..., bool]
     late: set[str]
 
@@ -195,8 +204,8 @@ def lists_tables(_run: object, _params: object, _points: object, tags: dict[str,
     return TABLES_TAG in tags
 
 
-TABLES = Whole("log_run", lists_tables, {"dataset"})
-MODEL = Whole("create_model", always, {"setup", "compile"})
+TABLES = Whole((Store, "log_run"), lists_tables, {"dataset"})
+MODEL = Whole((ModelStore, "create_model"), always, {"setup", "compile"})
 
 
 @pytest.mark.parametrize("whole", [pytest.param(TABLES, id="tables"), pytest.param(MODEL, id="model")])

@@ -11,8 +11,8 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.tracking.store import store
-from otel_dspy.mlflow.tracking.store.store import TABLES_TAG
+from otel_dspy.mlflow.tracking.artifacts import tables_tag
+from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_more_tables_than_a_tag_holds(
     place: CallContext, as_users_do: SpanEmitter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of them are artifacts; the list is still valid JSON and contains the user's tables."""
-    monkeypatch.setattr(store, "MAX_TAG", 1_000)
+    monkeypatch.setattr(tables_tag, "MAX_TAG", 1_000)
     with mlflow.start_run():
         mlflow.log_table({"mine": [0]}, "mine.json")
         for _ in range(25):

@@ -14,7 +14,7 @@ from otel_dspy.bridge.multi_writer import creation_lock
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogModel
     from otel_dspy.mlflow.tracking.store.connection import Connection
-    from otel_dspy.mlflow.tracking.store.store import FoundModel
+    from otel_dspy.mlflow.tracking.store.model_store import FoundModel
 
 GONE = "RESOURCE_DOES_NOT_EXIST"
 
@@ -31,13 +31,13 @@ def ready_model(connection: Connection, operation: LogModel, run_id: str, text: 
     store, experiment_id = connection.store(), connection.experiment_id()
 
     def look() -> tuple[list[FoundModel], list[FoundModel]]:
-        found = store.models_of(experiment_id, run_id, operation.name)
+        found = store.models.models_of(experiment_id, run_id, operation.name)
         return [model for model in found if model.ready], [model for model in found if not model.ready]
 
     def settle(model: FoundModel) -> None:
         try:
             store.write_text(model.artifact_uri, operation.path, text)
-            store.finish_model(model.id)
+            store.models.finish_model(model.id)
         except MlflowException as error:
             # Another writer has timed out waiting for this claim, deleted it and settled its own.
             if error.error_code != GONE:
@@ -47,8 +47,8 @@ def ready_model(connection: Connection, operation: LogModel, run_id: str, text: 
         ready, _ = look()
         if ready:
             return min(model.id for model in ready)
-        own = store.create_model(experiment_id, run_id, operation.name, operation.tags).id
-        chosen = creation_lock.decided(own, look, store.delete_model, settle, creation_lock.PATIENCE)
+        own = store.models.create_model(experiment_id, run_id, operation.name, operation.tags).id
+        chosen = creation_lock.decided(own, look, store.models.delete_model, settle, creation_lock.PATIENCE)
         if chosen is not None and chosen.id == own:
             return own
-        store.delete_model(own)
+        store.models.delete_model(own)

@@ -15,6 +15,7 @@ from otel_dspy.mlflow.records.span_records import SpanRecord
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests import retry
 from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
 
@@ -105,13 +106,13 @@ def test_a_span_that_is_refused_takes_no_other_with_it(
     """The batch is split in halves, up to a maximum if all are rejected, as in a deleted experiment."""
     asked: list[set[int]] = []
 
-    def failing(_store: Store, _experiment: str, spans: Sequence[LogSpan]) -> None:
+    def failing(_store: TraceStore, _experiment: str, spans: Sequence[LogSpan]) -> None:
         asked.append({int(span.key) for span in spans})
         if asked[-1] & bad:
             message = "Failed to log OpenTelemetry spans"
             raise MlflowException(message, INVALID_PARAMETER_VALUE)
 
-    monkeypatch.setattr(Store, "log_spans", failing)
+    monkeypatch.setattr(TraceStore, "log_spans", failing)
     applier = _applier(tmp_path)
     for number in range(64):
         span = SpanRecord(

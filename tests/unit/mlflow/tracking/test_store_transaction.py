@@ -107,7 +107,7 @@ def test_a_batch_is_one_transaction(uri: str, commits: list[str], tmp_path: Path
     store = Store(other)
     experiment = store.experiment_id("e")
     for number in range(1 + 2 * TOGETHER):
-        store.start_trace(experiment, head(number), None)
+        store.traces.start_trace(experiment, head(number), None)
     assert infos(uri) == infos(other)
 
 
@@ -161,9 +161,9 @@ def test_a_failure_undoes_all(uri: str) -> None:
     def fail() -> None:
         raise ConnectionError
 
-    assert not store.together([lambda: store.start_trace(experiment, head(1), None), fail], ForkGate())
+    assert not store.together([lambda: store.traces.start_trace(experiment, head(1), None), fail], ForkGate())
     assert infos(uri) == {}
-    assert store.together([lambda: store.start_trace(experiment, head(2), None)], ForkGate())
+    assert store.together([lambda: store.traces.start_trace(experiment, head(2), None)], ForkGate())
     assert list(infos(uri)) == [f"tr-{2:032x}"]
 
 
@@ -178,7 +178,7 @@ def test_other_threads_have_sessions_of_their_own(uri: str) -> None:
         thread.start()
         thread.join(WAIT)
 
-    assert store.together([lambda: store.start_trace(experiment, head(1), None), look], ForkGate())
+    assert store.together([lambda: store.traces.start_trace(experiment, head(1), None), look], ForkGate())
     assert seen == [{}]
     assert len(infos(uri)) == 1
 
@@ -202,7 +202,7 @@ def test_a_fork_waits_for_one_write(uri: str) -> None:
         thread.join(WAIT)
 
     def writes() -> Iterator[Callable[[], None]]:
-        yield lambda: store.start_trace(experiment, head(1), None)
+        yield lambda: store.traces.start_trace(experiment, head(1), None)
         close_elsewhere()
         yield close_elsewhere
 

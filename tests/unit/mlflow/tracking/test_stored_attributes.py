@@ -38,7 +38,9 @@ def test_what_is_read_back(tmp_path: Path) -> None:
         trace_id=TRACE, span_id="0123456789abcdef", parent_id=None, name="it", kind="INTERNAL",
         start_ns=1_800_000_000_000_000_000, end_ns=1_800_000_001_000_000_000, attributes={},
     )  # fmt: skip
-    Store(uri).log_spans(experiment, [LogSpan(key="s", trace_id=TRACE, span=span, parent_id=None, attributes=given)])
+    Store(uri).traces.log_spans(
+        experiment, [LogSpan(key="s", trace_id=TRACE, span=span, parent_id=None, attributes=given)]
+    )
     mlflow.set_tracking_uri(uri)
     (found,) = mlflow.get_trace(f"tr-{TRACE}").data.spans  # pyright: ignore[reportOptionalMemberAccess]
     read: Any = {name: found.attributes.get(name) for name in given}

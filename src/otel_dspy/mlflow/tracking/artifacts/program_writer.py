@@ -71,6 +71,6 @@ class ProgramWriter:
 
     def _link(self, operation: LogModel, model_id: str) -> None:
         store, runs = self._writer.connection.store(), self._writer.runs
-        store.link_model(runs.handle(operation.run).run_id, model_id)
+        store.models.link_model(runs.handle(operation.run).run_id, model_id)
         if operation.also is not None and self._writer.exists(operation.also):
-            store.link_model(runs.handle(operation.also).run_id, model_id)
+            store.models.link_model(runs.handle(operation.also).run_id, model_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.mlflow.tracking.store.store import TABLES_TAG, tables_tag
+from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG, tables_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

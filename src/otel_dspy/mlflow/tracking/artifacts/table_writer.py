@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.mlflow.mapping import table_images
 from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.tracking.artifacts.table_list import PREFIX, free_path, list_table
-from otel_dspy.mlflow.tracking.store.store import TABLES_TAG, tables_tag
+from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG, tables_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -62,9 +62,8 @@ class OpenRuns:
 
     def _is_left(self, run: RunKey) -> bool:
         store, run_id = self._writer.connection.store(), self._writer.runs.handle(run).run_id
-        if not store.is_running(run_id):
-            return False
-        return self._writer.own or not owner_is_running(store.run_tags(run_id))
+        run = store.stored_run(run_id)
+        return run.running and (self._writer.own or not owner_is_running(run.tags))
 
     def end_traces(self) -> None:
         """End, as ERROR, the traces in progress of the `interrupted` runs, after all batches have been sent."""
@@ -74,4 +73,4 @@ class OpenRuns:
 
     def _traces_end(self, run_id: str, tags: Mapping[str, str]) -> Callable[[], None]:
         connection = self._writer.connection
-        return lambda: connection.store().end_open_traces([connection.experiment_id()], run_id, tags)
+        return lambda: connection.store().traces.end_open_traces([connection.experiment_id()], run_id, tags)

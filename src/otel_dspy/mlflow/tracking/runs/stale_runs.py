@@ -66,10 +66,10 @@ def end_traces_of_ended_runs(store: Store, experiment_ids: Sequence[str]) -> int
         return 0  # MLflow's client fails on a search of no experiment
     here = host()
     count = 0
-    for run_id in store.runs_with_open_traces(experiment_ids):
-        tags = store.run_tags(run_id)
-        last = _exited(tags) if tags.get(HOST_TAG) == here else None
-        if last is not None and not store.is_running(run_id):
+    for run_id in store.traces.runs_with_open_traces(experiment_ids):
+        run = store.stored_run(run_id)
+        last = _exited(run.tags) if not run.running and run.tags.get(HOST_TAG) == here else None
+        if last is not None:
             reason = f"process {last} on {here.split()[0]} exited before it recorded the end of the trace"
             count += _end_traces(store, experiment_ids, run_id, reason)
     return count
@@ -83,7 +83,7 @@ def _exited(tags: Mapping[str, str]) -> str | None:
 
 def _end_traces(store: Store, experiment_ids: Sequence[str], run_id: str, reason: str) -> bool:
     try:
-        store.end_open_traces(experiment_ids, run_id, {REASON_TAG: reason})
+        store.traces.end_open_traces(experiment_ids, run_id, {REASON_TAG: reason})
     except Exception as error:
         # A file store writes a trace info only once. The run must be ended all the same.
         if classify(error) is not ErrorClass.REJECTED:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from mlflow.entities import TraceState, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - as in `store`
 
 from otel_dspy.mlflow.records.span_records import SpanRecord
 from otel_dspy.mlflow.tracking.requests.error_classification import artifact_access
-from otel_dspy.mlflow.tracking.store import capabilities, server_artifacts
+from otel_dspy.mlflow.tracking.store import capabilities
+from otel_dspy.mlflow.tracking.store.open_store import open_store
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.trace_ends import noted_end
 
@@ -68,7 +68,7 @@ class StoreReader:
 
     def __init__(self, tracking_uri: str) -> None:
         self._uri = tracking_uri
-        self._store: Any = cast("Any", _get_store)(tracking_uri, server_artifacts.root())
+        self._store: Any = open_store(tracking_uri)
         self._locations: dict[str, str] = {}
 
     def runs(self, experiment_id: str, **tags: str) -> list[FoundRun]:

@@ -64,7 +64,7 @@ class SharedTraces:
         trace_ids = list(heads)
         for start in range(0, len(trace_ids), _CHUNK):
             chunk = trace_ids[start : start + _CHUNK]
-            sums = self._attempt(lambda chunk=chunk: self._writer.connection.store().corrected_sums(chunk))
+            sums = self._attempt(lambda chunk=chunk: self._writer.connection.store().traces.corrected_sums(chunk))
             for trace_id, metadata in (sums or {}).items():
                 head = wrong[trace_id] = heads[trace_id]
                 self._attempt(lambda head=head, metadata=metadata: self._send(head, metadata))

@@ -43,7 +43,7 @@ class TraceAttachments:
 
     def _write(self, trace_id: str, files: Mapping[str, bytes]) -> None:
         connection = self._writer.connection
-        uri = connection.store().trace_artifact_uri(connection.experiment_id(), trace_id)
+        uri = connection.store().traces.trace_artifact_uri(connection.experiment_id(), trace_id)
         self._writer.write_artifact(uri, trace_images.FOLDER, files)
         for name in files:
             self._written[name] = None

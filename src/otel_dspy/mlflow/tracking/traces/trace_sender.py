@@ -175,14 +175,14 @@ class TraceSender:
         if head.run and run is None:
             return None
         store, experiment_id = writer.connection.store(), writer.connection.experiment_id()
-        return lambda: store.start_trace(experiment_id, head, run.run_id if run else None)
+        return lambda: store.traces.start_trace(experiment_id, head, run.run_id if run else None)
 
     def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
         if not self._together.overlaps or not self._takes_single_requests():
             return None
         connection = self._writer.connection
         store, experiment_id = connection.store(), connection.experiment_id()
-        return lambda: store.log_spans(experiment_id, distinct(spans))
+        return lambda: store.traces.log_spans(experiment_id, distinct(spans))
 
     def _send_head(self, head: LogTrace) -> None:
         self._writer.attempts.run("a trace", lambda: self._writer.write_head(head, self._write_head))
@@ -190,7 +190,7 @@ class TraceSender:
 
     def _send_sums(self, head: LogTrace) -> None:
         def correct() -> None:
-            for sums in self._writer.connection.store().corrected_sums([head.trace_id]).values():
+            for sums in self._writer.connection.store().traces.corrected_sums([head.trace_id]).values():
                 self._write_sums(head, sums)
 
         self._writer.attempts.run("a trace's sums", correct)
@@ -207,7 +207,7 @@ class TraceSender:
     def _write_head(self, head: LogTrace, metadata: Mapping[str, str]) -> None:
         run_id = self._writer.runs.handle(head.run, head.start_ms).run_id if head.run else None
         connection = self._writer.connection
-        connection.store().start_trace(connection.experiment_id(), head, run_id, metadata)
+        connection.store().traces.start_trace(connection.experiment_id(), head, run_id, metadata)
 
     def _send_spans(self, spans: list[LogSpan]) -> None:
         self._send_distinct(distinct(spans))
@@ -220,7 +220,7 @@ class TraceSender:
 
         def send(chosen: list[LogSpan]) -> None:
             connection = self._writer.connection
-            connection.store().log_spans(connection.experiment_id(), chosen)
+            connection.store().traces.log_spans(connection.experiment_id(), chosen)
 
         attempts = self._writer.attempts
         if len(traces) > 1 and attempts.retrier.run("spans", lambda: send(spans)).outcome is Outcome.DONE:

@@ -108,11 +108,11 @@ class ExclusiveWriter:
         """
         store, experiment_id = self.connection.store(), self.connection.experiment_id()
         run_id = self.runs.handle(operation.run).run_id
-        made = store.models_of(experiment_id, run_id, operation.name)
-        model = made[0] if made else store.create_model(experiment_id, run_id, operation.name, operation.tags)
+        made = store.models.models_of(experiment_id, run_id, operation.name)
+        model = made[0] if made else store.models.create_model(experiment_id, run_id, operation.name, operation.tags)
 
         def finish() -> None:
-            store.finish_model(model.id)
+            store.models.finish_model(model.id)
             link(model.id)
 
         self.write_artifact(model.artifact_uri, operation.path, state, finish)

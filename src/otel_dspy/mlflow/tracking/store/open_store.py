@@ -1,0 +1,32 @@
+"""Opens MLflow's tracking stores by URI."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Any, cast
+
+from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - the only door to AbstractStore by URI
+
+from otel_dspy.mlflow.tracking.store import server_artifacts
+
+_engines: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Connection pools of databases that are written without a server."""
+
+
+def open_store(tracking_uri: str) -> Any:  # noqa: ANN401 - MLflow's AbstractStore, which it types in part
+    """Return MLflow's `AbstractStore` of a tracking URI."""
+    store: Any = cast("Any", _get_store)(tracking_uri, server_artifacts.root())
+    engine: Any = getattr(store, "engine", None)
+    if hasattr(engine, "dispose"):
+        _engines.add(engine)
+    return store
+
+
+def _after_fork() -> None:
+    for engine in list(_engines):
+        # Connections belong to the parent process; MLflow shares the pool within a process and does not handle forks.
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_after_fork)
