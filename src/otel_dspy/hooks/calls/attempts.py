@@ -11,7 +11,7 @@ from typing_extensions import override
 from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
-from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
+from otel_dspy.hooks.patching.frames import forwarding, hidden_frame
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.attempt import AttemptGate
@@ -77,13 +77,13 @@ def _observed(instance: Any, reward: Any) -> Any:
 
 def _recorded(reward: Any, gate: AttemptGate) -> Any:
     def rewarded(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-        try:
-            value = wrapped(*args, **kwargs)
-        except BaseException as error:
-            with guarded("the reward of an attempt"):
-                gate.failed(error)
-            drop_caller_frame(error)
-            raise
+        with hidden_frame:
+            try:
+                value = wrapped(*args, **kwargs)
+            except BaseException as error:
+                with guarded("the reward of an attempt"):
+                    gate.failed(error)
+                raise
         with guarded("the reward of an attempt"):
             gate.rewarded(as_score(value))
         return value

@@ -15,7 +15,7 @@ from opentelemetry.context import attach, detach, get_current
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
-from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
+from otel_dspy.hooks.patching.frames import forwarding, hidden_frame
 from otel_dspy.runtime.guard import guarded
 
 if TYPE_CHECKING:
@@ -47,10 +47,8 @@ def install(patches: Patches) -> None:
         if enabled:
             pending.add(*key, context)
         try:
-            return wrapped(*args, **kwargs)
-        except BaseException as error:
-            drop_caller_frame(error)
-            raise
+            with hidden_frame:
+                return wrapped(*args, **kwargs)
         finally:
             if enabled:
                 pending.forget(*key, context)
@@ -97,10 +95,8 @@ def _carrying(pending: _PendingContexts, batching: Any, function: Any) -> Any:
             context = pending.first(batching, args[0])
             token = attach(context) if context is not None else None
         try:
-            return wrapped(*args, **kwargs)
-        except BaseException as error:
-            drop_caller_frame(error)
-            raise
+            with hidden_frame:
+                return wrapped(*args, **kwargs)
         finally:
             if token is not None:
                 detach(token)

@@ -14,7 +14,7 @@ from otel_dspy.hooks.lm.result import read_cost
 from otel_dspy.hooks.lm.usage import record_usage
 from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
-from otel_dspy.hooks.patching.frames import drop_caller_frame
+from otel_dspy.hooks.patching.frames import hidden_frame
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, context_for_call
 from otel_dspy.telemetry.genai.invocations import end_invocation
@@ -79,20 +79,14 @@ class _RecordingClient:
 
     def embedding(self, **asked: Any) -> Any:
         """Request the embeddings of one batch."""
-        try:
+        with hidden_frame:
             return self._call.answered(self._litellm.embedding(**asked))
-        except BaseException as error:
-            drop_caller_frame(error)
-            raise
 
     async def aembedding(self, **asked: Any) -> Any:
         """Request the embeddings of one batch."""
-        try:
+        with hidden_frame:
             answer = self._litellm.aembedding(**asked)
             return self._call.answered(await answer if inspect.isawaitable(answer) else answer)
-        except BaseException as error:
-            drop_caller_frame(error)
-            raise
 
 
 class _EmbeddingHook(CallHook):

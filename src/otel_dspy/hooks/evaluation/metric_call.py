@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import attach, detach, get_current
 
-from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
+from otel_dspy.hooks.patching.frames import forwarding, hidden_frame
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.metric import MetricGate
@@ -42,10 +42,8 @@ def _instrumented(metric: Callable[..., Any]) -> Callable[..., Any]:
     def instrumented(*args: Any, **kwargs: Any) -> Any:
         token = _begin()
         try:
-            return metric(*args, **kwargs)
-        except BaseException as error:
-            drop_caller_frame(error)
-            raise
+            with hidden_frame:
+                return metric(*args, **kwargs)
         finally:
             if token is not None:
                 detach(token)

@@ -9,7 +9,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_dspy.hooks.evaluation.example import instrument_examples
 from otel_dspy.hooks.evaluation.metric_call import with_instrumented_metric
-from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
+from otel_dspy.hooks.patching.frames import forwarding, hidden_frame
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in
 
@@ -54,10 +54,8 @@ def _carried(function: Callable[[Any], Any], context: Context) -> Callable[[Any]
     def carried(item: Any) -> Any:
         token = attach(context)
         try:
-            return function(item)
-        except BaseException as error:
-            drop_caller_frame(error)
-            raise
+            with hidden_frame:
+                return function(item)
         finally:
             detach(token)
 

@@ -18,7 +18,7 @@ from otel_dspy.hooks.lm.settings import full_name, provider_and_model
 from otel_dspy.hooks.lm.usage import record_usage
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.hooks.patching.frames import drop_caller_frame
+from otel_dspy.hooks.patching.frames import hidden_frame
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, context_for_call, current_call_context, with_call_context
@@ -88,21 +88,21 @@ def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: K
 
 
 def _attempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    try:
-        return wrapped(*args, **kwargs)
-    except Exception as error:
-        _count_failure()
-        drop_caller_frame(error)
-        raise
+    with hidden_frame:
+        try:
+            return wrapped(*args, **kwargs)
+        except Exception:
+            _count_failure()
+            raise
 
 
 async def _aattempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    try:
-        return await wrapped(*args, **kwargs)
-    except Exception as error:
-        _count_failure()
-        drop_caller_frame(error)
-        raise
+    with hidden_frame:
+        try:
+            return await wrapped(*args, **kwargs)
+        except Exception:
+            _count_failure()
+            raise
 
 
 def _stream_emitted(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from otel_dspy.hooks.lm.result import read_result
-from otel_dspy.hooks.patching.frames import drop_caller_frame
+from otel_dspy.hooks.patching.frames import hidden_frame
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.guard import guarded
 
@@ -83,11 +83,8 @@ def install(patches: Patches, current_call: Callable[[], InstrumentedCall | None
 
 
 def _called(wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
-    try:
+    with hidden_frame:
         return wrapped(*args, **kwargs)
-    except BaseException as error:
-        drop_caller_frame(error)
-        raise
 
 
 def _read(call: InstrumentedCall, response: object, wrapped: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:

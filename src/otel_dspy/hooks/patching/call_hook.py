@@ -13,7 +13,7 @@ from opentelemetry.context import (
     get_current,
 )
 
-from otel_dspy.hooks.patching.frames import drop_caller_frame
+from otel_dspy.hooks.patching.frames import drop_caller_frame, hidden_frame
 from otel_dspy.runtime.guard import report
 from otel_dspy.telemetry.call_context import outside_calls
 from otel_dspy.telemetry.failure import forget, last_recorded_error
@@ -116,11 +116,8 @@ def wrap_call(watcher: CallHookFactory) -> Callable[..., Any]:
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
         hook = _create_hook(watcher, wrapped, instance, args, kwargs)
         if hook is None:
-            try:
+            with hidden_frame:
                 return wrapped(*args, **kwargs)
-            except BaseException as error:
-                drop_caller_frame(error)
-                raise
         with hook:
             return hook.returned(wrapped(*args, **kwargs))
 
@@ -133,11 +130,8 @@ def wrap_async_call(watcher: CallHookFactory) -> Callable[..., Any]:
     async def wrapper(wrapped: Callable[..., Awaitable[Any]], instance: Any, args: Args, kwargs: Kwargs) -> Any:
         hook = _create_hook(watcher, wrapped, instance, args, kwargs)
         if hook is None:
-            try:
+            with hidden_frame:
                 return await wrapped(*args, **kwargs)
-            except BaseException as error:
-                drop_caller_frame(error)
-                raise
         with hook:
             return hook.returned(await wrapped(*args, **kwargs))
 
@@ -158,11 +152,8 @@ def wrap_async_override(watcher: CallHookFactory, function: Callable[..., Any]) 
         return wrap_async_call(watcher)
 
     def wrapper(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
-        try:
+        with hidden_frame:
             made = wrapped(*args, **kwargs)
-        except BaseException as error:
-            drop_caller_frame(error)
-            raise
         return instrumented(_giving(made), instance, args, kwargs) if inspect.iscoroutine(made) else made
 
     instrumented = wrap_async_call(lambda _made, instance, args, kwargs: watcher(function, instance, args, kwargs))

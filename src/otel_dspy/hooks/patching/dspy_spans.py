@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.hooks.patching.frames import drop_caller_frame, forwarding
+from otel_dspy.hooks.patching.frames import forwarding, hidden_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,11 +45,8 @@ def unbound(wrapper: Callable[..., Any]) -> Callable[..., Any]:
 
     def call(wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         instance = args[0]
-        try:
+        with hidden_frame:
             return wrapper(wrapped.__get__(instance, type(instance)), instance, args[1:], kwargs)
-        except BaseException as error:
-            drop_caller_frame(error)
-            raise
 
     return forwarding(call)
 

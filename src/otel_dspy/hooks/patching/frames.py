@@ -37,7 +37,7 @@ def forwarding(function: _Function) -> _Function:
 
 
 def drop_caller_frame(error: BaseException) -> None:
-    """Remove the frame that caught `error`, a wrapper's, from its traceback. Call it before raising `error` again.
+    """Remove the frame that caught `error`, a wrapper's, from its traceback.
 
     Agents pass a tool's traceback to the model. With frames of this package the prompt would differ from that of an
     uninstrumented program and miss DSPy's cache. A bare `raise`, and the end of a `with` block, do not add the frame
@@ -46,3 +46,21 @@ def drop_caller_frame(error: BaseException) -> None:
     caught = error.__traceback__
     if caught is not None and caught.tb_next is not None:
         BaseException.with_traceback(error, caught.tb_next)
+
+
+class _HiddenFrame:
+    """Context manager for a wrapper's call of the original: its frame is in no traceback, see `drop_caller_frame`."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Remove the frame that the block is in from the traceback of an exception, which propagates."""
+        if error is not None:
+            drop_caller_frame(error)
+
+
+hidden_frame: Final = _HiddenFrame()
+"""Context manager without state; `with hidden_frame:` around a wrapper's call of the original."""
