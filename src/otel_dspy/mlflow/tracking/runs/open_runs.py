@@ -62,8 +62,8 @@ class OpenRuns:
 
     def _is_left(self, run: RunKey) -> bool:
         store, run_id = self._writer.connection.store(), self._writer.runs.handle(run).run_id
-        run = store.stored_run(run_id)
-        return run.running and (self._writer.own or not owner_is_running(run.tags))
+        stored = store.stored_run(run_id)
+        return stored.running and (self._writer.own or not owner_is_running(stored.tags))
 
     def end_traces(self) -> None:
         """End, as ERROR, the traces in progress of the `interrupted` runs, after all batches have been sent."""
