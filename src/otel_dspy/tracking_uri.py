@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -63,6 +64,19 @@ def uri_error(address: str) -> str | None:
 def is_server(tracking_uri: str) -> bool:
     """Whether a tracking URI is that of a server, and not of a database or a folder."""
     return tracking_uri.lower().startswith(("http://", "https://", "databricks"))
+
+
+def open_with(tracking_uri: str, experiment_id: str | None = None) -> str:
+    """Return the address to open in a browser, or the command that starts MLflow's UI on a local store.
+
+    Args:
+        tracking_uri: the store.
+        experiment_id: id of an experiment there, if it is known.
+    """
+    uri = address_without_passwords(tracking_uri)
+    if not uri.lower().startswith(("http://", "https://")):
+        return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+    return uri if experiment_id is None else f"{uri.rstrip('/')}/#/experiments/{experiment_id}"
 
 
 def storable_uri(tracking_uri: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
 
 from otel_dspy.demo.readiness import DemoCannotRunError, check_store
+from otel_dspy.tracking_uri import open_with
 
 EXPERIMENT = "otel-dspy demo"
 
@@ -33,7 +33,7 @@ def prepare_store(place: str) -> Store:
     """
     if "://" in place:
         check_store(place)
-        return Store(place, place if place.startswith("http") else _ui_command(place))
+        return Store(place, open_with(place))
     folder = Path(place).resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,8 +44,4 @@ def prepare_store(place: str) -> Store:
     if client.get_experiment_by_name(EXPERIMENT) is None:
         # MLflow's default artifact location is below the current folder.
         client.create_experiment(EXPERIMENT, artifact_location=(folder / "mlartifacts").as_uri())
-    return Store(uri, _ui_command(uri))
-
-
-def _ui_command(uri: str) -> str:
-    return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+    return Store(uri, open_with(uri))

@@ -19,6 +19,8 @@ EXPORT_MAX_BYTES: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
 """Same as in `otel_dspy.exporter.otlp`, whose import needs an OTLP exporter."""
 _REPORT: Final = "OTEL_DSPY_REPORT"
 """Same as in `otel_dspy.mlflow.tracking.runs.run_reports`, whose import needs MLflow."""
+_PROGRESS: Final = "OTEL_DSPY_PROGRESS"
+"""Same as in `otel_dspy.reporting.progress_mode`."""
 _ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE, f"{PREFIX}BUDGET": f"{PREFIX}BUDGET_*"}
 """Variables that do not exist, and those that the setting has instead."""
 
@@ -28,7 +30,7 @@ def known() -> frozenset[str]:
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
     others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
-    others |= {EXPORT_MAX_BYTES, _REPORT, *BUDGET_VARIABLES.values()}
+    others |= {EXPORT_MAX_BYTES, _REPORT, _PROGRESS, *BUDGET_VARIABLES.values()}
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy.exporter.sdk_pipeline import adopted
-from otel_dspy.mlflow import at_exit, conflict
+from otel_dspy.mlflow import at_exit, conflict, terminal
 from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
 from otel_dspy.mlflow.records.route import Options
@@ -65,7 +65,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_compiles: log a run for each compile.
         log_evals: log a child run for each trial, and a run for each stand-alone evaluation.
         disable: undo an earlier call.
-        silent: disable the log messages of `otel_dspy.mlflow`.
+        silent: disable the log messages of `otel_dspy.mlflow`, and progress in the terminal.
         tracking_uri: tracking URI or path to use instead of MLflow's.
         experiment: name of the experiment, created if it does not exist. An open run is then not written to. Defaults
             to
@@ -92,13 +92,15 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_compiles=log_compiles,
         log_evals=log_evals,
     )
-    _enable(options, tracking_uri, experiment, workspace)
+    _enable(options, tracking_uri, experiment, workspace, silent=silent)
     if budget is not None:
         _use_budget(budget)
     conflict.warn_if_mlflow_autologs()
 
 
-def _enable(options: Options, tracking_uri: str | Path | None, experiment: str | None, workspace: str | None) -> None:
+def _enable(
+    options: Options, tracking_uri: str | Path | None, experiment: str | None, workspace: str | None, *, silent: bool
+) -> None:
     global _active  # noqa: PLW0603 - there is one DSPy to instrument
     from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - the two wings meet only when this is called
 
@@ -118,6 +120,8 @@ def _enable(options: Options, tracking_uri: str | Path | None, experiment: str |
         if in_use is None:
             provider = TracerProvider(shutdown_on_exit=False)
             provider.add_span_processor(processor)
+            if not silent:
+                terminal.show_progress(provider, processor)
             instrumentor.instrument(
                 tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
             )

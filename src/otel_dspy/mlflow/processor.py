@@ -115,6 +115,11 @@ class MlflowSpanProcessor(SpanProcessor):
             tracking_uri = tracking_uri.resolve().as_uri()  # as mlflow.set_tracking_uri does
         self._wanted = (options, tracking_uri, experiment, workspace)
 
+    @property
+    def destination(self) -> Destination:
+        """The destination of what starts now."""
+        return self._capture()[0]
+
     def _capture(self) -> tuple[Destination, str | None, Options]:
         options, tracking_uri, experiment, workspace = self._wanted
         where, user_run = destination.current(tracking_uri, experiment, workspace)

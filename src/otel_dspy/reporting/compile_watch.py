@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.reporting.planned_trials import planned_trials
-from otel_dspy.reporting.trial_row import below, trial_row
+from otel_dspy.reporting.trial_row import NANOSECONDS, ModelUse, below, trial_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +25,21 @@ if TYPE_CHECKING:
 
 _INNER: Final = frozenset({semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL})
 """Attributes of a compile inside another compile or call."""
+
+
+@dataclass(frozen=True)
+class CompileResult:
+    """Result of an ended compile."""
+
+    initial_score: float | None
+    best_score: float | None
+    unit: str | None
+    """`percent` (0-100) or `ratio`."""
+    usage: ModelUse
+    """Of the whole compile, what is outside of trials included."""
+    seconds: float
+    error: str | None = None
+    """Type of the exception that the compile raised, and its message if that is recorded."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,9 @@ class CompileView:
     trials: tuple[TrialRow, ...] = ()
     """Finished trials in the order of their ends."""
     ended: bool = False
+    expected_calls: tuple[int, int | None] | None = field(default=None, compare=False)
+    """Forecast of LM calls: fewest and most; None without a forecast, most None without a bound."""
+    result: CompileResult | None = field(default=None, compare=False)
 
     @property
     def best(self) -> TrialRow | None:
@@ -106,7 +125,8 @@ class CompileWatch(SpanProcessor):
         match facts.get(semconv.DSPY_OPERATION_NAME):
             case "setup":
                 parameters = below(facts, semconv.DSPY_OPTIMIZER_PARAMETER)
-                return replace(view, planned=planned_trials(view.optimizer, parameters))
+                planned = planned_trials(view.optimizer, parameters)
+                return replace(view, planned=planned, expected_calls=_expected(facts))
             case "example":
                 of_this_trial = view.running is not None and facts.get(semconv.DSPY_TRIAL_INDEX) == view.running
                 return replace(view, examples=view.examples + 1) if of_this_trial else view
@@ -114,7 +134,7 @@ class CompileWatch(SpanProcessor):
                 return replace(view, trials=(*view.trials, trial_row(span)), running=None, examples=0)
             case "compile":
                 trials = _with_best(view.trials, facts.get(semconv.DSPY_COMPILE_BEST_TRIAL_INDEX))
-                return replace(view, trials=trials, ended=True, running=None, phase=None)
+                return replace(view, trials=trials, ended=True, running=None, phase=None, result=_result(span))
             case _:
                 return view
 
@@ -124,3 +144,32 @@ def _with_best(trials: tuple[TrialRow, ...], index: object) -> tuple[TrialRow, .
     if index is None:
         return trials
     return tuple(replace(row, is_best=row.index == index) for row in trials)
+
+
+def _expected(facts: Mapping[str, AttributeValue]) -> tuple[int, int | None] | None:
+    low = facts.get(semconv.DSPY_FORECAST_LM_CALLS_LOW)
+    return (
+        None if low is None else (cast("int", low), cast("int | None", facts.get(semconv.DSPY_FORECAST_LM_CALLS_HIGH)))
+    )
+
+
+def _result(span: ReadableSpan) -> CompileResult:
+    facts = span.attributes or {}
+    tokens = cast("int", facts.get(semconv.DSPY_USAGE_INPUT_TOKENS, 0)) + cast(
+        "int", facts.get(semconv.DSPY_USAGE_OUTPUT_TOKENS, 0)
+    )
+    usage = ModelUse(
+        cast("int", facts.get(semconv.DSPY_USAGE_LM_CALLS, 0)),
+        tokens,
+        cast("float | None", facts.get(semconv.DSPY_USAGE_COST)),
+        cast("int", facts.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
+    )
+    error, message = facts.get(ERROR_TYPE), span.status.description
+    return CompileResult(
+        initial_score=cast("float | None", facts.get(semconv.DSPY_COMPILE_INITIAL_SCORE)),
+        best_score=cast("float | None", facts.get(semconv.DSPY_COMPILE_BEST_SCORE)),
+        unit=cast("str | None", facts.get(semconv.DSPY_TRIAL_SCORE_UNIT)),
+        usage=usage,
+        seconds=((span.end_time or 0) - (span.start_time or 0)) / NANOSECONDS,
+        error=None if error is None else f"{error}: {message}" if message else str(error),
+    )

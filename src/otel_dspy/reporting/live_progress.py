@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from otel_dspy.reporting.compile_watch import CompileWatch
-from otel_dspy.reporting.wording import score_text, trial_text
+from otel_dspy.reporting.wording import score_text, trial_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,8 +62,5 @@ class _Lines:
             self._console.print(f"phase: {view.phase}", markup=False, highlight=False)
         self._phase = view.phase
         for row in view.trials[self._trials :]:
-            done = f"[{row.index + 1}/{view.planned}] " if view.planned else ""
-            self._console.print(
-                f"{done}trial {row.index}: {trial_text(row)}", markup=False, highlight=False, soft_wrap=True
-            )
+            self._console.print(trial_line(row, view.planned), markup=False, highlight=False, soft_wrap=True)
         self._trials = len(view.trials)

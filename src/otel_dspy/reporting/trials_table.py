@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otel_dspy.reporting.trial_row import ModelUse
-from otel_dspy.reporting.wording import NONE, parameters_text, score_text, use_text
+from otel_dspy.reporting.wording import NONE, counted, parameters_text, score_text, use_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,14 +19,32 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import TrialRow
 
 
-def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
-    """Return a table of trials ordered by index, 80 columns wide if parameter names allow; `*` marks the best one."""
-    ordered = sorted(rows, key=lambda row: row.index)
-    best = next((row.index for row in reversed(ordered) if row.is_best), None)
+_MINIBATCH: Final = "minibatch: scored on a part of the validation set; only full scores compete."
+
+
+def trials_table(
+    rows: Sequence[TrialRow], *, title: str, most: int | None = None, usage: ModelUse | None = None
+) -> Table:
+    """Return a table of trials ordered by index, 80 columns wide if parameter names allow; `*` marks the best one.
+
+    Args:
+        rows: the trials.
+        title: title of the table.
+        most: maximum number of rows: the first and the best trial, then those with the largest full scores; None: all.
+        usage: usage of the whole optimization, shown below the table; None: the sum over the trials.
+    """
+    every = sorted(rows, key=lambda row: row.index)
+    best = next((row.index for row in reversed(every) if row.is_best), None)
+    ordered = every if most is None else _foremost(every, best, most)
+    captions = [_totals(every, usage)]
+    if len(ordered) < len(every):
+        captions.insert(0, f"{counted(len(every) - len(ordered), 'trial')} not shown")
+    if most is not None and any(row.scope == "minibatch" for row in ordered):
+        captions.insert(0, _MINIBATCH)
     table = Table(
         title=title,
         title_justify="left",
-        caption=escape(_totals(ordered)),
+        caption=escape("\n".join(captions)),
         caption_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1),
@@ -49,15 +68,25 @@ def trials_table(rows: Sequence[TrialRow], *, title: str) -> Table:
     return table
 
 
-def _totals(rows: Sequence[TrialRow]) -> str:
+def _foremost(rows: Sequence[TrialRow], best: int | None, most: int) -> list[TrialRow]:
+    def rank(row: TrialRow) -> tuple[bool, bool, float, int]:
+        score = row.score if row.scope == "full" and row.score is not None else -math.inf
+        return (row.index != best, row.index != rows[0].index, -score, row.index)
+
+    return sorted(sorted(rows, key=rank)[:most], key=lambda row: row.index)
+
+
+def _totals(rows: Sequence[TrialRow], usage: ModelUse | None) -> str:
     """Return the usage of all trials and, if there are several language models, of each one."""
+    if usage is not None:
+        return f"{counted(len(rows), 'trial')}; the whole optimization: {use_text(usage)}"
     whole, models = ModelUse(), dict[str, ModelUse]()
     for row in rows:
         tokens = row.input_tokens + row.output_tokens
         whole = whole.plus(ModelUse(row.lm_calls, tokens, row.cost, row.unpriced_calls))
         for name, use in row.models.items():
             models[name] = models.get(name, ModelUse()).plus(use)
-    lines = [f"{len(rows)} trials: {use_text(whole)}"]
+    lines = [f"{counted(len(rows), 'trial')}: {use_text(whole)}"]
     if len(models) > 1:
         lines += [f"{name}: {use_text(use)}" for name, use in sorted(models.items())]
     return "\n".join(lines)

@@ -32,6 +32,12 @@ def trial_text(row: TrialRow) -> str:
     return ", ".join(part for part in parts if part and part != NONE) + (" (best so far)" if row.is_best else "")
 
 
+def trial_line(row: TrialRow, planned: int | None) -> str:
+    """Format a finished trial with its number of the planned ones: `[3/9] trial 2: 62.5 %, full, candidate, 3.2 s`."""
+    done = f"[{row.index + 1}/{planned}] " if planned else ""
+    return f"{done}trial {row.index}: {trial_text(row)}"
+
+
 def kind_text(row: TrialRow) -> str:
     """Format the kind of a trial, and its state unless complete: `full evaluation`, `candidate (fail)`."""
     kind = row.kind.replace("_", " ")
@@ -89,6 +95,6 @@ def counted(number: int, noun: str) -> str:
 def use_text(use: ModelUse) -> str:
     """Format calls, tokens and cost: `12 calls, 340 tokens, $0.0012 (3 calls not priced)`."""
     cost = "price unknown" if use.cost is None else f"${use.cost:.4f}"
-    text = f"{use.calls:,} calls, {use.tokens:,} tokens, {cost}"
+    text = f"{counted(use.calls, 'call')}, {counted(use.tokens, 'token')}, {cost}"
     # "price unknown" already covers unpriced calls.
     return text if use.cost is None or not use.unpriced_calls else f"{text} ({use.unpriced_calls:,} calls not priced)"

@@ -66,7 +66,7 @@ def test_calls_without_a_known_price_are_shown() -> None:
         "own[1]: 24 calls, 1,400 tokens, price unknown"
     )
     alone = row(0, 50.0, cost=None, unpriced_calls=20, models={"own": own})
-    assert rendered([alone]).splitlines()[-1] == "1 trials: 20 calls, 1,234 tokens, price unknown"
+    assert rendered([alone]).splitlines()[-1] == "1 trial: 20 calls, 1,234 tokens, price unknown"
 
 
 def test_a_ratio_is_not_shown_as_percent() -> None:
@@ -115,3 +115,18 @@ def test_on_a_terminal_progress_is_a_line_with_trial_and_best() -> None:
                 # Long enough for a redraw, of which there are ten a second.
                 awaited(lambda: "2 examples" in out.getvalue(), "a line of two examples")
     assert "MIPROv2 · trial 2 of 5 · 2 examples · best 62.5 %" in out.getvalue()
+
+
+def test_a_long_table_has_its_foremost_rows() -> None:
+    """The first and the best trial, and the largest full scores; the totals are those of the whole optimization."""
+    rows = [row(index, 50.0 + index, scope="full" if index % 2 else "minibatch") for index in range(6)]
+    rows[3] = row(3, 53.0, is_best=True)
+    out = io.StringIO()
+    usage = ModelUse(200, 9000, 0.5)
+    Console(file=out, width=WIDTH).print(trials_table(rows, title="MIPROv2 on Classify", most=3, usage=usage))
+    text = out.getvalue()
+    assert re.findall(r"^ +(\*? ?\d+)   ", text, re.MULTILINE) == ["0", "* 3", "5"]
+    assert " ".join(text.split()).endswith(
+        "minibatch: scored on a part of the validation set; only full scores compete. 3 trials not shown "
+        "6 trials; the whole optimization: 200 calls, 9,000 tokens, $0.5000"
+    )

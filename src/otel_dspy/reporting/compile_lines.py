@@ -1,0 +1,100 @@
+"""Lines about one optimization in a terminal: where it is recorded, a line for each trial, its result."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.reporting.wording import choice_text, counted, duration_text, score_value_text, trial_line, use_text
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.compile_watch import CompileResult, CompileView
+
+_NAME: Final = "otel-dspy"
+_MOST_ROWS: Final = 10
+_OVER_A_BAR: Final = "\r\x1b[K"
+"""Removes a progress bar of DSPy's from the terminal's line; it is drawn again with its next step."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an optimization is recorded."""
+
+    description: str
+    open_with: str
+    """Address to open in a browser, or command that starts MLflow's UI."""
+    report_with: str
+    """Command that prints the report."""
+
+
+class CompileLines:
+    """Writes lines to standard error when a view of one compile changes.
+
+    Args:
+        place: where the compile is recorded.
+        color: whether to use colors.
+    """
+
+    def __init__(self, place: Place, *, color: bool) -> None:
+        self._place = place
+        self._color = color
+        self._started = False
+        self._expected = False
+        self._trials = 0
+
+    def __call__(self, view: CompileView) -> None:
+        """Write what is new in the view."""
+        if not self._started:
+            self._started = True
+            self._write(f"{_NAME}: {view.optimizer} on {view.program} is recorded in {self._place.description}")
+            self._write(f"{_NAME}: look at it, even while it runs: {self._place.open_with}")
+        if view.expected_calls is not None and not self._expected:
+            self._expected = True
+            self._write(f"{_NAME}: {_calls(*view.expected_calls)} to be expected, without those of the metric")
+        for row in view.trials[self._trials :]:
+            self._write(trial_line(row, view.planned))
+        self._trials = len(view.trials)
+        if view.ended and view.result is not None:
+            self._end(view, view.result)
+
+    def _end(self, view: CompileView, result: CompileResult) -> None:
+        if view.trials:
+            self._table(view, result)
+        self._write(f"{_NAME}: {_verdict(view, result)}")
+        self._write(f"{_NAME}: is the gain more than chance? {self._place.report_with}")
+        self._write(f"{_NAME}: {self._place.open_with}")
+
+    def _table(self, view: CompileView, result: CompileResult) -> None:
+        try:
+            from rich.console import Console  # noqa: PLC0415 - an optional package
+
+            from otel_dspy.reporting.trials_table import trials_table  # noqa: PLC0415 - as above
+        except ImportError:
+            return
+        color = None if self._color else False
+        console = Console(file=sys.stderr, no_color=color is False, force_terminal=color)
+        title = f"{view.optimizer} on {view.program}"
+        console.print(trials_table(view.trials, title=title, most=_MOST_ROWS, usage=result.usage))
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write(f"{_OVER_A_BAR if self._color else ''}{line}\n")
+        sys.stderr.flush()
+
+
+def _calls(low: int, high: int | None) -> str:
+    if high is None:
+        return f"at least {counted(low, 'language model call')}"
+    return counted(low, "language model call") if low == high else f"{low:,} to {counted(high, 'language model call')}"
+
+
+def _verdict(view: CompileView, result: CompileResult) -> str:
+    used = f"{use_text(result.usage)}, in {duration_text(result.seconds)}"
+    best = view.best
+    parts: list[str] = [] if result.error is None else [f"ended by {result.error}"]
+    if best is not None and result.best_score is not None:
+        score = score_value_text(result.best_score, result.unit)
+        start = score_value_text(result.initial_score, result.unit)
+        gain = f"from {start} to {score}" if result.initial_score is not None else f"score {score}"
+        parts.append(f"{gain}, trial {best.index} {'won' if result.error is None else 'leads'} ({choice_text(best)})")
+    return "; ".join([*parts, used])

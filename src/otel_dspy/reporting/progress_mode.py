@@ -1,0 +1,49 @@
+"""Whether and how `autolog` shows progress: OTEL_DSPY_PROGRESS, else by the stream."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_logger = logging.getLogger(__name__)
+
+VARIABLE: Final = "OTEL_DSPY_PROGRESS"
+
+
+class ProgressMode(StrEnum):
+    """How progress is shown."""
+
+    OFF = "off"
+    PLAIN = "plain"
+    """Lines without colors, also in a log or pipe."""
+    RICH = "rich"
+    """With colors."""
+
+
+def progress_mode(environment: Mapping[str, str], stream: TextIO) -> ProgressMode:
+    """Return the mode: that of the variable, else RICH on a terminal and OFF elsewhere.
+
+    Args:
+        environment: environment variables.
+        stream: where progress would be written.
+    """
+    text = environment.get(VARIABLE, "").strip().lower()
+    if text:
+        try:
+            return ProgressMode(text)
+        except ValueError:
+            _logger.warning("%s: %r is not a mode; use %s. It is ignored.", VARIABLE, text, ", ".join(ProgressMode))
+    if not _is_terminal(stream):
+        return ProgressMode.OFF
+    return ProgressMode.PLAIN if environment.get("TERM") == "dumb" else ProgressMode.RICH
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):  # no stream, or a closed one
+        return False

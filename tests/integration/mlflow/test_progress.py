@@ -1,0 +1,163 @@
+"""Progress of optimizations under `autolog` in a terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+from inline_snapshot import snapshot
+from mlflow import MlflowClient
+from opentelemetry.sdk.trace import TracerProvider
+from typing_extensions import override
+
+import otel_dspy.mlflow
+from otel_dspy import BudgetExceeded, DSPyInstrumentor
+from otel_dspy.reporting.compile_lines import Place
+from otel_dspy.reporting.progress_mode import ProgressMode, progress_mode
+from otel_dspy.reporting.terminal_progress import TerminalProgress
+from tests.support.blank_store import blank_store
+from tests.support.learning_lm import learning_lm
+from tests.support.mlflow_tree import read_tree
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
+
+
+class _Terminal(io.StringIO):
+    @override
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "stream", "mode"),
+    [
+        ({}, _Terminal(), ProgressMode.RICH),
+        ({"TERM": "dumb"}, _Terminal(), ProgressMode.PLAIN),
+        ({}, io.StringIO(), ProgressMode.OFF),
+        ({}, None, ProgressMode.OFF),
+        ({"OTEL_DSPY_PROGRESS": "off"}, _Terminal(), ProgressMode.OFF),
+        ({"OTEL_DSPY_PROGRESS": " Plain "}, io.StringIO(), ProgressMode.PLAIN),
+        ({"OTEL_DSPY_PROGRESS": "loud"}, io.StringIO(), ProgressMode.OFF),
+    ],
+)
+def test_the_mode(environment: Mapping[str, str], stream: Any, mode: ProgressMode) -> None:
+    """The variable decides, else whether there is a terminal; a wrong value is ignored."""
+    assert progress_mode(environment, stream) is mode
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[str]:
+    """An empty store, in which `autolog` may be called; it is disabled at the end."""
+    uri = blank_store(tmp_path)
+    MlflowClient(uri).create_experiment("sums", artifact_location=(tmp_path / "artifacts").as_uri())
+    yield uri
+    otel_dspy.mlflow.autolog(disable=True)
+
+
+def _search(candidates: int = 1) -> Any:
+    optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
+        exact, num_candidate_programs=candidates, num_threads=1, max_bootstrapped_demos=1, max_labeled_demos=1
+    )
+    with dspy.context(lm=learning_lm()):
+        return optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(6))
+
+
+def _shown(text: str, uri: str) -> str:
+    """The lines of otel-dspy, without durations; DSPy's progress bars may stand before them."""
+    lines = [re.sub(r"^.*(it/s|s/it)\]", "", line).rstrip() for line in text.splitlines()]
+    kept = [line for line in lines if re.match(r"otel-dspy: (?!\d+ spans)|\[|\d+ trial| *\*? *\d+  |  trial", line)]
+    return re.sub(r"\d+\.\d(?= s|$)", "N", "\n".join(kept), flags=re.MULTILINE).replace(uri, "STORE")
+
+
+@contextmanager
+def _progress(*, color: bool) -> Generator[None]:
+    """DSPy is instrumented, and its spans go to the terminal alone."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    place = Place("MLflow", "http://127.0.0.1:5000", "otel-dspy report")
+    provider.add_span_processor(TerminalProgress(lambda: place, color=color))
+    budget = {"lm_calls": 20, "on_exceeded": "stop"}
+    DSPyInstrumentor().instrument(tracer_provider=provider, budget=budget)
+    try:
+        yield
+    finally:
+        DSPyInstrumentor().uninstrument()
+
+
+def test_lines_of_an_optimization(
+    store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it is recorded, the forecast, a line for each trial, the table, the result; its totals are the run's."""
+    monkeypatch.setenv("OTEL_DSPY_PROGRESS", "plain")
+    monkeypatch.setenv("COLUMNS", "100")
+    otel_dspy.mlflow.autolog(tracking_uri=store, experiment="sums")
+    _search()
+    otel_dspy.mlflow.autolog(disable=True)
+    shown = _shown(capsys.readouterr().err, store)
+    assert shown == snapshot("""\
+otel-dspy: BootstrapFewShotWithRandomSearch on Predict is recorded in MLflow at STORE, experiment 'sums'
+otel-dspy: look at it, even while it runs: mlflow ui --backend-store-uri STORE
+otel-dspy: 26 to 36 language model calls to be expected, without those of the metric
+[1/4] trial 0: 50.0 %, full, baseline, bootstrapped_demos=0, labeled_demos=0, seed=-3, N s (best so far)
+[2/4] trial 1: 66.7 %, full, candidate, bootstrapped_demos=0, labeled_demos=1, seed=-2, N s (best so far)
+[3/4] trial 2: 66.7 %, full, candidate, bootstrapped_demos=1, labeled_demos=0, seed=-1, N s
+[4/4] trial 3: 66.7 %, full, candidate, bootstrapped_demos=1, labeled_demos=0, seed=0, N s
+  trial   scope    score   parameters             tokens   seconds
+      0   full    50.0 %   bootstrapped_demos=0       90       N
+    * 1   full    66.7 %   bootstrapped_demos=0       90       N
+      2   full    66.7 %   bootstrapped_demos=1      105       N
+      3   full    66.7 %   bootstrapped_demos=1      135       N
+4 trials; the whole optimization: 28 calls, 420 tokens, price
+otel-dspy: from 50.0 % to 66.7 %, trial 1 won (seed -2); 28 calls, 420 tokens, price unknown, in N s
+otel-dspy: is the gain more than chance? otel-dspy report --tracking-uri STORE
+otel-dspy: mlflow ui --backend-store-uri STORE\
+""")
+    (run,) = read_tree(store, "sums").runs
+    calls = int(run.metrics["lm_calls"][-1][1])
+    assert shown.count(f"{calls} calls, ") == 2
+
+
+def test_two_optimizations_in_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has its result, also where the second starts before the end of the first is processed; nested ones none."""
+    with _progress(color=False):
+        for candidates in (1, 2):
+            with pytest.raises(BudgetExceeded):
+                _search(candidates)
+    err = capsys.readouterr().err
+    assert err.count(" is recorded in MLflow\n") == 2
+    assert len(re.findall(r"ended by otel_dspy\.budget\.BudgetExceeded: .*trial \d leads", err)) == 2
+
+
+def test_colors_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best trial is bold, a bar is removed first; the terminal is what standard error is when a line is written."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with _progress(color=True), pytest.raises(BudgetExceeded):
+        _search()
+    assert re.search(r"\x1b\[1m[^\n]*\* 1", terminal.getvalue())
+    assert "\r\x1b[K[1/4] trial 0" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("variable", "silent"), [("", False), ("off", False), ("plain", True)])
+def test_nothing_in_logs_and_pipes(
+    store: str, variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, silent: bool
+) -> None:
+    """Nor with `off`, nor with `silent`."""
+    monkeypatch.setenv("OTEL_DSPY_PROGRESS", variable)
+    flags = {"log_traces": False, "log_traces_from_compile": False, "log_compiles": False, "log_evals": False}
+    otel_dspy.mlflow.autolog(**flags, silent=silent, tracking_uri=store, experiment="sums")
+    with dspy.context(lm=learning_lm()):
+        Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    otel_dspy.mlflow.autolog(disable=True)
+    err = capsys.readouterr().err
+    assert not re.search(r"is recorded in|trial \d|trial 1 won", err)
