@@ -154,7 +154,7 @@ def test_nothing_in_logs_and_pipes(
 ) -> None:
     """Nor with `off`, nor with `silent`."""
     monkeypatch.setenv("OTEL_DSPY_PROGRESS", variable)
-    flags = {"log_traces": False, "log_traces_from_compile": False, "log_compiles": False, "log_evals": False}
+    flags: Any = {"log_traces": False, "log_traces_from_compile": False, "log_compiles": False, "log_evals": False}
     otel_dspy.mlflow.autolog(**flags, silent=silent, tracking_uri=store, experiment="sums")
     with dspy.context(lm=learning_lm()):
         Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
