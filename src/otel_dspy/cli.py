@@ -12,7 +12,7 @@ from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
 from otel_dspy.doctor import command as doctor_command
 from otel_dspy.mlflow.replay import command as replay_command
 from otel_dspy.reporting import command as report_command
-from otel_dspy.reporting import compare_command
+from otel_dspy.reporting import compare_command, gate_command
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Callable[[str], None]], in
     "doctor": doctor_command.run,
     "report": report_command.run,
     "compare": compare_command.run,
+    "gate": gate_command.run,
 }
 _INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT."""
@@ -119,6 +120,14 @@ def _parser() -> argparse.ArgumentParser:
         "parameters, the examples that the winners scored differently, and whether the difference is noise.",
     )
     compare_command.add_arguments(compare)
+    gate = commands.add_parser(
+        "gate",
+        help="check an optimization against a baseline, for CI",
+        description="Compare an optimization with a baseline. The exit status is 0 if its score is not lower by more "
+        "than the allowed points, or lower by no more than noise, and its cost is within the limit; 1 if not; 2 if "
+        "that cannot be judged.",
+    )
+    gate_command.add_arguments(gate)
     return parser
 
 

@@ -69,3 +69,19 @@ def test_one_run_is_no_comparison() -> None:
     """The error states what is needed."""
     with pytest.raises(ReportError, match="two runs or more"):
         otel_dspy.compare("latest")
+
+
+def test_the_gate(runs: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A better run passes and a worse one fails, by exit status, in one line and in the files for CI."""
+    files = tmp_path / "gate.xml", tmp_path / "gate.md"
+    given = ["--tracking-uri", runs.tracking_uri, "--junit", str(files[0]), "--markdown", str(files[1])]
+    assert cli.main(["gate", runs.whole, "--baseline", runs.half, *given]) == 0
+    assert "50.0 points above that of" in capsys.readouterr().out
+    assert cli.main(["gate", runs.half, "--baseline", runs.whole, *given]) == 1
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("failed: ")
+    assert line.endswith("0 examples improved and 6 got worse, of 12 (p = 0.031, exact sign test)")
+    assert 'failures="1"' in files[0].read_text(encoding="utf-8")
+    assert files[1].read_text(encoding="utf-8").startswith("### otel-dspy gate: failed")
+    assert cli.main(["gate", runs.half, "--baseline", runs.half, "--max-cost", "1", *given]) == 2
+    assert "12 calls without a price" in capsys.readouterr().out

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_figures import RunFigures
     from otel_dspy.reporting.comparison.runs import RunPair, RunsComparison
+    from otel_dspy.reporting.statistics.paired import PairedTest
 
 
 def json_text(found: RunsComparison) -> str:
     """Return the comparison as a JSON object; scores in points, cost in USD, durations in seconds."""
     return json.dumps(
         {
-            "runs": [_run(run) for run in found.runs],
+            "runs": [run_data(run) for run in found.runs],
             "pairs": [_pair(pair) for pair in found.pairs],
             "parameters": {row.name: list(row.values) for row in found.parameters},
             "warnings": list(found.warnings),
@@ -26,19 +27,21 @@ def json_text(found: RunsComparison) -> str:
     )
 
 
-def _run(run: RunFigures) -> dict[str, Any]:
+def run_data(run: RunFigures) -> dict[str, Any]:
+    """Return the figures of a run as a JSON object."""
     return asdict(run) | {"usage": run.usage._asdict()}
+
+
+def test_data(test: PairedTest) -> dict[str, Any]:
+    """Return a test as a JSON object."""
+    interval = None if test.interval is None else test.interval._asdict()
+    return asdict(test) | {"significant": test.significant, "interval": interval}
 
 
 def _pair(pair: RunPair) -> dict[str, Any]:
     found = asdict(pair)
     # The pairs repeat the ids of all examples.
     found["examples"]["pairing"]["pairs"] = len(pair.examples.pairing.pairs)
-    test = pair.examples.test
-    if test is not None:
-        interval = test.interval
-        found["examples"]["test"] |= {
-            "significant": test.significant,
-            "interval": interval._asdict() if interval is not None else None,
-        }
+    if pair.examples.test is not None:
+        found["examples"]["test"] = test_data(pair.examples.test)
     return found

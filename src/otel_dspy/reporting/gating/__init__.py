@@ -1,0 +1,1 @@
+"""Decision whether an optimization is good enough, for CI."""
