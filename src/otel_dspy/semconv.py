@@ -69,7 +69,9 @@ DSPY_COMPILE_USAGE_MODEL: Final = "dspy.compile.usage.model."
 model that was called; the models add up to the whole. The first eight have parts of their own, `other` has the rest.
 """
 DSPY_FORECAST_LM_CALLS_LOW: Final = "dspy.forecast.lm_calls.low"
-"""Fewest LM calls that the compile will make, by the optimizer's arithmetic, without those of the metric."""
+"""Fewest LM calls that the compile will make, by the optimizer's arithmetic, if a run of the program calls each
+predictor once; without those of the metric.
+"""
 DSPY_FORECAST_LM_CALLS_HIGH: Final = "dspy.forecast.lm_calls.high"
 """Most LM calls that the compile will make; equal to `low` where the number is known, absent where it has no bound."""
 DSPY_FORECAST_ROLE: Final = "dspy.forecast.role."

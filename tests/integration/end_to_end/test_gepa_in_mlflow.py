@@ -80,6 +80,13 @@ def test_the_whole_run_tree(store: str) -> None:
             "candidates": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
             "eval_full": ((0, 0.3333333333333333), (1, 0.5), (3, 0.5), (4, 0.6666666666666666)),
             "eval_minibatch": ((5, 0.5), (6, 0.5)),
+            # The program asks one of its two predictors, not both.
+            "forecast/lm_calls_high": ((0, 122.0),),
+            "forecast/lm_calls_high/reflection": ((0, 10.0),),
+            "forecast/lm_calls_high/task": ((0, 112.0),),
+            "forecast/lm_calls_low": ((0, 92.0),),
+            "forecast/lm_calls_low/reflection": ((0, 0.0),),
+            "forecast/lm_calls_low/task": ((0, 92.0),),
             "initial_score": ((7, 0.3333333333333333),),
             "iteration": ((0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0), (6, 6.0)),
             "lm_calls": ((0, 6.0), (1, 17.0), (2, 19.0), (3, 30.0), (4, 41.0), (5, 46.0), (6, 51.0), (7, 51.0)),

@@ -14,6 +14,7 @@ from dspy.teleprompt import (
     LabeledFewShot,
 )
 
+from otel_dspy.hooks.optimizers.plans.program_calls import UNKNOWN, calls_of_a_run
 from tests.support import gepa_task
 from tests.support.breakable_optimizations import OPTIMIZATIONS, outcome
 from tests.support.breaking_point import BreakingPoint
@@ -248,6 +249,21 @@ def test_a_subclass_with_a_compile_of_its_own_has_no_forecast() -> None:
 
     found = _found(_compile(Own, trainset=examples(2)))
     assert found == {"task": Found(None, 1, None), "total": Found(None, 1, None)}
+
+
+class _Direct(dspy.Module):
+    """Calls its model without a predictor."""
+
+    def forward(self, question: str) -> Any:
+        """The answer."""
+        return dspy.Predict("question -> answer")(question=question)
+
+
+@pytest.mark.parametrize("program", [_Direct, lambda: cast("Any", dspy.ReAct)("question -> answer", tools=[])])
+def test_unknown_calls_have_no_upper_bound(program: Callable[[], Any]) -> None:
+    """Of an agent, and of a program without predictors."""
+    amount, note = calls_of_a_run(program())
+    assert (amount.high, note) == (None, UNKNOWN)
 
 
 def test_an_agent_has_no_upper_bound() -> None:

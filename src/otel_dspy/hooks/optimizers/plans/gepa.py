@@ -30,7 +30,8 @@ def gepa(optimizer: Any, arguments: Mapping[str, Any]) -> CallPlan:
     training = len(arguments["trainset"])
     validation = len(arguments.get("valset") or arguments["trainset"])
     predictors = len(arguments["student"].predictors())
-    budget = max(_budget(optimizer, arguments, predictors), validation)
+    parts = predictors + _flex_modules(arguments["student"])
+    budget = max(_budget(optimizer, arguments, parts), validation)
     batch = min(optimizer.reflection_minibatch_size, training)
     pair = 2 * batch
     iteration = max(pair, _MERGE if optimizer.use_merge else 0) + validation
@@ -40,7 +41,7 @@ def gepa(optimizer: Any, arguments: Mapping[str, Any]) -> CallPlan:
     if stops:
         runs = Amount.between(0 if optimizer.log_dir else validation, runs.high, runs.likely)
     iterations = math.ceil(left / pair)
-    components = predictors if optimizer.component_selector == "all" else 1
+    components = parts if optimizer.component_selector == "all" else 1
     reflections = Amount.between(0, iterations * components, components * left / (pair + validation / 3))
     # The metric is called once more for the feedback of each example of a minibatch.
     feedback = Amount.between(0, iterations * batch * components)
@@ -50,14 +51,19 @@ def gepa(optimizer: Any, arguments: Mapping[str, Any]) -> CallPlan:
     )
 
 
-def _budget(optimizer: Any, arguments: Mapping[str, Any], predictors: int) -> int:
+def _flex_modules(program: Any) -> int:
+    """Return the number of `dspy.Flex` modules, whose code is a component; 0 where DSPy has none."""
+    return sum(type(module).__name__ == "Flex" for _, module in program.named_sub_modules())
+
+
+def _budget(optimizer: Any, arguments: Mapping[str, Any], parts: int) -> int:
     given = arguments.get("valset")
     if optimizer.auto is not None:
         from dspy.teleprompt.gepa.gepa import AUTO_RUN_SETTINGS  # noqa: PLC0415 - dspy is imported when it is used
 
         candidates: int = AUTO_RUN_SETTINGS[optimizer.auto]["n"]
         size = len(arguments["trainset"] if given is None else given)
-        return optimizer.auto_budget(num_preds=max(predictors, 1), num_candidates=candidates, valset_size=size)
+        return optimizer.auto_budget(num_preds=max(parts, 1), num_candidates=candidates, valset_size=size)
     if optimizer.max_full_evals is not None:
         return optimizer.max_full_evals * (len(arguments["trainset"]) + len(given or ()))
     return optimizer.max_metric_calls

@@ -18,13 +18,13 @@ _SINGLE: Final = frozenset({"Predict", "ChainOfThought", "MultiChainComparison"}
 def calls_of_a_run(program: Any) -> tuple[Amount, str]:
     """Return the number of LM calls of one run of the program, and what it is based on.
 
-    Modules of the user are assumed to call each of their predictors once. Agents and the like of DSPy have no upper
-    bound.
+    Modules of the user are assumed to call each of their predictors once. Agents and the like of DSPy, and programs
+    without predictors, have no upper bound.
     """
     predictors = len(program.predictors())
     modules: Iterable[tuple[str, Any]] = program.named_sub_modules()
     kinds: set[type[object]] = {cast("type[object]", type(module)) for _, module in modules}
     repeating = [kind for kind in kinds if kind.__module__.startswith("dspy.predict") and kind.__name__ not in _SINGLE]
-    if repeating:
+    if repeating or not predictors:
         return Amount.between(min(predictors, 1), None, predictors), UNKNOWN
     return Amount.exactly(predictors), ONE_CALL_EACH
