@@ -22,7 +22,7 @@ from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 if TYPE_CHECKING:
     from otel_dspy.mlflow.delivery.drop_policy import DropPolicy
     from otel_dspy.mlflow.delivery.pending_flushes import PendingFlushes
-    from otel_dspy.mlflow.delivery.span_queue import Record
+    from otel_dspy.mlflow.delivery.queued_span import QueuedSpan
     from otel_dspy.mlflow.delivery.spooled_queues import SpooledQueues
     from otel_dspy.mlflow.records.route import Destination
 
@@ -99,7 +99,7 @@ class DeliveryLoop:
             except Stopped:
                 return
 
-    def _next(self) -> Record | None:
+    def _next(self) -> QueuedSpan | None:
         record = self._queues.take()
         if record is None and (not self._flushes or self.pipeline.artifacts_waiting):
             with self._state.ready:
@@ -108,7 +108,7 @@ class DeliveryLoop:
             record = self._queues.take()
         return record
 
-    def _process(self, record: Record | None) -> None:
+    def _process(self, record: QueuedSpan | None) -> None:
         try:
             if record is not None:
                 self.pipeline.process(record.decoded(), record.route)

@@ -14,56 +14,24 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.delivery import spool_line
-from otel_dspy.mlflow.delivery.journal import SEGMENT_BYTES
-from otel_dspy.mlflow.records.route import Destination, Route
-from otel_dspy.mlflow.records.sdk_span import span_record
-from otel_dspy.mlflow.records.span_records import SpanRecord
-from otel_dspy.tracking_uri import storable_uri
+from otel_dspy.mlflow.delivery.queued_lines import QueuedLines
+from otel_dspy.mlflow.delivery.queued_span import QueuedSpan, age
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_dspy.mlflow.delivery.journal import Journal, SpoolPosition
+    from otel_dspy.mlflow.records.route import Route
 
 _logger = logging.getLogger(__name__)
 
-LATEST: Final = 0.6
-"""Maximum seconds between the end of a call and the end of its deferred spans (`otel_dspy.runtime.deferred_queue`)."""
 READ_AT_ONCE: Final = 500
 """Number of lines read from disk at a time once memory is exhausted."""
-WRITE_AT_ONCE: Final = SEGMENT_BYTES // 8
-"""Bytes of serialized lines after which they are written, before more are serialized."""
-
-
-@dataclass(slots=True)
-class Record:
-    """A queued span."""
-
-    number: int
-    span: ReadableSpan | SpanRecord
-    route: Route
-    size: int
-    """Characters of the span's string attributes."""
-    came: float
-    """`time.monotonic()` of the span's end."""
-    written: bool = False
-
-    def decoded(self) -> SpanRecord:
-        """Return the span's neutral form, decoded once.
-
-        Raises:
-            ValueError: the span has not ended.
-        """
-        if not isinstance(self.span, SpanRecord):
-            self.span = span_record(self.span)
-        return self.span
 
 
 class SpanQueue:
@@ -83,18 +51,18 @@ class SpanQueue:
         self._lock = threading.Lock()
         self._io = threading.Lock()
         """Held while the journal is written, read or deleted; acquired before `_lock`."""
-        self._taken: deque[Record] = deque()
-        self._owed: deque[Record] = deque()
+        self._taken: deque[QueuedSpan] = deque()
+        self._owed: deque[QueuedSpan] = deque()
         """Delivered records that are retained and not yet on disk."""
-        self._ready: deque[Record] = deque()
-        self._tail: deque[Record] = deque()
+        self._ready: deque[QueuedSpan] = deque()
+        self._tail: deque[QueuedSpan] = deque()
         self._on_disk = 0
         """Number of records that are on disk only."""
         self._place: SpoolPosition | None = None
         """Position of the first of them."""
         self._characters = 0
         self._number = 0
-        self._destinations: dict[Destination, Destination] = {}
+        self._lines = QueuedLines()
         self._spilling = False
         self.hold = False
         """Retain delivered records on disk: a later one needs them."""
@@ -110,7 +78,7 @@ class SpanQueue:
             size: its approximate size in characters.
         """
         with self._lock:
-            record = Record(self._number, span, route, size, time.monotonic() - _age(span))
+            record = QueuedSpan(self._number, span, route, size, time.monotonic() - age(span))
             self._number += 1
             self._characters += size
             if not self._spilling and self._full:
@@ -130,7 +98,7 @@ class SpanQueue:
         waiting = len(self._ready) + len(self._tail)
         return waiting >= 2 * self._max_spans or self._characters >= 2 * self._max_characters
 
-    def take(self) -> Record | None:
+    def take(self) -> QueuedSpan | None:
         """Return the next span; None if there is none."""
         if not self._ready and self._spilling:
             self._refill()
@@ -165,13 +133,7 @@ class SpanQueue:
             first = (self._tail[0].number if self._tail else self._number) - self._on_disk
             self._on_disk = self._on_disk - len(lines) if lines else 0
             for number, line in enumerate(lines, first):
-                if (found := _parsed(line)) is not None:
-                    span, route = found
-                    # Only this process has the password of the tracking URI.
-                    known = self._destinations.get(route.destination, route.destination)
-                    fetched = Record(
-                        number, span, Route(known, route.context, route.options), len(line), 0.0, written=True
-                    )
+                if (fetched := self._lines.queued_span(number, line)) is not None:
                     self._characters += fetched.size
                     self._ready.append(fetched)
 
@@ -185,15 +147,15 @@ class SpanQueue:
         with self._io:
             with self._lock:
                 chosen = [record for record in (*self._owed, *self._taken, *self._ready) if record.number < before]
-                tail: list[Record] = []
+                tail: list[QueuedSpan] = []
                 if self._spilling:
                     tail = [record for record in self._tail if record.number < before]
                 else:
                     chosen = [record for record in chosen if record.came <= latest]
             try:
-                for records, lines in self._lines([record for record in chosen if not record.written]):
+                for records, lines in self._lines.groups([record for record in chosen if not record.written]):
                     self._append(records, lines)
-                for records, lines in self._lines(tail):
+                for records, lines in self._lines.groups(tail):
                     place = self._journal.end if self._on_disk == 0 else self._place
                     self._append(records, lines)
                     self._hand_over(records, place)
@@ -204,7 +166,7 @@ class SpanQueue:
             else:
                 self.write_failed = False
 
-    def _hand_over(self, tail: list[Record], place: SpoolPosition | None) -> None:
+    def _hand_over(self, tail: list[QueuedSpan], place: SpoolPosition | None) -> None:
         with self._lock:
             for record in tail:
                 self._tail.popleft()
@@ -212,26 +174,7 @@ class SpanQueue:
             self._on_disk += len(tail)
             self._place = place
 
-    def _lines(self, records: list[Record]) -> Iterator[tuple[list[Record], list[tuple[int, bytes]]]]:
-        """Yield the records' lines in groups that are written together."""
-        some: list[Record] = []
-        lines: list[tuple[int, bytes]] = []
-        size = 0
-        for record in records:
-            where = record.route.destination
-            self._destinations.setdefault(Destination(storable_uri(where.tracking_uri), where.experiment), where)
-            # UTF-8 cannot encode a lone surrogate.
-            line = spool_line.span_line(record.decoded(), record.route).encode(errors="replace")
-            some.append(record)
-            lines.append((record.number, line))
-            size += len(line) + 1
-            if size >= WRITE_AT_ONCE:
-                yield some, lines
-                some, lines, size = [], [], 0
-        if some:
-            yield some, lines
-
-    def _append(self, records: list[Record], lines: list[tuple[int, bytes]]) -> None:
+    def _append(self, records: list[QueuedSpan], lines: list[tuple[int, bytes]]) -> None:
         self._journal.append(lines)
         for record in records:
             record.written = True
@@ -335,17 +278,3 @@ class SpanQueue:
     def abandon(self) -> None:
         """Close the files without taking a lock: in a forked child the files and locks are its parent's."""
         self._journal.close()
-
-
-def _age(span: ReadableSpan) -> float:
-    """Return the seconds since the span's end; at most `LATEST` unless the clock was changed."""
-    ended = time.time_ns() if span.end_time is None else span.end_time
-    return min(max(0.0, (time.time_ns() - ended) / 1e9), LATEST)
-
-
-def _parsed(line: bytes) -> tuple[SpanRecord, Route] | None:
-    try:
-        return spool_line.parse_line(line)
-    except spool_line.DamagedLineError as error:
-        _logger.warning("A span could not be read from the spool: %s", error)
-        return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from otel_dspy.mlflow.delivery.span_queue import Record
+    from otel_dspy.mlflow.delivery.queued_span import QueuedSpan
 
 _logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class SpooledQueues:
         """Whether further examples fit in memory and on disk."""
         return not (self._full or self.traces.overfull)
 
-    def take(self) -> Record | None:
+    def take(self) -> QueuedSpan | None:
         """Return the next span to deliver; None if there is none."""
         return self.control.take() or self.traces.take()
 

@@ -17,7 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from otel_dspy.mlflow.delivery import span_queue as lanes
+from otel_dspy.mlflow.delivery import span_queue as span_queue
 from otel_dspy.mlflow.delivery import spool, spool_line
 from otel_dspy.mlflow.delivery.journal import Journal
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
@@ -54,8 +54,8 @@ class LaneMachine(RuleBasedStateMachine):
         patches = [
             mock.patch.dict(os.environ, {spool.FOLDER_VARIABLE: str(self.folder)}),
             mock.patch("otel_dspy.mlflow.delivery.journal.SEGMENT_BYTES", SEGMENT),
-            mock.patch.object(lanes, "WRITE_AT_ONCE", SEGMENT // 2),
-            mock.patch.object(lanes, "READ_AT_ONCE", 2),
+            mock.patch.object(queued_lines, "WRITE_AT_ONCE", SEGMENT // 2),
+            mock.patch.object(span_queue, "READ_AT_ONCE", 2),
         ]
         for patch in patches:
             patch.start()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.mlflow.delivery import span_queue
+from otel_dspy.mlflow.delivery import queued_lines
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.delivery.worker import Worker
@@ -256,7 +256,7 @@ def _full_disk(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
 def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was written by then is not written again: all come out, in order, each once."""
-    monkeypatch.setattr(span_queue, "WRITE_AT_ONCE", 2_000)
+    monkeypatch.setattr(queued_lines, "WRITE_AT_ONCE", 2_000)
     worker = Stalled(max_spans=2)
     for number in range(2, 6):
         worker.emit(RootKind.EXAMPLE, 7, number)

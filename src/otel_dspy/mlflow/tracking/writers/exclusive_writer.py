@@ -12,7 +12,8 @@ from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.run_lookup import ExclusiveCreation, Runs
 from otel_dspy.mlflow.tracking.state.state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.store.connection import Connection
-from otel_dspy.mlflow.tracking.writers.artifact_queue import ArtifactQueue, ArtifactWrite
+from otel_dspy.mlflow.tracking.writers.artifact_attempt import ArtifactWrite
+from otel_dspy.mlflow.tracking.writers.artifact_queue import ArtifactQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
