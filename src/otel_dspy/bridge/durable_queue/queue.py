@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.durable_queue.database import QueueDatabase
-from otel_dspy.bridge.durable_queue.quarantine import Quarantine
+from otel_dspy.bridge.durable_queue.finished_requests import FinishedRequests
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
-from otel_dspy.bridge.durable_queue.retry_schedule import RetrySchedule
+from otel_dspy.bridge.durable_queue.request_order import RequestOrder
 from otel_dspy.bridge.durable_queue.stored_request import NewRequest
-from otel_dspy.bridge.foreign_spans import PATIENCE
 from otel_dspy.bridge.writer import Delivery
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ DISK_PAUSE: Final = 1.0
 """Seconds between attempts while the disk cannot be written or read."""
 SILENCE: Final = 60.0
 """Seconds after an error of the disk in which further ones are not logged."""
-RETRY_SECONDS: Final = 24 * 3600.0
-"""Seconds of failures after which a request counts as rejected."""
 REJECTED_SHARE: Final = 10
 """Rejected requests take at most this fraction of the queue's maximum size."""
 JOIN: Final = 0.5
@@ -74,17 +70,9 @@ class DurableQueue:
         # Of the thread alone, except that other threads read the numbers:
         self._feeding = True
         self._stored = 0
-        self._cursor = 0
-        self._last_id = 0
-        self._in_flight: set[int] = set()
-        self._held: QueuedRequest | None = None
-        self._blocked = False
-        self._written: dict[int, int] = {}
-        self._undecided: deque[tuple[float, int, int]] = deque()
-        self._rejected: dict[int, tuple[int, str]] = {}
-        self._retries = RetrySchedule()
-        self._quarantine = Quarantine()
-        self._warned: set[str] = set()
+        self._order = RequestOrder()
+        self._done = FinishedRequests(folder, self._order)
+        self._limit_reported = False
         self._silent_until = 0.0
         self._oldest: float | None = None
         self.requests = 0
@@ -117,7 +105,7 @@ class DurableQueue:
         """
         self._database = QueueDatabase(self.folder, self._tracking_uri)
         self.requests, self._stored = self._database.totals()
-        self._last_id, self._oldest = self._database.last_id(), self._database.oldest()
+        self._order.last_id, self._oldest = self._database.last_id(), self._database.oldest()
         if self.requests:
             _logger.info(
                 "%d requests (%d bytes) are in the queue %s and are written to MLflow now",
@@ -173,8 +161,7 @@ class DurableQueue:
             )  # fmt: skip
 
     def _drained(self) -> bool:
-        busy = self._appended or self._finished or self._in_flight or self._written or self._rejected or self._held
-        return not busy and self._cursor >= self._last_id
+        return not (self._appended or self._finished) and self._done.empty and self._order.idle
 
     def _run(self) -> None:
         assert self._database is not None  # noqa: S101 - `start` opens it before the thread
@@ -185,10 +172,10 @@ class DurableQueue:
                 finished, self._finished = self._finished, []
                 closing = self._closing
             for request_id, size, outcome in finished:
-                self._settle(request_id, size, outcome)
-            while self._undecided and self._undecided[0][0] <= time.monotonic():
-                _, request_id, size = self._undecided.popleft()
-                self._written[request_id] = size
+                self._order.returned(request_id)
+                if not outcome.cancelled():
+                    self._done.settle(request_id, size, outcome.result())
+            self._done.decide_due()
             self._store(self._database, appended)
             if closing:
                 self._database.close()
@@ -199,66 +186,21 @@ class DurableQueue:
         return bool(self._appended or self._finished or self._closing) or self._can_feed()
 
     def _can_feed(self) -> bool:
-        if not self._feeding or self._blocked or self.error is not None or self._quarantine.current is not None:
-            return False
-        if self._quarantine.wants():
-            return not self._in_flight
-        return self._held is not None or self._cursor < self._last_id or self._retries.seconds() == 0
+        return self._feeding and self.error is None and self._order.available
 
     def _seconds(self) -> float | None:
         """Return how long to wait for an event at most."""
         if self.error is not None:
             return DISK_PAUSE
-        due = [seconds for seconds in (self._retries.seconds(), self._quarantine.seconds()) if seconds]
-        due += [max(0.0, at - time.monotonic()) for at, *_ in self._undecided][:1]
-        return min(due, default=None)
-
-    def _settle(self, request_id: int, size: int, outcome: Future[Written]) -> None:
-        """Decide what happens to a request that the writer has finished."""
-        self._in_flight.discard(request_id)
-        self._blocked = False
-        if outcome.cancelled():
-            return
-        written = outcome.result()
-        if written.error:
-            self._retries.ended(request_id)
-            if not self._quarantine.failed(request_id):
-                self._reject(request_id, size, f"cannot be written to MLflow ({written.error})")
-            return
-        self._quarantine.ended(request_id)
-        if written.again:
-            if self._retries.failed(request_id, written.failing) < RETRY_SECONDS:
-                return
-            self._retries.ended(request_id)
-            self._reject(request_id, size, "MLflow fails to store it")
-            return
-        self._retries.ended(request_id)
-        if written.lost:
-            self._reject(request_id, size, "MLflow rejected a part of it")
-        elif written.refused:
-            self._reject(request_id, size, min(written.refused))
-        elif written.undecided:
-            # The writer has some of its spans in memory only; a bridge that is killed reads them again.
-            self._undecided.append((time.monotonic() + PATIENCE, request_id, size))
-        else:
-            self._written[request_id] = size
-
-    def _reject(self, request_id: int, size: int, reason: str) -> None:
-        self._rejected[request_id] = (size, reason)
-        if reason not in self._warned:
-            self._warned.add(reason)
-            _logger.warning(
-                "A request is kept apart in the queue %s: %s. The next start of the bridge attempts it again; further "
-                "requests with this reason are only counted (otel_dspy_bridge_queue_rejected_requests)",
-                self.folder, reason,
-            )  # fmt: skip
+        due = (self._order.seconds(), self._done.seconds())
+        return min((seconds for seconds in due if seconds is not None), default=None)
 
     def _store(self, database: QueueDatabase, appended: list[_Appended]) -> None:
         """Write additions and deletions to disk in one transaction, and acknowledge them."""
         # A request whose client has stopped waiting is skipped: it is sent again.
         chosen = [one for one in appended if one[1].set_running_or_notify_cancel()]
         error: Exception | None = None
-        if chosen or self._written or self._rejected or self.error is not None:
+        if chosen or not self._done.empty or self.error is not None:
             try:
                 self._write(database, chosen)
             except Exception as failed:  # noqa: BLE001 - the thread has to go on
@@ -274,20 +216,21 @@ class DurableQueue:
                 stored.set_exception(error if isinstance(error, QueueError) else QueueError(str(error)))
 
     def _write(self, database: QueueDatabase, chosen: list[_Appended]) -> None:
-        reasons = [(request_id, reason) for request_id, (_, reason) in self._rejected.items()]
-        database.write([new for new, _ in chosen], list(self._written), reasons)
-        gone = [*self._written.values(), *(size for size, _ in self._rejected.values())]
+        written, rejected = self._done.written, self._done.rejected
+        reasons = [(request_id, reason) for request_id, (_, reason) in rejected.items()]
+        database.write([new for new, _ in chosen], list(written), reasons)
+        gone = [*written.values(), *(size for size, _ in rejected.values())]
         self.requests += len(chosen) - len(gone)
         self._stored += sum(new.size for new, _ in chosen) - sum(gone)
-        rejected, self._rejected, self._written = len(self._rejected), {}, {}
+        self._done.clear()
         if chosen:
-            self._last_id = database.last_id()
+            self._order.last_id = database.last_id()
         self._oldest = database.oldest()
         if rejected:
             dropped = database.limit_rejected(self._max_bytes // REJECTED_SHARE)
             self.rejected = database.rejected()
-            if dropped and "limit" not in self._warned:
-                self._warned.add("limit")
+            if dropped and not self._limit_reported:
+                self._limit_reported = True
                 _logger.warning("The queue %s has no room for more rejected requests: the oldest are lost", self.folder)
         if not self.requests:
             database.shrink()
@@ -307,7 +250,7 @@ class DurableQueue:
         read = 0
         try:
             while read < FEED_BYTES and self._can_feed():
-                found = self._next(database)
+                found = self._order.next(database)
                 if found is None:
                     continue
                 read += found.size
@@ -315,35 +258,12 @@ class DurableQueue:
         except Exception as error:  # noqa: BLE001 - the thread has to go on
             self._report(error)
 
-    def _next(self, database: QueueDatabase) -> QueuedRequest | None:
-        if self._quarantine.wants():
-            alone = self._quarantine.next()
-            found = database.get(alone)
-            if found is None:
-                self._quarantine.ended(alone)
-            return found
-        if self._held is not None:
-            found, self._held = self._held, None
-            return found
-        due = self._retries.next()
-        if due is not None:
-            found = database.get(due)
-            if found is None:
-                self._retries.ended(due)
-            return found
-        found = database.after(self._cursor)
-        self._cursor = found.id if found is not None else self._last_id
-        return found
-
     def _pass_on(self, found: QueuedRequest) -> None:
         delivery = Delivery(found.request, found.size)
-        # Before `submit`: the writer may finish it at once.
-        self._in_flight.add(found.id)
         if self._writer.submit(delivery):
             delivery.done.add_done_callback(partial(self._finish, found.id, found.size))
         else:
-            self._in_flight.discard(found.id)
-            self._blocked, self._held = True, found
+            self._order.put_back(found)
 
     def _finish(self, request_id: int, size: int, outcome: Future[Written]) -> None:
         with self._changed:

@@ -17,8 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from otel_dspy.mlflow.delivery import span_queue as span_queue
-from otel_dspy.mlflow.delivery import spool, spool_line
+from otel_dspy.mlflow.delivery import queued_lines, span_queue, spool, spool_line
 from otel_dspy.mlflow.delivery.journal import Journal
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
 from otel_dspy.mlflow.records.route import RootKind
