@@ -46,17 +46,20 @@ class QueuedLines:
             yield some, lines
 
     def queued_span(self, number: int, line: bytes) -> QueuedSpan | None:
-        """Return the span of a line; None if the line is damaged, which is logged.
+        """Return the span of a line; None if it has none, or if it is damaged, which is logged.
 
         Args:
             number: the span's number in the queue.
             line: what `groups` has yielded for it.
         """
         try:
-            span, route = spool_line.parse_line(line)
+            found = spool_line.parse_line(line)
         except spool_line.DamagedLineError as error:
             _logger.warning("A span could not be read from the spool: %s", error)
             return None
+        if found is None:
+            return None
+        span, route = found
         # Only this process has the password of the tracking URI.
         known = self._destinations.get(route.destination, route.destination)
         return QueuedSpan(number, span, Route(known, route.context, route.options), len(line), 0.0, written=True)

@@ -11,8 +11,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_dspy.bridge import writer as writers
-from otel_dspy.bridge.durable_queue import quarantine, retry_schedule
-from otel_dspy.bridge.durable_queue import queue as queues
+from otel_dspy.bridge.durable_queue import finished_requests, quarantine, retry_schedule
 from otel_dspy.bridge.durable_queue.queue import DurableQueue
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.pending_request import PendingRequest
@@ -174,7 +173,7 @@ def test_spans_of_other_libraries_stay_until_their_trace_is_known(
         stored(queue, request(1))
         awaited(lambda: queue.requests == 1, "the program's span")
     assert mlflow.recorded == ["2", "1", "9"]
-    monkeypatch.setattr(queues, "PATIENCE", 0.1)
+    monkeypatch.setattr(finished_requests, "PATIENCE", 0.1)
     with running(tmp_path) as queue:
         awaited(lambda: queue.requests == 0, "the end of its time")
 
