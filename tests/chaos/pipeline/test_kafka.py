@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.postgres import binaries, cluster
-from tests.chaos.pipeline import parts
-from tests.chaos.pipeline.parts import BridgePart, alive
-from tests.chaos.pipeline.test_pipeline import EXPERIMENT, Pipeline, assert_alike, program, suffer
+from tests.chaos.pipeline.deployment import (
+    Pipeline,
+    assert_alike,
+    backend,
+    needs_backend,
+    program,
+    suffer,
+)
 from tests.chaos.twins import traces_in
-from tests.support.bridges import running_bridge
-from tests.support.collectors import FOLDER, Collector, needs_collector
+from tests.support.collectors import FOLDER, Collector
 from tests.support.kafka_broker import kafka_broker
 
 if TYPE_CHECKING:
@@ -28,13 +31,7 @@ if TYPE_CHECKING:
 
     from tests.support.kafka_broker import KafkaBroker
 
-pytestmark = [
-    needs_collector,
-    pytest.mark.slow,
-    pytest.mark.timeout(1500),
-    pytest.mark.skipif(binaries() is None, reason="there is no PostgreSQL: its package is `postgresql`"),
-    pytest.mark.skipif(not parts.S3.is_file(), reason="there is no S3 server: `make test` builds it with Go"),
-]
+pytestmark = [*needs_backend, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 @dataclass(kw_only=True)
@@ -68,25 +65,15 @@ class KafkaPipeline(Pipeline):
 @contextmanager
 def pipeline(folder: Path, store: str, *, queue: bool) -> Generator[KafkaPipeline]:
     """All of it, for as long as the block lasts; `queue`: whether the bridges have one."""
-    with ExitStack() as stack:
+    with backend(folder, store, queue=queue) as built, ExitStack() as stack:
         broker = stack.enter_context(kafka_broker(folder / "kafka", "otel-dspy-spans"))
-        database = stack.enter_context(cluster())
-        s3, environment = parts.s3(folder)
-        server, uri = parts.mlflow(folder, database.uri, environment)
-        bridges = [BridgePart(folder, f"bridge-{number}", uri, EXPERIMENT, queue=queue) for number in (1, 2)]
-        stack.enter_context(alive(s3, server, *bridges))
-        undisturbed = stack.enter_context(running_bridge(store, EXPERIMENT))
-        given = {f"BRIDGE_{number}_ENDPOINT": bridge.grpc for number, bridge in enumerate(bridges, 1)}
-        given["KAFKA_BROKERS"] = broker.address
+        given = {**built.addresses, "KAFKA_BROKERS": broker.address}
         gateways = [Collector(FOLDER / "kafka-gateway.yaml", folder / f"gateway-{number}", given) for number in (1, 2)]
         agent = Collector(FOLDER / "kafka-agent.yaml", folder / "agent", given)
         for collector in (*gateways, agent):
             stack.callback(collector.kill)
             collector.start()
-        yield KafkaPipeline(
-            uri, store, f"127.0.0.1:{undisturbed.grpc_port}", database, server, bridges, agent,
-            broker=broker, gateways=gateways,
-        )  # fmt: skip
+        yield KafkaPipeline(**vars(built), collector=agent, broker=broker, gateways=gateways)
 
 
 @pytest.mark.parametrize("queue", [False, True], ids=["no queue", "queue"])
