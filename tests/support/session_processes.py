@@ -45,7 +45,8 @@ def end_session(folder: tempfile.TemporaryDirectory[str] | None) -> None:
         if isinstance(process, subprocess.Popen):  # a `Program` is waited for by the fork server, which is gone too
             process.wait(60)
     folder.cleanup()
-    del os.environ[_VARIABLE]
+    # mutmut runs pytest several times in a process, which imports the conftest once.
+    os.environ.pop(_VARIABLE, None)
 
 
 def session_process(name: str, start: Callable[[Path], tuple[Running, dict[str, Any]]]) -> dict[str, Any]:
