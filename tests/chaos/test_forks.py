@@ -167,7 +167,7 @@ def fork_and_kill(recorded: Path) -> None:
         if child == 0:
             evaluate(2)
             drain_deferred()
-            processor._worker._queues.persist(0)
+            processor._worker.queues.persist(0)
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)
         recorded.write_text(f"{os.getpid()} {child}")

@@ -3,7 +3,7 @@
 The work (content serialization, span end, metrics) runs in FIFO order on a daemon thread. Python runs one thread at a
 time, so the thread sleeps after each run slice of `_TURN` seconds, and other threads get the interpreter within that
 time. For half a second, enough for a request or an evaluation on a local model, it uses next to no CPU; after that it
-runs more often. Items older than `_LATEST` are also run by the threads that submit new ones.
+runs more often. Items older than `LATEST` are also run by the threads that submit new ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from otel_dspy.runtime.guard import guarded, report
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_DELAY: Final = 0.1
+DELAY: Final = 0.1
 """Minimum age in seconds before the thread runs an item, so that items are batched; a drain runs them earlier."""
 _TURN: Final = 1e-3
 """Run slice: seconds that the thread works before it sleeps. A wake-up costs as much CPU as one or two items."""
@@ -30,11 +30,11 @@ _RESTS: Final = ((0.5, 50e-3), (0.6, 500e-6))
 """(age limit of the oldest item, sleep before the next run slice), in seconds; no sleep beyond the last limit.
 Any sleep above 0 lets a waiting thread run; a sleep of 0 ends before that thread wakes.
 """
-_LATEST: Final = 0.6
+LATEST: Final = 0.6
 """Age in seconds of the oldest item from which a submitting thread runs the oldest two items itself, without waiting
 for one that is running.
 """
-_MOST: Final = 4_096
+MAX_WAITING: Final = 4_096
 """Maximum queue length. Beyond it a submitting thread runs the oldest two items and waits for one that is running."""
 _FOR_EVER: Final = -1.0
 
@@ -69,9 +69,9 @@ class DeferredQueue:
         waiting.append((now, part, work, *args))
         if not self._awake.is_set():
             self._wake()
-        elif len(waiting) > _MOST:
+        elif len(waiting) > MAX_WAITING:
             self._do(2)
-        elif self._age(now) > _LATEST:
+        elif self._age(now) > LATEST:
             self._do(2, 0)
 
     def drain(self, *, last: bool = False, seconds: float | None = None) -> bool:
@@ -167,7 +167,7 @@ class DeferredQueue:
 
     def _take_a_turn(self) -> None:
         began = now = time.monotonic()
-        while now - began < _TURN and self._age(now) >= _DELAY:
+        while now - began < _TURN and self._age(now) >= DELAY:
             self._do(1)
             now = time.monotonic()
 
@@ -175,8 +175,8 @@ class DeferredQueue:
         """Run items as they reach the minimum age, with sleeps between run slices, until the queue is empty."""
         while self._waiting:
             age = self._age(time.monotonic())
-            if age < _DELAY:
-                time.sleep(_DELAY - age)
+            if age < DELAY:
+                time.sleep(DELAY - age)
                 continue
             rest = next((rest for until, rest in _RESTS if age < until), 0.0)
             if rest:

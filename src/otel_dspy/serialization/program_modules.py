@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_LARGEST: Final = 10_000
+LARGEST_CONTAINER: Final = 10_000
 """Maximum number of elements of a list or dictionary that is searched for modules."""
 
 
@@ -37,7 +37,7 @@ def named_modules(program: object) -> Iterator[tuple[str, Any]]:
 
 def _parts(container: Any) -> Iterable[tuple[object, Any]]:  # noqa: ANN401 - a list, a dictionary or a subclass
     try:
-        if len(container) > _LARGEST:
+        if len(container) > LARGEST_CONTAINER:
             return ()
         pairs: Any = container.items() if hasattr(container, "items") else enumerate(container)
         return list(pairs)

@@ -74,8 +74,8 @@ def test_a_failure_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> No
 
 def test_a_full_queue_makes_its_callers_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the bound a caller that submits more runs the oldest work itself: memory is bounded, nothing dropped, the order kept."""
-    monkeypatch.setattr(module, "_MOST", 10)
-    monkeypatch.setattr(module, "_DELAY", 60)
+    monkeypatch.setattr(module, "MAX_WAITING", 10)
+    monkeypatch.setattr(module, "DELAY", 60)
     done: list[int] = []
     queue = DeferredQueue()
     for number in range(100):
@@ -187,7 +187,7 @@ def test_a_submitter_runs_work_that_has_waited_too_long(clock: list[float]) -> N
 
 def test_a_long_piece_blocks_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush to a server that hangs is such a piece: the program's calls go on, and what they leave is done after it."""
-    monkeypatch.setattr(module, "_LATEST", 0.05)
+    monkeypatch.setattr(module, "LATEST", 0.05)
     done: list[int] = []
     begun, go_on = threading.Event(), threading.Event()
     queue = DeferredQueue()
@@ -255,7 +255,7 @@ def test_the_thread_ends_with_its_queue(monkeypatch: pytest.MonkeyPatch) -> None
     del queue
     gc.collect()
     awaited(lambda: done == [1, 2], "the rest")
-    monkeypatch.setattr(module, "_DELAY", 0.01)
+    monkeypatch.setattr(module, "DELAY", 0.01)
     awaited(lambda: _threads() <= before, "the thread's end")
     awaited(lambda: gone() is None, "the queue's end")
 

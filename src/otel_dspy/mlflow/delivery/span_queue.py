@@ -88,15 +88,18 @@ class SpanQueue:
             return self._spilling and len(self._tail) % max(1, self._max_spans // 4) == 1
 
     @property
+    def in_memory(self) -> int:
+        """Number of spans in memory that were not taken. Takes no lock."""
+        return len(self._ready) + len(self._tail)
+
+    @property
     def _full(self) -> bool:
-        waiting = len(self._ready) + len(self._tail)
-        return waiting >= self._max_spans or self._characters >= self._max_characters
+        return self.in_memory >= self._max_spans or self._characters >= self._max_characters
 
     @property
     def overfull(self) -> bool:
         """Whether memory holds twice its bound because the disk fails or is too slow."""
-        waiting = len(self._ready) + len(self._tail)
-        return waiting >= 2 * self._max_spans or self._characters >= 2 * self._max_characters
+        return self.in_memory >= 2 * self._max_spans or self._characters >= 2 * self._max_characters
 
     def take(self) -> QueuedSpan | None:
         """Return the next span; None if there is none."""

@@ -48,8 +48,9 @@ class Worker:
         """Create empty queues and no threads: at construction, and in a forked child, which has only its own spans."""
         self._forked = forked
         self._gate = ForkGate()
-        self._queues = SpooledQueues(self._max_spans, self._max_characters)
-        self._flushes = PendingFlushes(self._queues)
+        self.queues = SpooledQueues(self._max_spans, self._max_characters)
+        """The spans that wait, in memory and on disk."""
+        self._flushes = PendingFlushes(self.queues)
         self._drop_policy = DropPolicy()
         self._state = WorkerState()
         self._threads: list[threading.Thread] = []
@@ -58,14 +59,14 @@ class Worker:
         """Whether both have started."""
         self._warned = False
         """Whether the failure to start a thread was logged."""
-        self._loop = DeliveryLoop(self._queues, self._flushes, self._drop_policy, self._state)
+        self._loop = DeliveryLoop(self.queues, self._flushes, self._drop_policy, self._state)
         if forked or _left_off.is_set():
             self._loop.pipeline.look_up_runs()
 
     def put(self, span: ReadableSpan, route: Route) -> None:
         """Queue an ended span. Never blocks on MLflow; blocks on the disk only to avoid dropping a trace."""
-        self._queues.wait_for_disk(lambda: self._state.closed)
-        control, traces = self._queues.control, self._queues.traces
+        self.queues.wait_for_disk(lambda: self._state.closed)
+        control, traces = self.queues.control, self.queues.traces
         size = sum(len(value) for value in (span.attributes or {}).values() if isinstance(value, str))
         own = span.get_span_context()
         root = own is not None and f"{own.span_id:016x}" == route.context.root_id
@@ -76,14 +77,14 @@ class Worker:
                 self._drop_policy.record_control(route.context, control.next_number, root=root)
                 control.hold = True
                 full = control.put(span, route, size)
-            elif self._drop_policy.admits(route.context, root=root, room=self._queues.has_room):
+            elif self._drop_policy.admits(route.context, root=root, room=self.queues.has_room):
                 full = traces.put(span, route, size)
             else:
                 return
             self._start()
             self._state.ready.notify()
         if full:
-            self._queues.spool_now.set()
+            self.queues.spool_now.set()
 
     @property
     def lost(self) -> int:
@@ -93,7 +94,7 @@ class Worker:
     @property
     def waiting(self) -> int:
         """Number of spans that MLflow has not acknowledged."""
-        return self._queues.waiting
+        return self.queues.waiting
 
     @property
     def failing_since(self) -> float | None:
@@ -153,10 +154,10 @@ class Worker:
         done = self._flushed(end_runs=end_runs)
         delivered = done is not None and deadline.wait(done, self)
         if not delivered:
-            self._queues.persist(0)
+            self.queues.persist(0)
         elif self._forked:
             # The enclosing trace ends in the parent process: nothing to wait for.
-            self._queues.release(keep=False)
+            self.queues.release(keep=False)
         return delivered
 
     def close(self, deadline: DrainTimeout, *, end_runs: bool = False) -> bool:
@@ -180,27 +181,27 @@ class Worker:
                 _left_off.set()
             self._state.ready.notify()
         self._state.stop.set()
-        self._queues.spool_now.set()
+        self.queues.spool_now.set()
         for thread in self._threads:
             thread.join(JOIN)
         self._flushes.give_up()
         left, unfinished = self.waiting, self._loop.pipeline.artifacts_waiting
         if left or unfinished:
-            self._queues.persist(0)
+            self.queues.persist(0)
         if unfinished:
             self._loop.kept += unfinished
-            self._queues.control.keep()
-        self._loop.failed_spans += self._queues.unwritten
+            self.queues.control.keep()
+        self._loop.failed_spans += self.queues.unwritten
         undelivered = Undelivered(
             spans=left,
-            unwritten=self._queues.unwritten,
+            unwritten=self.queues.unwritten,
             operations=self._loop.kept,
             rejected=self._loop.pipeline.lost,
             dropped_traces=self._drop_policy.dropped_traces,
             dropped_spans=self._drop_policy.dropped_spans,
-            paths=self._queues.paths(left=left > 0),
+            paths=self.queues.paths(left=left > 0),
         )
-        self._queues.release(keep=left > 0)
+        self.queues.release(keep=left > 0)
         undelivered.log()
         return delivered and not undelivered.paths
 
@@ -234,11 +235,11 @@ class Worker:
 
     def _keep(self) -> None:
         while not self._state.closed:
-            self._queues.spool_now.wait(SPOOL_EVERY)
-            self._queues.spool_now.clear()
+            self.queues.spool_now.wait(SPOOL_EVERY)
+            self.queues.spool_now.clear()
             if not self._state.closed:
                 with self._gate:
-                    self._queues.persist(SPOOL_AFTER)
+                    self.queues.persist(SPOOL_AFTER)
 
 
 def _has_forked(worker: weakref.ref[Worker]) -> None:
@@ -251,5 +252,5 @@ def _has_forked(worker: weakref.ref[Worker]) -> None:
 def _after_fork(worker: weakref.ref[Worker]) -> None:
     found = worker()
     if found is not None:
-        found._queues.abandon()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the class' own hook
+        found.queues.abandon()
         found._reset(forked=True)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same

@@ -95,7 +95,7 @@ def test_the_names_are_those_of_dspy() -> None:
 
 def test_what_is_too_large_to_be_a_list_of_modules_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that holds a corpus is not searched through text by text."""
-    monkeypatch.setattr(program_modules, "_LARGEST", 50)
+    monkeypatch.setattr(program_modules, "LARGEST_CONTAINER", 50)
     program = Nested()
     program.texts.append(Adder())
     found = list(named_modules(program))

@@ -48,15 +48,15 @@ class Stalled(Worker):
 
     def spool_all(self) -> None:
         """What the spool's thread does."""
-        self._queues.persist(0)
+        self.queues.persist(0)
 
     def examples(self) -> list[str]:
         """Names of the example spans in the order in which they are delivered, taking them."""
-        return names(self._queues.traces)
+        return names(self.queues.traces)
 
     def control(self) -> list[str]:
         """The same, of control spans."""
-        return names(self._queues.control)
+        return names(self.queues.control)
 
     def delivered(self) -> None:
         """MLflow has all that was taken."""
@@ -82,10 +82,10 @@ def test_what_does_not_fit_in_memory_is_on_disk_and_comes_back_in_order() -> Non
         if number % 5 == 0:
             worker.spool_all()
         if number % 7 == 0:
-            record = worker._queues.traces.take()
+            record = worker.queues.traces.take()
             assert record is not None
             taken.append(record.decoded().name)
-        assert len(worker._queues.traces._ready) + len(worker._queues.traces._tail) <= 3 + 5
+        assert worker.queues.traces.in_memory <= 3 + 5
     assert taken + worker.examples() == expected
     worker.delivered()
     assert (worker.waiting, worker.lost) == (0, 0)
@@ -97,7 +97,7 @@ def test_the_bound_counts_characters_too() -> None:
     for number in range(2, 6):
         worker.emit(RootKind.EXAMPLE, 7, number, a="y" * 900)
     worker.spool_all()
-    assert (len(worker._queues.traces._ready), len(worker._queues.traces._tail), worker.waiting) == (1, 0, 4)
+    assert (worker.queues.traces.in_memory, worker.waiting) == (1, 4)
     assert worker.examples() == ["7/2", "7/3", "7/4", "7/5"]
 
 
@@ -108,8 +108,8 @@ def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
 
     def slow_disk() -> None:
         while not done.is_set():
-            worker._queues.spool_now.wait(0.05)
-            worker._queues.spool_now.clear()
+            worker.queues.spool_now.wait(0.05)
+            worker.queues.spool_now.clear()
             time.sleep(0.01)
             worker.spool_all()
 
@@ -118,7 +118,7 @@ def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
     try:
         for trace in range(7, 47):
             worker.emit(RootKind.EXAMPLE, trace, ROOT)
-            assert len(worker._queues.traces._ready) + len(worker._queues.traces._tail) <= 2 * 2
+            assert worker.queues.traces.in_memory <= 2 * 2
     finally:
         done.set()
         thread.join()
@@ -266,7 +266,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkey
     with monkeypatch.context() as patch:
         _full_disk(patch, after=2)
         worker.spool_all()
-    assert worker._queues.traces.write_failed
+    assert worker.queues.traces.write_failed
     worker.spool_all()
     assert worker.examples() == [f"7/{number}" for number in range(2, 10)]
 

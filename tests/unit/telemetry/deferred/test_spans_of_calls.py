@@ -69,7 +69,7 @@ _ANSWER: Final = "[[ ## answer ## ]]\n2\n\n[[ ## completed ## ]]"
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     # The thread must not get ahead of what a test looks at.
-    monkeypatch.setattr(later_module, "_DELAY", 60)
+    monkeypatch.setattr(later_module, "DELAY", 60)
 
 
 @pytest.fixture
@@ -627,7 +627,7 @@ def test_a_redactor_that_ends_its_thread_ends_no_other(
     raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is called by the thread of the deferred queue, which continues with the next call."""
-    monkeypatch.setattr(later_module, "_DELAY", 0.01)
+    monkeypatch.setattr(later_module, "DELAY", 0.01)
     ends = [raised]
 
     def redact(_name: str, text: str) -> str:
