@@ -140,7 +140,7 @@ class Compile:
     status: str = "FINISHED"
     """Status of the run in MLflow."""
     tracking_uri: str = ""
-    """Without passwords."""
+    """Without passwords; empty in a process of MLflow's server, whose own address clients do not use."""
     experiment_id: str = ""
     error: str | None = None
     """Type of the exception that ended the compile, with its message if that was recorded."""

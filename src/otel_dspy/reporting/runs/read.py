@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import ERROR_MESSAGE, ERROR_TYPE
+from otel_dspy.mlflow.tracking.store import server_artifacts
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.model.compile_result import Compile, Trial
 from otel_dspy.reporting.runs.artifacts import RunArtifacts
@@ -120,7 +121,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         best_trial=summary.get("best_trial"),
         duration=number(summary.get("duration")) or 0.0,
         status=str(run.info.status),
-        tracking_uri=without_passwords(tracking_uri),
+        tracking_uri="" if server_artifacts.in_server() else without_passwords(tracking_uri),
         experiment_id=str(run.info.experiment_id),
         error=_error(run, summary.get("error")),
         parameters=mapping(summary.get("parameters")) | _models(run),

@@ -21,6 +21,7 @@ _PROXIED: Final = "mlflow-artifacts"
 
 @dataclass(slots=True)
 class _Storage:
+    known: bool = False
     root: str | None = None
     destination: str | None = None
 
@@ -35,7 +36,12 @@ def use(root: str | None, destination: str | None) -> None:
         root: artifact location of new experiments (`--default-artifact-root`); None for MLflow's own default.
         destination: storage that the server proxies (`--artifacts-destination`); None if it proxies none.
     """
-    _storage.root, _storage.destination = root, destination
+    _storage.known, _storage.root, _storage.destination = True, root, destination
+
+
+def in_server() -> bool:
+    """Whether this process is a worker of a server: its tracking URI is not one that clients use."""
+    return _storage.known
 
 
 def root() -> str | None:
