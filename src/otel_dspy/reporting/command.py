@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="run id, or `latest` (the default)")
     parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
     parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
+    parser.add_argument("--against", metavar="RUN", help="compare with this optimization, on the page and in the text")
     parser.add_argument("--out", metavar="FILE", help="where to write the page; defaults to report-RUN.html here")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     formats = parser.add_mutually_exclusive_group()
@@ -35,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     """Write and print the report; return exit status 1, with the reason on standard error, if there is none."""
     try:
-        found = report(chosen.run, tracking_uri=chosen.tracking_uri, experiment=chosen.experiment)
+        found = report(
+            chosen.run, tracking_uri=chosen.tracking_uri, experiment=chosen.experiment, against=chosen.against
+        )
     except ReportError as error:
         print(error, file=sys.stderr)
         return 1
@@ -59,6 +62,8 @@ def _show(found: Report, chosen: argparse.Namespace, say: Callable[[str], None])
         from otel_dspy.reporting.text_report import verdict_text  # noqa: PLC0415 - an optional package
 
         say(verdict_text(found.verdict))
+        if found.comparison is not None:
+            say(f"\n{found.comparison.pairs[0].verdict}")
     if chosen.out is None and not chosen.open and (chosen.json or chosen.text):
         return
     file = found.save(chosen.out or f"report-{found.compile.run_id[:_SHORT]}.html")

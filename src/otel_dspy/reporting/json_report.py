@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from otel_dspy.reporting.comparison.json_text import json_text
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.forecast import forecast
 from otel_dspy.reporting.sections.gains import gains
@@ -16,6 +17,7 @@ from otel_dspy.reporting.sections.timeline import timeline
 from otel_dspy.reporting.wording import choice_text
 
 if TYPE_CHECKING:
+    from otel_dspy.reporting.comparison.runs import RunsComparison
     from otel_dspy.reporting.model.compile_result import Compile, Trial
     from otel_dspy.reporting.sections.choices import Choices
     from otel_dspy.reporting.sections.gains import Gains
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import ModelUse
 
 
-def json_report(found: Compile, judged: Verdict) -> str:
+def json_report(found: Compile, judged: Verdict, against: RunsComparison | None = None) -> str:
     """Return verdict, trials and sections as a JSON object; scores in `unit`, cost in USD, durations in seconds.
 
     Args:
         found: the optimization.
         judged: its verdict.
+        against: its comparison with another optimization.
     """
     return json.dumps(
         {
@@ -59,6 +62,7 @@ def json_report(found: Compile, judged: Verdict) -> str:
             "forecast": [asdict(line) for line in forecast(found)],
             "production": _data(production(found)),
             "timeline": _data(timeline(found)),
+            "against": None if against is None else json.loads(json_text(against)),
             "versions": dict(found.versions),
         },
         indent=2,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.errors import ReportError
 
 if TYPE_CHECKING:
+    from otel_dspy.reporting.comparison.runs import RunsComparison
     from otel_dspy.reporting.model.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
 
@@ -24,6 +25,15 @@ class Report:
 
     compile: Compile
     """What was read from MLflow."""
+    against: Compile | None = None
+    """The optimization that it is compared with."""
+
+    @cached_property
+    def comparison(self) -> RunsComparison | None:
+        """The comparison of `against` with this optimization."""
+        from otel_dspy.reporting.comparison.runs import compare_runs  # noqa: PLC0415 - SciPy: seconds
+
+        return None if self.against is None else compare_runs((self.against, self.compile))
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -37,7 +47,7 @@ class Report:
         """A self-contained page: it loads nothing and runs no script."""
         from otel_dspy.reporting.html.page import page  # noqa: PLC0415 - an optional package
 
-        return page(self.compile, self.verdict)
+        return page(self.compile, self.verdict, self.comparison)
 
     def save(self, path: str | Path) -> Path:
         """Write the page to a file and return its absolute path.
@@ -61,14 +71,14 @@ class Report:
         """Plain text."""
         from otel_dspy.reporting.text_report import text_report  # noqa: PLC0415 - an optional package
 
-        return text_report(self.compile, self.verdict)
+        return text_report(self.compile, self.verdict, self.comparison)
 
     @property
     def json(self) -> str:
         """A JSON object."""
         from otel_dspy.reporting.json_report import json_report  # noqa: PLC0415 - as above
 
-        return json_report(self.compile, self.verdict)
+        return json_report(self.compile, self.verdict, self.comparison)
 
     def __str__(self) -> str:
         """Return the plain text."""
@@ -86,13 +96,20 @@ def check_packages() -> None:
         raise ReportError(f"Reports need packages that are missing: {', '.join(missing)}. Install otel-dspy[report].")
 
 
-def report(run: str = "latest", *, tracking_uri: str | None = None, experiment: str | None = None) -> Report:
+def report(
+    run: str = "latest",
+    *,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    against: str | None = None,
+) -> Report:
     """Read the report on an optimization from MLflow.
 
     Args:
         run: id of the optimization's run, or `latest` for the one that started last.
         tracking_uri: the MLflow store; None for MLflow's current one.
         experiment: name of the experiment in which `latest` searches; None for all.
+        against: id of another optimization's run in that store, to compare with.
 
     Returns:
         The report; a notebook shows it.
@@ -107,4 +124,6 @@ def report(run: str = "latest", *, tracking_uri: str | None = None, experiment: 
 
     from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - MLflow: seconds
 
-    return Report(read_compile(tracking_uri or mlflow.get_tracking_uri(), run, experiment))
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    other = None if against is None else read_compile(uri, against, experiment, only_winner=True)
+    return Report(read_compile(uri, run, experiment), other)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from otel_dspy.reporting.comparison.text import text as comparison_text
 from otel_dspy.reporting.trials_table import trials_table
 
 if TYPE_CHECKING:
+    from otel_dspy.reporting.comparison.runs import RunsComparison
     from otel_dspy.reporting.model.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
 
@@ -21,12 +23,13 @@ def verdict_text(judged: Verdict) -> str:
     return "\n".join([judged.headline, judged.evidence, judged.cost, *(f"! {warning}" for warning in judged.warnings)])
 
 
-def text_report(found: Compile, judged: Verdict) -> str:
+def text_report(found: Compile, judged: Verdict, against: RunsComparison | None = None) -> str:
     """Return the verdict and the table of trials as lines of text without colors.
 
     Args:
         found: the optimization.
         judged: its verdict.
+        against: its comparison with another optimization.
     """
     lines = [verdict_text(judged), ""]
     out = io.StringIO()
@@ -34,4 +37,6 @@ def text_report(found: Compile, judged: Verdict) -> str:
     Console(file=out, width=_WIDTH, color_system=None).print(table)
     lines += [line.rstrip() for line in out.getvalue().rstrip().splitlines()]
     lines += ["", f"Run {found.run_id} in {found.tracking_uri}"]
+    if against is not None:
+        lines += ["", comparison_text(against).rstrip()]
     return "\n".join(lines) + "\n"

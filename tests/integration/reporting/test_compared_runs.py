@@ -85,3 +85,23 @@ def test_the_gate(runs: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert files[1].read_text(encoding="utf-8").startswith("### otel-dspy gate: failed")
     assert cli.main(["gate", runs.half, "--baseline", runs.half, "--max-cost", "1", *given]) == 2
     assert "12 calls without a price" in capsys.readouterr().out
+
+
+def test_a_report_against_another_run(runs: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command's text, JSON and page have the report on the first run and its comparison with the other one."""
+    command = ["report", runs.whole, "--against", runs.half, "--tracking-uri", runs.tracking_uri]
+    verdict = otel_dspy.compare(runs.half, runs.whole, tracking_uri=runs.tracking_uri).verdict
+    file = tmp_path / "report.html"
+    assert cli.main([*command, "--out", str(file)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-3:] == [verdict, "", f"The page: {file}"]
+    page = file.read_text(encoding="utf-8")
+    report = otel_dspy.report(runs.whole, tracking_uri=runs.tracking_uri)
+    assert f"<h1>{report.verdict.headline}</h1>" in page
+    assert f"<p>{verdict}</p>" in page
+    assert page.count("<h1>") == page.count('id="scores"') == page.count('id="against"') == page.count('id="runs"') == 1
+    assert cli.main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["run_id"], found["against"]["pairs"][0]["verdict"]) == (runs.whole, verdict)
+    assert cli.main([*command, "--text"]) == 0
+    assert verdict in capsys.readouterr().out

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 100
 _SHOWN_TRIALS: Final = 12
 """Most values of a curve in one line."""
-FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
+_FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
     ("program", lambda run: run.program),
     ("status", lambda run: run.status),
     ("validation examples", lambda run: f"{run.validation_examples:,}"),
@@ -40,6 +40,11 @@ FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
 """Rows of the table of runs: names and their values."""
 
 
+def figure_rows(found: RunsComparison) -> list[tuple[str, list[str]]]:
+    """Return the rows of the table of runs: a name, and the value of each run."""
+    return [(name, [value(run) for run in found.runs]) for name, value in _FIGURES]
+
+
 def cost_text(cost: float | None) -> str:
     """Format a cost in USD; `price unknown` for None."""
     return "price unknown" if cost is None else f"${cost:.4f}"
@@ -54,7 +59,7 @@ def text(found: RunsComparison) -> str:
     lines = [pair.verdict for pair in found.pairs]
     lines += [f"! {warning}" for warning in found.warnings]
     names = [run.name for run in found.runs]
-    lines += _table("Runs", names, [(name, [value(run) for run in found.runs]) for name, value in FIGURES])
+    lines += _table("Runs", names, figure_rows(found))
     if found.parameters:
         rows = [(row.name, list(row.values)) for row in found.parameters]
         lines += _table("Parameters that differ", names, rows)

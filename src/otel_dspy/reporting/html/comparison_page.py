@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.comparison.text import FIGURES
+from otel_dspy.reporting.comparison.text import figure_rows
 from otel_dspy.reporting.html.curves_chart import curves_chart
 from otel_dspy.reporting.html.page import environment
 from otel_dspy.version import __version__
@@ -20,13 +20,12 @@ def comparison_page(found: RunsComparison, tracking_uri: str) -> str:
         found: the comparison.
         tracking_uri: the store, without passwords.
     """
-    figures = [(name, [value(run) for run in found.runs]) for name, value in FIGURES]
     return (
         environment()
         .get_template("comparison.html.j2")
         .render(
             found=found,
-            figures=figures,
+            figures=figure_rows(found),
             chart=curves_chart(found.runs),
             tracking_uri=tracking_uri,
             version=__version__,

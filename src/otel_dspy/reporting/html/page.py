@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from otel_dspy.reporting.comparison.text import figure_rows
+from otel_dspy.reporting.html.curves_chart import curves_chart
 from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.matrix_chart import matrix_chart
 from otel_dspy.reporting.html.score_chart import score_charts
@@ -30,16 +32,18 @@ from otel_dspy.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from otel_dspy.reporting.comparison.runs import RunsComparison
     from otel_dspy.reporting.model.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
 
 
-def page(found: Compile, judged: Verdict) -> str:
+def page(found: Compile, judged: Verdict, against: RunsComparison | None = None) -> str:
     """Return the whole page; it loads nothing, runs no script, and escapes all content.
 
     Args:
         found: the optimization.
         judged: its verdict.
+        against: its comparison with another optimization, which comes first there.
     """
     history, matrix, tree, when = score_history(found), flip_matrix(found), lineage(found), timeline(found)
     return (
@@ -48,6 +52,9 @@ def page(found: Compile, judged: Verdict) -> str:
         .render(
             found=found,
             verdict=judged,
+            against=against,
+            against_chart=curves_chart(against.runs) if against else None,
+            figures=figure_rows(against) if against else None,
             history=history,
             score_charts=score_charts(history, found.initial_score, found.unit),
             matrix=matrix,
