@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 100
 _SHOWN_TRIALS: Final = 12
 """Most values of a curve in one line."""
-_FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
+FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
     ("program", lambda run: run.program),
     ("status", lambda run: run.status),
     ("validation examples", lambda run: f"{run.validation_examples:,}"),
@@ -42,7 +42,7 @@ _FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
 
 def figure_rows(found: RunsComparison) -> list[tuple[str, list[str]]]:
     """Return the rows of the table of runs: a name, and the value of each run."""
-    return [(name, [value(run) for run in found.runs]) for name, value in _FIGURES]
+    return [(name, [value(run) for run in found.runs]) for name, value in FIGURES]
 
 
 def cost_text(cost: float | None) -> str:
