@@ -56,7 +56,9 @@ def _complete_from(applier: OperationApplier, writer: ConcurrentWriter, stored: 
             ledger.add(fact)
         elif isinstance(fact, SetupRecord | TrialRecord | CompileRecord):
             facts.append(fact)
-            ended = ledger.add(fact) or ended
+    # After the phases: spans come in any order, and the last record gives the summary.
+    for fact in facts:
+        ended = ledger.add(fact) or ended
     for fact in facts:
         _complete_programs(applier, writer, fact, ended)
     if ended is not None:

@@ -16,7 +16,7 @@ from otel_dspy.bridge.multi_writer.experiment_files import ExperimentFiles
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.payload import MAX_FOREIGN_TEXT, PayloadShelf
-from otel_dspy.mlflow.records.span_records import CompileRecord, PayloadPiece, SetupRecord, TrialRecord
+from otel_dspy.mlflow.records.span_records import CompileRecord, PayloadPiece, PhaseRecord, SetupRecord, TrialRecord
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 
@@ -108,7 +108,7 @@ class MultiWriterPipeline:
             self._fetch(files, span, attribute, route)
         self._pipeline.process(span, route)
         compile_id = span.attributes.get(sc.DSPY_COMPILE_ID)
-        if isinstance(fact, SetupRecord | TrialRecord | CompileRecord) and isinstance(compile_id, str):
+        if isinstance(fact, SetupRecord | TrialRecord | CompileRecord | PhaseRecord) and isinstance(compile_id, str):
             self._touched[route.destination, compile_id] = span.trace_id
 
     def _fetch(self, files: ExperimentFiles, span: SpanRecord, attribute: str, route: Route) -> None:
