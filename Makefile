@@ -53,9 +53,9 @@ unit: $(DEV) ## Run the unit tests except slow ones
 	$(RUN) -m pytest -m 'not slow' -n 2 --dist worksteal tests/unit $(ARGS)
 
 # In the order of the folders: the last files, unit and versions, are short, so that all processes end together.
-# Four processes keep two cores busy: a third of the time a test waits for a server, a signal or a deadline.
+# Six processes keep two cores busy: most of the time a test waits for a server, a retry or a deadline.
 test: $(DEV) parts-by-go parts-by-java other-backends ## Run all tests except slow ones; the summary lists skipped parts
-	$(RUN) -m pytest -m 'not slow' -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(RUN) -m pytest -m 'not slow' -n 6 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: $(DEV) parts-by-go parts-by-java other-backends ## Run every test
 	$(RUN) -m pytest $(ARGS)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.temporary_folders import ON_DISK
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,3 +27,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-c", build, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return folder / result.stdout.split()[-1]
+
+
+@pytest.fixture
+def disk_path() -> Generator[Path]:
+    """An empty folder for an environment: installers link files of their cache, which is on the disk, into it."""
+    with tempfile.TemporaryDirectory(prefix="otel-dspy-tests-", dir=ON_DISK) as folder:
+        yield Path(folder)

