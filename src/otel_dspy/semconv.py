@@ -201,7 +201,9 @@ of a bootstrap also round and accepted, of sampled trajectories program and roll
 prediction, feedback, error_message. A payload.
 """
 DSPY_EXAMPLE_INDEX: Final = "dspy.example.index"
-"""Position in the evaluated list, from 0."""
+"""Position in the validation set of the nearest enclosing compile, from 0, so that an example has the same index in all
+its trials; else in its training set, else in the evaluated list.
+"""
 DSPY_EXAMPLE_ID: Final = "dspy.example.id"
 """Digest of the example: the first 16 hex digits of the sha256 of its canonical JSON."""
 DSPY_EXAMPLE_SCORE: Final = "dspy.example.score"

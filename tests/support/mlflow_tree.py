@@ -73,6 +73,9 @@ class TraceNode:
     spans: tuple[SpanNode, ...]
     """The roots: one, unless something went wrong."""
     assessments: tuple[AssessmentNode, ...]
+    """Feedback."""
+    expectations: dict[str, object] = field(default_factory=dict[str, object], compare=False)
+    """Expected values by name."""
 
     def walk(self) -> Iterator[SpanNode]:
         """All spans, parents first."""
@@ -226,7 +229,14 @@ def _trace_node(trace: Trace) -> TraceNode:
         tags={key: value for key, value in sorted(info.tags.items()) if key != "mlflow.artifactLocation"},
         metadata=dict(info.trace_metadata),
         spans=_span_nodes(spans, [span for span in spans if span.parent_id not in names]),
-        assessments=tuple(_assessment_node(found, names) for found in sorted(info.assessments, key=_assessment_order)),
+        assessments=tuple(
+            _assessment_node(found, names)
+            for found in sorted(info.assessments, key=_assessment_order)
+            if found.expectation is None
+        ),
+        expectations={
+            found.name: found.expectation.value for found in info.assessments if found.expectation is not None
+        },
     )
 
 

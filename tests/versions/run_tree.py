@@ -41,7 +41,7 @@ def trace_lines(tracking_uri: str, experiment: str) -> list[str]:
     traces = sorted(_traces(tracking_uri, experiment), key=lambda trace: int(trace.info.request_time))
     return [
         f"{trace.info.tags.get('mlflow.traceName')} {trace.info.state.value} {len(trace.data.spans)} spans"
-        f" {[cast('Any', score).value for score in trace.info.assessments]}"
+        f" {[cast('Any', score).value for score in trace.info.assessments if score.feedback]}"
         + (" of a run" if "mlflow.sourceRun" in trace.info.trace_metadata else "")
         for trace in traces
     ]

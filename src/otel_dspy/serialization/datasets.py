@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from otel_dspy.serialization.plain_data import plain
@@ -50,6 +51,9 @@ class ExampleRegistry:
         self._plain_inputs = plain_inputs
         self._known: dict[int, _Known] = {}
         self._content: dict[int, Any] = {}
+        self._positions: dict[str, list[int]] = {}
+        """By example id: the positions of equal examples in their dataset."""
+        self._validation: set[str] = set()
 
     def row(self, example: object) -> dict[str, Any]:
         """Return the example's fields as plain data."""
@@ -82,6 +86,41 @@ class ExampleRegistry:
     def dataset_id(self, examples: Iterable[Any]) -> str:
         """Return `dspy.dataset.id`: the digest of the example ids in order."""
         return digest([self.example_id(example) for example in examples])
+
+    def number(self, examples: Iterable[Any], *, validation: bool) -> None:
+        """Record the positions of a dataset's examples, which `positions` returns.
+
+        Args:
+            examples: the dataset, in its order.
+            validation: whether it is the validation set, whose positions take precedence over other datasets'.
+        """
+        found: dict[str, list[int]] = {}
+        for position, example in enumerate(examples):
+            found.setdefault(self.example_id(example), []).append(position)
+        if validation:
+            self._positions |= found
+            self._validation |= found.keys()
+        else:
+            self._positions |= {known: places for known, places in found.items() if known not in self._validation}
+
+    def positions(self, examples: Iterable[Any]) -> list[int]:
+        """Return each example's position in its dataset; one of no known dataset has its place in `examples`.
+
+        Equal examples have one position each, in order, and again the first if there are more of them.
+        """
+        seen = Counter[str]()
+        found: list[int] = []
+        for place, example in enumerate(examples):
+            identity = self.example_id(example)
+            known = self._positions.get(identity)
+            found.append(place if known is None else known[seen[identity] % len(known)])
+            seen[identity] += 1
+        return found
+
+    def position(self, example: object) -> int | None:
+        """Return the first position of an example in its dataset; None if it is in no known dataset."""
+        known = self._positions.get(self.example_id(example))
+        return None if known is None else known[0]
 
     def _entry(self, example: object) -> _Known:
         entry = self._known.get(id(example))

@@ -12,7 +12,7 @@ from otel_dspy.telemetry.leaderboard import Leaderboard
 from otel_dspy.telemetry.objectives import ObjectiveMeans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
@@ -121,7 +121,7 @@ class CompileScope:
 
 @dataclass(slots=True, eq=False)
 class EvaluateScope:
-    """State of an open evaluation, with its result rows by example index."""
+    """State of an open evaluation, with its result rows by the example's place in it."""
 
     span: Span
     context: Context
@@ -137,5 +137,21 @@ class EvaluateScope:
     metric_heard: bool = False
     """Whether calls of the metric are instrumented."""
     rows: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    devset: Sequence[Any] = ()
+    """The examples by place; empty if the evaluation is not part of a compile."""
+    positions: Sequence[int] = ()
+    """Positions of these examples in the dataset that they come from."""
     objectives: ObjectiveMeans = field(default_factory=ObjectiveMeans)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def index(self, place: int, example: object) -> int:
+        """Return `dspy.example.index`.
+
+        Args:
+            place: the example's place in the evaluation.
+            example: the user's example.
+        """
+        if place < len(self.positions) and self.devset[place] is example:
+            return self.positions[place]
+        known = self.examples.position(example)
+        return place if known is None else known

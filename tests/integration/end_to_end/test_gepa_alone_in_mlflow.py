@@ -54,9 +54,9 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
     table = accepted.artifacts["result_table.json"]
     assert table["columns"] == [
         "index", "example_input", "example_answer", "example_additional_context", "pred_value", "score",
-        "objective/right", "objective/short",
+        "objective/right", "objective/short", "example_id",
     ]  # fmt: skip
-    assert table["data"][1] == [1, "a1", "1", {}, "1", 1.0, 1.0, 0.0]
+    assert table["data"][1][:-1] == [1, "a1", "1", {}, "1", 1.0, 1.0, 0.0]
     assert "-Knows 0.\n+Knows 1 2.\n" in accepted.artifacts["changes.md"]
     assert {"scores.json", "pareto_front.json", "candidate.json", "result_table_parent.json"} <= set(accepted.artifacts)
     assert [trace.name for trace in run.traces] == ["gepa Digits"]
@@ -113,5 +113,7 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
         "trial 2 (iteration 2)",
     ]
     table = run.children[0].artifacts["result_table.json"]
-    assert table["columns"] == ["index", "example_inputs", "example_outputs", "pred_value", "score", "objective/right"]
-    assert table["data"][1] == [1, {"question": "a1"}, "1", "no idea", 0.0, 0.0]
+    assert table["columns"] == [
+        "index", "example_inputs", "example_outputs", "pred_value", "score", "objective/right", "example_id",
+    ]  # fmt: skip
+    assert table["data"][1][:-1] == [1, {"question": "a1"}, "1", "no idea", 0.0, 0.0]

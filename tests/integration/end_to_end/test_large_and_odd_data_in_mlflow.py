@@ -136,8 +136,8 @@ def test_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: i
     (trial,) = compiled.children
     size = "102400 bytes, sha256 27783e87963a4efb" if most_bytes is None else "102400 bytes"
     assert trial.artifacts["result_table.json"] == {
-        "columns": ["index", "example_picture", "example_answer", "pred_answer", "score"],
-        "data": [[0, f"[image/png, {size}]", "a cat", "a cat", 1.0]],
+        "columns": ["index", "example_picture", "example_answer", "pred_answer", "score", "example_id"],
+        "data": [[0, f"[image/png, {size}]", "a cat", "a cat", 1.0, trial.traces[0].tags["dspy.example.id"]]],
     }
     (trace,) = trial.traces
     assert trace.request_preview == f'{{"picture":"[image/png, {size}]"}}'

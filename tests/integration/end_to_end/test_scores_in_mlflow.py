@@ -151,9 +151,13 @@ def test_objectives_of_an_evaluation(server_uri: str) -> None:
     table = run.artifacts["result_table.json"]
     assert table["columns"] == [
         "index", "example_question", "example_answer", "pred_answer", "score",
-        "objective/right", "objective/short", "objective/even",
+        "objective/right", "objective/short", "objective/even", "example_id",
     ]  # fmt: skip
-    assert [row[4:] for row in table["data"]] == [[0.0, 0.0, 0.25, None], [1.0, 1.0, 0.25, 0.5], [0.0, 0.0, 0.25, None]]
+    assert [row[4:8] for row in table["data"]] == [
+        [0.0, 0.0, 0.25, None],
+        [1.0, 1.0, 0.25, 0.5],
+        [0.0, 0.0, 0.25, None],
+    ]
     second = next(trace for trace in run.traces if trace.name == "Predict example 1")
     assert [(found.name, found.value) for found in second.assessments] == [
         ("by_objective", 1.0),
@@ -161,6 +165,8 @@ def test_objectives_of_an_evaluation(server_uri: str) -> None:
         ("by_objective/right", 1.0),
         ("by_objective/short", 0.25),
     ]
+    assert second.expectations == {"answer": "2"}
+    assert table["data"][1][8] == second.tags["dspy.example.id"]
 
 
 def test_objectives_of_an_optimizer_that_evaluates(server_uri: str) -> None:

@@ -63,6 +63,18 @@ def test_a_field_named_id_is_content() -> None:
     assert [result.example for result in index.results(rows)] == ["1"]
 
 
+def test_the_digest_of_an_example_is_no_content() -> None:
+    """Nor is a field `id` with such values, in the tables and in the validation set: a field named so is kept there."""
+    digests = ("9729aa89b94db2a3", "e0f2a3b49729aa89")
+    columns = ["index", "example_id", "example_q", "example_a", "pred_a", "score"]
+    rows = table([1, digests[1], "two", "2", "2", 1.0], full=False, columns=columns)
+    for validation in (VALIDATION, [{"id": one, **row} for one, row in zip(digests, VALIDATION, strict=False)]):
+        index = ExampleIndex(validation, [rows])
+        assert [result.example for result in index.results(rows)] == ["1"]
+    whole = table([0, digests[0], "one", "1", "1", 1.0], columns=columns)
+    assert ExampleIndex([], [whole]).examples() == (Example("0", {"q": "one"}, {"a": "1"}),)
+
+
 def test_images_are_identified_by_position() -> None:
     """Each table has files of its own for its images: a full evaluation keeps the order of the validation set."""
     columns = ["index", "example_picture", "score"]

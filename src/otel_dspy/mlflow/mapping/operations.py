@@ -240,6 +240,17 @@ class Assessment:
     time_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """A label of the example that a trace is of."""
+
+    assessment_id: str
+    name: str
+    value: object
+    """JSON-compatible, not None; numbers are finite."""
+    time_ms: int
+
+
 TraceState = Literal["OK", "ERROR", "IN_PROGRESS"]
 
 
@@ -266,6 +277,7 @@ class LogTrace:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     client_request_id: str | None = None
     assessments: tuple[Assessment, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
     users_assessments: tuple[str, ...] = ()
     """Assessments that the program logged itself: MLflow's dictionaries as JSON."""
 
@@ -280,6 +292,8 @@ class LogSpan:
     parent_id: str | None
     attributes: Mapping[str, object]
     events: tuple[UserEvent, ...] = ()
+    cost: float | None = None
+    """Cost of a language model call in USD, if known: a price list may tell its parts."""
     unpriced_model: str | None = None
     """The language model that was called at an unknown price: MLflow must not apply its own price to the call."""
 

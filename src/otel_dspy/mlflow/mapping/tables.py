@@ -19,6 +19,7 @@ Row = dict[str, Any]
 _FURTHER = ("round", "accepted", "program", "rollout")
 """Columns that an optimizer adds for an example that it ran itself."""
 _OBJECTIVE: Final = "objective/"
+_ID: Final = "example_id"
 
 
 def rows(text: str | None) -> list[Row] | None:
@@ -38,20 +39,34 @@ def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str
 
 
 def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
-    """Return columns and rows of an evaluation: index, optimizer's columns, fields, score, objectives, error.
+    """Return columns and rows of an evaluation: index, optimizer's columns, fields, score, objectives, error, id.
 
-    Fields are example_<field> and pred_<field>, an objective is objective/<name>.
+    Fields are example_<field> and pred_<field>, an objective is objective/<name>. The id, by which tables and traces
+    join, is example_id, unless the examples have a field of that name.
 
     A column without values is omitted, except index and score. A column in which each cell is an image has images;
     otherwise images, audio and files are short texts.
     """
     flat = [_flat(row) for row in found]
+    named = any(_ID in row for row in flat)  # by the user
+    if not named:
+        flat = [row | ({_ID: given["id"]} if "id" in given else {}) for row, given in zip(flat, found, strict=True)]
     names = {name for row in flat for name in row}
     objectives = dict.fromkeys(name for row in flat for name in row if name.startswith(_OBJECTIVE))
-    first = [name for row in flat for name in row if name.startswith("example_")]
+    first = [name for row in flat for name in row if name.startswith("example_") and (named or name != _ID)]
     second = [name for row in flat for name in row if name.startswith("pred_")]
     fields = [*dict.fromkeys(first), *dict.fromkeys(second)]
-    order = ["index", *_FURTHER, *fields, "score", *objectives, "error", "error_message", "feedback"]
+    order = [
+        "index",
+        *_FURTHER,
+        *fields,
+        "score",
+        *objectives,
+        "error",
+        "error_message",
+        "feedback",
+        *(() if named else (_ID,)),
+    ]
     columns = [name for name in order if name in names or name in {"index", "score"}]
     data = table_images.with_images([[row.get(name) for name in columns] for row in flat])
     return columns, [[cell if isinstance(cell, TableImage) else readable(cell) for cell in row] for row in data]

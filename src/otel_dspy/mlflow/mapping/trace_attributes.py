@@ -67,11 +67,18 @@ def span_attributes(span: SpanRecord) -> dict[str, object]:
     if span.scope == SCOPE_NAME:
         _put_chat_view(found)
         _put_no_model(found)
-    cost = span.attributes.get(sc.DSPY_LM_COST)
-    if isinstance(cost, int | float) and not isinstance(cost, bool):
+    cost = call_cost(span)
+    if cost is not None:
         # Set even if it is 0, else MLflow applies its own price to a call that was served from a cache.
-        found["mlflow.llm.cost"] = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": float(cost)}
+        spent = cost if span.attributes.get("gen_ai.operation.name") == "embeddings" else 0.0
+        found["mlflow.llm.cost"] = {"input_cost": spent, "output_cost": 0.0, "total_cost": cost}
     return found
+
+
+def call_cost(span: SpanRecord) -> float | None:
+    """Return the cost of a language model or embedding call in USD; None if it is unknown."""
+    cost = span.attributes.get(sc.DSPY_LM_COST)
+    return float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None
 
 
 def unpriced_model(span: SpanRecord) -> str | None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.context import logs_traces, trace_run
+from otel_dspy.mlflow.mapping.expectations import expectations
 from otel_dspy.mlflow.mapping.media import HINTS, readable
 from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
 from otel_dspy.mlflow.mapping.trace_assessments import assessments
 from otel_dspy.mlflow.mapping.trace_attributes import (
     INPUTS,
     OUTPUTS,
+    call_cost,
     parsed,
     span_attributes,
     unpriced_model,
@@ -58,6 +60,7 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
         parent_id=context.parent_id or (None if root else span.parent_id),
         attributes=span_attributes(span) | {name: parsed(text) for name, text in span_update.attributes},
         events=span_update.events,
+        cost=call_cost(span),
         unpriced_model=unpriced_model(span),
     )
     if context.joined:
@@ -85,6 +88,7 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
             client_request_id=update.client_request_id,
             users_assessments=update.assessments,
             assessments=scores,
+            expectations=expectations(fact, context.trace_id) if isinstance(fact, ExampleRecord) else (),
         )
     elif scores or (isinstance(fact, SetupRecord) and context.kind is RootKind.COMPILE):
         # The compile's trace gets its run and name now, hours before its root ends.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _EXAMPLE: Final = "example_"
 _PREDICTION: Final = "pred_"
+_ID: Final = "id"
+"""In a result table the column `example_id` is an example's digest, unless the examples have a field of this name."""
+_DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 
 
 def table_rows(found: object) -> list[dict[str, Any]]:
@@ -133,14 +137,20 @@ def _result(example: str, row: Mapping[str, Any]) -> ExampleResult:
 
 
 def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name.removeprefix(_EXAMPLE): value
-        for name, value in row.items()
-        if name.startswith(_EXAMPLE) and value is not None
-    }
+    return _without_digest(
+        {
+            name.removeprefix(_EXAMPLE): value
+            for name, value in row.items()
+            if name.startswith(_EXAMPLE) and value is not None
+        }
+    )
+
+
+def _without_digest(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name != _ID or not _DIGEST.fullmatch(str(value))}
 
 
 def _content_key(fields: Mapping[str, Any]) -> str:
     """Return a key of the content. A table has a column for each field of any row, with null where a row has none."""
-    present = {name: value for name, value in fields.items() if value is not None}
+    present = {name: value for name, value in _without_digest(fields).items() if value is not None}
     return json.dumps(present, sort_keys=True, ensure_ascii=False, default=str)

@@ -97,6 +97,9 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
     evaluation.context = inside(span, inner, context)
     with guarded("the dataset of an evaluation"):
         span.set_attribute(semconv.DSPY_DATASET_ID, _dataset_id(telemetry, evaluation, info))
+        if evaluation.compile is not None:
+            evaluation.devset = tuple(info.devset)
+            evaluation.positions = evaluation.examples.positions(evaluation.devset)
     return evaluation
 
 

@@ -55,7 +55,10 @@ class ExampleScope:
     """State of an open example."""
 
     evaluation: EvaluateScope
+    place: int
+    """Place in the evaluation."""
     index: int
+    """`dspy.example.index`, which is another number in a minibatch."""
     example: object
     span: Span
     context: Context
@@ -64,17 +67,18 @@ class ExampleScope:
 
 
 def open_example(
-    telemetry: Telemetry, evaluation: EvaluateScope, index: int, example: object, program: int | None = None
+    telemetry: Telemetry, evaluation: EvaluateScope, place: int, example: object, program: int | None = None
 ) -> ExampleScope:
     """Start an example's span: a root linked to the evaluation, or the evaluation's child.
 
     Args:
         telemetry: the telemetry facade.
         evaluation: the evaluation.
-        index: position of the example in it.
+        place: place of the example in it.
         example: the user's example.
         program: as in `EvaluateInfo`, if the evaluation runs several programs.
     """
+    index = evaluation.index(place, example)
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "example",
         semconv.DSPY_EXAMPLE_INDEX: index,
@@ -103,7 +107,7 @@ def open_example(
     if (program is not None or evaluation.metric_heard) and evaluation.metric_name is not None:
         metric = MetricGate(telemetry, evaluation.metric_name, span, program)
     within = inside(span, call_context.in_example(usage, role, program, metric), evaluation.context)
-    return ExampleScope(evaluation, index, example, span, within, usage, metric)
+    return ExampleScope(evaluation, place, index, example, span, within, usage, metric)
 
 
 class ExampleOutcome(NamedTuple):
@@ -147,7 +151,7 @@ def _record_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleO
     error, evaluation = outcome.error, scope.evaluation
     row: dict[str, Any] = {}
     with evaluation.lock:
-        repeated = evaluation.rows.setdefault(scope.index, row) is not row
+        repeated = evaluation.rows.setdefault(scope.place, row) is not row
     failure: dict[str, AttributeValue] = {}
     found: ExampleFailure | None = None
     if error is not None:

@@ -144,6 +144,7 @@ def emit_dataset(
         if (info.role, dataset_id) in scope.sent_datasets:
             return dataset_id
         scope.sent_datasets.add((info.role, dataset_id))
+        registry.number(info.examples, validation=info.role == "validation")
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "dataset",
         semconv.DSPY_DATASET_ROLE: info.role,

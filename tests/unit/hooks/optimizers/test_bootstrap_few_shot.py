@@ -86,11 +86,11 @@ def test_the_metric_is_recorded_behind_a_threshold() -> None:
         [
             [
                 (0, 0, False, 0.4, None),
-                (1, 1, False, 0.4, None),
-                (2, 0, True, 0.9, None),
-                (3, 0, False, 0.4, None),
-                (4, 1, False, 0.4, None),
-                (5, 0, True, 0.9, None),
+                (0, 1, False, 0.4, None),
+                (1, 0, True, 0.9, None),
+                (2, 0, False, 0.4, None),
+                (2, 1, False, 0.4, None),
+                (3, 0, True, 0.9, None),
             ]
         ]
     )
@@ -149,11 +149,11 @@ def test_an_attempt_too_many_ends_the_compile() -> None:
             "  setup BootstrapFewShot",
             "    dataset train",
             "  phase bootstrap phase.name=bootstrap ERROR()",
-            '    evaluate broken evaluate.num_errors=2 evaluate.num_examples=2 evaluate.results=[{"index":0,"id":"bfe2e71e9315e6cf","round":0,"accepted":false,"error":"ArithmeticError"},{"index":1,"id":"bfe2e71e9315e6cf","round":1,"accepted":false,"error":"ArithmeticError"}] evaluate.scope=minibatch phase.name=bootstrap ERROR()',
+            '    evaluate broken evaluate.num_errors=2 evaluate.num_examples=2 evaluate.results=[{"index":0,"id":"bfe2e71e9315e6cf","round":0,"accepted":false,"error":"ArithmeticError"},{"index":0,"id":"bfe2e71e9315e6cf","round":1,"accepted":false,"error":"ArithmeticError"}] evaluate.scope=minibatch phase.name=bootstrap ERROR()',
         ]
     )
     assert [_rows(recorded) for recorded in recorder.attributes_of("evaluate")] == snapshot(
-        [[(0, 0, False, None, "ArithmeticError"), (1, 1, False, None, "ArithmeticError")]]
+        [[(0, 0, False, None, "ArithmeticError"), (0, 1, False, None, "ArithmeticError")]]
     )
 
 
@@ -231,7 +231,7 @@ def test_labeled_few_shot_in_mlflow(tmp_path: Path) -> None:
             "  params k=2, sample=True",
             "  metrics lm_calls=0.0",
             "  artifacts best_model.json, candidates/demos.json, initial_model.json, optimization_summary.json, trainset.json",
-            "  1 traces",
+            "  3 traces",
         ]
     )
     assert run.artifacts["candidates/demos.json"] == {"0": [[dict(demo.items()) for demo in program.demos]]}
@@ -267,14 +267,23 @@ def test_the_table_and_the_demos_in_mlflow(tmp_path: Path) -> None:
     (run,) = tree.runs
     assert run.artifacts["bootstrap_table.json"] == snapshot(
         {
-            "columns": ["index", "round", "accepted", "example_question", "example_answer", "pred_answer", "score"],
+            "columns": [
+                "index",
+                "round",
+                "accepted",
+                "example_question",
+                "example_answer",
+                "pred_answer",
+                "score",
+                "example_id",
+            ],
             "data": [
-                [0, 0, False, "0+1", "1", "wrong", 0.0],
-                [1, 1, False, "0+1", "1", "wrong", 0.0],
-                [2, 0, True, "1+1", "2", "2", 1.0],
-                [3, 0, False, "2+1", "3", "wrong", 0.0],
-                [4, 1, False, "2+1", "3", "wrong", 0.0],
-                [5, 0, True, "3+1", "4", "4", 1.0],
+                [0, 0, False, "0+1", "1", "wrong", 0.0, "bfe2e71e9315e6cf"],
+                [0, 1, False, "0+1", "1", "wrong", 0.0, "bfe2e71e9315e6cf"],
+                [1, 0, True, "1+1", "2", "2", 1.0, "473159302de95433"],
+                [2, 0, False, "2+1", "3", "wrong", 0.0, "9314af874c1399fa"],
+                [2, 1, False, "2+1", "3", "wrong", 0.0, "9314af874c1399fa"],
+                [3, 0, True, "3+1", "4", "4", 1.0, "7f8d08afc28dd7ea"],
             ],
         }
     )

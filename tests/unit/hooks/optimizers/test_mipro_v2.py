@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import dspy
 
 from tests.support.span_recorder import recording
-from tests.support.sums import examples, sums_lm
+from tests.support.sums import exact, examples, sums_lm
 
 SCORES = (0.2, 1.0, 0.3, 0.4, 0.9, 0.1, 0.5)
 """Of one evaluation after the other, as a noisy metric would give them."""
@@ -48,3 +49,30 @@ def test_minibatches_as_large_as_the_validation_set() -> None:
     (compiled,) = recorder.attributes_of("compile MIPROv2")
     assert compiled["compile.best_score"] == best.score == 50.0
     assert compiled["compile.best_trial.index"] == recorded[-1]["trial.index"]
+
+
+def test_an_example_has_the_same_index_in_all_trials() -> None:
+    """Its position in the validation set, in minibatches too, on the examples' spans and in the rows; equal ones differ."""
+    valset = [*examples(6), *examples(2)]
+    questions = [str(example["question"]) for example in valset]
+    with dspy.context(lm=sums_lm()), recording() as recorder:
+        optimizer: Any = dspy.MIPROv2(exact, auto=None, num_candidates=2, max_bootstrapped_demos=1, num_threads=2)
+        optimizer.compile(
+            dspy.Predict("question -> answer"),
+            trainset=examples(8)[::-1],
+            valset=valset,
+            num_trials=3,
+            minibatch_size=3,
+        )
+    rows: list[list[tuple[int, str]]] = []
+    for evaluation in recorder.attributes_of("evaluate"):
+        if "trial.index" in evaluation:
+            found = json.loads(evaluation["evaluate.results"])
+            rows.append([(row["index"], row["inputs"]["question"]) for row in found])
+    assert [index for index, _ in rows[0]] == list(range(8))
+    assert {len(found) for found in rows} == {3, 8}
+    assert [row for found in rows for row in found if questions[row[0]] != row[1]] == []
+    spans = [one for one in recorder.attributes_of("example") if "trial.index" in one]
+    assert {(one["example.index"], json.loads(one["example.inputs"])["question"]) for one in spans} == set(
+        enumerate(questions)
+    )

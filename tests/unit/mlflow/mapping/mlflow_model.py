@@ -71,7 +71,7 @@ class Model:
             "traces": {
                 trace_id: (
                     head.run, head.name, head.state, head.duration_ms, head.request, head.response, head.start_ms,
-                    dict(head.tags), {found.assessment_id: found for found in head.assessments},
+                    dict(head.tags), {found.assessment_id: found for found in (*head.assessments, *head.expectations)},
                 )
                 for trace_id, head in self.traces.items()
             },

@@ -108,9 +108,15 @@ def test_types_of_spans(operation: str, kind: str | None) -> None:
 
 @pytest.mark.parametrize(("cost", "total"), [(0.5, 0.5), (0, 0.0), (True, None), ("0.5", None)])
 def test_the_cost_of_a_call(cost: Any, total: float | None) -> None:
-    """As its total: how it divides is not known. What is no number is no cost."""
+    """As its total, which a price list may divide later. What is no number is no cost."""
     expected = None if total is None else {"input_cost": 0.0, "output_cost": 0.0, "total_cost": total}
     assert attributes("chat", {"dspy.lm.cost": cost}).get("mlflow.llm.cost") == expected
+
+
+def test_the_cost_of_an_embedding() -> None:
+    """It is all for the input."""
+    found = attributes("embeddings", {"gen_ai.operation.name": "embeddings", "dspy.lm.cost": 0.5})
+    assert found["mlflow.llm.cost"] == {"input_cost": 0.5, "output_cost": 0.0, "total_cost": 0.5}
 
 
 @pytest.mark.parametrize(

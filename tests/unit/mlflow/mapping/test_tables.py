@@ -112,3 +112,11 @@ def test_texts_of_a_thousand_brackets() -> None:
         ["index", "example_value", "score"],
         [[0, deep, 1.0]],
     )
+
+
+def test_the_id_joins_tables_and_traces() -> None:
+    """It is the last column, except where a field of the user's has its name."""
+    rows = [{"index": 4, "id": "9729aa89b94db2a3", "score": 1.0, "inputs": {"q": "?"}}]
+    assert result_table(rows) == (["index", "example_q", "score", "example_id"], [[4, "?", 1.0, "9729aa89b94db2a3"]])
+    own = [{"index": 4, "id": "9729aa89b94db2a3", "score": 1.0, "inputs": {"id": 7}}]
+    assert result_table(own) == (["index", "example_id", "score"], [[4, 7, 1.0]])

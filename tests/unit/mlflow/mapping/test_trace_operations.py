@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_dspy.mlflow.mapping.operations import Assessment, CompileRun, EvaluateRun, LogSpan, LogTrace, UserRun
+from otel_dspy.mlflow.mapping.operations import (
+    Assessment,
+    CompileRun,
+    EvaluateRun,
+    Expectation,
+    LogSpan,
+    LogTrace,
+    UserRun,
+)
 from otel_dspy.mlflow.records.route import Options, RootKind, SpanUpdate, TraceContext, TraceUpdate, UserEvent
 from otel_dspy.mlflow.records.span_records import SpanLink
 from tests.unit.mlflow.mapping.mapped_spans import CID, CONTEXT, IDENTITY, only, span
@@ -187,6 +196,51 @@ def test_the_score_of_an_example_inside_a_trace() -> None:
         ),
     )  # fmt: skip
     assert len(mapped(span("example", {}, span_id="n"), context)) == 1
+
+
+def test_the_labels_of_an_example() -> None:
+    """One expectation for each, with ids by trace, span and name; images as short texts; none that MLflow rejects."""
+    labels = {
+        "answer": "Paris\x00",
+        "right": True,
+        "no": None,
+        "wide": 2**60,
+        "nan": float("nan"),
+        "long": "x" * 4001,
+        "many": ["x" * 4000],
+        "picture": "data:image/png;base64,AAAA",
+        "half": {"of": 0.5},
+    }
+    example = span("example", {**SCORED, "dspy.example.labels": json.dumps(labels)})
+    context = replace(CALL, kind=RootKind.EXAMPLE, trace_id="other")
+    found = only(mapped(example, context), LogTrace).expectations
+    assert [(one.name, one.value) for one in found] == [
+        ("answer", "Paris"),
+        ("right", True),
+        ("wide", "1152921504606846976"),
+        ("nan", "nan"),
+        ("picture", "[image/png, 3 bytes]"),
+        ("half", {"of": 0.5}),
+    ]
+    assert found[0] == Expectation(
+        assessment_id=_digest("other/s/expected/answer"), name="answer", value="Paris", time_ms=3000
+    )
+    crowded = json.dumps({f"f{number}": number for number in range(30)})
+    assert len(only(mapped(span("example", {"dspy.example.labels": crowded})), LogTrace).expectations) == 20
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"dspy.example.labels": "[1]"},
+        {"dspy.example.labels": '{"cut'},
+        {"dspy.example.labels": '{"answer": 1}', "dspy.example.repeated": True},
+    ],
+)
+def test_examples_without_expectations(given: dict[str, Any]) -> None:
+    """Labels that are absent or truncated, and the second run of an example."""
+    assert only(mapped(span("example", given)), LogTrace).expectations == ()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
-from otel_dspy.mlflow.tracking.store.prices import NO_PRICE, may_be_priced
+from otel_dspy.mlflow.tracking.store.prices import NO_PRICE, may_be_priced, parts_of
 from otel_dspy.serialization.json_text import nesting
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ def mlflow_span(logged: LogSpan) -> Span:
     if logged.unpriced_model is not None and may_be_priced(logged.unpriced_model):
         # MLflow cannot express "no cost": it rejects a batch with null, and reads an empty cost as 0.
         attributes["mlflow.llm.model"] = json.dumps(logged.unpriced_model + NO_PRICE, ensure_ascii=False)
+    if logged.cost and (parts := parts_of(logged.cost, span.attributes)) is not None:
+        costs = dict(zip(("input_cost", "output_cost", "total_cost"), (*parts, logged.cost), strict=True))
+        attributes["mlflow.llm.cost"] = json.dumps(costs)
     attributes["mlflow.traceRequestId"] = json.dumps(f"tr-{logged.trace_id}")
     status = Status(StatusCode.ERROR, span.message) if span.error else Status(StatusCode.OK)
     return Span(

@@ -11,6 +11,7 @@ from mlflow.entities import (
     Assessment,
     AssessmentError,
     AssessmentSource,
+    Expectation,
     Feedback,
     LoggedModelOutput,
     LoggedModelStatus,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_dspy.mlflow.mapping.operations import Assessment as Score
+    from otel_dspy.mlflow.mapping.operations import Expectation as Label
     from otel_dspy.mlflow.mapping.operations import LogTrace
 
 READY = LoggedModelStatus.READY
@@ -96,6 +98,7 @@ def trace_info(experiment_id: str, trace: LogTrace, run_id: str | None, more: Ma
         tags=dict(trace.tags) | ({"mlflow.traceName": trace.name} if trace.name else {}),
         assessments=[
             *(_feedback(trace, score, run_id) for score in trace.assessments),
+            *(_expectation(trace, label) for label in trace.expectations),
             *(_users_assessment(trace, text) for text in trace.users_assessments),
         ],
     )
@@ -125,3 +128,16 @@ def _feedback(trace: LogTrace, score: Score, run_id: str | None) -> Feedback:
     )
     feedback.assessment_id = score.assessment_id
     return feedback
+
+
+def _expectation(trace: LogTrace, label: Label) -> Expectation:
+    expectation = Expectation(
+        name=label.name,
+        value=label.value,
+        source=AssessmentSource(source_type="CODE", source_id="dspy.Example"),
+        trace_id=f"tr-{trace.trace_id}",
+        create_time_ms=label.time_ms,
+        last_update_time_ms=label.time_ms,
+    )
+    expectation.assessment_id = label.assessment_id
+    return expectation

@@ -112,7 +112,7 @@ class TraceBatch:
         if head.state is not None:
             self._written.setdefault(head.trace_id, False)
         # Assessments have their own ids and are never reverted: only new ones have to be sent again.
-        self._sent[head.trace_id] = replace(head, assessments=(), users_assessments=())
+        self._sent[head.trace_id] = replace(head, assessments=(), expectations=(), users_assessments=())
 
     def requests(self) -> list[list[LogSpan]]:
         """Return the spans, oldest first, in lists that fit in one request each."""
@@ -190,5 +190,6 @@ def merged(before: LogTrace, now: LogTrace) -> LogTrace:
         metadata={**before.metadata, **now.metadata},
         client_request_id=now.client_request_id or before.client_request_id,
         assessments=before.assessments + now.assessments,
+        expectations=before.expectations + now.expectations,
         users_assessments=before.users_assessments + now.users_assessments,
     )
