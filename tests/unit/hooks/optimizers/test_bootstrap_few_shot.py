@@ -231,7 +231,7 @@ def test_labeled_few_shot_in_mlflow(tmp_path: Path) -> None:
             "  params k=2, sample=True",
             "  metrics lm_calls=0.0",
             "  artifacts best_model.json, candidates/demos.json, initial_model.json, optimization_summary.json, trainset.json",
-            "  3 traces",
+            "  1 traces",
         ]
     )
     assert run.artifacts["candidates/demos.json"] == {"0": [[dict(demo.items()) for demo in program.demos]]}

@@ -55,7 +55,7 @@ def test_an_example_has_the_same_index_in_all_trials() -> None:
     """Its position in the validation set, in minibatches too, on the examples' spans and in the rows; equal ones differ."""
     valset = [*examples(6), *examples(2)]
     questions = [str(example["question"]) for example in valset]
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=sums_lm()), recording(capture_content=True) as recorder:
         optimizer: Any = dspy.MIPROv2(exact, auto=None, num_candidates=2, max_bootstrapped_demos=1, num_threads=2)
         optimizer.compile(
             dspy.Predict("question -> answer"),
