@@ -164,7 +164,7 @@ def test_examples_without_inputs(tmp_path: Path) -> None:
     (trial,) = compiled.children
     assert trial.artifacts["result_table.json"] == snapshot(
         {
-            "columns": ["index", "example_question", "example_answer", "score", "error", "error_message"],
+            "columns": ["index", "example_question", "example_answer", "score", "error", "error_message", "example_id"],
             "data": [
                 [
                     0,
@@ -173,6 +173,7 @@ def test_examples_without_inputs(tmp_path: Path) -> None:
                     None,
                     "ValueError",
                     "Inputs have not been set for this example. Use `example.with_inputs()` to set them.",
+                    "473159302de95433",
                 ],
                 [
                     1,
@@ -181,6 +182,7 @@ def test_examples_without_inputs(tmp_path: Path) -> None:
                     None,
                     "ValueError",
                     "Inputs have not been set for this example. Use `example.with_inputs()` to set them.",
+                    "9314af874c1399fa",
                 ],
             ],
         }
@@ -213,10 +215,11 @@ def test_answers_that_no_json_can_hold(tmp_path: Path) -> None:
                 "pred_raw",
                 "pred_text",
                 "score",
+                "example_id",
             ],
             "data": [
-                [0, "0+1", "1", "1", None, ["0+1", None], None, {}, None, "/wA=", "�", 1.0],
-                [1, "1+1", "2", "2", None, ["1+1", None], None, {}, None, "/wA=", "�", 1.0],
+                [0, "0+1", "1", "1", None, ["0+1", None], None, {}, None, "/wA=", "�", 1.0, "bfe2e71e9315e6cf"],
+                [1, "1+1", "2", "2", None, ["1+1", None], None, {}, None, "/wA=", "�", 1.0, "473159302de95433"],
             ],
         }
     )

@@ -106,11 +106,11 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> N
     assert second.artifacts["result_table.json"] == {
         "columns": [
             "index", "example_question", "example_answer", "pred_answer", "pred_reasoning", "score", "error",
-            "error_message", "feedback",
+            "error_message", "feedback", "example_id",
         ],
         "data": [
-            [0, "1 + 0?", "1", "1", "Because.", 1.0, None, None, "scored 1"],
-            [1, "1 + 1?", "2", None, None, None, "ValueError", "no number", None],
+            [0, "1 + 0?", "1", "1", "Because.", 1.0, None, None, "scored 1", "e0"],
+            [1, "1 + 1?", "2", None, None, None, "ValueError", "no number", None, "e1"],
         ],
     }  # fmt: skip
     assert [model.status for model in parent.models] == ["READY"]

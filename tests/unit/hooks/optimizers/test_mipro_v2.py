@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import Any
+from typing import Any, cast
 
 import dspy
 
@@ -54,7 +54,7 @@ def test_minibatches_as_large_as_the_validation_set() -> None:
 def test_an_example_has_the_same_index_in_all_trials() -> None:
     """Its position in the validation set, in minibatches too, on the examples' spans and in the rows; equal ones differ."""
     valset = [*examples(6), *examples(2)]
-    questions = [str(example["question"]) for example in valset]
+    questions = [str(cast("Any", example)["question"]) for example in valset]
     with dspy.context(lm=sums_lm()), recording(capture_content=True) as recorder:
         optimizer: Any = dspy.MIPROv2(exact, auto=None, num_candidates=2, max_bootstrapped_demos=1, num_threads=2)
         optimizer.compile(
