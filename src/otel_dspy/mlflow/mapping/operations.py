@@ -293,7 +293,7 @@ class LogSpan:
     attributes: Mapping[str, object]
     events: tuple[UserEvent, ...] = ()
     cost: float | None = None
-    """Cost of a language model call in USD, if known: a price list may tell its parts."""
+    """Cost of a language model call in USD, if known; MLflow's price list may have its parts."""
     unpriced_model: str | None = None
     """The language model that was called at an unknown price: MLflow must not apply its own price to the call."""
 
