@@ -74,6 +74,13 @@ class Report:
         return text_report(self.compile, self.verdict, self.comparison)
 
     @property
+    def description(self) -> str:
+        """Markdown for the page of the run in MLflow: verdict, best trials, where the report is."""
+        from otel_dspy.reporting.run_description import run_description  # noqa: PLC0415 - as above
+
+        return run_description(self.compile, self.verdict)
+
+    @property
     def json(self) -> str:
         """A JSON object."""
         from otel_dspy.reporting.json_report import json_report  # noqa: PLC0415 - as above

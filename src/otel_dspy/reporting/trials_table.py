@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from otel_dspy.reporting.trial_row import ModelUse
-from otel_dspy.reporting.wording import NONE, counted, parameters_text, score_text, use_text
+from otel_dspy.reporting.wording import counted, parameters_text, score_text, use_text
+from otel_dspy.wording import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
+
+from otel_dspy.wording import NONE, chosen_text, score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 
-NONE = "-"
-_CHOICE: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
-"""MIPROv2's parameters: the index of the predictor, and what is chosen for it."""
 _SMALLEST_P: Final = 0.001
 
 
 def score_text(row: TrialRow) -> str:
     """Format the score in its unit: `62.5 %`, or `0.625` for a ratio; `-` without a score."""
     return score_value_text(row.score, row.unit)
-
-
-def score_value_text(score: float | None, unit: str | None) -> str:
-    """Format a score in its unit, as `score_text`."""
-    if score is None:
-        return NONE
-    return f"{score:.1f} %" if unit == "percent" else f"{score:.3f}"
 
 
 def trial_text(row: TrialRow) -> str:
@@ -54,19 +45,8 @@ def choice_text(row: TrialRow) -> str:
 
     With several predictors each is named by its index: `predictor 0: instruction 1 + demos 2; predictor 1: …`.
     """
-    chosen: dict[str, dict[str, object]] = {}
-    for name, value in row.parameters.items():
-        match = _CHOICE.fullmatch(name)
-        if match is not None:
-            chosen.setdefault(match["predictor"], {})[match["part"]] = value
-    if chosen:
-        parts = {
-            predictor: " + ".join(f"{part} {found[part]}" for part in ("instruction", "demos") if part in found)
-            for predictor, found in sorted(chosen.items())
-        }
-        if len(parts) == 1:
-            return next(iter(parts.values()))
-        return "; ".join(f"predictor {predictor}: {part}" for predictor, part in parts.items())
+    if (chosen := chosen_text(row.parameters)) is not None:
+        return chosen
     if "candidate" in row.parameters:
         return f"candidate {row.parameters['candidate']}"
     return row.label or (parameters_text(row) if row.parameters else kind_text(row))

@@ -45,7 +45,7 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
         "valset.json",
     ]  # fmt: skip
     assert [(child.name, child.status) for child in run.children] == [
-        ("trial 0 (seed)", "FINISHED"),
+        ("trial 0: seed", "FINISHED"),
         *((f"trial {number} (iteration {number})", "FINISHED") for number in range(1, 6)),
     ]
     accepted = run.children[1]
@@ -108,9 +108,9 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
     assert run.metrics["initial_score"][-1][1] == result.initial_eval_score
     assert run.metrics["lm_calls/reflection"][-1][1] == len(server.requests)
     assert [child.name for child in run.children] == [
-        "trial 0 (seed)",
-        "trial 1 (iteration 1)",
-        "trial 2 (iteration 2)",
+        "trial 0: seed",
+        "trial 1: iteration 1",
+        "trial 2: iteration 2",
     ]
     table = run.children[0].artifacts["result_table.json"]
     assert table["columns"] == [

@@ -159,25 +159,25 @@ def test_the_whole_run_tree(store: str) -> None:
     ] == snapshot(
         [
             (
-                "trial 0 (seed)",
+                "trial 0: seed",
                 "FINISHED",
                 ["baseline", "complete", "full", "ratio", None],
                 {"iteration": "0", "candidate": "0"},
             ),
             (
-                "trial 1 (iteration 1)",
+                "trial 1: iteration 1",
                 "FINISHED",
                 ["candidate", "complete", "full", "ratio", None],
                 {"iteration": "1", "parents": "[0]", "components": '["left"]', "minibatch": "[4, 3]", "candidate": "1"},
             ),
             (
-                "trial 2 (iteration 2)",
+                "trial 2: iteration 2",
                 "FINISHED",
                 ["candidate", "pruned", "minibatch", None, "all_scores_perfect"],
                 {"iteration": "2", "parents": "[0]", "minibatch": "[1, 0]"},
             ),
             (
-                "trial 3 (iteration 3)",
+                "trial 3: iteration 3",
                 "FINISHED",
                 ["candidate", "complete", "full", "ratio", None],
                 {
@@ -189,7 +189,7 @@ def test_the_whole_run_tree(store: str) -> None:
                 },
             ),
             (
-                "trial 4 (iteration 4)",
+                "trial 4: iteration 4",
                 "FINISHED",
                 ["merge", "complete", "full", "ratio", None],
                 {
@@ -202,7 +202,7 @@ def test_the_whole_run_tree(store: str) -> None:
                 },
             ),
             (
-                "trial 5 (iteration 5)",
+                "trial 5: iteration 5",
                 "FINISHED",
                 [
                     "candidate",
@@ -214,7 +214,7 @@ def test_the_whole_run_tree(store: str) -> None:
                 {"iteration": "5", "parents": "[2]", "components": '["left"]', "minibatch": "[4, 3]"},
             ),
             (
-                "trial 6 (iteration 6)",
+                "trial 6: iteration 6",
                 "FINISHED",
                 [
                     "candidate",
@@ -421,10 +421,10 @@ def test_a_run_resumed_from_a_checkpoint_and_killed(store: str, tmp_path: Path) 
     assert (run.tags["dspy.compile.resumed.from"], run.tags["dspy.compile.resumed.iteration"]) == (str(tmp_path), "3")
     assert [(child.name, child.status, child.tags["dspy.trial.state"]) for child in run.children] == snapshot(
         [
-            ("trial 0 (seed, restored)", "FINISHED", "complete"),
-            ("trial 1 (candidate 1, restored)", "FINISHED", "complete"),
-            ("trial 2 (candidate 2, restored)", "FINISHED", "complete"),
-            ("trial 3 (iteration 4)", "KILLED", "fail"),
+            ("trial 0: seed, restored", "FINISHED", "complete"),
+            ("trial 1: candidate 1, restored", "FINISHED", "complete"),
+            ("trial 2: candidate 2, restored", "FINISHED", "complete"),
+            ("trial 3: iteration 4", "KILLED", "fail"),
         ]
     )
     assert run.metrics["eval_full"] == snapshot(((0, 0.3333333333333333), (1, 0.5), (2, 0.5)))

@@ -31,21 +31,21 @@ def test_simba_interrupted_in_mlflow(tmp_path: Path, at: int, phase: str) -> Non
         _drawn(run)
         == {
             "sample": snapshot([("SIMBA Predict", "KILLED")]),
-            "build": snapshot([("SIMBA Predict", "KILLED"), ("trial 0 (step 0, candidate 0)", "KILLED")]),
+            "build": snapshot([("SIMBA Predict", "KILLED"), ("trial 0: step 0, candidate 0", "KILLED")]),
             "score": snapshot(
                 [
                     ("SIMBA Predict", "KILLED"),
-                    ("trial 0 (step 0, candidate 0)", "KILLED"),
-                    ("trial 1 (step 0, candidate 1)", "KILLED"),
+                    ("trial 0: step 0, candidate 0", "KILLED"),
+                    ("trial 1: step 0, candidate 1", "KILLED"),
                 ]
             ),
             "validate": snapshot(
                 [
                     ("SIMBA Predict", "KILLED"),
-                    ("trial 0 (step 0, candidate 0)", "FINISHED"),
-                    ("trial 1 (step 0, candidate 1)", "FINISHED"),
-                    ("trial 2 (validation 0)", "KILLED"),
-                    ("trial 3 (validation 1)", "KILLED"),
+                    ("trial 0: step 0, candidate 0", "FINISHED"),
+                    ("trial 1: step 0, candidate 1", "FINISHED"),
+                    ("trial 2: validation 0", "KILLED"),
+                    ("trial 3: validation 1", "KILLED"),
                 ]
             ),
         }[phase]
@@ -65,10 +65,10 @@ def test_interrupted_in_mlflow(tmp_path: Path, name: str) -> None:
             "COPRO": snapshot(
                 [
                     ("COPRO Predict", "KILLED"),
-                    ("trial 0 (depth 0, self, candidate 0)", "FINISHED"),
-                    ("trial 1 (depth 0, self, candidate 1)", "FINISHED"),
-                    ("trial 2 (depth 1, self, candidate 0)", "FINISHED"),
-                    ("trial 3 (depth 1, self, candidate 1)", "KILLED"),
+                    ("trial 0: depth 0, self, candidate 0", "FINISHED"),
+                    ("trial 1: depth 0, self, candidate 1", "FINISHED"),
+                    ("trial 2: depth 1, self, candidate 0", "FINISHED"),
+                    ("trial 3: depth 1, self, candidate 1", "KILLED"),
                 ]
             ),
             "BootstrapFewShot": snapshot([("BootstrapFewShot Predict", "KILLED")]),
@@ -76,8 +76,8 @@ def test_interrupted_in_mlflow(tmp_path: Path, name: str) -> None:
                 [
                     ("InferRules Predict", "KILLED"),
                     ("LabeledFewShot Predict", "FINISHED"),
-                    ("trial 0 (candidate 0)", "FINISHED"),
-                    ("trial 1 (candidate 1)", "KILLED"),
+                    ("trial 0: candidate 0", "FINISHED"),
+                    ("trial 1: candidate 1", "KILLED"),
                 ]
             ),
             "BootstrapFewShotWithOptuna": snapshot(
@@ -85,8 +85,8 @@ def test_interrupted_in_mlflow(tmp_path: Path, name: str) -> None:
                     ("BootstrapFewShotWithOptuna Predict", "KILLED"),
                     ("BootstrapFewShot Predict", "FINISHED"),
                     ("LabeledFewShot Predict", "FINISHED"),
-                    ("trial 0 (trial 0)", "FINISHED"),
-                    ("trial 1 (trial 1)", "KILLED"),
+                    ("trial 0: trial 0", "FINISHED"),
+                    ("trial 1: trial 1", "KILLED"),
                 ]
             ),
         }[name]
@@ -125,7 +125,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "  BootstrapFewShot Predict: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
             "  LabeledFewShot Predict: FINISHED",
-            "  trial 0 (default program): KILLED KeyboardInterrupt",
+            "  trial 0: default program: KILLED KeyboardInterrupt",
         ]
     ),
     ("MIPROv2", 12): snapshot(
@@ -134,23 +134,23 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "  BootstrapFewShot Predict: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
             "  LabeledFewShot Predict: FINISHED",
-            "  trial 0 (default program): FINISHED",
-            "  trial 1 (trial 2): KILLED KeyboardInterrupt",
+            "  trial 0: default program: FINISHED",
+            "  trial 1: trial 2: KILLED KeyboardInterrupt",
         ]
     ),
     ("BootstrapFewShotWithRandomSearch", 0): snapshot(
         [
             "BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (seed -3): KILLED KeyboardInterrupt",
+            "  trial 0: seed -3: KILLED KeyboardInterrupt",
         ]
     ),
     ("BootstrapFewShotWithRandomSearch", 8): snapshot(
         [
             "BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (seed -3): FINISHED",
-            "  trial 1 (seed -2): FINISHED",
+            "  trial 0: seed -3: FINISHED",
+            "  trial 1: seed -2: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
-            "  trial 2 (seed -1): KILLED KeyboardInterrupt",
+            "  trial 2: seed -1: KILLED KeyboardInterrupt",
             "    BootstrapFewShot Predict: KILLED KeyboardInterrupt",
             "      LabeledFewShot Predict: FINISHED",
         ]
@@ -158,43 +158,43 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
     ("BootstrapFewShotWithRandomSearch", 19): snapshot(
         [
             "BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (seed -3): FINISHED",
-            "  trial 1 (seed -2): FINISHED",
+            "  trial 0: seed -3: FINISHED",
+            "  trial 1: seed -2: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
-            "  trial 2 (seed -1): FINISHED",
+            "  trial 2: seed -1: FINISHED",
             "    BootstrapFewShot Predict: FINISHED",
             "      LabeledFewShot Predict: FINISHED",
-            "  trial 3 (seed 0): KILLED KeyboardInterrupt",
+            "  trial 3: seed 0: KILLED KeyboardInterrupt",
             "    BootstrapFewShot Predict: FINISHED",
             "      LabeledFewShot Predict: FINISHED",
         ]
     ),
     ("BetterTogether", 0): snapshot(
-        ["BetterTogether Predict: KILLED KeyboardInterrupt", "  trial 0 (no step): KILLED KeyboardInterrupt"]
+        ["BetterTogether Predict: KILLED KeyboardInterrupt", "  trial 0: no step: KILLED KeyboardInterrupt"]
     ),
     ("BetterTogether", 9): snapshot(
         [
             "BetterTogether Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (no step): FINISHED",
-            "  trial 1 (l): FINISHED",
+            "  trial 0: no step: FINISHED",
+            "  trial 1: l: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
-            "  trial 2 (l -> p): KILLED KeyboardInterrupt",
+            "  trial 2: l -> p: KILLED KeyboardInterrupt",
             "    BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "      trial 0 (seed -3): KILLED KeyboardInterrupt",
+            "      trial 0: seed -3: KILLED KeyboardInterrupt",
         ]
     ),
     ("BetterTogether", 17): snapshot(
         [
             "BetterTogether Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (no step): FINISHED",
-            "  trial 1 (l): FINISHED",
+            "  trial 0: no step: FINISHED",
+            "  trial 1: l: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
-            "  trial 2 (l -> p): KILLED KeyboardInterrupt",
+            "  trial 2: l -> p: KILLED KeyboardInterrupt",
             "    BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "      trial 0 (seed -3): FINISHED",
-            "      trial 1 (seed -2): FINISHED",
+            "      trial 0: seed -3: FINISHED",
+            "      trial 1: seed -2: FINISHED",
             "        LabeledFewShot Predict: FINISHED",
-            "      trial 2 (seed -1): KILLED KeyboardInterrupt",
+            "      trial 2: seed -1: KILLED KeyboardInterrupt",
             "        BootstrapFewShot Predict: KILLED KeyboardInterrupt",
             "          LabeledFewShot Predict: FINISHED",
         ]
@@ -202,18 +202,18 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
     ("BetterTogether", 33): snapshot(
         [
             "BetterTogether Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (no step): FINISHED",
-            "  trial 1 (l): FINISHED",
+            "  trial 0: no step: FINISHED",
+            "  trial 1: l: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
-            "  trial 2 (l -> p): KILLED KeyboardInterrupt",
+            "  trial 2: l -> p: KILLED KeyboardInterrupt",
             "    BootstrapFewShotWithRandomSearch Predict: FINISHED",
-            "      trial 0 (seed -3): FINISHED",
-            "      trial 1 (seed -2): FINISHED",
+            "      trial 0: seed -3: FINISHED",
+            "      trial 1: seed -2: FINISHED",
             "        LabeledFewShot Predict: FINISHED",
-            "      trial 2 (seed -1): FINISHED",
+            "      trial 2: seed -1: FINISHED",
             "        BootstrapFewShot Predict: FINISHED",
             "          LabeledFewShot Predict: FINISHED",
-            "      trial 3 (seed 0): FINISHED",
+            "      trial 3: seed 0: FINISHED",
             "        BootstrapFewShot Predict: FINISHED",
             "          LabeledFewShot Predict: FINISHED",
         ]
@@ -221,50 +221,50 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
     ("BootstrapFinetune", 0): snapshot(["BootstrapFinetune Twice: KILLED KeyboardInterrupt"]),
     ("BootstrapFinetune", 11): snapshot(["BootstrapFinetune Twice: KILLED KeyboardInterrupt"]),
     ("GRPO", 0): snapshot(
-        ["GRPO Predict: KILLED KeyboardInterrupt", "  trial 0 (before training): KILLED KeyboardInterrupt"]
+        ["GRPO Predict: KILLED KeyboardInterrupt", "  trial 0: before training: KILLED KeyboardInterrupt"]
     ),
     ("GRPO", 19): snapshot(
         [
             "GRPO Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (before training): FINISHED",
-            "  trial 1 (train step 0): KILLED KeyboardInterrupt",
+            "  trial 0: before training: FINISHED",
+            "  trial 1: train step 0: KILLED KeyboardInterrupt",
         ]
     ),
     ("GRPO", 37): snapshot(
         [
             "GRPO Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (before training): FINISHED",
-            "  trial 1 (train step 0): FINISHED",
-            "  trial 2 (train step 1): KILLED KeyboardInterrupt",
+            "  trial 0: before training: FINISHED",
+            "  trial 1: train step 0: FINISHED",
+            "  trial 2: train step 1: KILLED KeyboardInterrupt",
         ]
     ),
     ("ReAnchor", 0): snapshot(
-        ["ReAnchor Predict: KILLED KeyboardInterrupt", "  trial 0 (before): KILLED KeyboardInterrupt"]
+        ["ReAnchor Predict: KILLED KeyboardInterrupt", "  trial 0: before: KILLED KeyboardInterrupt"]
     ),
     ("ReAnchor", 20): snapshot(
         [
             "ReAnchor Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (before): FINISHED",
-            "  trial 1 (validation before): FINISHED",
-            "  trial 2 (before the next output): FINISHED",
-            "  trial 3 (self.large: observed): FINISHED",
-            "  trial 4 (self.large: start): FINISHED",
-            "  trial 5 (self.large: threshold): KILLED KeyboardInterrupt",
+            "  trial 0: before: FINISHED",
+            "  trial 1: validation before: FINISHED",
+            "  trial 2: before the next output: FINISHED",
+            "  trial 3: self.large: observed: FINISHED",
+            "  trial 4: self.large: start: FINISHED",
+            "  trial 5: self.large: threshold: KILLED KeyboardInterrupt",
         ]
     ),
     ("ReAnchor", 39): snapshot(
         [
             "ReAnchor Predict: KILLED KeyboardInterrupt",
-            "  trial 0 (before): FINISHED",
-            "  trial 1 (validation before): FINISHED",
-            "  trial 2 (before the next output): FINISHED",
-            "  trial 3 (self.large: observed): FINISHED",
-            "  trial 4 (self.large: start): FINISHED",
-            "  trial 5 (self.large: threshold): FINISHED",
-            "  trial 6 (self.large: threshold): FINISHED",
-            "  trial 7 (self.large: threshold): FINISHED",
-            "  trial 8 (calibrated): FINISHED",
-            "  trial 9 (validation after): KILLED KeyboardInterrupt",
+            "  trial 0: before: FINISHED",
+            "  trial 1: validation before: FINISHED",
+            "  trial 2: before the next output: FINISHED",
+            "  trial 3: self.large: observed: FINISHED",
+            "  trial 4: self.large: start: FINISHED",
+            "  trial 5: self.large: threshold: FINISHED",
+            "  trial 6: self.large: threshold: FINISHED",
+            "  trial 7: self.large: threshold: FINISHED",
+            "  trial 8: calibrated: FINISHED",
+            "  trial 9: validation after: KILLED KeyboardInterrupt",
         ]
     ),
 }

@@ -103,42 +103,42 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
     ] == snapshot(
         [
             (
-                "trial 0 (default program)",
+                "trial 0: default program",
                 "FINISHED",
                 {},
                 50.0,
                 ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
-                "trial 1 (trial 2)",
+                "trial 1: trial 2",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "0"},
                 100.0,
                 ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
-                "trial 2 (trial 3)",
+                "trial 2: trial 3",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "0"},
                 50.0,
                 ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
-                "trial 3 (full eval)",
+                "trial 3: full eval",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "0"},
                 50.0,
                 ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
-                "trial 4 (trial 5)",
+                "trial 4: trial 5",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "1"},
                 0.0,
                 ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
-                "trial 5 (full eval)",
+                "trial 5: full eval",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "1"},
                 50.0,

@@ -308,7 +308,7 @@ def test_mlflow_optimizes_prompts(experiment: str) -> None:
     parent, *ours = read_tree(mlflow.get_tracking_uri(), experiment).walk()
     assert [(run.name, run.status) for run in ours] == [
         ("gepa MlflowGEPAAdapter", "FINISHED"),
-        ("trial 0 (seed)", "FINISHED"),
+        ("trial 0: seed", "FINISHED"),
     ]
     assert (parent.status, parent.children) == ("FINISHED", (ours[0],))
     assert result.initial_eval_score == 0.5

@@ -3,68 +3,36 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from mlflow import MlflowClient
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import otel_dspy
-from otel_dspy import DSPyInstrumentor
 from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
 from otel_dspy.bridge.otlp import ReceivedSpan
 from otel_dspy.bridge.routing import routed
-from otel_dspy.mlflow import MlflowSpanProcessor, flush
+from otel_dspy.mlflow import flush
+from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.tracking.runs import run_reports
 from otel_dspy.mlflow.tracking.runs.run_reports import PATH, VARIABLE
 from otel_dspy.reporting.runs import read
 from tests.chaos.twins import optimize
-from tests.support.blank_store import blank_store
+from tests.support.experiment_in_store import EXPERIMENT, recorded, store
 from tests.support.gated_optimization import GatedOptimization
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_dspy.reporting.model.compile_result import Compile
     from otel_dspy.reporting.report import Report
-
-EXPERIMENT = "reported"
-
-
-def store(folder: Path) -> str:
-    """An empty store with an experiment, whose artifacts are below the folder; its tracking URI."""
-    uri = blank_store(folder)
-    MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
-    return uri
-
-
-@contextmanager
-def recorded(uri: str) -> Generator[InMemorySpanExporter]:
-    """Record DSPy in the store, and its spans."""
-    kept = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    processor = MlflowSpanProcessor(tracking_uri=uri, experiment=EXPERIMENT)
-    for one in (SimpleSpanProcessor(kept), processor):
-        provider.add_span_processor(one)
-    instrumentor = DSPyInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
-    )
-    try:
-        yield kept
-    finally:
-        instrumentor.uninstrument()
-        processor.shutdown()
 
 
 def bridged(spans: Sequence[ReadableSpan], uri: str) -> None:
@@ -85,6 +53,34 @@ def page_of(report: Report) -> str:
     return (folder / PATH).read_text(encoding="utf-8")
 
 
+def described(report: Report) -> str:
+    """The description that MLflow shows on the run's page."""
+    found = report.compile
+    return str(MlflowClient(found.tracking_uri).get_run(found.run_id).data.tags[DESCRIPTION])
+
+
+def test_a_description_of_the_users_own_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It replaces the one that was written while the optimization ran, and is not replaced at the end."""
+    monkeypatch.setenv(VARIABLE, "true")
+    monkeypatch.setattr(run_reports, "EVERY", 0.0)
+    monkeypatch.setattr(run_reports, "PAUSE", 0.0)
+    uri = store(tmp_path)
+    optimization = GatedOptimization(80.0)
+    with recorded(uri):
+        thread = threading.Thread(target=optimization)
+        with optimization.released():
+            thread.start()
+            optimization.let(0)
+            awaited(lambda: next(tmp_path.glob(f"artifacts/*/artifacts/{PATH}"), None), "the page")
+            running = otel_dspy.report(tracking_uri=uri)
+            assert "is running: 1 trial, best so far 50.0 %" in described(running).replace("\\", "")
+            MlflowClient(uri).set_tag(running.compile.run_id, DESCRIPTION, "Mine.")
+            optimization.let(1)
+            thread.join()
+        assert flush()
+    assert described(otel_dspy.report(tracking_uri=uri)) == "Mine."
+
+
 def test_the_processor_and_a_bridge_write_the_same_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the page that the command makes of the run, and is there after a flush."""
     monkeypatch.setenv(VARIABLE, "true")
@@ -99,6 +95,8 @@ def test_the_processor_and_a_bridge_write_the_same_page(tmp_path: Path, monkeypa
     assert page_of(bridge) == bridge.html
     same = page_of(bridge).replace(bridge.compile.run_id, written.compile.run_id).replace(others, own)
     assert same == page_of(written)
+    assert described(written) == written.description
+    assert described(bridge) == bridge.description
 
 
 def test_it_is_refreshed_while_the_optimization_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,13 +244,13 @@ def _result(done: CompileRecord, run: RunKey, options: Options) -> Iterator[Oper
 
 
 def _best_trial(ended: EndedCompile, options: Options) -> Iterator[Operation]:
-    """Correct `dspy.trial.is_best` if the optimizer returned another program than the trials indicated."""
-    best, flagged = ended.done.best_trial, [trial for trial in ended.trials if trial.is_best]
-    if best is None or max((trial.index for trial in flagged), default=None) == best:
+    """Leave `dspy.trial.is_best` on the trial that the optimizer returned; before, each has it that was best so far."""
+    best = ended.done.best_trial
+    if best is None:
         return
     for trial in ended.trials:
         run = trial_run(options, trial.compile_id, trial.index)
-        if run is not None and (trial.index == best or (trial.is_best and trial.index > best)):
+        if run is not None and bool(trial.is_best) != (trial.index == best):
             tags = naming.tags({sc.DSPY_TRIAL_IS_BEST: trial.index == best})
             yield LogMetrics(key=f"{trial.span.span_id}/best", run=run, tags=tags)
 
@@ -259,9 +259,11 @@ def _totals(done: CompileRecord) -> tuple[MetricPoint, ...]:
     # One step after the last trial's, so that the curve ends at the compile's own total.
     step, time_ms = done.trial_count or 0, done.span.end_ms
     values = naming.usage_metrics(done.usage) | naming.failure_metrics(done.failures)
-    values |= {"initial_score": done.initial_score} if done.initial_score is not None else {}
     values |= {"best_score": done.best_score} if done.best_score is not None else {}
-    return tuple(MetricPoint(name, value, step, time_ms) for name, value in values.items())
+    points = [MetricPoint(name, value, step, time_ms) for name, value in values.items()]
+    if done.initial_score is not None:
+        points.append(MetricPoint("initial_score", done.initial_score, 0, time_ms))
+    return tuple(points)
 
 
 def _status(done: CompileRecord) -> RunStatus:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_dspy import semconv as sc
+from otel_dspy.wording import chosen_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,12 +21,16 @@ MAX_KEY: Final = 250
 MAX_PARAM: Final = 6000
 MAX_TAG: Final = 8000
 MAX_DIGEST: Final = 36
+MAX_NAME: Final = 120
+"""Maximum characters of a run's name, so that tables remain readable."""
 MAX_PREVIEW: Final = 1000
 """Maximum characters of a trace's request and response preview."""
 
 _MAX_MODEL: Final = 200
 """Maximum characters of a language model's name within a metric's name."""
 
+DESCRIPTION: Final = "mlflow.note.content"
+"""Tag that MLflow shows as a run's description, in Markdown."""
 PARENT_RUN: Final = "mlflow.parentRunId"
 RUN_NAME: Final = "mlflow.runName"
 _NOT_IN_KEYS: Final = re.compile(r"[^\w\-. :/]")
@@ -41,6 +46,12 @@ ERROR_MESSAGE: Final = "error.message"
 def compile_name(identity: CompileIdentity) -> str:
     """Return the name of a compile's run and trace."""
     return f"{identity.optimizer} {identity.program}"
+
+
+def trial_name(index: int, label: str | None, parameters: Mapping[str, object]) -> str:
+    """Return the name of a trial's run: `trial 7: instruction 1 + demos 2`, or the optimizer's own label."""
+    tried = chosen_text(parameters) or label
+    return f"trial {index}: {tried}"[:MAX_NAME] if tried else f"trial {index}"
 
 
 def key(name: str) -> str:
@@ -129,20 +140,20 @@ def objective_metrics(objectives: Mapping[str, float]) -> dict[str, float]:
 
 
 def usage_metrics(usage: Usage) -> dict[str, float]:
-    """Return usage by metric name; unknown values are omitted.
+    """Return usage by metric name; unknown values are omitted, and of roles and models zeros too.
 
     `<name>/<role>` is a role's part of it, `model/<model>/<name>` a language model's. Models with the same key are
-    summed.
+    summed. MLflow's page of a run begins with the charts of these: without zeros, none of them is a flat line at 0.
     """
     found = _numbers(usage)
     for role, part in usage.by_role.items():
-        found |= {key(f"{name}/{role}"): value for name, value in _numbers(part).items()}
+        found |= {key(f"{name}/{role}"): value for name, value in _numbers(part).items() if value}
     models: dict[str, float] = {}
     for model, part in usage.by_model.items():
         for name, value in _numbers(part).items():
             chosen = key(f"model/{model[:_MAX_MODEL]}/{name}")
             models[chosen] = models.get(chosen, 0.0) + value
-    return found | models
+    return found | {name: value for name, value in models.items() if value}
 
 
 def forecast_metrics(forecast: Mapping[str, float]) -> dict[str, float]:

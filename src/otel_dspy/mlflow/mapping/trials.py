@@ -24,6 +24,7 @@ from otel_dspy.mlflow.mapping.operations import (
     MetricPoint,
     UserRun,
 )
+from otel_dspy.wording import chosen_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 SCORE = "eval"
 """Metric of a trial's or evaluation's own score: the same name as in MLflow's autologging."""
+MINIBATCH_SCORE = "eval_minibatch"
+"""Metric of a score on a minibatch, of the trial and on the compile's curve."""
 
 
 def trial_operations(trial: TrialRecord, options: Options) -> Iterator[Operation]:
@@ -62,7 +65,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
     yield EnsureRun(
         key=f"{span.span_id}/run",
         run=run,
-        name=f"trial {trial.index}" + (f" ({trial.label})" if trial.label else ""),
+        name=naming.trial_name(trial.index, trial.label, trial.parameters),
         start_ms=span.start_ms,
         parent=parent,
         tags=naming.tags(
@@ -79,6 +82,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
                 sc.DSPY_TRIAL_REASON: trial.reason,
                 sc.DSPY_PROGRAM_ID: trial.program_id,
                 sc.DSPY_PROGRAM_PARENT_IDS: trial.program_parents or None,
+                naming.DESCRIPTION: _description(trial, broken=broken),
                 **naming.identity_tags(span),
             }
         )
@@ -110,7 +114,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
             )
     values = naming.usage_metrics(trial.usage) | naming.measures(trial.measures)
     values |= naming.failure_metrics(trial.failures)
-    values |= {SCORE: trial.score} if trial.score is not None else {}
+    values |= {_score_metric(trial): trial.score} if trial.score is not None else {}
     if values:
         points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
         yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
@@ -118,10 +122,32 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
     yield EndRun(key=f"{span.span_id}/end", run=run, status=ended, end_ms=span.end_ms)
 
 
+def _description(trial: TrialRecord, *, broken: bool) -> str | None:
+    """Return one line for the page of the run and for the column of descriptions in MLflow's table of runs.
+
+    None for a trial that has neither a score, an error nor a reason.
+    """
+    tried = chosen_text(trial.parameters) or trial.label or (trial.kind or "trial").replace("_", " ")
+    if broken:
+        cause = ": ".join(part for part in (trial.error_type, trial.span.message) if part)
+        return f"{tried}: failed" + (f" with {cause}" if cause else "")
+    if trial.score is None:
+        return f"{tried}: no score. {trial.reason}" if trial.reason else None
+    found = f"{tried}: {score_value_text(trial.score, trial.score_unit)}"
+    if trial.scope == "minibatch":
+        found += " on a minibatch"
+    return found + (f". {trial.reason}" if trial.reason else "")
+
+
+def _score_metric(trial: TrialRecord) -> str:
+    # Sorting the trials by one metric would else put minibatches, which are other examples, above the best trial.
+    return MINIBATCH_SCORE if trial.scope == "minibatch" else SCORE
+
+
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
     values = naming.usage_metrics(trial.compile_usage) | naming.measures(trial.measures)
     if trial.score is not None:
-        values["eval_minibatch" if trial.scope == "minibatch" else "eval_full"] = trial.score
+        values[MINIBATCH_SCORE if trial.scope == "minibatch" else "eval_full"] = trial.score
     if trial.best_score is not None:
         values["best_score"] = trial.best_score
     return tuple(MetricPoint(name, value, trial.index, trial.span.end_ms) for name, value in values.items())

@@ -26,8 +26,9 @@ from otel_dspy.reporting.sections.prompt_diff import prompt_diff
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
-from otel_dspy.reporting.wording import counted, duration_text, score_value_text, use_text
+from otel_dspy.reporting.wording import counted, duration_text, use_text
 from otel_dspy.version import __version__
+from otel_dspy.wording import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,9 @@ from otel_dspy.reporting.wording import (
     counted,
     duration_text,
     probability_text,
-    score_value_text,
     use_text,
 )
+from otel_dspy.wording import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -86,7 +86,7 @@ def test_all_that_a_trial_span_becomes() -> None:
         EnsureRun(
             key="s/run",
             run=RUN,
-            name="trial 4 (minibatch 2)",
+            name="trial 4: minibatch 2",
             start_ms=1000,
             parent=COMPILE,
             tags={
@@ -102,6 +102,7 @@ def test_all_that_a_trial_span_becomes() -> None:
                 "dspy.trial.reason": "better than its parent",
                 "dspy.program.id": "p",
                 "dspy.program.parent.ids": '["a", "b"]',
+                "mlflow.note.content": "minibatch 2: 60.0 % on a minibatch. better than its parent",
                 "otel.trace_id": TRACE,
                 "otel.span_id": "s",
                 **FIRST_FAILURE,
@@ -130,7 +131,7 @@ def test_all_that_a_trial_span_becomes() -> None:
             start_ms=1000,
         ),
         LogMetrics(
-            key="s/metrics", run=RUN, metrics=_points(0, lm_calls=1.0, val__loss=0.25, num_errors=3.0, eval=60.0)
+            key="s/metrics", run=RUN, metrics=_points(0, lm_calls=1.0, val__loss=0.25, num_errors=3.0, eval_minibatch=60.0)
         ),
         EndRun(key="s/end", run=RUN, status="FINISHED", end_ms=3000),
         progress,
@@ -140,6 +141,37 @@ def test_all_that_a_trial_span_becomes() -> None:
     assert [operation.key for operation in without] == [operation.key for operation in found[:-1]]
     assert {getattr(operation, "run", None) for operation in without} == {None, TrialRun(CID, 4, None)}
     assert only(without, EnsureRun).parent is None
+
+
+CHOICES: dict[str, Any] = {
+    "dspy.trial.parameter.0_predictor_instruction": 1, "dspy.trial.parameter.0_predictor_demos": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name", "description"),
+    [
+        ({"dspy.trial.score": 65.0, "dspy.trial.score.unit": "percent", "dspy.trial.label": "trial 5", **CHOICES},
+         "trial 4: instruction 1 + demos 2", "instruction 1 + demos 2: 65.0 %"),
+        ({"dspy.trial.score": 0.5, "dspy.trial.label": "seed -3"}, "trial 4: seed -3", "seed -3: 0.500"),
+        ({"dspy.trial.score": 0.5, "dspy.trial.kind": "full_evaluation"}, "trial 4", "full evaluation: 0.500"),
+        ({"dspy.trial.state": "rejected", "dspy.trial.label": "iteration 2", "dspy.trial.reason": "not better"},
+         "trial 4: iteration 2", "iteration 2: no score. not better"),
+        ({"dspy.trial.state": "fail", "error.type": "ValueError", "dspy.trial.label": "seed 1"},
+         "trial 4: seed 1", "seed 1: failed with ValueError: it broke"),
+        ({"dspy.trial.parameter.0_predictor_instruction": 1, "dspy.trial.parameter.1_predictor_instruction": 0,
+          "dspy.trial.label": "x"},
+         "trial 4: predictor 0: instruction 1; predictor 1: instruction 0", None),
+        ({f"dspy.trial.parameter.{number}_predictor_demos": 0 for number in range(10)},
+         "trial 4: predictor 0: demos 0; predictor 1: demos 0; predictor 2: demos 0; predictor 3: demos 0; predictor 4: demos 0; p",
+         None),
+    ],
+)  # fmt: skip
+def test_name_and_description(attributes: dict[str, Any], name: str, description: str | None) -> None:
+    """What the optimizer chose comes before its own label; the description adds the score, the error or the reason."""
+    trial = span("trial", {**PLACE, **attributes}, error="error.type" in attributes)
+    run = only(mapped(trial), EnsureRun)
+    assert (run.name, run.tags.get("mlflow.note.content")) == (name, description)
 
 
 def test_a_trial_of_which_little_is_known() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.outcome import Outcome, Result
 from otel_dspy.runtime.fork_gate import ForkGate
@@ -221,7 +222,7 @@ class Retrier:
                     logging.DEBUG if again else logging.WARNING,
                     "MLflow at %s is unavailable; retrying with back-off. No data is lost: %s",
                     self._address,
-                    without_passwords(str(error))[: naming.MAX_PREVIEW],
+                    error_cause(error, naming.MAX_PREVIEW),
                 )
 
     def _recovered(self, since: float) -> None:

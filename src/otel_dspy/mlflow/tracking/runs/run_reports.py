@@ -1,4 +1,4 @@
-"""Writes `report.html`, the report on an optimization, to its run: when it has ended, and now and then before that.
+"""Writes an optimization's description and `report.html` to its run: when it has ended, and now and then before that.
 
 The report is read back from MLflow, so it has what was captured and nothing else. It is computed on a thread of its
 own. One that cannot be written is given up: `otel-dspy report` makes the same page later.
@@ -7,6 +7,7 @@ own. One that cannot be written is given up: `otel-dspy report` makes the same p
 from __future__ import annotations
 
 import contextvars
+import hashlib
 import logging
 import os
 import pkgutil
@@ -15,6 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.mlflow.mapping.naming import DESCRIPTION, MAX_TAG
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.fork_gate import ForkGate
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_dspy.mlflow.tracking.store.connection import Connection
-    from otel_dspy.mlflow.tracking.store.store import RunHandle
+    from otel_dspy.mlflow.tracking.store.store import RunHandle, Store
 
 _logger = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ PAUSE: Final = 20
 """Minimum pause between two such reports, in multiples of the time that the last one took."""
 PATIENCE: Final = 10.0
 """Seconds that a flush, and the end of a process, wait for reports in progress."""
+DESCRIBED: Final = "otel_dspy.description"
+"""Tag with a digest of the description that was written here: one that differs is the user's."""
 _MAX_KNOWN: Final = 1000
 _REPORT: Final = "otel_dspy.reporting.report:report"
 """Loaded by name: that package reads MLflow by means of this one."""
@@ -141,5 +145,19 @@ def _write(request: _Request) -> None:
     report: Callable[..., Any] = pkgutil.resolve_name(_REPORT)
     destination = request.connection.destination
     with http_policy.no_retries(0), workspaces.selected(destination.workspace):
-        page = report(request.run.run_id, tracking_uri=destination.tracking_uri).html
-        request.connection.store().write_text(request.run.artifact_uri, PATH, page)
+        found = report(request.run.run_id, tracking_uri=destination.tracking_uri)
+        _describe(request.connection.store(), request.run.run_id, found.description)
+        request.connection.store().write_text(request.run.artifact_uri, PATH, found.html)
+
+
+def _describe(store: Store, run_id: str, text: str) -> None:
+    """Write the run's description, unless the user has written one."""
+    tags = store.run_tags(run_id)
+    present = tags.get(DESCRIPTION, "").strip()
+    if not present or tags.get(DESCRIBED) == _digest(present):
+        text = text[:MAX_TAG].strip()
+        store.log_run(run_id, {}, [], {DESCRIPTION: text, DESCRIBED: _digest(text)})
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,38 @@
+"""Short text of why a request failed: clients of HTTP wrap the cause in several long messages."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.tracking_uri import without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CAUSES: Final[Mapping[type[BaseException], str]] = {
+    ConnectionRefusedError: "connection refused, nothing listens there",
+    ConnectionResetError: "the connection was closed",
+    socket.gaierror: "the host name cannot be resolved",
+    TimeoutError: "no answer in time",
+}
+MAX_LINKS: Final = 20
+"""Number of chained exceptions that are followed."""
+
+
+def error_cause(error: BaseException, longest: int) -> str:
+    """Return the cause of an error in a few words, else its message, without passwords.
+
+    Args:
+        error: the error, with the exceptions that it was raised from.
+        longest: maximum characters of the message.
+    """
+    link: BaseException | None = error
+    for _ in range(MAX_LINKS):
+        if link is None:
+            break
+        for kind, text in _CAUSES.items():
+            if isinstance(link, kind):
+                return text
+        link = link.__cause__ or link.__context__
+    return without_passwords(str(error))[:longest]

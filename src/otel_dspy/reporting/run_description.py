@@ -1,0 +1,64 @@
+"""Description of an optimization's run in Markdown, which MLflow shows on top of the run's page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.reporting.markdown import markdown_table, markdown_text
+from otel_dspy.reporting.wording import choice_text
+from otel_dspy.wording import score_value_text
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.sections.verdict import Verdict
+
+TRIALS: Final = 5
+"""Number of the best trials that the description lists."""
+_WARNINGS: Final = 3
+
+
+def run_description(found: Compile, judged: Verdict) -> str:
+    """Return the description: the verdict, the best trials, and where the report is.
+
+    Args:
+        found: the optimization.
+        judged: its verdict.
+    """
+    lines = [
+        f"**{markdown_text(judged.headline)}**",
+        "",
+        markdown_text(judged.evidence),
+        "",
+        markdown_text(judged.cost),
+    ]
+    best = _best_trials(found)
+    if best:
+        lines += ["", *markdown_table(("trial:", "tried", "score:", "examples:", "against the start:"), best)]
+    if judged.warnings:
+        lines += ["", *(f"- {markdown_text(warning)}" for warning in judged.warnings[:_WARNINGS])]
+    lines += ["", f"Report: artifact `report.html`, or `otel-dspy report {found.run_id}`"]
+    return "\n".join(lines)
+
+
+def _best_trials(found: Compile) -> list[tuple[str, ...]]:
+    full = [trial for trial in found.trials if trial.is_full]
+    # A stable sort: of equal scores the earlier trial is first, as most optimizers choose.
+    ordered = sorted(full, key=lambda trial: trial.row.score or 0.0, reverse=True)[:TRIALS]
+    return [
+        (
+            f"{trial.row.index}{' ★' if trial.row.index == found.best_trial else ''}",
+            choice_text(trial.row),
+            score_value_text(trial.row.score, found.unit),
+            str(len(trial.results)) if trial.results else "",
+            _difference(found, trial),
+        )
+        for trial in ordered
+    ]
+
+
+def _difference(found: Compile, trial: Trial) -> str:
+    start = found.start
+    if start is None or start.row.score is None or trial.row.score is None or trial is start:
+        return ""
+    difference = trial.row.score - start.row.score
+    return f"{difference:+.1f}" if found.unit == "percent" else f"{difference:+.3f}"

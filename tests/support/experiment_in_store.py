@@ -1,0 +1,47 @@
+"""A local MLflow store with an experiment, in which DSPy is recorded with all content."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.support.blank_store import blank_store
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+EXPERIMENT = "reported"
+
+
+def store(folder: Path) -> str:
+    """An empty store with an experiment, whose artifacts are below the folder; its tracking URI."""
+    uri = blank_store(folder)
+    MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    return uri
+
+
+@contextmanager
+def recorded(uri: str, *, capture_programs: bool = True) -> Generator[InMemorySpanExporter]:
+    """Record DSPy in the store, and its spans."""
+    kept = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = MlflowSpanProcessor(tracking_uri=uri, experiment=EXPERIMENT)
+    for one in (SimpleSpanProcessor(kept), processor):
+        provider.add_span_processor(one)
+    instrumentor = DSPyInstrumentor()
+    instrumentor.instrument(
+        tracer_provider=provider, capture_content=True, capture_programs=capture_programs, capture_datasets=True
+    )
+    try:
+        yield kept
+    finally:
+        instrumentor.uninstrument()
+        processor.shutdown()

@@ -1,0 +1,62 @@
+"""The description of an optimization's run, in Markdown."""
+
+from __future__ import annotations
+
+from inline_snapshot import snapshot
+
+from otel_dspy.reporting.report import Report
+from tests.unit.reporting.optimizations import LABELS, optimization, trial
+
+CHOICE = {"0_predictor_instruction": 1, "0_predictor_demos": 2}
+
+
+def test_a_winner() -> None:
+    """Verdict, the best trials on the whole validation set with their differences, warnings, the report."""
+    found = optimization(
+        trial(0, "0000110011"),
+        trial(1, "1111......"),
+        trial(2, "0011110011", parameters=CHOICE, answers=LABELS),
+        trial(3, "0000110010", label="seed -1"),
+        best=2,
+    )
+    assert Report(found).description.splitlines() == snapshot(
+        [
+            "**MIPROv2 on Classify: from 40.0 % to 60.0 %, trial 2 won (instruction 1 + demos 2)**",
+            "",
+            "Against the start, 2 examples improved and 0 got worse, of 10 that both were scored on: could be chance (p = 0.5, exact sign test). With these rates, about 28 examples would separate the two.",
+            "",
+            "4 trials in 1 min 15 s: 30 calls, 3,300 tokens, $0.0300",
+            "",
+            "| trial | tried | score | examples | against the start |",
+            "| ---: | --- | ---: | ---: | ---: |",
+            "| 2 ★ | instruction 1 + demos 2 | 60.0 % | 10 | +20.0 |",
+            "| 0 | baseline | 40.0 % | 10 |  |",
+            "| 3 | seed -1 | 30.0 % | 10 | -10.0 |",
+            "",
+            "- The gain is not larger than chance would give: do not rely on it without more examples.",
+            "- Trial 1 has a higher score, 100.0 %, but on a minibatch: on other examples, so the two do not compare.",
+            "",
+            "Report: artifact `report.html`, or `otel-dspy report ffffffffffffffffffffffffffffffff`",
+        ]
+    )
+
+
+def test_only_the_best_five() -> None:
+    """A hundred trials make no page; of equal scores the earlier trial comes first."""
+    trials = [trial(index, "0" * (9 - index % 10) + "1" * (1 + index % 10)) for index in range(100)]
+    lines = Report(optimization(*trials, best=9)).description.splitlines()
+    assert [line.split("|")[1].strip() for line in lines if line.startswith("| ")][2:] == [
+        "9 ★",
+        "19",
+        "29",
+        "39",
+        "49",
+    ]
+
+
+def test_recorded_text_is_not_markup() -> None:
+    """Labels and messages are shown as they are, on one line."""
+    failed = optimization(trial(0, "0000000000", label="a|b\n**bold** <i>"), error="ValueError: [x](http://y) `z`")
+    text = Report(failed).description
+    assert r"a\|b \*\*bold\*\* \<i\>" in text
+    assert r"ValueError: \[x\](http://y) \`z\`" in text
