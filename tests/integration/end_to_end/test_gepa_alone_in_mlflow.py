@@ -46,7 +46,7 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
     ]  # fmt: skip
     assert [(child.name, child.status) for child in run.children] == [
         ("trial 0: seed", "FINISHED"),
-        *((f"trial {number} (iteration {number})", "FINISHED") for number in range(1, 6)),
+        *((f"trial {number}: iteration {number}", "FINISHED") for number in range(1, 6)),
     ]
     accepted = run.children[1]
     assert accepted.metrics["eval"] == accepted.metrics["objective/right"] == ((0, 0.6666666666666666),)

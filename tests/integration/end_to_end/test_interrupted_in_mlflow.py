@@ -135,7 +135,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "    LabeledFewShot Predict: FINISHED",
             "  LabeledFewShot Predict: FINISHED",
             "  trial 0: default program: FINISHED",
-            "  trial 1: trial 2: KILLED KeyboardInterrupt",
+            "  trial 1: instruction 2 + demos 0: KILLED KeyboardInterrupt",
         ]
     ),
     ("BootstrapFewShotWithRandomSearch", 0): snapshot(

@@ -140,7 +140,7 @@ def test_dies_in_the_middle_and_comes_back(tmp_path: Path) -> None:
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json",
             "  1 traces",
             "    trial 0: FINISHED",
-            "      tags dspy.trial.derived=true, dspy.trial.index=0, dspy.trial.is_best=true, dspy.trial.kind=candidate, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
+            "      tags dspy.trial.derived=true, dspy.trial.index=0, dspy.trial.is_best=false, dspy.trial.kind=candidate, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "      metrics eval=25.0, lm_calls=4.0, num_errors=2.0",
             "      artifacts changes.md, model.json, result_table.json",
             "      4 traces",

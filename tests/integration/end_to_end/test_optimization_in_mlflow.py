@@ -26,6 +26,12 @@ def _trials(run: RunNode) -> list[RunNode]:
     return [child for child in run.children if "dspy.trial.index" in child.tags]
 
 
+def _score(trial: RunNode) -> float:
+    """The trial's score, on the whole validation set or on a minibatch."""
+    name = "eval_minibatch" if trial.tags["dspy.trial.scope"] == "minibatch" else "eval"
+    return trial.metrics[name][-1][1]
+
+
 def _compile(tree: ExperimentTree) -> RunNode:
     (run,) = tree.runs
     return run
@@ -98,7 +104,7 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
         [("train", "trainset"), ("validation", "valset")]
     )
     assert [
-        (trial.name, trial.status, trial.params, trial.metrics["eval"][-1][1], sorted(trial.artifacts))
+        (trial.name, trial.status, trial.params, _score(trial), sorted(trial.artifacts))
         for trial in _trials(run)
     ] == snapshot(
         [

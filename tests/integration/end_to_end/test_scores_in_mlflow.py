@@ -48,7 +48,7 @@ def test_a_nan_that_comes_first_is_the_best_score(tracking_uri: str) -> None:
     assert [program["seed"] for program in best.candidate_programs if program["program"] is best] == [-3]
     assert run.tags["dspy.compile.best_trial.index"] == "0"
     assert _points(run.metrics["best_score"]) == [(0, "nan"), (1, "nan"), (2, "nan"), (3, "nan")]
-    assert _points(run.metrics["initial_score"]) == [(3, "nan")]
+    assert _points(run.metrics["initial_score"]) == [(0, "nan")]
     assert _points(run.metrics["eval_full"]) == [(0, "nan"), (1, "100.0"), (2, "100.0")]
     trials = [child for child in run.children if "dspy.trial.index" in child.tags]
     assert [(trial.tags["dspy.trial.is_best"], str(trial.metrics["eval"][0][1])) for trial in trials] == [

@@ -72,7 +72,7 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> N
         "cost": ((0, 0.002), (1, 0.004), (2, 0.004)),
         "eval_full": ((0, 50.0),),
         "eval_minibatch": ((1, 75.0),),
-        "initial_score": ((2, 50.0),),
+        "initial_score": ((0, 50.0),),
         "input_tokens": ((0, 20.0), (1, 40.0), (2, 40.0)),
         "lm_calls": ((0, 2.0), (1, 4.0), (2, 4.0)),
         "output_tokens": ((0, 10.0), (1, 20.0), (2, 20.0)),
@@ -181,7 +181,7 @@ def test_a_compile_is_seen_while_it_runs(place: CallContext) -> None:
         with emitter.trial(0, score=50.0, state=INITIAL):
             pass
         (running,) = place.read().runs
-        assert [(run.name, run.status) for run in running.children] == [("trial 0", "FINISHED")]
+        assert [(run.name, run.status) for run in running.children] == [("trial 0: instruction 0", "FINISHED")]
     assert place.read().runs[0].status == "FINISHED"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import ERROR_TYPE
-from otel_dspy.mlflow.mapping.trials import SCORE
+from otel_dspy.mlflow.mapping.trials import MINIBATCH_SCORE, SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ _USAGE: Final = (
     "input_tokens", "output_tokens", "lm_calls", "cache_hits", "cost", "unpriced_calls", "embedding_calls",
     "late_calls",
 )  # fmt: skip
-_OTHER: Final = frozenset({SCORE, "num_errors", *_USAGE})
+_OTHER: Final = frozenset({SCORE, MINIBATCH_SCORE, "num_errors", *_USAGE})
 _PYTHON: Final[Mapping[str, object]] = {"True": True, "False": False, "None": None}
 """MLflow's clients write these parameters by `str`."""
 
@@ -59,7 +59,7 @@ def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
         "label": tags.get(semconv.DSPY_TRIAL_LABEL),
         "kind": tags.get(semconv.DSPY_TRIAL_KIND),
         "scope": tags.get(semconv.DSPY_TRIAL_SCOPE),
-        "score": metrics.get(SCORE),
+        "score": metrics.get(SCORE, metrics.get(MINIBATCH_SCORE)),
         "unit": tags.get(semconv.DSPY_TRIAL_SCORE_UNIT),
         # A run whose trial has not been received is a placeholder without this tag.
         "state": tags.get(semconv.DSPY_TRIAL_STATE) or str(run.info.status).lower(),

@@ -99,7 +99,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
             "  2 traces",
             "    trial 0: candidate 0: FINISHED",
             "      params candidate=0",
-            "      tags dspy.trial.index=0, dspy.trial.is_best=true, dspy.trial.kind=candidate, dspy.trial.label=candidate 0, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
+            "      tags dspy.trial.index=0, dspy.trial.is_best=false, dspy.trial.kind=candidate, dspy.trial.label=candidate 0, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "      metrics eval=83.33, lm_calls=7.0",
             "      artifacts candidate.json, changes.md, model.json, result_table.json",
             "      6 traces",

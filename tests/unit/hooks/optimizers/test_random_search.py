@@ -117,7 +117,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
             "  1 traces",
             "    trial 0: seed -3: FINISHED",
             "      params bootstrapped_demos=0, labeled_demos=0, seed=-3",
-            "      tags dspy.trial.index=0, dspy.trial.is_best=true, dspy.trial.kind=baseline, dspy.trial.label=seed -3, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
+            "      tags dspy.trial.index=0, dspy.trial.is_best=false, dspy.trial.kind=baseline, dspy.trial.label=seed -3, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "      metrics eval=50.0, lm_calls=8.0",
             "      artifacts candidate.json, changes.md, model.json, result_table.json",
             "      8 traces",
