@@ -6,7 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.wording import choice_text, counted, duration_text, score_value_text, trial_line, use_text
+from otel_dspy.reporting.wording import choice_text, counted, duration_text, trial_line, use_text
+from otel_dspy.wording import score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_watch import CompileResult, CompileView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.markdown import markdown_table, markdown_text
+from otel_dspy.reporting.markdown import markdown_row, markdown_text
 from otel_dspy.reporting.wording import choice_text
 from otel_dspy.wording import score_value_text
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 TRIALS: Final = 5
 """Number of the best trials that the description lists."""
 _WARNINGS: Final = 3
+_LONGEST: Final = 300
+"""Longest warning; it may contain an error's message."""
 
 
 def run_description(found: Compile, judged: Verdict) -> str:
@@ -33,11 +35,16 @@ def run_description(found: Compile, judged: Verdict) -> str:
     ]
     best = _best_trials(found)
     if best:
-        lines += ["", *markdown_table(("trial:", "tried", "score:", "examples:", "against the start:"), best)]
+        lines += ["", "| trial | tried | score | examples | against the start |", "| ---: | --- | ---: | ---: | ---: |"]
+        lines += [markdown_row(*cells) for cells in best]
     if judged.warnings:
-        lines += ["", *(f"- {markdown_text(warning)}" for warning in judged.warnings[:_WARNINGS])]
+        lines += ["", *(f"- {markdown_text(_short(warning))}" for warning in judged.warnings[:_WARNINGS])]
     lines += ["", f"Report: artifact `report.html`, or `otel-dspy report {found.run_id}`"]
     return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _best_trials(found: Compile) -> list[tuple[str, ...]]:

@@ -104,8 +104,7 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
         [("train", "trainset"), ("validation", "valset")]
     )
     assert [
-        (trial.name, trial.status, trial.params, _score(trial), sorted(trial.artifacts))
-        for trial in _trials(run)
+        (trial.name, trial.status, trial.params, _score(trial), sorted(trial.artifacts)) for trial in _trials(run)
     ] == snapshot(
         [
             (

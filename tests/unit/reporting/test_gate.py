@@ -15,7 +15,8 @@ from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.gating.checks import Limits, checked, unreadable
 from otel_dspy.reporting.gating.json_text import json_text
 from otel_dspy.reporting.gating.junit import junit
-from otel_dspy.reporting.gating.markdown import cell, markdown
+from otel_dspy.reporting.gating.markdown import markdown
+from otel_dspy.reporting.markdown import markdown_text
 from otel_dspy.reporting.runs.registered import baseline_run
 from otel_dspy.reporting.trial_row import ModelUse
 from tests.support.blank_store import blank_store
@@ -190,7 +191,7 @@ def test_markdown() -> None:
     page = MarkdownIt("commonmark").enable("table").render(found)
     assert page.count("<table>") == 2
     assert "<b" not in page.replace("<body", "")
-    assert cell("a\nb `c`") == "a b \\`c\\`"
+    assert markdown_text("a\nb `c`") == "a b \\`c\\`"
 
 
 def test_json() -> None:

@@ -58,5 +58,5 @@ def test_recorded_text_is_not_markup() -> None:
     """Labels and messages are shown as they are, on one line."""
     failed = optimization(trial(0, "0000000000", label="a|b\n**bold** <i>"), error="ValueError: [x](http://y) `z`")
     text = Report(failed).description
-    assert r"a\|b \*\*bold\*\* \<i\>" in text
+    assert r"a\|b \*\*bold\*\* &lt;i&gt;" in text
     assert r"ValueError: \[x\](http://y) \`z\`" in text

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from otel_dspy.reporting.wording import NONE, counted, duration_text, score_value_text
+from otel_dspy.reporting.wording import counted, duration_text
+from otel_dspy.wording import NONE, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
