@@ -21,7 +21,7 @@ def score_value_text(score: float | None, unit: str | None) -> str:
 
 
 def chosen_text(parameters: Mapping[str, object]) -> str | None:
-    """Format what a trial chose from the candidates: `instruction 1 + demos 2`; None if the parameters do not tell.
+    """Format what a trial chose from the candidates: `instruction 1 + demos 2`; None for other parameters.
 
     With several predictors each is named by its index: `predictor 0: instruction 1 + demos 2; predictor 1: …`.
     """
