@@ -7,7 +7,8 @@ from otel_dspy.instrumentor import DSPyInstrumentor
 from otel_dspy.reporting.compare import compare
 from otel_dspy.reporting.report import report
 from otel_dspy.rerun.best_program import BestProgram, best_program
-from otel_dspy.rerun.errors import RerunError
+from otel_dspy.rerun.errors import RecordedCallError, RerunError, UnknownCallError
+from otel_dspy.rerun.replay import replay_lm
 from otel_dspy.telemetry.conventions.conversations import conversation
 from otel_dspy.version import __version__
 
@@ -17,11 +18,14 @@ __all__ = [
     "BudgetExceeded",
     "DSPyInstrumentor",
     "GepaBudgetStopper",
+    "RecordedCallError",
     "RerunError",
+    "UnknownCallError",
     "__version__",
     "best_program",
     "compare",
     "conversation",
     "forecast",
+    "replay_lm",
     "report",
 ]

@@ -116,6 +116,15 @@ DSPY_LM_REQUESTS: Final = "dspy.lm.requests"
 """
 DSPY_LM_RETRIES: Final = "dspy.lm.retries"
 """How many attempts failed and were made again."""
+DSPY_LM_REQUEST_SETTINGS: Final = "dspy.lm.request.settings"
+"""Settings of the request that the GenAI conventions have no attribute for, from a fixed list (rollout_id,
+response_format as a JSON schema, logprobs, reasoning_effort, tool_choice, ...): a JSON object. Never a key or header.
+Absent where there is none.
+"""
+DSPY_LM_RESPONSE_FIELDS: Final = "dspy.lm.response.fields"
+"""What the answers have beside text, reasoning and tool calls (logprobs, with `text` for `token`; citations): a JSON
+array with an object for each choice. Absent where there is none.
+"""
 DSPY_LM_ROLE: Final = "dspy.lm.role"
 """Purpose of the call, by where it was made: the program's own work or a teacher's (also the default), the optimizer's
 instructions and rules, its reflection on what went wrong, or the metric's judgment.

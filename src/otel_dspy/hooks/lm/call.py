@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm import legacy_responses
-from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of
+from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of, fields_of
 from otel_dspy.hooks.lm.nested_usage import OwnUsage
 from otel_dspy.hooks.lm.result import read_result
 from otel_dspy.hooks.lm.settings import full_name, provider_and_model
@@ -225,6 +225,7 @@ class _LMHook(CallHook):
         content = CallContent(self._telemetry, self._request, record, self._prompt)
         if error is None and self._request is not None and self._request.content:
             content.answers = answers_of(self._outputs)
+            content.fields = fields_of(self._outputs)
         end_call(self._telemetry, self._call, error, content)
 
     def _count(self, usage: CallUsage) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
 
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.types import InputMessage, OutputMessage
 
 from otel_dspy import semconv
+from otel_dspy.hooks.lm.settings import as_schemas, request_settings
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.genai.message_parts import ChatMessage, MessageParts
 from otel_dspy.telemetry.parameters import LARGEST_INT
@@ -28,6 +30,10 @@ _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "prese
 _TOOL_CALL: Final = {"tool_calls": "tool_call", "function_call": "tool_call"}
 """OpenAI's finish reasons, which LiteLLM uses for all providers, mapped to the one of the semantic conventions."""
 
+_NO_SETTINGS: Final[Mapping[str, object]] = MappingProxyType({})
+_ANSWER_FIELDS: Final = ("logprobs", "citations")
+"""Fields of an output that are no parts of a message."""
+
 
 class CallRequest(NamedTuple):
     """Copy of a request, taken when it is made, because the user may modify the list of messages later.
@@ -37,12 +43,14 @@ class CallRequest(NamedTuple):
         messages: the messages that were sent, or the prompt alone.
         tools: the definitions of the offered tools, as plain data.
         content: whether messages are recorded.
+        settings: see `request_settings`; empty without content.
     """
 
     keywords: Mapping[str, Any]
     messages: list[ChatMessage]
     tools: AnyValue
     content: bool
+    settings: Mapping[str, object] = _NO_SETTINGS
 
     @classmethod
     def of(cls, keywords: Mapping[str, Any], prompt: Any, *, content: bool) -> Self:
@@ -59,7 +67,8 @@ class CallRequest(NamedTuple):
             return cls(recorded, [], None, content)
         offered: Any = keywords.get("tools") or _get(prompt, "tools")
         tools = bounded(cast("object", offered)) if isinstance(offered, list | tuple) and offered else None
-        return cls(recorded, _messages(prompt, keywords.get("messages")), tools, content)
+        messages = _messages(prompt, keywords.get("messages"))
+        return cls(recorded, messages, tools, content, request_settings(keywords))
 
     def put(self, telemetry: Telemetry, invocation: InferenceInvocation) -> None:
         """Set the request on the invocation, redacted."""
@@ -77,6 +86,8 @@ class CallRequest(NamedTuple):
         if self.content:
             parts = _parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES)
             invocation.input_messages = [InputMessage(role=one.role, parts=parts.of(one)) for one in self.messages]
+        if self.settings and telemetry.genai.content_on_spans:
+            telemetry.content.put(invocation.attributes, semconv.DSPY_LM_REQUEST_SETTINGS, as_schemas(self.settings))
         if self.tools is not None:
             invocation.tool_definitions = _parts(telemetry, gen_ai.GEN_AI_TOOL_DEFINITIONS).definitions(self.tools)
 
@@ -92,6 +103,26 @@ def answers_of(outputs: Any) -> list[ChatMessage]:
     # An explicit lm15.Request returns one typed response instead of DSPy's list.
     given = cast("list[Any]", outputs) if isinstance(outputs, list) else [outputs]
     return [_answer(output) for output in given]
+
+
+def fields_of(outputs: Any) -> list[AnyValue]:
+    """Return the fields of each output that `dspy.lm.response.fields` has, as plain data; empty if none has any."""
+    given = cast("list[Any]", outputs) if isinstance(outputs, list) else []
+    if not any(isinstance(output, dict) for output in given):
+        return []  # most answers are texts
+    found = [
+        {name: bounded(value) for name in _ANSWER_FIELDS if (value := _get(output, name)) is not None}
+        for output in given
+    ]
+    return [*found] if any(found) else []
+
+
+def _tokens_as_text(value: AnyValue) -> AnyValue:
+    """Rename the field `token` of logprobs to `text`: a field of that name holds a secret, for the redaction."""
+    if isinstance(value, Mapping):
+        found = cast("Mapping[str, AnyValue]", value)
+        return {"text" if name == "token" else name: _tokens_as_text(item) for name, item in found.items()}
+    return [_tokens_as_text(item) for item in value] if isinstance(value, list) else value
 
 
 def _answer(output: Any) -> ChatMessage:
@@ -160,9 +191,10 @@ class CallContent:
 
     Attributes:
         answers: the response messages as plain data; None if they are not recorded.
+        fields: see `fields_of`.
     """
 
-    __slots__ = ("_prompt", "_record", "_request", "_telemetry", "answers")
+    __slots__ = ("_prompt", "_record", "_request", "_telemetry", "answers", "fields")
 
     def __init__(
         self, telemetry: Telemetry, request: CallRequest | None, record: LMCallRecord, prompt: Prompt | None
@@ -172,12 +204,16 @@ class CallContent:
         self._request = request
         self._record = record
         self.answers: list[ChatMessage] | None = None
+        self.fields: list[AnyValue] = []
 
     def __call__(self, invocation: InferenceInvocation) -> None:
         """Set the request, the response and the prompt's name and version on the invocation."""
         if self._request is not None:
             self._request.put(self._telemetry, invocation)
         put_response(self._telemetry, invocation, self._record, self.answers)
+        if self.fields and self._telemetry.genai.content_on_spans:
+            fields = _tokens_as_text(self.fields)
+            self._telemetry.content.put_plain(invocation.attributes, semconv.DSPY_LM_RESPONSE_FIELDS, fields)
         if self._prompt is not None:
             invocation.prompt_name = self._prompt.name
             invocation.prompt_version = self._prompt.version

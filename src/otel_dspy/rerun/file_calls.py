@@ -1,0 +1,52 @@
+"""Recorded calls in files of OTLP JSON, a request a line: of the Collector's file exporter, and spool files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_dspy.bridge.otlp import BadSpanError, MalformedError
+from otel_dspy.bridge.otlp_json import spans_in_json
+from otel_dspy.rerun.errors import RerunError
+from otel_dspy.rerun.recorded_call import is_call, recorded_call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from otel_dspy.rerun.recorded_call import RecordedCall
+
+
+def calls_of_files(path: Path) -> Iterator[RecordedCall | None]:
+    """Yield the calls in a file, or in the `.json` and `.jsonl` files of a folder; None for each without messages.
+
+    Raises:
+        RerunError: A file cannot be read, or is not OTLP JSON.
+    """
+    if path.is_dir():
+        for file in sorted(one for one in path.iterdir() if one.suffix in {".json", ".jsonl"}):
+            yield from _calls(file)
+    else:
+        yield from _calls(path)
+
+
+def _calls(path: Path) -> Iterator[RecordedCall | None]:
+    read = False
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    for received in spans_in_json(line):
+                        read = True
+                        if isinstance(received, BadSpanError) or not is_call(received.span.attributes):
+                            continue
+                        span = received.span
+                        error = (span.message or "") if span.error else None
+                        yield recorded_call(
+                            span.attributes, span.start_ns, error, f"{path.name}, trace {span.trace_id}"
+                        )
+                except MalformedError as error:
+                    if not read:
+                        raise RerunError(f"{path} is not OTLP JSON with a request a line: {error}") from None
+                    # Else the writer was killed while it wrote the line.
+    except OSError as error:
+        raise RerunError(f"{path} cannot be read: {error.strerror or error}") from None

@@ -1,0 +1,57 @@
+"""Recorded calls of an optimization, read from the traces in MLflow page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from otel_dspy import semconv
+from otel_dspy.mlflow.tracking.store.paging import every_page
+from otel_dspy.rerun.recorded_call import is_call, recorded_call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlflow import MlflowClient
+
+    from otel_dspy.rerun.recorded_call import RecordedCall
+    from otel_dspy.rerun.recorded_run import RecordedRun
+
+_PAGE: Final = 100
+
+
+def calls_of_run(found: RecordedRun) -> Iterator[RecordedCall | None]:
+    """Yield the calls of an optimization and of those inside it; None for each call without recorded messages."""
+    experiment = str(found.run.info.experiment_id)
+    for compile_id in _compile_ids(found.client, experiment, found.run.data.tags[semconv.DSPY_COMPILE_ID]):
+        wanted = f"tag.`{semconv.DSPY_COMPILE_ID}` = '{compile_id}'"
+        for trace in every_page(
+            lambda token, wanted=wanted: cast("Any", found.client).search_traces(
+                locations=[experiment], filter_string=wanted, max_results=_PAGE, page_token=token, include_spans=True
+            )
+        ):
+            yield from _calls(trace)
+
+
+def _calls(trace: Any) -> Iterator[RecordedCall | None]:
+    place = f"trace {trace.info.trace_id}"
+    for span in trace.data.spans:
+        attributes: dict[str, Any] = span.attributes
+        if is_call(attributes):
+            failed = str(span.status.status_code.value) == "ERROR"
+            error = str(span.status.description or "") if failed else None
+            yield recorded_call(attributes, int(span.start_time_ns), error, place)
+
+
+def _compile_ids(client: MlflowClient, experiment: str, compile_id: str) -> list[str]:
+    """Return the id of a compile and those of the compiles inside it."""
+    found = [compile_id]
+    for parent in found:  # grows during the loop
+        wanted = f"tags.`{semconv.DSPY_COMPILE_PARENT_ID}` = '{parent}'"
+        runs = every_page(
+            lambda token, wanted=wanted: cast(
+                "Any", client.search_runs([experiment], wanted, max_results=_PAGE, page_token=token)
+            )
+        )
+        ids = (str(run.data.tags.get(semconv.DSPY_COMPILE_ID)) for run in runs)
+        found += [one for one in dict.fromkeys(ids) if one not in found]
+    return found
