@@ -11,6 +11,7 @@ from otel_dspy.bridge import command as bridge_command
 from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
 from otel_dspy.doctor import command as doctor_command
 from otel_dspy.mlflow.replay import command as replay_command
+from otel_dspy.registry import command as register_command
 from otel_dspy.reporting import command as report_command
 from otel_dspy.reporting import compare_command, gate_command
 from otel_dspy.version import __version__
@@ -25,6 +26,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Callable[[str], None]], in
     "report": report_command.run,
     "compare": compare_command.run,
     "gate": gate_command.run,
+    "register": register_command.run,
 }
 _INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT."""
@@ -128,6 +130,14 @@ def _parser() -> argparse.ArgumentParser:
         "that cannot be judged.",
     )
     gate_command.add_arguments(gate)
+    register = commands.add_parser(
+        "register",
+        help="register the best program of an optimization in MLflow",
+        description="Create a version of a registered model from an optimization's best program, loadable by "
+        "mlflow.dspy.load_model, and register its instructions as prompts. Repeated, it creates nothing, and moves "
+        "the alias.",
+    )
+    register_command.add_arguments(register)
     return parser
 
 

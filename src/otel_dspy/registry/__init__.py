@@ -1,0 +1,1 @@
+"""Registration of an optimization's best program and its instructions in MLflow's registries."""

@@ -1,0 +1,73 @@
+"""Command `otel-dspy register`: registers the best program of an optimization in MLflow."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from otel_dspy.registry.errors import RegistryError
+from otel_dspy.registry.register import register
+from otel_dspy.rerun.errors import RerunError
+from otel_dspy.tracking_uri import without_passwords
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from otel_dspy.registry.registered_model import Registered
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("run", metavar="RUN", help="id of the optimization's run, or `latest`")
+    parser.add_argument("--name", required=True, help="name of the registered model")
+    parser.add_argument(
+        "--program",
+        metavar="SOURCE",
+        required=True,
+        help="the program that was optimized: FILE.py:NAME or package.module:NAME, of a class, a function or an "
+        "instance; the record has its predictors' state, not its code",
+    )
+    parser.add_argument("--alias", help="alias that the version gets")
+    parser.add_argument("--no-prompts", action="store_true", help="do not register the instructions as prompts")
+    parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+
+
+def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Register and print the version; return exit status 1, with the reason on standard error, if that fails."""
+    from otel_dspy.registry.program_source import program_source  # noqa: PLC0415 - imports the user's code
+
+    try:
+        source = program_source(chosen.program)
+        found = register(
+            chosen.run,
+            name=chosen.name,
+            program=source.program,
+            alias=chosen.alias,
+            prompts=not chosen.no_prompts,
+            code_paths=source.code_paths,
+            tracking_uri=chosen.tracking_uri,
+        )
+    except (RegistryError, RerunError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
+        print(f"The program was not registered: {without_passwords(str(error))}", file=sys.stderr)
+        return 1
+    say(json.dumps(asdict(found), indent=2) if chosen.json else text(found))
+    return 0
+
+
+def text(found: Registered) -> str:
+    """Return what was registered as lines of text."""
+    state = "registered" if found.created else "was registered already"
+    lines = [f"Version {found.version} of {found.name} {state}, from run {found.run_id}"]
+    if found.alias is not None:
+        lines.append(f"Alias: {found.alias}")
+    lines += [f"{name}: {value:g}, linked to the validation set" for name, value in (found.metrics or {}).items()]
+    lines += [f"Prompt: {prompt}" for prompt in found.prompts or ()]
+    lines.append(f"Load it: mlflow.dspy.load_model({found.model_uri!r})")
+    return "\n".join(lines)

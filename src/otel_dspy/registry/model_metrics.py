@@ -1,0 +1,38 @@
+"""Metrics of a LoggedModel, linked to the digest of the dataset that they were measured on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_SCORES: Final = ("best_score", "score/best")
+"""Names of the metric of the run that has the best score."""
+_DATASET_ROLE: Final = "mlflow.data.context"
+
+
+def log_score(client: MlflowClient, run: Run, model_id: str) -> dict[str, float]:
+    """Log the best score of a run as a metric of the model; return what was logged, by name.
+
+    The validation set is that of the run's dataset inputs; the training set where the optimizer has no other.
+
+    Args:
+        client: client of the store.
+        run: the optimization's run.
+        model_id: id of the model.
+    """
+    name = next((name for name in _SCORES if name in run.data.metrics), None)
+    if name is None:
+        return {}
+    inputs = run.inputs.dataset_inputs if run.inputs is not None else []
+    datasets = {tag.value: found.dataset for found in inputs for tag in found.tags if tag.key == _DATASET_ROLE}
+    dataset = datasets.get("validation") or datasets.get("train")
+    # The same point again, so that the run's own metric does not change.
+    point = client.get_metric_history(run.info.run_id, name)[-1]
+    given: dict[str, Any] = {} if dataset is None else {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
+    cast("Any", client).log_metric(
+        run.info.run_id, name, point.value, point.timestamp, point.step, model_id=model_id, **given
+    )
+    return {name: float(point.value)}

@@ -1,0 +1,60 @@
+"""`otel_dspy.register`: the best program of an optimization as a version of a registered model."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy.registry.errors import RegistryError
+from otel_dspy.registry.registered_model import Registration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_dspy.registry.registered_model import Registered
+
+_NEEDED: Final = ("dspy", "mlflow")
+
+
+def register(  # noqa: PLR0913 - the parts of a registration, by name
+    run: str,
+    *,
+    name: str,
+    program: Any,  # noqa: ANN401 - a dspy.Module; DSPy is optional here
+    alias: str | None = None,
+    prompts: bool = True,
+    code_paths: Sequence[str] = (),
+    pip_requirements: Sequence[str] = (),
+    tracking_uri: str | None = None,
+) -> Registered:
+    """Register the best program of an optimization, loadable by `mlflow.dspy.load_model`.
+
+    Registering the same run again creates nothing, and moves the alias.
+
+    Args:
+        run: id of the optimization's run, or `latest` for the one that started last.
+        name: name of the registered model; it is created if it does not exist.
+        program: the program that was optimized, or a new one with the same predictors. It is not changed.
+        alias: alias that the version gets, and another version loses.
+        prompts: register the predictors' instructions as prompts, where MLflow has a prompt registry.
+        code_paths: files that define the program and that no package has.
+        pip_requirements: packages that the program needs beside DSPy and MLflow.
+        tracking_uri: the MLflow store; None for MLflow's current one.
+
+    Returns:
+        The version.
+
+    Raises:
+        RegistryError: A package is missing.
+        otel_dspy.rerun.errors.RerunError: There is no such run, it has no recorded program, or that has other
+            predictors.
+        mlflow.exceptions.MlflowException: The store did not answer, or rejected the name.
+    """
+    missing = [package for package in _NEEDED if find_spec(package) is None]
+    if missing:
+        raise RegistryError(
+            f"Registering needs packages that are missing: {', '.join(missing)}. Install otel-dspy[instruments,mlflow]."
+        )
+    from otel_dspy.registry.registration import registered  # noqa: PLC0415 - DSPy, MLflow: seconds
+
+    return registered(run, Registration(name, program, alias, prompts, code_paths, pip_requirements), tracking_uri)
