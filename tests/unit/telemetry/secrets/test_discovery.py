@@ -236,6 +236,18 @@ def test_what_cannot_be_searched_is_reported(caplog: pytest.LogCaptureFixture) -
     assert "otel-dspy: the search for secrets in a model or tool failed" in caplog.text
 
 
+def test_a_program_that_cannot_be_searched_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """In one line, under a name of its own; the program is not affected."""
+
+    class Broken(Closed, dspy.Module):
+        """A program whose modules cannot be listed."""
+
+    keeper = SecretKeeper()
+    with mock.patch.object(guard, "_failures", Counter[str]()), caplog.at_level("WARNING", "otel_dspy"):
+        keeper.learn_program(Broken())
+    assert "otel-dspy: the search for secrets in a program failed" in caplog.text
+
+
 def test_each_module_of_a_program_is_searched() -> None:
     """The program's own attributes, and those of the modules inside it."""
 
