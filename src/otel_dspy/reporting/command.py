@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.reporting.report import report
+from otel_dspy.reporting.file_report import report_on_files
+from otel_dspy.reporting.report import LATEST, report
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
@@ -22,7 +24,12 @@ _SHORT: Final = 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="run id, or `latest` (the default)")
+    parser.add_argument(
+        "run",
+        nargs="*",
+        metavar="RUN | FILE",
+        help="run id, or `latest` (the default); or spool files of a program, which are read without MLflow",
+    )
     parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
     parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
     parser.add_argument("--against", metavar="RUN", help="compare with this optimization, on the page and in the text")
@@ -36,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     """Write and print the report; return exit status 1, with the reason on standard error, if there is none."""
     try:
-        found = report(
-            chosen.run, tracking_uri=chosen.tracking_uri, experiment=chosen.experiment, against=chosen.against
-        )
+        found = _found(chosen)
     except ReportError as error:
         print(error, file=sys.stderr)
         return 1
@@ -51,6 +56,19 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
         print(f"The page could not be written: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _found(chosen: argparse.Namespace) -> Report:
+    given: list[str] = chosen.run or [LATEST]
+    paths = [Path(one) for one in given]
+    if all(path.is_file() for path in paths):
+        if chosen.against is not None:
+            raise ReportError("--against compares runs in MLflow: write the files there first, with otel-dspy replay.")
+        return report_on_files(paths)
+    if len(given) > 1:
+        missing = [one for one, path in zip(given, paths, strict=True) if not path.is_file()]
+        raise ReportError(f"Name one run, or files that exist; there is no file {', '.join(missing)}.")
+    return report(given[0], tracking_uri=chosen.tracking_uri, experiment=chosen.experiment, against=chosen.against)
 
 
 def _show(found: Report, chosen: argparse.Namespace, say: Callable[[str], None]) -> None:
@@ -66,7 +84,7 @@ def _show(found: Report, chosen: argparse.Namespace, say: Callable[[str], None])
             say(f"\n{found.comparison.pairs[0].verdict}")
     if chosen.out is None and not chosen.open and (chosen.json or chosen.text):
         return
-    file = found.save(chosen.out or f"report-{found.compile.run_id[:_SHORT]}.html")
+    file = found.save(chosen.out or f"report-{found.compile.run_id[:_SHORT] or Path(chosen.run[0]).stem}.html")
     if not (chosen.json or chosen.text):
         say(f"\nThe page: {file}")
     if chosen.open:

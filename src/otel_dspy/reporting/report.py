@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.model.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
 
+LATEST: Final = "latest"
 _NEEDED: Final = ("jinja2", "mlflow", "numpy", "rich", "scipy")
 
 
@@ -104,7 +105,7 @@ def check_packages() -> None:
 
 
 def report(
-    run: str = "latest",
+    run: str = LATEST,
     *,
     tracking_uri: str | None = None,
     experiment: str | None = None,

@@ -36,7 +36,8 @@ def text_report(found: Compile, judged: Verdict, against: RunsComparison | None 
     table = trials_table([trial.row for trial in found.trials], title="Trials (* is the winner)")
     Console(file=out, width=_WIDTH, color_system=None).print(table)
     lines += [line.rstrip() for line in out.getvalue().rstrip().splitlines()]
-    lines += ["", f"Run {found.run_id} in {found.tracking_uri}"]
+    if found.run_id:
+        lines += ["", f"Run {found.run_id}" + (f" in {found.tracking_uri}" if found.tracking_uri else "")]
     if against is not None:
         lines += ["", comparison_text(against).rstrip()]
     return "\n".join(lines) + "\n"

@@ -39,6 +39,7 @@ class Replay:
         experiment: str | None = None,
         workspace: str | None = None,
         patience: float = PATIENCE,
+        reports: bool = True,
     ) -> None:
         """Create a replay.
 
@@ -47,6 +48,7 @@ class Replay:
             experiment: name of the experiment to use instead of the recorded one.
             workspace: name of the MLflow workspace to use instead of the recorded one; `""` for none.
             patience: seconds of an outage after which to stop.
+            reports: whether to write the reports on optimizations to their runs.
         """
         self._tracking_uri = tracking_uri
         self._experiment = experiment
@@ -54,7 +56,7 @@ class Replay:
         self._patience = patience
         self._stop = threading.Event()
         # The process that wrote the file, or an earlier replay, may have created the runs.
-        self._reports = RunReports()
+        self._reports = RunReports() if reports else None
         self._pipeline = Pipeline(self._new_applier)
         self._last_ms = 0
 
@@ -78,7 +80,7 @@ class Replay:
                 return 0
             ended = self._pipeline.end_open_runs(self._last_ms)
             self._pipeline.end_interrupted_traces()
-            if not self._pipeline.artifacts_waiting:
+            if self._reports is not None and not self._pipeline.artifacts_waiting:
                 self._reports.start()
                 self._reports.wait(self._patience)
         except Stopped:

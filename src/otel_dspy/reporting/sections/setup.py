@@ -21,7 +21,7 @@ class Setup:
     seeds: tuple[tuple[str, str], ...]
     """Parameters with `seed` in their names."""
     load: str
-    """Python code that loads the winner."""
+    """Python code that loads the winner; empty if it is not in MLflow."""
 
 
 def setup(found: Compile) -> Setup:
@@ -32,6 +32,8 @@ def setup(found: Compile) -> Setup:
         f'path = mlflow.artifacts.download_artifacts(run_id={found.run_id!r}, artifact_path="best_model.json")\n'
         f"program = {found.program}(...)  # a new instance of the program\nprogram.load(path)\n"
     )
+    if not found.run_id:
+        load = ""
     parameters = tuple((name, value_text(value)) for name, value in sorted(found.parameters.items()))
     seeds = tuple((name, value) for name, value in parameters if "seed" in name)
     return Setup(parameters, len(found.examples), seeds, load)
