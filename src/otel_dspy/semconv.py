@@ -74,6 +74,24 @@ predictor once; without those of the metric.
 """
 DSPY_FORECAST_LM_CALLS_HIGH: Final = "dspy.forecast.lm_calls.high"
 """Most LM calls that the compile will make; equal to `low` where the number is known, absent where it has no bound."""
+DSPY_FORECAST_TOKENS_LOW: Final = "dspy.forecast.tokens.low"
+"""Least tokens that `otel_dspy.forecast` gave for this compile, input and output; absent where the program did not ask
+for a forecast with rates.
+"""
+DSPY_FORECAST_TOKENS_HIGH: Final = "dspy.forecast.tokens.high"
+"""Most tokens that it gave; absent where there is no bound."""
+DSPY_FORECAST_COST_LOW: Final = "dspy.forecast.cost.low"
+"""Least cost that `otel_dspy.forecast` gave for this compile, USD; absent where the program did not ask for a forecast
+with rates.
+"""
+DSPY_FORECAST_COST_HIGH: Final = "dspy.forecast.cost.high"
+"""Most cost that it gave; absent where there is no bound."""
+DSPY_FORECAST_SECONDS_LOW: Final = "dspy.forecast.seconds.low"
+"""Least time that `otel_dspy.forecast` gave for this compile, in seconds; absent where the program did not ask for a
+forecast with rates.
+"""
+DSPY_FORECAST_SECONDS_HIGH: Final = "dspy.forecast.seconds.high"
+"""Most time that it gave; absent where there is no bound."""
 DSPY_FORECAST_ROLE: Final = "dspy.forecast.role."
 """`dspy.forecast.lm_calls.*` of one role alone."""
 DSPY_OPTIMIZER_NAME: Final = "dspy.optimizer.name"

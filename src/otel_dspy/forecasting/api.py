@@ -47,6 +47,7 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
             or there is no such run.
     """
     from otel_dspy.forecasting.forecast import Forecast  # noqa: PLC0415 - a hook imports DSPy's dependencies
+    from otel_dspy.hooks.optimizers import given_forecasts  # noqa: PLC0415 - as above
     from otel_dspy.hooks.optimizers.planning import plan_of  # noqa: PLC0415 - as above
     from otel_dspy.hooks.optimizers.registry import Registry  # noqa: PLC0415 - as above
     from otel_dspy.serialization.programs import program_name  # noqa: PLC0415 - as above
@@ -69,7 +70,7 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
         rates = past_rates(run, program_name(program), tracking_uri, experiment)
     calls, notes = _calls(plan, program, rates)
     total = _sum(calls)
-    return Forecast(
+    found = Forecast(
         optimizer=name,
         program=program_name(program),
         program_runs=plan.program_runs,
@@ -81,6 +82,12 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
         source=None if rates is None else rates.source,
         notes=(*plan.reasons, *notes),
     )
+    if rates is not None:
+        given_forecasts.remember(
+            optimizer,
+            given_forecasts.GivenForecast(plan=plan, tokens=found.tokens, cost=found.cost, seconds=found.seconds),
+        )
+    return found
 
 
 def _calls(plan: CallPlan, program: Any, rates: Rates | None) -> tuple[dict[str, Amount], list[str]]:

@@ -110,6 +110,30 @@ def test_measured_examples() -> None:
     )
 
 
+def test_a_forecast_with_rates_is_on_the_setup() -> None:
+    """Of the next compile of the same optimizer with the same arguments, and no other."""
+    optimizer, program = _copro(), dspy.Predict("question -> answer")
+    with recording() as recorder, dspy.context(lm=learning_lm()):
+        found = forecast(optimizer, program, examples(4), measure=2)
+        optimizer.compile(program, trainset=examples(4), eval_kwargs=_QUIET)
+        optimizer.compile(program, trainset=examples(3), eval_kwargs=_QUIET)
+        _copro().compile(program, trainset=examples(4), eval_kwargs=_QUIET)
+    assert found.tokens == Amount.exactly(24 * 15)  # without the prompts'
+    assert found.seconds is not None
+    setups = [
+        {name: value for name, value in setup.items() if re.match(r"forecast\.(tokens|cost|seconds)", name)}
+        for setup in recorder.attributes_of("setup")
+    ]
+    assert setups == [
+        {
+            "forecast.tokens.low": 24 * 15.0, "forecast.tokens.high": 24 * 15.0,
+            "forecast.seconds.low": found.seconds.low, "forecast.seconds.high": found.seconds.high,
+        },
+        {},
+        {},
+    ]  # fmt: skip
+
+
 def test_measuring_needs_instrumentation() -> None:
     """The message has what to do."""
     with pytest.raises(ForecastError, match=re.escape("call otel_dspy.mlflow.autolog()")):

@@ -62,7 +62,7 @@ def test_calls_outside_an_optimization_have_no_budget(caplog: pytest.LogCaptureF
 @contextmanager
 def _threads(number: int) -> Generator[None]:
     """DSPy's pools have this many threads, whatever the optimizer asks for."""
-    create: Any = ParallelExecutor.__init__
+    create: Any = cast("Any", ParallelExecutor).__init__
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         create(self, *args, **kwargs)

@@ -11,6 +11,7 @@ from typing_extensions import override
 from otel_dspy.hooks.lm.settings import lm_parameters
 from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.optimizers.call_compile import CallCompileHook
+from otel_dspy.hooks.optimizers.given_forecasts import given_attributes
 from otel_dspy.hooks.optimizers.planning import plan_of
 from otel_dspy.hooks.optimizers.plans.attributes import forecast_attributes
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
@@ -103,7 +104,8 @@ class _CompileHook(CallHook):
             self._parameters = self._hook.parameters(optimizer, arguments)
         with guarded("the forecast of a compile"):
             plan = plan_of(self._registry, optimizer, arguments)
-            self._forecast = {} if plan is None else forecast_attributes(plan, student)
+            if plan is not None:
+                self._forecast = {**forecast_attributes(plan, student), **given_attributes(optimizer, plan)}
         self._scope = open_compile(self._telemetry, info)
         self._scope.hook, self._scope.arguments, self._scope.resolve = self._hook, arguments, self._resolve
         if not self._hook.resolves_setup:

@@ -157,11 +157,11 @@ def usage_metrics(usage: Usage) -> dict[str, float]:
 
 
 def forecast_metrics(forecast: Mapping[str, float]) -> dict[str, float]:
-    """Return the forecast of LM calls: `forecast/lm_calls_low` and `forecast/lm_calls_high`, `…/<role>` of one role."""
+    """Return the forecast: `forecast/lm_calls_low`, `forecast/cost_high` and the like, `…/<role>` of one role."""
     found: dict[str, float] = {}
     for name, value in forecast.items():
-        role, _, bound = name.removeprefix("role.").rpartition("lm_calls.")
-        found[key(f"forecast/lm_calls_{bound}/{role.rstrip('.')}".rstrip("/"))] = value
+        role, calls, bound = name.removeprefix("role.").rpartition(".lm_calls.")
+        found[key(f"forecast/lm_calls_{bound}/{role}" if calls else f"forecast/{name.replace('.', '_')}")] = value
     return found
 
 

@@ -109,7 +109,7 @@ class SetupRecord:
     lm_model: str | None = None
     lm_parameters: Attributes
     forecast: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Expected LM calls: `lm_calls.low`, `lm_calls.high`, and of one role `role.prompt.lm_calls.low`."""
+    """Expected usage: `lm_calls.low`, `lm_calls.high`, `cost.low`, and of one role `role.prompt.lm_calls.low`."""
     program_id: str | None = None
     program_state: str | None = None
     """JSON text."""
