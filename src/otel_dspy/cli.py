@@ -14,6 +14,7 @@ from otel_dspy.mlflow.replay import command as replay_command
 from otel_dspy.registry import command as register_command
 from otel_dspy.reporting import command as report_command
 from otel_dspy.reporting import compare_command, gate_command
+from otel_dspy.rerun import command as rerun_command
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Callable[[str], None]], in
     "compare": compare_command.run,
     "gate": gate_command.run,
     "register": register_command.run,
+    "rerun": rerun_command.run,
 }
 _INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT."""
@@ -138,6 +140,14 @@ def _parser() -> argparse.ArgumentParser:
         "the alias.",
     )
     register_command.add_arguments(register)
+    rerun = commands.add_parser(
+        "rerun",
+        help="run a recorded trial again without a request",
+        description="Score the recorded answers of a trial again (--metric), or run its program again on the examples "
+        "that it was scored on, with calls answered from the record (--program). The exit status is 1 if a call is not "
+        "in the record.",
+    )
+    rerun_command.add_arguments(rerun)
     return parser
 
 

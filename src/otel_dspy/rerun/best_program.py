@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from otel_dspy.rerun.errors import RerunError
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.trial_row import TrialRow
     from otel_dspy.rerun.recorded_run import RecordedRun
 
 ProgramT = TypeVar("ProgramT")
@@ -62,7 +61,7 @@ def best_program(
     from otel_dspy.rerun.recorded_run import recorded_run  # noqa: PLC0415 - as above
 
     found = recorded_run(run, tracking_uri, experiment)
-    best = _best_trial(found)
+    best = found.best_trial()
     if best is None and not found.finished:
         raise RerunError(_no_trial(found))
     state = found.best_state() if found.finished else None
@@ -78,19 +77,6 @@ def best_program(
         None if best is None else best.index,
         str(found.run.info.run_id),
     )
-
-
-def _best_trial(found: RecordedRun) -> TrialRow | None:
-    trials = found.trials()
-    chosen = next((trial for trial in trials if trial.is_best), None)
-    if chosen is not None or found.finished:
-        return chosen
-    scored = [
-        (trial.score, trial)
-        for trial in trials
-        if trial.scope == "full" and trial.state == "complete" and trial.score is not None
-    ]
-    return max(scored, key=lambda pair: pair[0])[1] if scored else None
 
 
 def _no_trial(found: RecordedRun) -> str:

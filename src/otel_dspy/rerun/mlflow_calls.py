@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy import semconv
+from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.paging import every_page
+from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.recorded_call import is_call, recorded_call
 
 if TYPE_CHECKING:
@@ -20,7 +22,13 @@ _PAGE: Final = 100
 
 
 def calls_of_run(found: RecordedRun) -> Iterator[RecordedCall | None]:
-    """Yield the calls of an optimization and of those inside it; None for each call without recorded messages."""
+    """Yield the calls of an optimization and of those inside it; None for each call without recorded messages.
+
+    Raises:
+        RerunError: The installed MLflow does not support traces.
+    """
+    if not capabilities.TRACES:
+        raise RerunError("The installed MLflow does not support traces, which have the calls: upgrade it.")
     experiment = str(found.run.info.experiment_id)
     for compile_id in _compile_ids(found.client, experiment, found.run.data.tags[semconv.DSPY_COMPILE_ID]):
         wanted = f"tag.`{semconv.DSPY_COMPILE_ID}` = '{compile_id}'"

@@ -71,6 +71,19 @@ class RecordedRun:
         """Return the trials by index."""
         return trial_rows(self.summary)
 
+    def best_trial(self) -> TrialRow | None:
+        """Return the trial whose program the optimizer returned; while there is none, the best full one."""
+        trials = self.trials()
+        chosen = next((trial for trial in trials if trial.is_best), None)
+        if chosen is not None or self.finished:
+            return chosen
+        scored = [
+            (trial.score, trial)
+            for trial in trials
+            if trial.scope == "full" and trial.state == "complete" and trial.score is not None
+        ]
+        return max(scored, key=lambda pair: pair[0])[1] if scored else None
+
     def trial_state(self, index: int) -> dict[str, Any] | None:
         """Return the state of a trial's program; None if it was not recorded."""
         child = self.children.get(index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ RECORD_CONTENT: Final = (
 )
 """How to record messages, for errors."""
 _NEEDED: Final = ("dspy", "mlflow")
+_FILES: Final = (".json", ".jsonl")
 _NOT_DEFAULT: Final = frozenset({"rollout_id", "n", "tools", "stop", "response_format", "tool_choice"})
 """Settings that a program chooses for a call, so that they are no default of the model."""
 
@@ -42,7 +44,8 @@ def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
 
     Args:
         run: id of the optimization's run in MLflow, or `latest` for the one that started last; or a path: a file of
-            the Collector's file exporter in OTLP JSON, a spool file, or a folder of such files.
+            the Collector's file exporter in OTLP JSON, a spool file, or a folder of such files. A text is a path if it
+            ends with .json or .jsonl, or has a separator.
         model: name of the recorded model that it stands for; needed if the record has several.
         like: the model that was used: its name, settings and supported features are taken.
         fallback: the model that gets calls that are not in the record, and is as `like`; None to raise an error.
@@ -108,7 +111,7 @@ def recorded_calls(run: str | Path, tracking_uri: str | None = None, experiment:
 
 
 def _calls(run: str | Path, tracking_uri: str | None, experiment: str | None) -> Iterator[RecordedCall | None]:
-    if isinstance(run, Path) or Path(run).exists():
+    if isinstance(run, Path) or Path(run).suffix in _FILES or "/" in run or os.sep in run:
         from otel_dspy.rerun.file_calls import calls_of_files  # noqa: PLC0415 - needs protobuf
 
         return calls_of_files(Path(run))

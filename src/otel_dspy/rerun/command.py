@@ -1,0 +1,104 @@
+"""Command `otel-dspy rerun`: runs a recorded trial again, or scores its answers again, without a request."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from otel_dspy.rerun.errors import RerunError
+from otel_dspy.tracking_uri import without_passwords
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from otel_dspy.rerun.rerun_trial import TrialRerun
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="run id, or `latest` (the default)")
+    trial = parser.add_mutually_exclusive_group()
+    trial.add_argument("--trial", type=int, metavar="N", help="index of the trial; defaults to the best one")
+    trial.add_argument(
+        "--from-trial",
+        type=int,
+        metavar="N",
+        help="like --trial, but calls that are not in the record are sent to the model of --lm",
+    )
+    parser.add_argument(
+        "--metric", required=True, metavar="FILE:FUNC", help="the metric; alone, it scores the recorded answers again"
+    )
+    parser.add_argument("--program", metavar="FILE:NAME", help="the program, which runs with the trial's state")
+    parser.add_argument("--lm", metavar="MODEL", help="model for --from-trial, by its DSPy name: openai/gpt-4o-mini")
+    parser.add_argument("--model", metavar="MODEL", help="recorded model of the program, if the record has several")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="examples that run at the same time")
+    parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+
+
+def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Print the scores.
+
+    Returns:
+        0; 1, with the reason on standard error, if there is no result or a call was not in the record.
+    """
+    try:
+        result = _result(chosen)
+    except RerunError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Exception as error:  # noqa: BLE001 - MLflow, its transports and the user's files raise all kinds
+        print(
+            f"The trial could not be run again: {without_passwords(f'{type(error).__name__}: {error}')}",
+            file=sys.stderr,
+        )
+        return 1
+    say(result.json if chosen.json else result.text)
+    if not result.is_complete:
+        print(
+            f"{result.unknown} calls are not in the record, so the score is not that of the trial. "
+            "--from-trial N --lm MODEL sends them to a model.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def _result(chosen: argparse.Namespace) -> TrialRerun:
+    missing = [name for name in ("dspy", "mlflow") if find_spec(name) is None]
+    if missing:
+        raise RerunError(f"Trials are run again with packages that are missing: {', '.join(missing)}.")
+    fork = chosen.from_trial is not None
+    if fork and not (chosen.lm and chosen.program):
+        raise RerunError("--from-trial needs --program FILE:NAME and --lm MODEL.")
+    if chosen.lm and not fork:
+        raise RerunError("--lm is the model for --from-trial N: without it no call is sent.")
+    if chosen.threads < 1:
+        raise RerunError("--threads is a number from 1.")
+    # DSPy and MLflow: seconds.
+    from otel_dspy.rerun.rerun_trial import rerun_trial, rescore_trial  # noqa: PLC0415 - see above
+    from otel_dspy.rerun.user_code import UserCode  # noqa: PLC0415 - see above
+
+    code = UserCode()
+    metric = code.load(chosen.metric)
+    trial = chosen.from_trial if fork else chosen.trial
+    if chosen.program is None:
+        return rescore_trial(chosen.run, metric, trial, chosen.tracking_uri)
+    program = code.load(chosen.program)
+    fallback = None
+    if fork:
+        import dspy  # noqa: PLC0415 - see above
+
+        fallback = dspy.LM(chosen.lm)
+    return rerun_trial(
+        chosen.run,
+        program() if isinstance(program, type) else program,
+        metric,
+        trial,
+        model=chosen.model,
+        fallback=fallback,
+        threads=chosen.threads,
+        tracking_uri=chosen.tracking_uri,
+    )

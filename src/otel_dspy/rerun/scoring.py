@@ -1,0 +1,123 @@
+"""Scores of a recorded trial, computed again: of its recorded answers, or of its program run again."""
+
+from __future__ import annotations
+
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dspy
+
+from otel_dspy.hooks.metric.values import as_score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_dspy.rerun.recorded_trial import RecordedTrial, ScoredExample
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """Scores by example, recorded and now.
+
+    Attributes:
+        scores: (example id, recorded score, score now); an example that failed has 0.
+        failures: examples whose program or metric raised now, with the exception's text.
+    """
+
+    scores: tuple[tuple[str, float, float], ...]
+    failures: Mapping[str, str]
+
+    def mean(self, unit: str | None) -> float:
+        """Return the mean of the scores now, in percent or as a ratio."""
+        mean = sum(now for _, _, now in self.scores) / len(self.scores)
+        return round(100 * mean, 2) if unit == "percent" else mean
+
+    @property
+    def changed(self) -> list[tuple[str, float, float]]:
+        """The examples with another score."""
+        return [one for one in self.scores if one[1] != one[2]]
+
+
+def score_answers(trial: RecordedTrial, metric: Callable[..., Any]) -> Rescored:
+    """Apply a metric to the recorded answers. Examples that had failed without an answer keep the score 0."""
+
+    def score(example: ScoredExample) -> Any:
+        if not example.prediction:
+            return 0.0
+        made: Any = dspy.Prediction(**example.prediction)
+        return metric(_example(example, frozenset(example.fields) - trial.predicted), made)
+
+    return _collected(trial, score)
+
+
+def score_program(trial: RecordedTrial, program: Any, metric: Callable[..., Any], lm: Any, threads: int) -> Rescored:
+    """Run a program on the trial's examples, and apply a metric.
+
+    Args:
+        trial: the trial.
+        program: its program.
+        metric: called with the example and the prediction.
+        lm: the language model of the program.
+        threads: number of examples that run at the same time.
+    """
+    inputs = _input_names(program, trial)
+    results: dict[int, Any] = {}
+    errors: dict[int, str] = {}
+    examples = [_example(example, inputs) for example in trial.examples]
+    positions = {id(example): position for position, example in enumerate(examples)}
+
+    def run(example: Any) -> None:
+        position = positions[id(example)]
+        try:
+            results[position] = metric(example, program(**example.inputs()))
+        except Exception as error:  # noqa: BLE001 - a user's program and metric may raise anything
+            errors[position] = f"{type(error).__name__}: {error}"
+
+    # Each example has a copy of the context, in which DSPy keeps the language model.
+    of_dspy: Any = dspy
+    with of_dspy.context(lm=lm), ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(copy_context().run, run, example) for example in examples]:
+            future.result()
+    return _rescored(trial, results, errors)
+
+
+def _collected(trial: RecordedTrial, score: Callable[[ScoredExample], Any]) -> Rescored:
+    results: dict[int, Any] = {}
+    errors: dict[int, str] = {}
+    for position, example in enumerate(trial.examples):
+        try:
+            results[position] = score(example)
+        except Exception as error:  # noqa: BLE001 - a user's metric may raise anything
+            errors[position] = f"{type(error).__name__}: {error}"
+    return _rescored(trial, results, errors)
+
+
+def _rescored(trial: RecordedTrial, results: Mapping[int, Any], errors: Mapping[int, str]) -> Rescored:
+    return Rescored(
+        tuple(
+            (example.id, example.score, as_score(results.get(position, 0.0)) or 0.0)
+            for position, example in enumerate(trial.examples)
+        ),
+        {trial.examples[position].id: text for position, text in sorted(errors.items())},
+    )
+
+
+def _example(example: ScoredExample, inputs: frozenset[str]) -> Any:
+    made: Any = dspy.Example(**example.fields)
+    return made.with_inputs(*(name for name in example.fields if name in inputs))
+
+
+def _input_names(program: Any, trial: RecordedTrial) -> frozenset[str]:
+    """Return the fields of the examples that the program takes; the record does not name them.
+
+    Those of its `forward`, else the input fields of its predictors that it does not predict itself.
+    """
+    of_class: Any = type(program)  # an instance logs a warning
+    parameters = inspect.signature(of_class.forward).parameters.values()
+    if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in parameters):
+        return frozenset(one.name for one in parameters)
+    taken = {name for _, predictor in program.named_predictors() for name in predictor.signature.input_fields}
+    return frozenset(taken) - trial.predicted
