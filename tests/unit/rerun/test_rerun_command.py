@@ -107,7 +107,7 @@ def test_a_metric_that_fails_is_shown(rerun: Any) -> None:
 
 
 def test_a_fork_sends_what_differs_alone(recorded: tuple[str, Path]) -> None:
-    """Two other examples in the record's place: two requests. Without a model they fail, and the result says so."""
+    """Two other examples in the record's place: two requests. Without a model they fail, and the result shows it."""
     uri, _ = recorded
     lm = sums_lm()
     asked: list[Any] = []
