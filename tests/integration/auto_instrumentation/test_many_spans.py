@@ -1,4 +1,4 @@
-"""A compile with more spans than the SDK's batch processor holds, under `opentelemetry-instrument` as it comes."""
+"""A compile with more spans than the SDK's batch processor holds, set up as `opentelemetry-instrument` does it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.instrumented_process import run_instrumented
+from tests.support.instrumented_process import run_initialized
 from tests.support.otlp_receiver import otlp_receiver
 
 PROGRAM = Path(__file__).with_name("many_spans.py")
@@ -30,7 +30,7 @@ def test_no_trial_is_lost_to_a_small_queue() -> None:
 def assert_all_trials(*, rounds: int, size: int, pause: float, **variables: str) -> None:
     """The compile, its setup and dataset, every trial and every evaluation arrive, and not all of the rest."""
     with otlp_receiver(pause=pause) as receiver:
-        done = run_instrumented(
+        done = run_initialized(
             PROGRAM, str(rounds), str(size), OTEL_TRACES_EXPORTER="otlp",
             OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, **variables,
         )  # fmt: skip

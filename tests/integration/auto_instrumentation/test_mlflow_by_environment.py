@@ -81,7 +81,7 @@ def without(recorded: object, names: frozenset[str]) -> object:
 def test_with_otlp_no_content_leaves(place: dict[str, str]) -> None:
     """`otlp,mlflow`: both have every span, neither has texts, and a line on standard error names the setting for them."""
     with otlp_receiver() as receiver:
-        done = run_instrumented(
+        done = run_initialized(
             PROGRAM, OTEL_TRACES_EXPORTER="otlp,mlflow", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, **place
         )
         assert done.returncode == 0, done.stderr
@@ -122,7 +122,7 @@ def test_the_standard_variable_keeps_content_out_of_mlflow(place: dict[str, str]
 
 def test_an_unhandled_exception_is_recorded(place: dict[str, str]) -> None:
     """The program ends with its own traceback and status; MLflow has the failure and everything before it."""
-    done = run_instrumented(ENDING, "crash", OTEL_TRACES_EXPORTER="mlflow", **place)
+    done = run_initialized(ENDING, "crash", OTEL_TRACES_EXPORTER="mlflow", **place)
     assert done.returncode == 1
     # On a busy machine the progress of the drain is printed.
     recorded = re.sub(r"(?m)^otel-dspy: \d+ spans not yet delivered to MLflow .*$", "", done.stderr)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.contract import violations
 from tests.docs.code_blocks import covered_blocks, exported
-from tests.support.instrumented_process import run_instrumented
+from tests.support.instrumented_process import run_initialized, run_instrumented
 from tests.support.otlp_receiver import otlp_receiver
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def test_a_program_is_traced_without_a_line_of_code() -> None:
 def split() -> Generator[OtlpReceiver]:
     """What a program has sent with content enabled and its batches split by size."""
     with otlp_receiver() as receiver:
-        done = _run(
-            receiver,
+        done = run_initialized(
+            PROGRAM,
             OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY",
+            OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
             OTEL_TRACES_EXPORTER="otlp_by_size",
             OTEL_DSPY_EXPORT_MAX_BYTES=str(MAX_BYTES),
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.docs.code_blocks import covered_blocks, exported
 from tests.integration.auto_instrumentation.test_mlflow_by_environment import PROGRAM
-from tests.support.instrumented_process import run_instrumented
+from tests.support.instrumented_process import run_initialized
 from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def test_a_program_needs_the_endpoint_and_the_instrumentation(app_server: Mlflow
         "OTEL_EXPORTER_OTLP_TIMEOUT": "200",  # a loaded machine
         "OTEL_RESOURCE_ATTRIBUTES": f"mlflow.experiment.name={experiment}",
     }
-    done = run_instrumented(PROGRAM, **exported(block) | own)
+    done = run_initialized(PROGRAM, **exported(block) | own)
     assert done.returncode == 0, done.stderr
     tree = read_tree(app_server.uri, experiment)
     (run,) = tree.runs
