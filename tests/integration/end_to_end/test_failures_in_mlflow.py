@@ -102,7 +102,7 @@ def test_a_wrong_destination_loses_nothing(
     name = "x" * 600 if wrong == "experiment" else f"wrong {wrong}"
     with caplog.at_level(logging.WARNING), tracked(uri, name), dspy.context(lm=sums_lm()):
         Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
-    warnings = [record.getMessage() for record in caplog.records if record.name.endswith("tracking.retry")]
+    warnings = [record.getMessage() for record in caplog.records if record.name.endswith("tracking.requests.retry")]
     expected = "no usable experiment" if wrong == "experiment" else "there is no MLflow tracking store at this URI"
     assert [expected in warning for warning in warnings] == [True]
     assert "rejected" not in caplog.text
