@@ -72,6 +72,7 @@ def test_the_frame_of_a_coroutine_is_in_no_traceback() -> None:
 
 def test_the_last_frame_stays() -> None:
     """An error that the wrapper's own frame raises has no other frame, and keeps it."""
+    frames: list[str] = []
     try:
         with hidden_frame:
             int("own")
