@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -180,6 +181,8 @@ def test_figures_of_a_run() -> None:
     assert (ratio.cost_per_point, ratio.tokens_per_point) == (pytest.approx(0.0012), 132.0)
     unpriced = run_figures(run("01", usage=ModelUse(1, 100, None), initial_score=0.0, best_score=50.0))
     assert (unpriced.cost_per_point, unpriced.tokens_per_point) == (None, 2.0)
+    partly = text(compare_runs([run("01", usage=ModelUse(9, 100, 0.5, 2)), run("01", usage=ModelUse(9, 100, None, 9))]))
+    assert re.search(r"cost  +\$0.5000 and 2 calls without a price +price unknown", partly)
     none = run_figures(run("01", initial_score=50.0, best_score=50.0))
     assert (none.gain, none.cost_per_point, none.tokens_per_point) == (0.0, None, None)
 

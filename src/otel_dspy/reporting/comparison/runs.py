@@ -54,11 +54,12 @@ def compare_runs(runs: Sequence[Compile]) -> RunsComparison:
         runs: two optimizations or more.
     """
     first, *others = runs
+    pairs = tuple(_pair(first, other) for other in others)
     return RunsComparison(
         tuple(run_figures(found) for found in runs),
-        tuple(_pair(first, other) for other in others),
+        pairs,
         differing_parameters(runs),
-        tuple(_warnings(first, others)),
+        tuple(_warnings(runs, pairs)),
     )
 
 
@@ -79,20 +80,19 @@ def _program(found: Compile) -> tuple[Predictor, ...]:
     return found.best_program or (found.winner.program if found.winner is not None else ())
 
 
-def _warnings(first: Compile, others: Sequence[Compile]) -> Iterator[str]:
-    for found in (first, *others):
+def _warnings(runs: Sequence[Compile], pairs: Sequence[RunPair]) -> Iterator[str]:
+    for found in runs:
         if found.status == "RUNNING":
             yield f"{run_name(found)} is running: its winner is the best trial so far."
         elif found.error is not None:
             yield f"{run_name(found)} failed ({found.error}): its winner is the best trial until then."
         if found.winner is not None and not found.winner.is_full:
             yield f"The winner of {run_name(found)} was not scored on the whole validation set."
-    for other in others:
-        compared = compare_examples(first, other)
-        if compared.test is not None and compared.pairing.difference is not None:
-            yield f"{run_name(other)} and {run_name(first)}: {compared.pairing.difference}."
-    if len(others) > 1:
+    for pair in pairs:
+        if pair.examples.test is not None and pair.examples.pairing.difference is not None:
+            yield f"{pair.second} and {pair.first}: {pair.examples.pairing.difference}."
+    if len(pairs) > 1:
         yield (
-            f"{len(others)} runs are compared with the first one, and the p-values are not adjusted for that: "
-            f"a difference is more than chance below {SIGNIFICANT / len(others):.2g}, not {SIGNIFICANT}."
+            f"{len(pairs)} runs are compared with the first one, and the p-values are not adjusted for that: "
+            f"a difference is more than chance below {SIGNIFICANT / len(pairs):.2g}, not {SIGNIFICANT}."
         )

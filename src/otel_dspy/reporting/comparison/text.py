@@ -34,7 +34,7 @@ FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
     ("duration", lambda run: duration_text(run.duration)),
     ("calls", lambda run: f"{run.usage.calls:,}"),
     ("tokens", lambda run: f"{run.usage.tokens:,}"),
-    ("cost", lambda run: cost_text(run.usage.cost)),
+    ("cost", lambda run: cost_text(run.usage.cost, run.usage.unpriced_calls)),
     ("cost per point gained", lambda run: _per_point(run, cost_text(run.cost_per_point))),
     ("tokens per point gained", lambda run: _per_point(run, f"{run.tokens_per_point or 0:,.0f}")),
 )
@@ -46,9 +46,12 @@ def figure_rows(found: RunsComparison) -> list[tuple[str, list[str]]]:
     return [(name, [value(run) for run in found.runs]) for name, value in FIGURES]
 
 
-def cost_text(cost: float | None) -> str:
-    """Format a cost in USD; `price unknown` for None."""
-    return "price unknown" if cost is None else f"${cost:.4f}"
+def cost_text(cost: float | None, unpriced_calls: int = 0) -> str:
+    """Format a cost in USD, and the number of calls that it does not include; `price unknown` for None."""
+    if cost is None:
+        return "price unknown"
+    more = f" and {counted(unpriced_calls, 'call')} without a price" if unpriced_calls else ""
+    return f"${cost:.4f}{more}"
 
 
 def _per_point(run: RunFigures, value: str) -> str:
