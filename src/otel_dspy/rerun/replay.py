@@ -21,7 +21,6 @@ RECORD_CONTENT: Final = (
     "capture_content=True."
 )
 """How to record messages, for errors."""
-_NEEDED: Final = ("dspy", "mlflow")
 _FILES: Final = (".json", ".jsonl")
 _NOT_DEFAULT: Final = frozenset({"rollout_id", "n", "tools", "stop", "response_format", "tool_choice"})
 """Settings that a program chooses for a call, so that they are no default of the model."""
@@ -59,9 +58,8 @@ def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
             model must be named.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise RerunError(f"Calls are replayed with packages that are missing: {', '.join(missing)}.")
+    if find_spec("dspy") is None:
+        raise RerunError("Calls are replayed by a language model of DSPy, which is missing.")
     from otel_dspy.rerun.replay_model import ReplayLM  # noqa: PLC0415 - DSPy: seconds
 
     recordings = recorded_calls(run, tracking_uri, experiment)
@@ -115,6 +113,8 @@ def _calls(run: str | Path, tracking_uri: str | None, experiment: str | None) ->
         from otel_dspy.rerun.file_calls import calls_of_files  # noqa: PLC0415 - needs protobuf
 
         return calls_of_files(Path(run))
+    if find_spec("mlflow") is None:
+        raise RerunError("Runs are read from MLflow, which is missing. Install otel-dspy[mlflow], or pass files.")
     from otel_dspy.rerun.mlflow_calls import calls_of_run  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.rerun.recorded_run import recorded_run  # noqa: PLC0415 - as above
 

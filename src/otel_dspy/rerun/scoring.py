@@ -6,7 +6,7 @@ import inspect
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
@@ -115,7 +115,7 @@ def _input_names(program: Any, trial: RecordedTrial) -> frozenset[str]:
 
     Those of its `forward`, else the input fields of its predictors that it does not predict itself.
     """
-    of_class: Any = type(program)  # an instance logs a warning
+    of_class: Any = cast("Any", type(program))  # an instance logs a warning
     parameters = inspect.signature(of_class.forward).parameters.values()
     if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in parameters):
         return frozenset(one.name for one in parameters)

@@ -78,6 +78,11 @@ def echo_lm(**settings: Any) -> dspy.LM:
     return in_process_lm(lambda messages: f"answer to {messages[-1]['content']}", **settings)
 
 
+def _all_but_mlflow(name: str) -> str | None:
+    """Stand in for `find_spec`."""
+    return None if name == "mlflow" else name
+
+
 def recordings_of(recorder: Recorder, *, as_in_mlflow: bool = False) -> Recordings:
     """The calls that were recorded."""
     found: list[Any] = []
@@ -227,6 +232,18 @@ def test_files(tmp_path: Path) -> None:
         otel_dspy.replay_lm(file)
     with pytest.raises(RerunError, match=r"missing\.jsonl cannot be read: No such file"):
         otel_dspy.replay_lm(tmp_path / "missing.jsonl")
+
+
+def test_files_need_no_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a run does: the message names the extra."""
+    with recording(capture_content=True) as recorder:
+        echo_lm()("1+1")
+    file = tmp_path / "spans.jsonl"
+    file.write_text("\n".join(spool_line.span_line(span_record(one), ROUTE) for one in recorder.named("chat")))
+    monkeypatch.setattr("otel_dspy.rerun.replay.find_spec", _all_but_mlflow)
+    assert otel_dspy.replay_lm(file).recordings.models == {"openai/scripted": 1}
+    with pytest.raises(RerunError, match=r"MLflow, which is missing\. Install otel-dspy\[mlflow\], or pass files"):
+        otel_dspy.replay_lm("latest")
 
 
 def test_without_recorded_messages(tmp_path: Path) -> None:
