@@ -137,7 +137,7 @@ def test_without_it_the_spans_are_the_same(package: str, name: str | None, renam
 
 _PRIVATE: Final = re.compile(r"_(?!_)\w*[A-Za-z]\w*")
 _NOT_PRIVATE: Final = {
-    "_replace",  # a public method of named tuples
+    "_asdict", "_replace",  # public methods of named tuples
     "_otel_dspy_drains_on_flush",  # set by otel-dspy
     "_table", "_tokens", "_ENDPOINT", "_EXPORTER", "_PROTOCOL",  # endings of names
 }  # fmt: skip
