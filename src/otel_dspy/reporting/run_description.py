@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.mlflow.mapping.trials_view import trials_link
 from otel_dspy.reporting.markdown import markdown_row, markdown_text
 from otel_dspy.reporting.wording import choice_text
 from otel_dspy.wording import score_value_text
@@ -39,7 +40,10 @@ def run_description(found: Compile, judged: Verdict) -> str:
         lines += [markdown_row(*cells) for cells in best]
     if judged.warnings:
         lines += ["", *(f"- {markdown_text(_short(warning))}" for warning in judged.warnings[:_WARNINGS])]
-    lines += ["", f"Report: artifact `report.html`, or `otel-dspy report {found.run_id}`"]
+    report = f"Report: artifact `report.html`, or `otel-dspy report {found.run_id}`"
+    if found.experiment_id:
+        report += f" · [Trials of the experiment, best first]({trials_link(found.experiment_id)})"
+    lines += ["", report]
     return "\n".join(lines)
 
 

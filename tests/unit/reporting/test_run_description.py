@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from inline_snapshot import snapshot
 
 from otel_dspy.reporting.report import Report
@@ -60,3 +62,12 @@ def test_recorded_text_is_not_markup() -> None:
     text = Report(failed).description
     assert r"a\|b \*\*bold\*\* &lt;i&gt;" in text
     assert r"ValueError: \[x\](http://y) \`z\`" in text
+
+
+def test_a_link_to_the_saved_view_of_trials() -> None:
+    """Where the experiment is known: relative to MLflow's pages, whatever its address."""
+    found = replace(optimization(trial(0, "01")), experiment_id="7")
+    assert Report(found).description.splitlines()[-1] == (
+        "Report: artifact `report.html`, or `otel-dspy report ffffffffffffffffffffffffffffffff` · "
+        "[Trials of the experiment, best first](#/experiments/7/runs?viewStateShareKey=otel-dspy-trials)"
+    )

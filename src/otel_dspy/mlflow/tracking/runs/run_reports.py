@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION, MAX_TAG
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
+from otel_dspy.mlflow.tracking.runs.saved_view import save_trials_view
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import without_passwords
@@ -146,6 +147,7 @@ def _write(request: _Request) -> None:
     destination = request.connection.destination
     with http_policy.no_retries(0), workspaces.selected(destination.workspace):
         found = report(request.run.run_id, tracking_uri=destination.tracking_uri)
+        save_trials_view(request.connection)
         _describe(request.connection.store(), request.run.run_id, found.description)
         request.connection.store().write_text(request.run.artifact_uri, PATH, found.html)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from mlflow.entities import (
     Dataset,
     DatasetInput,
+    ExperimentTag,
     InputTag,
     Metric,
     Param,
@@ -97,6 +98,20 @@ class Store:
                 # Another writer created it first.
                 found = self._store.get_experiment_by_name(name)
         return str(found.experiment_id)
+
+    def experiment_tags(self, experiment_id: str) -> dict[str, str]:
+        """Return the experiment's tags."""
+        return dict(self._store.get_experiment(experiment_id).tags)
+
+    def tag_experiment(self, experiment_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of an experiment.
+
+        Args:
+            experiment_id: the experiment's id.
+            tags: names and values.
+        """
+        for key, value in tags.items():
+            self._store.set_experiment_tag(experiment_id, ExperimentTag(key, value))
 
     def ping(self, experiment_id: str) -> None:
         """Send a request that a healthy store accepts."""

@@ -1,0 +1,55 @@
+"""Saved view of an experiment's trials: MLflow's table of runs with score, choice, cost and tokens as columns.
+
+A saved view is a tag of the experiment with the state of the table's page (MLflow 3.17). Earlier versions of MLflow
+know shared views: the tag is then the state itself, so the state is in the tag twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy import semconv as sc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY: Final = "otel-dspy-trials"
+"""Identifies the view in links: the parameter `viewStateShareKey` of the page of runs."""
+TAG: Final = f"mlflow.sharedViewState.{KEY}"
+WRITTEN: Final = "otel_dspy.saved_view"
+"""Tag of an experiment that has got the view: one that the user deletes or changes is not written again."""
+NAME: Final = "Trials (otel-dspy)"
+_STATE: Final[Mapping[str, object]] = {
+    "searchFilter": f"tags.`{sc.DSPY_TRIAL_INDEX}` LIKE '%'",
+    "orderByKey": "metrics.`eval`",
+    "orderByAsc": False,
+    "selectedColumns": [
+        "attributes.`Description`",
+        "metrics.`eval`",
+        "metrics.`eval_minibatch`",
+        "metrics.`cost`",
+        "metrics.`input_tokens`",
+        "metrics.`output_tokens`",
+        "metrics.`num_errors`",
+    ],
+}
+"""The description has choice, score, number of examples and the difference to the start; a duration is always shown."""
+
+
+def trials_view(time_ms: int) -> dict[str, str]:
+    """Return the view as tags of an experiment.
+
+    Args:
+        time_ms: when it is created, in Unix milliseconds.
+    """
+    state = base64.b64encode(zlib.compress(json.dumps(_STATE).encode())).decode()
+    view = {"name": NAME, "createdAt": time_ms, "updatedAt": time_ms, "state": f"deflate;{state}"}
+    return {TAG: json.dumps({**view, **_STATE}), WRITTEN: KEY}
+
+
+def trials_link(experiment_id: str) -> str:
+    """Return the address of the view in MLflow's UI, relative to any of its pages."""
+    return f"#/experiments/{experiment_id}/runs?viewStateShareKey={KEY}"
