@@ -129,10 +129,11 @@ def rows_of(store: str, uri: str, experiment: str, rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    """Run the benchmark and save its results."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-server", action="store_true", help="measure the store on sqlite alone")
+    parser.add_argument("--keep", action="store_true", help="save the results")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -144,7 +145,8 @@ def main() -> None:
                 experiment = MlflowClient(server.uri).create_experiment("report")
                 rows += rows_of("server", server.uri, experiment, chosen.rounds)
     print(table(rows))
-    save("report", rows, {package: version(package) for package in ("mlflow", "scipy", "jinja2")})
+    if chosen.keep:
+        save("report", rows, {package: version(package) for package in ("mlflow", "scipy", "jinja2")})
 
 
 if __name__ == "__main__":
