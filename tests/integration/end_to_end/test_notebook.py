@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 from tests.support.mlflow_tree import read_tree
-
-if TYPE_CHECKING:
-    import pytest
 
 CELLS = [
     """
@@ -43,6 +40,8 @@ with mlflow.start_run(run_name="my run"):
 ]
 
 
+# Through a server the spans take the path of every other test here.
+@pytest.mark.parametrize("tracking_uri", ["local", pytest.param("server", marks=pytest.mark.slow)], indirect=True)
 def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each cell's calls are recorded once: an awaited call, an optimization in the user's run, one after an error.
 
