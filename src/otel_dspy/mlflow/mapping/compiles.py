@@ -240,6 +240,7 @@ def _result(done: CompileRecord, run: RunKey, options: Options) -> Iterator[Oper
             program_id=program_id,
             path="best_model.json",
             tags=naming.tags({sc.DSPY_COMPILE_ID: identity.compile_id, sc.DSPY_PROGRAM_ID: program_id}),
+            score=next((point for point in _totals(done) if point.name == "best_score"), None),
         )
 
 

@@ -197,6 +197,8 @@ class LogModel:
     program_id: str
     path: str
     tags: Mapping[str, str]
+    score: MetricPoint | None = None
+    """Score of the program, which is a metric of the run too: MLflow ranks models by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

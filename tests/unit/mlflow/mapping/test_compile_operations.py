@@ -275,6 +275,7 @@ def test_all_that_a_compile_span_becomes() -> None:
             program_id="p",
             path="best_model.json",
             tags={"dspy.compile.id": CID, "dspy.program.id": "p"},
+            score=MetricPoint("best_score", 70.0, 4, 3000),
         ),
         EndRun(key="s/end", run=RUN, status="FINISHED", end_ms=3000),
         ForgetPrograms(key="s/forget", scope=CID),

@@ -71,6 +71,9 @@ class ProgramWriter:
 
     def _link(self, operation: LogModel, model_id: str) -> None:
         store, runs = self._writer.connection.store(), self._writer.runs
-        store.models.link_model(runs.handle(operation.run).run_id, model_id)
+        run_id = runs.handle(operation.run).run_id
+        store.models.link_model(run_id, model_id)
+        if operation.score is not None:
+            store.models.log_score(run_id, model_id, operation.score)
         if operation.also is not None and self._writer.exists(operation.also):
             store.models.link_model(runs.handle(operation.also).run_id, model_id)

@@ -25,6 +25,8 @@ TRACES: Final = (
 """Spans and trace infos, which MLflow 3.6 added. MLflow 3.5 stores spans but reads traces from artifacts only."""
 MODELS: Final = TRACES and hasattr(AbstractStore, "create_logged_model")
 """Models as outputs of a run, which are logged with the same entities as traces."""
+MODEL_METRICS: Final = MODELS and "model_id" in inspect.signature(entities.Metric).parameters
+"""Metrics of models, by which MLflow ranks them."""
 _EXTRACT_ATTACHMENTS: Final[Any] = getattr(environment_variables, "MLFLOW_TRACE_EXTRACT_ATTACHMENTS", None)
 _STORE_BY_URI: Final = "tracking_uri" in inspect.signature(cast("Any", get_artifact_repository)).parameters
 

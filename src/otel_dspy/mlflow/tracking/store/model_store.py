@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any, cast
 
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.store import capabilities
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlflow.entities import LoggedModel
+
+    from otel_dspy.mlflow.mapping.operations import MetricPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,18 @@ class ModelStore:
         """Log the model as an output of the run, once."""
         if model_id not in self.of_run(run_id):
             self._store.log_outputs(run_id, [trace_entities.model_output(model_id)])
+
+    def log_score(self, run_id: str, model_id: str, point: MetricPoint) -> None:
+        """Log a metric of the run as the model's, where the store has metrics of models. Repeating it changes nothing.
+
+        Args:
+            run_id: the run that has the metric.
+            model_id: the model.
+            point: the run's own value.
+        """
+        if capabilities.MODEL_METRICS and isfinite(point.value):
+            metric = cast("Any", Metric)(point.name, point.value, point.time_ms, point.step, model_id=model_id)
+            self._store.log_batch(run_id, [metric], [], [])
 
 
 def _found_model(model: LoggedModel) -> FoundModel:
