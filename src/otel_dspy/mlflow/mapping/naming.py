@@ -49,7 +49,13 @@ def compile_name(identity: CompileIdentity) -> str:
 
 
 def trial_name(index: int, label: str | None, parameters: Mapping[str, object]) -> str:
-    """Return the name of a trial's run: `trial 7: instruction 1 + demos 2`, or the optimizer's own label."""
+    """Return the name of a trial's run: `trial 7: instruction 1 + demos 2`, or the optimizer's own label.
+
+    Args:
+        index: `dspy.trial.index`.
+        label: the optimizer's own word for the trial.
+        parameters: what it chose.
+    """
     tried = chosen_text(parameters) or label
     return f"trial {index}: {tried}"[:MAX_NAME] if tried else f"trial {index}"
 

@@ -45,6 +45,13 @@ class ArtifactAttempt:
     """One write, on its own thread."""
 
     def __init__(self, write: Callable[[], None], gate: ForkGate, failures: int) -> None:
+        """Start the write.
+
+        Args:
+            write: writes the artifact.
+            gate: held during the write, so that the process does not fork in it.
+            failures: number of failed attempts before this one.
+        """
         self._write = write
         self._gate = gate
         self._failures = failures
