@@ -63,7 +63,7 @@ def create_version(
         for key in (semconv.DSPY_COMPILE_ID, semconv.DSPY_PROGRAM_ID, semconv.DSPY_OPTIMIZER_NAME)
         if key in run.data.tags
     }
-    source = f"runs:/{run.info.run_id}/{_FOLDER}" if model_id is None else f"models:/{model_id}"
+    source = f"{run.info.artifact_uri}/{_FOLDER}" if model_id is None else f"models:/{model_id}"
     given: dict[str, Any] = {} if model_id is None else {"model_id": model_id}
     version = client.create_model_version(name, source, run.info.run_id, tags, description=description, **given)
     return version, model_id

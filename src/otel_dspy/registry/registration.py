@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import mlflow
 
 from otel_dspy import semconv
+from otel_dspy.registry.current_store import current_store
 from otel_dspy.registry.model_files import write_model
 from otel_dspy.registry.model_metrics import log_score
 from otel_dspy.registry.model_version import create_version, existing_version
@@ -34,6 +35,11 @@ def registered(run: str, wanted: Registration, tracking_uri: str | None) -> Regi
         tracking_uri: the MLflow store; None for MLflow's current one.
     """
     uri = tracking_uri or mlflow.get_tracking_uri()
+    with current_store(uri):
+        return _registered(run, wanted, uri)
+
+
+def _registered(run: str, wanted: Registration, uri: str) -> Registered:
     best = best_program(run, wanted.program, tracking_uri=uri)
     client = mlflow.MlflowClient(uri)
     found = client.get_run(best.run_id)

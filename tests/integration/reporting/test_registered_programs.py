@@ -16,6 +16,7 @@ import otel_dspy
 from otel_dspy import cli
 from otel_dspy.registry.prompts import PROMPTS
 from otel_dspy.rerun.errors import RerunError
+from tests.support.blank_store import blank_store
 from tests.support.compared_optimizations import right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
@@ -111,6 +112,23 @@ def test_the_command(runs: Recorded, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "cannot be made: FileNotFoundError" in capsys.readouterr().err
     assert cli.main(["gate", runs.whole, "--baseline", "model:/filed@champion"]) == 0
     assert "50.0 points above that of" in capsys.readouterr().out
+
+
+def test_a_store_that_is_not_mlflows_current_one(runs: Recorded, tmp_path: Path) -> None:
+    """Everything is written to the store that is named, and nothing to the current one."""
+    current = blank_store(tmp_path)
+    mlflow.set_tracking_uri(current)
+    program = dspy.Predict("question -> answer")
+    found = otel_dspy.register(runs.other, name="elsewhere", program=program, tracking_uri=runs.tracking_uri)
+    assert mlflow.get_tracking_uri() == current
+    client = MlflowClient(runs.tracking_uri)
+    assert client.get_model_version("elsewhere", str(found.version)).run_id == runs.other
+    assert found.metrics == {"best_score": 100.0}
+    assert MlflowClient(current).search_registered_models() == []
+    mlflow.set_tracking_uri(runs.tracking_uri)
+    with dspy.context():
+        loaded: Any = cast("Any", mlflow).dspy.load_model("models:/elsewhere/1")
+    assert loaded.signature.instructions == "Add the numbers."
 
 
 def test_another_program(runs: Recorded) -> None:
