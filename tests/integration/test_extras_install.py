@@ -69,7 +69,7 @@ REPORTED = """
 import io, json
 from opentelemetry.sdk.trace import TracerProvider
 from rich.console import Console
-from otel_dspy.reporting import compile_watch, live_progress, terminal, trials_table
+from otel_dspy.reporting.terminal import compile_watch, console, live_progress, trials_table
 from otel_dspy.reporting.model.compile_result import Compile
 from otel_dspy.reporting.report import Report
 
@@ -77,7 +77,7 @@ nothing = Compile(
     run_id="r", optimizer="O", program="P", metric=None, unit=None, initial_score=None, best_score=None,
     best_trial=None, duration=0.0,
 )
-modules = sorted(module.__name__ for module in (compile_watch, live_progress, terminal, trials_table))
+modules = sorted(module.__name__ for module in (compile_watch, console, live_progress, trials_table))
 print(json.dumps([*modules, Report(nothing).html.count("<h1>")]))
 """
 MAPPED = """
@@ -182,7 +182,10 @@ PROGRAMS: Final[dict[str, tuple[str, object]]] = {
     "report": (
         REPORTED,
         [
-            *(f"otel_dspy.reporting.{name}" for name in ("compile_watch", "live_progress", "terminal", "trials_table")),
+            *(
+                f"otel_dspy.reporting.terminal.{name}"
+                for name in ("compile_watch", "console", "live_progress", "trials_table")
+            ),
             1,
         ],
     ),

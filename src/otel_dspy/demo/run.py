@@ -32,7 +32,7 @@ def run_demo(options: DemoOptions) -> None:
         check_memory()
         # Keeps DSPy from fetching prices over the network; the local model has none.
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    from otel_dspy.reporting.terminal import terminal  # noqa: PLC0415 - rich is checked above
+    from otel_dspy.reporting.terminal.console import terminal  # noqa: PLC0415 - rich is checked above
 
     console = terminal()
     with quiet(verbose=options.verbose):
@@ -41,8 +41,8 @@ def run_demo(options: DemoOptions) -> None:
         from otel_dspy.demo.store import EXPERIMENT, prepare_store  # noqa: PLC0415 - see above
         from otel_dspy.demo.task import as_examples, learnt, optimize, using  # noqa: PLC0415 - see above
         from otel_dspy.demo.tweets import sample_tweets  # noqa: PLC0415 - see above
-        from otel_dspy.reporting.live_progress import live_progress  # noqa: PLC0415 - see above
-        from otel_dspy.reporting.trials_table import trials_table  # noqa: PLC0415 - see above
+        from otel_dspy.reporting.terminal.live_progress import live_progress  # noqa: PLC0415 - see above
+        from otel_dspy.reporting.terminal.trials_table import trials_table  # noqa: PLC0415 - see above
 
         store = prepare_store(options.store)
         console.print(f"Recording in {store.tracking_uri}, experiment {EXPERIMENT!r}.", highlight=False, soft_wrap=True)

@@ -20,7 +20,7 @@ EXPORT_MAX_BYTES: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
 _REPORT: Final = "OTEL_DSPY_REPORT"
 """Same as in `otel_dspy.mlflow.tracking.runs.run_reports`, whose import needs MLflow."""
 _PROGRESS: Final = "OTEL_DSPY_PROGRESS"
-"""Same as in `otel_dspy.reporting.progress_mode`."""
+"""Same as in `otel_dspy.reporting.terminal.progress_mode`."""
 _ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE, f"{PREFIX}BUDGET": f"{PREFIX}BUDGET_*"}
 """Variables that do not exist, and those that the setting has instead."""
 

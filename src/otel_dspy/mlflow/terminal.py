@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.processor import MlflowSpanProcessor
 
-_MODE: Final = "otel_dspy.reporting.progress_mode:progress_mode"
-_PROGRESS: Final = "otel_dspy.reporting.terminal_progress:TerminalProgress"
-_PLACE: Final = "otel_dspy.reporting.compile_lines:Place"
+_MODE: Final = "otel_dspy.reporting.terminal.progress_mode:progress_mode"
+_PROGRESS: Final = "otel_dspy.reporting.terminal.terminal_progress:TerminalProgress"
+_PLACE: Final = "otel_dspy.reporting.terminal.compile_lines:Place"
 """Loaded by name: that package reads MLflow by means of this one."""
 
 

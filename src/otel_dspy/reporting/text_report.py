@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 from otel_dspy.reporting.comparison.text import text as comparison_text
-from otel_dspy.reporting.trials_table import trials_table
+from otel_dspy.reporting.terminal.trials_table import trials_table
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.runs import RunsComparison

@@ -17,9 +17,9 @@ from typing_extensions import override
 
 import otel_dspy.mlflow
 from otel_dspy import BudgetExceeded, DSPyInstrumentor
-from otel_dspy.reporting.compile_lines import Place
-from otel_dspy.reporting.progress_mode import ProgressMode, progress_mode
-from otel_dspy.reporting.terminal_progress import TerminalProgress
+from otel_dspy.reporting.terminal.compile_lines import Place
+from otel_dspy.reporting.terminal.progress_mode import ProgressMode, progress_mode
+from otel_dspy.reporting.terminal.terminal_progress import TerminalProgress
 from tests.support.blank_store import blank_store
 from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree

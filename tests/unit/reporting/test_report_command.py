@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy import cli
-from otel_dspy.reporting import command
+from otel_dspy.reporting import report_command
 from otel_dspy.reporting.report import Report
 from tests.unit.reporting.optimizations import optimization, trial
 
@@ -26,7 +26,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         return FOUND
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "report", found)
+    monkeypatch.setattr(report_command, "report", found)
     monkeypatch.setattr(webbrowser, "open", addresses.append)
     return addresses
 

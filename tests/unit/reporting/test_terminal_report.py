@@ -6,9 +6,9 @@ import re
 from inline_snapshot import snapshot
 from rich.console import Console
 
-from otel_dspy.reporting.live_progress import live_progress
+from otel_dspy.reporting.terminal.live_progress import live_progress
+from otel_dspy.reporting.terminal.trials_table import trials_table
 from otel_dspy.reporting.trial_row import ModelUse, TrialRow
-from otel_dspy.reporting.trials_table import trials_table
 from tests.support.waiting import awaited
 from tests.unit.reporting.spoken_compile import speaking_to
 

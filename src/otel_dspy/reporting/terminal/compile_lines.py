@@ -10,7 +10,7 @@ from otel_dspy.reporting.wording import choice_text, counted, duration_text, tri
 from otel_dspy.wording import score_value_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.compile_watch import CompileResult, CompileView
+    from otel_dspy.reporting.terminal.compile_watch import CompileResult, CompileView
 
 _NAME: Final = "otel-dspy"
 _MOST_ROWS: Final = 10
@@ -70,7 +70,7 @@ class CompileLines:
         try:
             from rich.console import Console  # noqa: PLC0415 - an optional package
 
-            from otel_dspy.reporting.trials_table import trials_table  # noqa: PLC0415 - as above
+            from otel_dspy.reporting.terminal.trials_table import trials_table  # noqa: PLC0415 - as above
         except ImportError:
             return
         color = None if self._color else False

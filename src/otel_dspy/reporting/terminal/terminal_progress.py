@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace import SpanProcessor
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.reporting.compile_lines import CompileLines
-from otel_dspy.reporting.compile_watch import CompileWatch
+from otel_dspy.reporting.terminal.compile_lines import CompileLines
+from otel_dspy.reporting.terminal.compile_watch import CompileWatch
 from otel_dspy.runtime.guard import guarded
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
-    from otel_dspy.reporting.compile_lines import Place
+    from otel_dspy.reporting.terminal.compile_lines import Place
 
 _PART: Final = "the progress in the terminal"
 

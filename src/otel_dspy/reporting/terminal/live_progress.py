@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from otel_dspy.reporting.compile_watch import CompileWatch
+from otel_dspy.reporting.terminal.compile_watch import CompileWatch
 from otel_dspy.reporting.wording import score_text, trial_line
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from otel_dspy.reporting.compile_watch import CompileView
+    from otel_dspy.reporting.terminal.compile_watch import CompileView
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""An optimization in the terminal: a line for each trial, the table at the end."""
