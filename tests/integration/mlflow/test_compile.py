@@ -96,9 +96,9 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> N
     ]  # fmt: skip
 
     first, second = parent.children
-    assert (first.name, first.status, second.name) == ("trial 0: baseline", "FINISHED", "trial 1")
+    assert (first.name, first.status, second.name) == ("trial 0: instruction 0", "FINISHED", "trial 1: instruction 1")
     assert second.params == {"0_predictor_instruction": "1"}
-    assert second.metrics["eval"] == ((0, 75.0),)
+    assert second.metrics["eval_minibatch"] == ((0, 75.0),)
     assert second.metrics["input_tokens"] == ((0, 20.0),)
     # The baseline's state had gone out with the setup; the second's in pieces.
     assert first.artifacts["model.json"] == json.loads(INITIAL)
