@@ -215,7 +215,7 @@ def test_two_optimizations_at_once_keep_apart() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        "gepa.proposal_trials.trial_facts",
+        "gepa.proposal_trials.trial_info",
         "gepa.events.pareto_front",
         "gepa.proposal_trials.ProposalTrials.evaluates",
         "gepa.proposal_trials.ProposalTrials.proposes",
