@@ -73,7 +73,7 @@ def test_a_description_of_the_users_own_is_kept(tmp_path: Path, monkeypatch: pyt
             optimization.let(0)
             awaited(lambda: next(tmp_path.glob(f"artifacts/*/artifacts/{PATH}"), None), "the page", 80.0)
             running = otel_dspy.report(tracking_uri=uri)
-            assert "is running: 1 trial, best so far 50.0 %" in described(running).replace("\\", "")
+            assert ", so far: 1 trial, best 50.0 %" in described(running).replace("\\", "")
             MlflowClient(uri).set_tag(running.compile.run_id, DESCRIPTION, "Mine.")
             optimization.let(1)
             thread.join()
@@ -112,13 +112,13 @@ def test_it_is_refreshed_while_the_optimization_runs(tmp_path: Path, monkeypatch
             thread.start()
             optimization.let(0)
             page = awaited(lambda: next(tmp_path.glob(f"artifacts/*/artifacts/{PATH}"), None), "the page", 80.0)
-            assert "Rounds on Predict is running: 1 trial, best so far 50.0 %, trial 0" in page.read_text("utf-8")
+            assert "Rounds on Predict, so far: 1 trial, best 50.0 %, trial 0" in page.read_text("utf-8")
             running = otel_dspy.report(tracking_uri=uri).compile
             assert [(trial.row.index, trial.scores) for trial in running.trials] == [(0, {"0": 0.0, "1": 1.0})]
             optimization.let(1)
             thread.join()
         assert flush()
-    assert "is running" not in page.read_text("utf-8")
+    assert ", so far: " not in page.read_text("utf-8")
     whole = otel_dspy.report(tracking_uri=uri).compile
     page.with_name(read.SUMMARY).unlink()
     alone = otel_dspy.report(tracking_uri=uri).compile

@@ -82,7 +82,7 @@ def _headline(found: Compile) -> str:
     initial, best = (score_value_text(score, found.unit) for score in (found.initial_score, found.best_score))
     start, winner = found.start, found.winner
     if found.status == "RUNNING":
-        return f"{name} is running: {_so_far(found, best)}"
+        return f"{name}, so far: {_so_far(found, best)}"  # an interrupted one keeps this text
     if found.best_score is None:
         return f"{name}: no score was recorded"
     if winner is None:
@@ -98,7 +98,7 @@ def _so_far(found: Compile, best: str) -> str:
     trials = counted(len(found.trials), "trial")
     if winner is None:
         return f"{trials}, no full score yet"
-    return f"{trials}, best so far {best}, trial {winner.row.index} ({choice_text(winner.row)})"
+    return f"{trials}, best {best}, trial {winner.row.index} ({choice_text(winner.row)})"
 
 
 def _evidence(found: Compile, comparison: Comparison | None) -> str:
