@@ -34,9 +34,10 @@ def demos(program: Any) -> list[dict[str, Any]]:
 def test_of_a_finished_optimization(tmp_path: Path) -> None:
     """The program that the optimizer returned, with its score; the given one keeps its demos, both their model."""
     with recording_into(tmp_path) as uri, dspy.context(lm=sums_lm()):
-        returned: Any = dspy.BootstrapFewShotWithRandomSearch(
+        optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
             metric=exact, num_candidate_programs=1, num_threads=1, **DEMOS
-        ).compile(student(), trainset=examples(4))
+        )
+        returned: Any = optimizer.compile(student(), trainset=examples(4))
     given = student()
     given.lm = sums_lm()
     best = otel_dspy.best_program("latest", given, tracking_uri=uri)
