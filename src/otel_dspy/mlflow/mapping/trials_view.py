@@ -36,7 +36,7 @@ _STATE: Final[Mapping[str, object]] = {
         "metrics.`num_errors`",
     ],
 }
-"""The description has choice, score, number of examples and the difference to the start; a duration is always shown."""
+"""The description has choice and score; a duration is always shown."""
 
 
 def trials_view(time_ms: int) -> dict[str, str]:
