@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_SCORES: Final = ("best_score", "score/best")
-"""Names of the metric of the run that has the best score."""
+_SCORE: Final = "best_score"
+"""Metric of the run that has the best score."""
 _DATASET_ROLE: Final = "mlflow.data.context"
 
 
@@ -23,8 +23,8 @@ def log_score(client: MlflowClient, run: Run, model_id: str) -> dict[str, float]
         run: the optimization's run.
         model_id: id of the model.
     """
-    name = next((name for name in _SCORES if name in run.data.metrics), None)
-    if name is None:
+    name = _SCORE
+    if name not in run.data.metrics:
         return {}
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []
     datasets = {tag.value: found.dataset for found in inputs for tag in found.tags if tag.key == _DATASET_ROLE}
@@ -32,7 +32,11 @@ def log_score(client: MlflowClient, run: Run, model_id: str) -> dict[str, float]
     # The same point again, so that the run's own metric does not change.
     point = client.get_metric_history(run.info.run_id, name)[-1]
     given: dict[str, Any] = {} if dataset is None else {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
-    cast("Any", client).log_metric(
-        run.info.run_id, name, point.value, point.timestamp, point.step, model_id=model_id, **given
-    )
+    existing = [one for one in client.get_logged_model(model_id).metrics or [] if one.key == name]
+    if not any(one.dataset_digest == given.get("dataset_digest") for one in existing):
+        # The recording gives the model its score without a dataset. A store rejects a second point with the same time.
+        time_ms = max([point.timestamp, *(one.timestamp + 1 for one in existing)])
+        cast("Any", client).log_metric(
+            run.info.run_id, name, point.value, time_ms, point.step, model_id=model_id, **given
+        )
     return {name: float(point.value)}
