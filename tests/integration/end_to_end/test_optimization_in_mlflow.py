@@ -129,7 +129,7 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
                 ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
-                "trial 3: instruction 1 + demos 0",
+                "trial 3: instruction 1 + demos 0, full evaluation",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "0"},
                 50.0,
@@ -143,7 +143,7 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
                 ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
-                "trial 5: instruction 1 + demos 1",
+                "trial 5: instruction 1 + demos 1, full evaluation",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "1"},
                 50.0,

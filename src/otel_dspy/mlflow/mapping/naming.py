@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_dspy import semconv as sc
-from otel_dspy.wording import chosen_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,15 +47,8 @@ def compile_name(identity: CompileIdentity) -> str:
     return f"{identity.optimizer} {identity.program}"
 
 
-def trial_name(index: int, label: str | None, parameters: Mapping[str, object]) -> str:
-    """Return the name of a trial's run: `trial 7: instruction 1 + demos 2`, or the optimizer's own label.
-
-    Args:
-        index: `dspy.trial.index`.
-        label: the optimizer's own word for the trial.
-        parameters: what it chose.
-    """
-    tried = chosen_text(parameters) or label
+def trial_name(index: int, tried: str | None) -> str:
+    """Return the name of a trial's run: `trial 7: instruction 1 + demos 2`, or `trial 7` without what it tried."""
     return f"trial {index}: {tried}"[:MAX_NAME] if tried else f"trial {index}"
 
 

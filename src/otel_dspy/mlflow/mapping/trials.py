@@ -65,7 +65,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
     yield EnsureRun(
         key=f"{span.span_id}/run",
         run=run,
-        name=naming.trial_name(trial.index, trial.label, trial.parameters),
+        name=naming.trial_name(trial.index, _tried(trial)),
         start_ms=span.start_ms,
         parent=parent,
         tags=naming.tags(
@@ -127,7 +127,7 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
 
     None for a trial that has neither a score, an error nor a reason.
     """
-    tried = chosen_text(trial.parameters) or trial.label or (trial.kind or "trial").replace("_", " ")
+    tried = _tried(trial) or (trial.kind or "trial").replace("_", " ")
     if broken:
         cause = ": ".join(part for part in (trial.error_type, trial.span.message) if part)
         return f"{tried}: failed" + (f" with {cause}" if cause else "")
@@ -137,6 +137,15 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
     if trial.scope == "minibatch":
         found += " on a minibatch"
     return found + (f". {trial.reason}" if trial.reason else "")
+
+
+def _tried(trial: TrialRecord) -> str | None:
+    """Return what the optimizer chose for the trial, else its own word for it."""
+    chosen = chosen_text(trial.parameters)
+    if chosen is None:
+        return trial.label
+    # A candidate that did well on minibatches has a second trial with the same choice.
+    return f"{chosen}, full evaluation" if trial.kind == "full_evaluation" else chosen
 
 
 def _score_metric(trial: TrialRecord) -> str:

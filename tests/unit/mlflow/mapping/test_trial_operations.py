@@ -153,6 +153,8 @@ CHOICES: dict[str, Any] = {
     [
         ({"dspy.trial.score": 65.0, "dspy.trial.score.unit": "percent", "dspy.trial.label": "trial 5", **CHOICES},
          "trial 4: instruction 1 + demos 2", "instruction 1 + demos 2: 65.0 %"),
+        ({"dspy.trial.score": 0.5, "dspy.trial.kind": "full_evaluation", **CHOICES},
+         "trial 4: instruction 1 + demos 2, full evaluation", "instruction 1 + demos 2, full evaluation: 0.500"),
         ({"dspy.trial.score": 0.5, "dspy.trial.label": "seed -3"}, "trial 4: seed -3", "seed -3: 0.500"),
         ({"dspy.trial.score": 0.5, "dspy.trial.kind": "full_evaluation"}, "trial 4", "full evaluation: 0.500"),
         ({"dspy.trial.state": "rejected", "dspy.trial.label": "iteration 2", "dspy.trial.reason": "not better"},
