@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING, Any, cast
 from mlflow import MlflowClient
 from playwright.sync_api import sync_playwright
 
+import otel_dspy
+from otel_dspy.mlflow.mapping.trials_view import trials_link
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -34,6 +37,7 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 SIZE: ViewportSize = {"width": 1700, "height": 800}
+REPORT_SIZE: ViewportSize = {"width": 1100, "height": 1750}
 PATIENCE = 120_000
 """Milliseconds to wait for a page; MLflow's are slow to start on a loaded machine."""
 
@@ -79,7 +83,7 @@ def take(store: Path, folder: Path) -> None:
     """
     client = MlflowClient(f"sqlite:///{store}")
     experiments = [found.experiment_id for found in cast("Any", client).search_experiments()]
-    runs = client.search_runs(experiments, "tags.`dspy.optimizer.name` != '' and params.`call.model` != ''")
+    runs = client.search_runs(experiments, "tags.`dspy.optimizer.name` != ''")
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     if not parents:
         raise LookupError(f"no optimization in {store}")
@@ -92,16 +96,12 @@ def take(store: Path, folder: Path) -> None:
         page.goto(f"{uri}/#/experiments/{experiment}/runs", wait_until="domcontentloaded", timeout=PATIENCE)
         page.get_by_text(str(newest.info.run_name)).first.wait_for(timeout=PATIENCE)
         page.get_by_role("button", name="Close").first.click()  # MLflow's assistant, which covers a third of the page
-        # The trials are folded away under their optimization.
-        page.get_by_text(str(newest.info.run_name)).locator("xpath=ancestor::*[@role='gridcell']//button").first.click()
-        page.get_by_text("trial 0").first.wait_for(timeout=PATIENCE)
-        page.wait_for_timeout(2_000)
-        page.screenshot(path=folder / "demo-runs.png")
-        print(folder / "demo-runs.png")
+        _shoot(page, f"{uri}/{trials_link(experiment)}", "trial 0", folder / "demo-trials.png")
         base = f"{uri}/#/experiments/{experiment}"
         _shoot(page, f"{base}/runs/{run_id}", "Parameters", folder / "demo-run.png")
-        _shoot(page, f"{base}/runs/{run_id}/model-metrics", "best_score", folder / "demo-metrics.png")
-        _shoot(page, f"{base}/traces", "Rows per page", folder / "demo-traces.png")
+        report = otel_dspy.report(run_id, tracking_uri=f"sqlite:///{store}").save(store.parent / "report.html")
+        page.set_viewport_size(REPORT_SIZE)
+        _shoot(page, report.as_uri(), "Which examples flip", folder / "report.png")
         browser.close()
 
 
