@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from otel_dspy import DSPyInstrumentor
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+_EXPERIMENT = "MLFLOW_EXPERIMENT_ID"
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +37,9 @@ def nothing_left() -> Generator[None]:
     """
     instrumented, active, processors = _state()
     flushed = set(_flushed())
+    experiment = os.environ.get(_EXPERIMENT)
     yield
+    _restore_experiment(experiment)
     now_instrumented, now_active, now_processors = _state()
     left: list[str] = []
     if now_active is not None and now_active is not active:
@@ -50,6 +55,14 @@ def nothing_left() -> Generator[None]:
     _flushed().intersection_update(flushed)
     _revert_disabled_autologging()
     assert not left, f"still active after the test: {', '.join(left)}"
+
+
+def _restore_experiment(before: str | None) -> None:
+    """Undo `mlflow.set_experiment`, which sets a variable that is invalid in any other store."""
+    if before is None:
+        os.environ.pop(_EXPERIMENT, None)
+    else:
+        os.environ[_EXPERIMENT] = before
 
 
 def _state() -> tuple[object, object, set[Any]]:

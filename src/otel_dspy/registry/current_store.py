@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import mlflow
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+_EXPERIMENT: Final = "MLFLOW_EXPERIMENT_ID"
 
 
 @contextmanager
@@ -25,8 +28,12 @@ def current_store(tracking_uri: str) -> Generator[None]:
     if before == tracking_uri:
         yield
         return
+    # `mlflow.set_experiment` sets this variable, which MLflow rejects in a store without that experiment.
+    experiment = os.environ.pop(_EXPERIMENT, None)
     mlflow.set_tracking_uri(tracking_uri)
     try:
         yield
     finally:
+        if experiment is not None:
+            os.environ[_EXPERIMENT] = experiment
         cast("Any", mlflow).set_tracking_uri(before if chosen else None)

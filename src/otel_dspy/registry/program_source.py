@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from otel_dspy.registry.errors import RegistryError
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from otel_dspy.user_file import import_file
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ def program_source(name: str) -> ProgramSource:
         raise RegistryError(f"{name!r} names no program: FILE.py:NAME or package.module:NAME.")
     file = Path(where) if where.endswith(".py") else None
     try:
-        module = importlib.import_module(where) if file is None else _from_file(file)
+        module = importlib.import_module(where) if file is None else import_file(file)
         found: Any = getattr(module, attribute)
         program = found if hasattr(found, "named_predictors") and not isinstance(found, type) else found()
     except Exception as error:
@@ -46,22 +42,3 @@ def program_source(name: str) -> ProgramSource:
     if not hasattr(program, "named_predictors"):
         raise RegistryError(f"{name!r} is no DSPy program, but of type {type(program).__name__}.")
     return ProgramSource(program, () if file is None else (str(file.resolve()),))
-
-
-def _from_file(file: Path) -> ModuleType:
-    """Import a file under its name, by which the registered model imports it again.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None or not file.exists():
-        raise FileNotFoundError(file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[file.stem]
-        raise
-    return module

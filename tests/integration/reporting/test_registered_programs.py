@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -32,8 +33,9 @@ CODE = 'import dspy\n\n\nclass Sums(dspy.Predict):\n    def __init__(self):\n   
 
 
 @pytest.fixture(autouse=True)
-def store(runs: Recorded) -> Generator[None]:
+def store(runs: Recorded, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """MLflow's current store; what MLflow does in the background ends with the test."""
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(runs.tracking_uri)
     yield
@@ -115,10 +117,13 @@ def test_the_command(runs: Recorded, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "50.0 points above that of" in capsys.readouterr().out
 
 
-def test_a_store_that_is_not_mlflows_current_one(runs: Recorded, tmp_path: Path) -> None:
+def test_a_store_that_is_not_mlflows_current_one(
+    runs: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Everything is written to the store that is named, and nothing to the current one."""
     current = blank_store(tmp_path)
     mlflow.set_tracking_uri(current)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "91")  # as `mlflow.set_experiment` does, of the current store
     program = dspy.Predict("question -> answer")
     found = otel_dspy.register(runs.other, name="elsewhere", program=program, tracking_uri=runs.tracking_uri)
     assert mlflow.get_tracking_uri() == current
@@ -126,6 +131,8 @@ def test_a_store_that_is_not_mlflows_current_one(runs: Recorded, tmp_path: Path)
     assert client.get_model_version("elsewhere", str(found.version)).run_id == runs.other
     assert found.metrics == {"best_score": 100.0}
     assert MlflowClient(current).search_registered_models() == []
+    assert os.environ["MLFLOW_EXPERIMENT_ID"] == "91"
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
     mlflow.set_tracking_uri(runs.tracking_uri)
     with dspy.context():
         loaded: Any = cast("Any", mlflow).dspy.load_model("models:/elsewhere/1")
