@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.notebook_frame import notebook_frame
 from otel_dspy.reporting.report import check_packages
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """Return the page in a frame of its own, so that its style does not reach the notebook."""
-        return (
-            f'<iframe title="Comparison of optimizations" sandbox style="width:100%;height:800px;border:0" '
-            f'srcdoc="{escape(self.html)}"></iframe>'
-        )
+        return notebook_frame("Comparison of optimizations", self.html)
 
     @property
     def text(self) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.notebook_frame import notebook_frame
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.runs import RunsComparison
@@ -62,10 +62,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Return the page in a frame of its own, so that its style does not reach the notebook."""
-        return (
-            f'<iframe title="Report on the optimization" sandbox style="width:100%;height:800px;border:0" '
-            f'srcdoc="{escape(self.html)}"></iframe>'
-        )
+        return notebook_frame("Report on the optimization", self.html)
 
     @property
     def text(self) -> str:
