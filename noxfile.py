@@ -44,6 +44,7 @@ BOTH: Final = ("tests/versions", "-k", "not server")
 """Including runs, in a database without a server, whose start takes longer than all other tests."""
 KILLED: Final = "tests/integration/end_to_end/test_killed.py"
 """Ends traces that have spans, which MLflow before 3.9 handles differently."""
+AUTHENTICATED: Final = "tests/integration/server_app/test_basic_auth.py"
 ENDS: Final = "tests/unit/telemetry/deferred/test_spans_of_calls.py"
 """Deferred ends of the SDK's spans, whose version these cells vary."""
 
@@ -59,6 +60,7 @@ class Cell:
         beside: exact versions that are installed over the suite's, without dependencies.
         python: Python version.
         short: whether every change must pass it.
+        extras: the package's extras.
     """
 
     about: str
@@ -67,6 +69,7 @@ class Cell:
     beside: tuple[str, ...] = ()
     python: str = PYTHON
     short: bool = False
+    extras: str = "instruments,mlflow"
 
 
 _BEFORE_3_3: Final = ("asyncer==0.0.8", "xxhash==4.1.0")
@@ -138,6 +141,10 @@ CELLS: Final = (
     ),
     # The companions of this release, mlflow-skinny and mlflow-tracing, are not in the registry yet.
     Cell("mlflow-3.18.0", (), (RUNS, FLUENT, KILLED, TABLE), beside=("mlflow==3.18.0",)),
+    # MLflow's authentication, which the suite's environment does not have.
+    Cell(
+        "mlflow-auth", ("flask-wtf==1.3.0", "wtforms==3.3.2"), (AUTHENTICATED,), extras="instruments,mlflow,otlp,bridge"
+    ),
     Cell("python-3.12", (), BOTH, python="3.12", short=True),
     Cell("python-3.13", (), BOTH, python="3.13"),
     Cell("python-3.14", (), BOTH, python="3.14"),
@@ -153,9 +160,7 @@ def _register(cell: Cell) -> None:
         install = ("--constraint", str(constraints))
         session.install(*install, "hatchling", "editables")
         # With dependencies: the bounds in pyproject.toml must allow the cell's versions.
-        session.install(
-            *install, *cell.pins, *TESTED_WITH, "--no-build-isolation", "--editable", ".[instruments,mlflow]"
-        )
+        session.install(*install, *cell.pins, *TESTED_WITH, "--no-build-isolation", "--editable", f".[{cell.extras}]")
         if cell.beside:
             session.install("--no-deps", *cell.beside)
         session.run("python", "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *cell.tests, *session.posargs)

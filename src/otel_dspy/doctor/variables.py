@@ -21,6 +21,8 @@ _REPORT: Final = "OTEL_DSPY_REPORT"
 """Same as in `otel_dspy.mlflow.tracking.runs.run_reports`, whose import needs MLflow."""
 _PROGRESS: Final = "OTEL_DSPY_PROGRESS"
 """Same as in `otel_dspy.reporting.terminal.progress_mode`."""
+_SERVER_APP_BASE: Final = "OTEL_DSPY_SERVER_APP_BASE"
+"""Same as in `otel_dspy.server_app.requirements`, which only MLflow's server imports."""
 _ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE, f"{PREFIX}BUDGET": f"{PREFIX}BUDGET_*"}
 """Variables that do not exist, and those that the setting has instead."""
 
@@ -30,7 +32,7 @@ def known() -> frozenset[str]:
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
     others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
-    others |= {EXPORT_MAX_BYTES, _REPORT, _PROGRESS, *BUDGET_VARIABLES.values()}
+    others |= {EXPORT_MAX_BYTES, _REPORT, _PROGRESS, _SERVER_APP_BASE, *BUDGET_VARIABLES.values()}
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 
 

@@ -15,20 +15,22 @@ from otel_dspy.server_app import requirements
 requirements.check_command(sys.argv)
 requirements.check_installed()
 
-from otel_dspy.server_app.installation import install  # noqa: E402 - imports what is checked above
+from otel_dspy.server_app import base_app  # noqa: E402 - imports what is checked above
+from otel_dspy.server_app.installation import install  # noqa: E402 - as above
+
+base_app.prepare(os.environ)
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
 
-def create_app() -> FastAPI:
+def create_app() -> Starlette:
     """Return MLflow's own FastAPI app, whose OTLP endpoint also writes otel-dspy's spans as runs.
 
     Raises:
         UnsupportedServerError: the server's options do not allow it.
     """
     requirements.check_options(os.environ)
-    from mlflow.server.fastapi_app import app  # noqa: PLC0415 - sets up MLflow's server, which only a worker needs
-
+    app = base_app.create(os.environ)
     install(app, os.environ)
     return app

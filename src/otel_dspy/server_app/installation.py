@@ -16,7 +16,9 @@ from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.setting_error import BridgeSettingError
 from otel_dspy.bridge.writer import Writer
 from otel_dspy.mlflow.tracking.store import server_artifacts
+from otel_dspy.server_app import base_app
 from otel_dspy.server_app.experiments import RequestExperiments
+from otel_dspy.server_app.requirements import wants_authentication
 from otel_dspy.server_app.traces_middleware import TracesMiddleware
 from otel_dspy.server_app.unsupported import UnsupportedServerError
 
@@ -50,6 +52,8 @@ def install(app: Starlette, environment: Mapping[str, str]) -> None:
         _logger.warning("With --artifacts-only the server has no tracking store: otel-dspy does nothing.")
         return
     path = traces_path(app, environment.get(server.STATIC_PREFIX_ENV_VAR, "").rstrip("/"))
+    if wants_authentication(environment):
+        base_app.check_protected(app, path)
     serves = environment.get(server.SERVE_ARTIFACTS_ENV_VAR)
     server_artifacts.use(
         environment.get(server.ARTIFACT_ROOT_ENV_VAR),

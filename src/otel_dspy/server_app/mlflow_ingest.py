@@ -26,9 +26,14 @@ class MlflowAnswer:
     messages: tuple[Message, ...]
 
     @property
+    def status(self) -> int | None:
+        """HTTP status; None if there is no response."""
+        return next((message["status"] for message in self.messages if "status" in message), None)
+
+    @property
     def stored(self) -> bool:
         """Whether MLflow has stored the spans."""
-        return any(message.get("status") == HTTPStatus.OK for message in self.messages)
+        return self.status == HTTPStatus.OK
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the response, as an ASGI app does."""

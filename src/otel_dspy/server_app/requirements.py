@@ -15,8 +15,11 @@ NEEDED: Final = ("google.rpc.status_pb2", "opentelemetry.proto", "opentelemetry.
 _OTLP: Final = ("mlflow.server.fastapi_app", "mlflow.server.otel_api")
 """MLflow's FastAPI server and its OTLP endpoint, which MLflow 3.5 added."""
 _AUTH_CONFIGURATION: Final = "MLFLOW_AUTH_CONFIG_PATH"
-_AUTH_APP: Final = "basic-auth"
-_WITH_AUTH: Final = f"Use --app-name {_AUTH_APP} and run `otel-dspy bridge` beside it"
+AUTH_APP: Final = "basic-auth"
+"""Name of MLflow's app with authentication."""
+BASE_VARIABLE: Final = "OTEL_DSPY_SERVER_APP_BASE"
+"""Environment variable with the name of the MLflow app to extend."""
+_WITH_AUTH: Final = f"Set {BASE_VARIABLE}={AUTH_APP}"
 _SERVER_KIND: Final = "_MLFLOW_SGI_NAME"
 """Environment variable that MLflow sets to the name of its ASGI or WSGI server."""
 
@@ -48,11 +51,26 @@ def check_command(arguments: Sequence[str]) -> None:
     Raises:
         UnsupportedServerError: the command names MLflow's authentication, which would not be in force.
     """
-    if not {_AUTH_APP, f"--app-name={_AUTH_APP}"}.isdisjoint(arguments):
+    if not {AUTH_APP, f"--app-name={AUTH_APP}"}.isdisjoint(arguments):
         raise UnsupportedServerError(
-            f"--app-name otel-dspy cannot be combined with {_AUTH_APP}: `mlflow server` runs one app, and this one has "
-            f"no authentication. {_WITH_AUTH}."
+            f"--app-name otel-dspy cannot be combined with --app-name {AUTH_APP}: `mlflow server` runs the last of "
+            f"them alone. {_WITH_AUTH} and omit --app-name {AUTH_APP}."
         )
+
+
+def wants_authentication(environment: Mapping[str, str]) -> bool:
+    """Return whether the server app extends MLflow's app with authentication.
+
+    Args:
+        environment: environment variables of the server.
+
+    Raises:
+        UnsupportedServerError: another app is named.
+    """
+    base = environment.get(BASE_VARIABLE, "")
+    if base not in {"", AUTH_APP}:
+        raise UnsupportedServerError(f"{BASE_VARIABLE}={base}: only {AUTH_APP} can be extended. Unset it or use that.")
+    return base == AUTH_APP
 
 
 def check_options(environment: Mapping[str, str]) -> None:
@@ -62,17 +80,17 @@ def check_options(environment: Mapping[str, str]) -> None:
         environment: environment variables of the worker.
 
     Raises:
-        UnsupportedServerError: the server is not uvicorn, or is configured for authentication that the app lacks.
+        UnsupportedServerError: the server is not uvicorn, or authentication is configured but not chosen.
     """
     server = environment.get(_SERVER_KIND, "uvicorn")
     if server != "uvicorn":
         raise UnsupportedServerError(
             f"--app-name otel-dspy needs uvicorn, MLflow's default: {server} serves no OTLP. Omit --{server}-opts."
         )
-    if environment.get(_AUTH_CONFIGURATION):
+    if environment.get(_AUTH_CONFIGURATION) and not wants_authentication(environment):
         raise UnsupportedServerError(
-            f"{_AUTH_CONFIGURATION} is set, but --app-name otel-dspy has no authentication. "
-            f"{_WITH_AUTH}, or unset the variable."
+            f"{_AUTH_CONFIGURATION} is set, but --app-name otel-dspy has no authentication of its own. "
+            f"{_WITH_AUTH}, or unset {_AUTH_CONFIGURATION}."
         )
 
 

@@ -24,7 +24,7 @@ def test_two_apps_end_the_command(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
         1,
         (
-            "Error: --app-name otel-dspy cannot be combined with basic-auth: `mlflow server` runs one app, and this one has no "
-            "authentication. Use --app-name basic-auth and run `otel-dspy bridge` beside it."
+            "Error: --app-name otel-dspy cannot be combined with --app-name basic-auth: `mlflow server` runs the last of them "
+            "alone. Set OTEL_DSPY_SERVER_APP_BASE=basic-auth and omit --app-name basic-auth."
         ),
     )

@@ -9,9 +9,17 @@ from otel_dspy.server_app.requirements import check_command, check_installed, ch
 from otel_dspy.server_app.unsupported import UnsupportedServerError
 
 
-@pytest.mark.parametrize("environment", [{}, {"_MLFLOW_SGI_NAME": "uvicorn"}, {"MLFLOW_AUTH_CONFIG_PATH": ""}])
-def test_uvicorn_without_authentication_is_supported(environment: dict[str, str]) -> None:
-    """MLflow's default."""
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"_MLFLOW_SGI_NAME": "uvicorn"},
+        {"MLFLOW_AUTH_CONFIG_PATH": ""},
+        {"MLFLOW_AUTH_CONFIG_PATH": "auth.ini", "OTEL_DSPY_SERVER_APP_BASE": "basic-auth"},
+    ],
+)
+def test_uvicorn_is_supported(environment: dict[str, str]) -> None:
+    """MLflow's default; with authentication where it is chosen."""
     check_options(environment)
 
 
@@ -25,9 +33,13 @@ def test_uvicorn_without_authentication_is_supported(environment: dict[str, str]
         (
             {"MLFLOW_AUTH_CONFIG_PATH": "auth.ini"},
             (
-                "MLFLOW_AUTH_CONFIG_PATH is set, but --app-name otel-dspy has no authentication. Use --app-name basic-auth "
-                "and run `otel-dspy bridge` beside it, or unset the variable."
+                "MLFLOW_AUTH_CONFIG_PATH is set, but --app-name otel-dspy has no authentication of its own. Set "
+                "OTEL_DSPY_SERVER_APP_BASE=basic-auth, or unset MLFLOW_AUTH_CONFIG_PATH."
             ),
+        ),
+        (
+            {"MLFLOW_AUTH_CONFIG_PATH": "auth.ini", "OTEL_DSPY_SERVER_APP_BASE": "oidc"},
+            "OTEL_DSPY_SERVER_APP_BASE=oidc: only basic-auth can be extended. Unset it or use that.",
         ),
     ],
 )
@@ -41,7 +53,7 @@ def test_other_options_are_rejected(environment: dict[str, str], message: str) -
 @pytest.mark.parametrize("argument", ["basic-auth", "--app-name=basic-auth"])
 def test_a_command_with_authentication_is_rejected(argument: str) -> None:
     """`mlflow server` would run one of the two apps, and the server might have no authentication."""
-    with pytest.raises(UnsupportedServerError, match="cannot be combined with basic-auth"):
+    with pytest.raises(UnsupportedServerError, match="cannot be combined with --app-name basic-auth"):
         check_command(["mlflow", "server", "--app-name", argument, "--app-name", "otel-dspy"])
     check_command(["mlflow", "server", "--app-name", "otel-dspy"])
 

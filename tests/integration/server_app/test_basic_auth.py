@@ -1,0 +1,79 @@
+"""`mlflow server --app-name otel-dspy` on top of MLflow's `basic-auth`: its permissions come first.
+
+Needs `mlflow[auth]`, which a cell of `noxfile.py` installs.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.server import get_app_client  # pyright: ignore[reportUnknownVariableType]
+
+from tests.integration.server_app.test_endpoint import PROTOBUF, post
+from tests.integration.server_app.test_server_workspaces import send
+from tests.support.mlflow_server import WITH_APP, mlflow_server
+from tests.support.mlflow_tree import read_tree
+from tests.support.otlp_requests import encoded, ours
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADMIN = ("admin", "a-password-of-the-admin")
+WRITER = ("writer", "a-password-of-the-writer")
+READER = ("reader", "a-password-of-the-reader")
+EXPERIMENT = "sums"
+"""Same as the experiment of `send`, by its resource."""
+
+
+def authorization(user: tuple[str, str] | None) -> dict[str, str]:
+    """Header of a user's requests; none without a user."""
+    return {"authorization": f"Basic {base64.b64encode(':'.join(user).encode()).decode()}"} if user else {}
+
+
+@pytest.mark.slow
+def test_mlflows_permissions_come_before_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rejected requests write nothing and create no experiment; a user who may update the experiment has runs there."""
+    pytest.importorskip("flask_wtf", reason="mlflow[auth] is not installed")
+    for name, value in {
+        "OTEL_DSPY_SERVER_APP_BASE": "basic-auth",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "a secret text",
+        "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN[0],
+        "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
+        "MLFLOW_TRACKING_USERNAME": ADMIN[0],
+        "MLFLOW_TRACKING_PASSWORD": ADMIN[1],
+    }.items():
+        monkeypatch.setenv(name, value)
+    with mlflow_server(tmp_path, options=(*WITH_APP, "--workers", "2"), forked=False) as server:
+        client = MlflowClient(server.uri)
+        experiment = client.create_experiment(EXPERIMENT)
+        users = get_app_client("basic-auth", tracking_uri=server.uri)
+        for name, password in (WRITER, READER):
+            users.create_user(name, password)
+        users.grant_user_permission(WRITER[0], "experiment", experiment, "EDIT")
+        header = {"x-mlflow-experiment-id": experiment}
+        expected: tuple[tuple[tuple[str, str] | None, dict[str, str], int, str], ...] = (
+            (None, header, 401, ""),
+            (("writer", "guessed"), header, 401, ""),
+            (READER, header, 403, ""),
+            (WRITER, {}, 400, "elsewhere"),
+            (WRITER, header, 200, ""),
+            (ADMIN, {}, 200, EXPERIMENT),
+        )
+        for number, (user, named, status, by_resource) in enumerate(expected):
+            body = encoded(ours(f"module {number}"), experiment=by_resource or "not-allowed")
+            answered, headers, _ = post(server.uri, body, PROTOBUF | named | authorization(user))
+            assert (number, answered) == (number, status)
+            assert ("www-authenticate" in headers) is (status == 401)
+        send(server.uri, "by-the-writer", 1, header | authorization(WRITER), {})
+        tree = read_tree(server.uri, EXPERIMENT)
+        stored = [(str(trace.name), trace.state) for trace in tree.traces]
+        assert [(name, state) for name, state in sorted(stored) if name.startswith("module")] == [
+            ("module 4", "OK"),
+            ("module 5", "OK"),
+        ]
+        (run,) = tree.runs
+        assert (run.status, [child.status for child in run.children]) == ("FINISHED", ["FINISHED"])
+        assert sorted(found.name for found in client.search_experiments()) == ["Default", EXPERIMENT]
