@@ -10,7 +10,8 @@ from typing_extensions import override
 from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objectives_of
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.hooks.patching.frames import forwarding
-from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.example import open_example
+from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -27,7 +27,8 @@ from otel_dspy.hooks.patching.frames import forwarding
 from otel_dspy.telemetry.failure import last_recorded_error
 from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.example import open_example
+from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.trial import Scope
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from otel_dspy.telemetry.call_context import call_context_in
 from otel_dspy.telemetry.spans import example as example_spans
 from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.example import open_example
+from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.trial import Scope
 from otel_dspy.telemetry.usage import CallUsage
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity

@@ -18,7 +18,8 @@ from otel_dspy.telemetry.spans.evaluate import (
     close_evaluate,
     open_evaluate,
 )
-from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.example import open_example
+from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import (
     Scope,

@@ -16,7 +16,8 @@ from otel_dspy.telemetry.call_context import CallContext, call_context_in, with_
 from otel_dspy.telemetry.leaderboard import Entry, greatest
 from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.example import open_example
+from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.setup import SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 from otel_dspy.telemetry.usage import CallUsage, UsageTally

@@ -17,7 +17,8 @@ from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.example import open_example
+from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.trial import Scope
 
 if TYPE_CHECKING:

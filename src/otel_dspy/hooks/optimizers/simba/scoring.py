@@ -23,7 +23,8 @@ from otel_dspy.hooks.patching.frames import forwarding
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.spans.example import ExampleOutcome, close_example, open_example
+from otel_dspy.telemetry.spans.example import open_example
+from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, open_trial
 
 if TYPE_CHECKING:
