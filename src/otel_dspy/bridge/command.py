@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from otel_dspy.bridge import settings
+from otel_dspy.bridge import flags, settings
 from otel_dspy.bridge.collector_config import collector_config
 from otel_dspy.tracking_uri import without_passwords
 
@@ -41,7 +41,7 @@ EXIT: Final = 5.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    settings.add_arguments(parser)
+    flags.add_arguments(parser)
     parser.add_argument(
         "--print-collector-config",
         action="store_true",

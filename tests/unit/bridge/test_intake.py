@@ -8,9 +8,10 @@ import pytest
 
 from otel_dspy.bridge import otlp
 from otel_dspy.bridge.intake import Intake, Verdict
+from otel_dspy.bridge.listener import Address
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.routing import Experiments
-from otel_dspy.bridge.settings import Address, BridgeSettings
+from otel_dspy.bridge.settings import BridgeSettings
 from otel_dspy.bridge.writer import Writer
 
 if TYPE_CHECKING:

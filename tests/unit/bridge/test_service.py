@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy.bridge.grpc_server import GrpcFront
+from otel_dspy.bridge.listener import Address
 from otel_dspy.bridge.service import Bridge
-from otel_dspy.bridge.settings import Address, BridgeSettings
+from otel_dspy.bridge.settings import BridgeSettings
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from otel_dspy.bridge.intake import Intake
+from otel_dspy.bridge.listener import Address
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
-from otel_dspy.bridge.settings import Address, BridgeSettings
+from otel_dspy.bridge.settings import BridgeSettings
 from otel_dspy.bridge.writer import Writer
 from otel_dspy.server_app.experiments import RequestExperiments
 from otel_dspy.server_app.traces_middleware import TracesMiddleware
