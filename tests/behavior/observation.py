@@ -56,7 +56,8 @@ def observe(scenario: Scenario, stage: Stage) -> dict[str, Any]:
     logger = logging.getLogger("dspy")
     logger.addHandler(lines)
     seen: dict[str, Any] = {}
-    # What earlier tests left is not collected in this one, where its warnings would be recorded.
+    # What earlier tests left is not collected in this one, where its warnings would be recorded. It stays frozen: thawed,
+    # the modules of DSPy and MLflow would take part in every later collection, a second each.
     gc.freeze()
     try:
         with (
@@ -72,7 +73,6 @@ def observe(scenario: Scenario, stage: Stage) -> dict[str, Any]:
                 seen["raised"] = as_data(error)
                 seen["frames"] = _frames(error)
     finally:
-        gc.unfreeze()
         logger.removeHandler(lines)
     seen |= {
         "printed": _last_states(out.getvalue()),

@@ -100,6 +100,7 @@ class _Frozen(type):
         raise AttributeError(name)
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 def test_a_class_that_takes_no_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays unwatched, which is reported, and everything else is watched."""
     reported: list[str] = []
@@ -157,6 +158,7 @@ class _Held:
     """What a frame holds."""
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 def test_an_error_that_was_caught_goes_with_its_frames() -> None:
     """A program that goes on after a tool's failure keeps nothing of it, as without us."""
     held: list[weakref.ref[_Held]] = []

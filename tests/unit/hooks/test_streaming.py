@@ -127,6 +127,7 @@ def _stopped(recorder: Recorder, *, awaited: bool) -> None:
 
 
 @both_ways
+@pytest.mark.usefixtures("only_own_garbage")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # anyio's, of a generator left behind
 @pytest.mark.parametrize("way", ["closed", "forgotten"])
 def test_a_stream_that_is_left_early(*, awaited: bool, way: str) -> None:

@@ -244,6 +244,7 @@ def test_a_flush_takes_no_longer_than_it_may() -> None:
     assert done == [1]
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 def test_the_thread_ends_with_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue without references is released, thread and all, once its work is done."""
     before, done = _threads(), list[int]()

@@ -104,6 +104,7 @@ def test_exceptions_with_unusual_methods_are_recorded_once_too(kind: type[Except
     assert [error_message(error, PLAIN), error_message(error, PLAIN)] == [str(error), None]
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 def test_no_exception_is_kept_alive() -> None:
     """The user's frames, which an exception holds, go when the outermost call has ended."""
 

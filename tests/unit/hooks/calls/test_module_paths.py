@@ -144,9 +144,9 @@ def test_what_is_made_for_a_call_is_sought_ever_more_seldom(monkeypatch: pytest.
     assert module_paths(program) is paths
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 def test_nothing_keeps_a_program() -> None:
     """What is known of a program goes with it."""
-    gc.collect()
     known = len(paths_module._of_programs)
     programs = [Adder() for _ in range(10)]
     assert [module_paths(program).path(program) for program in programs] == ["self"] * 10

@@ -6,12 +6,12 @@ import types
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import pytest
+
 from otel_dspy.hooks.patching.patches import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
 
 class Base:
@@ -144,6 +144,7 @@ def test_undo_twice_and_again() -> None:
     assert Base().greet() == "base"
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 def test_a_wrapped_class_can_go() -> None:
     """A class that a user made for a while is not kept by us, although a method that calls `super()` holds it."""
     patches = Patches()

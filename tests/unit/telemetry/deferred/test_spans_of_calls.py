@@ -307,6 +307,7 @@ def test_a_flush_that_runs_out_of_time_returns_false(captured: TelemetryCapture)
     assert len(captured.span_exporter.get_finished_spans()) == 2
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 def test_a_call_that_outlives_the_instrumentation_is_recorded(captured: TelemetryCapture) -> None:
     """Its span ends although the queue has no other reference, and a garbage collection comes first."""
     inside, go_on = threading.Event(), threading.Event()
@@ -466,6 +467,7 @@ def _of_a_program(found: object) -> bool:
     return isinstance(found, ModulePaths) and found._program() is not None
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 def test_a_call_leaves_no_circle(captured: TelemetryCapture) -> None:
     """Once its spans are exported nothing of a call is left for the garbage collection, which takes longer than the call."""
 
