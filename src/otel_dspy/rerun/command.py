@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_dspy.rerun.errors import RerunError
@@ -28,11 +29,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="like --trial, but calls that are not in the record are sent to the model of --lm",
     )
     parser.add_argument(
+        "--instruction",
+        action="append",
+        default=[],
+        metavar="[PREDICTOR=]TEXT",
+        help="with --from-trial: another instruction; @FILE reads it from a file; may be repeated",
+    )
+    parser.add_argument(
+        "--data", metavar="FILE", help="with --from-trial: other examples, as JSON or JSON lines, fields as recorded"
+    )
+    parser.add_argument(
         "--metric", required=True, metavar="FILE:FUNC", help="the metric; alone, it scores the recorded answers again"
     )
     parser.add_argument("--program", metavar="FILE:NAME", help="the program, which runs with the trial's state")
-    parser.add_argument("--lm", metavar="MODEL", help="model for --from-trial, by its DSPy name: openai/gpt-4o-mini")
-    parser.add_argument("--model", metavar="MODEL", help="recorded model of the program, if the record has several")
+    parser.add_argument(
+        "--lm",
+        metavar="MODEL",
+        help="model for --from-trial, by its DSPy name: openai/gpt-4o-mini; defaults to that of --model",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="model of the program, if the record has several; with --from-trial it may be another one",
+    )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="examples that run at the same time")
     parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
     parser.add_argument("--json", action="store_true", help="print a JSON object")
@@ -71,8 +90,11 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
     if missing:
         raise RerunError(f"Trials are run again with packages that are missing: {', '.join(missing)}.")
     fork = chosen.from_trial is not None
-    if fork and not (chosen.lm and chosen.program):
+    sent_to = chosen.lm or chosen.model
+    if fork and not (sent_to and chosen.program):
         raise RerunError("--from-trial needs --program FILE:NAME and --lm MODEL.")
+    if (chosen.instruction or chosen.data) and not fork:
+        raise RerunError("--instruction and --data change a trial: name it by --from-trial N.")
     if chosen.lm and not fork:
         raise RerunError("--lm is the model for --from-trial N: without it no call is sent.")
     if chosen.threads < 1:
@@ -87,11 +109,17 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
     if chosen.program is None:
         return rescore_trial(chosen.run, metric, trial, chosen.tracking_uri)
     program = code.load(chosen.program)
-    fallback = None
+    fallback = change = None
     if fork:
         import dspy  # noqa: PLC0415 - see above
 
-        fallback = dspy.LM(chosen.lm)
+        from otel_dspy.rerun.fork import Change, examples_in  # noqa: PLC0415 - see above
+
+        fallback = dspy.LM(sent_to)
+        change = Change(
+            tuple(chosen.instruction),
+            None if chosen.data is None else examples_in(Path(chosen.data)),
+        )
     return rerun_trial(
         chosen.run,
         program() if isinstance(program, type) else program,
@@ -99,6 +127,7 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
         trial,
         model=chosen.model,
         fallback=fallback,
+        change=change,
         threads=chosen.threads,
         tracking_uri=chosen.tracking_uri,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.bridge.otlp import BadSpanError, MalformedError
 from otel_dspy.bridge.otlp_json import spans_in_json
 from otel_dspy.rerun.errors import RerunError
-from otel_dspy.rerun.recorded_call import is_call, recorded_call
+from otel_dspy.rerun.recorded_call import OPERATION, is_call, recorded_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def _calls(path: Path) -> Iterator[RecordedCall | None]:
                 try:
                     for received in spans_in_json(line):
                         read = True
-                        if isinstance(received, BadSpanError) or not is_call(received.span.attributes):
+                        if isinstance(received, BadSpanError) or not is_call(received.span.attributes.get(OPERATION)):
                             continue
                         span = received.span
                         error = (span.message or "") if span.error else None

@@ -8,7 +8,7 @@ from otel_dspy import semconv
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.rerun.errors import RerunError
-from otel_dspy.rerun.recorded_call import is_call, recorded_call
+from otel_dspy.rerun.recorded_call import OPERATION, is_call, recorded_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,24 +27,49 @@ def calls_of_run(found: RecordedRun) -> Iterator[RecordedCall | None]:
     Raises:
         RerunError: The installed MLflow does not support traces.
     """
-    if not capabilities.TRACES:
-        raise RerunError("The installed MLflow does not support traces, which have the calls: upgrade it.")
     experiment = str(found.run.info.experiment_id)
     for compile_id in _compile_ids(found.client, experiment, found.run.data.tags[semconv.DSPY_COMPILE_ID]):
-        wanted = f"tag.`{semconv.DSPY_COMPILE_ID}` = '{compile_id}'"
-        for trace in every_page(
-            lambda token, wanted=wanted: cast("Any", found.client).search_traces(
-                locations=[experiment], filter_string=wanted, max_results=_PAGE, page_token=token, include_spans=True
-            )
-        ):
-            yield from _calls(trace)
+        yield from _calls_of(found, f"tag.`{semconv.DSPY_COMPILE_ID}` = '{compile_id}'")
+
+
+def calls_of_trial(found: RecordedRun, index: int) -> Iterator[RecordedCall | None]:
+    """Yield the calls of a trial that are in traces of its own, one for each example.
+
+    Args:
+        found: the optimization.
+        index: index of the trial.
+
+    Raises:
+        RerunError: The installed MLflow does not support traces.
+    """
+    compile_id = found.run.data.tags[semconv.DSPY_COMPILE_ID]
+    yield from _calls_of(
+        found,
+        f"tag.`{semconv.DSPY_COMPILE_ID}` = '{compile_id}' AND tag.`{semconv.DSPY_TRIAL_INDEX}` = '{index}'",
+    )
+
+
+def _calls_of(found: RecordedRun, wanted: str) -> Iterator[RecordedCall | None]:
+    if not capabilities.TRACES:
+        raise RerunError("The installed MLflow does not support traces, which have the calls: upgrade it.")
+    for trace in every_page(
+        lambda token: cast("Any", found.client).search_traces(
+            locations=[str(found.run.info.experiment_id)],
+            filter_string=wanted,
+            max_results=_PAGE,
+            page_token=token,
+            include_spans=True,
+        )
+    ):
+        yield from _calls(trace)
 
 
 def _calls(trace: Any) -> Iterator[RecordedCall | None]:
     place = f"trace {trace.info.trace_id}"
     for span in trace.data.spans:
-        attributes: dict[str, Any] = span.attributes
-        if is_call(attributes):
+        # MLflow parses all attributes of a span when they are read, and most spans are no calls.
+        if is_call(span.get_attribute(OPERATION)):
+            attributes: dict[str, Any] = span.attributes
             failed = str(span.status.status_code.value) == "ERROR"
             error = str(span.status.description or "") if failed else None
             yield recorded_call(attributes, int(span.start_time_ns), error, place)

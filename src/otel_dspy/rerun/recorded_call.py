@@ -34,6 +34,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 _INPUTS: Final = (gen_ai.GEN_AI_INPUT_MESSAGES, "mlflow.spanInputs")
 _OUTPUTS: Final = (gen_ai.GEN_AI_OUTPUT_MESSAGES, "mlflow.spanOutputs")
 """In MLflow, messages that its chat view would not show are in another form, under the second name."""
+OPERATION: Final = gen_ai.GEN_AI_OPERATION_NAME
 _OPERATIONS: Final = ("chat", "text_completion")
 
 
@@ -106,9 +107,9 @@ class RecordedCall:
     place: str
 
 
-def is_call(attributes: Mapping[str, Any]) -> bool:
-    """Return whether a span with these attributes is a language model call."""
-    return attributes.get(gen_ai.GEN_AI_OPERATION_NAME) in _OPERATIONS
+def is_call(operation: object) -> bool:
+    """Return whether a span with this value of the attribute `OPERATION` is a language model call."""
+    return operation in _OPERATIONS
 
 
 def recorded_call(attributes: Mapping[str, Any], start_ns: int, error: str | None, place: str) -> RecordedCall | None:

@@ -32,13 +32,13 @@ class ScoredExample:
         id: its position in the validation set, from 0.
         fields: its inputs and labels.
         prediction: what the trial's program returned; empty if it failed.
-        score: the metric's value; 0 for an example that failed.
+        score: the metric's value; 0 for an example that failed, None if the trial was not scored on the example.
     """
 
     id: str
     fields: Mapping[str, Any]
     prediction: Mapping[str, Any]
-    score: float
+    score: float | None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from otel_dspy.rerun.errors import UnknownCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from otel_dspy.rerun.recorded_call import Answer, RecordedCall, Request
 
@@ -21,10 +21,12 @@ class Recordings:
 
     Args:
         calls: the recorded calls, in any order.
+        rest: reads more calls, once, when a request is in none of these; None without more.
     """
 
-    def __init__(self, calls: Iterable[RecordedCall]) -> None:
+    def __init__(self, calls: Iterable[RecordedCall], rest: Callable[[], Iterable[RecordedCall]] | None = None) -> None:
         self._lock = threading.Lock()
+        self._rest = rest
         self._calls: dict[tuple[str, Any], list[RecordedCall]] = {}
         self._given = Counter[tuple[str, Any]]()
         self.models = Counter[str]()
@@ -33,16 +35,39 @@ class Recordings:
         """Number of calls that were answered."""
         self.unknown = 0
         """Number of calls that were not recorded."""
-        for call in sorted(calls, key=lambda one: one.start_ns):
-            self._calls.setdefault((call.request.model, call.request.key), []).append(call)
-            self.models[call.request.model] += 1
+        self._add(calls)
+        if not self.models:
+            self._read_rest()
+
+    def _add(self, calls: Iterable[RecordedCall]) -> None:
+        """Add calls whose requests are not known yet: those that are known keep their answers."""
+        added: dict[tuple[str, Any], list[RecordedCall]] = {}
+        for call in calls:
+            key = call.request.model, call.request.key
+            if key not in self._calls:
+                added.setdefault(key, []).append(call)
+                self.models[call.request.model] += 1
+        for known in added.values():
+            known.sort(key=lambda one: one.start_ns)
+        self._calls |= added
+
+    def _read_rest(self) -> None:
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            self._add(rest())
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Recordings:
         """Return itself: copies of a model take their answers from the same record."""
         return self
 
+    def has(self, model: str) -> bool:
+        """Return whether calls of a model are recorded, by its full name."""
+        if model not in self.models:
+            self._read_rest()
+        return model in self.models
+
     def first(self, model: str) -> Request | None:
-        """Return the request of a model that was made first."""
+        """Return the request of a model that was made first; None if there is none."""
         calls = [known[0] for (name, _), known in self._calls.items() if name == model]
         return min(calls, key=lambda call: call.start_ns).request if calls else None
 
@@ -52,17 +77,25 @@ class Recordings:
         Raises:
             UnknownCallError: There is no such request; the message names what differs from the nearest one.
         """
+        found = self.known(request)
+        if found is None:
+            raise UnknownCallError(self._difference(request))
+        return found
+
+    def known(self, request: Request) -> Answer | None:
+        """Return the next answer to a request as `answer` does; None if there is no such request."""
         key = request.model, request.key
         with self._lock:
+            if key not in self._calls:
+                self._read_rest()
             known = self._calls.get(key)
             if known is None:
                 self.unknown += 1
-            else:
-                self.answered += 1
-                position = min(self._given[key], len(known) - 1)
-                self._given[key] += 1
-                return known[position].answer
-        raise UnknownCallError(self._difference(request))
+                return None
+            self.answered += 1
+            position = min(self._given[key], len(known) - 1)
+            self._given[key] += 1
+            return known[position].answer
 
     def _difference(self, request: Request) -> str:
         nearest = max((known[0] for known in self._calls.values()), key=lambda call: _likeness(call.request, request))

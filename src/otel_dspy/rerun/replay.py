@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_dspy.rerun.errors import RerunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from otel_dspy.rerun.recorded_call import RecordedCall
+    from otel_dspy.rerun.recorded_run import RecordedRun
     from otel_dspy.rerun.recordings import Recordings
     from otel_dspy.rerun.replay_model import ReplayLM
 
@@ -60,9 +61,21 @@ def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
     """
     if find_spec("dspy") is None:
         raise RerunError("Calls are replayed by a language model of DSPy, which is missing.")
+    return model_of(
+        recorded_calls(run, tracking_uri, experiment), model=model, like=like, fallback=fallback, **settings
+    )
+
+
+def model_of(
+    recordings: Recordings, *, model: str | None = None, like: Any = None, fallback: Any = None, **settings: Any
+) -> ReplayLM:
+    """Return a language model that answers recorded calls; the arguments are those of `replay_lm`.
+
+    Raises:
+        RerunError: The record has no calls of this model, or several models of which none is named.
+    """
     from otel_dspy.rerun.replay_model import ReplayLM  # noqa: PLC0415 - DSPy: seconds
 
-    recordings = recorded_calls(run, tracking_uri, experiment)
     original = like if like is not None else fallback
     if original is not None:
         given = {**original.kwargs, **settings}
@@ -86,19 +99,43 @@ def recorded_calls(run: str | Path, tracking_uri: str | None = None, experiment:
         RerunError: There is no such run or file, or it has no recorded calls with messages.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
+    return _recordings(run, lambda: _calls(run, tracking_uri, experiment))
+
+
+def calls_of_a_trial(found: RecordedRun, index: int) -> Recordings:
+    """Read the recorded calls of a trial. Those of the whole optimization are read when one of them is needed.
+
+    Args:
+        found: the optimization.
+        index: index of the trial.
+
+    Raises:
+        RerunError: The optimization has no recorded calls with messages.
+        mlflow.exceptions.MlflowException: The store did not answer.
+    """
+    from otel_dspy.rerun.mlflow_calls import calls_of_run, calls_of_trial  # noqa: PLC0415 - MLflow: seconds
+
+    return _recordings(found.name, lambda: calls_of_trial(found, index), lambda: calls_of_run(found))
+
+
+def _recordings(
+    run: str | Path,
+    calls: Callable[[], Iterator[RecordedCall | None]],
+    rest: Callable[[], Iterator[RecordedCall | None]] | None = None,
+) -> Recordings:
     from otel_dspy.rerun.recordings import Recordings  # noqa: PLC0415 - MLflow: seconds
 
     unrecorded = 0
 
-    def with_messages() -> Iterator[RecordedCall]:
+    def with_messages(calls: Callable[[], Iterator[RecordedCall | None]]) -> Iterator[RecordedCall]:
         nonlocal unrecorded
-        for call in _calls(run, tracking_uri, experiment):
+        for call in calls():
             if call is None:
                 unrecorded += 1
             else:
                 yield call
 
-    found = Recordings(with_messages())
+    found = Recordings(with_messages(calls), None if rest is None else lambda: with_messages(rest))
     if not found.models:
         lacking = f"{unrecorded} language model calls, none with its messages" if unrecorded else "no calls"
         more = (

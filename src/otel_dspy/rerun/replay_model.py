@@ -69,16 +69,26 @@ class ReplayLM(dspy.BaseLM):
         """
         keywords = {**self.kwargs, **kwargs}
         keywords.pop("cache", None)
-        try:
-            request = self._reader.value.read(self, {**keywords, "messages": messages}, prompt)
-            answer = self.recordings.answer(request)
-        except UnknownCallError:
-            if self.fallback is None:
-                raise
+        answer = self._answer({**keywords, "messages": messages}, prompt)
+        if answer is None:
             return self.fallback.forward(prompt=prompt, messages=messages, **keywords)
         if answer.error is not None:
             raise RecordedCallError(f"The recorded call failed: {answer.error}")
         return _response(answer, self.model)
+
+    def _answer(self, keywords: Mapping[str, Any], prompt: Any) -> Answer | None:
+        """Return the recorded answer; None if the fallback gets the call.
+
+        Raises:
+            UnknownCallError: The call is not in the record, and there is no fallback.
+        """
+        try:
+            request = self._reader.value.read(self, keywords, prompt)
+        except UnknownCallError:
+            if self.fallback is None:
+                raise
+            return None
+        return self.recordings.answer(request) if self.fallback is None else self.recordings.known(request)
 
     @override
     async def aforward(self, prompt: Any = None, messages: Any = None, **kwargs: Any) -> Any:

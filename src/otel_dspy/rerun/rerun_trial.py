@@ -10,14 +10,16 @@ from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.program_state import RECORD_PROGRAMS, loaded
 from otel_dspy.rerun.recorded_run import recorded_run
 from otel_dspy.rerun.recorded_trial import recorded_trial
-from otel_dspy.rerun.replay import replay_lm
+from otel_dspy.rerun.replay import calls_of_a_trial, model_of
 from otel_dspy.rerun.scoring import score_answers, score_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from otel_dspy.rerun.fork import Change
     from otel_dspy.rerun.recorded_run import RecordedRun
     from otel_dspy.rerun.recorded_trial import RecordedTrial
+    from otel_dspy.rerun.replay_model import ReplayLM
     from otel_dspy.rerun.scoring import Rescored
 
 
@@ -64,6 +66,7 @@ class TrialRerun:
                 "recorded_score": self.trial.row.score,
                 "score": self.score,
                 "examples": len(self.rescored.scores),
+                "added": self.rescored.added,
                 "changed": [
                     {"example": example, "recorded_score": recorded, "score": now}
                     for example, recorded, now in self.rescored.changed
@@ -82,6 +85,7 @@ class TrialRerun:
             f"Trial {row.index} of run {self.run_id}: score {_shown(row.score, self.unit)} as recorded, "
             f"{_shown(self.score, self.unit)} now, over {len(rescored.scores)} examples, "
             f"{len(rescored.changed)} of them with another score"
+            + (f", {rescored.added} not in the record" if rescored.added else "")
         )
         lines = [head]
         lines += [
@@ -122,6 +126,7 @@ def rerun_trial(  # noqa: PLR0913 - what runs, and where the record is
     *,
     model: str | None = None,
     fallback: Any = None,
+    change: Change | None = None,
     threads: int = 1,
     tracking_uri: str | None = None,
 ) -> TrialRerun:
@@ -132,8 +137,10 @@ def rerun_trial(  # noqa: PLR0913 - what runs, and where the record is
         program: the program that was optimized. It is not changed; a copy gets the trial's state.
         metric: called with the example and the prediction.
         trial: index of the trial; None for the best one.
-        model: the recorded model of the program; needed if the record has several.
+        model: the model of the program; needed if the record has several. With a fallback it may be another one than
+            the recorded, all of whose calls are then sent.
         fallback: the model that gets calls that are not in the record; None to count their examples as failed.
+        change: other instructions or examples; None without.
         threads: number of examples that run at the same time.
         tracking_uri: the MLflow store; None for MLflow's current one.
 
@@ -148,10 +155,10 @@ def rerun_trial(  # noqa: PLR0913 - what runs, and where the record is
     state = found.trial_state(index)
     if state is None:
         raise RerunError(f"Trial {index} of {found.name} has no recorded program. {RECORD_PROGRAMS}")
-    lm = replay_lm(
-        str(found.run.info.run_id), model=_model(found, model), fallback=fallback, tracking_uri=found.tracking_uri
-    )
     copy = loaded(program, state, f"trial {index} of run {found.run.info.run_id}")
+    if change is not None:
+        recorded = change.apply(copy, recorded)
+    lm = _model(found, index, model, fallback)
     copy.set_lm(lm)
     rescored = score_program(recorded, copy, metric, lm, threads)
     recordings = lm.recordings
@@ -167,9 +174,14 @@ def rerun_trial(  # noqa: PLR0913 - what runs, and where the record is
     )
 
 
-def _model(found: RecordedRun, model: str | None) -> str | None:
+def _model(found: RecordedRun, index: int, model: str | None, fallback: Any) -> ReplayLM:
     """Return the model of the program: as given, else the one that the optimization's run has as a parameter."""
-    return model or found.run.data.params.get("lm.model")
+    from otel_dspy.rerun.replay_model import ReplayLM  # noqa: PLC0415 - DSPy: seconds
+
+    recordings = calls_of_a_trial(found, index)
+    if fallback is not None and model is not None and model == fallback.model and not recordings.has(model):
+        return ReplayLM(recordings, model, fallback=fallback, **fallback.kwargs)
+    return model_of(recordings, model=model or found.run.data.params.get("lm.model"), fallback=fallback)
 
 
 def _shown(score: float | None, unit: str | None) -> str:

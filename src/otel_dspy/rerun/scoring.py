@@ -23,11 +23,12 @@ class Rescored:
     """Scores by example, recorded and now.
 
     Attributes:
-        scores: (example id, recorded score, score now); an example that failed has 0.
+        scores: (example id, recorded score, score now); an example that failed has 0, the recorded score of one that
+            the trial was not scored on is None.
         failures: examples whose program or metric raised now, with the exception's text.
     """
 
-    scores: tuple[tuple[str, float, float], ...]
+    scores: tuple[tuple[str, float | None, float], ...]
     failures: Mapping[str, str]
 
     def mean(self, unit: str | None) -> float:
@@ -38,7 +39,12 @@ class Rescored:
     @property
     def changed(self) -> list[tuple[str, float, float]]:
         """The examples with another score."""
-        return [one for one in self.scores if one[1] != one[2]]
+        return [(name, known, now) for name, known, now in self.scores if known is not None and known != now]
+
+    @property
+    def added(self) -> int:
+        """Number of examples that the trial was not scored on."""
+        return sum(known is None for _, known, _ in self.scores)
 
 
 def score_answers(trial: RecordedTrial, metric: Callable[..., Any]) -> Rescored:

@@ -13,7 +13,11 @@ from otel_dspy.cli import main
 from otel_dspy.rerun.rerun_trial import rerun_trial
 from tests.docs.code_blocks import covered_blocks
 from tests.support.breakable_optimizations import DEMOS
-from tests.support.in_process_lm import engine_of
+from tests.support.compared_optimizations import right
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import engine_of, in_process_lm
+from tests.support.lm_server import scripted_lm
+from tests.support.optimizers import Rounds
 from tests.support.recorded_run import recording_into
 from tests.support.sums import exact, examples, sums_lm
 
@@ -81,6 +85,7 @@ def test_the_recorded_answers_are_scored_by_another_metric(rerun: Any) -> None:
         "recorded_score": 50.0,
         "score": 100.0,
         "examples": 6,
+        "added": 0,
         "changed": [{"example": str(odd), "recorded_score": 0.0, "score": 1.0} for odd in (0, 2, 4)],
         "failures": {},
         "calls": {"answered": 0, "unknown": 0, "sent": 0},
@@ -136,6 +141,63 @@ def test_a_fork_sends_what_differs_alone(recorded: tuple[str, Path]) -> None:
     assert alone.rescored.failures["4"].startswith("UnknownCallError: This call is not in the record.")
 
 
+def test_a_fork_with_another_instruction_model_or_data(
+    rerun: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server gets the calls that differ, and no other: the output counts them."""
+    data, text = tmp_path / "data.jsonl", tmp_path / "instruction.txt"
+    data.write_text("".join(f'{{"question": "{n}+1", "answer": "{n + 1}"}}\n' for n in (1, 3, 7)))
+    text.write_text("Add them.\n")
+    forks: dict[tuple[str, ...], tuple[int, int]] = {
+        (): (6, 0),
+        ("--instruction", "Add the numbers."): (0, 6),
+        ("--instruction", f"self=@{text}", "--threads", "3"): (0, 6),
+        ("--data", str(data)): (2, 1),
+        ("--model", "openai/other"): (0, 6),
+    }
+    with scripted_lm(dspy_script({"answer": right})) as server:
+        monkeypatch.setenv("OPENAI_API_BASE", server.api_base)
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+        monkeypatch.setattr(dspy, "cache", _NoCache())
+        found: dict[tuple[str, ...], Any] = {}
+        for fork, (answered, sent) in forks.items():
+            server.requests.clear()
+            lm = () if "--model" in fork else ("--lm", "openai/scripted")
+            status, out, err = rerun("--from-trial", "0", *fork, *lm, "--json", program="program", metric="exact")
+            found[fork] = json.loads(out)
+            assert (status, err, len(server.requests)) == (0, "", sent)
+            assert found[fork]["calls"] == {"answered": answered, "unknown": sent, "sent": sent}
+            models = {request.body["model"] for request in server.requests}
+            assert models <= {"other" if "--model" in fork else "scripted"}
+            if "--instruction" in fork:
+                expected = "Add them." if "@" in fork[1] else fork[1]
+                assert all(str(request.messages[0]["content"]).endswith(expected) for request in server.requests)
+    # The recorded model is right on even sums alone, the server's on all.
+    assert [(one["recorded_score"], one["score"], one["examples"], one["added"]) for one in found.values()] == [
+        (50.0, 50.0, 6, 0), (50.0, 100.0, 6, 0), (50.0, 100.0, 6, 0), (50.0, 100.0, 3, 1), (50.0, 100.0, 6, 0)
+    ]  # fmt: skip
+    for named, message in (
+        ({"--instruction": "x"}, "name it by --from-trial N"),
+        ({"--from-trial": "0", "--lm": "openai/scripted", "--data": "none.json"}, "none.json cannot be read: No such"),
+        ({"--from-trial": "0", "--lm": "openai/scripted", "--data": str(text)}, "instruction.txt is not JSON"),
+        ({"--from-trial": "0", "--lm": "openai/scripted", "--instruction": "@none.txt"}, "none.txt cannot be read"),
+    ):
+        options = [part for pair in named.items() for part in pair]
+        assert rerun(*options, program="program", metric="exact")[::2] == (1, _Containing(message))
+
+
+def test_a_trial_has_its_own_answers(tmp_path: Path) -> None:
+    """Two trials of the same program, whose model answers the same requests first right, then wrong."""
+    answers = iter(["1", "2", "wrong", "wrong"])
+    lm = in_process_lm(dspy_script({"answer": lambda _: next(answers)}))
+    program = dspy.Predict("question -> answer")
+    with recording_into(tmp_path) as uri, dspy.context(lm=lm):
+        Rounds(exact).compile(program, trainset=examples(2))
+    for trial, score in ((0, 100.0), (1, 0.0)):
+        found = rerun_trial("latest", program, exact, trial, tracking_uri=uri)
+        assert (found.score, found.answered, found.unknown) == (score, 2, 0)
+
+
 def test_messages(rerun: Any, recorded: tuple[str, Path]) -> None:
     """What is missing, on standard error, with exit status 1."""
     assert rerun("--trial", "9", metric="exact")[::2] == (1, _Containing("has no trial 9; it has 4, numbered from 0."))
@@ -163,6 +225,16 @@ def test_the_commands_of_the_page(
     out = capsys.readouterr().out
     assert "50.0 % as recorded, 100.0 % now, over 6 examples, 3 of them with another score\n  example 0: 0 as" in out
     assert '"answered": 6' in out
+
+
+class _NoCache:
+    """DSPy's cache, without an entry: earlier answers of the server must not be found."""
+
+    def get(self, *_: Any, **__: Any) -> None:
+        """Find nothing."""
+
+    def put(self, *_: Any, **__: Any) -> None:
+        """Keep nothing."""
 
 
 class _Containing(str):

@@ -1,0 +1,100 @@
+"""Changes of a recorded trial before it runs again: other instructions, other examples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from otel_dspy.rerun.errors import RerunError
+from otel_dspy.rerun.recorded_trial import ScoredExample
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from otel_dspy.rerun.recorded_trial import RecordedTrial
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs from the recorded trial.
+
+    Attributes:
+        instructions: other instructions. The part before the first `=` is the predictor, if the program has one of that
+            name; else the text is that of its only predictor.
+        examples: other examples, by field; None for those of the trial.
+    """
+
+    instructions: tuple[str, ...] = ()
+    examples: Sequence[Mapping[str, Any]] | None = None
+
+    def apply(self, program: Any, trial: RecordedTrial) -> RecordedTrial:
+        """Set the instructions in a program, and return the trial with the examples.
+
+        An example that equals a recorded one keeps its recorded score.
+
+        Args:
+            program: the program with the trial's state. It is changed.
+            trial: the recorded trial.
+
+        Raises:
+            RerunError: An instruction names no predictor of a program that has several, or no example has a field of
+                the recorded ones.
+        """
+        predictors: dict[str, Any] = dict(program.named_predictors())
+        for given in self.instructions:
+            name, found, text = given.partition("=")
+            if not found or name not in predictors:
+                if len(predictors) != 1:
+                    names = ", ".join(sorted(predictors))
+                    raise RerunError(f"The program has the predictors {names}: write --instruction PREDICTOR=TEXT.")
+                (name,), text = predictors, given
+            predictor = predictors[name]
+            predictor.signature = predictor.signature.with_instructions(_text(text))
+        return trial if self.examples is None else replace(trial, examples=_examples(self.examples, trial))
+
+
+def examples_in(path: Path) -> list[dict[str, Any]]:
+    """Read examples: a JSON list of objects, or an object a line.
+
+    Raises:
+        RerunError: The file cannot be read, or has another form.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines() if line]
+    except OSError as error:
+        raise RerunError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise RerunError(f"{path} is not JSON: {error}") from None
+    rows = cast("list[Any]", found) if isinstance(found, list) else []
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise RerunError(f"{path} has no examples: a JSON list of objects, or an object a line (.jsonl).")
+    return rows
+
+
+def _text(given: str) -> str:
+    """Return an instruction; `@FILE` stands for the text of a file.
+
+    Raises:
+        RerunError: The file cannot be read.
+    """
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise RerunError(f"{given[1:]} cannot be read: {error}") from None
+
+
+def _examples(rows: Sequence[Mapping[str, Any]], trial: RecordedTrial) -> tuple[ScoredExample, ...]:
+    names = {name for example in trial.examples for name in example.fields}
+    if not any(names & row.keys() for row in rows):
+        raise RerunError(f"No example has a field of the recorded ones: {', '.join(sorted(names))}.")
+    known = {json.dumps(example.fields, sort_keys=True, default=str): example for example in trial.examples}
+    found: list[ScoredExample] = []
+    for number, row in enumerate(rows):
+        same = known.get(json.dumps(row, sort_keys=True, default=str))
+        found.append(ScoredExample(str(number), row, {}, None if same is None else same.score))
+    return tuple(found)
