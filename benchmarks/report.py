@@ -36,16 +36,56 @@ _ARTIFACTS: Final = ("optimization_summary.json", "valset.json", "initial_model.
 _OF_A_TRIAL: Final = ("result_table.json", "model.json")
 
 
-def write(client: MlflowClient, experiment: str, trials: int, examples: int) -> str:
-    """Log an optimization in the layout of otel-dspy; return the id of its run."""
+def program_of(instruction: int) -> dict[str, Any]:
+    """Return the state of a program."""
+    signature: dict[str, Any] = {"instructions": f"Instruction {instruction}. {_TEXT * 10}", "fields": []}
+    return {"classify": {"signature": signature, "demos": [{"text": _TEXT, "label": "yes"}] * 4}}
+
+
+def text_of(example: int) -> str:
+    """Return the input of an example."""
+    return f"{example} {_TEXT}"
+
+
+def answer_of(trial: int, example: int) -> tuple[str, bool]:
+    """Return what a trial's program answered on an example, and whether that is right."""
+    right = (example * 7 + trial * 3) % 10 < 4 + trial % 4
+    return label_of(example) if right else "maybe", right
+
+
+def label_of(example: int) -> str:
+    """Return the label of an example."""
+    return "yes" if example % 2 else "no"
+
+
+def write(  # noqa: PLR0913 - what an optimization consists of
+    client: MlflowClient,
+    experiment: str,
+    trials: int,
+    examples: int,
+    *,
+    programs: Callable[[int], dict[str, Any]] = program_of,
+    compile_id: str | None = None,
+) -> str:
+    """Log an optimization in the layout of otel-dspy; return the id of its run.
+
+    Args:
+        client: client of the store.
+        experiment: id of the experiment.
+        trials: number of trials.
+        examples: size of the validation set.
+        programs: gives the state of the program by the number of its instruction; there are five.
+        compile_id: its id; None without one.
+    """
     tags = {semconv.DSPY_OPTIMIZER_NAME: "MIPROv2", semconv.DSPY_PROGRAM_NAME: "Classify"}
+    if compile_id is not None:
+        tags[semconv.DSPY_COMPILE_ID] = compile_id
     run_id = client.create_run(experiment, tags=tags, run_name="MIPROv2 Classify").info.run_id
-    labels = ["yes" if number % 2 else "no" for number in range(examples)]
-    rows = [[f"{number} {_TEXT}", label] for number, label in enumerate(labels)]
+    rows = [[text_of(number), label_of(number)] for number in range(examples)]
     found: list[dict[str, Any]] = []
     for index in range(trials):
-        scores = [float((number * 7 + index * 3) % 10 < 4 + index % 4) for number in range(examples)]
-        score = 100 * sum(scores) / examples
+        answers = [answer_of(index, number) for number in range(examples)]
+        score = 100 * sum(right for _, right in answers) / examples
         own = [
             RunTag(semconv.DSPY_TRIAL_INDEX, str(index)),
             RunTag("mlflow.parentRunId", run_id),
@@ -58,12 +98,12 @@ def write(client: MlflowClient, experiment: str, trials: int, examples: int) -> 
             [Param(name, str(value)) for name, value in chosen.items()],
         )
         data = [
-            [number, text, label, label if score else "maybe", score]
-            for number, ((text, label), score) in enumerate(zip(rows, scores, strict=True))
+            [number, text, label, answer, float(right)]
+            for number, ((text, label), (answer, right)) in enumerate(zip(rows, answers, strict=True))
         ]
         columns = ["index", "example_text", "example_label", "pred_label", "score"]
         client.log_dict(trial.info.run_id, {"columns": columns, "data": data}, "result_table.json")
-        client.log_dict(trial.info.run_id, _program(index % 5), "model.json")
+        client.log_dict(trial.info.run_id, programs(index % 5), "model.json")
         client.set_terminated(trial.info.run_id)
         found.append({"index": index, "kind": "candidate", "state": "complete", "scope": "full", "score": score,
                       "unit": "percent", "parameters": chosen, "usage": {"input_tokens": 9_000, "lm_calls": examples},
@@ -76,15 +116,10 @@ def write(client: MlflowClient, experiment: str, trials: int, examples: int) -> 
     }  # fmt: skip
     client.log_dict(run_id, summary, "optimization_summary.json")
     client.log_dict(run_id, {"columns": ["text", "label"], "data": rows}, "valset.json")
-    client.log_dict(run_id, _program(0), "initial_model.json")
-    client.log_dict(run_id, _program(best["index"] % 5), "best_model.json")
+    client.log_dict(run_id, programs(0), "initial_model.json")
+    client.log_dict(run_id, programs(best["index"] % 5), "best_model.json")
     client.set_terminated(run_id)
     return str(run_id)
-
-
-def _program(instruction: int) -> dict[str, Any]:
-    signature: dict[str, Any] = {"instructions": f"Instruction {instruction}. {_TEXT * 10}", "fields": []}
-    return {"classify": {"signature": signature, "demos": [{"text": _TEXT, "label": "yes"}] * 4}}
 
 
 def read_by_client(uri: str, run_id: str) -> None:
