@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import time
+from unittest import mock
 
 import pydantic
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from otel_dspy.telemetry.secrets import patterns, scrubber
 from otel_dspy.telemetry.secrets.names import is_secret_name
 from otel_dspy.telemetry.secrets.patterns import REDACTED
 from otel_dspy.telemetry.secrets.scrubber import SecretKeeper, host_and_port
@@ -365,3 +367,22 @@ def test_secrets_inside_of_settings_and_arguments() -> None:
 def test_host_and_port(url: str, expected: tuple[str | None, int | None]) -> None:
     """Where a request goes, and nothing of who makes it; what is no URL is nothing."""
     assert host_and_port(url) == expected
+
+
+def test_a_text_is_searched_again_only_after_a_change() -> None:
+    """Up to 16,384 characters, and for the 256 most recent texts; a secret that becomes known is removed at once."""
+    keeper = SecretKeeper()
+    word, longest, too_long = "a-word", "x" * 16_384, "x" * 16_385
+    with mock.patch.object(scrubber, "without_shapes", wraps=patterns.without_shapes) as searched:
+
+        def searches(text: str) -> int:
+            before = searched.call_count
+            keeper.scrub(text)
+            return searched.call_count - before
+
+        assert [searches(text) for text in (word, word, longest, longest, too_long, too_long)] == [1, 0, 1, 0, 1, 1]
+        keeper.learn("geheim-geheim")
+        assert (searches(word), keeper.scrub("a geheim-geheim")) == (1, f"a {REDACTED}")
+        for number in range(256):
+            keeper.scrub(f"text {number}")
+        assert searches(word) == 1
