@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.records.span_records import SpanRecord
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
-    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
+    from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
     from otel_dspy.mlflow.tracking.writers.writer import ProgramOperation
 
 

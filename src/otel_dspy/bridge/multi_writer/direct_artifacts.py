@@ -8,8 +8,8 @@ from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStor
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.requests.retry import Retrier
+    from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
     from otel_dspy.mlflow.tracking.store.connection import Connection
-    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
     from otel_dspy.mlflow.tracking.store.store_reader import StoreReader
 
 
@@ -53,7 +53,7 @@ class DirectArtifacts:
             ArtifactStoreError: the artifact store rejects it or has failed.
         """
         self.check()
-        self._connection.store().write_artifact(uri, path, content)
+        self._connection.store().artifacts.write(uri, path, content)
 
     def reader(self) -> StoreReader:
         """Return the reader of artifacts.

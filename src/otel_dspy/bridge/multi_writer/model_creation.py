@@ -36,7 +36,7 @@ def ready_model(connection: Connection, operation: LogModel, run_id: str, text: 
 
     def settle(model: FoundModel) -> None:
         try:
-            store.write_text(model.artifact_uri, operation.path, text)
+            store.artifacts.write_text(model.artifact_uri, operation.path, text)
             store.models.finish_model(model.id)
         except MlflowException as error:
             # Another writer has timed out waiting for this claim, deleted it and settled its own.

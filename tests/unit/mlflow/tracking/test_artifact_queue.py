@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Run
 
-    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
+    from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
     from tests.support.object_store import ObjectStore
 
 RUN = CompileRun("c")

@@ -149,7 +149,7 @@ def _write(request: _Request) -> None:
         found = report(request.run.run_id, tracking_uri=destination.tracking_uri)
         save_trials_view(request.connection)
         _describe(request.connection.store(), request.run.run_id, found.description)
-        request.connection.store().write_text(request.run.artifact_uri, PATH, found.html)
+        request.connection.store().artifacts.write_text(request.run.artifact_uri, PATH, found.html)
 
 
 def _describe(store: Store, run_id: str, text: str) -> None:

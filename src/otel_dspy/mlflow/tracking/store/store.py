@@ -1,4 +1,4 @@
-"""Typed access to MLflow's tracking store, remote or local: experiments, runs and their artifacts.
+"""Typed access to MLflow's tracking store, remote or local: experiments and runs.
 
 Only this module, `trace_store` and `model_store` write to it.
 
@@ -9,11 +9,9 @@ Only this module, `trace_store` and `model_store` write to it.
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mlflow.entities import (
     Dataset,
@@ -29,8 +27,7 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 
-from otel_dspy.mlflow.tracking.requests.error_classification import artifact_access
-from otel_dspy.mlflow.tracking.store import capabilities
+from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactStore
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
 from otel_dspy.mlflow.tracking.store.open_store import open_store
 from otel_dspy.mlflow.tracking.store.paging import every_page
@@ -52,8 +49,6 @@ MAX_PARAMS = 100
 """Maximum parameters in a request."""
 PAGE = 1000
 """Maximum runs in a response."""
-ArtifactContent: TypeAlias = "str | Mapping[str, bytes]"
-"""A text, or the files of a folder by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +71,11 @@ class Store:
     """One tracking store. Every method may raise errors of MLflow and its transports (see `error_classification`)."""
 
     def __init__(self, tracking_uri: str) -> None:
-        self._uri = tracking_uri
         self._store: Any = open_store(tracking_uri)
         self._context_tags: dict[str, str] | None = None
         self.traces = TraceStore(self._store)
         self.models = ModelStore(self._store)
+        self.artifacts = ArtifactStore(tracking_uri)
 
     def experiment_id(self, name: str) -> str:
         """Return the id of the experiment of that name, creating it if it does not exist.
@@ -223,43 +218,6 @@ class Store:
             end_ms: end in Unix milliseconds.
         """
         self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, None)
-
-    def write_artifact(self, artifact_uri: str, path: str, content: ArtifactContent) -> None:
-        """Write a text, or the files of a folder by name, below the artifact URI.
-
-        Args:
-            artifact_uri: the run's or trace's artifact location.
-            path: the path below it, of the file or the folder, with forward slashes.
-            content: the text, or file name -> bytes.
-
-        Raises:
-            ArtifactStoreError: the artifact store rejected it.
-        """
-        if isinstance(content, str):
-            self.write_text(artifact_uri, path, content)
-            return
-        with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
-            for name, data in content.items():
-                Path(local, name).write_bytes(data)
-            capabilities.artifact_repository(artifact_uri, self._uri).log_artifacts(local, path)
-
-    def write_text(self, artifact_uri: str, path: str, text: str) -> None:
-        """Write a text file below the artifact URI.
-
-        Args:
-            artifact_uri: the run's or trace's artifact location.
-            path: the file's path below it, with forward slashes.
-            text: the file's contents, written as UTF-8.
-
-        Raises:
-            ArtifactStoreError: the artifact store rejected it.
-        """
-        target = PurePosixPath(path)
-        folder = str(target.parent) if target.parent.parts else None
-        with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
-            file = Path(local, target.name)
-            file.write_text(text, encoding="utf-8")
-            capabilities.artifact_repository(artifact_uri, self._uri).log_artifact(str(file), folder)
 
     def log_dataset(self, run_id: str, dataset: LogDataset) -> None:
         """Log a dataset input, with its role as the context that the UI shows."""

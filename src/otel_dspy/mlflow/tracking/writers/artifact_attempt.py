@@ -15,7 +15,7 @@ from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
+    from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
     from otel_dspy.runtime.fork_gate import ForkGate
 
 

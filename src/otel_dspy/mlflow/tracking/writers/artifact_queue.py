@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
+    from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
     from otel_dspy.mlflow.tracking.writers.artifact_attempt import ArtifactWrite
 
 PATIENCE: Final = 3.0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import KeepProgram, LogModel, LogTrace, RunKey
     from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
-    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
+    from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
     from otel_dspy.mlflow.tracking.writers.writer import ProgramOperation
 
 
@@ -132,7 +132,7 @@ class ExclusiveWriter:
 
     def _write_content(self, uri: str, path: str, content: ArtifactContent) -> None:
         with workspaces.selected(self.connection.destination.workspace):
-            self.connection.store().write_artifact(uri, path, content)
+            self.connection.store().artifacts.write(uri, path, content)
 
     def _answers(self) -> bool:
         retrier = self.attempts.retrier

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
     from otel_dspy.mlflow.tracking.state.run_lookup import Runs
+    from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
     from otel_dspy.mlflow.tracking.store.connection import Connection
-    from otel_dspy.mlflow.tracking.store.store import ArtifactContent
 
     ProgramOperation = LogProgram | LogChanges | LogModel
 
