@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.mlflow.records.metric_names import BEST_SCORE
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_SCORE: Final = "best_score"
-"""Metric of the run that has the best score."""
 _DATASET_ROLE: Final = "mlflow.data.context"
 
 
@@ -23,7 +23,7 @@ def log_score(client: MlflowClient, run: Run, model_id: str) -> dict[str, float]
         run: the optimization's run.
         model_id: id of the model.
     """
-    name = _SCORE
+    name = BEST_SCORE
     if name not in run.data.metrics:
         return {}
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []

@@ -24,6 +24,7 @@ from otel_dspy.mlflow.mapping.operations import (
     MetricPoint,
 )
 from otel_dspy.mlflow.mapping.summary import summary_json
+from otel_dspy.mlflow.records.metric_names import BEST_SCORE, INITIAL_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -240,7 +241,7 @@ def _result(done: CompileRecord, run: RunKey, options: Options) -> Iterator[Oper
             program_id=program_id,
             path="best_model.json",
             tags=naming.tags({sc.DSPY_COMPILE_ID: identity.compile_id, sc.DSPY_PROGRAM_ID: program_id}),
-            score=next((point for point in _totals(done) if point.name == "best_score"), None),
+            score=next((point for point in _totals(done) if point.name == BEST_SCORE), None),
         )
 
 
@@ -260,10 +261,10 @@ def _totals(done: CompileRecord) -> tuple[MetricPoint, ...]:
     # One step after the last trial's, so that the curve ends at the compile's own total.
     step, time_ms = done.trial_count or 0, done.span.end_ms
     values = naming.usage_metrics(done.usage) | naming.failure_metrics(done.failures)
-    values |= {"best_score": done.best_score} if done.best_score is not None else {}
+    values |= {BEST_SCORE: done.best_score} if done.best_score is not None else {}
     points = [MetricPoint(name, value, step, time_ms) for name, value in values.items()]
     if done.initial_score is not None:
-        points.append(MetricPoint("initial_score", done.initial_score, 0, time_ms))
+        points.append(MetricPoint(INITIAL_SCORE, done.initial_score, 0, time_ms))
     return tuple(points)
 
 

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_dspy import semconv as sc
+from otel_dspy.mlflow.records import metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,8 @@ MAX_NAME: Final = 120
 MAX_PREVIEW: Final = 1000
 """Maximum characters of a trace's request and response preview."""
 
+_OBJECTIVE: Final = "objective/"
+"""Prefix of an objective among an optimizer's measurements."""
 _MAX_MODEL: Final = 200
 """Maximum characters of a language model's name within a metric's name."""
 
@@ -123,43 +126,48 @@ def failure_tags(failures: Failures | None) -> dict[str, str]:
 
 
 def measures(values: Mapping[str, float]) -> dict[str, float]:
-    """Return the optimizer's measurements, with names that MLflow accepts."""
-    return keyed(values)
+    """Return the optimizer's measurements as `search/<name>`, its objectives as `score/objective/<name>`."""
+    objectives = {name: value for name, value in values.items() if name.startswith(_OBJECTIVE)}
+    rest = {name: value for name, value in values.items() if name not in objectives}
+    return objective_metrics({name.removeprefix(_OBJECTIVE): value for name, value in objectives.items()}) | keyed(
+        rest, metric_names.SEARCH
+    )
 
 
 def failure_metrics(failures: Failures | None) -> dict[str, float]:
-    """Return `num_errors`, the number of failed examples; empty without any."""
-    return {} if failures is None else {"num_errors": float(failures.examples)}
+    """Return `score/errors`, the number of failed examples; empty without any."""
+    return {} if failures is None else {metric_names.ERRORS: float(failures.examples)}
 
 
 def objective_metrics(objectives: Mapping[str, float]) -> dict[str, float]:
-    """Return `objective/<name>`: the means of a metric's further scores."""
-    return keyed(objectives, "objective/")
+    """Return `score/objective/<name>`: the means of a metric's further scores."""
+    return keyed(objectives, metric_names.OBJECTIVE)
 
 
 def usage_metrics(usage: Usage) -> dict[str, float]:
     """Return usage by metric name; unknown values are omitted, and of roles and models zeros too.
 
-    `<name>/<role>` is a role's part of it, `model/<model>/<name>` a language model's. Models with the same key are
-    summed. MLflow's page of a run begins with the charts of these: without zeros, none of them is a flat line at 0.
+    `usage/<name>/<role>` is a role's part of it, `usage/model/<model>/<name>` a language model's. Models with the same
+    key are summed. Without zeros, no chart of a role or model is a flat line at 0.
     """
-    found = _numbers(usage)
+    found = {metric_names.USAGE + name: value for name, value in _numbers(usage).items()}
     for role, part in usage.by_role.items():
-        found |= {key(f"{name}/{role}"): value for name, value in _numbers(part).items() if value}
+        found |= {key(f"{metric_names.USAGE}{name}/{role}"): value for name, value in _numbers(part).items() if value}
     models: dict[str, float] = {}
     for model, part in usage.by_model.items():
         for name, value in _numbers(part).items():
-            chosen = key(f"model/{model[:_MAX_MODEL]}/{name}")
+            chosen = key(f"{metric_names.MODEL_USAGE}{model[:_MAX_MODEL]}/{name}")
             models[chosen] = models.get(chosen, 0.0) + value
     return found | {name: value for name, value in models.items() if value}
 
 
 def forecast_metrics(forecast: Mapping[str, float]) -> dict[str, float]:
-    """Return the forecast: `forecast/lm_calls_low`, `forecast/cost_high` and the like, `…/<role>` of one role."""
+    """Return the forecast: `usage/forecast/lm_calls_low` and the like, `…/<role>` of one role."""
     found: dict[str, float] = {}
     for name, value in forecast.items():
         role, calls, bound = name.removeprefix("role.").rpartition(".lm_calls.")
-        found[key(f"forecast/lm_calls_{bound}/{role}" if calls else f"forecast/{name.replace('.', '_')}")] = value
+        short = f"lm_calls_{bound}/{role}" if calls else name.replace(".", "_")
+        found[key(metric_names.FORECAST + short)] = value
     return found
 
 

@@ -24,6 +24,7 @@ from otel_dspy.mlflow.mapping.operations import (
     MetricPoint,
     UserRun,
 )
+from otel_dspy.mlflow.records.metric_names import BEST_SCORE, ERRORS, FULL_SCORE, MINIBATCH_SCORE
 from otel_dspy.wording import chosen_text, score_value_text
 
 if TYPE_CHECKING:
@@ -35,11 +36,6 @@ if TYPE_CHECKING:
     )
     from otel_dspy.mlflow.records.route import Options, TraceContext
     from otel_dspy.mlflow.records.span_records import EvaluateRecord, SpanRecord, TrialRecord
-
-SCORE = "eval"
-"""Metric of a trial's or evaluation's own score: the same name as in MLflow's autologging."""
-MINIBATCH_SCORE = "eval_minibatch"
-"""Metric of a score on a minibatch, of the trial and on the compile's curve."""
 
 
 def trial_operations(trial: TrialRecord, options: Options) -> Iterator[Operation]:
@@ -150,15 +146,15 @@ def _tried(trial: TrialRecord) -> str | None:
 
 def _score_metric(trial: TrialRecord) -> str:
     # Sorting the trials by one metric would else put minibatches, which are other examples, above the best trial.
-    return MINIBATCH_SCORE if trial.scope == "minibatch" else SCORE
+    return MINIBATCH_SCORE if trial.scope == "minibatch" else FULL_SCORE
 
 
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
     values = naming.usage_metrics(trial.compile_usage) | naming.measures(trial.measures)
     if trial.score is not None:
-        values[MINIBATCH_SCORE if trial.scope == "minibatch" else "eval_full"] = trial.score
+        values[_score_metric(trial)] = trial.score
     if trial.best_score is not None:
-        values["best_score"] = trial.best_score
+        values[BEST_SCORE] = trial.best_score
     return tuple(MetricPoint(name, value, trial.index, trial.span.end_ms) for name, value in values.items())
 
 
@@ -253,8 +249,8 @@ def _stand_alone(done: EvaluateRecord, run: RunKey, found: list[tables.Row] | No
         yield _results(span, run, found)
     used = naming.usage_metrics(done.usage)
     results = naming.objective_metrics(done.objectives)
-    results |= {SCORE: done.score} if done.score is not None else {}
-    results |= {"num_errors": float(done.num_errors)} if done.num_errors is not None else {}
+    results |= {FULL_SCORE: done.score} if done.score is not None else {}
+    results |= {ERRORS: float(done.num_errors)} if done.num_errors is not None else {}
     if isinstance(run, UserRun):
         if used or results:
             yield LogEvaluation(

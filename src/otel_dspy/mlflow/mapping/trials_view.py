@@ -12,6 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
+from otel_dspy.mlflow.records.metric_names import ERRORS, FULL_SCORE, MINIBATCH_SCORE, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,16 +25,16 @@ WRITTEN: Final = "otel_dspy.saved_view"
 NAME: Final = "Trials (otel-dspy)"
 _STATE: Final[Mapping[str, object]] = {
     "searchFilter": f"tags.`{sc.DSPY_TRIAL_INDEX}` LIKE '%'",
-    "orderByKey": "metrics.`eval`",
+    "orderByKey": f"metrics.`{FULL_SCORE}`",
     "orderByAsc": False,
     "selectedColumns": [
         "attributes.`Description`",
-        "metrics.`eval`",
-        "metrics.`eval_minibatch`",
-        "metrics.`cost`",
-        "metrics.`input_tokens`",
-        "metrics.`output_tokens`",
-        "metrics.`num_errors`",
+        f"metrics.`{FULL_SCORE}`",
+        f"metrics.`{MINIBATCH_SCORE}`",
+        f"metrics.`{USAGE}cost`",
+        f"metrics.`{USAGE}input_tokens`",
+        f"metrics.`{USAGE}output_tokens`",
+        f"metrics.`{ERRORS}`",
     ],
 }
 """The description has choice and score; a duration is always shown."""

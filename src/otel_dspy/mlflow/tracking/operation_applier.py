@@ -25,6 +25,7 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 from otel_dspy.mlflow.tracking.artifacts.program_writer import ProgramWriter
 from otel_dspy.mlflow.tracking.artifacts.table_writer import TableWriter
+from otel_dspy.mlflow.tracking.runs import autolog_names
 from otel_dspy.mlflow.tracking.runs.evaluation_totals import evaluation_points, evaluation_tag
 from otel_dspy.mlflow.tracking.runs.open_runs import OpenRuns
 from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
@@ -33,9 +34,9 @@ from otel_dspy.mlflow.tracking.traces.trace_attachments import TraceAttachments
 from otel_dspy.mlflow.tracking.traces.trace_sender import TraceSender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from otel_dspy.mlflow.mapping.operations import Operation, RunKey
+    from otel_dspy.mlflow.mapping.operations import MetricPoint, Operation, RunKey
     from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
     from otel_dspy.mlflow.tracking.writers.writer import Writer
 
@@ -65,6 +66,7 @@ class OperationApplier:
         self._programs = ProgramWriter(writer, self._batches)
         self._open_runs = OpenRuns(writer)
         self._reports = reports
+        self._autolog_names = autolog_names.wanted()
         self.applied = 0
         """Number of operations attempted, whatever their outcome."""
         self.left_out = 0
@@ -156,7 +158,7 @@ class OperationApplier:
             case LogParams(run=run, params=params):
                 self._batches.batch(run).add(params=params)
             case LogMetrics(run=run, metrics=metrics, tags=tags):
-                self._batches.batch(run).add(points=metrics, tags=tags)
+                self._batches.batch(run).add(points=self._named(run, metrics), tags=tags)
             case LogProgram() | LogChanges() | LogModel():
                 self._writer.attempts.run(type(operation).__name__, lambda: self._programs.write(operation))
             case LogReport():
@@ -181,7 +183,8 @@ class OperationApplier:
             case LogEvaluation(run=run, tags=tags):
                 run_id = runs.handle(run).run_id
                 store.log_run(run_id, {}, [], {**tags, **evaluation_tag(operation)})
-                store.log_run(run_id, {}, evaluation_points(operation, store.run_tags(run_id)), {})
+                points = evaluation_points(operation, store.run_tags(run_id))
+                store.log_run(run_id, {}, self._named(run, points), {})
             case LogDataset(run=run, start_ms=start_ms):
                 store.log_dataset(runs.handle(run, start_ms).run_id, operation)
             case EndRun(run=run, status=status, end_ms=end_ms):
@@ -192,6 +195,9 @@ class OperationApplier:
                     self._request_report(run.parent, ended=False)
             case _:
                 assert_never(operation)
+
+    def _named(self, run: RunKey, points: Sequence[MetricPoint]) -> Sequence[MetricPoint]:
+        return autolog_names.with_autolog_names(run, points) if self._autolog_names else points
 
     def _request_report(self, compile_run: RunKey, *, ended: bool) -> None:
         if self._reports is not None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.mlflow.records.metric_names import FORECAST
 from otel_dspy.reporting.model.compile_result import CallForecast, CallUse, Phase
 from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_LOW: Final = "forecast/lm_calls_low"
-_HIGH: Final = "forecast/lm_calls_high"
+_LOW: Final = f"{FORECAST}lm_calls_low"
+_HIGH: Final = f"{FORECAST}lm_calls_high"
 
 
 def trial_rows(summary: Mapping[str, Any]) -> list[TrialRow]:

@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import ERROR_TYPE
-from otel_dspy.mlflow.mapping.trials import MINIBATCH_SCORE, SCORE
+from otel_dspy.mlflow.records.metric_names import (
+    BEST_SCORE,
+    FULL_SCORE,
+    MINIBATCH_SCORE,
+    MODEL_USAGE,
+    SEARCH,
+    USAGE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlflow.entities import Run
 
-_BEST_SCORE: Final = "best_score"
 _USAGE: Final = (
     "input_tokens", "output_tokens", "lm_calls", "cache_hits", "cost", "unpriced_calls", "embedding_calls",
     "late_calls",
 )  # fmt: skip
-_OTHER: Final = frozenset({SCORE, MINIBATCH_SCORE, "num_errors", *_USAGE})
+_MODEL: Final = MODEL_USAGE.removeprefix(USAGE)
 _PYTHON: Final[Mapping[str, object]] = {"True": True, "False": False, "None": None}
 """MLflow's clients write these parameters by `str`."""
 
@@ -42,7 +48,7 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
         "metric": tags.get(semconv.DSPY_METRIC_NAME),
         "parameters": {name: parsed(value) for name, value in run.data.params.items() if not name.startswith("lm.")},
         "initial_score": next(iter(baselines), None),
-        "best_score": metrics.get(_BEST_SCORE),
+        "best_score": metrics.get(BEST_SCORE),
         "score_unit": next((trial["unit"] for trial in found if trial["unit"]), None),
         "best_trial": max(best, default=None),
         "error": tags.get(ERROR_TYPE),
@@ -59,13 +65,13 @@ def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
         "label": tags.get(semconv.DSPY_TRIAL_LABEL),
         "kind": tags.get(semconv.DSPY_TRIAL_KIND),
         "scope": tags.get(semconv.DSPY_TRIAL_SCOPE),
-        "score": metrics.get(SCORE, metrics.get(MINIBATCH_SCORE)),
+        "score": metrics.get(FULL_SCORE, metrics.get(MINIBATCH_SCORE)),
         "unit": tags.get(semconv.DSPY_TRIAL_SCORE_UNIT),
         # A run whose trial has not been received is a placeholder without this tag.
         "state": tags.get(semconv.DSPY_TRIAL_STATE) or str(run.info.status).lower(),
         "parameters": {name: parsed(value) for name, value in run.data.params.items()},
         "reason": tags.get(semconv.DSPY_TRIAL_REASON),
-        "measures": {name: value for name, value in metrics.items() if name not in _OTHER and "/" not in name},
+        "measures": {key.removeprefix(SEARCH): value for key, value in metrics.items() if key.startswith(SEARCH)},
         "error": tags.get(ERROR_TYPE),
         "program_id": tags.get(semconv.DSPY_PROGRAM_ID),
         "started": (run.info.start_time - began_ms) / 1000 if run.info.start_time and began_ms else None,
@@ -81,16 +87,17 @@ def _seconds(run: Run) -> float:
 
 
 def _usage(metrics: Mapping[str, float]) -> dict[str, Any]:
-    """Return a usage record as in the summary; `<name>/<role>` is a role's part, `model/<model>/<name>` a model's."""
-    usage: dict[str, Any] = {name: metrics[name] for name in _USAGE if name in metrics}
+    """Return a usage record as in the summary."""
+    used = {key.removeprefix(USAGE): value for key, value in metrics.items() if key.startswith(USAGE)}
+    usage: dict[str, Any] = {name: used[name] for name in _USAGE if name in used}
     roles: dict[str, dict[str, float]] = {}
     models: dict[str, dict[str, float]] = {}
-    for key, value in metrics.items():
+    for key, value in used.items():
         name, _, role = key.partition("/")
         if role and name in _USAGE:
             roles.setdefault(role, {})[name] = value
-        model, _, name = key.removeprefix("model/").rpartition("/")
-        if key.startswith("model/") and name in _USAGE:
+        model, _, name = key.removeprefix(_MODEL).rpartition("/")
+        if key.startswith(_MODEL) and name in _USAGE:
             models.setdefault(model, {})[name] = value
     return usage | {"by_role": roles, "by_model": models}
 

@@ -1,0 +1,41 @@
+"""Names that MLflow's own DSPy autologging gives the scores, written beside otel-dspy's if asked for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.mlflow.mapping.operations import CompileRun, MetricPoint
+from otel_dspy.mlflow.records.metric_names import FULL_SCORE, MINIBATCH_SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_dspy.mlflow.mapping.operations import RunKey
+
+VARIABLE: Final = "OTEL_DSPY_MLFLOW_AUTOLOG_METRICS"
+"""Environment variable; `true` writes the scores under both names."""
+
+# MLflow 3.17.2, mlflow/dspy/callback.py: `eval` on the run of each evaluation, MIPROv2's keys on the optimization's.
+_OF_COMPILE: Final = {FULL_SCORE: "eval_full", MINIBATCH_SCORE: "eval_minibatch"}
+_OF_EVALUATION: Final = {FULL_SCORE: "eval", MINIBATCH_SCORE: "eval"}
+
+
+def wanted() -> bool:
+    """Return whether OTEL_DSPY_MLFLOW_AUTOLOG_METRICS asks for autologging's names."""
+    return os.environ.get(VARIABLE, "").strip().lower() in {"true", "1", "yes", "on"}
+
+
+def with_autolog_names(run: RunKey, points: Iterable[MetricPoint]) -> tuple[MetricPoint, ...]:
+    """Return the points, followed by the scores among them once more under autologging's names.
+
+    Args:
+        run: the run that they belong to.
+        points: values of metrics.
+    """
+    found = tuple(points)
+    names = _OF_COMPILE if isinstance(run, CompileRun) else _OF_EVALUATION
+    again = (
+        MetricPoint(names[point.name], point.value, point.step, point.time_ms) for point in found if point.name in names
+    )
+    return (*found, *again)
