@@ -103,7 +103,7 @@ dspy.Evaluate(devset=examples, metric=lambda example, got, trace=None: example.a
 )
 otel_dspy.mlflow.autolog(disable=True)
 runs = mlflow.search_runs(experiment_names=["installed"], output_format="list")
-print(json.dumps({"scores": [run.data.metrics["eval"] for run in runs]}))
+print(json.dumps({"scores": [run.data.metrics["score/full"] for run in runs]}))
 """
 
 

@@ -94,7 +94,7 @@ def test_with_otlp_no_content_leaves(place: dict[str, str]) -> None:
     run = the_run(place)
     assert (run.status, len(run.children), len(trials)) == ("FINISHED", 4, 4)
     assert not {"best_model.json", "trainset.json"} & set(run.artifacts)
-    assert run.metrics["best_score"][-1][1] == 50.0
+    assert run.metrics["score/best"][-1][1] == 50.0
 
 
 def test_with_otlp_content_goes_to_both_if_enabled(place: dict[str, str]) -> None:
@@ -151,7 +151,7 @@ def test_it_is_live_and_a_signal_loses_nothing(place: dict[str, str], sign: sign
     assert statuses == {"Rounds Predict": "RUNNING", "trial 0": "FINISHED"}
     run = the_run(place)
     assert run.status == "KILLED"
-    assert run.children[0].metrics["eval"] == ((0, 50.0),)
+    assert run.children[0].metrics["score/full"] == ((0, 50.0),)
 
 
 def await_first_trial(place: dict[str, str]) -> dict[str, str]:

@@ -25,8 +25,8 @@ def test_the_demo_records_a_real_optimization(tmp_path: Path) -> None:
     [run] = read_tree(result.tracking_uri, EXPERIMENT).runs
     trials = [child for child in run.children if "dspy.trial.index" in child.tags]
     assert (run.status, len(trials)) == ("FINISHED", 3)
-    assert "cost" not in run.metrics
-    assert run.metrics["input_tokens"][-1][1] > 0
+    assert "usage/cost" not in run.metrics
+    assert run.metrics["usage/input_tokens"][-1][1] > 0
     assert run.params["lm.model"] == f"{PROVIDER}/{MODEL_NAME}"
     for trial in trials:
         assert len(trial.traces) == 4

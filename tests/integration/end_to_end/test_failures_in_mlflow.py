@@ -42,7 +42,7 @@ def test_a_compile_that_raises(tracking_uri: str, error: BaseException, status: 
     assert run.status == status
     assert {"initial_model.json", "trainset.json"} <= set(run.artifacts)
     assert "best_model.json" not in run.artifacts
-    assert [(trial.status, trial.metrics["eval"]) for trial in run.children] == [("FINISHED", ((0, 50.0),))]
+    assert [(trial.status, trial.metrics["score/full"]) for trial in run.children] == [("FINISHED", ((0, 50.0),))]
     recorded = " ".join(run.tags.values())
     assert type(error).__name__ in recorded
     assert str(error) in recorded
@@ -66,7 +66,7 @@ def test_an_example_that_failed_is_in_the_table(tracking_uri: str) -> None:
         "Predict example 1": ("OK", [("raising_metric", 1.0, None)]),
         "Predict example 2": ("OK", [("raising_metric", 0.0, None)]),
     }
-    assert (run.status, run.metrics["num_errors"]) == ("FINISHED", ((0, 1.0),))
+    assert (run.status, run.metrics["score/errors"]) == ("FINISHED", ((0, 1.0),))
     assert {name: value for name, value in run.tags.items() if "error" in name or "failures" in name} == {
         "dspy.failures.first.type": "ValueError",
         "dspy.failures.first.message": "the metric is broken",

@@ -37,7 +37,7 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
     assert (run.name, run.status) == ("gepa Digits", "FINISHED")
     assert run.params["max_metric_calls"] == "30"
     assert run.params["adapter"] == "Digits"
-    assert run.metrics["best_score"][-1][1] == max(result.val_aggregate_scores)
+    assert run.metrics["score/best"][-1][1] == max(result.val_aggregate_scores)
     assert run.artifacts["initial_model.json"] == SEED
     assert run.artifacts["best_model.json"] == result.best_candidate
     assert sorted(run.artifacts) == [
@@ -49,8 +49,8 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
         *((f"trial {number}: iteration {number}", "FINISHED") for number in range(1, 6)),
     ]
     accepted = run.children[1]
-    assert accepted.metrics["eval"] == accepted.metrics["objective/right"] == ((0, 0.6666666666666666),)
-    assert accepted.metrics["metric_calls_left"] == ((0, 14.0),)
+    assert accepted.metrics["score/full"] == accepted.metrics["score/objective/right"] == ((0, 0.6666666666666666),)
+    assert accepted.metrics["search/metric_calls_left"] == ((0, 14.0),)
     table = accepted.artifacts["result_table.json"]
     assert table["columns"] == [
         "index", "example_input", "example_answer", "example_additional_context", "pred_value", "score",
@@ -104,9 +104,9 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
     assert run.params["reflection_minibatch_size"] == "3"
     assert run.artifacts["best_model.json"] == {"digits": result.optimized_prompts[0].template}
     assert run.artifacts["best_model.json"] == {"digits": "{{question}} Knows 1 2."}
-    assert run.metrics["best_score"][-1][1] == result.final_eval_score
-    assert run.metrics["initial_score"][-1][1] == result.initial_eval_score
-    assert run.metrics["lm_calls/reflection"][-1][1] == len(server.requests)
+    assert run.metrics["score/best"][-1][1] == result.final_eval_score
+    assert run.metrics["score/initial"][-1][1] == result.initial_eval_score
+    assert run.metrics["usage/lm_calls/reflection"][-1][1] == len(server.requests)
     assert [child.name for child in run.children] == [
         "trial 0: seed",
         "trial 1: iteration 1",

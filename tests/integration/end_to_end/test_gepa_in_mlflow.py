@@ -63,8 +63,8 @@ def test_the_whole_run_tree(store: str) -> None:
     assert (run.name, run.status) == ("GEPA Pair", "FINISHED")
     assert {name: points for name, points in run.metrics.items() if "tokens" not in name} == snapshot(
         {
-            "best_candidate": ((0, 0.0), (1, 1.0), (3, 1.0), (4, 3.0)),
-            "best_score": (
+            "search/best_candidate": ((0, 0.0), (1, 1.0), (3, 1.0), (4, 3.0)),
+            "score/best": (
                 (0, 0.3333333333333333),
                 (1, 0.5),
                 (2, 0.5),
@@ -74,28 +74,28 @@ def test_the_whole_run_tree(store: str) -> None:
                 (6, 0.6666666666666666),
                 (7, 0.6666666666666666),
             ),
-            "cache_hits": ((0, 0.0), (1, 0.0), (2, 0.0), (3, 0.0), (4, 0.0), (5, 0.0), (6, 0.0), (7, 0.0)),
-            "candidates": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
-            "eval_full": ((0, 0.3333333333333333), (1, 0.5), (3, 0.5), (4, 0.6666666666666666)),
-            "eval_minibatch": ((5, 0.5), (6, 0.5)),
+            "usage/cache_hits": ((0, 0.0), (1, 0.0), (2, 0.0), (3, 0.0), (4, 0.0), (5, 0.0), (6, 0.0), (7, 0.0)),
+            "search/candidates": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
+            "score/full": ((0, 0.3333333333333333), (1, 0.5), (3, 0.5), (4, 0.6666666666666666)),
+            "score/minibatch": ((5, 0.5), (6, 0.5)),
             # The program asks one of its two predictors, not both.
-            "forecast/lm_calls_high": ((0, 122.0),),
-            "forecast/lm_calls_high/reflection": ((0, 10.0),),
-            "forecast/lm_calls_high/task": ((0, 112.0),),
-            "forecast/lm_calls_low": ((0, 92.0),),
-            "forecast/lm_calls_low/reflection": ((0, 0.0),),
-            "forecast/lm_calls_low/task": ((0, 92.0),),
-            "initial_score": ((0, 0.3333333333333333),),
-            "iteration": ((0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0), (6, 6.0)),
-            "lm_calls": ((0, 6.0), (1, 17.0), (2, 19.0), (3, 30.0), (4, 41.0), (5, 46.0), (6, 51.0), (7, 51.0)),
-            "lm_calls/reflection": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
-            "lm_calls/task": ((0, 6.0), (1, 16.0), (2, 18.0), (3, 28.0), (4, 39.0), (5, 43.0), (6, 47.0), (7, 47.0)),
-            "metric_calls": ((0, 6.0), (1, 16.0), (2, 18.0), (3, 28.0), (4, 39.0), (5, 43.0), (6, 47.0)),
-            "metric_calls_left": ((1, 30.0), (2, 28.0), (3, 18.0), (4, 7.0), (5, 3.0), (6, 0.0)),
-            "minibatch_after": ((1, 0.5), (3, 0.5), (4, 0.6), (5, 0.5), (6, 0.5)),
-            "minibatch_before": ((1, 0.0), (2, 1.0), (3, 0.0), (4, 0.6), (5, 0.5), (6, 0.5)),
-            "model/openai/reflecting/lm_calls": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
-            "model/openai/reflecting/unpriced_calls": (
+            "usage/forecast/lm_calls_high": ((0, 122.0),),
+            "usage/forecast/lm_calls_high/reflection": ((0, 10.0),),
+            "usage/forecast/lm_calls_high/task": ((0, 112.0),),
+            "usage/forecast/lm_calls_low": ((0, 92.0),),
+            "usage/forecast/lm_calls_low/reflection": ((0, 0.0),),
+            "usage/forecast/lm_calls_low/task": ((0, 92.0),),
+            "score/initial": ((0, 0.3333333333333333),),
+            "search/iteration": ((0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0), (6, 6.0)),
+            "usage/lm_calls": ((0, 6.0), (1, 17.0), (2, 19.0), (3, 30.0), (4, 41.0), (5, 46.0), (6, 51.0), (7, 51.0)),
+            "usage/lm_calls/reflection": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
+            "usage/lm_calls/task": ((0, 6.0), (1, 16.0), (2, 18.0), (3, 28.0), (4, 39.0), (5, 43.0), (6, 47.0), (7, 47.0)),
+            "search/metric_calls": ((0, 6.0), (1, 16.0), (2, 18.0), (3, 28.0), (4, 39.0), (5, 43.0), (6, 47.0)),
+            "search/metric_calls_left": ((1, 30.0), (2, 28.0), (3, 18.0), (4, 7.0), (5, 3.0), (6, 0.0)),
+            "search/minibatch_after": ((1, 0.5), (3, 0.5), (4, 0.6), (5, 0.5), (6, 0.5)),
+            "search/minibatch_before": ((1, 0.0), (2, 1.0), (3, 0.0), (4, 0.6), (5, 0.5), (6, 0.5)),
+            "usage/model/openai/reflecting/lm_calls": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
+            "usage/model/openai/reflecting/unpriced_calls": (
                 (1, 1.0),
                 (2, 1.0),
                 (3, 2.0),
@@ -104,7 +104,7 @@ def test_the_whole_run_tree(store: str) -> None:
                 (6, 4.0),
                 (7, 4.0),
             ),
-            "model/openai/scripted/lm_calls": (
+            "usage/model/openai/scripted/lm_calls": (
                 (0, 6.0),
                 (1, 16.0),
                 (2, 18.0),
@@ -114,7 +114,7 @@ def test_the_whole_run_tree(store: str) -> None:
                 (6, 47.0),
                 (7, 47.0),
             ),
-            "model/openai/scripted/unpriced_calls": (
+            "usage/model/openai/scripted/unpriced_calls": (
                 (0, 6.0),
                 (1, 16.0),
                 (2, 18.0),
@@ -124,11 +124,11 @@ def test_the_whole_run_tree(store: str) -> None:
                 (6, 47.0),
                 (7, 47.0),
             ),
-            "pareto_score": ((0, 0.3333333333333333), (1, 0.6666666666666666), (3, 1.0), (4, 1.0)),
+            "search/pareto_score": ((0, 0.3333333333333333), (1, 0.6666666666666666), (3, 1.0), (4, 1.0)),
             "pareto_size": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
-            "unpriced_calls": ((0, 6.0), (1, 17.0), (2, 19.0), (3, 30.0), (4, 41.0), (5, 46.0), (6, 51.0), (7, 51.0)),
-            "unpriced_calls/reflection": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
-            "unpriced_calls/task": (
+            "usage/unpriced_calls": ((0, 6.0), (1, 17.0), (2, 19.0), (3, 30.0), (4, 41.0), (5, 46.0), (6, 51.0), (7, 51.0)),
+            "usage/unpriced_calls/reflection": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
+            "usage/unpriced_calls/task": (
                 (0, 6.0),
                 (1, 16.0),
                 (2, 18.0),
@@ -425,7 +425,7 @@ def test_a_run_resumed_from_a_checkpoint_and_killed(store: str, tmp_path: Path) 
             ("trial 3: iteration 4", "KILLED", "fail"),
         ]
     )
-    assert run.metrics["eval_full"] == snapshot(((0, 0.3333333333333333), (1, 0.5), (2, 0.5)))
+    assert run.metrics["score/full"] == snapshot(((0, 0.3333333333333333), (1, 0.5), (2, 0.5)))
     # What the seed scored again before gepa loaded the checkpoint is the compile's; trial 0 has gepa's stored rows.
     assert len(run.artifacts["resume_table.json"]["data"]) == len(VALSET)
     assert "result_table.json" not in run.children[0].artifacts
@@ -443,7 +443,7 @@ def test_everything_that_gepa_writes_itself_has_its_counterpart(store: str) -> N
     with tracking_restored():
         optimize(**own)
     (ours,), (theirs,) = read_tree(store, "ours").runs, read_tree(store, "theirs").runs
-    by_step = {int(trial.metrics["iteration"][0][1]): trial for trial in ours.children}
+    by_step = {int(trial.metrics["search/iteration"][0][1]): trial for trial in ours.children}
     # Of the seed gepa writes no objectives; ours are the means over its rows, as those of any candidate.
     for trial in (ours.children[0], next(child for child in ours.children[1:] if "candidate" in child.params)):
         rows = table(trial.artifacts["result_table.json"])
@@ -466,10 +466,10 @@ def test_everything_that_gepa_writes_itself_has_its_counterpart(store: str) -> N
     last = ours.children[-1]
     pool = [trial for trial in ours.children if "candidate" in trial.params]
     assert {name: theirs.metrics[name][0][1] for name in sorted(summary)} == {
-        "best_candidate_idx": pool[-1].metrics["best_candidate"][0][1],
-        "best_valset_score": ours.metrics["best_score"][-1][1],
-        "total_candidates": pool[-1].metrics["candidates"][0][1],
-        "total_iterations": last.metrics["iteration"][0][1] - 1,  # gepa's counts from 0
+        "best_candidate_idx": pool[-1].metrics["search/best_candidate"][0][1],
+        "best_valset_score": ours.metrics["score/best"][-1][1],
+        "total_candidates": pool[-1].metrics["search/candidates"][0][1],
+        "total_iterations": last.metrics["search/iteration"][0][1] - 1,  # gepa's counts from 0
     }
 
     first, best = ours.artifacts["initial_model.json"], ours.artifacts["best_model.json"]
@@ -517,7 +517,7 @@ def measured(name: str, trial: RunNode, run: RunNode) -> float:
     if name == "new_program_idx":
         return float(trial.params["candidate"])
     if name == "best_score_on_valset":
-        return dict(run.metrics["best_score"])[index]
+        return dict(run.metrics["score/best"])[index]
     return values[
         {
             "iteration": "iteration",
@@ -554,7 +554,7 @@ def counterparts(run: RunNode) -> dict[str, list[dict[str, Any]]]:
     """The tables that gepa writes, put together from our trials."""
     rows: dict[str, list[dict[str, Any]]] = {}
     for trial in run.children[1:]:  # gepa's tables leave the seed out
-        iteration = int(trial.metrics["iteration"][0][1])
+        iteration = int(trial.metrics["search/iteration"][0][1])
         parents = json.loads(trial.params["parents"])
         accepted = "candidate" in trial.params
         index = int(trial.params.get("candidate", -1))
@@ -566,8 +566,8 @@ def counterparts(run: RunNode) -> dict[str, list[dict[str, Any]]]:
                 {
                     "iteration": iteration,
                     **lineage,
-                    "valset_score": trial.metrics["eval"][0][1],
-                    "is_best": trial.metrics["best_candidate"][0][1] == index,
+                    "valset_score": trial.metrics["score/full"][0][1],
+                    "is_best": trial.metrics["search/best_candidate"][0][1] == index,
                     **{f"text:{name}": instructions(model, name) for name in ("left", "right")},
                 }
             )

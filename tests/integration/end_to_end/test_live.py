@@ -48,7 +48,7 @@ def test_runs_appear_as_the_optimization_goes(tracking_uri: str) -> None:
             # Held in the second trial: the first is in MLflow.
             first = awaited(lambda: next((r for n, r in runs().items() if n.startswith("trial 0")), None), "trial 0")
             awaited(lambda: client.get_run(first.info.run_id).info.status == "FINISHED", "the end of trial 0")
-            history = awaited(lambda: client.get_metric_history(run_id, "eval_full"), "its score on the parent")
+            history = awaited(lambda: client.get_metric_history(run_id, "score/full"), "its score on the parent")
             assert [(point.step, point.value) for point in history] == [(0, 50.0)]
             assert client.get_run(run_id).info.status == "RUNNING"
             optimization.let(1)

@@ -28,7 +28,7 @@ def _trials(run: RunNode) -> list[RunNode]:
 
 def _score(trial: RunNode) -> float:
     """The trial's score, on the whole validation set or on a minibatch."""
-    name = "eval_minibatch" if trial.tags["dspy.trial.scope"] == "minibatch" else "eval"
+    name = "score/minibatch" if trial.tags["dspy.trial.scope"] == "minibatch" else "eval"
     return trial.metrics[name][-1][1]
 
 
@@ -80,12 +80,12 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
         name: points for name, points in run.metrics.items() if name.startswith(("eval", "best", "lm_"))
     } == snapshot(
         {
-            "best_score": ((0, 50.0), (1, 50.0), (2, 50.0), (3, 50.0), (4, 50.0), (5, 50.0), (6, 50.0)),
-            "eval_full": ((0, 50.0), (3, 50.0), (5, 50.0)),
-            "eval_minibatch": ((1, 100.0), (2, 50.0), (4, 0.0)),
-            "lm_calls": ((0, 14.0), (1, 16.0), (2, 18.0), (3, 24.0), (4, 26.0), (5, 32.0), (6, 32.0)),
-            "lm_calls/prompt": ((0, 8.0), (1, 8.0), (2, 8.0), (3, 8.0), (4, 8.0), (5, 8.0), (6, 8.0)),
-            "lm_calls/task": ((0, 6.0), (1, 8.0), (2, 10.0), (3, 16.0), (4, 18.0), (5, 24.0), (6, 24.0)),
+            "score/best": ((0, 50.0), (1, 50.0), (2, 50.0), (3, 50.0), (4, 50.0), (5, 50.0), (6, 50.0)),
+            "score/full": ((0, 50.0), (3, 50.0), (5, 50.0)),
+            "score/minibatch": ((1, 100.0), (2, 50.0), (4, 0.0)),
+            "usage/lm_calls": ((0, 14.0), (1, 16.0), (2, 18.0), (3, 24.0), (4, 26.0), (5, 32.0), (6, 32.0)),
+            "usage/lm_calls/prompt": ((0, 8.0), (1, 8.0), (2, 8.0), (3, 8.0), (4, 8.0), (5, 8.0), (6, 8.0)),
+            "usage/lm_calls/task": ((0, 6.0), (1, 8.0), (2, 10.0), (3, 16.0), (4, 18.0), (5, 24.0), (6, 24.0)),
         }
     )
     assert sorted(run.artifacts) == snapshot(
@@ -168,9 +168,9 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
     logs = best.trial_logs
     full = [logs[number]["full_eval_score"] for number in sorted(logs) if "full_eval_score" in logs[number]]
     minibatch = [logs[number]["mb_score"] for number in sorted(logs) if "mb_score" in logs[number]]
-    assert [value for _, value in run.metrics["eval_full"]] == full
-    assert [value for _, value in run.metrics["eval_minibatch"]] == minibatch
-    assert run.metrics["best_score"][-1][1] == best.score
+    assert [value for _, value in run.metrics["score/full"]] == full
+    assert [value for _, value in run.metrics["score/minibatch"]] == minibatch
+    assert run.metrics["score/best"][-1][1] == best.score
 
     loaded = dspy.ChainOfThought("question -> answer")
     mlflow.set_tracking_uri(tracking_uri)
@@ -248,7 +248,7 @@ def test_a_standalone_evaluation(tracking_uri: str) -> None:
     assert (own.seconds or 0.0) > 0
     assert users_run.id == users.info.run_id
     for run in (own, users_run):
-        assert run.metrics["eval"] == ((0, 50.0),)
+        assert run.metrics["score/full"] == ((0, 50.0),)
         assert {"result_table.json", "model.json"} <= set(run.artifacts)
         assert len(run.traces) >= 4
     assert users_run.params["mine"] == "1"

@@ -47,11 +47,11 @@ def test_a_nan_that_comes_first_is_the_best_score(tracking_uri: str) -> None:
     (run,) = read_tree(tracking_uri, "nan first").runs
     assert [program["seed"] for program in best.candidate_programs if program["program"] is best] == [-3]
     assert run.tags["dspy.compile.best_trial.index"] == "0"
-    assert _points(run.metrics["best_score"]) == [(0, "nan"), (1, "nan"), (2, "nan"), (3, "nan")]
-    assert _points(run.metrics["initial_score"]) == [(0, "nan")]
-    assert _points(run.metrics["eval_full"]) == [(0, "nan"), (1, "100.0"), (2, "100.0")]
+    assert _points(run.metrics["score/best"]) == [(0, "nan"), (1, "nan"), (2, "nan"), (3, "nan")]
+    assert _points(run.metrics["score/initial"]) == [(0, "nan")]
+    assert _points(run.metrics["score/full"]) == [(0, "nan"), (1, "100.0"), (2, "100.0")]
     trials = [child for child in run.children if "dspy.trial.index" in child.tags]
-    assert [(trial.tags["dspy.trial.is_best"], str(trial.metrics["eval"][0][1])) for trial in trials] == [
+    assert [(trial.tags["dspy.trial.is_best"], str(trial.metrics["score/full"][0][1])) for trial in trials] == [
         ("true", "nan"),
         ("false", "100.0"),
         ("false", "100.0"),
@@ -65,7 +65,7 @@ def test_a_nan_that_comes_first_is_the_best_score(tracking_uri: str) -> None:
 def _errors(run: RunNode) -> tuple[str, dict[str, str], list[tuple[int, float]]]:
     """Status, tags of errors, and `num_errors`."""
     tags = {name: value for name, value in run.tags.items() if "error" in name or "failures" in name}
-    return run.status, tags, [(step, value) for step, value in run.metrics.get("num_errors", ())]
+    return run.status, tags, [(step, value) for step, value in run.metrics.get("score/errors", ())]
 
 
 def test_an_evaluation_whose_model_is_not_configured(server_uri: str) -> None:
@@ -144,9 +144,9 @@ def test_objectives_of_an_evaluation(server_uri: str) -> None:
     (run,) = read_tree(server_uri, "objectives").runs
     means = {name: points for name, points in run.metrics.items() if name.startswith("objective/")}
     assert means == {
-        "objective/right": ((0, pytest.approx(1 / 3)),),
-        "objective/short": ((0, 0.25),),
-        "objective/even": ((0, 0.5),),
+        "score/objective/right": ((0, pytest.approx(1 / 3)),),
+        "score/objective/short": ((0, 0.25),),
+        "score/objective/even": ((0, 0.5),),
     }
     table = run.artifacts["result_table.json"]
     assert table["columns"] == [
@@ -174,5 +174,5 @@ def test_objectives_of_an_optimizer_that_evaluates(server_uri: str) -> None:
     with tracked(server_uri, "objectives of trials"), dspy.context(lm=sums_lm()):
         Rounds(by_objective).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     (run,) = read_tree(server_uri, "objectives of trials").runs
-    assert [trial.metrics["objective/right"] for trial in run.children] == [((0, 0.5),), ((0, 0.5),)]
-    assert run.metrics["objective/right"] == ((0, 0.5), (1, 0.5))
+    assert [trial.metrics["score/objective/right"] for trial in run.children] == [((0, 0.5),), ((0, 0.5),)]
+    assert run.metrics["score/objective/right"] == ((0, 0.5), (1, 0.5))

@@ -152,7 +152,7 @@ def test_requests_that_optimize_at_once(server_uri: str) -> None:
     }
     for size, answer in zip(SIZES, together, strict=True):
         trials = [child for child in found[size].children if "dspy.trial.index" in child.tags]
-        assert sorted(trial.metrics["eval"][0][1] for trial in trials) == sorted(answer["scores"])
+        assert sorted(trial.metrics["score/full"][0][1] for trial in trials) == sorted(answer["scores"])
         # Each trace holds the spans of one call alone, with that optimization's examples in it.
         for trial in trials:
             asked = sorted(trace.spans[0].inputs["question"] for trace in trial.traces)

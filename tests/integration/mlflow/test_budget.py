@@ -40,7 +40,7 @@ def test_the_run_is_killed_and_its_best_program_loads(tmp_path: Path) -> None:
         "BootstrapFewShotWithRandomSearch has exceeded its budget: 30 of 30 language model calls; the best program so "
         "far is that of trial 1 with a score of 58.33"
     )
-    assert run.metrics["lm_calls"][-1][1] == 30
+    assert run.metrics["usage/lm_calls"][-1][1] == 30
     (best,) = [child for child in run.children if child.tags["dspy.trial.index"] == str(raised.value.best_trial)]
     assert run.tags["dspy.compile.best_trial.index"] == "1"
     assert [child.status for child in run.children] == ["FINISHED", "FINISHED", "KILLED"]

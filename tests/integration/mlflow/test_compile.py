@@ -67,15 +67,15 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> N
         "lm.model": "openai/tiny", "lm.temperature": "0.5",
     }  # fmt: skip
     assert parent.metrics == {
-        "best_score": ((0, 50.0), (1, 50.0), (2, 50.0)),
-        "cache_hits": ((0, 0.0), (1, 0.0), (2, 0.0)),
-        "cost": ((0, 0.002), (1, 0.004), (2, 0.004)),
-        "eval_full": ((0, 50.0),),
-        "eval_minibatch": ((1, 75.0),),
-        "initial_score": ((0, 50.0),),
-        "input_tokens": ((0, 20.0), (1, 40.0), (2, 40.0)),
-        "lm_calls": ((0, 2.0), (1, 4.0), (2, 4.0)),
-        "output_tokens": ((0, 10.0), (1, 20.0), (2, 20.0)),
+        "score/best": ((0, 50.0), (1, 50.0), (2, 50.0)),
+        "usage/cache_hits": ((0, 0.0), (1, 0.0), (2, 0.0)),
+        "usage/cost": ((0, 0.002), (1, 0.004), (2, 0.004)),
+        "score/full": ((0, 50.0),),
+        "score/minibatch": ((1, 75.0),),
+        "score/initial": ((0, 50.0),),
+        "usage/input_tokens": ((0, 20.0), (1, 40.0), (2, 40.0)),
+        "usage/lm_calls": ((0, 2.0), (1, 4.0), (2, 4.0)),
+        "usage/output_tokens": ((0, 10.0), (1, 20.0), (2, 20.0)),
     }
     assert [(context, name) for context, name, _ in parent.inputs] == [("train", "trainset"), ("validation", "valset")]
     assert sorted(parent.artifacts) == [
@@ -98,8 +98,8 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> N
     first, second = parent.children
     assert (first.name, first.status, second.name) == ("trial 0: instruction 0", "FINISHED", "trial 1: instruction 1")
     assert second.params == {"0_predictor_instruction": "1"}
-    assert second.metrics["eval_minibatch"] == ((0, 75.0),)
-    assert second.metrics["input_tokens"] == ((0, 20.0),)
+    assert second.metrics["score/minibatch"] == ((0, 75.0),)
+    assert second.metrics["usage/input_tokens"] == ((0, 20.0),)
     # The baseline's state had gone out with the setup; the second's in pieces.
     assert first.artifacts["model.json"] == json.loads(INITIAL)
     assert second.artifacts["model.json"] == json.loads(BETTER)
@@ -216,8 +216,8 @@ def test_a_failed_trial_is_a_failed_run_without_a_score(place: CallContext) -> N
         pass
     (parent,) = place.read().runs
     (trial,) = parent.children
-    assert (trial.status, trial.tags["error.type"], "eval" in trial.metrics) == ("FAILED", "ValueError", False)
-    assert (parent.status, "eval_full" in parent.metrics) == ("FINISHED", False)
+    assert (trial.status, trial.tags["error.type"], "score/full" in trial.metrics) == ("FAILED", "ValueError", False)
+    assert (parent.status, "score/full" in parent.metrics) == ("FINISHED", False)
 
 
 def test_a_nested_compile_is_a_child_of_its_trial(place: CallContext) -> None:
@@ -253,7 +253,7 @@ def test_without_log_evals_the_curves_stay(place: CallContext) -> None:
     emit_compile(place.emitter(COMPILE_ID, log_evals=False))
     (parent,) = place.read().runs
     assert parent.children == ()
-    assert parent.metrics["eval_full"] == ((0, 50.0),)
+    assert parent.metrics["score/full"] == ((0, 50.0),)
     assert len(parent.traces) == 5
 
 
@@ -277,9 +277,9 @@ def test_two_compiles_side_by_side_keep_apart(place: CallContext) -> None:
             pass
         second.set_attribute("dspy.compile.best_score", 20.0)
     # Both may start within the same millisecond, which leaves their order open.
-    runs = sorted(place.read().runs, key=lambda run: run.metrics["eval_full"])
-    assert [run.metrics["eval_full"] for run in runs] == [((0, 10.0),), ((0, 20.0),)]
-    assert [run.children[0].metrics["eval"] for run in runs] == [((0, 10.0),), ((0, 20.0),)]
+    runs = sorted(place.read().runs, key=lambda run: run.metrics["score/full"])
+    assert [run.metrics["score/full"] for run in runs] == [((0, 10.0),), ((0, 20.0),)]
+    assert [run.children[0].metrics["score/full"] for run in runs] == [((0, 10.0),), ((0, 20.0),)]
 
 
 def test_requests_stay_within_the_budget(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,12 +62,12 @@ def test_each_has_a_step_and_totals_are_added_up(server_uri: str) -> None:
         for processor in processors:
             processor.shutdown()
     assert {name: values for name, values in run.metrics.items() if name in {*TOTALS, "eval", "num_errors"}} == {
-        "eval": ((0, 50.0), (1, 0.0)),
-        "num_errors": ((0, 0.0), (1, 0.0)),
-        "input_tokens": ((0, 40.0), (1, 50.0)),
-        "input_tokens/task": ((0, 40.0), (1, 50.0)),
-        "output_tokens": ((0, 20.0), (1, 25.0)),
-        "lm_calls": ((0, 4.0), (1, 5.0)),
+        "score/full": ((0, 50.0), (1, 0.0)),
+        "score/errors": ((0, 0.0), (1, 0.0)),
+        "usage/input_tokens": ((0, 40.0), (1, 50.0)),
+        "usage/input_tokens/task": ((0, 40.0), (1, 50.0)),
+        "usage/output_tokens": ((0, 20.0), (1, 25.0)),
+        "usage/lm_calls": ((0, 4.0), (1, 5.0)),
     }
     last = mlflow.get_run(users.info.run_id).data.metrics
     assert {name: last[name] for name in (*TOTALS, "eval")} == {

@@ -72,7 +72,7 @@ def test_what_has_ended_is_there_after_flush(how: str, server: MlflowServer, mon
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(1), valset=examples(2))
     assert flush(DELIVERY)
     (run,) = read_tree(place.uri, place.experiment).runs
-    assert (run.status, "best_score" in run.metrics, "best_model.json" in run.artifacts) == ("FINISHED", True, True)
+    assert (run.status, "score/best" in run.metrics, "best_model.json" in run.artifacts) == ("FINISHED", True, True)
     trials = [child for child in run.children if child.name.startswith("trial")]
     assert [[len(trace.assessments) for trace in trial.traces] for trial in trials] == [[1, 1], [1, 1], [1, 1]]
 

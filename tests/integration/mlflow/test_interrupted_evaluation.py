@@ -58,7 +58,7 @@ def test_its_run_is_killed(interruption: BaseException, server_uri: str) -> None
     assert (bridged.name, bridged.status) == ("evaluate Predict", "KILLED")
     for run in (runs["evaluate Predict"], bridged):
         assert run.tags["error.type"].rpartition(".")[2] == type(interruption).__name__
-    assert runs["the user's own"].metrics["lm_calls"] == ((0, 1.0),)
+    assert runs["the user's own"].metrics["usage/lm_calls"] == ((0, 1.0),)
 
 
 def _record(processor: SpanProcessor, interruption: BaseException) -> None:

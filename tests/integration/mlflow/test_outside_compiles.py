@@ -52,7 +52,7 @@ def test_a_stand_alone_evaluation_is_a_run(place: CallContext) -> None:
         emitter.dataset("evaluation", "devset", [{"question": "1?", "answer": "1"}])
         emitter.program(span, STATE)
     (run,) = place.read().runs
-    assert (run.name, run.status, run.metrics["eval"]) == ("evaluate ChainOfThought", "FINISHED", ((0, 100 * 2 / 3),))
+    assert (run.name, run.status, run.metrics["score/full"]) == ("evaluate ChainOfThought", "FINISHED", ((0, 100 * 2 / 3),))
     assert [(context, name) for context, name, _ in run.inputs] == [("evaluation", "devset")]
     assert sorted(run.artifacts) == ["evalset.json", "model.json", "result_table.json"]
     assert run.artifacts["model.json"] == json.loads(STATE)
@@ -66,7 +66,7 @@ def test_without_traces_from_eval_the_run_stays(place: CallContext) -> None:
     with place.emitter(log_traces_from_eval=False).evaluate([1.0]):
         pass
     (run,) = place.read().runs
-    assert (run.metrics["eval"], run.traces, "result_table.json" in run.artifacts) == (((0, 100.0),), (), True)
+    assert (run.metrics["score/full"], run.traces, "result_table.json" in run.artifacts) == (((0, 100.0),), (), True)
 
 
 def test_what_happens_inside_a_users_run_is_logged_there(place: CallContext, as_users_do: SpanEmitter) -> None:
@@ -85,7 +85,7 @@ def test_what_happens_inside_a_users_run_is_logged_there(place: CallContext, as_
     (mine,) = place.read().runs
     assert (mine.name, mine.status) == ("mine", "FINISHED")
     assert sorted(mine.artifacts) == ["result_table.json", "result_table_2.json"]
-    assert {value for _, value in mine.metrics["eval"]} == {100.0, 0.0}
+    assert {value for _, value in mine.metrics["score/full"]} == {100.0, 0.0}
     assert "Predict" in [found.name for found in mine.traces]
     assert [(run.name, run.status) for run in mine.children] == [("MIPROv2 ChainOfThought", "FINISHED")]
 

@@ -117,18 +117,18 @@ def test_a_run_and_its_traces_have_one_cost(tmp_path: Path) -> None:
     for store in stores:
         (run,) = read_tree(store, "prices").runs
         recorded = {name: points[-1][1] for name, points in run.metrics.items()}
-        by_model = {name: value for name, value in recorded.items() if name.startswith("model/")}
-        given, got = (by_model.pop(f"model/{PRICED}/{name}_tokens") for name in ("input", "output"))
+        by_model = {name: value for name, value in recorded.items() if name.startswith("usage/model/")}
+        given, got = (by_model.pop(f"usage/model/{PRICED}/{name}_tokens") for name in ("input", "output"))
         cost = pytest.approx(0.01 * given + 0.02 * got)
         assert by_model == {
-            f"model/{PRICED}/lm_calls": 2.0,
-            f"model/{PRICED}/cost": cost,
-            f"model/{UNPRICED}/input_tokens": 20.0,
-            f"model/{UNPRICED}/output_tokens": 10.0,
-            f"model/{UNPRICED}/lm_calls": 2.0,
-            f"model/{UNPRICED}/unpriced_calls": 2.0,
+            f"usage/model/{PRICED}/lm_calls": 2.0,
+            f"usage/model/{PRICED}/cost": cost,
+            f"usage/model/{UNPRICED}/input_tokens": 20.0,
+            f"usage/model/{UNPRICED}/output_tokens": 10.0,
+            f"usage/model/{UNPRICED}/lm_calls": 2.0,
+            f"usage/model/{UNPRICED}/unpriced_calls": 2.0,
         }
-        assert (recorded["cost"], recorded["unpriced_calls"], recorded["lm_calls"]) == (cost, 2.0, 4.0)
+        assert (recorded["usage/cost"], recorded["usage/unpriced_calls"], recorded["usage/lm_calls"]) == (cost, 2.0, 4.0)
         assert _costs_of_traces(run) == cost
         assert _costs_of_spans(run) == {
             "chat priced-by-the-user": [pytest.approx(cost.expected / 2)] * 2,

@@ -121,7 +121,7 @@ otel-dspy: is the gain more than chance? otel-dspy report --tracking-uri STORE
 otel-dspy: mlflow ui --backend-store-uri STORE\
 """)
     (run,) = read_tree(store, "sums").runs
-    calls = int(run.metrics["lm_calls"][-1][1])
+    calls = int(run.metrics["usage/lm_calls"][-1][1])
     assert shown.count(f"{calls} calls, ") == 2
 
 

@@ -104,23 +104,23 @@ def test_embeddings_are_in_a_run_as_in_its_traces(tmp_path: Path) -> None:
     for store in stores:
         (run,) = read_tree(store, "embeddings").runs
         found = _metrics(run)
-        assert {name: value for name, value in found.items() if name.startswith(("model/openai/", "embedding"))} == {
+        assert {name: value for name, value in found.items() if name.startswith(("usage/model/openai/", "embedding"))} == {
             "embedding_calls": 4.0,
             "embedding_calls/task": 4.0,
-            f"model/{PRICED}/embedding_calls": 2.0,
-            f"model/{PRICED}/input_tokens": TOKENS,
-            f"model/{PRICED}/cost": pytest.approx(PRICE),
-            f"model/{UNPRICED}/embedding_calls": 2.0,
-            f"model/{UNPRICED}/input_tokens": 2.0 * TOKENS,
-            f"model/{UNPRICED}/unpriced_calls": 2.0,
-            "model/openai/scripted/input_tokens": 20.0,
-            "model/openai/scripted/output_tokens": 10.0,
-            "model/openai/scripted/lm_calls": 2.0,
-            "model/openai/scripted/unpriced_calls": 2.0,
+            f"usage/model/{PRICED}/embedding_calls": 2.0,
+            f"usage/model/{PRICED}/input_tokens": TOKENS,
+            f"usage/model/{PRICED}/cost": pytest.approx(PRICE),
+            f"usage/model/{UNPRICED}/embedding_calls": 2.0,
+            f"usage/model/{UNPRICED}/input_tokens": 2.0 * TOKENS,
+            f"usage/model/{UNPRICED}/unpriced_calls": 2.0,
+            "usage/model/openai/scripted/input_tokens": 20.0,
+            "usage/model/openai/scripted/output_tokens": 10.0,
+            "usage/model/openai/scripted/lm_calls": 2.0,
+            "usage/model/openai/scripted/unpriced_calls": 2.0,
         }
-        assert (found["lm_calls"], found["cost"], found["unpriced_calls"]) == (2.0, pytest.approx(PRICE), 4.0)
-        assert found["input_tokens"] == _sum(run, "mlflow.trace.tokenUsage", "input_tokens") == 20 + 3 * TOKENS
-        assert found["cost"] == pytest.approx(_sum(run, "mlflow.trace.cost", "total_cost"))
+        assert (found["usage/lm_calls"], found["usage/cost"], found["usage/unpriced_calls"]) == (2.0, pytest.approx(PRICE), 4.0)
+        assert found["usage/input_tokens"] == _sum(run, "mlflow.trace.tokenUsage", "input_tokens") == 20 + 3 * TOKENS
+        assert found["usage/cost"] == pytest.approx(_sum(run, "mlflow.trace.cost", "total_cost"))
         (called, cached) = _spans(run, "embeddings text-embedding-3-small")
         assert called.attributes["mlflow.llm.cost"]["total_cost"] == pytest.approx(PRICE)
         assert "gen_ai.usage.input_tokens" not in cached.attributes
@@ -157,4 +157,4 @@ def test_cache_writes_and_modalities(server_uri: str) -> None:
     sums = [json.loads(text) for trace in run.traces if (text := trace.metadata.get("mlflow.trace.tokenUsage"))]
     assert sums == [usage] * 2
     found = _metrics(run)
-    assert (found["input_tokens"], found["output_tokens"], found["lm_calls"]) == (80.0, 10.0, 2.0)
+    assert (found["usage/input_tokens"], found["usage/output_tokens"], found["usage/lm_calls"]) == (80.0, 10.0, 2.0)

@@ -96,7 +96,7 @@ def compiles(uri: str, workspace: str, experiment: str, calls: int = 0) -> list[
     for run in tree.runs:
         assert (run.status, [child.status for child in run.children]) == ("FINISHED", ["FINISHED"])
         assert {"best_model.json", "initial_model.json"} <= set(run.artifacts)
-        assert run.metrics["eval_full"] == ((0, 50.0),)
+        assert run.metrics["score/full"] == ((0, 50.0),)
         assert [model.status for model in run.models] == ["READY"]
         assert [trace.state for trace in run.traces] == ["OK"]
         (trial,) = run.children
@@ -144,7 +144,7 @@ def test_each_compile_goes_to_the_workspace_in_which_it_began(
     assert [(found.tags.get("dspy.compile.id"), len(found.traces)) for found in of_a.runs] == [
         ("team-a by name", 1), (None, 2),
     ]  # fmt: skip
-    assert of_a.runs[1].metrics["eval"] == ((0, 100.0),)
+    assert of_a.runs[1].metrics["score/full"] == ((0, 100.0),)
 
 
 def test_threads_in_two_workspaces_at_once(workspace_server: MlflowServer, experiment: str) -> None:

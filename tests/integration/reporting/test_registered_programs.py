@@ -75,7 +75,7 @@ def test_it_is_loaded_by_mlflow(runs: Recorded, tmp_path: Path) -> None:
         ("best_score", 100.0, "", ""),
         ("best_score", 100.0, dataset.name, dataset.digest),
     ]
-    assert [one.value for one in client.get_metric_history(runs.whole, "best_score")] == [100.0, 100.0, 100.0]
+    assert [one.value for one in client.get_metric_history(runs.whole, "score/best")] == [100.0, 100.0, 100.0]
 
     again = otel_dspy.register(runs.whole, name="sums", alias="newest", program=program)
     assert (again.version, again.created, again.model_uri) == (1, False, "models:/sums@newest")

@@ -130,12 +130,12 @@ def test_datasets(tutorial: Tutorial) -> None:
 def test_progression_of_the_metric(tutorial: Tutorial) -> None:
     """Each trial is a child run with its parameters and score, and a step of the parent's metric."""
     run, trials = tutorial.optimization, tutorial.trials
-    scores = [trial.metrics["eval"][0][1] for trial in trials]
-    assert run.metrics["eval_full"] == tuple(enumerate(scores))
-    assert [best for step, best in run.metrics["best_score"] if step < TRIALS] == [
+    scores = [trial.metrics["score/full"][0][1] for trial in trials]
+    assert run.metrics["score/full"] == tuple(enumerate(scores))
+    assert [best for step, best in run.metrics["score/best"] if step < TRIALS] == [
         max(scores[: index + 1]) for index in range(TRIALS)
     ]
-    assert run.metrics["initial_score"][-1][1] == scores[0] < max(scores)
+    assert run.metrics["score/initial"][-1][1] == scores[0] < max(scores)
     assert [trial.tags["dspy.trial.kind"] for trial in trials] == ["baseline"] + ["candidate"] * 10
     assert all(set(trial.params) == {"0_predictor_instruction", "0_predictor_demos"} for trial in trials[1:])
 
@@ -146,7 +146,7 @@ def test_result_tables_give_the_scores(tutorial: Tutorial) -> None:
         results = trial.artifacts["result_table.json"]
         scores = [row[results["columns"].index("score")] for row in results["data"]]
         assert len(scores) == VALIDATION_ROWS
-        assert round(100 * sum(scores) / len(scores), 2) == trial.metrics["eval"][0][1]
+        assert round(100 * sum(scores) / len(scores), 2) == trial.metrics["score/full"][0][1]
 
 
 def test_each_example_is_a_scored_trace_of_its_trial(tutorial: Tutorial) -> None:
@@ -213,11 +213,11 @@ def test_tokens_calls_and_cost_are_recorded(tutorial: Tutorial) -> None:
     for tracked in run.walk():
         # A compile that calls no model (LabeledFewShot) costs nothing, which is known.
         costs = [value for name in tracked.metrics if "cost" in name for _step, value in tracked.metrics[name]]
-        assert costs == ([] if tracked.metrics["lm_calls"][-1][1] else [0.0])
+        assert costs == ([] if tracked.metrics["usage/lm_calls"][-1][1] else [0.0])
     last = {name: points[-1][1] for name, points in run.metrics.items()}
-    assert last["unpriced_calls"] == last["lm_calls"] - last["cache_hits"]
-    assert last["cache_hits"] > 0
-    assert last["model/openai/scripted/lm_calls"] == last["lm_calls"]
+    assert last["usage/unpriced_calls"] == last["usage/lm_calls"] - last["usage/cache_hits"]
+    assert last["usage/cache_hits"] > 0
+    assert last["usage/model/openai/scripted/lm_calls"] == last["usage/lm_calls"]
 
 
 def test_the_key_is_nowhere(tutorial: Tutorial) -> None:
@@ -242,7 +242,7 @@ def test_the_optimised_program_loads_back(tutorial: Tutorial) -> None:
 
 def test_before_and_after_are_printed(tutorial: Tutorial) -> None:
     """The example's own words agree with the two evaluations in MLflow."""
-    before, after = (tutorial.tree.runs[place].metrics["eval"][0][1] for place in (0, 2))
+    before, after = (tutorial.tree.runs[place].metrics["score/full"][0][1] for place in (0, 2))
     assert f"Right answers on 10 new questions: {before:.0f} % before, {after:.0f} % after." in tutorial.output
     assert before < after
 

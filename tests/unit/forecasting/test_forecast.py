@@ -153,14 +153,14 @@ def test_rates_of_a_past_run(tmp_path: Path) -> None:
         otel_dspy.mlflow.autolog(disable=True)
     (run,) = read_tree(uri, "forecast").runs
     assert {name: points[-1][1] for name, points in run.metrics.items() if "forecast" in name} == {
-        "forecast/lm_calls_low": 26, "forecast/lm_calls_high": 26,
-        "forecast/lm_calls_low/task": 24, "forecast/lm_calls_high/task": 24,
-        "forecast/lm_calls_low/prompt": 2, "forecast/lm_calls_high/prompt": 2,
+        "usage/forecast/lm_calls_low": 26, "usage/forecast/lm_calls_high": 26,
+        "usage/forecast/lm_calls_low/task": 24, "usage/forecast/lm_calls_high/task": 24,
+        "usage/forecast/lm_calls_low/prompt": 2, "usage/forecast/lm_calls_high/prompt": 2,
     }  # fmt: skip
     found = forecast(_copro(), program, trainset, run="latest", tracking_uri=uri)
     assert found.source == f"run {run.id} (COPRO)"
     assert found.tokens == Amount.exactly(24 * 15 + 5 * 15)  # two proposals, of two and of three answers
-    assert sum(run.metrics[name][-1][1] for name in ("input_tokens", "output_tokens")) == 24 * 15 + 5 * 15
+    assert sum(run.metrics[name][-1][1] for name in ("usage/input_tokens", "usage/output_tokens")) == 24 * 15 + 5 * 15
     assert found.seconds is not None
     assert found.seconds.is_exact
     with pytest.raises(ForecastError, match="no finished optimization of a program ChainOfThought"):

@@ -67,7 +67,7 @@ def keyed(values: Mapping[str, _Value], prefix: str = "") -> dict[str, _Value]:
     """Return values by their names' keys; of two names with the same key the second gets the suffix `_2`."""
     found: dict[str, _Value] = {}
     for name, value in values.items():
-        wanted = chosen = key(prefix + name)
+        wanted = chosen = key(prefix + key(name))
         number = 1
         while chosen in found:
             number += 1

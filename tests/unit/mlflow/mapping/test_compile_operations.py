@@ -226,7 +226,7 @@ def test_all_that_a_compile_span_becomes() -> None:
     done = span("compile", {**RESULT, "dspy.metric.name": "exact"}, parent_id=None)
     found = mapped(done)
     summary = only([operation for operation in found if "summary" in operation.key], LogText)
-    points = (("lm_calls", 9.0), ("num_errors", 3.0), ("best_score", 70.0))
+    points = (("usage/lm_calls", 9.0), ("score/errors", 3.0), ("score/best", 70.0))
     assert found == [
         KeepProgram(key="s/program", scope=CID, program_id="p", state="{}"),
         EnsureRun(
@@ -250,7 +250,7 @@ def test_all_that_a_compile_span_becomes() -> None:
             run=RUN,
             metrics=(
                 *(MetricPoint(name, value, 4, 3000) for name, value in points),
-                MetricPoint("initial_score", 40.0, 0, 3000),
+                MetricPoint("score/initial", 40.0, 0, 3000),
             ),
             tags={
                 "dspy.program.id": "p",
@@ -275,7 +275,7 @@ def test_all_that_a_compile_span_becomes() -> None:
             program_id="p",
             path="best_model.json",
             tags={"dspy.compile.id": CID, "dspy.program.id": "p"},
-            score=MetricPoint("best_score", 70.0, 4, 3000),
+            score=MetricPoint("score/best", 70.0, 4, 3000),
         ),
         EndRun(key="s/end", run=RUN, status="FINISHED", end_ms=3000),
         ForgetPrograms(key="s/forget", scope=CID),
@@ -350,7 +350,7 @@ def test_a_model_has_a_name_that_mlflow_accepts() -> None:
 def test_the_totals_of_a_compile_without_trials() -> None:
     """They are the first points of the run's curves."""
     totals = only(mapped(span("compile", {**IDENTITY, "dspy.usage.lm_calls": 9})), LogMetrics)
-    assert totals.metrics == (MetricPoint("lm_calls", 9.0, 0, 3000),)
+    assert totals.metrics == (MetricPoint("usage/lm_calls", 9.0, 0, 3000),)
 
 
 def test_the_first_trial_of_one_is_the_last() -> None:

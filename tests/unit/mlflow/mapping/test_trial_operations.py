@@ -69,7 +69,9 @@ TRIAL: dict[str, Any] = {
 
 
 def _points(step: int, **values: float) -> tuple[MetricPoint, ...]:
-    return tuple(MetricPoint(name.replace("__", " "), value, step, 3000) for name, value in values.items())
+    return tuple(
+        MetricPoint(name.replace("__", "/", 1).replace("__", " "), value, step, 3000) for name, value in values.items()
+    )
 
 
 def test_all_that_a_trial_span_becomes() -> None:
@@ -77,7 +79,7 @@ def test_all_that_a_trial_span_becomes() -> None:
     progress = LogMetrics(
         key="s/progress",
         run=COMPILE,
-        metrics=_points(4, lm_calls=9.0, val__loss=0.25, eval_minibatch=60.0, best_score=70.0),
+        metrics=_points(4, usage__lm_calls=9.0, search__val__loss=0.25, score__minibatch=60.0, score__best=70.0),
     )
     kept = KeepProgram(key="s/program", scope=CID, program_id="p", state="{}")
     found = mapped(span("trial", TRIAL))
@@ -131,7 +133,8 @@ def test_all_that_a_trial_span_becomes() -> None:
             start_ms=1000,
         ),
         LogMetrics(
-            key="s/metrics", run=RUN, metrics=_points(0, lm_calls=1.0, val__loss=0.25, num_errors=3.0, eval_minibatch=60.0)
+            key="s/metrics", run=RUN,
+            metrics=_points(0, usage__lm_calls=1.0, search__val__loss=0.25, score__errors=3.0, score__minibatch=60.0),
         ),
         EndRun(key="s/end", run=RUN, status="FINISHED", end_ms=3000),
         progress,
@@ -266,7 +269,7 @@ def test_objectives_of_an_evaluation_in_a_compile(
     """Metrics of the trial, and points on the compile's curves; of an evaluation with a role the optimizer has them."""
     found = span("evaluate", {**PLACE, "dspy.evaluate.objective.recall": 0.5, **attributes})
     assert mapped(found, options=options or Options(log_traces=False)) == [
-        LogMetrics(key=key, run=run, metrics=(MetricPoint("objective/recall", 0.5, step, 3000),))
+        LogMetrics(key=key, run=run, metrics=(MetricPoint("score/objective/recall", 0.5, step, 3000),))
         for key, run, step in runs
     ]
 
@@ -313,10 +316,10 @@ def test_all_that_an_evaluation_alone_becomes() -> None:
             key="s/metrics",
             run=OWN,
             metrics=(
-                MetricPoint("lm_calls", 2.0, 0, 3000),
-                MetricPoint("objective/recall", 0.5, 0, 3000),
-                MetricPoint("eval", 60.0, 0, 3000),
-                MetricPoint("num_errors", 3.0, 0, 3000),
+                MetricPoint("usage/lm_calls", 2.0, 0, 3000),
+                MetricPoint("score/objective/recall", 0.5, 0, 3000),
+                MetricPoint("score/full", 60.0, 0, 3000),
+                MetricPoint("score/errors", 3.0, 0, 3000),
             ),
         ),
         EndRun(key="s/end", run=OWN, status="FINISHED", end_ms=3000),
@@ -338,8 +341,8 @@ def test_all_that_an_evaluation_in_a_users_run_becomes() -> None:
             key="s/metrics",
             run=users,
             evaluation="s",
-            results={"objective/recall": 0.5, "eval": 60.0, "num_errors": 3.0},
-            used={"lm_calls": 2.0},
+            results={"score/objective/recall": 0.5, "score/full": 60.0, "score/errors": 3.0},
+            used={"usage/lm_calls": 2.0},
             time_ms=3000,
             tags=FIRST_FAILURE,
         ),
@@ -349,8 +352,8 @@ def test_all_that_an_evaluation_in_a_users_run_becomes() -> None:
 @pytest.mark.parametrize(
     ("attributes", "results", "used"),
     [
-        ({"dspy.evaluate.score": 60.0}, {"eval": 60.0}, {}),
-        ({"dspy.usage.lm_calls": 2}, {}, {"lm_calls": 2.0}),
+        ({"dspy.evaluate.score": 60.0}, {"score/full": 60.0}, {}),
+        ({"dspy.usage.lm_calls": 2}, {}, {"usage/lm_calls": 2.0}),
     ],
 )
 def test_an_evaluation_in_a_users_run_with_few_numbers(

@@ -22,13 +22,13 @@ def test_models_are_ranked_by_their_scores(tmp_path: Path) -> None:
     for name, value in (("low", 40.0), ("high", 60.0), ("none", float("nan"))):
         run_id = client.create_run(experiment_id).info.run_id
         model = store.models.create_model(experiment_id, run_id, name, {})
-        point = MetricPoint("best_score", value, 3, 1000)
+        point = MetricPoint("score/best", value, 3, 1000)
         store.log_run(run_id, {}, [point], {})
         for _ in range(2):
             store.models.log_score(run_id, model.id, point)
-        assert len(client.get_metric_history(run_id, "best_score")) == 1
+        assert len(client.get_metric_history(run_id, "score/best")) == 1
     found = client.search_logged_models(
-        [experiment_id], order_by=[{"field_name": "metrics.best_score", "ascending": False}]
+        [experiment_id], order_by=[{"field_name": "metrics.score/best", "ascending": False}]
     )
     ranked = [(model.name, [(metric.key, metric.value) for metric in model.metrics or ()]) for model in found]
-    assert ranked == [("high", [("best_score", 60.0)]), ("low", [("best_score", 40.0)]), ("none", [])]
+    assert ranked == [("high", [("score/best", 60.0)]), ("low", [("score/best", 40.0)]), ("none", [])]

@@ -37,7 +37,7 @@ def test_it_is_saved_once(tmp_path: Path) -> None:
     assert (view["name"], view["createdAt"]) == ("Trials (otel-dspy)", view["updatedAt"])
     state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
     assert state == {name: view[name] for name in state}
-    assert (state["searchFilter"], state["orderByKey"]) == ("tags.`dspy.trial.index` LIKE '%'", "metrics.`eval`")
+    assert (state["searchFilter"], state["orderByKey"]) == ("tags.`dspy.trial.index` LIKE '%'", "metrics.`score/full`")
     MlflowClient(uri).set_experiment_tag(connection.experiment_id(), TAG, "mine")
     save_trials_view(connection)
     assert tags_of(uri)[TAG] == "mine"
@@ -60,7 +60,7 @@ def test_the_filter_finds_trials(tmp_path: Path) -> None:
     for score, tags in ((None, {}), (None, {"dspy.trial.index": "0"}), (1.0, {"dspy.trial.index": "1"})):
         run = client.create_run(connection.experiment_id(), tags=tags)
         if score is not None:
-            client.log_metric(run.info.run_id, "eval", score)
+            client.log_metric(run.info.run_id, "score/full", score)
     view = json.loads(tags_of(uri)[TAG])
     found = client.search_runs(
         [connection.experiment_id()], view["searchFilter"], order_by=[view["orderByKey"] + " DESC"]
