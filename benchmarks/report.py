@@ -21,6 +21,7 @@ from mlflow.entities import Metric, Param, RunTag
 import otel_dspy
 from benchmarks.results import save, table
 from otel_dspy import semconv
+from otel_dspy.mlflow.records.metric_names import FULL_SCORE
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_server import mlflow_server
 
@@ -94,7 +95,7 @@ def write(  # noqa: PLR0913 - what an optimization consists of
         trial = client.create_run(experiment, tags={tag.key: tag.value for tag in own}, run_name=f"trial {index}")
         client.log_batch(
             trial.info.run_id,
-            [Metric("eval", score, 0, 0)],
+            [Metric(FULL_SCORE, score, 0, 0)],
             [Param(name, str(value)) for name, value in chosen.items()],
         )
         data = [

@@ -56,9 +56,7 @@ def drawn(run: RunNode, indent: str = "") -> Iterator[str]:
     metrics = {
         name: points[0][1] if len(points) == 1 else dict(points)
         for name, points in run.metrics.items()
-        if name.partition("/")[0]
-        not in {"input_tokens", "output_tokens", "cost", "cache_hits", "unpriced_calls", "model", "forecast"}
-        and not name.startswith("lm_calls/")
+        if not name.startswith("usage/") or name in {"usage/lm_calls", "usage/late_calls", "usage/embedding_calls"}
     }
     yield f"{indent}{run.name}: {run.status}"
     for label, values in (("params", run.params), ("tags", tags), ("metrics", metrics)):

@@ -138,7 +138,7 @@ def test_a_compile_before_the_end(ended: Mapping[str, _Ended]) -> None:
     found = ended["compile"]
     assert (found.status, "Traceback" in found.errors, _spooled(found)) == (0, False, []), found.errors
     run, trial = run_lines(found.uri, "exits")
-    assert run.startswith("BootstrapFewShotWithRandomSearch Predict FINISHED best_score=50 initial_score=50")
+    assert run.startswith("BootstrapFewShotWithRandomSearch Predict FINISHED score/best=50 score/initial=50")
     assert "best_model.json" in run
     assert trial.startswith("  trial 0: seed -3 FINISHED")
 

@@ -45,7 +45,7 @@ def test_mipro_shows_and_records_every_trial(
     assert [trial.tags["dspy.trial.scope"] for trial in trials] == ["full", *["minibatch"] * 3, "full"]
     table = result.output[result.output.index("MIPROv2 on SentimentOfTweet") :]
     for trial in trials:
-        metric = "score/minibatch" if trial.tags["dspy.trial.scope"] == "minibatch" else "eval"
+        metric = "score/minibatch" if trial.tags["dspy.trial.scope"] == "minibatch" else "score/full"
         score = f"{trial.metrics[metric][0][1]:.1f} %"
         assert re.search(rf"^[ *]+{trial.tags['dspy.trial.index']} .* {re.escape(score)} ", table, re.MULTILINE)
     assert re.findall(r"^phase: (\w+)", result.output, re.MULTILINE) == ["bootstrap", "propose", "search"]

@@ -89,12 +89,29 @@ def test_the_whole_run_tree(store: str) -> None:
             "search/iteration": ((0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0), (6, 6.0)),
             "usage/lm_calls": ((0, 6.0), (1, 17.0), (2, 19.0), (3, 30.0), (4, 41.0), (5, 46.0), (6, 51.0), (7, 51.0)),
             "usage/lm_calls/reflection": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
-            "usage/lm_calls/task": ((0, 6.0), (1, 16.0), (2, 18.0), (3, 28.0), (4, 39.0), (5, 43.0), (6, 47.0), (7, 47.0)),
+            "usage/lm_calls/task": (
+                (0, 6.0),
+                (1, 16.0),
+                (2, 18.0),
+                (3, 28.0),
+                (4, 39.0),
+                (5, 43.0),
+                (6, 47.0),
+                (7, 47.0),
+            ),
             "search/metric_calls": ((0, 6.0), (1, 16.0), (2, 18.0), (3, 28.0), (4, 39.0), (5, 43.0), (6, 47.0)),
             "search/metric_calls_left": ((1, 30.0), (2, 28.0), (3, 18.0), (4, 7.0), (5, 3.0), (6, 0.0)),
             "search/minibatch_after": ((1, 0.5), (3, 0.5), (4, 0.6), (5, 0.5), (6, 0.5)),
             "search/minibatch_before": ((1, 0.0), (2, 1.0), (3, 0.0), (4, 0.6), (5, 0.5), (6, 0.5)),
-            "usage/model/openai/reflecting/lm_calls": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
+            "usage/model/openai/reflecting/lm_calls": (
+                (1, 1.0),
+                (2, 1.0),
+                (3, 2.0),
+                (4, 2.0),
+                (5, 3.0),
+                (6, 4.0),
+                (7, 4.0),
+            ),
             "usage/model/openai/reflecting/unpriced_calls": (
                 (1, 1.0),
                 (2, 1.0),
@@ -126,7 +143,16 @@ def test_the_whole_run_tree(store: str) -> None:
             ),
             "search/pareto_score": ((0, 0.3333333333333333), (1, 0.6666666666666666), (3, 1.0), (4, 1.0)),
             "pareto_size": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
-            "usage/unpriced_calls": ((0, 6.0), (1, 17.0), (2, 19.0), (3, 30.0), (4, 41.0), (5, 46.0), (6, 51.0), (7, 51.0)),
+            "usage/unpriced_calls": (
+                (0, 6.0),
+                (1, 17.0),
+                (2, 19.0),
+                (3, 30.0),
+                (4, 41.0),
+                (5, 46.0),
+                (6, 51.0),
+                (7, 51.0),
+            ),
             "usage/unpriced_calls/reflection": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
             "usage/unpriced_calls/task": (
                 (0, 6.0),
@@ -447,8 +473,11 @@ def test_everything_that_gepa_writes_itself_has_its_counterpart(store: str) -> N
     # Of the seed gepa writes no objectives; ours are the means over its rows, as those of any candidate.
     for trial in (ours.children[0], next(child for child in ours.children[1:] if "candidate" in child.params)):
         rows = table(trial.artifacts["result_table.json"])
-        assert {name: points[0][1] for name, points in trial.metrics.items() if name.startswith("objective/")} == {
-            name: pytest.approx(fmean(row[name] for row in rows)) for name in ("objective/right", "objective/short")
+        assert {
+            name: points[0][1] for name, points in trial.metrics.items() if name.startswith("score/objective/")
+        } == {
+            f"score/{name}": pytest.approx(fmean(row[name] for row in rows))
+            for name in ("objective/right", "objective/short")
         }
         front = [row for row in table(trial.artifacts["pareto_front.json"]) if row["of"] == "objective"]
         assert {row["id"] for row in front} == {"right", "short"}
@@ -508,10 +537,10 @@ def measured(name: str, trial: RunNode, run: RunNode) -> float:
     index = int(trial.tags["dspy.trial.index"])
     size = len(json.loads(trial.params.get("minibatch", "[]")))
     if name.startswith("objective/"):
-        return values[name]
+        return values[f"score/{name}"]
     sums = {"subsample_score": "before", "new_subsample_score": "after", "subsample/before": "before"}
     if name in {*sums, "subsample/after"}:
-        return round(values[f"minibatch_{sums.get(name, 'after')}"] * size, 9)
+        return round(values[f"search/minibatch_{sums.get(name, 'after')}"] * size, 9)
     if name == "selected_program_candidate":
         return json.loads(trial.params["parents"])[0]
     if name == "new_program_idx":
@@ -520,14 +549,14 @@ def measured(name: str, trial: RunNode, run: RunNode) -> float:
         return dict(run.metrics["score/best"])[index]
     return values[
         {
-            "iteration": "iteration",
-            "total_metric_calls": "metric_calls",
-            "valset_pareto_front_agg": "pareto_score",
-            "linear_pareto_front_program_idx": "best_candidate",
-            "best_program_as_per_agg_score_valset": "best_candidate",
-            "val_evaluated_count_new_program": "validation_count",
-            "val_total_count": "validation_size",
-            "val_program_average": "eval",
+            "iteration": "search/iteration",
+            "total_metric_calls": "search/metric_calls",
+            "valset_pareto_front_agg": "search/pareto_score",
+            "linear_pareto_front_program_idx": "search/best_candidate",
+            "best_program_as_per_agg_score_valset": "search/best_candidate",
+            "val_evaluated_count_new_program": "search/validation_count",
+            "val_total_count": "search/validation_size",
+            "val_program_average": "score/full",
         }[name]
     ]
 
@@ -575,9 +604,9 @@ def counterparts(run: RunNode) -> dict[str, list[dict[str, Any]]]:
                 {**lineage, **{str(row["id"]): row["score"] for row in scores if row["on"] == "validation"}}
             )
             objectives = {
-                name.removeprefix("objective/"): points[0][1]
+                name.removeprefix("score/objective/"): points[0][1]
                 for name, points in trial.metrics.items()
-                if name.startswith("objective/")
+                if name.startswith("score/objective/")
             }
             rows.setdefault("objective_scores.json", []).append({**lineage, **objectives})
             for row in table(trial.artifacts["pareto_front.json"]):

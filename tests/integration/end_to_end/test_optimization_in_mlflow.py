@@ -28,7 +28,7 @@ def _trials(run: RunNode) -> list[RunNode]:
 
 def _score(trial: RunNode) -> float:
     """The trial's score, on the whole validation set or on a minibatch."""
-    name = "score/minibatch" if trial.tags["dspy.trial.scope"] == "minibatch" else "eval"
+    name = "score/minibatch" if trial.tags["dspy.trial.scope"] == "minibatch" else "score/full"
     return trial.metrics[name][-1][1]
 
 
@@ -77,7 +77,9 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
         }
     )
     assert {
-        name: points for name, points in run.metrics.items() if name.startswith(("eval", "best", "lm_"))
+        name: points
+        for name, points in run.metrics.items()
+        if name.startswith(("score/", "usage/lm_")) and name != "score/initial"
     } == snapshot(
         {
             "score/best": ((0, 50.0), (1, 50.0), (2, 50.0), (3, 50.0), (4, 50.0), (5, 50.0), (6, 50.0)),

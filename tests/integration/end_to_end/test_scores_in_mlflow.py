@@ -63,7 +63,7 @@ def test_a_nan_that_comes_first_is_the_best_score(tracking_uri: str) -> None:
 
 
 def _errors(run: RunNode) -> tuple[str, dict[str, str], list[tuple[int, float]]]:
-    """Status, tags of errors, and `num_errors`."""
+    """Status, tags of errors, and `score/errors`."""
     tags = {name: value for name, value in run.tags.items() if "error" in name or "failures" in name}
     return run.status, tags, [(step, value) for step, value in run.metrics.get("score/errors", ())]
 

@@ -16,7 +16,7 @@ from tests.integration.mlflow.conftest import DELIVERY
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples, sums_lm
 
-TOTALS = ("input_tokens", "output_tokens", "lm_calls", "input_tokens/task")
+TOTALS = ("usage/input_tokens", "usage/output_tokens", "usage/lm_calls", "usage/input_tokens/task")
 
 
 def _evaluate(count: int) -> None:
@@ -61,7 +61,9 @@ def test_each_has_a_step_and_totals_are_added_up(server_uri: str) -> None:
         DSPyInstrumentor().uninstrument()
         for processor in processors:
             processor.shutdown()
-    assert {name: values for name, values in run.metrics.items() if name in {*TOTALS, "eval", "num_errors"}} == {
+    assert {
+        name: values for name, values in run.metrics.items() if name in {*TOTALS, "score/full", "score/errors"}
+    } == {
         "score/full": ((0, 50.0), (1, 0.0)),
         "score/errors": ((0, 0.0), (1, 0.0)),
         "usage/input_tokens": ((0, 40.0), (1, 50.0)),
@@ -70,10 +72,10 @@ def test_each_has_a_step_and_totals_are_added_up(server_uri: str) -> None:
         "usage/lm_calls": ((0, 4.0), (1, 5.0)),
     }
     last = mlflow.get_run(users.info.run_id).data.metrics
-    assert {name: last[name] for name in (*TOTALS, "eval")} == {
-        "input_tokens": 110.0,
-        "input_tokens/task": 110.0,
-        "output_tokens": 55.0,
-        "lm_calls": 11.0,
-        "eval": 33.33,
+    assert {name: last[name] for name in (*TOTALS, "score/full")} == {
+        "usage/input_tokens": 110.0,
+        "usage/input_tokens/task": 110.0,
+        "usage/output_tokens": 55.0,
+        "usage/lm_calls": 11.0,
+        "score/full": 33.33,
     }

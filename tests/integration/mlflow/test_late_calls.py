@@ -30,11 +30,11 @@ def test_the_compile_counts_them(server_uri: str) -> None:
         DSPyInstrumentor().uninstrument()
         processor.shutdown()
     (run,) = read_tree(server_uri, experiment).runs
-    names = ("lm_calls", "input_tokens", "late_calls")
+    names = ("usage/lm_calls", "usage/input_tokens", "usage/late_calls")
     assert [{name: node.metrics[name][-1][1] for name in names if name in node.metrics} for node in run.walk()] == [
-        {"lm_calls": 6.0, "input_tokens": 60.0, "late_calls": 3.0},
-        {"lm_calls": 1.0, "input_tokens": 10.0},
-        {"lm_calls": 2.0, "input_tokens": 20.0},
+        {"usage/lm_calls": 6.0, "usage/input_tokens": 60.0, "usage/late_calls": 3.0},
+        {"usage/lm_calls": 1.0, "usage/input_tokens": 10.0},
+        {"usage/lm_calls": 2.0, "usage/input_tokens": 20.0},
     ]
     spans = [span for node in run.walk() for trace in node.traces for span in trace.walk()]
     assert sum(span.attributes.get("dspy.lm.late", False) for span in spans) == 3

@@ -52,7 +52,11 @@ def test_a_stand_alone_evaluation_is_a_run(place: CallContext) -> None:
         emitter.dataset("evaluation", "devset", [{"question": "1?", "answer": "1"}])
         emitter.program(span, STATE)
     (run,) = place.read().runs
-    assert (run.name, run.status, run.metrics["score/full"]) == ("evaluate ChainOfThought", "FINISHED", ((0, 100 * 2 / 3),))
+    assert (run.name, run.status, run.metrics["score/full"]) == (
+        "evaluate ChainOfThought",
+        "FINISHED",
+        ((0, 100 * 2 / 3),),
+    )
     assert [(context, name) for context, name, _ in run.inputs] == [("evaluation", "devset")]
     assert sorted(run.artifacts) == ["evalset.json", "model.json", "result_table.json"]
     assert run.artifacts["model.json"] == json.loads(STATE)

@@ -128,7 +128,11 @@ def test_a_run_and_its_traces_have_one_cost(tmp_path: Path) -> None:
             f"usage/model/{UNPRICED}/lm_calls": 2.0,
             f"usage/model/{UNPRICED}/unpriced_calls": 2.0,
         }
-        assert (recorded["usage/cost"], recorded["usage/unpriced_calls"], recorded["usage/lm_calls"]) == (cost, 2.0, 4.0)
+        assert (recorded["usage/cost"], recorded["usage/unpriced_calls"], recorded["usage/lm_calls"]) == (
+            cost,
+            2.0,
+            4.0,
+        )
         assert _costs_of_traces(run) == cost
         assert _costs_of_spans(run) == {
             "chat priced-by-the-user": [pytest.approx(cost.expected / 2)] * 2,

@@ -104,9 +104,11 @@ def test_embeddings_are_in_a_run_as_in_its_traces(tmp_path: Path) -> None:
     for store in stores:
         (run,) = read_tree(store, "embeddings").runs
         found = _metrics(run)
-        assert {name: value for name, value in found.items() if name.startswith(("usage/model/openai/", "embedding"))} == {
-            "embedding_calls": 4.0,
-            "embedding_calls/task": 4.0,
+        assert {
+            name: value for name, value in found.items() if name.startswith(("usage/model/openai/", "usage/embedding"))
+        } == {
+            "usage/embedding_calls": 4.0,
+            "usage/embedding_calls/task": 4.0,
             f"usage/model/{PRICED}/embedding_calls": 2.0,
             f"usage/model/{PRICED}/input_tokens": TOKENS,
             f"usage/model/{PRICED}/cost": pytest.approx(PRICE),
@@ -118,7 +120,11 @@ def test_embeddings_are_in_a_run_as_in_its_traces(tmp_path: Path) -> None:
             "usage/model/openai/scripted/lm_calls": 2.0,
             "usage/model/openai/scripted/unpriced_calls": 2.0,
         }
-        assert (found["usage/lm_calls"], found["usage/cost"], found["usage/unpriced_calls"]) == (2.0, pytest.approx(PRICE), 4.0)
+        assert (found["usage/lm_calls"], found["usage/cost"], found["usage/unpriced_calls"]) == (
+            2.0,
+            pytest.approx(PRICE),
+            4.0,
+        )
         assert found["usage/input_tokens"] == _sum(run, "mlflow.trace.tokenUsage", "input_tokens") == 20 + 3 * TOKENS
         assert found["usage/cost"] == pytest.approx(_sum(run, "mlflow.trace.cost", "total_cost"))
         (called, cached) = _spans(run, "embeddings text-embedding-3-small")

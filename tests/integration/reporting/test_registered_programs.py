@@ -72,8 +72,8 @@ def test_it_is_loaded_by_mlflow(runs: Recorded, tmp_path: Path) -> None:
     [dataset] = [one.dataset for one in run.inputs.dataset_inputs if one.tags[0].value == "validation"]
     # The first is of the recording.
     assert sorted((one.key, one.value, one.dataset_name or "", one.dataset_digest or "") for one in model.metrics) == [
-        ("best_score", 100.0, "", ""),
-        ("best_score", 100.0, dataset.name, dataset.digest),
+        ("score/best", 100.0, "", ""),
+        ("score/best", 100.0, dataset.name, dataset.digest),
     ]
     assert [one.value for one in client.get_metric_history(runs.whole, "score/best")] == [100.0, 100.0, 100.0]
 
@@ -105,7 +105,7 @@ def test_the_command(runs: Recorded, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.splitlines() == [
         f"Version 1 of filed registered, from run {runs.half}",
         "Alias: champion",
-        "best_score: 50, linked to the validation set",
+        "score/best: 50, linked to the validation set",
         "Load it: mlflow.dspy.load_model('models:/filed@champion')",
     ]
     file.unlink()
@@ -130,7 +130,7 @@ def test_a_store_that_is_not_mlflows_current_one(
     assert mlflow.get_tracking_uri() == current
     client = MlflowClient(runs.tracking_uri)
     assert client.get_model_version("elsewhere", str(found.version)).run_id == runs.other
-    assert found.metrics == {"best_score": 100.0}
+    assert found.metrics == {"score/best": 100.0}
     assert MlflowClient(current).search_registered_models() == []
     assert os.environ["MLFLOW_EXPERIMENT_ID"] == "91"
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")

@@ -206,7 +206,7 @@ def test_intermediate_prompts_are_in_the_optimization_s_trace(tutorial: Tutorial
 def test_tokens_calls_and_cost_are_recorded(tutorial: Tutorial) -> None:
     """The parent's totals never fall and hold what the trials used; the model has no known price, so there is no cost."""
     run = tutorial.optimization
-    for name in ("input_tokens", "output_tokens", "lm_calls", "cache_hits"):
+    for name in ("usage/input_tokens", "usage/output_tokens", "usage/lm_calls", "usage/cache_hits"):
         totals = [value for _step, value in run.metrics[name]]
         assert totals == sorted(totals)
         assert totals[-1] >= sum(trial.metrics[name][0][1] for trial in tutorial.trials)
