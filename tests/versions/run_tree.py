@@ -55,7 +55,9 @@ def _traces(tracking_uri: str, experiment: str) -> list[Trace]:
 
 
 def _line(client: MlflowClient, run: Run) -> str:
-    scores = {name: value for name, value in sorted(run.data.metrics.items()) if "score" in name}
+    scores = {
+        name: value for name, value in sorted(run.data.metrics.items()) if name in {"score/best", "score/initial"}
+    }
     datasets = sorted(used.dataset.name for used in run.inputs.dataset_inputs) if run.inputs else []
     artifacts = sorted(str(file.path) for file in client.list_artifacts(run.info.run_id))
     words = [str(run.info.run_name), str(run.info.status)]

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 VARIABLE: Final = "OTEL_DSPY_MLFLOW_AUTOLOG_METRICS"
 """Environment variable; `true` writes the scores under both names."""
 
-# MLflow 3.17.2, mlflow/dspy/callback.py: `eval` on the run of each evaluation, MIPROv2's keys on the optimization's.
-_OF_COMPILE: Final = {FULL_SCORE: "eval_full", MINIBATCH_SCORE: "eval_minibatch"}
-_OF_EVALUATION: Final = {FULL_SCORE: "eval", MINIBATCH_SCORE: "eval"}
+# MLflow 3.17.2, mlflow/dspy/callback.py: `eval` on the run of each evaluation; on the optimization's run MIPROv2's own
+# keys, and `eval` for other optimizers.
+_OF_COMPILE: Final = {FULL_SCORE: ("eval_full", "eval"), MINIBATCH_SCORE: ("eval_minibatch",)}
+_OF_EVALUATION: Final = {FULL_SCORE: ("eval",), MINIBATCH_SCORE: ("eval",)}
 
 
 def wanted() -> bool:
@@ -36,6 +37,8 @@ def with_autolog_names(run: RunKey, points: Iterable[MetricPoint]) -> tuple[Metr
     found = tuple(points)
     names = _OF_COMPILE if isinstance(run, CompileRun) else _OF_EVALUATION
     again = (
-        MetricPoint(names[point.name], point.value, point.step, point.time_ms) for point in found if point.name in names
+        MetricPoint(name, point.value, point.step, point.time_ms)
+        for point in found
+        for name in names.get(point.name, ())
     )
     return (*found, *again)
