@@ -229,7 +229,7 @@ def test_labeled_few_shot_in_mlflow(tmp_path: Path) -> None:
         [
             "LabeledFewShot Predict: FINISHED",
             "  params k=2, sample=True",
-            "  metrics lm_calls=0.0",
+            "  metrics usage/lm_calls=0.0",
             "  artifacts best_model.json, candidates/demos.json, initial_model.json, optimization_summary.json, trainset.json",
             "  1 traces",
         ]
@@ -250,12 +250,12 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
         [
             "BootstrapFewShot Predict: FINISHED",
             "  params lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, max_bootstrapped_demos=2, max_errors=10, max_labeled_demos=3, max_rounds=2, metric=exact",
-            "  metrics lm_calls=2.0",
+            "  metrics usage/lm_calls=2.0",
             "  artifacts best_model.json, bootstrap_table.json, candidates/demos.json, initial_model.json, optimization_summary.json, trainset.json",
             "  3 traces",
             "    LabeledFewShot Predict: FINISHED",
             "      params k=3, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, sample=True",
-            "      metrics lm_calls=0.0",
+            "      metrics usage/lm_calls=0.0",
             "      artifacts best_model.json, candidates/demos.json, initial_model.json, optimization_summary.json",
         ]
     )

@@ -119,13 +119,13 @@ def test_the_run_tree(tmp_path: Path) -> None:
         [
             "BootstrapFinetune Twice: FINISHED",
             "  params exclude_demos=False, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, multitask=True, num_threads=2, train_kwargs.epochs=2",
-            '  metrics lm_calls={"0": 8.0, "1": 8.0}',
+            '  metrics usage/lm_calls={"0": 8.0, "1": 8.0}',
             "  artifacts best_model.json, bootstrap_table.json, initial_model.json, optimization_summary.json, trainset.json",
             "  5 traces",
             "    trial 0: job openai/scripted: FINISHED",
             "      params examples=4, finetuned_model=openai/scripted-tuned-1, format=chat, model=openai/scripted, predictor=all, train_kwargs.epochs=2",
             "      tags dspy.trial.index=0, dspy.trial.is_best=false, dspy.trial.kind=step, dspy.trial.label=job openai/scripted, dspy.trial.scope=full, dspy.trial.state=complete",
-            "      metrics lm_calls=0.0",
+            "      metrics usage/lm_calls=0.0",
             "      artifacts ",
         ]
     )

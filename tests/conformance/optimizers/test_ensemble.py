@@ -61,7 +61,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
         [
             "Ensemble Predict: FINISHED",
             "  params deterministic=False, programs=2, reduce_fn=majority",
-            "  metrics lm_calls=0.0",
+            "  metrics usage/lm_calls=0.0",
             "  artifacts best_model.json, optimization_summary.json",
             "  1 traces",
         ]

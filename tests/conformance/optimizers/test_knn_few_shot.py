@@ -168,17 +168,17 @@ def test_mlflow_is_not_flooded(tmp_path: Path) -> None:
         [
             "KNNFewShot Predict: FINISHED",
             "  params few_shot_bootstrap_args.max_bootstrapped_demos=1, few_shot_bootstrap_args.max_labeled_demos=1, few_shot_bootstrap_args.metric=exact, k=2, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, vectorizer=Embedder",
-            "  metrics lm_calls=0.0",
+            "  metrics usage/lm_calls=0.0",
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json",
             "  1 traces",
             "evaluate Predict: FINISHED",
-            "  metrics eval=50.0, lm_calls=10.0, num_errors=0.0",
+            "  metrics score/errors=0.0, score/full=50.0, usage/lm_calls=10.0",
             "  artifacts evalset.json, model.json, result_table.json",
             "  5 traces",
         ]
     )
     evaluation = tree.runs[-1]
-    assert evaluation.metrics["eval"] == ((0, result.score),)
+    assert evaluation.metrics["score/full"] == ((0, result.score),)
     assert [[span.name for span in trace.walk()] for trace in tree.traces] == snapshot(
         [
             ["embeddings embed"],

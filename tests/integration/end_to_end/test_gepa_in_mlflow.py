@@ -84,7 +84,11 @@ def test_the_whole_run_tree(store: str) -> None:
             "usage/forecast/lm_calls_high/task": ((0, 112.0),),
             "usage/forecast/lm_calls_low": ((0, 92.0),),
             "usage/forecast/lm_calls_low/reflection": ((0, 0.0),),
-            "usage/forecast/lm_calls_low/task": ((0, 92.0),), 'search/pareto_size': ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)), 'search/validation_count': ((0, 6.0), (1, 6.0), (3, 6.0), (4, 6.0)), 'search/validation_size': ((0, 6.0), (1, 6.0), (3, 6.0), (4, 6.0)), "score/initial": ((0, 0.3333333333333333),),
+            "usage/forecast/lm_calls_low/task": ((0, 92.0),),
+            "search/pareto_size": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
+            "search/validation_count": ((0, 6.0), (1, 6.0), (3, 6.0), (4, 6.0)),
+            "search/validation_size": ((0, 6.0), (1, 6.0), (3, 6.0), (4, 6.0)),
+            "score/initial": ((0, 0.3333333333333333),),
             "search/iteration": ((0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0), (6, 6.0)),
             "usage/lm_calls": ((0, 6.0), (1, 17.0), (2, 19.0), (3, 30.0), (4, 41.0), (5, 46.0), (6, 51.0), (7, 51.0)),
             "usage/lm_calls/reflection": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
@@ -140,7 +144,8 @@ def test_the_whole_run_tree(store: str) -> None:
                 (6, 47.0),
                 (7, 47.0),
             ),
-            "search/pareto_score": ((0, 0.3333333333333333), (1, 0.6666666666666666), (3, 1.0), (4, 1.0)), "usage/unpriced_calls": (
+            "search/pareto_score": ((0, 0.3333333333333333), (1, 0.6666666666666666), (3, 1.0), (4, 1.0)),
+            "usage/unpriced_calls": (
                 (0, 6.0),
                 (1, 17.0),
                 (2, 19.0),
@@ -160,7 +165,8 @@ def test_the_whole_run_tree(store: str) -> None:
                 (5, 43.0),
                 (6, 47.0),
                 (7, 47.0),
-            )}
+            ),
+        }
     )
     assert sorted(run.artifacts) == snapshot(
         [

@@ -142,7 +142,7 @@ def test_objectives_of_an_evaluation(server_uri: str) -> None:
     with tracked(server_uri, "objectives"), dspy.context(lm=sums_lm()):
         dspy.Evaluate(devset=examples(3), metric=by_objective, num_threads=1)(dspy.Predict("question -> answer"))
     (run,) = read_tree(server_uri, "objectives").runs
-    means = {name: points for name, points in run.metrics.items() if name.startswith("objective/")}
+    means = {name: points for name, points in run.metrics.items() if name.startswith("score/objective/")}
     assert means == {
         "score/objective/right": ((0, pytest.approx(1 / 3)),),
         "score/objective/short": ((0, 0.25),),
