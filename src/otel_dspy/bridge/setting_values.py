@@ -26,7 +26,13 @@ def address(text: str, flag: str) -> Address | None:
 
 
 def queue_folder(text: str, grpc: Address | None, http: Address | None) -> Path | None:
-    """Return the folder of the queue on disk; None for `none`. The default is named after the ports."""
+    """Return the folder of the queue on disk; None for `none`. The default is named after the ports.
+
+    Args:
+        text: the flag's value; empty: the default.
+        grpc: address of the gRPC server; None: off.
+        http: address of the HTTP server; None: off.
+    """
     if text == "none":
         return None
     return Path(text) if text else default_folder(*(address and address.port for address in (grpc, http)))
@@ -61,7 +67,12 @@ def seconds(text: str, flag: str) -> float:
 
 
 def size(text: str, flag: str, highest: int) -> int:
-    """Parse a number of bytes from 1 to `highest`.
+    """Parse a number of bytes.
+
+    Args:
+        text: number, with or without a unit.
+        flag: names the setting in errors.
+        highest: largest number of bytes that is accepted.
 
     Raises:
         BridgeSettingError: the text is no such number.
@@ -74,7 +85,12 @@ def size(text: str, flag: str, highest: int) -> int:
 
 
 def number(text: str, flag: str, highest: int) -> int:
-    """Parse a whole number from 1 to `highest`.
+    """Parse a whole number from 1.
+
+    Args:
+        text: decimal digits.
+        flag: names the setting in errors.
+        highest: largest number that is accepted.
 
     Raises:
         BridgeSettingError: the text is no such number.
@@ -109,6 +125,11 @@ def token(file: str, environment: Mapping[str, str]) -> str | None:
 
 def tls(certificate: str, key: str, authority: str) -> Tls | None:
     """Return the TLS files, which are checked; None for plain text.
+
+    Args:
+        certificate: path of the server's certificate; empty: none.
+        key: path of its private key; empty: none.
+        authority: path of the authority of client certificates; empty: clients need none.
 
     Raises:
         BridgeSettingError: one is missing or invalid.

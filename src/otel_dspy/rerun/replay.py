@@ -69,7 +69,14 @@ def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
 def model_of(
     recordings: Recordings, *, model: str | None = None, like: Any = None, fallback: Any = None, **settings: Any
 ) -> ReplayLM:
-    """Return a language model that answers recorded calls; the arguments are those of `replay_lm`.
+    """Return a language model that answers recorded calls.
+
+    Args:
+        recordings: the recorded calls.
+        model: see `replay_lm`.
+        like: see `replay_lm`.
+        fallback: see `replay_lm`.
+        settings: see `replay_lm`.
 
     Raises:
         RerunError: The record has no calls of this model, or several models of which none is named.
