@@ -9,7 +9,6 @@ from typing import Any
 import click
 import pytest
 import yaml
-from mlflow.cli import server as mlflow_server_command
 
 from otel_dspy.bridge import command, settings
 from tests.support.collectors import FOLDER, ROOT
@@ -57,6 +56,10 @@ def test_all_that_it_names_is_there(config: str) -> None:
 
 def test_every_flag_is_accepted() -> None:
     """The bridges' flags by `otel-dspy bridge`, which listens where others can reach it only with the token; MLflow's too."""
+    from mlflow.cli import (  # noqa: PLC0415 - it imports the server, in each pytest process
+        server as mlflow_server_command,
+    )
+
     services = composed()["services"]
     parser = argparse.ArgumentParser(exit_on_error=False)
     command.add_arguments(parser)

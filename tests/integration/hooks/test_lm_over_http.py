@@ -6,7 +6,6 @@ import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
-import litellm
 import pytest
 from dspy.utils.exceptions import LMError
 
@@ -105,6 +104,8 @@ def test_a_price_of_the_users_own(server: LMServer, monkeypatch: pytest.MonkeyPa
 
     A call without a price has no cost, on the span and in the sums, and is counted.
     """
+    import litellm  # noqa: PLC0415 - LiteLLM takes seconds, in each pytest process
+
     model = f"priced-{engine}-{way.replace(' ', '-')}"
     monkeypatch.setattr(litellm, "model_cost", dict(cast("dict[str, Any]", litellm.model_cost)))
     if way == "registered":

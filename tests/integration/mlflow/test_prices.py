@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
-import litellm
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -96,6 +95,8 @@ def test_a_run_and_its_traces_have_one_cost(tmp_path: Path) -> None:
     In process and through a bridge. MLflow does not know the one model's price, which the user has registered with
     LiteLLM; it knows one for the other's name.
     """
+    import litellm  # noqa: PLC0415 - LiteLLM takes seconds, in each pytest process
+
     litellm.register_model(
         {
             PRICED: {

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
-import litellm
 from mlflow import MlflowClient
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -58,7 +57,7 @@ def test_models_and_tokens_are_those_of_the_calls(tmp_path: Path, monkeypatch: p
 
     In process and through a bridge: 50 tokens of the embedder, 10 and 5 of the language model.
     """
-    monkeypatch.setattr(litellm, "embedding", _embed)
+    monkeypatch.setattr("litellm.embedding", _embed)
     stores = [blank_store(tmp_path, name) for name in ("process.db", "bridge.db")]
     with running_bridge(stores[1], "cars") as bridge:
         processors = [

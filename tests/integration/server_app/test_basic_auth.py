@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.server import get_app_client  # pyright: ignore[reportUnknownVariableType]
 
 from tests.integration.server_app.test_endpoint import PROTOBUF, post
 from tests.integration.server_app.test_server_workspaces import send
@@ -49,6 +48,10 @@ def test_mlflows_permissions_come_before_ours(tmp_path: Path, monkeypatch: pytes
     with mlflow_server(tmp_path, options=(*WITH_APP, "--workers", "2"), forked=False) as server:
         client = MlflowClient(server.uri)
         experiment = client.create_experiment(EXPERIMENT)
+        from mlflow.server import (  # noqa: PLC0415 - it takes seconds, in each pytest process
+            get_app_client,  # pyright: ignore[reportUnknownVariableType]
+        )
+
         users = get_app_client("basic-auth", tracking_uri=server.uri)
         for name, password in (WRITER, READER):
             users.create_user(name, password)
