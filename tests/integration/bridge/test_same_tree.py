@@ -51,7 +51,7 @@ def test_the_bridge_writes_what_the_processor_writes(
     assert differences(comparable(record(server_uri, experiment)), comparable(record(store, experiment))) == []
 
 
-@pytest.mark.parametrize("shape", ["linked", "nested"])
+@pytest.mark.parametrize("shape", ["linked", pytest.param("nested", marks=pytest.mark.slow)])
 def test_the_server_app_writes_what_the_processor_writes(
     shape: str, app_server: MlflowServer, new_store: Callable[[str], str]
 ) -> None:

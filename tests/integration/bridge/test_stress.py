@@ -90,7 +90,8 @@ def without_sums(traces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("seed", "size", "queued"),
     [
-        (1, (1, 1), False),
+        # Two bridges without a queue at the same time: test_once.py::test_two_at_the_same_time.
+        pytest.param(1, (1, 1), False, marks=pytest.mark.slow),
         (1, (1, 1), True),
         *(pytest.param(seed, (3, 4), False, marks=pytest.mark.slow) for seed in range(2, 8)),
         *(pytest.param(seed, (3, 4), True, marks=pytest.mark.slow) for seed in range(8, 10)),
