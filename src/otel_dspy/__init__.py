@@ -1,6 +1,7 @@
 """OpenTelemetry for DSPy: spans, events and metrics of optimizations, evaluations, programs and LM calls."""
 
 from otel_dspy.budget import Budget, BudgetExceeded
+from otel_dspy.diagnosis.api import Diagnosis, doctor
 from otel_dspy.forecasting.api import forecast
 from otel_dspy.gepa_stopper import GepaBudgetStopper
 from otel_dspy.instrumentor import DSPyInstrumentor
@@ -18,6 +19,7 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "DSPyInstrumentor",
+    "Diagnosis",
     "GepaBudgetStopper",
     "RecordedCallError",
     "RerunError",
@@ -26,6 +28,7 @@ __all__ = [
     "best_program",
     "compare",
     "conversation",
+    "doctor",
     "forecast",
     "register",
     "replay_lm",

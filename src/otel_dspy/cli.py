@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.bridge import command as bridge_command
 from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
-from otel_dspy.doctor import command as doctor_command
+from otel_dspy.diagnosis import command as doctor_command
 from otel_dspy.mlflow.replay import command as replay_command
 from otel_dspy.registry import command as register_command
 from otel_dspy.reporting import compare_command, gate_command, report_command

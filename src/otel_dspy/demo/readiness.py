@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from otel_dspy.doctor.destinations import TRACKING_URI, mlflow_store
-from otel_dspy.doctor.finding import Level
+from otel_dspy.diagnosis.destinations import TRACKING_URI, mlflow_store
+from otel_dspy.diagnosis.finding import Level
 
 NEEDED_MEMORY = 1_500_000_000
 """Memory in bytes that the demo needs with its local model. Measured peak: 1.2 GB, including 0.5 GB of MLflow."""

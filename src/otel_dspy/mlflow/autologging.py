@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_dspy.budget import Budget
+    from otel_dspy.mlflow.records.route import Destination
 
 _logger = logging.getLogger(__name__)
 
@@ -96,6 +97,12 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
     if budget is not None:
         _use_budget(budget)
     conflict.warn_if_mlflow_autologs()
+
+
+def destination() -> Destination | None:
+    """Return the destination of what starts now; None if `autolog` is not on."""
+    active = _active
+    return None if active is None else active.processor.destination
 
 
 def _enable(

@@ -47,14 +47,19 @@ def _set_off() -> None:
         _SETTINGS[_FLAVOR] = _OFF
 
 
+def mlflow_autologs() -> bool:
+    """Return whether MLflow's callback is registered with DSPy; does not import DSPy."""
+    dspy: Any = sys.modules.get("dspy")
+    callbacks: Any = getattr(getattr(dspy, "settings", None), "callbacks", None) or ()
+    return any(type(callback).__module__.startswith("mlflow.dspy") for callback in callbacks)
+
+
 def warn_if_mlflow_autologs() -> None:
     """Warn, once in a process, if MLflow's callback is registered with DSPy; does not import DSPy."""
     global _warned  # noqa: PLW0603 - once in a process is what it means
     if _warned:
         return
-    dspy: Any = sys.modules.get("dspy")
-    callbacks: Any = getattr(getattr(dspy, "settings", None), "callbacks", None) or ()
-    if any(type(callback).__module__.startswith("mlflow.dspy") for callback in callbacks):
+    if mlflow_autologs():
         _warned = True
         _logger.warning(
             "MLflow's own DSPy autologging is on too: everything is recorded twice, and a metric that raises is turned "

@@ -14,8 +14,8 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from otel_dspy.doctor.exporters import exporters
-from otel_dspy.doctor.finding import Level
+from otel_dspy.diagnosis.exporters import exporters
+from otel_dspy.diagnosis.finding import Level
 from otel_dspy.exporter import OtlpBySizeExporter, retained
 from otel_dspy.exporter.splitting import _size
 from otel_dspy.mlflow.replay import otlp_resend

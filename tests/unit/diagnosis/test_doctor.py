@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy.cli import main
-from otel_dspy.doctor import destinations
-from otel_dspy.doctor.command import examine
-from otel_dspy.doctor.finding import Level
+from otel_dspy.diagnosis import destinations
+from otel_dspy.diagnosis.checks import examine
+from otel_dspy.diagnosis.finding import Level
 from tests.support.fixed_status_server import listening
 from tests.support.mlflow_server import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_dspy.doctor.finding import Finding
+    from otel_dspy.diagnosis.finding import Finding
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge import flags as bridge
-from otel_dspy.doctor.finding import Finding, Level
+from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.mlflow.delivery import drain_timeout, spool
 from otel_dspy.settings import BUDGET_VARIABLES, CONTENT_VARIABLE, Settings
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-from otel_dspy.doctor.finding import Finding, Level
+from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.tracking_uri import address_without_passwords, uri_error
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 from otel_dspy import settings as settings_module
-from otel_dspy.doctor.finding import Finding, Level
-from otel_dspy.doctor.variables import EXPORT_MAX_BYTES, misspelt
+from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.diagnosis.variables import EXPORT_MAX_BYTES, misspelt
 from otel_dspy.mlflow.delivery import drain_timeout, spool
 from otel_dspy.quantities import number_of_bytes, number_of_seconds
 from otel_dspy.settings import CONTENT_VARIABLE, Settings

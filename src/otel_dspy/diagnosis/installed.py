@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
 
-from otel_dspy.doctor.finding import Finding, Level
+from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.package import INSTRUMENTS
 
 if TYPE_CHECKING:

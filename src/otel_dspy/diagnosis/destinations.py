@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from otel_dspy.doctor.exporters import PATIENCE, exporters, no_address
-from otel_dspy.doctor.finding import Finding, Level
+from otel_dspy.diagnosis.exporters import PATIENCE, exporters, no_address
+from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
 

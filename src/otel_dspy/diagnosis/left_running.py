@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.doctor.destinations import TRACKING_URI, WORKSPACE
-from otel_dspy.doctor.finding import Finding, Level
+from otel_dspy.diagnosis.destinations import TRACKING_URI, WORKSPACE
+from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.tracking_uri import uri_error, without_passwords
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_dspy.doctor.variables import known, misspelt
+from otel_dspy.diagnosis.variables import known, misspelt
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = re.compile(r"OTEL_DSPY_[A-Z_]*[A-Z]\b(?!_)")
@@ -22,7 +22,7 @@ def read_off(*files: Path) -> set[str]:
 
 def test_all_variables_are_known() -> None:
     """Each that the source or the docs name; those of settings and of the bridge's flags have no name in the source."""
-    doctor = ROOT / "src" / "otel_dspy" / "doctor"
+    doctor = ROOT / "src" / "otel_dspy" / "diagnosis"
     in_source = read_off(*(path for path in (ROOT / "src").rglob("*.py") if doctor not in path.parents))
     assert len(in_source) >= 4
     assert in_source - known() == set()

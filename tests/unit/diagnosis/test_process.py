@@ -1,0 +1,106 @@
+"""`otel_dspy.doctor()`: what only the running process knows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import mlflow.dspy as mlflow_dspy
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import NoOpTracerProvider
+
+import otel_dspy
+import otel_dspy.mlflow
+from otel_dspy.diagnosis.finding import Level
+from tests.support.blank_store import blank_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_dspy.diagnosis.api import Diagnosis
+
+
+NOT_INSTRUMENTED = (
+    "DSPy is not instrumented: nothing is recorded. Call otel_dspy.mlflow.autolog() or DSPyInstrumentor().instrument()"
+)
+NOT_RECORDING = (
+    "DSPy is instrumented with NoOpTracerProvider, which records nothing: set an SDK TracerProvider before instrument()"
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spool of the test's own."""
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "spool"))
+
+
+def _process(found: Diagnosis) -> list[tuple[Level, str]]:
+    return [(finding.level, finding.text) for finding in found.findings if finding.subject == "process"]
+
+
+def test_nothing_is_set_up() -> None:
+    """A warning, which is no problem."""
+    found = otel_dspy.doctor()
+    assert _process(found) == [(Level.WARNING, NOT_INSTRUMENTED)]
+    assert found.works
+
+
+@pytest.mark.parametrize(
+    ("provider", "level", "text"),
+    [
+        (TracerProvider(shutdown_on_exit=False), Level.OK, "DSPy is instrumented"),
+        (
+            NoOpTracerProvider(),
+            Level.PROBLEM,
+            NOT_RECORDING,
+        ),
+    ],
+)
+def test_instrumented(provider: TracerProvider | NoOpTracerProvider, level: Level, text: str) -> None:
+    """With a provider that records, and with one that does not."""
+    instrumentor = otel_dspy.DSPyInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        found = otel_dspy.doctor()
+    finally:
+        instrumentor.uninstrument()
+    assert (_process(found), found.works) == ([(level, text)], level is Level.OK)
+
+
+def test_autolog_is_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it records counts, not the environment; with MLflow's own autologging beside it there is a warning."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    uri = blank_store(tmp_path)
+    otel_dspy.mlflow.autolog(tracking_uri=uri, experiment="notebook", silent=True)
+    try:
+        once = otel_dspy.doctor()
+        mlflow_dspy.autolog()
+        twice = otel_dspy.doctor()
+    finally:
+        mlflow_dspy.autolog(disable=True)
+        otel_dspy.mlflow.autolog(disable=True)
+    on = [(Level.OK, "DSPy is instrumented"), (Level.OK, f"autolog records in {uri}, experiment notebook")]
+    assert _process(once) == on
+    assert f"{uri} is in a writable folder" in {found.text for found in once.findings if found.subject == "mlflow"}
+    *others, (level, text) = _process(twice)
+    assert (others, level) == (on, Level.WARNING)
+    assert text.startswith("MLflow's own DSPy autologging is on too: everything is recorded twice.")
+
+
+def test_as_text_json_and_table() -> None:
+    """The same findings; text is escaped in the table."""
+    found = otel_dspy.Diagnosis(
+        {"dspy": "3.4.1", "mlflow": None},
+        (*otel_dspy.doctor().findings[:1],),
+    )
+    (finding,) = found.findings
+    assert str(found) == f"dspy 3.4.1\n!! process  {finding.text}"
+    assert json.loads(found.json) == {
+        "versions": {"dspy": "3.4.1", "mlflow": None},
+        "findings": [{"subject": "process", "level": "warning", "text": finding.text}],
+    }
+    assert found._repr_html_() == (
+        "<p>dspy 3.4.1</p><table><tr><td>!!</td><td>process</td>"
+        f'<td style="text-align:left">{finding.text}</td></tr></table>'
+    )
