@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.records import metric_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from otel_dspy.mlflow.records.span_records import CompileIdentity, Failures, SpanRecord, Usage
 
@@ -28,8 +29,8 @@ MAX_PREVIEW: Final = 1000
 
 _OBJECTIVE: Final = "objective/"
 """Prefix of an objective among an optimizer's measurements."""
-_MAX_MODEL: Final = 200
-"""Maximum characters of a language model's name within a metric's name."""
+_MAX_PART: Final = 200
+"""Maximum characters of a language model's or an error's name within a metric's name."""
 
 DESCRIPTION: Final = "mlflow.note.content"
 """Tag that MLflow shows as a run's description, in Markdown."""
@@ -139,6 +140,21 @@ def failure_metrics(failures: Failures | None) -> dict[str, float]:
     return {} if failures is None else {metric_names.ERRORS: float(failures.examples)}
 
 
+def error_metrics(types: Iterable[str]) -> dict[str, float]:
+    """Return `score/errors/<type>`: the number of failed examples by the type of their error.
+
+    Args:
+        types: the error's type of each failed example.
+    """
+    found = Counter(key(f"{metric_names.ERRORS}/{error_type[:_MAX_PART]}") for error_type in types)
+    return {name: float(number) for name, number in found.items()}
+
+
+def score_metric(scope: str | None) -> str:
+    """Return the name of a score: sorting by one for all would put minibatches above the best full score."""
+    return metric_names.MINIBATCH_SCORE if scope == "minibatch" else metric_names.FULL_SCORE
+
+
 def objective_metrics(objectives: Mapping[str, float]) -> dict[str, float]:
     """Return `score/objective/<name>`: the means of a metric's further scores."""
     return keyed(objectives, metric_names.OBJECTIVE)
@@ -156,7 +172,7 @@ def usage_metrics(usage: Usage) -> dict[str, float]:
     models: dict[str, float] = {}
     for model, part in usage.by_model.items():
         for name, value in _numbers(part).items():
-            chosen = key(f"{metric_names.MODEL_USAGE}{model[:_MAX_MODEL]}/{name}")
+            chosen = key(f"{metric_names.MODEL_USAGE}{model[:_MAX_PART]}/{name}")
             models[chosen] = models.get(chosen, 0.0) + value
     return found | {name: value for name, value in models.items() if value}
 

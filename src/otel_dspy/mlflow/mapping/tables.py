@@ -30,6 +30,11 @@ def rows(text: str | None) -> list[Row] | None:
     return [cast("Row", row) for row in cast("list[object]", found) if isinstance(row, dict)]
 
 
+def error_types(found: Sequence[Row]) -> list[str]:
+    """Return the type of the error of each example that failed."""
+    return [str(row["error"]) for row in found if row.get("error")]
+
+
 def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
     """Return columns and rows of a dataset; fields not in `fields` come last. Images as in `result_table`."""
     columns = list(fields)

@@ -24,7 +24,7 @@ from otel_dspy.mlflow.mapping.operations import (
     MetricPoint,
     UserRun,
 )
-from otel_dspy.mlflow.records.metric_names import BEST_SCORE, ERRORS, FULL_SCORE, MINIBATCH_SCORE
+from otel_dspy.mlflow.records.metric_names import BEST_SCORE, ERRORS
 from otel_dspy.wording import chosen_text, score_value_text
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
             )
     values = naming.usage_metrics(trial.usage) | naming.measures(trial.measures)
     values |= naming.failure_metrics(trial.failures)
-    values |= {_score_metric(trial): trial.score} if trial.score is not None else {}
+    values |= {naming.score_metric(trial.scope): trial.score} if trial.score is not None else {}
     if values:
         points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
         yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
@@ -144,15 +144,10 @@ def _tried(trial: TrialRecord) -> str | None:
     return f"{chosen}, full evaluation" if trial.kind == "full_evaluation" else chosen
 
 
-def _score_metric(trial: TrialRecord) -> str:
-    # Sorting the trials by one metric would else put minibatches, which are other examples, above the best trial.
-    return MINIBATCH_SCORE if trial.scope == "minibatch" else FULL_SCORE
-
-
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
     values = naming.usage_metrics(trial.compile_usage) | naming.measures(trial.measures)
     if trial.score is not None:
-        values[_score_metric(trial)] = trial.score
+        values[naming.score_metric(trial.scope)] = trial.score
     if trial.best_score is not None:
         values[BEST_SCORE] = trial.best_score
     return tuple(MetricPoint(name, value, trial.index, trial.span.end_ms) for name, value in values.items())
@@ -181,6 +176,10 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
         whole = compile_run(options, done.compile_id)
         if done.trial is not None and done.role is None:  # GEPA's trials have their own, from gepa itself
             yield from _objectives(done, run, whole)
+            errors = naming.error_metrics(tables.error_types(found or ()))
+            if run is not None and errors:
+                points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in errors.items())
+                yield LogMetrics(key=f"{span.span_id}/errors", run=run, metrics=points)
         if whole is not None and found is not None and done.phase is not None:
             number = f"_{done.phase_index + 1}" if done.phase_index > 0 else ""
             yield _results(span, whole, found, path=f"{naming.key(done.phase)}_table{number}.json")
@@ -248,8 +247,8 @@ def _stand_alone(done: EvaluateRecord, run: RunKey, found: list[tables.Row] | No
     if found is not None:
         yield _results(span, run, found)
     used = naming.usage_metrics(done.usage)
-    results = naming.objective_metrics(done.objectives)
-    results |= {FULL_SCORE: done.score} if done.score is not None else {}
+    results = naming.objective_metrics(done.objectives) | naming.error_metrics(tables.error_types(found or ()))
+    results |= {naming.score_metric(done.scope): done.score} if done.score is not None else {}
     results |= {ERRORS: float(done.num_errors)} if done.num_errors is not None else {}
     if isinstance(run, UserRun):
         if used or results:

@@ -106,7 +106,7 @@ def test_the_returned_program_is_that_of_the_best_trial() -> None:
 
 
 def test_the_runs_in_mlflow(tmp_path: Path) -> None:
-    """A run a candidate and a validation below the compile's, with the ratios as `eval`; the samples are a table."""
+    """A run a candidate and a validation below the compile's, with the ratios as `score/full`; the samples are a table."""
     _, runs = tracked_runs(tmp_path, _optimize)
     assert runs == snapshot(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -278,6 +279,29 @@ def test_an_evaluation_in_no_trial_keeps_its_program() -> None:
     """A phase evaluates before the trials: its state is the compile's, its objectives belong to no run."""
     attributes = {"dspy.compile.id": CID, "dspy.evaluate.objective.recall": 0.5, **PROGRAM, **ROWS}
     assert mapped(span("evaluate", attributes)) == [KeepProgram(key="s/program", scope=CID, program_id="p", state="{}")]
+
+
+def test_failed_examples_by_the_type_of_their_error() -> None:
+    """On the trial's run, and on that of a stand-alone evaluation beside their number."""
+    kinds = ["KeyError", "a/../b", "KeyError"]
+    rows = [{"index": number, "score": 0.0, "error": kind} for number, kind in enumerate(kinds)]
+    attributes = {"dspy.evaluate.results": json.dumps([*rows, {"index": 3, "score": 1.0}])}
+    types = (MetricPoint("score/errors/KeyError", 2.0, 0, 3000), MetricPoint("score/errors/a/b", 1.0, 0, 3000))
+    in_trial = mapped(span("evaluate", {**PLACE, **attributes}))
+    assert [operation for operation in in_trial if isinstance(operation, LogMetrics)] == [
+        LogMetrics(key="s/errors", run=RUN, metrics=types)
+    ]
+    alone = mapped(span("evaluate", {**attributes, "dspy.evaluate.num_errors": 3}), ALONE)
+    assert [operation.metrics for operation in alone if isinstance(operation, LogMetrics)] == [
+        (*types, MetricPoint("score/errors", 3.0, 0, 3000))
+    ]
+
+
+def test_a_score_on_a_minibatch_outside_of_a_compile() -> None:
+    """It is no score on the whole set."""
+    attributes = {"dspy.evaluate.score": 60.0, "dspy.evaluate.scope": "minibatch"}
+    (logged,) = [found for found in mapped(span("evaluate", attributes), ALONE) if isinstance(found, LogMetrics)]
+    assert logged.metrics == (MetricPoint("score/minibatch", 60.0, 0, 3000),)
 
 
 EVALUATED: dict[str, Any] = {
