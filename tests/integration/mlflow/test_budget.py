@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_run_is_killed_and_its_best_program_loads(tmp_path: Path) -> None:
+def test_the_run_is_killed_and_its_best_program_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run has the reason; the best trial so far is in a tag, and its program answers as it did in that trial."""
     uri = blank_store(tmp_path)
     MlflowClient(uri).create_experiment("budget", artifact_location=(tmp_path / "artifacts").as_uri())
@@ -28,6 +28,7 @@ def test_the_run_is_killed_and_its_best_program_loads(tmp_path: Path) -> None:
         exact, num_candidate_programs=2, num_threads=1, max_bootstrapped_demos=1, max_labeled_demos=1
     )
     program = dspy.Predict("question -> answer")
+    monkeypatch.setenv("OTEL_DSPY_REPORT", "true")
     otel_dspy.mlflow.autolog(tracking_uri=uri, experiment="budget", budget={"lm_calls": 30, "on_exceeded": "stop"})
     try:
         with dspy.context(lm=learning_lm()), pytest.raises(BudgetExceeded) as raised:
@@ -41,6 +42,10 @@ def test_the_run_is_killed_and_its_best_program_loads(tmp_path: Path) -> None:
         "far is that of trial 1 with a score of 58.33"
     )
     assert run.metrics["usage/lm_calls"][-1][1] == 30
+    assert "report.html" in run.artifacts
+    assert run.tags["mlflow.note.content"].startswith(
+        "**BootstrapFewShotWithRandomSearch on Predict failed: otel\\_dspy.budget.BudgetExceeded: "
+    )
     (best,) = [child for child in run.children if child.tags["dspy.trial.index"] == str(raised.value.best_trial)]
     assert run.tags["dspy.compile.best_trial.index"] == "1"
     assert [child.status for child in run.children] == ["FINISHED", "FINISHED", "KILLED"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming, tables
 from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
-from otel_dspy.mlflow.mapping.endings import run_status
+from otel_dspy.mlflow.mapping.endings import is_interrupted, run_status
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
@@ -156,7 +156,7 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
             text=summary_json(ended),
         )  # fmt: skip
         # A nested compile without trials is a step of one; an interrupted program ends as soon as it can.
-        if (done.identity.parent_id is None or ended.trials) and _status(done) != "KILLED":
+        if (done.identity.parent_id is None or ended.trials) and not is_interrupted(done.error_type):
             yield LogReport(key=f"{done.span.span_id}/report/{len(ended.trials)}", run=run)
     yield from _best_trial(ended, options)
 

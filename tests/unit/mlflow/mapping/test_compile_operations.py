@@ -317,14 +317,20 @@ def test_a_nested_compile_of_which_little_is_known() -> None:
             "KILLED",
             {"error.type": "KeyboardInterrupt"},
         ),
+        (
+            {"error.type": "otel_dspy.budget.BudgetExceeded"},
+            {"error": True, "message": None},
+            "KILLED",
+            {"error.type": "otel_dspy.budget.BudgetExceeded"},
+        ),
     ],
 )
 def test_a_compile_that_raised_has_no_result(
     attributes: dict[str, Any], fields: dict[str, Any], status: str, tags: dict[str, str]
 ) -> None:
-    """Whether the error is an attribute or the span's status: no best program, an error on the run."""
+    """No best program, an error on the run; a report, unless the program is about to end."""
     found = mapped(span("compile", {**IDENTITY, "dspy.program.id": "p", **attributes}, parent_id=None, **fields))
-    reports = [] if status == "KILLED" else ["LogReport"]
+    reports = [] if attributes.get("error.type") == "KeyboardInterrupt" else ["LogReport"]
     assert [type(operation).__name__ for operation in found] == [
         "EnsureRun", "LogMetrics", "LogText", *reports, "EndRun", "ForgetPrograms",
     ]  # fmt: skip
