@@ -202,7 +202,7 @@ def _summed(whole: Points, metrics: Mapping[str, Sequence[tuple[int, float]]], w
 def test_in_mlflow(tmp_path: Path) -> None:
     """The runs of a compile and of its trials have each role's part under `name/role`; the parts add up to the whole.
 
-    So do those of the models under `model/<model>/<name>`.
+    So do those of the models under `usage/model/<model>/<name>`.
 
     On the compile's run they are curves over the trials, which end at the compile's own totals.
     """
@@ -213,20 +213,38 @@ def test_in_mlflow(tmp_path: Path) -> None:
     assert len(trials) > 2
     for node in (run, *trials):
         for name in ("input_tokens", "output_tokens", "lm_calls", "cache_hits", "unpriced_calls"):
-            whole = list(node.metrics[name])
-            assert _summed(whole, node.metrics, lambda key, name=name: key.startswith(f"{name}/")) == whole
+            whole = list(node.metrics[f"usage/{name}"])
+            assert _summed(whole, node.metrics, lambda key, name=name: key.startswith(f"usage/{name}/")) == whole
             if name != "cache_hits":
-                assert _summed(whole, node.metrics, lambda key, name=name: key.endswith(f"/{name}")) == whole
-    assert not [name for name in run.metrics if name.startswith("cost")]
-    assert {name: points[-1][1] for name, points in run.metrics.items() if name.startswith("lm_calls")} == snapshot(
-        {"lm_calls": 65.0, "lm_calls/judge": 34.0, "lm_calls/prompt": 14.0, "lm_calls/task": 17.0}
-    )
-    assert {name: points[-1][1] for name, points in run.metrics.items() if name.endswith("/lm_calls")} == snapshot(
+                assert (
+                    _summed(
+                        whole,
+                        node.metrics,
+                        lambda key, name=name: key.startswith("usage/model/") and key.endswith(f"/{name}"),
+                    )
+                    == whole
+                )
+    assert not [name for name in run.metrics if name.startswith("usage/cost")]
+    assert {
+        name: points[-1][1] for name, points in run.metrics.items() if name.startswith("usage/lm_calls")
+    } == snapshot(
         {
-            "model/openai/judging/lm_calls": 34.0,
-            "model/openai/solving/lm_calls": 12.0,
-            "model/openai/teaching/lm_calls": 5.0,
-            "model/openai/writing/lm_calls": 14.0,
+            "usage/lm_calls": 65.0,
+            "usage/lm_calls/judge": 34.0,
+            "usage/lm_calls/prompt": 14.0,
+            "usage/lm_calls/task": 17.0,
+        }
+    )
+    assert {
+        name: points[-1][1]
+        for name, points in run.metrics.items()
+        if name.startswith("usage/model/") and name.endswith("/lm_calls")
+    } == snapshot(
+        {
+            "usage/model/openai/judging/lm_calls": 34.0,
+            "usage/model/openai/solving/lm_calls": 12.0,
+            "usage/model/openai/teaching/lm_calls": 5.0,
+            "usage/model/openai/writing/lm_calls": 14.0,
         }
     )
     summary = cast("Mapping[str, Any]", run.artifacts["optimization_summary.json"])
