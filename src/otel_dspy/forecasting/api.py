@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.forecasting.error import ForecastError
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from otel_dspy.forecasting.forecast import Forecast
     from otel_dspy.forecasting.rates import Rates
     from otel_dspy.hooks.optimizers.plans.call_plan import Amount, CallPlan
+
+
+_DEMOS: Final = "Demos that the optimizer adds to prompts are counted with the length of the measured examples."
+_NO_DEMOS: Final = "The measured program has no demos: those that an optimizer adds make its prompts longer."
 
 
 def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come from
@@ -76,8 +80,8 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
         program_runs=plan.program_runs,
         lm_calls=total,
         calls_by_role=calls,
-        tokens=None if rates is None else rates.tokens(calls),
-        cost=None if rates is None else rates.cost(calls),
+        tokens=None if rates is None else rates.tokens(calls, plan.demos),
+        cost=None if rates is None else rates.cost(calls, plan.demos),
         seconds=None if rates is None or rates.seconds is None else total.times(rates.seconds),
         source=None if rates is None else rates.source,
         notes=(*plan.reasons, *notes),
@@ -112,6 +116,8 @@ def _calls(plan: CallPlan, program: Any, rates: Rates | None) -> tuple[dict[str,
         if rates.cost(calls) is None:
             notes.append("There is no cost: the price of a model is unknown.")
         notes.extend(rates.notes)
+        if rates.calls_of_a_run is not None:  # measured
+            notes.append(_DEMOS if rates.has_demos and plan.demos.high else _NO_DEMOS)
     return calls, notes
 
 

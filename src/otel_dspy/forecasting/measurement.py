@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from opentelemetry.context import attach, detach, get_current
 
+from otel_dspy import semconv
+from otel_dspy.forecasting.demo_length import Step, growth
 from otel_dspy.forecasting.error import ForecastError
 from otel_dspy.forecasting.rates import Rates, RoleRate
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount
@@ -19,11 +21,18 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.usage import Role, Spending
 
 
+_SINGULAR: Final = 1e-6
+"""Share of the determinant below which input and output tokens of the runs grow alike, so that they have no fit."""
+
+
 class _Part(NamedTuple):
     """Usage and duration of one run of the program or of the metric."""
 
     spent: Spending
     seconds: float
+    input_tokens: int
+    growth: float | None
+    """See `demo_length.growth`."""
 
 
 def measure(program: Any, metric: Callable[..., Any] | None, examples: Sequence[Any], threads: int) -> Rates:
@@ -54,14 +63,19 @@ def measure(program: Any, metric: Callable[..., Any] | None, examples: Sequence[
 
 
 def _timed(role: Role, call: Callable[[], Any]) -> tuple[Any, _Part]:
-    tally = UsageTally()
+    import dspy  # noqa: PLC0415 - seconds
+
+    tally, steps = UsageTally(), list[Step]()
     token = attach(with_call_context(CallContext(usage=tally, role=role), get_current()))
     started = time.perf_counter()
     try:
-        result = call()
+        with cast("Any", dspy).context(trace=steps):
+            result = call()
     finally:
         detach(token)
-    return result, _Part(tally.spent(), time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    given = cast("int", tally.attributes()[semconv.DSPY_USAGE_INPUT_TOKENS])
+    return result, _Part(tally.spent(), seconds, given, growth(steps) if role == TASK else None)
 
 
 def _rates(runs: Sequence[_Part], scores: Sequence[_Part], threads: int) -> Rates:
@@ -71,13 +85,15 @@ def _rates(runs: Sequence[_Part], scores: Sequence[_Part], threads: int) -> Rate
         sent = sum(part.spent.lm_calls - part.spent.cache_hits for part in parts)
         if sent:
             unpriced = any(part.spent.unpriced_calls for part in parts)
+            added = _tokens_of_a_demo(parts)
             roles[role] = RoleRate(
                 tokens=sum(part.spent.tokens for part in parts) / sent,
                 cost=None if unpriced else sum(part.spent.cost for part in parts) / sent,
+                tokens_of_a_demo=added,
+                cost_of_a_demo=added * _price_of_input(parts),
             )
     if any(part.spent.cache_hits for part in (*runs, *scores)):
         notes.append("DSPy's cache answered some of the measured calls: they have no tokens, no cost and no duration.")
-    notes.append("The measured program has no demos: those that an optimizer adds make its prompts longer.")
     calls = sum(part.spent.lm_calls for part in (*runs, *scores))
     seconds = sum(part.seconds for part in (*runs, *scores)) / calls if calls else None
     return Rates(
@@ -88,6 +104,24 @@ def _rates(runs: Sequence[_Part], scores: Sequence[_Part], threads: int) -> Rate
         calls_of_a_metric=_calls(scores) if scores else None,
         notes=tuple(notes),
     )
+
+
+def _tokens_of_a_demo(parts: Sequence[_Part]) -> float:
+    """Return the input tokens that a demo of each predictor adds to a run, in proportion to characters."""
+    known = [part.input_tokens * part.growth for part in parts if part.growth is not None]
+    return sum(known) / len(known) if known else 0.0
+
+
+def _price_of_input(parts: Sequence[_Part]) -> float:
+    """Return the USD of an input token: the linear fit of the runs' costs; their mean price if that has no solution."""
+    rows = [(part.input_tokens, part.spent.tokens - part.input_tokens, part.spent.cost) for part in parts]
+    xx, xy, yy = (sum(row[a] * row[b] for row in rows) for a, b in ((0, 0), (0, 1), (1, 1)))
+    xc, yc = (sum(row[a] * row[2] for row in rows) for a in (0, 1))
+    determinant = xx * yy - xy * xy
+    if determinant > _SINGULAR * xx * yy and (price := (xc * yy - yc * xy) / determinant) > 0:
+        return price
+    tokens = sum(part.spent.tokens for part in parts)
+    return sum(part.spent.cost for part in parts) / tokens if tokens else 0.0
 
 
 def _calls(parts: Sequence[_Part]) -> Amount:

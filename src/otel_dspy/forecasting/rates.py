@@ -18,6 +18,10 @@ class RoleRate:
     tokens: float
     cost: float | None
     """USD; None if the price of a call is unknown."""
+    tokens_of_a_demo: float = 0.0
+    """Tokens that a demo of each predictor adds to the prompts of a program run; 0 where it is not known."""
+    cost_of_a_demo: float = 0.0
+    """USD for these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +44,20 @@ class Rates:
     calls_of_a_metric: Amount | None = None
     notes: tuple[str, ...] = field(default=())
 
-    def tokens(self, calls: Mapping[str, Amount]) -> Amount:
-        """Return the tokens of calls by role; those of a role without a rate are left out."""
-        return sum(
+    @property
+    def has_demos(self) -> bool:
+        """Whether it is known what a demo adds."""
+        return any(rate.tokens_of_a_demo for rate in self.roles.values())
+
+    def tokens(self, calls: Mapping[str, Amount], demos: Amount = NOTHING) -> Amount:
+        """Return the tokens of calls by role; those of a role without a rate are left out.
+
+        Args:
+            calls: the calls.
+            demos: demos in the prompts, summed over the program's runs.
+        """
+        added = sum(rate.tokens_of_a_demo for rate in self.roles.values())
+        return demos.times(Amount.exactly(added)) + sum(
             (
                 amount.times(Amount.exactly(self.roles[role].tokens))
                 for role, amount in calls.items()
@@ -51,9 +66,9 @@ class Rates:
             NOTHING,
         )
 
-    def cost(self, calls: Mapping[str, Amount]) -> Amount | None:
-        """Return the cost of calls by role in USD; None if a price is unknown."""
-        total = NOTHING
+    def cost(self, calls: Mapping[str, Amount], demos: Amount = NOTHING) -> Amount | None:
+        """Return the cost of calls by role in USD; None if a price is unknown. Arguments as for `tokens`."""
+        total = demos.times(Amount.exactly(sum(rate.cost_of_a_demo for rate in self.roles.values())))
         for role, amount in calls.items():
             if role not in self.roles:
                 continue

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.hooks.optimizers.plans.call_plan import NOTHING, Amount, CallPlan, scored
+from otel_dspy.hooks.optimizers.plans.call_plan import NOTHING, Amount, scored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 
 ATTEMPTS: Final = "A bootstrap ends once enough attempts have succeeded: how many that takes depends on the metric."
 _SUCCESS: Final = 0.5
@@ -31,7 +34,19 @@ def attempts(wanted: int, examples: int, rounds: int = 1, *, has_metric: bool = 
     return Amount.between(least, examples * rounds, wanted / _SUCCESS)
 
 
-def bootstrap(sizes: Sequence[int], examples: int, rounds: int, *, has_metric: bool) -> CallPlan:
+def filled(bootstrapped: float, labeled: int, examples: int) -> float:
+    """Return the number of demos of a predictor: bootstrapped ones, filled up with labeled ones.
+
+    Args:
+        bootstrapped: number of bootstrapped demos.
+        labeled: most demos to fill up to.
+        examples: size of the training set.
+    """
+    found = min(bootstrapped, examples)
+    return found + max(0.0, min(labeled, examples) - found)
+
+
+def bootstrap(sizes: Sequence[int], examples: int, rounds: int, *, has_metric: bool, labeled: int = 0) -> CallPlan:
     """Return the plan of several bootstraps.
 
     Args:
@@ -39,10 +54,11 @@ def bootstrap(sizes: Sequence[int], examples: int, rounds: int, *, has_metric: b
         examples: size of the training set.
         rounds: attempts for each example.
         has_metric: whether a metric judges the attempts.
+        labeled: labeled demos of the teacher.
     """
     runs = sum((attempts(size, examples, rounds, has_metric=has_metric) for size in sizes), NOTHING)
-    plan = scored(runs, *(() if runs.is_exact else (ATTEMPTS,)))
-    return plan if has_metric else CallPlan(program_runs=runs)
+    plan = scored(runs, *(() if runs.is_exact else (ATTEMPTS,)), demos=min(labeled, examples))
+    return plan if has_metric else replace(plan, metric_runs=NOTHING)
 
 
 def bootstrap_few_shot(optimizer: Any, arguments: Mapping[str, Any]) -> CallPlan:

@@ -64,12 +64,14 @@ class CallPlan:
     Attributes:
         program_runs: runs of the program, or of a teacher, on one example.
         metric_runs: calls of the metric.
+        demos: demos in the prompts of a predictor, summed over the program's runs, as far as they are known.
         own_calls: language model calls of the optimizer itself by role.
         reasons: why a number is a range, a sentence each.
     """
 
     program_runs: Amount = NOTHING
     metric_runs: Amount = NOTHING
+    demos: Amount = NOTHING
     own_calls: Mapping[Role, Amount] = field(default_factory=dict["Role", Amount])
     reasons: tuple[str, ...] = ()
 
@@ -81,14 +83,21 @@ class CallPlan:
         return CallPlan(
             program_runs=self.program_runs + other.program_runs,
             metric_runs=self.metric_runs + other.metric_runs,
+            demos=self.demos + other.demos,
             own_calls=own_calls,
             reasons=tuple(dict.fromkeys((*self.reasons, *other.reasons))),
         )
 
 
-def scored(runs: Amount, *reasons: str) -> CallPlan:
-    """Return the plan of program runs that the metric scores once each."""
-    return CallPlan(program_runs=runs, metric_runs=runs, reasons=reasons)
+def scored(runs: Amount, *reasons: str, demos: float = 0) -> CallPlan:
+    """Return the plan of program runs that the metric scores once each.
+
+    Args:
+        runs: the runs.
+        *reasons: why their number is a range.
+        demos: demos of a predictor in each run, on average.
+    """
+    return CallPlan(program_runs=runs, metric_runs=runs, demos=runs.times(Amount.exactly(demos)), reasons=reasons)
 
 
 NestedPlan = Callable[[Any, Mapping[str, Any]], CallPlan | None]

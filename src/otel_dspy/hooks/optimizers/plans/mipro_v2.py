@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.hooks.optimizers.plans.bootstrap import ATTEMPTS, attempts
+from otel_dspy.hooks.optimizers.plans.bootstrap import ATTEMPTS, attempts, filled
 from otel_dspy.hooks.optimizers.plans.call_plan import NOTHING, Amount, CallPlan, scored
 from otel_dspy.telemetry.usage import PROMPT
 
@@ -35,6 +35,7 @@ class _Resolved:
     minibatch: bool
     instructions: int
     demo_sets: int
+    zero_shot: bool
 
 
 def mipro_v2(optimizer: Any, arguments: Mapping[str, Any]) -> CallPlan:
@@ -85,6 +86,7 @@ def _resolved(optimizer: Any, arguments: Mapping[str, Any]) -> _Resolved:
         minibatch=minibatch,
         instructions=instructions,
         demo_sets=demo_sets,
+        zero_shot=zero_shot,
     )
 
 
@@ -102,8 +104,19 @@ def _bootstraps(found: _Resolved, *, has_metric: bool) -> CallPlan:
             least = attempts(1, found.training, has_metric=has_metric)
             most = Amount.between(least.low, most.high, (least.likely + most.likely) / 2)
         runs += most
-    plan = scored(runs, *(() if runs.is_exact else (ATTEMPTS,)))
-    return plan if has_metric else CallPlan(program_runs=runs)
+    plan = scored(runs, *(() if runs.is_exact else (ATTEMPTS,)), demos=min(found.labeled, found.training))
+    return plan if has_metric else replace(plan, metric_runs=NOTHING)
+
+
+def _demos(found: _Resolved) -> float:
+    """Return the mean number of demos of a predictor over the sets: the search draws one of them for each trial."""
+    if found.zero_shot:
+        return 0.0
+    sets = [0.0]
+    for number in range(1, found.demo_sets):
+        drawn = {1: 0.0, 2: float(found.bootstrapped)}.get(number, (1 + found.bootstrapped) / 2)
+        sets.append(filled(drawn, found.labeled, found.training))
+    return sum(sets) / len(sets)
 
 
 def _proposals(found: _Resolved, arguments: Mapping[str, Any]) -> CallPlan:
@@ -132,7 +145,8 @@ def _has_source(program: Any) -> bool:
 def _search(found: _Resolved, arguments: Mapping[str, Any]) -> CallPlan:
     """Return the plan of the search: the initial program, each trial, and with minibatches full evaluations."""
     if not found.minibatch:
-        return scored(Amount.exactly(found.validation * (1 + found.trials)))
+        initial = scored(Amount.exactly(found.validation))
+        return initial.plus(scored(Amount.exactly(found.validation * found.trials), demos=_demos(found)))
     steps: int = arguments["minibatch_full_eval_steps"]
     last = found.trials + found.trials // steps + (1 if found.trials % steps else 0)
     full, number = 1, 1  # the initial program; Optuna numbers trials and full evaluations together
@@ -142,4 +156,7 @@ def _search(found: _Resolved, arguments: Mapping[str, Any]) -> CallPlan:
             full += 1
             number += 1
     batch = min(arguments["minibatch_size"], found.validation)
-    return scored(Amount.exactly(found.validation * full + batch * found.trials))
+    initial = scored(Amount.exactly(found.validation))
+    return initial.plus(
+        scored(Amount.exactly(found.validation * (full - 1) + batch * found.trials), demos=_demos(found))
+    )

@@ -9,7 +9,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.hooks.optimizers.plans.bootstrap import bootstrap
+from otel_dspy.hooks.optimizers.plans.bootstrap import bootstrap, filled
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount, scored
 
 if TYPE_CHECKING:
@@ -35,8 +35,17 @@ def random_search(optimizer: Any, arguments: Mapping[str, Any]) -> CallPlan:
     trainset = arguments["trainset"]
     validation = len(arguments.get("valset") or trainset)
     sizes = [_demos(optimizer, seed) for seed in seeds if seed >= _FIRST_BOOTSTRAP]
-    demos = bootstrap(sizes, len(trainset), optimizer.max_rounds, has_metric=optimizer.metric is not None)
-    plan = demos.plus(scored(Amount.exactly(len(seeds) * validation)))
+    labeled: int = optimizer.max_labeled_demos
+    plan = bootstrap(
+        sizes, len(trainset), optimizer.max_rounds, has_metric=optimizer.metric is not None, labeled=labeled
+    )
+    for seed in seeds:
+        demos = 0.0
+        if seed >= _FIRST_BOOTSTRAP:
+            demos = filled(_demos(optimizer, seed), labeled, len(trainset))
+        elif seed > _FIRST_SEED:
+            demos = filled(0, labeled, len(trainset))
+        plan = plan.plus(scored(Amount.exactly(validation), demos=demos))
     if getattr(optimizer, "stop_at_score", None) is None:
         return plan
     least = validation if seeds and seeds[0] < _FIRST_BOOTSTRAP else 0
