@@ -81,8 +81,11 @@ def store(folder: Path, sizes: Sequence[tuple[int, int]]) -> tuple[str, list[Rec
             optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(_right, num_threads=1, num_candidate_programs=1)
             optimizer.compile(program(), trainset=[example], restrict=[-3])
         known.write_text("[]")
-    kept: list[dict[str, Any]] = json.loads(known.read_text())
-    found = [Recorded(**(one | {"runs": tuple(one["runs"])})) for one in kept]
+    kept: list[Any] = json.loads(known.read_text())
+    found = [
+        Recorded(one["trials"], one["examples"], one["experiment"], one["compile_id"], (one["runs"][0], one["runs"][1]))
+        for one in kept
+    ]
     client = MlflowClient(uri)
     template = _Template(client, folder)
     for trials, examples in sizes:

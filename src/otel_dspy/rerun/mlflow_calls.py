@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_dspy.rerun.recorded_call import RecordedCall
     from otel_dspy.rerun.recorded_run import RecordedRun
 
-_PAGE: Final = 100
+_PAGE: Final = 200
 
 
 def calls_of_run(found: RecordedRun) -> Iterator[RecordedCall | None]:
