@@ -112,7 +112,8 @@ def row(
     """Forecast from five examples, optimize, and forecast the same again from the run."""
     program, found = dspy.Predict("question -> answer"), list[tuple[float, float, float]]()
     with recording_into(folder) as uri, cast("Any", dspy).context(lm=lm):
-        for rates in ({"measure": 5}, {"run": "latest", "tracking_uri": uri}):
+        each: tuple[dict[str, Any], ...] = ({"measure": 5}, {"run": "latest", "tracking_uri": uri})
+        for rates in each:
             made: Any = forecast(make(), program, **arguments, **rates)
             found.append((made.lm_calls.likely, made.tokens.likely, made.cost.likely))
             if not found[1:]:
@@ -128,8 +129,9 @@ class _CountingEngine(ScriptedEngine):
 
     def complete(self, request: Any) -> Any:
         """Answer one request."""
-        made = super().complete(request)
-        given = len(str(request.system or "")) + sum(len(part.text) for one in request.messages for part in one.parts)
+        made: Any = super().complete(request)
+        parts: list[Any] = [part for one in request.messages for part in one.parts]
+        given = len(str(request.system or "")) + sum(len(part.text) for part in parts)
         usage = Usage(input_tokens=given // 4, output_tokens=len(made.message.parts[0].text) // 4)
         return replace(made, usage=usage)
 
