@@ -123,7 +123,7 @@ VERDICTS = [
         "noise",
         (
             "The difference of +10.0 points between MIPROv2 bbbbbbbb and MIPROv2 aaaaaaaa is noise: 2 examples improved "
-            "and 1 got worse, of 10 (p = 1, exact sign test); with these rates about 124 examples would separate the two."
+            "and 1 got worse, of 10 (p = 1, exact sign test); with these rates about 124 examples in all would separate the two."
         ),
     ),
     (
@@ -231,7 +231,7 @@ def small() -> Comparison:
 def test_as_text(small: Comparison) -> None:
     """Verdict, table of runs, parameters, curves, flips with answers, word diff."""
     assert str(small) == snapshot("""\
-The difference of +25.0 points between MIPROv2 bbbbbbbb and MIPROv2 aaaaaaaa is noise: 2 examples improved and 1 got worse, of 4 (p = 1, exact sign test); with these rates about 50 examples would separate the two.
+The difference of +25.0 points between MIPROv2 bbbbbbbb and MIPROv2 aaaaaaaa is noise: 2 examples improved and 1 got worse, of 4 (p = 1, exact sign test); with these rates about 50 examples in all would separate the two.
 
 Runs
 

@@ -25,7 +25,7 @@ def test_a_winner() -> None:
         [
             "**MIPROv2 on Classify: from 40.0 % to 60.0 %, trial 2 won (instruction 1 + demos 2)**",
             "",
-            "Against the start, 2 examples improved and 0 got worse, of 10 that both were scored on: could be chance (p = 0.5, exact sign test). With these rates, about 28 examples would separate the two.",
+            "Against the start, 2 examples improved and 0 got worse, of 10 that both were scored on: could be chance (p = 0.5, exact sign test). With these rates, about 28 examples in all would separate the two.",
             "",
             "4 trials in 1 min 15 s: 30 calls, 3,300 tokens, $0.0300",
             "",
@@ -35,7 +35,7 @@ def test_a_winner() -> None:
             "| 0 | baseline | 40.0 % | 10 |  |",
             "| 3 | seed -1 | 30.0 % | 10 | -10.0 |",
             "",
-            "- The gain is not larger than chance would give: do not rely on it without more examples.",
+            "- The gain could be chance: do not rely on it without more examples.",
             "- Trial 1 has a higher score, 100.0 %, but on a minibatch: on other examples, so the two do not compare.",
             "",
             "Report: artifact `report.html`, or `otel-dspy report ffffffffffffffffffffffffffffffff`",

@@ -51,7 +51,9 @@ def sentence(first: Compile, second: Compile, compared: ExampleComparison) -> st
                 f"{evidence(test)}."
             )
         case _:
-            more = f"; with these rates about {test.needed} examples would separate the two" if test.needed else ""
+            more = (
+                f"; with these rates about {test.needed} examples in all would separate the two" if test.needed else ""
+            )
             return (
                 f"The difference of {test.difference * 100:+.1f} points between {names} is noise: "
                 f"{evidence(test)}{more}."

@@ -15,7 +15,7 @@ from otel_dspy.reporting.wording import (
     probability_text,
     use_text,
 )
-from otel_dspy.wording import score_value_text
+from otel_dspy.wording import chosen_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,7 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
         chance = "worse than the start"
     text = f"{changes}: {chance} ({probability_text(test.p_value)}, {test.method})."
     if test.needed is not None:
-        text += f" With these rates, about {test.needed} examples would separate the two."
+        text += f" With these rates, about {test.needed} examples in all would separate the two."
     return text
 
 
@@ -146,7 +146,7 @@ def _warnings(found: Compile, comparison: Comparison | None) -> Iterator[str]:
         if comparison.test.difference <= 0:
             yield "On the examples that both were scored on, the winner is not better than the start."
         elif not comparison.test.significant:
-            yield "The gain is not larger than chance would give: do not rely on it without more examples."
+            yield "The gain could be chance: do not rely on it without more examples."
     yield from _minibatch(found, winner)
     for found_one in dominances(found, winner):
         yield (
@@ -161,7 +161,15 @@ def _minibatch(found: Compile, winner: Trial) -> Iterator[str]:
         trial.row for trial in found.trials if trial.row.scope == "minibatch" and trial.row.score is not None
     ]
     highest = max(minibatches, key=lambda row: row.score or 0.0, default=None)
-    if highest is not None and score is not None and (highest.score or 0.0) > score:
+    if highest is None or score is None or (highest.score or 0.0) <= score:
+        return
+    choice = chosen_text(highest.parameters)
+    if choice is not None and choice == chosen_text(winner.row.parameters):
+        yield (
+            f"Trial {highest.index} is the winner's choice too, with {score_value_text(highest.score, highest.unit)} on "
+            f"a minibatch: on the whole validation set it has {score_value_text(score, winner.row.unit)}."
+        )
+    else:
         yield (
             f"Trial {highest.index} has a higher score, {score_value_text(highest.score, highest.unit)}, but on a "
             "minibatch: on other examples, so the two do not compare."
