@@ -12,7 +12,7 @@ from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
 from otel_dspy.diagnosis import command as doctor_command
 from otel_dspy.mlflow.replay import command as replay_command
 from otel_dspy.registry import command as register_command
-from otel_dspy.reporting import compare_command, gate_command, report_command
+from otel_dspy.reporting import compare_command, gate_command, report_command, watch_command
 from otel_dspy.rerun import command as rerun_command
 from otel_dspy.version import __version__
 
@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Callable[[str], None]], in
     "bridge": bridge_command.run,
     "doctor": doctor_command.run,
     "report": report_command.run,
+    "watch": watch_command.run,
     "compare": compare_command.run,
     "gate": gate_command.run,
     "register": register_command.run,
@@ -116,6 +117,14 @@ def _parser() -> argparse.ArgumentParser:
         "what it cost, and write a page with the details.",
     )
     report_command.add_arguments(report)
+    watch = commands.add_parser(
+        "watch",
+        help="follow an optimization while it runs",
+        description="Follow an optimization that another process runs, by its record in MLflow: a line for each trial "
+        "as it ends, then the report. The exit status is 0 if the optimization has finished, 1 if it failed or was "
+        "killed. Ctrl-C leaves it running.",
+    )
+    watch_command.add_arguments(watch)
     compare = commands.add_parser(
         "compare",
         help="compare optimizations recorded in MLflow",

@@ -12,9 +12,14 @@ from otel_dspy.mlflow.tracking.store import capabilities
 
 
 class RunArtifacts:
-    """JSON artifacts of one run. Folders are listed once; files that do not exist cost no request."""
+    """JSON artifacts of one run. Folders are listed once; files that do not exist cost no request.
 
-    def __init__(self, tracking_uri: str, artifact_uri: str) -> None:
+    Args:
+        tracking_uri: the store.
+        artifact_uri: where the run's artifacts are; None: none are read.
+    """
+
+    def __init__(self, tracking_uri: str, artifact_uri: str | None) -> None:
         self._tracking_uri = tracking_uri
         self._artifact_uri = artifact_uri
         self._listed: dict[str, set[str]] = {}
@@ -34,6 +39,8 @@ class RunArtifacts:
                 return None
 
     def _paths(self, folder: str) -> set[str]:
+        if self._artifact_uri is None:
+            return set()
         if folder not in self._listed:
             found = self._repository.list_artifacts(folder or None)
             self._listed[folder] = {str(file.path) for file in found}
@@ -41,4 +48,4 @@ class RunArtifacts:
 
     @cached_property
     def _repository(self) -> Any:  # noqa: ANN401 - MLflow's ArtifactRepository, which it types in part
-        return capabilities.artifact_repository(self._artifact_uri, self._tracking_uri)
+        return capabilities.artifact_repository(self._artifact_uri or "", self._tracking_uri)

@@ -32,6 +32,7 @@ from otel_dspy.tracking_uri import without_passwords
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 SUMMARY: Final = "optimization_summary.json"
@@ -56,11 +57,7 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None, *, 
     client = connected(tracking_uri)
     found = find_run(client, run, experiment)
     artifacts = _artifacts(tracking_uri, found)
-    children = {
-        int(child.data.tags[semconv.DSPY_TRIAL_INDEX]): child
-        for child in child_runs(client, found)
-        if semconv.DSPY_TRIAL_INDEX in child.data.tags
-    }
+    children = _trials(client, found)
     summary = mapping(artifacts.json(SUMMARY))
     if not summary and not children:
         raise ReportError(_no_trials(found))
@@ -68,6 +65,37 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None, *, 
     detailed = {summary.get("best_trial")} if only_winner else children.keys()
     files = {index: _artifacts(tracking_uri, children[index]) for index in children if index in detailed}
     return _compile(_Recorded(found, children, artifacts, files), summary, tracking_uri)
+
+
+def read_unfinished(tracking_uri: str, run_id: str) -> Compile | None:
+    """Read an optimization that may be in progress, without artifacts: by its run and those of its trials alone.
+
+    Args:
+        tracking_uri: the store.
+        run_id: id of the optimization's run.
+
+    Returns:
+        The optimization, its trials without results by example; None if it is in progress without trials.
+
+    Raises:
+        ReportError: There is no such run, or it is not that of an optimization.
+        mlflow.exceptions.MlflowException: The store did not answer.
+    """
+    client = connected(tracking_uri)
+    found = find_run(client, run_id)
+    children = _trials(client, found)
+    if not children and found.info.status == "RUNNING":
+        return None
+    nothing = RunArtifacts(tracking_uri, None)
+    return _compile(_Recorded(found, children, nothing, {}), summary_of_runs(found, children), tracking_uri)
+
+
+def _trials(client: MlflowClient, run: Run) -> dict[int, Run]:
+    return {
+        int(child.data.tags[semconv.DSPY_TRIAL_INDEX]): child
+        for child in child_runs(client, run)
+        if semconv.DSPY_TRIAL_INDEX in child.data.tags
+    }
 
 
 def _artifacts(tracking_uri: str, run: Run) -> RunArtifacts:

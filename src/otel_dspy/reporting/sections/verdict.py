@@ -166,8 +166,8 @@ def _minibatch(found: Compile, winner: Trial) -> Iterator[str]:
     choice = chosen_text(highest.parameters)
     if choice is not None and choice == chosen_text(winner.row.parameters):
         yield (
-            f"Trial {highest.index} is the winner's choice too, with {score_value_text(highest.score, highest.unit)} on "
-            f"a minibatch: on the whole validation set it has {score_value_text(score, winner.row.unit)}."
+            f"Trial {highest.index} is the winner's choice too, with "
+            f"{score_value_text(highest.score, highest.unit)} on a minibatch: on the whole validation set it has {score_value_text(score, winner.row.unit)}."
         )
     else:
         yield (

@@ -1,0 +1,146 @@
+"""Command `otel-dspy watch`: follows an optimization that another process runs, by its record in MLflow."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy.quantities import number_of_seconds
+from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.report import LATEST, Report, check_packages
+from otel_dspy.reporting.wording import choice_text, trial_line
+from otel_dspy.tracking_uri import without_passwords
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.trial_row import TrialRow
+
+_RUNNING: Final = frozenset({"RUNNING", "SCHEDULED"})
+"""Statuses of a run that goes on."""
+_INTERRUPTED: Final = 130
+"""Exit status after Ctrl-C: 128 + SIGINT."""
+_SHORTEST: Final = 0.1
+"""Shortest pause between two looks, in seconds."""
+_LONGEST: Final = 200
+"""Longest message of an error, in characters."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help="run id, or `latest` (the default)")
+    parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
+    parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
+    parser.add_argument("--interval", default="5s", metavar="TIME", help="pause between two looks (default: 5s)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each trial, and one at the end")
+
+
+def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Print a line for each trial as it ends, then the report.
+
+    Returns:
+        Exit status: 0 if the optimization has finished, 1 if it failed, was killed or cannot be read, with the reason
+        on standard error, 130 after Ctrl-C, which leaves the optimization running.
+    """
+    try:
+        interval = max(_SHORTEST, number_of_seconds(chosen.interval))
+        check_packages()
+        found = _followed(chosen, interval, say)
+    except (ReportError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("The optimization goes on.", file=sys.stderr)
+        return _INTERRUPTED
+    report = Report(found)
+    if chosen.json:
+        say(json.dumps({"status": found.status, "report": json.loads(report.json)}))
+    else:
+        say(f"\n{report.text.rstrip()}")
+    return int(found.status != "FINISHED")
+
+
+def _followed(chosen: argparse.Namespace, interval: float, say: Callable[[str], None]) -> Compile:
+    """Print what happens until the optimization ends; return all of it."""
+    from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - MLflow: seconds
+
+    uri, run_id = _place(chosen)
+    if not chosen.json:
+        say(f"Watching run {run_id} in {without_passwords(uri)}")
+    told: set[int] = set()
+    for found in _looks(uri, run_id, interval):
+        for row in _ended(found, told):
+            say(json.dumps(_as_json(row)) if chosen.json else trial_line(row, None))
+        if found.status not in _RUNNING:
+            break
+    return read_compile(uri, run_id)
+
+
+def _place(chosen: argparse.Namespace) -> tuple[str, str]:
+    """Return the store, and the id of the run there: the latest one stays the same from now on.
+
+    Raises:
+        ReportError: There is no such run, or MLflow cannot be read.
+    """
+    import mlflow  # noqa: PLC0415 - seconds
+
+    from otel_dspy.reporting.runs.connection import connected  # noqa: PLC0415 - the same
+    from otel_dspy.reporting.runs.find import find_run  # noqa: PLC0415 - the same
+
+    uri = chosen.tracking_uri or mlflow.get_tracking_uri()
+    try:
+        found = find_run(connected(uri), chosen.run, chosen.experiment)
+    except ReportError:
+        raise
+    except Exception as error:  # MLflow and its transports raise all kinds
+        raise ReportError(f"MLflow could not be read: {without_passwords(str(error))}") from error
+    return uri, str(found.info.run_id)
+
+
+def _looks(uri: str, run_id: str, interval: float) -> Iterator[Compile]:
+    """Yield the optimization at each look. While MLflow does not answer there is one line on standard error.
+
+    Raises:
+        ReportError: The run is no longer there.
+    """
+    from otel_dspy.mlflow.tracking.requests import http_policy  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.tracking.requests.error_cause import error_cause  # noqa: PLC0415 - the same
+    from otel_dspy.reporting.runs.read import read_unfinished  # noqa: PLC0415 - the same
+
+    away = False
+    while True:
+        try:
+            with http_policy.no_retries(0):
+                found = read_unfinished(uri, run_id)
+        except ReportError:
+            raise
+        except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
+            if not away:
+                print(f"MLflow cannot be read ({error_cause(error, _LONGEST)}); trying again", file=sys.stderr)
+            away = True
+        else:
+            away = False
+            if found is not None:
+                yield found
+        time.sleep(interval)
+
+
+def _ended(found: Compile, told: set[int]) -> Iterator[TrialRow]:
+    """Yield the trials that have ended since the last look, in order."""
+    for trial in found.trials:
+        row = trial.row
+        if row.index not in told and row.state.upper() not in _RUNNING:
+            told.add(row.index)
+            yield row
+
+
+def _as_json(row: TrialRow) -> dict[str, Any]:
+    return {
+        "trial": row.index, "tried": choice_text(row), "state": row.state, "score": row.score, "unit": row.unit,
+        "scope": row.scope, "best_score": row.best_score, "lm_calls": row.lm_calls,
+        "tokens": row.input_tokens + row.output_tokens, "cost": row.cost, "seconds": row.seconds,
+    }  # fmt: skip
