@@ -164,10 +164,11 @@ def _minibatch(found: Compile, winner: Trial) -> Iterator[str]:
     if highest is None or score is None or (highest.score or 0.0) <= score:
         return
     choice = chosen_text(highest.parameters)
+    full, part = (score_value_text(row.score, row.unit) for row in (winner.row, highest))
     if choice is not None and choice == chosen_text(winner.row.parameters):
         yield (
-            f"Trial {highest.index} is the winner's choice too, with "
-            f"{score_value_text(highest.score, highest.unit)} on a minibatch: on the whole validation set it has {score_value_text(score, winner.row.unit)}."
+            f"Trial {highest.index} is the winner's choice too, with {part} on a minibatch: on the whole validation set it "
+            f"has {full}."
         )
     else:
         yield (
