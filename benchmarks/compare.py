@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dspy
-import psutil
 from mlflow import MlflowClient
 
 import otel_dspy
+from benchmarks.memory import resident
 from benchmarks.recorded_store import model, program, store
 from benchmarks.results import save, table
 from otel_dspy import semconv
@@ -98,7 +98,7 @@ def peak(what: Callable[[str, Recorded], None], uri: str, run: Recorded) -> int:
     read, written = os.pipe()
     child = os.fork()
     if not child:
-        before = psutil.Process().memory_info().rss
+        before = int(resident() * 2**20)
         what(uri, run)
         status = Path("/proc/self/status").read_text()
         most = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))

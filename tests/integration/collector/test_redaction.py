@@ -90,7 +90,11 @@ def figures(recorded: dict[str, Any]) -> dict[str, Any]:
         return {"name": trace["name"], "state": trace["state"], "scores": scores, "spans": spans}
 
     def of_run(run: dict[str, Any]) -> dict[str, Any]:
-        same = {name: run[name] for name in ("name", "status", "params", "metrics")}
+        same = {name: run[name] for name in ("name", "status", "params")}
+        # Errors are counted by type in the rows of the results, which are content.
+        same["metrics"] = {
+            name: values for name, values in run["metrics"].items() if not name.startswith("score/errors/")
+        }
         children = [of_run(child) for child in run["children"]]
         return {**same, "children": children, "traces": [of_trace(trace) for trace in run["traces"]]}
 
