@@ -30,7 +30,7 @@ EXTRAS: Final = {
     "registry": ["instruments", "mlflow"],
     "reporting": ["report"],
     "rerun": ["instruments", "mlflow"],
-    "doctor": ["mlflow"],
+    "diagnosis": ["mlflow"],
     "forecasting": ["instruments", "mlflow"],
     "demo": ["demo"],
     ".": [],

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.sdk.trace import TracerProvider
-
 from otel_dspy.diagnosis.destinations import TRACKING_URI, WORKSPACE
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.instrumentor import DSPyInstrumentor
@@ -30,7 +28,7 @@ def process() -> Iterator[Finding]:
             "DSPy is not instrumented: nothing is recorded. Call otel_dspy.mlflow.autolog() or "
             "DSPyInstrumentor().instrument()",
         )
-    elif not isinstance(provider, TracerProvider):
+    elif not hasattr(provider, "add_span_processor"):  # the SDK's has it, and need not be installed
         yield Finding(
             _SUBJECT,
             Level.PROBLEM,

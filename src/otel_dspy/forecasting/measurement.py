@@ -25,7 +25,7 @@ _SINGULAR: Final = 1e-6
 """Share of the determinant below which input and output tokens of the runs grow alike, so that they have no fit."""
 
 
-class _Part(NamedTuple):
+class MeasuredCall(NamedTuple):
     """Usage and duration of one run of the program or of the metric."""
 
     spent: Spending
@@ -51,8 +51,8 @@ def measure(program: Any, metric: Callable[..., Any] | None, examples: Sequence[
     if not examples:
         message = "There is no example to measure the program on: the training set is empty"
         raise ForecastError(message)
-    runs: list[_Part] = []
-    scores: list[_Part] = []
+    runs: list[MeasuredCall] = []
+    scores: list[MeasuredCall] = []
     for example in examples:
         prediction, run = _timed(TASK, lambda example=example: program(**example.inputs()))
         runs.append(run)
@@ -62,7 +62,7 @@ def measure(program: Any, metric: Callable[..., Any] | None, examples: Sequence[
     return _rates(runs, scores, threads)
 
 
-def _timed(role: Role, call: Callable[[], Any]) -> tuple[Any, _Part]:
+def _timed(role: Role, call: Callable[[], Any]) -> tuple[Any, MeasuredCall]:
     import dspy  # noqa: PLC0415 - seconds
 
     tally, steps = UsageTally(), list[Step]()
@@ -75,10 +75,10 @@ def _timed(role: Role, call: Callable[[], Any]) -> tuple[Any, _Part]:
         detach(token)
     seconds = time.perf_counter() - started
     given = cast("int", tally.attributes()[semconv.DSPY_USAGE_INPUT_TOKENS])
-    return result, _Part(tally.spent(), seconds, given, growth(steps) if role == TASK else None)
+    return result, MeasuredCall(tally.spent(), seconds, given, growth(steps) if role == TASK else None)
 
 
-def _rates(runs: Sequence[_Part], scores: Sequence[_Part], threads: int) -> Rates:
+def _rates(runs: Sequence[MeasuredCall], scores: Sequence[MeasuredCall], threads: int) -> Rates:
     roles: dict[str, RoleRate] = {}
     notes: list[str] = []
     for role, parts in ((TASK, runs), (JUDGE, scores)):
@@ -90,7 +90,7 @@ def _rates(runs: Sequence[_Part], scores: Sequence[_Part], threads: int) -> Rate
                 tokens=sum(part.spent.tokens for part in parts) / sent,
                 cost=None if unpriced else sum(part.spent.cost for part in parts) / sent,
                 tokens_of_a_demo=added,
-                cost_of_a_demo=added * _price_of_input(parts),
+                cost_of_a_demo=added * price_of_input(parts),
             )
     if any(part.spent.cache_hits for part in (*runs, *scores)):
         notes.append("DSPy's cache answered some of the measured calls: they have no tokens, no cost and no duration.")
@@ -106,13 +106,13 @@ def _rates(runs: Sequence[_Part], scores: Sequence[_Part], threads: int) -> Rate
     )
 
 
-def _tokens_of_a_demo(parts: Sequence[_Part]) -> float:
+def _tokens_of_a_demo(parts: Sequence[MeasuredCall]) -> float:
     """Return the input tokens that a demo of each predictor adds to a run, in proportion to characters."""
     known = [part.input_tokens * part.growth for part in parts if part.growth is not None]
     return sum(known) / len(known) if known else 0.0
 
 
-def _price_of_input(parts: Sequence[_Part]) -> float:
+def price_of_input(parts: Sequence[MeasuredCall]) -> float:
     """Return the USD of an input token: the linear fit of the runs' costs; their mean price if that has no solution."""
     rows = [(part.input_tokens, part.spent.tokens - part.input_tokens, part.spent.cost) for part in parts]
     xx, xy, yy = (sum(row[a] * row[b] for row in rows) for a, b in ((0, 0), (0, 1), (1, 1)))
@@ -124,6 +124,6 @@ def _price_of_input(parts: Sequence[_Part]) -> float:
     return sum(part.spent.cost for part in parts) / tokens if tokens else 0.0
 
 
-def _calls(parts: Sequence[_Part]) -> Amount:
+def _calls(parts: Sequence[MeasuredCall]) -> Amount:
     calls = [part.spent.lm_calls for part in parts]
     return Amount.between(min(calls), max(calls), sum(calls) / len(calls))

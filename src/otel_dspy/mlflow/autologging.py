@@ -100,9 +100,13 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
 
 
 def destination() -> Destination | None:
-    """Return the destination of what starts now; None if `autolog` is not on."""
-    active = _active
-    return None if active is None else active.processor.destination
+    """Return the destination of what starts now; None if `autolog` is not on, or its instrumentation was removed."""
+    from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - see _enable
+
+    active, in_use = _active, DSPyInstrumentor().tracer_provider
+    if active is None or in_use is None or (active.provider is not None and active.provider is not in_use):
+        return None
+    return active.processor.destination
 
 
 def _enable(

@@ -33,6 +33,7 @@ NOT_RECORDING = (
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A spool of the test's own."""
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "spool"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # mlflow.set_tracking_uri of an earlier test sets it
 
 
 def _process(found: Diagnosis) -> list[tuple[Level, str]]:

@@ -17,7 +17,7 @@ from dspy.lm15 import Usage
 
 import otel_dspy.mlflow
 from otel_dspy import forecast
-from otel_dspy.forecasting.measurement import _Part, _price_of_input
+from otel_dspy.forecasting.measurement import MeasuredCall, price_of_input
 from otel_dspy.reporting.runs.past_usage import past_usage
 from otel_dspy.telemetry.usage import Spending
 from tests.support.dspy_answers import dspy_script
@@ -158,12 +158,12 @@ def test_a_search_over_demos(tmp_path: Path) -> None:
 def test_the_price_of_input_tokens() -> None:
     """It is fitted to costs of measured runs; runs in which input and output grow alike have a mean price."""
 
-    def part(given: int, got: int) -> _Part:
-        return _Part(Spending(given * 1e-6 + got * 4e-6, given + got, 1, 0, 0), 1.0, given, 0.5)
+    def part(given: int, got: int) -> MeasuredCall:
+        return MeasuredCall(Spending(given * 1e-6 + got * 4e-6, given + got, 1, 0, 0), 1.0, given, 0.5)
 
-    assert _price_of_input([part(100, 10), part(120, 40)]) == pytest.approx(1e-6)
-    assert _price_of_input([part(100, 100), part(200, 200)]) == pytest.approx(2.5e-6)
-    assert _price_of_input([part(100, 50)]) == pytest.approx(2e-6)
+    assert price_of_input([part(100, 10), part(120, 40)]) == pytest.approx(1e-6)
+    assert price_of_input([part(100, 100), part(200, 200)]) == pytest.approx(2.5e-6)
+    assert price_of_input([part(100, 50)]) == pytest.approx(2e-6)
 
 
 @pytest.mark.slow
