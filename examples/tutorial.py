@@ -13,6 +13,7 @@ from typing import Any, cast
 import dspy as typed_dspy
 import mlflow
 
+import otel_dspy
 import otel_dspy.mlflow
 
 dspy = cast("Any", typed_dspy)  # DSPy is typed only in part
@@ -21,6 +22,10 @@ dspy = cast("Any", typed_dspy)  # DSPy is typed only in part
 otel_dspy.mlflow.autolog(log_compiles=True, log_evals=True, log_traces_from_compile=True)
 
 mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000"))
+# MLflow's own client would try an address where nothing listens for minutes, without a message.
+diagnosis = otel_dspy.doctor()
+if not diagnosis.works:
+    raise SystemExit(str(diagnosis))
 mlflow.set_experiment("DSPy-Optimization")
 
 lm = dspy.LM(os.environ.get("TUTORIAL_MODEL", "openai/gpt-4o-mini"), api_base=os.environ.get("TUTORIAL_API_BASE"))

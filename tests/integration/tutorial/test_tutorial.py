@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import dspy
 from inline_snapshot import snapshot
 
 from tests.integration.tutorial.conftest import API_KEY, run_example
-from tests.integration.tutorial.math_lm import QUESTIONS, UNKNOWN_ANSWER
+from tests.integration.tutorial.math_lm import EXAMPLES, QUESTIONS, UNKNOWN_ANSWER
+from tests.support.mlflow_server import free_port
+from tests.support.programs import run_program
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.tutorial.conftest import Tutorial
     from tests.support.mlflow_tree import SpanNode, TraceNode
 
@@ -252,3 +257,12 @@ def loaded(state: dict[str, Any]) -> Any:
     program: Any = dspy.ChainOfThought("question -> answer")
     program.load_state(state)
     return program.predictors()[0]
+
+
+def test_without_a_server(tmp_path: Path) -> None:
+    """The program ends with the cause, before MLflow's own client tries for minutes."""
+    address = f"http://127.0.0.1:{free_port()}"
+    environment = os.environ | {"MLFLOW_TRACKING_URI": address, "OTEL_DSPY_SPOOL_DIR": str(tmp_path)}
+    done = run_program(file=EXAMPLES / "tutorial.py", environment=environment)
+    assert done.returncode == 1
+    assert f"XX mlflow    the MLflow health check of {address} failed: [Errno 111] Connection refused" in done.stderr
