@@ -139,7 +139,8 @@ def recording(**settings: Any) -> Generator[Recorder]:
     Compile ids are `c1`, `c2`, … in order. Whatever breaks the contract of `semconv/` fails the test at the end.
     """
     recorder = Recorder(TelemetryCapture(id_generator=CountingIds()))
-    compile_ids = (f"c{number}" for number in itertools.count(1))
+    # No generator: two threads cannot run one at the same time.
+    compile_ids = map("c{}".format, itertools.count(1))
     instrumentor = DSPyInstrumentor()
     with mock.patch("otel_dspy.telemetry.spans.compile.new_compile_id", side_effect=compile_ids):
         instrumentor.instrument(**recorder.capture.providers, **settings)
