@@ -7,6 +7,6 @@ import dspy
 from tests.support.sums import exact, examples, sums_lm
 
 dspy.configure(lm=sums_lm())
-optimizer = dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=2)
+optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=2)
 best: Any = optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(4))
 print("answer:", best(question="3+3").answer)  # noqa: T201 - what the test reads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import mlflow
+import mlflow.genai
 import pytest
 from mlflow import MlflowClient
 
