@@ -99,6 +99,7 @@ def take(store: Path, folder: Path) -> None:
         _shoot(page, f"{uri}/{trials_link(experiment)}", "trial 0", folder / "demo-trials.png")
         base = f"{uri}/#/experiments/{experiment}"
         _shoot(page, f"{base}/runs/{run_id}", "Parameters", folder / "demo-run.png")
+        _shoot(page, f"{base}/runs/{run_id}/model-metrics", "best", folder / "demo-metrics.png")
         report = otel_dspy.report(run_id, tracking_uri=f"sqlite:///{store}").save(store.parent / "report.html")
         page.set_viewport_size(REPORT_SIZE)
         _shoot(page, report.as_uri(), "Which examples flip", folder / "report.png")
