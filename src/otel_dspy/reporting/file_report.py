@@ -53,7 +53,7 @@ def report_on_files(paths: Sequence[Path]) -> Report:
 
 def _nothing(results: Sequence[FileResult]) -> str:
     names = ", ".join(str(result.path) for result in results)
-    troubles = "".join(f" {result.path}: {result.trouble}." for result in results if result.trouble is not None)
+    troubles = "".join(f" {result.path}: {result.reason}." for result in results if result.reason is not None)
     damaged = "".join(
         f" {result.path}: {counted(len(result.damaged), 'damaged line')}." for result in results if result.damaged
     )

@@ -14,7 +14,7 @@ from otel_dspy.tracking_uri import address_without_passwords
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,11 +56,8 @@ class _Report:
         path = result.path
         for number, what in result.damaged:
             self.say(f"{path}, line {number}: skipped, {what}")
-        if result.trouble is not None:
-            self.say(f"{path}: {result.trouble}" + (f" ({result.spans} spans were written)" if result.spans else ""))
-        else:
-            cut = "; the file was not closed: its process was killed, at most its last second is missing"
-            self.say(f"{path}: {result.spans} spans written{'' if result.ended or followed else cut}")
+        if result.outage is None:  # else one sentence for all files: `add_outage`
+            self.say(f"{path}: {_outcome(result, followed=followed)}")
         if not result.whole:
             self.failed = True
             if result.damaged:
@@ -70,12 +67,27 @@ class _Report:
         elif not self.keep:
             self._remove(path)
 
+    def add_outage(self, results: Iterable[FileResult]) -> None:
+        """Report the files that an outage of MLflow has left, if there is one."""
+        left = [result for result in results if result.outage is not None]
+        if left:
+            self.say(f"{left[0].outage}. These files are kept; replay them again later:")
+        for result in left:
+            self.say(f"{result.path}" + (" (a part was written)" if result.spans else ""))
+
     def _remove(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             self.failed = True
             self.say(f"{path} cannot be removed: {error.strerror or error}")
+
+
+def _outcome(result: FileResult, *, followed: bool) -> str:
+    if result.trouble is not None:
+        return result.trouble + (f" ({result.spans} spans were written)" if result.spans else "")
+    cut = "; the file was not closed: its process was killed, at most its last second is missing"
+    return f"{result.spans} spans written{'' if result.ended or followed else cut}"
 
 
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
@@ -125,6 +137,7 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
         needed = name is not None and name.kind == "control" and name.writer in unfinished
         followed = name is not None and name._replace(number=name.number + 1) in names
         report.add(result, needed=needed, followed=followed)
+    report.add_outage(results)
     if killed:
         report.say(f"{killed} runs were still open and the files do not contain their end: they are marked KILLED.")
 

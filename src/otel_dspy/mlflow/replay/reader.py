@@ -111,7 +111,7 @@ class Replay:
         except OSError as error:
             result.trouble = f"the file cannot be read: {error.strerror or error}"
         except Stopped:
-            result.trouble = f"MLflow has been unavailable for {self._patience:.0f} s; replay the file again later"
+            result.outage = f"MLflow has been unavailable for {self._patience:.0f} s"
         else:
             if pipeline.lost > rejected:
                 result.trouble = f"MLflow rejected {pipeline.lost - rejected} operations, see the warnings above"
@@ -121,8 +121,8 @@ class Replay:
                 result.trouble = (
                     "nothing was written: the installed MLflow does not support its operations; upgrade MLflow"
                 )
-            if result.trouble is not None and pipeline.done == done:
-                result.spans = 0
+        if result.reason is not None and pipeline.done == done:
+            result.spans = 0
 
     def _await_artifacts(self) -> None:
         """Wait for the artifacts; those of a store that fails for too long count as failed."""

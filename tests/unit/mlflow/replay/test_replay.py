@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from mlflow import MlflowClient
 
@@ -10,8 +10,10 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind, Route, TraceContext
 from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.replay.reader import Replay
 from otel_dspy.mlflow.tracking import operation_applier
 from tests.support.blank_store import blank_store
+from tests.support.mlflow_server import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +73,20 @@ def test_what_mlflow_has_no_experiment_for_stays(tmp_path: Path, capsys: pytest.
     assert main(["replay", str(file)]) == 1
     assert capsys.readouterr().out == f"{file}: 2 operations on MLflow failed; replay the file again later\n"
     assert file.exists()
+
+
+def test_mlflow_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence for all files, which are kept; nothing is reported as written, because nothing was."""
+    monkeypatch.setitem(cast("dict[str, Any]", Replay.__init__.__kwdefaults__), "patience", 1.0)
+    uri = f"http://127.0.0.1:{free_port()}"
+    files: list[Path] = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        files.append(spooled(tmp_path / name, uri, Experiment(name="E")))
+    assert main(["replay", *map(str, files)]) == 1
+    assert capsys.readouterr().out == (
+        f"MLflow has been unavailable for 1 s. These files are kept; replay them again later:\n{files[0]}\n{files[1]}\n"
+    )
+    assert all(file.exists() for file in files)
