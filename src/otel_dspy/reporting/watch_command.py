@@ -56,6 +56,9 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     except KeyboardInterrupt:
         print("The optimization goes on.", file=sys.stderr)
         return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
+        print(f"MLflow could not be read: {without_passwords(str(error))}", file=sys.stderr)
+        return 1
     report = Report(found)
     if chosen.json:
         say(json.dumps({"status": found.status, "report": json.loads(report.json)}))
@@ -71,9 +74,9 @@ def _followed(chosen: argparse.Namespace, interval: float, say: Callable[[str], 
     uri, run_id = _place(chosen)
     if not chosen.json:
         say(f"Watching run {run_id} in {without_passwords(uri)}")
-    told: set[int] = set()
+    printed: set[int] = set()
     for found in _looks(uri, run_id, interval):
-        for row in _ended(found, told):
+        for row in _ended(found, printed):
             say(json.dumps(_as_json(row)) if chosen.json else trial_line(row, None))
         if found.status not in _RUNNING:
             break
@@ -81,24 +84,14 @@ def _followed(chosen: argparse.Namespace, interval: float, say: Callable[[str], 
 
 
 def _place(chosen: argparse.Namespace) -> tuple[str, str]:
-    """Return the store, and the id of the run there: the latest one stays the same from now on.
-
-    Raises:
-        ReportError: There is no such run, or MLflow cannot be read.
-    """
+    """Return the store, and the id of the run there: the latest one stays the same from now on."""
     import mlflow  # noqa: PLC0415 - seconds
 
     from otel_dspy.reporting.runs.connection import connected  # noqa: PLC0415 - the same
     from otel_dspy.reporting.runs.find import find_run  # noqa: PLC0415 - the same
 
     uri = chosen.tracking_uri or mlflow.get_tracking_uri()
-    try:
-        found = find_run(connected(uri), chosen.run, chosen.experiment)
-    except ReportError:
-        raise
-    except Exception as error:  # MLflow and its transports raise all kinds
-        raise ReportError(f"MLflow could not be read: {without_passwords(str(error))}") from error
-    return uri, str(found.info.run_id)
+    return uri, str(find_run(connected(uri), chosen.run, chosen.experiment).info.run_id)
 
 
 def _looks(uri: str, run_id: str, interval: float) -> Iterator[Compile]:
@@ -129,12 +122,12 @@ def _looks(uri: str, run_id: str, interval: float) -> Iterator[Compile]:
         time.sleep(interval)
 
 
-def _ended(found: Compile, told: set[int]) -> Iterator[TrialRow]:
+def _ended(found: Compile, printed: set[int]) -> Iterator[TrialRow]:
     """Yield the trials that have ended since the last look, in order."""
     for trial in found.trials:
         row = trial.row
-        if row.index not in told and row.state.upper() not in _RUNNING:
-            told.add(row.index)
+        if row.index not in printed and row.state.upper() not in _RUNNING:
+            printed.add(row.index)
             yield row
 
 

@@ -170,6 +170,28 @@ def test_mlflow_is_away_for_a_while(
     assert "trial 0: " in printed.out
 
 
+def test_mlflow_is_away_at_the_end(
+    local: CallContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trials have been printed; the report is missing, with the reason and status 1."""
+    emitter = local.emitter(COMPILE_ID)
+    with (
+        emitter.compile(state=STATE, rows=[{"question": "1?", "answer": "1"}]),
+        emitter.trial(0, score=50.0, state=STATE),
+    ):
+        pass
+    _delivered(local)
+
+    def refused(_uri: str, _run: str) -> Compile:
+        raise ConnectionRefusedError("connection refused")
+
+    monkeypatch.setattr(read, "read_compile", refused)
+    assert cli.main(["watch", "--tracking-uri", local.uri, "--experiment", local.experiment]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == "MLflow could not be read: connection refused\n"
+    assert "trial 0: " in printed.out
+
+
 def test_what_cannot_be_watched(local: CallContext, capsys: pytest.CaptureFixture[str]) -> None:
     """No such run; an interval that is none."""
     assert cli.main(["watch", "nothing", "--tracking-uri", local.uri]) == 1
