@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
+from otel_dspy.boolean_text import boolean
 from otel_dspy.budget import LIMITS, Budget, read_limit, read_on_exceeded
 from otel_dspy.quantities import number_of_bytes
 
@@ -109,13 +110,11 @@ class Settings:
 def _flag(value: object, where: str) -> bool:
     if isinstance(value, bool):
         return value
-    text = str(value).strip().lower()
-    if text in {"true", "1", "yes", "on"}:
-        return True
-    if text in {"false", "0", "no", "off"}:
-        return False
-    message = f"{where}: {value!r} is not a boolean; use true or false"
-    raise SettingError(message)
+    try:
+        return boolean(str(value))
+    except ValueError:
+        message = f"{where}: {value!r} is not a boolean; use true or false"
+        raise SettingError(message) from None
 
 
 def _shape(value: object, where: str) -> TraceShape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_dspy.boolean_text import boolean
 from otel_dspy.bridge import certificates
 from otel_dspy.bridge.durable_queue.folder import default_folder
 from otel_dspy.bridge.flags import TOKEN_VARIABLE, variable
@@ -44,11 +45,10 @@ def switch(text: str, flag: str) -> bool:
     Raises:
         BridgeSettingError: the text is no boolean.
     """
-    if text.lower() in {"true", "1", "yes", "on"}:
-        return True
-    if text.lower() in {"", "false", "0", "no", "off"}:
-        return False
-    raise BridgeSettingError(f"{variable(flag)}: {text!r} is not a boolean: use true or false")
+    try:
+        return bool(text) and boolean(text)
+    except ValueError:
+        raise BridgeSettingError(f"{variable(flag)}: {text!r} is not a boolean: use true or false") from None
 
 
 def seconds(text: str, flag: str) -> float:

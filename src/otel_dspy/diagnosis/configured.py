@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 from otel_dspy import settings as settings_module
+from otel_dspy.boolean_text import boolean
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.diagnosis.variables import EXPORT_MAX_BYTES, misspelt
+from otel_dspy.diagnosis.variables import AUTOLOG_METRICS, EXPORT_MAX_BYTES, REPORT, misspelt
 from otel_dspy.mlflow.delivery import drain_timeout, spool
 from otel_dspy.quantities import number_of_bytes, number_of_seconds
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
 from otel_dspy.telemetry.payloads import PIECE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 SAMPLER: Final = "OTEL_TRACES_SAMPLER"
 _KEEPS_CONTROL: Final = ("", "always_on", "parentbased_always_on", "otel_dspy_examples")
@@ -26,10 +27,12 @@ _COUNTS: Final = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT
 _MOST_ATTRIBUTES: Final = 128
 """The SDK's default limit, which is large enough."""
 
-_QUANTITIES: Final = {
+_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     spool.MAX_BYTES_VARIABLE: number_of_bytes,
     EXPORT_MAX_BYTES: number_of_bytes,
     drain_timeout.TIMEOUT_VARIABLE: number_of_seconds,
+    REPORT: boolean,
+    AUTOLOG_METRICS: boolean,
 }
 
 
@@ -78,7 +81,7 @@ def configured(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _quantities(environment: Mapping[str, str]) -> Iterator[Finding]:
-    for variable, parse in _QUANTITIES.items():
+    for variable, parse in _PARSERS.items():
         try:
             parse(environment.get(variable, "").strip() or "0")
         except ValueError as error:

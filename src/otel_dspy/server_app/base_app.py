@@ -78,7 +78,7 @@ def create(environment: Mapping[str, str]) -> Starlette:
 def check_protected(app: Starlette, path: str) -> None:
     """Check that the app rejects a request to its OTLP endpoint that has no credentials.
 
-    MLflow 3.6 and 3.7 leave this endpoint open below `basic-auth`: anybody could create runs.
+    The server app relies on MLflow's check: it has none of its own.
 
     Args:
         app: MLflow's app with authentication.

@@ -86,6 +86,12 @@ def test_places_that_do_not_answer() -> None:
         ("OTEL_DSPY_SPOOL_MAX_BYTES", "lots", "'lots' is not a number of bytes; use a whole number, or a unit"),
         ("OTEL_DSPY_EXPORT_MAX_BYTES", "4 MoB", "'4 MoB' is not a number of bytes"),
         ("OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT", "1 moment", "'1 moment' is not a number of seconds"),
+        (
+            "OTEL_DSPY_REPORT",
+            "maybe",
+            "OTEL_DSPY_REPORT: 'maybe' is not a boolean; use true or false. The default is used.",
+        ),
+        ("OTEL_DSPY_MLFLOW_AUTOLOG_METRICS", "both", "'both' is not a boolean; use true or false"),
         ("OTEL_DSPY_MAX_MEDIA_BYTES", "big", "'big' is not a number of bytes"),
         ("OTEL_DSPY_SPOOLDIR", "x", "Did you mean OTEL_DSPY_SPOOL_DIR?"),
         ("OTEL_TRACES_EXPORTER", "mlfow", "OTEL_TRACES_EXPORTER=mlfow: no installed package provides this exporter"),

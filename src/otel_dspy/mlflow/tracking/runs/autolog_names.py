@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.boolean_text import boolean_variable
 from otel_dspy.mlflow.mapping.operations import CompileRun, MetricPoint
 from otel_dspy.mlflow.records.metric_names import FULL_SCORE, MINIBATCH_SCORE
 
@@ -24,7 +25,7 @@ _OF_EVALUATION: Final = {FULL_SCORE: ("eval",), MINIBATCH_SCORE: ("eval",)}
 
 def wanted() -> bool:
     """Return whether OTEL_DSPY_MLFLOW_AUTOLOG_METRICS asks for autologging's names."""
-    return os.environ.get(VARIABLE, "").strip().lower() in {"true", "1", "yes", "on"}
+    return boolean_variable(os.environ, VARIABLE, default=False)
 
 
 def with_autolog_names(run: RunKey, points: Iterable[MetricPoint]) -> tuple[MetricPoint, ...]:

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.boolean_text import boolean_variable
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION, MAX_TAG
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.runs.saved_view import save_trials_view
@@ -139,7 +140,7 @@ class RunReports:
 
 def enabled() -> bool:
     """Whether OTEL_DSPY_REPORT is not switched off."""
-    return os.environ.get(VARIABLE, "").strip().lower() not in {"false", "0", "no", "off"}
+    return boolean_variable(os.environ, VARIABLE, default=True)
 
 
 def _write(request: _Request) -> None:
