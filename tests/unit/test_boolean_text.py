@@ -17,7 +17,7 @@ def test_words(text: str, expected: bool) -> None:  # noqa: FBT001 - a table's c
     assert boolean_variable({"V": text}, "V", default=not expected) is expected
 
 
-@pytest.mark.parametrize("text", ["", "maybe", "2", "truely"])
+@pytest.mark.parametrize("text", ["", "maybe", "2", "truthy"])
 def test_no_boolean(text: str) -> None:
     """The message has the text and what to use; a variable then counts as not set."""
     with pytest.raises(ValueError, match=f"^'{text}' is not a boolean; use true or false$"):
