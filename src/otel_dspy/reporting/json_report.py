@@ -7,11 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.reporting.comparison.json_text import json_text
+from otel_dspy.reporting.sections.changed_parts import changed_parts
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.forecast import forecast
 from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
+from otel_dspy.reporting.sections.off_label import off_label
 from otel_dspy.reporting.sections.production import production
 from otel_dspy.reporting.sections.timeline import timeline
 from otel_dspy.reporting.wording import choice_text
@@ -19,6 +21,7 @@ from otel_dspy.reporting.wording import choice_text
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.runs import RunsComparison
     from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.sections.changed_parts import ChangedParts
     from otel_dspy.reporting.sections.choices import Choices
     from otel_dspy.reporting.sections.gains import Gains
     from otel_dspy.reporting.sections.hard_cases import HardCases
@@ -56,6 +59,8 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
             "verdict": asdict(judged),
             "trials": [_trial(trial) for trial in found.trials],
             "gains": _data(gains(found)),
+            "changed_parts": _data(changed_parts(found)),
+            "off_label": [asdict(one) for one in off_label(found)],
             "choices": _data(choices(found)),
             "lineage": _data(lineage(found)),
             "hard_cases": _data(hard_cases(found)),
@@ -75,7 +80,9 @@ def _use(use: ModelUse) -> dict[str, Any]:
     return {"calls": use.calls, "tokens": use.tokens, "cost": use.cost, "unpriced_calls": use.unpriced_calls}
 
 
-def _data(section: Gains | Choices | Lineage | HardCases | Production | Timeline | None) -> dict[str, Any] | None:
+def _data(
+    section: Gains | ChangedParts | Choices | Lineage | HardCases | Production | Timeline | None,
+) -> dict[str, Any] | None:
     return None if section is None else asdict(section)
 
 

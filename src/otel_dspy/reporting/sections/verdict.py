@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.sections.comparison import start_and_winner
+from otel_dspy.reporting.sections.off_label import off_label
 from otel_dspy.reporting.sections.predictions import dominances
+from otel_dspy.reporting.sections.unusable_instructions import unusable_instructions
 from otel_dspy.reporting.statistics.intervals import mean_interval
 from otel_dspy.reporting.wording import (
     choice_text,
@@ -148,6 +150,8 @@ def _warnings(found: Compile, comparison: Comparison | None) -> Iterator[str]:
         elif not comparison.test.significant:
             yield "The gain could be chance: do not rely on it without more examples."
     yield from _minibatch(found, winner)
+    yield from _instructions(found)
+    yield from _off_label(found)
     for found_one in dominances(found, winner):
         yield (
             f"The winner answers {_quoted(found_one.value)} for {found_one.field} in {found_one.predicted} of "
@@ -175,6 +179,31 @@ def _minibatch(found: Compile, winner: Trial) -> Iterator[str]:
             f"Trial {highest.index} has a higher score, {score_value_text(highest.score, highest.unit)}, but on a "
             "minibatch: on other examples, so the two do not compare."
         )
+
+
+def _instructions(found: Compile) -> Iterator[str]:
+    for one in unusable_instructions(found):
+        if one.text:
+            yield (
+                f"The winner's instruction of predictor {one.predictor} is nothing but {_quoted(one.text)}, a marker "
+                "of DSPy's chat template: the model that proposes instructions repeated it."
+            )
+        else:
+            yield f"The winner's instruction of predictor {one.predictor} is empty."
+
+
+def _off_label(found: Compile) -> Iterator[str]:
+    for one in off_label(found):
+        if one.winner is not None and one.winner.answers:
+            start = (
+                f", {one.start.answers} of {one.start.n} at the start"
+                if one.start and one.start.trial != one.winner.trial
+                else ""
+            )
+            yield (
+                f"The winner's answer for {one.field} is none of the {one.labels} labels in {one.winner.answers} of "
+                f"{one.winner.n} examples{start}."
+            )
 
 
 def _quoted(value: str) -> str:
