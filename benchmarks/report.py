@@ -177,7 +177,7 @@ def main() -> None:
         experiment = MlflowClient(uri).create_experiment("report", artifact_location=(folder / "artifacts").as_uri())
         rows = rows_of("sqlite, local files", uri, experiment, chosen.rounds)
         if not chosen.no_server:
-            with mlflow_server(folder / "server") as server:
+            with mlflow_server(folder / "server", forked=False) as server:
                 experiment = MlflowClient(server.uri).create_experiment("report")
                 rows += rows_of("server", server.uri, experiment, chosen.rounds)
     print(table(rows))

@@ -13,7 +13,7 @@ import pytest
 
 import otel_dspy
 from otel_dspy import semconv
-from otel_dspy.hooks.optimizers.registry import MODULES
+from otel_dspy.hooks.optimizers.hook_registry import MODULES
 from otel_dspy.mlflow.tracking.runs import run_reports
 from tests.docs.code_blocks import ROOT
 
@@ -61,7 +61,7 @@ def _trees(module: str) -> list[ast.Module]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or name in {"base", "registry"}:
+        if name in seen or name in {"base", "hook_registry"}:
             continue
         path = HOOKS.joinpath(*name.split("."))
         source = path / "__init__.py" if path.is_dir() else path.with_name(f"{path.name}.py")

@@ -27,7 +27,7 @@ EXTRAS: Final = {
     "bridge": ["bridge"],
     "server_app": ["bridge"],
     "exporter": ["otlp"],
-    "registry": ["instruments", "mlflow"],
+    "model_registry": ["instruments", "mlflow"],
     "reporting": ["report"],
     "rerun": ["instruments", "mlflow"],
     "diagnosis": ["mlflow"],

@@ -10,7 +10,7 @@ import dspy
 import pytest
 from dspy.teleprompt.teleprompt import Teleprompter
 
-from otel_dspy.hooks.optimizers.registry import Registry
+from otel_dspy.hooks.optimizers.hook_registry import HookRegistry
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.telemetry.parameters import parameter_attributes
 from otel_dspy.telemetry.secrets.names import is_secret_name
@@ -137,7 +137,7 @@ def test_constructor_parameter_is_recorded(optimizer: type[Any], name: str) -> N
             if optimizer.__name__ in BROKEN:
                 pytest.skip("this DSPy cannot make one")
             raise
-    hook = Registry().for_optimizer(made)
+    hook = HookRegistry().for_optimizer(made)
     recorded = parameter_attributes("", hook.parameters(made, {}), SecretKeeper())
     assert {key: recorded.get(key) for key in expected} == expected
 
@@ -185,7 +185,7 @@ def test_none_is_the_value_of_the_settings(optimizer: type[Any], name: str) -> N
             if optimizer.__name__ in BROKEN:
                 pytest.skip("this DSPy cannot make one")
             raise
-        recorded = Registry().for_optimizer(made).parameters(made, dict.fromkeys(SETTINGS))
+        recorded = HookRegistry().for_optimizer(made).parameters(made, dict.fromkeys(SETTINGS))
         # DSPy before 3.0 has defaults of its own, such as 10 errors, for the others.
         defaults = {key: getattr(made, key, None) for key in SETTINGS if key != name}
         expected = SETTINGS | {key: value for key, value in defaults.items() if value is not None}
@@ -203,7 +203,7 @@ def test_another_none_is_left_out(optimizer: type[Any], name: str) -> None:
             made = optimizer(**given)
         except Exception:  # noqa: BLE001 - some take no None
             pytest.skip("this parameter cannot be None")
-    recorded = parameter_attributes("", Registry().for_optimizer(made).parameters(made, {}), SecretKeeper())
+    recorded = parameter_attributes("", HookRegistry().for_optimizer(made).parameters(made, {}), SecretKeeper())
     assert None not in recorded.values()
     if name not in SETTINGS and getattr(made, name, None) is None:
         assert name not in recorded
@@ -222,4 +222,4 @@ def test_no_threads_are_those_of_the_settings(optimizer: type[Any]) -> None:
             if optimizer.__name__ in BROKEN:
                 pytest.skip("this DSPy cannot make one")
             raise
-        assert Registry().for_optimizer(made).parameters(made, {})["num_threads"] == 3
+        assert HookRegistry().for_optimizer(made).parameters(made, {})["num_threads"] == 3

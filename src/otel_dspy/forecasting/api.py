@@ -52,12 +52,12 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
     """
     from otel_dspy.forecasting.forecast import Forecast  # noqa: PLC0415 - a hook imports DSPy's dependencies
     from otel_dspy.hooks.optimizers import given_forecasts  # noqa: PLC0415 - as above
+    from otel_dspy.hooks.optimizers.hook_registry import HookRegistry  # noqa: PLC0415 - as above
     from otel_dspy.hooks.optimizers.planning import plan_of  # noqa: PLC0415 - as above
-    from otel_dspy.hooks.optimizers.registry import Registry  # noqa: PLC0415 - as above
     from otel_dspy.serialization.programs import program_name  # noqa: PLC0415 - as above
 
     given = {"student": program, "trainset": trainset, "valset": valset, **compile_arguments}
-    plan = plan_of(Registry(), optimizer, given)
+    plan = plan_of(HookRegistry(), optimizer, given)
     name = type(optimizer).__name__
     if plan is None:
         message = (

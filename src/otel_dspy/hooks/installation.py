@@ -22,7 +22,7 @@ from otel_dspy.hooks.evaluation import evaluate as evaluate_hook
 from otel_dspy.hooks.evaluation import threads as threads_hook
 from otel_dspy.hooks.lm import call as lm_hook
 from otel_dspy.hooks.optimizers import compile as compile_hook
-from otel_dspy.hooks.optimizers.registry import Registry
+from otel_dspy.hooks.optimizers.hook_registry import HookRegistry
 from otel_dspy.hooks.patching.patches import Patches
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def install(telemetry: Telemetry) -> Patches:
     """Wrap DSPy's methods and return the patches, for their removal. If a hook fails to install, none is installed."""
     patches = Patches()
-    registry = Registry()
+    registry = HookRegistry()
     try:
         lm_hook.install(patches, telemetry)
         module_hook.install(patches, telemetry)

@@ -142,9 +142,9 @@ class MlflowSpanProcessor(SpanProcessor):
         except Exception:  # noqa: BLE001 - no failure may reach the user's program
             self._warn_once()
 
-    def stand_in(self, span: SpanContext) -> ApiSpan | None:
+    def placeholder_span(self, span: SpanContext) -> ApiSpan | None:
         """See `tracing.Source`."""
-        return self._router.stand_in(span)
+        return self._router.placeholder_span(span)
 
     def deliver(self, trace_id: str) -> None:
         """See `tracing.Source`."""

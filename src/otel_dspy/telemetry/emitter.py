@@ -12,7 +12,7 @@ from otel_dspy.runtime.deferred_queue import DeferredQueue
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.content import ContentFilter, plain_json
 from otel_dspy.telemetry.conventions.conversations import ConversationTracer
-from otel_dspy.telemetry.conventions.extra import with_extra_conventions
+from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conventions
 from otel_dspy.telemetry.deferred.span_ends import SpanEnds
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.genai.handler import GenAIHandler

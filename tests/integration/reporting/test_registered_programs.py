@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 import otel_dspy
 from otel_dspy import cli
-from otel_dspy.registry.prompts import PROMPTS
+from otel_dspy.model_registry.prompts import PROMPTS
 from otel_dspy.rerun.errors import RerunError
 from tests.support.blank_store import blank_store
 from tests.support.compared_optimizations import right

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.optimizers.registry import Registry
+    from otel_dspy.hooks.optimizers.hook_registry import HookRegistry
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.scopes import TrialScope
 
 
-def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
+def install(patches: Patches, telemetry: Telemetry, registry: HookRegistry) -> None:
     """Wrap `Evaluate.__call__`.
 
     Args:
@@ -50,7 +50,7 @@ def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
 class _EvaluateHook(CallHook):
     part = "the span of an evaluation"
 
-    def __init__(self, telemetry: Telemetry, registry: Registry, evaluator: Any, arguments: Kwargs) -> None:
+    def __init__(self, telemetry: Telemetry, registry: HookRegistry, evaluator: Any, arguments: Kwargs) -> None:
         self._telemetry = telemetry
         self._registry = registry
         self._evaluator = evaluator

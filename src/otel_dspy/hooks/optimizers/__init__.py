@@ -10,9 +10,9 @@ import warnings
 from typing import Any, Final
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of, record_setup
+from otel_dspy.hooks.optimizers.hook_registry import GROUP, register, unregister
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount, CallPlan, NestedPlan
-from otel_dspy.hooks.optimizers.registry import GROUP, register, unregister
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.patches import Patches
 from otel_dspy.runtime.guard import guarded

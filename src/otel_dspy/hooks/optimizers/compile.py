@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from otel_dspy.hooks.lm.settings import lm_parameters
 from otel_dspy.hooks.metric.name import metric_name
-from otel_dspy.hooks.optimizers.call_compile import CallCompileHook
+from otel_dspy.hooks.optimizers.compile_in_call import CompileInCallHook
 from otel_dspy.hooks.optimizers.given_forecasts import given_attributes
 from otel_dspy.hooks.optimizers.planning import plan_of
 from otel_dspy.hooks.optimizers.plans.attributes import forecast_attributes
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
-    from otel_dspy.hooks.optimizers.registry import Registry
+    from otel_dspy.hooks.optimizers.hook_registry import HookRegistry
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.spans.setup import DatasetInfo
 
 
-def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
+def install(patches: Patches, telemetry: Telemetry, registry: HookRegistry) -> None:
     """Wrap `compile` of every Teleprompter class, including classes defined later.
 
     Args:
@@ -53,7 +53,7 @@ def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
             return None  # `super().compile()` belongs to the same compile
         arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
         if call_context.module_paths is not None and not registry.for_optimizer(instance).has_trials:
-            return CallCompileHook(telemetry, instance, arguments.get("student"))
+            return CompileInCallHook(telemetry, instance, arguments.get("student"))
         return _CompileHook(telemetry, registry, instance, arguments)
 
     def wrapper_for(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +65,7 @@ def install(patches: Patches, telemetry: Telemetry, registry: Registry) -> None:
 class _CompileHook(CallHook):
     part = "the span of a compile"
 
-    def __init__(self, telemetry: Telemetry, registry: Registry, optimizer: Any, arguments: Kwargs) -> None:
+    def __init__(self, telemetry: Telemetry, registry: HookRegistry, optimizer: Any, arguments: Kwargs) -> None:
         self._telemetry = telemetry
         self._hook = registry.for_optimizer(optimizer)
         self._registry = registry

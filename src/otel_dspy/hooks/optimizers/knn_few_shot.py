@@ -1,7 +1,7 @@
 """Hook for KNNFewShot, whose program runs a BootstrapFewShot compile in each call. No trials.
 
 Source: `dspy/teleprompt/knn_fewshot.py` of dspy 3.4.1. The constructor receives the training set and the arguments of
-BootstrapFewShot. The compiles inside of calls are recorded as part of the calls: see `call_compile.py`.
+BootstrapFewShot. The compiles inside of calls are recorded as part of the calls: see `compile_in_call.py`.
 """
 
 from __future__ import annotations

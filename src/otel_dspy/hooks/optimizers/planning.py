@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from otel_dspy.hooks.optimizers.hook_registry import HookRegistry
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
-    from otel_dspy.hooks.optimizers.registry import Registry
 
 _logger = logging.getLogger(__name__)
 
 
-def plan_of(registry: Registry, optimizer: Any, given: Mapping[str, Any]) -> CallPlan | None:
+def plan_of(registry: HookRegistry, optimizer: Any, given: Mapping[str, Any]) -> CallPlan | None:
     """Return the plan of a compile.
 
     Args:

@@ -21,8 +21,8 @@ from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.fluent import tracing as fluent_tracing
+from otel_dspy.mlflow.fluent.placeholder_spans import PlaceholderSpans
 from otel_dspy.mlflow.fluent.shared_context import IS_SHARED
-from otel_dspy.mlflow.fluent.stand_ins import StandIns
 from otel_dspy.mlflow.mapping.context import logs_traces
 from otel_dspy.mlflow.records.route import Experiment, RootKind, Route, TraceContext
 from otel_dspy.runtime.bounded_dict import BoundedDict
@@ -60,7 +60,7 @@ class Router:
         """
         self._capture = capture
         self._follows_mlflow = follows_mlflow
-        self._stand_ins = StandIns()
+        self._placeholders = PlaceholderSpans()
         self._around: dict[tuple[int, int], int] = {}
         """Live spans that started inside an active span of MLflow's own context, and the id of that one."""
         self._enclosing: dict[tuple[int, int], Span] = {}
@@ -100,7 +100,7 @@ class Router:
         """Return the innermost enclosing span of another library."""
         return self._enclosing.get(_key(parent.get_span_context()), parent)
 
-    def stand_in(self, span: SpanContext) -> Span | None:
+    def placeholder_span(self, span: SpanContext) -> Span | None:
         """Return the span that MLflow treats as active while one of our spans is current (see `fluent.tracing`)."""
         key = _key(span)
         with self._lock:
@@ -114,13 +114,13 @@ class Router:
         if around is not None and around.span_id != known:
             return None  # it started later, inside our span
         context = route.context
-        return self._stand_ins.span(
+        return self._placeholders.span(
             context.trace_id, span.span_id, int(context.root_id, 16), route.destination.experiment.id
         )
 
     def release(self, trace_id: str) -> None:
         """Let MLflow read a trace that has ended and been delivered from its store."""
-        self._stand_ins.release(trace_id)
+        self._placeholders.release(trace_id)
 
     def _below(self, inherited: Route, parent: SpanContext | None, around: SpanContext | None) -> Route:
         context = inherited.context
@@ -150,8 +150,8 @@ class Router:
 
     def _updated(self, route: Route, span_id: int) -> Route:
         context = route.context
-        span_update = self._stand_ins.ended(context.trace_id, span_id)
-        update = self._stand_ins.update(context.trace_id) if context.root_id == format_span_id(span_id) else None
+        span_update = self._placeholders.ended(context.trace_id, span_id)
+        update = self._placeholders.update(context.trace_id) if context.root_id == format_span_id(span_id) else None
         if span_update is None and update is None:
             return route
         return replace(route, context=replace(context, update=update, span_update=span_update))

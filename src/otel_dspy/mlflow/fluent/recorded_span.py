@@ -1,4 +1,4 @@
-"""Recording of attributes that a program sets on MLflow's active span while that span is a stand-in."""
+"""Recording of attributes that a program sets on MLflow's active span while that span is a placeholder."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Shared traces of DSPy's calls and MLflow's fluent tracing: `@mlflow.trace`, `start_span`, `update_current_trace`.
 
 MLflow keeps its active span in its own context. A DSPy call inside such a span joins its trace. Inside a DSPy call
-MLflow finds a stand-in for the otel-dspy span as its active one, created on lookup. The stand-in is never exported:
-updates of its trace (tags, session, user) are read when the call ends and logged with the trace.
+MLflow finds a placeholder for the otel-dspy span as its active one, created on lookup. The placeholder is never
+exported: updates of its trace (tags, session, user) are read when the call ends and logged with the trace.
 
 All of MLflow's internals are looked up by name; the features that a version lacks are disabled.
 """
@@ -20,9 +20,9 @@ from opentelemetry import trace
 from opentelemetry.trace import format_span_id
 
 from otel_dspy.mlflow import conflict
+from otel_dspy.mlflow.fluent.placeholder_spans import PREFIX, manager
 from otel_dspy.mlflow.fluent.scorers import watch_scorers
 from otel_dspy.mlflow.fluent.shared_context import SharedContext
-from otel_dspy.mlflow.fluent.stand_ins import PREFIX, manager
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.runtime.guard import guarded
@@ -103,7 +103,7 @@ def own_context_span() -> SpanContext | None:
 class Source(Protocol):
     """Provider of otel-dspy's spans."""
 
-    def stand_in(self, span: SpanContext) -> trace.Span | None:
+    def placeholder_span(self, span: SpanContext) -> trace.Span | None:
         """Return the span that MLflow uses as its active one while an otel-dspy span is current.
 
         None if it is not an otel-dspy span, or if a span of MLflow is active inside it.
@@ -143,7 +143,7 @@ def _substitute() -> trace.Span | None:
         ours = trace.get_current_span().get_span_context()
         if ours.is_valid:
             for source in list(_sources):
-                span = source.stand_in(ours)
+                span = source.placeholder_span(ours)
                 if span is not None:
                     return span
     return None

@@ -17,7 +17,7 @@ from opentelemetry.util.genai.version import __version__ as library_version
 from typing_extensions import override
 
 from otel_dspy.telemetry.conventions.conversations import ConversationTracer, current_conversation
-from otel_dspy.telemetry.conventions.extra import with_extra_conventions
+from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conventions
 from otel_dspy.telemetry.deferred.measurements import DeferredHistogram
 from otel_dspy.telemetry.genai.inference import InvocationBackend, emits_events, inside_inference
 from otel_dspy.telemetry.genai.inference_call import InferenceCall

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import get_current_span
 
 from otel_dspy import DSPyInstrumentor
-from otel_dspy.telemetry.conventions.extra import with_extra_conventions
 from otel_dspy.telemetry.conventions.openinference import openinference
+from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conventions
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording

@@ -12,8 +12,8 @@ from opentelemetry.trace import StatusCode, get_current_span, set_span_in_contex
 
 from otel_dspy.telemetry.call_context import CallContext, call_context_in, inside
 from otel_dspy.telemetry.spans.attempt import AttemptGate
-from otel_dspy.telemetry.spans.call_compile import close_call_compile, open_call_compile
 from otel_dspy.telemetry.spans.compile import CompileInfo
+from otel_dspy.telemetry.spans.compile_in_call import close_compile_in_call, open_compile_in_call
 from otel_dspy.telemetry.spans.metric import MetricGate
 from otel_dspy.telemetry.usage import CallUsage, UsageTally
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
@@ -159,12 +159,12 @@ def test_a_compile_inside_a_call() -> None:
     info = CompileInfo(key=1, optimizer_name="Opt", program_name="Solver", metric_name="exact")
     for error in (None, ValueError("no verdict")):
         with current(inside(gated.span, place, gated.context)):
-            compiling = open_call_compile(emitted.telemetry, info)
+            compiling = open_compile_in_call(emitted.telemetry, info)
         inner = call_context_in(compiling.context)
         assert inner == place._replace(usage=compiling.usage)
         assert compiling.context["own"] == 1
         assert _parent(compiling.context) == identity(compiling.span)
-        close_call_compile(emitted.telemetry, compiling, error)
+        close_compile_in_call(emitted.telemetry, compiling, error)
     compiling.usage.add(CallUsage(), "task", "gpt")
     assert tally.attributes()["dspy.usage.late_calls"] == 1
     gated.span.end()

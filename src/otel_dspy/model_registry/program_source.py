@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from otel_dspy.registry.errors import RegistryError
+from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.user_file import import_file
 
 

@@ -9,8 +9,8 @@ from typing_extensions import override
 from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.serialization.programs import program_name
-from otel_dspy.telemetry.spans.call_compile import close_call_compile, open_call_compile
 from otel_dspy.telemetry.spans.compile import CompileInfo
+from otel_dspy.telemetry.spans.compile_in_call import close_compile_in_call, open_compile_in_call
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 
-class CallCompileHook(CallHook):
+class CompileInCallHook(CallHook):
     """Records a compile that a program runs for a single input, as KNNFewShot's program does in each call.
 
     Args:
@@ -40,9 +40,9 @@ class CallCompileHook(CallHook):
 
     @override
     def open(self) -> Context:
-        self._compiling = open_call_compile(self._telemetry, self._info)
+        self._compiling = open_compile_in_call(self._telemetry, self._info)
         return self._compiling.context
 
     @override
     def close(self, error: BaseException | None) -> None:
-        close_call_compile(self._telemetry, self._compiling, error)
+        close_compile_in_call(self._telemetry, self._compiling, error)

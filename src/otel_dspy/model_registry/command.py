@@ -7,8 +7,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from otel_dspy.registry.errors import RegistryError
-from otel_dspy.registry.register import register
+from otel_dspy.model_registry.errors import RegistryError
+from otel_dspy.model_registry.register import register
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.tracking_uri import without_passwords
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from otel_dspy.registry.registered_model import Registered
+    from otel_dspy.model_registry.registered_model import Registered
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     """Register and print the version; return exit status 1, with the reason on standard error, if that fails."""
-    from otel_dspy.registry.program_source import program_source  # noqa: PLC0415 - imports the user's code
+    from otel_dspy.model_registry.program_source import program_source  # noqa: PLC0415 - imports the user's code
 
     try:
         source = program_source(chosen.program)

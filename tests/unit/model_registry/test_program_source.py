@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import dspy
 import pytest
 
-from otel_dspy.registry.errors import RegistryError
-from otel_dspy.registry.program_source import program_source
+from otel_dspy.model_registry.errors import RegistryError
+from otel_dspy.model_registry.program_source import program_source
 
 if TYPE_CHECKING:
     from collections.abc import Generator

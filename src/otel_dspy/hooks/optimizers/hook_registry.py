@@ -40,7 +40,7 @@ MODULES: Final = (
 """Hooks of this package, relative to this one. Imported when DSPy is instrumented."""
 
 _given: Final[dict[str, OptimizerHook]] = {}
-_in_use: Final[weakref.WeakSet[Registry]] = weakref.WeakSet()
+_in_use: Final[weakref.WeakSet[HookRegistry]] = weakref.WeakSet()
 
 
 def register(hook: OptimizerHook) -> None:
@@ -59,7 +59,7 @@ def unregister(hook: OptimizerHook) -> None:
         del _given[hook.optimizer]
 
 
-class Registry:
+class HookRegistry:
     """Hooks by optimizer class, with the generic hook as the default.
 
     For the same class, hooks registered by a call override those of entry points, which override this package's. A hook

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class CallCompile:
+class CompileInCall:
     """State of an open compile inside a call."""
 
     span: Span
@@ -31,7 +31,7 @@ class CallCompile:
     usage: UsageTally
 
 
-def open_call_compile(telemetry: Telemetry, info: CompileInfo) -> CallCompile:
+def open_compile_in_call(telemetry: Telemetry, info: CompileInfo) -> CompileInCall:
     """Start the span. Calls inside belong to no compile; their usage is added to that of the enclosing call."""
     context = get_current()
     call_context = call_context_in(context)
@@ -55,10 +55,10 @@ def open_call_compile(telemetry: Telemetry, info: CompileInfo) -> CallCompile:
         role=call_context.role,
         program=call_context.program,
     )
-    return CallCompile(span, inside(span, inner, context), usage)
+    return CompileInCall(span, inside(span, inner, context), usage)
 
 
-def close_call_compile(telemetry: Telemetry, compiling: CallCompile, error: BaseException | None) -> None:
+def close_compile_in_call(telemetry: Telemetry, compiling: CompileInCall, error: BaseException | None) -> None:
     """End the span with its usage, and with the error if the compile raised.
 
     Args:

@@ -1,4 +1,4 @@
-"""Stand-ins for otel-dspy's spans in MLflow's fluent API, and the trace updates that programs make through it."""
+"""Placeholders for otel-dspy's spans in MLflow's fluent API, and the trace updates that programs make through it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def manager() -> Any:  # noqa: ANN401 - MLflow types it in part
     return cast("Any", InMemoryTraceManager).get_instance()
 
 
-class StandIns:
-    """Stand-ins for otel-dspy's spans in MLflow's trace manager. Thread-safe."""
+class PlaceholderSpans:
+    """Placeholders for otel-dspy's spans in MLflow's trace manager. Thread-safe."""
 
     def __init__(self) -> None:
         """Create an empty collection."""
@@ -50,7 +50,7 @@ class StandIns:
         """otel-dspy traces in MLflow's manager, and whether each has ended."""
 
     def span(self, trace_id: str, span_id: int, root_id: int, experiment_id: str | None) -> trace.Span | None:
-        """Return the stand-in for a span, created on first use.
+        """Return the placeholder for a span, created on first use.
 
         Args:
             trace_id: the trace's id in MLflow, 32 hex digits.
@@ -68,7 +68,7 @@ class StandIns:
             return cast("trace.Span", found)
 
     def ended(self, trace_id: str, span_id: int) -> SpanUpdate | None:
-        """Forget the stand-in of a span that has ended.
+        """Forget the placeholder of a span that has ended.
 
         Returns:
             The program's updates of it; None = none.
