@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from otel_dspy.reporting.comparison.json_text import json_text
 from otel_dspy.reporting.sections.changed_parts import changed_parts
 from otel_dspy.reporting.sections.choices import choices
+from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.forecast import forecast
 from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
@@ -40,6 +41,7 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
         judged: its verdict.
         against: its comparison with another optimization.
     """
+    spent = cost(found)
     return json.dumps(
         {
             "run_id": found.run_id,
@@ -55,7 +57,9 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
             "best_trial": found.best_trial,
             "duration": found.duration,
             "usage": _use(found.usage),
-            "usage_by_role": {role: _use(use) for role, use in found.usage_by_role.items()},
+            "usage_by_role": {part.name: {**_use(part.use), "models": list(part.models)} for part in spent.roles},
+            "usage_by_model": {model: _use(use) for model, use in found.usage_by_model.items()},
+            "unpriced_models": list(spent.unpriced),
             "verdict": asdict(judged),
             "trials": [_trial(trial) for trial in found.trials],
             "gains": _data(gains(found)),

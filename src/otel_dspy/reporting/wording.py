@@ -78,3 +78,11 @@ def use_text(use: ModelUse) -> str:
     text = f"{counted(use.calls, 'call')}, {counted(use.tokens, 'token')}, {cost}"
     # "price unknown" already covers unpriced calls.
     return text if use.cost is None or not use.unpriced_calls else f"{text} ({use.unpriced_calls:,} calls not priced)"
+
+
+def unpriced_text(model: str) -> str:
+    """Format why a cost is unknown or incomplete, and what to do: DSPy has no price of the model."""
+    return (
+        f"No price is known for {model}: register one with litellm.register_model, or pass input_cost_per_token and "
+        "output_cost_per_token to dspy.LM."
+    )

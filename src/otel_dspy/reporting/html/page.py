@@ -28,7 +28,7 @@ from otel_dspy.reporting.sections.prompt_diff import prompt_diff
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
-from otel_dspy.reporting.wording import counted, duration_text, use_text
+from otel_dspy.reporting.wording import counted, duration_text, unpriced_text, use_text
 from otel_dspy.version import __version__
 from otel_dspy.wording import score_value_text
 
@@ -100,6 +100,7 @@ def environment() -> Environment:
         "signed": "{:+.2f}".format,
         "grouped": "{:,}".format,
         "use": use_text,
+        "unpriced": unpriced_text,
         "counted": counted,
         "duration": duration_text,
         "share": _share,

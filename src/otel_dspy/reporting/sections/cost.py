@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from otel_dspy.reporting.sections.role_models import role_models
 from otel_dspy.reporting.trial_row import ModelUse
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ class Part:
     use: ModelUse
     share: float
     """Of all tokens, 0 to 1."""
+    models: tuple[str, ...] = ()
+    """Models of a role; empty for a model, and if they are not known."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Cost:
     prompt_after: int
     """Characters of instructions and demos of the initial program and of the winner, which each call in production
     sends; 0 if they are not recorded."""
+    unpriced: tuple[str, ...]
+    """Models without a known price, as DSPy names them."""
 
 
 def cost(found: Compile) -> Cost:
@@ -55,14 +60,20 @@ def cost(found: Compile) -> Cost:
         return tuple(Part(name, use, use.tokens / whole.tokens if whole.tokens else 0.0) for name, use in ordered)
 
     models = parts(dict(found.usage_by_model))
+    called = role_models(found.usage_by_role, found.usage_by_model)
     return Cost(
         whole,
-        parts(dict(found.usage_by_role)),
+        tuple(replace(part, models=called.get(part.name, ())) for part in parts(dict(found.usage_by_role))),
         models if len(models) > 1 else (),
         outside,
         _length(found.initial_program),
         _length(found.best_program),
+        tuple(name for name, use in sorted(found.usage_by_model.items()) if _is_unpriced(use)),
     )
+
+
+def _is_unpriced(use: ModelUse) -> bool:
+    return bool(use.unpriced_calls or (use.cost is None and use.tokens))
 
 
 def _length(program: tuple[Predictor, ...]) -> int:
