@@ -21,7 +21,7 @@ from otel_dspy.reporting.wording import choice_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.runs import RunsComparison
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.model.compile_result import Compile, Predictor, Trial
     from otel_dspy.reporting.sections.changed_parts import ChangedParts
     from otel_dspy.reporting.sections.choices import Choices
     from otel_dspy.reporting.sections.gains import Gains
@@ -66,6 +66,7 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
             "changed_parts": _data(changed_parts(found)),
             "off_label": [asdict(one) for one in off_label(found)],
             "choices": _data(choices(found)),
+            "programs": {"start": _program(found.initial_program), "winner": _program(found.best_program)},
             "lineage": _data(lineage(found)),
             "hard_cases": _data(hard_cases(found)),
             "forecast": [asdict(line) for line in forecast(found)],
@@ -78,6 +79,12 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
         ensure_ascii=False,
         default=str,
     )
+
+
+def _program(program: tuple[Predictor, ...]) -> dict[str, Any]:
+    return {
+        one.name: {"instructions": one.instructions, "demos": [dict(demo) for demo in one.demos]} for one in program
+    }
 
 
 def _use(use: ModelUse) -> dict[str, Any]:

@@ -156,6 +156,15 @@ def test_the_size_of_the_page(trials: int, examples: int, limit: int) -> None:
         assert left_out.groups() == ("800", "1000")
 
 
+def test_long_prompts_stay_within_the_size() -> None:
+    """Prompts with demos of a megabyte are cut, with the number of characters that are left out."""
+    found = large(20, 200)
+    demos = tuple({"question": "q", "answer": f"answer {number} " * 100} for number in range(900))
+    html = Report(replace(found, best_program=(Predictor("classify", "Think. " * 50, demos),))).html
+    assert len(html.encode()) <= 150_000
+    assert re.search(r"9\d\d,\d{3} characters left out", html)
+
+
 def test_without_content_there_are_ids_and_no_texts() -> None:
     """The page shows that content is missing, and names examples by their ids."""
     found = optimization(trial(0, "0011"), trial(1, "1110"), best=1, labels=("yes",) * 4)

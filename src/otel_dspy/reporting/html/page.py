@@ -28,6 +28,7 @@ from otel_dspy.reporting.sections.prompt_diff import prompt_diff
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
+from otel_dspy.reporting.sections.whole_prompts import whole_prompts
 from otel_dspy.reporting.wording import counted, duration_text, unpriced_text, use_text
 from otel_dspy.version import __version__
 from otel_dspy.wording import score_value_text
@@ -69,6 +70,7 @@ def page(found: Compile, judged: Verdict, against: RunsComparison | None = None)
             lineage=tree,
             lineage_chart=lineage_chart(tree) if tree else None,
             diffs=prompt_diff(found),
+            prompts=whole_prompts(found),
             blames=prompt_blame(found),
             cost=cost(found),
             production=production(found),
