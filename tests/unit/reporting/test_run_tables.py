@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from otel_dspy.mlflow.mapping.tables import result_table
 from otel_dspy.reporting.model.compile_result import Example, ExampleResult, Predictor
 from otel_dspy.reporting.runs.programs import candidates, predictors
 from otel_dspy.reporting.runs.summary_rows import trial_rows, use
@@ -56,6 +57,23 @@ def test_without_content_full_evaluations_are_identified_by_position() -> None:
     assert index.results(minibatch) == ()
 
 
+def test_without_content_minibatches_are_identified_by_digest() -> None:
+    """In any order, equal examples one each, as the mapping writes their tables; an example of no full one is left out."""
+    first, second, third = "9729aa89b94db2a3", "e0f2a3b49729aa89", "0123456789abcdef"
+
+    def scored(*found: tuple[int, str, float], full: bool = True) -> Table:
+        columns, data = result_table([{"index": index, "id": digest, "score": score} for index, digest, score in found])
+        assert columns == ["index", "score", "example_id"]
+        return table(*data, full=full, columns=columns)
+
+    whole = scored((0, first, 1.0), (1, second, 0.0), (2, first, 0.0))
+    minibatch = scored((2, first, 0.0), (1, second, 1.0), (0, first, 1.0), (3, third, 1.0), full=False)
+    index = ExampleIndex([], [minibatch, whole])
+    assert index.examples() == (Example("0"), Example("1"), Example("2"))
+    assert index.results(whole) == (ExampleResult("0", 1.0), ExampleResult("1", 0.0), ExampleResult("2", 0.0))
+    assert index.results(minibatch) == (ExampleResult("0", 0.0), ExampleResult("1", 1.0), ExampleResult("2", 1.0))
+
+
 def test_a_field_named_id_is_content() -> None:
     """Fields have the names that the user gave them, `id` included."""
     rows = table([0, 7, "1", 1.0], full=False, columns=["index", "example_id", "pred_a", "score"])
@@ -84,6 +102,21 @@ def test_images_are_identified_by_position() -> None:
     assert [(result.example, result.score) for result in index.results(full)] == [("0", 1.0), ("1", 0.0)]
     minibatch = table([0, {"filepath": "m/1.png"}, 1.0], full=False, columns=columns)
     assert index.results(minibatch) == ()
+
+
+def test_images_of_minibatches_are_identified_by_digest() -> None:
+    """The digest is that of the image's content, whatever its file is."""
+    columns = ["index", "example_picture", "score", "example_id"]
+    digests = ("9729aa89b94db2a3", "e0f2a3b49729aa89")
+    rows: list[list[object]] = [
+        [number, {"filepath": f"t/{number}.png"}, 1.0, digest] for number, digest in enumerate(digests)
+    ]
+    full = table(*rows, columns=columns)
+    minibatch = table([0, {"filepath": "m/0.png"}, 0.0, digests[1]], full=False, columns=columns)
+    index = ExampleIndex(
+        [{"picture": {"filepath": "v/0.png"}}, {"picture": {"filepath": "v/1.png"}}], [full, minibatch]
+    )
+    assert index.results(minibatch) == (ExampleResult("1", 0.0),)
 
 
 def test_errors_and_feedback() -> None:

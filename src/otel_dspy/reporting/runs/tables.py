@@ -12,7 +12,7 @@ from otel_dspy.reporting.model.compile_result import Example, ExampleResult
 from otel_dspy.reporting.runs.summary_rows import mapping, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _EXAMPLE: Final = "example_"
 _PREDICTION: Final = "pred_"
@@ -47,8 +47,9 @@ class Table:
 class ExampleIndex:
     """Identifies the rows of all result tables with the examples of the validation set, by content.
 
-    Where no row is identified by content, because that is not recorded or is an image, the rows of a full evaluation
-    are identified by position, those of a minibatch not at all.
+    Where no row is identified by content, because that is not recorded or is an image, rows are identified by the
+    digests of their examples, as full evaluations have them. Without digests, which earlier versions did not record,
+    the rows of a full evaluation are identified by position, those of a minibatch not at all.
 
     Args:
         validation: rows of the validation set; empty if it was not recorded.
@@ -75,6 +76,7 @@ class ExampleIndex:
             occurrences[key] += 1
         if not self._fields:
             self._collect(tables)
+        self._digests = self._positions(tables)
 
     def _collect(self, tables: Iterable[Table]) -> None:
         """Collect the examples of full evaluations, where the validation set is not recorded."""
@@ -87,6 +89,16 @@ class ExampleIndex:
                     if fields:
                         self._known[key, sum(known == key for known, _ in self._known)] = position
                     self._fields[position] = fields
+
+    def _positions(self, tables: Iterable[Table]) -> dict[tuple[str, int], str]:
+        """Return the positions of the examples of full evaluations, by digest and by its occurrence."""
+        found: dict[tuple[str, int], str] = {}
+        for table in tables:
+            for key, row in _digested(table) if table.full else ():
+                position = str(row.get("index"))
+                if position in self._fields:
+                    found.setdefault(key, position)
+        return found
 
     def examples(self) -> tuple[Example, ...]:
         """Return the examples in the order of the validation set."""
@@ -101,8 +113,8 @@ class ExampleIndex:
 
     def results(self, table: Table) -> tuple[ExampleResult, ...]:
         """Return the results of the rows that were identified."""
-        found = self._by_content(table)
         # Images are files with other names in each table; without content there is nothing to compare.
+        found = self._by_content(table) or self._by_digest(table)
         if not found and table.full and len(table.rows) == len(self._fields):
             found = {str(row.get("index")): row for row in table.rows if str(row.get("index")) in self._fields}
         return tuple(_result(example, row) for example, row in found.items())
@@ -118,6 +130,19 @@ class ExampleIndex:
             if example is not None:
                 found[example] = row
         return found
+
+    def _by_digest(self, table: Table) -> dict[str, Mapping[str, Any]]:
+        return {self._digests[key]: row for key, row in _digested(table) if key in self._digests}
+
+
+def _digested(table: Table) -> Iterator[tuple[tuple[str, int], Mapping[str, Any]]]:
+    """Yield the rows that have a digest, each with the digest and the number of rows before it that have the same."""
+    occurrences = Counter[str]()
+    for row in table.rows:
+        digest = row.get(_EXAMPLE + _ID)
+        if isinstance(digest, str) and _DIGEST.fullmatch(digest):
+            yield (digest, occurrences[digest]), row
+            occurrences[digest] += 1
 
 
 def _result(example: str, row: Mapping[str, Any]) -> ExampleResult:
