@@ -10,7 +10,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
 from otel_dspy.hooks.lm.messages import CallRequest
-from otel_dspy.hooks.lm.settings import provider_and_model
+from otel_dspy.hooks.lm.settings import REQUEST_SETTINGS, provider_and_model
 from otel_dspy.rerun.errors import UnknownCallError
 from otel_dspy.rerun.recorded_call import SETTINGS, request_of
 from otel_dspy.settings import Settings
@@ -26,6 +26,8 @@ _FIELDS: Final[Mapping[str, str]] = {
     "request_choice_count": "n", "stop_sequences": "stop", "tool_definitions": "tools",
 }  # fmt: skip
 """Fields of an invocation whose names differ from those of the settings."""
+COMPARED: Final = frozenset({*SETTINGS.values(), *REQUEST_SETTINGS})
+"""Settings of a request that are compared."""
 
 
 class RequestReader:

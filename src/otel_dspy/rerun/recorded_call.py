@@ -81,6 +81,7 @@ class Answer:
         response_id: id of the response.
         usage: token counts by OpenAI's names.
         error: type of the exception that the call raised, with its message; None if it returned.
+        cost: USD; None if it is not known. An answer from the record costs nothing.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -88,6 +89,7 @@ class Answer:
     response_id: str | None = None
     usage: Mapping[str, int] | None = None
     error: str | None = None
+    cost: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,13 @@ from dspy.clients.base_lm import BaseLM
 
 import otel_dspy
 from otel_dspy import RecordedCallError, RerunError, UnknownCallError
-from otel_dspy.mlflow.delivery import spool_line
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
-from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind, Route, TraceContext
-from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.rerun.recorded_call import recorded_call
 from otel_dspy.rerun.recordings import Recordings
+from otel_dspy.rerun.replay_forward import ForwardReplayLM
 from otel_dspy.rerun.replay_model import ReplayLM
 from tests.support.in_process_lm import engine_of, in_process_lm
+from tests.support.recorded_calls import call_lines, written_calls
 from tests.support.span_recorder import recording
 
 if TYPE_CHECKING:
@@ -36,11 +35,6 @@ TOOL: dict[str, Any] = {
 }
 LOGPROBS = {"content": [{"token": "4", "logprob": -0.5, "bytes": [52], "top_logprobs": []}]}
 CALLS = [{"id": "call-1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}]
-ROUTE = Route(
-    Destination("sqlite:///none.db", Experiment(name="e"), None),
-    TraceContext(trace_id="1" * 32, root_id="1" * 16, kind=RootKind.CALL),
-    Options(),
-)
 
 
 class Answer(pydantic.BaseModel):
@@ -100,7 +94,8 @@ def recordings_of(recorder: Recorder, *, as_in_mlflow: bool = False) -> Recordin
 
 
 @pytest.mark.parametrize("as_in_mlflow", [False, True])
-def test_an_answer_comes_back_whole(as_in_mlflow: bool) -> None:  # noqa: FBT001 - a parameter of the test
+@pytest.mark.parametrize(("replay", "called_a_tool"), [(ReplayLM, "tool_call"), (ForwardReplayLM, "tool_calls")])
+def test_an_answer_comes_back_whole(*, as_in_mlflow: bool, replay: Any, called_a_tool: str) -> None:
     """Choices, reasoning, tool calls, logprobs, finish reasons, usage: the outputs are the same objects' data."""
     Counting.calls = 0
     asked: dict[str, Any] = {
@@ -115,7 +110,7 @@ def test_an_answer_comes_back_whole(as_in_mlflow: bool) -> None:  # noqa: FBT001
     lm: Any = Counting("own/model", **asked)
     with recording(capture_content=True) as recorder:
         outputs = [lm(messages=messages), lm(messages=messages)]
-    replayed: Any = ReplayLM(recordings_of(recorder, as_in_mlflow=as_in_mlflow), "own/model", **asked)
+    replayed: Any = replay(recordings_of(recorder, as_in_mlflow=as_in_mlflow), "own/model", **asked)
     with recording() as again:
         answered = [replayed(messages=messages), replayed.copy()(messages=messages), replayed(messages=messages)]
     assert answered == [outputs[0], outputs[1], outputs[1]]
@@ -123,7 +118,7 @@ def test_an_answer_comes_back_whole(as_in_mlflow: bool) -> None:  # noqa: FBT001
         "text": "call 1", "reasoning_content": "I think", "logprobs": LOGPROBS, "tool_calls": CALLS,
     }  # fmt: skip
     (first, *_) = [dict(span.attributes or {}) for span in again.named("chat")]
-    assert first["gen_ai.response.finish_reasons"] == ("tool_calls", "stop")
+    assert first["gen_ai.response.finish_reasons"] == (called_a_tool, "stop")
     assert (first["gen_ai.response.id"], first["gen_ai.response.model"]) == ("r1", "served")
     assert (first["gen_ai.usage.input_tokens"], first["dspy.lm.cost"]) == (7, 0.0)
     assert Counting.calls == 2
@@ -221,7 +216,7 @@ def test_files(tmp_path: Path) -> None:
     lm = echo_lm()
     with recording(capture_content=True) as recorder:
         expected: list[Any] = [lm("1+1"), lm("2+2")]
-    lines = [spool_line.span_line(span_record(span), ROUTE) for span in recorder.named("chat")]
+    lines = call_lines(recorder)
     file = tmp_path / "spans.jsonl"
     file.write_text("\n".join([*reversed(lines), lines[0][:50]]), encoding="utf-8")
     for path in (file, str(file), tmp_path):
@@ -238,8 +233,7 @@ def test_files_need_no_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """Only a run does: the message names the extra."""
     with recording(capture_content=True) as recorder:
         echo_lm()("1+1")
-    file = tmp_path / "spans.jsonl"
-    file.write_text("\n".join(spool_line.span_line(span_record(one), ROUTE) for one in recorder.named("chat")))
+    file = written_calls(recorder, tmp_path)
     monkeypatch.setattr("otel_dspy.rerun.replay.find_spec", _all_but_mlflow)
     assert otel_dspy.replay_lm(file).recordings.models == {"openai/scripted": 1}
     with pytest.raises(RerunError, match=r"MLflow, which is missing\. Install otel-dspy\[mlflow\], or pass files"):
@@ -250,9 +244,7 @@ def test_without_recorded_messages(tmp_path: Path) -> None:
     """The message gives the number of calls, and how to record messages."""
     with recording() as recorder:
         echo_lm()("1+1")
-    file = tmp_path / "spans.jsonl"
-    lines = [spool_line.span_line(span_record(span), ROUTE) for span in recorder.named("chat")]
-    file.write_text("\n".join(lines), encoding="utf-8")
+    file = written_calls(recorder, tmp_path)
     with pytest.raises(
         RerunError, match=r"has 1 language model calls, none with its messages\. .*capture_content=True"
     ):
@@ -263,8 +255,7 @@ def test_the_model_must_be_a_recorded_one(tmp_path: Path) -> None:
     """Else the recorded ones are named; settings are those of the first call."""
     with recording(capture_content=True) as recorder:
         echo_lm(temperature=0.5, max_tokens=20)("1+1", rollout_id=4)
-    file = tmp_path / "spans.jsonl"
-    file.write_text("\n".join(spool_line.span_line(span_record(one), ROUTE) for one in recorder.named("chat")))
+    file = written_calls(recorder, tmp_path)
     with pytest.raises(RerunError, match=r"no calls of gpt, but of openai/scripted: pass one of them as model="):
         otel_dspy.replay_lm(file, model="gpt")
     replayed = otel_dspy.replay_lm(file, model="scripted")

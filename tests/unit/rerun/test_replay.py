@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.span_recorder import Recorder
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("error::DeprecationWarning")
 
 
 def random_search(lm: Any, threads: int) -> None:

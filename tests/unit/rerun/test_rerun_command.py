@@ -24,7 +24,7 @@ from tests.support.sums import exact, examples, sums_lm
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("error::DeprecationWarning")
 
 USERS_FILE = """
 import dspy

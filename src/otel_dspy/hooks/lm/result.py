@@ -33,7 +33,8 @@ class LMCallRecord(NamedTuple):
         more_tokens: token counts by their names in opentelemetry-util-genai, such as `cache_write_input_tokens` and
             `audio_input_tokens`.
         requests: number of responses that DSPy combined; more than one if it sent a request per choice.
-        cost: USD as computed by DSPy, which keeps it on a cache hit, where nothing is billed. None = price unknown.
+        cost: USD as computed by DSPy, which keeps it on a cache hit, where nothing is billed; as the provider reports
+            it where DSPy has none. None = price unknown.
     """
 
     usage: TokenCounts | None = None
@@ -120,6 +121,8 @@ def read_result(result: Any) -> LMCallRecord:
     first = replies[0] if replies else None
     cache_hit = bool(getattr(result, "cache_hit", False))
     cost = getattr(result, "cost", None)
+    if cost is None and responses:
+        cost = _reported_cost(responses)
     # Positional arguments, which take half as long.
     return LMCallRecord(
         _counts(usage),
@@ -133,6 +136,13 @@ def read_result(result: Any) -> LMCallRecord:
         _more_tokens(usage),
         max(len(replies), 1),
     )
+
+
+def _reported_cost(responses: Sequence[Any]) -> float | None:
+    """Return the cost in USD that the provider reports with the usage, as OpenRouter does; None if one lacks it."""
+    costs = [read_cost(_value(_value(_value(one, "provider_data"), "usage"), "cost")) for one in responses]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
 
 
 def read_cost(cost: object) -> float | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,6 +44,16 @@ def test_two_candidates() -> None:
     combine = cast("Callable[..., CallResult]", call_result.combine)
     facts = read_result(combine([CallResult.native(response(1)), CallResult.native(response(2))], model_type="chat"))
     assert (facts.usage, facts.response_id, facts.finish_reasons) == (TokenCounts(20, 10), "r1", ("stop", "stop"))
+
+
+@pytest.mark.parametrize(
+    ("reported", "by_dspy", "cost"),
+    [([0.25, 0.5], None, 0.75), ([0.25, None], None, None), ([0.25, "free"], None, None), ([0.25], 0.125, 0.125)],
+)
+def test_the_cost_that_the_provider_reports(reported: list[Any], by_dspy: float | None, cost: float | None) -> None:
+    """As OpenRouter does with the usage: counted where DSPy has no cost, and every response has one."""
+    responses = tuple(replace(response(), provider_data={"usage": {"cost": one}}) for one in reported)
+    assert read_result(CallResult(responses, cost=by_dspy)).cost == cost
 
 
 def test_a_cache_hit_through_dspys_own_format() -> None:
