@@ -156,11 +156,11 @@ def test_a_failing_compile() -> None:
     recorder = _recorded(compiled)
     assert recorder.control("compile", "error.type", "trial.state", "trial.label") == snapshot(
         [
-            "compile BootstrapFewShotWithRandomSearch error.type=Exception ERROR()",
+            "compile BootstrapFewShotWithRandomSearch error.type=Exception ERROR(Execution cancelled due to errors or interruption.)",
             "  setup BootstrapFewShotWithRandomSearch",
             "    dataset train",
             "    dataset validation",
-            "  trial BootstrapFewShotWithRandomSearch trial.label=seed -3 trial.state=fail error.type=Exception ERROR()",
+            "  trial BootstrapFewShotWithRandomSearch trial.label=seed -3 trial.state=fail error.type=Exception ERROR(Execution cancelled due to errors or interruption.)",
             "    evaluate broken error.type=Exception ERROR(Execution cancelled due to errors or interruption.)",
         ]
     )

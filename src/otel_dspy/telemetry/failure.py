@@ -1,4 +1,4 @@
-"""Recording of exceptions on spans: the type on every span, the message only on the innermost one."""
+"""Recording of exceptions on spans: the type on every span, the message on the innermost one and on control spans."""
 
 from __future__ import annotations
 
@@ -32,14 +32,20 @@ def error_type(error: BaseException) -> str:
     return fq_exception_type(error)
 
 
-def error_message(error: BaseException, content: ContentFilter) -> str | None:
-    """Return the filtered message of an exception; None if it was the last one recorded here (see `forget`).
+def error_message(error: BaseException, content: ContentFilter, *, repeat: bool = False) -> str | None:
+    """Return the filtered message of an exception.
 
-    That of an exceeded budget, which has no content, is recorded on every span: a compile's run shows why it ended.
+    Args:
+        error: the exception.
+        content: decides whether its message is recorded. That of an exceeded budget has no content.
+        repeat: whether to return the message of the exception that was recorded last here (see `forget`) too.
+
+    Returns:
+        The message; None if it may not be recorded, or if an inner span has it.
     """
     if isinstance(error, BudgetExceeded):
         return str(error)
-    if _last_recorded.get() is error:
+    if _last_recorded.get() is error and not repeat:
         return None
     _last_recorded.set(error)
     return content.message(EXCEPTION_MESSAGE, describe(error))
@@ -70,15 +76,16 @@ def describe(error: BaseException) -> str:
         return type(error).__name__
 
 
-def mark_failed(span: Span, error: BaseException, content: ContentFilter) -> None:
+def mark_failed(span: Span, error: BaseException, content: ContentFilter, *, control: bool = False) -> None:
     """Set `error.type` and the status ERROR. A span that is not recorded leaves the message to an enclosing span.
 
     Args:
         span: the span of the failed call.
         error: what the call raised.
         content: decides whether the error's message is recorded.
+        control: whether the span becomes a run, which shows the message too, even if an inner span has it.
     """
     if not span.is_recording():
         return
     span.set_attribute(ERROR_TYPE, error_type(error))
-    span.set_status(Status(StatusCode.ERROR, error_message(error, content)))
+    span.set_status(Status(StatusCode.ERROR, error_message(error, content, repeat=control)))

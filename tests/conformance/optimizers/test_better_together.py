@@ -169,7 +169,7 @@ def test_a_step_that_fails_ends_the_strategy() -> None:
             "        dataset train dataset.size=4",
             "      phase select",
             "    evaluate exact trial.index=1",
-            "  trial BetterTogether trial.best_score=50.0 trial.index=2 trial.is_best=False trial.kind=step trial.label=l -> broken trial.parameter.optimizer=Breaking trial.parameter.strategy=l -> broken trial.scope=full trial.state=fail ERROR()",
+            "  trial BetterTogether trial.best_score=50.0 trial.index=2 trial.is_best=False trial.kind=step trial.label=l -> broken trial.parameter.optimizer=Breaking trial.parameter.strategy=l -> broken trial.scope=full trial.state=fail ERROR(this step is broken)",
             "    compile Breaking compile.depth=1 compile.parent.id=c1 compile.parent.trial.index=2 trial.score.unit=percent ERROR(this step is broken)",
             "      setup Breaking compile.depth=1 compile.parent.id=c1 compile.parent.trial.index=2",
             "        dataset train dataset.size=4",

@@ -145,11 +145,11 @@ def test_an_attempt_too_many_ends_the_compile() -> None:
         _bootstrap(broken, max_errors=2, max_labeled_demos=0)
     assert recorder.control("compile", *SHOWN) == snapshot(
         [
-            "compile BootstrapFewShot ERROR()",
+            "compile BootstrapFewShot ERROR(no verdict)",
             "  setup BootstrapFewShot",
             "    dataset train",
             "  phase bootstrap phase.name=bootstrap ERROR()",
-            '    evaluate broken evaluate.num_errors=2 evaluate.num_examples=2 evaluate.results=[{"index":0,"id":"bfe2e71e9315e6cf","round":0,"accepted":false,"error":"ArithmeticError"},{"index":0,"id":"bfe2e71e9315e6cf","round":1,"accepted":false,"error":"ArithmeticError"}] evaluate.scope=minibatch phase.name=bootstrap ERROR()',
+            '    evaluate broken evaluate.num_errors=2 evaluate.num_examples=2 evaluate.results=[{"index":0,"id":"bfe2e71e9315e6cf","round":0,"accepted":false,"error":"ArithmeticError"},{"index":0,"id":"bfe2e71e9315e6cf","round":1,"accepted":false,"error":"ArithmeticError"}] evaluate.scope=minibatch phase.name=bootstrap ERROR(no verdict)',
         ]
     )
     assert [_rows(recorded) for recorded in recorder.attributes_of("evaluate")] == snapshot(

@@ -101,7 +101,7 @@ def test_a_job_that_fails() -> None:
     assert raised.value is failure
     assert _control(recorder.tree("compile", "trial.state", "error")) == snapshot(
         [
-            "compile BootstrapFinetune error.type=RuntimeError ERROR()",
+            "compile BootstrapFinetune error.type=RuntimeError ERROR(out of memory)",
             "  setup BootstrapFinetune",
             "    dataset train",
             "  phase bootstrap",

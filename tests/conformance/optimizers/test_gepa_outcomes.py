@@ -155,7 +155,7 @@ def test_a_failed_reflection_is_a_failed_trial_and_gepa_continues() -> None:
     assert [line.strip() for line in control_lines(recorder, "trial.state")][6:13] == snapshot(
         [
             "evaluate graded",
-            "trial GEPA trial.state=fail ERROR()",
+            "trial GEPA trial.state=fail ERROR([openai/reflecting] the reflection model is down)",
             "phase evaluate_parent",
             "evaluate graded",
             "phase reflect",
@@ -176,7 +176,7 @@ def test_an_error_of_gepa_s_own_ends_trial_and_compile() -> None:
         assert outcome(component_selector=broken) == without == ("LookupError", "no such component")
     assert control_lines(recorder, "trial.index", "trial.state", "error.type") == snapshot(
         [
-            "compile GEPA error.type=LookupError ERROR()",
+            "compile GEPA error.type=LookupError ERROR(no such component)",
             "  setup GEPA",
             "    dataset train",
             "    dataset validation",

@@ -154,7 +154,7 @@ def test_a_trainer_that_breaks(error: BaseException) -> None:
     assert _control(recorder.tree("compile", "trial.state", "trial.index", "error"))[-5:] == [
         "    evaluate exact trial.index=0",
         "    phase train",
-        f"  trial GRPO trial.index=1 trial.state=fail error.type={kind} ERROR()",
+        f"  trial GRPO trial.index=1 trial.state=fail error.type={kind} ERROR({error})",
         "    evaluate exact trial.index=1",
         f"    phase train error.type={kind} ERROR({error})",
     ]

@@ -120,11 +120,11 @@ def test_a_metric_that_raises_ends_the_compile_as_without_telemetry() -> None:
     assert (type(watched.value), str(watched.value)) == (type(plain.value), str(plain.value))
     assert _control(recorder.tree("compile", "trial.state", "evaluate.num_errors")) == snapshot(
         [
-            "compile ReAnchor ERROR()",
+            "compile ReAnchor ERROR(Execution cancelled due to errors or interruption.)",
             "  setup ReAnchor",
             "    dataset train",
             "    dataset validation",
-            "  trial ReAnchor trial.state=fail ERROR()",
+            "  trial ReAnchor trial.state=fail ERROR(Execution cancelled due to errors or interruption.)",
             "    evaluate broken evaluate.num_errors=1 ERROR(Execution cancelled due to errors or interruption.)",
         ]
     )

@@ -64,10 +64,10 @@ def test_max_errors_end_an_optimization() -> None:
     recorder = same_with_and_without(run)
     assert recorder.tree("compile", "error.type", "trial.state", "trial.score", "evaluate.num_errors") == snapshot(
         [
-            "compile Rounds error.type=Exception ERROR()",
+            "compile Rounds error.type=Exception ERROR(Execution cancelled due to errors or interruption.)",
             "  setup Rounds",
             "    dataset train",
-            "  trial Rounds trial.state=fail error.type=Exception ERROR()",
+            "  trial Rounds trial.state=fail error.type=Exception ERROR(Execution cancelled due to errors or interruption.)",
             "    evaluate never evaluate.num_errors=2 error.type=Exception ERROR(Execution cancelled due to errors or interruption.)",
         ]
     )

@@ -148,7 +148,7 @@ def _record_compile(
     if error is None:
         put_program(telemetry, scope, span, result)
     else:
-        mark_failed(span, error, telemetry.content)
+        mark_failed(span, error, telemetry.content, control=True)
     completed: dict[str, AttributeValue] = {
         semconv.DSPY_COMPILE_ID: scope.id,
         **optimizer,

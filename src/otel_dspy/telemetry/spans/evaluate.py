@@ -149,7 +149,7 @@ def _record_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome:
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
-        mark_failed(span, error, telemetry.content)
+        mark_failed(span, error, telemetry.content, control=True)
     telemetry.instruments.evaluate_duration.record(
         now() - evaluation.started, {**metric_attribute(evaluation.metric_name), **failure}, evaluation.context
     )

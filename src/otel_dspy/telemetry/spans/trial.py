@@ -216,7 +216,7 @@ def _record_trial(telemetry: Telemetry, trial: TrialScope, info: TrialInfo, outc
     failure: dict[str, AttributeValue] = {}
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
-        mark_failed(span, error, telemetry.content)
+        mark_failed(span, error, telemetry.content, control=True)
     outcome_attributes: dict[str, AttributeValue] = {
         semconv.DSPY_TRIAL_KIND: info.kind.value,
         semconv.DSPY_TRIAL_STATE: state.value,

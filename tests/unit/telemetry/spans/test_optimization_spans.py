@@ -258,7 +258,7 @@ def test_an_optimization_with_one_trial() -> None:
 
 
 def test_an_optimization_that_fails() -> None:
-    """The error's type is on every span and signal, its message on the innermost span; nothing is captured."""
+    """The error's type is on every span and signal, its message on the innermost span and on those that become runs."""
     emitted = Emitted()
     telemetry, error = emitted.telemetry, ValueError("no verdict")
     scope = _compile(emitted, metric_name=None)
@@ -309,11 +309,11 @@ def test_an_optimization_that_fails() -> None:
         "dspy.example.index": 0, "dspy.example.id": "9729aa89b94db2a3", "dspy.example.error.message": "no verdict",
     }  # fmt: skip
     assert [(span.name, span.status.status_code, span.status.description) for _, span in sorted(emitted.spans.items())] == [
-        ("compile Opt", StatusCode.ERROR, None),
+        ("compile Opt", StatusCode.ERROR, "no verdict"),
         ("setup Opt", StatusCode.UNSET, None),
         ("dataset train", StatusCode.UNSET, None),
-        ("trial Opt", StatusCode.ERROR, None),
-        ("evaluate", StatusCode.ERROR, None),
+        ("trial Opt", StatusCode.ERROR, "no verdict"),
+        ("evaluate", StatusCode.ERROR, "no verdict"),
         ("example", StatusCode.ERROR, "no verdict"),
     ]  # fmt: skip
     assert emitted.events()[1:] == [
