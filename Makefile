@@ -109,6 +109,7 @@ bench: $(DEV) ## Run all benchmarks and save results and plots (hours; uses Post
 	$(RUN) -m benchmarks.memory --keep
 	$(RUN) -m benchmarks.service --keep
 	$(RUN) -m benchmarks.report --keep
+	$(RUN) -m benchmarks.report_peers --keep
 	$(RUN) -m benchmarks.bridge --keep
 	$(RUN) -m benchmarks.bridge_exporters --keep
 	$(RUN) -m benchmarks.bridge_memory --keep

@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 import otel_dspy
+from benchmarks.report_data import SIZES, answer_of, choice_of, label_of, program_of, text_of
 from benchmarks.results import save, table
 from otel_dspy import semconv
 from otel_dspy.mlflow.records.metric_names import FULL_SCORE
@@ -30,33 +31,8 @@ if TYPE_CHECKING:
 
     from benchmarks.results import Row
 
-SIZES: Final = ((20, 200), (100, 1_000))
-"""Trials, and examples of the validation set."""
-_TEXT: Final = "The quick brown fox jumps over the lazy dog, and nobody in the stadium had expected that of it. "
 _ARTIFACTS: Final = ("optimization_summary.json", "valset.json", "initial_model.json", "best_model.json")
 _OF_A_TRIAL: Final = ("result_table.json", "model.json")
-
-
-def program_of(instruction: int) -> dict[str, Any]:
-    """Return the state of a program."""
-    signature: dict[str, Any] = {"instructions": f"Instruction {instruction}. {_TEXT * 10}", "fields": []}
-    return {"classify": {"signature": signature, "demos": [{"text": _TEXT, "label": "yes"}] * 4}}
-
-
-def text_of(example: int) -> str:
-    """Return the input of an example."""
-    return f"{example} {_TEXT}"
-
-
-def answer_of(trial: int, example: int) -> tuple[str, bool]:
-    """Return what a trial's program answered on an example, and whether that is right."""
-    right = (example * 7 + trial * 3) % 10 < 4 + trial % 4
-    return label_of(example) if right else "maybe", right
-
-
-def label_of(example: int) -> str:
-    """Return the label of an example."""
-    return "yes" if example % 2 else "no"
 
 
 def write(  # noqa: PLR0913 - what an optimization consists of
@@ -91,7 +67,7 @@ def write(  # noqa: PLR0913 - what an optimization consists of
             RunTag(semconv.DSPY_TRIAL_INDEX, str(index)),
             RunTag("mlflow.parentRunId", run_id),
         ]
-        chosen = {"0_predictor_instruction": index % 5, "0_predictor_demos": index // 5 % 4}
+        chosen = choice_of(index)
         trial = client.create_run(experiment, tags={tag.key: tag.value for tag in own}, run_name=f"trial {index}")
         client.log_batch(
             trial.info.run_id,

@@ -223,8 +223,10 @@ def refused(built: Pipeline, reason: str) -> float:
     )
 
 
-def suffer(built: Pipeline, running: Program, errors: IO[str], deeds: list[Callable[[], None]]) -> None:
-    """Do these, one after another, while the program runs, and all of them; it must end well."""
+def suffer(
+    built: Pipeline, running: Program, errors: IO[str], deeds: list[Callable[[], None]], patience: float = 500
+) -> None:
+    """Do these, one after another, while the program runs, and all of them; it must end well, within `patience` s."""
     broken: list[BaseException] = []
 
     def all_of_them() -> None:
@@ -237,7 +239,7 @@ def suffer(built: Pipeline, running: Program, errors: IO[str], deeds: list[Calla
 
     thread = threading.Thread(target=all_of_them, daemon=True)
     thread.start()
-    status = running.wait(500)
+    status = running.wait(patience)
     errors.seek(0)
     texts = errors.read()
     thread.join(300)
