@@ -80,11 +80,23 @@ def optimize(
     Returns:
         The optimized program.
     """
-    student = SentimentOfTweet()
+    made, arguments = optimizer_of(optimizer, examples=len(validation), trials=trials, threads=threads)
+    return cast("SentimentOfTweet", made.compile(SentimentOfTweet(), trainset=train, valset=validation, **arguments))
+
+
+def optimizer_of(optimizer: OptimizerName, *, examples: int, trials: int, threads: int) -> tuple[Any, dict[str, Any]]:
+    """Return an optimizer, and the arguments of its `compile` besides program and data.
+
+    Args:
+        optimizer: name of the optimizer.
+        examples: number of validation examples.
+        trials: number of candidates.
+        threads: maximum number of concurrent calls.
+    """
     match optimizer:
         case "mipro":
             # Minibatches of half the validation tweets, and a full evaluation every third trial, show both scopes.
-            optimized = _untyped.MIPROv2(
+            made = _untyped.MIPROv2(
                 metric=right_sentiment,
                 auto=None,
                 num_candidates=3,
@@ -92,34 +104,32 @@ def optimize(
                 max_labeled_demos=_SHOWN,
                 num_threads=threads,
                 seed=_SEED,
-            ).compile(
-                student,
-                trainset=train,
-                valset=validation,
-                num_trials=trials,
-                minibatch_size=max(1, len(validation) // 2),
-                minibatch_full_eval_steps=3,
-                # Would add two long calls per instruction, without benefit for a small model.
-                program_aware_proposer=False,
             )
+            return made, {
+                "num_trials": trials,
+                "minibatch_size": max(1, examples // 2),
+                "minibatch_full_eval_steps": 3,
+                # Would add two long calls per instruction, without benefit for a small model.
+                "program_aware_proposer": False,
+            }
         case "random_search":
             # The optimizer adds three trials: without demos, with labeled demos and with bootstrapped demos.
-            optimized = _untyped.BootstrapFewShotWithRandomSearch(
+            made = _untyped.BootstrapFewShotWithRandomSearch(
                 metric=right_sentiment,
                 max_bootstrapped_demos=_BOOTSTRAPPED,
                 max_labeled_demos=_SHOWN,
                 num_candidate_programs=max(0, trials - 3),
                 num_threads=threads,
-            ).compile(student, trainset=train, valset=validation)
+            )
         case "gepa":
-            optimized = _untyped.GEPA(
+            made = _untyped.GEPA(
                 metric=right_sentiment,
                 reflection_lm=_untyped.settings.lm,
-                max_metric_calls=trials * len(validation),
+                max_metric_calls=trials * examples,
                 num_threads=threads,
                 seed=_SEED,
-            ).compile(student, trainset=train, valset=validation)
-    return cast("SentimentOfTweet", optimized)
+            )
+    return made, {}
 
 
 @dataclass(frozen=True)
