@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from otel_dspy.bridge.otlp import BadSpanError, spans_in_protobuf
-from otel_dspy.bridge.otlp_json import spans_in_json
+from otel_dspy.otlp_requests.json_spans import spans_in_json
+from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, spans_in_protobuf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_dspy.bridge.otlp import ReceivedSpan
+    from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 
 
 @dataclass(slots=True)

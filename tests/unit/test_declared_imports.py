@@ -25,6 +25,7 @@ EXTRAS: Final = {
     "runtime": [],
     "mlflow": ["mlflow"],
     "bridge": ["bridge"],
+    "otlp_requests": ["report"],
     "server_app": ["bridge"],
     "exporter": ["otlp"],
     "model_registry": ["instruments", "mlflow"],
@@ -139,7 +140,7 @@ def test_the_bridge_extra_requires_all_that_it_imports() -> None:
     assert all(find_spec(name) is not None for name in NEEDED)
     imported = {
         _owner(module, OWNERS)
-        for folder in ("bridge", "mlflow")
+        for folder in ("bridge", "mlflow", "otlp_requests")
         for path in (SOURCE / folder).rglob("*.py")
         for module in _imports(path)
         if module.partition(".")[0] not in {*sys.stdlib_module_names, "otel_dspy"}

@@ -5,12 +5,10 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
+from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
+
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _ZLIB: Final = zlib.MAX_WBITS
-
-
-class TooLargeError(ValueError):
-    """The request exceeds a size limit."""
 
 
 class UnreadableError(ValueError):

@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from otel_dspy.bridge import http_answers
 from otel_dspy.bridge.access import is_allowed
-from otel_dspy.bridge.decompression import TooLargeError, UnreadableError, decompressed
+from otel_dspy.bridge.decompression import UnreadableError, decompressed
 from otel_dspy.bridge.http_answers import JSON, PROTOBUF
 from otel_dspy.bridge.routing import EXPERIMENT_HEADER, WORKSPACE_HEADER
+from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

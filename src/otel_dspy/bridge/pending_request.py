@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from otel_dspy.bridge.otlp import BadSpanError, spans_in_protobuf
-from otel_dspy.bridge.otlp_json import spans_in_json
-from otel_dspy.bridge.routing import UnusableError, routed
+from otel_dspy.otlp_requests.json_spans import spans_in_json
+from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, spans_in_protobuf
+from otel_dspy.otlp_requests.span_route import UnusableError, routed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

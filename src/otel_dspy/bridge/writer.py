@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from otel_dspy.bridge.delivered_spans import DeliveredSpans
 from otel_dspy.bridge.foreign_spans import ProgramTraces
 from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
-from otel_dspy.bridge.routing import is_ours
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
+from otel_dspy.otlp_requests.span_route import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

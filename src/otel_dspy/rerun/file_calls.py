@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.bridge.otlp import BadSpanError, MalformedError
-from otel_dspy.bridge.otlp_json import spans_in_json
+from otel_dspy.otlp_requests.json_spans import spans_in_json
+from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, MalformedError
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.recorded_call import OPERATION, is_call, recorded_call
 

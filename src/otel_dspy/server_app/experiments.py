@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.bridge.routing import WORKSPACE_ATTRIBUTE, Experiments, UnusableError
+from otel_dspy.bridge.routing import WORKSPACE_ATTRIBUTE, Experiments
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.otlp_requests.span_route import UnusableError
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import Attributes

@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otel_dspy import semconv as sc
 from otel_dspy.bridge.decompression import UnreadableError, decompressed
-from otel_dspy.bridge.otlp import MalformedError, parsed_request
-from otel_dspy.bridge.otlp_json import with_protobuf_ids
+from otel_dspy.otlp_requests.json_spans import with_protobuf_ids
+from otel_dspy.otlp_requests.protobuf_spans import MalformedError, parsed_request
 from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:

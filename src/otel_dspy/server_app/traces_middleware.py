@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Final
 from starlette.datastructures import Headers
 
 from otel_dspy.bridge import http_answers
-from otel_dspy.bridge.decompression import TooLargeError
 from otel_dspy.bridge.intake import Verdict
-from otel_dspy.bridge.otlp import parsed_request, resource_attributes
 from otel_dspy.mlflow.tracking.requests import workspaces
+from otel_dspy.otlp_requests.protobuf_spans import TooLargeError, parsed_request, resource_attributes
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.server_app import mlflow_ingest, split_request
 from otel_dspy.server_app.received_body import ReceivedBody

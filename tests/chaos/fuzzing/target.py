@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from otel_dspy.bridge.decompression import TooLargeError
 from otel_dspy.bridge.foreign_spans import ProgramTraces
-from otel_dspy.bridge.otlp import MalformedError
 from otel_dspy.bridge.pending_request import PendingRequest
-from otel_dspy.bridge.routing import Experiments, is_ours
+from otel_dspy.bridge.routing import Experiments
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.mapping.operations import LogSpan
 from otel_dspy.mlflow.records.payload import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.tracking.store.mlflow_span import mlflow_span
+from otel_dspy.otlp_requests.protobuf_spans import MalformedError, TooLargeError
+from otel_dspy.otlp_requests.span_route import is_ours
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import Operation

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-from otel_dspy.bridge.routing import Experiments, routed
+from otel_dspy.bridge.routing import Experiments
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
+from otel_dspy.otlp_requests.span_route import routed
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_same_tree import comparable
 from tests.support.parsed_requests import from_protobuf

@@ -14,12 +14,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
-from otel_dspy.bridge.routing import Experiments, routed
+from otel_dspy.bridge.routing import Experiments
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
+from otel_dspy.otlp_requests.span_route import routed
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_once import PATIENCE
 from tests.integration.bridge.test_same_tree import comparable

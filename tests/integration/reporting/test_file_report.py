@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy import cli
-from otel_dspy.bridge.otlp import ReceivedSpan
-from otel_dspy.bridge.routing import routed
 from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.sdk_span import span_record
+from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
+from otel_dspy.otlp_requests.span_route import routed
 from tests.support.recorded_optimization import recorded_optimization
 
 if TYPE_CHECKING:

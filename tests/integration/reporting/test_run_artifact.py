@@ -12,14 +12,14 @@ from mlflow import MlflowClient
 
 import otel_dspy
 from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
-from otel_dspy.bridge.otlp import ReceivedSpan
-from otel_dspy.bridge.routing import routed
 from otel_dspy.mlflow import flush
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.tracking.runs import run_reports
 from otel_dspy.mlflow.tracking.runs.run_reports import PATH, VARIABLE
+from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
+from otel_dspy.otlp_requests.span_route import routed
 from otel_dspy.reporting.runs import read
 from tests.chaos.twins import optimize
 from tests.support.experiment_in_store import EXPERIMENT, recorded, store

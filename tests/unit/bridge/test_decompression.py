@@ -8,7 +8,8 @@ import zlib
 
 import pytest
 
-from otel_dspy.bridge.decompression import TooLargeError, UnreadableError, decompressed
+from otel_dspy.bridge.decompression import UnreadableError, decompressed
+from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
 
 
 @pytest.mark.parametrize(

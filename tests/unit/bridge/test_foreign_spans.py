@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.bridge.foreign_spans import ProgramTraces
-from otel_dspy.bridge.routing import OPTIONS
 from otel_dspy.mlflow.records.route import Destination, Experiment, RootKind, Route, TraceContext
 from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.otlp_requests.span_route import OPTIONS
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.foreign_spans import RoutedSpan

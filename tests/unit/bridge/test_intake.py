@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.bridge import otlp
 from otel_dspy.bridge.intake import Intake, Verdict
 from otel_dspy.bridge.listener import Address
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.routing import Experiments
 from otel_dspy.bridge.settings import BridgeSettings
 from otel_dspy.bridge.writer import Writer
+from otel_dspy.otlp_requests import protobuf_spans as otlp
 
 if TYPE_CHECKING:
     from collections.abc import Generator

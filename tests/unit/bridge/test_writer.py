@@ -10,11 +10,11 @@ import pytest
 
 from otel_dspy import semconv as sc
 from otel_dspy.bridge import writer as writers
-from otel_dspy.bridge.otlp import ReceivedSpan
-from otel_dspy.bridge.routing import routed
 from otel_dspy.bridge.writer import Delivery, Writer
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
+from otel_dspy.otlp_requests.span_route import routed
 
 if TYPE_CHECKING:
     from collections.abc import Generator

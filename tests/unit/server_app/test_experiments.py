@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
-from otel_dspy.bridge.routing import UnusableError
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.otlp_requests.span_route import UnusableError
 from otel_dspy.server_app.experiments import RequestExperiments
 from tests.support.blank_store import blank_store
 

@@ -24,7 +24,7 @@ from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.fluent.placeholder_spans import PlaceholderSpans
 from otel_dspy.mlflow.fluent.shared_context import IS_SHARED
 from otel_dspy.mlflow.mapping.context import logs_traces
-from otel_dspy.mlflow.records.route import Experiment, RootKind, Route, TraceContext
+from otel_dspy.mlflow.records.route import ROOT_KINDS, Experiment, RootKind, Route, TraceContext
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.guard import guarded
 
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 MAX_ENDED: Final = 8192
 """Maximum number of remembered ended spans: a late span may start below one."""
-
-KINDS: Final = {"compile": RootKind.COMPILE, "evaluate": RootKind.EVALUATE, "example": RootKind.EXAMPLE}
 
 
 class Router:
@@ -168,7 +166,7 @@ class Router:
         trace_id, span_id = format_trace_id(own.trace_id), format_span_id(own.span_id)
         if span.parent is not None:
             trace_id = hashlib.sha256(f"{trace_id}/{span_id}".encode()).hexdigest()[:32]
-        kind = KINDS.get(str(attributes.get(sc.DSPY_OPERATION_NAME)), RootKind.CALL)
+        kind = ROOT_KINDS.get(str(attributes.get(sc.DSPY_OPERATION_NAME)), RootKind.CALL)
         linked = span.links[0].context if kind is RootKind.EXAMPLE and span.links else None
         outer = self._find(linked)
         if outer is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,10 @@ class RootKind(Enum):
     EVALUATE = "evaluate"
     EXAMPLE = "example"
     CALL = "call"
+
+
+ROOT_KINDS: Final = {"compile": RootKind.COMPILE, "evaluate": RootKind.EVALUATE, "example": RootKind.EXAMPLE}
+"""Kinds of traces by the operation of the root, `dspy.operation.name`; others are calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

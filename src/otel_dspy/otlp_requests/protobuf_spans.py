@@ -15,10 +15,9 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
 
-from otel_dspy.bridge import wire
-from otel_dspy.bridge.decompression import TooLargeError
 from otel_dspy.mlflow.records.sdk_span import storable
 from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from otel_dspy.otlp_requests import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,6 +41,10 @@ _REMOTE: Final = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK | SpanFlags.SPA
 
 class MalformedError(ValueError):
     """The request is not a valid `ExportTraceServiceRequest`."""
+
+
+class TooLargeError(ValueError):
+    """The request exceeds a size limit."""
 
 
 class BadSpanError(ValueError):

@@ -17,12 +17,12 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyVa
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_dspy.bridge.otlp import BadSpanError, MalformedError, bounded, converted, resource_attributes
+from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, MalformedError, bounded, converted, resource_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from otel_dspy.bridge.otlp import ReceivedSpan
+    from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 
 LONGEST_NUMBER: Final = 20
 """Maximum number of characters of an integer in JSON; 64-bit integers have no more."""

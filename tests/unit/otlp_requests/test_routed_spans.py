@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from otel_dspy.bridge.otlp import ReceivedSpan
-from otel_dspy.bridge.routing import Experiments, UnusableError, experiment_name, is_ours, routed
+from otel_dspy.bridge.routing import Experiments, experiment_name
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind, Route, TraceContext
 from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
+from otel_dspy.otlp_requests.span_route import UnusableError, is_ours, routed
 
 TRACE, SPAN = "1" * 32, "2" * 16
 PLACE = Destination("sqlite:///m.db", Experiment(name="E"), "w1")
