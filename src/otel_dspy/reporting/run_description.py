@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.mapping.trials_view import trials_link
 from otel_dspy.reporting.markdown import markdown_row, markdown_text
+from otel_dspy.reporting.sections.headline import after_stop, cost, headline
 from otel_dspy.reporting.wording import choice_text
 from otel_dspy.wording import score_value_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_dspy.reporting.model.compile_result import Compile, Trial
     from otel_dspy.reporting.sections.verdict import Verdict
 
@@ -27,20 +30,33 @@ def run_description(found: Compile, judged: Verdict) -> str:
         found: the optimization.
         judged: its verdict.
     """
-    lines = [
-        f"**{markdown_text(judged.headline)}**",
-        "",
-        markdown_text(judged.evidence),
-        "",
-        markdown_text(judged.cost),
-    ]
+    paragraphs = (judged.headline, judged.evidence, judged.cost)
+    return _description(found, paragraphs, judged.warnings, "artifact `report.html`, or ")
+
+
+def stopped_description(found: Compile) -> str:
+    """Return the description of an optimization that was stopped: as `run_description`, without results by example.
+
+    It needs no package but MLflow, and reads no artifacts: a program that is interrupted ends as soon as it can.
+
+    Args:
+        found: the optimization, as `read_unfinished` returns it.
+    """
+    return _description(found, (headline(found), cost(found)), tuple(after_stop(found)), "")
+
+
+def _description(found: Compile, paragraphs: Sequence[str], warnings: Sequence[str], page: str) -> str:
+    first, *others = (markdown_text(text) for text in paragraphs)
+    lines = [f"**{first}**"]
+    for other in others:
+        lines += ["", other]
     best = _best_trials(found)
     if best:
         lines += ["", "| trial | tried | score | examples | against the start |", "| ---: | --- | ---: | ---: | ---: |"]
         lines += [markdown_row(*cells) for cells in best]
-    if judged.warnings:
-        lines += ["", *(f"- {markdown_text(_short(warning))}" for warning in judged.warnings[:_WARNINGS])]
-    report = f"Report: artifact `report.html`, or `otel-dspy report {found.run_id}`"
+    if warnings:
+        lines += ["", *(f"- {markdown_text(_short(warning))}" for warning in warnings[:_WARNINGS])]
+    report = f"Report: {page}`otel-dspy report {found.run_id}`"
     if found.experiment_id:
         report += f" · [Trials of the experiment, best first]({trials_link(found.experiment_id)})"
     lines += ["", report]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _closings: Final[list[Callable[[], object]]] = []
+_received = threading.Event()
 
 
 def close_first(close: Callable[[], object]) -> None:
@@ -30,8 +31,14 @@ def close_first(close: Callable[[], object]) -> None:
     _closings.append(close)
 
 
+def received() -> bool:
+    """Whether the process is being terminated by the signal, which the handler here has received."""
+    return _received.is_set()
+
+
 def _handle(_signal: int, _frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _received.set()
     # On a thread, because the handler may have interrupted code that holds a lock that a callback needs. Not a daemon,
     # so that a program that is exiting waits for it and is not terminated during its own last flush.
     with suppress(RuntimeError):  # from Python 3.12 on no thread starts during interpreter exit, which flushes anyway

@@ -12,8 +12,10 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy.cli import main
+from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.mapping.operations import LogTrace
 from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
+from otel_dspy.mlflow.tracking.runs.run_reports import VARIABLE
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
 from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
 from otel_dspy.mlflow.tracking.store.store import Store
@@ -64,11 +66,12 @@ def _states(run: RunNode) -> list[str]:
     return [trace.state for trace in run.traces]
 
 
-def test_the_next_start_ends_what_was_left(tracking_uri: str) -> None:
+def test_the_next_start_ends_what_was_left(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """RUNNING until another process writes to the experiment; then KILLED, with the reason, its trace an ERROR.
 
-    So is the trial that it was in. The one that was through is as it was.
+    So is the trial that it was in. The one that was through is as it was. The descriptions have how it ended.
     """
+    monkeypatch.setenv(VARIABLE, "true")
     pid = _killed(tracking_uri)
     (left,) = read_tree(tracking_uri, "killed").runs
     assert (left.status, _states(left)) == ("RUNNING", ["IN_PROGRESS"])
@@ -83,6 +86,14 @@ def test_the_next_start_ends_what_was_left(tracking_uri: str) -> None:
     assert {child.name: (child.status, REASON_TAG in child.tags) for child in run.children} == {
         "trial 0": ("FINISHED", False),
         "trial 1": ("KILLED", True),
+    }
+    first, *_, hint, cause, _, _ = run.tags[DESCRIPTION].splitlines()
+    assert first == "**Rounds on Predict, ended with its process after 1 trial: best 50.0 %, trial 0 (candidate)**"
+    assert hint == f'- Its best program so far: otel\\_dspy.best\\_program("{run.id}", program)'
+    assert cause == f"- {run.tags[REASON_TAG].capitalize()}."
+    assert {child.name: child.tags.get(DESCRIPTION) for child in run.children} == {
+        "trial 0": "candidate: 50.0 %",
+        "trial 1": "not completed: ended with its process",
     }
 
 
@@ -209,14 +220,20 @@ reached.wait()
 """
 
 
-@pytest.mark.parametrize("end", ["SIGTERM", "exit"])
-def test_a_process_that_ends_ends_its_runs(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("end", "reason", "how"),
+    [("SIGTERM", "was terminated (SIGTERM)", "terminated"), ("exit", "exited", "ended with its process")],
+)
+def test_a_process_that_ends_ends_its_runs(
+    end: str, reason: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGTERM, or an exit while a daemon thread compiles: the runs that were open are KILLED, nothing is in the spool.
 
     The process ends as it does without us: by the signal, or with status 0.
     """
     spool, uri = tmp_path / "spool", blank_store(tmp_path)
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(spool))
+    monkeypatch.setenv(VARIABLE, "true")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with piped_program(uri, end, text=ENDING, environment=environment, folder=tmp_path) as (child, output):
         while "reached" not in (line := output.readline()):
@@ -228,10 +245,17 @@ def test_a_process_that_ends_ends_its_runs(end: str, tmp_path: Path, monkeypatch
     assert _states(run) == ["ERROR"]
     assert (run.status, run.tags[REASON_TAG]) == (
         "KILLED",
-        f"process {child.pid} exited before it recorded the end of the run",
+        f"process {child.pid} {reason} before it recorded the end of the run",
     )
     assert {one.name: (one.status, REASON_TAG in one.tags) for one in run.children} == {
         "trial 0": ("FINISHED", False),
         "trial 1": ("KILLED", True),
+    }
+    assert run.tags[DESCRIPTION].startswith(
+        f"**Rounds on Predict, {how} after 1 trial: best 50.0 %, trial 0 (candidate)**"
+    )
+    assert {one.name: one.tags.get(DESCRIPTION) for one in run.children} == {
+        "trial 0": "candidate: 50.0 %",
+        "trial 1": f"not completed: {how}",
     }
     assert list(spool.glob("*")) == []

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.reporting.terminal.planned_trials import planned_trials
+from otel_dspy.reporting.planned_trials import planned_trials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

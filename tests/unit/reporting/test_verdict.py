@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from inline_snapshot import snapshot
@@ -93,6 +94,49 @@ def test_without_a_score_or_a_winner() -> None:
     assert alone.evidence == (
         "Results by example are not recorded for both the start and the winner: no test of chance."
     )
+
+
+KILLED: dict[str, Any] = {"status": "KILLED", "parameters": {"num_trials": 8, "minibatch": False}}
+OPEN: dict[str, Any] = {"kind": "trial", "state": "killed", "scope": None}
+
+
+@pytest.mark.parametrize(
+    ("facts", "ending", "cause"),
+    [
+        ({"error": "KeyboardInterrupt"}, "stopped by the user", []),
+        ({"error": "SystemExit: 3"}, "ended by its program", ["SystemExit: 3."]),
+        ({"error": "asyncio.exceptions.CancelledError"}, "canceled", ["Asyncio.exceptions.CancelledError."]),
+        ({"stop_reason": "process 7 was terminated (SIGTERM) before it ended"}, "terminated",
+         ["Process 7 was terminated (SIGTERM) before it ended."]),
+        ({"stop_reason": "process 7 on host exited before it ended"}, "ended with its process",
+         ["Process 7 on host exited before it ended."]),
+        ({}, "ended early", []),
+    ],
+)  # fmt: skip
+def test_one_that_was_stopped(facts: dict[str, Any], ending: str, cause: list[str]) -> None:
+    """How, after how many of the planned trials, the best so far, and how to load its program."""
+    found = optimization(
+        trial(0, "0011"), trial(1, "0111", parameters=CHOICE), trial(2, "", **OPEN),
+        best=1, labels=LABELS[:4], **KILLED, **facts,
+    )  # fmt: skip
+    judged = verdict(found)
+    assert judged.headline == (
+        f"MIPROv2 on Classify, {ending} after 2 of 9 trials: best 75.0 %, trial 1 (instruction 1 + demos 2)"
+    )
+    load = f'Its best program so far: otel_dspy.best_program("{"f" * 32}", program)'
+    assert list(judged.warnings[: 1 + len(cause)]) == [load, *cause]
+    first = optimization(trial(0, "", **OPEN), initial_score=None, **KILLED, **facts)
+    assert verdict(first).headline == f"MIPROv2 on Classify, {ending} before the end of its first trial"
+    assert list(verdict(first).warnings) == cause
+
+
+def test_trials_that_were_in_progress_have_not_failed() -> None:
+    """A trial that was interrupted counts neither as ended nor as failed."""
+    interrupted = trial(1, "", kind="trial", state="fail", scope=None, error="KeyboardInterrupt")
+    judged = verdict(optimization(trial(0, "0011"), interrupted, best=0, error="KeyboardInterrupt", **KILLED))
+    assert judged.headline.endswith("after 1 of 9 trials: best 50.0 %, trial 0 (baseline)")
+    assert judged.evidence == "No trial was better than the start."
+    assert not any("failed" in warning for warning in judged.warnings)
 
 
 def test_a_candidate_is_not_taken_for_the_start() -> None:

@@ -18,6 +18,8 @@ from otel_dspy.mlflow.tracking.requests.concurrent_requests import cpu_seconds
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
+from otel_dspy.runtime import sigterm
+from otel_dspy.wording import TERMINATED
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.delivery.drop_policy import DropPolicy
@@ -167,5 +169,6 @@ class DeliveryLoop:
         return not self._queues.control.empty or self._flushes.runs_to_end
 
     def _end_open_runs(self) -> None:
-        reason = f"process {os.getpid()} exited before it recorded the end of the run"
+        ending = TERMINATED if sigterm.received() else "exited"
+        reason = f"process {os.getpid()} {ending} before it recorded the end of the run"
         self.pipeline.end_open_runs(time.time_ns() // 1_000_000, reason)

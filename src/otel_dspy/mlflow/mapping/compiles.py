@@ -9,6 +9,7 @@ from otel_dspy.mlflow.mapping import naming, tables
 from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
 from otel_dspy.mlflow.mapping.endings import is_interrupted, run_status
 from otel_dspy.mlflow.mapping.operations import (
+    DescribeStopped,
     EndRun,
     EnsureRun,
     ForgetPrograms,
@@ -161,6 +162,14 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
     yield from _best_trial(ended, options)
 
 
+def stopped_operations(ended: EndedCompile, options: Options) -> Iterator[Operation]:
+    """Describe the run, once it has ended, of a compile that was interrupted; a late trial updates the description."""
+    done = ended.done
+    run = compile_run(options, done.identity.compile_id)
+    if run is not None and is_interrupted(done.error_type):
+        yield DescribeStopped(key=f"{done.span.span_id}/stopped/{len(ended.trials)}", run=run)
+
+
 def compile_operations(
     done: CompileRecord, options: Options, context: TraceContext, ended: EndedCompile
 ) -> Iterator[Operation]:
@@ -220,6 +229,7 @@ def compile_operations(
         if done.program_id and not _raised(done):
             yield from _result(done, run, options)
         yield EndRun(key=f"{span.span_id}/end", run=run, status=_status(done), end_ms=span.end_ms)
+        yield from stopped_operations(ended, options)
     yield ForgetPrograms(key=f"{span.span_id}/forget", scope=scope)
 
 

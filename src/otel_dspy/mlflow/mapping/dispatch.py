@@ -9,6 +9,7 @@ from otel_dspy.mlflow.mapping.compiles import (
     compile_operations,
     dataset_operations,
     setup_operations,
+    stopped_operations,
     summary_operations,
 )
 from otel_dspy.mlflow.mapping.phases import phase_operations
@@ -53,6 +54,7 @@ def operations(
             yield from trial_operations(fact, options)
             if ended is not None:
                 yield from summary_operations(ended, options)
+                yield from stopped_operations(ended, options)
         case EvaluateRecord():
             yield from evaluate_operations(fact, options, context)
         case CompileRecord():

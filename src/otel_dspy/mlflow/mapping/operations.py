@@ -219,6 +219,14 @@ class LogReport:
     run: RunKey
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeStopped:
+    """Describe the run of a compile that was stopped and has ended as KILLED."""
+
+    key: str
+    run: CompileRun
+
+
 @dataclass(frozen=True, slots=True)
 class AssessmentFailure:
     """The error of an assessment that could not be made."""
@@ -333,6 +341,7 @@ Operation = (
     | LogModel
     | EndRun
     | LogReport
+    | DescribeStopped
     | LogTrace
     | LogSpan
     | KeepProgram

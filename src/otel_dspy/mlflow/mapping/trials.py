@@ -25,7 +25,7 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, ERRORS
-from otel_dspy.wording import chosen_text, score_value_text
+from otel_dspy.wording import chosen_text, score_value_text, stop_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +124,8 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
     None for a trial that has neither a score, an error nor a reason.
     """
     tried = _tried(trial) or (trial.kind or "trial").replace("_", " ")
+    if broken and (stopped := stop_text(trial.error_type)) is not None:
+        return f"{tried}: {stopped}"
     if broken:
         cause = ": ".join(part for part in (trial.error_type, trial.span.message) if part)
         return f"{tried}: failed" + (f" with {cause}" if cause else "")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from otel_dspy.mlflow.mapping.operations import (
+    CompileRun,
+    DescribeStopped,
     EndRun,
     EnsureRun,
     ForgetPrograms,
@@ -64,7 +66,7 @@ class OperationApplier:
         self._attachments = TraceAttachments(writer)
         self._tables = TableWriter(writer, self._batches)
         self._programs = ProgramWriter(writer, self._batches)
-        self._open_runs = OpenRuns(writer)
+        self._open_runs = OpenRuns(writer, reports)
         self._reports = reports
         self._autolog_names = autolog_names.wanted()
         self.applied = 0
@@ -131,6 +133,8 @@ class OperationApplier:
             if tags:
                 self._batches.batch(run).add(tags=tags)
             self.apply(EndRun(key="killed", run=run, status="KILLED", end_ms=end_ms))
+            if isinstance(run, CompileRun):
+                self.apply(DescribeStopped(key="stopped", run=run))
             ended += 1
         return ended
 
@@ -161,8 +165,8 @@ class OperationApplier:
                 self._batches.batch(run).add(points=self._named(run, metrics), tags=tags)
             case LogProgram() | LogChanges() | LogModel():
                 self._writer.attempts.run(type(operation).__name__, lambda: self._programs.write(operation))
-            case LogReport():
-                self._writer.attempts.run("a report", lambda: self._request_report(operation.run, ended=True))
+            case LogReport() | DescribeStopped():
+                self._report(operation)
             case EndRun(run=run):
                 self._batches.send(run)
                 self._writer.attempts.run("a run's end", lambda: self._apply(operation))
@@ -198,6 +202,12 @@ class OperationApplier:
 
     def _named(self, run: RunKey, points: Sequence[MetricPoint]) -> Sequence[MetricPoint]:
         return autolog_names.with_autolog_names(run, points) if self._autolog_names else points
+
+    def _report(self, operation: LogReport | DescribeStopped) -> None:
+        if isinstance(operation, LogReport):
+            self._writer.attempts.run("a report", lambda: self._request_report(operation.run, ended=True))
+        else:
+            self._open_runs.describe(lambda: self._writer.runs.handle(operation.run).run_id)
 
     def _request_report(self, compile_run: RunKey, *, ended: bool) -> None:
         if self._reports is not None:

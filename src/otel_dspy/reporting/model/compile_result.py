@@ -144,6 +144,8 @@ class Compile:
     experiment_id: str = ""
     error: str | None = None
     """Type of the exception that ended the compile, with its message if that was recorded."""
+    stop_reason: str | None = None
+    """Why the run was ended as KILLED without the end of the compile: its process exited."""
     parameters: Mapping[str, object] = field(default_factory=dict[str, object])
     usage: ModelUse = field(default_factory=ModelUse)
     usage_by_role: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])

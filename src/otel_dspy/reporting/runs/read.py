@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import ERROR_MESSAGE, ERROR_TYPE
+from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from otel_dspy.mlflow.tracking.store import server_artifacts
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.model.compile_result import Compile, Trial
@@ -152,6 +153,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         tracking_uri="" if server_artifacts.in_server() else without_passwords(tracking_uri),
         experiment_id=str(run.info.experiment_id),
         error=_error(run, summary.get("error")),
+        stop_reason=run.data.tags.get(REASON_TAG),
         parameters=mapping(summary.get("parameters")) | _models(run),
         usage=use(summary.get("usage")),
         usage_by_role=uses(mapping(summary.get("usage")).get("by_role")),

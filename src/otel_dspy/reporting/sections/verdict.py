@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.sections.comparison import start_and_winner
+from otel_dspy.reporting.sections.headline import after_stop, cost, headline, is_stopped
 from otel_dspy.reporting.sections.off_label import off_label
 from otel_dspy.reporting.sections.predictions import dominances
 from otel_dspy.reporting.sections.unusable_instructions import unusable_instructions
@@ -13,11 +14,9 @@ from otel_dspy.reporting.statistics.intervals import mean_interval
 from otel_dspy.reporting.wording import (
     choice_text,
     counted,
-    duration_text,
     probability_text,
-    use_text,
 )
-from otel_dspy.wording import chosen_text, score_value_text
+from otel_dspy.wording import chosen_text, score_value_text, stop_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +27,11 @@ if TYPE_CHECKING:
 
 _SHORT: Final = 40
 """Longest value that a sentence quotes."""
+_START_IS_BEST: Final = {
+    "RUNNING": "No trial is better than the start so far.",
+    "KILLED": "No trial was better than the start.",
+}
+"""By the status of the run."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,9 @@ def verdict(found: Compile) -> Verdict:
     """Return the verdict on an optimization."""
     comparison = start_and_winner(found)
     return Verdict(
-        headline=_headline(found),
+        headline=headline(found),
         evidence=_evidence(found, comparison),
-        cost=f"{counted(len(found.trials), 'trial')} in {duration_text(found.duration)}: {use_text(found.usage)}",
+        cost=cost(found),
         warnings=tuple(_warnings(found, comparison)),
         start=_standing(found.start),
         winner=_standing(found.winner),
@@ -77,38 +81,10 @@ def _standing(trial: Trial | None) -> Standing | None:
     return Standing(trial.row.index, choice_text(trial.row), trial.row.score, len(scores), mean_interval(scores))
 
 
-def _headline(found: Compile) -> str:
-    name = f"{found.optimizer} on {found.program}"
-    if found.error is not None:
-        return f"{name} failed: {found.error}"
-    initial, best = (score_value_text(score, found.unit) for score in (found.initial_score, found.best_score))
-    start, winner = found.start, found.winner
-    if found.status == "RUNNING":
-        return f"{name}, so far: {_so_far(found, best)}"  # an interrupted one keeps this text
-    if found.best_score is None:
-        return f"{name}: no score was recorded"
-    if winner is None:
-        return f"{name}: from {initial} to {best}; no trial has the returned program"
-    if start is not None and start.row.index == winner.row.index:
-        return f"{name}: no trial was better than the start, {best}"
-    change = best if found.initial_score is None else f"from {initial} to {best}"
-    return f"{name}: {change}, trial {winner.row.index} won ({choice_text(winner.row)})"
-
-
-def _so_far(found: Compile, best: str) -> str:
-    winner = found.winner
-    trials = counted(len(found.trials), "trial")
-    if winner is None:
-        return f"{trials}, no full score yet"
-    return f"{trials}, best {best}, trial {winner.row.index} ({choice_text(winner.row)})"
-
-
 def _evidence(found: Compile, comparison: Comparison | None) -> str:
     start, winner = found.start, found.winner
     if winner is not None and start is not None and winner.row.index == start.row.index:
-        if found.status == "RUNNING":
-            return "No trial is better than the start so far."
-        return "The optimizer returned the initial program."
+        return _START_IS_BEST.get(found.status, "The optimizer returned the initial program.")
     if all(trial.row.score is None for trial in found.trials):
         return "The optimizer scored no candidates."
     if start is None:
@@ -131,12 +107,12 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
 
 def _warnings(found: Compile, comparison: Comparison | None) -> Iterator[str]:
     start, winner = found.start, found.winner
-    failed = sum(result.error is not None for trial in found.trials for result in trial.results)
-    scored = sum(len(trial.results) for trial in found.trials)
-    if failed:
-        first = next(result.error for trial in found.trials for result in trial.results if result.error is not None)
-        yield f"{failed} of {scored} example runs failed and count as score 0. The first error: {first}"
-    broken = [trial for trial in found.trials if trial.row.state == "fail"]
+    yield from after_stop(found)
+    every = [result for trial in found.trials for result in trial.results if stop_text(result.error) is None]
+    errors = [result.error for result in every if result.error is not None]
+    if errors:
+        yield f"{len(errors)} of {len(every)} example runs failed and count as score 0. The first error: {errors[0]}"
+    broken = [trial for trial in found.trials if trial.row.state == "fail" and not is_stopped(trial)]
     if broken:
         reason = f", the first with {broken[0].error}" if broken[0].error else ""
         yield f"{counted(len(broken), 'trial')} failed{reason}."

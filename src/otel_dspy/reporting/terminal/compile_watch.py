@@ -11,7 +11,7 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.reporting.terminal.planned_trials import planned_trials
+from otel_dspy.reporting.planned_trials import planned_trials
 from otel_dspy.reporting.trial_row import NANOSECONDS, ModelUse, below, trial_row
 
 if TYPE_CHECKING:

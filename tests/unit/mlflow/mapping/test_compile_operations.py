@@ -330,9 +330,10 @@ def test_a_compile_that_raised_has_no_result(
 ) -> None:
     """No best program, an error on the run; a report, unless the program is about to end."""
     found = mapped(span("compile", {**IDENTITY, "dspy.program.id": "p", **attributes}, parent_id=None, **fields))
-    reports = [] if attributes.get("error.type") == "KeyboardInterrupt" else ["LogReport"]
+    stopped = attributes.get("error.type") == "KeyboardInterrupt"
+    reports, described = ([], ["DescribeStopped"]) if stopped else (["LogReport"], [])
     assert [type(operation).__name__ for operation in found] == [
-        "EnsureRun", "LogMetrics", "LogText", *reports, "EndRun", "ForgetPrograms",
+        "EnsureRun", "LogMetrics", "LogText", *reports, "EndRun", *described, "ForgetPrograms",
     ]  # fmt: skip
     assert only(found, EndRun).status == status
     assert only(found, LogMetrics).tags == {"dspy.program.id": "p", **tags}

@@ -165,6 +165,8 @@ CHOICES: dict[str, Any] = {
          "trial 4: iteration 2", "iteration 2: no score. not better"),
         ({"dspy.trial.state": "fail", "error.type": "ValueError", "dspy.trial.label": "seed 1"},
          "trial 4: seed 1", "seed 1: failed with ValueError: it broke"),
+        ({"dspy.trial.state": "fail", "error.type": "KeyboardInterrupt", "dspy.trial.label": "seed 1"},
+         "trial 4: seed 1", "seed 1: stopped by the user"),
         ({"dspy.trial.parameter.0_predictor_instruction": 1, "dspy.trial.parameter.1_predictor_instruction": 0,
           "dspy.trial.label": "x"},
          "trial 4: predictor 0: instruction 1; predictor 1: instruction 0", None),

@@ -6,13 +6,20 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
+from otel_dspy.mlflow.tracking.runs.stale_runs import (
+    REASON_TAG,
+    end_stale_runs,
+    end_traces_of_ended_runs,
+    trial_description,
+)
 from otel_dspy.mlflow.tracking.state.processes import owner_is_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from otel_dspy.mlflow.mapping.operations import RunKey
+    from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
+    from otel_dspy.mlflow.tracking.store.store import StoredRun
     from otel_dspy.mlflow.tracking.writers.writer import Writer
 
 _logger = logging.getLogger(__name__)
@@ -21,8 +28,9 @@ _logger = logging.getLogger(__name__)
 class OpenRuns:
     """Open runs of one experiment."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, reports: RunReports | None) -> None:
         self._writer = writer
+        self._reports = reports
         self._looked_for_stale = not writer.own
         self._interrupted: list[tuple[str, Mapping[str, str]]] = []
         """Runs that were ended here and whose traces are open, each with the tags for them."""
@@ -31,12 +39,28 @@ class OpenRuns:
         """End, once, the runs of this process' predecessors that have exited."""
         if not self._looked_for_stale:
             self._looked_for_stale = True
-            self._writer.attempts.retrier.run("stale runs", self._end_stale)
+            ended: list[str] = []
+            self._writer.attempts.retrier.run("stale runs", lambda: self._end_stale(ended))
+            for run_id in ended:
+                self.describe(lambda run_id=run_id: run_id)
 
-    def _end_stale(self) -> None:
+    def describe(self, run_id: Callable[[], str]) -> None:
+        """Describe the run of a compile that was stopped; one that cannot be described is left as it is.
+
+        Args:
+            run_id: returns the run's id.
+        """
+        if (reports := self._reports) is not None:
+            connection = self._writer.connection
+            self._writer.attempts.retrier.run(
+                "a run's description", lambda: reports.describe_stopped(connection, run_id())
+            )
+
+    def _end_stale(self, every: list[str]) -> None:
         connection = self._writer.connection
         store, experiments = connection.store(), [connection.experiment_id()]
         ended = end_stale_runs(store, experiments, time.time_ns() // 1_000_000)
+        every += ended
         if ended:
             _logger.warning("%d runs were left RUNNING by processes that have exited; they are KILLED now", len(ended))
         end_traces_of_ended_runs(store, experiments)
@@ -56,14 +80,16 @@ class OpenRuns:
             return
         tags = {REASON_TAG: reason} if reason is not None else {}
         for run in reversed(self._writer.runs.open):
-            if self._writer.attempts.run("a run's status", lambda run=run: self._is_left(run)):
+            left = self._writer.attempts.run("a run's status", lambda run=run: self._left(run))
+            if left is not None:
                 self._interrupted.append((self._writer.runs.handle(run).run_id, tags))
-                yield run, tags
+                yield run, tags | trial_description(left.tags, reason)
 
-    def _is_left(self, run: RunKey) -> bool:
+    def _left(self, run: RunKey) -> StoredRun | None:
+        """Return the run as stored if it is to be ended here."""
         store, run_id = self._writer.connection.store(), self._writer.runs.handle(run).run_id
         stored = store.stored_run(run_id)
-        return stored.running and (self._writer.own or not owner_is_running(stored.tags))
+        return stored if stored.running and (self._writer.own or not owner_is_running(stored.tags)) else None
 
     def end_traces(self) -> None:
         """End, as ERROR, the traces in progress of the `interrupted` runs, after all batches have been sent."""

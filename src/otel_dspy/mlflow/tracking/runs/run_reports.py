@@ -7,7 +7,6 @@ own. One that cannot be written is given up: `otel-dspy report` makes the same p
 from __future__ import annotations
 
 import contextvars
-import hashlib
 import logging
 import os
 import pkgutil
@@ -17,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.boolean_text import boolean_variable
-from otel_dspy.mlflow.mapping.naming import DESCRIPTION, MAX_TAG
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
+from otel_dspy.mlflow.tracking.runs.description import describe_stopped_run, write_description
 from otel_dspy.mlflow.tracking.runs.saved_view import save_trials_view
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.fork_gate import ForkGate
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_dspy.mlflow.tracking.store.connection import Connection
-    from otel_dspy.mlflow.tracking.store.store import RunHandle, Store
+    from otel_dspy.mlflow.tracking.store.store import RunHandle
 
 _logger = logging.getLogger(__name__)
 
@@ -41,8 +40,6 @@ PAUSE: Final = 20
 """Minimum pause between two such reports, in multiples of the time that the last one took."""
 PATIENCE: Final = 10.0
 """Seconds that a flush, and the end of a process, wait for reports in progress."""
-DESCRIBED: Final = "otel_dspy.description"
-"""Tag with a digest of the description that was written here: one that differs is the user's."""
 _MAX_KNOWN: Final = 1000
 _REPORT: Final = "otel_dspy.reporting.report:report"
 """Loaded by name: that package reads MLflow by means of this one."""
@@ -53,6 +50,7 @@ class _Request:
     connection: Connection
     run: RunHandle
     ended: bool
+    awaited: bool = True
 
 
 class RunReports:
@@ -69,13 +67,14 @@ class RunReports:
         self._thread: threading.Thread | None = None
         self._gate = ForkGate()
 
-    def request(self, connection: Connection, run: RunHandle, *, ended: bool) -> None:
+    def request(self, connection: Connection, run: RunHandle, *, ended: bool, awaited: bool = True) -> None:
         """Request a report, which `start` writes once all else of the run is written.
 
         Args:
             connection: connection to the run's experiment.
             run: the run of the compile.
             ended: whether the compile has ended; else the request is ignored until the next report is due.
+            awaited: whether `wait` waits for it, if the compile has ended.
         """
         if not enabled():
             return
@@ -85,7 +84,25 @@ class RunReports:
                 self._next.pop(run.run_id, None)
             elif now < self._next.setdefault(run.run_id, now + EVERY):
                 return
-            self._requested[run.run_id] = _Request(connection, run, ended)
+            self._requested[run.run_id] = _Request(connection, run, ended, awaited)
+
+    def describe_stopped(self, connection: Connection, run_id: str) -> None:
+        """Describe the run of a compile that was stopped; an earlier report on it is requested again.
+
+        Called once the run and those of its trials have ended. `wait` does not wait for that report: a program that was
+        interrupted ends as soon as it can.
+
+        Args:
+            connection: connection to the run's experiment.
+            run_id: the run; that of a trial is ignored.
+
+        Raises:
+            Exception: any exception of MLflow and its transports.
+        """
+        if enabled():
+            store = connection.store()
+            if describe_stopped_run(store, connection.destination.tracking_uri, run_id):
+                self.request(connection, store.get_run(run_id), ended=True, awaited=False)
 
     def start(self) -> None:
         """Write the requested reports on another thread."""
@@ -113,7 +130,9 @@ class RunReports:
 
     def _is_writing_ended(self) -> bool:
         requests = (self._current, *self._started.values())
-        return self._thread is not None and any(request is not None and request.ended for request in requests)
+        return self._thread is not None and any(
+            request is not None and request.ended and request.awaited for request in requests
+        )
 
     def _run(self) -> None:
         while True:
@@ -149,18 +168,5 @@ def _write(request: _Request) -> None:
     with http_policy.no_retries(0), workspaces.selected(destination.workspace):
         found = report(request.run.run_id, tracking_uri=destination.tracking_uri)
         save_trials_view(request.connection)
-        _describe(request.connection.store(), request.run.run_id, found.description)
+        write_description(request.connection.store(), request.run.run_id, found.description)
         request.connection.store().artifacts.write_text(request.run.artifact_uri, PATH, found.html)
-
-
-def _describe(store: Store, run_id: str, text: str) -> None:
-    """Write the run's description, unless the user has written one."""
-    tags = store.run_tags(run_id)
-    present = tags.get(DESCRIPTION, "").strip()
-    if not present or tags.get(DESCRIBED) == _digest(present):
-        text = text[:MAX_TAG].strip()
-        store.log_run(run_id, {}, [], {DESCRIPTION: text, DESCRIBED: _digest(text)})
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

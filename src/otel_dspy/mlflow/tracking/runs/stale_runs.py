@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy import semconv as sc
+from otel_dspy.mlflow.mapping.naming import DESCRIPTION, PARENT_RUN
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
 from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, have_exited, host
+from otel_dspy.wording import stop_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +26,8 @@ class StaleRun:
 
     run_id: str
     reason: str
+    tags: Mapping[str, str]
+    """As stored."""
 
 
 def stale_runs(store: Store, experiment_ids: Sequence[str]) -> list[StaleRun]:
@@ -42,9 +47,24 @@ def stale_runs(store: Store, experiment_ids: Sequence[str]) -> list[StaleRun]:
     for run_id, tags in store.running(experiment_ids, HOST_TAG, here):
         if last := _exited(tags):
             found.append(
-                StaleRun(run_id, f"process {last} on {here.split()[0]} exited before it recorded the end of the run")
+                StaleRun(
+                    run_id, f"process {last} on {here.split()[0]} exited before it recorded the end of the run", tags
+                )
             )
     return found
+
+
+def trial_description(tags: Mapping[str, str], reason: str | None) -> dict[str, str]:
+    """Return the tag that describes the run of a trial whose end was not recorded; none if it has a description.
+
+    Args:
+        tags: the run's tags.
+        reason: why it is ended, if known.
+    """
+    if PARENT_RUN not in tags or sc.DSPY_OPTIMIZER_NAME in tags or DESCRIPTION in tags:
+        return {}
+    stopped = stop_text(None, reason)
+    return {DESCRIPTION: f"not completed: {stopped}" if stopped else "not completed"}
 
 
 def end_traces_of_ended_runs(store: Store, experiment_ids: Sequence[str]) -> int:
@@ -110,7 +130,7 @@ def end_stale_runs(store: Store, experiment_ids: Sequence[str], now_ms: int) -> 
     """
     ended: list[str] = []
     for run in stale_runs(store, experiment_ids):
-        store.log_run(run.run_id, {}, (), {REASON_TAG: run.reason})
+        store.log_run(run.run_id, {}, (), {REASON_TAG: run.reason} | trial_description(run.tags, run.reason))
         _end_traces(store, experiment_ids, run.run_id, run.reason)
         store.end_run(run.run_id, "KILLED", now_ms)
         ended.append(run.run_id)

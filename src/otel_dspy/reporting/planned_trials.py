@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opentelemetry.util.types import AttributeValue
 
-
-def planned_trials(optimizer: str, parameters: Mapping[str, AttributeValue]) -> int | None:
+def planned_trials(optimizer: str, parameters: Mapping[str, object]) -> int | None:
     """Return the number of trials that `optimizer` (a class name) will run; None if it is unknown.
 
     MIPROv2 (dspy 3.4.1, `_optimize_prompt_parameters`) scores the initial program in one trial; with minibatches, it
@@ -33,6 +31,6 @@ def planned_trials(optimizer: str, parameters: Mapping[str, AttributeValue]) -> 
             return None
 
 
-def _number(parameters: Mapping[str, AttributeValue], name: str) -> int | None:
+def _number(parameters: Mapping[str, object], name: str) -> int | None:
     value = parameters.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

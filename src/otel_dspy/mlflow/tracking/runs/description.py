@@ -1,0 +1,69 @@
+"""Description of an optimization's run, the tag that MLflow shows as Markdown. A user's own is not changed."""
+
+from __future__ import annotations
+
+import hashlib
+import pkgutil
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy import semconv as sc
+from otel_dspy.mlflow.mapping.naming import DESCRIPTION, MAX_TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_dspy.mlflow.tracking.store.store import Store
+
+DESCRIBED: Final = "otel_dspy.description"
+"""Tag with a digest of the description that was written here: one that differs is the user's."""
+_STOPPED: Final = "otel_dspy.reporting.stopped_run:describe_stopped"
+"""Loaded by name: that package reads MLflow by means of this one."""
+
+
+def write_description(store: Store, run_id: str, text: str) -> None:
+    """Write the run's description, unless the user has written one.
+
+    Args:
+        store: the tracking store.
+        run_id: the run.
+        text: Markdown.
+    """
+    _write(store, run_id, store.run_tags(run_id), text)
+
+
+def describe_stopped_run(store: Store, tracking_uri: str, run_id: str) -> bool:
+    """Write the final description of an optimization that was stopped, once its run and those of its trials have ended.
+
+    A nested optimization without a description is left without one.
+
+    Args:
+        store: the tracking store.
+        tracking_uri: its tracking URI.
+        run_id: the run.
+
+    Returns:
+        Whether it had a description from here, so that it may have a report in progress too.
+
+    Raises:
+        Exception: any exception of MLflow and its transports.
+    """
+    tags = store.run_tags(run_id)
+    had = DESCRIBED in tags
+    if sc.DSPY_OPTIMIZER_NAME not in tags or (sc.DSPY_COMPILE_PARENT_ID in tags and not had):
+        return False
+    describe: Callable[[str, str], str | None] = pkgutil.resolve_name(_STOPPED)
+    text = describe(tracking_uri, run_id)
+    if text is not None:
+        _write(store, run_id, tags, text)
+    return had
+
+
+def _write(store: Store, run_id: str, tags: Mapping[str, str], text: str) -> None:
+    present = tags.get(DESCRIPTION, "").strip()
+    if not present or tags.get(DESCRIBED) == _digest(present):
+        text = text[:MAX_TAG].strip()
+        store.log_run(run_id, {}, [], {DESCRIPTION: text, DESCRIBED: _digest(text)})
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,85 @@
+"""Headline of an optimization: what came of it, or how it was stopped and how to go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.reporting.planned_trials import planned_trials
+from otel_dspy.reporting.wording import choice_text, counted, duration_text, use_text
+from otel_dspy.wording import score_value_text, stop_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_dspy.reporting.model.compile_result import Compile, Trial
+
+_OPEN: Final = frozenset({"running", "killed"})
+"""States of a trial whose end was not recorded: the status of its run."""
+
+
+def headline(found: Compile) -> str:
+    """Return one sentence on how the optimization ended, or where it is."""
+    name = f"{found.optimizer} on {found.program}"
+    if found.status == "KILLED":
+        return f"{name}, {_stopped(found)}"
+    if found.error is not None:
+        return f"{name} failed: {found.error}"
+    if found.status == "RUNNING":
+        return f"{name}, so far: {_trials(found)}, {_best(found) or 'no full score yet'}"
+    return f"{name}: {_result(found)}"
+
+
+def _result(found: Compile) -> str:
+    initial, best = (score_value_text(score, found.unit) for score in (found.initial_score, found.best_score))
+    start, winner = found.start, found.winner
+    if found.best_score is None:
+        return "no score was recorded"
+    if winner is None:
+        return f"from {initial} to {best}; no trial has the returned program"
+    if start is not None and start.row.index == winner.row.index:
+        return f"no trial was better than the start, {best}"
+    change = best if found.initial_score is None else f"from {initial} to {best}"
+    return f"{change}, trial {winner.row.index} won ({choice_text(winner.row)})"
+
+
+def cost(found: Compile) -> str:
+    """Return one sentence on trials, time and usage."""
+    return f"{counted(len(found.trials), 'trial')} in {duration_text(found.duration)}: {use_text(found.usage)}"
+
+
+def after_stop(found: Compile) -> Iterator[str]:
+    """Yield what a reader needs of an optimization that was stopped: how to load its best program, and the cause."""
+    if found.status != "KILLED":
+        return
+    if found.winner is not None and found.run_id:
+        yield f'Its best program so far: otel_dspy.best_program("{found.run_id}", program)'
+    cause = found.error or found.stop_reason
+    if cause is not None and not cause.isidentifier():  # a type alone adds nothing to the headline
+        yield f"{cause[0].upper()}{cause[1:]}."
+
+
+def is_stopped(trial: Trial) -> bool:
+    """Return whether the trial was in progress when the optimization was stopped."""
+    return trial.row.state in _OPEN or stop_text(trial.error) is not None
+
+
+def _stopped(found: Compile) -> str:
+    how = stop_text(found.error, found.stop_reason) or "ended early"
+    if all(is_stopped(trial) for trial in found.trials):
+        return f"{how} before the end of its first trial"
+    return f"{how} after {_trials(found)}: {_best(found) or 'no full score'}"
+
+
+def _trials(found: Compile) -> str:
+    """Format how many trials have ended, and of how many: `4 of 9 trials`, or `1 trial` if that is unknown."""
+    ended = sum(not is_stopped(trial) for trial in found.trials)
+    planned = planned_trials(found.optimizer, found.parameters)
+    return f"{ended} of {counted(planned, 'trial')}" if planned and planned >= ended else counted(ended, "trial")
+
+
+def _best(found: Compile) -> str | None:
+    winner = found.winner
+    if winner is None:
+        return None
+    best = score_value_text(found.best_score, found.unit)
+    return f"best {best}, trial {winner.row.index} ({choice_text(winner.row)})"
