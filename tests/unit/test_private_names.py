@@ -66,7 +66,8 @@ _DEGRADED: Final = [
     ("opentelemetry.trace", "_tracer"),
     *((_SDK, name) for name in (
         "_active_span_processor", "_span_processors", "_span_processor", "_limits", "_batch_processor", "_queue",
-        "_export_lock",
+        "_export_lock", "_measurement_consumer", "_is_enabled", "_sdk_config", "_reader_storages",
+        "_instrument_view_instrument_matches", "_reset_on_collect", "_attributes_aggregation",
     )),
     (f"{_GENAI}._conversation_context", None),
     *((_GENAI, name) for name in (

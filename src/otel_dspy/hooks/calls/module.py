@@ -122,13 +122,11 @@ class _ModuleHook(CallHook):
         if error is not None:
             attributes = {**attributes, ERROR_TYPE: error_type(error)}
             mark_failed(self._span, error, self._telemetry.content)
-        self._telemetry.instruments.module_duration.record(now() - self._started, attributes, self._attached)
-        if self._capture:
-            self._telemetry.ends.end_after(
-                self._span, self.part, _set_content, self._telemetry, self._span, self._given, self._output
-            )
-        else:
-            self._telemetry.end_span(self._span)
+        # One item of the deferred queue for the measurement, the content and the end.
+        self._telemetry.ends.end_after(
+            self._span, self.part, _record, self._telemetry, self._span, now() - self._started, attributes,
+            self._attached, (self._given, self._output) if self._capture else None,
+        )  # fmt: skip
         if self._gate is not None:
             self._gate.leave(self._module, error)
 
@@ -139,12 +137,23 @@ def _measured(kind: str) -> Mapping[str, AttributeValue]:
     return {semconv.DSPY_MODULE_TYPE: kind}
 
 
-def _set_content(telemetry: Telemetry, span: Span, given: AnyValue, output: AnyValue) -> None:
-    content: dict[str, AttributeValue] = {}
-    telemetry.content.put_plain(content, semconv.DSPY_MODULE_INPUT, given)
+def _record(  # noqa: PLR0913, PLR0917 - the measurement and the content
+    telemetry: Telemetry,
+    span: Span,
+    seconds: float,
+    attributes: Mapping[str, AttributeValue],
+    context: Context | None,
+    content: tuple[AnyValue, AnyValue] | None,
+) -> None:
+    telemetry.instruments.module_duration.record(seconds, attributes, context)
+    if content is None:
+        return
+    given, output = content
+    texts: dict[str, AttributeValue] = {}
+    telemetry.content.put_plain(texts, semconv.DSPY_MODULE_INPUT, given)
     if output is not _NO_OUTPUT:
-        telemetry.content.put_plain(content, semconv.DSPY_MODULE_OUTPUT, output)
-    span.set_attributes(content)
+        telemetry.content.put_plain(texts, semconv.DSPY_MODULE_OUTPUT, output)
+    span.set_attributes(texts)
 
 
 def _signature(module: Any) -> type[Any] | None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import get_current
 
+from otel_dspy.telemetry.deferred.known_aggregations import KnownAggregations
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Counter, Histogram, Meter
@@ -44,20 +46,31 @@ class _Late:
     Args:
         queue: the queue.
         instrument: the instrument of the API.
-        record: its method `add` or `record`.
+        record: name of its method: `add` or `record`.
     """
 
-    def __init__(self, queue: DeferredQueue, instrument: Counter | Histogram, record: Callable[..., None]) -> None:
+    def __init__(self, queue: DeferredQueue, instrument: Counter | Histogram, record: str) -> None:
         self._submit = queue.submit
         self._instrument = instrument
-        self._record = record
+        self._method = record
+        self._use(self._current())
+
+    def _current(self) -> object:
+        # The API's proxy instrument has no real one without a meter provider.
+        return getattr(self._instrument, "_real_instrument", self._instrument)
+
+    def _use(self, real: object) -> None:
+        self._real = real
+        self._record = None if real is None else KnownAggregations(real, getattr(real, self._method)).record
 
     def _take(
         self, amount: float, attributes: Mapping[str, AttributeValue] | None = None, context: Context | None = None
     ) -> None:
-        # The API's proxy instrument has no real one without a meter provider: skip the measurement.
-        if getattr(self._instrument, "_real_instrument", self._instrument) is None:
-            return
+        real = self._current()
+        if real is not self._real:
+            self._use(real)
+        if self._record is None:
+            return  # skip the measurement
         # The context is used for exemplars. The attributes must not be changed afterwards.
         self._submit("a metric", self._record, amount, attributes, get_current() if context is None else context)
 
@@ -66,7 +79,7 @@ class DeferredHistogram(_Late):
     """Histogram that records through the deferred queue."""
 
     def __init__(self, queue: DeferredQueue, histogram: Histogram) -> None:
-        super().__init__(queue, histogram, histogram.record)
+        super().__init__(queue, histogram, "record")
 
     record = _Late._take  # noqa: SLF001 - the base's own
     """Submit a `Histogram.record`."""
@@ -76,7 +89,7 @@ class DeferredCounter(_Late):
     """Counter that adds through the deferred queue."""
 
     def __init__(self, queue: DeferredQueue, counter: Counter) -> None:
-        super().__init__(queue, counter, counter.add)
+        super().__init__(queue, counter, "add")
 
     add = _Late._take  # noqa: SLF001 - the base's own
     """Submit a `Counter.add`."""

@@ -1,0 +1,134 @@
+"""Measurements of the SDK's instruments, recorded in the aggregations of earlier ones with the same attributes.
+
+For every measurement the SDK checks and copies the attributes and computes a key from them for each reader, which takes
+three times as long as the aggregation. A program has few sets of attributes, so the aggregations that a set belongs to
+are looked up once. They are the SDK's own: views, temporalities, exemplars and limits apply as always.
+
+The lookup reads private attributes of the SDK. If one is missing, all measurements are recorded by the public method.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
+
+_MOST_SETS: Final = 256
+"""Attribute sets that are kept for an instrument; then the lookup starts anew."""
+_VALUES: Final = frozenset({str, int, float, bool})
+"""Types of values that the SDK leaves unchanged."""
+
+
+class _Measurement(NamedTuple):
+    """The fields of the SDK's `Measurement`, whose creation checks and copies the attributes."""
+
+    value: float
+    time_unix_nano: int
+    instrument: object
+    context: Context
+    attributes: Mapping[str, AttributeValue]
+
+
+class _Known(NamedTuple):
+    """Aggregations of one set of attributes.
+
+    Attributes:
+        readers: storages by reader; the SDK replaces the mapping when a reader is added or removed.
+        attributes: copy of the attributes.
+        consumers: called with a measurement and whether to offer it as an exemplar.
+    """
+
+    readers: Mapping[Any, Any]
+    attributes: Mapping[str, AttributeValue]
+    consumers: Sequence[Callable[[Any, bool], object]]
+
+
+class KnownAggregations:
+    """Records the measurements of an instrument.
+
+    Args:
+        instrument: a counter or histogram, of the SDK or of another implementation of the API.
+        record: its method `add` or `record`, which records what this class does not.
+    """
+
+    def __init__(self, instrument: object, record: Callable[..., object]) -> None:
+        self._instrument: Any = instrument
+        self._record = record
+        self._sets: dict[object, _Known] = {}
+        self._should_sample: Callable[..., bool] | None = None
+        try:
+            self._consumer: Any = self._instrument._measurement_consumer  # noqa: SLF001 - see the module
+            self._is_enabled: Callable[[], bool] = self._instrument._is_enabled  # noqa: SLF001 - the same
+            self._should_sample = self._consumer._sdk_config.exemplar_filter.should_sample  # noqa: SLF001 - the same
+        except AttributeError:  # not the SDK's, or of a version with other names
+            pass
+
+    def record(self, amount: float, attributes: Mapping[str, AttributeValue] | None, context: Context) -> None:
+        """Record a measurement as of now.
+
+        Args:
+            amount: the measured value.
+            attributes: its attributes; must not be changed afterwards.
+            context: the context that exemplars refer to.
+        """
+        if self._should_sample is None or not attributes or not 0 <= amount < math.inf or not self._is_enabled():
+            self._record(amount, attributes, context)
+            return
+        values = attributes.values()
+        # With the types, because 1, 1.0 and True are equal keys and different attributes.
+        key = (*attributes.items(), *map(type, values))
+        try:
+            known = self._sets.get(key)
+        except TypeError:  # a list as a value
+            self._record(amount, attributes, context)
+            return
+        if known is None or known.readers is not self._consumer._reader_storages:  # noqa: SLF001 - the same
+            self._record(amount, attributes, context)
+            if _VALUES.issuperset(map(type, values)) and all(type(name) is str and name for name in attributes):
+                self._look_up(key, dict(attributes))
+            return
+        at = time.time_ns()
+        measurement = _Measurement(amount, at, self._instrument, context, known.attributes)
+        sampled = self._should_sample(amount, at, known.attributes, context)
+        for consume in known.consumers:
+            consume(measurement, sampled)
+
+    def _look_up(self, key: object, attributes: dict[str, AttributeValue]) -> None:
+        if len(self._sets) >= _MOST_SETS:
+            self._sets.clear()
+        try:
+            readers: Mapping[Any, Any] = self._consumer._reader_storages  # noqa: SLF001 - the same
+            found = [
+                _consumer_of(view, attributes)
+                for storage in readers.values()
+                for view in storage._instrument_view_instrument_matches[self._instrument]  # noqa: SLF001 - the same
+            ]
+        except (AttributeError, LookupError):
+            self._should_sample = None
+        else:
+            self._sets[key] = _Known(readers, attributes, found)
+
+
+def _consumer_of(
+    view: Any,  # noqa: ANN401 - of the SDK, private
+    attributes: Mapping[str, AttributeValue],
+) -> Callable[[Any, bool], object]:
+    # With delta temporality the SDK discards aggregations at each collection; versions without the attribute may too.
+    # A view may drop attributes, and beyond the limit of sets there is one aggregation for all others: both have other
+    # attributes than these.
+    if getattr(view, "_reset_on_collect", True) is False:
+        aggregations: dict[object, Any] = view._attributes_aggregation  # noqa: SLF001 - see the module
+        for aggregation in list(aggregations.values()):
+            if _same(aggregation._attributes, attributes):  # noqa: SLF001 - the same
+                return aggregation.aggregate
+    return view.consume_measurement
+
+
+def _same(one: Mapping[str, AttributeValue], other: Mapping[str, AttributeValue]) -> bool:
+    return one == other and all(type(one[name]) is type(value) for name, value in other.items())
