@@ -148,6 +148,21 @@ def _sums(uri: str, experiment: str) -> dict[str, tuple[int, dict[str, int], flo
     return sums
 
 
+def _everything(uri: str, experiment: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Tokens of the whole optimization: the metrics of its run, and the output of its trace."""
+    client: Any = MlflowClient(uri)
+    place = client.get_experiment_by_name(experiment).experiment_id
+    (run,) = (run for run in client.search_runs([place]) if "mlflow.parentRunId" not in run.data.tags)
+    (trace,) = (
+        trace
+        for trace in client.search_traces(locations=[place], include_spans=False, max_results=100)
+        if " example " not in trace.info.tags["mlflow.traceName"]
+    )
+    output = json.loads(trace.info.response_preview)["usage_in_all_traces"]
+    names = ("input_tokens", "output_tokens")
+    return {name: run.data.metrics[f"usage/{name}"] for name in names}, {name: output[name] for name in names}
+
+
 @pytest.mark.parametrize(
     ("shape", "calls"),
     [
@@ -164,7 +179,7 @@ def test_a_compile(
     server_uri: str,
     spool_folder: Path,
 ) -> None:
-    """The compile's trace has the tokens and costs of the calls in it: in process, through a bridge, after a replay."""
+    """A trace has the tokens and costs of the calls in it, the run those of all: in process, through a bridge, replayed."""
     experiment = f"sums-{uuid.uuid4().hex[:8]}"
     deliver(server_uri, experiment, shape, spool_folder)
     assert _sums(server_uri, experiment) == {
@@ -179,6 +194,7 @@ def test_a_compile(
         )
         for kind, (count, called) in calls.items()
     }
+    assert _everything(server_uri, experiment) == ({"input_tokens": 190, "output_tokens": 95},) * 2
 
 
 def test_a_replay_of_many_traces(server_uri: str, spool_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
 from otel_dspy.mlflow.mapping.chat_tools import chat_tools
+from otel_dspy.mlflow.mapping.control_content import control_content
 from otel_dspy.serialization.json_text import parse_json
 from otel_dspy.wire_format import SCOPE_NAME
 
@@ -62,6 +63,7 @@ def span_attributes(span: SpanRecord) -> dict[str, object]:
     for target, sources in (("mlflow.spanInputs", INPUTS), ("mlflow.spanOutputs", OUTPUTS)):
         if (source := sources.get(operation)) and (value := found.pop(source, None)) is not None:
             found[target] = parsed(value)
+    found |= control_content(span.attributes)
     if span.attributes.get("gen_ai.operation.name") == "retrieval":
         _put_retrieval(found)
     if span.scope == SCOPE_NAME:

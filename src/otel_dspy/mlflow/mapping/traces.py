@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.context import logs_traces, trace_run
+from otel_dspy.mlflow.mapping.control_content import control_inputs, control_outputs
 from otel_dspy.mlflow.mapping.expectations import expectations
 from otel_dspy.mlflow.mapping.media import HINTS, readable
 from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
@@ -81,8 +82,18 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
             state=update.state or ("ERROR" if span.error else "OK"),
             # As MLflow itself computes it from the spans.
             duration_ms=max(0, span.end_ms - span.start_ms),
-            request=update.request or _users_preview("mlflow.spanInputs", span_update) or _preview(span, INPUTS),
-            response=update.response or _users_preview("mlflow.spanOutputs", span_update) or _preview(span, OUTPUTS),
+            request=(
+                update.request
+                or _users_preview("mlflow.spanInputs", span_update)
+                or _preview(span, INPUTS)
+                or _control_preview(control_inputs(span.attributes))
+            ),
+            response=(
+                update.response
+                or _users_preview("mlflow.spanOutputs", span_update)
+                or _preview(span, OUTPUTS)
+                or _control_preview(control_outputs(span.attributes))
+            ),
             tags=_tags(fact) | dict(update.tags),
             metadata=dict(update.metadata),
             client_request_id=update.client_request_id,
@@ -120,6 +131,10 @@ def _preview(span: SpanRecord, sources: dict[str, str]) -> str | None:
     if any(hint in value for hint in HINTS):
         value = json.dumps(readable(parsed(value)), ensure_ascii=False, separators=(",", ":"))
     return value[: naming.MAX_PREVIEW]
+
+
+def _control_preview(content: dict[str, Any] | None) -> str | None:
+    return None if content is None else json.dumps(content, ensure_ascii=False)[: naming.MAX_PREVIEW]
 
 
 def _users_preview(name: str, update: SpanUpdate) -> str | None:

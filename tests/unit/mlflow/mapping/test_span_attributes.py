@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -49,6 +50,55 @@ def test_inputs_and_outputs(operation: str, source: str, target: str, preview: s
         assert getattr(trace, preview) == text[:1000]
     _, trace = both(operation, {source: 7})
     assert getattr(trace, preview) is None
+
+
+USAGE = {
+    "dspy.usage.lm_calls": 3,
+    "dspy.usage.input_tokens": 30,
+    "dspy.usage.output_tokens": 15,
+    "dspy.usage.cost": 0.5,
+    "dspy.usage.cache_hits": 0,
+}
+IN_ALL = {"lm_calls": 3, "input_tokens": 30, "output_tokens": 15, "cost": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "inputs", "outputs"),
+    [
+        (
+            "compile",
+            {
+                "dspy.optimizer.name": "COPRO", "dspy.program.name": "Sums", "dspy.metric.name": "exact",
+                "dspy.compile.initial_score": 40.0, "dspy.compile.best_score": 70.0, "dspy.trial.score.unit": "percent",
+                "dspy.compile.best_trial.index": 4, "dspy.compile.trial.count": 9, **USAGE,
+            },
+            {"optimizer": "COPRO", "program": "Sums", "metric": "exact"},
+            {"initial_score": 40.0, "best_score": 70.0, "score_unit": "percent", "best_trial": 4, "trials": 9,
+             "usage_in_all_traces": IN_ALL},
+        ),
+        (
+            "trial",
+            {"dspy.trial.index": 4, "dspy.trial.kind": "candidate", "dspy.trial.parameter.0_predictor_demos": 1,
+             "dspy.trial.score": math.nan, "dspy.trial.scope": "full", "dspy.trial.state": "complete"},
+            {"trial": 4, "kind": "candidate", "parameters": {"0_predictor_demos": 1}},
+            {"score": "nan", "scope": "full", "state": "complete"},
+        ),
+        (
+            "evaluate",
+            {"dspy.program.name": "Sums", "dspy.evaluate.score": 50.0, "dspy.evaluate.num_examples": 4,
+             "dspy.evaluate.num_errors": 1},
+            {"program": "Sums"},
+            {"score": 50.0, "examples": 4, "errors": 1},
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_tried_and_the_result(
+    operation: str, given: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]
+) -> None:
+    """Of an optimization, a trial and an evaluation, in the span and in the list of traces."""
+    logged, trace = both(operation, given)
+    assert (logged.attributes["mlflow.spanInputs"], logged.attributes["mlflow.spanOutputs"]) == (inputs, outputs)
+    assert (json.loads(trace.request or ""), json.loads(trace.response or "")) == (inputs, outputs)
 
 
 def test_an_image_in_a_preview_is_a_short_text() -> None:
