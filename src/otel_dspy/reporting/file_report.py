@@ -1,4 +1,4 @@
-"""Report on an optimization from the spool files of a program, without an MLflow server."""
+"""Report on an optimization from spool files of a program or files of a Collector, without an MLflow server."""
 
 from __future__ import annotations
 
@@ -17,36 +17,43 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.replay.file_result import FileResult
 
 _EXPERIMENT: Final = "files"
+_OTLP_NEEDED: Final = ("google.protobuf", "opentelemetry.proto")
 
 
 def report_on_files(paths: Sequence[Path]) -> Report:
-    """Read the report on the latest optimization in spool files, which are not changed.
+    """Read the report on the latest optimization in files, which are not changed.
 
     The files are written into a temporary MLflow store, as `otel-dspy replay` would write them, and read from there.
 
     Args:
-        paths: spool files; those with `control` in their names contain optimizations.
+        paths: spool files, of which those with `control` in their names contain optimizations, and files of OTLP JSON
+            with a request a line, as the Collector's file exporter writes them.
 
     Raises:
         ReportError: There is no optimization in the files, or a package of the extra `report` is missing.
         OSError: The temporary store cannot be created.
     """
-    check_packages()
+    check_packages(*_OTLP_NEEDED)
     from mlflow import MlflowClient  # noqa: PLC0415 - seconds
 
     from otel_dspy.mlflow.replay.reader import Replay  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.reporting.otlp_files import is_spool_file, spool_of_files  # noqa: PLC0415 - optional packages
     from otel_dspy.reporting.runs.find import LATEST  # noqa: PLC0415 - as above
     from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - as above
 
     with tempfile.TemporaryDirectory(prefix="otel-dspy-") as name:
         uri = f"sqlite:///{Path(name, 'mlflow.db')}"
         MlflowClient(uri).create_experiment(_EXPERIMENT, artifact_location=Path(name, "artifacts").as_uri())
+        spooled = [path for path in paths if is_spool_file(path)]
+        converted = Path(name, "control.jsonl")
+        read = spool_of_files([path for path in paths if path not in spooled], converted)
         results: list[FileResult] = []
-        Replay(tracking_uri=uri, experiment=_EXPERIMENT, workspace="", reports=False).run(paths, results.append)
+        replay = Replay(tracking_uri=uri, experiment=_EXPERIMENT, workspace="", reports=False)
+        replay.run([*spooled, converted], results.append)
         try:
             found = read_compile(uri, LATEST)
         except ReportError:
-            raise ReportError(_nothing(results)) from None
+            raise ReportError(_nothing([*(one for one in results if one.path != converted), *read])) from None
     trials = tuple(replace(trial, run_id=None) for trial in found.trials)
     return Report(replace(found, run_id="", tracking_uri="", experiment_id="", trials=trials))
 

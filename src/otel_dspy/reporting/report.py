@@ -90,15 +90,25 @@ class Report:
         return self.text
 
 
-def check_packages() -> None:
+def check_packages(*further: str) -> None:
     """Check that the packages of the extra `report` are installed.
+
+    Args:
+        *further: names of modules that are needed beside those of all reports.
 
     Raises:
         ReportError: One is missing.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    missing = [name for name in (*_NEEDED, *further) if not _is_installed(name)]
     if missing:
         raise ReportError(f"Reports need packages that are missing: {', '.join(missing)}. Install otel-dspy[report].")
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
 
 
 def report(

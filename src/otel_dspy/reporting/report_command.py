@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run",
         nargs="*",
         metavar="RUN | FILE",
-        help="run id, or `latest` (the default); or spool files of a program, which are read without MLflow",
+        help="run id, or `latest` (the default); or files that are read without MLflow: spool files of a program, OTLP "
+        "JSON files of a Collector",
     )
     parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
     parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")

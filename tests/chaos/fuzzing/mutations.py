@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.chaos.fuzzing.corpus import NAMES
+from tests.support.otlp_json import as_json
 
 if TYPE_CHECKING:
     import random
@@ -72,7 +71,7 @@ class Case:
 
 def cases(corpus: Sequence[ExportTraceServiceRequest], chance: random.Random) -> Callable[[], Case]:
     """A source of cases: the same ones for the same corpus and the same seed of `chance`."""
-    encoded = [[request.SerializeToString(), _as_json(request)] for request in corpus]
+    encoded = [[request.SerializeToString(), as_json(request)] for request in corpus]
 
     def case() -> Case:
         number = chance.randrange(len(corpus))
@@ -122,7 +121,7 @@ def _mixed(good: ExportTraceServiceRequest, other: ExportTraceServiceRequest, ch
         spans.insert(at, span)
     if chance.random() >= JSON:
         return Case(request.SerializeToString(), json=False, kept=kept)
-    found = json.loads(_as_json(request))
+    found = json.loads(as_json(request))
     for group in found["resourceSpans"]:
         for scope in group["scopeSpans"]:
             for span in scope["spans"]:
@@ -140,19 +139,6 @@ def _mixed(good: ExportTraceServiceRequest, other: ExportTraceServiceRequest, ch
 
 def _spans(request: ExportTraceServiceRequest) -> list[Span]:
     return [span for group in request.resource_spans for scope in group.scope_spans for span in scope.spans]
-
-
-def _as_json(request: ExportTraceServiceRequest) -> bytes:
-    """As OTLP has it: ids in hex, enumerations as numbers."""
-    found = json_format.MessageToDict(request, use_integers_for_enums=True)
-    for group in found.get("resourceSpans", ()):
-        for scope in group.get("scopeSpans", ()):
-            for span in scope.get("spans", ()):
-                for part in (span, *span.get("links", ())):
-                    for name in ("traceId", "spanId", "parentSpanId"):
-                        if name in part:
-                            part[name] = base64.b64decode(part[name]).hex()
-    return json.dumps(found).encode()
 
 
 def _broken(span: Span, chance: random.Random) -> Span:

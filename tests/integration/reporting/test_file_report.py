@@ -1,21 +1,40 @@
-"""The report on spool files."""
+"""The report on spool files, and on files of a Collector."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import random
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
+import dspy
 import pytest
+from mlflow import MlflowClient
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy import cli
+from otel_dspy import DSPyInstrumentor, cli
+from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
+from otel_dspy.reporting.file_report import report_on_files
+from otel_dspy.reporting.report import report
+from tests.support.blank_store import blank_store
+from tests.support.dspy_answers import dspy_script
+from tests.support.in_process_lm import in_process_lm
+from tests.support.otlp_json import as_json
 from tests.support.recorded_optimization import recorded_optimization
+from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from opentelemetry.sdk.trace import ReadableSpan
 
 DESTINATION = Destination("http://127.0.0.1:9", Experiment(name="E"))
 
@@ -45,6 +64,61 @@ def test_files_are_read_without_mlflow(
     assert "download_artifacts" not in text
     assert "Run " not in text
     assert file.read_bytes() == before
+
+
+@pytest.mark.slow  # as above
+def test_a_file_of_a_collector_equals_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Read from OTLP JSON and from MLflow, the same spans give the same record, whatever the order of the batches.
+
+    A file has no run, so run ids, store and experiment are empty there; everything else is the same, by field.
+    """
+    uri = blank_store(tmp_path)
+    MlflowClient(uri).create_experiment("E", artifact_location=(tmp_path / "artifacts").as_uri())
+    processor = MlflowSpanProcessor(tracking_uri=uri, experiment="E")
+    spans = recorded_minibatches(processor)
+    processor.shutdown()
+    batches = [spans[first : first + 9] for first in range(0, len(spans), 9)]
+    random.Random(1).shuffle(batches)  # noqa: S311 - a repeatable order
+    file = tmp_path / "traces.json"
+    # The last batch was sent again.
+    file.write_bytes(b"\n".join(as_json(encode_spans(batch)) for batch in [*batches, batches[-1]]))
+    in_mlflow, in_file = report(tracking_uri=uri).compile, report_on_files([file]).compile
+    without_runs = tuple(replace(trial, run_id=None) for trial in in_mlflow.trials)
+    expected = replace(in_mlflow, run_id="", tracking_uri="", experiment_id="", trials=without_runs)
+    for field in fields(expected):
+        assert getattr(in_file, field.name) == getattr(expected, field.name), field.name
+    assert [(trial.row.scope, len(trial.results)) for trial in in_file.trials][:2] == [("full", 6), ("minibatch", 3)]
+    capsys.readouterr()  # of DSPy
+    assert cli.main(["report", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best_score"] == in_mlflow.best_score
+
+
+def recorded_minibatches(processor: MlflowSpanProcessor) -> list[ReadableSpan]:
+    """Optimize with minibatches, recorded by the processor as well; return the spans."""
+    kept = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    provider.add_span_processor(processor)
+    instrumentor = DSPyInstrumentor()
+    instrumentor.instrument(
+        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
+    )
+    try:
+        with dspy.context(lm=in_process_lm(dspy_script({"answer": half_right}))):
+            optimizer: Any = dspy.MIPROv2(
+                exact, auto=None, num_candidates=3, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
+            )
+            optimizer.compile(
+                dspy.ChainOfThought("question -> answer"),
+                trainset=examples(3),
+                valset=examples(6),
+                num_trials=3,
+                minibatch_size=3,
+                minibatch_full_eval_steps=2,
+            )
+    finally:
+        instrumentor.uninstrument()
+    return list(kept.get_finished_spans())
 
 
 def test_files_without_an_optimization(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
