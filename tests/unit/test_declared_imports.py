@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -65,6 +66,7 @@ def _imports(path: Path) -> Iterator[str]:
         waiting += ast.iter_child_nodes(node)
 
 
+@functools.cache
 def _owners() -> dict[str, str]:
     """Path of each installed Python file, without its ending -> the distribution that brought it."""
     found: dict[str, str] = {}
@@ -110,16 +112,13 @@ def _declared(extras: list[str]) -> set[str]:
     return found
 
 
-OWNERS: Final = _owners()
-
-
 @pytest.mark.parametrize("folder", EXTRAS)
 def test_what_is_imported_is_declared(folder: str) -> None:
     """Each module that is imported at run time comes with a distribution that the base or the extra names."""
     files = [*(SOURCE / folder).glob("*.py" if folder == "." else "**/*.py")]
     declared = _declared(EXTRAS[folder]) | OPTIONAL.get(folder, set())
     found = {
-        (str(path.relative_to(SOURCE)), module, _owner(module, OWNERS))
+        (str(path.relative_to(SOURCE)), module, _owner(module, _owners()))
         for path in files
         for module in _imports(path)
         if module.partition(".")[0] not in {*sys.stdlib_module_names, "otel_dspy"}
@@ -139,11 +138,11 @@ def test_the_bridge_extra_requires_all_that_it_imports() -> None:
 
     assert all(find_spec(name) is not None for name in NEEDED)
     imported = {
-        _owner(module, OWNERS)
+        _owner(module, _owners())
         for folder in ("bridge", "mlflow", "otlp_requests")
         for path in (SOURCE / folder).rglob("*.py")
         for module in _imports(path)
         if module.partition(".")[0] not in {*sys.stdlib_module_names, "otel_dspy"}
     }
-    looked_for = {_owner(name, OWNERS) for name in NEEDED}
+    looked_for = {_owner(name, _owners()) for name in NEEDED}
     assert imported - looked_for - _declared([]) == set()

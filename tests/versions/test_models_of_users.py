@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 import pytest
-from litellm.types.utils import ModelResponse
 
 from otel_dspy.hooks.patching.capabilities import part
 from tests.support.span_recorder import recording
@@ -21,6 +20,8 @@ class OwnLM(dspy.BaseLM):
 
     def forward(self, prompt: Any = None, messages: Any = None, **kwargs: Any) -> Any:
         """Answer."""
+        from litellm.types.utils import ModelResponse  # noqa: PLC0415 - LiteLLM takes seconds
+
         del prompt, messages, kwargs
         return ModelResponse(
             id="own-1",

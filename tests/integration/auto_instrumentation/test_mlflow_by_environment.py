@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from mlflow import MlflowClient
 
 from tests.chaos.twins import differences, record
 from tests.docs.code_blocks import covered_blocks, exported
-from tests.support.instrumented_process import environment, run_initialized, run_instrumented, start_instrumented
+from tests.support.instrumented_process import environment, run_initialized, run_instrumented, start_initialized
 from tests.support.mlflow_tree import read_tree
 from tests.support.otlp_receiver import otlp_receiver
 
@@ -135,19 +134,15 @@ def test_an_unhandled_exception_is_recorded(place: dict[str, str]) -> None:
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_it_is_live_and_a_signal_loses_nothing(place: dict[str, str], sign: signal.Signals) -> None:
     """While the second trial runs the first is in MLflow. Ctrl-C and SIGTERM end the run KILLED and keep the rest."""
-    with start_instrumented(sys.executable, ENDING, "wait", OTEL_TRACES_EXPORTER="mlflow", **place) as process:
-        try:
-            assert process.stdout is not None
-            seen = 0
-            while seen < 2:
-                line = process.stdout.readline()
-                assert line, "it ended early"
-                seen += line == "trial\n"
-            statuses = await_first_trial(place)
-            os.kill(process.pid, sign)
-            assert process.wait(60) == -sign
-        finally:
-            process.kill()
+    with start_initialized(ENDING, "wait", OTEL_TRACES_EXPORTER="mlflow", **place) as (process, output):
+        seen = 0
+        while seen < 2:
+            line = output.readline()
+            assert line, "it ended early"
+            seen += line == "trial\n"
+        statuses = await_first_trial(place)
+        process.send_signal(sign)
+        assert process.wait(60) == -sign
     assert statuses == {"Rounds Predict": "RUNNING", "trial 0": "FINISHED"}
     run = the_run(place)
     assert run.status == "KILLED"

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SERVER_IS_SLOW = pytest.mark.parametrize(
+    "tracking_uri", [pytest.param("server", marks=pytest.mark.slow), "local"], indirect=True
+)
+"""For an optimization of which `test_server_and_local_store_hold_the_same` proves that both stores hold the same."""
+
+
 @pytest.fixture(params=["server", "local"])
 def tracking_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A tracking server, then a local sqlite store without one."""

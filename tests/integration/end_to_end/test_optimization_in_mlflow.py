@@ -11,7 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 from mlflow.artifacts import download_artifacts
 
-from tests.integration.end_to_end.conftest import optimize, tracked
+from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, optimize, tracked
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples, sums_lm
@@ -37,6 +37,7 @@ def _compile(tree: ExperimentTree) -> RunNode:
     return run
 
 
+@SERVER_IS_SLOW
 def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
     """Parent and child runs, parameters, scores by step, states, datasets, tables and traces are all there and true."""
     with tracked(tracking_uri, "tree"):
@@ -183,6 +184,7 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
     assert [m.name for m in _trials(run)[-1].models] == [model.name]
 
 
+@SERVER_IS_SLOW
 def test_every_example_has_its_trace_and_score(tracking_uri: str) -> None:
     """Each evaluated example is one finished trace of its trial's run, with its score and every call inside."""
     with tracked(tracking_uri, "traces"):
@@ -229,7 +231,15 @@ def _stable(run: RunNode) -> dict[str, Any]:
         "artifacts": {name: content for name, content in run.artifacts.items() if name != "optimization_summary.json"},
         "models": [(model.name, model.status, model.artifacts) for model in run.models],
         "traces": sorted(
-            json.dumps([trace.name, trace.state, trace.request_preview, [span.name for span in trace.walk()]])
+            json.dumps(
+                [
+                    trace.name,
+                    trace.state,
+                    trace.request_preview,
+                    [assessment.value for assessment in trace.assessments],
+                    [[span.name, span.inputs, span.outputs] for span in trace.walk()],
+                ]
+            )
             for trace in run.traces
         ),
     }
@@ -281,12 +291,12 @@ def test_a_program_call_is_a_trace(tracking_uri: str) -> None:
         ({"log_compiles": False, "log_traces_from_compile": False}, 6, 0),  # the evaluations
     ],
 )
-def test_flags_leave_out_what_they_name(server_uri: str, flags: dict[str, bool], runs: int, traces: int | None) -> None:
+def test_flags_leave_out_what_they_name(tmp_path: Path, flags: dict[str, bool], runs: int, traces: int | None) -> None:
     """Each flag of autolog leaves out its part and nothing else."""
-    name = "flags " + " ".join(flags)
-    with tracked(server_uri, name, **flags):
+    store = blank_store(tmp_path)
+    with tracked(store, "flags", **flags):
         optimize()
-    tree = read_tree(server_uri, name)
+    tree = read_tree(store, "flags")
     assert len(list(tree.walk())) == runs
     found = [trace for run in tree.walk() for trace in run.traces] + list(tree.traces)
     assert len(found) == traces if traces is not None else len(found) > 0

@@ -31,6 +31,12 @@ DELIVERY = 120_000
 """Milliseconds that a delivery may take on a loaded machine."""
 
 
+SERVER_IS_SLOW = pytest.mark.parametrize(
+    "place", [pytest.param("server", marks=pytest.mark.slow), "sqlite"], indirect=True
+)
+"""For a test whose writes and reads other tests do on both stores: on a server its requests take three times as long."""
+
+
 @pytest.fixture(autouse=True)
 def _unset_mlflow(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """The tracking URI and the experiment that an earlier test has set in this process are not those of this test."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import requests
 
-from tests.integration.mlflow.conftest import CallContext
+from tests.integration.mlflow.conftest import SERVER_IS_SLOW, CallContext
 from tests.integration.mlflow.contract_spans import program_state
 from tests.support.mlflow_tree import read_tree
 
@@ -157,6 +157,7 @@ def test_traces_of_a_compile_belong_to_their_runs(place: CallContext) -> None:
     assert not any(heavy & span.attributes.keys() for trace in (control, kept) for span in trace.walk())
 
 
+@SERVER_IS_SLOW
 def test_nested_shape_is_one_trace_with_scores_on_its_spans(place: CallContext) -> None:
     """In shape `nested` the whole compile is one trace, and each score is on its example's span."""
     emit_compile(place.emitter(COMPILE_ID, nested=True))
@@ -220,6 +221,7 @@ def test_a_failed_trial_is_a_failed_run_without_a_score(place: CallContext) -> N
     assert (parent.status, "score/full" in parent.metrics) == ("FINISHED", False)
 
 
+@SERVER_IS_SLOW
 def test_a_nested_compile_is_a_child_of_its_trial(place: CallContext) -> None:
     """It has its own run below the trial's and no LoggedModel, and changes nothing on the outer one's."""
     outer = place.emitter(COMPILE_ID)
@@ -248,6 +250,7 @@ def test_a_conflicting_parameter_does_not_take_the_others_along(place: CallConte
     assert (parent.params["auto"], parent.params["num_trials"], parent.status) == ("light", "7", "FINISHED")
 
 
+@SERVER_IS_SLOW
 def test_without_log_evals_the_curves_stay(place: CallContext) -> None:
     """`log_evals=False`: no child runs, the parent's metrics as ever, example traces on the parent."""
     emit_compile(place.emitter(COMPILE_ID, log_evals=False))
@@ -257,6 +260,7 @@ def test_without_log_evals_the_curves_stay(place: CallContext) -> None:
     assert len(parent.traces) == 5
 
 
+@SERVER_IS_SLOW
 def test_without_traces_from_compile_the_runs_stay(place: CallContext) -> None:
     """`log_traces_from_compile=False`: every run, no trace."""
     emit_compile(place.emitter(COMPILE_ID, log_traces_from_compile=False))
@@ -264,6 +268,7 @@ def test_without_traces_from_compile_the_runs_stay(place: CallContext) -> None:
     assert [len(run.traces) for run in parent.walk()] == [0, 0, 0]
 
 
+@SERVER_IS_SLOW
 def test_two_compiles_side_by_side_keep_apart(place: CallContext) -> None:
     """Interleaved spans of two compiles end in two run trees that share nothing."""
     one = place.emitter("1" * 32)

@@ -12,7 +12,6 @@ import mlflow as untyped_mlflow
 import pytest
 from mlflow.entities import AssessmentSource, SpanEvent
 from mlflow.genai.judges import make_judge
-from mlflow.genai.judges.optimizers import SIMBAAlignmentOptimizer
 from mlflow.genai.optimize.optimizers import GepaPromptOptimizer
 from mlflow.genai.scorers import scorer
 from mlflow.tracing import provider
@@ -323,13 +322,18 @@ def test_mlflow_optimizes_prompts(experiment: str) -> None:
     assert rows == [[{"predict": [{"module Predict": ["chat scripted"]}]}]] * 2
 
 
-class FewTraces(SIMBAAlignmentOptimizer):
+def simba_of_two_traces(**options: Any) -> Any:
     """MLflow's judge optimizer based on SIMBA, with a smaller required number of traces."""
+    from mlflow.genai.judges.optimizers import (  # noqa: PLC0415 - it imports LiteLLM, which takes every worker seconds
+        SIMBAAlignmentOptimizer,
+    )
 
-    @classmethod
-    def get_min_traces_required(cls) -> int:
-        """Two."""
-        return 2
+    class FewTraces(SIMBAAlignmentOptimizer):
+        @classmethod
+        def get_min_traces_required(cls) -> int:
+            return 2
+
+    return cast("Any", FewTraces)(**options)
 
 
 def test_mlflow_aligns_a_judge(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,7 +359,7 @@ def test_mlflow_aligns_a_judge(experiment: str, monkeypatch: pytest.MonkeyPatch)
             feedback_value_type=str,
         )
         steps = {"max_steps": 1, "num_candidates": 2, "num_threads": 1, "max_demos": 1}
-        optimizer = cast("Any", FewTraces)(model="openai:/scripted", batch_size=2, simba_kwargs=steps)
+        optimizer = simba_of_two_traces(model="openai:/scripted", batch_size=2, simba_kwargs=steps)
         aligned = judge.align([mlflow.get_trace(one) for one in labeled], optimizer)
     assert aligned.name == "nice"
     traces(experiment)

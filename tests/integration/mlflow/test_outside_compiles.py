@@ -13,6 +13,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.tracking.artifacts import tables_tag
 from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG
+from tests.integration.mlflow.conftest import SERVER_IS_SLOW
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def test_without_traces_from_eval_the_run_stays(place: CallContext) -> None:
     assert (run.metrics["score/full"], run.traces, "result_table.json" in run.artifacts) == (((0, 100.0),), (), True)
 
 
+@SERVER_IS_SLOW
 def test_what_happens_inside_a_users_run_is_logged_there(place: CallContext, as_users_do: SpanEmitter) -> None:
     """Evaluations write into the user's run, both tables kept; a compile is its child; a call's trace belongs to it."""
     with mlflow.start_run(run_name="mine"):
@@ -94,6 +96,7 @@ def test_what_happens_inside_a_users_run_is_logged_there(place: CallContext, as_
     assert [(run.name, run.status) for run in mine.children] == [("MIPROv2 ChainOfThought", "FINISHED")]
 
 
+@SERVER_IS_SLOW
 def test_both_programs_of_a_before_and_after_are_kept(place: CallContext, as_users_do: SpanEmitter) -> None:
     """Two programs evaluated in one run of the user's: each is there by its id, `model.json` is the later one."""
     states = [program_state("Before."), program_state("After.")]
@@ -111,6 +114,7 @@ def _listed(run: RunNode) -> list[str]:
     return [str(entry["path"]) for entry in json.loads(run.tags[TABLES_TAG])]
 
 
+@SERVER_IS_SLOW
 def test_tables_of_others_in_a_users_run_stay(place: CallContext, as_users_do: SpanEmitter) -> None:
     """The user's own table, and those of another process, are listed as before, and none is overwritten."""
     first, second = place.processors[-1], MlflowSpanProcessor()
@@ -128,6 +132,7 @@ def test_tables_of_others_in_a_users_run_stay(place: CallContext, as_users_do: S
     assert {name for name in run.artifacts if name.startswith("result_table")} == set(tables)
 
 
+@SERVER_IS_SLOW
 def test_more_tables_than_a_tag_holds(
     place: CallContext, as_users_do: SpanEmitter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +175,7 @@ def test_a_parent_of_another_library_is_dropped(place: CallContext) -> None:
     assert [(found.name, found.state, len(found.spans)) for found in tree.traces] == [("Predict", "OK", 1)] * 2
 
 
+@SERVER_IS_SLOW
 def test_settings_are_read_when_a_compile_starts(place: CallContext, as_users_do: SpanEmitter) -> None:
     """A change of the experiment in the middle of a compile does not tear it apart."""
     compiling = SpanEmitter(as_users_do.tracer, compile_id="b" * 32)
