@@ -164,9 +164,13 @@ DSPY_PHASE_NAME: Final = "dspy.phase.name"
 DSPY_PHASE_INDEX: Final = "dspy.phase.index"
 """Which of the compile's phases of that name it is, from 0, where the optimizer goes through it again and again."""
 DSPY_PHASE_INSTRUCTIONS: Final = "dspy.phase.instructions"
-"""Instructions that the phase produced: JSON object of predictor index to array of texts. A payload."""
+"""Instructions that the phase produced: JSON object of predictor path, in the program's order, to array of texts. A
+payload.
+"""
 DSPY_PHASE_DEMOS: Final = "dspy.phase.demos"
-"""Demo sets that the phase produced: JSON object of predictor index to array of arrays of demos. A payload."""
+"""Demo sets that the phase produced: JSON object of predictor path, in the program's order, to array of arrays of
+demos. A payload.
+"""
 DSPY_TRIAL_INDEX: Final = "dspy.trial.index"
 """Index of the trial in its compile, dense from 0."""
 DSPY_TRIAL_LABEL: Final = "dspy.trial.label"

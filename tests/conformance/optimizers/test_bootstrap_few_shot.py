@@ -49,10 +49,10 @@ def test_the_control_trace_contains_attempts_and_demos() -> None:
             "  compile LabeledFewShot compile.depth=1 compile.parent.id=c1",
             "    setup LabeledFewShot compile.depth=1 compile.parent.id=c1",
             "      dataset train",
-            '    phase select phase.demos={"0":[[{"question":"3+1","answer":"4"},{"question":"5+1","answer":"6"},{"question":"0+1","answer":"1"}]]} phase.name=select',
+            '    phase select phase.demos={"self":[[{"question":"3+1","answer":"4"},{"question":"5+1","answer":"6"},{"question":"0+1","answer":"1"}]]} phase.name=select',
             "  phase bootstrap phase.name=bootstrap",
             '    evaluate exact evaluate.num_errors=0 evaluate.num_examples=2 evaluate.results=[{"index":0,"id":"bfe2e71e9315e6cf","round":0,"accepted":true,"score":1.0},{"index":1,"id":"473159302de95433","round":0,"accepted":true,"score":1.0}] evaluate.scope=minibatch phase.name=bootstrap',
-            '  phase select phase.demos={"0":[[{"augmented":true,"question":"0+1","answer":"1"},{"augmented":true,"question":"1+1","answer":"2"},{"question":"5+1","answer":"6"}]]} phase.name=select',
+            '  phase select phase.demos={"self":[[{"augmented":true,"question":"0+1","answer":"1"},{"augmented":true,"question":"1+1","answer":"2"},{"question":"5+1","answer":"6"}]]} phase.name=select',
         ]
     )
 
@@ -68,7 +68,7 @@ def test_attempts_and_demos_are_those_of_the_program() -> None:
     assert accepted == bootstrapped
     assert len(accepted) == 3 < len(rows)
     *_, selected = recorder.attributes_of("phase select")
-    assert json.loads(selected["phase.demos"]) == {"0": [[dict(demo.items()) for demo in best.demos]]}
+    assert json.loads(selected["phase.demos"]) == {"self": [[dict(demo.items()) for demo in best.demos]]}
     attempts = recorder.named("example")
     assert len(attempts) == len(rows) == evaluation["evaluate.num_examples"]
     assert all(attempt.parent is None and len(attempt.links) == 1 for attempt in attempts)
@@ -182,14 +182,14 @@ def test_labeled_few_shot_records_its_demos() -> None:
             "compile LabeledFewShot",
             "  setup LabeledFewShot",
             "    dataset train",
-            '  phase select phase.demos={"0":[[{"question":"3+1","answer":"4"},{"question":"5+1","answer":"6"}]]} phase.name=select',
+            '  phase select phase.demos={"self":[[{"question":"3+1","answer":"4"},{"question":"5+1","answer":"6"}]]} phase.name=select',
             "compile LabeledFewShot",
             "  setup LabeledFewShot",
             "    dataset train",
-            '  phase select phase.demos={"0":[[{"question":"0+1","answer":"1"},{"question":"1+1","answer":"2"}]]} phase.name=select',
+            '  phase select phase.demos={"self":[[{"question":"0+1","answer":"1"},{"question":"1+1","answer":"2"}]]} phase.name=select',
         ]
     )
-    recorded = [json.loads(selected["phase.demos"])["0"][0] for selected in recorder.attributes_of("phase select")]
+    recorded = [json.loads(selected["phase.demos"])["self"][0] for selected in recorder.attributes_of("phase select")]
     assert recorded == [[dict(demo.items()) for demo in program.demos] for program in programs]
 
 
@@ -234,7 +234,7 @@ def test_labeled_few_shot_in_mlflow(tmp_path: Path) -> None:
             "  1 traces",
         ]
     )
-    assert run.artifacts["candidates/demos.json"] == {"0": [[dict(demo.items()) for demo in program.demos]]}
+    assert run.artifacts["candidates/demos.json"] == {"self": [[dict(demo.items()) for demo in program.demos]]}
     assert [demo["question"] for demo in run.artifacts["best_model.json"]["demos"]] == [
         demo.question for demo in program.demos
     ]
@@ -289,7 +289,7 @@ def test_the_table_and_the_demos_in_mlflow(tmp_path: Path) -> None:
     )
     assert run.artifacts["candidates/demos.json"] == snapshot(
         {
-            "0": [
+            "self": [
                 [
                     {"augmented": True, "question": "1+1", "answer": "2"},
                     {"augmented": True, "question": "3+1", "answer": "4"},

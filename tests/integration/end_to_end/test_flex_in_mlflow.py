@@ -86,7 +86,9 @@ class Answers(dspy.Module):
         }
     )
     assert accepted.artifacts["changes.md"] == snapshot("""\
-# Program c008dc537d7cc251
+# trial 3: iteration 3, 0.667
+
+Program c008dc537d7cc251
 
 ## Changes since the initial program, its parent (b426697eb143f364)
 

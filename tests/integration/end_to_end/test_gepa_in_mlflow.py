@@ -341,7 +341,9 @@ def test_the_whole_run_tree(store: str) -> None:
         }
     )
     assert merge.artifacts["changes.md"] == snapshot("""\
-# Program 938b15ea956744f7
+# trial 4: iteration 4, 0.667
+
+Program 938b15ea956744f7
 
 ## Changes since the initial program (344cfc27365a4ca7)
 

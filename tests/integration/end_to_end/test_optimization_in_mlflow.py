@@ -158,10 +158,10 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
     instructions, demos = (run.artifacts[f"candidates/{name}.json"] for name in ("instructions", "demos"))
     for trial in _trials(run)[1:]:
         state = trial.artifacts["model.json"]["predict"]
-        chosen = instructions["0"][int(trial.params["0_predictor_instruction"])]
+        chosen = instructions["predict"][int(trial.params["0_predictor_instruction"])]
         assert state["signature"]["instructions"] == chosen
         assert trial.artifacts["candidate.json"] == {"predict": {"instructions": chosen}}
-        assert state["demos"] == demos["0"][int(trial.params["0_predictor_demos"])]
+        assert state["demos"] == demos["predict"][int(trial.params["0_predictor_demos"])]
         assert "".join(f"+{line}\n" for line in chosen.splitlines()) in trial.artifacts["changes.md"]
     # A run's start cannot be changed later: the first span that arrives must have it.
     lasted = {node.name: node.seconds or 0.0 for node in tree.walk()}

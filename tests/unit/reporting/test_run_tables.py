@@ -155,6 +155,10 @@ def test_candidates() -> None:
     found = candidates({"0": ["a", "b"]}, {"0": [[], [{"q": 1}, {"q": 2}]]})
     assert (found.instructions, found.demos) == ({"0": ("a", "b")}, {"0": (0, 2)})
     assert candidates(None, None).instructions == {}
+    # Earlier versions wrote the indexes that trials name; now it is the predictors' paths, in the same order.
+    named = candidates({"first": ["a"], "second.predict": ["b"]}, {"second.predict": [[{"q": 1}]]})
+    assert named.instructions == {"0": ("a",), "1": ("b",)}
+    assert candidates({"1": ["b"]}, None).instructions == {"1": ("b",)}
 
 
 def test_the_summary_becomes_rows() -> None:

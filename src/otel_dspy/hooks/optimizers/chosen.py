@@ -59,4 +59,4 @@ def emit_demos(telemetry: Telemetry, scope: CompileScope, program: Any) -> None:
     """
     hook = PhaseHook(telemetry, scope, "select", semconv.DSPY_PHASE_DEMOS)
     with hook:
-        hook.returned({index: [list(predictor.demos)] for index, (_, predictor) in enumerate(predictors(program))})
+        hook.returned({path: [list(predictor.demos)] for path, predictor in predictors(program)})

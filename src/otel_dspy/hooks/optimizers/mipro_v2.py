@@ -17,6 +17,7 @@ from otel_dspy import semconv
 from otel_dspy.hooks.evaluation.result import named
 from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
+from otel_dspy.hooks.optimizers.chosen import predictors
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.mipro_v2 import mipro_v2
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
@@ -73,14 +74,15 @@ class MIPROv2Hook(OptimizerHook):
             return None if scope is None else _FullEvaluation(scope)
 
         def phase(name: str, product: str | None) -> Callable[..., CallHook | None]:
-            def create_hook(
-                _wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs
-            ) -> CallHook | None:
+            def create_hook(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
                 scope = _compile()
                 if scope is None:
                     return None
                 opened = PhaseHook(telemetry, scope, name, product)
                 opened.role = PROMPT if name == "propose" else None
+                with guarded("the predictors of MIPROv2's program"):
+                    program = bind_arguments(wrapped, args, kwargs).get("program")
+                    opened.predictors = [path for path, _ in predictors(program)]
                 return opened
 
             return create_hook

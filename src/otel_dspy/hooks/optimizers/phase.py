@@ -15,6 +15,8 @@ from otel_dspy.telemetry.call_context import call_context_in, inside
 from otel_dspy.telemetry.failure import mark_failed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opentelemetry.context import Context
 
     from otel_dspy.telemetry.emitter import Telemetry
@@ -38,6 +40,8 @@ class PhaseHook(CallHook):
     """`dspy.phase.index`; None if the phase is not repeated. Set it before `open`."""
     role: Role | None = None
     """`dspy.lm.role` of LM calls directly in the phase; None to inherit it."""
+    predictors: Sequence[str] = ()
+    """Paths of the program's predictors, for a result by their indexes. Set them before `returned`."""
 
     def __init__(
         self,
@@ -74,7 +78,13 @@ class PhaseHook(CallHook):
     @override
     def see(self, result: Any) -> None:
         if self._product is not None and result is not None and self._telemetry.settings.capture_programs:
-            self._telemetry.put_content_payload(self._span, self._product, plain(_plain(result)))
+            self._telemetry.put_content_payload(self._span, self._product, plain(_plain(self._by_path(result))))
+
+    def _by_path(self, result: Any) -> Any:
+        if not isinstance(result, dict):
+            return result
+        paths = dict(enumerate(self.predictors))
+        return {paths.get(key, key): item for key, item in cast("dict[Any, Any]", result).items()}
 
     @override
     def close(self, error: BaseException | None) -> None:

@@ -168,6 +168,8 @@ class LogChanges:
     program_id: str
     parent_ids: tuple[str, ...]
     path: str
+    title: str
+    """Heading of the text: what the program is, and its score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

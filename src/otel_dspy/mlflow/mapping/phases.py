@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.context import compile_run
 from otel_dspy.mlflow.mapping.operations import LogText
+from otel_dspy.serialization.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,4 +25,10 @@ def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation
     for name, text in (("instructions", phase.instructions), ("demos", phase.demos)):
         if text is not None:
             key = f"{phase.span.span_id}/candidates/{name}"
-            yield LogText(key=key, run=run, path=f"candidates/{name}.json", text=text)
+            yield LogText(key=key, run=run, path=f"candidates/{name}.json", text=_indented(text))
+
+
+def _indented(text: str) -> str:
+    """Return a JSON text with a line for each value; another text is returned unchanged."""
+    found = parse_json(text)
+    return text if found is None else json.dumps(found, indent=2, ensure_ascii=False)

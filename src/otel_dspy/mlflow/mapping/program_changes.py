@@ -30,10 +30,13 @@ Parts = dict[str, dict[str, list[str]]]
 """Predictor's path -> name of a part -> its lines."""
 
 
-def changes(program: tuple[str, str], initial: tuple[str, str], parents: Sequence[tuple[str, str]] = ()) -> str:
+def changes(
+    title: str, program: tuple[str, str], initial: tuple[str, str], parents: Sequence[tuple[str, str]] = ()
+) -> str:
     """Return Markdown with the texts of a program and their changes.
 
     Args:
+        title: the heading: what the program is, and its score.
         program: (id, state) of the trial's program; a state is the JSON text of `ProgramSnapshot`.
         initial: (id, state) of the compile's initial program.
         parents: (id, state) of the programs that it was derived from, if the optimizer reports them.
@@ -42,7 +45,7 @@ def changes(program: tuple[str, str], initial: tuple[str, str], parents: Sequenc
         At most `MAX_TEXT` characters; never raises, whatever the states contain.
     """
     mine = parts(program[1])
-    pieces = [f"# Program {program[0]}"]
+    pieces = [f"# {' '.join(title.split())}", f"Program {program[0]}"]
     others = [("the initial program", *initial)]
     others += [("its parent", parent_id, state) for parent_id, state in parents if parent_id != initial[0]]
     if any(parent_id == initial[0] for parent_id, _ in parents):

@@ -94,7 +94,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
         )  # fmt: skip
         yield LogChanges(
             key=f"{span.span_id}/changes", run=run, scope=trial.compile_id, program_id=trial.program_id,
-            parent_ids=trial.program_parents, path="changes.md",
+            parent_ids=trial.program_parents, path="changes.md", title=_title(trial),
         )  # fmt: skip
     if trial.candidate:
         yield LogText(key=f"{span.span_id}/candidate", run=run, path="candidate.json", text=trial.candidate)
@@ -104,7 +104,7 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
     ):
         found = tables.rows(text)
         if found:
-            names, data = tables.dataset_table(columns, found)
+            names, data = tables.dataset_table(columns, [_with_one_score(row) for row in found])
             yield LogTable(
                 key=f"{span.span_id}/{path}", run=run, path=path, columns=names, rows=data, start_ms=span.start_ms
             )
@@ -131,10 +131,27 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
         return f"{tried}: failed" + (f" with {cause}" if cause else "")
     if trial.score is None:
         return f"{tried}: no score. {trial.reason}" if trial.reason else None
-    found = f"{tried}: {score_value_text(trial.score, trial.score_unit)}"
-    if trial.scope == "minibatch":
-        found += " on a minibatch"
-    return found + (f". {trial.reason}" if trial.reason else "")
+    return f"{tried}: {_score(trial)}" + (f". {trial.reason}" if trial.reason else "")
+
+
+def _title(trial: TrialRecord) -> str:
+    """Return the heading of the changes: the name of the run, and the score if there is one."""
+    name = naming.trial_name(trial.index, _tried(trial))
+    return name if trial.score is None else f"{name}, {_score(trial)}"
+
+
+def _score(trial: TrialRecord) -> str:
+    found = score_value_text(trial.score, trial.score_unit)
+    return f"{found} on a minibatch" if trial.scope == "minibatch" else found
+
+
+def _with_one_score(row: tables.Row) -> tables.Row:
+    """Return a row with the score of its one parent as a number; a merge has a list with the score of each parent."""
+    match row.get("before"):
+        case [score]:
+            return row | {"before": score}
+        case _:
+            return row
 
 
 def _tried(trial: TrialRecord) -> str | None:

@@ -51,11 +51,17 @@ def versions(state: object) -> dict[str, str]:
 
 
 def candidates(instructions: object, demos: object) -> Candidates:
-    """Return what the trials choose from, from the files in `candidates/`."""
+    """Return what the trials choose from, from the files in `candidates/`, by the predictor's index."""
     return Candidates(
-        {name: tuple(str(text) for text in _items(texts)) for name, texts in mapping(instructions).items()},
-        {name: tuple(len(_items(one)) for one in _items(sets)) for name, sets in mapping(demos).items()},
+        {index: tuple(str(text) for text in _items(texts)) for index, texts in _by_index(instructions)},
+        {index: tuple(len(_items(one)) for one in _items(sets)) for index, sets in _by_index(demos)},
     )
+
+
+def _by_index(candidates_by_path: object) -> Iterator[tuple[str, object]]:
+    """Yield the values of a file with their predictors' indexes, which are the keys of a file of earlier versions."""
+    for place, (path, found) in enumerate(mapping(candidates_by_path).items()):
+        yield path if path.isdecimal() else str(place), found
 
 
 def _items(value: object) -> list[object]:

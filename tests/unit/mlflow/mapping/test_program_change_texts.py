@@ -18,9 +18,9 @@ def _program(instructions: str = "", **more: Any) -> str:
 
 def test_the_initial_program_is_named_once() -> None:
     """Where it is a parent too, its section names both; further parents have sections of their own."""
-    text = changes(("c", EMPTY), ("i", EMPTY), [("p", EMPTY), ("i", EMPTY), ("q", EMPTY)])
+    text = changes("Trial 1", ("c", EMPTY), ("i", EMPTY), [("p", EMPTY), ("i", EMPTY), ("q", EMPTY)])
     assert text == (
-        "# Program c\n\n"
+        "# Trial 1\n\nProgram c\n\n"
         "## Changes since the initial program, its parent (i)\n\nNone: it is the same program.\n\n"
         "## Changes since its parent (p)\n\nNone: it is the same program.\n\n"
         "## Changes since its parent (q)\n\nNone: it is the same program.\n\n"
@@ -30,15 +30,15 @@ def test_the_initial_program_is_named_once() -> None:
 
 def test_a_program_with_the_same_id_is_not_compared() -> None:
     """The id is the digest of the content: the order of a state's keys is no change."""
-    text = changes(("c", _program("new")), ("c", _program("old")))
+    text = changes("Trial 1", ("c", _program("new")), ("c", _program("old")))
     assert "## Changes since the initial program (c)\n\nNone: it is the same program.\n\n" in text
 
 
 def test_predictors_that_come_and_go() -> None:
     """A predictor that only one of the programs has is a change of all its texts."""
-    text = changes(("c", _program("new\nlines")), ("i", json.dumps({"old": {"prompt": "text"}})))
+    text = changes("Trial 1", ("c", _program("new\nlines")), ("i", json.dumps({"old": {"prompt": "text"}})))
     assert text == (
-        "# Program c\n\n"
+        "# Trial 1\n\nProgram c\n\n"
         "## Changes since the initial program (i)\n\n"
         "### old: prompt\n\n```diff\n@@ -1 +0,0 @@\n-text\n```\n\n"
         "### p: instructions\n\n```diff\n@@ -0,0 +1,2 @@\n+new\n+lines\n```\n\n"
@@ -51,7 +51,7 @@ def test_two_lines_around_a_change_are_shown() -> None:
     """As context, and no more of a long text."""
     lines = [f"line {number}" for number in range(9)]
     changed = [*lines[:4], "changed", *lines[5:]]
-    text = changes(("c", _program("\n".join(changed))), ("i", _program("\n".join(lines))))
+    text = changes("Trial 1", ("c", _program("\n".join(changed))), ("i", _program("\n".join(lines))))
     assert (
         "```diff\n@@ -3,5 +3,5 @@\n line 2\n line 3\n-line 4\n+changed\n line 5\n line 6\n```\n\n" in text
     )  # fmt: skip
@@ -134,10 +134,10 @@ def test_texts_of_a_predictor() -> None:
 def test_bounds_of_what_is_shown() -> None:
     """500 characters of a line and 400 lines of a part; what is longer ends with what is missing."""
     kept = "\n".join(["x" * 500, *["x"] * 399])
-    assert changes(("c", _program(kept)), ("c", EMPTY)).endswith(f"```text\n{kept}\n```\n")
+    assert changes("Trial 1", ("c", _program(kept)), ("c", EMPTY)).endswith(f"```text\n{kept}\n```\n")
     longer = "\n".join(["y" * 501, *["y"] * 401])
     shown = "\n".join(["y" * 500 + "… (501 characters)", *["y"] * 399])
-    text = changes(("c", _program(longer)), ("c", EMPTY))
+    text = changes("Trial 1", ("c", _program(longer)), ("c", EMPTY))
     assert text.endswith(f"```text\n{shown}\n… 2 more lines\n```\n")
 
 
@@ -147,32 +147,34 @@ def test_bounds_of_what_is_shown() -> None:
 )
 def test_a_fence_is_longer_than_any_in_the_text(instructions: str, fence: str) -> None:
     """Else the text would end it."""
-    text = changes(("c", _program(instructions)), ("i", EMPTY))
+    text = changes("Trial 1", ("c", _program(instructions)), ("i", EMPTY))
     assert text.endswith(f"{fence}text\n{instructions}\n{fence}\n")
 
 
 def test_the_end_of_a_text_that_is_too_long() -> None:
     """Exactly as many characters as allowed, the last ones say where the rest is."""
     demos = [{"q": "x" * 490} for _ in range(400)]
-    text = changes(("c", _program(demos=demos)), ("i", EMPTY))
+    text = changes("Trial 1", ("c", _program(demos=demos)), ("i", EMPTY))
     assert len(text) == MAX_TEXT
     assert text.endswith("\n\n… cut here: the complete programs are in model.json and initial_model.json.\n")
-    assert text.startswith("# Program c\n")
+    assert text.startswith("# Trial 1\n")
 
 
 def test_a_text_that_is_just_short_enough() -> None:
     """It is whole; with one character more it is cut."""
     lines = "\n".join(["x" * 400] * 399)
-    missing = MAX_TEXT - len(changes(("c", _program(lines, rules="\n".join(["y" * 380] * 100))), ("c", EMPTY)))
+    missing = MAX_TEXT - len(
+        changes("Trial 1", ("c", _program(lines, rules="\n".join(["y" * 380] * 100))), ("c", EMPTY))
+    )
     assert missing > 0
     rules = ["y" * 380] * 100
     for number in range(missing):
         rules[number % 100] += "y"
-    whole = changes(("c", _program(lines, rules="\n".join(rules))), ("c", EMPTY))
+    whole = changes("Trial 1", ("c", _program(lines, rules="\n".join(rules))), ("c", EMPTY))
     assert len(whole) == MAX_TEXT
     assert whole.endswith("y\n```\n")
     rules[0] += "y"
-    assert "… cut here" in changes(("c", _program(lines, rules="\n".join(rules))), ("c", EMPTY))
+    assert "… cut here" in changes("Trial 1", ("c", _program(lines, rules="\n".join(rules))), ("c", EMPTY))
 
 
 def test_which_lines_are_compared() -> None:
@@ -181,7 +183,7 @@ def test_which_lines_are_compared() -> None:
 
     def since(index: int) -> str:
         changed = [*lines[:index], "changed", *lines[index + 1 :]]
-        return changes(("c", _program("\n".join(changed))), ("i", _program("\n".join(lines))))
+        return changes("Trial 1", ("c", _program("\n".join(changed))), ("i", _program("\n".join(lines))))
 
     assert "\n-line 1999\n+changed\n```\n" in since(1_999)
     assert "```diff\n(the difference lies beyond line 2000)\n```\n" in since(2_000)

@@ -54,8 +54,10 @@ def test_what_an_optimizer_changes_reads_well() -> None:
     predictor.signature = predictor.signature.with_instructions("Add the numbers.\nAnswer in digits.")
     predictor.signature = predictor.signature.with_updated_fields("answer", desc="the sum")
     child = program_snapshot(program)
-    assert changes(("c", child.state), ("i", initial.state), [("p", parent.state)]) == snapshot("""\
-# Program c
+    assert changes("Trial 1", ("c", child.state), ("i", initial.state), [("p", parent.state)]) == snapshot("""\
+# Trial 1
+
+Program c
 
 ## Changes since the initial program (i)
 
@@ -148,7 +150,7 @@ demo 0
 def test_the_same_program_has_no_changes(program: dict[str, Any]) -> None:
     """A program with the same content or id as an ancestor has no diff."""
     state = json.dumps(program)
-    text = changes(("a", state), ("a", json.dumps(program, sort_keys=True)), [("b", state)])
+    text = changes("Trial 1", ("a", state), ("a", json.dumps(program, sort_keys=True)), [("b", state)])
     assert text.count("None: it is the same program.") == 2
     assert "```diff" not in text
 
@@ -158,7 +160,7 @@ def test_every_changed_line_of_an_instruction_is_listed(predictor: dict[str, Any
     """Each added line is marked with a plus, each removed line with a minus."""
     old = predictor["signature"]["instructions"]
     changed = {**predictor, "signature": {**predictor["signature"], "instructions": instructions}}
-    text = changes(("new", json.dumps({"p": changed})), ("old", json.dumps({"p": predictor})))
+    text = changes("Trial 1", ("new", json.dumps({"p": changed})), ("old", json.dumps({"p": predictor})))
     recorded = _named(text, "Changes since the initial program (old)")
     assert {"+" + line for line in _lines(instructions) - _lines(old)} <= recorded
     assert {"-" + line for line in _lines(old) - _lines(instructions)} <= recorded
@@ -167,7 +169,7 @@ def test_every_changed_line_of_an_instruction_is_listed(predictor: dict[str, Any
 @given(PROGRAMS, PROGRAMS)
 def test_different_programs_are_never_reported_as_equal(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Two programs with different content are never reported as equal."""
-    text = changes(("b", json.dumps(after)), ("a", json.dumps(before)))
+    text = changes("Trial 1", ("b", json.dumps(after)), ("a", json.dumps(before)))
     texts = [json.dumps(_texts(program), sort_keys=True) for program in (before, after)]
     assert ("None: it is the same program." in text) == (texts[0] == texts[1])
 
@@ -199,7 +201,7 @@ def _texts(program: dict[str, Any]) -> dict[str, Any]:
 )
 def test_any_state_can_be_recorded(state: str) -> None:
     """Any state, JSON or not, is rendered without an error."""
-    assert changes(("a", state), ("b", json.dumps({"p": 1}))).startswith("# Program a\n")
+    assert changes("Trial 1", ("a", state), ("b", json.dumps({"p": 1}))).startswith("# Trial 1\n\nProgram a\n")
 
 
 def test_large_programs_are_recorded_in_bounds() -> None:
@@ -209,7 +211,7 @@ def test_large_programs_are_recorded_in_bounds() -> None:
     large: dict[str, Any] = {
         f"p{i}": {"demos": demos, "signature": {"instructions": "x\n" * 9_000, "fields": []}} for i in range(3)
     }
-    text = changes(("large", json.dumps(large)), ("small", json.dumps(small)))
+    text = changes("Trial 1", ("large", json.dumps(large)), ("small", json.dumps(small)))
     assert len(text) <= MAX_TEXT
     assert "more lines" in text
     assert "````" in text
@@ -223,6 +225,6 @@ def test_a_difference_beyond_what_is_compared_is_marked() -> None:
         json.dumps({"p": {"demos": [], "signature": {"instructions": f"{lines}\n{end}", "fields": []}}})
         for end in ("before", "after")
     ]
-    text = changes(("b", states[1]), ("a", states[0]))
+    text = changes("Trial 1", ("b", states[1]), ("a", states[0]))
     assert "(the difference lies beyond line 2000)" in text
     assert "it is the same program" not in text

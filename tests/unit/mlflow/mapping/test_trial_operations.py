@@ -59,7 +59,7 @@ TRIAL: dict[str, Any] = {
     "dspy.program.parent.ids": ("a", "b"),
     "dspy.trial.parameter.seed": 7,
     "dspy.trial.candidate": '{"predict": "Add."}',
-    "dspy.trial.scores": '[{"score": 1.0, "id": "x", "round": 2}]',
+    "dspy.trial.scores": '[{"score": 1.0, "id": "x", "before": [0.5], "round": 2}, {"id": "y", "before": [0.5, 1.0]}]',
     "dspy.trial.pareto.front": '[{"score": 0.5, "of": "valset"}]',
     "dspy.trial.score": 60.0,
     "dspy.trial.best_score": 70.0,
@@ -114,7 +114,8 @@ def test_all_that_a_trial_span_becomes() -> None:
         LogParams(key="s/params", run=RUN, params={"seed": "7"}),
         LogProgram(key="s/model", run=RUN, scope=CID, program_id="p", path="model.json"),
         LogChanges(
-            key="s/changes", run=RUN, scope=CID, program_id="p", parent_ids=("a", "b"), path="changes.md"
+            key="s/changes", run=RUN, scope=CID, program_id="p", parent_ids=("a", "b"), path="changes.md",
+            title="trial 4: minibatch 2, 60.0 % on a minibatch",
         ),
         LogText(key="s/candidate", run=RUN, path="candidate.json", text='{"predict": "Add."}'),
         LogTable(
@@ -122,7 +123,7 @@ def test_all_that_a_trial_span_becomes() -> None:
             run=RUN,
             path="scores.json",
             columns=["on", "id", "before", "score", "round"],
-            rows=[[None, "x", None, 1.0, 2]],
+            rows=[[None, "x", 0.5, 1.0, 2], [None, "y", [0.5, 1.0], None, None]],
             start_ms=1000,
         ),
         LogTable(
@@ -180,6 +181,14 @@ def test_name_and_description(attributes: dict[str, Any], name: str, description
     trial = span("trial", {**PLACE, **attributes}, error="error.type" in attributes)
     run = only(mapped(trial), EnsureRun)
     assert (run.name, run.tags.get("mlflow.note.content")) == (name, description)
+
+
+def test_the_heading_of_the_changes() -> None:
+    """What was chosen and its score, as in the run's name; the name alone without a score."""
+    trial = {**PLACE, **PROGRAM, **CHOICES}
+    scored = mapped(span("trial", {**trial, "dspy.trial.score": 65.0, "dspy.trial.score.unit": "percent"}))
+    assert only(scored, LogChanges).title == "trial 4: instruction 1 + demos 2, 65.0 %"
+    assert only(mapped(span("trial", trial)), LogChanges).title == "trial 4: instruction 1 + demos 2"
 
 
 def test_a_trial_of_which_little_is_known() -> None:

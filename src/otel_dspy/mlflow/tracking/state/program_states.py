@@ -92,4 +92,4 @@ def changes_text(states: ProgramStates[Any], operation: LogChanges) -> str | Non
             return None
         found.append((program_id, state))
     program, initial, *parents = found
-    return changes(program, initial, parents)
+    return changes(operation.title, program, initial, parents)
