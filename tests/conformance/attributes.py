@@ -26,6 +26,7 @@ STANDARD_NAMES: Final = frozenset(
 ) | {
     # Newer than the package of names.
     "gen_ai.retrieval.top_k",
+    "gen_ai.request.reasoning.level",
     "gen_ai.prompt.version",
     "gen_ai.usage.cache_write.input_tokens",
     *(

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import dspy
+import pytest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.util import genai
 
+from otel_dspy.hooks.lm.messages import CallRequest
 from tests.conformance.scenarios import SCENARIOS, SCRIPT
 from tests.docs.code_blocks import ROOT
+from tests.support.in_process_lm import in_process_lm
 from tests.support.lm_server import scripted_lm
 from tests.support.span_recorder import recording
 
@@ -99,3 +102,26 @@ def test_request_settings() -> None:
         "presence_penalty": 0.75,
     }
     assert found["gen_ai.request.stop_sequences"] == ("\n\n",)
+
+
+def test_the_level_of_reasoning() -> None:
+    """The text that is sent to the provider, without content too."""
+    with recording() as recorder, dspy.context(lm=in_process_lm(lambda _: "[[ ## answer ## ]]\n2")):
+        dspy.Predict("question -> answer", reasoning_effort="low")(question="1+1")
+    (span,) = recorder.named("chat ")
+    assert (span.attributes or {})["gen_ai.request.reasoning.level"] == "low"
+
+
+@pytest.mark.parametrize(
+    ("keywords", "level"),
+    [
+        ({}, None),
+        ({"reasoning": {"effort": "high"}}, "high"),
+        ({"reasoning": {"effort": "high"}, "reasoning_effort": "low"}, "low"),
+        ({"reasoning": {"effort": 3}}, None),
+        ({"reasoning": True}, None),
+    ],
+)
+def test_both_settings_of_reasoning(keywords: dict[str, Any], level: str | None) -> None:
+    """LiteLLM takes a text or an object."""
+    assert CallRequest.of(keywords, None, content=False).keywords["reasoning_level"] == level

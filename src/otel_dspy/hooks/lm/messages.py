@@ -63,6 +63,7 @@ class CallRequest(NamedTuple):
         """
         recorded = {name: keywords[name] for name in (*_NUMBERS, "n") if name in keywords}
         recorded["stop"] = _stop_sequences(keywords.get("stop"))
+        recorded["reasoning_level"] = _reasoning_level(keywords)
         if not content:
             return cls(recorded, [], None, content)
         offered: Any = keywords.get("tools") or _get(prompt, "tools")
@@ -83,6 +84,9 @@ class CallRequest(NamedTuple):
         stops: list[str] = self.keywords["stop"]
         if stops:
             invocation.stop_sequences = [telemetry.secrets.scrub(stop) for stop in stops]
+        level: str | None = self.keywords["reasoning_level"]
+        if level is not None:
+            invocation.reasoning_level = telemetry.secrets.scrub(level)
         if self.content:
             parts = _parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES)
             invocation.input_messages = [InputMessage(role=one.role, parts=parts.of(one)) for one in self.messages]
@@ -90,6 +94,14 @@ class CallRequest(NamedTuple):
             telemetry.content.put(invocation.attributes, semconv.DSPY_LM_REQUEST_SETTINGS, as_schemas(self.settings))
         if self.tools is not None:
             invocation.tool_definitions = _parts(telemetry, gen_ai.GEN_AI_TOOL_DEFINITIONS).definitions(self.tools)
+
+
+def _reasoning_level(keywords: Mapping[str, Any]) -> str | None:
+    """Return the effort that a request asks for, as text or in `reasoning`: LiteLLM takes either."""
+    reasoning: Any = keywords.get("reasoning")
+    nested = cast("dict[str, object]", reasoning).get("effort") if isinstance(reasoning, dict) else None
+    level = keywords.get("reasoning_effort") or nested
+    return level if isinstance(level, str) else None
 
 
 def _stop_sequences(given: Any) -> list[str]:
