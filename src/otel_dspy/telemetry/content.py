@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
 from otel_dspy import semconv
 from otel_dspy.runtime.guard import report
+from otel_dspy.serialization.json_text import json_encoder
 from otel_dspy.serialization.plain_data import bounded, plain
 from otel_dspy.telemetry.media import without_large_media
 from otel_dspy.telemetry.secrets.patterns import REDACTED
 
 if TYPE_CHECKING:
-    import json
     from collections.abc import MutableMapping, Sequence
 
     from opentelemetry.util.types import AnyValue, AttributeValue
@@ -30,10 +31,14 @@ _DATA_URI: Final = 64
 """Characters of a data URI before its data, at most, as far as images are concerned."""
 _LONGEST_MESSAGE: Final = 8192
 """Maximum length of a recorded exception message, in characters."""
-_ENCODER: Final[json.JSONEncoder] = gen_ai_json_dumps.keywords["cls"](
-    separators=gen_ai_json_dumps.keywords["separators"], ensure_ascii=False
+_encode: Final = json_encoder(
+    gen_ai_json_dumps.keywords["cls"](separators=gen_ai_json_dumps.keywords["separators"], ensure_ascii=False)
 )
 """Encoder with the settings of `gen_ai_json_dumps`, which creates a new encoder for each call."""
+_KEPT_TEXTS: Final = 128
+"""Inputs and outputs whose texts are kept: a module often has those of the module inside."""
+_LONGEST_KEPT: Final = 8_192
+"""Maximum length in characters of what is kept."""
 
 
 def as_json(value: object) -> str:
@@ -43,7 +48,32 @@ def as_json(value: object) -> str:
 
 def plain_json(value: AnyValue) -> str:
     """Serialize plain data (see `plain`) as JSON text."""
-    return _ENCODER.encode(value)
+    return _encode(value)
+
+
+def _short_texts(value: AnyValue) -> tuple[tuple[str, AnyValue], ...] | None:
+    """Return the items of a mapping of texts, `_LONGEST_KEPT` characters at most; None for any other value."""
+    if type(value) is not dict:
+        return None
+    fields = tuple(cast("dict[str, AnyValue]", value).items())
+    length = 0
+    for _, text in fields:
+        if type(text) is not str:
+            return None
+        length += len(text)
+    return fields if length <= _LONGEST_KEPT else None
+
+
+class _Filtered(NamedTuple):
+    """Content for export.
+
+    Attributes:
+        text: without secrets, truncated.
+        length: length in characters before, if it was truncated.
+    """
+
+    text: str
+    length: int | None
 
 
 class ContentFilter:
@@ -57,6 +87,7 @@ class ContentFilter:
     def __init__(self, settings: Settings, secrets: SecretKeeper) -> None:
         self._settings = settings
         self._secrets = secrets
+        self._filter_fields = lru_cache(maxsize=_KEPT_TEXTS)(self._filtered_fields)
 
     def text(self, name: str, text: str) -> str:
         """Redact a text, remove secrets, and truncate it to `max_content_length` characters."""
@@ -116,6 +147,8 @@ class ContentFilter:
 
     def prepared(self, name: str, value: AnyValue) -> AnyValue:
         """Replace large media in plain data by size and digest (`max_media_bytes`), then redact."""
+        if type(value) is str and len(value) <= self._settings.max_media_bytes and self._settings.redact is None:
+            return value  # the most frequent case
         return self.redacted(name, without_large_media(value, self._settings.max_media_bytes))
 
     def redacted(self, name: str, value: AnyValue) -> AnyValue:
@@ -171,7 +204,12 @@ class ContentFilter:
             name: the attribute's name.
             value: plain data.
         """
-        self.put_redacted(attributes, name, self.prepared(name, value))
+        fields = _short_texts(value) if self._settings.redact is None else None
+        if fields is None:
+            filtered = self._filter(self.prepared(name, value))
+        else:
+            filtered = self._filter_fields(fields, self._secrets.changes)
+        self._put(attributes, name, filtered)
 
     def put_redacted(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
         """Add a content attribute like `put`, of data returned by `prepared`.
@@ -181,19 +219,32 @@ class ContentFilter:
             name: the attribute's name.
             value: redacted data or text.
         """
+        self._put(attributes, name, self._filter(value))
+
+    def _put(self, attributes: MutableMapping[str, AttributeValue], name: str, filtered: _Filtered) -> None:
+        if filtered.length is not None:
+            attributes[semconv.DSPY_CONTENT_LENGTH + name] = filtered.length
+        attributes[name] = filtered.text
+
+    def _filter(self, value: AnyValue) -> _Filtered:
         text = value if isinstance(value, str) else plain_json(value)
         limit = self._settings.max_content_length
-        if limit is not None and len(text) > limit:
-            attributes[semconv.DSPY_CONTENT_LENGTH + name] = len(text)
-        attributes[name] = self._cut(text)
+        return _Filtered(self._cut(text), None if limit is None or len(text) <= limit else len(text))
+
+    def _filtered_fields(self, fields: tuple[tuple[str, AnyValue], ...], _changes: int) -> _Filtered:
+        """Filter texts by name without a redactor; `_changes` (of the known secrets) is only a cache key."""
+        return self._filter(without_large_media(dict(fields), self._settings.max_media_bytes))
 
     def _cut(self, text: str) -> str:
         """Remove secrets, then truncate: a truncated secret would not be detected.
 
         Only as much of the text as is needed is scanned, because it can be of any length.
         """
-        limit, margin = self._settings.max_content_length, self._secrets.longest
-        if limit is None or len(text) <= limit + 2 * margin:
+        limit = self._settings.max_content_length
+        if limit is None:
+            return self._secrets.scrub(text)
+        margin = self._secrets.longest
+        if len(text) <= limit + 2 * margin:
             return self._secrets.scrub(text)[:limit]
         scrubbed = self._secrets.scrub(text[: limit + 2 * margin])
         # A secret at the cut ends within the margin.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from json import encoder as accelerated
+from typing import Any
+
 import pytest
 
-from otel_dspy.serialization.json_text import MAX_NESTING, nesting, parse_json
+from otel_dspy.serialization.json_text import MAX_NESTING, json_encoder, nesting, parse_json
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,44 @@ def test_the_limit() -> None:
 def test_nesting_above_the_limit_is_exact() -> None:
     """Levels are counted outside of strings, with objects and arrays alike."""
     assert nesting('{"[": [' * 150 + "]}" * 150) == 300
+
+
+class _Named:
+    name = "an object"
+
+
+_DATA: list[Any] = [
+    'ünï\n"quoted" \u2028', "", 1, 1.5, True, None, [], {}, {"a": [1, {"b": None}], "ü": "😀"}, [["deep"]], _Named(),
+    {"n": float("nan"), "i": -float("inf")}, {2: "two", None: 2, True: 3},
+]  # fmt: skip
+
+
+def _fields(value: _Named) -> dict[str, str]:
+    return {"name": value.name}
+
+
+def _encoder(**options: Any) -> json.JSONEncoder:
+    return json.JSONEncoder(default=_fields, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"ensure_ascii": False, "separators": (",", ":")}], ids=["default", "compact"])
+@pytest.mark.parametrize("accelerator", ["as it is", "none", "of another version"])
+def test_the_encoder_encodes_as_the_library_does(
+    options: dict[str, Any], accelerator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Python's accelerator, without it, and where it has other arguments."""
+    if accelerator != "as it is":
+        monkeypatch.setattr(accelerated, "c_make_encoder", None if accelerator == "none" else lambda: None)
+    encode = json_encoder(_encoder(**options))
+    monkeypatch.undo()
+    assert [encode(value) for value in _DATA] == [_encoder(**options).encode(value) for value in _DATA]
+
+
+def test_the_encoder_raises_what_the_library_raises() -> None:
+    """NaN where it is not allowed, an object without a default; it encodes what follows."""
+    encode = json_encoder(json.JSONEncoder(allow_nan=False))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode([float("nan")])
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        encode(_Named())
+    assert encode([1]) == "[1]"

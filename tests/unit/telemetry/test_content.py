@@ -58,6 +58,27 @@ def test_truncated_content_has_its_original_length(limit: int | None, attributes
     assert put(content(limit=limit), "12345") == attributes
 
 
+def test_content_that_repeats_is_filtered_for_what_is_known_now() -> None:
+    """Texts are kept for modules with the same inputs; a secret that is learned in between is removed from them."""
+    secrets, value = SecretKeeper(), {"question": "what opens planted-later?", "context": "none"}
+    filtered = ContentFilter(Settings(max_content_length=40), secrets)
+    cut = {NAME: '{"question":"what opens planted-later?",', f"dspy.content.length.{NAME}": 57}
+    assert [put(filtered, value), put(filtered, dict(value))] == [cut, cut]
+    secrets.learn("planted-later")
+    redacted = {NAME: '{"question":"what opens [redacted]?","co', f"dspy.content.length.{NAME}": 57}
+    assert [put(filtered, value), put(filtered, value)] == [redacted, redacted]
+    reverse = {"context": "none", "question": "what"}
+    assert put(filtered, reverse) == {NAME: '{"context":"none","question":"what"}'}
+
+
+def test_equal_values_of_different_types_have_different_texts() -> None:
+    """1, 1.0 and True are equal in Python, and three texts in JSON."""
+    filtered = content()
+    assert [put(filtered, {"n": value})[NAME] for value in (1, True, 1.0, "1")] == [
+        '{"n":1}', '{"n":true}', '{"n":1.0}', '{"n":"1"}',
+    ]  # fmt: skip
+
+
 def test_a_cut_comes_after_the_secrets_are_out() -> None:
     """No half of a secret is left at the edge."""
     assert put(content(limit=8), "say planted-secret")[NAME] == "say [red"

@@ -31,6 +31,7 @@ _TOOL_CALL: Final = {"tool_calls": "tool_call", "function_call": "tool_call"}
 """OpenAI's finish reasons, which LiteLLM uses for all providers, mapped to the one of the semantic conventions."""
 
 _NO_SETTINGS: Final[Mapping[str, object]] = MappingProxyType({})
+_ROLE_AND_CONTENT: Final = {"role", "content"}
 _ANSWER_FIELDS: Final = ("logprobs", "citations")
 """Fields of an output that are no parts of a message."""
 
@@ -243,6 +244,9 @@ def _messages(prompt: Any, messages: Any) -> list[ChatMessage]:
 
 
 def _message(message: Any) -> ChatMessage:
+    if type(message) is dict and message.keys() == _ROLE_AND_CONTENT:
+        found = cast("dict[str, Any]", message)  # the most frequent case
+        return ChatMessage(str(found["role"] or "user"), bounded(found["content"]))
     content, calls = _get(message, "content"), _get(message, "tool_calls")
     if content is None:
         content = _get(message, "parts")

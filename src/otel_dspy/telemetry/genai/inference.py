@@ -16,6 +16,8 @@ from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY, In
 from opentelemetry.util.genai.types import ContentCapturingMode
 from typing_extensions import override
 
+from otel_dspy.serialization.json_text import json_encoder
+
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger
     from opentelemetry.context import Context
@@ -32,8 +34,13 @@ class Inside(InferenceData):
         self.attributes = {}
         self.metric_attributes = {}
 
+    def is_touched(self) -> bool:
+        """Return whether something has been set."""
+        # Faster than a comparison of all fields: what has not been set is not in the instance's dictionary.
+        return len(vars(self)) > _OWN_FIELDS or bool(self.attributes or self.metric_attributes)
 
-_UNTOUCHED: Final = Inside()
+
+_OWN_FIELDS: Final = len(vars(Inside()))
 _ON_SPANS: Final = (ContentCapturingMode.SPAN_ONLY, ContentCapturingMode.SPAN_AND_EVENT)
 
 
@@ -75,6 +82,10 @@ class Inference(InferenceInvocation):
     measured = True
     """Whether to record duration and tokens; False if an enclosing call of another provider records them."""
 
+    def has_own_span(self) -> None:
+        """Record the metrics of chunks too, which the library does for spans that it has started."""
+        self._start_span = True
+
     def set_start(self, context: Context, started: float) -> None:
         """Set the start time, of `timeit.default_timer`, and the context of the calls inside."""
         self._span_context = context
@@ -93,7 +104,7 @@ class Inference(InferenceInvocation):
     @override
     def enrich_from_context(self, data: InferenceData) -> None:
         """Add the data of instrumented calls inside, if there were any."""
-        if data != _UNTOUCHED:
+        if type(data) is not Inside or data.is_touched():
             super().enrich_from_context(data)
 
     @override
@@ -105,9 +116,9 @@ class Inference(InferenceInvocation):
         # The library serializes a deep copy of every message; the text is the same.
         attributes: dict[str, Any] = {}
         if self.input_messages:
-            attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = _ENCODER.encode(self.input_messages)
+            attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = _encode(self.input_messages)
         if self.output_messages:
-            attributes[gen_ai.GEN_AI_OUTPUT_MESSAGES] = _ENCODER.encode(self.output_messages)
+            attributes[gen_ai.GEN_AI_OUTPUT_MESSAGES] = _encode(self.output_messages)
         return attributes
 
     @override
@@ -128,5 +139,5 @@ def _plain(value: object) -> object:
     return b64encode(value).decode() if isinstance(value, bytes) else vars(value)
 
 
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), default=_plain)
+_encode: Final = json_encoder(json.JSONEncoder(separators=(",", ":"), default=_plain))
 """Encoder with the same output as the library's for messages."""

@@ -7,20 +7,18 @@ attributes, which samplers receive, are therefore duplicated here; a test compar
 from __future__ import annotations
 
 import timeit
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
-from opentelemetry.trace import SpanKind, Tracer, set_span_in_context
+from opentelemetry.trace import SpanKind, set_span_in_context
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
-from typing_extensions import override
 
 from otel_dspy.telemetry.call_context import add_entry
 from otel_dspy.telemetry.genai.inference import Inference, Inside
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.genai.inference import InvocationBackend
@@ -75,7 +73,6 @@ class InferenceCall:
         self.span = backend.tracer.start_span(
             f"{operation} {model}" if model else operation, context, SpanKind.CLIENT, first
         )
-        self._outside = context
         if conversation is not None:
             context = _with_conversation_id(conversation, context)  # for calls of other instrumentations inside
         self.context = add_entry(set_span_in_context(self.span, context), CLIENT_INFERENCE_CONTEXT_KEY, Inside())
@@ -95,17 +92,18 @@ class InferenceCall:
         """Create the library's invocation. Call it once, after the end of the call, `late` seconds later."""
         backend = self._backend
         invocation = Inference(
-            _Started(self.span),
+            backend.tracer,
             backend.instruments,
             backend.logger,
             backend.completion_hook,
             content_capturing_mode=backend.mode,
-            context=self._outside,
+            start_span=False,  # the context's span is the call's
+            context=self.context,
             conversation_id=self._conversation,
             **self._request,
         )
-        invocation.suspend()  # it has made its context the current one
         invocation.backend = backend
+        invocation.has_own_span()
         # The library measures the duration until `stop` or `fail`, so all times are shifted.
         invocation.set_start(self.context, self._started + late)
         invocation.measured = self.measured
@@ -122,18 +120,3 @@ def _with_conversation_id(conversation: str, context: Context) -> Context:
     except ImportError:
         return context
     return with_conversation_id(conversation, context=context)
-
-
-class _Started(Tracer):
-    """Tracer that returns a span that has already been started."""
-
-    def __init__(self, span: Span) -> None:
-        self._span = span
-
-    @override
-    def start_span(self, *args: Any, **kwargs: Any) -> Span:
-        return self._span
-
-    @override
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError  # not used by the library

@@ -62,6 +62,11 @@ class SecretKeeper:
         spellings = self._known.spellings
         return max(_LONGEST_SHAPE, len(spellings[0])) if spellings else _LONGEST_SHAPE
 
+    @property
+    def changes(self) -> int:
+        """Version of the known secrets: changes with each one that is added."""
+        return self._known.changes
+
     def learn_from(self, settings: Mapping[str, object]) -> None:
         """Add the values of secret names, and the secrets in values that are URLs.
 
