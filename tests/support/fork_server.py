@@ -114,7 +114,8 @@ def run_to_the_end(request: dict[str, Any]) -> None:
         status = error.code
         if not isinstance(status, int | None):
             raise
-    threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue] - the stubs do not have it
+    wait_for_threads: Any = vars(threading)["_shutdown"]  # the stubs do not have it
+    wait_for_threads()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

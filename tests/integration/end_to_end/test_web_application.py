@@ -130,7 +130,7 @@ def _by_size(runs: tuple[RunNode, ...]) -> dict[int, RunNode]:
     return {len(run.artifacts["trainset.json"]["data"]): run for run in runs}
 
 
-@pytest.mark.slow  # the short form: tests/unit/hooks/test_concurrency.py
+@pytest.mark.slow  # the short form: tests/conformance/optimizers/test_concurrency.py
 @pytest.mark.contract_gaps("its parent was never exported")  # the request's span, which the application keeps to itself
 def test_requests_that_optimize_at_once(server_uri: str) -> None:
     """Steps, scores, tables and traces of each are what they are when it is the only request, and so is its answer."""

@@ -42,10 +42,7 @@ from otel_dspy import DSPyInstrumentor, conversation
 from otel_dspy.hooks.calls.module_paths import ModulePaths
 from otel_dspy.runtime import deferred_queue as later_module
 from tests.behavior.model import model
-from tests.behavior.observation import Stage, observe
-from tests.behavior.optimizations import OPTIMIZATIONS
-from tests.behavior.programs import PROGRAMS
-from tests.behavior.user_code import USER_CODE
+from tests.support.comparable_trees import comparable_trees
 from tests.support.in_process_lm import in_process_lm
 from tests.support.sums import exact, sums_lm
 from tests.support.telemetry_capture import TelemetryCapture
@@ -53,16 +50,10 @@ from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
-    from pathlib import Path
 
     from otel_dspy.settings import Redact
 
 _dspy: Any = dspy
-SCENARIOS: Final = {**PROGRAMS, **OPTIMIZATIONS, **USER_CODE}
-_ONE_RUNS: Final = frozenset(
-    {"dspy.compile.id", "dspy.compile.parent.id", "gen_ai.response.id", "gen_ai.response.time_to_first_chunk"}
-)
-"""Attributes whose values differ from run to run."""
 _ANSWER: Final = "[[ ## answer ## ]]\n2\n\n[[ ## completed ## ]]"
 
 
@@ -83,22 +74,6 @@ def captured() -> Iterator[TelemetryCapture]:
     capture.shutdown()
 
 
-def _trees(spans: Sequence[ReadableSpan]) -> list[Any]:
-    """What the spans say, roots first and children inside of them, whatever their ids and times are."""
-    inside: dict[int | None, list[ReadableSpan]] = {}
-    for span in spans:
-        inside.setdefault(span.parent.span_id if span.parent is not None else None, []).append(span)
-
-    def drawn(span: ReadableSpan) -> Any:
-        attributes = {name: value for name, value in (span.attributes or {}).items() if name not in _ONE_RUNS}
-        events = [(event.name, dict(event.attributes or {})) for event in span.events]
-        recorded = (span.name, span.kind.name, sorted(map(repr, attributes.items())), span.status.status_code.name)
-        children = sorted((drawn(child) for child in inside.get(_id(span), [])), key=repr)
-        return (*recorded, span.status.description, events, len(span.links), children)
-
-    return sorted((drawn(span) for span in inside.get(None, [])), key=repr)
-
-
 def _ends_that_wait() -> int:
     telemetry: Any = DSPyInstrumentor()._telemetry
     others = {"a metric", "the span of a tool"}  # the second is a tool's content
@@ -110,32 +85,6 @@ def _batch(captured: TelemetryCapture) -> BatchSpanProcessor:
     processors = provider._active_span_processor._span_processors
     (batch,) = [processor for processor in processors if isinstance(processor, BatchSpanProcessor)]
     return batch
-
-
-def _id(span: ReadableSpan) -> int:
-    return cast("Any", span.get_span_context()).span_id
-
-
-def _recorded(name: str, folder: Path, *, late: bool) -> tuple[ReadableSpan, ...]:
-    folder.mkdir()
-    capture = TelemetryCapture(batched=late)
-    DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
-    try:
-        observe(SCENARIOS[name], Stage(model(), folder))
-        return capture.spans
-    finally:
-        DSPyInstrumentor().uninstrument()
-        capture.shutdown()
-
-
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_a_deferred_span_equals_an_immediate_one(name: str, tmp_path: Path) -> None:
-    """Names, kinds, attributes, statuses, events, links and parents are those of spans that end at once."""
-    at_once = _trees(_recorded(name, tmp_path / "at once", late=False))
-    late = _recorded(name, tmp_path / "late", late=True)
-    assert _trees(late) == at_once
-    times = {_id(span): (cast("int", span.start_time), cast("int", span.end_time)) for span in late}
-    assert all(start <= end for start, end in times.values())
 
 
 def test_it_ends_as_of_the_calls_end(captured: TelemetryCapture) -> None:
@@ -372,7 +321,7 @@ def test_a_program_finds_the_span_that_it_would_have_found() -> None:
         DSPyInstrumentor().instrument(**capture.providers)
         program: Any = Touching()
         program(question="1+1")
-        texts.append(_trees(capture.spans))
+        texts.append(comparable_trees(capture.spans))
         DSPyInstrumentor().uninstrument()
         capture.shutdown()
     assert shown[0] == shown[1]
