@@ -30,6 +30,11 @@ def score_value_text(score: float | None, unit: str | None) -> str:
     return f"{score:.1f} %" if unit == "percent" else f"{score:.3f}"
 
 
+def difference_text(difference: float, unit: str | None) -> str:
+    """Format a difference of two scores in their unit: `+12.5`, or `-0.125` for a ratio."""
+    return f"{difference:+.1f}" if unit == "percent" else f"{difference:+.3f}"
+
+
 def stop_text(error: str | None, reason: str | None = None) -> str | None:
     """Format how something was stopped before its end: `stopped by the user`; None if it was not stopped.
 

@@ -8,7 +8,7 @@ from otel_dspy.mlflow.mapping.trials_view import trials_link
 from otel_dspy.reporting.markdown import markdown_row, markdown_text
 from otel_dspy.reporting.sections.headline import after_stop, cost, headline
 from otel_dspy.reporting.wording import choice_text
-from otel_dspy.wording import score_value_text
+from otel_dspy.wording import difference_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,5 +87,4 @@ def _difference(found: Compile, trial: Trial) -> str:
     start = found.start
     if start is None or start.row.score is None or trial.row.score is None or trial is start:
         return ""
-    difference = trial.row.score - start.row.score
-    return f"{difference:+.1f}" if found.unit == "percent" else f"{difference:+.3f}"
+    return difference_text(trial.row.score - start.row.score, found.unit)

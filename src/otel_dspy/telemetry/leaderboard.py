@@ -68,6 +68,8 @@ class Standing:
 
     best_score: float | None
     is_best: bool
+    initial_score: float | None = None
+    """Score of the program before optimization on the examples of this trial: all of them. None for its own trial."""
 
 
 class Leaderboard:
@@ -85,6 +87,7 @@ class Leaderboard:
         self._entries: list[Entry] = []
         self._best: Entry | None = None
         self.initial_score: float | None = None
+        self._initial_is_full = False
 
     @property
     def best_score(self) -> float | None:
@@ -105,12 +108,13 @@ class Leaderboard:
             baseline: whether it scores the program before optimization.
         """
         with self._lock:
+            known = self.initial_score if full and self._initial_is_full else None
             if baseline and entry.score is not None and not entry.failed and self.initial_score is None:
-                self.initial_score = entry.score
+                self.initial_score, self._initial_is_full = entry.score, full
             if full:
                 self._entries.append(entry)
                 self._best = self._select(self._entries)
-            return Standing(self.best_score, self._best is entry)
+            return Standing(self.best_score, self._best is entry, known)
 
     def returned(self, program_id: str | None) -> None:
         """Select the best trial of the program that the compile has returned.

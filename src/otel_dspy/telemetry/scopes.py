@@ -34,6 +34,8 @@ class TrialScope:
     usage: UsageTally
     started: float
     error: BaseException | None = None
+    evaluated: dict[str, int] = field(default_factory=dict[str, int])
+    """Number of examples of its last evaluation, by `dspy.evaluate.scope`."""
 
 
 @dataclass(slots=True, eq=False)

@@ -25,7 +25,7 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, ERRORS
-from otel_dspy.wording import chosen_text, score_value_text, stop_text
+from otel_dspy.wording import chosen_text, difference_text, score_value_text, stop_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,10 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
         return f"{tried}: failed" + (f" with {cause}" if cause else "")
     if trial.score is None:
         return f"{tried}: no score. {trial.reason}" if trial.reason else None
-    return f"{tried}: {_score(trial)}" + (f". {trial.reason}" if trial.reason else "")
+    found = f"{tried}: {_score(trial)}"
+    if trial.initial_score is not None:
+        found += f", {difference_text(trial.score - trial.initial_score, trial.score_unit)} against the start"
+    return found + (f". {trial.reason}" if trial.reason else "")
 
 
 def _title(trial: TrialRecord) -> str:
@@ -142,6 +145,8 @@ def _title(trial: TrialRecord) -> str:
 
 def _score(trial: TrialRecord) -> str:
     found = score_value_text(trial.score, trial.score_unit)
+    if trial.num_examples is not None:
+        return f"{found} of {trial.num_examples}" + (" (minibatch)" if trial.scope == "minibatch" else "")
     return f"{found} on a minibatch" if trial.scope == "minibatch" else found
 
 

@@ -95,6 +95,8 @@ def _trial(span: SpanRecord, read: AttributeReader) -> TrialRecord | None:
         score=read.number(sc.DSPY_TRIAL_SCORE),
         score_unit=read.text(sc.DSPY_TRIAL_SCORE_UNIT),
         scope=read.text(sc.DSPY_TRIAL_SCOPE),
+        num_examples=read.integer(sc.DSPY_EVALUATE_NUM_EXAMPLES),
+        initial_score=read.number(sc.DSPY_COMPILE_INITIAL_SCORE),
         best_score=read.number(sc.DSPY_TRIAL_BEST_SCORE),
         is_best=read.flag(sc.DSPY_TRIAL_IS_BEST),
         state=read.text(sc.DSPY_TRIAL_STATE),

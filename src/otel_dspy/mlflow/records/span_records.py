@@ -154,6 +154,10 @@ class TrialRecord:
     score: float | None = None
     score_unit: str | None = None
     scope: str | None = None
+    num_examples: int | None = None
+    """Number of examples that the score is of."""
+    initial_score: float | None = None
+    """Score of the program before optimization on the same examples, from another trial."""
     best_score: float | None = None
     is_best: bool | None = None
     state: str | None = None

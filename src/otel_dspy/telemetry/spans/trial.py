@@ -210,6 +210,10 @@ def _record_trial(telemetry: Telemetry, trial: TrialScope, info: TrialInfo, outc
         scope.score_unit = outcome.unit.value
         attributes[semconv.DSPY_TRIAL_SCORE] = score
         attributes[semconv.DSPY_TRIAL_SCORE_UNIT] = outcome.unit.value
+        if (examples := trial.evaluated.get(info.scope.value)) is not None:
+            attributes[semconv.DSPY_EVALUATE_NUM_EXAMPLES] = examples
+        if standing.initial_score is not None:
+            attributes[semconv.DSPY_COMPILE_INITIAL_SCORE] = standing.initial_score
     span.set_attributes(attributes)
     put_program(telemetry, scope, span, outcome.program)
     _put_tables(telemetry, span, info)

@@ -163,6 +163,7 @@ def test_an_optimization_with_one_trial() -> None:
         "dspy.trial.derived": True,
         "dspy.trial.best_score": 100.0,
         "dspy.trial.score": 100.0,
+        "dspy.evaluate.num_examples": 1,
         "dspy.trial.score.unit": "percent",
         "dspy.trial.candidate": '{"x":"y"}',
         "dspy.trial.scores": '[{"id":1}]',
