@@ -1,4 +1,4 @@
-"""Progress of optimizations in the terminal of a program that calls `autolog`."""
+"""Progress of optimizations in the terminal or notebook of a program that calls `autolog`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,29 @@ if TYPE_CHECKING:
 
 _MODE: Final = "otel_dspy.reporting.terminal.progress_mode:progress_mode"
 _PROGRESS: Final = "otel_dspy.reporting.terminal.terminal_progress:TerminalProgress"
+_SHELL: Final = "otel_dspy.reporting.notebook.kernel:running_shell"
+_NOTEBOOK: Final = "otel_dspy.reporting.notebook.notebook_progress:NotebookProgress"
 _PLACE: Final = "otel_dspy.reporting.terminal.compile_lines:Place"
 """Loaded by name: that package reads MLflow by means of this one."""
 
 
 def show_progress(provider: TracerProvider, processor: MlflowSpanProcessor) -> None:
-    """Write progress to standard error if that is a terminal, or if OTEL_DSPY_PROGRESS asks for it.
+    """Show progress in a notebook, or write it to standard error if that is a terminal or OTEL_DSPY_PROGRESS is set.
 
     Args:
         provider: the provider of `autolog`.
         processor: its processor, which determines where optimizations are recorded.
     """
     with guarded("the progress in the terminal"):
-        mode = pkgutil.resolve_name(_MODE)(os.environ, sys.stderr)
-        if mode != "off":
-            progress: Any = pkgutil.resolve_name(_PROGRESS)
-            provider.add_span_processor(progress(lambda: _place(processor), color=mode == "rich"))
+        kernel = pkgutil.resolve_name(_SHELL)() is not None
+        mode = pkgutil.resolve_name(_MODE)(os.environ, sys.stderr, kernel=kernel)
+        if mode == "off":
+            return
+        if mode == "notebook":
+            shown: Any = pkgutil.resolve_name(_NOTEBOOK)(lambda: _place(processor))
+        else:
+            shown = pkgutil.resolve_name(_PROGRESS)(lambda: _place(processor), color=mode == "rich")
+        provider.add_span_processor(shown)
 
 
 def _place(processor: MlflowSpanProcessor) -> Any:  # noqa: ANN401 - loaded by name

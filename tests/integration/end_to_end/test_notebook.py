@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -34,6 +35,10 @@ with mlflow.start_run(run_name="my run"):
     best = optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3))
 """,
     "1 / 0",
+    """
+optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(4))
+None
+""",
     "otel_dspy.mlflow.autolog()  # run again, as one does",
     "best(question='3+3').answer",
     "otel_dspy.mlflow.flush(120)",
@@ -44,6 +49,8 @@ with mlflow.start_run(run_name="my run"):
 @pytest.mark.parametrize("tracking_uri", ["local", pytest.param("server", marks=pytest.mark.slow)], indirect=True)
 def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each cell's calls are recorded once: an awaited call, an optimization in the user's run, one after an error.
+
+    Each optimization has one display in its own cell, which ends with the result.
 
     The last cell waits for MLflow: Jupyter kills a kernel five seconds after it has asked it to end.
     """
@@ -65,13 +72,29 @@ def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pyt
         [
             output.get("data", {}).get("text/plain") or output.get("ename")
             for output in cell.outputs
-            if output.output_type != "stream"
+            if output.output_type not in {"stream", "display_data"}
         ]
         for cell in book.cells
     ]
-    assert outputs == [[], ["'2'"], [], ["ZeroDivisionError"], [], ["'6'"], ["True"]]
+    assert outputs == [[], ["'2'"], [], ["ZeroDivisionError"], [], [], ["'6'"], ["True"]]
+    displays = {
+        number: [output["data"] for output in cell.outputs if output.output_type == "display_data"]
+        for number, cell in enumerate(book.cells)
+    }
+    assert {number: len(found) for number, found in displays.items() if found} == {2: 1, 4: 1}
+    for number, score in ((2, "33.3 %"), (4, "50.0 %")):
+        (shown,) = displays[number]
+        state, place = shown["text/plain"].splitlines()
+        assert state.startswith(
+            f"BootstrapFewShotWithRandomSearch on Predict: from {score} to {score}, trial 0 won (seed -3); "
+        )
+        assert place.startswith("Recorded in MLflow at ")
+        assert re.findall(r'<td style="text-align:left">(seed [^<]*)</td>', shown["text/html"]) == [
+            f"seed {seed}" for seed in (-3, -2, -1, 0)
+        ]
     tree = read_tree(tracking_uri, "notebook")
-    (run,) = tree.runs
+    run, alone = sorted(tree.runs, key=lambda run: run.name != "my run")
+    assert (alone.name, alone.status) == ("BootstrapFewShotWithRandomSearch Predict", "FINISHED")
     assert (run.name, run.status) == ("my run", "FINISHED")
     (compiled,) = run.children
     assert (compiled.name, compiled.status) == ("BootstrapFewShotWithRandomSearch Predict", "FINISHED")

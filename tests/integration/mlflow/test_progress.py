@@ -54,6 +54,22 @@ def test_the_mode(environment: Mapping[str, str], stream: Any, mode: ProgressMod
     assert progress_mode(environment, stream) is mode
 
 
+@pytest.mark.parametrize(
+    ("value", "mode"),
+    [
+        ("", ProgressMode.NOTEBOOK),
+        ("notebook", ProgressMode.NOTEBOOK),
+        ("loud", ProgressMode.NOTEBOOK),
+        ("off", ProgressMode.OFF),
+        ("plain", ProgressMode.PLAIN),
+    ],
+)
+def test_the_mode_in_a_notebook(value: str, mode: ProgressMode) -> None:
+    """A kernel has a display unless the variable has another value; elsewhere `notebook` is as no value."""
+    assert progress_mode({"OTEL_DSPY_PROGRESS": value}, io.StringIO(), kernel=True) is mode
+    assert progress_mode({"OTEL_DSPY_PROGRESS": "notebook"}, _Terminal()) is ProgressMode.RICH
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[str]:
     """An empty store, in which `autolog` may be called; it is disabled at the end."""

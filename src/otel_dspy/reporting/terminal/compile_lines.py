@@ -52,7 +52,7 @@ class CompileLines:
             self._write(f"{_NAME}: look at it, even while it runs: {self._place.open_with}")
         if view.expected_calls is not None and not self._expected:
             self._expected = True
-            self._write(f"{_NAME}: {_calls(*view.expected_calls)} to be expected, without those of the metric")
+            self._write(f"{_NAME}: {forecast_text(*view.expected_calls)} to be expected, without those of the metric")
         for row in view.trials[self._trials :]:
             self._write(trial_line(row, view.planned))
         self._trials = len(view.trials)
@@ -62,7 +62,7 @@ class CompileLines:
     def _end(self, view: CompileView, result: CompileResult) -> None:
         if view.trials:
             self._table(view, result)
-        self._write(f"{_NAME}: {_verdict(view, result)}")
+        self._write(f"{_NAME}: {result_text(view, result)}")
         self._write(f"{_NAME}: is the gain more than chance? {self._place.report_with}")
         self._write(f"{_NAME}: {self._place.open_with}")
 
@@ -83,13 +83,15 @@ class CompileLines:
         sys.stderr.flush()
 
 
-def _calls(low: int, high: int | None) -> str:
+def forecast_text(low: int, high: int | None) -> str:
+    """Format a forecast of language model calls: `26 to 36 language model calls`; `high` is None without a bound."""
     if high is None:
         return f"at least {counted(low, 'language model call')}"
     return counted(low, "language model call") if low == high else f"{low:,} to {counted(high, 'language model call')}"
 
 
-def _verdict(view: CompileView, result: CompileResult) -> str:
+def result_text(view: CompileView, result: CompileResult) -> str:
+    """Format the result of an ended optimization: scores, the trial that won, usage, duration."""
     used = f"{use_text(result.usage)}, in {duration_text(result.seconds)}"
     best = view.best
     parts: list[str] = [] if result.error is None else [f"ended by {result.error}"]

@@ -22,21 +22,29 @@ class ProgressMode(StrEnum):
     """Lines without colors, also in a log or pipe."""
     RICH = "rich"
     """With colors."""
+    NOTEBOOK = "notebook"
+    """One display, updated in place; outside a Jupyter kernel as if the variable was not set."""
 
 
-def progress_mode(environment: Mapping[str, str], stream: TextIO) -> ProgressMode:
-    """Return the mode: that of the variable, else RICH on a terminal and OFF elsewhere.
+def progress_mode(environment: Mapping[str, str], stream: TextIO, *, kernel: bool = False) -> ProgressMode:
+    """Return the mode: that of the variable, else NOTEBOOK in a kernel, RICH on a terminal and OFF elsewhere.
 
     Args:
         environment: environment variables.
         stream: where progress would be written.
+        kernel: whether a Jupyter kernel runs the process.
     """
     text = environment.get(VARIABLE, "").strip().lower()
     if text:
         try:
-            return ProgressMode(text)
+            mode = ProgressMode(text)
         except ValueError:
             _logger.warning("%s: %r is not a mode; use %s. It is ignored.", VARIABLE, text, ", ".join(ProgressMode))
+        else:
+            if kernel or mode is not ProgressMode.NOTEBOOK:
+                return mode
+    if kernel:
+        return ProgressMode.NOTEBOOK
     if not _is_terminal(stream):
         return ProgressMode.OFF
     return ProgressMode.PLAIN if environment.get("TERM") == "dumb" else ProgressMode.RICH

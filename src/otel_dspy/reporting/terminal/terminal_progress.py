@@ -2,65 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.trace import SpanProcessor
-from typing_extensions import override
-
-from otel_dspy import semconv
 from otel_dspy.reporting.terminal.compile_lines import CompileLines
-from otel_dspy.reporting.terminal.compile_watch import CompileWatch
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.reporting.terminal.compile_observers import CompileObservers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.context import Context
-    from opentelemetry.sdk.trace import ReadableSpan, Span
-
     from otel_dspy.reporting.terminal.compile_lines import Place
 
-_PART: Final = "the progress in the terminal"
 
-
-class TerminalProgress(SpanProcessor):
-    """Writes lines about each outermost compile. Ends of spans may arrive after their calls, on another thread.
+class TerminalProgress(CompileObservers):
+    """Writes lines about each outermost compile.
 
     Args:
         place: returns where a compile that starts now is recorded.
         color: whether to use colors.
     """
 
-    accepts_deferred_ends = True
-    """See `otel_dspy.exporter.flush_hooks`: nothing is written on the thread of a model call."""
-
     def __init__(self, place: Callable[[], Place], *, color: bool) -> None:
-        self._place = place
-        self._color = color
-        self._watches: dict[str, CompileWatch] = {}
-        """By id of the compile: the end of one may arrive after the start of the next."""
-
-    @override
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        with guarded(_PART):
-            facts = span.attributes or {}
-            compile_id = str(facts.get(semconv.DSPY_COMPILE_ID))
-            if facts.get(semconv.DSPY_OPERATION_NAME) == "compile" and compile_id not in self._watches:
-                if facts.keys() & {semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL}:
-                    return
-                self._watches[compile_id] = CompileWatch(CompileLines(self._place(), color=self._color))
-            watch = self._watches.get(compile_id)
-            if watch is not None:
-                watch.on_start(span, parent_context)
-
-    @override
-    def on_end(self, span: ReadableSpan) -> None:
-        with guarded(_PART):
-            facts = span.attributes or {}
-            compile_id = str(facts.get(semconv.DSPY_COMPILE_ID))
-            watch = self._watches.get(compile_id)
-            if watch is None:
-                return
-            if facts.get(semconv.DSPY_OPERATION_NAME) == "compile":
-                del self._watches[compile_id]
-            watch.on_end(span)
+        super().__init__(lambda: CompileLines(place(), color=color))

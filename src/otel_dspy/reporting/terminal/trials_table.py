@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 from rich.box import SIMPLE_HEAD
@@ -10,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from otel_dspy.reporting.foremost_rows import best_index, foremost_rows
 from otel_dspy.reporting.trial_row import ModelUse
 from otel_dspy.reporting.wording import counted, parameters_text, score_text, use_text
 from otel_dspy.wording import NONE
@@ -35,8 +35,8 @@ def trials_table(
         usage: usage of the whole optimization, shown below the table; None: the sum over the trials.
     """
     every = sorted(rows, key=lambda row: row.index)
-    best = next((row.index for row in reversed(every) if row.is_best), None)
-    ordered = every if most is None else _foremost(every, best, most)
+    best = best_index(every)
+    ordered = every if most is None else foremost_rows(every, most)
     captions = [_totals(every, usage)]
     if len(ordered) < len(every):
         captions.insert(0, f"{counted(len(every) - len(ordered), 'trial')} not shown")
@@ -67,14 +67,6 @@ def trials_table(
         )
         table.add_row(*map(Text, cells), style="bold" if row.index == best else None)
     return table
-
-
-def _foremost(rows: Sequence[TrialRow], best: int | None, most: int) -> list[TrialRow]:
-    def rank(row: TrialRow) -> tuple[bool, bool, float, int]:
-        score = row.score if row.scope == "full" and row.score is not None else -math.inf
-        return (row.index != best, row.index != rows[0].index, -score, row.index)
-
-    return sorted(sorted(rows, key=rank)[:most], key=lambda row: row.index)
 
 
 def _totals(rows: Sequence[TrialRow], usage: ModelUse | None) -> str:

@@ -1,0 +1,1 @@
+"""Progress of optimizations in a notebook."""

@@ -1,0 +1,82 @@
+"""Span processor that shows the progress of optimizations in a notebook, for `autolog`."""
+
+from __future__ import annotations
+
+import pkgutil
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy.reporting.notebook.kernel import running_shell
+from otel_dspy.reporting.notebook.progress_table import progress_html, progress_text
+from otel_dspy.reporting.terminal.compile_observers import CompileObservers
+from otel_dspy.runtime.deferred_queue import drain_deferred
+from otel_dspy.runtime.guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_dspy.reporting.terminal.compile_lines import Place
+    from otel_dspy.reporting.terminal.compile_watch import CompileView
+
+_DISPLAY: Final = "IPython.display:display"
+"""By name: a kernel has IPython, which is not a dependency."""
+INTERVAL: Final = 1.0
+"""Minimum seconds between two updates of one display by examples that have ended."""
+CELL_END: Final = 2.0
+"""Maximum seconds that the end of a cell waits for the end of its optimization to arrive, usually milliseconds."""
+
+
+class NotebookProgress(CompileObservers):
+    """Shows one display for each outermost compile, in the cell that started it, and updates it in place.
+
+    Args:
+        place: returns where a compile that starts now is recorded.
+    """
+
+    def __init__(self, place: Callable[[], Place]) -> None:
+        super().__init__(lambda: CompileDisplay(place()))
+        # The end of a compile may arrive after the call has returned. A program that executes a notebook
+        # (nbclient, papermill) ignores updates after the end of the cell.
+        running_shell().events.register("post_run_cell", self._cell_ended)
+
+    def _cell_ended(self, _result: object) -> None:
+        if self.observing:
+            with guarded("the progress in a notebook"):
+                drain_deferred(seconds=CELL_END)
+
+
+class CompileDisplay:
+    """Display of one compile; called with each new state, on any thread.
+
+    Args:
+        place: where the compile is recorded.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._lock = threading.Lock()
+        self._handle: Any = None
+        self._shown: tuple[int, bool] | None = None
+        """Number of ended trials, and whether the compile has ended, in the last update."""
+        self._next = 0.0
+        """`time.monotonic()` of the next update by examples."""
+
+    def __call__(self, view: CompileView) -> None:
+        """Show the state, unless a later one is shown or it differs in little and the last update was a moment ago."""
+        state = (len(view.trials), view.ended)
+        with self._lock:
+            if self._shown is not None and (state < self._shown or self._shown[1]):
+                return
+            if state == self._shown and time.monotonic() < self._next:
+                return
+            self._show(view)
+            self._shown, self._next = state, time.monotonic() + INTERVAL
+
+    def _show(self, view: CompileView) -> None:
+        data = {"text/plain": progress_text(view, self._place), "text/html": progress_html(view, self._place)}
+        if self._handle is None:
+            display: Any = pkgutil.resolve_name(_DISPLAY)
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)

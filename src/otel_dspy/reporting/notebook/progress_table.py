@@ -1,0 +1,100 @@
+"""HTML and plain text of the progress of one optimization. Colors are the notebook's own, light or dark."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.reporting.foremost_rows import foremost_rows
+from otel_dspy.reporting.terminal.compile_lines import forecast_text, result_text
+from otel_dspy.reporting.wording import choice_text, counted, kind_text, score_text
+from otel_dspy.wording import NONE, score_value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_dspy.reporting.terminal.compile_lines import Place
+    from otel_dspy.reporting.terminal.compile_watch import CompileView
+    from otel_dspy.reporting.trial_row import TrialRow
+
+_MOST: Final = 10
+_COLUMNS: Final = (
+    ("trial", "right"), ("tried", "left"), ("score", "right"), ("scored on", "left"), ("best so far", "right"),
+)  # fmt: skip
+_LINKED: Final = ("http://", "https://")
+
+
+def progress_html(view: CompileView, place: Place) -> str:
+    """Return the progress as HTML: a line on the state, a table of the foremost trials, where it is recorded.
+
+    Args:
+        view: the optimization's state.
+        place: where it is recorded.
+    """
+    shown = foremost_rows(view.trials, _MOST)
+    lines = [f"<p><strong>{escape(_name(view))}</strong>: {escape(_state(view))}</p>"]
+    if shown:
+        head = "".join(f'<th scope="col" style="text-align:{align}">{name}</th>' for name, align in _COLUMNS)
+        body = "".join(_row(row, view) for row in shown)
+        lines.append(f'<table style="color:inherit"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    if left := len(view.trials) - len(shown):
+        lines.append(f"<p>{counted(left, 'trial')} not shown</p>")
+    lines.append(f"<p>Recorded in {escape(place.description)}: {_link(place.open_with)}</p>")
+    if view.ended:
+        lines.append(f"<p>Is the gain more than chance? <code>{escape(place.report_with)}</code></p>")
+    return f"<div>{''.join(lines)}</div>"
+
+
+def progress_text(view: CompileView, place: Place) -> str:
+    """Return the progress as plain text, for frontends that show no HTML.
+
+    Args:
+        view: the optimization's state.
+        place: where it is recorded.
+    """
+    return f"{_name(view)}: {_state(view)}\nRecorded in {place.description}: {place.open_with}"
+
+
+def _name(view: CompileView) -> str:
+    return f"{view.optimizer} on {view.program}"
+
+
+def _state(view: CompileView) -> str:
+    if view.ended and view.result is not None:
+        return result_text(view, view.result)
+    return ", ".join(_steps(view)) or "started"
+
+
+def _steps(view: CompileView) -> Iterator[str]:
+    if view.running is not None:
+        yield f"trial {view.running + 1}" + (f" of {view.planned}" if view.planned else "")
+        yield counted(view.examples, "example")
+    elif view.phase is not None:
+        yield view.phase
+    if (best := view.best) is not None:
+        yield f"best {score_text(best)}"
+    elif view.expected_calls is not None:
+        yield f"{forecast_text(*view.expected_calls)} to be expected, without those of the metric"
+
+
+def _row(row: TrialRow, view: CompileView) -> str:
+    is_best = view.best is not None and row.index == view.best.index
+    cells = (
+        f"{row.index}{' ★' if is_best else ''}",
+        choice_text(row),
+        score_text(row) if row.state == "complete" else kind_text(row),
+        row.scope or NONE,
+        score_value_text(row.best_score, row.unit),
+    )
+    weight = ' style="font-weight:bold"' if is_best else ""
+    data = "".join(
+        f'<td style="text-align:{align}">{escape(cell)}</td>' for cell, (_, align) in zip(cells, _COLUMNS, strict=True)
+    )
+    return f"<tr{weight}>{data}</tr>"
+
+
+def _link(target: str) -> str:
+    text = escape(target)
+    if not target.startswith(_LINKED):
+        return f"<code>{text}</code>"
+    return f'<a href="{text}" target="_blank" rel="noopener">{text}</a>'

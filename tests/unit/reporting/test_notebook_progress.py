@@ -1,0 +1,149 @@
+"""The progress of an optimization in a notebook."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_dspy.reporting.notebook import notebook_progress
+from otel_dspy.reporting.notebook.kernel import running_shell
+from otel_dspy.reporting.notebook.notebook_progress import CompileDisplay
+from otel_dspy.reporting.notebook.progress_table import progress_html, progress_text
+from otel_dspy.reporting.terminal.compile_lines import Place
+from otel_dspy.reporting.terminal.compile_observers import CompileObservers
+from otel_dspy.reporting.terminal.compile_watch import CompileResult, CompileView
+from otel_dspy.reporting.trial_row import ModelUse
+from tests.unit.reporting.optimizations import trial
+
+PLACE = Place("MLflow at http://h, experiment 'e'", "http://h/#/experiments/1", "otel-dspy report")
+VIEW = CompileView("c", "MIPROv2", "Classify", planned=9)
+ROWS = (trial(0, "0011").row, replace(trial(1, "0111", label="<b>&").row, is_best=True))
+RESULT = CompileResult(50.0, 75.0, "percent", ModelUse(8, 80, 0.5), 12.0)
+
+
+class _Handle:
+    def __init__(self, shown: list[dict[str, str]]) -> None:
+        self.shown = shown
+
+    def update(self, data: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.shown.append(data)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """What IPython is given to show; the first begins a display."""
+    found: list[dict[str, str]] = []
+
+    def display(data: dict[str, str], *, raw: bool, display_id: bool) -> _Handle:
+        assert (raw, display_id, found) == (True, True, [])
+        found.append(data)
+        return _Handle(found)
+
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=sys.modules["IPython.display"]))
+    return found
+
+
+def test_states() -> None:
+    """What runs, what is planned, the best so far, and at the end the result."""
+    texts = [
+        progress_text(view, PLACE).splitlines()[0]
+        for view in (
+            VIEW,
+            replace(VIEW, expected_calls=(26, None)),
+            replace(VIEW, phase="bootstrap"),
+            replace(VIEW, running=2, examples=1, trials=ROWS),
+            replace(VIEW, ended=True, trials=ROWS, result=RESULT),
+        )
+    ]
+    assert texts == [
+        "MIPROv2 on Classify: started",
+        "MIPROv2 on Classify: at least 26 language model calls to be expected, without those of the metric",
+        "MIPROv2 on Classify: bootstrap",
+        "MIPROv2 on Classify: trial 3 of 9, 1 example, best 75.0 %",
+        "MIPROv2 on Classify: from 50.0 % to 75.0 %, trial 1 won (<b>&); 8 calls, 80 tokens, $0.5000, in 12.0 s",
+    ]
+
+
+def test_html() -> None:
+    """Texts are escaped, colors are the notebook's; the best trial is bold and has a star; only http is a link."""
+    page = progress_html(replace(VIEW, ended=True, trials=ROWS, result=RESULT), PLACE)
+    assert "<b>" not in page
+    assert page.count("&lt;b&gt;&amp;") == 2
+    assert '<tr style="font-weight:bold"><td style="text-align:right">1 ★</td>' in page
+    assert '<a href="http://h/#/experiments/1" target="_blank" rel="noopener">' in page
+    assert "color:inherit" in page
+    assert not {"#fff", "#000", "background"} & set(page.split('"'))
+    local = progress_html(VIEW, replace(PLACE, open_with="mlflow ui --backend-store-uri 'x'"))
+    assert "<code>mlflow ui --backend-store-uri &#x27;x&#x27;</code>" in local
+    assert "<table" not in local
+
+
+def test_a_long_table_is_short() -> None:
+    """The foremost ten trials, and how many are not shown."""
+    rows = tuple(trial(index, "0011").row for index in range(12))
+    page = progress_html(replace(VIEW, trials=rows), PLACE)
+    assert page.count("<tr>") == 11
+    assert "2 trials not shown" in page
+
+
+def test_one_display(shown: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every trial is shown at once, examples at intervals; a state that arrives late is not shown after a later one."""
+    monkeypatch.setattr(notebook_progress, "INTERVAL", 3600.0)
+    display = CompileDisplay(PLACE)
+    running = replace(VIEW, running=1, trials=ROWS[:1])
+    ended = replace(VIEW, ended=True, trials=ROWS, result=RESULT)
+    for view in (VIEW, replace(running, examples=1), replace(running, examples=2), VIEW, ended, running, ended):
+        display(view)
+    assert [data["text/plain"].splitlines()[0].partition(": ")[2][:7] for data in shown] == [
+        "started",
+        "trial 2",
+        "from 50",
+    ]
+    assert all(set(data) == {"text/plain", "text/html"} for data in shown)
+
+
+@pytest.mark.parametrize(
+    ("module", "kernel"),
+    [
+        (None, False),
+        (SimpleNamespace(get_ipython=lambda: None), False),
+        (SimpleNamespace(get_ipython=SimpleNamespace), False),
+        (SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel="a kernel")), True),
+    ],
+)
+def test_a_running_kernel(module: Any, monkeypatch: pytest.MonkeyPatch, *, kernel: bool) -> None:
+    """IPython is asked only if the process has imported it; its terminal has no kernel."""
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    if module is not None:
+        monkeypatch.setitem(sys.modules, "IPython", module)
+    assert (running_shell() is not None) is kernel
+    assert ("IPython" in sys.modules) is (module is not None)
+
+
+def test_a_failing_display_does_not_reach_the_program(caplog: pytest.LogCaptureFixture) -> None:
+    """Each span starts and ends as without it; the failure is logged."""
+    calls: list[CompileView] = []
+
+    def failing(view: CompileView) -> None:
+        calls.append(view)
+        raise ConnectionError
+
+    provider = TracerProvider()
+    provider.add_span_processor(CompileObservers(lambda: failing))
+    attributes = {
+        "dspy.operation.name": "compile",
+        "dspy.compile.id": "c",
+        "dspy.optimizer.name": "MIPROv2",
+        "dspy.program.name": "Classify",
+    }
+    with provider.get_tracer("t").start_as_current_span("compile", attributes=attributes):
+        pass
+    assert [view.ended for view in calls] == [False, True]
+    assert "the progress of an optimization" in caplog.text
