@@ -92,7 +92,7 @@ def test_the_next_start_ends_what_was_left(tracking_uri: str, monkeypatch: pytes
     assert hint == f'- Its best program so far: otel\\_dspy.best\\_program("{run.id}", program)'
     assert cause == f"- {run.tags[REASON_TAG].capitalize()}."
     assert {child.name: child.tags.get(DESCRIPTION) for child in run.children} == {
-        "trial 0": "candidate: 50.0 %",
+        "trial 0": "candidate: 50.0 % of 4",
         "trial 1": "not completed: ended with its process",
     }
 
@@ -255,7 +255,7 @@ def test_a_process_that_ends_ends_its_runs(
         f"**Rounds on Predict, {how} after 1 trial: best 50.0 %, trial 0 (candidate)**"
     )
     assert {one.name: one.tags.get(DESCRIPTION) for one in run.children} == {
-        "trial 0": "candidate: 50.0 %",
+        "trial 0": "candidate: 50.0 % of 4",
         "trial 1": f"not completed: {how}",
     }
     assert list(spool.glob("*")) == []

@@ -49,6 +49,11 @@ def test_the_run_is_killed_and_its_best_program_loads(tmp_path: Path, monkeypatc
     (best,) = [child for child in run.children if child.tags["dspy.trial.index"] == str(raised.value.best_trial)]
     assert run.tags["dspy.compile.best_trial.index"] == "1"
     assert [child.status for child in run.children] == ["FINISHED", "FINISHED", "KILLED"]
+    assert [child.tags["mlflow.note.content"] for child in run.children] == [
+        "seed -3: 50.0 % of 12",
+        "seed -2: 58.3 % of 12, +8.3 against the start",
+        "seed -1: stopped at its budget",
+    ]
     loaded: Any = dspy.Predict("question -> answer")
     loaded.load(download_artifacts(run_id=best.id, artifact_path="model.json", tracking_uri=uri))
     assert len(loaded.demos) == 1

@@ -66,7 +66,7 @@ def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any("failed" in line for line in others)
     assert last.startswith(("Report: artifact `report.html`", f"Report: `otel-dspy report {run.id}`"))
     assert {child.name: child.tags.get(DESCRIPTION) for child in run.children} == {
-        "trial 0: seed -3": "seed -3: 50.0 %",
+        "trial 0: seed -3": "seed -3: 50.0 % of 6",
         "trial 1: seed -2": "seed -2: stopped by the user",
     }
     client.set_tag(run.id, DESCRIPTION, "Mine")
