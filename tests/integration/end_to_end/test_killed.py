@@ -19,6 +19,7 @@ from otel_dspy.mlflow.tracking.runs.run_reports import VARIABLE
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
 from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
 from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.semconv import DSPY_OPTIMIZER_NAME, DSPY_PROGRAM_NAME
 from tests.integration.end_to_end.conftest import tracked
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
@@ -172,11 +173,13 @@ def test_the_doctor_reports_them_and_ends_them(
     """It changes nothing unless it is asked to; then they are KILLED, in whichever experiment."""
     uri = blank_store(tmp_path)  # on a server that others use it would end theirs too
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv(VARIABLE, "true")
     client = MlflowClient(uri)
     gone = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
+    optimization = {DSPY_OPTIMIZER_NAME: "MIPROv2", DSPY_PROGRAM_NAME: "Predict"}
     runs = [
-        client.create_run(client.create_experiment(f"left {number} {time.time_ns()}"), tags=gone).info.run_id
-        for number in range(2)
+        client.create_run(client.create_experiment(f"left {number} {time.time_ns()}"), tags=gone | more).info.run_id
+        for number, more in enumerate(({}, optimization))
     ]
     assert main(["doctor"]) == 0
     assert "!! runs" in capsys.readouterr().out
@@ -184,6 +187,8 @@ def test_the_doctor_reports_them_and_ends_them(
     assert main(["doctor", "--end-runs"]) == 0
     assert "2 runs left RUNNING by ended processes of this host were marked as KILLED" in capsys.readouterr().out
     assert [client.get_run(run).info.status for run in runs] == ["KILLED"] * 2
+    described = [client.get_run(run).data.tags.get(DESCRIPTION, "").partition("\n")[0] for run in runs]
+    assert described == ["", "**MIPROv2 on Predict, ended with its process before the end of its first trial**"]
     assert main(["doctor"]) == 0
     assert "no ended process of this host has left a run RUNNING" in capsys.readouterr().out
 

@@ -149,7 +149,7 @@ def test_two_optimizations_in_a_row(capsys: pytest.CaptureFixture[str]) -> None:
                 _search(candidates)
     err = capsys.readouterr().err
     assert err.count(" is recorded in MLflow\n") == 2
-    assert len(re.findall(r"ended by otel_dspy\.budget\.BudgetExceeded: .*trial \d leads", err)) == 2
+    assert len(re.findall(r"stopped at its budget: Boot.*trial \d leads", err)) == 2
 
 
 def test_colors_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,7 @@ def test_states() -> None:
             replace(VIEW, phase="bootstrap"),
             replace(VIEW, running=2, examples=1, trials=ROWS),
             replace(VIEW, ended=True, trials=ROWS, result=RESULT),
+            replace(VIEW, ended=True, trials=ROWS, result=replace(RESULT, error="KeyboardInterrupt")),
         )
     ]
     assert texts == [
@@ -68,6 +69,10 @@ def test_states() -> None:
         "MIPROv2 on Classify: bootstrap",
         "MIPROv2 on Classify: trial 3 of 9, 1 example, best 75.0 %",
         "MIPROv2 on Classify: from 50.0 % to 75.0 %, trial 1 won (<b>&); 8 calls, 80 tokens, $0.5000, in 12.0 s",
+        (
+            "MIPROv2 on Classify: stopped by the user; from 50.0 % to 75.0 %, trial 1 leads (<b>&); 8 calls, 80 tokens, "
+            "$0.5000, in 12.0 s"
+        ),
     ]
 
 

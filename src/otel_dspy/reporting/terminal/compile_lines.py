@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.wording import choice_text, counted, duration_text, trial_line, use_text
-from otel_dspy.wording import score_value_text
+from otel_dspy.wording import score_value_text, stop_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.terminal.compile_watch import CompileResult, CompileView
@@ -83,6 +83,13 @@ class CompileLines:
         sys.stderr.flush()
 
 
+def _ending(error: str) -> str:
+    stopped, message = stop_text(error), error.partition(": ")[2]
+    if stopped is None:
+        return f"ended by {error}"
+    return f"{stopped}: {message}" if message else stopped
+
+
 def forecast_text(low: int, high: int | None) -> str:
     """Format a forecast of language model calls: `26 to 36 language model calls`; `high` is None without a bound."""
     if high is None:
@@ -94,7 +101,7 @@ def result_text(view: CompileView, result: CompileResult) -> str:
     """Format the result of an ended optimization: scores, the trial that won, usage, duration."""
     used = f"{use_text(result.usage)}, in {duration_text(result.seconds)}"
     best = view.best
-    parts: list[str] = [] if result.error is None else [f"ended by {result.error}"]
+    parts: list[str] = [] if result.error is None else [_ending(result.error)]
     if best is not None and result.best_score is not None:
         score = score_value_text(result.best_score, result.unit)
         start = score_value_text(result.initial_score, result.unit)
