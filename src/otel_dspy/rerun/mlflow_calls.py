@@ -8,7 +8,8 @@ from otel_dspy import semconv
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.rerun.errors import RerunError
-from otel_dspy.rerun.recorded_call import OPERATION, is_call, recorded_call
+from otel_dspy.rerun.recorded_call import recorded_call
+from otel_dspy.rerun.stored_span import stored_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,12 +68,9 @@ def _calls_of(found: RecordedRun, wanted: str) -> Iterator[RecordedCall | None]:
 def _calls(trace: Any) -> Iterator[RecordedCall | None]:
     place = f"trace {trace.info.trace_id}"
     for span in trace.data.spans:
-        # MLflow parses all attributes of a span when they are read, and most spans are no calls.
-        if is_call(span.get_attribute(OPERATION)):
-            attributes: dict[str, Any] = span.attributes
-            failed = str(span.status.status_code.value) == "ERROR"
-            error = str(span.status.description or "") if failed else None
-            yield recorded_call(attributes, int(span.start_time_ns), error, place)
+        call = stored_call(span)
+        if call is not None:
+            yield recorded_call(call.attributes, call.start_ns, call.error, place)
 
 
 def _compile_ids(client: MlflowClient, experiment: str, compile_id: str) -> list[str]:
