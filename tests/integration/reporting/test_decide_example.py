@@ -25,7 +25,7 @@ def sentiment_of(inputs: Mapping[str, str]) -> str:
 
 
 def test_from_optimizations_to_the_champion(tmp_path: Path) -> None:
-    """The program compares, gates, registers and loads; its lines and MLflow show the same version and run."""
+    """The program forecasts, compares, gates, registers and loads; its lines and MLflow show the same version and run."""
     uri = blank_store(tmp_path)
     with scripted_lm(dspy_script({"sentiment": sentiment_of})) as lm:
         environment = os.environ | {
@@ -34,11 +34,15 @@ def test_from_optimizations_to_the_champion(tmp_path: Path) -> None:
             "DECIDE_API_BASE": lm.api_base,
             "DECIDE_EXAMPLES": "6",
             "OPENAI_API_KEY": "none",
+            "DSPY_CACHEDIR": str(tmp_path / "cache"),
         }
         done = run_program(
             text=EXAMPLE.read_text(encoding="utf-8"), folder=tmp_path, environment=environment, patience=300.0
         )
     assert done.returncode == 0, done.stderr
+    assert "BootstrapFewShotWithRandomSearch on SentimentOfTweet\n  program runs " in done.stdout
+    assert "MIPROv2 on SentimentOfTweet\n  program runs " in done.stdout
+    assert "  tokens        0\n" not in done.stdout
     assert "between MIPROv2 " in done.stdout or "are equal: " in done.stdout or " is better than " in done.stdout
     assert "Version 1 of sentiment is the champion: models:/sentiment@champion" in done.stdout
     assert done.stdout.rstrip().splitlines()[-1].startswith("It classifies a new tweet as ")
