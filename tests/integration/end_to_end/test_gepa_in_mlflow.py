@@ -341,7 +341,7 @@ def test_the_whole_run_tree(store: str) -> None:
         }
     )
     assert merge.artifacts["changes.md"] == snapshot("""\
-# trial 4: iteration 4, 0.667
+# trial 4: iteration 4, 0.667 on 6 examples
 
 Program 938b15ea956744f7
 
@@ -629,7 +629,7 @@ def counterparts(run: RunNode) -> dict[str, list[dict[str, Any]]]:
                         "status": "accepted" if accepted else "rejected",
                         "candidate_idx": index,
                         "parent_ids": str(parents),
-                        "subsample_score_before": sum(row["before"][0] for row in minibatch),
+                        "subsample_score_before": sum(row["before"] for row in minibatch),
                         "subsample_score_after": sum(row["score"] for row in minibatch),
                         # DSPy hands gepa no prompts; ours are in the trace, in the phase `propose`.
                         "prompt": "",

@@ -145,8 +145,10 @@ def _title(trial: TrialRecord) -> str:
 
 def _score(trial: TrialRecord) -> str:
     found = score_value_text(trial.score, trial.score_unit)
-    if trial.num_examples is not None:
-        return f"{found} of {trial.num_examples}" + (" (minibatch)" if trial.scope == "minibatch" else "")
+    if (count := trial.num_examples) is not None:
+        # A ratio "of 20" would read as a number of examples.
+        found += f" of {count}" if trial.score_unit == "percent" else f" on {count} example{'s' * (count != 1)}"
+        return f"{found} (minibatch)" if trial.scope == "minibatch" else found
     return f"{found} on a minibatch" if trial.scope == "minibatch" else found
 
 

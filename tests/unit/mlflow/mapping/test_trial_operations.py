@@ -172,7 +172,7 @@ CHOICES: dict[str, Any] = {
          "trial 4: instruction 1 + demos 1", "instruction 1 + demos 1: 65.0 % of 20, +30.0 against the start"),
         ({"dspy.trial.score": 0.25, "dspy.trial.score.unit": "ratio", "dspy.trial.scope": "full",
           "dspy.evaluate.num_examples": 4, "dspy.compile.initial_score": 0.5, "dspy.trial.label": "seed 1"},
-         "trial 4: seed 1", "seed 1: 0.250 of 4, -0.250 against the start"),
+         "trial 4: seed 1", "seed 1: 0.250 on 4 examples, -0.250 against the start"),
         ({"dspy.trial.score": 80.0, "dspy.trial.score.unit": "percent", "dspy.trial.scope": "minibatch",
           "dspy.trial.label": "seed 1", "dspy.evaluate.num_examples": 10},
          "trial 4: seed 1", "seed 1: 80.0 % of 10 (minibatch)"),
