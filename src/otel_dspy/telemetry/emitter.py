@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import get_tracer, get_tracer_provider
@@ -132,6 +132,5 @@ class Telemetry:
         return False
 
 
-def now() -> float:
-    """Return the time of a monotonic clock in seconds, for durations."""
-    return time.perf_counter()
+now: Final = time.perf_counter
+"""Returns the time of a monotonic clock in seconds, for durations."""

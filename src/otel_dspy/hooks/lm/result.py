@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import reduce
+from collections.abc import Callable, Mapping
+from functools import partial, reduce
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NO_TOKENS: Final[Mapping[str, int]] = MappingProxyType({})
+_INPUT_TOKENS: Final = tuple((f"{name}_tokens", f"{name}_input_tokens") for name in ("text", "image", "audio"))
+_OUTPUT_TOKENS: Final = tuple((f"{name}_tokens", f"{name}_output_tokens") for name in ("text", "image", "audio"))
+"""(field of the details, name in opentelemetry-util-genai)."""
+_Reader = Callable[[str], Any]
 _Amount = TypeVar("_Amount", int, float)
 
 
@@ -114,33 +118,34 @@ def _plus(one: _Amount, other: _Amount) -> _Amount:
 
 def read_result(result: Any) -> LMCallRecord:
     """Read a `CallResult`: usage, cost, and model, id and finish reasons of the responses or the raw response."""
-    usage = getattr(result, "usage", None)
-    responses = cast("Sequence[Any]", getattr(result, "responses", ()) or ())
+    # Runs while the application waits, in each call: dictionaries are read by their own method, each field once.
+    responses: Sequence[Any] = getattr(result, "responses", ()) or ()
     raw = getattr(result, "raw", None)
     replies = responses or ((raw,) if raw is not None else ())
-    first = replies[0] if replies else None
-    cache_hit = bool(getattr(result, "cache_hit", False))
+    first = _reader(replies[0] if replies else None)
     cost = getattr(result, "cost", None)
     if cost is None and responses:
         cost = _reported_cost(responses)
+    usage = _reader(getattr(result, "usage", None))
+    inputs, outputs = _reader(usage("prompt_tokens_details")), _reader(usage("completion_tokens_details"))
     # Positional arguments, which take half as long.
     return LMCallRecord(
         _counts(usage),
-        _detail(usage, "prompt_tokens_details", "cached_tokens"),
-        _detail(usage, "completion_tokens_details", "reasoning_tokens"),
-        cache_hit,
-        read_cost(cost),
-        _text(_value(first, "model")) or _text(getattr(result, "response_model", None)),
-        _text(_value(first, "id")),
-        tuple(reason for reply in replies for reason in _finish_reasons(reply)),
-        _more_tokens(usage),
-        max(len(replies), 1),
+        _count(inputs("cached_tokens")),
+        _count(outputs("reasoning_tokens")),
+        bool(getattr(result, "cache_hit", False)),
+        None if cost is None else read_cost(cost),
+        _text(first("model")) or _text(getattr(result, "response_model", None)),
+        _text(first("id")),
+        _finish_reasons(_reader(replies[0])) if len(replies) == 1 else _all_finish_reasons(replies),
+        _more_tokens(usage, inputs, outputs),
+        len(replies) or 1,
     )
 
 
 def _reported_cost(responses: Sequence[Any]) -> float | None:
     """Return the cost in USD that the provider reports with the usage, as OpenRouter does; None if one lacks it."""
-    costs = [read_cost(_value(_value(_value(one, "provider_data"), "usage"), "cost")) for one in responses]
+    costs = [read_cost(_reader(_reader(_reader(one)("provider_data"))("usage"))("cost")) for one in responses]
     known = [cost for cost in costs if cost is not None]
     return sum(known) if len(known) == len(costs) else None
 
@@ -152,73 +157,79 @@ def read_cost(cost: object) -> float | None:
     return float(cost) if 0 <= cost < math.inf else None
 
 
-def _counts(usage: Any) -> TokenCounts | None:
-    if usage is None:
-        return None
-    given = _first_count(usage, "prompt_tokens", "input_tokens")
-    got = _first_count(usage, "completion_tokens", "output_tokens")
+def _counts(usage: _Reader) -> TokenCounts | None:
+    given = _count(usage("prompt_tokens"))
+    if given is None:
+        given = _count(usage("input_tokens"))
+    got = _count(usage("completion_tokens"))
+    if got is None:
+        got = _count(usage("output_tokens"))
     return None if given is None and got is None else TokenCounts(given or 0, got or 0)
 
 
-def _first_count(source: Any, *names: str) -> int | None:
-    for name in names:
-        value = _value(source, name)
-        if value is not None and (count := _count(value)) is not None:
-            return count
-    return None
-
-
 def _count(value: object) -> int | None:
+    if value is None:
+        return None
+    if type(value) is int:
+        return value if 0 <= value <= LARGEST_INT else None
     # A count read from JSON may be a float; `bool` is a subclass of `int`.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_INT else None
 
 
-def _detail(usage: Any, group: str, name: str) -> int | None:
-    details = _value(usage, group)
-    return None if details is None else _first_count(details, name)
-
-
-def _more_tokens(usage: Any) -> Mapping[str, int]:
+def _more_tokens(usage: _Reader, inputs: _Reader, outputs: _Reader) -> Mapping[str, int]:
     found: dict[str, int] = {}
     # LiteLLM reports Anthropic's count at the top level, DSPy's own engine in the details.
-    written = _first_count(usage, "cache_creation_input_tokens")
+    written = _count(usage("cache_creation_input_tokens"))
     if written is None:
-        written = _detail(usage, "prompt_tokens_details", "cache_creation_tokens")
+        written = _count(inputs("cache_creation_tokens"))
     if written is not None:
         found["cache_write_input_tokens"] = written
-    for group, direction in (("prompt_tokens_details", "input"), ("completion_tokens_details", "output")):
-        details = _value(usage, group)
-        if details is None:
+    for details, names in ((inputs, _INPUT_TOKENS), (outputs, _OUTPUT_TOKENS)):
+        if details is _nothing:
             continue
-        for modality in ("text", "image", "audio"):
-            count = _first_count(details, f"{modality}_tokens")
-            if count is not None:
-                found[f"{modality}_{direction}_tokens"] = count
+        for name, counted in names:
+            value = details(name)
+            if value is not None and (count := _count(value)) is not None:
+                found[counted] = count
     return found or _NO_TOKENS
 
 
-def _finish_reasons(reply: Any) -> list[str]:
-    own = _text(_value(reply, "finish_reason"))
+def _all_finish_reasons(replies: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(reason for reply in replies for reason in _finish_reasons(_reader(reply)))
+
+
+def _finish_reasons(reply: _Reader) -> tuple[str, ...]:
+    own = _text(reply("finish_reason"))
     if own is not None:
-        return [own]
-    choices = _value(reply, "choices")
+        return (own,)
+    choices = reply("choices")
     if not isinstance(choices, list | tuple):
-        return []
-    reasons = (_text(_value(choice, "finish_reason")) for choice in cast("list[Any]", choices))
-    return [reason for reason in reasons if reason is not None]
+        return ()
+    reasons = (_text(_reader(choice)("finish_reason")) for choice in cast("list[Any]", choices))
+    return tuple(reason for reason in reasons if reason is not None)
 
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _nothing(_name: str) -> None:
+    pass
+
+
+def _reader(source: Any) -> _Reader:
+    """Return the function that reads a field of a mapping or an object by name; it returns None without one."""
+    if source is None:
+        return _nothing
+    # Annotated, because `cast` is a function call.
+    given: Any = source
+    return given.get if type(source) is dict else partial(_value, source)
+
+
 def _value(source: Any, name: str) -> Any:
-    if type(source) is dict:
-        return cast("dict[str, Any]", source).get(name)
     # DSPy's responses have attributes; an isinstance check against an abstract class takes ten times as long.
     found = getattr(source, name, None)
-    if found is None and source is not None and isinstance(source, Mapping):
-        return cast("Mapping[str, Any]", source).get(name)
-    return found
+    given: Any = source
+    return given.get(name) if found is None and isinstance(source, Mapping) else found
