@@ -157,6 +157,10 @@ DSPY_DATASET_SIZE: Final = "dspy.dataset.size"
 """Number of examples."""
 DSPY_DATASET_FIELDS: Final = "dspy.dataset.fields"
 """Names of the fields, in the order of their first appearance."""
+DSPY_DATASET_INPUT_FIELDS: Final = "dspy.dataset.input_fields"
+"""Names of the fields that are inputs of an example, in the order of `dspy.dataset.fields`; the others are labels.
+Absent where no example declares its inputs.
+"""
 DSPY_DATASET_ROWS: Final = "dspy.dataset.rows"
 """The rows as a JSON array of objects. A payload."""
 DSPY_PHASE_NAME: Final = "dspy.phase.name"

@@ -25,6 +25,8 @@ _SERVER_APP_BASE: Final = "OTEL_DSPY_SERVER_APP_BASE"
 """Same as in `otel_dspy.server_app.requirements`, which only MLflow's server imports."""
 AUTOLOG_METRICS: Final = "OTEL_DSPY_MLFLOW_AUTOLOG_METRICS"
 """Same as in `otel_dspy.mlflow.tracking.runs.autolog_names`, whose import needs MLflow."""
+EVALUATION_DATASETS: Final = "OTEL_DSPY_MLFLOW_EVALUATION_DATASETS"
+"""Same as in `otel_dspy.mlflow.records.evaluation_datasets`, whose import needs MLflow."""
 _ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE, f"{PREFIX}BUDGET": f"{PREFIX}BUDGET_*"}
 """Variables that do not exist, and those that the setting has instead."""
 
@@ -34,7 +36,8 @@ def known() -> frozenset[str]:
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
     others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
-    others |= {EXPORT_MAX_BYTES, REPORT, _PROGRESS, _SERVER_APP_BASE, AUTOLOG_METRICS, *BUDGET_VARIABLES.values()}
+    others |= {EXPORT_MAX_BYTES, REPORT, _PROGRESS, _SERVER_APP_BASE, AUTOLOG_METRICS, EVALUATION_DATASETS}
+    others |= set(BUDGET_VARIABLES.values())
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 
 

@@ -13,6 +13,7 @@ from otel_dspy.exporter.sdk_pipeline import adopted
 from otel_dspy.mlflow import at_exit, conflict, terminal
 from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
+from otel_dspy.mlflow.records import evaluation_datasets
 from otel_dspy.mlflow.records.route import Options
 from otel_dspy.settings import Settings
 
@@ -53,6 +54,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
     experiment: str | None = None,
     workspace: str | None = None,
     budget: Budget | Mapping[str, float | str] | None = None,
+    log_evaluation_datasets: bool | None = None,
 ) -> None:
     """Log DSPy's optimizations, evaluations and calls to MLflow as they happen, on background threads.
 
@@ -74,6 +76,8 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE.
         budget: limits of each optimization by name (`cost` in USD, `tokens`, `lm_calls`, `seconds`), and `on_exceeded`:
             "warn" or "stop". Defaults to `OTEL_DSPY_BUDGET_*`.
+        log_evaluation_datasets: log training and validation sets as MLflow's evaluation datasets, where the store has
+            them and content is captured. Defaults to OTEL_DSPY_MLFLOW_EVALUATION_DATASETS, else off.
 
     Raises:
         otel_dspy.settings.SettingError: a limit of the budget is unknown or invalid; nothing is changed then.
@@ -92,6 +96,9 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_traces_from_eval=log_traces_from_eval,
         log_compiles=log_compiles,
         log_evals=log_evals,
+        log_evaluation_datasets=(
+            evaluation_datasets.wanted() if log_evaluation_datasets is None else log_evaluation_datasets
+        ),
     )
     _enable(options, tracking_uri, experiment, workspace, silent=silent)
     if budget is not None:

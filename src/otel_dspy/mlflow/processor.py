@@ -16,6 +16,7 @@ from otel_dspy.mlflow.delivery.routing import Router
 from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
+from otel_dspy.mlflow.records import evaluation_datasets
 from otel_dspy.mlflow.records.route import Options, RootKind
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.deferred_queue import drain_deferred
@@ -60,6 +61,7 @@ class MlflowSpanProcessor(SpanProcessor):
         log_traces_from_eval: bool = True,
         log_compiles: bool = True,
         log_evals: bool = True,
+        log_evaluation_datasets: bool | None = None,
     ) -> None:
         """Create a processor; MLflow receives no request before the first span.
 
@@ -75,6 +77,8 @@ class MlflowSpanProcessor(SpanProcessor):
             log_traces_from_eval: log example traces of stand-alone evaluations.
             log_compiles: log a run for each compile.
             log_evals: log a run for each trial and each stand-alone evaluation.
+            log_evaluation_datasets: log training and validation sets as evaluation datasets, where MLflow's store has
+                them; defaults to OTEL_DSPY_MLFLOW_EVALUATION_DATASETS, else off.
         """
         self.configure(
             Options(
@@ -83,6 +87,9 @@ class MlflowSpanProcessor(SpanProcessor):
                 log_traces_from_eval=log_traces_from_eval,
                 log_compiles=log_compiles,
                 log_evals=log_evals,
+                log_evaluation_datasets=(
+                    evaluation_datasets.wanted() if log_evaluation_datasets is None else log_evaluation_datasets
+                ),
             ),
             tracking_uri,
             experiment,

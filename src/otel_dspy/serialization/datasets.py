@@ -71,6 +71,11 @@ class ExampleRegistry:
             {name: value for name, value in known.row.items() if name not in known.inputs},
         )
 
+    def input_names(self, examples: Iterable[Any]) -> list[str]:
+        """Return the names of the fields that are inputs of any example, in the order of their first appearance."""
+        known = [self._entry(example) for example in examples]
+        return list(dict.fromkeys(name for entry in known for name in entry.row if name in entry.inputs))
+
     def example_id(self, example: object) -> str:
         """Return `dspy.example.id`: the digest of the example's fields."""
         return self._entry(example).identity

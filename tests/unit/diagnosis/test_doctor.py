@@ -91,6 +91,7 @@ def test_places_that_do_not_answer() -> None:
             "maybe",
             "OTEL_DSPY_REPORT: 'maybe' is not a boolean; use true or false. The default is used.",
         ),
+        ("OTEL_DSPY_MLFLOW_EVALUATION_DATASETS", "some", "'some' is not a boolean; use true or false"),
         ("OTEL_DSPY_MLFLOW_AUTOLOG_METRICS", "both", "'both' is not a boolean; use true or false"),
         ("OTEL_DSPY_MAX_MEDIA_BYTES", "big", "'big' is not a number of bytes"),
         ("OTEL_DSPY_SPOOLDIR", "x", "Did you mean OTEL_DSPY_SPOOL_DIR?"),

@@ -57,6 +57,8 @@ def test_split_by_with_inputs() -> None:
     assert registry.split(example.with_inputs("q")) == ({"q": "?"}, {"a": ["list"]})
     assert registry.split(example) == ({}, {"q": "?", "a": ["list"]})
     assert registry.split({"q": "?"}) == ({}, {"q": "?"})
+    assert registry.input_names([example, example.with_inputs("q"), {"q": "?"}]) == ["q"]
+    assert registry.input_names([example]) == []
     assert registry.split(HostileRecord()) == ({}, {"value": None})
 
 

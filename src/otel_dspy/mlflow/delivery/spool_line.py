@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.mlflow.delivery.spool import OURS
@@ -73,7 +73,9 @@ _HEADS: Final = 512
 def _route_attributes(route: Route) -> Mapping[str, str]:
     where, flags = route.destination, asdict(route.options)
     context = {name: value for name, value in asdict(route.context).items() if value is not None and value is not False}
-    context |= {"kind": route.context.kind.value, "off": [name for name, on in flags.items() if not on]}
+    context |= {"kind": route.context.kind.value, "off": [name for name in _usually(on=True) if not flags[name]]}
+    if chosen := [name for name in _usually(on=False) if flags[name]]:
+        context["on"] = chosen
     found = {TRACKING_URI: storable_uri(where.tracking_uri), CONTEXT: json.dumps(context, separators=(",", ":"))}
     if where.experiment.id is not None:
         found[EXPERIMENT_ID] = where.experiment.id
@@ -82,6 +84,11 @@ def _route_attributes(route: Route) -> Mapping[str, str]:
     if where.workspace is not None:
         found[WORKSPACE] = where.workspace
     return found
+
+
+def _usually(*, on: bool) -> list[str]:
+    """Return the names of the options with that default."""
+    return [option.name for option in fields(Options) if option.default is on]
 
 
 def end_line() -> str:
@@ -216,7 +223,7 @@ def _parsed_route(resource: Attributes) -> Route:
             update=_parsed_update(found["update"]) if "update" in found else None,
             span_update=_parsed_span_update(found["span_update"]) if "span_update" in found else None,
         ),
-        Options(**dict.fromkeys(found.get("off", ()), False)),
+        Options(**dict.fromkeys(found.get("off", ()), False), **dict.fromkeys(found.get("on", ()), True)),
     )
 
 

@@ -8,6 +8,7 @@ from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming, tables
 from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
 from otel_dspy.mlflow.mapping.endings import is_interrupted, run_status
+from otel_dspy.mlflow.mapping.evaluation_datasets import evaluation_dataset
 from otel_dspy.mlflow.mapping.operations import (
     DescribeStopped,
     EndRun,
@@ -122,11 +123,12 @@ def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceC
         owner = f"{span.trace_id}/{span.parent_id}"
     if run is None:
         return
+    # The store ignores a second input of the same name and digest, so a dataset that is used twice has two names.
+    name = dataset.name if dataset.role != "validation" or dataset.name != "trainset" else "valset"
     yield LogDataset(
         key=f"{owner}/dataset/{dataset.role}",
         run=run,
-        # The store ignores a second input of the same name and digest, so a dataset that is used twice has two names.
-        name=dataset.name if dataset.role != "validation" or dataset.name != "trainset" else "valset",
+        name=name,
         digest=dataset.dataset_id[: naming.MAX_DIGEST],
         role=dataset.role,
         fields=dataset.fields,
@@ -145,6 +147,8 @@ def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceC
             rows=data,
             start_ms=span.start_ms,
         )
+        if options.log_evaluation_datasets and dataset.compile_id is not None:
+            yield from evaluation_dataset(dataset, name, found)
 
 
 def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operation]:

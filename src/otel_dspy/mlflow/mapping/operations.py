@@ -187,6 +187,26 @@ class LogDataset:
     """Start of the run, for its creation."""
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """One example of an evaluation dataset; JSON-compatible values by field."""
+
+    inputs: Mapping[str, object]
+    expectations: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEvaluationDataset:
+    """Log an evaluation dataset in the experiment, unless one of the same content exists."""
+
+    key: str
+    name: str
+    """Ends in a space and `dataset_id`."""
+    dataset_id: str
+    """Digest of the rows."""
+    records: Sequence[EvaluationRecord] = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogModel:
     """Log a LoggedModel with the program, linked to the run and to `also` if that run exists."""
@@ -340,6 +360,7 @@ Operation = (
     | LogProgram
     | LogChanges
     | LogDataset
+    | LogEvaluationDataset
     | LogModel
     | EndRun
     | LogReport

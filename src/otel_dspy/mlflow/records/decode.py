@@ -151,6 +151,7 @@ def _dataset(span: SpanRecord, read: AttributeReader) -> DatasetRecord | None:
         name=read.text(sc.DSPY_DATASET_NAME) or role,
         size=read.integer(sc.DSPY_DATASET_SIZE),
         fields=read.texts(sc.DSPY_DATASET_FIELDS),
+        input_fields=read.texts(sc.DSPY_DATASET_INPUT_FIELDS),
         rows=read.text(sc.DSPY_DATASET_ROWS),
         compile_id=read.text(sc.DSPY_COMPILE_ID),
     )

@@ -33,7 +33,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The flags of `autolog`, all on by default.
+    """The flags of `autolog`, on by default unless noted.
 
     Attributes:
         log_traces: log traces.
@@ -42,6 +42,7 @@ class Options:
         log_compiles: log a run for each compile.
         log_evals: log a run for each trial and each stand-alone evaluation; without it the parent's metrics are still
             logged.
+        log_evaluation_datasets: log training and validation sets as evaluation datasets; off by default.
     """
 
     log_traces: bool = True
@@ -49,6 +50,7 @@ class Options:
     log_traces_from_eval: bool = True
     log_compiles: bool = True
     log_evals: bool = True
+    log_evaluation_datasets: bool = False
 
 
 class RootKind(Enum):

@@ -218,6 +218,8 @@ class DatasetRecord:
     name: str
     size: int | None = None
     fields: tuple[str, ...] = ()
+    input_fields: tuple[str, ...] = ()
+    """The fields that are inputs; empty if no example declares its inputs."""
     rows: str | None = None
     """JSON text: an array of objects."""
     compile_id: str | None = None

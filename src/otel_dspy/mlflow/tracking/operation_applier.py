@@ -14,6 +14,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogChanges,
     LogDataset,
     LogEvaluation,
+    LogEvaluationDataset,
     LogMetrics,
     LogModel,
     LogParams,
@@ -25,6 +26,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogTrace,
     TrialRun,
 )
+from otel_dspy.mlflow.tracking.artifacts.evaluation_dataset_writer import EvaluationDatasetWriter
 from otel_dspy.mlflow.tracking.artifacts.program_writer import ProgramWriter
 from otel_dspy.mlflow.tracking.artifacts.table_writer import TableWriter
 from otel_dspy.mlflow.tracking.runs import autolog_names
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
     from otel_dspy.mlflow.tracking.writers.writer import Writer
 
-    _AtOnce = EnsureRun | LogText | LogTable | LogEvaluation | LogDataset | EndRun
+    _AtOnce = EnsureRun | LogText | LogTable | LogEvaluation | LogDataset | LogEvaluationDataset | EndRun
     """Operations that neither wait nor are combined with others."""
 
 
@@ -66,6 +68,7 @@ class OperationApplier:
         self._attachments = TraceAttachments(writer)
         self._tables = TableWriter(writer, self._batches)
         self._programs = ProgramWriter(writer, self._batches)
+        self._datasets = EvaluationDatasetWriter(writer)
         self._open_runs = OpenRuns(writer, reports)
         self._reports = reports
         self._autolog_names = autolog_names.wanted()
@@ -191,6 +194,8 @@ class OperationApplier:
                 store.log_run(run_id, {}, self._named(run, points), {})
             case LogDataset(run=run, start_ms=start_ms):
                 store.log_dataset(runs.handle(run, start_ms).run_id, operation)
+            case LogEvaluationDataset():
+                self._datasets.write(operation)
             case EndRun(run=run, status=status, end_ms=end_ms):
                 store.end_run(runs.handle(run).run_id, status, end_ms)
                 self._tables.run_ended(run)

@@ -153,6 +153,8 @@ def emit_dataset(
         semconv.DSPY_DATASET_SIZE: len(rows),
         semconv.DSPY_DATASET_FIELDS: field_names(rows),
     }
+    if inputs := registry.input_names(info.examples):
+        attributes[semconv.DSPY_DATASET_INPUT_FIELDS] = inputs
     if scope is not None:
         attributes[semconv.DSPY_COMPILE_ID] = scope.id
     span = telemetry.tracer.start_span(

@@ -119,7 +119,7 @@ routes = st.builds(
             message=st.none() | text,
         ),
     ),
-    st.builds(Options, log_traces=st.booleans(), log_evals=st.booleans()),
+    st.builds(Options, log_traces=st.booleans(), log_evals=st.booleans(), log_evaluation_datasets=st.booleans()),
 )
 
 SPAN = SpanRecord(

@@ -12,9 +12,11 @@ from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
     EvaluateRun,
+    EvaluationRecord,
     ForgetPrograms,
     KeepProgram,
     LogDataset,
+    LogEvaluationDataset,
     LogMetrics,
     LogModel,
     LogParams,
@@ -27,7 +29,7 @@ from otel_dspy.mlflow.mapping.operations import (
     UserRun,
 )
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
-from tests.unit.mlflow.mapping.mapped_spans import CID, IDENTITY, mapped, only, span
+from tests.unit.mlflow.mapping.mapped_spans import CID, IDENTITY, kinds, mapped, only, span
 
 RUN = CompileRun(CID)
 TRACE = "t" * 32
@@ -172,6 +174,34 @@ def test_a_dataset_of_a_compile(role: str, name: str, logged_name: str, path: st
         ),
     ]
     assert mapped(dataset, options=NO_RUNS) == []
+
+
+def test_an_evaluation_dataset() -> None:
+    """Inputs and expectations of each row that has inputs, named by content; only if asked for, and with rows."""
+    given: dict[str, Any] = {
+        "dspy.compile.id": CID,
+        "dspy.dataset.role": "validation",
+        "dspy.dataset.id": "0123456789abcdef",
+        "dspy.dataset.name": "trainset",
+        "dspy.dataset.input_fields": ("question",),
+    }
+    rows = {
+        "dspy.dataset.rows": '[{"question": "1+1", "answer": "2"}, {"answer": "4", "question": "2+2", "hint": null}, {"answer": "6"}]'
+    }
+    options = Options(log_traces=False, log_evaluation_datasets=True)
+    assert mapped(span("dataset", given | rows), options=options)[-1] == LogEvaluationDataset(
+        key="evaluation dataset/0123456789abcdef",
+        name="valset 0123456789abcdef",
+        dataset_id="0123456789abcdef",
+        records=(
+            EvaluationRecord({"question": "1+1"}, {"answer": "2"}),
+            EvaluationRecord({"question": "2+2"}, {"answer": "4", "hint": None}),
+        ),
+    )
+    assert kinds(mapped(span("dataset", given | rows))) == ["LogDataset", "LogTable"]
+    assert kinds(mapped(span("dataset", given), options=options)) == ["LogDataset"]
+    nothing_to_call = given | rows | {"dspy.dataset.input_fields": ()}
+    assert kinds(mapped(span("dataset", nothing_to_call), options=options)) == ["LogDataset", "LogTable"]
 
 
 @pytest.mark.parametrize("rows", [None, "[cut", '{"question": "1+1"}', "7"])

@@ -73,6 +73,7 @@ def test_an_evaluation_alone_has_its_dataset_and_program() -> None:
         "dspy.dataset.name": "devset",
         "dspy.dataset.size": 2,
         "dspy.dataset.fields": ("q", "a"),
+        "dspy.dataset.input_fields": ("q",),
         "dspy.dataset.rows": '[{"q":"1+1","a":"2"},{"q":"2+2","a":"4"}]',
     }
     rows = json.loads(found["dspy.evaluate.results"])

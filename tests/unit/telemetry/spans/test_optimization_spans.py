@@ -145,6 +145,7 @@ def test_an_optimization_with_one_trial() -> None:
         "dspy.dataset.name": "trainset",
         "dspy.dataset.size": 1,
         "dspy.dataset.fields": ("q", "a"),
+        "dspy.dataset.input_fields": ("q",),
         "dspy.dataset.rows": '[{"q":"1+1","a":"2"}]',
     }
     assert emitted.attributes(4) == {

@@ -27,6 +27,10 @@ MODELS: Final = TRACES and hasattr(AbstractStore, "create_logged_model")
 """Models as outputs of a run, which are logged with the same entities as traces."""
 MODEL_METRICS: Final = MODELS and "model_id" in inspect.signature(entities.Metric).parameters
 """Metrics of models, by which MLflow ranks them."""
+EVALUATION_DATASETS: Final = hasattr(AbstractStore, "upsert_dataset_records") and hasattr(
+    AbstractStore, "add_dataset_to_experiments"
+)
+"""Evaluation datasets, which MLflow 3.5 has; stores in files lack them (see `evaluation_dataset_store`)."""
 _EXTRACT_ATTACHMENTS: Final[Any] = getattr(environment_variables, "MLFLOW_TRACE_EXTRACT_ATTACHMENTS", None)
 _STORE_BY_URI: Final = "tracking_uri" in inspect.signature(cast("Any", get_artifact_repository)).parameters
 

@@ -1,6 +1,6 @@
 """Typed access to MLflow's tracking store, remote or local: experiments and runs.
 
-Only this module, `trace_store` and `model_store` write to it.
+Only this module, `trace_store`, `model_store` and `evaluation_dataset_store` write to it.
 
 `AbstractStore` is MLflow's documented plugin interface: one class behind `http://`, `sqlite:///` and the others.
 `MlflowClient` would print a link and read the run again at each end of a run, and has no method for spans.
@@ -28,6 +28,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 
 from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactStore
+from otel_dspy.mlflow.tracking.store.evaluation_dataset_store import EvaluationDatasetStore
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
 from otel_dspy.mlflow.tracking.store.open_store import open_store
 from otel_dspy.mlflow.tracking.store.paging import every_page
@@ -75,6 +76,7 @@ class Store:
         self._context_tags: dict[str, str] | None = None
         self.traces = TraceStore(self._store)
         self.models = ModelStore(self._store)
+        self.evaluation_datasets = EvaluationDatasetStore(self._store)
         self.artifacts = ArtifactStore(tracking_uri)
 
     def experiment_id(self, name: str) -> str:
