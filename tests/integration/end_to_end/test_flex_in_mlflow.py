@@ -86,7 +86,7 @@ class Answers(dspy.Module):
         }
     )
     assert accepted.artifacts["changes.md"] == snapshot("""\
-# trial 3: iteration 3, 0.667
+# trial 3: iteration 3, 0.667 on 6 examples
 
 Program c008dc537d7cc251
 
