@@ -46,8 +46,15 @@ def past_rates(run: str, program: str, tracking_uri: str | None, experiment: str
         source=f"run {found.run_id} ({found.optimizer})",
         roles={role: _rate(use) for role, use in found.by_role.items() if use.calls},
         seconds=Amount.exactly(found.duration / calls),
-        notes=("The time is that of a run with the same number of threads.",),
+        notes=("The time is that of a run with the same number of threads.", *_of_the_cache(found.cache_hits, calls)),
     )
+
+
+def _of_the_cache(hits: int, calls: int) -> tuple[str, ...]:
+    if not hits:
+        return ()
+    text = f"DSPy's cache answered {hits} of the run's {calls} calls: they have no tokens, no cost and hardly any time."
+    return (text,)
 
 
 def _rate(use: ModelUse) -> RoleRate:

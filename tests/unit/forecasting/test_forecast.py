@@ -19,6 +19,7 @@ from tests.support.in_process_lm import in_process_lm
 from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
+from tests.support.recorded_run import recording_into
 from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples
 
@@ -138,6 +139,23 @@ def test_measuring_needs_instrumentation() -> None:
     """The message has what to do."""
     with pytest.raises(ForecastError, match=re.escape("call otel_dspy.mlflow.autolog()")):
         forecast(_copro(), dspy.Predict("question -> answer"), examples(4), measure=1)
+
+
+def test_rates_of_a_run_that_the_cache_answered(tmp_path: Path) -> None:
+    """Such a run has no tokens; a note gives the reason."""
+    program, trainset = dspy.Predict("question -> answer"), examples(2)
+    lm = in_process_lm(dspy_script({}), "openai/cached", cache=True)
+    with recording_into(tmp_path) as uri, dspy.context(lm=lm):
+        forecasts: list[Any] = []
+        for _ in range(2):
+            _copro().compile(program, trainset=trainset, eval_kwargs=_QUIET)
+            assert otel_dspy.mlflow.flush()
+            forecasts.append(forecast(_copro(), program, trainset, run="latest", tracking_uri=uri))
+    cold, warm = forecasts
+    assert cold.tokens.likely > 0
+    assert warm.tokens.likely == 0
+    of_the_cache = "DSPy's cache answered 14 of the run's 14 calls: they have no tokens, no cost and hardly any time."
+    assert of_the_cache in warm.notes
 
 
 def test_rates_of_a_past_run(tmp_path: Path) -> None:

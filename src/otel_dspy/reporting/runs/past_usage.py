@@ -34,6 +34,8 @@ class PastUsage:
     duration: float
     """Seconds."""
     by_role: Mapping[str, ModelUse]
+    cache_hits: int
+    """Calls that DSPy's cache answered, which have no tokens."""
 
 
 def past_usage(tracking_uri: str, run: str, program: str, experiment: str | None = None) -> PastUsage:
@@ -55,11 +57,13 @@ def past_usage(tracking_uri: str, run: str, program: str, experiment: str | None
     summary = mapping(RunArtifacts(tracking_uri, str(found.info.artifact_uri)).json(_SUMMARY))
     if not summary:
         raise ReportError(f"Run {found.info.run_id} ({found.info.run_name}) has no {_SUMMARY}.")
+    usage = mapping(summary.get("usage"))
     return PastUsage(
         found.info.run_id,
         str(summary.get("optimizer")),
         number(summary.get("duration")) or 0.0,
-        uses(mapping(summary.get("usage")).get("by_role")),
+        uses(usage.get("by_role")),
+        int(number(usage.get("cache_hits")) or 0),
     )
 
 
