@@ -109,13 +109,19 @@ class ConcurrentWriter:
         if written is not None:
             written()
 
+    def metadata_alone(self, head: LogTrace) -> Mapping[str, str] | None:
+        """Return the note of the end, if the info has one that takes precedence over those of other writers."""
+        end = end_of(head)
+        return None if end is None or end.remote else end.metadata
+
     def write_head(self, head: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
         """Write a trace info with a note of its end, completed with the ends that other writers have noted."""
+        alone = self.metadata_alone(head)
+        if alone is not None:
+            write(head, alone)
+            return
         end = end_of(head)
         noted = end.metadata if end is not None else {}
-        if end is not None and not end.remote:
-            write(head, noted)
-            return
         write(self._lookup.completed(head), noted)
         # Another writer may have logged the end between this read and write, which then has overwritten it.
         if self._lookup.overwritten(head.trace_id):

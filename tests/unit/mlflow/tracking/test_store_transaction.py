@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
@@ -11,12 +12,14 @@ from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportUnknownVariableType]
 from sqlalchemy import event
 
+from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
 from otel_dspy.mlflow.mapping.operations import Assessment, LogTrace
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.store.local_requests import TOGETHER
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.store.store_transaction import one_transaction
+from otel_dspy.mlflow.tracking.store.trace_ends import PREFIX
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from otel_dspy.runtime.fork_gate import ForkGate
 from tests.support.blank_store import blank_store
@@ -85,8 +88,8 @@ def _store(uri: str) -> Any:
     return cast("Any", _get_store)(uri)
 
 
-def _applier(uri: str, experiment: str = "e") -> OperationApplier:
-    return OperationApplier(ExclusiveWriter(Destination(uri, Experiment(name=experiment)), threading.Event()))
+def _applier(uri: str, writer: type[ExclusiveWriter | ConcurrentWriter] = ExclusiveWriter) -> OperationApplier:
+    return OperationApplier(writer(Destination(uri, Experiment(name="e")), threading.Event()))
 
 
 def _delivered(applier: OperationApplier, numbers: range) -> None:
@@ -109,6 +112,59 @@ def test_a_batch_is_one_transaction(uri: str, commits: list[str], tmp_path: Path
     for number in range(1 + 2 * TOGETHER):
         store.traces.start_trace(experiment, head(number), None)
     assert infos(uri) == infos(other)
+
+
+def test_a_bridge_writes_ends_in_one_transaction(uri: str, commits: list[str]) -> None:
+    """An info with the trace's end needs no look at what other bridges have written; one without is read first."""
+    applier = _applier(uri, ConcurrentWriter)
+    _delivered(applier, range(1))
+    commits.clear()
+    for number in range(1, 6):
+        applier.apply(head(number))
+    for number in range(6, 8):
+        applier.apply(replace(head(number), state=None, duration_ms=None))
+    applier.send_all()
+    assert len(commits) == 3
+    assert (applier.done, applier.lost, applier.failed) == (8, 0, 0)
+    ends = [name for name in infos(uri)[f"tr-{1:032x}"]["trace_metadata"] if name.startswith(PREFIX)]
+    assert len(ends) == 1
+    states = {trace_id: info["state"] for trace_id, info in infos(uri).items()}
+    assert states == {f"tr-{number:032x}": "OK" if number < 6 else "IN_PROGRESS" for number in range(8)}
+
+
+def test_another_bridge_has_begun_one_of_the_traces(uri: str, commits: list[str]) -> None:
+    """The transaction is undone, and each info gets one of its own."""
+    other = _applier(uri, ConcurrentWriter)
+    other.apply(replace(head(2), state=None, duration_ms=None))
+    other.send_all()
+    applier = _applier(uri, ConcurrentWriter)
+    _delivered(applier, range(100, 101))
+    commits.clear()
+    _delivered(applier, range(5))
+    assert len(commits) == 5
+    assert (applier.done, applier.lost, applier.failed) == (6, 0, 0)
+    assert {info["state"] for info in infos(uri).values()} == {"OK"}
+
+
+def test_a_transaction_reads_the_experiment_once(uri: str) -> None:
+    """MLflow does for each info; other reads, before and after, see what has changed."""
+    store, experiments = Store(uri), list[str]()
+    experiment = store.experiment_id("e")
+
+    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM experiments" in statement and statement.startswith("SELECT experiments.experiment_id"):
+            experiments.append(statement)
+
+    store.together([lambda: store.traces.start_trace(experiment, head(0), None)], ForkGate())
+    event.listen(_store(uri).engine, "before_cursor_execute", executed)
+    assert store.together(
+        [lambda number=number: store.traces.start_trace(experiment, head(number), None) for number in range(1, 6)],
+        ForkGate(),
+    )
+    event.remove(_store(uri).engine, "before_cursor_execute", executed)
+    assert len(experiments) == 1
+    store.tag_experiment(experiment, {"a": "b"})
+    assert store.experiment_tags(experiment)["a"] == "b"
 
 
 def test_an_update_has_a_transaction_of_its_own(uri: str, commits: list[str]) -> None:

@@ -25,6 +25,8 @@ class _UndoneError(Exception):
 class _Thread(threading.local):
     session: Any = None
     depth: int = 0
+    experiments: dict[object, Any] | None = None
+    """What the transaction has read, by id; None without one."""
 
 
 class SharedSessions:
@@ -66,10 +68,28 @@ class SharedSessions:
         with self._maker(**self._to_write) as session:
             self._thread.session, session.rollback = session, _raise_undone
             try:
+                self._thread.experiments = {}
                 yield
             finally:
-                self._thread.session = None
+                self._thread.session = self._thread.experiments = None
                 del session.rollback
+
+    def read_once(self, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return a function that reads each experiment once in a transaction: MLflow reads it for each trace info.
+
+        Args:
+            read: the store's `get_experiment`.
+        """
+
+        def get_experiment(experiment_id: Any) -> Any:  # noqa: ANN401 - passes on what MLflow gives
+            known = self._thread.experiments
+            if known is None:
+                return read(experiment_id)
+            if experiment_id not in known:
+                known[experiment_id] = read(experiment_id)
+            return known[experiment_id]
+
+        return get_experiment
 
 
 def _raise_undone() -> None:
@@ -114,8 +134,12 @@ def one_transaction(
     if maker is None:
         return False
     try:
-        sessions = maker if isinstance(maker, SharedSessions) else SharedSessions(maker)
-        setattr(store, _MAKER, sessions)
+        if isinstance(maker, SharedSessions):
+            sessions = maker
+        else:
+            sessions = SharedSessions(maker)
+            setattr(store, _MAKER, sessions)
+            store.get_experiment = sessions.read_once(store.get_experiment)
         with _Gated(sessions.transaction(), gate):
             for write in writes:
                 with gate:

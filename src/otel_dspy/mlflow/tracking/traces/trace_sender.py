@@ -161,24 +161,26 @@ class TraceSender:
         return [request for request, accepted in answers if accepted is None] + waiting[len(requests) :]
 
     def _takes_single_requests(self) -> bool:
-        """Whether requests can be sent without retries: not while MLflow fails, nor where others write the traces."""
-        writer = self._writer
-        retrier = writer.attempts.retrier
-        return not writer.shared and writer.connection.opened and retrier.failing_since is None and not retrier.stopped
+        """Whether requests can be sent without retries: not while MLflow fails."""
+        retrier = self._writer.attempts.retrier
+        return self._writer.connection.opened and retrier.failing_since is None and not retrier.stopped
 
     def _head_once(self, head: LogTrace) -> Callable[[], None] | None:
-        # A local store cannot have an info that exists in a transaction with others.
-        if not self._takes_single_requests() or not (self._together.overlaps or self._batch.is_new(head)):
-            return None
         writer = self._writer
+        # A local store cannot have an info that exists in a transaction with others. To a server, a process that shares
+        # the traces with others sends one request at a time.
+        possible = not writer.shared if self._together.overlaps else self._batch.is_new(head)
+        metadata = writer.metadata_alone(head) if possible and self._takes_single_requests() else None
+        if metadata is None:
+            return None
         run = writer.runs.remembered(head.run) if head.run else None
         if head.run and run is None:
             return None
         store, experiment_id = writer.connection.store(), writer.connection.experiment_id()
-        return lambda: store.traces.start_trace(experiment_id, head, run.run_id if run else None)
+        return lambda: store.traces.start_trace(experiment_id, head, run.run_id if run else None, metadata)
 
     def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
-        if not self._together.overlaps or not self._takes_single_requests():
+        if not self._together.overlaps or self._writer.shared or not self._takes_single_requests():
             return None
         connection = self._writer.connection
         store, experiment_id = connection.store(), connection.experiment_id()

@@ -92,6 +92,11 @@ class ExclusiveWriter:
 
         self.artifacts.add(ArtifactWrite(uri, path, content, None if written is None else lambda: follow(written)))
 
+    def metadata_alone(self, head: LogTrace) -> Mapping[str, str] | None:
+        """Return no metadata; None where another process may have ended the trace."""
+        del head
+        return None if self.shared else {}
+
     def write_head(self, head: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
         """Write a trace info. One without an end is completed first where another process may have ended the trace."""
         if self.shared and head.state is None:

@@ -110,6 +110,17 @@ class Writer(Protocol):
         """
         ...
 
+    def metadata_alone(self, head: LogTrace) -> Mapping[str, str] | None:
+        """Return the additional metadata of an info that can be written without a look at what others have written.
+
+        Args:
+            head: the info.
+
+        Returns:
+            None if `write_head` has to read first.
+        """
+        ...
+
     def write_head(self, head: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
         """Write a trace info so that it does not revert a trace that has ended.
 
