@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NO_TOKENS: Final[Mapping[str, int]] = MappingProxyType({})
-_INPUT_TOKENS: Final = tuple((f"{name}_tokens", f"{name}_input_tokens") for name in ("text", "image", "audio"))
-_OUTPUT_TOKENS: Final = tuple((f"{name}_tokens", f"{name}_output_tokens") for name in ("text", "image", "audio"))
+_INPUT_TOKENS: Final = (
+    ("text_tokens", "text_input_tokens"),
+    ("image_tokens", "image_input_tokens"),
+    ("audio_tokens", "audio_input_tokens"),
+)
+_OUTPUT_TOKENS: Final = (
+    ("text_tokens", "text_output_tokens"),
+    ("image_tokens", "image_output_tokens"),
+    ("audio_tokens", "audio_output_tokens"),
+)
 """(field of the details, name in opentelemetry-util-genai)."""
 _Reader = Callable[[str], Any]
 _Amount = TypeVar("_Amount", int, float)
