@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,13 +8,13 @@ from mlflow import MlflowClient
 from otel_dspy.reporting.model.compile_result import CallUse, Candidates, Phase, Predictor
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.trial_row import ModelUse
+from tests.support.browser import NEEDS_CHROMIUM, chromium
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-CHROMIUM = shutil.which("chromium")
 SECTIONS = [
     "Score by trial", "Which examples flip", "Why this one won", "What the choices did", "Lineage",
     "What changed in the prompt", "Where the winner's words come from", "What it cost", "Hard cases", "When it ran",
@@ -24,7 +23,7 @@ SECTIONS = [
 
 pytestmark = [
     pytest.mark.slow,  # a browser starts
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH"),
+    NEEDS_CHROMIUM,
 ]
 
 
@@ -55,11 +54,8 @@ def everything() -> Report:
 @pytest.fixture(scope="module")
 def browser() -> Generator[Any]:
     """Chromium."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
