@@ -206,6 +206,7 @@ def compile_operations(
                     sc.DSPY_OPTIMIZER_NAME: identity.optimizer,
                     sc.DSPY_PROGRAM_NAME: identity.program,
                     sc.DSPY_METRIC_NAME: identity.metric,
+                    naming.DESCRIPTION: _step_description(ended),
                     **naming.identity_tags(span),
                 }
             ),
@@ -235,6 +236,18 @@ def compile_operations(
         yield EndRun(key=f"{span.span_id}/end", run=run, status=_status(done), end_ms=span.end_ms)
         yield from stopped_operations(ended, options)
     yield ForgetPrograms(key=f"{span.span_id}/forget", scope=scope)
+
+
+def _step_description(ended: EndedCompile) -> str | None:
+    """Return one line for a nested compile without trials, which has no report; None for any other or a failed one."""
+    done, identity = ended.done, ended.done.identity
+    if identity.parent_id is None or done.trial_count or ended.trials or _raised(done):
+        return None
+    whole = "its parent" if identity.parent_trial is None else f"trial {identity.parent_trial}"
+    calls = done.usage.lm_calls
+    if calls is None:
+        return f"step of {whole}"
+    return f"step of {whole}: {calls:,} language model call{'' if calls == 1 else 's'}"
 
 
 def _result(done: CompileRecord, run: RunKey, options: Options) -> Iterator[Operation]:

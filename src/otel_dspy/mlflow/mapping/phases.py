@@ -22,10 +22,13 @@ def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation
     run = compile_run(options, phase.compile_id)
     if run is None:
         return
-    for name, text in (("instructions", phase.instructions), ("demos", phase.demos)):
+    for path, text in (
+        ("candidates/instructions.json", phase.instructions),
+        ("candidates/demos.json", phase.demos),
+    ):
         if text is not None:
-            key = f"{phase.span.span_id}/candidates/{name}"
-            yield LogText(key=key, run=run, path=f"candidates/{name}.json", text=_indented(text))
+            key = f"{phase.span.span_id}/{path.removesuffix('.json')}"
+            yield LogText(key=key, run=run, path=path, text=_indented(text))
 
 
 def _indented(text: str) -> str:

@@ -316,6 +316,24 @@ def test_all_that_a_compile_span_becomes() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("attributes", "description"),
+    [
+        ({"dspy.compile.parent.trial.index": 2, "dspy.usage.lm_calls": 0}, "step of trial 2: 0 language model calls"),
+        ({"dspy.usage.lm_calls": 1}, "step of its parent: 1 language model call"),
+        ({"dspy.usage.lm_calls": 1200}, "step of its parent: 1,200 language model calls"),
+        ({"dspy.compile.trial.count": 3}, None),
+        ({"error.type": "ValueError"}, None),
+    ],
+)
+def test_a_nested_compile_without_trials_is_described_as_a_step(
+    attributes: dict[str, Any], description: str | None
+) -> None:
+    """Apart from trials in a table of runs; one with trials has the description of its report."""
+    found = only(mapped(span("compile", NESTED | attributes, parent_id=None)), EnsureRun)
+    assert found.tags.get("mlflow.note.content") == description
+
+
 def test_a_nested_compile_of_which_little_is_known() -> None:
     """No result, no totals: its run is a child of the enclosing compile's, and its end clears its programs."""
     found = mapped(span("compile", NESTED, parent_id=None))
@@ -327,7 +345,7 @@ def test_a_nested_compile_of_which_little_is_known() -> None:
             name="MIPROv2 Solver",
             start_ms=1000,
             parent=CompileRun("outer"),
-            tags=IDENTITY_TAGS | {"otel.span_id": "s"},
+            tags=IDENTITY_TAGS | {"otel.span_id": "s", "mlflow.note.content": "step of its parent"},
         ),
         LogMetrics(key="s/totals", run=RUN),
         LogText(key="s/summary/0", run=RUN, path="optimization_summary.json", text=summary.text),
