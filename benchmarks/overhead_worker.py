@@ -116,7 +116,8 @@ _VARIANTS: dict[str, Callable[[], TracerProvider | None]] = {
 }
 
 
-def _program() -> Callable[[], Any]:
+def program_call() -> Callable[[], Any]:
+    """Return a call of the program whose language model answers at once."""
     lm = in_process_lm(lambda _messages: _ANSWER)
     _dspy.configure(lm=lm, track_usage=False)
     program = dspy.ChainOfThought("question -> answer")
@@ -151,7 +152,7 @@ def _measure(call: Callable[[], Any], calls: int, provider: TracerProvider | Non
 
 def main(variant: str) -> None:
     """Answer each line (a number of calls) with a line of JSON: microseconds and spans a call."""
-    call = _program()
+    call = program_call()
     provider = _VARIANTS[variant]()
     with _suppressed() if variant == "otel-dspy suppressed" else contextlib.nullcontext():
         for line in sys.stdin:
