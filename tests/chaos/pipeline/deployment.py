@@ -35,11 +35,9 @@ if TYPE_CHECKING:
     from tests.chaos.pipeline.parts import Part
     from tests.support.collectors import Collector
 
-needs_backend = [
-    needs_collector,
-    pytest.mark.skipif(binaries() is None, reason="there is no PostgreSQL: its package is `postgresql`"),
-    pytest.mark.skipif(not parts.S3.is_file(), reason="there is no S3 server: `make test` builds it with Go"),
-]
+needs_database = pytest.mark.skipif(binaries() is None, reason="there is no PostgreSQL: its package is `postgresql`")
+needs_s3 = pytest.mark.skipif(not parts.S3.is_file(), reason="there is no S3 server: `make test` builds it with Go")
+needs_backend = [needs_collector, needs_database, needs_s3]
 
 EXPERIMENT = "pipeline"
 DELIVERY = 300.0

@@ -14,6 +14,9 @@ from mlflow import MlflowClient
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from benchmarks.postgres import postgres
+from tests.chaos.pipeline import parts
+from tests.chaos.pipeline.deployment import needs_database, needs_s3
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_once import deliver
 from tests.integration.bridge.test_same_tree import comparable
@@ -73,6 +76,29 @@ def test_four_workers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         exporter = app_exporter(server, MlflowClient(server.uri).create_experiment(EXPERIMENT))
         assert set(send(exporter, shuffled(batches, 1))) == {SpanExportResult.SUCCESS}
         assert differences(comparable(record(server.uri, EXPERIMENT)), wanted) == []
+
+
+@needs_database
+@needs_s3
+@pytest.mark.slow
+def test_four_workers_on_postgresql_and_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, with the stores of a production server: connections of several processes, artifacts as objects."""
+    batches = recorded_optimization()
+    wanted = expected(batches, tmp_path / "reference", monkeypatch)
+    storage, environment = parts.s3(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    on_s3 = (*options(4), "--artifacts-destination", f"s3://{parts.BUCKET}/artifacts")
+    with (
+        parts.alive(storage),
+        postgres() as database,
+        mlflow_server(tmp_path / "server", backend=database, options=on_s3, forked=False) as server,
+    ):
+        exporter = app_exporter(server, MlflowClient(server.uri).create_experiment(EXPERIMENT))
+        assert set(send(exporter, shuffled(batches, 3))) == {SpanExportResult.SUCCESS}
+        assert differences(comparable(record(server.uri, EXPERIMENT)), wanted) == []
+    objects = tmp_path / "objects" / parts.BUCKET / "artifacts"
+    assert list(objects.rglob("optimization_summary.json"))
 
 
 @pytest.mark.slow
