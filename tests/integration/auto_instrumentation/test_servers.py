@@ -75,8 +75,10 @@ def ask_much(address: str) -> Counter[int]:
         return Counter(pool.map(ask, [f"{address}{number}%2B1" for number in range(REQUESTS)]))
 
 
-# In `make test`, preloading is proved by the traces in MLflow.
-@pytest.mark.parametrize("kind", ["gunicorn", "uvicorn", pytest.param("gunicorn-preload", marks=pytest.mark.slow)])
+# In `make test`, gunicorn's forks are proved by the traces in MLflow.
+@pytest.mark.parametrize(
+    "kind", ["uvicorn", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("gunicorn", "gunicorn-preload"))]
+)
 def test_spans_of_every_worker_arrive_by_otlp(kind: str) -> None:
     """Every question is one trace, exported by the worker that answered it, after a SIGTERM right behind the last.
 

@@ -163,15 +163,23 @@ def _everything(uri: str, experiment: str) -> tuple[dict[str, float], dict[str, 
     return {name: run.data.metrics[f"usage/{name}"] for name in names}, {name: output[name] for name in names}
 
 
+# COPRO's proposals are in the compile's trace, each example is a trace of its own.
+_LINKED: Final = ("linked", {"compile": (1, 3), "example": (16, 16)})
+_NESTED: Final = ("nested", {"compile": (1, 19)})
+
+
 @pytest.mark.parametrize(
-    ("shape", "calls"),
+    ("deliver", "shape", "calls"),
     [
-        # COPRO's proposals are in the compile's trace, each example is a trace of its own.
-        ("linked", {"compile": (1, 3), "example": (16, 16)}),
-        ("nested", {"compile": (1, 19)}),
+        (_in_process, *_LINKED),
+        (_in_process, *_NESTED),
+        (_by_bridge, *_LINKED),
+        (_by_replay, *_LINKED),
+        # The shape in process and the way with linked traces: see above.
+        pytest.param(_by_bridge, *_NESTED, marks=pytest.mark.slow),
+        pytest.param(_by_replay, *_NESTED, marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("deliver", [_in_process, _by_bridge, _by_replay])
 def test_a_compile(
     deliver: Callable[[str, str, str, Path], None],
     shape: str,
