@@ -42,10 +42,11 @@ OPTIONAL: Final = {
     "hooks": {"gepa", "opentelemetry-sdk"},
     "telemetry": {"opentelemetry-sdk"},
     "serialization": {"dspy"},
+    "rerun": {"pydantic"},
     "server_app": {"click"},
     ".": {"dspy", "opentelemetry-sdk"},
 }
-"""Distributions that are imported only where something else has brought them: gepa by DSPy, click by MLflow, the others by the user."""
+"""Distributions that are imported only where something else has brought them: gepa and pydantic by DSPy, click by MLflow, the others by the user."""
 PARTS: Final = ("mlflow", "opentelemetry-exporter-otlp")
 """Distributions whose files come in several, of the same release: `mlflow-tracing`, `opentelemetry-exporter-otlp-proto-http`."""
 

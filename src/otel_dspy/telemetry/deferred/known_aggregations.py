@@ -60,7 +60,8 @@ class KnownAggregations:
     def __init__(self, instrument: object, record: Callable[..., object]) -> None:
         self._instrument: Any = instrument
         self._record = record
-        self._sets: dict[object, _Known] = {}
+        self.kept: dict[object, _Known] = {}
+        """By set of attributes, at most `_MOST_SETS`."""
         self._should_sample: Callable[..., bool] | None = None
         try:
             self._consumer: Any = self._instrument._measurement_consumer  # noqa: SLF001 - see the module
@@ -84,7 +85,7 @@ class KnownAggregations:
         # With the types, because 1, 1.0 and True are equal keys and different attributes.
         key = (*attributes.items(), *map(type, values))
         try:
-            known = self._sets.get(key)
+            known = self.kept.get(key)
         except TypeError:  # a list as a value
             self._record(amount, attributes, context)
             return
@@ -100,8 +101,8 @@ class KnownAggregations:
             consume(measurement, sampled)
 
     def _look_up(self, key: object, attributes: dict[str, AttributeValue]) -> None:
-        if len(self._sets) >= _MOST_SETS:
-            self._sets.clear()
+        if len(self.kept) >= _MOST_SETS:
+            self.kept.clear()
         try:
             readers: Mapping[Any, Any] = self._consumer._reader_storages  # noqa: SLF001 - the same
             found = [
@@ -112,7 +113,7 @@ class KnownAggregations:
         except (AttributeError, LookupError):
             self._should_sample = None
         else:
-            self._sets[key] = _Known(readers, attributes, found)
+            self.kept[key] = _Known(readers, attributes, found)
 
 
 def _consumer_of(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.mlflow.mapping.operations import (
+    DescribeStopped,
     EndRun,
     EnsureRun,
     ForgetPrograms,
@@ -17,6 +18,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogChanges,
     LogDataset,
     LogEvaluation,
+    LogEvaluationDataset,
     LogMetrics,
     LogModel,
     LogParams,
@@ -99,8 +101,10 @@ class Model:
                 self._run(operation.run).artifacts[operation.path] = table_json(operation, operation.path)
             case LogDataset():
                 self._run(operation.run).inputs.add((operation.name, operation.digest, operation.role))
-            case LogReport():
+            case LogReport() | DescribeStopped():
                 pass  # made of what is there
+            case LogEvaluationDataset():
+                pass  # belongs to the experiment, not to a run
             case EndRun():
                 run = self._run(operation.run)
                 run.status, run.end_ms = operation.status, operation.end_ms

@@ -141,7 +141,7 @@ def test_more_sets_of_attributes_than_are_kept() -> None:
         known.record(1, {"model": str(number)}, _UNSAMPLED)
     (metric,) = _collected(reader)["resource_metrics"][0]["scope_metrics"][0]["metrics"]
     assert [point["value"] for point in metric["data"]["data_points"]] == [2] * 300
-    assert len(known._sets) <= 256
+    assert len(known.kept) <= 256
 
 
 def test_an_instrument_of_another_implementation() -> None:
