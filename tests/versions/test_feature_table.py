@@ -82,6 +82,9 @@ def test_mlflow() -> None:
     assert _table("MLflow", version("mlflow")) == {
         "runs, parameters, metrics, datasets, artifacts": "yes",
         "traces with their scores": recorded(capabilities.TRACES),
+        "[evaluation datasets](read-your-optimization.md#evaluation-runs-and-datasets), in a store with a database": recorded(
+            capabilities.EVALUATION_DATASETS
+        ),
         "the best program as a logged model": recorded(capabilities.MODELS),
         "[the bridge](bridge.md), [inside `mlflow server`](mlflow-server.md)": recorded(
             capabilities.TRACES and _has_bridge()

@@ -69,7 +69,7 @@ class Standing:
     best_score: float | None
     is_best: bool
     initial_score: float | None = None
-    """Score of the program before optimization on the examples of this trial: all of them. None for its own trial."""
+    """Score of the program before optimization on the examples of this trial: all of them. None for its own trial, and if it is NaN."""
 
 
 class Leaderboard:
@@ -108,7 +108,8 @@ class Leaderboard:
             baseline: whether it scores the program before optimization.
         """
         with self._lock:
-            known = self.initial_score if full and self._initial_is_full else None
+            initial = self.initial_score if full and self._initial_is_full else None
+            known = None if initial is None or math.isnan(initial) else initial
             if baseline and entry.score is not None and not entry.failed and self.initial_score is None:
                 self.initial_score, self._initial_is_full = entry.score, full
             if full:

@@ -27,7 +27,8 @@ COMING = {
     for direction in ("input", "output")
     for kind in ("total", "sum")
 } | {
-    f"gen_ai_client_inference_duration_seconds_{kind}": {"gen_ai_request_model", "error_type", "le"}
+    f"gen_ai_client_{operation}_duration_seconds_{kind}": {"gen_ai_request_model", "error_type", "le"}
+    for operation in ("inference", "embeddings")
     for kind in ("count", "bucket")
 }
 """What a later opentelemetry-util-genai emits in the place of `gen_ai.client.token.usage` (as counters or as histograms:
