@@ -69,7 +69,10 @@ class Standing:
     best_score: float | None
     is_best: bool
     initial_score: float | None = None
-    """Score of the program before optimization on the examples of this trial: all of them. None for its own trial, and if it is NaN."""
+    """Score of the program before optimization on the examples of this trial: all of them.
+
+    None for its own trial, and if it is NaN.
+    """
 
 
 class Leaderboard:
