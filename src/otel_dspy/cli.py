@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.bridge import command as bridge_command
 from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
 from otel_dspy.diagnosis import command as doctor_command
+from otel_dspy.exit_status import INTERRUPTED
 from otel_dspy.mlflow.replay import command as replay_command
 from otel_dspy.model_registry import command as register_command
 from otel_dspy.reporting import compare_command, gate_command, report_command, watch_command
@@ -30,8 +31,6 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Callable[[str], None]], in
     "register": register_command.run,
     "rerun": rerun_command.run,
 }
-_INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 + SIGINT."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +66,7 @@ def _demo(options: DemoOptions) -> int:
         return 1
     except KeyboardInterrupt:
         print("Stopped. Results so far are in the MLflow store.", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     except Exception as error:
         if options.verbose:
             raise

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NONE = "-"
-_CHOICE: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
+CHOICE_PARAMETER: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
 """MIPROv2's parameters: the index of the predictor, and what is chosen for it."""
 STOPS: Final[Mapping[str, str]] = {
     "KeyboardInterrupt": "stopped by the user",
@@ -54,7 +54,7 @@ def chosen_text(parameters: Mapping[str, object]) -> str | None:
     """
     chosen: dict[str, dict[str, object]] = {}
     for name, value in parameters.items():
-        match = _CHOICE.fullmatch(name)
+        match = CHOICE_PARAMETER.fullmatch(name)
         if match is not None:
             chosen.setdefault(match["predictor"], {})[match["part"]] = value
     parts = {

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from otel_dspy.diagnosis.variables import known
 from otel_dspy.mlflow import autolog
-from otel_dspy.settings import PROVIDERS, Settings
+from otel_dspy.providers import PROVIDERS
+from otel_dspy.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from otel_dspy.bridge.delivery import Delivery, Written
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
-from otel_dspy.bridge.writer import Delivery, Written
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.durable_queue.queue import DurableQueue

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.flags import TOKEN_VARIABLE
+from otel_dspy.bridge.flags import MEBIBYTE, TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.settings import BridgeSettings
 
-_MEBIBYTE: Final = 1024 * 1024
 _TEMPLATE: Final = """\
 # Receives OTLP and queues it on disk until the bridge acknowledges it.
 receivers:
@@ -77,7 +76,7 @@ def collector_config(settings: BridgeSettings) -> str:
     scheme = "http" if settings.tls is None else "https"
     token = f"    headers:\n      authorization: Bearer ${{env:{TOKEN_VARIABLE}}}\n" if settings.token else ""
     # The Collector drops a span larger than a batch after it has accepted it: it must not accept any.
-    mebibytes = max(1, settings.max_request_bytes // _MEBIBYTE)
+    mebibytes = max(1, settings.max_request_bytes // MEBIBYTE)
     return _TEMPLATE.format(
         exporter="otlp" if by_grpc else "otlphttp",
         endpoint=str(address) if by_grpc else f"{scheme}://{address}",
@@ -85,5 +84,5 @@ def collector_config(settings: BridgeSettings) -> str:
         headers=token,
         timeout=settings.patience + 7,
         mebibytes=mebibytes,
-        largest=mebibytes * _MEBIBYTE,
+        largest=mebibytes * MEBIBYTE,
     )

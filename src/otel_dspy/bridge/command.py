@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
-import importlib.util
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from otel_dspy.bridge import flags, settings
 from otel_dspy.bridge.collector_config import collector_config
+from otel_dspy.installed_modules import is_installed
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     if chosen.print_collector_config:
         say(collector_config(wanted).rstrip())
         return 0
-    missing = [name for name in NEEDED if not _installed(name)]
+    missing = [name for name in NEEDED if not is_installed(name)]
     if missing:
         print(f"{', '.join(missing)} not installed: pip install 'otel-dspy[bridge]'", file=sys.stderr)
         return 1
@@ -110,10 +110,3 @@ def _exit() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
-
-
-def _installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ImportError:
-        return False

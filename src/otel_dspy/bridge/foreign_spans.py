@@ -15,7 +15,7 @@ from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.route import Route
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
 
 MAX_TRACES: Final = 50_000
 """Maximum number of known traces with spans of otel-dspy; the oldest are evicted."""

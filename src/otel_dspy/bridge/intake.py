@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.acknowledgment import AfterCommit, AfterQueueing, Retry
 from otel_dspy.bridge.decompression import UnreadableError
+from otel_dspy.bridge.delivery import Written
 from otel_dspy.bridge.pending_request import PendingRequest
-from otel_dspy.bridge.writer import Written
 from otel_dspy.otlp_requests.protobuf_spans import MalformedError, TooLargeError
 
 if TYPE_CHECKING:

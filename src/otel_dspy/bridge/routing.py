@@ -10,7 +10,7 @@ from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.otlp_requests.span_route import CONTROL, UnusableError
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records.span_records import Attributes
+    from otel_dspy.mlflow.records.span import Attributes
 
 EXPERIMENT_ATTRIBUTE: Final = "mlflow.experiment.name"
 """Resource attribute that names the experiment."""

@@ -6,19 +6,18 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_dspy.bridge.delivered_spans import DeliveredSpans
+from otel_dspy.bridge.delivery import Written
 from otel_dspy.bridge.foreign_spans import ProgramTraces
 from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.otlp_requests.span_route import is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from otel_dspy.bridge.delivery import Delivery
     from otel_dspy.bridge.foreign_spans import RoutedSpan
     from otel_dspy.mlflow.records.route import Destination
 
@@ -31,43 +30,6 @@ MAX_REMEMBERED: Final = 200_000
 """Written spans to keep in memory, so that retries of a delivery too large for its client's timeout make progress."""
 TICK: Final = 1.0
 """Seconds between checks for buffered spans that have expired."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Outcome of a delivery.
-
-    Attributes:
-        again: whether MLflow failed to store a part, so that the client should retry.
-        refused: number of rejected spans by reason.
-        lost: number of operations that MLflow rejected, of this delivery and of those to the same destinations that
-            were committed with it.
-        failing: destinations of this delivery at which MLflow failed.
-        error: type of an unexpected error that interrupted the commit of this delivery or of one committed with it;
-            empty if there was none.
-        unmapped: (trace id, span id) of spans whose mapping raised; all spans if there was such an error.
-        undecided: whether spans of other libraries are buffered in memory until their trace has a span of otel-dspy.
-    """
-
-    again: bool = False
-    refused: Counter[str] = field(default_factory=Counter[str])
-    lost: int = 0
-    failing: frozenset[Destination] = frozenset()
-    error: str = ""
-    unmapped: frozenset[tuple[str, str]] = frozenset()
-    undecided: bool = False
-
-
-class SpanSource(Protocol):
-    """Spans that are parsed on iteration."""
-
-    def __len__(self) -> int:
-        """Return the number of spans."""
-        ...
-
-    def __iter__(self) -> Iterator[RoutedSpan]:
-        """Yield (span, route) pairs."""
-        ...
 
 
 class _Name(NamedTuple):
@@ -88,21 +50,6 @@ class _Progress:
     destinations: set[Destination] = field(default_factory=set["Destination"])
     newest_ns: int = 0
     undecided: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Delivery:
-    """Spans that are acknowledged together.
-
-    Attributes:
-        spans: (span, route) pairs; iterated once, when the delivery is processed.
-        size: approximate size in bytes.
-        done: the outcome. A caller may cancel it: a delivery that has not started is then skipped.
-    """
-
-    spans: SpanSource
-    size: int
-    done: Future[Written] = field(default_factory=Future[Written])
 
 
 class Writer:

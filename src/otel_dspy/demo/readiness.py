@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from otel_dspy.diagnosis.destinations import TRACKING_URI, mlflow_store
 from otel_dspy.diagnosis.finding import Level
+from otel_dspy.installed_modules import is_installed
 
 NEEDED_MEMORY = 1_500_000_000
 """Memory in bytes that the demo needs with its local model. Measured peak: 1.2 GB, including 0.5 GB of MLflow."""
@@ -49,7 +49,7 @@ def check_packages(*, local_model: bool) -> None:
         DemoCannotRunError: A package is missing; the message contains the install commands.
     """
     missing = [
-        need for need in (*ALWAYS_NEEDED, *(LOCAL_MODEL_NEEDS if local_model else ())) if not _found(need.module)
+        need for need in (*ALWAYS_NEEDED, *(LOCAL_MODEL_NEEDS if local_model else ())) if not is_installed(need.module)
     ]
     if missing:
         names = ", ".join(need.module for need in missing)
@@ -95,10 +95,3 @@ def available_memory(meminfo: Path = _MEMINFO) -> int | None:
         return None
     kibibytes = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
     return None if kibibytes is None else int(kibibytes) * 1024
-
-
-def _found(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # the parent of a dotted name
-        return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.boolean_text import boolean_variable
 from otel_dspy.diagnosis.destinations import TRACKING_URI, WORKSPACE
 from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.environment_variables import REPORT
 from otel_dspy.tracking_uri import uri_error, without_passwords
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
     from otel_dspy.mlflow.tracking.requests import workspaces  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.requests.http_policy import no_retries  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.runs.description import describe_stopped_run  # noqa: PLC0415 - MLflow: seconds
-    from otel_dspy.mlflow.tracking.runs.run_reports import VARIABLE  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.runs.stale_runs import (  # noqa: PLC0415 - MLflow: seconds
         end_stale_runs,
         end_traces_of_ended_runs,
@@ -48,7 +48,7 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
             if end:
                 ended = end_stale_runs(store, experiments, time.time_ns() // 1_000_000)
                 left = len(ended)
-                if boolean_variable(environment, VARIABLE, default=True):
+                if boolean_variable(environment, REPORT, default=True):
                     for run_id in ended:
                         describe_stopped_run(store, uri, run_id)
                 end_traces_of_ended_runs(store, experiments)

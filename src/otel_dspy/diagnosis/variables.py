@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge import flags as bridge
 from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.environment_variables import (
+    AUTOLOG_METRICS,
+    EVALUATION_DATASETS,
+    EXPORT_MAX_BYTES,
+    PROGRESS,
+    REPORT,
+    SERVER_APP_BASE,
+)
 from otel_dspy.mlflow.delivery import drain_timeout, spool
 from otel_dspy.settings import BUDGET_VARIABLES, CONTENT_VARIABLE, Settings
 
@@ -15,18 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PREFIX: Final = "OTEL_DSPY_"
-EXPORT_MAX_BYTES: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
-"""Same as in `otel_dspy.exporter.otlp`, whose import needs an OTLP exporter."""
-REPORT: Final = "OTEL_DSPY_REPORT"
-"""Same as in `otel_dspy.mlflow.tracking.runs.run_reports`, whose import needs MLflow."""
-_PROGRESS: Final = "OTEL_DSPY_PROGRESS"
-"""Same as in `otel_dspy.reporting.terminal.progress_mode`."""
-_SERVER_APP_BASE: Final = "OTEL_DSPY_SERVER_APP_BASE"
-"""Same as in `otel_dspy.server_app.requirements`, which only MLflow's server imports."""
-AUTOLOG_METRICS: Final = "OTEL_DSPY_MLFLOW_AUTOLOG_METRICS"
-"""Same as in `otel_dspy.mlflow.tracking.runs.autolog_names`, whose import needs MLflow."""
-EVALUATION_DATASETS: Final = "OTEL_DSPY_MLFLOW_EVALUATION_DATASETS"
-"""Same as in `otel_dspy.mlflow.records.evaluation_datasets`, whose import needs MLflow."""
 _ELSEWHERE: Final = {f"{PREFIX}CAPTURE_CONTENT": CONTENT_VARIABLE, f"{PREFIX}BUDGET": f"{PREFIX}BUDGET_*"}
 """Variables that do not exist, and those that the setting has instead."""
 
@@ -36,7 +32,7 @@ def known() -> frozenset[str]:
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
     others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
-    others |= {EXPORT_MAX_BYTES, REPORT, _PROGRESS, _SERVER_APP_BASE, AUTOLOG_METRICS, EVALUATION_DATASETS}
+    others |= {EXPORT_MAX_BYTES, REPORT, PROGRESS, SERVER_APP_BASE, AUTOLOG_METRICS, EVALUATION_DATASETS}
     others |= set(BUDGET_VARIABLES.values())
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 

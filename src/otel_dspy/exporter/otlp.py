@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.environment_variables import EXPORT_MAX_BYTES
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.exporter.splitting import MAX_BYTES, SplittingSpanExporter
 from otel_dspy.quantities import number_of_bytes
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 PROTOCOL_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-MAX_BYTES_VARIABLE: Final = "OTEL_DSPY_EXPORT_MAX_BYTES"
 REDIRECT_PAUSE: Final = 5.0
 """Seconds before the next attempt to an endpoint that redirects."""
 _BUSY: Final = frozenset({429, 502, 503, 504})
@@ -168,11 +168,11 @@ def _retry_delay(retry_info: bytes) -> float | None:
 
 
 def _max_bytes() -> int:
-    text = os.environ.get(MAX_BYTES_VARIABLE, "").strip()
+    text = os.environ.get(EXPORT_MAX_BYTES, "").strip()
     try:
         if not text or (found := number_of_bytes(text)) == 0:
             return MAX_BYTES
     except ValueError as error:
-        _logger.warning("%s: %s. Using the default of %d.", MAX_BYTES_VARIABLE, error, MAX_BYTES)
+        _logger.warning("%s: %s. Using the default of %d.", EXPORT_MAX_BYTES, error, MAX_BYTES)
         return MAX_BYTES
     return found

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from otel_dspy.mlflow.mapping.naming import DATASET_ROLE
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-_DATASET_ROLE: Final = "mlflow.data.context"
 
 
 def log_score(client: MlflowClient, run: Run, model_id: str) -> dict[str, float]:
@@ -27,7 +26,7 @@ def log_score(client: MlflowClient, run: Run, model_id: str) -> dict[str, float]
     if name not in run.data.metrics:
         return {}
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []
-    datasets = {tag.value: found.dataset for found in inputs for tag in found.tags if tag.key == _DATASET_ROLE}
+    datasets = {tag.value: found.dataset for found in inputs for tag in found.tags if tag.key == DATASET_ROLE}
     dataset = datasets.get("validation") or datasets.get("train")
     # The same point again, so that the run's own metric does not change.
     point = client.get_metric_history(run.info.run_id, name)[-1]

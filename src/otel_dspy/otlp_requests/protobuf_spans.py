@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
 
 from otel_dspy.mlflow.records.sdk_span import storable
-from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 from otel_dspy.otlp_requests import wire
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-    from otel_dspy.mlflow.records.span_records import Attributes, AttributeValue
+    from otel_dspy.mlflow.records.span import Attributes, AttributeValue
 
 MAX_PARTS: Final = 100_000
 """Maximum number of spans, scopes and resources in a request. A few compressed kilobytes can hold millions of them."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_dspy.mlflow.records.route import Destination
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
     from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 
 ROUTE: Final = "otel_dspy.route"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.report import Report, check_packages
 from otel_dspy.reporting.wording import counted
 
@@ -38,7 +39,6 @@ def report_on_files(paths: Sequence[Path]) -> Report:
 
     from otel_dspy.mlflow.replay.reader import Replay  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.reporting.otlp_files import is_spool_file, spool_of_files  # noqa: PLC0415 - optional packages
-    from otel_dspy.reporting.runs.find import LATEST  # noqa: PLC0415 - as above
     from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - as above
 
     with tempfile.TemporaryDirectory(prefix="otel-dspy-") as name:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_dspy.mlflow.records.route import Route
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
 
 _DESTINATION: Final = Destination("files", Experiment(name="files"))
 """Of the lines; a replay names another one."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.notebook_frame import notebook_frame
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.model.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
 
-LATEST: Final = "latest"
 _NEEDED: Final = ("jinja2", "mlflow", "numpy", "rich", "scipy")
 
 

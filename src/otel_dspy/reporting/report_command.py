@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.file_report import report_on_files
-from otel_dspy.reporting.report import LATEST, report
+from otel_dspy.reporting.latest import LATEST
+from otel_dspy.reporting.report import report
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:

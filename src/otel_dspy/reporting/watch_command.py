@@ -7,9 +7,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.exit_status import INTERRUPTED
 from otel_dspy.quantities import number_of_seconds
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.reporting.report import LATEST, Report, check_packages
+from otel_dspy.reporting.latest import LATEST
+from otel_dspy.reporting.report import Report, check_packages
 from otel_dspy.reporting.wording import choice_text, trial_line
 from otel_dspy.tracking_uri import without_passwords
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
 _RUNNING: Final = frozenset({"RUNNING", "SCHEDULED"})
 """Statuses of a run that goes on."""
-_INTERRUPTED: Final = 130
-"""Exit status after Ctrl-C: 128 + SIGINT."""
 _SHORTEST: Final = 0.1
 """Shortest pause between two looks, in seconds."""
 _LONGEST: Final = 200
@@ -55,7 +55,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
         return 1
     except KeyboardInterrupt:
         print("The optimization goes on.", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
         print(f"MLflow could not be read: {without_passwords(str(error))}", file=sys.stderr)
         return 1

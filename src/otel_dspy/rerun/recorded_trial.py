@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.reporting.runs.artifacts import RunArtifacts
-from otel_dspy.reporting.runs.tables import ExampleIndex, Table, table_rows
+from otel_dspy.reporting.runs.tables import RESULT_TABLES, ExampleIndex, Table, table_rows
 from otel_dspy.rerun.errors import RerunError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import TrialRow
     from otel_dspy.rerun.recorded_run import RecordedRun
 
-_TABLES: Final = ("result_table.json", "result_table_candidate.json")
 _RECORD: Final = (
     "Examples and results are recorded with content: otel_dspy.mlflow.autolog() does so, and "
     "DSPyInstrumentor().instrument() with capture_content=True."
@@ -98,7 +97,7 @@ def _chosen(found: RecordedRun, index: int | None) -> TrialRow:
 
 
 def _results(found: RecordedRun, run: Run) -> list[dict[str, Any]]:
-    for path in _TABLES:
+    for path in RESULT_TABLES:
         if rows := _json(found, run, path):
             return rows
     return []

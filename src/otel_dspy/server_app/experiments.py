@@ -14,7 +14,7 @@ from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.otlp_requests.span_route import UnusableError
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records.span_records import Attributes
+    from otel_dspy.mlflow.records.span import Attributes
 
 
 _NO_EXPERIMENT: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")

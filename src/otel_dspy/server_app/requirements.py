@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.environment_variables import SERVER_APP_BASE
+from otel_dspy.installed_modules import is_installed
 from otel_dspy.server_app.unsupported import UnsupportedServerError
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ _OTLP: Final = ("mlflow.server.fastapi_app", "mlflow.server.otel_api")
 _AUTH_CONFIGURATION: Final = "MLFLOW_AUTH_CONFIG_PATH"
 AUTH_APP: Final = "basic-auth"
 """Name of MLflow's app with authentication."""
-BASE_VARIABLE: Final = "OTEL_DSPY_SERVER_APP_BASE"
-"""Environment variable with the name of the MLflow app to extend."""
-_WITH_AUTH: Final = f"Set {BASE_VARIABLE}={AUTH_APP}"
+_WITH_AUTH: Final = f"Set {SERVER_APP_BASE}={AUTH_APP}"
 _SERVER_KIND: Final = "_MLFLOW_SGI_NAME"
 """Environment variable that MLflow sets to the name of its ASGI or WSGI server."""
 
@@ -30,12 +29,12 @@ def check_installed() -> None:
     Raises:
         UnsupportedServerError: MLflow has no OTLP endpoint or stores no traces, or a package is missing.
     """
-    missing = [name for name in NEEDED if not _installed(name)]
+    missing = [name for name in NEEDED if not is_installed(name)]
     if missing:
         raise UnsupportedServerError(f"{', '.join(missing)} not installed: pip install 'otel-dspy[bridge]'")
     from otel_dspy.mlflow.tracking.store import capabilities  # noqa: PLC0415 - imports MLflow, which the line above does not need
 
-    if not (all(_installed(name) for name in _OTLP) and capabilities.TRACES):
+    if not (all(is_installed(name) for name in _OTLP) and capabilities.TRACES):
         raise UnsupportedServerError(
             f"--app-name otel-dspy: MLflow {capabilities.mlflow_version} has no OTLP endpoint that stores traces. "
             "Upgrade MLflow to 3.7 or newer, or omit --app-name and run `otel-dspy bridge`."
@@ -67,9 +66,11 @@ def wants_authentication(environment: Mapping[str, str]) -> bool:
     Raises:
         UnsupportedServerError: another app is named.
     """
-    base = environment.get(BASE_VARIABLE, "")
+    base = environment.get(SERVER_APP_BASE, "")
     if base not in {"", AUTH_APP}:
-        raise UnsupportedServerError(f"{BASE_VARIABLE}={base}: only {AUTH_APP} can be extended. Unset it or use that.")
+        raise UnsupportedServerError(
+            f"{SERVER_APP_BASE}={base}: only {AUTH_APP} can be extended. Unset it or use that."
+        )
     return base == AUTH_APP
 
 
@@ -92,10 +93,3 @@ def check_options(environment: Mapping[str, str]) -> None:
             f"{_AUTH_CONFIGURATION} is set, but --app-name otel-dspy has no authentication of its own. "
             f"{_WITH_AUTH}, or unset {_AUTH_CONFIGURATION}."
         )
-
-
-def _installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ImportError:
-        return False

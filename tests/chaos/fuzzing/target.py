@@ -9,7 +9,7 @@ from otel_dspy.bridge.foreign_spans import ProgramTraces
 from otel_dspy.bridge.pending_request import PendingRequest
 from otel_dspy.bridge.routing import Experiments
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
-from otel_dspy.mlflow.mapping.operations import LogSpan
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from otel_dspy.mlflow.records.payload import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.tracking.store.mlflow_span import mlflow_span
 from otel_dspy.otlp_requests.protobuf_spans import MalformedError, TooLargeError

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
+from otel_dspy.bridge.delivery import Delivery
 from otel_dspy.bridge.routing import Experiments
-from otel_dspy.bridge.writer import Delivery, Writer
+from otel_dspy.bridge.writer import Writer
 from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
 from otel_dspy.otlp_requests.span_route import routed
 from tests.chaos.twins import differences, record
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from otel_dspy.bridge.foreign_spans import RoutedSpan
-    from otel_dspy.mlflow.mapping.operations import LogSpan
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 
 PATIENCE = 240
 

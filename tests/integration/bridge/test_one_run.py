@@ -11,7 +11,8 @@ from mlflow.entities import ViewType
 
 from otel_dspy.bridge.multi_writer import creation_lock
 from otel_dspy.bridge.multi_writer.run_creation import CLAIM, ConcurrentRunCreation
-from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun
+from otel_dspy.mlflow.mapping.operations import EnsureRun
+from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, Runs
 from otel_dspy.mlflow.tracking.store.connection import Connection

@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
+from otel_dspy.bridge.delivery import Delivery
 from otel_dspy.bridge.routing import Experiments
-from otel_dspy.bridge.writer import Delivery, Writer
+from otel_dspy.bridge.writer import Writer
 from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
 from otel_dspy.mlflow.tracking.store.store import Store
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.mapping.operations import LogTrace
+    from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 
 EXPERIMENT = "instant"
 

@@ -12,10 +12,10 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy.cli import main
+from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
-from otel_dspy.mlflow.mapping.operations import LogTrace
+from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
-from otel_dspy.mlflow.tracking.runs.run_reports import VARIABLE
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
 from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
 from otel_dspy.mlflow.tracking.store.store import Store
@@ -72,7 +72,7 @@ def test_the_next_start_ends_what_was_left(tracking_uri: str, monkeypatch: pytes
 
     So is the trial that it was in. The one that was through is as it was. The descriptions have how it ended.
     """
-    monkeypatch.setenv(VARIABLE, "true")
+    monkeypatch.setenv(REPORT, "true")
     pid = _killed(tracking_uri)
     (left,) = read_tree(tracking_uri, "killed").runs
     assert (left.status, _states(left)) == ("RUNNING", ["IN_PROGRESS"])
@@ -173,7 +173,7 @@ def test_the_doctor_reports_them_and_ends_them(
     """It changes nothing unless it is asked to; then they are KILLED, in whichever experiment."""
     uri = blank_store(tmp_path)  # on a server that others use it would end theirs too
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setenv(VARIABLE, "true")
+    monkeypatch.setenv(REPORT, "true")
     client = MlflowClient(uri)
     gone = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
     optimization = {DSPY_OPTIMIZER_NAME: "MIPROv2", DSPY_PROGRAM_NAME: "Predict"}
@@ -238,7 +238,7 @@ def test_a_process_that_ends_ends_its_runs(
     """
     spool, uri = tmp_path / "spool", blank_store(tmp_path)
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(spool))
-    monkeypatch.setenv(VARIABLE, "true")
+    monkeypatch.setenv(REPORT, "true")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with piped_program(uri, end, text=ENDING, environment=environment, folder=tmp_path) as (child, output):
         while "reached" not in (line := output.readline()):

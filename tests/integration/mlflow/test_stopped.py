@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 import otel_dspy.mlflow
+from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.tracking.runs import run_reports
 from otel_dspy.mlflow.tracking.runs.description import describe_stopped_run
@@ -34,7 +35,7 @@ def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = blank_store(tmp_path)
     client = MlflowClient(uri)
     client.create_experiment("stopped", artifact_location=(tmp_path / "artifacts").as_uri())
-    monkeypatch.setenv(run_reports.VARIABLE, "true")
+    monkeypatch.setenv(REPORT, "true")
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
     calls: list[str] = []
     before: list[str] = []

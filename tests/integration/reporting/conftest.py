@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.mlflow.tracking.runs.run_reports import VARIABLE
+from otel_dspy.environment_variables import REPORT
 from tests.support.compared_optimizations import recorded
 
 if TYPE_CHECKING:
@@ -17,5 +17,5 @@ if TYPE_CHECKING:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """Three optimizations in one store, without the page of each: it takes longer than they do."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv(VARIABLE, "false")
+        environment.setenv(REPORT, "false")
         return recorded(tmp_path_factory.mktemp("compared"))

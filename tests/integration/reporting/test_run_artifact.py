@@ -12,12 +12,13 @@ from mlflow import MlflowClient
 
 import otel_dspy
 from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
+from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow import flush
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.tracking.runs import run_reports
-from otel_dspy.mlflow.tracking.runs.run_reports import PATH, VARIABLE
+from otel_dspy.mlflow.tracking.runs.run_reports import PATH
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
 from otel_dspy.reporting.runs import read
@@ -61,7 +62,7 @@ def described(report: Report) -> str:
 
 def test_a_description_of_the_users_own_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It replaces the one that was written while the optimization ran, and is not replaced at the end."""
-    monkeypatch.setenv(VARIABLE, "true")
+    monkeypatch.setenv(REPORT, "true")
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
     monkeypatch.setattr(run_reports, "PAUSE", 0.0)
     uri = store(tmp_path)
@@ -83,7 +84,7 @@ def test_a_description_of_the_users_own_is_kept(tmp_path: Path, monkeypatch: pyt
 
 def test_the_processor_and_a_bridge_write_the_same_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the page that the command makes of the run, and is there after a flush."""
-    monkeypatch.setenv(VARIABLE, "true")
+    monkeypatch.setenv(REPORT, "true")
     own, others = store(tmp_path / "own"), store(tmp_path / "bridge")
     with recorded(own) as kept:
         optimize(trials=2)
@@ -101,7 +102,7 @@ def test_the_processor_and_a_bridge_write_the_same_page(tmp_path: Path, monkeypa
 
 def test_it_is_refreshed_while_the_optimization_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the trials that have ended: the report on the run alone is that of the summary, as far as it goes."""
-    monkeypatch.setenv(VARIABLE, "true")
+    monkeypatch.setenv(REPORT, "true")
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
     monkeypatch.setattr(run_reports, "PAUSE", 0.0)
     uri = store(tmp_path)

@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 import otel_dspy
-from otel_dspy.mlflow.tracking.runs.run_reports import PATH, VARIABLE
+from otel_dspy.environment_variables import REPORT
+from otel_dspy.mlflow.tracking.runs.run_reports import PATH
 from tests.support.app_exporters import app_exporter
 from tests.support.mlflow_server import WITH_APP, mlflow_server
 from tests.support.recorded_optimization import recorded_optimization
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.mark.slow  # a server starts; the pipeline that it shares with the bridge has a quick test
 def test_the_app_of_mlflows_server_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page of a client, without the address of the server's database."""
-    monkeypatch.setenv(VARIABLE, "true")
+    monkeypatch.setenv(REPORT, "true")
     batches = recorded_optimization()
     with mlflow_server(tmp_path / "server", options=(*WITH_APP, "--workers", "2")) as server:
         client = MlflowClient(server.uri)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.bridge.foreign_spans import ProgramTraces
 from otel_dspy.mlflow.records.route import Destination, Experiment, RootKind, Route, TraceContext
-from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.otlp_requests.span_route import OPTIONS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Destination, Experiment, RootKind, TraceContext
-from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import OPTIONS, UnusableError, routed
 from tests.unit.mlflow.mapping.mlflow_model import Model

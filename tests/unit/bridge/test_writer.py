@@ -10,9 +10,10 @@ import pytest
 
 from otel_dspy import semconv as sc
 from otel_dspy.bridge import writer as writers
-from otel_dspy.bridge.writer import Delivery, Writer
+from otel_dspy.bridge.delivery import Delivery
+from otel_dspy.bridge.writer import Writer
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
 

@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
+from otel_dspy.environment_variables import EXPORT_MAX_BYTES
 from otel_dspy.exporter import OtlpBySizeExporter, SplittingSpanExporter
-from otel_dspy.exporter.otlp import MAX_BYTES_VARIABLE
 from otel_dspy.exporter.splitting import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -137,14 +137,14 @@ def test_a_span_that_cannot_be_encoded_is_lost_alone(caplog: pytest.LogCaptureFi
 
 def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protocol and size; an unknown protocol is refused, a size that is none is not used."""
-    monkeypatch.setenv(MAX_BYTES_VARIABLE, "1234")
+    monkeypatch.setenv(EXPORT_MAX_BYTES, "1234")
     for protocol, module in (("grpc", "grpc"), ("http/protobuf", "http")):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
         exporter = OtlpBySizeExporter()
         assert exporter._max_bytes == 1234
         assert f".proto.{module}." in type(exporter._exporter).__mro__[-3 if module == "http" else 1].__module__
         exporter.shutdown()
-    monkeypatch.setenv(MAX_BYTES_VARIABLE, "much")
+    monkeypatch.setenv(EXPORT_MAX_BYTES, "much")
     assert OtlpBySizeExporter(protocol="grpc")._max_bytes == MAX_BYTES
     with pytest.raises(ValueError, match="use grpc or http/protobuf"):
         OtlpBySizeExporter(protocol="carrier pigeon")

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 from otel_dspy.otlp_requests import protobuf_spans as otlp
 from otel_dspy.otlp_requests.protobuf_spans import MAX_NESTING, MalformedError, TooLargeError
 from tests.support.parsed_requests import from_json, from_protobuf

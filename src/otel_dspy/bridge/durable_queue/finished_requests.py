@@ -12,8 +12,8 @@ from otel_dspy.bridge.foreign_spans import PATIENCE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from otel_dspy.bridge.delivery import Written
     from otel_dspy.bridge.durable_queue.request_order import RequestOrder
-    from otel_dspy.bridge.writer import Written
 
 _logger = logging.getLogger(__name__)
 

@@ -9,19 +9,20 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.bridge.delivery import Delivery
 from otel_dspy.bridge.durable_queue.database import QueueDatabase
 from otel_dspy.bridge.durable_queue.finished_requests import FinishedRequests
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.durable_queue.request_order import RequestOrder
 from otel_dspy.bridge.durable_queue.stored_request import NewRequest
-from otel_dspy.bridge.writer import Delivery
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from otel_dspy.bridge.delivery import Written
     from otel_dspy.bridge.durable_queue.stored_request import QueuedRequest
     from otel_dspy.bridge.pending_request import PendingRequest
-    from otel_dspy.bridge.writer import Writer, Written
+    from otel_dspy.bridge.writer import Writer
 
 _logger = logging.getLogger(__name__)
 

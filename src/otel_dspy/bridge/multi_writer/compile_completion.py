@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
     from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
     from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 
 _OPTIONS: Final = Options()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from otel_dspy.bridge.multi_writer.direct_artifacts import DirectArtifacts
 from otel_dspy.bridge.multi_writer.model_creation import ready_model
 from otel_dspy.bridge.multi_writer.run_creation import ConcurrentRunCreation
-from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, KeepProgram, LogChanges, UserRun
+from otel_dspy.mlflow.mapping.operations import KeepProgram, LogChanges
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, UserRun
 from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.run_lookup import Runs
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from threading import Event
 
-    from otel_dspy.mlflow.mapping.operations import LogModel, LogTrace, RunKey
+    from otel_dspy.mlflow.mapping.operations import LogModel
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
+    from otel_dspy.mlflow.mapping.trace_operations import LogTrace
     from otel_dspy.mlflow.records.route import Destination
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
     from otel_dspy.mlflow.tracking.writers.writer import ProgramOperation

@@ -21,7 +21,8 @@ from otel_dspy.mlflow.records.route import Route
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.multi_writer.experiment_files import ExperimentFiles
-    from otel_dspy.mlflow.records.span_records import PayloadPiece, SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
+    from otel_dspy.mlflow.records.span_records import PayloadPiece
 
 FOLDER: Final = "otel-dspy-payloads"
 SPAN: Final = "span.json"

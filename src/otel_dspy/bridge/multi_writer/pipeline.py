@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from otel_dspy.mlflow.records.route import Destination, Route
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
 
 
 class MultiWriterPipeline:

@@ -15,7 +15,7 @@ from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, run_tag
 from otel_dspy.mlflow.tracking.store.store import RunHandle
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.mapping.operations import RunKey
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.state.run_lookup import NewRun
     from otel_dspy.mlflow.tracking.store.connection import Connection
     from otel_dspy.mlflow.tracking.store.store_reader import FoundRun

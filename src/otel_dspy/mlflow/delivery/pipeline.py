@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_dspy.mlflow.records.route import Destination, Route
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
     from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.records.sdk_span import span_record
-from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -25,13 +25,13 @@ from otel_dspy.mlflow.records.route import (
     TraceUpdate,
     UserEvent,
 )
-from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 from otel_dspy.tracking_uri import storable_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.records.span_records import Attributes, AttributeValue
+    from otel_dspy.mlflow.records.span import Attributes, AttributeValue
 
 TRACKING_URI: Final = f"{OURS}tracking_uri"
 """Tracking URI without passwords."""

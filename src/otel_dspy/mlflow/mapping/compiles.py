@@ -1,46 +1,38 @@
-"""Mapping of compiles to runs: setup, dataset, end."""
+"""Mapping of compiles to runs: setup and end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.mapping import naming, tables
-from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run, user_run
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.context import compile_run, trial_run, user_run
 from otel_dspy.mlflow.mapping.endings import is_interrupted, run_status
-from otel_dspy.mlflow.mapping.evaluation_datasets import evaluation_dataset
 from otel_dspy.mlflow.mapping.operations import (
     DescribeStopped,
     EndRun,
     EnsureRun,
     ForgetPrograms,
     KeepProgram,
-    LogDataset,
     LogMetrics,
     LogModel,
     LogParams,
     LogProgram,
     LogReport,
-    LogTable,
     LogText,
     MetricPoint,
 )
-from otel_dspy.mlflow.mapping.summary import summary_json
+from otel_dspy.mlflow.mapping.summary import SUMMARY, summary_json
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, INITIAL_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
-    from otel_dspy.mlflow.mapping.operations import (
-        Operation,
-        RunKey,
-        RunStatus,
-    )
+    from otel_dspy.mlflow.mapping.operations import Operation, RunStatus
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.records.route import Options, TraceContext
-    from otel_dspy.mlflow.records.span_records import CompileIdentity, CompileRecord, DatasetRecord, SetupRecord
-
-TABLE_NAMES = {"train": "trainset.json", "validation": "valset.json", "evaluation": "evalset.json"}
+    from otel_dspy.mlflow.records.span_records import CompileIdentity, CompileRecord, SetupRecord
 
 
 def setup_operations(setup: SetupRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
@@ -104,60 +96,13 @@ def _parent(identity: CompileIdentity, options: Options, context: TraceContext) 
     return trial_run(options, identity.parent_id, identity.parent_trial) or compile_run(options, identity.parent_id)
 
 
-def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """Log a dataset input and its table. Datasets of evaluations inside a compile are the compile's own.
-
-    Args:
-        dataset: the decoded `dataset` span.
-        options: the options of `autolog`.
-        context: the trace that the span is logged in.
-    """
-    span = dataset.span
-    run: RunKey | None
-    if dataset.compile_id is not None:
-        if dataset.role == "evaluation":
-            return
-        run, owner = compile_run(options, dataset.compile_id), dataset.compile_id
-    else:
-        run = evaluate_run(options, context, (span.trace_id, span.parent_id) if span.parent_id else None)
-        owner = f"{span.trace_id}/{span.parent_id}"
-    if run is None:
-        return
-    # The store ignores a second input of the same name and digest, so a dataset that is used twice has two names.
-    name = dataset.name if dataset.role != "validation" or dataset.name != "trainset" else "valset"
-    yield LogDataset(
-        key=f"{owner}/dataset/{dataset.role}",
-        run=run,
-        name=name,
-        digest=dataset.dataset_id[: naming.MAX_DIGEST],
-        role=dataset.role,
-        fields=dataset.fields,
-        size=dataset.size,
-        start_ms=span.start_ms,
-    )
-    found = tables.rows(dataset.rows)
-    if found is not None:
-        columns, data = tables.dataset_table(dataset.fields, found)
-        path = TABLE_NAMES.get(dataset.role, f"{naming.key(dataset.role)}set.json")
-        yield LogTable(
-            key=f"{owner}/table/{dataset.role}",
-            run=run,
-            path=path,
-            columns=columns,
-            rows=data,
-            start_ms=span.start_ms,
-        )
-        if options.log_evaluation_datasets and dataset.compile_id is not None:
-            yield from evaluation_dataset(dataset, name, found)
-
-
 def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operation]:
     """Log the summary with the trials received so far, and the report; a late trial updates both."""
     done = ended.done
     run = compile_run(options, done.identity.compile_id)
     if run is not None:
         yield LogText(
-            key=f"{done.span.span_id}/summary/{len(ended.trials)}", run=run, path="optimization_summary.json",
+            key=f"{done.span.span_id}/summary/{len(ended.trials)}", run=run, path=SUMMARY,
             text=summary_json(ended),
         )  # fmt: skip
         # A nested compile without trials is a step of one; an interrupted program ends as soon as it can.

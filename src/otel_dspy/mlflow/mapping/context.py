@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
 from otel_dspy.mlflow.records.route import RootKind
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.mapping.operations import RunKey
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.records.route import Options, TraceContext
 
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
 from otel_dspy.mlflow.mapping.compiles import (
     compile_operations,
-    dataset_operations,
     setup_operations,
     stopped_operations,
     summary_operations,
 )
+from otel_dspy.mlflow.mapping.datasets import dataset_operations
+from otel_dspy.mlflow.mapping.evaluations import evaluate_operations
 from otel_dspy.mlflow.mapping.phases import phase_operations
 from otel_dspy.mlflow.mapping.traces import trace_operations
-from otel_dspy.mlflow.mapping.trials import evaluate_operations, trial_operations
+from otel_dspy.mlflow.mapping.trials import trial_operations
 from otel_dspy.mlflow.records.span_records import (
     CompileRecord,
     DatasetRecord,

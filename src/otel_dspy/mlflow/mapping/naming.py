@@ -13,7 +13,8 @@ from otel_dspy.mlflow.records import metric_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from otel_dspy.mlflow.records.span_records import CompileIdentity, Failures, SpanRecord, Usage
+    from otel_dspy.mlflow.records.span import SpanRecord
+    from otel_dspy.mlflow.records.span_records import CompileIdentity, Failures, Usage
 
 _Value = TypeVar("_Value")
 
@@ -27,7 +28,7 @@ MAX_NAME: Final = 120
 MAX_PREVIEW: Final = 1000
 """Maximum characters of a trace's request and response preview."""
 
-_OBJECTIVE: Final = "objective/"
+OBJECTIVE: Final = "objective/"
 """Prefix of an objective among an optimizer's measurements."""
 _MAX_PART: Final = 200
 """Maximum characters of a language model's or an error's name within a metric's name."""
@@ -35,6 +36,8 @@ _MAX_PART: Final = 200
 DESCRIPTION: Final = "mlflow.note.content"
 """Tag that MLflow shows as a run's description, in Markdown."""
 PARENT_RUN: Final = "mlflow.parentRunId"
+DATASET_ROLE: Final = "mlflow.data.context"
+"""Tag of a dataset input."""
 RUN_NAME: Final = "mlflow.runName"
 _NOT_IN_KEYS: Final = re.compile(r"[^\w\-. :/]")
 _NO_NAMES: Final = frozenset({"", ".", ".."})
@@ -128,9 +131,9 @@ def failure_tags(failures: Failures | None) -> dict[str, str]:
 
 def measures(values: Mapping[str, float]) -> dict[str, float]:
     """Return the optimizer's measurements as `search/<name>`, its objectives as `score/objective/<name>`."""
-    objectives = {name: value for name, value in values.items() if name.startswith(_OBJECTIVE)}
+    objectives = {name: value for name, value in values.items() if name.startswith(OBJECTIVE)}
     rest = {name: value for name, value in values.items() if name not in objectives}
-    return objective_metrics({name.removeprefix(_OBJECTIVE): value for name, value in objectives.items()}) | keyed(
+    return objective_metrics({name.removeprefix(OBJECTIVE): value for name, value in objectives.items()}) | keyed(
         rest, metric_names.SEARCH
     )
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
-    from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, SpanRecord, TrialRecord, Usage
+    from otel_dspy.mlflow.records.span import SpanRecord
+    from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, TrialRecord, Usage
+
+SUMMARY: Final = "optimization_summary.json"
+"""Path of the artifact."""
 
 
 def summary_json(ended: EndedCompile) -> str:

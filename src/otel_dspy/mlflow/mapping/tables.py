@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.mlflow.mapping import table_images
+from otel_dspy.mlflow.mapping import naming, table_images
 from otel_dspy.mlflow.mapping.media import readable
 from otel_dspy.mlflow.mapping.operations import TableImage
 from otel_dspy.serialization.json_text import parse_json
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _FURTHER = ("round", "accepted", "program", "rollout")
 """Columns that an optimizer adds for an example that it ran itself."""
-_OBJECTIVE: Final = "objective/"
 _ID: Final = "example_id"
 
 
@@ -57,7 +56,7 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
     if not named:
         flat = [row | ({_ID: given["id"]} if "id" in given else {}) for row, given in zip(flat, found, strict=True)]
     names = {name for row in flat for name in row}
-    objectives = dict.fromkeys(name for row in flat for name in row if name.startswith(_OBJECTIVE))
+    objectives = dict.fromkeys(name for row in flat for name in row if name.startswith(naming.OBJECTIVE))
     first = [name for row in flat for name in row if name.startswith("example_") and (named or name != _ID)]
     second = [name for row in flat for name in row if name.startswith("pred_")]
     fields = [*dict.fromkeys(first), *dict.fromkeys(second)]
@@ -88,7 +87,7 @@ def _flat(row: Row) -> Row:
 
 def _objectives(value: object) -> Row:
     scores = cast("dict[str, object]", value) if isinstance(value, dict) else {}
-    return {f"{_OBJECTIVE}{name}": score for name, score in scores.items()}
+    return {f"{naming.OBJECTIVE}{name}": score for name, score in scores.items()}
 
 
 def _fields(value: object) -> Mapping[str, object]:

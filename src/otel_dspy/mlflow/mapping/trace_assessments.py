@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.mapping.operations import Assessment, AssessmentFailure
+from otel_dspy.mlflow.mapping.trace_operations import Assessment, AssessmentFailure
 from otel_dspy.mlflow.records.span_records import (
     ExampleRecord,
 )

@@ -12,7 +12,7 @@ from otel_dspy.serialization.json_text import parse_json
 from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
 
 LEFT_OUT: Final = frozenset(
     {
@@ -41,11 +41,11 @@ OUTPUTS: Final = {
 MAX_CONVERSATION: Final = 250
 """Maximum characters of a conversation's id; MLflow rejects a span with a longer one."""
 _MESSAGES: Final = {"mlflow.spanInputs": "gen_ai.input.messages", "mlflow.spanOutputs": "gen_ai.output.messages"}
-_MODEL_NAMES: Final = ("gen_ai.response.model", "gen_ai.request.model")
+MODEL_NAMES: Final = ("gen_ai.response.model", "gen_ai.request.model")
 _FIELDS_OF_MODELS: Final = (
     "mlflow.spanInputs", "mlflow.spanOutputs", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result",
 )  # fmt: skip
-"""Attributes in which MLflow looks for a field `model` if none of `_MODEL_NAMES` is set."""
+"""Attributes in which MLflow looks for a field `model` if none of `MODEL_NAMES` is set."""
 
 
 def span_attributes(span: SpanRecord) -> dict[str, object]:
@@ -89,7 +89,7 @@ def unpriced_model(span: SpanRecord) -> str | None:
     called = (embedded and "gen_ai.usage.input_tokens" in span.attributes) or sc.DSPY_LM_CACHE_HIT in span.attributes
     if not called or sc.DSPY_LM_COST in span.attributes:
         return None
-    return next((str(name) for key in _MODEL_NAMES if (name := span.attributes.get(key))), None)
+    return next((str(name) for key in MODEL_NAMES if (name := span.attributes.get(key))), None)
 
 
 def _of_openinference(name: str) -> bool:
@@ -112,7 +112,7 @@ def _put_no_model(found: dict[str, object]) -> None:
 
     MLflow does so for a span of any kind without a model, unless the attribute is set.
     """
-    if any(found.get(name) for name in _MODEL_NAMES):
+    if any(found.get(name) for name in MODEL_NAMES):
         return
     contents = (parsed(found[name]) for name in _FIELDS_OF_MODELS if name in found)
     if any(isinstance(content, dict) and "model" in content for content in contents):

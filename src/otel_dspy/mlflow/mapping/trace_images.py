@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from otel_dspy.mlflow.mapping.images import recognized
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.mapping.operations import LogSpan
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 
 FOLDER: Final = "attachments"
 """Folder below the trace's artifact location."""

@@ -12,7 +12,6 @@ from otel_dspy.mlflow.mapping.context import logs_traces, trace_run
 from otel_dspy.mlflow.mapping.control_content import control_inputs, control_outputs
 from otel_dspy.mlflow.mapping.expectations import expectations
 from otel_dspy.mlflow.mapping.media import HINTS, readable
-from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
 from otel_dspy.mlflow.mapping.trace_assessments import assessments
 from otel_dspy.mlflow.mapping.trace_attributes import (
     INPUTS,
@@ -22,14 +21,15 @@ from otel_dspy.mlflow.mapping.trace_attributes import (
     span_attributes,
     unpriced_model,
 )
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import RootKind, SpanUpdate, TraceUpdate
+from otel_dspy.mlflow.records.span import SpanLink
 from otel_dspy.mlflow.records.span_records import (
     CompileRecord,
     EvaluateRecord,
     ExampleRecord,
     PayloadPiece,
     SetupRecord,
-    SpanLink,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.mapping.operations import Operation
     from otel_dspy.mlflow.records.route import Options, TraceContext
-    from otel_dspy.mlflow.records.span_records import Fact, SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
+    from otel_dspy.mlflow.records.span_records import Fact
 
 
 def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Iterator[Operation]:

@@ -10,7 +10,7 @@ from otel_dspy import semconv as sc
 from otel_dspy.mlflow.records.span_records import CompileIdentity, Failures, Usage
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records.span_records import Attributes
+    from otel_dspy.mlflow.records.span import Attributes
 
 ROLE = "role."
 MODEL = "model."

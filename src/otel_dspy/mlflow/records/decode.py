@@ -25,7 +25,8 @@ from otel_dspy.mlflow.records.span_records import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.mlflow.records.span_records import Fact, SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
+    from otel_dspy.mlflow.records.span_records import Fact
 
 ERROR_TYPE = "error.type"
 USAGE = "dspy.usage."

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Final
 
 from otel_dspy.boolean_text import boolean_variable
-
-VARIABLE: Final = "OTEL_DSPY_MLFLOW_EVALUATION_DATASETS"
-"""Environment variable; `true` logs them."""
+from otel_dspy.environment_variables import EVALUATION_DATASETS
 
 
 def wanted() -> bool:
     """Return whether the environment asks for evaluation datasets."""
-    return boolean_variable(os.environ, VARIABLE, default=False)
+    return boolean_variable(os.environ, EVALUATION_DATASETS, default=False)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from otel_dspy.wire_format import PAYLOAD_ENCODING
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records.span_records import AttributeValue, PayloadPiece, SpanRecord
+    from otel_dspy.mlflow.records.span import AttributeValue, SpanRecord
+    from otel_dspy.mlflow.records.span_records import PayloadPiece
 
 _logger = logging.getLogger(__name__)
 

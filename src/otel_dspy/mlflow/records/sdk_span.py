@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
-from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.records.span_records import Attributes
+    from otel_dspy.mlflow.records.span import Attributes
 
 
 def span_record(span: ReadableSpan) -> SpanRecord:

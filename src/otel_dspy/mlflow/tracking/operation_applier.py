@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from otel_dspy.mlflow.mapping.operations import (
-    CompileRun,
     DescribeStopped,
     EndRun,
     EnsureRun,
@@ -20,12 +19,11 @@ from otel_dspy.mlflow.mapping.operations import (
     LogParams,
     LogProgram,
     LogReport,
-    LogSpan,
     LogTable,
     LogText,
-    LogTrace,
-    TrialRun,
 )
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.tracking.artifacts.evaluation_dataset_writer import EvaluationDatasetWriter
 from otel_dspy.mlflow.tracking.artifacts.program_writer import ProgramWriter
 from otel_dspy.mlflow.tracking.artifacts.table_writer import TableWriter
@@ -40,7 +38,8 @@ from otel_dspy.mlflow.tracking.traces.trace_sender import TraceSender
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_dspy.mlflow.mapping.operations import MetricPoint, Operation, RunKey
+    from otel_dspy.mlflow.mapping.operations import MetricPoint, Operation
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
     from otel_dspy.mlflow.tracking.writers.writer import Writer
 

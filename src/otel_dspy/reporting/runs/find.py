@@ -13,6 +13,7 @@ from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import PARENT_RUN
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.latest import LATEST
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-LATEST: Final = "latest"
 _SQLITE: Final = "sqlite:///"
 _PAGE: Final = 100
 _EXPERIMENTS_AT_ONCE: Final = 100

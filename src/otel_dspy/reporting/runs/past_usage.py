@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from otel_dspy import semconv
+from otel_dspy.mlflow.mapping.summary import SUMMARY
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.runs.artifacts import RunArtifacts
-from otel_dspy.reporting.runs.find import LATEST, check_store, find_run, searched_experiments
+from otel_dspy.reporting.runs.find import check_store, find_run, searched_experiments
 from otel_dspy.reporting.runs.summary_rows import mapping, number, uses
 from otel_dspy.tracking_uri import without_passwords
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from otel_dspy.reporting.trial_row import ModelUse
-
-_SUMMARY: Final = "optimization_summary.json"
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def past_usage(tracking_uri: str, run: str, program: str, experiment: str | None
     check_store(tracking_uri)
     client = MlflowClient(tracking_uri)
     found = _latest(client, tracking_uri, program, experiment) if run == LATEST else find_run(client, run)
-    summary = mapping(RunArtifacts(tracking_uri, str(found.info.artifact_uri)).json(_SUMMARY))
+    summary = mapping(RunArtifacts(tracking_uri, str(found.info.artifact_uri)).json(SUMMARY))
     if not summary:
-        raise ReportError(f"Run {found.info.run_id} ({found.info.run_name}) has no {_SUMMARY}.")
+        raise ReportError(f"Run {found.info.run_id} ({found.info.run_name}) has no {SUMMARY}.")
     usage = mapping(summary.get("usage"))
     return PastUsage(
         found.info.run_id,

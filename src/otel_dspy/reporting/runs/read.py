@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from otel_dspy import semconv
-from otel_dspy.mlflow.mapping.naming import ERROR_MESSAGE, ERROR_TYPE
+from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, ERROR_MESSAGE, ERROR_TYPE
+from otel_dspy.mlflow.mapping.summary import SUMMARY
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from otel_dspy.mlflow.tracking.store import server_artifacts
 from otel_dspy.reporting.errors import ReportError
@@ -26,7 +27,7 @@ from otel_dspy.reporting.runs.summary_rows import (
     use,
     uses,
 )
-from otel_dspy.reporting.runs.tables import ExampleIndex, Table, table_rows
+from otel_dspy.reporting.runs.tables import RESULT_TABLES, ExampleIndex, Table, table_rows
 from otel_dspy.reporting.runs.unfinished import summary_of_runs
 from otel_dspy.tracking_uri import without_passwords
 
@@ -35,11 +36,6 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-SUMMARY: Final = "optimization_summary.json"
-_DATASET_ROLE: Final = "mlflow.data.context"
-_TABLES: Final = ("result_table.json", "result_table_candidate.json")
-"""The second is GEPA's, of the candidates that it scored on a minibatch only."""
 
 
 def read_compile(tracking_uri: str, run: str, experiment: str | None = None, *, only_winner: bool = False) -> Compile:
@@ -174,13 +170,13 @@ def _validation_digest(run: Run) -> str | None:
     """Return the digest of the validation set; of the training set where the optimizer has no other."""
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []
     digests = {
-        tag.value: str(found.dataset.digest) for found in inputs for tag in found.tags if tag.key == _DATASET_ROLE
+        tag.value: str(found.dataset.digest) for found in inputs for tag in found.tags if tag.key == DATASET_ROLE
     }
     return digests.get("validation") or digests.get("train")
 
 
 def _table(files: RunArtifacts) -> list[dict[str, Any]]:
-    for path in _TABLES:
+    for path in RESULT_TABLES:
         if rows := table_rows(files.json(path)):
             return rows
     return []

@@ -14,6 +14,8 @@ from otel_dspy.reporting.runs.summary_rows import mapping, number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+RESULT_TABLES: Final = ("result_table.json", "result_table_candidate.json")
+"""Artifacts of a trial. The second is GEPA's, of the candidates that it scored on a minibatch only."""
 _EXAMPLE: Final = "example_"
 _PREDICTION: Final = "pred_"
 _ID: Final = "id"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from otel_dspy.wording import CHOICE_PARAMETER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from otel_dspy.reporting.model.compile_result import Compile, Trial
 
-_PAIR: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
 _PARAMETER: Final = "{}_predictor_{}"
 _BOOKKEEPING: Final = frozenset({"iteration", "candidate", "parents", "minibatch", "components"})
 """Parameters of GEPA's trials that are no choice; see the lineage."""
@@ -75,9 +75,9 @@ def choices(found: Compile) -> Choices | None:
     """Return the choices of an optimizer whose trials have parameters; None if they have none."""
     trials = [trial for trial in found.trials if trial.results and trial.row.parameters]
     names = sorted({name for trial in trials for name in trial.row.parameters} - _BOOKKEEPING)
-    pairs = sorted({match["predictor"] for name in names if (match := _PAIR.fullmatch(name))})
+    pairs = sorted({match["predictor"] for name in names if (match := CHOICE_PARAMETER.fullmatch(name))})
     grids = tuple(_grid(found, trials, predictor) for predictor in pairs)
-    parameters = [_parameter(trials, name) for name in names if not _PAIR.fullmatch(name)]
+    parameters = [_parameter(trials, name) for name in names if not CHOICE_PARAMETER.fullmatch(name)]
     kept = tuple(parameter for parameter in parameters if 2 <= len(parameter.options) <= _MAX_OPTIONS)  # noqa: PLR2004 - one value is no choice
     return Choices(grids, kept) if grids or kept else None
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from otel_dspy.environment_variables import PROGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _logger = logging.getLogger(__name__)
-
-VARIABLE: Final = "OTEL_DSPY_PROGRESS"
 
 
 class ProgressMode(StrEnum):
@@ -34,12 +34,12 @@ def progress_mode(environment: Mapping[str, str], stream: TextIO, *, kernel: boo
         stream: where progress would be written.
         kernel: whether a Jupyter kernel runs the process.
     """
-    text = environment.get(VARIABLE, "").strip().lower()
+    text = environment.get(PROGRESS, "").strip().lower()
     if text:
         try:
             mode = ProgressMode(text)
         except ValueError:
-            _logger.warning("%s: %r is not a mode; use %s. It is ignored.", VARIABLE, text, ", ".join(ProgressMode))
+            _logger.warning("%s: %r is not a mode; use %s. It is ignored.", PROGRESS, text, ", ".join(ProgressMode))
         else:
             if kernel or mode is not ProgressMode.NOTEBOOK:
                 return mode

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_dspy.mlflow.records.route import Destination, Route
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
 
 URI = "http://m"
 PATIENCE = 60.0

@@ -25,7 +25,7 @@ from otel_dspy.mlflow.records.route import (
     TraceContext,
     UserEvent,
 )
-from otel_dspy.mlflow.records.span_records import SpanLink, SpanRecord
+from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
-from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_dspy.mlflow.mapping.operations import Operation
-    from otel_dspy.mlflow.records.span_records import AttributeValue, Fact
+    from otel_dspy.mlflow.records.span import AttributeValue
+    from otel_dspy.mlflow.records.span_records import Fact
 
 Found = TypeVar("Found")
 CID = "c" * 32

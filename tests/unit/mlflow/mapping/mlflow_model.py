@@ -24,18 +24,18 @@ from otel_dspy.mlflow.mapping.operations import (
     LogParams,
     LogProgram,
     LogReport,
-    LogSpan,
     LogTable,
     LogText,
-    LogTrace,
 )
 from otel_dspy.mlflow.mapping.tables import table_json
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.tracking.runs.evaluation_totals import evaluation_tag
 from otel_dspy.mlflow.tracking.state.program_states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.traces.trace_batches import merged
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.mapping.operations import Operation, RunKey
+    from otel_dspy.mlflow.mapping.operations import Operation
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Model:
             case LogReport() | DescribeStopped():
                 pass  # made of what is there
             case LogEvaluationDataset():
-                pass  # belongs to the experiment, not to a run
+                pass  # not a part of a run
             case EndRun():
                 run = self._run(operation.run)
                 run.status, run.end_ms = operation.status, operation.end_ms

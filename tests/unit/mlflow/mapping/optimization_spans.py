@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from hypothesis import strategies as st
 
 from otel_dspy.mlflow.records.route import RootKind, TraceContext
-from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records.span_records import AttributeValue
+    from otel_dspy.mlflow.records.span import AttributeValue
 
 SpanInTrace = tuple[SpanRecord, TraceContext]
 """A span and the trace that it is logged in."""

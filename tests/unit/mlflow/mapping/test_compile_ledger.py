@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from otel_dspy.mlflow.mapping.compile_ledger import MAX_ENDED, CompileLedger
-from otel_dspy.mlflow.mapping.operations import CompileRun, LogMetrics, LogReport, LogText, TrialRun
+from otel_dspy.mlflow.mapping.operations import LogMetrics, LogReport, LogText
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options
 from otel_dspy.mlflow.records.span_records import CompileRecord

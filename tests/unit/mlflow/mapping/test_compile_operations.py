@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from otel_dspy.mlflow.mapping.operations import (
-    CompileRun,
     EndRun,
     EnsureRun,
-    EvaluateRun,
     EvaluationRecord,
     ForgetPrograms,
     KeepProgram,
@@ -25,9 +23,8 @@ from otel_dspy.mlflow.mapping.operations import (
     LogTable,
     LogText,
     MetricPoint,
-    TrialRun,
-    UserRun,
 )
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
 from tests.unit.mlflow.mapping.mapped_spans import CID, IDENTITY, kinds, mapped, only, span
 

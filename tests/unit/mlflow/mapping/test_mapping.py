@@ -15,27 +15,23 @@ from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
 from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.operations import (
-    AssessmentFailure,
-    CompileRun,
     EndRun,
     EnsureRun,
-    EvaluateRun,
     KeepProgram,
     LogMetrics,
     LogModel,
     LogParams,
     LogProgram,
-    LogSpan,
     LogTable,
     LogText,
-    LogTrace,
-    TrialRun,
-    UserRun,
 )
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
+from otel_dspy.mlflow.mapping.trace_operations import AssessmentFailure, LogSpan, LogTrace
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
 from otel_dspy.mlflow.records.sdk_span import span_record
-from otel_dspy.mlflow.records.span_records import CallRecord, SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
+from otel_dspy.mlflow.records.span_records import CallRecord
 from tests.unit.mlflow.mapping.mapped_spans import CID, CONTEXT, IDENTITY, fact, kinds, only, operations_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
 from tests.unit.mlflow.mapping.mapped_spans import mapped, only, span
 

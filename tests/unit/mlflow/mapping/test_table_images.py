@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from otel_dspy.mlflow.mapping import table_images
-from otel_dspy.mlflow.mapping.operations import CompileRun, LogTable, TableImage
+from otel_dspy.mlflow.mapping.operations import LogTable, TableImage
+from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.mapping.tables import dataset_table, result_table, table_json
 from tests.support.pictures import data_uri, png
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from mlflow.tracing.attachments import Attachment
 
-from otel_dspy.mlflow.mapping.operations import LogSpan
 from otel_dspy.mlflow.mapping.trace_images import with_references
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from tests.support.pictures import data_uri, png
 from tests.unit.mlflow.mapping.mapped_spans import span as recorded
 

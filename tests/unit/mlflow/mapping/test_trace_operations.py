@@ -9,22 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_dspy.mlflow.mapping.operations import (
-    Assessment,
-    CompileRun,
-    EvaluateRun,
-    Expectation,
-    LogSpan,
-    LogTrace,
-    UserRun,
-)
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, UserRun
+from otel_dspy.mlflow.mapping.trace_operations import Assessment, Expectation, LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import Options, RootKind, SpanUpdate, TraceContext, TraceUpdate, UserEvent
-from otel_dspy.mlflow.records.span_records import SpanLink
+from otel_dspy.mlflow.records.span import SpanLink
 from tests.unit.mlflow.mapping.mapped_spans import CID, CONTEXT, IDENTITY, only, span
 from tests.unit.mlflow.mapping.mapped_spans import mapped as all_mapped
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records.span_records import SpanRecord
+    from otel_dspy.mlflow.records.span import SpanRecord
 
 TRACE = "t" * 32
 ALL = Options()

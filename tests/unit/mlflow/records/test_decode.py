@@ -11,10 +11,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, Status, StatusCode, format_span_id, format_trace_id
 
 from otel_dspy import semconv
-from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.sdk_span import span_record
-from otel_dspy.mlflow.records.span_records import CallRecord, SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
+from otel_dspy.mlflow.records.span_records import CallRecord
 from otel_dspy.mlflow.tracking.state.run_lookup import run_tag
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.mapping.operations import RunKey
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
 
 NAMES = sorted(value for name, value in vars(semconv).items() if name.startswith("DSPY_") and isinstance(value, str))
 CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])

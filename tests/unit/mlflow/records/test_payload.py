@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_dspy.mlflow.records.payload import PayloadShelf
-from otel_dspy.mlflow.records.span_records import PayloadPiece, SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
+from otel_dspy.mlflow.records.span_records import PayloadPiece
 
 if TYPE_CHECKING:
     from random import Random

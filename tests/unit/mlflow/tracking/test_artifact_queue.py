@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow import MlflowClient
 
-from otel_dspy.mlflow.mapping.operations import (
-    CompileRun,
-    EndRun,
-    EnsureRun,
-    LogMetrics,
-    LogParams,
-    LogTable,
-    LogText,
-    MetricPoint,
-)
+from otel_dspy.mlflow.mapping.operations import EndRun, EnsureRun, LogMetrics, LogParams, LogTable, LogText, MetricPoint
+from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests import retry

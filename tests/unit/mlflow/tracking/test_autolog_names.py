@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 
-from otel_dspy.mlflow.mapping.operations import (
-    CompileRun,
-    EnsureRun,
-    EvaluateRun,
-    LogEvaluation,
-    LogMetrics,
-    MetricPoint,
-    TrialRun,
-    UserRun,
-)
+from otel_dspy.mlflow.mapping.operations import EnsureRun, LogEvaluation, LogMetrics, MetricPoint
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter

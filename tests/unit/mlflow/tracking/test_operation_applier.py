@@ -9,9 +9,11 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 
-from otel_dspy.mlflow.mapping.operations import CompileRun, EnsureRun, LogMetrics, LogParams, LogSpan, MetricPoint
+from otel_dspy.mlflow.mapping.operations import EnsureRun, LogMetrics, LogParams, MetricPoint
+from otel_dspy.mlflow.mapping.run_keys import CompileRun
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests import retry
 from otel_dspy.mlflow.tracking.store.store import Store

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.runs import run_reports
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
@@ -22,7 +23,7 @@ CONNECTION = Connection(Destination("sqlite:////nowhere.db", Experiment(name="E"
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the runs on which a report was written; switched on, and due at once while a compile runs."""
     found: list[str] = []
-    monkeypatch.delenv(run_reports.VARIABLE)
+    monkeypatch.delenv(REPORT)
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
 
     def write(request: Any) -> None:
@@ -84,7 +85,7 @@ def test_a_flush_does_not_wait_for_a_report_in_progress(monkeypatch: pytest.Monk
 def test_a_failure_is_given_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """There is no such store: one DEBUG line, nothing raised, nothing above it in the log."""
     monkeypatch.undo()
-    monkeypatch.setenv(run_reports.VARIABLE, "true")
+    monkeypatch.setenv(REPORT, "true")
     caplog.set_level("DEBUG", logger="otel_dspy")
     reports = RunReports()
     reports.request(CONNECTION, RUN, ended=True)
@@ -97,7 +98,7 @@ def test_a_failure_is_given_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.L
 @pytest.mark.parametrize("value", ["false", "0", " OFF "])
 def test_it_can_be_switched_off(written: list[str], monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """By the environment variable."""
-    monkeypatch.setenv(run_reports.VARIABLE, value)
+    monkeypatch.setenv(REPORT, value)
     reports = RunReports()
     reports.request(CONNECTION, RUN, ended=True)
     reports.start()

@@ -13,7 +13,7 @@ from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignor
 from sqlalchemy import event
 
 from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
-from otel_dspy.mlflow.mapping.operations import Assessment, LogTrace
+from otel_dspy.mlflow.mapping.trace_operations import Assessment, LogTrace
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.store.local_requests import TOGETHER

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 from mlflow import MlflowClient
 
-from otel_dspy.mlflow.mapping.operations import LogSpan
-from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan
+from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.tracking.store.store import Store
 from tests.support.blank_store import blank_store
 

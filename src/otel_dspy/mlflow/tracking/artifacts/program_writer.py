@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, assert_never
 
-from otel_dspy.mlflow.mapping.operations import CompileRun, LogChanges, LogModel, LogProgram
+from otel_dspy.mlflow.mapping.operations import LogChanges, LogModel, LogProgram
+from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.tracking.state.program_states import ProgramStates, changes_text
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.mapping.operations import ForgetPrograms, KeepProgram, RunKey
+    from otel_dspy.mlflow.mapping.operations import ForgetPrograms, KeepProgram
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
     from otel_dspy.mlflow.tracking.writers.writer import ProgramOperation, Writer
 

@@ -12,7 +12,8 @@ from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG, tables_ta
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.mlflow.mapping.operations import LogTable, RunKey
+    from otel_dspy.mlflow.mapping.operations import LogTable
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
     from otel_dspy.mlflow.tracking.writers.writer import Writer
 

@@ -6,16 +6,16 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.boolean_text import boolean_variable
-from otel_dspy.mlflow.mapping.operations import CompileRun, MetricPoint
+from otel_dspy.environment_variables import AUTOLOG_METRICS
+from otel_dspy.mlflow.mapping.operations import MetricPoint
+from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.records.metric_names import FULL_SCORE, MINIBATCH_SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_dspy.mlflow.mapping.operations import RunKey
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
 
-VARIABLE: Final = "OTEL_DSPY_MLFLOW_AUTOLOG_METRICS"
-"""Environment variable; `true` writes the scores under both names."""
 
 # MLflow 3.17.2, mlflow/dspy/callback.py: `eval` on the run of each evaluation; on the optimization's run MIPROv2's own
 # keys, and `eval` for other optimizers.
@@ -25,7 +25,7 @@ _OF_EVALUATION: Final = {FULL_SCORE: ("eval",), MINIBATCH_SCORE: ("eval",)}
 
 def wanted() -> bool:
     """Return whether OTEL_DSPY_MLFLOW_AUTOLOG_METRICS asks for autologging's names."""
-    return boolean_variable(os.environ, VARIABLE, default=False)
+    return boolean_variable(os.environ, AUTOLOG_METRICS, default=False)
 
 
 def with_autolog_names(run: RunKey, points: Iterable[MetricPoint]) -> tuple[MetricPoint, ...]:

@@ -17,7 +17,7 @@ from otel_dspy.mlflow.tracking.state.processes import owner_is_running
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from otel_dspy.mlflow.mapping.operations import RunKey
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
     from otel_dspy.mlflow.tracking.store.store import StoredRun
     from otel_dspy.mlflow.tracking.writers.writer import Writer

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.boolean_text import boolean_variable
+from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.runs.description import describe_stopped_run, write_description
 from otel_dspy.mlflow.tracking.runs.saved_view import save_trials_view
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-VARIABLE: Final = "OTEL_DSPY_REPORT"
-"""Environment variable; `false` switches the artifact off."""
 PATH: Final = "report.html"
 EVERY: Final = 60.0
 """Minimum seconds between two reports on an optimization that is in progress, and before the first."""
@@ -159,7 +158,7 @@ class RunReports:
 
 def enabled() -> bool:
     """Whether OTEL_DSPY_REPORT is not switched off."""
-    return boolean_variable(os.environ, VARIABLE, default=True)
+    return boolean_variable(os.environ, REPORT, default=True)
 
 
 def _write(request: _Request) -> None:

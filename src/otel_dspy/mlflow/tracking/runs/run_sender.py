@@ -8,7 +8,7 @@ from otel_dspy.mlflow.tracking.runs.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs.split_on_reject import send_batch
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.mapping.operations import RunKey
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.writers.writer import Writer
 
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.mapping.operations import CompileRun, EvaluateRun, TrialRun, UserRun
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
 from otel_dspy.mlflow.tracking.state.processes import own_tags
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_dspy.mlflow.mapping.operations import EnsureRun, RunKey
+    from otel_dspy.mlflow.mapping.operations import EnsureRun
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.store.store import RunHandle, Store
 
 RUN_TAG: Final = "otel_dspy.run"

@@ -15,7 +15,8 @@ from otel_dspy.mlflow.tracking.store.trace_ends import end_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.mlflow.mapping.operations import CompileRun, LogTrace
+    from otel_dspy.mlflow.mapping.run_keys import CompileRun
+    from otel_dspy.mlflow.mapping.trace_operations import LogTrace
     from otel_dspy.mlflow.tracking.store.store_reader import FoundRun, StoreReader
 
 INITIAL_TAG: Final = "otel_dspy.initial_program"

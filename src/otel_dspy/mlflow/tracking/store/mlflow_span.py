@@ -14,7 +14,7 @@ from otel_dspy.mlflow.tracking.store.prices import NO_PRICE, may_be_priced, part
 from otel_dspy.serialization.json_text import nesting
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.mapping.operations import LogSpan
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 
 
 MAX_NESTING: Final = 500

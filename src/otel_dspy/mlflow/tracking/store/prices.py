@@ -8,6 +8,8 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.mlflow.mapping.trace_attributes import MODEL_NAMES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,7 +21,6 @@ _TOKENS: Final = (
     "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens",
     "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens",
 )  # fmt: skip
-_MODEL_NAMES: Final = ("gen_ai.response.model", "gen_ai.request.model")
 _TOLERANCE: Final = 1e-6
 
 
@@ -44,7 +45,7 @@ def parts_of(cost: float, attributes: Mapping[str, object]) -> tuple[float, floa
     given, got, read, written = (attributes.get(name) or 0 for name in _TOKENS)
     if not (isinstance(given, int) and isinstance(got, int) and isinstance(read, int) and isinstance(written, int)):
         return None
-    for key in _MODEL_NAMES:
+    for key in MODEL_NAMES:
         model = attributes.get(key)
         rates = _rates(model) if isinstance(model, str) else None
         if rates is not None:

@@ -27,6 +27,7 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 
+from otel_dspy.mlflow.mapping.naming import DATASET_ROLE
 from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactStore
 from otel_dspy.mlflow.tracking.store.evaluation_dataset_store import EvaluationDatasetStore
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
@@ -232,7 +233,7 @@ class Store:
             schema=json.dumps({"mlflow_colspec": columns}),
             profile=json.dumps({"num_rows": dataset.size}) if dataset.size is not None else None,
         )
-        self._store.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", dataset.role)])])
+        self._store.log_inputs(run_id, [DatasetInput(entity, [InputTag(DATASET_ROLE, dataset.role)])])
 
     def together(self, writes: Iterable[Callable[[], None]], gate: ForkGate) -> bool:
         """Apply writes to this store in one transaction; return False if none was applied, see `one_transaction`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mlflow.entities import TraceState, ViewType
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.mlflow.records.span_records import SpanRecord
+from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.tracking.requests.error_classification import artifact_access
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.open_store import open_store
@@ -20,7 +20,7 @@ from otel_dspy.mlflow.tracking.store.trace_ends import noted_end
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.mapping.operations import TraceState as State
+    from otel_dspy.mlflow.mapping.trace_operations import TraceState as State
     from otel_dspy.mlflow.tracking.store.trace_ends import TraceEnd
 
 _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"

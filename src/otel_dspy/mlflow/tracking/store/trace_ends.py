@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.mapping.operations import LogTrace, TraceState
+    from otel_dspy.mlflow.mapping.trace_operations import LogTrace, TraceState
 
 PREFIX: Final = "otel_dspy.end."
 """Prefix of a trace's metadata, followed by the id of a root. Processes that share a trace have a root each."""

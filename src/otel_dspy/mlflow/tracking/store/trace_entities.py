@@ -24,9 +24,9 @@ from mlflow.entities import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.mapping.operations import Assessment as Score
-    from otel_dspy.mlflow.mapping.operations import Expectation as Label
-    from otel_dspy.mlflow.mapping.operations import LogTrace
+    from otel_dspy.mlflow.mapping.trace_operations import Assessment as Score
+    from otel_dspy.mlflow.mapping.trace_operations import Expectation as Label
+    from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 
 READY = LoggedModelStatus.READY
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 
 _TAKES_WHOLE_HEADS = ("tried to blank-out primary key", "assessments.trace_id")
 """Errors of MLflow 3.6 and 3.10 for a trace info without a tag, metadata or an assessment that the trace has."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from otel_dspy.mlflow.mapping.operations import LogTrace
+from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 from otel_dspy.mlflow.tracking.requests.outcome import Outcome
 
 if TYPE_CHECKING:

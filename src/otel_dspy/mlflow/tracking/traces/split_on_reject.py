@@ -9,7 +9,7 @@ from otel_dspy.mlflow.tracking.requests.outcome import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from otel_dspy.mlflow.mapping.operations import LogSpan
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan
     from otel_dspy.mlflow.tracking.requests.retry import Retrier
 
 MAX_REJECTED: Final = 32

@@ -11,7 +11,7 @@ from otel_dspy.runtime.bounded_dict import BoundedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.mapping.operations import LogSpan
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan
     from otel_dspy.mlflow.tracking.writers.writer import Writer
 
 MAX_REMEMBERED = 10_000

@@ -9,7 +9,7 @@ from otel_dspy.mlflow.tracking.store.trace_ends import end_of
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 
 MAX_SPANS: Final = 500
 """Maximum spans in a request: 850-1030 spans/s on sqlite at this size, a tenth of that at 5."""

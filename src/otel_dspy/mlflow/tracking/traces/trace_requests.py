@@ -10,7 +10,7 @@ from otel_dspy.mlflow.tracking.requests.concurrent_requests import Request
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from otel_dspy.mlflow.mapping.operations import LogSpan
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 
 
 @dataclass(frozen=True, slots=True)

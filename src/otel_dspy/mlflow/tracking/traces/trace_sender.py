@@ -17,7 +17,7 @@ from otel_dspy.tracking_uri import is_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_dspy.mlflow.mapping.operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
     from otel_dspy.mlflow.tracking.writers.writer import Writer
 
 LINGER: Final = 1.0

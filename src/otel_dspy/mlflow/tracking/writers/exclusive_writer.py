@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.mapping.operations import UserRun
+from otel_dspy.mlflow.mapping.run_keys import UserRun
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.outcome import Outcome
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from threading import Event
 
-    from otel_dspy.mlflow.mapping.operations import KeepProgram, LogModel, LogTrace, RunKey
+    from otel_dspy.mlflow.mapping.operations import KeepProgram, LogModel
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
+    from otel_dspy.mlflow.mapping.trace_operations import LogTrace
     from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from otel_dspy.mlflow.mapping.operations import KeepProgram, LogChanges, LogModel, LogProgram, LogTrace, RunKey
+    from otel_dspy.mlflow.mapping.operations import KeepProgram, LogChanges, LogModel, LogProgram
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
+    from otel_dspy.mlflow.mapping.trace_operations import LogTrace
     from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
     from otel_dspy.mlflow.tracking.state.run_lookup import Runs
