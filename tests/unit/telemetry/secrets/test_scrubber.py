@@ -162,6 +162,25 @@ def test_shapes_of_keys(key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "scrubbed"),
+    [
+        ("AKIA0123456789ABCDEF xoxb-0123456789ab AIza0123456789abcdefghij0123456789abcde", " ".join([REDACTED] * 3)),
+        (
+            " ".join(f"{start}0123456789abcdef" for start in ("hf_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_")),
+            " ".join([REDACTED] * 7),
+        ),
+        (
+            "the key, secret, credential, cookie, bearer and token of the author: password=hunter2hunter2",
+            f"the key, secret, credential, cookie, bearer and token of the author: password={REDACTED}",
+        ),
+    ],
+)  # fmt: skip
+def test_keys_of_all_formats_in_one_text(text: str, scrubbed: str) -> None:
+    """Each is found beside all others."""
+    assert SecretKeeper().scrub(text) == scrubbed
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "max_tokens=4096, stop_tokens, tokenizer",
