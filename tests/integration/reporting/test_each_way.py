@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import otel_dspy
 from otel_dspy import DSPyInstrumentor, cli, semconv
+from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.tracking.runs.run_reports import VARIABLE
 from tests.chaos.twins import differences
 from tests.support.app_exporters import app_exporter
 from tests.support.blank_store import blank_store
@@ -61,7 +61,7 @@ def test_the_same_answers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Each command prints the same on both, but for ids and addresses; scores, calls and verdicts are literal."""
-    monkeypatch.setenv(VARIABLE, "false")
+    monkeypatch.setenv(REPORT, "false")
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
     (tmp_path / "users.py").write_text(USERS, encoding="utf-8")
     experiment = f"each-{uuid.uuid4().hex[:8]}"
