@@ -116,10 +116,13 @@ def test_the_standard_variable_keeps_content_out_of_mlflow(place: dict[str, str]
     run_initialized(PROGRAM, OTEL_TRACES_EXPORTER="mlflow", **place, **{CONTENT: "NO_CONTENT"})
     run = the_run(place)
     assert not {"best_model.json", "trainset.json"} & set(run.artifacts)
-    recorded = [span.inputs for trace in run.traces for span in trace.walk() if span.inputs]
-    assert {name for inputs in recorded for name in inputs} <= {
+    spans = [span for trace in run.traces for span in trace.walk() if span.inputs or span.outputs]
+    # What these have is what was tried and the result: names, parameters, scores, usage.
+    assert {span.attributes["dspy.operation.name"] for span in spans} == {"compile", "trial", "evaluate"}
+    assert {name for span in spans for name in span.inputs or ()} <= {
         "optimizer", "program", "metric", "trial", "label", "kind", "parameters",
     }  # fmt: skip
+    assert "+1" not in str([(span.inputs, span.outputs) for span in spans])
 
 
 def test_an_unhandled_exception_is_recorded(place: dict[str, str]) -> None:

@@ -30,7 +30,7 @@ def _straggling(monkeypatch: pytest.MonkeyPatch, trainset: list[dspy.Example]) -
     usual: Any = vars(ParallelExecutor)["__init__"]
 
     def impatient(self: Any, *args: Any, **kwargs: Any) -> None:
-        usual(self, *args, **{**kwargs, "timeout": 0.3})
+        usual(self, *args, **{**kwargs, "timeout": 1.0})
 
     monkeypatch.setattr(ParallelExecutor, "__init__", impatient)
     over, late = threading.Event(), threading.Event()
