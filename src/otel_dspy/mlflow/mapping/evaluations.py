@@ -125,7 +125,7 @@ def _stand_alone(done: EvaluateRecord, run: RunKey, found: list[tables.Row] | No
         yield ForgetPrograms(key=f"{span.span_id}/forget", scope=span.span_id)
     if found is not None:
         yield _results(span, run, found)
-    used = naming.usage_metrics(done.usage)
+    used = naming.partial_usage_metrics(done.usage) if isinstance(run, UserRun) else naming.usage_metrics(done.usage)
     results = naming.objective_metrics(done.objectives) | naming.error_metrics(tables.error_types(found or ()))
     results |= {naming.score_metric(done.scope): done.score} if done.score is not None else {}
     results |= {ERRORS: float(done.num_errors)} if done.num_errors is not None else {}

@@ -180,6 +180,17 @@ def usage_metrics(usage: Usage) -> dict[str, float]:
     return found | {name: value for name, value in models.items() if value}
 
 
+def partial_usage_metrics(usage: Usage) -> dict[str, float]:
+    """Return usage as `usage_metrics` does, without the cost 0 of no calls.
+
+    For a part of a run's usage: calls with an unknown price may follow, and MLflow would keep the 0 as the run's cost.
+    """
+    found = usage_metrics(usage)
+    if not usage.lm_calls and not usage.embedding_calls and not usage.cost:
+        found.pop(f"{metric_names.USAGE}cost", None)
+    return found
+
+
 def forecast_metrics(forecast: Mapping[str, float]) -> dict[str, float]:
     """Return the forecast: `usage/forecast/lm_calls_low` and the like, `…/<role>` of one role."""
     found: dict[str, float] = {}

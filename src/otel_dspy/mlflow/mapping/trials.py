@@ -165,7 +165,7 @@ def _tried(trial: TrialRecord) -> str | None:
 
 
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
-    values = naming.usage_metrics(trial.compile_usage) | naming.measures(trial.measures)
+    values = naming.partial_usage_metrics(trial.compile_usage) | naming.measures(trial.measures)
     if trial.score is not None:
         values[naming.score_metric(trial.scope)] = trial.score
     if trial.best_score is not None:

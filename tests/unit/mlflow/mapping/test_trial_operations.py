@@ -198,6 +198,27 @@ def test_the_heading_of_the_changes() -> None:
     assert only(mapped(span("trial", trial)), LogChanges).title == "trial 4: instruction 1 + demos 2"
 
 
+@pytest.mark.parametrize(
+    ("used", "cost"),
+    [
+        ({"lm_calls": 0, "cost": 0.0}, {}),
+        ({"lm_calls": 2, "cost": 0.0}, {"usage/cost": 0.0}),
+        ({"lm_calls": 0, "embedding_calls": 1, "cost": 0.0}, {"usage/cost": 0.0}),
+        ({"lm_calls": 0, "cost": 0.5}, {"usage/cost": 0.5}),
+    ],
+)
+def test_a_part_without_calls_has_no_cost(used: dict[str, float], cost: dict[str, float]) -> None:
+    """MLflow would keep its 0 as the cost of a run whose later calls have no known price."""
+    curves = {f"dspy.compile.usage.{name}": value for name, value in used.items()}
+    (progress,) = [one for one in mapped(span("trial", {**PLACE, **curves})) if one.key == "s/progress"]
+    assert isinstance(progress, LogMetrics)
+    assert {one.name: one.value for one in progress.metrics if one.name == "usage/cost"} == cost
+    totals = {f"dspy.usage.{name}": value for name, value in used.items()}
+    (logged,) = mapped(span("evaluate", totals), replace(ALONE, user_run="u"))
+    assert isinstance(logged, LogEvaluation)
+    assert {name: value for name, value in logged.used.items() if name == "usage/cost"} == cost
+
+
 def test_a_trial_of_which_little_is_known() -> None:
     """Its run, and nothing that is empty."""
     tags = {"dspy.compile.id": CID, "dspy.trial.index": "4", "otel.trace_id": TRACE, "otel.span_id": "s"}
