@@ -18,6 +18,7 @@ from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
 from otel_dspy.mlflow.records import evaluation_datasets
 from otel_dspy.mlflow.records.route import Options, RootKind
+from otel_dspy.mlflow.tracking.requests import http_policy
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.deferred_queue import drain_deferred
 
@@ -95,6 +96,7 @@ class MlflowSpanProcessor(SpanProcessor):
             experiment,
             workspace,
         )
+        http_policy.prepare()
         self._begun: BoundedDict[str, bool] = BoundedDict(MAX_BEGUN)
         """Traces that may not have been delivered, and whether each has ended."""
         self._router = Router(self._capture, self._follows_mlflow)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 from mlflow import environment_variables
 
+from otel_dspy.mlflow.tracking.requests import databricks
 from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER, retry_after_seconds
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ _thread = _Thread()
 _installed = False
 
 
+def prepare() -> None:
+    """Look up on this thread what requests of deliveries need; call it on the program's thread."""
+    _install()
+    databricks.look_up(_is_delivery)
+
+
 @contextmanager
 def no_retries(failures: int) -> Generator[None]:
     """Send each of this thread's requests to MLflow once within the block.
@@ -55,7 +62,8 @@ def no_retries(failures: int) -> Generator[None]:
     Args:
         failures: number of previous failures of the operation.
     """
-    _install()
+    if not _installed:
+        prepare()
     before = _thread.ours
     _thread.ours, _thread.status, _thread.retry_after = True, None, None
     _thread.connect_timeout = min(FIRST_CONNECT_TIMEOUT * 2 ** min(failures, 8), LONGEST_CONNECT_TIMEOUT)
@@ -92,6 +100,10 @@ def _install() -> None:
             module = importlib.import_module(name)
             setattr(module, _REQUEST, wrapt.FunctionWrapper(getattr(module, _REQUEST), _once))
     logging.getLogger(_CHATTY).addFilter(lambda _record: not _thread.ours)
+
+
+def _is_delivery() -> bool:
+    return _thread.ours
 
 
 def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - passes on what MLflow gives

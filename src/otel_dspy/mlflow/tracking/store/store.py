@@ -28,6 +28,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 
 from otel_dspy.mlflow.mapping.naming import DATASET_ROLE
+from otel_dspy.mlflow.tracking.requests import databricks
 from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactStore
 from otel_dspy.mlflow.tracking.store.evaluation_dataset_store import EvaluationDatasetStore
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
@@ -129,9 +130,8 @@ class Store:
             tags: more tags.
         """
         if self._context_tags is None:
-            self._context_tags = {
-                str(key): str(value) for key, value in cast("Any", run_context).resolve_tags().items()
-            }
+            resolved = cast("Any", run_context).resolve_tags(ignore=databricks.run_contexts_without_tags())
+            self._context_tags = {str(key): str(value) for key, value in resolved.items()}
         every = self._context_tags | dict(tags)
         run = self._store.create_run(
             experiment_id, every.get("mlflow.user", "unknown"), start_ms, _tags(every), run_name=name
