@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -19,18 +20,36 @@ RUN = RunHandle("a" * 32, "file:///nowhere")
 CONNECTION = Connection(Destination("sqlite:////nowhere.db", Experiment(name="E")))
 
 
+@dataclass(frozen=True)
+class Slow:
+    """Reports of which each waits until it is released."""
+
+    written: list[str]
+    begun: threading.Event
+    release: threading.Event
+
+
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ids of the runs on which a report was written; switched on, and due at once while a compile runs."""
-    found: list[str] = []
+def slowly_written(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    """Reports are switched on, and due at once while a compile runs."""
+    slow = Slow([], threading.Event(), threading.Event())
     monkeypatch.delenv(REPORT)
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
 
     def write(request: Any) -> None:
-        found.append(request.run.run_id)
+        slow.begun.set()
+        assert slow.release.wait(10)
+        slow.written.append(request.run.run_id)
 
     monkeypatch.setattr(run_reports, "_write", write)
-    return found
+    return slow
+
+
+@pytest.fixture
+def written(slowly_written: Slow) -> list[str]:
+    """Ids of the runs on which a report was written, without waiting."""
+    slowly_written.release.set()
+    return slowly_written.written
 
 
 @pytest.mark.parametrize("ended", [True, False])
@@ -58,27 +77,35 @@ def test_reports_in_progress_pause(written: list[str], monkeypatch: pytest.Monke
     assert written == [RUN.run_id]
 
 
-def test_a_flush_does_not_wait_for_a_report_in_progress(monkeypatch: pytest.MonkeyPatch, written: list[str]) -> None:
+def test_a_flush_does_not_wait_for_a_report_in_progress(slowly_written: Slow) -> None:
     """Only for those of compiles that have ended."""
-    begun, release = threading.Event(), threading.Event()
-
-    def write(_request: object) -> None:
-        begun.set()
-        assert release.wait(10)
-        written.append("late")
-
-    monkeypatch.setattr(run_reports, "_write", write)
     reports = RunReports()
     reports.request(CONNECTION, RUN, ended=False)
     reports.start()
-    assert begun.wait(10)
+    assert slowly_written.begun.wait(10)
     reports.wait(10)
-    assert written == []
+    assert slowly_written.written == []
     reports.request(CONNECTION, RUN, ended=True)
     reports.start()
-    release.set()
+    slowly_written.release.set()
     reports.wait(10)
-    assert written == ["late", "late"]
+    assert slowly_written.written == [RUN.run_id, RUN.run_id]
+
+
+def test_a_report_on_a_stopped_compile_is_waited_for_briefly(
+    slowly_written: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that was interrupted waits for its report too, but ends soon if it takes long."""
+    reports = RunReports()
+    reports.request(CONNECTION, RUN, ended=True, stopped=True)
+    reports.start()
+    monkeypatch.setattr(run_reports, "STOPPED_PATIENCE", 0.0)
+    reports.wait(10)
+    assert slowly_written.written == []
+    monkeypatch.setattr(run_reports, "STOPPED_PATIENCE", 10.0)
+    slowly_written.release.set()
+    reports.wait(10)
+    assert slowly_written.written == [RUN.run_id]
 
 
 @pytest.mark.usefixtures("written")

@@ -42,20 +42,19 @@ def describe_stopped_run(store: Store, tracking_uri: str, run_id: str) -> bool:
         run_id: the run.
 
     Returns:
-        Whether it had a description from here, so that it may have a report in progress too.
+        Whether the run is one that has a description and a report.
 
     Raises:
         Exception: any exception of MLflow and its transports.
     """
     tags = store.run_tags(run_id)
-    had = DESCRIBED in tags
-    if sc.DSPY_OPTIMIZER_NAME not in tags or (sc.DSPY_COMPILE_PARENT_ID in tags and not had):
+    if sc.DSPY_OPTIMIZER_NAME not in tags or (sc.DSPY_COMPILE_PARENT_ID in tags and DESCRIBED not in tags):
         return False
     describe: Callable[[str, str], str | None] = pkgutil.resolve_name(_STOPPED)
     text = describe(tracking_uri, run_id)
     if text is not None:
         _write(store, run_id, tags, text)
-    return had
+    return text is not None
 
 
 def _write(store: Store, run_id: str, tags: Mapping[str, str], text: str) -> None:

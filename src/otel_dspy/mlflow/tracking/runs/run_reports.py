@@ -39,6 +39,8 @@ PAUSE: Final = 20
 """Minimum pause between two such reports, in multiples of the time that the last one took."""
 PATIENCE: Final = 10.0
 """Seconds that a flush, and the end of a process, wait for reports in progress."""
+STOPPED_PATIENCE: Final = 2.0
+"""The same for reports on compiles that were stopped: a program that is interrupted ends as soon as it can."""
 _MAX_KNOWN: Final = 1000
 _REPORT: Final = "otel_dspy.reporting.report:report"
 """Loaded by name: that package reads MLflow by means of this one."""
@@ -49,7 +51,7 @@ class _Request:
     connection: Connection
     run: RunHandle
     ended: bool
-    awaited: bool = True
+    stopped: bool = False
 
 
 class RunReports:
@@ -66,14 +68,14 @@ class RunReports:
         self._thread: threading.Thread | None = None
         self._gate = ForkGate()
 
-    def request(self, connection: Connection, run: RunHandle, *, ended: bool, awaited: bool = True) -> None:
+    def request(self, connection: Connection, run: RunHandle, *, ended: bool, stopped: bool = False) -> None:
         """Request a report, which `start` writes once all else of the run is written.
 
         Args:
             connection: connection to the run's experiment.
             run: the run of the compile.
             ended: whether the compile has ended; else the request is ignored until the next report is due.
-            awaited: whether `wait` waits for it, if the compile has ended.
+            stopped: whether it has ended before its time, so that `wait` waits for `STOPPED_PATIENCE` only.
         """
         if not enabled():
             return
@@ -83,13 +85,12 @@ class RunReports:
                 self._next.pop(run.run_id, None)
             elif now < self._next.setdefault(run.run_id, now + EVERY):
                 return
-            self._requested[run.run_id] = _Request(connection, run, ended, awaited)
+            self._requested[run.run_id] = _Request(connection, run, ended, stopped)
 
     def describe_stopped(self, connection: Connection, run_id: str) -> None:
-        """Describe the run of a compile that was stopped; an earlier report on it is requested again.
+        """Describe the run of a compile that was stopped, and request a report on it.
 
-        Called once the run and those of its trials have ended. `wait` does not wait for that report: a program that was
-        interrupted ends as soon as it can.
+        Called once the run and those of its trials have ended.
 
         Args:
             connection: connection to the run's experiment.
@@ -101,7 +102,7 @@ class RunReports:
         if enabled():
             store = connection.store()
             if describe_stopped_run(store, connection.destination.tracking_uri, run_id):
-                self.request(connection, store.get_run(run_id), ended=True, awaited=False)
+                self.request(connection, store.get_run(run_id), ended=True, stopped=True)
 
     def start(self) -> None:
         """Write the requested reports on another thread."""
@@ -122,15 +123,17 @@ class RunReports:
         """Wait until the reports on compiles that have ended are written or given up, if they were started.
 
         Args:
-            timeout: seconds; at most `PATIENCE`.
+            timeout: seconds; at most `PATIENCE`, and `STOPPED_PATIENCE` for those on compiles that were stopped.
         """
+        end = time.monotonic() + min(timeout, PATIENCE)
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_writing_ended(), min(timeout, PATIENCE))
+            self._changed.wait_for(lambda: not self._is_writing(stopped=True), min(timeout, STOPPED_PATIENCE))
+            self._changed.wait_for(lambda: not self._is_writing(stopped=False), max(0.0, end - time.monotonic()))
 
-    def _is_writing_ended(self) -> bool:
+    def _is_writing(self, *, stopped: bool) -> bool:
         requests = (self._current, *self._started.values())
         return self._thread is not None and any(
-            request is not None and request.ended and request.awaited for request in requests
+            request is not None and request.ended and request.stopped is stopped for request in requests
         )
 
     def _run(self) -> None:
