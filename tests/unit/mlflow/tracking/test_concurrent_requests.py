@@ -97,6 +97,49 @@ def test_a_distant_server_that_does_one_thing_at_a_time() -> None:
     assert limits(lambda now: max(0.165, 0.015 * now), 5) == [1, 2, 4, 8, MOST, MOST]
 
 
+def after_round_trips(round_trip: float, handling: float, shortest: float, trips: int) -> list[int]:
+    """Return the limits at the start and after each round trip to a server that handles one request after the other.
+
+    As many requests as the limit are sent at once. The first one of each connection is not measured, since it opens it.
+
+    Args:
+        round_trip: seconds.
+        handling: seconds of the server for each request.
+        shortest: seconds of the first request.
+        trips: number of round trips.
+    """
+    limit = ConcurrencyLimit(MOST)
+    limit.accepted(shortest)
+    found, opened = [limit.now], 1
+    for _ in range(trips):
+        now = limit.now
+        for place in range(min(now, opened)):
+            limit.accepted(round_trip + handling * (place + 1))
+        opened = max(opened, now)
+        found.append(limit.now)
+    return found
+
+
+def test_the_limit_grows_with_each_request() -> None:
+    """A distant server has the maximum after four round trips, although connections are opened on the way."""
+    assert after_round_trips(0.15, 0.0, 0.15, 5) == [2, 3, 5, 8, MOST, MOST]
+
+
+def test_a_distant_server_keeps_the_maximum() -> None:
+    """150 ms away, 11 ms each: no ten requests wait longer than half a round trip."""
+    assert after_round_trips(0.15, 0.011, 0.161, 8)[-4:] == [MOST] * 4
+
+
+def test_a_near_server_is_not_overrun() -> None:
+    """It handles a request in 15 ms; the limit shrinks as soon as requests have waited for others."""
+    assert after_round_trips(0.0, 0.015, 0.015, 6) == [2, 3, 5, 4, 3, 3, 3]
+
+
+def test_a_slow_first_request_is_corrected() -> None:
+    """The program still computed when it was sent: its latency is three times that of the next."""
+    assert after_round_trips(0.0, 0.015, 0.045, 6) == [2, 3, 5, 4, 3, 3, 3]
+
+
 def test_the_limit_grows_again_after_a_failure() -> None:
     """It is halved, and grows by one each time."""
     limit = ConcurrencyLimit(MOST)

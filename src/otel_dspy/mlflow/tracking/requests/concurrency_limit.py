@@ -14,10 +14,11 @@ LEAST: Final = 0.5
 class ConcurrencyLimit:
     """Limit that follows the latency, as in Netflix' `concurrency-limits` (`GradientLimit`).
 
-    The limit doubles after each `now` requests, until their median latency exceeds `TOLERANCE` times the shortest
-    one. From then on it is multiplied by the quotient of the two, and grows by one; a failure halves it. A server that
-    handles one request at a time gets two, so that one waits while this process computes the next; a distant one gets
-    as many as are on their way during a round trip, at most `most`. Not thread-safe.
+    The limit grows by one with each request that is accepted, so that it doubles in a round trip (TCP's slow start),
+    until the median latency of as many requests as it was exceeds `TOLERANCE` times the shortest one. From then on it
+    is multiplied by the quotient of the two, and grows by one; a failure halves it. A server that handles one request
+    at a time gets two, so that one waits while this process computes the next; a distant one gets as many as are on
+    their way during a round trip, at most `most`. Not thread-safe.
 
     Attributes:
         now: the limit.
@@ -26,8 +27,10 @@ class ConcurrencyLimit:
     def __init__(self, most: int) -> None:
         self._most = most
         self.now = 1
-        self._doubles = True
+        self._slow_start = True
         self._shortest = float("inf")
+        self._before = 1
+        """The limit when the first of `_latencies` was recorded or before."""
         self._latencies: list[float] = []
 
     def accepted(self, latency: float) -> None:
@@ -36,19 +39,25 @@ class ConcurrencyLimit:
         Args:
             latency: its seconds, without those to open a connection.
         """
+        if self._slow_start:
+            self.now = min(self.now + 1, self._most)
         self._shortest = min(self._shortest, latency)
         self._latencies.append(latency)
-        if len(self._latencies) < self.now:
+        if len(self._latencies) < self._before:
             return
         median = statistics.median(self._latencies)
         gradient = TOLERANCE * self._shortest / median if median else 1.0
-        self._latencies.clear()
-        self._doubles = self._doubles and gradient >= 1
-        wanted = self.now * 2 if self._doubles else int(self.now * max(LEAST, min(1.0, gradient))) + 1
-        self.now = min(wanted, self._most)
+        self._slow_start = self._slow_start and gradient >= 1
+        if not self._slow_start:
+            self.now = min(int(self._before * max(LEAST, min(1.0, gradient))) + 1, self._most)
+        self._begin()
 
     def failed(self) -> None:
         """Record a request that the server has not accepted."""
         self.now = max(1, self.now // 2)
-        self._doubles = False
+        self._slow_start = False
+        self._begin()
+
+    def _begin(self) -> None:
         self._latencies.clear()
+        self._before = self.now
