@@ -11,16 +11,6 @@ if TYPE_CHECKING:
 NONE = "-"
 CHOICE_PARAMETER: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
 """MIPROv2's parameters: the index of the predictor, and what is chosen for it."""
-STOPS: Final[Mapping[str, str]] = {
-    "KeyboardInterrupt": "stopped by the user",
-    "CancelledError": "canceled",
-    "SystemExit": "ended by its program",
-    "GeneratorExit": "ended by its program",
-    "BudgetExceeded": "stopped at its budget",
-}
-"""What stops a program from outside, or at its budget, by the name of the exception."""
-TERMINATED: Final = "was terminated (SIGTERM)"
-"""Part of the reason of a run whose process received the signal."""
 
 
 def score_value_text(score: float | None, unit: str | None) -> str:
@@ -33,18 +23,6 @@ def score_value_text(score: float | None, unit: str | None) -> str:
 def difference_text(difference: float, unit: str | None) -> str:
     """Format a difference of two scores in their unit: `+12.5`, or `-0.125` for a ratio."""
     return f"{difference:+.1f}" if unit == "percent" else f"{difference:+.3f}"
-
-
-def stop_text(error: str | None, reason: str | None = None) -> str | None:
-    """Format how something was stopped before its end: `stopped by the user`; None if it was not stopped.
-
-    Args:
-        error: type of its exception, which may be qualified and followed by a colon and the message.
-        reason: why its run was ended without an exception, if it was.
-    """
-    if error is None and reason is not None:
-        return "terminated" if TERMINATED in reason else "ended with its process"
-    return STOPS.get((error or "").partition(":")[0].rpartition(".")[2])
 
 
 def chosen_text(parameters: Mapping[str, object]) -> str | None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from otel_dspy.diagnosis.variables import known
+from otel_dspy.diagnosis.environment_variables import known
 from otel_dspy.mlflow import autolog
 from otel_dspy.providers import PROVIDERS
 from otel_dspy.settings import Settings

@@ -8,7 +8,7 @@ import uuid
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_dspy.wire_format import SCOPE_NAME
+from otel_dspy.span_format import SCOPE_NAME
 
 
 def ours(name: str, trace_id: bytes | None = None) -> Span:

@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from otel_dspy import settings as settings_module
 from otel_dspy.boolean_text import boolean
+from otel_dspy.diagnosis.environment_variables import misspelt
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.diagnosis.variables import misspelt
 from otel_dspy.environment_variables import AUTOLOG_METRICS, EVALUATION_DATASETS, EXPORT_MAX_BYTES, REPORT
 from otel_dspy.mlflow.delivery import drain_timeout, spool
 from otel_dspy.quantities import number_of_bytes, number_of_seconds

@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
 
 from otel_dspy.mlflow.records.sdk_span import storable
 from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
-from otel_dspy.otlp_requests import wire
+from otel_dspy.otlp_requests import protobuf_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,12 +86,12 @@ def parsed_request(body: bytes) -> ExportTraceServiceRequest:
         TooLargeError: the request has more than `MAX_PARTS` parts.
     """
     # Counted before parsing: protobuf creates all messages at once and holds the GIL meanwhile.
-    bounded(sum(1 for _ in islice(wire.parts(body, 0, len(body)), MAX_PARTS + 1)))
+    bounded(sum(1 for _ in islice(protobuf_wire.parts(body, 0, len(body)), MAX_PARTS + 1)))
     try:
         return ExportTraceServiceRequest.FromString(body)
     except DecodeError:
         # Protobuf rejects the whole request for one text that is not UTF-8.
-        mended = wire.with_texts_in_utf8(body, ExportTraceServiceRequest.DESCRIPTOR)
+        mended = protobuf_wire.with_texts_in_utf8(body, ExportTraceServiceRequest.DESCRIPTOR)
     try:
         return ExportTraceServiceRequest.FromString(mended)
     except DecodeError as error:

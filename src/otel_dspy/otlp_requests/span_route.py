@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.records import evaluation_datasets
 from otel_dspy.mlflow.records.route import ROOT_KINDS, Options, RootKind, Route, TraceContext
-from otel_dspy.wire_format import SCOPE_NAME
+from otel_dspy.span_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

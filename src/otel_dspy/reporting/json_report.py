@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.reporting.comparison.json_text import json_text
+from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.changed_parts import changed_parts
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.cost import cost
@@ -14,7 +15,6 @@ from otel_dspy.reporting.sections.forecast import forecast
 from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
-from otel_dspy.reporting.sections.off_label import off_label
 from otel_dspy.reporting.sections.production import production
 from otel_dspy.reporting.sections.timeline import timeline
 from otel_dspy.reporting.wording import choice_text
@@ -64,7 +64,7 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
             "trials": [_trial(trial) for trial in found.trials],
             "gains": _data(gains(found)),
             "changed_parts": _data(changed_parts(found)),
-            "off_label": [asdict(one) for one in off_label(found)],
+            "off_label": [asdict(one) for one in answers_outside_labels(found)],
             "choices": _data(choices(found)),
             "programs": {"start": _program(found.initial_program), "winner": _program(found.best_program)},
             "lineage": _data(lineage(found)),

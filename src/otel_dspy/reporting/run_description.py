@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.mapping.trials_view import trials_link
 from otel_dspy.reporting.markdown import markdown_row, markdown_text
-from otel_dspy.reporting.sections.headline import after_stop, cost, headline
+from otel_dspy.reporting.sections.headline import cost, headline
+from otel_dspy.reporting.sections.stopped import after_stop
 from otel_dspy.reporting.wording import choice_text
 from otel_dspy.wording import difference_text, score_value_text
 

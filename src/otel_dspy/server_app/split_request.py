@@ -13,7 +13,7 @@ from otel_dspy import semconv as sc
 from otel_dspy.bridge.decompression import UnreadableError, decompressed
 from otel_dspy.otlp_requests.json_spans import with_protobuf_ids
 from otel_dspy.otlp_requests.protobuf_spans import MalformedError, parsed_request
-from otel_dspy.wire_format import SCOPE_NAME
+from otel_dspy.span_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,6 +10,7 @@ from opentelemetry.trace import get_tracer, get_tracer_provider
 
 from otel_dspy.runtime.deferred_queue import DeferredQueue
 from otel_dspy.runtime.guard import guarded
+from otel_dspy.span_format import SCOPE_NAME
 from otel_dspy.telemetry.content import ContentFilter, plain_json
 from otel_dspy.telemetry.conventions.conversations import ConversationTracer
 from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conventions
@@ -22,7 +23,6 @@ from otel_dspy.telemetry.model_names import ModelNames
 from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 from otel_dspy.version import __version__
-from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable

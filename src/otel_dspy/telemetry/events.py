@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from opentelemetry._logs import LogRecord, SeverityNumber, get_logger
 from opentelemetry.trace import set_span_in_context
 
+from otel_dspy.span_format import SCOPE_NAME
 from otel_dspy.version import __version__
-from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,9 +9,9 @@ from opentelemetry.metrics import get_meter
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_dspy import semconv
+from otel_dspy.span_format import SCOPE_NAME
 from otel_dspy.telemetry.deferred.measurements import DeferredCounter, DeferredHistogram, record_when_collected
 from otel_dspy.version import __version__
-from otel_dspy.wire_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import trace
 
 from otel_dspy import semconv
-from otel_dspy.wire_format import PAYLOAD_ENCODING
+from otel_dspy.span_format import PAYLOAD_ENCODING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

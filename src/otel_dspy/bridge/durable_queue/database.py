@@ -1,4 +1,4 @@
-"""SQLite database of a queue: requests in order of arrival, and requests that MLflow rejected.
+"""SQLite database of a queue: requests in order of arrival, and, apart from them, those that MLflow rejected.
 
 The database is locked while it is open (`locking_mode=EXCLUSIVE`); the operating system releases the lock when the
 process ends. `synchronous=FULL` writes each transaction through to the disk.
@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.bridge.durable_queue import rejected_requests
 from otel_dspy.bridge.durable_queue.folder import database_file, note_owner, owner
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.durable_queue.stored_request import QueuedRequest, pending_request, routing_text
@@ -30,21 +31,6 @@ _DESTINATION: Final = "CREATE TABLE IF NOT EXISTS destination (tracking_uri TEXT
 _REQUESTS: Final = (
     "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY AUTOINCREMENT, received REAL NOT NULL, "
     "size INTEGER NOT NULL, routing TEXT NOT NULL, body BLOB NOT NULL)"
-)
-_REJECTED: Final = (
-    "CREATE TABLE IF NOT EXISTS rejected (id INTEGER PRIMARY KEY, reason TEXT NOT NULL, received REAL NOT NULL, "
-    "size INTEGER NOT NULL, routing TEXT NOT NULL, body BLOB NOT NULL)"
-)
-_AGAIN: Final = (
-    "INSERT INTO requests (id, received, size, routing, body) SELECT id, received, size, routing, body FROM rejected"
-)
-_REJECT: Final = (
-    "INSERT INTO rejected (id, reason, received, size, routing, body) "
-    "SELECT id, ?, received, size, routing, body FROM requests WHERE id = ?"
-)
-_LIMIT: Final = (
-    "DELETE FROM rejected WHERE id IN "
-    "(SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id DESC) AS newer FROM rejected) WHERE newer > ?)"
 )
 
 
@@ -89,11 +75,11 @@ class QueueDatabase:
             (version,) = self._row("PRAGMA user_version")
             if version not in {0, FORMAT}:
                 raise QueueError(f"--queue: {self._folder} has the format of another version of otel-dspy ({version})")
-            for statement in (_DESTINATION, _REQUESTS, _REJECTED):
+            for statement in (_DESTINATION, _REQUESTS):
                 self._connection.execute(statement)
+            rejected_requests.create(self._connection)
             self._connection.execute(f"PRAGMA user_version = {FORMAT}")
-            self._connection.execute(_AGAIN)
-            self._connection.execute("DELETE FROM rejected")
+            rejected_requests.queue_again(self._connection)
             self._set_destination(storable_uri(self._tracking_uri))
 
     def _set_destination(self, wanted: str) -> None:
@@ -132,7 +118,8 @@ class QueueDatabase:
 
     def rejected(self) -> int:
         """Return the number of rejected requests."""
-        return self._row("SELECT count(*) FROM rejected")[0]
+        with self._errors("read"):
+            return rejected_requests.count(self._connection)
 
     def write(self, new: Sequence[NewRequest], written: Sequence[int], rejected: Sequence[tuple[int, str]]) -> None:
         """Change the queue in one transaction; after it returns, the change is on disk.
@@ -153,7 +140,7 @@ class QueueDatabase:
                 "INSERT INTO requests (received, size, routing, body) VALUES (?, ?, ?, ?)",
                 ((one.received, one.size, routing_text(one.request), one.request.body) for one in new),
             )
-            self._connection.executemany(_REJECT, ((reason, request_id) for request_id, reason in rejected))
+            rejected_requests.keep(self._connection, rejected)
             gone = [*written, *(request_id for request_id, _ in rejected)]
             self._connection.executemany("DELETE FROM requests WHERE id = ?", ((one,) for one in gone))
 
@@ -164,7 +151,7 @@ class QueueDatabase:
             QueueError: the disk cannot be written; nothing was deleted.
         """
         with self._errors("written"), self._transaction():
-            return self._connection.execute(_LIMIT, (most,)).rowcount
+            return rejected_requests.limit(self._connection, most)
 
     def after(self, request_id: int) -> QueuedRequest | None:
         """Return the request that follows an id in the queue; None if there is none.

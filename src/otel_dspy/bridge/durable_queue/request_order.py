@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.durable_queue.quarantine import Quarantine
+from otel_dspy.bridge.durable_queue.interrupted_requests import InterruptedRequests
 from otel_dspy.bridge.durable_queue.retry_schedule import RetrySchedule
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class RequestOrder:
         self._held: QueuedRequest | None = None
         self._blocked = False
         self._retries = RetrySchedule()
-        self._quarantine = Quarantine()
+        self._interrupted = InterruptedRequests()
 
     @property
     def idle(self) -> bool:
@@ -37,15 +37,15 @@ class RequestOrder:
     @property
     def available(self) -> bool:
         """Whether a request can be passed to the writer now."""
-        if self._blocked or self._quarantine.current is not None:
+        if self._blocked or self._interrupted.current is not None:
             return False
-        if self._quarantine.wants():
+        if self._interrupted.wants():
             return not self._in_flight
         return self._held is not None or self._cursor < self.last_id or self._retries.seconds() == 0
 
     def seconds(self) -> float | None:
         """Return the seconds until a failed request is due; None if none will be before another event."""
-        return min((due for due in (self._retries.seconds(), self._quarantine.seconds()) if due), default=None)
+        return min((due for due in (self._retries.seconds(), self._interrupted.seconds()) if due), default=None)
 
     def next(self, database: QueueDatabase) -> QueuedRequest | None:
         """Return the next request, which is in flight from now on; None if it no longer exists.
@@ -62,11 +62,11 @@ class RequestOrder:
         return found
 
     def _chosen(self, database: QueueDatabase) -> QueuedRequest | None:
-        if self._quarantine.wants():
-            alone = self._quarantine.next()
+        if self._interrupted.wants():
+            alone = self._interrupted.next()
             found = database.get(alone)
             if found is None:
-                self._quarantine.ended(alone)
+                self._interrupted.ended(alone)
             return found
         if self._held is not None:
             found, self._held = self._held, None
@@ -94,7 +94,7 @@ class RequestOrder:
     def interrupted(self, request_id: int) -> bool:
         """Attempt a request alone, after an unexpected error; return False if it has failed alone too often."""
         self._retries.ended(request_id)
-        return self._quarantine.failed(request_id)
+        return self._interrupted.failed(request_id)
 
     def failed(self, request_id: int, failing: Failing) -> bool:
         """Attempt a request again later; return False if it has failed for `RETRY_SECONDS`.
@@ -103,7 +103,7 @@ class RequestOrder:
             request_id: the request.
             failing: the destinations at which it failed.
         """
-        self._quarantine.ended(request_id)
+        self._interrupted.ended(request_id)
         if self._retries.failed(request_id, failing) < RETRY_SECONDS:
             return True
         self._retries.ended(request_id)
@@ -111,5 +111,5 @@ class RequestOrder:
 
     def ended(self, request_id: int) -> None:
         """Forget a request that was stored or rejected."""
-        self._quarantine.ended(request_id)
+        self._interrupted.ended(request_id)
         self._retries.ended(request_id)

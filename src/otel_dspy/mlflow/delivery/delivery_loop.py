@@ -19,7 +19,7 @@ from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from otel_dspy.runtime import sigterm
-from otel_dspy.wording import TERMINATED
+from otel_dspy.stop_reasons import TERMINATED
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.delivery.drop_policy import DropPolicy

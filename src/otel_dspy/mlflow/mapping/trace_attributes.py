@@ -9,7 +9,7 @@ from otel_dspy.mlflow.mapping.chat_messages import chat_messages
 from otel_dspy.mlflow.mapping.chat_tools import chat_tools
 from otel_dspy.mlflow.mapping.control_content import control_content
 from otel_dspy.serialization.json_text import parse_json
-from otel_dspy.wire_format import SCOPE_NAME
+from otel_dspy.span_format import SCOPE_NAME
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span import SpanRecord

@@ -21,7 +21,8 @@ from otel_dspy.mlflow.mapping.operations import (
     MetricPoint,
 )
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE
-from otel_dspy.wording import chosen_text, difference_text, score_value_text, stop_text
+from otel_dspy.stop_reasons import stop_text
+from otel_dspy.wording import chosen_text, difference_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

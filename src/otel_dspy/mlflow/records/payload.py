@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.wire_format import PAYLOAD_ENCODING
+from otel_dspy.span_format import PAYLOAD_ENCODING
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span import AttributeValue, SpanRecord

@@ -13,6 +13,7 @@ from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.matrix_chart import matrix_chart
 from otel_dspy.reporting.html.score_chart import score_charts
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
+from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.changed_parts import changed_parts
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.cost import cost
@@ -21,7 +22,6 @@ from otel_dspy.reporting.sections.forecast import forecast
 from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
-from otel_dspy.reporting.sections.off_label import off_label
 from otel_dspy.reporting.sections.production import production
 from otel_dspy.reporting.sections.prompt_blame import prompt_blame
 from otel_dspy.reporting.sections.prompt_diff import prompt_diff
@@ -65,7 +65,7 @@ def page(found: Compile, judged: Verdict, against: RunsComparison | None = None)
             matrix_chart=matrix_chart(matrix) if matrix else None,
             gains=gains(found),
             parts=changed_parts(found),
-            outside=off_label(found),
+            outside=answers_outside_labels(found),
             choices=choices(found),
             lineage=tree,
             lineage_chart=lineage_chart(tree) if tree else None,

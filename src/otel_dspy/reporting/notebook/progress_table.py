@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.foremost_rows import foremost_rows
+from otel_dspy.reporting.shown_trials import shown_trials
 from otel_dspy.reporting.terminal.compile_lines import forecast_text, result_text
 from otel_dspy.reporting.wording import choice_text, counted, kind_text, score_text
 from otel_dspy.wording import NONE, score_value_text
@@ -31,7 +31,7 @@ def progress_html(view: CompileView, place: Place) -> str:
         view: the optimization's state.
         place: where it is recorded.
     """
-    shown = foremost_rows(view.trials, _MOST)
+    shown = shown_trials(view.trials, _MOST)
     lines = [f"<p><strong>{escape(_name(view))}</strong>: {escape(_state(view))}</p>"]
     if shown:
         head = "".join(f'<th scope="col" style="text-align:{align}">{name}</th>' for name, align in _COLUMNS)

@@ -1,27 +1,23 @@
-"""Headline of an optimization: what came of it, or how it was stopped and how to go on."""
+"""Headline of an optimization: what came of it, or how it was stopped."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.planned_trials import planned_trials
+from otel_dspy.reporting.sections.stopped import is_stopped, stopped_text
 from otel_dspy.reporting.wording import choice_text, counted, duration_text, use_text
-from otel_dspy.wording import score_value_text, stop_text
+from otel_dspy.wording import score_value_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
-
-_OPEN: Final = frozenset({"running", "killed"})
-"""States of a trial whose end was not recorded: the status of its run."""
+    from otel_dspy.reporting.model.compile_result import Compile
 
 
 def headline(found: Compile) -> str:
     """Return one sentence on how the optimization ended, or where it is."""
     name = f"{found.optimizer} on {found.program}"
     if found.status == "KILLED":
-        return f"{name}, {_stopped(found)}"
+        return f"{name}, {stopped_text(found, _trials(found), _best(found))}"
     if found.error is not None:
         return f"{name} failed: {found.error}"
     if found.status == "RUNNING":
@@ -45,29 +41,6 @@ def _result(found: Compile) -> str:
 def cost(found: Compile) -> str:
     """Return one sentence on trials, time and usage."""
     return f"{counted(len(found.trials), 'trial')} in {duration_text(found.duration)}: {use_text(found.usage)}"
-
-
-def after_stop(found: Compile) -> Iterator[str]:
-    """Yield what a reader needs of an optimization that was stopped: how to load its best program, and the cause."""
-    if found.status != "KILLED":
-        return
-    if found.winner is not None and found.run_id:
-        yield f'Its best program so far: otel_dspy.best_program("{found.run_id}", program)'
-    cause = found.error or found.stop_reason
-    if cause is not None and not cause.isidentifier():  # a type alone adds nothing to the headline
-        yield f"{cause[0].upper()}{cause[1:]}."
-
-
-def is_stopped(trial: Trial) -> bool:
-    """Return whether the trial was in progress when the optimization was stopped."""
-    return trial.row.state in _OPEN or stop_text(trial.error) is not None
-
-
-def _stopped(found: Compile) -> str:
-    how = stop_text(found.error, found.stop_reason) or "ended early"
-    if all(is_stopped(trial) for trial in found.trials):
-        return f"{how} before the end of its first trial"
-    return f"{how} after {_trials(found)}: {_best(found) or 'no full score'}"
 
 
 def _trials(found: Compile) -> str:

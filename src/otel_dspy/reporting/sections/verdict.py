@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.comparison import start_and_winner
-from otel_dspy.reporting.sections.headline import after_stop, cost, headline, is_stopped
-from otel_dspy.reporting.sections.off_label import off_label
+from otel_dspy.reporting.sections.headline import cost, headline
 from otel_dspy.reporting.sections.predictions import dominances
+from otel_dspy.reporting.sections.stopped import after_stop, is_stopped
 from otel_dspy.reporting.sections.unusable_instructions import unusable_instructions
 from otel_dspy.reporting.statistics.intervals import mean_interval
 from otel_dspy.reporting.wording import (
@@ -16,7 +17,8 @@ from otel_dspy.reporting.wording import (
     counted,
     probability_text,
 )
-from otel_dspy.wording import chosen_text, score_value_text, stop_text
+from otel_dspy.stop_reasons import stop_text
+from otel_dspy.wording import chosen_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,7 +171,7 @@ def _instructions(found: Compile) -> Iterator[str]:
 
 
 def _off_label(found: Compile) -> Iterator[str]:
-    for one in off_label(found):
+    for one in answers_outside_labels(found):
         if one.winner is not None and one.winner.answers:
             start = (
                 f", {one.start.answers} of {one.start.n} at the start"

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from otel_dspy.reporting.foremost_rows import best_index, foremost_rows
+from otel_dspy.reporting.shown_trials import best_index, shown_trials
 from otel_dspy.reporting.trial_row import ModelUse
 from otel_dspy.reporting.wording import counted, parameters_text, score_text, use_text
 from otel_dspy.wording import NONE
@@ -36,7 +36,7 @@ def trials_table(
     """
     every = sorted(rows, key=lambda row: row.index)
     best = best_index(every)
-    ordered = every if most is None else foremost_rows(every, most)
+    ordered = every if most is None else shown_trials(every, most)
     captions = [_totals(every, usage)]
     if len(ordered) < len(every):
         captions.insert(0, f"{counted(len(every) - len(ordered), 'trial')} not shown")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import get_current
 
-from otel_dspy.telemetry.deferred.known_aggregations import KnownAggregations
+from otel_dspy.telemetry.deferred.aggregation_cache import KnownAggregations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

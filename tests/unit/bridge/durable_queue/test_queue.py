@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_dspy.bridge import writer as writers
-from otel_dspy.bridge.durable_queue import finished_requests, quarantine, retry_schedule
+from otel_dspy.bridge.durable_queue import finished_requests, interrupted_requests, retry_schedule
 from otel_dspy.bridge.durable_queue.queue import DurableQueue
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.pending_request import PendingRequest
@@ -85,7 +85,7 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
 
     monkeypatch.setattr(writers, "MultiWriterPipeline", pipeline)
     monkeypatch.setattr(retry_schedule, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(quarantine, "PAUSE", 0.05)
+    monkeypatch.setattr(interrupted_requests, "PAUSE", 0.05)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_dspy.bridge.durable_queue.quarantine import Quarantine
+from otel_dspy.bridge.durable_queue.interrupted_requests import InterruptedRequests
 from otel_dspy.bridge.durable_queue.retry_schedule import RetrySchedule
 from otel_dspy.mlflow.records.route import Destination, Experiment
 
@@ -69,17 +69,17 @@ def test_an_attempt_that_fails_elsewhere_leaves_its_group_due() -> None:
 def test_a_request_that_always_breaks_the_commit_is_given_up() -> None:
     """Each is attempted alone; those that were only committed with it are not given up."""
     clock = Clock()
-    quarantine = Quarantine(clock)
-    assert quarantine.failed(1)
-    assert quarantine.failed(2)
+    interrupted = InterruptedRequests(clock)
+    assert interrupted.failed(1)
+    assert interrupted.failed(2)
     attempts: list[int] = []
     given_up: list[int] = []
-    while quarantine.seconds() is not None:
-        clock.now += quarantine.seconds() or 0.0
-        assert quarantine.wants()
-        attempts.append(quarantine.next())
-        assert not quarantine.wants()
-        if attempts[-1] == 1 and not quarantine.failed(1):
+    while interrupted.seconds() is not None:
+        clock.now += interrupted.seconds() or 0.0
+        assert interrupted.wants()
+        attempts.append(interrupted.next())
+        assert not interrupted.wants()
+        if attempts[-1] == 1 and not interrupted.failed(1):
             given_up.append(1)
-        quarantine.ended(2)
+        interrupted.ended(2)
     assert (attempts, given_up) == ([1, 2, 1, 1], [1])

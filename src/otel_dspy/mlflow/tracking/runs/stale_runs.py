@@ -9,7 +9,7 @@ from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION, PARENT_RUN
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
 from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, have_exited, host
-from otel_dspy.wording import stop_text
+from otel_dspy.stop_reasons import stop_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

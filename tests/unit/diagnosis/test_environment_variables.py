@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_dspy.diagnosis.variables import known, misspelt
+from otel_dspy.diagnosis.environment_variables import known, misspelt
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = re.compile(r"OTEL_DSPY_[A-Z_]*[A-Z]\b(?!_)")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from otel_dspy.reporting.report import Report
-from otel_dspy.reporting.sections.off_label import OffLabel, Outside, off_label
+from otel_dspy.reporting.sections.answers_outside_labels import AnswersOutsideLabels, Outside, answers_outside_labels
 from otel_dspy.reporting.sections.verdict import verdict
 from tests.unit.reporting.optimizations import optimization, trial
 
@@ -21,7 +21,7 @@ def test_answers_outside_of_the_labels() -> None:
         best=2,
         labels=LABELS,
     )
-    assert off_label(found) == (OffLabel("answer", 2, Outside(0, 2, 3), Outside(2, 1, 4)),)
+    assert answers_outside_labels(found) == (AnswersOutsideLabels("answer", 2, Outside(0, 2, 3), Outside(2, 1, 4)),)
     assert verdict(found).warnings[-1] == (
         "The winner's answer for answer is none of the 2 labels in 1 of 4 examples, 2 of 3 at the start."
     )
@@ -34,7 +34,7 @@ def test_answers_outside_of_the_labels() -> None:
 def test_a_winner_that_gives_labels_only() -> None:
     """The section has the start's answers, and the verdict no warning."""
     found = optimization(trial(0, "0000", answers=["?"] * 4), trial(1, "1111", answers=LABELS), best=1, labels=LABELS)
-    assert off_label(found) == (OffLabel("answer", 2, Outside(0, 4, 4), Outside(1, 0, 4)),)
+    assert answers_outside_labels(found) == (AnswersOutsideLabels("answer", 2, Outside(0, 4, 4), Outside(1, 0, 4)),)
     assert not any("none of the" in warning for warning in verdict(found).warnings)
 
 
@@ -42,7 +42,7 @@ def test_a_metric_that_accepts_other_answers() -> None:
     """A right answer that is none of the labels: the labels are no classes."""
     answers = ["yes, certainly", "no", "yes", "perhaps"]
     found = optimization(trial(0, "0000"), trial(1, "1110", answers=answers), best=1, labels=LABELS)
-    assert off_label(found) == ()
+    assert answers_outside_labels(found) == ()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_labels_that_are_no_classes(labels: list[str]) -> None:
     """Answers are not expected to be one of them."""
     answers = ["other"] * len(labels)
     found = optimization(trial(0, "0" * len(labels), answers=answers), best=0, labels=labels)
-    assert off_label(found) == ()
+    assert answers_outside_labels(found) == ()
 
 
 def test_the_start_won() -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import TrialRow
 
 
-def foremost_rows(rows: Sequence[TrialRow], most: int) -> list[TrialRow]:
+def shown_trials(rows: Sequence[TrialRow], most: int) -> list[TrialRow]:
     """Return the first and the best trial, then those with the largest full scores, ordered by index.
 
     Args:

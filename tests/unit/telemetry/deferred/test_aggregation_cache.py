@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.metrics.view import DropAggregation, ExponentialBucketHistogramAggregation, View
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-from otel_dspy.telemetry.deferred.known_aggregations import KnownAggregations
+from otel_dspy.telemetry.deferred.aggregation_cache import KnownAggregations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

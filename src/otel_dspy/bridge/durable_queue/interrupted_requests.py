@@ -18,7 +18,7 @@ MAX_ATTEMPTS: Final = 3
 """Attempts of a request alone, after which it is rejected."""
 
 
-class Quarantine:
+class InterruptedRequests:
     """Requests to attempt alone, by id. Not thread-safe.
 
     Args:

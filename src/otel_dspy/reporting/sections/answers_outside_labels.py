@@ -27,7 +27,7 @@ class Outside:
 
 
 @dataclass(frozen=True)
-class OffLabel:
+class AnswersOutsideLabels:
     """Answers outside of the labels of one field; None for a trial that is not known."""
 
     field: str
@@ -37,7 +37,7 @@ class OffLabel:
     winner: Outside | None
 
 
-def off_label(found: Compile) -> tuple[OffLabel, ...]:
+def answers_outside_labels(found: Compile) -> tuple[AnswersOutsideLabels, ...]:
     """Return the fields for which start or winner gave answers that are none of the labels.
 
     Case and surrounding spaces make no difference. Fields with more than 12 distinct labels, with one only, or with
@@ -50,7 +50,7 @@ def off_label(found: Compile) -> tuple[OffLabel, ...]:
             labels.setdefault(field, []).append(_normal(value_text(label)))
     trials = [trial for trial in (found.start, found.winner) if trial is not None]
     highest = max((result.score for trial in trials for result in trial.results), default=0.0)
-    result: list[OffLabel] = []
+    result: list[AnswersOutsideLabels] = []
     for field, values in labels.items():
         distinct = set(values)
         if not 2 <= len(distinct) <= MAX_LABELS or len(values) < _REPEATED * len(distinct):  # noqa: PLR2004 - one label separates nothing
@@ -59,7 +59,7 @@ def off_label(found: Compile) -> tuple[OffLabel, ...]:
             continue
         start, winner = (_outside(trial, field, distinct) for trial in (found.start, found.winner))
         if any(one is not None and one.answers for one in (start, winner)):
-            result.append(OffLabel(field, len(distinct), start, winner))
+            result.append(AnswersOutsideLabels(field, len(distinct), start, winner))
     return tuple(result)
 
 

@@ -1,0 +1,31 @@
+"""Texts on what has stopped an optimization, a trial or an evaluation before its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STOPS: Final[Mapping[str, str]] = {
+    "KeyboardInterrupt": "stopped by the user",
+    "CancelledError": "canceled",
+    "SystemExit": "ended by its program",
+    "GeneratorExit": "ended by its program",
+    "BudgetExceeded": "stopped at its budget",
+}
+"""What stops a program from outside, or at its budget, by the name of the exception."""
+TERMINATED: Final = "was terminated (SIGTERM)"
+"""Part of the reason of a run whose process received the signal."""
+
+
+def stop_text(error: str | None, reason: str | None = None) -> str | None:
+    """Format how something was stopped before its end: `stopped by the user`; None if it was not stopped.
+
+    Args:
+        error: type of its exception, which may be qualified and followed by a colon and the message.
+        reason: why its run was ended without an exception, if it was.
+    """
+    if error is None and reason is not None:
+        return "terminated" if TERMINATED in reason else "ended with its process"
+    return STOPS.get((error or "").partition(":")[0].rpartition(".")[2])
