@@ -44,6 +44,8 @@ BOTH: Final = ("tests/versions", "-k", "not server")
 """Including runs, in a database without a server, whose start takes longer than all other tests."""
 KILLED: Final = "tests/integration/end_to_end/test_killed.py"
 """Ends traces that have spans, which MLflow before 3.9 handles differently."""
+COMPARED: Final = "tests/unit/reporting/test_mlflows_own_comparison.py"
+"""`mlflow.genai.compare_evaluations`, which MLflow has from 3.18."""
 AUTHENTICATED: Final = "tests/integration/server_app/test_basic_auth.py"
 ENDS: Final = "tests/unit/telemetry/deferred/test_spans_of_calls.py"
 """Deferred ends of the SDK's spans, whose version these cells vary."""
@@ -140,7 +142,13 @@ CELLS: Final = (
         short=True,
     ),
     # The companions of this release, mlflow-skinny and mlflow-tracing, are not in the registry yet.
-    Cell("mlflow-3.18.0", (), (RUNS, FLUENT, KILLED, TABLE), beside=("mlflow==3.18.0",)),
+    Cell(
+        "mlflow-3.18.0",
+        (),
+        (RUNS, FLUENT, KILLED, TABLE, COMPARED),
+        beside=("mlflow==3.18.0",),
+        extras="instruments,mlflow,report",
+    ),
     # MLflow's authentication, which the suite's environment does not have.
     Cell(
         "mlflow-auth", ("flask-wtf==1.3.0", "wtforms==3.3.2"), (AUTHENTICATED,), extras="instruments,mlflow,otlp,bridge"
