@@ -47,7 +47,7 @@ KILLED: Final = "tests/integration/end_to_end/test_killed.py"
 COMPARED: Final = "tests/unit/reporting/test_mlflows_own_comparison.py"
 """`mlflow.genai.compare_evaluations`, which MLflow has from 3.18."""
 AUTHENTICATED: Final = "tests/integration/server_app/test_basic_auth.py"
-ENDS: Final = "tests/unit/telemetry/deferred/test_spans_of_calls.py"
+ENDS: Final = "tests/unit/telemetry/deferred"
 """Deferred ends of the SDK's spans, whose version these cells vary."""
 
 
