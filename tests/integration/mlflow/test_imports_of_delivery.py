@@ -66,11 +66,15 @@ def await_reports(processor: MlflowSpanProcessor) -> None:
 
 
 @pytest.mark.parametrize("kind", ["server", "sqlite"])
-def test_no_import_is_repeated(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_no_import_is_repeated(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """MLflow looks for a Databricks environment at each request and in each new connection, by imports that fail.
 
-    The first delivery of a process loads what MLflow imports lazily. After it the delivery's threads look for no module.
+    The first delivery of a process loads what MLflow imports lazily, and its report. After it the delivery's threads look
+    for no module.
     """
+    monkeypatch.setenv("OTEL_DSPY_REPORT", "true")
     uri = request.getfixturevalue("server").uri if kind == "server" else blank_store(tmp_path)
     record_one(uri)
     with recorded_imports() as finder:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 from botocore.config import Config
+from s3transfer.futures import TransferCoordinator
 
 from otel_dspy.mlflow.tracking.requests.error_classification import (
     ArtifactStoreError,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tests.support.object_store import ObjectStore
 
 BUSY = Fault(503, "ServerBusy", (("Retry-After", "7"),))
+_NOTES_END = "_run_done_callbacks"
 UPLOAD = "bucket/folder/a.txt"
 
 
@@ -129,6 +132,38 @@ def test_the_code_that_s3_answers_counts(fault: Fault, expected: ErrorClass, sto
     """Status 400 does not show whether the error is transient; the error code does."""
     store.fault = fault
     assert classify(_error(s3_upload, store.address, file)) is expected
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (EXPIRED, ErrorClass.DENIED),
+        (SLOW_DOWN, ErrorClass.WAIT),
+        (DENIED, ErrorClass.DENIED),
+        (NO_BUCKET, ErrorClass.REJECTED),
+        (Fault(403, "403"), ErrorClass.DENIED),
+        (Fault(409, "OperationAborted"), ErrorClass.RETRY),
+    ],
+)
+def test_an_upload_that_loses_its_cause(
+    fault: Fault, expected: ErrorClass, store: ObjectStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """s3transfer raises the cause again while it closes, if its thread has not yet noted that the upload has ended.
+
+    The error code in the message counts; an unknown one is retried, as the next error may have its cause.
+    """
+    own: Any = getattr(TransferCoordinator, _NOTES_END)
+
+    def late(coordinator: object) -> None:
+        time.sleep(0.2)
+        own(coordinator)
+
+    monkeypatch.setattr(TransferCoordinator, _NOTES_END, late)
+    store.fault = fault
+    error = _error(s3_upload, store.address, file)
+    assert error.__cause__ is not None
+    assert error.__cause__.__context__ is None
+    assert classify(error) is expected
 
 
 @each_library

@@ -7,6 +7,7 @@ library that is not loaded has raised nothing.
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNAUTHORIZED: Final = 401
+FAILED: Final = 500
 UNAVAILABLE: Final = 503
 
 _CREDENTIAL_CODES: Final = frozenset({
@@ -31,6 +33,15 @@ _TRANSIENT_CODES: Final = frozenset({
     "SlowDown", "ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException",
 })  # fmt: skip
 """AWS error codes for throttling and timeouts; several have status 400."""
+_STATUSES: Final = {
+    "AccessDenied": 403, "AccountProblem": 403, "AllAccessDisabled": 403, "InvalidObjectState": 403,
+    "RequestTimeTooSkewed": 403, "SignatureDoesNotMatch": 403,
+    "EntityTooLarge": 400, "InvalidBucketName": 400, "KeyTooLongError": 400, "NoSuchBucket": 404,
+    "MethodNotAllowed": 405, "InternalError": 500,
+}  # fmt: skip
+"""Statuses of other errors of uploads, from S3's list of error codes."""
+_CODE: Final = re.compile(r": An error occurred \(([^()]+)\) when calling the ")
+"""The error code in the message of botocore's `ClientError`, which boto3 quotes."""
 _CLASSES: Final[tuple[tuple[str, tuple[str, ...], int], ...]] = (
     (
         "botocore.exceptions",
@@ -83,6 +94,21 @@ def http_status(error: BaseException) -> int | None:
     return None
 
 
+def status_in_message(error: BaseException) -> int | None:
+    """Return the HTTP status that is equivalent to an error of boto3's uploads without the `ClientError` behind it.
+
+    An upload that fails may lose its `__context__`: s3transfer raises the `ClientError` again while it closes.
+
+    Returns:
+        `FAILED` for a code of unknown status, so that the upload is attempted again. None for other errors.
+    """
+    found = _CODE.search(str(error)) if _is(error, "boto3.exceptions", "S3UploadFailedError") else None
+    if found is None:
+        return None
+    code = found[1]
+    return _status_of_code(code) or _STATUSES.get(code) or (int(code) if code.isdecimal() else FAILED)
+
+
 def retry_after(error: BaseException) -> float | None:
     """Return the seconds in the `Retry-After` header of the response that caused the error; None without one."""
     return next((retry_after_seconds(headers) for headers in _headers(error)), None)
@@ -102,13 +128,18 @@ def _aws_status(error: BaseException) -> int | None:
     code: object = None
     with suppress(KeyError, TypeError):
         code = response["Error"]["Code"]
-    if code in _CREDENTIAL_CODES:
-        return UNAUTHORIZED
-    if code in _TRANSIENT_CODES:
-        return UNAVAILABLE
+    known = _status_of_code(code)
+    if known is not None:
+        return known
     with suppress(KeyError, TypeError, ValueError):
         return int(response["ResponseMetadata"]["HTTPStatusCode"])
     return None
+
+
+def _status_of_code(code: object) -> int | None:
+    if code in _CREDENTIAL_CODES:
+        return UNAUTHORIZED
+    return UNAVAILABLE if code in _TRANSIENT_CODES else None
 
 
 def _answered_status(error: BaseException) -> int | None:

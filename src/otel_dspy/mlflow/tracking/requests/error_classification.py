@@ -148,6 +148,8 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
             return found
     known = status if status is not None else _http_status(error)
     if known is None:
+        known = next(filter(None, map(cloud_errors.status_in_message, _chain(error))), None)
+    if known is None:
         return ErrorClass.RETRY if isinstance(error, OSError) else ErrorClass.REJECTED
     return _by_status(known)
 
