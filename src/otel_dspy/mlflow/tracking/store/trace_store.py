@@ -11,7 +11,9 @@ from mlflow.utils import uri as mlflow_uri
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.store.paging import every_page
+from otel_dspy.mlflow.tracking.store.prices import NO_PRICE
 from otel_dspy.mlflow.tracking.store.trace_sums import corrected_sums
+from otel_dspy.mlflow.tracking.store.unpriced_models import unpriced
 
 if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
     from otel_dspy.mlflow.tracking.store import trace_entities
@@ -56,8 +58,11 @@ class TraceStore:
 
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Log spans of one or several traces in one request."""
+        logged = list(spans)
+        models = {span.unpriced_model for span in logged if span.unpriced_model is not None}
         try:
-            self._store.log_spans(experiment_id, [mlflow_span(span) for span in spans])
+            with unpriced(models | {model + NO_PRICE for model in models}):
+                self._store.log_spans(experiment_id, [mlflow_span(span) for span in logged])
         except NotImplementedError:
             # MLflow requests the server's version once, and caches a failure forever.
             version: Any = getattr(self._store, "_get_server_version", None)
