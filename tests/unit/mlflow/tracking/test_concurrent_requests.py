@@ -187,6 +187,22 @@ def test_large_requests_do_not_count() -> None:
     assert some.limit == MOST
 
 
+def test_what_is_sent_beside_a_large_request_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Infos wait in the server while it stores spans of a hundred traces: no reason to send fewer of them afterwards."""
+    latencies: list[float] = []
+    some = grown()
+    monkeypatch.setattr(ConcurrencyLimit, "accepted", lambda _, latency: latencies.append(latency))
+    infos = threading.Semaphore(0)
+
+    def large() -> None:
+        assert all(infos.acquire(timeout=WAIT) for _ in range(40))
+
+    assert all(some.send([Request(large, measured=False), *[Request(infos.release)] * 40]))
+    assert latencies == []
+    assert all(some.send([Request(lambda: None)] * 40))
+    assert latencies
+
+
 def test_the_limit_is_the_number_of_connections_that_mlflow_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLFLOW_HTTP_POOL_MAXSIZE: beyond it, each request would open a connection."""
     monkeypatch.setenv("MLFLOW_HTTP_POOL_MAXSIZE", "3")

@@ -38,7 +38,8 @@ class Request:
     Attributes:
         send: sends it once, on any thread; raises if it is not accepted.
         after: positions, among the requests of a call, of those that must have been accepted before.
-        measured: whether its latency is that of most requests.
+        measured: whether its latency is that of most requests. If not, the server may be busy with it, and those that
+            are sent meanwhile are not measured either.
     """
 
     send: Callable[[], None]
@@ -120,6 +121,8 @@ class _Batch:
         """Guards what follows, and the limit."""
         self._waiting = list(range(len(requests)))
         self._in_flight = 0
+        self._unmeasured_begun = self._unmeasured_in_flight = 0
+        """Numbers of requests that are not measured."""
         self._failed = False
         self._senders = 1
         self._no_threads = False
@@ -143,12 +146,13 @@ class _Batch:
         """
         gate = ForkGate()  # one for each thread: a gate lets in one at a time
         while (number := self._take()) is not None:
-            request, accepted, began = self._requests[number], False, self._clock()
+            request, accepted, before, began = self._requests[number], False, self._undisturbed(), self._clock()
             try:
                 accepted = self._attempt(request, gate)
             finally:  # also for an interrupt, as other threads wait
-                latency = self._clock() - began if connected and request.measured else None
-                self._record(number, latency, accepted=accepted)
+                latency = self._clock() - began
+                measured = connected and request.measured and before is not None and before == self._undisturbed()
+                self._record(number, latency if measured else None, accepted=accepted)
             connected = True
 
     def _take(self) -> int | None:
@@ -159,6 +163,9 @@ class _Batch:
                     if all(self.accepted[other] for other in self._requests[number].after):
                         del self._waiting[place]
                         self._in_flight += 1
+                        if not self._requests[number].measured:
+                            self._unmeasured_begun += 1
+                            self._unmeasured_in_flight += 1
                         return number
                 if not self._in_flight:
                     break
@@ -166,9 +173,15 @@ class _Batch:
             self._senders -= 1
             return None
 
+    def _undisturbed(self) -> int | None:
+        """Return a number that changes when a request begins that is not measured; None while one is in flight."""
+        with self._changed:
+            return None if self._unmeasured_in_flight else self._unmeasured_begun
+
     def _record(self, number: int, latency: float | None, *, accepted: bool) -> None:
         with self._changed:
             self._in_flight -= 1
+            self._unmeasured_in_flight -= not self._requests[number].measured
             self.accepted[number] = accepted
             if not accepted:
                 self._failed = True
