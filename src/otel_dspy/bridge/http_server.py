@@ -12,10 +12,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from otel_dspy.bridge import http_answers
+from otel_dspy.bridge import http_responses
 from otel_dspy.bridge.access import is_allowed
 from otel_dspy.bridge.decompression import UnreadableError, decompressed
-from otel_dspy.bridge.http_answers import JSON, PROTOBUF
+from otel_dspy.bridge.http_responses import JSON, PROTOBUF
 from otel_dspy.bridge.routing import EXPERIMENT_HEADER, WORKSPACE_HEADER
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
 
@@ -74,9 +74,9 @@ class HttpFront:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         as_json = kind == JSON
         if not is_allowed(self._settings.token, request.headers.get("authorization")):
-            return http_answers.failure(HTTPStatus.UNAUTHORIZED, "missing or invalid bearer token", as_json=as_json)
+            return http_responses.failure(HTTPStatus.UNAUTHORIZED, "missing or invalid bearer token", as_json=as_json)
         if kind not in {JSON, PROTOBUF}:
-            return http_answers.failure(
+            return http_responses.failure(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 f"send {PROTOBUF} or {JSON}",
                 as_json=False,
@@ -91,10 +91,10 @@ class HttpFront:
             )
         except asyncio.CancelledError:
             # The drain timeout has expired. uvicorn would answer 500, which clients do not retry.
-            return http_answers.failure(
+            return http_responses.failure(
                 HTTPStatus.SERVICE_UNAVAILABLE, "the bridge is shutting down; send the request again", as_json=as_json
             )
-        return http_answers.response(answer, as_json=as_json)
+        return http_responses.response(answer, as_json=as_json)
 
     async def _body(self, request: Request) -> bytes:
         limit = self._settings.max_request_bytes

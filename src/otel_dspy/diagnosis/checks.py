@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.diagnosis.configured import configured
 from otel_dspy.diagnosis.destinations import destinations
-from otel_dspy.diagnosis.installed import installed
-from otel_dspy.diagnosis.left_running import left_running
+from otel_dspy.diagnosis.installed_packages import installed
+from otel_dspy.diagnosis.stale_runs import left_running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

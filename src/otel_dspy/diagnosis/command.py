@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.diagnosis.api import Diagnosis
 from otel_dspy.diagnosis.checks import examine
-from otel_dspy.diagnosis.installed import versions
+from otel_dspy.diagnosis.installed_packages import versions
 
 if TYPE_CHECKING:
     import argparse

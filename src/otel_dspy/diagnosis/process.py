@@ -71,6 +71,6 @@ def _autologged() -> Destination | None:
 
 
 def _recorded_twice() -> bool:
-    from otel_dspy.mlflow.conflict import mlflow_autologs  # noqa: PLC0415 - MLflow, which autolog has imported
+    from otel_dspy.mlflow.autologging_conflict import mlflow_autologs  # noqa: PLC0415 - MLflow, which autolog has imported
 
     return mlflow_autologs()

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Status
 
-from otel_dspy.exporter.retained import RetainedParts
+from otel_dspy.exporter.resend_buffer import RetainedParts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy.exporter.sdk_pipeline import adopted
-from otel_dspy.mlflow import at_exit, conflict, terminal
+from otel_dspy.mlflow import at_exit, autologging_conflict, terminal
 from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
 from otel_dspy.mlflow.records import evaluation_datasets
@@ -103,7 +103,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
     _enable(options, tracking_uri, experiment, workspace, silent=silent)
     if budget is not None:
         _use_budget(budget)
-    conflict.warn_if_mlflow_autologs()
+    autologging_conflict.warn_if_mlflow_autologs()
 
 
 def destination() -> Destination | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import format_span_id
 
-from otel_dspy.mlflow import conflict, destination, flushing
+from otel_dspy.mlflow import autologging_conflict, destination, flushing
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.routing import Router
 from otel_dspy.mlflow.delivery.worker import Worker
@@ -147,7 +147,7 @@ class MlflowSpanProcessor(SpanProcessor):
             if route is not None and route.options.log_traces:
                 self._begun[route.context.trace_id] = False
             if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
-                conflict.warn_if_mlflow_autologs()
+                autologging_conflict.warn_if_mlflow_autologs()
         except Exception:  # noqa: BLE001 - no failure may reach the user's program
             self._warn_once()
 

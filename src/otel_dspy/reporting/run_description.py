@@ -9,7 +9,7 @@ from otel_dspy.reporting.markdown import markdown_row, markdown_text
 from otel_dspy.reporting.sections.headline import cost, headline
 from otel_dspy.reporting.sections.stopped import after_stop
 from otel_dspy.reporting.wording import choice_text
-from otel_dspy.wording import difference_text, score_value_text
+from otel_dspy.trial_text import difference_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

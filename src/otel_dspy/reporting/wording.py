@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.wording import NONE, chosen_text, score_value_text
+from otel_dspy.trial_text import NONE, chosen_text, score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import ModelUse, TrialRow

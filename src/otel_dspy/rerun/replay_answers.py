@@ -8,7 +8,7 @@ import dspy
 
 from otel_dspy.rerun.chat_response import answer_of
 from otel_dspy.rerun.errors import RecordedCallError, UnknownCallError
-from otel_dspy.rerun.made_request import RequestReader
+from otel_dspy.rerun.request_serialization import RequestReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

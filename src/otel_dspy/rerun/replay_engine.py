@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import dspy
 from typing_extensions import override
 
-from otel_dspy.rerun.made_request import COMPARED
 from otel_dspy.rerun.replay_answers import ReplayAnswers, Replaying
 from otel_dspy.rerun.replay_call import ReplayCall, call_of, current_call
+from otel_dspy.rerun.request_serialization import COMPARED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping

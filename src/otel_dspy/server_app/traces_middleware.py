@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
 
-from otel_dspy.bridge import http_answers
+from otel_dspy.bridge import http_responses
 from otel_dspy.bridge.intake import Verdict
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError, parsed_request, resource_attributes
@@ -91,9 +91,9 @@ class TracesMiddleware:
         """Return the response to a request with spans of otel-dspy; None if the request is for MLflow as it is."""
         headers = Headers(scope=scope)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if body is None or kind not in {http_answers.PROTOBUF, http_answers.JSON}:
+        if body is None or kind not in {http_responses.PROTOBUF, http_responses.JSON}:
             return None
-        as_json = kind == http_answers.JSON
+        as_json = kind == http_responses.JSON
         encoding = headers.get("content-encoding", "")
         # In a thread: other requests of this worker are served meanwhile.
         parts = await asyncio.to_thread(split_request.split, body, encoding, self._limit, as_json=as_json)
@@ -110,7 +110,7 @@ class TracesMiddleware:
                 answer = _without_unmapped(answer)
             elif answer.verdict is Verdict.TAKEN:
                 return stored
-        return http_answers.response(answer, as_json=as_json)
+        return http_responses.response(answer, as_json=as_json)
 
     async def _written(self, parts: SplitRequest, experiment: str | None) -> Answer:
         async def content() -> bytes:

@@ -21,7 +21,7 @@ from mlflow.utils.workspace_context import WorkspaceContext
 from otel_dspy.cli import main
 from otel_dspy.diagnosis.checks import examine
 from otel_dspy.diagnosis.finding import Level
-from otel_dspy.diagnosis.left_running import left_running
+from otel_dspy.diagnosis.stale_runs import left_running
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog
 from otel_dspy.mlflow.delivery import spool
 from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, host

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from otel_dspy.diagnosis.exporters import exporters
 from otel_dspy.diagnosis.finding import Level
-from otel_dspy.exporter import OtlpBySizeExporter, retained
+from otel_dspy.exporter import OtlpBySizeExporter, resend_buffer
 from otel_dspy.exporter.splitting import _size
 from otel_dspy.mlflow.replay import otlp_resend
 from tests.unit.exporter.test_splitting import spans
@@ -93,7 +93,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of what is retained."""
     clock = Clock()
-    monkeypatch.setattr(retained, "time", clock)
+    monkeypatch.setattr(resend_buffer, "time", clock)
     return clock
 
 
@@ -177,7 +177,7 @@ def test_what_is_kept_is_bounded(
     receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The oldest go first, counted and with one line."""
-    monkeypatch.setattr(retained, "MAX_RETAINED_BYTES", 2 * _size(spans([1000])[0]) + 100)
+    monkeypatch.setattr(resend_buffer, "MAX_RETAINED_BYTES", 2 * _size(spans([1000])[0]) + 100)
     receiver.answers = [(301, {"Location": "/elsewhere"})]
     exporter = OtlpBySizeExporter(protocol="http/protobuf", endpoint=receiver.endpoint)
     for name, span in zip("abcd", spans([1000] * 4), strict=True):

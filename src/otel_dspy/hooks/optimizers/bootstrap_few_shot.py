@@ -18,9 +18,9 @@ from otel_dspy import semconv
 from otel_dspy.hooks.calls.module import instrumented_program
 from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objectives_of
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
-from otel_dspy.hooks.optimizers.chosen import emit_demos
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.bootstrap import bootstrap_few_shot
+from otel_dspy.hooks.optimizers.predictors import emit_demos
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.frames import forwarding

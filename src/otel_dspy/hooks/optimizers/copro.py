@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
-from otel_dspy.hooks.optimizers.chosen import predictor_name, predictors, prefix
 from otel_dspy.hooks.optimizers.plans.copro import copro
+from otel_dspy.hooks.optimizers.predictors import predictor_name, predictors, prefix
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind

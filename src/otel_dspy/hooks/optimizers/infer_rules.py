@@ -14,9 +14,9 @@ from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import compile_of
 from otel_dspy.hooks.optimizers.bootstrap_few_shot import BootstrapFewShotHook
-from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.infer_rules import infer_rules
+from otel_dspy.hooks.optimizers.predictors import predictor_name
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import greatest

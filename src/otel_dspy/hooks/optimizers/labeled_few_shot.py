@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.hooks.optimizers.chosen import emit_demos
 from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
+from otel_dspy.hooks.optimizers.predictors import emit_demos
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

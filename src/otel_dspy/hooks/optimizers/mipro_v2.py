@@ -17,9 +17,9 @@ from otel_dspy import semconv
 from otel_dspy.hooks.evaluation.result import named
 from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
-from otel_dspy.hooks.optimizers.chosen import predictors
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.mipro_v2 import mipro_v2
+from otel_dspy.hooks.optimizers.predictors import predictors
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program

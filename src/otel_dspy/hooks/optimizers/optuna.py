@@ -15,8 +15,8 @@ from typing_extensions import override
 
 from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
-from otel_dspy.hooks.optimizers.chosen import demos
 from otel_dspy.hooks.optimizers.plans.random_search import optuna_search
+from otel_dspy.hooks.optimizers.predictors import demos
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.guard import guarded

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.hooks.optimizers.chosen import demo_counts, demos
 from otel_dspy.hooks.optimizers.plans.random_search import random_search
+from otel_dspy.hooks.optimizers.predictors import demo_counts, demos
 from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind
 

@@ -18,8 +18,8 @@ from typing_extensions import override
 from otel_dspy.hooks.calls.module import instrumented_program
 from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
-from otel_dspy.hooks.optimizers.chosen import predictor_name
 from otel_dspy.hooks.optimizers.phase import PhaseHook
+from otel_dspy.hooks.optimizers.predictors import predictor_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program

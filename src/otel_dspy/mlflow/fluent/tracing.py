@@ -19,7 +19,7 @@ from mlflow.tracing.utils import maybe_get_request_id
 from opentelemetry import trace
 from opentelemetry.trace import format_span_id
 
-from otel_dspy.mlflow import conflict
+from otel_dspy.mlflow import autologging_conflict
 from otel_dspy.mlflow.fluent.placeholder_spans import PREFIX, manager
 from otel_dspy.mlflow.fluent.scorers import watch_scorers
 from otel_dspy.mlflow.fluent.shared_context import SharedContext
@@ -122,7 +122,7 @@ def connect(source: Source) -> None:
         _lookup.install()
         _shared.install()
         _requests.install()
-        conflict.keep_off()
+        autologging_conflict.keep_off()
         watch_scorers()
 
 
@@ -134,7 +134,7 @@ def disconnect(source: Source) -> None:
             _lookup.remove()
             _shared.remove()
             _requests.remove()
-            conflict.allow()
+            autologging_conflict.allow()
 
 
 def _substitute() -> trace.Span | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming, tables
 from otel_dspy.mlflow.mapping.context import compile_run, trial_run
-from otel_dspy.mlflow.mapping.endings import run_status
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
@@ -20,9 +19,10 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
     MetricPoint,
 )
+from otel_dspy.mlflow.mapping.run_status import run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE
 from otel_dspy.stop_reasons import stop_text
-from otel_dspy.wording import chosen_text, difference_text, score_value_text
+from otel_dspy.trial_text import chosen_text, difference_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otel_dspy.reporting.wording import counted, duration_text
-from otel_dspy.wording import NONE, score_value_text
+from otel_dspy.trial_text import NONE, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from otel_dspy.reporting.comparison.run_figures import points, run_name
 from otel_dspy.reporting.wording import counted, probability_text
-from otel_dspy.wording import score_value_text
+from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.examples import ExampleComparison

@@ -9,7 +9,7 @@ from otel_dspy.reporting.comparison.examples import compare_examples
 from otel_dspy.reporting.comparison.run_figures import points, run_figures, run_name
 from otel_dspy.reporting.comparison.verdict import evidence
 from otel_dspy.reporting.wording import counted
-from otel_dspy.wording import score_value_text
+from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

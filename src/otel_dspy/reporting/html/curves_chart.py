@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.html.score_chart import HEIGHT, WIDTH, stairs
-from otel_dspy.wording import score_value_text
+from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,8 +30,8 @@ from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
 from otel_dspy.reporting.sections.whole_prompts import whole_prompts
 from otel_dspy.reporting.wording import counted, duration_text, unpriced_text, use_text
+from otel_dspy.trial_text import score_value_text
 from otel_dspy.version import __version__
-from otel_dspy.wording import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.shown_trials import shown_trials
 from otel_dspy.reporting.terminal.compile_lines import forecast_text, result_text
 from otel_dspy.reporting.wording import choice_text, counted, kind_text, score_text
-from otel_dspy.wording import NONE, score_value_text
+from otel_dspy.trial_text import NONE, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

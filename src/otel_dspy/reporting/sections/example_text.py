@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.sections.predictions import value_text
-from otel_dspy.wording import NONE
+from otel_dspy.trial_text import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

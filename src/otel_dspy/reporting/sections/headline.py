@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.reporting.planned_trials import planned_trials
 from otel_dspy.reporting.sections.stopped import is_stopped, stopped_text
 from otel_dspy.reporting.wording import choice_text, counted, duration_text, use_text
-from otel_dspy.wording import score_value_text
+from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.model.compile_result import Compile

@@ -18,7 +18,7 @@ from otel_dspy.reporting.wording import (
     probability_text,
 )
 from otel_dspy.stop_reasons import stop_text
-from otel_dspy.wording import chosen_text, score_value_text
+from otel_dspy.trial_text import chosen_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

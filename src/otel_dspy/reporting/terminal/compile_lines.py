@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.wording import choice_text, counted, duration_text, trial_line, use_text
 from otel_dspy.stop_reasons import stop_text
-from otel_dspy.wording import score_value_text
+from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.terminal.compile_watch import CompileResult, CompileView

@@ -12,7 +12,7 @@ from rich.text import Text
 from otel_dspy.reporting.shown_trials import best_index, shown_trials
 from otel_dspy.reporting.trial_row import ModelUse
 from otel_dspy.reporting.wording import counted, parameters_text, score_text, use_text
-from otel_dspy.wording import NONE
+from otel_dspy.trial_text import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from otel_dspy.hooks.metric.values import as_score
-from otel_dspy.hooks.optimizers.chosen import predictors
+from otel_dspy.hooks.optimizers.predictors import predictors
 from otel_dspy.hooks.optimizers.simba.search import Candidate
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.runtime.guard import guarded
