@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 CID = "c" * 32
 IDENTITY: dict[str, Any] = {"dspy.compile.id": CID, "dspy.optimizer.name": "MIPROv2", "dspy.program.name": "Solver"}
+IDENTITY_ENDED: dict[str, Any] = {name.replace(".", "__"): value for name, value in IDENTITY.items()}
 CONTEXT = TraceContext(trace_id="t" * 32, root_id="root", kind=RootKind.COMPILE, compile_id=CID)
 RUNS_ONLY = Options(log_traces=False)
 

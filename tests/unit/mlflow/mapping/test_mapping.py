@@ -17,7 +17,6 @@ from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
-    KeepProgram,
     LogMetrics,
     LogModel,
     LogParams,
@@ -25,19 +24,26 @@ from otel_dspy.mlflow.mapping.operations import (
     LogTable,
     LogText,
 )
-from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
-from otel_dspy.mlflow.mapping.trace_operations import AssessmentFailure, LogSpan, LogTrace
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
+from otel_dspy.mlflow.mapping.trace_operations import AssessmentFailure, LogTrace
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.records.span_records import CallRecord
-from tests.unit.mlflow.mapping.mapped_spans import CID, CONTEXT, IDENTITY, fact, kinds, only, operations_of
+from tests.unit.mlflow.mapping.mapped_spans import (
+    CID,
+    CONTEXT,
+    IDENTITY,
+    IDENTITY_ENDED,
+    fact,
+    kinds,
+    only,
+    operations_of,
+)
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
-
-IDENTITY_ENDED: dict[str, Any] = {name.replace(".", "__"): value for name, value in IDENTITY.items()}
 
 
 @pytest.mark.parametrize(
@@ -61,29 +67,6 @@ def test_setup_opens_the_run_with_everything_that_is_known() -> None:
     assert (run.run, run.name, run.start_ms, run.parent) == (CompileRun(CID), "MIPROv2 Solver", 1000, None)
     assert only(operations, LogParams).params == {"k": "[1, 2]", "lm.n": "1", "lm.model": "m"}
     assert only(operations, LogProgram).path == "initial_model.json"
-
-
-@pytest.mark.parametrize(
-    ("options", "attributes", "user_run", "parent"),
-    [
-        (Options(), {}, None, None),
-        (Options(), {}, "u", UserRun("u")),
-        (Options(), {"dspy.compile.parent.id": "o"}, "u", CompileRun("o")),
-        (Options(), {"dspy.compile.parent.id": "o", "dspy.compile.parent.trial.index": 2}, None,
-         TrialRun("o", 2, CompileRun("o"))),
-        (Options(log_evals=False), {"dspy.compile.parent.id": "o", "dspy.compile.parent.trial.index": 2}, None,
-         CompileRun("o")),
-    ],
-)  # fmt: skip
-def test_where_the_run_of_a_compile_is_created(
-    options: Options, attributes: dict[str, Any], user_run: str | None, parent: object
-) -> None:
-    """Child of the innermost enclosing trial, compile or user's run that is logged."""
-    context = TraceContext(trace_id="t", root_id="r", kind=RootKind.COMPILE, compile_id=CID, user_run=user_run)
-    assert (
-        only(operations_of("setup", options=options, context=context, **IDENTITY, **attributes), EnsureRun).parent
-        == parent
-    )
 
 
 @pytest.mark.parametrize(
@@ -131,78 +114,6 @@ def test_a_trials_points_on_the_compiles_curves(scope: str | None, curve: str) -
     assert {(point.name, point.value, point.step, point.time_ms) for point in progress.metrics} == {
         (curve, 60.0, 4, 3000), ("score/best", 70.0, 4, 3000), ("usage/lm_calls", 9.0, 4, 3000),
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (Options(), ["EnsureRun", "LogProgram", "LogChanges", "EndRun", "LogSpan"]),
-        (Options(log_evals=False), ["LogSpan"]),
-        (Options(log_traces=False), ["EnsureRun", "LogProgram", "LogChanges", "EndRun"]),
-        (Options(log_traces_from_compile=False), ["EnsureRun", "LogProgram", "LogChanges", "EndRun"]),
-        (Options(log_traces_from_eval=False), ["EnsureRun", "LogProgram", "LogChanges", "EndRun", "LogSpan"]),
-        (Options(log_compiles=False), ["EnsureRun", "LogProgram", "LogChanges", "EndRun", "LogSpan"]),
-    ],
-)
-def test_flags_choose_what_a_trial_becomes(options: Options, expected: list[str]) -> None:
-    """Each flag disables only its own data."""
-    operations = operations_of(
-        "trial", options=options, dspy__compile__id=CID, dspy__trial__index=0, dspy__program__id="p"
-    )
-    assert kinds(operations) == expected
-
-
-def test_a_trials_state_is_kept_even_where_no_run_wants_it() -> None:
-    """With `log_evals=False` the compile's best model may still be a state that only a trial carried."""
-    operations = operations_of("trial", options=Options(log_evals=False), dspy__compile__id=CID, dspy__trial__index=0,
-                      dspy__program__id="p", dspy__program__state="{}")  # fmt: skip
-    assert only(operations, KeepProgram).program_id == "p"
-
-
-@pytest.mark.parametrize(
-    ("kind", "compile_id", "trial", "user_run", "options", "run"),
-    [
-        (RootKind.EXAMPLE, CID, 1, None, Options(), TrialRun(CID, 1, CompileRun(CID))),
-        (RootKind.EXAMPLE, CID, 1, None, Options(log_evals=False), CompileRun(CID)),
-        (RootKind.EXAMPLE, CID, 1, None, Options(log_compiles=False), TrialRun(CID, 1, None)),
-        (RootKind.EXAMPLE, None, None, None, Options(), EvaluateRun("e", "f")),
-        (RootKind.EXAMPLE, None, None, "u", Options(), UserRun("u")),
-        (RootKind.EXAMPLE, None, None, None, Options(log_evals=False), None),
-        (RootKind.COMPILE, CID, None, "u", Options(), CompileRun(CID)),
-        (RootKind.EVALUATE, CID, 1, None, Options(), CompileRun(CID)),
-        (RootKind.EXAMPLE, CID, None, None, Options(log_compiles=False), None),
-        (RootKind.CALL, None, None, None, Options(), None),
-        (RootKind.CALL, None, None, "u", Options(), UserRun("u")),
-    ],
-)
-def test_which_run_a_trace_belongs_to(  # noqa: PLR0913, PLR0917 - a column each
-    kind: RootKind, compile_id: str | None, trial: int | None, user_run: str | None, options: Options, run: object
-) -> None:
-    """The nearest run that is recorded."""
-    context = TraceContext(trace_id="t", root_id="s", kind=kind, compile_id=compile_id, trial=trial,
-                           evaluate=("e", "f") if kind is RootKind.EXAMPLE else None, user_run=user_run)  # fmt: skip
-    assert only(operations_of("example", options=options, context=context), LogTrace).run == run
-
-
-@pytest.mark.parametrize(
-    ("options", "logged"),
-    [
-        (Options(), {"compile", "evaluate", "example", "call"}),
-        (Options(log_traces=False), set[str]()),
-        (Options(log_traces_from_eval=False), {"compile", "call"}),
-        (Options(log_traces_from_compile=False), {"evaluate", "example", "call"}),
-    ],
-)
-def test_flags_choose_which_traces_are_logged(options: Options, logged: set[str]) -> None:
-    """Those of compiles and of evaluations outside compiles; a call's by `log_traces` alone."""
-    found = {
-        kind.value
-        for kind in RootKind
-        if operations_of("module", options=options, context=TraceContext(
-            trace_id="t", root_id="s", kind=kind, compile_id=CID if kind is RootKind.COMPILE else None
-        ))
-    }  # fmt: skip
-    assert found == logged
 
 
 @pytest.mark.parametrize(
@@ -342,96 +253,6 @@ def test_no_nul_is_recorded() -> None:
     record = span_record(cast("ReadableSpan", span))
     assert (record.name, record.message, record.resource["service.name"]) == ("b", "i", "a")
     assert record.attributes == {"c": "d", "e": ("f", "g"), "h": 1}
-
-
-def test_a_cache_hit_costs_nothing_in_its_trace_either() -> None:
-    """Its cost of 0 is logged, else MLflow would apply its own price to its tokens."""
-    operations = operations_of("chat", dspy__lm__cost=0.0)
-    cost = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": 0.0}
-    assert only(operations, LogSpan).attributes["mlflow.llm.cost"] == cost
-
-
-@pytest.mark.parametrize(
-    ("attributes_set", "model"),
-    [
-        ({"dspy__lm__cache_hit": False}, "gpt-2026"),
-        ({"dspy__lm__cache_hit": False, "dspy__lm__cost": 0.0}, None),
-        ({"dspy__lm__cache_hit": False, "dspy__lm__cost": 0.5}, None),
-        ({}, None),
-    ],
-)
-def test_only_a_call_without_a_price_is_kept_from_mlflows(attributes_set: dict[str, Any], model: str | None) -> None:
-    """Other libraries' calls, and those with a cost, are logged unchanged."""
-    models = {"gen_ai__request__model": "gpt", "gen_ai__response__model": "gpt-2026"}
-    logged = only(operations_of("chat", **models, **attributes_set), LogSpan)
-    assert logged.unpriced_model == model
-    assert "mlflow.llm.model" not in logged.attributes
-
-
-def test_an_unknown_price_stays_unknown() -> None:
-    """No cost on the run, and the number of calls without one."""
-    used = operations_of("compile", **IDENTITY, dspy__usage__lm_calls=2, dspy__usage__unpriced_calls=1)
-    values = {point.name: point.value for point in only(used, LogMetrics).metrics}
-    assert values == {"usage/lm_calls": 2.0, "usage/unpriced_calls": 1.0}
-
-
-def test_parts_by_model_are_metrics_whatever_the_models_are_called() -> None:
-    """Keys are valid for MLflow; models with the same key are summed."""
-    names = ["openai/gpt-4.1", "vertex_ai/claude@1", "vertex_ai/claude?1", "openai/role.judge", "//etc/../x", "m" * 300]
-    parts: dict[str, Any] = {f"dspy__usage__model__{name}__lm_calls": 1 for name in names}
-    used = operations_of("compile", **IDENTITY, **parts)
-    values = {point.name: point.value for point in only(used, LogMetrics).metrics}
-    assert values == {
-        "usage/model/openai/gpt-4.1/lm_calls": 1.0,
-        "usage/model/vertex_ai/claude_1/lm_calls": 2.0,
-        "usage/model/openai/role.judge/lm_calls": 1.0,
-        "usage/model/etc/x/lm_calls": 1.0,
-        f"usage/model/{'m' * 200}/lm_calls": 1.0,
-    }
-    mlflow: Any = validation  # whose functions are annotated in part only
-    for name in values:
-        mlflow._validate_metric_name(name)
-
-
-def test_the_summary_has_the_parts_by_role_and_by_model() -> None:
-    """Of a priced and of an unpriced model: the cost of the one, and how many calls of the other have none."""
-    parts: dict[str, Any] = {
-        "dspy__usage__role__task__lm_calls": 3,
-        "dspy__usage__model__openai/gpt-4.1__cost": 0.5,
-        "dspy__usage__model__openai/gpt-4.1__lm_calls": 1,
-        "dspy__usage__model__own__lm_calls": 2,
-        "dspy__usage__model__own__unpriced_calls": 2,
-    }
-    ended = operations_of("compile", **IDENTITY_ENDED, dspy__usage__cost=0.5, dspy__usage__unpriced_calls=2, **parts)
-    [text] = [found.text for found in ended if isinstance(found, LogText) and "summary" in found.path]
-    usage = json.loads(text)["usage"]
-    assert (usage["cost"], usage["unpriced_calls"], list(usage["by_role"])) == (0.5, 2, ["task"])
-    assert usage["by_model"] == {
-        "openai/gpt-4.1": {"input_tokens": None, "output_tokens": None, "lm_calls": 1, "cost": 0.5},
-        "own": {"input_tokens": None, "output_tokens": None, "lm_calls": 2, "cost": None, "unpriced_calls": 2},
-    }
-
-
-def test_nested_names_of_parts_are_read_once() -> None:
-    """A crafted span with deeply nested names does not take longer than any other."""
-    names: dict[str, Any] = {
-        f"dspy.usage.model.{'model.' * depth}lm_calls".replace(".", "__"): 1 for depth in range(1, 31)
-    }
-    used = operations_of("compile", **IDENTITY, **names)
-    assert len(only(used, LogMetrics).metrics) == 30
-
-
-def test_calls_after_the_end_are_a_metric_of_the_run() -> None:
-    """The compile's calls that ended after their trial."""
-    used = operations_of("compile", **IDENTITY, dspy__usage__lm_calls=9, dspy__usage__late_calls=3)
-    values = {point.name: point.value for point in only(used, LogMetrics).metrics}
-    assert values == {"usage/lm_calls": 9.0, "usage/late_calls": 3.0}
-
-
-def test_a_root_is_logged_without_its_parent() -> None:
-    """MLflow leaves a trace whose root has a parent IN_PROGRESS forever."""
-    assert only(operations_of("module", span_id="root"), LogSpan).parent_id is None
-    assert only(operations_of("module", span_id="other"), LogSpan).parent_id == "root"
 
 
 def test_results_become_a_table_whatever_their_rows_lack() -> None:

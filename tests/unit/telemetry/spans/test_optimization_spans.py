@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import dspy
-import pytest
-from opentelemetry.context import Context
 from opentelemetry.trace import StatusCode
 
-from otel_dspy.serialization.programs import ProgramSnapshot
-from otel_dspy.telemetry.call_context import call_context_in
-from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
+from otel_dspy.telemetry.spans.compile import close_compile
 from otel_dspy.telemetry.spans.evaluate import (
     EvaluateInfo,
     EvaluateOutcome,
@@ -23,27 +19,18 @@ from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_examp
 from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import (
     Scope,
-    ScoreUnit,
     TrialInfo,
     TrialKind,
     TrialOutcome,
-    TrialState,
     close_trial,
     open_trial,
 )
-from otel_dspy.telemetry.usage import CallUsage
-from tests.unit.telemetry.spans.emitted import Emitted, current
+from tests.unit.telemetry.spans.emitted import Emitted
+from tests.unit.telemetry.spans.opened_spans import CANDIDATE, EVERYTHING, EXAMPLE, INITIAL, opened_compile
 
 if TYPE_CHECKING:
     from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope, TrialScope
 
-INITIAL = ProgramSnapshot("p0", '{"a": 1}')
-CANDIDATE = ProgramSnapshot("p1", '{"a": 2}')
-EXAMPLE = dspy.Example(q="1+1", a="2").with_inputs("q")
-OTHER = dspy.Example(q="2+2", a="4").with_inputs("q")
-PICTURE = f"data:image/png;base64,{'A' * 100_000}"
-LARGE = dspy.Example(picture=PICTURE)
-EVERYTHING: dict[str, Any] = {"capture_content": True, "capture_programs": True, "capture_datasets": True}
 UNUSED = {"input_tokens": 0, "output_tokens": 0, "lm_calls": 0, "cache_hits": 0, "cost": 0.0}
 NO_USAGE = {f"dspy.usage.{name}": value for name, value in UNUSED.items()}
 NO_COMPILE_USAGE = {f"dspy.compile.usage.{name}": value for name, value in UNUSED.items()}
@@ -53,11 +40,6 @@ FAILURE = {
     "dspy.failures.first.type": "ValueError",
     "dspy.failures.first.message": "no verdict",
 }
-
-
-def _compile(emitted: Emitted, **info: Any) -> CompileScope:
-    given: dict[str, Any] = {"key": 1, "optimizer_name": "Opt", "program_name": "Solver", "metric_name": "exact"}
-    return open_compile(emitted.telemetry, CompileInfo(**given | info))
 
 
 def _evaluate(emitted: Emitted, trial: TrialScope | None = None, **info: Any) -> EvaluateScope:
@@ -78,7 +60,7 @@ def test_an_optimization_with_one_trial() -> None:
     """Every span with all its attributes, where everything is captured."""
     emitted = Emitted(**EVERYTHING)
     telemetry = emitted.telemetry
-    scope = _compile(emitted)
+    scope = opened_compile(emitted)
     datasets = [DatasetInfo(role="train", name="trainset", examples=[EXAMPLE])]
     setup = SetupInfo(
         program=INITIAL, parameters={"auto": "light"}, lm_model="m", lm_parameters={"n": 1}, datasets=datasets
@@ -263,7 +245,7 @@ def test_an_optimization_that_fails() -> None:
     """The error's type is on every span and signal, its message on the innermost span and on those that become runs."""
     emitted = Emitted()
     telemetry, error = emitted.telemetry, ValueError("no verdict")
-    scope = _compile(emitted, metric_name=None)
+    scope = opened_compile(emitted, metric_name=None)
     emit_setup(
         telemetry,
         scope,
@@ -339,145 +321,3 @@ def test_an_optimization_that_fails() -> None:
         "dspy.evaluate.duration": [(failed, 1)],
         "dspy.evaluate.examples": [(failed, 1)],
     }
-
-
-@pytest.mark.contract_gaps("and the calls below sum up to 0")  # the usage is counted without a call
-def test_what_a_nested_compile_shares_with_the_outer_one() -> None:
-    """It names the outer compile and its trial; rows that the outer one has recorded are not repeated; usage adds up."""
-    emitted = Emitted(**EVERYTHING)
-    telemetry = emitted.telemetry
-    outer = _compile(emitted)
-    data = SetupInfo(
-        program=INITIAL,
-        parameters={},
-        lm_model=None,
-        datasets=[
-            DatasetInfo(role="train", name="trainset", examples=[EXAMPLE]),
-            DatasetInfo(role="validation", name="valset", examples=[OTHER]),
-        ],
-    )
-    emit_setup(telemetry, outer, data)
-    trial = open_trial(telemetry, outer)
-    with current(trial.context):
-        inner = _compile(emitted, optimizer_name="Inner", role="prompt")
-    assert call_context_in(inner.context).role == "prompt"
-    mixed = [
-        DatasetInfo(role="train", name="trainset", examples=[OTHER, EXAMPLE]),
-        DatasetInfo(role="validation", name="valset", examples=[EXAMPLE, LARGE]),
-        DatasetInfo(role="validation", name="valset", examples=[EXAMPLE, LARGE]),
-    ]
-    emit_setup(telemetry, inner, SetupInfo(program=INITIAL, parameters={}, lm_model=None, datasets=mixed))
-    inner.usage.add(CallUsage(input_tokens=3, output_tokens=4, cost=0.5), "task", "gpt")
-    close_compile(telemetry, inner, result=CANDIDATE, error=None)
-    close_trial(telemetry, trial, TrialInfo(), TrialOutcome(state=TrialState.PRUNED))
-    close_compile(telemetry, outer, result=None, error=None)
-
-    named = {
-        "dspy.compile.id": inner.id,
-        "dspy.compile.parent.id": outer.id,
-        "dspy.compile.parent.trial.index": 0,
-        "dspy.compile.depth": 1,
-        "dspy.optimizer.name": "Inner",
-        "dspy.program.name": "Solver",
-        "dspy.metric.name": "exact",
-    }
-    used = {
-        f"dspy.{prefix}usage.{part}{name}": value
-        for prefix in ("", "compile.")
-        for part in ("", "role.task.", "model.gpt.")
-        for name, value in {"input_tokens": 3, "output_tokens": 4, "lm_calls": 1, "cost": 0.5}.items()
-    }
-    used |= {f"dspy.{prefix}usage.{part}cache_hits": 0 for prefix in ("", "compile.") for part in ("", "role.task.")}
-    own = {name: value for name, value in used.items() if not name.startswith("dspy.compile.")}
-    assert emitted.tree() == [
-        (1, None, "compile Opt"),
-        (2, 1, "setup Opt"),
-        (3, 2, "dataset train"),
-        (4, 2, "dataset validation"),
-        (5, 1, "trial Opt"),
-        (6, 5, "compile Inner"),
-        (7, 6, "setup Inner"),
-        (8, 7, "dataset train"),
-        (9, 7, "dataset validation"),
-    ]
-    assert emitted.attributes(6) == {
-        "dspy.operation.name": "compile", **named, **own, "dspy.compile.trial.count": 0, "dspy.program.id": "p1", "dspy.program.state": CANDIDATE.state,
-    }  # fmt: skip
-    assert emitted.attributes(7) == {
-        "dspy.operation.name": "setup", **named, "dspy.program.id": "p0", "dspy.program.state": '{"a": 1}'
-    }  # fmt: skip
-    assert "dspy.dataset.rows" not in emitted.attributes(8)
-    assert emitted.attributes(9)["dspy.dataset.rows"] == f'[{{"q":"1+1","a":"2"}},{{"picture":"{PICTURE}"}}]'
-    assert emitted.attributes(5) == {
-        "dspy.operation.name": "trial", "dspy.compile.id": outer.id, "dspy.optimizer.name": "Opt",
-        "dspy.trial.index": 0, "dspy.trial.kind": "candidate", "dspy.trial.scope": "full",
-        "dspy.trial.state": "pruned", "dspy.trial.is_best": False, **used,
-    }  # fmt: skip
-    assert {name: value for name, value in emitted.attributes(1).items() if "usage" in name} == own
-
-
-def test_a_second_nested_compile_is_deeper() -> None:
-    """Depth 2, below the compile around it; without a trial there is no index of one."""
-    emitted = Emitted()
-    scopes: list[CompileScope] = [_compile(emitted)]
-    for _ in range(2):
-        with current(scopes[-1].context):
-            scopes.append(_compile(emitted))
-    for scope in reversed(scopes):
-        close_compile(emitted.telemetry, scope, result=None, error=None)
-    found = [
-        {name: value for name, value in emitted.attributes(number).items() if "parent" in name or "depth" in name}
-        for number in (1, 2, 3)
-    ]
-    assert found == [
-        {},
-        {"dspy.compile.parent.id": scopes[0].id, "dspy.compile.depth": 1},
-        {"dspy.compile.parent.id": scopes[1].id, "dspy.compile.depth": 2},
-    ]
-
-
-@pytest.mark.parametrize(
-    ("outcome", "expected"),
-    [
-        (TrialOutcome(), {"state": "complete", "is_best": False}),
-        (TrialOutcome(score=0.5, unit=ScoreUnit.RATIO), {"state": "complete", "is_best": True, "best_score": 0.5,
-                                                         "score": 0.5, "score.unit": "ratio"}),
-        (TrialOutcome(score=0.5, state=TrialState.REJECTED), {"state": "rejected", "is_best": True, "best_score": 0.5,
-                                                             "score": 0.5, "score.unit": "percent"}),
-        (TrialOutcome(score=0.5, state=TrialState.FAIL), {"state": "fail", "is_best": False, "score": 0.5,
-                                                         "score.unit": "percent"}),
-        (TrialOutcome(score=0.5, error=ValueError()), {"state": "fail", "is_best": False, "score": 0.5,
-                                                      "score.unit": "percent"}),
-        (TrialOutcome(error=ValueError(), state=TrialState.PRUNED), {"state": "pruned", "is_best": False}),
-    ],
-)  # fmt: skip
-def test_states_and_scores_of_a_trial(outcome: TrialOutcome, expected: dict[str, Any]) -> None:
-    """What the optimizer reports of the trial, else whether it raised; a trial that failed is never the best."""
-    emitted = Emitted()
-    scope = _compile(emitted)
-    trial = open_trial(emitted.telemetry, scope)
-    close_trial(emitted.telemetry, trial, TrialInfo(), outcome)
-    close_compile(emitted.telemetry, scope, result=None, error=None)
-    found = {
-        name.removeprefix("dspy.trial."): value
-        for name, value in emitted.attributes(2).items()
-        if name.startswith("dspy.trial.")
-    }
-    assert found == {"index": 0, "kind": "candidate", "scope": "full", **expected}
-    assert scope.score_unit == expected.get("score.unit")
-
-
-def test_trials_are_numbered_and_record_an_error_that_the_optimizer_caught() -> None:
-    """A trial outside its compile's context is its child; what was raised inside makes it fail."""
-    emitted = Emitted()
-    scope = _compile(emitted)
-    first = open_trial(emitted.telemetry, scope)
-    second = open_trial(emitted.telemetry, scope, Context())
-    second.error = KeyError("x")
-    for trial in (second, first):
-        close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome())
-    close_compile(emitted.telemetry, scope, result=None, error=None)
-    assert emitted.tree() == [(1, None, "compile Opt"), (2, 1, "trial Opt"), (3, 1, "trial Opt")]
-    assert [emitted.attributes(number)["dspy.trial.index"] for number in (2, 3)] == [0, 1]
-    assert emitted.attributes(3)["error.type"] == "KeyError"
-    assert emitted.attributes(3)["dspy.trial.state"] == "fail"
