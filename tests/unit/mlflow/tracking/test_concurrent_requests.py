@@ -191,7 +191,11 @@ def test_what_is_sent_beside_a_large_request_does_not_count(monkeypatch: pytest.
     """Infos wait in the server while it stores spans of a hundred traces: no reason to send fewer of them afterwards."""
     latencies: list[float] = []
     some = grown()
-    monkeypatch.setattr(ConcurrencyLimit, "accepted", lambda _, latency: latencies.append(latency))
+
+    def accepted(_: ConcurrencyLimit, latency: float) -> None:
+        latencies.append(latency)
+
+    monkeypatch.setattr(ConcurrencyLimit, "accepted", accepted)
     infos = threading.Semaphore(0)
 
     def large() -> None:
