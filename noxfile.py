@@ -7,6 +7,7 @@ versions of `requirements/dev.txt`, so that a cell differs from the suite in its
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,7 +61,7 @@ class Cell:
         pins: exact versions that differ from the suite's.
         tests: arguments for pytest.
         beside: exact versions that are installed over the suite's, without dependencies.
-        python: Python version.
+        python: Python version; a patch release is that one alone.
         short: whether every change must pass it.
         extras: the package's extras.
     """
@@ -154,14 +155,31 @@ CELLS: Final = (
         "mlflow-auth", ("flask-wtf==1.3.0", "wtforms==3.3.2"), (AUTHENTICATED,), extras="instruments,mlflow,otlp,bridge"
     ),
     Cell("python-3.12", (), BOTH, python="3.12", short=True),
+    # The last release whose interpreter starts no threads once it shuts down.
+    Cell("python-3.12.1", (), (EXITS,), python="3.12.1"),
     Cell("python-3.13", (), BOTH, python="3.13"),
     Cell("python-3.14", (), BOTH, python="3.14"),
     Cell("latest", (), (*BOTH, ENDS)),
 )
 
 
+def _interpreter(version: str) -> str:
+    """Return what nox takes as an interpreter: for a patch release its path, because nox would take any other one.
+
+    Where uv does not find it, a name that does not exist: nox skips the session.
+    """
+    if version.count(".") < 2:  # noqa: PLR2004 - of major.minor.patch
+        return version
+    try:
+        find = ("uv", "python", "find", "--system", f"=={version}")
+        found = subprocess.run(find, check=True, capture_output=True, text=True)  # noqa: S603 - fixed arguments
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return f"python{version}"
+    return found.stdout.strip()
+
+
 def _register(cell: Cell) -> None:
-    @nox.session(name=cell.about, python=cell.python, tags=[SHORT] if cell.short else [])
+    @nox.session(name=cell.about, python=_interpreter(cell.python), tags=[SHORT] if cell.short else [])
     def run(session: nox.Session) -> None:
         constraints = Path(session.create_tmp(), "constraints.txt")
         constraints.write_text("\n".join(_constraints(cell.pins)), encoding="utf-8")
@@ -171,6 +189,7 @@ def _register(cell: Cell) -> None:
         session.install(*install, *cell.pins, *TESTED_WITH, "--no-build-isolation", "--editable", f".[{cell.extras}]")
         if cell.beside:
             session.install("--no-deps", *cell.beside)
+        session.run("python", "--version")
         session.run("python", "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *cell.tests, *session.posargs)
 
 

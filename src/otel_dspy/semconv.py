@@ -326,7 +326,9 @@ DSPY_USAGE_INPUT_TOKENS: Final = "dspy.usage.input_tokens"
 DSPY_USAGE_OUTPUT_TOKENS: Final = "dspy.usage.output_tokens"
 """Sum over the LM calls inside; a cache hit counts none."""
 DSPY_USAGE_LM_CALLS: Final = "dspy.usage.lm_calls"
-"""LM calls inside, cache hits included."""
+"""LM calls inside, cache hits included. All of `dspy.usage.*` is absent where no call was observed because models may
+be called without DSPy (gepa without DSPy's class).
+"""
 DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"
 """LM calls inside that a cache answered."""
 DSPY_USAGE_COST: Final = "dspy.usage.cost"

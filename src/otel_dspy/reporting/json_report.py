@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.sections.production import Production
     from otel_dspy.reporting.sections.timeline import Timeline
     from otel_dspy.reporting.sections.verdict import Verdict
-    from otel_dspy.reporting.trial_row import ModelUse
 
 
 def json_report(found: Compile, judged: Verdict, against: RunsComparison | None = None) -> str:
@@ -56,9 +55,9 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
             "best_score": found.best_score,
             "best_trial": found.best_trial,
             "duration": found.duration,
-            "usage": _use(found.usage),
-            "usage_by_role": {part.name: {**_use(part.use), "models": list(part.models)} for part in spent.roles},
-            "usage_by_model": {model: _use(use) for model, use in found.usage_by_model.items()},
+            "usage": found.usage.as_json(),
+            "usage_by_role": {part.name: {**part.use.as_json(), "models": list(part.models)} for part in spent.roles},
+            "usage_by_model": {model: use.as_json() for model, use in found.usage_by_model.items()},
             "unpriced_models": list(spent.unpriced),
             "verdict": asdict(judged),
             "trials": [_trial(trial) for trial in found.trials],
@@ -87,10 +86,6 @@ def _program(program: tuple[Predictor, ...]) -> dict[str, Any]:
     }
 
 
-def _use(use: ModelUse) -> dict[str, Any]:
-    return {"calls": use.calls, "tokens": use.tokens, "cost": use.cost, "unpriced_calls": use.unpriced_calls}
-
-
 def _data(
     section: Gains | ChangedParts | Choices | Lineage | HardCases | Production | Timeline | None,
 ) -> dict[str, Any] | None:
@@ -111,7 +106,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "run_id": trial.run_id,
         "reason": trial.reason,
         "error": trial.error,
-        "tokens": row.input_tokens + row.output_tokens,
+        "tokens": row.use.tokens if row.observed else None,
         "cost": row.cost,
         "seconds": row.seconds,
     }

@@ -24,6 +24,8 @@ class ModelUse(NamedTuple):
     cost: float | None = None
     """USD; None if no price is known."""
     unpriced_calls: int = 0
+    observed: bool = True
+    """Whether calls were observed; if not, the numbers are unknown and 0 here."""
 
     def plus(self, other: ModelUse) -> ModelUse:
         """Return the sum of both."""
@@ -33,7 +35,17 @@ class ModelUse(NamedTuple):
             self.tokens + other.tokens,
             sum(costs) if costs else None,
             self.unpriced_calls + other.unpriced_calls,
+            (self.observed and other.observed) or self.calls + other.calls > 0,
         )
+
+    def as_json(self) -> dict[str, int | float | None]:
+        """Return the numbers by name; None for what is unknown."""
+        return {
+            "calls": self.calls if self.observed else None,
+            "tokens": self.tokens if self.observed else None,
+            "cost": self.cost,
+            "unpriced_calls": self.unpriced_calls,
+        }
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,14 @@ class TrialRow:
     """Number of calls that `cost` does not include."""
     models: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])
     """Usage by language model."""
+    observed: bool = True
+    """Whether calls were observed; if not, calls and tokens are unknown and 0 here."""
+
+    @property
+    def use(self) -> ModelUse:
+        """Usage in total."""
+        tokens = self.input_tokens + self.output_tokens
+        return ModelUse(self.lm_calls, tokens, self.cost, self.unpriced_calls, self.observed)
 
 
 def trial_row(span: ReadableSpan) -> TrialRow:
@@ -82,9 +102,10 @@ def trial_row(span: ReadableSpan) -> TrialRow:
         best_score=cast("float | None", facts.get(semconv.DSPY_TRIAL_BEST_SCORE)),
         is_best=bool(facts.get(semconv.DSPY_TRIAL_IS_BEST)),
         parameters=below(facts, semconv.DSPY_TRIAL_PARAMETER),
-        input_tokens=cast("int", facts[semconv.DSPY_USAGE_INPUT_TOKENS]),
-        output_tokens=cast("int", facts[semconv.DSPY_USAGE_OUTPUT_TOKENS]),
-        lm_calls=cast("int", facts[semconv.DSPY_USAGE_LM_CALLS]),
+        input_tokens=cast("int", facts.get(semconv.DSPY_USAGE_INPUT_TOKENS, 0)),
+        output_tokens=cast("int", facts.get(semconv.DSPY_USAGE_OUTPUT_TOKENS, 0)),
+        lm_calls=cast("int", facts.get(semconv.DSPY_USAGE_LM_CALLS, 0)),
+        observed=semconv.DSPY_USAGE_LM_CALLS in facts,
         cost=cast("float | None", facts.get(semconv.DSPY_USAGE_COST)),
         unpriced_calls=cast("int", facts.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
         models=_models(below(facts, semconv.DSPY_USAGE_MODEL)),

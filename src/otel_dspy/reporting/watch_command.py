@@ -134,6 +134,6 @@ def _ended(found: Compile, printed: set[int]) -> Iterator[TrialRow]:
 def _as_json(row: TrialRow) -> dict[str, Any]:
     return {
         "trial": row.index, "tried": choice_text(row), "state": row.state, "score": row.score, "unit": row.unit,
-        "scope": row.scope, "best_score": row.best_score, "lm_calls": row.lm_calls,
-        "tokens": row.input_tokens + row.output_tokens, "cost": row.cost, "seconds": row.seconds,
+        "scope": row.scope, "best_score": row.best_score, "lm_calls": row.lm_calls if row.observed else None,
+        "tokens": row.use.tokens if row.observed else None, "cost": row.cost, "seconds": row.seconds,
     }  # fmt: skip

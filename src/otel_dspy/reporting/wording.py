@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 
 _SMALLEST_P: Final = 0.001
+UNOBSERVED: Final = "model calls were not observed"
+"""Usage of an optimization that called models without DSPy."""
 
 
 def score_text(row: TrialRow) -> str:
@@ -74,6 +76,8 @@ def counted(number: int, noun: str) -> str:
 
 def use_text(use: ModelUse) -> str:
     """Format calls, tokens and cost: `12 calls, 340 tokens, $0.0012 (3 calls not priced)`."""
+    if not use.observed:
+        return UNOBSERVED
     cost = "price unknown" if use.cost is None else f"${use.cost:.4f}"
     text = f"{counted(use.calls, 'call')}, {counted(use.tokens, 'token')}, {cost}"
     # "price unknown" already covers unpriced calls.

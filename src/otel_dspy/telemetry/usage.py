@@ -113,12 +113,19 @@ class UsageTally:
 
     DSPy's threads can continue after an evaluation has raised. A call that ends after its tally was closed is added
     only to the enclosing tallies that are open, and the nearest of them counts it as late.
+
+    Args:
+        around: the enclosing tally.
+        unobserved: whether models may be called without DSPy. A sum without any call is then unknown and has no
+            attributes; otherwise it is 0. None = as `around`.
     """
 
-    __slots__ = ("_around", "_closed", "_examples", "_late_calls", "_lock", "_sums")
+    __slots__ = ("_around", "_closed", "_examples", "_late_calls", "_lock", "_sums", "_unobserved")
 
-    def __init__(self, around: UsageTally | None = None) -> None:
+    def __init__(self, around: UsageTally | None = None, *, unobserved: bool | None = None) -> None:
         self._around = around
+        inherited = around is not None and around._unobserved  # noqa: SLF001 - of the same class
+        self._unobserved: bool = inherited if unobserved is None else unobserved
         self._lock = threading.Lock()
         self._sums: dict[tuple[Role, str], _Sum] = {}
         """(role, model) -> sum."""
@@ -176,7 +183,9 @@ class UsageTally:
         return self._sums.setdefault((role, counted), _Sum())
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """Return the current sum as `dspy.usage.*`."""
+        """Return the current sum as `dspy.usage.*`; empty if it is unknown."""
+        if self._is_unknown():
+            return {}
         total = self._total()
         late: dict[str, AttributeValue] = {semconv.DSPY_USAGE_LATE_CALLS: self._late_calls} if self._late_calls else {}
         return {
@@ -189,7 +198,12 @@ class UsageTally:
         }
 
     def compile_attributes(self) -> dict[str, AttributeValue]:
-        """Return the current sum as `dspy.compile.usage.*`, in total, by role and by model, for a compile's trials."""
+        """Return the current sum as `dspy.compile.usage.*`, in total, by role and by model, for a compile's trials.
+
+        Empty if it is unknown.
+        """
+        if self._is_unknown():
+            return {}
         total = self._total()
         return {
             semconv.DSPY_COMPILE_USAGE_INPUT_TOKENS: total.input_tokens,
@@ -202,7 +216,7 @@ class UsageTally:
         }
 
     def split_attributes(self) -> dict[str, AttributeValue]:
-        """Return the current sum as `dspy.usage.*`, in total, by role and by model."""
+        """Return the current sum as `dspy.usage.*`, in total, by role and by model; empty if it is unknown."""
         return {
             **self.attributes(),
             **self._by_role(semconv.DSPY_USAGE_ROLE),
@@ -219,6 +233,10 @@ class UsageTally:
             total.unpriced_calls,
             total.cache_hits,
         )
+
+    def _is_unknown(self) -> bool:
+        with self._lock:
+            return self._unobserved and not self._sums
 
     def _total(self, roles: Collection[Role] | None = None) -> _Sum:
         total = _Sum()

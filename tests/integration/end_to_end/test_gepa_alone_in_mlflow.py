@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import mlflow
@@ -11,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.genai.optimize.optimizers import GepaPromptOptimizer
 from mlflow.genai.scorers import scorer
 
+import otel_dspy
 from tests.integration.end_to_end.conftest import tracked
 from tests.support.blank_store import blank_store
 from tests.support.gepa_texts import PROPOSALS, SEED, Digits, answer, optimize_texts, reflecting
@@ -24,7 +26,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A local store with an experiment for each test."""
     folder = tmp_path_factory.mktemp("gepa")
     uri = blank_store(folder)
-    for name in ("alone", "prompts"):
+    for name in ("alone", "functions", "prompts"):
         MlflowClient(uri).create_experiment(name, artifact_location=(folder / name).as_uri())
     return uri
 
@@ -64,6 +66,33 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
     last = accepted.traces[-1]
     found = [(one.name, one.value) for one in last.assessments]
     assert found == [("Digits", 1.0), ("Digits/right", 1.0), ("Digits/short", 0.0)]
+
+
+def test_calls_of_plain_functions_are_unknown(store: str) -> None:
+    """Neither metrics nor texts of a run state that no model was called: description, summary, report, comparison."""
+    with tracked(store, "functions"):
+        optimize_texts()
+    (run,) = read_tree(store, "functions").runs
+    assert [name for one in (run, *run.children) for name in one.metrics if name.startswith("usage/")] == []
+    assert run.artifacts["optimization_summary.json"]["usage"] == {
+        "input_tokens": None, "output_tokens": None, "lm_calls": None, "cache_hits": None, "cost": None,
+    }  # fmt: skip
+    outputs = [str(span.outputs) for trace in run.traces for span in trace.walk()]
+    assert len(outputs) > 20
+    assert not any("usage_in_all_traces" in text for text in outputs)
+    found = otel_dspy.report(run.id, tracking_uri=store)
+    assert "model calls were not observed" in found.description
+    data = json.loads(found.json)
+    assert data["usage"] == {"calls": None, "tokens": None, "cost": None, "unpriced_calls": 0}
+    assert {trial["tokens"] for trial in data["trials"]} == {None}
+    page = found.html
+    assert "model calls were not observed" in page
+    assert "model calls were not observed" in str(found)
+    assert "0 calls" not in page
+    assert "0 tokens" not in page
+    compared = str(otel_dspy.compare(run.id, run.id, tracking_uri=store))
+    assert "0 tokens" not in compared
+    assert compared.count("not observed") >= 6
 
 
 @scorer
@@ -107,6 +136,7 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
     assert run.metrics["score/best"][-1][1] == result.final_eval_score
     assert run.metrics["score/initial"][-1][1] == result.initial_eval_score
     assert run.metrics["usage/lm_calls/reflection"][-1][1] == len(server.requests)
+    assert not any(name.startswith("usage/") for name in run.children[0].metrics)  # `predict` is a plain function
     assert [child.name for child in run.children] == [
         "trial 0: seed",
         "trial 1: iteration 1",

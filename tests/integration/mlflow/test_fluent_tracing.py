@@ -175,6 +175,29 @@ def annotate(question: str) -> None:
     assert span.get_attribute("team") == "a"
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("how", ["Parallel", "batch"])
+def test_calls_in_threads_of_dspy_are_a_part_of_the_trace(experiment: str, how: str, threads: int) -> None:
+    """`dspy.Parallel` and `Module.batch` directly in a span of MLflow's: their calls join it, and none after it."""
+    program: Any = Answering()
+    given = examples(3)
+
+    @mlflow.trace(name="handler")
+    def handler() -> None:
+        if how == "batch":
+            program.batch(given, num_threads=threads, disable_progress_bar=True)
+        else:
+            parallel = dspy.Parallel(num_threads=threads, disable_progress_bar=True)
+            parallel([(program, example) for example in given])
+
+    handler()
+    dspy.Parallel(num_threads=threads, disable_progress_bar=True)([(program, given[0])])
+    found, outside = traces(experiment)
+    assert [names(root) for root in found.spans] == [{"handler": [INSIDE] * 3}]
+    assert json.loads(found.metadata[TOKENS])["total_tokens"] == 90
+    assert [names(root) for root in outside.spans] == [INSIDE]
+
+
 ANNOTATED = {
     "team": "a",
     "rows": {"n": [1, None]},
@@ -254,6 +277,7 @@ def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
     program.set_lm(SETTINGS_OF_DSPY.lm)  # MLflow calls it in threads of its own
     judge: Any = dspy.Predict("question -> answer")
     judge.set_lm(SETTINGS_OF_DSPY.lm)
+    parallel: Any = dspy.Parallel(num_threads=2, disable_progress_bar=True)
     seen: list[int] = []
 
     def predict(question: str) -> str:
@@ -263,6 +287,7 @@ def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
     def right(outputs: str, expectations: dict[str, Any], trace: Any) -> bool:
         seen.append(len(trace.data.spans))
         judge(question="Is it right?")
+        parallel([(judge, {"question": "Is it right?"}), (judge, {"question": "Is it short?"})])
         return outputs == expectations["expected_response"]
 
     before = list(SETTINGS_OF_DSPY.callbacks)
@@ -310,6 +335,9 @@ def test_mlflow_optimizes_prompts(experiment: str) -> None:
         ("trial 0: seed", "FINISHED"),
     ]
     assert (parent.status, parent.children) == ("FINISHED", (ours[0],))
+    assert not any(
+        name.startswith("usage/") for run in ours for name in run.metrics
+    )  # the calls are in MLflow's threads
     assert result.initial_eval_score == 0.5
     assert [(one.name, one.metadata["mlflow.sourceRun"]) for one in found] == [
         ("predict", parent.id),

@@ -139,6 +139,7 @@ def test_another_validation_set_is_named() -> None:
         (ModelUse(10, 100, 0.2, 3), 1, "cost $0.2000, more than the $0.1000 allowed"),
         (ModelUse(10, 100, 0.05, 1), 2, "the cost is not known: 1 call without a price"),
         (ModelUse(10, 100, None), 2, "the cost is not known: 10 calls without a price"),
+        (ModelUse(observed=False), 2, "the cost is not known: model calls were not observed"),
     ],
 )
 def test_costs(use: ModelUse, status: int, message: str) -> None:

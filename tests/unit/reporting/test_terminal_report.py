@@ -69,6 +69,15 @@ def test_calls_without_a_known_price_are_shown() -> None:
     assert rendered([alone]).splitlines()[-1] == "1 trial: 20 calls, 1,234 tokens, price unknown"
 
 
+def test_calls_that_were_not_observed_are_not_shown_as_none() -> None:
+    """No trial has tokens, nor have all together; trials with calls are added up."""
+    unknown = row(0, 50.0, cost=None, input_tokens=0, output_tokens=0, lm_calls=0, observed=False)
+    lines = rendered([unknown]).splitlines()
+    assert lines[-1] == "1 trial: model calls were not observed"
+    assert " - " in next(line for line in lines if "50.0 %" in line)
+    assert rendered([unknown, row(1, 60.0, cost=0.5)]).splitlines()[-1] == "2 trials: 20 calls, 1,234 tokens, $0.5000"
+
+
 def test_a_ratio_is_not_shown_as_percent() -> None:
     """A score keeps the unit that the optimizer gave it."""
     assert re.search(r"0\.500", rendered([row(0, 0.5, unit="ratio")]))

@@ -119,3 +119,17 @@ def test_models_beyond_the_bound_are_counted_together() -> None:
         "dspy.usage.model.other.cost": 248.0,
     }
     assert len([name for name in recorded if name.startswith("dspy.usage.model.fine-tuned/")]) == 8 * 4
+
+
+def test_without_observed_calls_usage_is_unknown_where_models_may_be_called_otherwise() -> None:
+    """No attributes of a sum without calls, inside as well; a compile inside that uses DSPy alone has its zeros."""
+    compiled = UsageTally(UsageTally(), unobserved=True)
+    trial, other = UsageTally(compiled), UsageTally(compiled)
+    inner = UsageTally(trial, unobserved=False)
+    for tally in (compiled, trial, UsageTally(trial)):
+        assert (tally.attributes(), tally.split_attributes(), tally.compile_attributes()) == ({}, {}, {})
+    assert inner.attributes()["dspy.usage.lm_calls"] == 0
+    trial.add(CallUsage(10, 5))
+    assert trial.attributes()["dspy.usage.lm_calls"] == compiled.attributes()["dspy.usage.lm_calls"] == 1
+    assert compiled.compile_attributes()["dspy.compile.usage.cost"] == 0.0
+    assert other.attributes() == {}

@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from otel_dspy.hooks.evaluation.example import instrument_examples
 from otel_dspy.hooks.evaluation.metric_call import with_instrumented_metric
 from otel_dspy.hooks.patching.frames import forwarding, hidden_frame
+from otel_dspy.runtime import thread_contexts
 from otel_dspy.runtime.guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in
 
@@ -51,12 +52,16 @@ def _arguments(function: Callable[[Any], Any], data: Sequence[Any]) -> tuple[Cal
 
 
 def _carried(function: Callable[[Any], Any], context: Context) -> Callable[[Any], Any]:
+    others = thread_contexts.CapturedContexts()
+
     def carried(item: Any) -> Any:
         token = attach(context)
+        attached = others.attach()
         try:
             with hidden_frame:
                 return function(item)
         finally:
+            thread_contexts.detach(attached)
             detach(token)
 
     return forwarding(carried)

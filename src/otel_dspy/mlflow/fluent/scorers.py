@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mlflow import environment_variables
 from wrapt import register_post_import_hook, wrap_function_wrapper
 
+from otel_dspy.runtime import thread_contexts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -30,6 +32,7 @@ def watch_scorers() -> None:
     global _hooked  # noqa: PLW0603 - MLflow's class is one for the process as well
     if not _hooked:
         _hooked = True
+        thread_contexts.register(_carried)
         register_post_import_hook(_wrap, _MODULE)
 
 
@@ -39,6 +42,18 @@ def in_discarded_scorer() -> bool:
         return False
     kept: Any = getattr(environment_variables, "MLFLOW_GENAI_EVAL_ENABLE_SCORER_TRACING", None)
     return kept is None or not kept.get()
+
+
+def _carried() -> Callable[[], Callable[[], None]] | None:
+    """Capture for a thread of DSPy's that the caller runs in a scorer."""
+    if not _scoring.get():
+        return None
+
+    def attach() -> Callable[[], None]:
+        token = _scoring.set(True)
+        return lambda: _scoring.reset(token)
+
+    return attach
 
 
 def _wrap(module: object) -> None:

@@ -24,6 +24,7 @@ from otel_dspy.mlflow.fluent.placeholder_spans import PREFIX, manager
 from otel_dspy.mlflow.fluent.scorers import watch_scorers
 from otel_dspy.mlflow.fluent.shared_context import SharedContext
 from otel_dspy.mlflow.tracking.store import capabilities
+from otel_dspy.runtime import thread_contexts
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.runtime.guard import guarded
 
@@ -100,6 +101,20 @@ def own_context_span() -> SpanContext | None:
     return found if found.is_valid else None
 
 
+def _carried_context() -> Callable[[], Callable[[], None]] | None:
+    """Capture MLflow's own context for a thread of DSPy's, whose calls then join the trace that is active here."""
+    runtime: Any = getattr(provider, "mlflow_runtime_context", None)
+    context: Context | None = None if runtime is None else runtime.get_current()
+    if not context:
+        return None
+
+    def attach() -> Callable[[], None]:
+        token = runtime.attach(context)
+        return lambda: runtime.detach(token)
+
+    return attach
+
+
 class Source(Protocol):
     """Provider of otel-dspy's spans."""
 
@@ -122,6 +137,7 @@ def connect(source: Source) -> None:
         _lookup.install()
         _shared.install()
         _requests.install()
+        thread_contexts.register(_carried_context)
         autologging_conflict.keep_off()
         watch_scorers()
 
@@ -134,6 +150,7 @@ def disconnect(source: Source) -> None:
             _lookup.remove()
             _shared.remove()
             _requests.remove()
+            thread_contexts.unregister(_carried_context)
             autologging_conflict.allow()
 
 

@@ -29,7 +29,7 @@ def json_text(found: RunsComparison) -> str:
 
 def run_data(run: RunFigures) -> dict[str, Any]:
     """Return the figures of a run as a JSON object."""
-    return asdict(run) | {"usage": run.usage._asdict()}
+    return asdict(run) | {"usage": run.usage.as_json()}
 
 
 def test_data(test: PairedTest) -> dict[str, Any]:

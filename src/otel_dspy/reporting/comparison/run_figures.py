@@ -36,7 +36,7 @@ class RunFigures:
     cost_per_point: float | None
     """USD; None without a gain or a known price."""
     tokens_per_point: float | None
-    """None without a gain."""
+    """None without a gain or observed calls."""
     curve: tuple[float | None, ...]
     """Best full score up to each trial."""
 
@@ -79,6 +79,6 @@ def run_figures(found: Compile) -> RunFigures:
         duration=found.duration,
         usage=found.usage,
         cost_per_point=found.usage.cost / gained if gained and found.usage.cost is not None else None,
-        tokens_per_point=found.usage.tokens / gained if gained else None,
+        tokens_per_point=found.usage.tokens / gained if gained and found.usage.observed else None,
         curve=tuple(points(trial.row.best_score, found.unit) for trial in found.trials),
     )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _WIDTH: Final = 100
 _SHOWN_TRIALS: Final = 12
 """Most values of a curve in one line."""
+_UNKNOWN: Final = "not observed"
+"""Usage of a run that called models without DSPy."""
 FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
     ("program", lambda run: run.program),
     ("status", lambda run: run.status),
@@ -32,9 +34,9 @@ FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
     ("gain", lambda run: NONE if run.gain is None else f"{run.gain:+.1f} points"),
     ("trials", lambda run: f"{run.trials:,}"),
     ("duration", lambda run: duration_text(run.duration)),
-    ("calls", lambda run: f"{run.usage.calls:,}"),
-    ("tokens", lambda run: f"{run.usage.tokens:,}"),
-    ("cost", lambda run: cost_text(run.usage.cost, run.usage.unpriced_calls)),
+    ("calls", lambda run: f"{run.usage.calls:,}" if run.usage.observed else _UNKNOWN),
+    ("tokens", lambda run: f"{run.usage.tokens:,}" if run.usage.observed else _UNKNOWN),
+    ("cost", lambda run: cost_text(run.usage.cost, run.usage.unpriced_calls) if run.usage.observed else _UNKNOWN),
     ("cost per point gained", lambda run: _per_point(run, cost_text(run.cost_per_point))),
     ("tokens per point gained", lambda run: _per_point(run, f"{run.tokens_per_point or 0:,.0f}")),
 )
@@ -55,7 +57,9 @@ def cost_text(cost: float | None, unpriced_calls: int = 0) -> str:
 
 
 def _per_point(run: RunFigures, value: str) -> str:
-    return value if run.gain is not None and run.gain > 0 else "no gain"
+    if run.gain is None or run.gain <= 0:
+        return "no gain"
+    return value if run.usage.observed else _UNKNOWN
 
 
 def text(found: RunsComparison) -> str:

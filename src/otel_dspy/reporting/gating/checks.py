@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from otel_dspy.reporting.comparison.examples import compare_examples
 from otel_dspy.reporting.comparison.run_figures import points, run_figures, run_name
 from otel_dspy.reporting.comparison.verdict import evidence
-from otel_dspy.reporting.wording import counted
+from otel_dspy.reporting.wording import UNOBSERVED, counted
 from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
@@ -158,5 +158,6 @@ def _cost(run: Compile, limits: Limits) -> Sequence[Check]:
         return (Check("cost", "fail", f"cost ${cost:.4f}, more than the ${limit:.4f} allowed", cost, limit),)
     if cost is None or run.usage.unpriced_calls:
         calls = counted(run.usage.unpriced_calls or run.usage.calls, "call")
-        return (Check("cost", "unknown", f"the cost is not known: {calls} without a price", cost, limit),)
+        reason = f"{calls} without a price" if run.usage.observed else UNOBSERVED
+        return (Check("cost", "unknown", f"the cost is not known: {reason}", cost, limit),)
     return (Check("cost", "pass", f"cost ${cost:.4f} of ${limit:.4f}", cost, limit),)

@@ -45,6 +45,7 @@ def _rows(trials: list[dict[str, Any]], summary: Mapping[str, Any]) -> Iterator[
             seconds=number(trial.get("duration")) or 0.0,
             unpriced_calls=int(usage.get("unpriced_calls") or 0),
             models=uses(usage.get("by_model")),
+            observed=_is_observed(usage),
         )
 
 
@@ -61,7 +62,13 @@ def use(found: object) -> ModelUse:
         tokens=int(values.get("input_tokens") or 0) + int(values.get("output_tokens") or 0),
         cost=number(values.get("cost")),
         unpriced_calls=int(values.get("unpriced_calls") or 0),
+        observed=_is_observed(values),
     )
+
+
+def _is_observed(usage: Mapping[str, Any]) -> bool:
+    """Return whether calls were observed: if not, the summary has null for them."""
+    return usage.get("lm_calls", 0) is not None
 
 
 def task_use(found: object) -> CallUse | None:

@@ -53,7 +53,7 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
         "best_trial": max(best, default=None),
         "error": tags.get(ERROR_TYPE),
         "duration": _seconds(run),
-        "usage": _usage(metrics),
+        "usage": _usage(metrics, written=any(semconv.DSPY_TRIAL_STATE in one.data.tags for one in trials.values())),
         "trials": found,
     }
 
@@ -76,7 +76,7 @@ def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
         "program_id": tags.get(semconv.DSPY_PROGRAM_ID),
         "started": (run.info.start_time - began_ms) / 1000 if run.info.start_time and began_ms else None,
         "duration": _seconds(run),
-        "usage": _usage(metrics),
+        "usage": _usage(metrics, written=semconv.DSPY_TRIAL_STATE in tags),
     }
 
 
@@ -86,10 +86,16 @@ def _seconds(run: Run) -> float:
     return (end - start) / 1000 if start else 0.0
 
 
-def _usage(metrics: Mapping[str, float]) -> dict[str, Any]:
-    """Return a usage record as in the summary."""
+def _usage(metrics: Mapping[str, float], *, written: bool) -> dict[str, Any]:
+    """Return a usage record as in the summary.
+
+    Args:
+        metrics: metrics of the run.
+        written: whether its usage has been written: calls without a metric were not observed then.
+    """
     used = {key.removeprefix(USAGE): value for key, value in metrics.items() if key.startswith(USAGE)}
-    usage: dict[str, Any] = {name: used[name] for name in _USAGE if name in used}
+    usage: dict[str, Any] = {"lm_calls": None} if written else {}
+    usage |= {name: used[name] for name in _USAGE if name in used}
     roles: dict[str, dict[str, float]] = {}
     models: dict[str, dict[str, float]] = {}
     for key, value in used.items():

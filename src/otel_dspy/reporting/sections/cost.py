@@ -46,8 +46,7 @@ def cost(found: Compile) -> Cost:
     """Return the usage of an optimization."""
     whole, inside = found.usage, ModelUse()
     for trial in found.trials:
-        row = trial.row
-        inside = inside.plus(ModelUse(row.lm_calls, row.input_tokens + row.output_tokens, row.cost))
+        inside = inside.plus(trial.row.use)
     known = whole.cost is not None and inside.cost is not None
     outside = ModelUse(
         max(0, whole.calls - inside.calls),

@@ -163,6 +163,7 @@ def _result(span: ReadableSpan) -> CompileResult:
         tokens,
         cast("float | None", facts.get(semconv.DSPY_USAGE_COST)),
         cast("int", facts.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
+        semconv.DSPY_USAGE_LM_CALLS in facts,
     )
     error, message = facts.get(ERROR_TYPE), span.status.description
     return CompileResult(

@@ -62,7 +62,7 @@ def trials_table(
             row.scope or NONE,
             score_text(row) if row.state == "complete" else row.state,
             parameters_text(row, "\n") if row.parameters else row.kind.replace("_", " "),
-            f"{row.input_tokens + row.output_tokens:,}",
+            f"{row.use.tokens:,}" if row.observed else NONE,
             f"{row.seconds:.1f}",
         )
         table.add_row(*map(Text, cells), style="bold" if row.index == best else None)
@@ -75,8 +75,7 @@ def _totals(rows: Sequence[TrialRow], usage: ModelUse | None) -> str:
         return f"{counted(len(rows), 'trial')}; the whole optimization: {use_text(usage)}"
     whole, models = ModelUse(), dict[str, ModelUse]()
     for row in rows:
-        tokens = row.input_tokens + row.output_tokens
-        whole = whole.plus(ModelUse(row.lm_calls, tokens, row.cost, row.unpriced_calls))
+        whole = whole.plus(row.use)
         for name, use in row.models.items():
             models[name] = models.get(name, ModelUse()).plus(use)
     lines = [f"{counted(len(rows), 'trial')}: {use_text(whole)}"]

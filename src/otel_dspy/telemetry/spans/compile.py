@@ -41,6 +41,8 @@ class CompileInfo:
     """Role of the optimizer's LM calls outside phases, trials and evaluations."""
     select: Selection = greatest
     """Rule by which the optimizer selects the returned program."""
+    unobserved: bool = False
+    """Whether it may call models without DSPy, whose calls are not observed."""
 
 
 def new_compile_id() -> str:
@@ -60,7 +62,7 @@ def open_compile(telemetry: Telemetry, info: CompileInfo) -> CompileScope:
         program_name=info.program_name,
         metric_name=info.metric_name,
         examples=outer.examples if outer is not None else ExampleRegistry(),
-        usage=UsageTally(call_context.usage),
+        usage=UsageTally(call_context.usage, unobserved=info.unobserved),
         started=now(),
         parent=outer,
         parent_trial_index=trial.index if trial is not None else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -165,11 +167,27 @@ def test_what_a_store_rejects_counts_as_failed_and_not_as_lost(
     assert "otel-dspy replay" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["ENOTDIR", "ENOENT"])
-def test_a_location_that_cannot_be_written_here(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def _deny(monkeypatch: pytest.MonkeyPatch, folder: str, code: int) -> None:
+    """Let the operating system refuse to make folders there: to root it would only on file systems of their own."""
+    make = os.mkdir
+
+    def mkdir(path: Any, *args: Any, **keywords: Any) -> None:
+        if str(path).startswith(folder):
+            raise OSError(code, os.strerror(code), str(path))
+        make(path, *args, **keywords)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+
+
+@pytest.mark.parametrize("kind", ["ENOTDIR", "ENOENT", "EPERM", "EACCES", "EROFS"])
+def test_a_location_that_cannot_be_written_here(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """A path of the server's: one message names it and what to do; two experiments of one store get all the rest."""
     (tmp_path / "file").write_text("")
-    location = {"ENOTDIR": f"{tmp_path}/file/mine", "ENOENT": "/proc/otel-dspy/mine"}[kind]
+    location = {"ENOTDIR": f"{tmp_path}/file/mine", "ENOENT": "/proc/otel-dspy/mine"}.get(kind, f"{tmp_path}/denied")
+    if location == f"{tmp_path}/denied":
+        _deny(monkeypatch, location, getattr(errno, kind))
     uri = blank_store(tmp_path)
     applier = _optimize(uri, location, "mine")
     assert _logged(_run(uri, "mine")) == WHOLE

@@ -20,6 +20,7 @@ from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_c
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
+from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import Scope
 from otel_dspy.telemetry.usage import CallUsage
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
@@ -105,6 +106,59 @@ def test_evaluations_of_a_phase_are_numbered() -> None:
     close_evaluate(emitted.telemetry, alone, EvaluateOutcome())
     assert emitted.attributes(5)["dspy.phase.name"] == "bootstrap"
     assert "dspy.phase.index" not in emitted.attributes(5)
+
+
+THIRD = dspy.Example(q="3+3", a="6").with_inputs("q")
+TWIN = dspy.Example(q="1+1", a="2").with_inputs("q")
+"""Equal to EXAMPLE."""
+
+
+@pytest.mark.parametrize("order", [("train", "validation"), ("validation", "train")])
+def test_examples_have_the_numbers_of_their_dataset(order: tuple[str, str]) -> None:
+    """Those of the validation set, whichever comes first; an example of the training set alone has its number there."""
+    emitted = Emitted()
+    scope = _compile(emitted)
+    roles = {"train": [EXAMPLE, OTHER, THIRD], "validation": [THIRD, OTHER]}
+    datasets = [DatasetInfo(role=role, name=role, examples=roles[role]) for role in order]
+    emit_setup(emitted.telemetry, scope, SetupInfo(program=None, parameters={}, lm_model=None, datasets=datasets))
+    given = [OTHER, EXAMPLE, THIRD]
+    with current(scope.context):
+        evaluation = _evaluate(emitted, devset=given)
+        places = [open_example(emitted.telemetry, evaluation, place, one) for place, one in enumerate(given)]
+        elsewhere = open_example(emitted.telemetry, evaluation, 1, THIRD)  # not the one at that place
+        unknown = open_example(emitted.telemetry, evaluation, 7, dspy.Example(q="?"))
+    assert [one.index for one in (*places, elsewhere, unknown)] == [1, 0, 0, 0, 7]
+    assert (tuple(evaluation.devset), list(evaluation.positions)) == (tuple(given), [1, 0, 0])
+
+
+def test_equal_examples_have_a_number_each() -> None:
+    """By their places in the evaluation; the evaluation of a whole dataset has its id, and no dataset of its own."""
+    emitted = Emitted()
+    scope = _compile(emitted)
+    whole = [EXAMPLE, TWIN, OTHER]
+    datasets = [DatasetInfo(role=role, name="valset", examples=whole) for role in ("validation", "validation", "train")]
+    emit_setup(emitted.telemetry, scope, SetupInfo(program=None, parameters={}, lm_model=None, datasets=datasets))
+    with current(scope.context):
+        for given, numbers in ((whole, [0, 1, 2]), ([OTHER, EXAMPLE, TWIN], [2, 0, 1])):
+            evaluation = _evaluate(emitted, devset=given)
+            opened = [open_example(emitted.telemetry, evaluation, place, one) for place, one in enumerate(given)]
+            assert [one.index for one in opened] == numbers
+            close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    recorded = [dict(span.attributes or {}) for span in emitted.spans.values()]
+    sets = [(one["dspy.dataset.role"], one["dspy.dataset.id"]) for one in recorded if "dspy.dataset.role" in one]
+    assert [role for role, _ in sets] == ["validation", "train"]
+    first, second = [one["dspy.dataset.id"] for one in recorded if one["dspy.operation.name"] == "evaluate"]
+    assert {first} == {known for _, known in sets}
+    assert second != first
+
+
+def test_an_evaluation_alone_numbers_by_place() -> None:
+    """Equal examples too, and those of an earlier evaluation again."""
+    emitted = Emitted()
+    for given in ([EXAMPLE, OTHER, TWIN], [OTHER, EXAMPLE]):
+        evaluation = _evaluate(emitted, devset=given)
+        opened = [open_example(emitted.telemetry, evaluation, place, one) for place, one in enumerate(given)]
+        assert [one.index for one in opened] == list(range(len(given)))
 
 
 def test_examples_of_the_nested_shape_are_children() -> None:

@@ -59,6 +59,7 @@ class RunHook(CallHook):
             metric_name=_metric(engine.adapter, self._call),
             role=self._hook.role,
             select=self._hook.select,
+            unobserved=True,  # plain functions are allowed as models
         )
         self._scope = scope = open_compile(telemetry, info)
         scope.examples = ExampleRegistry(plain_inputs=True)
