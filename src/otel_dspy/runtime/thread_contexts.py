@@ -1,6 +1,7 @@
 """Contexts of other libraries that DSPy's thread pools lose, carried beside OpenTelemetry's context.
 
-Whoever keeps a context variable of its own registers a source; the hook of DSPy's thread pools carries it.
+A module with a context variable of its own registers a source. The hook of DSPy's thread pools captures and attaches
+its value.
 """
 
 from __future__ import annotations

@@ -352,8 +352,12 @@ def test_observed_calls_are_counted_beside_those_of_plain_functions() -> None:
     """A function that calls a `dspy.LM`: the spans in which it is called have its usage, the others have none."""
     reflect = reflecting()
     model: Any = in_process_lm(lambda _: reflect(None))
+
+    def asked(prompt: str) -> str:
+        return str(model(prompt)[0])
+
     with recording() as recorder:
-        optimize_texts(reflection_lm=lambda prompt: model(prompt)[0])
+        optimize_texts(reflection_lm=asked)
     calls = len(recorder.named("chat"))
     assert calls == 4
     (compiled,) = recorder.named("compile")

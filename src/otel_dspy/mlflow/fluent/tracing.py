@@ -104,7 +104,9 @@ def own_context_span() -> SpanContext | None:
 def _carried_context() -> Callable[[], Callable[[], None]] | None:
     """Capture MLflow's own context for a thread of DSPy's, whose calls then join the trace that is active here."""
     runtime: Any = getattr(provider, "mlflow_runtime_context", None)
-    context: Context | None = None if runtime is None else runtime.get_current()
+    if runtime is None:
+        return None
+    context: Context = runtime.get_current()
     if not context:
         return None
 

@@ -127,6 +127,10 @@ def test_examples_have_the_numbers_of_their_dataset(order: tuple[str, str]) -> N
         places = [open_example(emitted.telemetry, evaluation, place, one) for place, one in enumerate(given)]
         elsewhere = open_example(emitted.telemetry, evaluation, 1, THIRD)  # not the one at that place
         unknown = open_example(emitted.telemetry, evaluation, 7, dspy.Example(q="?"))
+        for one in (*places, elsewhere, unknown):
+            close_example(emitted.telemetry, one, ExampleOutcome(score=1.0))
+        close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+    close_compile(emitted.telemetry, scope, result=None, error=None)
     assert [one.index for one in (*places, elsewhere, unknown)] == [1, 0, 0, 0, 7]
     assert (tuple(evaluation.devset), list(evaluation.positions)) == (tuple(given), [1, 0, 0])
 
@@ -143,8 +147,11 @@ def test_equal_examples_have_a_number_each() -> None:
             evaluation = _evaluate(emitted, devset=given)
             opened = [open_example(emitted.telemetry, evaluation, place, one) for place, one in enumerate(given)]
             assert [one.index for one in opened] == numbers
+            for one in opened:
+                close_example(emitted.telemetry, one, ExampleOutcome(score=1.0))
             close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
-    recorded = [dict(span.attributes or {}) for span in emitted.spans.values()]
+    close_compile(emitted.telemetry, scope, result=None, error=None)
+    recorded: list[dict[str, Any]] = [emitted.attributes(number) for number in sorted(emitted.spans)]
     sets = [(one["dspy.dataset.role"], one["dspy.dataset.id"]) for one in recorded if "dspy.dataset.role" in one]
     assert [role for role, _ in sets] == ["validation", "train"]
     first, second = [one["dspy.dataset.id"] for one in recorded if one["dspy.operation.name"] == "evaluate"]
@@ -158,6 +165,9 @@ def test_an_evaluation_alone_numbers_by_place() -> None:
     for given in ([EXAMPLE, OTHER, TWIN], [OTHER, EXAMPLE]):
         evaluation = _evaluate(emitted, devset=given)
         opened = [open_example(emitted.telemetry, evaluation, place, one) for place, one in enumerate(given)]
+        for one in opened:
+            close_example(emitted.telemetry, one, ExampleOutcome(score=1.0))
+        close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
         assert [one.index for one in opened] == list(range(len(given)))
 
 
