@@ -1,10 +1,9 @@
 """Databricks environment of this process, looked up on the program's thread instead of for each request.
 
 MLflow's HTTP client asks its providers of request headers at each request. The one for Databricks imports `dbruntime`
-and `pyspark`. An import that fails goes through every finder of `sys.meta_path` while Python's import lock is held. One
-finder is MLflow's own, with a lock that MLflow also holds while it imports modules on the program's threads
-(`mlflow.utils.import_hooks`): two threads that do both at the same time wait for each other. Requests of deliveries
-therefore get the headers of an earlier lookup. Other providers of headers are asked at each request.
+and `pyspark`. An import that fails goes through every finder of `sys.meta_path` while Python's import lock is held,
+MLflow's own with its lock included: threads that take these locks in different orders wait for each other. Requests of
+deliveries therefore get the headers of an earlier lookup. Other providers of headers are asked at each request.
 """
 
 from __future__ import annotations
