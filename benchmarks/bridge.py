@@ -63,6 +63,7 @@ def speed(backend: str, trials: int, bridges: Sequence[int]) -> list[Row]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(postgres()) if backend == "postgresql" else None
+        database = store or f"sqlite:///{folder / 'mlflow.db'}"
         server = stack.enter_context(mlflow_server(folder, backend=store, forked=False))
         experiment = mlflow.MlflowClient(server.uri).create_experiment("bare")
 
@@ -85,13 +86,16 @@ def speed(backend: str, trials: int, bridges: Sequence[int]) -> list[Row]:
             print(table(rows[-1:]), flush=True)
 
         measure("MLflow's own ingest", [server.uri], {"x-mlflow-experiment-id": experiment})
-        for count, queue in product(bridges, (False, True)):
-            name = f"bridges: {count}{', with a queue' if queue else ''}"
+        for count, queue, uri in product(bridges, (False, True), (server.uri, database)):
+            directly = ", on the database" if uri == database else ""
+            name = f"bridges: {count}{directly}{', with a queue' if queue else ''}"
+            if directly:  # by default the files would be below the working directory
+                mlflow.MlflowClient(server.uri).create_experiment(name, (folder / "files" / name).as_uri())
             with ExitStack() as several:
                 running = [
                     several.enter_context(
                         bridge_process(
-                            server.uri,
+                            uri,
                             name,
                             free_port(),
                             forked=False,

@@ -52,9 +52,11 @@ class ConcurrentRequests:
 
     Attributes:
         overlaps: whether several may be sent at the same time.
+        transactions: positions of requests that were accepted together: none.
     """
 
     overlaps: Final = True
+    transactions: Final[Sequence[range]] = ()
 
     def __init__(
         self,

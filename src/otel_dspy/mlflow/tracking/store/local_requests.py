@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.requests.concurrent_requests import Request
     from otel_dspy.mlflow.tracking.store.store import Store
 
-TOGETHER: Final = 25
+TOGETHER: Final = 100
 """Most writes in a transaction. Other writers of a sqlite database wait for its end."""
+MOST_SPANS: Final = 250
+"""Most spans in a write, so that the infos of their traces fit in its transaction."""
 
 
 class LocalRequests:
@@ -24,6 +26,7 @@ class LocalRequests:
     Attributes:
         limit: number of writes at the same time.
         overlaps: whether there may be several.
+        transactions: positions of those writes of the last `send` that were committed together.
     """
 
     limit: Final = 1
@@ -45,20 +48,45 @@ class LocalRequests:
         self._store = store
         self._one_by_one = ConcurrentRequests(tracking_uri, workspace, stopped)
         self._gate = ForkGate()
+        self._spans_apart = False
+        self.transactions: list[range] = []
 
     def send(self, requests: Sequence[Request]) -> list[bool | None]:
         """Attempt writes until one fails; return for each whether it was accepted, None if it was not attempted.
 
-        Those of a transaction that fails are attempted again, one by one.
+        Of a transaction that fails, the infos before its first spans are attempted together, and the rest one by one.
         """
         accepted: list[bool | None] = []
+        self.transactions = []
         while len(accepted) < len(requests) and not self._stopped():
-            some = requests[len(accepted) : len(accepted) + TOGETHER]
-            found = [True] * len(some) if self._sent_together(some) else self._one_by_one.send(some)
+            some = self._next(requests[len(accepted) : len(accepted) + TOGETHER])
+            if self._sent_together(some):
+                self.transactions.append(range(len(accepted), len(accepted) + len(some)))
+                found: list[bool | None] = [True] * len(some)
+            else:
+                found = self._sent_apart(some)
             accepted += found
             if not all(found):
                 break
         return accepted + [None] * (len(requests) - len(accepted))
+
+    def _next(self, requests: Sequence[Request]) -> Sequence[Request]:
+        """Return the first of these requests that may share a transaction: up to the last with spans, if one has."""
+        with_spans = [number for number, request in enumerate(requests) if not request.measured]
+        if not with_spans:
+            return requests
+        return requests[: max(1, with_spans[0])] if self._spans_apart else requests[: with_spans[-1] + 1]
+
+    def _sent_apart(self, requests: Sequence[Request]) -> list[bool | None]:
+        infos = next((number for number, request in enumerate(requests) if not request.measured), 0)
+        found: list[bool | None] = [True] * infos if self._sent_together(requests[:infos]) else []
+        rest = requests[len(found) :]
+        answers = self._one_by_one.send(rest)
+        # MLflow before 3.9 takes spans of one trace alone: it would undo every transaction.
+        self._spans_apart |= any(
+            not request.measured and answer is False for request, answer in zip(rest, answers, strict=True)
+        )
+        return found + answers
 
     def _sent_together(self, requests: Sequence[Request]) -> bool:
         with http_policy.no_retries(0), workspaces.selected(self._workspace):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy.mlflow.tracking.store.tag_merges import TagMerges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -27,6 +30,10 @@ class _Thread(threading.local):
     depth: int = 0
     experiments: dict[object, Any] | None = None
     """What the transaction has read, by id; None without one."""
+    merges: TagMerges | None = None
+    """Of the spans that are being written."""
+    adds: bool = False
+    """Whether what is being written may be sent to the database with what is written next."""
 
 
 class SharedSessions:
@@ -53,26 +60,76 @@ class SharedSessions:
 
     @contextmanager
     def _shared(self, session: Any) -> Generator[Any]:  # noqa: ANN401 - a class of SQLAlchemy's
+        if self._thread.depth == 0 and not self._thread.adds:
+            self._send(session)
         self._thread.depth += 1
         try:
             yield session
             session.flush()
         finally:
             self._thread.depth -= 1
-        if self._thread.depth == 0:
-            session.expunge_all()  # a session of its own would not have had these objects either
+        if self._thread.depth == 0 and not self._thread.adds:
+            self._send(session)
+
+    @staticmethod
+    def _send(session: Any) -> None:  # noqa: ANN401 - a class of SQLAlchemy's
+        session.flush()
+        session.expunge_all()  # a session of its own would not have had these objects either
 
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Make one transaction of all writes to the store in this thread; an exception undoes all of them."""
         with self._maker(**self._to_write) as session:
             self._thread.session, session.rollback = session, _raise_undone
+            session.merge, session.flush = partial(self._merge, session.merge), partial(self._flush, session.flush)
+            session.execute = partial(self._execute, session, session.execute)
             try:
                 self._thread.experiments = {}
                 yield
             finally:
                 self._thread.session = self._thread.experiments = None
-                del session.rollback
+                del session.rollback, session.merge, session.flush, session.execute
+
+    @contextmanager
+    def spans_of(self, trace_ids: Iterable[str]) -> Generator[None]:
+        """Read the tags of these traces once while their spans are written: MLflow reads each of them for each tag."""
+        session = self._thread.session
+        if session is None:
+            yield
+            return
+        self._thread.merges = TagMerges(session, trace_ids)
+        try:
+            yield
+        finally:
+            self._thread.merges = None
+
+    @contextmanager
+    def adding(self) -> Generator[None]:
+        """Add new rows; those of several writes are sent to the database together, with a statement for each table."""
+        self._thread.adds = True
+        try:
+            yield
+        finally:
+            self._thread.adds = False
+
+    def _execute(self, session: Any, execute: Callable[..., Any], *some: Any, **more: Any) -> Any:  # noqa: ANN401
+        """Execute a statement, after what was added: each query of a session comes here."""
+        if self._thread.adds and session.new:
+            self._thread.adds = False
+            try:
+                session.flush()
+            finally:
+                self._thread.adds = True
+        return execute(*some, **more)
+
+    def _flush(self, flush: Callable[..., None], *some: Any) -> None:  # noqa: ANN401 - as SQLAlchemy's
+        if not self._thread.adds:
+            flush(*some)
+
+    def _merge(self, merge: Callable[..., Any], entity: Any, **more: Any) -> Any:  # noqa: ANN401 - as SQLAlchemy's
+        merges = self._thread.merges
+        merged = merges.merged(entity) if merges is not None else None
+        return merge(entity, **more) if merged is None else merged
 
     def read_once(self, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Return a function that reads each experiment once in a transaction: MLflow reads it for each trace info.
@@ -112,6 +169,22 @@ class _Gated:
     ) -> bool | None:
         with self._gate:
             return self._transaction.__exit__(kind, error, traceback)
+
+
+@contextmanager
+def adding(store: Any) -> Generator[None]:  # noqa: ANN401 - MLflow's, or a plug-in's
+    """Write something new with fewer statements, within `one_transaction`; else do nothing."""
+    maker: Any = getattr(store, _MAKER, None)
+    with maker.adding() if isinstance(maker, SharedSessions) else nullcontext():
+        yield
+
+
+@contextmanager
+def spans_of(store: Any, trace_ids: Iterable[str]) -> Generator[None]:  # noqa: ANN401 - MLflow's, or a plug-in's
+    """Write spans of these traces (MLflow's ids) with fewer reads, within `one_transaction`; else do nothing."""
+    maker: Any = getattr(store, _MAKER, None)
+    with maker.spans_of(trace_ids) if isinstance(maker, SharedSessions) else nullcontext():
+        yield
 
 
 def one_transaction(

@@ -12,6 +12,7 @@ from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.prices import NO_PRICE
+from otel_dspy.mlflow.tracking.store.store_transaction import adding, spans_of
 from otel_dspy.mlflow.tracking.store.trace_sums import corrected_sums
 from otel_dspy.mlflow.tracking.store.unpriced_models import unpriced
 
@@ -50,7 +51,8 @@ class TraceStore:
         """
         head = trace_entities.trace_info(experiment_id, trace, run_id, metadata or {})
         try:
-            self._store.start_trace(head)
+            with adding(self._store):
+                self._store.start_trace(head)
         except Exception as error:
             if not any(text in str(error) for text in _TAKES_WHOLE_HEADS):
                 raise
@@ -62,7 +64,9 @@ class TraceStore:
         models = {span.unpriced_model for span in logged if span.unpriced_model is not None}
         try:
             with unpriced(models | {model + NO_PRICE for model in models}):
-                self._store.log_spans(experiment_id, [mlflow_span(span) for span in logged])
+                converted = [mlflow_span(span) for span in logged]
+                with spans_of(self._store, {span.trace_id for span in converted}):
+                    self._store.log_spans(experiment_id, converted)
         except NotImplementedError:
             # MLflow requests the server's version once, and caches a failure forever.
             version: Any = getattr(self._store, "_get_server_version", None)

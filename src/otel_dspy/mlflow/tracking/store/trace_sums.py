@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan
+
 _SUMS: Final = {"mlflow.trace.tokenUsage": "mlflow.chat.tokenUsage", "mlflow.trace.cost": "mlflow.llm.cost"}
 """From a trace's metadata, a JSON object of numbers, to the attribute of its spans that is summed."""
 
@@ -51,6 +53,18 @@ def _total(spans: Iterable[Any], attribute: str) -> dict[str, float]:
             for key, value in values.items():
                 total[key] = total.get(key, 0) + value
     return total
+
+
+def are_plain(spans: Iterable[LogSpan]) -> bool:
+    """Return whether no span with tokens or a cost is below another such: every version of MLflow sums these alike."""
+    given = list(spans)
+    parents = {logged.span.span_id: logged.parent_id for logged in given}
+    counted = {
+        logged.span.span_id
+        for logged in given
+        if logged.cost or any(logged.attributes.get(name) for name in _SUMS.values())
+    }
+    return not any(above in counted for span_id in counted for above in _above(span_id, parents))
 
 
 def _above(span_id: str, parents: Mapping[str, str | None]) -> Iterator[str]:

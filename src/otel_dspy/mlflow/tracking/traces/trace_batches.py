@@ -114,13 +114,18 @@ class TraceBatch:
         # Assessments have their own ids and are never reverted: only new ones have to be sent again.
         self._sent[head.trace_id] = replace(head, assessments=(), expectations=(), users_assessments=())
 
-    def requests(self) -> list[list[LogSpan]]:
-        """Return the spans, oldest first, in lists that fit in one request each."""
+    def requests(self, most: int | None = None) -> list[list[LogSpan]]:
+        """Return the spans, oldest first, in lists that fit in one request each.
+
+        Args:
+            most: maximum number of spans in a request, if less than `MAX_SPANS`.
+        """
+        most = min(most or MAX_SPANS, MAX_SPANS)
         found: list[list[LogSpan]] = []
         characters = 0
         for span in self.spans:
             characters += _characters(span)
-            if not found or len(found[-1]) >= MAX_SPANS or characters > MAX_CHARACTERS:
+            if not found or len(found[-1]) >= most or characters > MAX_CHARACTERS:
                 found.append([])
                 characters = _characters(span)
             found[-1].append(span)
@@ -156,6 +161,10 @@ class TraceBatch:
         found = [WrittenTrace(trace_id, self._sent.get(trace_id), spans) for trace_id, spans in self._written.items()]
         self._written.clear()
         return found
+
+    def sums_known(self, trace_id: str) -> None:
+        """Record that MLflow has summed all that it had of the trace: `written` need not return it."""
+        self._written.pop(trace_id, None)
 
     def sums_sent(self, head: LogTrace) -> None:
         """Record that the sums of the trace are correct."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 
@@ -19,6 +20,7 @@ class TraceRequest:
 
     Attributes:
         traces: ids of the traces that it writes.
+        spans: the spans that it has.
         once: returns what sends the request once; None if it can be sent with retries only, or if others have to be
             sent before.
         send: sends it with retries, and records it.
@@ -31,6 +33,7 @@ class TraceRequest:
     send: Callable[[], None]
     sent: Callable[[], None]
     of_head: bool
+    spans: Sequence[LogSpan] = ()
 
 
 def at_once(waiting: Iterable[TraceRequest]) -> list[Request]:
@@ -44,6 +47,13 @@ def at_once(waiting: Iterable[TraceRequest]) -> list[Request]:
         found.append(Request(send, {last[trace] for trace in request.traces if trace in last}, request.of_head))
         last |= dict.fromkeys(request.traces, number)
     return found
+
+
+def whole(together: Sequence[TraceRequest]) -> set[str]:
+    """Return the traces of which these requests have the info, and one request has spans."""
+    infos = {trace for request in together if request.of_head for trace in request.traces}
+    spans = Counter(trace for request in together if not request.of_head for trace in request.traces)
+    return {trace for trace in infos if spans[trace] == 1}
 
 
 def distinct(spans: Iterable[LogSpan]) -> list[LogSpan]:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests
 from otel_dspy.mlflow.tracking.requests.outcome import Outcome
-from otel_dspy.mlflow.tracking.store.local_requests import LocalRequests
+from otel_dspy.mlflow.tracking.store import trace_sums
+from otel_dspy.mlflow.tracking.store.local_requests import MOST_SPANS, LocalRequests
 from otel_dspy.mlflow.tracking.traces.shared_traces import SharedTraces
 from otel_dspy.mlflow.tracking.traces.split_on_reject import send_trace
 from otel_dspy.mlflow.tracking.traces.trace_batches import POSTPONED, TraceBatch
-from otel_dspy.mlflow.tracking.traces.trace_requests import TraceRequest, at_once, distinct
+from otel_dspy.mlflow.tracking.traces.trace_requests import TraceRequest, at_once, distinct, whole
 from otel_dspy.tracking_uri import is_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
     from otel_dspy.mlflow.tracking.writers.writer import Writer
@@ -117,12 +118,13 @@ class TraceSender:
         new, begun = self._batch.new_and_begun()
         heads = {head.trace_id: self._head_request(head) for head in new}
         found: list[TraceRequest] = []
-        for spans in self._batch.requests():
+        for spans in self._batch.requests(None if self._together.overlaps else MOST_SPANS):
             traces = {span.trace_id: None for span in spans}
             found += [heads.pop(trace_id) for trace_id in traces if trace_id in heads]
             found.append(
                 TraceRequest(
                     traces=frozenset(traces),
+                    spans=spans,
                     once=lambda spans=spans: self._spans_once(spans),
                     send=lambda spans=spans: self._send_spans(spans),
                     sent=lambda spans=spans: self._batch.spans_sent(spans),
@@ -155,10 +157,27 @@ class TraceSender:
             if accepted:
                 self._writer.attempts.count(Outcome.DONE)
                 request.sent()
+        for together in self._together.transactions:
+            self._record_sums(waiting[together.start : together.stop])
         for request, accepted in answers:
             if accepted is False:
                 request.send()
         return [request for request, accepted in answers if accepted is None] + waiting[len(requests) :]
+
+    def _record_sums(self, together: Sequence[TraceRequest]) -> None:
+        """Record which of the traces that were written in one transaction have the sums of all their spans.
+
+        MLflow sums the first spans that follow an info. What others write of such a trace, they write to one that has
+        ended, and correct its sums.
+        """
+        chosen = whole(together)
+        spans: dict[str, list[LogSpan]] = {}
+        for request in together:
+            for span in request.spans:
+                spans.setdefault(span.trace_id, []).append(span)
+        for trace_id in chosen:
+            if trace_sums.are_plain(spans[trace_id]):
+                self._batch.sums_known(trace_id)
 
     def _takes_single_requests(self) -> bool:
         """Whether requests can be sent without retries: not while MLflow fails."""
@@ -180,7 +199,8 @@ class TraceSender:
         return lambda: store.traces.start_trace(experiment_id, head, run.run_id if run else None, metadata)
 
     def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
-        if not self._together.overlaps or self._writer.shared or not self._takes_single_requests():
+        # To a server, a process that shares the traces with others sends one request with spans at a time.
+        if (self._together.overlaps and self._writer.shared) or not self._takes_single_requests():
             return None
         connection = self._writer.connection
         store, experiment_id = connection.store(), connection.experiment_id()

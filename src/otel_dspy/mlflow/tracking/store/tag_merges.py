@@ -1,0 +1,54 @@
+"""Tags of traces, merged with what one query has read, where MLflow's store reads each tag that it writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_COLUMNS: Final = {"request_id", "key", "value"}
+"""Of a trace's tag in MLflow's database: the id of the trace, and the tag's name and value."""
+_KEY: Final = {"request_id", "key"}
+
+
+class TagMerges:
+    """Merges of tags into one session, while the spans of some traces are written.
+
+    A tag that another process adds in between makes the session fail when it is flushed, as it does after a merge of
+    SQLAlchemy's.
+    """
+
+    def __init__(self, session: Any, trace_ids: Iterable[str]) -> None:  # noqa: ANN401 - a class of SQLAlchemy's
+        """Create it; nothing is read before the first tag.
+
+        Args:
+            session: the session.
+            trace_ids: ids of the traces, as MLflow stores them.
+        """
+        self._session = session
+        self._trace_ids = frozenset(trace_ids)
+        self._known: dict[Any, dict[tuple[str, str], Any] | None] = {}
+        """Tags by trace and name, for each class of entities; None for one that is not of tags."""
+
+    def merged(self, entity: Any) -> Any:  # noqa: ANN401 - as SQLAlchemy's
+        """Return the session's entity with the tag's value; None if the caller should merge it."""
+        entities: Any = cast("Any", type(entity))
+        if entities not in self._known:
+            self._known[entities] = self._read(entities)
+        known = self._known[entities]
+        if known is None or entity.request_id not in self._trace_ids:
+            return None
+        found = known.setdefault((entity.request_id, entity.key), entity)
+        if found is entity:
+            self._session.add(entity)
+        elif found.value != entity.value:
+            found.value = entity.value
+        return found
+
+    def _read(self, entities: Any) -> dict[tuple[str, str], Any] | None:  # noqa: ANN401 - a class of MLflow's
+        table: Any = getattr(entities, "__table__", None)
+        if table is None or (set(table.columns.keys()), set(table.primary_key.columns.keys())) != (_COLUMNS, _KEY):
+            return None
+        found = self._session.query(entities).filter(entities.request_id.in_(self._trace_ids))
+        return {(tag.request_id, tag.key): tag for tag in found}
