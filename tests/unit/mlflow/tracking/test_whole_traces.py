@@ -224,7 +224,7 @@ def test_spans_that_mlflow_rejects_together(uri: str, monkeypatch: pytest.Monkey
     several.clear()
     statements.clear()
     applied(applier, [operation for number in range(5, 9) for operation in whole(number)])
-    assert len(several) == 2  # once alone, once with retries; in no transaction with infos
+    assert len(several) == 1  # in no transaction with infos
     assert statements.count("COMMIT") == 1 + 4
     assert [tokens_of(uri, number) for number in range(1, 9)] == [20] * 8
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests
@@ -54,7 +57,8 @@ class LocalRequests:
     def send(self, requests: Sequence[Request]) -> list[bool | None]:
         """Attempt writes until one fails; return for each whether it was accepted, None if it was not attempted.
 
-        Of a transaction that fails, the infos before its first spans are attempted together, and the rest one by one.
+        Of a transaction that fails, the infos before its first spans are attempted again, together or one by one. Spans
+        are attempted in transactions with others only; alone they count as not accepted.
         """
         accepted: list[bool | None] = []
         self.transactions = []
@@ -78,16 +82,22 @@ class LocalRequests:
         return requests[: max(1, with_spans[0])] if self._spans_apart else requests[: with_spans[-1] + 1]
 
     def _sent_apart(self, requests: Sequence[Request]) -> list[bool | None]:
-        infos = next((number for number, request in enumerate(requests) if not request.measured), 0)
-        found: list[bool | None] = [True] * infos if self._sent_together(requests[:infos]) else []
-        rest = requests[len(found) :]
-        answers = self._one_by_one.send(rest)
-        # MLflow before 3.9 takes spans of one trace alone: it would undo every transaction.
-        self._spans_apart |= any(
-            not request.measured and answer is False for request, answer in zip(rest, answers, strict=True)
-        )
-        return found + answers
+        infos = next((number for number, request in enumerate(requests) if not request.measured), len(requests))
+        first = requests[:infos]
+        together = infos < len(requests) and self._sent_together(first)
+        found: list[bool | None] = [True] * infos if together else self._one_by_one.send(first)
+        # Spans are left to the caller, which splits them.
+        return [*found, False] if infos < len(requests) and all(found) else found
 
     def _sent_together(self, requests: Sequence[Request]) -> bool:
+        writes = [request.send if request.measured else partial(self._send_spans, request) for request in requests]
         with http_policy.no_retries(0), workspaces.selected(self._workspace):
-            return len(requests) > 1 and self._store().together([request.send for request in requests], self._gate)
+            return len(requests) > 1 and self._store().together(writes, self._gate)
+
+    def _send_spans(self, request: Request) -> None:
+        try:
+            request.send()
+        except MlflowException:
+            # Such as of MLflow before 3.9, which takes spans of one trace alone: it would undo every transaction.
+            self._spans_apart = True
+            raise
