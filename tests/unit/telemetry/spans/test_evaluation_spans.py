@@ -195,6 +195,17 @@ def test_examples_that_are_not_sampled_count() -> None:
     assert (row["index"], row["score"]) == (0, 1.0)
 
 
+def test_ids_of_examples_that_are_not_sampled() -> None:
+    """Each is valid and fits into the 128 and 64 bits that OpenTelemetry has for it; one that is too long is not."""
+    emitted = Emitted(example_ratio=0.0)
+    evaluation = _evaluate(emitted, devset=[EXAMPLE] * 100)
+    examples = [open_example(emitted.telemetry, evaluation, place, EXAMPLE) for place in range(100)]
+    assert all(example.span.get_span_context().is_valid for example in examples)
+    for example in examples:
+        close_example(emitted.telemetry, example, ExampleOutcome())
+    close_evaluate(emitted.telemetry, evaluation, EvaluateOutcome())
+
+
 def test_a_ratio_of_the_examples_is_sampled() -> None:
     """By the instrumentation's own random numbers; each example that is not sampled has ids of its own."""
     emitted = Emitted(example_ratio=0.5)
