@@ -35,11 +35,6 @@ NEEDED: Final = (
 """Modules that a bridge imports, each provided by the extra `bridge`."""
 
 
-SWITCH: Final = 0.0005
-"""Seconds after which a thread that computes yields to one that waits for the GIL; Python's default is 0.005.
-
-A request passes through several threads until it is on disk, and each waits for the one that writes to MLflow.
-"""
 EXIT: Final = 5.0
 """Seconds that exit handlers may take after `Bridge.stop`."""
 
@@ -81,7 +76,6 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    sys.setswitchinterval(SWITCH)
     bridge = Bridge(wanted)
     try:
         bridge.start()
