@@ -1,4 +1,4 @@
-"""Names of environment variables that `otel-dspy doctor` checks too, without importing the code that reads them."""
+"""Names of environment variables that `otel-dspy doctor` knows without importing the code that reads them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,7 @@ PROGRESS: Final = "OTEL_DSPY_PROGRESS"
 SERVER_APP_BASE: Final = "OTEL_DSPY_SERVER_APP_BASE"
 AUTOLOG_METRICS: Final = "OTEL_DSPY_MLFLOW_AUTOLOG_METRICS"
 EVALUATION_DATASETS: Final = "OTEL_DSPY_MLFLOW_EVALUATION_DATASETS"
+KNOWN: Final = frozenset({
+    EXPORT_MAX_BYTES, REPORT, PROGRESS, SERVER_APP_BASE, AUTOLOG_METRICS, EVALUATION_DATASETS,
+})  # fmt: skip
+"""All of these names."""

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge import flags as bridge
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.environment_variables import (
-    AUTOLOG_METRICS,
-    EVALUATION_DATASETS,
-    EXPORT_MAX_BYTES,
-    PROGRESS,
-    REPORT,
-    SERVER_APP_BASE,
-)
+from otel_dspy.environment_variables import KNOWN
 from otel_dspy.mlflow.delivery import drain_timeout, spool
 from otel_dspy.settings import BUDGET_VARIABLES, CONTENT_VARIABLE, Settings
 
@@ -32,8 +25,7 @@ def known() -> frozenset[str]:
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
     others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
-    others |= {EXPORT_MAX_BYTES, REPORT, PROGRESS, SERVER_APP_BASE, AUTOLOG_METRICS, EVALUATION_DATASETS}
-    others |= set(BUDGET_VARIABLES.values())
+    others |= KNOWN | set(BUDGET_VARIABLES.values())
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 
 

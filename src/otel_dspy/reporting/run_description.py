@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.mapping.trials_view import trials_link
+from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.markdown import markdown_row, markdown_text
+from otel_dspy.reporting.runs.read import read_unfinished
 from otel_dspy.reporting.sections.headline import cost, headline
 from otel_dspy.reporting.sections.stopped import after_stop
 from otel_dspy.reporting.wording import choice_text
@@ -44,6 +46,23 @@ def stopped_description(found: Compile) -> str:
         found: the optimization, as `read_unfinished` returns it.
     """
     return _description(found, (headline(found), cost(found)), tuple(after_stop(found)), "")
+
+
+def describe_stopped(tracking_uri: str, run_id: str) -> str | None:
+    """Return the description of a run that has ended as KILLED; None if it is not that of an optimization.
+
+    Args:
+        tracking_uri: the store.
+        run_id: the run.
+
+    Raises:
+        mlflow.exceptions.MlflowException: The store did not answer.
+    """
+    try:
+        found = read_unfinished(tracking_uri, run_id)
+    except ReportError:
+        return None
+    return None if found is None else stopped_description(found)
 
 
 def _description(found: Compile, paragraphs: Sequence[str], warnings: Sequence[str], page: str) -> str:

@@ -144,14 +144,17 @@ class QueueDatabase:
             gone = [*written, *(request_id for request_id, _ in rejected)]
             self._connection.executemany("DELETE FROM requests WHERE id = ?", ((one,) for one in gone))
 
-    def limit_rejected(self, most: int) -> int:
-        """Delete the oldest rejected requests beyond `most` bytes; return their number.
+    def limit_rejected(self, max_bytes: int) -> int:
+        """Delete the oldest rejected requests beyond their share of the queue's maximum size; return their number.
+
+        Args:
+            max_bytes: maximum size of the queue.
 
         Raises:
             QueueError: the disk cannot be written; nothing was deleted.
         """
         with self._errors("written"), self._transaction():
-            return rejected_requests.limit(self._connection, most)
+            return rejected_requests.limit(self._connection, max_bytes)
 
     def after(self, request_id: int) -> QueuedRequest | None:
         """Return the request that follows an id in the queue; None if there is none.

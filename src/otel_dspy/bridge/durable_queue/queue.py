@@ -32,8 +32,6 @@ DISK_PAUSE: Final = 1.0
 """Seconds between attempts while the disk cannot be written or read."""
 SILENCE: Final = 60.0
 """Seconds after an error of the disk in which further ones are not logged."""
-REJECTED_SHARE: Final = 10
-"""Rejected requests take at most this fraction of the queue's maximum size."""
 JOIN: Final = 0.5
 """Seconds to wait for the thread at the end."""
 
@@ -228,7 +226,7 @@ class DurableQueue:
             self._order.last_id = database.last_id()
         self._oldest = database.oldest()
         if rejected:
-            dropped = database.limit_rejected(self._max_bytes // REJECTED_SHARE)
+            dropped = database.limit_rejected(self._max_bytes)
             self.rejected = database.rejected()
             if dropped and not self._limit_reported:
                 self._limit_reported = True

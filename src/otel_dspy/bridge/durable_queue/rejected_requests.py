@@ -26,6 +26,8 @@ _LIMIT: Final = (
     "DELETE FROM rejected WHERE id IN "
     "(SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id DESC) AS newer FROM rejected) WHERE newer > ?)"
 )
+SHARE: Final = 10
+"""Rejected requests take at most this fraction of the queue's maximum size."""
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -49,9 +51,9 @@ def keep(connection: sqlite3.Connection, rejected: Sequence[tuple[int, str]]) ->
     connection.executemany(_KEEP, ((reason, request_id) for request_id, reason in rejected))
 
 
-def limit(connection: sqlite3.Connection, most: int) -> int:
-    """Delete the oldest requests beyond `most` bytes; return their number."""
-    return connection.execute(_LIMIT, (most,)).rowcount
+def limit(connection: sqlite3.Connection, max_bytes: int) -> int:
+    """Delete the oldest requests beyond their share of a queue of `max_bytes`; return their number."""
+    return connection.execute(_LIMIT, (max_bytes // SHARE,)).rowcount
 
 
 def count(connection: sqlite3.Connection) -> int:

@@ -66,7 +66,7 @@ def test_rejected_requests_are_kept_apart_until_the_next_start(tmp_path: Path) -
     with closing(QueueDatabase(tmp_path, URI)) as database:
         database.write([new(bytes([48 + number]) * 100) for number in range(5)], [], [])
         database.write([], [], [(1, REASON), (2, REASON), (4, REASON)])
-        assert database.limit_rejected(800) == 1
+        assert database.limit_rejected(8000) == 1
         assert (bodies(database), database.rejected()) == ([b"2" * 100, b"4" * 100], 2)
     with closing(QueueDatabase(tmp_path, URI)) as database:
         assert (bodies(database), database.rejected()) == ([bytes([48 + number]) * 100 for number in (1, 2, 3, 4)], 0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DESCRIBED: Final = "otel_dspy.description"
 """Tag with a digest of the description that was written here: one that differs is the user's."""
-_STOPPED: Final = "otel_dspy.reporting.stopped_run_description:describe_stopped"
+_STOPPED: Final = "otel_dspy.reporting.run_description:describe_stopped"
 """Loaded by name: that package reads MLflow by means of this one."""
 
 
