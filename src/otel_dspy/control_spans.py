@@ -19,7 +19,7 @@ PAYLOADS: Final = tuple(
 
 def is_control(attributes: Mapping[str, object] | None) -> bool:
     """Return whether a span with these attributes is a control span or a payload piece of one."""
-    if not attributes:
+    if attributes is None:
         return False
     operation = attributes.get(sc.DSPY_OPERATION_NAME)
     if operation == "payload":

@@ -72,7 +72,7 @@ _DEGRADED: Final = [
     (f"{_GENAI}._conversation_context", None),
     *((_GENAI, name) for name in (
         "_apply_finish", "_apply_error_attributes", "_get_message_attributes", "_record_client_metrics",
-        "_monotonic_start_s", "_span_context", "_request_stream", "_on_stream_chunk", "_start_span",
+        "_monotonic_start_s", "_span_context", "_context_key", "_request_stream", "_on_stream_chunk", "_start_span",
     )),
     *(("dspy", name) for name in (
         "_process_lm_response", "_make_json_adapter_fallback", "_get_litellm", "_input_keys",

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from opentelemetry.context import create_key, get_current, get_value, set_value
-from opentelemetry.trace import set_span_in_context
+from opentelemetry.context import Context, create_key, get_current, get_value
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_dspy.telemetry.prompts import Prompt
 from otel_dspy.telemetry.usage import TASK
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope, TrialScope
     from otel_dspy.telemetry.usage import Role, UsageTally
 
 _KEY: Final = create_key("otel_dspy.call_context")
+SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+"""Context key of the current span: `set_span_in_context` copies a context twice, and every call derives several."""
 
 
 class Gate(Protocol):
@@ -158,21 +159,9 @@ def inside(span: Span, call_context: CallContext, context: Context) -> Context:
         call_context: the call context of the new context.
         context: the context to extend.
     """
-    return add_entry(set_span_in_context(span, context), _KEY, call_context)
-
-
-def add_entry(made: Context, key: str, value: object) -> Context:
-    """Add an entry to a context in place, without a copy. The context must not be shared yet.
-
-    Args:
-        made: the context.
-        key: the entry's name.
-        value: its value.
-    """
-    dict.__setitem__(made, key, value)  # pyright: ignore[reportUnknownMemberType] - Context.__setitem__ raises
-    return made
+    return Context(context, **{SPAN: span, _KEY: call_context})
 
 
 def with_call_context(call_context: CallContext, context: Context) -> Context:
     """Return the context, with its span unchanged, and this call context."""
-    return set_value(_KEY, call_context, context)
+    return Context(context, **{_KEY: call_context})

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm.result import read_cost
-from otel_dspy.hooks.lm.usage import record_usage
+from otel_dspy.hooks.lm.usage import add_to_totals, measure_usage
 from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.frames import hidden_frame
@@ -161,15 +161,15 @@ class _EmbeddingHook(CallHook):
         cost = None if self._unpriced else self._cost
         if cost is not None:
             self._invocation.attributes[semconv.DSPY_LM_COST] = cost
-        record_usage(
-            self._telemetry,
+        usage = CallUsage(self._invocation.input_tokens or 0, 0, cost, unpriced=self._unpriced, embedding=True)
+        add_to_totals(
             self._invocation.attributes,
-            CallUsage(self._invocation.input_tokens or 0, 0, cost, unpriced=self._unpriced, embedding=True),
+            usage,
             tally=self._place.usage,
             role=self._place.role,
             model=self._telemetry.model_names.of(model),
-            labels=self._labels,
         )
+        measure_usage(self._telemetry, usage, self._labels)
 
 
 def _count(inputs: object) -> int | None:

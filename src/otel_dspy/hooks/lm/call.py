@@ -15,7 +15,7 @@ from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of, fi
 from otel_dspy.hooks.lm.nested_usage import OwnUsage
 from otel_dspy.hooks.lm.result import read_result
 from otel_dspy.hooks.lm.settings import full_name, provider_and_model
-from otel_dspy.hooks.lm.usage import record_usage
+from otel_dspy.hooks.lm.usage import add_to_totals
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.frames import hidden_frame
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CallContext
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.genai.inference_call import Request
-    from otel_dspy.telemetry.usage import CallUsage, Role
+    from otel_dspy.telemetry.usage import Role
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:
@@ -221,20 +221,9 @@ class _LMHook(CallHook):
             attributes[semconv.DSPY_LM_CACHE_HIT] = record.cache_hit
         if usage.cost is not None:
             attributes[semconv.DSPY_LM_COST] = usage.cost
-        self._count(usage)
-        content = CallContent(self._telemetry, self._request, record, self._prompt)
+        add_to_totals(attributes, usage, tally=self._usage, role=self._role, model=self._model)
+        content = CallContent(self._telemetry, self._request, record, self._prompt, usage, self._labels)
         if error is None and self._request is not None and self._request.content:
             content.answers = answers_of(self._outputs)
             content.fields = fields_of(self._outputs)
         end_call(self._telemetry, self._call, error, content)
-
-    def _count(self, usage: CallUsage) -> None:
-        record_usage(
-            self._telemetry,
-            self._call.attributes,
-            usage,
-            tally=self._usage,
-            role=self._role,
-            model=self._model,
-            labels=self._labels,
-        )

@@ -11,6 +11,7 @@ from opentelemetry.util.genai.types import InputMessage, OutputMessage
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm.settings import as_schemas, request_settings
+from otel_dspy.hooks.lm.usage import measure_usage
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.genai.message_parts import ChatMessage, MessageParts
 from otel_dspy.telemetry.parameters import LARGEST_INT
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.lm.result import LMCallRecord
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.prompts import Prompt
+    from otel_dspy.telemetry.usage import CallUsage
 
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 """Keywords of a request with an attribute of the same name on `InferenceInvocation`."""
@@ -194,33 +196,44 @@ def _parts(telemetry: Telemetry, name: str) -> MessageParts:
 
 
 class CallContent:
-    """Request and response of an ended LM call, to be set on its invocation.
+    """Request, response and usage of an ended LM call, to be set on its invocation and added to the metrics.
 
     Args:
         telemetry: provides redaction and the content settings.
         request: None if the span is not recording.
         record: usage, model, id and finish reasons of the response.
         prompt: of the predictor that made the call; None outside of predictors.
+        usage: tokens and cost (USD) of the call.
+        labels: attributes of the usage's metrics.
 
     Attributes:
         answers: the response messages as plain data; None if they are not recorded.
         fields: see `fields_of`.
     """
 
-    __slots__ = ("_prompt", "_record", "_request", "_telemetry", "answers", "fields")
+    __slots__ = ("_labels", "_prompt", "_record", "_request", "_telemetry", "_usage", "answers", "fields")
 
-    def __init__(
-        self, telemetry: Telemetry, request: CallRequest | None, record: LMCallRecord, prompt: Prompt | None
+    def __init__(  # noqa: PLR0913, PLR0917 - what is known of a call
+        self,
+        telemetry: Telemetry,
+        request: CallRequest | None,
+        record: LMCallRecord,
+        prompt: Prompt | None,
+        usage: CallUsage,
+        labels: Mapping[str, str],
     ) -> None:
         self._prompt = prompt
         self._telemetry = telemetry
         self._request = request
         self._record = record
+        self._usage = usage
+        self._labels = labels
         self.answers: list[ChatMessage] | None = None
         self.fields: list[AnyValue] = []
 
     def __call__(self, invocation: InferenceInvocation) -> None:
-        """Set the request, the response and the prompt's name and version on the invocation."""
+        """Add the usage to the metrics; set request, response, and the prompt's name and version on the invocation."""
+        measure_usage(self._telemetry, self._usage, self._labels)
         if self._request is not None:
             self._request.put(self._telemetry, invocation)
         put_response(self._telemetry, invocation, self._record, self.answers)

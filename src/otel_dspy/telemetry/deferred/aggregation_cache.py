@@ -83,7 +83,7 @@ class KnownAggregations:
             return
         values = attributes.values()
         # With the types, because 1, 1.0 and True are equal keys and different attributes.
-        key = (*attributes.items(), *map(type, values))
+        key = (*attributes, *values, *map(type, values))
         try:
             known = self.kept.get(key)
         except TypeError:  # a list as a value

@@ -53,6 +53,7 @@ class _Late:
         self._submit = queue.submit
         self._instrument = instrument
         self._method = record
+        self._proxy = hasattr(instrument, "_real_instrument")
         self._use(self._current())
 
     def _current(self) -> object:
@@ -66,8 +67,7 @@ class _Late:
     def _take(
         self, amount: float, attributes: Mapping[str, AttributeValue] | None = None, context: Context | None = None
     ) -> None:
-        real = self._current()
-        if real is not self._real:
+        if self._proxy and (real := self._current()) is not self._real:
             self._use(real)
         if self._record is None:
             return  # skip the measurement

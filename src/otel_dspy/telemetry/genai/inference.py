@@ -89,6 +89,7 @@ class Inference(InferenceInvocation):
     def set_start(self, context: Context, started: float) -> None:
         """Set the start time, of `timeit.default_timer`, and the context of the calls inside."""
         self._span_context = context
+        self._context_key = None  # otherwise the library derives a context at the end, which nothing uses
         self._monotonic_start_s = started
 
     def add_chunk(self, at: float) -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import timeit
 from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
+from opentelemetry.context import Context
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
-from opentelemetry.trace import SpanKind, set_span_in_context
+from opentelemetry.trace import SpanKind
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 
-from otel_dspy.telemetry.call_context import add_entry
+from otel_dspy.telemetry.call_context import SPAN
 from otel_dspy.telemetry.genai.inference import Inference, Inside
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.genai.inference import InvocationBackend
@@ -75,7 +75,7 @@ class InferenceCall:
         )
         if conversation is not None:
             context = _with_conversation_id(conversation, context)  # for calls of other instrumentations inside
-        self.context = add_entry(set_span_in_context(self.span, context), CLIENT_INFERENCE_CONTEXT_KEY, Inside())
+        self.context = Context(context, **{SPAN: self.span, CLIENT_INFERENCE_CONTEXT_KEY: Inside()})
         """Context inside the call."""
         self._started = timeit.default_timer()
 

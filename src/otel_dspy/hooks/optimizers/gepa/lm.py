@@ -19,7 +19,7 @@ from otel_dspy import semconv
 from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of
 from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
 from otel_dspy.hooks.lm.settings import full_name, provider_and_model
-from otel_dspy.hooks.lm.usage import record_usage
+from otel_dspy.hooks.lm.usage import add_to_totals
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.runtime.guard import guarded
@@ -141,16 +141,14 @@ class _LMHook(CallHook):
             usage = records[index].billed()
             if usage.cost is not None:
                 call.attributes[semconv.DSPY_LM_COST] = usage.cost
-            record_usage(
-                self._telemetry,
+            add_to_totals(
                 call.attributes,
                 usage,
                 tally=self._call_context.usage,
                 role=self._call_context.role,
                 model=self._model,
-                labels=self._labels,
             )
-            content = CallContent(self._telemetry, request, records[index], None)
+            content = CallContent(self._telemetry, request, records[index], None, usage, self._labels)
             if index < len(self._outputs) and request.content:
                 content.answers = answers_of(self._outputs[index])
             end_call(self._telemetry, call, error, content)
