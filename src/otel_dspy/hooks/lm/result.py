@@ -145,7 +145,7 @@ def read_result(result: Any) -> LMCallRecord:
         None if cost is None else read_cost(cost),
         _text(first("model")) or _text(getattr(result, "response_model", None)),
         _text(first("id")),
-        _finish_reasons(_reader(replies[0])) if len(replies) == 1 else _all_finish_reasons(replies),
+        _finish_reasons(first) if len(replies) == 1 else _all_finish_reasons(replies),
         _more_tokens(usage, inputs, outputs),
         len(replies) or 1,
     )
