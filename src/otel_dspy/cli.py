@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from otel_dspy.bridge import command as bridge_command
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: The arguments are invalid (status 2), or ask for help or the version.
     """
     parser = _parser()
+    _check_command(parser, sys.argv[1:] if arguments is None else arguments)
     chosen = parser.parse_args(arguments)
     if chosen.command is None:
         parser.print_help()
@@ -53,6 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command in _COMMANDS:
         return _COMMANDS[chosen.command](chosen, print)
     return _demo(DemoOptions(**{field.name: getattr(chosen, field.name) for field in fields(DemoOptions)}))
+
+
+def _check_command(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """End with status 2 if the first argument is no command, and name the most similar one."""
+    name = next(iter(arguments), "")
+    names = ("demo", *_COMMANDS)
+    if not name or name.startswith("-") or name in names:
+        return
+    near = get_close_matches(name, names, 1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    parser.error(f"argument COMMAND: invalid choice: {name!r}. {meant}The commands are {', '.join(sorted(names))}.")
 
 
 def _demo(options: DemoOptions) -> int:
@@ -85,7 +98,6 @@ def _parser() -> argparse.ArgumentParser:
         help="optimize a sample program and record it in MLflow",
         description="Optimize a program that classifies the sentiment of tweets, with a small local language model, "
         "and record the optimization in an MLflow store. Needs no API key and no network.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _add_demo_options(demo)
     replay = commands.add_parser(
@@ -161,21 +173,27 @@ def _parser() -> argparse.ArgumentParser:
 def _add_demo_options(demo: argparse.ArgumentParser) -> None:
     usual = DemoOptions()
     demo.add_argument(
-        "--optimizer", type=_optimizer, choices=OPTIMIZERS, default=usual.optimizer, help="DSPy optimizer to use"
+        "--optimizer",
+        type=_optimizer,
+        choices=OPTIMIZERS,
+        default=usual.optimizer,
+        help="DSPy optimizer to use (default: %(default)s)",
     )
     demo.add_argument(
         "--trials",
         type=_at_least(1),
         default=usual.trials,
-        help="number of candidates; mipro also scores the best ones in full",
+        help="number of candidates; mipro also scores the best ones in full (default: %(default)s)",
     )
     demo.add_argument(
         "--examples",
         type=_at_least(4),
         default=usual.examples,
-        help="number of training tweets, and of validation tweets",
+        help="number of training tweets, and of validation tweets (default: %(default)s)",
     )
-    demo.add_argument("--store", default=usual.store, help="folder of a local MLflow store, or a tracking URI")
+    demo.add_argument(
+        "--store", default=usual.store, help="folder of a local MLflow store, or a tracking URI (default: %(default)s)"
+    )
     demo.add_argument("--lm", metavar="MODEL", help="use another model, by its DSPy name: openai/gpt-4o-mini")
     demo.add_argument("--api-base", metavar="URL", help="base URL of that model; defaults to its provider's")
     demo.add_argument("--verbose", action="store_true", help="show output and logs of DSPy and MLflow")

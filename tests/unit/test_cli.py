@@ -59,7 +59,9 @@ def test_arguments_become_options(monkeypatch: pytest.MonkeyPatch, arguments: li
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["demos"], "invalid choice: 'demos'"),
+        (["demos"], "invalid choice: 'demos'. Did you mean demo? The commands are bridge, compare, "),
+        (["repot", "latest"], "invalid choice: 'repot'. Did you mean report? "),
+        (["zzz"], "invalid choice: 'zzz'. The commands are "),
         (["demo", "--trials", "0"], "0 is below 1"),
         (["demo", "--examples", "3"], "3 is below 4"),
         (["demo", "--trials", "many"], "invalid number value: 'many'"),
@@ -72,6 +74,15 @@ def test_wrong_arguments_are_refused(capsys: pytest.CaptureFixture[str], argumen
         cli.main(arguments)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_help_has_the_defaults_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """Options without a default state none."""
+    with pytest.raises(SystemExit):
+        cli.main(["demo", "--help"])
+    shown = capsys.readouterr().out
+    assert shown.count("(default: ") == 4
+    assert "None" not in shown
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

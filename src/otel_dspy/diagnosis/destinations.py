@@ -7,7 +7,9 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from difflib import get_close_matches
 from http import HTTPStatus
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 WORKSPACE: Final = "MLFLOW_WORKSPACE"
+_SCHEMES: Final = frozenset({
+    "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc",
+})  # fmt: skip
+"""Schemes of MLflow's own tracking stores, as its error for any other one lists them (3.17)."""
 
 
 def destinations(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -56,8 +62,16 @@ def mlflow_store(environment: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("mlflow", Level.OK, f"{shown} is in a writable folder")
         else:
             yield Finding("mlflow", Level.PROBLEM, f"{shown}: {folder} does not exist or is not writable")
+    elif "://" in uri and scheme.partition("+")[0] not in _schemes():
+        near = get_close_matches(scheme, sorted(_schemes()), 1)
+        meant = f"Did you mean {near[0]}?" if near else "It may need a plug-in of MLflow."
+        yield Finding("mlflow", Level.PROBLEM, f"{shown}: MLflow has no tracking store for {scheme!r}. {meant}")
     else:
         yield Finding("mlflow", Level.NOTE, f"{shown} was not checked")
+
+
+def _schemes() -> set[str]:
+    return _SCHEMES | {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
 
 
 def _unhealthy(uri: str) -> str | None:
