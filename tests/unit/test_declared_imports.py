@@ -59,6 +59,11 @@ def _imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             waiting += node.orelse
             continue
+        if isinstance(node, ast.If) and ast.unparse(node.test).startswith("sys.version_info >= "):
+            assert isinstance(node.test, ast.Compare)
+            newer = sys.version_info >= ast.literal_eval(node.test.comparators[0])
+            waiting += node.body if newer else node.orelse
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -13,6 +13,7 @@ from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.replay.file_result import FileResult
 from otel_dspy.otlp_requests.json_spans import spans_in_json
 from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, MalformedError, TooLargeError
+from otel_dspy.otlp_requests.request_files import RequestFileError, requests_in_file
 from otel_dspy.otlp_requests.span_route import UnusableError, routed
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def spool_of_files(paths: Sequence[Path], spool: Path) -> list[FileResult]:
     has sent again twice. They are written once, in the order of their ends, each after the pieces of its attributes.
 
     Args:
-        paths: files of OTLP JSON with a request a line.
+        paths: files of OTLP JSON.
         spool: the file to write.
 
     Raises:
@@ -75,20 +76,21 @@ def spool_of_files(paths: Sequence[Path], spool: Path) -> list[FileResult]:
 def _spans(result: FileResult) -> Iterator[tuple[SpanRecord, Route]]:
     """Yield the control spans of a file; what cannot be read of it is added to the result."""
     try:
-        with result.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                try:
-                    for received in spans_in_json(line):
-                        if isinstance(received, BadSpanError):
-                            result.damaged.append((number, str(received)))
-                        elif is_control(received.span.attributes):
-                            result.spans += 1
-                            yield routed(received, _DESTINATION)
-                except (MalformedError, TooLargeError, UnusableError) as error:
-                    if line.endswith(b"\n") or number == 1:
-                        result.damaged.append((number, str(error)))
-                    # Else the line is being written.
+        for request in requests_in_file(result.path):
+            if not request.body.strip():
+                continue
+            try:
+                for received in spans_in_json(request.body):
+                    if isinstance(received, BadSpanError):
+                        result.damaged.append((request.number, str(received)))
+                    elif is_control(received.span.attributes):
+                        result.spans += 1
+                        yield routed(received, _DESTINATION)
+            except (MalformedError, TooLargeError, UnusableError) as error:
+                if request.whole or request.number == 1:
+                    result.damaged.append((request.number, str(error)))
+                # Else the line is being written.
+    except RequestFileError as error:
+        result.trouble = f"the file cannot be read: {error}"
     except OSError as error:
         result.trouble = f"the file cannot be read: {error.strerror or error}"

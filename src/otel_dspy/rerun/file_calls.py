@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.otlp_requests.json_spans import spans_in_json
 from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, MalformedError
+from otel_dspy.otlp_requests.request_files import SUFFIXES, RequestFileError, requests_in_file
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.recorded_call import OPERATION, is_call, recorded_call
 
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def calls_of_files(path: Path) -> Iterator[RecordedCall | None]:
-    """Yield the calls in a file, or in the `.json` and `.jsonl` files of a folder; None for each without messages.
+    """Yield the calls in a file, or in the files of a folder with one of `SUFFIXES`; None for each without messages.
 
     Raises:
         RerunError: A file cannot be read, or is not OTLP JSON.
     """
     if path.is_dir():
-        for file in sorted(one for one in path.iterdir() if one.suffix in {".json", ".jsonl"}):
+        for file in sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES)):
             yield from _calls(file)
     else:
         yield from _calls(path)
@@ -32,21 +33,20 @@ def calls_of_files(path: Path) -> Iterator[RecordedCall | None]:
 def _calls(path: Path) -> Iterator[RecordedCall | None]:
     read = False
     try:
-        with path.open("rb") as file:
-            for line in file:
-                try:
-                    for received in spans_in_json(line):
-                        read = True
-                        if isinstance(received, BadSpanError) or not is_call(received.span.attributes.get(OPERATION)):
-                            continue
-                        span = received.span
-                        error = (span.message or "") if span.error else None
-                        yield recorded_call(
-                            span.attributes, span.start_ns, error, f"{path.name}, trace {span.trace_id}"
-                        )
-                except MalformedError as error:
-                    if not read:
-                        raise RerunError(f"{path} is not OTLP JSON with a request a line: {error}") from None
-                    # Else the writer was killed while it wrote the line.
+        for request in requests_in_file(path):
+            try:
+                for received in spans_in_json(request.body):
+                    read = True
+                    if isinstance(received, BadSpanError) or not is_call(received.span.attributes.get(OPERATION)):
+                        continue
+                    span = received.span
+                    error = (span.message or "") if span.error else None
+                    yield recorded_call(span.attributes, span.start_ns, error, f"{path.name}, trace {span.trace_id}")
+            except MalformedError as error:
+                if not read:
+                    raise RerunError(f"{path} is not OTLP JSON with a request a line: {error}") from None
+                # Else the writer was killed while it wrote the line.
+    except RequestFileError as error:
+        raise RerunError(f"{path} cannot be read: {error}") from None
     except OSError as error:
         raise RerunError(f"{path} cannot be read: {error.strerror or error}") from None

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from base64 import b64encode
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf import json_format
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from opentelemetry.sdk.trace.export import SpanExportResult
 
+from otel_dspy import cli
+from otel_dspy.rerun.file_calls import calls_of_files
 from tests.integration.backends.reference_telemetry import otlp, send_telemetry
 from tests.support.collectors import needs_collector, running_collector
+from tests.support.recorded_optimization import recorded_optimization
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
@@ -36,6 +43,48 @@ def test_the_file_holds_the_spans_that_were_sent(shape: str, tmp_path: Path) -> 
     assert read == sent
     linked = [one for one in sent.values() if "links {" in one]
     assert bool(linked) == (shape == "linked")
+
+
+@pytest.mark.slow  # MLflow creates a database, after an optimization
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["yaml:exporters::file::compression: zstd"],
+        ["yaml:exporters::file::compression: zstd", "--feature-gates=exporter.file.nativeCompression"],
+    ],
+    ids=["messages", "stream"],
+)
+def test_compressed_files_are_read(overrides: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `compression: zstd` the report and the recorded calls are those of a file without compression.
+
+    So they are of the files after gzip, as `logrotate` compresses them.
+    """
+    config = Path(__file__).with_name("file_exporter.yaml")
+    plain, packed = tmp_path / "plain.json", tmp_path / "packed.json"
+    batches = recorded_optimization()
+    for written, used in ((plain, []), (packed, overrides)):
+        with running_collector(config, tmp_path / written.stem, {"WRITTEN": str(written)}, used) as collector:
+            exporter = OTLPSpanExporter(f"http://{collector.http}/v1/traces")
+            for batch in batches:
+                assert exporter.export(batch) is SpanExportResult.SUCCESS
+            exporter.shutdown()
+            collector.stop()
+    assert packed.stat().st_size < plain.stat().st_size
+    zipped = tmp_path / "zipped.json.gz"
+    zipped.write_bytes(gzip.compress(packed.read_bytes()))
+    expected = _report(plain, capsys)
+    assert expected["best_score"] == 100.0
+    assert [_report(file, capsys) for file in (packed, zipped)] == [expected, expected]
+    calls = [[replace(one, place="") for one in calls_of_files(file) if one] for file in (plain, packed, zipped)]
+    assert calls[0]
+    assert calls == [calls[0]] * 3
+
+
+def _report(file: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What `otel-dspy report FILE --json` prints."""
+    capsys.readouterr()
+    assert cli.main(["report", str(file), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
 
 
 def in_file(path: Path) -> dict[str, str]:
