@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from otel_dspy.demo.quiet import quiet
 from otel_dspy.demo.readiness import check_memory, check_packages
+from otel_dspy.environment_variables import PROGRESS
 
 _DATA_SEED = 1
 """Seed of the tweet sample, so that it is always the same."""
@@ -41,9 +43,11 @@ def run_demo(options: DemoOptions) -> None:
         from otel_dspy.demo.store import EXPERIMENT, prepare_store  # noqa: PLC0415 - see above
         from otel_dspy.demo.task import as_examples, learnt, optimize, using  # noqa: PLC0415 - see above
         from otel_dspy.demo.tweets import sample_tweets  # noqa: PLC0415 - see above
+        from otel_dspy.reporting.terminal.compile_lines import result_text  # noqa: PLC0415 - see above
         from otel_dspy.reporting.terminal.live_progress import live_progress  # noqa: PLC0415 - see above
         from otel_dspy.reporting.terminal.trials_table import trials_table  # noqa: PLC0415 - see above
 
+        os.environ[PROGRESS] = "off"  # `autolog` would show the same as the lines here
         store = prepare_store(options.store)
         console.print(f"Recording in {store.tracking_uri}, experiment {EXPERIMENT!r}.", highlight=False, soft_wrap=True)
         console.print("Look at it, even while it runs, with:", highlight=False)
@@ -64,10 +68,16 @@ def run_demo(options: DemoOptions) -> None:
             )
         view = watch.view
         if view is not None:
-            console.print(trials_table(view.trials, title=f"{view.optimizer} on {view.program}"))
+            usage = None if view.result is None else view.result.usage
+            console.print(trials_table(view.trials, title=f"{view.optimizer} on {view.program}", usage=usage))
+            if view.result is not None:
+                console.print(f"\n{result_text(view, view.result)}", markup=False, highlight=False, soft_wrap=True)
         best = learnt(program)
-        summary = f"\nThe best program: {best.instruction!r}, shown {best.shown_examples} examples."
+        summary = f"The best program: {best.instruction!r}, shown {best.shown_examples} examples."
         console.print(summary, markup=False, highlight=False, soft_wrap=True)
+        console.print("Is the gain more than chance? The report answers:", highlight=False)
+        report = f"otel-dspy report --tracking-uri {shlex.quote(store.tracking_uri)}"
+        console.print(f"  {report}", highlight=False, soft_wrap=True, style="bold")
         console.print("Runs, programs, tweets and traces are in MLflow:", highlight=False)
         console.print(f"  {store.open_with}", highlight=False, soft_wrap=True, style="bold")
 

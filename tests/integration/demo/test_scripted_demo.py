@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shlex
 import signal
@@ -13,7 +14,9 @@ import pytest
 from otel_dspy import cli
 from otel_dspy.demo.store import EXPERIMENT
 from tests.docs.code_blocks import covered_blocks
+from tests.integration.demo.conftest import sentiment_of
 from tests.integration.demo.reported import check_errors, check_report
+from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import Status, scripted_lm
 from tests.support.mlflow_server import mlflow_server
 from tests.support.mlflow_tree import read_tree
@@ -62,6 +65,37 @@ def test_mipro_shows_and_records_every_trial(
     assert last == f"The page: {page}"
     assert f"<h1>{headline}</h1>" in page.read_text(encoding="utf-8")
     check_errors(result.tracking_uri, run, capsys)
+
+
+@pytest.mark.slow  # as a user starts it, as above
+def test_on_a_terminal_everything_is_shown_once(tmp_path: Path) -> None:
+    """One table, with the calls that the run has, the result and the command of the report; nothing that DSPy prints."""
+    with scripted_lm(dspy_script({"sentiment": sentiment_of})) as lm:
+        command = ("demo", "--trials", "2", "--examples", "4", "--lm", "openai/scripted", "--api-base", lm.api_base)
+        variables = {"OPENAI_API_KEY": "sk-demo", "DSPY_CACHEDIR": str(tmp_path / "cache"), "TERM": "xterm"}
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-m", "otel_dspy", *command],
+            cwd=tmp_path, env=os.environ | variables, stdin=theirs, stdout=theirs, stderr=theirs,
+        ) as program:  # fmt: skip
+            os.close(theirs)
+            shown = b""
+            try:
+                while part := os.read(ours, 65536):
+                    shown += part
+            except OSError:  # the program has closed the terminal
+                pass
+        os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert program.returncode == 0, text
+    [run] = read_tree(f"sqlite:///{tmp_path}/mlflow.db", EXPERIMENT).runs
+    calls = run.metrics["usage/lm_calls"][-1][1]
+    assert (text.count("MIPROv2 on SentimentOfTweet"), text.count("Recording in ")) == (1, 1)
+    assert f"the whole optimization: {calls:.0f} calls, " in text
+    assert re.search(r"^from .* won ", text, re.MULTILINE)
+    assert "otel-dspy report --tracking-uri sqlite:///" in text
+    assert "Bootstrap" not in text
+    assert "Average Metric" not in text
 
 
 @pytest.mark.slow  # MIPROv2 stands for all with every test

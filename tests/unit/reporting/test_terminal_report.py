@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import redirect_stdout
 
 from inline_snapshot import snapshot
 from rich.console import Console
@@ -51,6 +52,7 @@ MIPROv2 on Classify
     * 2   full        75.0 %   0_predictor_demos=2          1,234      12.3
                                0_predictor_instruction=1
 
+minibatch: scored on a part of the validation set; only full scores compete.
 3 trials: 60 calls, 3,702 tokens, $0.0125\
 """)
 
@@ -124,6 +126,19 @@ def test_on_a_terminal_progress_is_a_line_with_trial_and_best() -> None:
                 # Long enough for a redraw, of which there are ten a second.
                 awaited(lambda: "2 examples" in out.getvalue(), "a line of two examples")
     assert "MIPROv2 · trial 2 of 5 · 2 examples · best 62.5 %" in out.getvalue()
+
+
+def test_on_a_terminal_suppressed_output_stays_suppressed() -> None:
+    """What DSPy prints while standard output is redirected is not shown; else it is, above the line."""
+    out, nowhere = io.StringIO(), io.StringIO()
+    console = Console(file=out, width=WIDTH, force_terminal=True)
+    with redirect_stdout(nowhere), live_progress(console):
+        print("Bootstrapping set 1/3")  # noqa: T201 - as DSPy does
+    assert nowhere.getvalue() == "Bootstrapping set 1/3\n"
+    assert "Bootstrapping" not in out.getvalue()
+    with redirect_stdout(out), live_progress(console):
+        print("Bootstrapping set 2/3")  # noqa: T201 - as DSPy does
+    assert "Bootstrapping set 2/3" in out.getvalue()
 
 
 def test_a_long_table_has_its_foremost_rows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 def live_progress(console: Console) -> Generator[CompileWatch]:
     """Show the progress of the spans that the yielded span processor receives, while the block runs.
 
-    On a terminal this is one updated line; elsewhere (a file, a CI log) one line per phase and per trial.
+    On a terminal this is one updated line, below what is printed meanwhile; elsewhere (a file, a CI log) one line per
+    phase and per trial. Where standard output is redirected away from the console, it stays so.
     """
     if not console.is_terminal:
         yield CompileWatch(_Lines(console))
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    printed = console.file is sys.stdout
+    with Progress(*columns, console=console, transient=True, redirect_stdout=printed) as progress:
         task = progress.add_task("starting", total=None)
 
         def update(view: CompileView) -> None:

@@ -40,7 +40,7 @@ def trials_table(
     captions = [_totals(every, usage)]
     if len(ordered) < len(every):
         captions.insert(0, f"{counted(len(every) - len(ordered), 'trial')} not shown")
-    if most is not None and any(row.scope == "minibatch" for row in ordered):
+    if any(row.scope == "minibatch" for row in ordered):
         captions.insert(0, _MINIBATCH)
     table = Table(
         title=title,
