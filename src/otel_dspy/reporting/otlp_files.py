@@ -13,8 +13,8 @@ from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.replay.file_result import FileResult
 from otel_dspy.otlp_requests.json_spans import spans_in_json
 from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, MalformedError, TooLargeError
-from otel_dspy.otlp_requests.request_files import RequestFileError, requests_in_file
 from otel_dspy.otlp_requests.span_route import UnusableError, routed
+from otel_dspy.reporting.request_files import RequestFileError, requests_in_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
