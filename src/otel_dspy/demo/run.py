@@ -47,7 +47,6 @@ def run_demo(options: DemoOptions) -> None:
         from otel_dspy.reporting.terminal.live_progress import live_progress  # noqa: PLC0415 - see above
         from otel_dspy.reporting.terminal.trials_table import trials_table  # noqa: PLC0415 - see above
 
-        os.environ[PROGRESS] = "off"  # `autolog` would show the same as the lines here
         store = prepare_store(options.store)
         console.print(f"Recording in {store.tracking_uri}, experiment {EXPERIMENT!r}.", highlight=False, soft_wrap=True)
         console.print("Look at it, even while it runs, with:", highlight=False)
@@ -90,7 +89,8 @@ def _recorded(tracking_uri: str, experiment: str, watch: SpanProcessor) -> Gener
     import otel_dspy.mlflow  # noqa: PLC0415 - MLflow takes seconds to import
     from otel_dspy import DSPyInstrumentor  # noqa: PLC0415 - so does DSPy
 
-    otel_dspy.mlflow.autolog(tracking_uri=tracking_uri, experiment=experiment)
+    with _without_progress():
+        otel_dspy.mlflow.autolog(tracking_uri=tracking_uri, experiment=experiment)
     provider = DSPyInstrumentor().tracer_provider
     if isinstance(provider, TracerProvider):
         provider.add_span_processor(watch)
@@ -98,3 +98,17 @@ def _recorded(tracking_uri: str, experiment: str, watch: SpanProcessor) -> Gener
         yield
     finally:
         otel_dspy.mlflow.autolog(disable=True)  # flushes
+
+
+@contextmanager
+def _without_progress() -> Generator[None]:
+    """Keep `autolog` from showing progress, which would be the same as the demo's own lines."""
+    before = os.environ.get(PROGRESS)
+    os.environ[PROGRESS] = "off"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PROGRESS]
+        else:
+            os.environ[PROGRESS] = before

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from otel_dspy.environment_variables import REPORT
 from tests.support.mlflow_tree import read_tree
+from tests.support.waiting import awaited
 
 CELLS = [
     """
@@ -45,6 +49,72 @@ None
 ]
 
 
+INTERRUPTED = [
+    CELLS[0],
+    """
+import time
+from pathlib import Path
+
+scored = 0
+def slow(example, prediction, trace=None):
+    global scored
+    scored += 1
+    if scored > 4:  # trial 0 has scored three
+        Path("second trial").touch()
+        time.sleep(0.5)
+    return exact(example, prediction)
+
+optimizer = dspy.BootstrapFewShotWithRandomSearch(slow, num_candidate_programs=1, num_threads=1)
+best = optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3))
+""",
+    "otel_dspy.mlflow.flush(120)",
+]
+
+
+def use_kernel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a kernel `here` of this environment known, which imports `tests`."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    (folder / "kernels" / "here").mkdir(parents=True)
+    (folder / "kernels" / "here" / "kernel.json").write_text(
+        f'{{"argv": ["{sys.executable}", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"], '
+        '"display_name": "here", "language": "python"}'
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(folder))
+    monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
+
+
+@pytest.mark.slow  # a kernel and MLflow's database
+@pytest.mark.parametrize("tracking_uri", ["local"], indirect=True)
+def test_an_interrupted_cell(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the kernel's interrupt the display and the run's description have the state at the end; the run is KILLED."""
+    use_kernel(tmp_path, monkeypatch)
+    monkeypatch.setenv(REPORT, "true")
+    cells = [nbformat.v4.new_code_cell(text.replace("{uri}", tracking_uri)) for text in INTERRUPTED]
+    book = nbformat.v4.new_notebook(cells=cells)
+    client = NotebookClient(
+        book, timeout=300, kernel_name="here", allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}
+    )
+    with ThreadPoolExecutor(1) as executor:
+        executed = executor.submit(client.execute, env=dict(os.environ))
+        awaited(lambda: (tmp_path / "second trial").exists() or executed.done(), "a second trial", 120)
+        assert client.km is not None
+        asyncio.run(client.km.interrupt_kernel())
+        executed.result(300)
+    outputs = book.cells[1].outputs
+    assert [one.ename for one in outputs if one.output_type == "error"] == ["KeyboardInterrupt"]
+    (display,) = [one["data"] for one in outputs if one.output_type == "display_data"]
+    state = display["text/plain"].splitlines()[0]
+    assert state.startswith("BootstrapFewShotWithRandomSearch on Predict: stopped by the user; ")
+    assert "trial 0 leads (seed -3)" in state
+    assert [one["data"]["text/plain"] for one in book.cells[2].outputs] == ["True"]
+    [run] = read_tree(tracking_uri, "notebook").runs
+    assert (run.name, run.status) == ("BootstrapFewShotWithRandomSearch Predict", "KILLED")
+    description = run.tags["mlflow.note.content"]
+    assert "stopped by the user" in description
+    assert "trial 0" in description
+
+
 # Through a server the spans take the path of every other test here.
 @pytest.mark.parametrize("tracking_uri", ["local", pytest.param("server", marks=pytest.mark.slow)], indirect=True)
 def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,15 +124,7 @@ def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pyt
 
     The last cell waits for MLflow: Jupyter kills a kernel five seconds after it has asked it to end.
     """
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-    (tmp_path / "kernels" / "here").mkdir(parents=True)
-    (tmp_path / "kernels" / "here" / "kernel.json").write_text(
-        f'{{"argv": ["{sys.executable}", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"], '
-        '"display_name": "here", "language": "python"}'
-    )
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    use_kernel(tmp_path, monkeypatch)
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text.format(uri=tracking_uri)) for text in CELLS])
     client = NotebookClient(
         book, timeout=300, kernel_name="here", allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}
