@@ -60,7 +60,7 @@ def test_arguments_become_options(monkeypatch: pytest.MonkeyPatch, arguments: li
     ("arguments", "message"),
     [
         (["demos"], "invalid choice: 'demos'. Did you mean demo? The commands are bridge, compare, "),
-        (["repot", "latest"], "invalid choice: 'repot'. Did you mean report? "),
+        (["raport", "latest"], "invalid choice: 'raport'. Did you mean report? "),
         (["zzz"], "invalid choice: 'zzz'. The commands are "),
         (["demo", "--trials", "0"], "0 is below 1"),
         (["demo", "--examples", "3"], "3 is below 4"),

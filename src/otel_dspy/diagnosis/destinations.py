@@ -70,7 +70,7 @@ def mlflow_store(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("mlflow", Level.NOTE, f"{shown} was not checked")
 
 
-def _schemes() -> set[str]:
+def _schemes() -> frozenset[str]:
     return _SCHEMES | {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import nbformat
 import pytest
@@ -99,7 +100,7 @@ def test_an_interrupted_cell(tracking_uri: str, tmp_path: Path, monkeypatch: pyt
         executed = executor.submit(client.execute, env=dict(os.environ))
         awaited(lambda: (tmp_path / "second trial").exists() or executed.done(), "a second trial", 120)
         assert client.km is not None
-        asyncio.run(client.km.interrupt_kernel())
+        asyncio.run(cast("Any", client.km).interrupt_kernel())
         executed.result(300)
     outputs = book.cells[1].outputs
     assert [one.ename for one in outputs if one.output_type == "error"] == ["KeyboardInterrupt"]

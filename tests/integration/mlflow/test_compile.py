@@ -68,7 +68,6 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> N
     }  # fmt: skip
     assert parent.metrics == {
         "score/best": ((0, 50.0), (1, 50.0), (2, 50.0)),
-        "usage/cache_hits": ((0, 0.0), (1, 0.0), (2, 0.0)),
         "usage/cost": ((0, 0.002), (1, 0.004), (2, 0.004)),
         "score/full": ((0, 50.0),),
         "score/minibatch": ((1, 75.0),),

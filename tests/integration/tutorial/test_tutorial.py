@@ -214,7 +214,7 @@ def test_tokens_calls_and_cost_are_recorded(tutorial: Tutorial) -> None:
     for name in ("usage/input_tokens", "usage/output_tokens", "usage/lm_calls", "usage/cache_hits"):
         totals = [value for _step, value in run.metrics[name]]
         assert totals == sorted(totals)
-        assert totals[-1] >= sum(trial.metrics[name][0][1] for trial in tutorial.trials)
+        assert totals[-1] >= sum(trial.metrics[name][0][1] for trial in tutorial.trials if name in trial.metrics)
     for tracked in run.walk():
         # A compile that calls no model (LabeledFewShot) costs nothing, which is known.
         costs = [value for name in tracked.metrics if "cost" in name for _step, value in tracked.metrics[name]]

@@ -164,12 +164,13 @@ def objective_metrics(objectives: Mapping[str, float]) -> dict[str, float]:
 
 
 def usage_metrics(usage: Usage) -> dict[str, float]:
-    """Return usage by metric name; unknown values are omitted, and of roles and models zeros too.
+    """Return usage by metric name; unknown values are omitted, and zeros of cache hits, roles and models too.
 
     `usage/<name>/<role>` is a role's part of it, `usage/model/<model>/<name>` a language model's. Models with the same
-    key are summed. Without zeros, no chart of a role or model is a flat line at 0.
+    key are summed. Without these zeros, no chart is a flat line at 0 where no cache is used.
     """
-    found = {metric_names.USAGE + name: value for name, value in _numbers(usage).items()}
+    numbers = {name: value for name, value in _numbers(usage).items() if value or name != "cache_hits"}
+    found = {metric_names.USAGE + name: value for name, value in numbers.items()}
     for role, part in usage.by_role.items():
         found |= {key(f"{metric_names.USAGE}{name}/{role}"): value for name, value in _numbers(part).items() if value}
     models: dict[str, float] = {}

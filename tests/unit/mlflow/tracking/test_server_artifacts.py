@@ -17,9 +17,9 @@ RUN = "mlflow-artifacts:/1/abc/artifacts"
 
 @pytest.fixture
 def _server() -> Generator[None]:
-    server_artifacts.use("mlflow-artifacts:/", "s3://bucket/root?x=1")
+    undo = server_artifacts.use("mlflow-artifacts:/", "s3://bucket/root?x=1")
     yield
-    server_artifacts.use(None, None)
+    undo()
 
 
 def test_outside_a_server_nothing_changes() -> None:
@@ -34,6 +34,15 @@ def test_a_server_reaches_what_it_proxies_at_its_destination() -> None:
     assert server_artifacts.direct(RUN) == "s3://bucket/root/1/abc/artifacts?x=1"
     for uri in ("mlflow-artifacts://elsewhere/1/abc/artifacts", "s3://other/1", "/srv/artifacts/1"):
         assert server_artifacts.direct(uri) == uri
+
+
+def test_a_server_that_has_ended_leaves_a_client() -> None:
+    """What is set for a server is undone as a whole."""
+    before = server_artifacts.in_server()
+    undo = server_artifacts.use("mlflow-artifacts:/", None)
+    assert server_artifacts.in_server()
+    undo()
+    assert (server_artifacts.in_server(), server_artifacts.root()) == (before, None)
 
 
 @pytest.mark.usefixtures("_server")

@@ -29,14 +29,20 @@ class _Storage:
 _storage: Final = _Storage()
 
 
-def use(root: str | None, destination: str | None) -> None:
-    """Set the storage of this process's server.
+def use(root: str | None, destination: str | None) -> Callable[[], None]:
+    """Set the storage of this process's server; return what undoes that.
 
     Args:
         root: artifact location of new experiments (`--default-artifact-root`); None for MLflow's own default.
         destination: storage that the server proxies (`--artifacts-destination`); None if it proxies none.
     """
+    before = _storage.known, _storage.root, _storage.destination
     _storage.known, _storage.root, _storage.destination = True, root, destination
+
+    def undo() -> None:
+        _storage.known, _storage.root, _storage.destination = before
+
+    return undo
 
 
 def in_server() -> bool:
