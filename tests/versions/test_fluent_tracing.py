@@ -28,6 +28,7 @@ _ORPHAN: Final = pytest.mark.contract_gaps("its parent was never exported")
 
 
 NOT_HERE: Final = {
+    "`dspy.Parallel` or `Module.batch` inside `@mlflow.trace`",
     "`mlflow.genai.evaluate(predict_fn=…)`",
     "`mlflow.genai.optimize_prompts(predict_fn=…)`",
     "a judge's `align` with an optimizer that runs DSPy",
