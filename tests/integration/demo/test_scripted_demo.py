@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.integration.demo.conftest import DemoResult
 
 TRIAL_LINE = re.compile(r"^\[(\d+)/(\d+)\] trial (\d+): ", re.MULTILINE)
+_TQDM_INTERRUPTED = re.compile(r"Exception ignored in: <function tqdm\.__del__.*?\nAttributeError: [^\n]*\n", re.DOTALL)
+"""What CPython prints of a progress bar of DSPy's that is interrupted while tqdm creates it."""
 
 
 def test_mipro_shows_and_records_every_trial(
@@ -65,10 +67,6 @@ def test_mipro_shows_and_records_every_trial(
     assert last == f"The page: {page}"
     assert f"<h1>{headline}</h1>" in page.read_text(encoding="utf-8")
     check_errors(result.tracking_uri, run, capsys)
-
-
-_TQDM_INTERRUPTED = re.compile(r"Exception ignored in: <function tqdm\.__del__.*?\nAttributeError: [^\n]*\n", re.DOTALL)
-"""What CPython prints of a progress bar of DSPy's that is interrupted while tqdm creates it."""
 
 
 @pytest.mark.slow  # as a user starts it, as above
