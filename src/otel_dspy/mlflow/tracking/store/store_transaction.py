@@ -112,7 +112,7 @@ class SharedSessions:
         finally:
             self._thread.adds = False
 
-    def _execute(self, session: Any, execute: Callable[..., Any], *some: Any, **more: Any) -> Any:  # noqa: ANN401
+    def _execute(self, session: Any, execute: Callable[..., Any], *some: Any, **more: Any) -> Any:  # noqa: ANN401 - as SQLAlchemy's
         """Execute a statement, after what was added: each query of a session comes here."""
         if self._thread.adds and session.new:
             self._thread.adds = False
