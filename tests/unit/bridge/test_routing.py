@@ -16,14 +16,14 @@ from otel_dspy.mlflow.records.route import Destination, Experiment, RootKind, Tr
 from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import OPTIONS, UnusableError, routed
-from tests.unit.mlflow.mapping.mlflow_model import Model
-from tests.unit.mlflow.mapping.optimization_spans import optimizations
+from tests.support.mlflow_store_model import Model
+from tests.support.optimization_strategies import optimizations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from tests.unit.mlflow.mapping.optimization_spans import SpanInTrace
+    from tests.support.optimization_strategies import SpanInTrace
 
 PLACE = Destination("sqlite:///m.db", Experiment(name="E"))
 

@@ -11,14 +11,14 @@ from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options
-from tests.unit.mlflow.mapping.mlflow_model import Model
-from tests.unit.mlflow.mapping.optimization_spans import optimizations
+from tests.support.mlflow_store_model import Model
+from tests.support.optimization_strategies import optimizations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from tests.unit.mlflow.mapping.optimization_spans import SpanInTrace
+    from tests.support.optimization_strategies import SpanInTrace
 
 FLAGS = st.builds(Options, log_evals=st.booleans(), log_compiles=st.booleans(), log_traces=st.booleans())
 

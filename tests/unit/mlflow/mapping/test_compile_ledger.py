@@ -12,7 +12,7 @@ from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options
 from otel_dspy.mlflow.records.span_records import CompileRecord
-from tests.unit.mlflow.mapping.mapped_spans import CID, IDENTITY, mapped, span
+from tests.support.mapped_spans import CID, IDENTITY, mapped, span
 
 RUN = CompileRun(CID)
 

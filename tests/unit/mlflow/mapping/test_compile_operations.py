@@ -22,7 +22,7 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
-from tests.unit.mlflow.mapping.mapped_spans import CID, IDENTITY, mapped, only, span
+from tests.support.mapped_spans import CID, IDENTITY, mapped, only, span
 
 RUN = CompileRun(CID)
 TRACE = "t" * 32

@@ -15,7 +15,7 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, UserRun
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
-from tests.unit.mlflow.mapping.mapped_spans import CID, kinds, mapped, span
+from tests.support.mapped_spans import CID, kinds, mapped, span
 
 RUN = CompileRun(CID)
 TRACE = "t" * 32

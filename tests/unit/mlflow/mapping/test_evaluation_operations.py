@@ -21,8 +21,8 @@ from otel_dspy.mlflow.mapping.operations import (
 )
 from otel_dspy.mlflow.mapping.run_keys import EvaluateRun, TrialRun, UserRun
 from otel_dspy.mlflow.records.route import Options
-from tests.unit.mlflow.mapping.mapped_spans import CID, CONTEXT, mapped, only, span
-from tests.unit.mlflow.mapping.trial_spans import (
+from tests.support.mapped_spans import CID, CONTEXT, mapped, only, span
+from tests.support.trial_spans import (
     ALONE,
     COMPILE,
     FAILED,

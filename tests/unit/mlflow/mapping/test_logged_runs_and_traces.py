@@ -13,7 +13,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
-from tests.unit.mlflow.mapping.mapped_spans import CID, IDENTITY, kinds, only, operations_of
+from tests.support.mapped_spans import CID, IDENTITY, kinds, only, operations_of
 
 
 @pytest.mark.parametrize(

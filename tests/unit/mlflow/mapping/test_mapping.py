@@ -31,7 +31,7 @@ from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.records.span_records import CallRecord
-from tests.unit.mlflow.mapping.mapped_spans import (
+from tests.support.mapped_spans import (
     CID,
     CONTEXT,
     IDENTITY,

@@ -10,7 +10,7 @@ import pytest
 
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
-from tests.unit.mlflow.mapping.mapped_spans import mapped, only, span
+from tests.support.mapped_spans import mapped, only, span
 
 CALL = TraceContext(trace_id="t" * 32, root_id="s", kind=RootKind.CALL)
 

@@ -9,7 +9,7 @@ from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
 from otel_dspy.mlflow.mapping.summary import summary_json
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, TrialRecord
-from tests.unit.mlflow.mapping.mapped_spans import CID, IDENTITY, span
+from tests.support.mapped_spans import CID, IDENTITY, span
 
 DONE: dict[str, Any] = {
     **IDENTITY,

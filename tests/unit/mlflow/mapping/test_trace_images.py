@@ -9,8 +9,8 @@ from mlflow.tracing.attachments import Attachment
 
 from otel_dspy.mlflow.mapping.trace_images import with_references
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
+from tests.support.mapped_spans import span as recorded
 from tests.support.pictures import data_uri, png
-from tests.unit.mlflow.mapping.mapped_spans import span as recorded
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 BLACK = png(0)

@@ -13,8 +13,8 @@ from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, UserRun
 from otel_dspy.mlflow.mapping.trace_operations import Assessment, Expectation, LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import Options, RootKind, SpanUpdate, TraceContext, TraceUpdate, UserEvent
 from otel_dspy.mlflow.records.span import SpanLink
-from tests.unit.mlflow.mapping.mapped_spans import CID, CONTEXT, IDENTITY, only, span
-from tests.unit.mlflow.mapping.mapped_spans import mapped as all_mapped
+from tests.support.mapped_spans import CID, CONTEXT, IDENTITY, only, span
+from tests.support.mapped_spans import mapped as all_mapped
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span import SpanRecord

@@ -21,8 +21,8 @@ from otel_dspy.mlflow.mapping.operations import (
     MetricPoint,
 )
 from otel_dspy.mlflow.mapping.run_keys import TrialRun
-from tests.unit.mlflow.mapping.mapped_spans import CID, mapped, only, span
-from tests.unit.mlflow.mapping.trial_spans import (
+from tests.support.mapped_spans import CID, mapped, only, span
+from tests.support.trial_spans import (
     ALONE,
     COMPILE,
     FAILED,

@@ -13,7 +13,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
 )
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
-from tests.unit.mlflow.mapping.mapped_spans import (
+from tests.support.mapped_spans import (
     IDENTITY,
     IDENTITY_ENDED,
     only,

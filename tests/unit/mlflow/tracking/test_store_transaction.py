@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportUnknownVariableType]
-from sqlalchemy import event
 
 from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
 from otel_dspy.mlflow.mapping.trace_operations import Assessment, LogTrace
@@ -23,6 +21,7 @@ from otel_dspy.mlflow.tracking.store.trace_ends import PREFIX
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from otel_dspy.runtime.fork_gate import ForkGate
 from tests.support.blank_store import blank_store
+from tests.support.database_statements import COMMIT, database_statements, mlflow_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,33 +58,10 @@ def uri(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def commits(uri: str) -> Iterator[list[str]]:
-    """Filled with one entry for each transaction that has written."""
-    engine: Any = _store(uri).engine
-    seen: list[str] = []
-    written = threading.local()
-
-    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        written.any = getattr(written, "any", False) or statement.startswith(("INSERT", "UPDATE"))
-
-    def committed(_connection: object) -> None:
-        if getattr(written, "any", False):
-            seen.append("commit")
-        written.any = False
-
-    def undone(_connection: object) -> None:
-        written.any = False
-
-    listeners = {"before_cursor_execute": executed, "commit": committed, "rollback": undone}
-    for name, listener in listeners.items():
-        event.listen(engine, name, listener)
-    yield seen
-    for name, listener in listeners.items():
-        event.remove(engine, name, listener)
-
-
-def _store(uri: str) -> Any:
-    return cast("Any", _get_store)(uri)
+def statements(uri: str) -> Iterator[list[str]]:
+    """What is executed on the database, with COMMIT for each transaction that has written."""
+    with database_statements(uri) as seen:
+        yield seen
 
 
 def _applier(uri: str, writer: type[ExclusiveWriter | ConcurrentWriter] = ExclusiveWriter) -> OperationApplier:
@@ -98,13 +74,13 @@ def _delivered(applier: OperationApplier, numbers: range) -> None:
     applier.send_all()
 
 
-def test_a_batch_is_one_transaction(uri: str, commits: list[str], tmp_path: Path) -> None:
+def test_a_batch_is_one_transaction(uri: str, statements: list[str], tmp_path: Path) -> None:
     """As many as there may be in one; MLflow returns the same as of traces that were written one by one."""
     applier = _applier(uri)
     _delivered(applier, range(1))  # alone, with the experiment
-    commits.clear()
+    statements.clear()
     _delivered(applier, range(1, 1 + 2 * TOGETHER))
-    assert commits == ["commit", "commit"]
+    assert statements.count(COMMIT) == 2
     assert (applier.done, applier.lost, applier.failed) == (1 + 2 * TOGETHER, 0, 0)
     other = blank_store(tmp_path / "other")
     store = Store(other)
@@ -114,17 +90,17 @@ def test_a_batch_is_one_transaction(uri: str, commits: list[str], tmp_path: Path
     assert infos(uri) == infos(other)
 
 
-def test_a_bridge_writes_ends_in_one_transaction(uri: str, commits: list[str]) -> None:
+def test_a_bridge_writes_ends_in_one_transaction(uri: str, statements: list[str]) -> None:
     """An info with the trace's end needs no look at what other bridges have written; one without is read first."""
     applier = _applier(uri, ConcurrentWriter)
     _delivered(applier, range(1))
-    commits.clear()
+    statements.clear()
     for number in range(1, 6):
         applier.apply(head(number))
     for number in range(6, 8):
         applier.apply(replace(head(number), state=None, duration_ms=None))
     applier.send_all()
-    assert len(commits) == 3
+    assert statements.count(COMMIT) == 3
     assert (applier.done, applier.lost, applier.failed) == (8, 0, 0)
     ends = [name for name in infos(uri)[f"tr-{1:032x}"]["trace_metadata"] if name.startswith(PREFIX)]
     assert len(ends) == 1
@@ -132,66 +108,61 @@ def test_a_bridge_writes_ends_in_one_transaction(uri: str, commits: list[str]) -
     assert states == {f"tr-{number:032x}": "OK" if number < 6 else "IN_PROGRESS" for number in range(8)}
 
 
-def test_another_bridge_has_begun_one_of_the_traces(uri: str, commits: list[str]) -> None:
+def test_another_bridge_has_begun_one_of_the_traces(uri: str, statements: list[str]) -> None:
     """The transaction is undone, and each info gets one of its own."""
     other = _applier(uri, ConcurrentWriter)
     other.apply(replace(head(2), state=None, duration_ms=None))
     other.send_all()
     applier = _applier(uri, ConcurrentWriter)
     _delivered(applier, range(100, 101))
-    commits.clear()
+    statements.clear()
     _delivered(applier, range(5))
-    assert len(commits) == 5
+    assert statements.count(COMMIT) == 5
     assert (applier.done, applier.lost, applier.failed) == (6, 0, 0)
     assert {info["state"] for info in infos(uri).values()} == {"OK"}
 
 
-def test_a_transaction_reads_the_experiment_once(uri: str) -> None:
+def test_a_transaction_reads_the_experiment_once(uri: str, statements: list[str]) -> None:
     """MLflow does for each info; other reads, before and after, see what has changed."""
-    store, experiments = Store(uri), list[str]()
+    store = Store(uri)
     experiment = store.experiment_id("e")
-
-    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "FROM experiments" in statement and statement.startswith("SELECT experiments.experiment_id"):
-            experiments.append(statement)
-
     store.together([lambda: store.traces.start_trace(experiment, head(0), None)], ForkGate())
-    event.listen(_store(uri).engine, "before_cursor_execute", executed)
+    statements.clear()
     assert store.together(
         [lambda number=number: store.traces.start_trace(experiment, head(number), None) for number in range(1, 6)],
         ForkGate(),
     )
-    event.remove(_store(uri).engine, "before_cursor_execute", executed)
+    experiments = [one for one in statements if one.startswith("SELECT experiments.experiment_id")]
     assert len(experiments) == 1
     store.tag_experiment(experiment, {"a": "b"})
     assert store.experiment_tags(experiment)["a"] == "b"
 
 
-def test_an_update_has_a_transaction_of_its_own(uri: str, commits: list[str]) -> None:
+def test_an_update_has_a_transaction_of_its_own(uri: str, statements: list[str]) -> None:
     """MLflow undoes a transaction in which it finds an info that exists."""
     applier = _applier(uri)
     _delivered(applier, range(5))
-    commits.clear()
+    statements.clear()
     _delivered(applier, range(4, 8))
-    assert commits == ["commit", "commit"]
+    assert statements.count(COMMIT) == 2
     assert len(infos(uri)) == 8
 
 
-def test_what_another_process_has_written_is_merged(uri: str, commits: list[str]) -> None:
+def test_what_another_process_has_written_is_merged(uri: str, statements: list[str]) -> None:
     """Of five infos one exists: the transaction is undone, and each gets one of its own, as without this."""
     _delivered(_applier(uri), range(2, 3))
     applier = _applier(uri)
     _delivered(applier, range(100, 101))
-    commits.clear()
+    statements.clear()
     _delivered(applier, range(5))
-    assert commits == ["commit"] * 5
+    assert statements.count(COMMIT) == 5
     assert (applier.done, applier.lost, applier.failed) == (6, 0, 0)
     assert len(infos(uri)) == 6
 
 
 def test_a_rejected_info_takes_no_other_with_it(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of five is lost, and the others are there."""
-    stores: Any = _store(uri).__class__
+    stores: Any = mlflow_store(uri).__class__
     start: Callable[..., object] = stores.start_trace
 
     def failing(store: object, info: Any) -> object:

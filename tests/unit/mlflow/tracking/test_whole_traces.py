@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportUnknownVariableType]
-from sqlalchemy import event
 
 from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
@@ -21,6 +19,7 @@ from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
+from tests.support.database_statements import COMMIT, database_statements, mlflow_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,28 +38,8 @@ def uri(tmp_path: Path) -> str:
 @pytest.fixture
 def statements(uri: str) -> Iterator[list[str]]:
     """What is executed on the database, with COMMIT for each transaction that has written."""
-    engine: Any = _store(uri).engine
-    seen: list[str] = []
-    written = threading.local()
-
-    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-        written.any = getattr(written, "any", False) or statement.startswith(("INSERT", "UPDATE"))
-
-    def committed(_connection: object) -> None:
-        if getattr(written, "any", False):
-            seen.append("COMMIT")
-        written.any = False
-
-    def undone(_connection: object) -> None:
-        written.any = False
-
-    listeners = {"before_cursor_execute": executed, "commit": committed, "rollback": undone}
-    for name, listener in listeners.items():
-        event.listen(engine, name, listener)
-    yield seen
-    for name, listener in listeners.items():
-        event.remove(engine, name, listener)
+    with database_statements(uri) as seen:
+        yield seen
 
 
 @pytest.fixture
@@ -75,10 +54,6 @@ def read_back(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(TraceStore, "corrected_sums", noted)
     return found
-
-
-def _store(uri: str) -> Any:
-    return cast("Any", _get_store)(uri)
 
 
 def applier_of(uri: str, writer: type[ExclusiveWriter | ConcurrentWriter] = ConcurrentWriter) -> OperationApplier:
@@ -160,7 +135,7 @@ def test_new_traces_are_one_transaction(
     applier = applier_of(uri, writer)
     statements.clear()
     applied(applier, [operation for number in range(1, 9) for operation in whole(number)])
-    assert statements.count("COMMIT") == 1
+    assert statements.count(COMMIT) == 1
     assert len([one for one in statements if one.startswith("SELECT") and "FROM trace_tags" in one]) <= 2
     assert read_back == []
     other = blank_store(tmp_path / "other")
@@ -207,7 +182,7 @@ def test_calls_inside_of_one_another(uri: str, read_back: list[str]) -> None:
 
 def test_spans_that_mlflow_rejects_together(uri: str, monkeypatch: pytest.MonkeyPatch, statements: list[str]) -> None:
     """Such as those of several traces, before 3.9: the infos share a transaction, and spans are written by trace."""
-    stores: Any = _store(uri).__class__
+    stores: Any = mlflow_store(uri).__class__
     log: Callable[..., Any] = stores.log_spans
     several: list[int] = []
 
@@ -225,7 +200,7 @@ def test_spans_that_mlflow_rejects_together(uri: str, monkeypatch: pytest.Monkey
     statements.clear()
     applied(applier, [operation for number in range(5, 9) for operation in whole(number)])
     assert len(several) == 1  # in no transaction with infos
-    assert statements.count("COMMIT") == 1 + 4
+    assert statements.count(COMMIT) == 1 + 4
     assert [tokens_of(uri, number) for number in range(1, 9)] == [20] * 8
 
 
@@ -242,7 +217,7 @@ def test_a_tag_of_a_trace_that_exists(uri: str) -> None:
 
 def test_a_store_that_reads_what_it_has_written(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An info that is read within the transaction is there, though others are not sent to the database yet."""
-    stores: Any = _store(uri).__class__
+    stores: Any = mlflow_store(uri).__class__
     start: Callable[..., Any] = stores.start_trace
     read: list[str] = []
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
-from tests.unit.mlflow.mapping.mapped_spans import CID
+from tests.support.mapped_spans import CID
 
 TRACE = "t" * 32
 COMPILE = CompileRun(CID)
