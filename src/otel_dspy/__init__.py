@@ -5,7 +5,7 @@ from otel_dspy.diagnosis.api import Diagnosis, doctor
 from otel_dspy.forecasting.api import forecast
 from otel_dspy.gepa_stopper import GepaBudgetStopper
 from otel_dspy.instrumentor import DSPyInstrumentor
-from otel_dspy.model_registry.register import register
+from otel_dspy.model_registry.api import register
 from otel_dspy.reporting.compare import compare
 from otel_dspy.reporting.report import report
 from otel_dspy.rerun.best_program import BestProgram, best_program

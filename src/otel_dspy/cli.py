@@ -12,7 +12,7 @@ from otel_dspy.bridge import command as bridge_command
 from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
 from otel_dspy.diagnosis import command as doctor_command
 from otel_dspy.exit_status import INTERRUPTED
-from otel_dspy.mlflow.replay import command as replay_command
+from otel_dspy.mlflow.spool_replay import command as replay_command
 from otel_dspy.model_registry import command as register_command
 from otel_dspy.reporting import compare_command, gate_command, report_command, watch_command
 from otel_dspy.rerun import command as rerun_command

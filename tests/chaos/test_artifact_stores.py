@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy.cli import main
-from otel_dspy.mlflow.replay.reader import Replay
+from otel_dspy.mlflow.spool_replay.replay_to_mlflow import Replay
 from tests.chaos import twins
 from tests.chaos.twins import DELIVERY, differences, exporting_to, optimize, record
 from tests.support.object_store import EXPIRED, SLOW_DOWN, object_store
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
-    from otel_dspy.mlflow.replay.file_result import FileResult
+    from otel_dspy.mlflow.spool_replay.file_result import FileResult
     from tests.support.object_store import ObjectStore
 
 DEADLINE = 120.0

@@ -15,8 +15,8 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy.cli import main
-from otel_dspy.mlflow.delivery import journal
-from otel_dspy.mlflow.tracking.state.processes import own_tags
+from otel_dspy.mlflow.delivery import spool_segments
+from otel_dspy.mlflow.tracking.state.process_identity import own_tags
 from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG
 from tests.chaos import twins
 from tests.chaos.twins import EXPERIMENT, exporting_to, optimize, record
@@ -135,7 +135,7 @@ def test_the_files_of_an_optimization_stay_together(
     store: str, second_store: str, spool: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line of the last control file is damaged: the others stay with it, and all of it is right once it is mended."""
-    monkeypatch.setattr(journal, "SEGMENT_BYTES", 10_000)
+    monkeypatch.setattr(spool_segments, "SEGMENT_BYTES", 10_000)
     with exporting_to(f"http://127.0.0.1:{free_port()}") as (processor,):
         optimize(trials=2)
         processor.shutdown(wait=False)

@@ -7,7 +7,7 @@ import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from otel_dspy.demo.quiet import quiet
+from otel_dspy.demo.output_suppression import quiet
 from otel_dspy.demo.readiness import check_memory, check_packages
 from otel_dspy.environment_variables import PROGRESS
 

@@ -12,7 +12,7 @@ from otel_dspy.boolean_text import boolean
 from otel_dspy.diagnosis.environment_variables import misspelt
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.environment_variables import AUTOLOG_METRICS, EVALUATION_DATASETS, EXPORT_MAX_BYTES, REPORT
-from otel_dspy.mlflow.delivery import drain_timeout, spool
+from otel_dspy.mlflow.delivery import drain_timeout, spool_folder
 from otel_dspy.quantities import number_of_bytes, number_of_seconds
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
 from otel_dspy.telemetry.payloads import PIECE_BYTES
@@ -29,7 +29,7 @@ _MOST_ATTRIBUTES: Final = 128
 """The SDK's default limit, which is large enough."""
 
 _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
-    spool.MAX_BYTES_VARIABLE: number_of_bytes,
+    spool_folder.MAX_BYTES_VARIABLE: number_of_bytes,
     EXPORT_MAX_BYTES: number_of_bytes,
     drain_timeout.TIMEOUT_VARIABLE: number_of_seconds,
     REPORT: boolean,

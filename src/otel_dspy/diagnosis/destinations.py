@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from otel_dspy.diagnosis.exporters import PATIENCE, exporters, no_address
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ def _asked(uri: str, shown: str, workspace: str) -> Finding:
 
 
 def _spool() -> Iterator[Finding]:
-    folder = spool.folder()
-    files = sorted(folder.glob(f"*{spool.SUFFIX}")) if folder.is_dir() else []
+    folder = spool_folder.folder()
+    files = sorted(folder.glob(f"*{spool_folder.SUFFIX}")) if folder.is_dir() else []
     left = [path for path in files if not _in_use(path)]
     if left:
         size = sum(path.stat().st_size for path in left) / 2**20
@@ -146,7 +146,7 @@ def _spool() -> Iterator[Finding]:
     else:
         yield Finding(
             "spool", Level.PROBLEM, f"{folder} is not writable: spans that are not delivered are lost when the process "
-            f"ends. Set {spool.FOLDER_VARIABLE} to a writable folder."
+            f"ends. Set {spool_folder.FOLDER_VARIABLE} to a writable folder."
         )  # fmt: skip
 
 
@@ -161,6 +161,6 @@ def _is_writable(folder: Path) -> bool:
 
 def _in_use(path: Path) -> bool:
     try:
-        return spool.in_use(path)
+        return spool_folder.in_use(path)
     except OSError:
         return False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.bridge import flags as bridge
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.environment_variables import KNOWN
-from otel_dspy.mlflow.delivery import drain_timeout, spool
+from otel_dspy.mlflow.delivery import drain_timeout, spool_folder
 from otel_dspy.settings import BUDGET_VARIABLES, CONTENT_VARIABLE, Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def known() -> frozenset[str]:
     """Return the names of all `OTEL_DSPY_` variables that the package reads."""
     settings = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
     flags = {bridge.variable(flag) for flag, *_ in bridge.FLAGS} | {bridge.TOKEN_VARIABLE}
-    others = {spool.FOLDER_VARIABLE, spool.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
+    others = {spool_folder.FOLDER_VARIABLE, spool_folder.MAX_BYTES_VARIABLE, drain_timeout.TIMEOUT_VARIABLE}
     others |= KNOWN | set(BUDGET_VARIABLES.values())
     return frozenset((settings - _ELSEWHERE.keys()) | flags | others)
 

@@ -33,7 +33,7 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
         return
     from otel_dspy.mlflow.tracking.requests import workspaces  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.requests.http_policy import no_retries  # noqa: PLC0415 - MLflow: seconds
-    from otel_dspy.mlflow.tracking.runs.description import describe_stopped_run  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.runs.stale_runs import (  # noqa: PLC0415 - MLflow: seconds
         end_stale_runs,
         end_traces_of_ended_runs,

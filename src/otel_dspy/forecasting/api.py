@@ -51,7 +51,7 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
             or there is no such run.
     """
     from otel_dspy.forecasting.forecast import Forecast  # noqa: PLC0415 - a hook imports DSPy's dependencies
-    from otel_dspy.hooks.optimizers import given_forecasts  # noqa: PLC0415 - as above
+    from otel_dspy.hooks.optimizers import requested_forecasts  # noqa: PLC0415 - as above
     from otel_dspy.hooks.optimizers.hook_registry import HookRegistry  # noqa: PLC0415 - as above
     from otel_dspy.hooks.optimizers.planning import plan_of  # noqa: PLC0415 - as above
     from otel_dspy.serialization.programs import program_name  # noqa: PLC0415 - as above
@@ -87,9 +87,9 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
         notes=(*plan.reasons, *notes),
     )
     if rates is not None:
-        given_forecasts.remember(
+        requested_forecasts.remember(
             optimizer,
-            given_forecasts.GivenForecast(plan=plan, tokens=found.tokens, cost=found.cost, seconds=found.seconds),
+            requested_forecasts.GivenForecast(plan=plan, tokens=found.tokens, cost=found.cost, seconds=found.seconds),
         )
     return found
 

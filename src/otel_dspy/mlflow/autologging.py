@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy.exporter.sdk_pipeline import adopted
-from otel_dspy.mlflow import at_exit, autologging_conflict, terminal
+from otel_dspy.mlflow import at_exit, autologging_conflict, progress_display
 from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
-from otel_dspy.mlflow.records import evaluation_datasets
+from otel_dspy.mlflow.records import evaluation_datasets_setting
 from otel_dspy.mlflow.records.route import Options
 from otel_dspy.settings import Settings
 
@@ -97,7 +97,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_compiles=log_compiles,
         log_evals=log_evals,
         log_evaluation_datasets=(
-            evaluation_datasets.wanted() if log_evaluation_datasets is None else log_evaluation_datasets
+            evaluation_datasets_setting.wanted() if log_evaluation_datasets is None else log_evaluation_datasets
         ),
     )
     _enable(options, tracking_uri, experiment, workspace, silent=silent)
@@ -139,7 +139,7 @@ def _enable(
             provider = TracerProvider(shutdown_on_exit=False)
             provider.add_span_processor(processor)
             if not silent:
-                terminal.show_progress(provider, processor)
+                progress_display.show_progress(provider, processor)
             instrumentor.instrument(
                 tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
             )

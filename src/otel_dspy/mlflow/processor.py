@@ -16,7 +16,7 @@ from otel_dspy.mlflow.delivery.routing import Router
 from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
-from otel_dspy.mlflow.records import evaluation_datasets
+from otel_dspy.mlflow.records import evaluation_datasets_setting
 from otel_dspy.mlflow.records.route import Options, RootKind
 from otel_dspy.mlflow.tracking.requests import http_policy
 from otel_dspy.runtime.bounded_dict import BoundedDict
@@ -89,7 +89,7 @@ class MlflowSpanProcessor(SpanProcessor):
                 log_compiles=log_compiles,
                 log_evals=log_evals,
                 log_evaluation_datasets=(
-                    evaluation_datasets.wanted() if log_evaluation_datasets is None else log_evaluation_datasets
+                    evaluation_datasets_setting.wanted() if log_evaluation_datasets is None else log_evaluation_datasets
                 ),
             ),
             tracking_uri,

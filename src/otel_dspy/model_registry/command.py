@@ -7,8 +7,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from otel_dspy.model_registry.api import register
 from otel_dspy.model_registry.errors import RegistryError
-from otel_dspy.model_registry.register import register
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.tracking_uri import without_passwords
 

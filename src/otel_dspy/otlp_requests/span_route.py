@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.records import evaluation_datasets
+from otel_dspy.mlflow.records import evaluation_datasets_setting
 from otel_dspy.mlflow.records.route import ROOT_KINDS, Options, RootKind, Route, TraceContext
 from otel_dspy.span_format import SCOPE_NAME
 
@@ -40,7 +40,7 @@ _IDENTIFIERS: Final = (
 """Attributes used in MLflow searches and paths, so they must not contain special characters."""
 _FILE_NAMES: Final = (sc.DSPY_DATASET_ROLE, sc.DSPY_EVALUATE_ROLE, sc.DSPY_PHASE_NAME)
 """Attributes used in artifact names."""
-OPTIONS: Final = Options(log_evaluation_datasets=evaluation_datasets.wanted())
+OPTIONS: Final = Options(log_evaluation_datasets=evaluation_datasets_setting.wanted())
 
 
 class UnusableError(ValueError):

@@ -15,7 +15,7 @@ from otel_dspy.reporting.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.mlflow.replay.file_result import FileResult
+    from otel_dspy.mlflow.spool_replay.file_result import FileResult
 
 _EXPERIMENT: Final = "files"
 _OTLP_NEEDED: Final = ("google.protobuf", "opentelemetry.proto")
@@ -37,7 +37,7 @@ def report_on_files(paths: Sequence[Path]) -> Report:
     check_packages(*_OTLP_NEEDED)
     from mlflow import MlflowClient  # noqa: PLC0415 - seconds
 
-    from otel_dspy.mlflow.replay.reader import Replay  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.mlflow.spool_replay.replay_to_mlflow import Replay  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.reporting.otlp_files import is_spool_file, spool_of_files  # noqa: PLC0415 - optional packages
     from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - as above
 

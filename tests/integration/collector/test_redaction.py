@@ -13,7 +13,7 @@ import dspy
 import pytest
 import yaml
 
-from otel_dspy.bridge.multi_writer import parked_payloads
+from otel_dspy.bridge.multi_writer import payload_piece_store
 from tests.chaos.twins import differences, record
 from tests.integration.collector.test_configurations import EXPERIMENT, await_that, emit, ids, taken
 from tests.support.bridges import running_bridge
@@ -147,7 +147,7 @@ def test_no_byte_of_content_passes(done: Callable[[], None], new_store: Callable
     for passed_on in (way, holds, *unzipped_in(way + holds)):
         assert [marker for marker in markers if marker in passed_on] == []
     assert all(run["status"] == "FINISHED" for run in found["runs"])
-    assert not list(tmp_path.rglob(parked_payloads.FOLDER))
+    assert not list(tmp_path.rglob(payload_piece_store.FOLDER))
     assert differences(figures(found), figures(expected)) == []
 
 

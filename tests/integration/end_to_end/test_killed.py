@@ -17,7 +17,7 @@ from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
-from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, host, own_tags, process
+from otel_dspy.mlflow.tracking.state.process_identity import HOST_TAG, PROCESSES_TAG, host, own_tags, process
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.semconv import DSPY_OPTIMIZER_NAME, DSPY_PROGRAM_NAME
 from tests.integration.end_to_end.conftest import tracked

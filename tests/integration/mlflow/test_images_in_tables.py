@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.cli import main
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.delivery import spool_folder
 from tests.support.bridges import exporter, running_bridge
 from tests.support.in_process_lm import in_process_lm
 from tests.support.pictures import data_uri, png
@@ -83,9 +83,9 @@ def _by_replay(uri: str, experiment: str, folder: Path) -> None:
 
 
 @pytest.fixture
-def spool_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the spool, empty."""
-    monkeypatch.setenv(spool.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -105,10 +105,10 @@ def _column(uri: str, experiment: str, table: str, column: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("deliver", [_in_process, _by_bridge, _by_replay])
-def test_the_ui_gets_each_image(deliver: Callable[[str, str, Path], None], server_uri: str, spool_folder: Path) -> None:
+def test_the_ui_gets_each_image(deliver: Callable[[str, str, Path], None], server_uri: str, spool: Path) -> None:
     """Both tables have an image a row; the address that the UI takes for it returns the file that DSPy was given."""
     experiment = f"images-{uuid.uuid4().hex[:8]}"
-    deliver(server_uri, experiment, spool_folder)
+    deliver(server_uri, experiment, spool)
     run_id = _only_run(server_uri, experiment)
     for table, column in (("result_table.json", "example_picture"), ("evalset.json", "picture")):
         cells = _column(server_uri, experiment, table, column)

@@ -12,7 +12,7 @@ import otel_dspy.mlflow
 from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.tracking.runs import run_reports
-from otel_dspy.mlflow.tracking.runs.description import describe_stopped_run
+from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run
 from otel_dspy.mlflow.tracking.store.store import Store
 from tests.support.blank_store import blank_store
 from tests.support.learning_lm import learning_lm

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.cli import main
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.tracking.traces import trace_batches
 from tests.integration.mlflow.conftest import DELIVERY
 from tests.support.bridges import exporter, running_bridge
@@ -95,9 +95,9 @@ def _optimize(processor: SpanProcessor, shape: str, *, deliver: bool = True) -> 
 
 
 @pytest.fixture
-def spool_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the spool, empty."""
-    monkeypatch.setenv(spool.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -185,11 +185,11 @@ def test_a_compile(
     shape: str,
     calls: dict[str, tuple[int, int]],
     server_uri: str,
-    spool_folder: Path,
+    spool: Path,
 ) -> None:
     """A trace has the tokens and costs of the calls in it, the run those of all: in process, through a bridge, replayed."""
     experiment = f"sums-{uuid.uuid4().hex[:8]}"
-    deliver(server_uri, experiment, shape, spool_folder)
+    deliver(server_uri, experiment, shape, spool)
     assert _sums(server_uri, experiment) == {
         kind: (
             count,
@@ -205,11 +205,11 @@ def test_a_compile(
     assert _everything(server_uri, experiment) == ({"input_tokens": 190, "output_tokens": 95},) * 2
 
 
-def test_a_replay_of_many_traces(server_uri: str, spool_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_of_many_traces(server_uri: str, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Traces that are corrected while the replay continues: each has the tokens of its calls."""
     monkeypatch.setattr(trace_batches, "MAX_WRITTEN", 3)
     monkeypatch.setattr(trace_batches, "MAX_SPANS", 2)
     experiment = f"sums-{uuid.uuid4().hex[:8]}"
-    _by_replay(server_uri, experiment, "linked", spool_folder)
+    _by_replay(server_uri, experiment, "linked", spool)
     tokens = {kind: (count, found["total_tokens"]) for kind, (count, found, _) in _sums(server_uri, experiment).items()}
     assert tokens == {"compile": (1, 45), "example": (16, 240)}

@@ -18,7 +18,7 @@ from otel_dspy.diagnosis.exporters import exporters
 from otel_dspy.diagnosis.finding import Level
 from otel_dspy.exporter import OtlpBySizeExporter, resend_buffer
 from otel_dspy.exporter.splitting import _size
-from otel_dspy.mlflow.replay import otlp_resend
+from otel_dspy.mlflow.spool_replay import replay_to_otlp
 from tests.unit.exporter.test_splitting import spans
 
 if TYPE_CHECKING:
@@ -216,16 +216,16 @@ def test_a_replay_names_the_redirect_and_keeps_to_retry_after(
     """Pauses double, half of each random; a longer wait than five minutes leaves the file for another day."""
     pauses: list[float] = []
     # In this module alone: other threads of the process sleep too.
-    monkeypatch.setattr(otlp_resend, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(replay_to_otlp, "time", SimpleNamespace(sleep=pauses.append))
     receiver.answers = [(503, {})] * 4 + [(429, {"Retry-After": "200"})]
-    assert otlp_resend._post(receiver.endpoint, [{}]) == 1
+    assert replay_to_otlp._post(receiver.endpoint, [{}]) == 1
     for pause, most in zip(pauses, (0.5, 1.0, 2.0, 4.0), strict=False):
         assert most / 2 <= pause <= most
     assert pauses[4:] == [200.0]
     receiver.answers = [(301, {"Location": "https://elsewhere/v1/traces"})]
-    with pytest.raises(otlp_resend.EndpointError, match="redirects to https://elsewhere/v1/traces"):
-        otlp_resend._post(receiver.endpoint, [{}])
+    with pytest.raises(replay_to_otlp.EndpointError, match="redirects to https://elsewhere/v1/traces"):
+        replay_to_otlp._post(receiver.endpoint, [{}])
     receiver.answers = [(503, {"Retry-After": "3600"})]
-    with pytest.raises(otlp_resend.EndpointError, match="retry after 3600 s"):
-        otlp_resend._post(receiver.endpoint, [{}])
+    with pytest.raises(replay_to_otlp.EndpointError, match="retry after 3600 s"):
+        replay_to_otlp._post(receiver.endpoint, [{}])
     assert len(pauses) == 5

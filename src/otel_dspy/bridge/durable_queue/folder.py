@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
-from otel_dspy.mlflow.delivery.spool import state_folder
+from otel_dspy.mlflow.delivery.spool_folder import state_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

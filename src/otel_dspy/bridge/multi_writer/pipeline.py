@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
-from otel_dspy.bridge.multi_writer import parked_payloads
+from otel_dspy.bridge.multi_writer import payload_piece_store
 from otel_dspy.bridge.multi_writer.compile_completion import complete
 from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
 from otel_dspy.bridge.multi_writer.experiment_files import ExperimentFiles
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.records import decode
-from otel_dspy.mlflow.records.payload import MAX_FOREIGN_TEXT, PayloadShelf
+from otel_dspy.mlflow.records.payload_joiner import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.records.span_records import CompileRecord, PayloadPiece, PhaseRecord, SetupRecord, TrialRecord
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
@@ -94,7 +94,7 @@ class MultiWriterPipeline:
         fact = decode.fact(span)
         files = ExperimentFiles(self._writer(route.destination))
         if isinstance(fact, PayloadPiece):
-            waited = parked_payloads.keep_piece(files, fact, route)
+            waited = payload_piece_store.keep_piece(files, fact, route)
             self._pipeline.process(span, route)
             if waited is not None:
                 # The span was written without this text when it arrived.
@@ -103,7 +103,7 @@ class MultiWriterPipeline:
         for attribute in self._payloads.lacks(span):
             self._fetch(files, span, attribute, route)
         for attribute in self._payloads.lacks(span):
-            parked_payloads.keep_span(files, span, attribute, route)
+            payload_piece_store.keep_span(files, span, attribute, route)
             # Another writer may have stored the last piece before the span was stored.
             self._fetch(files, span, attribute, route)
         self._pipeline.process(span, route)
@@ -112,7 +112,7 @@ class MultiWriterPipeline:
             self._touched[route.destination, compile_id] = span.trace_id
 
     def _fetch(self, files: ExperimentFiles, span: SpanRecord, attribute: str, route: Route) -> None:
-        for piece in parked_payloads.pieces(files, span, attribute, route):
+        for piece in payload_piece_store.pieces(files, span, attribute, route):
             self._pipeline.process(piece, route)
 
     def wait_for_reports(self, timeout: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
 from otel_dspy.mlflow.records import decode
-from otel_dspy.mlflow.records.payload import PayloadShelf
+from otel_dspy.mlflow.records.payload_joiner import PayloadShelf
 from otel_dspy.mlflow.records.span_records import PayloadPiece
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.delivery import spool_line
-from otel_dspy.mlflow.delivery.journal import SEGMENT_BYTES
 from otel_dspy.mlflow.delivery.queued_span import QueuedSpan
+from otel_dspy.mlflow.delivery.spool_segments import SEGMENT_BYTES
 from otel_dspy.mlflow.records.route import Destination, Route
 from otel_dspy.tracking_uri import storable_uri
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.mlflow.delivery.spool import OURS
+from otel_dspy.mlflow.delivery.spool_folder import OURS
 from otel_dspy.mlflow.records.route import (
     Destination,
     Experiment,

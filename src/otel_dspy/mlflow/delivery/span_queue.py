@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.mlflow.delivery.journal import Journal, SpoolPosition
+    from otel_dspy.mlflow.delivery.spool_segments import SpoolPosition, SpoolSegments
     from otel_dspy.mlflow.records.route import Route
 
 _logger = logging.getLogger(__name__)
@@ -37,20 +37,20 @@ READ_AT_ONCE: Final = 500
 class SpanQueue:
     """A span queue. Thread-safe for one taking thread, one writing thread and any number of producers."""
 
-    def __init__(self, journal: Journal, *, max_spans: int, max_characters: int) -> None:
+    def __init__(self, segments: SpoolSegments, *, max_spans: int, max_characters: int) -> None:
         """Create a queue.
 
         Args:
-            journal: the files that the queue spills to.
+            segments: the files that the queue spills to.
             max_spans: maximum number of spans in memory; further ones are kept on disk only.
             max_characters: the same bound, in characters of string attributes.
         """
-        self._journal = journal
+        self._segments = segments
         self._max_spans = max_spans
         self._max_characters = max_characters
         self._lock = threading.Lock()
         self._io = threading.Lock()
-        """Held while the journal is written, read or deleted; acquired before `_lock`."""
+        """Held while the segments are written, read or deleted; acquired before `_lock`."""
         self._taken: deque[QueuedSpan] = deque()
         self._owed: deque[QueuedSpan] = deque()
         """Delivered records that are retained and not yet on disk."""
@@ -125,7 +125,7 @@ class SpanQueue:
 
     def _fetch(self, place: SpoolPosition) -> None:
         try:
-            lines, self._place = self._journal.read(
+            lines, self._place = self._segments.read(
                 place, min(READ_AT_ONCE, self._max_spans, self._on_disk), self._max_characters
             )
         except OSError as error:
@@ -159,7 +159,7 @@ class SpanQueue:
                 for records, lines in self._lines.groups([record for record in chosen if not record.written]):
                     self._append(records, lines)
                 for records, lines in self._lines.groups(tail):
-                    place = self._journal.end if self._on_disk == 0 else self._place
+                    place = self._segments.end if self._on_disk == 0 else self._place
                     self._append(records, lines)
                     self._hand_over(records, place)
             except OSError as error:
@@ -178,7 +178,7 @@ class SpanQueue:
             self._place = place
 
     def _append(self, records: list[QueuedSpan], lines: list[tuple[int, bytes]]) -> None:
-        self._journal.append(lines)
+        self._segments.append(lines)
         for record in records:
             record.written = True
         with self._lock:
@@ -196,20 +196,20 @@ class SpanQueue:
             done = self._first_waiting - 1
         if not self.hold:
             with self._io:
-                self._journal.delete_until(done)
+                self._segments.delete_until(done)
 
     def keep(self) -> None:
         """Retain the current segments for replay even after delivery; new records go to new segments."""
         with self._io:
-            if self._journal.wholly_kept:
+            if self._segments.wholly_kept:
                 return
             if self._on_disk == 0 and not self.unwritten:  # records that are on disk only are read and counted
                 with suppress(OSError):
                     self._end()
-            self._journal.keep()
+            self._segments.keep()
 
     def _end(self) -> None:
-        self._journal.append([(self._number, spool_line.end_line().encode())])
+        self._segments.append([(self._number, spool_line.end_line().encode())])
 
     @property
     def _first_waiting(self) -> int:
@@ -249,19 +249,19 @@ class SpanQueue:
     def size(self) -> int:
         """Bytes on disk."""
         with self._io:
-            return self._journal.size
+            return self._segments.size
 
     @property
     def paths(self) -> list[Path]:
         """The queue's files."""
         with self._io:
-            return self._journal.paths
+            return self._segments.paths
 
     @property
     def kept_paths(self) -> list[Path]:
         """The files retained by `keep`."""
         with self._io:
-            return self._journal.kept_paths
+            return self._segments.kept_paths
 
     def close(self, *, keep: bool) -> None:
         """Close the files, with an end marker if complete; without `keep`, delete those that `keep()` does not retain.
@@ -271,13 +271,13 @@ class SpanQueue:
         """
         with self._io:
             try:
-                if keep and self._journal.size and not self.unwritten:
+                if keep and self._segments.size and not self.unwritten:
                     self._end()
             finally:
                 if not keep:
-                    self._journal.delete_until(self._number)
-                self._journal.close()
+                    self._segments.delete_until(self._number)
+                self._segments.close()
 
     def abandon(self) -> None:
         """Close the files without taking a lock: in a forked child the files and locks are its parent's."""
-        self._journal.close()
+        self._segments.close()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.mlflow.delivery.route_attributes import CONTEXT, TRACKING_URI, parsed_route, route_attributes
-from otel_dspy.mlflow.delivery.spool import OURS
+from otel_dspy.mlflow.delivery.spool_folder import OURS
 from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.delivery import spool
-from otel_dspy.mlflow.delivery.journal import Journal
+from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
+from otel_dspy.mlflow.delivery.spool_segments import SpoolSegments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,16 +40,16 @@ class SpooledQueues:
     """
 
     def __init__(self, max_spans: int, max_characters: int) -> None:
-        stem = spool.new_stem()
+        stem = spool_folder.new_stem()
         self.control = SpanQueue(
-            Journal(stem, "control"),
+            SpoolSegments(stem, "control"),
             max_spans=min(max_spans, CONTROL_SPANS),
             max_characters=min(max_characters, CONTROL_CHARACTERS),
         )
-        self.traces = SpanQueue(Journal(stem, "traces"), max_spans=max_spans, max_characters=max_characters)
+        self.traces = SpanQueue(SpoolSegments(stem, "traces"), max_spans=max_spans, max_characters=max_characters)
         self.spool_now = threading.Event()
         self._max_spans = max_spans
-        self._room = spool.max_bytes()
+        self._room = spool_folder.max_bytes()
         self._full = False
         self._impatient = False
         """Whether a wait for the disk has timed out since memory was last below its bound."""

@@ -12,7 +12,7 @@ from otel_dspy.mlflow.delivery.delivery_loop import DeliveryLoop, WorkerState
 from otel_dspy.mlflow.delivery.drop_policy import DropPolicy
 from otel_dspy.mlflow.delivery.pending_flushes import PendingFlushes
 from otel_dspy.mlflow.delivery.spooled_queues import MAX_CHARACTERS, MAX_SPANS, SpooledQueues
-from otel_dspy.mlflow.delivery.undelivered import Undelivered
+from otel_dspy.mlflow.delivery.undelivered_warnings import Undelivered
 from otel_dspy.runtime.fork_gate import ForkGate
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Span queue and journal: after any sequence of events a span is in memory, on disk, or confirmed."""
+"""Span queue and spool segments: after any sequence of events a span is in memory, on disk, or confirmed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from otel_dspy.mlflow.delivery import queued_lines, span_queue, spool, spool_line
-from otel_dspy.mlflow.delivery.journal import Journal
+from otel_dspy.mlflow.delivery import queued_lines, span_queue, spool_folder, spool_line
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
+from otel_dspy.mlflow.delivery.spool_segments import SpoolSegments
 from otel_dspy.mlflow.records.route import RootKind
 from tests.unit.mlflow.delivery.disks import FullDisk
 from tests.unit.mlflow.delivery.queued_spans import route, span
@@ -51,8 +51,8 @@ class LaneMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         patches = [
-            mock.patch.dict(os.environ, {spool.FOLDER_VARIABLE: str(self.folder)}),
-            mock.patch("otel_dspy.mlflow.delivery.journal.SEGMENT_BYTES", SEGMENT),
+            mock.patch.dict(os.environ, {spool_folder.FOLDER_VARIABLE: str(self.folder)}),
+            mock.patch("otel_dspy.mlflow.delivery.spool_segments.SEGMENT_BYTES", SEGMENT),
             mock.patch.object(queued_lines, "WRITE_AT_ONCE", SEGMENT // 2),
             mock.patch.object(span_queue, "READ_AT_ONCE", 2),
         ]
@@ -68,7 +68,9 @@ class LaneMachine(RuleBasedStateMachine):
     @initialize(max_spans=st.integers(1, 4), hold=st.booleans())
     def start(self, max_spans: int, *, hold: bool) -> None:
         """An empty queue; `hold`: what is confirmed stays on disk all the same."""
-        self.lane = SpanQueue(Journal("20261128T000000Z-1-1", "traces"), max_spans=max_spans, max_characters=10_000)
+        self.lane = SpanQueue(
+            SpoolSegments("20261128T000000Z-1-1", "traces"), max_spans=max_spans, max_characters=10_000
+        )
         self.lane.hold = hold
 
     def teardown(self) -> None:
@@ -150,9 +152,9 @@ TestLane.settings = settings(max_examples=60, stateful_step_count=30, deadline=N
 @pytest.fixture
 def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpanQueue:
     """A queue of two spans, whose files hold one or two lines each."""
-    monkeypatch.setenv(spool.FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr("otel_dspy.mlflow.delivery.journal.SEGMENT_BYTES", SEGMENT)
-    return SpanQueue(Journal("20261128T000000Z-1-1", "traces"), max_spans=2, max_characters=10_000)
+    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("otel_dspy.mlflow.delivery.spool_segments.SEGMENT_BYTES", SEGMENT)
+    return SpanQueue(SpoolSegments("20261128T000000Z-1-1", "traces"), max_spans=2, max_characters=10_000)
 
 
 def _put(lane: SpanQueue, *numbers: int) -> None:
@@ -197,75 +199,77 @@ def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(lane: SpanQueue) -
 
 
 @pytest.fixture
-def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpoolSegments:
     """One whose files hold two lines of ten bytes each."""
-    monkeypatch.setenv(spool.FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr("otel_dspy.mlflow.delivery.journal.SEGMENT_BYTES", 20)
-    return Journal("20261128T000000Z-1-1", "control")
+    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("otel_dspy.mlflow.delivery.spool_segments.SEGMENT_BYTES", 20)
+    return SpoolSegments("20261128T000000Z-1-1", "control")
 
 
 def _lines(*numbers: int) -> list[tuple[int, bytes]]:
     return [(number, f'{{"n":{number:3}}}'.encode()) for number in numbers]
 
 
-def _content(journal: Journal) -> list[bytes]:
-    return [path.read_bytes() for path in journal.paths]
+def _content(segments: SpoolSegments) -> list[bytes]:
+    return [path.read_bytes() for path in segments.paths]
 
 
 @pytest.mark.parametrize(
     ("done", "left"),
     [(-1, [0, 2, 4]), (0, [0, 2, 4]), (1, [2, 4]), (2, [2, 4]), (3, [4]), (4, []), (9, [])],
 )
-def test_a_file_goes_when_its_last_record_is_done(journal: Journal, done: int, left: list[int]) -> None:
+def test_a_file_goes_when_its_last_record_is_done(segments: SpoolSegments, done: int, left: list[int]) -> None:
     """Not one record earlier, and not one later. `left`: the first record of each file that stays."""
     for number in range(5):
-        journal.append(_lines(number))
-    files = {2 * number: path for number, path in enumerate(journal.paths)}
-    journal.delete_until(done)
-    assert journal.paths == [files[number] for number in left]
-    assert [path for path in files.values() if path.exists()] == journal.paths
+        segments.append(_lines(number))
+    files = {2 * number: path for number, path in enumerate(segments.paths)}
+    segments.delete_until(done)
+    assert segments.paths == [files[number] for number in left]
+    assert [path for path in files.values() if path.exists()] == segments.paths
 
 
 @pytest.mark.parametrize("room", range(20))
-def test_half_a_line_is_taken_back(journal: Journal, room: int) -> None:
+def test_half_a_line_is_taken_back(segments: SpoolSegments, room: int) -> None:
     """The disk accepts a part of two lines: it is truncated, and the next lines are complete."""
-    journal.append(_lines(0))
+    segments.append(_lines(0))
     with FullDisk(room), pytest.raises(OSError, match="No space left"):
-        journal.append(_lines(1, 2))
-    assert _content(journal) == [b'{"n":  0}\n']
-    journal.append(_lines(1, 2))
-    assert _content(journal) == [b'{"n":  0}\n{"n":  1}\n{"n":  2}\n']
-    assert journal.size == 30
+        segments.append(_lines(1, 2))
+    assert _content(segments) == [b'{"n":  0}\n']
+    segments.append(_lines(1, 2))
+    assert _content(segments) == [b'{"n":  0}\n{"n":  1}\n{"n":  2}\n']
+    assert segments.size == 30
 
 
-def test_a_disk_that_takes_a_write_in_parts(journal: Journal) -> None:
+def test_a_disk_that_takes_a_write_in_parts(segments: SpoolSegments) -> None:
     """`write` may take less than it is given without an error: the rest follows."""
     with FullDisk(1_000, at_once=7):
-        journal.append(_lines(0, 1, 2))
-    assert _content(journal) == [b'{"n":  0}\n{"n":  1}\n{"n":  2}\n']
+        segments.append(_lines(0, 1, 2))
+    assert _content(segments) == [b'{"n":  0}\n{"n":  1}\n{"n":  2}\n']
 
 
-def test_half_a_line_that_cannot_be_taken_back_is_not_continued(journal: Journal) -> None:
+def test_half_a_line_that_cannot_be_taken_back_is_not_continued(segments: SpoolSegments) -> None:
     """A full disk may not even truncate: the file ends there, as after a crash, and a new one is begun."""
-    journal.append(_lines(0))
+    segments.append(_lines(0))
     with FullDisk(5, truncates=False), pytest.raises(OSError, match="No space left"):
-        journal.append(_lines(1))
-    place = journal.end
-    journal.append(_lines(1, 2))
-    assert _content(journal) == [b'{"n":  0}\n{"n":', b'{"n":  1}\n{"n":  2}\n']
-    assert journal.read(place, 9, 99)[0] == [b'{"n":  1}\n', b'{"n":  2}\n']
-    journal.delete_until(1)
-    assert len(journal.paths) == 1
-    journal.delete_until(2)
-    assert journal.paths == []
+        segments.append(_lines(1))
+    place = segments.end
+    segments.append(_lines(1, 2))
+    assert _content(segments) == [b'{"n":  0}\n{"n":', b'{"n":  1}\n{"n":  2}\n']
+    assert segments.read(place, 9, 99)[0] == [b'{"n":  1}\n', b'{"n":  2}\n']
+    segments.delete_until(1)
+    assert len(segments.paths) == 1
+    segments.delete_until(2)
+    assert segments.paths == []
 
 
-def test_a_disk_that_is_full_before_the_first_line_leaves_no_file_behind(journal: Journal, tmp_path: Path) -> None:
-    """An empty file is no file of the journal's, and what is written later goes into it."""
+def test_a_disk_that_is_full_before_the_first_line_leaves_no_file_behind(
+    segments: SpoolSegments, tmp_path: Path
+) -> None:
+    """An empty file is no segment, and what is written later goes into it."""
     with FullDisk(0), pytest.raises(OSError, match="No space left"):
-        journal.append(_lines(0))
-    assert (journal.paths, journal.size) == ([], 0)
-    journal.append(_lines(0))
+        segments.append(_lines(0))
+    assert (segments.paths, segments.size) == ([], 0)
+    segments.append(_lines(0))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'{"n":  0}\n']
 
 

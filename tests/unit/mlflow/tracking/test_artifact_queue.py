@@ -20,7 +20,7 @@ from otel_dspy.mlflow.tracking.requests import retry
 from otel_dspy.mlflow.tracking.writers import artifact_queue
 from otel_dspy.mlflow.tracking.writers.artifact_attempt import ArtifactWrite
 from otel_dspy.mlflow.tracking.writers.artifact_queue import ArtifactQueue
-from otel_dspy.mlflow.tracking.writers.artifact_store import store_name
+from otel_dspy.mlflow.tracking.writers.artifact_store_state import store_name
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
 from tests.support.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, object_store

@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from otel_dspy.mlflow.mapping.trace_operations import LogTrace
-from otel_dspy.mlflow.tracking.state.state_lookup import StateLookup
+from otel_dspy.mlflow.tracking.state.compile_state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.store.store_reader import FoundHead, StoreReader
 from otel_dspy.mlflow.tracking.store.trace_ends import end_of, noted_end
 from otel_dspy.mlflow.tracking.traces.trace_batches import merged

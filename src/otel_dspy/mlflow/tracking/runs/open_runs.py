@@ -12,7 +12,7 @@ from otel_dspy.mlflow.tracking.runs.stale_runs import (
     end_traces_of_ended_runs,
     trial_description,
 )
-from otel_dspy.mlflow.tracking.state.processes import owner_is_running
+from otel_dspy.mlflow.tracking.state.process_identity import owner_is_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.tracking.runs.run_batch import RunBatch
-from otel_dspy.mlflow.tracking.runs.split_on_reject import send_batch
+from otel_dspy.mlflow.tracking.runs.split_run_batch import send_batch
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.run_keys import RunKey

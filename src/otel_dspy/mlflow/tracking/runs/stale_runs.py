@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION, PARENT_RUN
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
-from otel_dspy.mlflow.tracking.state.processes import HOST_TAG, PROCESSES_TAG, have_exited, host
+from otel_dspy.mlflow.tracking.state.process_identity import HOST_TAG, PROCESSES_TAG, have_exited, host
 from otel_dspy.stop_reasons import stop_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
-from otel_dspy.mlflow.tracking.state.processes import own_tags
+from otel_dspy.mlflow.tracking.state.process_identity import own_tags
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from otel_dspy.mlflow.tracking.requests.outcome import Outcome
 from otel_dspy.mlflow.tracking.store import trace_sums
 from otel_dspy.mlflow.tracking.store.local_requests import MOST_SPANS, LocalRequests
 from otel_dspy.mlflow.tracking.traces.shared_traces import SharedTraces
-from otel_dspy.mlflow.tracking.traces.split_on_reject import send_trace
+from otel_dspy.mlflow.tracking.traces.split_span_batch import send_trace
 from otel_dspy.mlflow.tracking.traces.trace_batches import POSTPONED, TraceBatch
 from otel_dspy.mlflow.tracking.traces.trace_requests import TraceRequest, at_once, distinct, whole
 from otel_dspy.tracking_uri import is_server

@@ -14,7 +14,7 @@ from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, 
 from otel_dspy.mlflow.tracking.requests.retry import MAX_RETRIES, Stopped
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.writers.artifact_attempt import ArtifactAttempt
-from otel_dspy.mlflow.tracking.writers.artifact_store import QueuedStore, store_name
+from otel_dspy.mlflow.tracking.writers.artifact_store_state import QueuedStore, store_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
+from otel_dspy.mlflow.tracking.state.compile_state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.state.run_lookup import ExclusiveCreation, Runs
-from otel_dspy.mlflow.tracking.state.state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.store.connection import Connection
 from otel_dspy.mlflow.tracking.writers.artifact_attempt import ArtifactWrite
 from otel_dspy.mlflow.tracking.writers.artifact_queue import ArtifactQueue

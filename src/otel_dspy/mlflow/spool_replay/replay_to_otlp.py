@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
-from otel_dspy.mlflow.delivery.spool import OURS, spool_name
+from otel_dspy.mlflow.delivery.spool_folder import OURS, spool_name
 from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER, retry_after_seconds
 from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
 

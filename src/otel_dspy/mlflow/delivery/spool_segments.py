@@ -1,4 +1,4 @@
-"""_Segment files of one writer: lines are appended, read back and deleted file by file once they are delivered."""
+"""Segment files of one writer of the spool: lines are appended, read back, and deleted file by file once delivered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.delivery.spool import SUFFIX, folder
+from otel_dspy.mlflow.delivery.spool_folder import SUFFIX, folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,11 +41,11 @@ class SpoolPosition:
     offset: int
 
 
-class Journal:
+class SpoolSegments:
     """One writer's files of one kind, in order. Not thread-safe, but `read` may run concurrently with `append`."""
 
     def __init__(self, stem: str, kind: str) -> None:
-        """Create a journal; no file is created before the first line.
+        """Create the segments; no file is created before the first line.
 
         Args:
             stem: the result of `new_stem`.

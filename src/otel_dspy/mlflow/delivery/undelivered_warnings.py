@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.delivery import spool_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,5 +61,5 @@ class Undelivered:
                 "%d example traces (%d spans) were dropped: MLflow was too slow and the spool was full (%s)",
                 self.dropped_traces,
                 self.dropped_spans,
-                spool.MAX_BYTES_VARIABLE,
+                spool_folder.MAX_BYTES_VARIABLE,
             )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from otel_dspy.demo.quiet import quiet
+from otel_dspy.demo.output_suppression import quiet
 
 if TYPE_CHECKING:
     import pytest

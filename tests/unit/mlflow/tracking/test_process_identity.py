@@ -9,44 +9,44 @@ from pathlib import Path
 
 import pytest
 
-from otel_dspy.mlflow.tracking.state import processes
+from otel_dspy.mlflow.tracking.state import process_identity
 from tests.support.waiting import awaited
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-OURS = processes.process(os.getpid())
+OURS = process_identity.process(os.getpid())
 
 
 def _ended() -> str:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        return processes.process(child.pid)
+        return process_identity.process(child.pid)
 
 
 def test_a_living_process_is_there() -> None:
     """This one, its parent, and one that belongs to somebody else."""
-    assert not processes.have_exited(OURS)
-    assert not processes.have_exited(processes.process(os.getppid()))
-    assert not processes.have_exited("1")
+    assert not process_identity.have_exited(OURS)
+    assert not process_identity.have_exited(process_identity.process(os.getppid()))
+    assert not process_identity.have_exited("1")
 
 
 def test_a_process_that_ended_is_gone() -> None:
     """By its id and start, and by its id alone."""
     ended = _ended()
-    assert processes.have_exited(ended)
-    assert processes.have_exited(ended.partition("@")[0])
+    assert process_identity.have_exited(ended)
+    assert process_identity.have_exited(ended.partition("@")[0])
 
 
 def test_one_of_several_that_lives_is_enough() -> None:
     """A forked child's run is stale only if its parent has exited as well."""
     ended = _ended()
-    assert not processes.have_exited(f"{OURS} {ended}")
-    assert not processes.have_exited(f"{ended} {OURS}")
-    assert processes.have_exited(f"{ended} {ended}")
+    assert not process_identity.have_exited(f"{OURS} {ended}")
+    assert not process_identity.have_exited(f"{ended} {OURS}")
+    assert process_identity.have_exited(f"{ended} {ended}")
 
 
 @LINUX
 def test_an_id_that_was_given_again_is_another_process() -> None:
     """This process' id with another start time belongs to an exited process."""
-    assert processes.have_exited(f"{os.getpid()}@1")
+    assert process_identity.have_exited(f"{os.getpid()}@1")
 
 
 @LINUX
@@ -54,8 +54,8 @@ def test_a_process_of_an_earlier_boot_is_gone() -> None:
     """The same id and start time after a reboot belong to another process."""
     pid, start, boot = OURS.split("@")
     assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert processes.have_exited(f"{pid}@{start}@another-boot")
-    assert not processes.have_exited(f"{pid}@{start}")
+    assert process_identity.have_exited(f"{pid}@{start}@another-boot")
+    assert not process_identity.have_exited(f"{pid}@{start}")
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_a_machine_is_the_same_host_after_a_boot(
     if machine is not None:
         (tmp_path / "machine").write_text(machine)
     for name in ("namespace", "machine", "boot"):
-        monkeypatch.setattr(processes, f"_{name.upper()}", tmp_path / name)
+        monkeypatch.setattr(process_identity, f"_{name.upper()}", tmp_path / name)
     (tmp_path / "boot").write_text("first\n")
-    before = processes.host()
-    assert before == processes.host()
+    before = process_identity.host()
+    assert before == process_identity.host()
     (tmp_path / "boot").write_text("second\n")
-    assert (processes.host() == before) is known
+    assert (process_identity.host() == before) is known
     assert not machine or machine.strip() not in before
 
 
@@ -91,8 +91,8 @@ def test_a_zombie_is_gone() -> None:
     if child == 0:
         os._exit(0)
     try:
-        found = processes.process(child)
-        awaited(lambda: processes.have_exited(found), "its end")
+        found = process_identity.process(child)
+        awaited(lambda: process_identity.have_exited(found), "its end")
     finally:
         os.waitpid(child, 0)
 
@@ -100,7 +100,7 @@ def test_a_zombie_is_gone() -> None:
 @pytest.mark.parametrize("odd", ["", " ", "0", "-1", "x", "x@1", "0@0", "@", "99999999999999999999"])
 def test_what_is_no_process_is_left_alone(odd: str) -> None:
     """A malformed value is never treated as exited."""
-    assert not processes.have_exited(odd)
+    assert not process_identity.have_exited(odd)
 
 
 def test_a_forked_child_names_its_parent_too() -> None:
@@ -108,13 +108,13 @@ def test_a_forked_child_names_its_parent_too() -> None:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writer, processes.own_tags()[processes.PROCESSES_TAG].encode())
+        os.write(writer, process_identity.own_tags()[process_identity.PROCESSES_TAG].encode())
         os._exit(0)
     os.waitpid(child, 0)
     recorded = os.read(reader, 1000).decode().split()
     os.close(reader)
     os.close(writer)
-    own = processes.own_tags()
-    assert recorded[:-1] == own[processes.PROCESSES_TAG].split()
+    own = process_identity.own_tags()
+    assert recorded[:-1] == own[process_identity.PROCESSES_TAG].split()
     assert recorded[-1].partition("@")[0] == str(child)
-    assert own[processes.HOST_TAG] == processes.host()
+    assert own[process_identity.HOST_TAG] == process_identity.host()

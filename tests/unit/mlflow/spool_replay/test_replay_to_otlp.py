@@ -13,7 +13,7 @@ import pytest
 
 from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery import spool_line
-from otel_dspy.mlflow.replay.otlp_resend import EndpointError, traces_url
+from otel_dspy.mlflow.spool_replay.replay_to_otlp import EndpointError, traces_url
 from tests.support.blank_store import blank_store
 from tests.unit.mlflow.delivery.test_spool_line import ROUTE, SPAN
 

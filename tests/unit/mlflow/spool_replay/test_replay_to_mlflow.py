@@ -10,7 +10,7 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind, Route, TraceContext
 from otel_dspy.mlflow.records.span import SpanRecord
-from otel_dspy.mlflow.replay.reader import Replay
+from otel_dspy.mlflow.spool_replay.replay_to_mlflow import Replay
 from otel_dspy.mlflow.tracking import operation_applier
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_server import free_port

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_dspy.mlflow.records.payload import PayloadShelf
+from otel_dspy.mlflow.records.payload_joiner import PayloadShelf
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.records.span_records import PayloadPiece
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.delivery import spool
-from otel_dspy.mlflow.replay import otlp_resend
-from otel_dspy.mlflow.replay.file_result import FileResult
+from otel_dspy.mlflow.delivery import spool_folder
+from otel_dspy.mlflow.spool_replay import replay_to_otlp
+from otel_dspy.mlflow.spool_replay.file_result import FileResult
 from otel_dspy.tracking_uri import address_without_passwords
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help=f"spool files, or folders of them (default: {spool.folder()})",
+        help=f"spool files, or folders of them (default: {spool_folder.folder()})",
     )
     parser.add_argument("--tracking-uri", metavar="URI", help="tracking URI to use instead of the recorded one")
     parser.add_argument("--experiment", metavar="NAME", help="experiment to use instead of the recorded one")
@@ -93,7 +93,7 @@ def _outcome(result: FileResult, *, followed: bool) -> str:
 def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     """Replay the files that the arguments name; return the exit status: 0 if everything was written, else 1."""
     report = _Report(say, chosen.keep)
-    paths = _files(chosen.files or [spool.folder()], report)
+    paths = _files(chosen.files or [spool_folder.folder()], report)
     if not paths:
         say("There is nothing to replay.")
         return int(report.failed)
@@ -108,10 +108,10 @@ def _files(named: list[Path], report: _Report) -> list[Path]:
     found: set[Path] = set()
     for path in named:
         if path.is_dir():
-            found.update(path.glob(f"*{spool.SUFFIX}"))
+            found.update(path.glob(f"*{spool_folder.SUFFIX}"))
         elif path.exists():
             found.add(path)
-        elif path != spool.folder():
+        elif path != spool_folder.folder():
             report.say(f"{path}: no such file")
             report.failed = True
     # By name: the control files of a process come before its traces, and segments in order.
@@ -125,12 +125,12 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
         )
         report.failed = True
         return
-    from otel_dspy.mlflow.replay.reader import Replay  # noqa: PLC0415 - it loads MLflow, which takes seconds
+    from otel_dspy.mlflow.spool_replay.replay_to_mlflow import Replay  # noqa: PLC0415 - it loads MLflow, which takes seconds
 
     results: list[FileResult] = []
     replay = Replay(tracking_uri=chosen.tracking_uri, experiment=chosen.experiment, workspace=chosen.workspace)
     killed = replay.run(paths, results.append)
-    names = [spool.spool_name(result.path) for result in results]
+    names = [spool_folder.spool_name(result.path) for result in results]
     unfinished = {name.writer for name, result in zip(names, results, strict=True) if name and not result.whole}
     # Reported last: a file with programs is needed until the files that use them are delivered.
     for name, result in zip(names, results, strict=True):
@@ -144,8 +144,8 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
 
 def _send(paths: list[Path], url: str, report: _Report) -> None:
     try:
-        target = otlp_resend.traces_url(url)
-    except otlp_resend.EndpointError as error:
+        target = replay_to_otlp.traces_url(url)
+    except replay_to_otlp.EndpointError as error:
         report.say(f"--otlp {error}. Write it as http://HOST:PORT; nothing was sent.")
         report.failed = True
         return
@@ -153,12 +153,12 @@ def _send(paths: list[Path], url: str, report: _Report) -> None:
     for path in paths:
         result = FileResult(path, ended=True)
         try:
-            with spool.claimed(path) as file:
+            with spool_folder.claimed(path) as file:
                 if file is None:
-                    result.trouble = spool.CLAIMED
+                    result.trouble = spool_folder.CLAIMED
                 else:
-                    result.spans, result.damaged = otlp_resend.resend(file, target)
-        except otlp_resend.EndpointError as error:
+                    result.spans, result.damaged = replay_to_otlp.resend(file, target)
+        except replay_to_otlp.EndpointError as error:
             result.trouble = f"{shown} did not accept the file: {error}"
         except OSError as error:
             result.trouble = f"the file cannot be read: {error.strerror or error}"

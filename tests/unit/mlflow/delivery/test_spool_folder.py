@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_dspy.mlflow.delivery import spool
+from otel_dspy.mlflow.delivery import spool_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,36 +37,36 @@ def _without(monkeypatch: pytest.MonkeyPatch, *kinds: int) -> None:
 
 def test_one_has_it_at_a_time(file: Path) -> None:
     """A replay locks its file, and releases it afterwards."""
-    with spool.claimed(file) as first:
+    with spool_folder.claimed(file) as first:
         assert first is not None
-        assert spool.in_use(file)
-        with spool.claimed(file) as second:
+        assert spool_folder.in_use(file)
+        with spool_folder.claimed(file) as second:
             assert second is None
-    assert not spool.in_use(file)
+    assert not spool_folder.in_use(file)
 
 
 def test_a_file_that_takes_no_exclusive_lock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over NFS, where it is only read: it can be replayed, and that a process writes it is seen all the same."""
     _without(monkeypatch, fcntl.LOCK_EX)
-    assert not spool.in_use(file)
+    assert not spool_folder.in_use(file)
     monkeypatch.undo()
     with file.open("ab") as writer:
         fcntl.flock(writer, fcntl.LOCK_EX)
         _without(monkeypatch, fcntl.LOCK_EX)
-        assert spool.in_use(file)
+        assert spool_folder.in_use(file)
 
 
 def test_a_file_system_without_locks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No process is known to have the file."""
     _without(monkeypatch, fcntl.LOCK_EX, fcntl.LOCK_SH)
-    with spool.claimed(file) as found:
+    with spool_folder.claimed(file) as found:
         assert found is not None
         assert found.read() == b"{}\n"
 
 
 def test_names() -> None:
     """A file that a process wrote is known by its name; any other is not."""
-    assert spool.spool_name(Path("x/20261127T023325Z-18951-1-control-0002.jsonl")) == spool.SpoolName(
+    assert spool_folder.spool_name(Path("x/20261127T023325Z-18951-1-control-0002.jsonl")) == spool_folder.SpoolName(
         "20261127T023325Z-18951-1", "control", 2
     )
-    assert spool.spool_name(Path("notes.jsonl")) is None
+    assert spool_folder.spool_name(Path("notes.jsonl")) is None

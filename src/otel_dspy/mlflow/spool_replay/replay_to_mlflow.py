@@ -8,10 +8,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.delivery import spool, spool_line
+from otel_dspy.mlflow.delivery import spool_folder, spool_line
 from otel_dspy.mlflow.delivery.pipeline import Pipeline
 from otel_dspy.mlflow.records.route import Destination, Experiment, Route
-from otel_dspy.mlflow.replay.file_result import FileResult
+from otel_dspy.mlflow.spool_replay.file_result import FileResult
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
@@ -100,9 +100,9 @@ class Replay:
         pipeline = self._pipeline
         rejected, failed, done, left_out = pipeline.lost, pipeline.failed, pipeline.done, pipeline.left_out
         try:
-            with spool.claimed(result.path) as file:
+            with spool_folder.claimed(result.path) as file:
                 if file is None:
-                    result.trouble = spool.CLAIMED
+                    result.trouble = spool_folder.CLAIMED
                     return
                 for number, line in enumerate(file, 1):
                     self._line(result, number, line)
@@ -141,7 +141,7 @@ class Replay:
         try:
             found = spool_line.parse_line(line)
         except spool_line.DamagedLineError as error:
-            if line.endswith(b"\n") or not (result.spans or spool.spool_name(result.path)):
+            if line.endswith(b"\n") or not (result.spans or spool_folder.spool_name(result.path)):
                 result.damaged.append((number, str(error)))
             # Else the process was killed while writing it, which `ended` shows.
             return
