@@ -27,7 +27,7 @@ from benchmarks.recorded_store import model, program, store
 from benchmarks.results import save, table
 from otel_dspy import semconv
 from otel_dspy.mlflow.tracking.store.paging import every_page
-from otel_dspy.rerun.replay import recorded_calls
+from otel_dspy.rerun.replay_lm.api import recorded_calls
 from otel_dspy.rerun.rerun_trial import rerun_trial
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from otel_dspy.reporting.compare import compare
 from otel_dspy.reporting.report import report
 from otel_dspy.rerun.best_program import BestProgram, best_program
 from otel_dspy.rerun.errors import RecordedCallError, RerunError, UnknownCallError
-from otel_dspy.rerun.replay import replay_lm
+from otel_dspy.rerun.replay_lm.api import replay_lm
 from otel_dspy.telemetry.conventions.conversations import conversation
 from otel_dspy.version import __version__
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from otel_dspy import active_redaction
 from otel_dspy.package import INSTRUMENTS
-from otel_dspy.providers import PROVIDERS, provider_given
+from otel_dspy.provider_check import PROVIDERS, provider_given
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
 from otel_dspy.version import __version__

@@ -7,9 +7,9 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from otel_dspy.diagnosis.environment_variables import known
+from otel_dspy.diagnosis.checks.misspelled_variables import known
 from otel_dspy.mlflow import autolog
-from otel_dspy.providers import PROVIDERS
+from otel_dspy.provider_check import PROVIDERS
 from otel_dspy.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.runtime.guard import failures
+from otel_dspy.runtime.error_guard import failures
 
 if TYPE_CHECKING:
     from collections.abc import Generator

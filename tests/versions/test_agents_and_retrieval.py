@@ -9,7 +9,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.telemetry.failure import error_type
+from otel_dspy.telemetry.exceptions import error_type
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
 from tests.support.span_recorder import recording

@@ -7,7 +7,7 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
-from otel_dspy.telemetry.failure import error_type
+from otel_dspy.telemetry.exceptions import error_type
 from tests.support.lm_server import Status
 from tests.support.span_recorder import recording
 from tests.versions.scenario import Sums, model, served

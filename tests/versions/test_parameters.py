@@ -12,7 +12,7 @@ from dspy.teleprompt.teleprompt import Teleprompter
 
 from otel_dspy.hooks.optimizers.hook_registry import HookRegistry
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.telemetry.parameters import parameter_attributes
+from otel_dspy.telemetry.parameter_attributes import parameter_attributes
 from otel_dspy.telemetry.secrets.names import is_secret_name
 from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 from tests.support.span_recorder import recording

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from otel_dspy.bridge import flags, settings
 from otel_dspy.bridge.collector_config import collector_config
-from otel_dspy.installed_modules import is_installed
+from otel_dspy.optional_modules import is_installed
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_dspy.bridge.access import is_allowed
+from otel_dspy.bridge.access_control import is_allowed
 from otel_dspy.bridge.decompression import UnreadableError
 from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
 from otel_dspy.bridge.routing import EXPERIMENT_HEADER, WORKSPACE_HEADER

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge import setting_values
-from otel_dspy.bridge.access import is_loopback
+from otel_dspy.bridge.access_control import is_loopback
 from otel_dspy.bridge.flags import FLAGS, MEBIBYTE, TOKEN_VARIABLE, variable
 from otel_dspy.bridge.setting_error import BridgeSettingError
 

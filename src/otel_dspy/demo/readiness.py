@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from otel_dspy.diagnosis.destinations import TRACKING_URI, mlflow_store
+from otel_dspy.diagnosis.checks.destinations import TRACKING_URI, mlflow_store
 from otel_dspy.diagnosis.finding import Level
-from otel_dspy.installed_modules import is_installed
+from otel_dspy.optional_modules import is_installed
 
 NEEDED_MEMORY = 1_500_000_000
 """Memory in bytes that the demo needs with its local model. Measured peak: 1.2 GB, including 0.5 GB of MLflow."""

@@ -74,8 +74,8 @@ def doctor() -> Diagnosis:
     Returns:
         The findings; a notebook shows them as a table.
     """
-    from otel_dspy.diagnosis.checks import examine  # noqa: PLC0415 - a second, needed here only
-    from otel_dspy.diagnosis.installed_packages import versions  # noqa: PLC0415 - the same
-    from otel_dspy.diagnosis.process import in_effect, process  # noqa: PLC0415 - the same
+    from otel_dspy.diagnosis.checks.all_checks import examine  # noqa: PLC0415 - a second, needed here only
+    from otel_dspy.diagnosis.checks.installed_packages import versions  # noqa: PLC0415 - the same
+    from otel_dspy.diagnosis.checks.running_process import in_effect, process  # noqa: PLC0415 - the same
 
     return Diagnosis(versions(), (*process(), *examine(in_effect(os.environ))))

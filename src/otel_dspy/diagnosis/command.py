@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from otel_dspy.diagnosis.api import Diagnosis
-from otel_dspy.diagnosis.checks import examine
-from otel_dspy.diagnosis.installed_packages import versions
+from otel_dspy.diagnosis.checks.all_checks import examine
+from otel_dspy.diagnosis.checks.installed_packages import versions
 
 if TYPE_CHECKING:
     import argparse

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.hooks.calls import adapter as adapter_hook
-from otel_dspy.hooks.calls import adapter_calls as adapter_calls_hook
+from otel_dspy.hooks.calls import adapter_fallback as adapter_hook
+from otel_dspy.hooks.calls import adapter_spans as adapter_calls_hook
 from otel_dspy.hooks.calls import agent as agent_hook
-from otel_dspy.hooks.calls import attempts as attempts_hook
-from otel_dspy.hooks.calls import batching as batching_hook
+from otel_dspy.hooks.calls import best_of_n as attempts_hook
 from otel_dspy.hooks.calls import embedding as embedding_hook
 from otel_dspy.hooks.calls import interpreter as interpreter_hook
 from otel_dspy.hooks.calls import module as module_hook
 from otel_dspy.hooks.calls import retrieval as retrieval_hook
 from otel_dspy.hooks.calls import tool as tool_hook
+from otel_dspy.hooks.calls import unbatchify as batching_hook
 from otel_dspy.hooks.evaluation import evaluate as evaluate_hook
-from otel_dspy.hooks.evaluation import threads as threads_hook
+from otel_dspy.hooks.evaluation import thread_pool_context as threads_hook
 from otel_dspy.hooks.lm import call as lm_hook
 from otel_dspy.hooks.optimizers import compile as compile_hook
 from otel_dspy.hooks.optimizers.hook_registry import HookRegistry

@@ -113,7 +113,7 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
     if fork:
         import dspy  # noqa: PLC0415 - see above
 
-        from otel_dspy.rerun.fork import Change, examples_in  # noqa: PLC0415 - see above
+        from otel_dspy.rerun.trial_changes import Change, examples_in  # noqa: PLC0415 - see above
 
         fallback = dspy.LM(sent_to)
         change = Change(

@@ -14,7 +14,7 @@ from otel_dspy.hooks.lm.settings import REQUEST_SETTINGS, provider_and_model
 from otel_dspy.rerun.errors import UnknownCallError
 from otel_dspy.rerun.recorded_call import SETTINGS, request_of
 from otel_dspy.settings import Settings
-from otel_dspy.telemetry.content import ContentFilter
+from otel_dspy.telemetry.content_filter import ContentFilter
 from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 if TYPE_CHECKING:

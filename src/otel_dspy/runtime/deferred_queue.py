@@ -16,8 +16,8 @@ from collections import deque
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.runtime.error_guard import guarded, report
 from otel_dspy.runtime.fork_gate import ForkGate
-from otel_dspy.runtime.guard import guarded, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_dspy.serialization.objects import Room, by_length, data_of
+from otel_dspy.serialization.any_value import Room, by_length, data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sized

@@ -16,7 +16,7 @@ requirements.check_command(sys.argv)
 requirements.check_installed()
 
 from otel_dspy.server_app import base_app  # noqa: E402 - imports what is checked above
-from otel_dspy.server_app.installation import install  # noqa: E402 - as above
+from otel_dspy.server_app.middleware_installation import install  # noqa: E402 - as above
 
 base_app.prepare(os.environ)
 

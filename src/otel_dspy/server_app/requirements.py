@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.environment_variables import SERVER_APP_BASE
-from otel_dspy.installed_modules import is_installed
+from otel_dspy.optional_modules import is_installed
 from otel_dspy.server_app.unsupported import UnsupportedServerError
 
 if TYPE_CHECKING:

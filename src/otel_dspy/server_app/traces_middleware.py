@@ -24,7 +24,7 @@ from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError, parsed_request, resource_attributes
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.server_app import mlflow_ingest, split_request
-from otel_dspy.server_app.received_body import ReceivedBody
+from otel_dspy.server_app.request_body import ReceivedBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.budget import Budget, Limit
     from otel_dspy.telemetry.leaderboard import Leaderboard
-    from otel_dspy.telemetry.usage import UsageTally
+    from otel_dspy.telemetry.usage_tally import UsageTally
 
 _logger = logging.getLogger("otel_dspy.budget")
 _NEAR: Final = 0.8

@@ -13,7 +13,7 @@ import pytest
 from gepa.strategies.proposal_sampling import IndependentSampling
 from inline_snapshot import snapshot
 
-from otel_dspy.runtime.guard import failures
+from otel_dspy.runtime.error_guard import failures
 from tests.support.dspy_answers import dspy_script
 from tests.support.gepa_task import Interrupted, graded, optimize
 from tests.support.gepa_trials import attributes, control_lines, trials, validation

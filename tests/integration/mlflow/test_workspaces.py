@@ -19,9 +19,9 @@ from mlflow.tracking._workspace.client import WorkspaceProviderClient
 from mlflow.utils.workspace_context import WorkspaceContext
 
 from otel_dspy.cli import main
-from otel_dspy.diagnosis.checks import examine
+from otel_dspy.diagnosis.checks.all_checks import examine
+from otel_dspy.diagnosis.checks.stale_runs import left_running
 from otel_dspy.diagnosis.finding import Level
-from otel_dspy.diagnosis.stale_runs import left_running
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog
 from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.tracking.state.process_identity import HOST_TAG, PROCESSES_TAG, host

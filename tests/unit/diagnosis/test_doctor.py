@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy.cli import main
-from otel_dspy.diagnosis import destinations
-from otel_dspy.diagnosis.checks import examine
+from otel_dspy.diagnosis.checks import destinations
+from otel_dspy.diagnosis.checks.all_checks import examine
 from otel_dspy.diagnosis.finding import Level
 from tests.support.fixed_status_server import listening
 from tests.support.mlflow_server import free_port

@@ -14,7 +14,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from otel_dspy.diagnosis.exporters import exporters
+from otel_dspy.diagnosis.checks.exporters import exporters
 from otel_dspy.diagnosis.finding import Level
 from otel_dspy.exporter import OtlpBySizeExporter, resend_buffer
 from otel_dspy.exporter.splitting import _size

@@ -9,7 +9,7 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
-from otel_dspy.runtime import guard
+from otel_dspy.runtime import error_guard
 from tests.support.in_process_lm import engine_of
 from tests.support.optimizers import Breaking, Rounds
 from tests.support.span_recorder import recording
@@ -198,12 +198,12 @@ def test_a_failure_of_the_telemetry_does_not_reach_the_program(
         raise MemoryError("the telemetry is broken")
 
     without = outcome(run)
-    before = guard.failures()
+    before = error_guard.failures()
     with recording() as recorder:
         monkeypatch.setattr("opentelemetry.sdk.trace.Tracer.start_span", refuse)
         assert outcome(run) == without
     assert list(recorder.spans) == []
-    parts = {part for part, count in guard.failures().items() if count > before.get(part, 0)}
+    parts = {part for part, count in error_guard.failures().items() if count > before.get(part, 0)}
     assert parts == snapshot(
         {"the span of a compile", "the span of a module", "the span of an LM call", "the span of an evaluation"}
     )

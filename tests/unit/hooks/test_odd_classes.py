@@ -17,7 +17,7 @@ from opentelemetry.context import attach, detach, set_value
 from typing_extensions import override
 
 from otel_dspy import DSPyInstrumentor
-from otel_dspy.runtime import guard
+from otel_dspy.runtime import error_guard
 from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples, sums_lm
 from tests.support.with_and_without import same_with_and_without
@@ -116,7 +116,7 @@ def test_a_class_that_takes_no_attributes(monkeypatch: pytest.MonkeyPatch) -> No
 
         return same_with_and_without(lambda: (FrozenLM("m/s")("hi"), sums_lm()("hi") is not None)).tree("")
 
-    monkeypatch.setattr(guard, "report", report)
+    monkeypatch.setattr(error_guard, "report", report)
     spans = check()
     gc.collect()  # the class as well, or each test after this one would report it
     assert [line.split()[0] for line in spans] == ["chat"]

@@ -14,10 +14,10 @@ from dspy.clients.base_lm import BaseLM
 import otel_dspy
 from otel_dspy import RecordedCallError, RerunError, UnknownCallError
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
+from otel_dspy.rerun.calls_by_request import Recordings
 from otel_dspy.rerun.recorded_call import recorded_call
-from otel_dspy.rerun.recordings import Recordings
-from otel_dspy.rerun.replay_forward import ForwardReplayLM
-from otel_dspy.rerun.replay_model import ReplayLM
+from otel_dspy.rerun.replay_lm.forward_lm import ForwardReplayLM
+from otel_dspy.rerun.replay_lm.installed_lm import ReplayLM
 from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.recorded_calls import call_lines, written_calls
 from tests.support.span_recorder import recording
@@ -234,7 +234,7 @@ def test_files_need_no_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with recording(capture_content=True) as recorder:
         echo_lm()("1+1")
     file = written_calls(recorder, tmp_path)
-    monkeypatch.setattr("otel_dspy.rerun.replay.find_spec", _all_but_mlflow)
+    monkeypatch.setattr("otel_dspy.rerun.replay_lm.api.find_spec", _all_but_mlflow)
     assert otel_dspy.replay_lm(file).recordings.models == {"openai/scripted": 1}
     with pytest.raises(RerunError, match=r"MLflow, which is missing\. Install otel-dspy\[mlflow\], or pass files"):
         otel_dspy.replay_lm("latest")

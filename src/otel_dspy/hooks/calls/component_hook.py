@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.telemetry.call_context import call_context_in, context_for_call, inside
-from otel_dspy.telemetry.failure import mark_failed
+from otel_dspy.telemetry.exceptions import mark_failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,12 +14,12 @@ from otel_dspy.hooks.lm.result import read_cost
 from otel_dspy.hooks.lm.usage import add_to_totals, measure_usage
 from otel_dspy.hooks.metric.name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
-from otel_dspy.hooks.patching.frames import hidden_frame
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, context_for_call
 from otel_dspy.telemetry.genai.invocations import end_invocation
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
-from otel_dspy.telemetry.usage import CallUsage
+from otel_dspy.telemetry.usage_tally import CallUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

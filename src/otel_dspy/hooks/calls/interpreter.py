@@ -12,7 +12,7 @@ from otel_dspy import semconv
 from otel_dspy.hooks.calls.component_hook import ComponentHook
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

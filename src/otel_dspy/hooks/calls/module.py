@@ -16,7 +16,7 @@ from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_c
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.call_context import call_context_in, inside
 from otel_dspy.telemetry.emitter import now
-from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.exceptions import error_type, mark_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

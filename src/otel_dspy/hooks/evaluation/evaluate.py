@@ -12,7 +12,7 @@ from otel_dspy.hooks.evaluation.result import named
 from otel_dspy.hooks.metric.name import metric_name, scoring_metric
 from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import TrialScope
+    from otel_dspy.telemetry.open_scopes import TrialScope
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: HookRegistry) -> None:

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objectives_of
 from otel_dspy.hooks.patching.call_hook import CallHook
-from otel_dspy.hooks.patching.frames import forwarding
+from otel_dspy.hooks.patching.wrapper_frames import forwarding
 from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import EvaluateScope
+    from otel_dspy.telemetry.open_scopes import EvaluateScope
 
 
 def instrument_examples(

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import attach, detach, get_current
 
-from otel_dspy.hooks.patching.frames import forwarding, hidden_frame
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.hooks.patching.wrapper_frames import forwarding, hidden_frame
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.metric import MetricGate
-from otel_dspy.telemetry.usage import JUDGE
+from otel_dspy.telemetry.usage_tally import JUDGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

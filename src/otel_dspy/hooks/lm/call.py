@@ -18,9 +18,9 @@ from otel_dspy.hooks.lm.settings import full_name, provider_and_model
 from otel_dspy.hooks.lm.usage import add_to_totals
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.hooks.patching.frames import hidden_frame
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, context_for_call, current_call_context, with_call_context
 from otel_dspy.telemetry.genai.invocations import end_call
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CallContext
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.genai.inference_call import Request
-    from otel_dspy.telemetry.usage import Role
+    from otel_dspy.telemetry.usage_tally import Role
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:

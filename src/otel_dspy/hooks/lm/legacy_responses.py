@@ -12,9 +12,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from otel_dspy.hooks.lm.result import read_result
-from otel_dspy.hooks.patching.frames import hidden_frame
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
+from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

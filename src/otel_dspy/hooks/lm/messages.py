@@ -14,7 +14,7 @@ from otel_dspy.hooks.lm.settings import as_schemas, request_settings
 from otel_dspy.hooks.lm.usage import measure_usage
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.genai.message_parts import ChatMessage, MessageParts
-from otel_dspy.telemetry.parameters import LARGEST_INT
+from otel_dspy.telemetry.parameter_attributes import LARGEST_INT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from otel_dspy.hooks.lm.result import LMCallRecord
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.prompts import Prompt
-    from otel_dspy.telemetry.usage import CallUsage
+    from otel_dspy.telemetry.prompt_names import Prompt
+    from otel_dspy.telemetry.usage_tally import CallUsage
 
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 """Keywords of a request with an attribute of the same name on `InferenceInvocation`."""

@@ -15,12 +15,12 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount, CallPlan, NestedPlan
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.patches import Patches
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import ProgramSnapshot, snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.emitter import Telemetry
-from otel_dspy.telemetry.hook_state import StateKey
-from otel_dspy.telemetry.scopes import CompileScope, TrialScope
+from otel_dspy.telemetry.open_scopes import CompileScope, TrialScope
+from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 from otel_dspy.telemetry.spans.setup import DatasetInfo
 from otel_dspy.telemetry.spans.trial import (
@@ -33,7 +33,7 @@ from otel_dspy.telemetry.spans.trial import (
     close_trial,
     open_trial,
 )
-from otel_dspy.telemetry.usage import JUDGE, PROMPT, REFLECTION, TASK, Role
+from otel_dspy.telemetry.usage_tally import JUDGE, PROMPT, REFLECTION, TASK, Role
 
 __all__ = [
     "GROUP",

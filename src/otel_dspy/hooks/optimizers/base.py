@@ -10,7 +10,7 @@ from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.spans.setup import DatasetInfo
 from otel_dspy.telemetry.spans.trial import TrialInfo
-from otel_dspy.telemetry.usage import TASK
+from otel_dspy.telemetry.usage_tally import TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
-    from otel_dspy.telemetry.usage import Role
+    from otel_dspy.telemetry.usage_tally import Role
 
 _THREADS = "num_threads"
 _SETTINGS = (_THREADS, "max_errors", "provide_traceback")

@@ -17,7 +17,7 @@ from otel_dspy import semconv
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
 from otel_dspy.hooks.optimizers.plans.better_together import better_together
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 

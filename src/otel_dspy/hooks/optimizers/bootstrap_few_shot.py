@@ -23,9 +23,9 @@ from otel_dspy.hooks.optimizers.plans.bootstrap import bootstrap_few_shot
 from otel_dspy.hooks.optimizers.predictors import emit_demos
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
-from otel_dspy.hooks.patching.frames import forwarding
-from otel_dspy.telemetry.failure import last_recorded_error
-from otel_dspy.telemetry.hook_state import StateKey
+from otel_dspy.hooks.patching.wrapper_frames import forwarding
+from otel_dspy.telemetry.exceptions import last_recorded_error
+from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope
+    from otel_dspy.telemetry.open_scopes import CompileScope, EvaluateScope
 
 _PHASE: Final = "bootstrap"
 _ATTEMPTS: Final[StateKey[_Attempts]] = StateKey("attempts")

@@ -21,8 +21,8 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.better_together import bootstrap_finetune
 from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.patching.call_hook import wrap_call
-from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.hook_state import StateKey
+from otel_dspy.runtime.error_guard import guarded
+from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope, TrialScope
+    from otel_dspy.telemetry.open_scopes import CompileScope, TrialScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _BOOTSTRAP: Final = "bootstrap"

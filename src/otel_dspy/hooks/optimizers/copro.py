@@ -17,10 +17,10 @@ from typing_extensions import override
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.plans.copro import copro
 from otel_dspy.hooks.optimizers.predictors import predictor_name, predictors, prefix
-from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.hook_state import StateKey
+from otel_dspy.runtime.error_guard import guarded
+from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind
-from otel_dspy.telemetry.usage import PROMPT
+from otel_dspy.telemetry.usage_tally import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _SEARCH: Final[StateKey[_Search]] = StateKey("COPRO")

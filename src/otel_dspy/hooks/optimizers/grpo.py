@@ -22,9 +22,9 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
-from otel_dspy.telemetry.hook_state import StateKey
+from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import (
     TrialInfo,
     TrialKind,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope, TrialScope
+    from otel_dspy.telemetry.open_scopes import CompileScope, TrialScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 
 _OPEN: Final[StateKey[_Trial]] = StateKey("trial of GRPO")

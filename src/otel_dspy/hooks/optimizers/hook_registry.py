@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 GROUP: Final = "otel_dspy.optimizers"
 """Entry point group for subclasses of `OptimizerHook` in other packages."""
@@ -24,8 +24,8 @@ MODULES: Final = (
     "bootstrap_finetune:BootstrapFinetuneHook",
     "bootstrap_few_shot:BootstrapFewShotHook",
     "copro:COPROHook",
-    "gepa.hook:GEPAHook",
-    "gepa.engine:GepaEngineHook",
+    "gepa.dspy_hook:GEPAHook",
+    "gepa.standalone_hook:GepaEngineHook",
     "ensemble:EnsembleHook",
     "grpo:GRPOHook",
     "infer_rules:InferRulesHook",

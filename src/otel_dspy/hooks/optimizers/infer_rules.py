@@ -18,10 +18,10 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.infer_rules import infer_rules
 from otel_dspy.hooks.optimizers.predictors import predictor_name
 from otel_dspy.hooks.patching.call_hook import wrap_call
-from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import greatest
+from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import TrialInfo, open_trial
-from otel_dspy.telemetry.usage import PROMPT
+from otel_dspy.telemetry.usage_tally import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
     from otel_dspy.telemetry.spans.setup import DatasetInfo
 

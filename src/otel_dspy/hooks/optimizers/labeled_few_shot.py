@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.hooks.optimizers.plans.call_plan import NestedPlan
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 
 class LabeledFewShotHook(OptimizerHook):

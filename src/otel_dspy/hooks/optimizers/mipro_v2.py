@@ -21,12 +21,12 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.mipro_v2 import mipro_v2
 from otel_dspy.hooks.optimizers.predictors import predictors
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
-from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import first_unless_greater
+from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
-from otel_dspy.telemetry.usage import PROMPT
+from otel_dspy.telemetry.usage_tally import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 _RESOLVED: Final = ("num_trials", "valset", "minibatch", "num_instruct_candidates", "num_fewshot_candidates")
 """What `_set_hyperparams_from_run_mode` returns, in its order."""

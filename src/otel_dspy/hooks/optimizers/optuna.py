@@ -19,7 +19,7 @@ from otel_dspy.hooks.optimizers.plans.random_search import optuna_search
 from otel_dspy.hooks.optimizers.predictors import demos
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import first_unless_greater
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.setup import DatasetInfo
 
 

@@ -12,7 +12,7 @@ from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.plain_data import plain
 from otel_dspy.telemetry.call_context import call_context_in, inside
-from otel_dspy.telemetry.failure import mark_failed
+from otel_dspy.telemetry.exceptions import mark_failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope
-    from otel_dspy.telemetry.usage import Role
+    from otel_dspy.telemetry.open_scopes import CompileScope
+    from otel_dspy.telemetry.usage_tally import Role
 
 
 class PhaseHook(CallHook):

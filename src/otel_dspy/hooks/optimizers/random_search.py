@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
     from otel_dspy.telemetry.spans.setup import DatasetInfo
 

@@ -21,10 +21,10 @@ from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.predictors import predictor_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
-from otel_dspy.telemetry.hook_state import StateKey
 from otel_dspy.telemetry.leaderboard import greatest
+from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.trial import (
     Scope,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 _PROGRESS: Final[StateKey[_Progress]] = StateKey("reanchor")
 _CALIBRATED: Final = "calibrated"

@@ -13,10 +13,10 @@ from opentelemetry.context import (
     get_current,
 )
 
-from otel_dspy.hooks.patching.frames import drop_caller_frame, hidden_frame
-from otel_dspy.runtime.guard import report
+from otel_dspy.hooks.patching.wrapper_frames import drop_caller_frame, hidden_frame
+from otel_dspy.runtime.error_guard import report
 from otel_dspy.telemetry.call_context import outside_calls
-from otel_dspy.telemetry.failure import forget, last_recorded_error
+from otel_dspy.telemetry.exceptions import forget, last_recorded_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

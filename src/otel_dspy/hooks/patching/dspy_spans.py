@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.hooks.patching.frames import forwarding, hidden_frame
+from otel_dspy.hooks.patching.wrapper_frames import forwarding, hidden_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.hooks.patching.capabilities import version_of
 from otel_dspy.hooks.patching.dspy_spans import unbound, wrap_inside_callbacks
-from otel_dspy.hooks.patching.frames import forwarding
 from otel_dspy.hooks.patching.picklable_wrapper import PicklableWrapper
+from otel_dspy.hooks.patching.wrapper_frames import forwarding
 from otel_dspy.hooks.patching.wrapper_order import innermost_of_others, insert_innermost, places, take_out
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

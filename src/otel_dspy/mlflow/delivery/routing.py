@@ -26,7 +26,7 @@ from otel_dspy.mlflow.fluent.shared_context import IS_SHARED
 from otel_dspy.mlflow.mapping.context import logs_traces
 from otel_dspy.mlflow.records.route import ROOT_KINDS, Experiment, RootKind, Route, TraceContext
 from otel_dspy.runtime.bounded_dict import BoundedDict
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 try:
     import fcntl
-except ImportError:  # Windows: no locks, see `spool`
+except ImportError:  # Windows: no locks, see `spool_folder`
     fcntl = None
 
 SEGMENT_BYTES: Final = 32 * 1024 * 1024

@@ -25,8 +25,8 @@ from otel_dspy.mlflow.fluent.scorers import watch_scorers
 from otel_dspy.mlflow.fluent.shared_context import SharedContext
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.runtime import thread_contexts
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.runtime.fork_gate import ForkGate
-from otel_dspy.runtime.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

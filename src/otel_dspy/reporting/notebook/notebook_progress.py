@@ -11,7 +11,7 @@ from otel_dspy.reporting.notebook.kernel import running_shell
 from otel_dspy.reporting.notebook.progress_table import progress_html, progress_text
 from otel_dspy.reporting.terminal.compile_observers import CompileObservers
 from otel_dspy.runtime.deferred_queue import drain_deferred
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

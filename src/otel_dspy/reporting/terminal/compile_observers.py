@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.reporting.terminal.compile_watch import CompileWatch
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.settings import ExtraConvention
 from otel_dspy.telemetry.conventions.openinference import openinference
 from otel_dspy.telemetry.delegating_tracer import DelegatingTracer

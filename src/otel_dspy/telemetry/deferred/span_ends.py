@@ -13,7 +13,7 @@ import time
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.delegating_tracer import innermost
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util.genai.types import Error, TextPart
 
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.deferred.span_ends import replace_end
-from otel_dspy.telemetry.failure import error_message, error_type
+from otel_dspy.telemetry.exceptions import error_message, error_type
 from otel_dspy.telemetry.genai.inference_call import InferenceCall
 
 if TYPE_CHECKING:

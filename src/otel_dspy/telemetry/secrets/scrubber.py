@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.plain_data import well_formed
 from otel_dspy.telemetry.secrets.discovery import SeenObjects, attributes, defaults, named_in, parts, tools
 from otel_dspy.telemetry.secrets.known_values import CALL, ENVIRONMENT, SETTING, KnownSecrets

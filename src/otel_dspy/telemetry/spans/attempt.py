@@ -8,7 +8,7 @@ from opentelemetry.trace import get_current_span
 
 from otel_dspy import semconv
 from otel_dspy.telemetry.call_context import call_context_in, inside
-from otel_dspy.telemetry.failure import mark_failed
+from otel_dspy.telemetry.exceptions import mark_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from otel_dspy import semconv
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.datasets import ExampleRegistry
 from otel_dspy.telemetry.call_context import call_context_in, inside, parent_context
 from otel_dspy.telemetry.emitter import now
-from otel_dspy.telemetry.failure import error_type, mark_failed
-from otel_dspy.telemetry.scopes import EvaluateScope
+from otel_dspy.telemetry.exceptions import error_type, mark_failed
+from otel_dspy.telemetry.open_scopes import EvaluateScope
 from otel_dspy.telemetry.spans.metric import metric_attribute, named_after
 from otel_dspy.telemetry.spans.setup import DatasetInfo, emit_dataset, put_program
-from otel_dspy.telemetry.usage import JUDGE, TASK, UsageTally
+from otel_dspy.telemetry.usage_tally import JUDGE, TASK, UsageTally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.trial import Scope
 
 

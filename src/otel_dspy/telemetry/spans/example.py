@@ -17,9 +17,9 @@ from opentelemetry.trace import (
 from otel_dspy import semconv
 from otel_dspy.settings import TraceShape
 from otel_dspy.telemetry.call_context import call_context_in, inside
-from otel_dspy.telemetry.ids import chance
+from otel_dspy.telemetry.random_source import chance
 from otel_dspy.telemetry.spans.metric import MetricGate, named_after
-from otel_dspy.telemetry.usage import JUDGE, UsageTally
+from otel_dspy.telemetry.usage_tally import JUDGE, UsageTally
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import EvaluateScope
+    from otel_dspy.telemetry.open_scopes import EvaluateScope
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import set_span_in_context
 
 from otel_dspy import semconv
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.datasets import field_names
-from otel_dspy.telemetry.parameters import parameter_attributes
+from otel_dspy.telemetry.parameter_attributes import parameter_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.datasets import ExampleRegistry
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,13 @@ from otel_dspy import semconv
 from otel_dspy.serialization.plain_data import number, plain
 from otel_dspy.telemetry.call_context import CallContext, call_context_in, inside
 from otel_dspy.telemetry.emitter import now
-from otel_dspy.telemetry.failure import error_type, mark_failed
+from otel_dspy.telemetry.exceptions import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.leaderboard import Entry
-from otel_dspy.telemetry.parameters import parameter_attributes
-from otel_dspy.telemetry.scopes import TrialScope
+from otel_dspy.telemetry.open_scopes import TrialScope
+from otel_dspy.telemetry.parameter_attributes import parameter_attributes
 from otel_dspy.telemetry.spans.setup import put_program
-from otel_dspy.telemetry.usage import UsageTally
+from otel_dspy.telemetry.usage_tally import UsageTally
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Standing
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 
 class TrialKind(StrEnum):

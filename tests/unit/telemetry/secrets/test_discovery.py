@@ -12,7 +12,7 @@ import dspy
 import pydantic
 import pytest
 
-from otel_dspy.runtime import guard
+from otel_dspy.runtime import error_guard
 from otel_dspy.telemetry.secrets.discovery import (
     SeenObjects,
     attributes,
@@ -231,7 +231,7 @@ class Closed:
 def test_what_cannot_be_searched_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     """In one line, by what was searched; the program is not affected."""
     keeper = SecretKeeper()
-    with mock.patch.object(guard, "_failures", Counter[str]()), caplog.at_level("WARNING", "otel_dspy"):
+    with mock.patch.object(error_guard, "_failures", Counter[str]()), caplog.at_level("WARNING", "otel_dspy"):
         keeper.learn_held(Closed())
     assert "otel-dspy: the search for secrets in a model or tool failed" in caplog.text
 
@@ -243,7 +243,7 @@ def test_a_program_that_cannot_be_searched_is_reported(caplog: pytest.LogCapture
         """A program whose modules cannot be listed."""
 
     keeper = SecretKeeper()
-    with mock.patch.object(guard, "_failures", Counter[str]()), caplog.at_level("WARNING", "otel_dspy"):
+    with mock.patch.object(error_guard, "_failures", Counter[str]()), caplog.at_level("WARNING", "otel_dspy"):
         keeper.learn_program(Broken())
     assert "otel-dspy: the search for secrets in a program failed" in caplog.text
 

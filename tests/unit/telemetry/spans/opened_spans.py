@@ -10,7 +10,7 @@ from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.telemetry.spans.compile import CompileInfo, open_compile
 
 if TYPE_CHECKING:
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
     from tests.unit.telemetry.spans.emitted import Emitted
 
 INITIAL = ProgramSnapshot("p0", '{"a": 1}')

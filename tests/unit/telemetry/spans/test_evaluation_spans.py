@@ -22,11 +22,11 @@ from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import Scope
-from otel_dspy.telemetry.usage import CallUsage
+from otel_dspy.telemetry.usage_tally import CallUsage
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 
 if TYPE_CHECKING:
-    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope
+    from otel_dspy.telemetry.open_scopes import CompileScope, EvaluateScope
 
 EXAMPLE = dspy.Example(q="1+1", a="2").with_inputs("q")
 OTHER = dspy.Example(q="2+2", a="4").with_inputs("q")

@@ -16,7 +16,7 @@ from tests.unit.telemetry.spans.emitted import Emitted
 if TYPE_CHECKING:
     import pytest
 
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 ATTRIBUTE_LIMIT = 128
 """Attributes of a span that the OpenTelemetry SDK keeps by default."""

@@ -17,12 +17,12 @@ from otel_dspy.telemetry.spans.trial import (
     close_trial,
     open_trial,
 )
-from otel_dspy.telemetry.usage import CallUsage
+from otel_dspy.telemetry.usage_tally import CallUsage
 from tests.unit.telemetry.spans.emitted import Emitted, current
 from tests.unit.telemetry.spans.opened_spans import CANDIDATE, EVERYTHING, EXAMPLE, INITIAL, opened_compile
 
 if TYPE_CHECKING:
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 OTHER = dspy.Example(q="2+2", a="4").with_inputs("q")
 PICTURE = f"data:image/png;base64,{'A' * 100_000}"

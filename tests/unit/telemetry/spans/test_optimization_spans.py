@@ -29,7 +29,7 @@ from tests.unit.telemetry.spans.emitted import Emitted
 from tests.unit.telemetry.spans.opened_spans import CANDIDATE, EVERYTHING, EXAMPLE, INITIAL, opened_compile
 
 if TYPE_CHECKING:
-    from otel_dspy.telemetry.scopes import CompileScope, EvaluateScope, TrialScope
+    from otel_dspy.telemetry.open_scopes import CompileScope, EvaluateScope, TrialScope
 
 UNUSED = {"input_tokens": 0, "output_tokens": 0, "lm_calls": 0, "cache_hits": 0, "cost": 0.0}
 NO_USAGE = {f"dspy.usage.{name}": value for name, value in UNUSED.items()}

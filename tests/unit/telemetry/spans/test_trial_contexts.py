@@ -20,7 +20,7 @@ from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.setup import SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
-from otel_dspy.telemetry.usage import CallUsage, UsageTally
+from otel_dspy.telemetry.usage_tally import CallUsage, UsageTally
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from otel_dspy.telemetry.scopes import CompileScope
-    from otel_dspy.telemetry.usage import Role
+    from otel_dspy.telemetry.open_scopes import CompileScope
+    from otel_dspy.telemetry.usage_tally import Role
 
 KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.hooks.optimizers.gepa.batches import BatchHook
-from otel_dspy.hooks.optimizers.gepa.steps import (
+from otel_dspy.hooks.optimizers.gepa.adapter_evaluations import BatchHook
+from otel_dspy.hooks.optimizers.gepa.phases import (
     EvaluationHook,
     ProposingHook,
     ReflectionHook,
@@ -19,7 +19,7 @@ from otel_dspy.hooks.patching.call_hook import wrap_call
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.hooks.optimizers.gepa.events import GepaEvents
+    from otel_dspy.hooks.optimizers.gepa.callback import GepaEvents
     from otel_dspy.hooks.patching.call_hook import Args, CallHook, CallHookFactory, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry

@@ -22,7 +22,7 @@ from otel_dspy.hooks.lm.settings import full_name, provider_and_model
 from otel_dspy.hooks.lm.usage import add_to_totals
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.genai.invocations import end_call
 from otel_dspy.telemetry.secrets.scrubber import host_and_port

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.hooks.optimizers.gepa.proposal import Proposal, outcome, trial_info
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program, snapshot_of_texts
 from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 
 class ProposalTrials:

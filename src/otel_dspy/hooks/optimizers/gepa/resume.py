@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv
-from otel_dspy.hooks.optimizers.gepa.checkpoint import best_of, differences, restored
+from otel_dspy.hooks.optimizers.gepa.restored_candidates import best_of, differences, restored
 from otel_dspy.telemetry.spans.trial import open_trial
 
 if TYPE_CHECKING:

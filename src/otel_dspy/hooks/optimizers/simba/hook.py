@@ -16,14 +16,14 @@ from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.plans.simba import simba
+from otel_dspy.hooks.optimizers.simba.compile_state import Search
 from otel_dspy.hooks.optimizers.simba.scoring import ScoringHook, tagged
-from otel_dspy.hooks.optimizers.simba.search import Search
 from otel_dspy.hooks.optimizers.simba.strategy import StrategyHook
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import wrap_call
-from otel_dspy.runtime.guard import guarded
-from otel_dspy.telemetry.hook_state import StateKey
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.leaderboard import first_unless_greater
+from otel_dspy.telemetry.optimizer_hook_state import StateKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.leaderboard import Entry
-    from otel_dspy.telemetry.scopes import CompileScope
+    from otel_dspy.telemetry.open_scopes import CompileScope
 
 _SEARCH: Final[StateKey[Search]] = StateKey("SIMBA")
 

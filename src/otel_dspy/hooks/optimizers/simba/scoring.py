@@ -17,10 +17,10 @@ from typing_extensions import override
 from otel_dspy.hooks.calls.module import instrumented_program
 from otel_dspy.hooks.metric.values import as_score, objectives_of
 from otel_dspy.hooks.optimizers.phase import PhaseHook
-from otel_dspy.hooks.optimizers.simba.search import Candidate, Tag
+from otel_dspy.hooks.optimizers.simba.compile_state import Candidate, Tag
 from otel_dspy.hooks.patching.call_hook import CallHook
-from otel_dspy.hooks.patching.frames import forwarding
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.hooks.patching.wrapper_frames import forwarding
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import open_example
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.optimizers.simba.search import Search
+    from otel_dspy.hooks.optimizers.simba.compile_state import Search
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.scopes import EvaluateScope
+    from otel_dspy.telemetry.open_scopes import EvaluateScope
 
 _SAMPLE: Final = "sample"
 

@@ -14,19 +14,19 @@ from typing_extensions import override
 
 from otel_dspy.hooks.metric.values import as_score
 from otel_dspy.hooks.optimizers.predictors import predictors
-from otel_dspy.hooks.optimizers.simba.search import Candidate
+from otel_dspy.hooks.optimizers.simba.compile_state import Candidate
 from otel_dspy.hooks.patching.call_hook import CallHook
-from otel_dspy.runtime.guard import guarded
+from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, open_trial
-from otel_dspy.telemetry.usage import PROMPT
+from otel_dspy.telemetry.usage_tally import PROMPT
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.optimizers.simba.search import Search
+    from otel_dspy.hooks.optimizers.simba.compile_state import Search
     from otel_dspy.hooks.patching.call_hook import Args
     from otel_dspy.telemetry.emitter import Telemetry
 

@@ -1,1 +1,1 @@
-"""What writes to one experiment, alone or beside other processes."""
+"""Writers of runs and traces: alone or beside other processes."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.run_keys import UserRun
+from otel_dspy.mlflow.tracking.artifact_queue.attempt import ArtifactWrite
+from otel_dspy.mlflow.tracking.artifact_queue.queue import ArtifactQueue
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.outcome import Outcome
@@ -12,8 +14,6 @@ from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.compile_state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.state.run_lookup import ExclusiveCreation, Runs
 from otel_dspy.mlflow.tracking.store.connection import Connection
-from otel_dspy.mlflow.tracking.writers.artifact_attempt import ArtifactWrite
-from otel_dspy.mlflow.tracking.writers.artifact_queue import ArtifactQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

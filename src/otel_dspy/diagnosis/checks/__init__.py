@@ -1,0 +1,1 @@
+"""Checks that the doctor makes, a file for each subject."""
