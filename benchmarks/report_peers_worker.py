@@ -26,7 +26,7 @@ _LOADS: Final = re.compile(r"""(?:<script[^>]*\ssrc=|\bimport\(|\bfrom )["']http
 def report(uri: str, run_id: str) -> Callable[[], str]:
     """Return what renders the report of an optimization, which is read first."""
     from otel_dspy.reporting.report import Report
-    from otel_dspy.reporting.runs.read import read_compile
+    from otel_dspy.reporting.runs.read_compile import read_compile
 
     read = read_compile(uri, run_id, None)
     return lambda: Report(read).html

@@ -141,7 +141,7 @@ def serve(counts: Counts, ended: threading.Event, seed: int) -> None:
 
     from tests.behavior.model import model
     from tests.behavior.programs import add
-    from tests.support.two_steps import Thinking
+    from tests.support.two_step_programs import Thinking
 
     chance = random.Random(seed)  # noqa: S311 - chance, no secret
     lm = _slow(model())

@@ -10,7 +10,7 @@ import numpy as np
 from tests.behavior.model import model
 from tests.support.optimizers import Breaking, Rounds
 from tests.support.sums import exact, examples
-from tests.support.two_steps import Thinking
+from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from dspy.clients.cache import Cache
 from tests.behavior.data import as_data
 from tests.behavior.model import model
 from tests.support.sums import exact, examples, raising_metric
-from tests.support.two_steps import Thinking
+from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -20,7 +20,7 @@ from tests.behavior.programs import add
 from tests.support.in_process_lm import ScriptedEngine
 from tests.support.streaming_lm import handed_out, streaming_lm
 from tests.support.sums import exact, examples
-from tests.support.two_steps import Thinking
+from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping

@@ -71,8 +71,9 @@ REPORTED = """
 import io, json
 from opentelemetry.sdk.trace import TracerProvider
 from rich.console import Console
-from otel_dspy.reporting.terminal import compile_watch, console, live_progress, trials_table
-from otel_dspy.reporting.model.compile_result import Compile
+from otel_dspy.reporting.terminal import console, live_progress, trials_table
+from otel_dspy.reporting.terminal import compile_progress
+from otel_dspy.reporting.compile_result import Compile
 from otel_dspy.reporting.report import Report
 
 nothing = Compile(

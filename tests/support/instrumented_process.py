@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tests.support.own_process import heed_ctrl_c
+from tests.support.child_process import heed_ctrl_c
 from tests.support.programs import piped_program, run_program
 
 if TYPE_CHECKING:

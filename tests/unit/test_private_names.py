@@ -86,9 +86,9 @@ _Renaming = Any
 
 @pytest.fixture(scope="module")
 def renaming() -> Iterator[_Renaming]:
-    """A process that has imported the libraries once and forks for each name; see `tests.support.renamed`."""
+    """A process that has imported the libraries once and forks for each name; see `tests.support.renamed_private_names`."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.renamed"],
+        [sys.executable, "-m", "tests.support.renamed_private_names"],
         cwd=_ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ import pytest
 
 from otel_dspy.mlflow.tracking.store import capabilities
 from tests.support.blank_store import blank_store
-from tests.support.own_process import heed_ctrl_c
+from tests.support.child_process import heed_ctrl_c
 from tests.support.waiting import under_load
 from tests.versions.run_tree import run_lines, trace_lines
 

@@ -27,7 +27,7 @@ from otel_dspy.tracking_uri import without_passwords
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from otel_dspy.bridge.listener import Address
+    from otel_dspy.bridge.listen_addresses import Address
     from otel_dspy.bridge.settings import BridgeSettings
 
 _logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from otel_dspy.bridge.listener import Address, Tls
+    from otel_dspy.bridge.listen_addresses import Address, Tls
 
 HIGHEST: Final = 2**31 - 1
 """Largest integer that gRPC accepts as an option."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from otel_dspy.exporter.control_queue import keep_control_spans
+    from otel_dspy.exporter.control_span_queue import keep_control_spans
     from otel_dspy.exporter.otlp import OtlpBySizeExporter
     from otel_dspy.exporter.splitting import SplittingSpanExporter
 
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> object:
 
         return SplittingSpanExporter
     if name == "keep_control_spans":
-        from otel_dspy.exporter.control_queue import keep_control_spans  # noqa: PLC0415 - optional, and slow to import
+        from otel_dspy.exporter.control_span_queue import keep_control_spans  # noqa: PLC0415 - optional, and slow to import
 
         return keep_control_spans
     raise AttributeError(name)

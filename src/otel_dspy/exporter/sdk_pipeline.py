@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast, runtime_c
 
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_dspy.exporter.control_queue import keep_control_spans
+from otel_dspy.exporter.control_span_queue import keep_control_spans
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor

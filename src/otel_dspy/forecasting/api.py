@@ -96,7 +96,7 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
 
 def _calls(plan: CallPlan, program: Any, rates: Rates | None) -> tuple[dict[str, Amount], list[str]]:
     """Return the LM calls by role, and notes on them."""
-    from otel_dspy.hooks.optimizers.plans.attributes import planned_calls  # noqa: PLC0415 - as above
+    from otel_dspy.hooks.optimizers.plans.plan_attributes import planned_calls  # noqa: PLC0415 - as above
     from otel_dspy.hooks.optimizers.plans.program_calls import calls_of_a_run  # noqa: PLC0415 - as above
 
     of_a_run, note = calls_of_a_run(program)

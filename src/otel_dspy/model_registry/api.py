@@ -6,12 +6,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.model_registry.errors import RegistryError
-from otel_dspy.model_registry.registered_model import Registration
+from otel_dspy.model_registry.registration_data import Registration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.model_registry.registered_model import Registered
+    from otel_dspy.model_registry.registration_data import Registered
 
 _NEEDED: Final = ("dspy", "mlflow")
 
@@ -55,6 +55,6 @@ def register(  # noqa: PLR0913 - the parts of a registration, by name
         raise RegistryError(
             f"Registering needs packages that are missing: {', '.join(missing)}. Install otel-dspy[instruments,mlflow]."
         )
-    from otel_dspy.model_registry.registration import registered  # noqa: PLC0415 - DSPy, MLflow: seconds
+    from otel_dspy.model_registry.registration_steps import registered  # noqa: PLC0415 - DSPy, MLflow: seconds
 
     return registered(run, Registration(name, program, alias, prompts, code_paths, pip_requirements), tracking_uri)

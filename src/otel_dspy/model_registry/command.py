@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from otel_dspy.model_registry.registered_model import Registered
+    from otel_dspy.model_registry.registration_data import Registered
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

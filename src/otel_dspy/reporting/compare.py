@@ -12,8 +12,8 @@ from otel_dspy.reporting.notebook_frame import notebook_frame
 from otel_dspy.reporting.report import check_packages
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.comparison.runs import RunsComparison
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.comparison.run_comparison import RunsComparison
+    from otel_dspy.reporting.compile_result import Compile
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Comparison:
     @cached_property
     def data(self) -> RunsComparison:
         """Figures, parameters, and the first run against each of the others."""
-        from otel_dspy.reporting.comparison.runs import compare_runs  # noqa: PLC0415 - SciPy: seconds
+        from otel_dspy.reporting.comparison.run_comparison import compare_runs  # noqa: PLC0415 - SciPy: seconds
 
         return compare_runs(self.compiles)
 
@@ -59,14 +59,14 @@ class Comparison:
     @property
     def text(self) -> str:
         """Plain text."""
-        from otel_dspy.reporting.comparison.text import text  # noqa: PLC0415 - an optional package
+        from otel_dspy.reporting.comparison.text_comparison import text  # noqa: PLC0415 - an optional package
 
         return text(self.data)
 
     @property
     def json(self) -> str:
         """A JSON object."""
-        from otel_dspy.reporting.comparison.json_text import json_text  # noqa: PLC0415 - as above
+        from otel_dspy.reporting.comparison.json_comparison import json_text  # noqa: PLC0415 - as above
 
         return json_text(self.data)
 
@@ -96,7 +96,7 @@ def compare(first: str, *others: str, tracking_uri: str | None = None) -> Compar
     check_packages()
     import mlflow  # noqa: PLC0415 - seconds
 
-    from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.reporting.runs.read_compile import read_compile  # noqa: PLC0415 - MLflow: seconds
 
     uri = tracking_uri or mlflow.get_tracking_uri()
     return Comparison(tuple(read_compile(uri, run, only_winner=True) for run in (first, *others)))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
+from otel_dspy.reporting.number_text import counted
 from otel_dspy.reporting.report import Report, check_packages
-from otel_dspy.reporting.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def report_on_files(paths: Sequence[Path]) -> Report:
 
     from otel_dspy.mlflow.spool_replay.replay_to_mlflow import Replay  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.reporting.otlp_files import is_spool_file, spool_of_files  # noqa: PLC0415 - optional packages
-    from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - as above
+    from otel_dspy.reporting.runs.read_compile import read_compile  # noqa: PLC0415 - as above
 
     with tempfile.TemporaryDirectory(prefix="otel-dspy-") as name:
         uri = f"sqlite:///{Path(name, 'mlflow.db')}"

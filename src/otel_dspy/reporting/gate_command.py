@@ -55,9 +55,9 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
         return CANNOT_BE_JUDGED
     # Optional packages: SciPy, MLflow, seconds.
     from otel_dspy.reporting.gating.checks import unreadable  # noqa: PLC0415 - see above
-    from otel_dspy.reporting.gating.json_text import json_text  # noqa: PLC0415 - see above
-    from otel_dspy.reporting.gating.junit import junit  # noqa: PLC0415 - see above
-    from otel_dspy.reporting.gating.markdown import markdown  # noqa: PLC0415 - see above
+    from otel_dspy.reporting.gating.json_gate import json_text  # noqa: PLC0415 - see above
+    from otel_dspy.reporting.gating.junit_xml import junit  # noqa: PLC0415 - see above
+    from otel_dspy.reporting.gating.markdown_gate import markdown  # noqa: PLC0415 - see above
 
     try:
         result = _result(chosen)
@@ -81,8 +81,8 @@ def _result(chosen: argparse.Namespace) -> GateResult:
     import mlflow  # noqa: PLC0415 - seconds
 
     from otel_dspy.reporting.gating.checks import Limits, checked  # noqa: PLC0415 - SciPy: seconds
-    from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - MLflow: seconds
-    from otel_dspy.reporting.runs.registered import baseline_run  # noqa: PLC0415 - the same
+    from otel_dspy.reporting.runs.read_compile import read_compile  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.reporting.runs.registered_models import baseline_run  # noqa: PLC0415 - the same
 
     uri = chosen.tracking_uri or mlflow.get_tracking_uri()
     found = read_compile(uri, chosen.run, only_winner=True)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from otel_dspy.reporting.comparison.json_text import json_text
+from otel_dspy.reporting.comparison.json_comparison import json_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.changed_parts import changed_parts
 from otel_dspy.reporting.sections.choices import choices
@@ -17,11 +17,11 @@ from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
 from otel_dspy.reporting.sections.production import production
 from otel_dspy.reporting.sections.timeline import timeline
-from otel_dspy.reporting.wording import choice_text
+from otel_dspy.reporting.trial_row_text import choice_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.comparison.runs import RunsComparison
-    from otel_dspy.reporting.model.compile_result import Compile, Predictor, Trial
+    from otel_dspy.reporting.comparison.run_comparison import RunsComparison
+    from otel_dspy.reporting.compile_result import Compile, Predictor, Trial
     from otel_dspy.reporting.sections.changed_parts import ChangedParts
     from otel_dspy.reporting.sections.choices import Choices
     from otel_dspy.reporting.sections.gains import Gains

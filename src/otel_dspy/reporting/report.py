@@ -13,8 +13,8 @@ from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.notebook_frame import notebook_frame
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.comparison.runs import RunsComparison
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.comparison.run_comparison import RunsComparison
+    from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
 
 _NEEDED: Final = ("jinja2", "mlflow", "numpy", "rich", "scipy")
@@ -32,7 +32,7 @@ class Report:
     @cached_property
     def comparison(self) -> RunsComparison | None:
         """The comparison of `against` with this optimization."""
-        from otel_dspy.reporting.comparison.runs import compare_runs  # noqa: PLC0415 - SciPy: seconds
+        from otel_dspy.reporting.comparison.run_comparison import compare_runs  # noqa: PLC0415 - SciPy: seconds
 
         return None if self.against is None else compare_runs((self.against, self.compile))
 
@@ -137,7 +137,7 @@ def report(
     check_packages()
     import mlflow  # noqa: PLC0415 - seconds
 
-    from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.reporting.runs.read_compile import read_compile  # noqa: PLC0415 - MLflow: seconds
 
     uri = tracking_uri or mlflow.get_tracking_uri()
     other = None if against is None else read_compile(uri, against, experiment, only_winner=True)

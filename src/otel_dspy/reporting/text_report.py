@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from otel_dspy.reporting.comparison.text import text as comparison_text
+from otel_dspy.reporting.comparison.text_comparison import text as comparison_text
 from otel_dspy.reporting.terminal.trials_table import trials_table
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.comparison.runs import RunsComparison
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.comparison.run_comparison import RunsComparison
+    from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
 
 _WIDTH: Final = 100

@@ -12,14 +12,14 @@ from otel_dspy.quantities import number_of_seconds
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.report import Report, check_packages
-from otel_dspy.reporting.wording import choice_text, trial_line
+from otel_dspy.reporting.trial_row_text import choice_text, trial_line
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.trial_row import TrialRow
 
 _RUNNING: Final = frozenset({"RUNNING", "SCHEDULED"})
@@ -69,7 +69,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
 
 def _followed(chosen: argparse.Namespace, interval: float, say: Callable[[str], None]) -> Compile:
     """Print what happens until the optimization ends; return all of it."""
-    from otel_dspy.reporting.runs.read import read_compile  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.reporting.runs.read_compile import read_compile  # noqa: PLC0415 - MLflow: seconds
 
     uri, run_id = _place(chosen)
     if not chosen.json:
@@ -88,7 +88,7 @@ def _place(chosen: argparse.Namespace) -> tuple[str, str]:
     import mlflow  # noqa: PLC0415 - seconds
 
     from otel_dspy.reporting.runs.connection import connected  # noqa: PLC0415 - the same
-    from otel_dspy.reporting.runs.find import find_run  # noqa: PLC0415 - the same
+    from otel_dspy.reporting.runs.run_search import find_run  # noqa: PLC0415 - the same
 
     uri = chosen.tracking_uri or mlflow.get_tracking_uri()
     return uri, str(find_run(connected(uri), chosen.run, chosen.experiment).info.run_id)
@@ -102,7 +102,7 @@ def _looks(uri: str, run_id: str, interval: float) -> Iterator[Compile]:
     """
     from otel_dspy.mlflow.tracking.requests import http_policy  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.requests.error_cause import error_cause  # noqa: PLC0415 - the same
-    from otel_dspy.reporting.runs.read import read_unfinished  # noqa: PLC0415 - the same
+    from otel_dspy.reporting.runs.read_compile import read_unfinished  # noqa: PLC0415 - the same
 
     away = False
     while True:

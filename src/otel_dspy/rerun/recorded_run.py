@@ -10,11 +10,11 @@ import mlflow
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.summary import SUMMARY
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.reporting.runs.artifacts import RunArtifacts
 from otel_dspy.reporting.runs.connection import connected
-from otel_dspy.reporting.runs.find import child_runs, find_run
+from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
+from otel_dspy.reporting.runs.run_search import child_runs, find_run
 from otel_dspy.reporting.runs.summary_rows import mapping, number, trial_rows
-from otel_dspy.reporting.runs.unfinished import summary_of_runs
+from otel_dspy.reporting.runs.unfinished_summary import summary_of_runs
 from otel_dspy.rerun.errors import RerunError
 
 if TYPE_CHECKING:

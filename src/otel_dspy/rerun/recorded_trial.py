@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.reporting.runs.artifacts import RunArtifacts
-from otel_dspy.reporting.runs.tables import RESULT_TABLES, ExampleIndex, Table, table_rows
+from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
+from otel_dspy.reporting.runs.result_tables import RESULT_TABLES, ExampleIndex, Table, table_rows
 from otel_dspy.rerun.errors import RerunError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
-from otel_dspy.hooks.metric.values import as_score
+from otel_dspy.hooks.metric.metric_values import as_score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

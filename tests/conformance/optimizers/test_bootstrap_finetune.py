@@ -13,7 +13,7 @@ from tests.support.optimizer_runs import tracked_runs
 from tests.support.span_recorder import recording
 from tests.support.stub_trainers import StubFinetuning
 from tests.support.sums import exact, examples, sums_lm
-from tests.support.two_steps import Twice
+from tests.support.two_step_programs import Twice
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from tests.support.learning_lm import learning_lm
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples
-from tests.support.two_steps import Twice
+from tests.support.two_step_programs import Twice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

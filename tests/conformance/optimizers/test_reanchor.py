@@ -11,7 +11,7 @@ from dspy.teleprompt import reanchor
 from inline_snapshot import snapshot
 
 from tests.support.in_process_lm import in_process_lm
-from tests.support.large_numbers import IsLarge, numbers, probably, right
+from tests.support.large_numbers_task import IsLarge, numbers, probably, right
 from tests.support.optimizer_runs import tracked_runs
 from tests.support.span_recorder import recording
 

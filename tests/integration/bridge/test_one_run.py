@@ -15,7 +15,7 @@ from otel_dspy.mlflow.mapping.operations import EnsureRun
 from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, Runs
-from otel_dspy.mlflow.tracking.store.connection import Connection
+from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import Store
 
 if TYPE_CHECKING:

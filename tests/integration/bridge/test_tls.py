@@ -10,7 +10,7 @@ import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_dspy.bridge.grpc_server import SERVICE
-from otel_dspy.bridge.listener import Tls
+from otel_dspy.bridge.listen_addresses import Tls
 from tests.integration.bridge.certificates import Authority
 from tests.support.bridges import running_bridge
 

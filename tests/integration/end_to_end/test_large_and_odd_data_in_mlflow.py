@@ -14,10 +14,10 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from tests.support.in_process_lm import in_process_lm
-from tests.support.odd_answers import Answering
 from tests.support.optimizer_runs import tracked_tree
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, examples, sums_lm
+from tests.support.unserializable_answers import Answering
 
 if TYPE_CHECKING:
     from pathlib import Path

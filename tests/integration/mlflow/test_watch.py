@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from otel_dspy import cli
 from otel_dspy.reporting import watch_command
-from otel_dspy.reporting.runs import read
+from otel_dspy.reporting.runs import read_compile
 from tests.integration.mlflow.conftest import DELIVERY, CallContext
 from tests.integration.mlflow.contract_spans import program_state
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
 
 COMPILE_ID = "e" * 32
 STATE = program_state("Answer.")
@@ -155,14 +155,14 @@ def test_mlflow_is_away_for_a_while(
         pass
     _delivered(local)
     refusals = [ConnectionRefusedError(), ConnectionRefusedError()]
-    found: Callable[[str, str], Compile | None] = read.read_unfinished
+    found: Callable[[str, str], Compile | None] = read_compile.read_unfinished
 
     def sometimes(uri: str, run_id: str) -> Compile | None:
         if refusals:
             raise refusals.pop()
         return found(uri, run_id)
 
-    monkeypatch.setattr(read, "read_unfinished", sometimes)
+    monkeypatch.setattr(read_compile, "read_unfinished", sometimes)
     arguments = ["watch", "--tracking-uri", local.uri, "--experiment", local.experiment, "--interval", "100ms"]
     assert cli.main(arguments) == 0
     printed = capsys.readouterr()
@@ -185,7 +185,7 @@ def test_mlflow_is_away_at_the_end(
     def refused(_uri: str, _run: str) -> Compile:
         raise ConnectionRefusedError("connection refused")
 
-    monkeypatch.setattr(read, "read_compile", refused)
+    monkeypatch.setattr(read_compile, "read_compile", refused)
     assert cli.main(["watch", "--tracking-uri", local.uri, "--experiment", local.experiment]) == 1
     printed = capsys.readouterr()
     assert printed.err == "MLflow could not be read: connection refused\n"

@@ -19,12 +19,12 @@ from otel_dspy import DSPyInstrumentor, cli, semconv
 from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences
-from tests.support.app_exporters import app_exporter
 from tests.support.blank_store import blank_store
 from tests.support.bridges import exporter, running_bridge
 from tests.support.compared_optimizations import optimize, right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
+from tests.support.server_app_exporters import app_exporter
 from tests.support.sums import examples, half_right
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow import MlflowClient
 
-from otel_dspy.reporting.model.compile_result import CallUse, Candidates, Phase, Predictor
+from otel_dspy.reporting.compile_result import CallUse, Candidates, Phase, Predictor
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.trial_row import ModelUse
 from tests.support.browser import NEEDS_CHROMIUM, chromium

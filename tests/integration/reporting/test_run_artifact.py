@@ -21,7 +21,7 @@ from otel_dspy.mlflow.tracking.runs import run_reports
 from otel_dspy.mlflow.tracking.runs.run_reports import PATH
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
-from otel_dspy.reporting.runs import read
+from otel_dspy.reporting.runs import read_compile
 from tests.chaos.twins import optimize
 from tests.support.experiment_in_store import EXPERIMENT, recorded, store
 from tests.support.gated_optimization import GatedOptimization
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.report import Report
 
 
@@ -121,7 +121,7 @@ def test_it_is_refreshed_while_the_optimization_runs(tmp_path: Path, monkeypatch
         assert flush()
     assert ", so far: " not in page.read_text("utf-8")
     whole = otel_dspy.report(tracking_uri=uri).compile
-    page.with_name(read.SUMMARY).unlink()
+    page.with_name(read_compile.SUMMARY).unlink()
     alone = otel_dspy.report(tracking_uri=uri).compile
     assert _without_times(alone) == _without_times(whole)
     # Runs have milliseconds, and start with the setup of the compile instead of the compile itself.

@@ -10,7 +10,7 @@ from google.rpc.status_pb2 import Status
 
 from otel_dspy.bridge.http_server import PROTOBUF, HttpFront
 from otel_dspy.bridge.intake import RETRY_AFTER
-from otel_dspy.bridge.listener import Address
+from otel_dspy.bridge.listen_addresses import Address
 from otel_dspy.bridge.settings import BridgeSettings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy.bridge.intake import Intake, Verdict
-from otel_dspy.bridge.listener import Address
+from otel_dspy.bridge.listen_addresses import Address
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.routing import Experiments
 from otel_dspy.bridge.settings import BridgeSettings

@@ -12,7 +12,7 @@ import pytest
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples, sums_lm
-from tests.support.two_steps import Thinking
+from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

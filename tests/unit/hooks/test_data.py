@@ -14,10 +14,10 @@ from inline_snapshot import snapshot
 from otel_dspy.telemetry.payloads import PIECE_BYTES
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.odd_answers import Answering, Odd
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples, sums_lm
+from tests.support.unserializable_answers import Answering, Odd
 from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:

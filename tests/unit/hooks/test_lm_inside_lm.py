@@ -10,8 +10,8 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
-from tests.support.asking_lms import USED, Asking, Asks, Forwarding, Mixture, Voting, answers
 from tests.support.in_process_lm import AsyncScriptedEngine, ScriptedEngine, engine_of
+from tests.support.nested_lms import USED, Asking, Asks, Forwarding, Mixture, Voting, answers
 from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples, sums_lm
 

@@ -19,7 +19,7 @@ from tests.support.dspy_answers import dspy_script
 from tests.support.span_recorder import recording
 from tests.support.streaming_lm import streaming_lm
 from tests.support.sums import half_right, sums_lm
-from tests.support.two_steps import Thinking
+from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,13 +3,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from otel_dspy.reporting.model.compile_result import Predictor
+from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.changed_parts import ChangedParts, PartAlone, changed_parts
 from tests.unit.reporting.optimizations import optimization, trial
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.compile_result import Compile, Trial
 
 DEMOS = ({"question": "1", "answer": "yes"},)
 START = (Predictor("classify", "Old."),)

@@ -9,20 +9,20 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.reporting.compare import Comparison
-from otel_dspy.reporting.comparison.examples import compare_examples
+from otel_dspy.reporting.comparison.comparison_verdict import outcome, sentence
 from otel_dspy.reporting.comparison.pairing import pair_examples
 from otel_dspy.reporting.comparison.parameters import ParameterRow, differing_parameters
+from otel_dspy.reporting.comparison.run_comparison import compare_runs
 from otel_dspy.reporting.comparison.run_figures import run_figures
-from otel_dspy.reporting.comparison.runs import compare_runs
-from otel_dspy.reporting.comparison.text import curve_text, text
-from otel_dspy.reporting.comparison.verdict import outcome, sentence
-from otel_dspy.reporting.model.compile_result import Example, Predictor
+from otel_dspy.reporting.comparison.text_comparison import curve_text, text
+from otel_dspy.reporting.comparison.winner_comparison import compare_examples
+from otel_dspy.reporting.compile_result import Example, Predictor
 from otel_dspy.reporting.trial_row import ModelUse
 from tests.unit.reporting.optimizations import optimization, trial
 from tests.unit.reporting.test_page import MARKUP, parsed
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
 
 
 def run(results: str, run_id: str = "a", *, digest: str | None = "d1", **facts: object) -> Compile:

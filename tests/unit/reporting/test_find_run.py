@@ -7,8 +7,8 @@ from mlflow import MlflowClient
 
 from otel_dspy import cli
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.reporting.runs.find import find_run
-from otel_dspy.reporting.runs.read import read_compile
+from otel_dspy.reporting.runs.read_compile import read_compile
+from otel_dspy.reporting.runs.run_search import find_run
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from mlflow import MlflowClient
 from otel_dspy import cli
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.gating.checks import Limits, checked, unreadable
-from otel_dspy.reporting.gating.json_text import json_text
-from otel_dspy.reporting.gating.junit import junit
-from otel_dspy.reporting.gating.markdown import markdown
+from otel_dspy.reporting.gating.json_gate import json_text
+from otel_dspy.reporting.gating.junit_xml import junit
+from otel_dspy.reporting.gating.markdown_gate import markdown
 from otel_dspy.reporting.markdown import markdown_text
-from otel_dspy.reporting.runs.registered import baseline_run
+from otel_dspy.reporting.runs.registered_models import baseline_run
 from otel_dspy.reporting.trial_row import ModelUse
 from tests.support.blank_store import blank_store
 from tests.unit.reporting.test_comparison import run, without_content
@@ -26,7 +26,7 @@ from tests.unit.reporting.test_page import MARKUP
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
 
 HIGH, LOW, SLIGHTLY_LOW = "1111111111", "0000000011", "1111111100"
 NO_RESULTS = (

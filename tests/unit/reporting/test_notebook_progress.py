@@ -16,7 +16,7 @@ from otel_dspy.reporting.notebook.notebook_progress import CompileDisplay
 from otel_dspy.reporting.notebook.progress_table import progress_html, progress_text
 from otel_dspy.reporting.terminal.compile_lines import Place
 from otel_dspy.reporting.terminal.compile_observers import CompileObservers
-from otel_dspy.reporting.terminal.compile_watch import CompileResult, CompileView
+from otel_dspy.reporting.terminal.compile_progress import CompileResult, CompileView
 from otel_dspy.reporting.trial_row import ModelUse
 from tests.unit.reporting.optimizations import trial
 

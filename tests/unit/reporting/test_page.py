@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from typing_extensions import override
 
-from otel_dspy.reporting.model.compile_result import CallUse, Example, Phase, Predictor
+from otel_dspy.reporting.compile_result import CallUse, Example, Phase, Predictor
 from otel_dspy.reporting.report import Report
 from tests.unit.reporting.optimizations import optimization, trial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
 
 MARKUP: Final = '<b class="planted">bold</b> & "quoted" <img src=x>'
 VOID: Final = frozenset({"meta", "br", "path", "circle", "rect", "img", "input"})

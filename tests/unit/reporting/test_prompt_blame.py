@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.model.compile_result import Predictor
+from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.sections.prompt_blame import Origin, Passage, prompt_blame
 from tests.unit.reporting.optimizations import optimization, trial
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Trial
+    from otel_dspy.reporting.compile_result import Trial
 
 START = (Predictor("classify", "Answer the question."),)
 

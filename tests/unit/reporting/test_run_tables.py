@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from otel_dspy.mlflow.mapping.tables import result_table
-from otel_dspy.reporting.model.compile_result import Example, ExampleResult, Predictor
+from otel_dspy.reporting.compile_result import Example, ExampleResult, Predictor
 from otel_dspy.reporting.runs.programs import candidates, predictors
+from otel_dspy.reporting.runs.result_tables import ExampleIndex, Table, table_rows
 from otel_dspy.reporting.runs.summary_rows import trial_rows, use
-from otel_dspy.reporting.runs.tables import ExampleIndex, Table, table_rows
 from otel_dspy.reporting.trial_row import ModelUse
 
 COLUMNS = ["index", "example_q", "example_a", "pred_a", "score"]

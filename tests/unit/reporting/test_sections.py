@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from otel_dspy.reporting.model.compile_result import Candidates, ExampleResult, Predictor
+from otel_dspy.reporting.compile_result import Candidates, ExampleResult, Predictor
 from otel_dspy.reporting.sections.choices import Cell, choices
 from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.flip_matrix import flip_matrix

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from otel_dspy.reporting.compile_result import CallUse, Phase
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
-from otel_dspy.reporting.model.compile_result import CallUse, Phase
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.runs.summary_rows import call_forecast
 from otel_dspy.reporting.sections.forecast import ForecastLine, forecast

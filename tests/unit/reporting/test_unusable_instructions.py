@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from inline_snapshot import snapshot
 
-from otel_dspy.reporting.model.compile_result import Predictor
+from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.unusable_instructions import is_unusable
 from otel_dspy.reporting.sections.verdict import verdict

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 
-from otel_dspy.reporting.model.compile_result import Predictor
+from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.verdict import verdict
 from tests.unit.reporting.optimizations import LABELS, optimization, trial

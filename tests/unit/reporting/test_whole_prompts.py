@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from otel_dspy.reporting.model.compile_result import Predictor
+from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.whole_prompts import WholePrompt, WholeText, whole_prompts
 from tests.unit.reporting.optimizations import optimization

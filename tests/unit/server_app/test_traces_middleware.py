@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from otel_dspy.bridge.intake import Intake
-from otel_dspy.bridge.listener import Address
+from otel_dspy.bridge.listen_addresses import Address
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
 from otel_dspy.bridge.settings import BridgeSettings

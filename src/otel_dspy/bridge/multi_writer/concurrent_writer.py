@@ -13,7 +13,7 @@ from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.compile_state_lookup import INITIAL_TAG, StateLookup
 from otel_dspy.mlflow.tracking.state.run_lookup import Runs
-from otel_dspy.mlflow.tracking.store.connection import Connection
+from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.store.trace_ends import end_of
 

@@ -9,7 +9,7 @@ from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStor
 if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.requests.retry import Retrier
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
-    from otel_dspy.mlflow.tracking.store.connection import Connection
+    from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
     from otel_dspy.mlflow.tracking.store.store_reader import StoreReader
 
 

@@ -13,7 +13,7 @@ from otel_dspy.bridge.multi_writer import creation_lock
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogModel
-    from otel_dspy.mlflow.tracking.store.connection import Connection
+    from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
     from otel_dspy.mlflow.tracking.store.model_store import FoundModel
 
 GONE = "RESOURCE_DOES_NOT_EXIST"

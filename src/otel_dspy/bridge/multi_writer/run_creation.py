@@ -17,7 +17,7 @@ from otel_dspy.mlflow.tracking.store.store import RunHandle
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.state.run_lookup import NewRun
-    from otel_dspy.mlflow.tracking.store.connection import Connection
+    from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
     from otel_dspy.mlflow.tracking.store.store_reader import FoundRun
 
 CLAIM: Final = "claim/"

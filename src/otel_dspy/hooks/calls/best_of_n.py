@@ -8,7 +8,7 @@ import wrapt
 from opentelemetry.context import get_current
 from typing_extensions import override
 
-from otel_dspy.hooks.metric.values import as_score
+from otel_dspy.hooks.metric.metric_values import as_score
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.wrapper_frames import forwarding, hidden_frame

@@ -12,7 +12,7 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.hooks.lm.result import read_cost
 from otel_dspy.hooks.lm.usage import add_to_totals, measure_usage
-from otel_dspy.hooks.metric.name import metric_name
+from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded

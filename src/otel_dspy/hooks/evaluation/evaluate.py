@@ -8,15 +8,16 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.hooks.calls.module import instrumented_program
-from otel_dspy.hooks.evaluation.result import named
-from otel_dspy.hooks.metric.name import metric_name, scoring_metric
-from otel_dspy.hooks.metric.values import as_score
+from otel_dspy.hooks.evaluation.evaluation_result import named
+from otel_dspy.hooks.metric.metric_name import metric_name, scoring_metric
+from otel_dspy.hooks.metric.metric_values import as_score
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo, TrialOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

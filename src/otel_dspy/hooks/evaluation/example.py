@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import override
 
-from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objectives_of
+from otel_dspy.hooks.metric.metric_values import as_score, feedback_of, label_of, objectives_of
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.hooks.patching.wrapper_frames import forwarding
 from otel_dspy.telemetry.spans.example import open_example

@@ -23,16 +23,8 @@ from otel_dspy.telemetry.open_scopes import CompileScope, TrialScope
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 from otel_dspy.telemetry.spans.setup import DatasetInfo
-from otel_dspy.telemetry.spans.trial import (
-    Scope,
-    ScoreUnit,
-    TrialInfo,
-    TrialKind,
-    TrialOutcome,
-    TrialState,
-    close_trial,
-    open_trial,
-)
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import Scope, ScoreUnit, TrialInfo, TrialKind, TrialOutcome, TrialState
 from otel_dspy.telemetry.usage_tally import JUDGE, PROMPT, REFLECTION, TASK, Role
 
 __all__ = [

@@ -9,7 +9,7 @@ from otel_dspy.serialization.programs import program_name
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.spans.setup import DatasetInfo
-from otel_dspy.telemetry.spans.trial import TrialInfo
+from otel_dspy.telemetry.spans.trial_info import TrialInfo
 from otel_dspy.telemetry.usage_tally import TASK
 
 if TYPE_CHECKING:

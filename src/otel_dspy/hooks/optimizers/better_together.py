@@ -19,7 +19,8 @@ from otel_dspy.hooks.optimizers.plans.better_together import better_together
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
-from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind, TrialOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

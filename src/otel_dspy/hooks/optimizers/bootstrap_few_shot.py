@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.calls.module import instrumented_program
-from otel_dspy.hooks.metric.values import as_score, feedback_of, label_of, objectives_of
+from otel_dspy.hooks.metric.metric_values import as_score, feedback_of, label_of, objectives_of
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.bootstrap import bootstrap_few_shot
@@ -29,7 +29,7 @@ from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
-from otel_dspy.telemetry.spans.trial import Scope
+from otel_dspy.telemetry.spans.trial_info import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

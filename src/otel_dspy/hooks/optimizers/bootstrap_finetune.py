@@ -23,7 +23,8 @@ from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
-from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind, TrialOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,10 +9,10 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.hooks.lm.settings import lm_parameters
-from otel_dspy.hooks.metric.name import metric_name
+from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.optimizers.compile_in_call import CompileInCallHook
 from otel_dspy.hooks.optimizers.compile_plan import plan_of
-from otel_dspy.hooks.optimizers.plans.attributes import forecast_attributes
+from otel_dspy.hooks.optimizers.plans.plan_attributes import forecast_attributes
 from otel_dspy.hooks.optimizers.requested_forecasts import given_attributes
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
@@ -21,7 +21,8 @@ from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
 from otel_dspy.telemetry.spans.setup import SetupInfo, emit_setup
-from otel_dspy.telemetry.spans.trial import TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import TrialOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

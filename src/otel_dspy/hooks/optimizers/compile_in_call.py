@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from otel_dspy.hooks.metric.name import metric_name
+from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.serialization.programs import program_name
 from otel_dspy.telemetry.spans.compile import CompileInfo

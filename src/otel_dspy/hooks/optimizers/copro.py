@@ -19,7 +19,7 @@ from otel_dspy.hooks.optimizers.plans.copro import copro
 from otel_dspy.hooks.optimizers.predictors import predictor_name, predictors, prefix
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
-from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind
+from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind
 from otel_dspy.telemetry.usage_tally import PROMPT
 
 if TYPE_CHECKING:

@@ -25,14 +25,8 @@ from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
-from otel_dspy.telemetry.spans.trial import (
-    TrialInfo,
-    TrialKind,
-    TrialOutcome,
-    TrialState,
-    close_trial,
-    open_trial,
-)
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind, TrialOutcome, TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -20,7 +20,8 @@ from otel_dspy.hooks.optimizers.predictors import predictor_name
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
-from otel_dspy.telemetry.spans.trial import TrialInfo, open_trial
+from otel_dspy.telemetry.spans.trial import open_trial
+from otel_dspy.telemetry.spans.trial_info import TrialInfo
 from otel_dspy.telemetry.usage_tally import PROMPT
 
 if TYPE_CHECKING:

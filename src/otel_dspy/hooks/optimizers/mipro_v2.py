@@ -14,8 +14,8 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.evaluation.result import named
-from otel_dspy.hooks.metric.values import as_score
+from otel_dspy.hooks.evaluation.evaluation_result import named
+from otel_dspy.hooks.metric.metric_values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.mipro_v2 import mipro_v2
@@ -25,7 +25,8 @@ from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
-from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo, TrialKind, TrialOutcome
 from otel_dspy.telemetry.usage_tally import PROMPT
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.hooks.metric.values import as_score
+from otel_dspy.hooks.metric.metric_values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.plans.random_search import optuna_search
 from otel_dspy.hooks.optimizers.predictors import demos
@@ -23,7 +23,8 @@ from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import first_unless_greater
-from otel_dspy.telemetry.spans.trial import TrialInfo, TrialOutcome, TrialState, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialOutcome, TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

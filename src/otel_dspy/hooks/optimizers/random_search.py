@@ -16,7 +16,7 @@ from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.plans.random_search import random_search
 from otel_dspy.hooks.optimizers.predictors import demo_counts, demos
 from otel_dspy.telemetry.leaderboard import first_unless_greater
-from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind
+from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

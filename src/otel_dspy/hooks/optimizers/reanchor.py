@@ -16,7 +16,7 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.hooks.calls.module import instrumented_program
-from otel_dspy.hooks.metric.name import metric_name
+from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.predictors import predictor_name
@@ -26,15 +26,8 @@ from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
-from otel_dspy.telemetry.spans.trial import (
-    Scope,
-    ScoreUnit,
-    TrialInfo,
-    TrialKind,
-    TrialOutcome,
-    close_trial,
-    open_trial,
-)
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import Scope, ScoreUnit, TrialInfo, TrialKind, TrialOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.mlflow.mapping.media import decoded_size
+from otel_dspy.mlflow.mapping.media_text import decoded_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.mapping.media import readable
+from otel_dspy.mlflow.mapping.media_text import readable
 from otel_dspy.mlflow.mapping.trace_operations import Expectation
 from otel_dspy.serialization.json_text import parse_json
 

@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.mapping.media import image_uri
+from otel_dspy.mlflow.mapping.media_text import image_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

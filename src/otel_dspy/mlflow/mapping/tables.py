@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.mlflow.mapping import naming, table_images
-from otel_dspy.mlflow.mapping.media import readable
+from otel_dspy.mlflow.mapping.media_text import readable
 from otel_dspy.mlflow.mapping.operations import TableImage
 from otel_dspy.serialization.json_text import parse_json
 

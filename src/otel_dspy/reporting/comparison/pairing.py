@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from otel_dspy.reporting.wording import counted
+from otel_dspy.reporting.number_text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
 
 Method = Literal["digest", "content", "none"]
 

@@ -11,7 +11,7 @@ from otel_dspy.trial_text import NONE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
 
 
 @dataclass(frozen=True)

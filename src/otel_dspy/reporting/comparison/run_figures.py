@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.trial_row import ModelUse
 
 _SHORT: Final = 8

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from otel_dspy.reporting.comparison.examples import compare_examples
+from otel_dspy.reporting.comparison.comparison_verdict import evidence
 from otel_dspy.reporting.comparison.run_figures import points, run_figures, run_name
-from otel_dspy.reporting.comparison.verdict import evidence
-from otel_dspy.reporting.wording import UNOBSERVED, counted
+from otel_dspy.reporting.comparison.winner_comparison import compare_examples
+from otel_dspy.reporting.number_text import UNOBSERVED, counted
 from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from otel_dspy.reporting.comparison.examples import ExampleComparison
     from otel_dspy.reporting.comparison.run_figures import RunFigures
-    from otel_dspy.reporting.model.compile_result import Compile
-    from otel_dspy.reporting.statistics.paired import PairedTest
+    from otel_dspy.reporting.comparison.winner_comparison import ExampleComparison
+    from otel_dspy.reporting.compile_result import Compile
+    from otel_dspy.reporting.statistics.paired_test import PairedTest
 
 Status = Literal["pass", "fail", "unknown"]
 EXIT_STATUS: Final[dict[Status, int]] = {"pass": 0, "fail": 1, "unknown": 2}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.comparison.text import figure_rows
+from otel_dspy.reporting.comparison.text_comparison import figure_rows
 from otel_dspy.reporting.html.curves_chart import curves_chart
 from otel_dspy.reporting.html.page import environment
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.comparison.runs import RunsComparison
+    from otel_dspy.reporting.comparison.run_comparison import RunsComparison
 
 
 def comparison_page(found: RunsComparison, tracking_uri: str) -> str:

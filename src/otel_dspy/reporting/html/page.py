@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from otel_dspy.reporting.comparison.text import figure_rows
+from otel_dspy.reporting.comparison.text_comparison import figure_rows
 from otel_dspy.reporting.html.curves_chart import curves_chart
 from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.matrix_chart import matrix_chart
 from otel_dspy.reporting.html.score_chart import score_charts
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
+from otel_dspy.reporting.number_text import counted, duration_text, unpriced_text, use_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.changed_parts import changed_parts
 from otel_dspy.reporting.sections.choices import choices
@@ -29,15 +30,14 @@ from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
 from otel_dspy.reporting.sections.whole_prompts import whole_prompts
-from otel_dspy.reporting.wording import counted, duration_text, unpriced_text, use_text
 from otel_dspy.trial_text import score_value_text
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.reporting.comparison.runs import RunsComparison
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.comparison.run_comparison import RunsComparison
+    from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_dspy.reporting.terminal.compile_lines import Place
-    from otel_dspy.reporting.terminal.compile_watch import CompileView
+    from otel_dspy.reporting.terminal.compile_progress import CompileView
 
 _DISPLAY: Final = "IPython.display:display"
 """By name: a kernel has IPython, which is not a dependency."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.shown_trials import shown_trials
+from otel_dspy.reporting.number_text import counted
 from otel_dspy.reporting.terminal.compile_lines import forecast_text, result_text
-from otel_dspy.reporting.wording import choice_text, counted, kind_text, score_text
+from otel_dspy.reporting.trial_row_text import choice_text, kind_text, score_text
+from otel_dspy.reporting.trial_selection import shown_trials
 from otel_dspy.trial_text import NONE, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_dspy.reporting.terminal.compile_lines import Place
-    from otel_dspy.reporting.terminal.compile_watch import CompileView
+    from otel_dspy.reporting.terminal.compile_progress import CompileView
     from otel_dspy.reporting.trial_row import TrialRow
 
 _MOST: Final = 10

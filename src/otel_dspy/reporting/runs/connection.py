@@ -7,7 +7,7 @@ from typing import Any, cast
 from mlflow import MlflowClient
 
 from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
-from otel_dspy.reporting.runs.find import check_store
+from otel_dspy.reporting.runs.run_search import check_store
 
 
 def connected(tracking_uri: str) -> MlflowClient:

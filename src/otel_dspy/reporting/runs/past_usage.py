@@ -12,8 +12,8 @@ from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.summary import SUMMARY
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
-from otel_dspy.reporting.runs.artifacts import RunArtifacts
-from otel_dspy.reporting.runs.find import check_store, find_run, searched_experiments
+from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
+from otel_dspy.reporting.runs.run_search import check_store, find_run, searched_experiments
 from otel_dspy.reporting.runs.summary_rows import mapping, number, uses
 from otel_dspy.tracking_uri import without_passwords
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from otel_dspy import semconv
-from otel_dspy.reporting.model.compile_result import Candidates, Predictor
+from otel_dspy.reporting.compile_result import Candidates, Predictor
 from otel_dspy.reporting.runs.summary_rows import mapping, mappings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.mlflow.records.metric_names import FORECAST
-from otel_dspy.reporting.model.compile_result import CallForecast, CallUse, Phase
+from otel_dspy.reporting.compile_result import CallForecast, CallUse, Phase
 from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.sections.predictions import value_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile, ExampleResult, Trial
+    from otel_dspy.reporting.compile_result import Compile, ExampleResult, Trial
 
 MAX_LABELS: Final = 12
 """Most distinct labels of a field whose answers are expected to be one of them."""

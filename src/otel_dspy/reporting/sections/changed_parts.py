@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from otel_dspy.reporting.wording import counted
+from otel_dspy.reporting.number_text import counted
 from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_dspy.reporting.model.compile_result import Compile, Predictor, Trial
+    from otel_dspy.reporting.compile_result import Compile, Predictor, Trial
 
 Part = Literal["instructions", "demos"]
 

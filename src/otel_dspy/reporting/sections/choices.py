@@ -11,7 +11,7 @@ from otel_dspy.trial_text import CHOICE_PARAMETER
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.compile_result import Compile, Trial
 
 _PARAMETER: Final = "{}_predictor_{}"
 _BOOKKEEPING: Final = frozenset({"iteration", "candidate", "parents", "minibatch", "components"})

@@ -9,7 +9,7 @@ from otel_dspy.reporting.sections.role_models import role_models
 from otel_dspy.reporting.trial_row import ModelUse
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile, Predictor
+    from otel_dspy.reporting.compile_result import Compile, Predictor
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from otel_dspy.trial_text import NONE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.reporting.model.compile_result import Example
+    from otel_dspy.reporting.compile_result import Example
 
 
 def example_text(example: Example, length: int) -> str:

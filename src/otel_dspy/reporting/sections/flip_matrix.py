@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Final, Literal
 
-from otel_dspy.reporting.sections.comparison import start_and_winner
 from otel_dspy.reporting.sections.example_text import example_text
-from otel_dspy.reporting.wording import choice_text, score_text
+from otel_dspy.reporting.sections.winner_against_initial import start_and_winner
+from otel_dspy.reporting.trial_row_text import choice_text, score_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.compile_result import Compile, Trial
 
 MAX_EXAMPLES: Final = 200
 MAX_TRIALS: Final = 100

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import CallForecast, Compile
+    from otel_dspy.reporting.compile_result import CallForecast, Compile
 
 _METRIC: Final = "judge"
 """Role of the calls of the metric, which a forecast does not include."""

@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.sections.comparison import start_and_winner
 from otel_dspy.reporting.sections.example_text import example_text, fields_text
 from otel_dspy.reporting.sections.predictions import labels_and_predictions, value_text
+from otel_dspy.reporting.sections.winner_against_initial import start_and_winner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.reporting.model.compile_result import Compile, Example, Trial
+    from otel_dspy.reporting.compile_result import Compile, Example, Trial
 
 MAX_VALUES: Final = 12
 """Most distinct values of a field that is shown by value."""

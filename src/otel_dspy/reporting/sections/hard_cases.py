@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.sections.example_text import example_text, fields_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile, ExampleResult
+    from otel_dspy.reporting.compile_result import Compile, ExampleResult
 
 MAX_CASES: Final = 10
 _TEXT: Final = 400

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_dspy.reporting.number_text import counted, duration_text, use_text
 from otel_dspy.reporting.planned_trials import planned_trials
-from otel_dspy.reporting.sections.stopped import is_stopped, stopped_text
-from otel_dspy.reporting.wording import choice_text, counted, duration_text, use_text
+from otel_dspy.reporting.sections.stopped_text import is_stopped, stopped_text
+from otel_dspy.reporting.trial_row_text import choice_text
 from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
 
 
 def headline(found: Compile) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.compile_result import Compile, Trial
 
 
 @dataclass(frozen=True)

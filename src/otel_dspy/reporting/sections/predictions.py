@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.compile_result import Compile, Trial
 
 _FEWEST: Final = 5
 """Below this number of examples the distribution of answers means little."""

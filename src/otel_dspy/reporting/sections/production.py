@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.compile_result import Compile, Trial
 
 CALLS: Final = 1000
 

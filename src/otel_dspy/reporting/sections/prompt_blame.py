@@ -9,12 +9,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.sections.prompt_diff import words
-from otel_dspy.reporting.wording import choice_text
+from otel_dspy.reporting.trial_row_text import choice_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_dspy.reporting.model.compile_result import Compile, Predictor, Trial
+    from otel_dspy.reporting.compile_result import Compile, Predictor, Trial
 
 _MAX_WORDS: Final = 4_000
 _MAX_COMPARED: Final = 60_000

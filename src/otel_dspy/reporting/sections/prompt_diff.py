@@ -12,7 +12,7 @@ from otel_dspy.reporting.sections.example_text import fields_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.reporting.model.compile_result import Compile, Predictor
+    from otel_dspy.reporting.compile_result import Compile, Predictor
 
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
 _MAX_WORDS: Final = 4_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.reporting.sections.predictions import value_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.model.compile_result import Compile
+    from otel_dspy.reporting.compile_result import Compile
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.reporting.model.compile_result import Compile, Predictor
+    from otel_dspy.reporting.compile_result import Compile, Predictor
 
 _MARKERS: Final = re.compile(r"(?:\[\s*\[?\s*##[^\[\]#\n]*##\s*\]?\s*\]\s*)+")
 """Markers as `[[ ## name ## ]]`, which DSPy's chat adapter writes around fields, also with a bracket missing."""

@@ -5,26 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.reporting.number_text import counted, probability_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
-from otel_dspy.reporting.sections.comparison import start_and_winner
 from otel_dspy.reporting.sections.headline import cost, headline
 from otel_dspy.reporting.sections.predictions import dominances
-from otel_dspy.reporting.sections.stopped import after_stop, is_stopped
+from otel_dspy.reporting.sections.stopped_text import after_stop, is_stopped
 from otel_dspy.reporting.sections.unusable_instructions import unusable_instructions
+from otel_dspy.reporting.sections.winner_against_initial import start_and_winner
 from otel_dspy.reporting.statistics.intervals import mean_interval
-from otel_dspy.reporting.wording import (
-    choice_text,
-    counted,
-    probability_text,
-)
+from otel_dspy.reporting.trial_row_text import choice_text
 from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import chosen_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
-    from otel_dspy.reporting.sections.comparison import Comparison
+    from otel_dspy.reporting.compile_result import Compile, Trial
+    from otel_dspy.reporting.sections.winner_against_initial import Comparison
     from otel_dspy.reporting.statistics.intervals import Interval
 
 _SHORT: Final = 40

@@ -10,7 +10,7 @@ from otel_dspy.reporting.sections.predictions import value_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.reporting.model.compile_result import Compile, Predictor
+    from otel_dspy.reporting.compile_result import Compile, Predictor
 
 MAX_CHARACTERS: Final = 16_000
 """Most characters of all texts together; the size of the page depends on it."""

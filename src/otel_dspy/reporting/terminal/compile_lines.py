@@ -6,12 +6,13 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.wording import choice_text, counted, duration_text, trial_line, use_text
+from otel_dspy.reporting.number_text import counted, duration_text, use_text
+from otel_dspy.reporting.trial_row_text import choice_text, trial_line
 from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.terminal.compile_watch import CompileResult, CompileView
+    from otel_dspy.reporting.terminal.compile_progress import CompileResult, CompileView
 
 _NAME: Final = "otel-dspy"
 _MOST_ROWS: Final = 10

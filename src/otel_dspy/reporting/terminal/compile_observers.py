@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.reporting.terminal.compile_watch import CompileWatch
+from otel_dspy.reporting.terminal.compile_progress import CompileWatch
 from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
-    from otel_dspy.reporting.terminal.compile_watch import CompileView
+    from otel_dspy.reporting.terminal.compile_progress import CompileView
 
 _PART: Final = "the progress of an optimization"
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from otel_dspy.reporting.terminal.compile_watch import CompileWatch
-from otel_dspy.reporting.wording import score_text, trial_line
+from otel_dspy.reporting.terminal.compile_progress import CompileWatch
+from otel_dspy.reporting.trial_row_text import score_text, trial_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from rich.console import Console
 
-    from otel_dspy.reporting.terminal.compile_watch import CompileView
+    from otel_dspy.reporting.terminal.compile_progress import CompileView
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from otel_dspy.reporting.shown_trials import best_index, shown_trials
+from otel_dspy.reporting.number_text import counted, use_text
 from otel_dspy.reporting.trial_row import ModelUse
-from otel_dspy.reporting.wording import counted, parameters_text, score_text, use_text
+from otel_dspy.reporting.trial_row_text import parameters_text, score_text
+from otel_dspy.reporting.trial_selection import best_index, shown_trials
 from otel_dspy.trial_text import NONE
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.open_scopes import CompileScope
-    from otel_dspy.telemetry.spans.trial import Scope
+    from otel_dspy.telemetry.spans.trial_info import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

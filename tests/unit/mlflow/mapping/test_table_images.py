@@ -12,7 +12,7 @@ from otel_dspy.mlflow.mapping import table_images
 from otel_dspy.mlflow.mapping.operations import LogTable, TableImage
 from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.mapping.tables import dataset_table, result_table, table_json
-from tests.support.pictures import data_uri, png
+from tests.support.png_images import data_uri, png
 
 BLACK, WHITE = png(0), png(255)
 JPEG = b"\xff\xd8\xff\xe0 data \xff\xd9"

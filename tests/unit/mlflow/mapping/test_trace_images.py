@@ -10,7 +10,7 @@ from mlflow.tracing.attachments import Attachment
 from otel_dspy.mlflow.mapping.trace_images import with_references
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from tests.support.mapped_spans import span as recorded
-from tests.support.pictures import data_uri, png
+from tests.support.png_images import data_uri, png
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 BLACK = png(0)

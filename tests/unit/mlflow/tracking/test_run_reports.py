@@ -12,7 +12,7 @@ from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.runs import run_reports
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
-from otel_dspy.mlflow.tracking.store.connection import Connection
+from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import RunHandle
 from tests.support.waiting import awaited
 

@@ -14,7 +14,7 @@ from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
 from otel_dspy.mlflow.mapping.trace_operations import Assessment, LogTrace
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
-from otel_dspy.mlflow.tracking.store.local_requests import TOGETHER
+from otel_dspy.mlflow.tracking.store.local_writes import TOGETHER
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.store.store_transaction import one_transaction
 from otel_dspy.mlflow.tracking.store.trace_ends import PREFIX

@@ -10,7 +10,8 @@ import dspy
 from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
 from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
-from otel_dspy.telemetry.spans.trial import TrialInfo, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialOutcome
 from tests.unit.telemetry.spans.emitted import Emitted
 
 if TYPE_CHECKING:

@@ -10,13 +10,8 @@ import pytest
 from otel_dspy.telemetry.call_context import call_context_in
 from otel_dspy.telemetry.spans.compile import close_compile
 from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
-from otel_dspy.telemetry.spans.trial import (
-    TrialInfo,
-    TrialOutcome,
-    TrialState,
-    close_trial,
-    open_trial,
-)
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialOutcome, TrialState
 from otel_dspy.telemetry.usage_tally import CallUsage
 from tests.unit.telemetry.spans.emitted import Emitted, current
 from tests.unit.telemetry.spans.opened_spans import CANDIDATE, EVERYTHING, EXAMPLE, INITIAL, opened_compile

@@ -17,14 +17,8 @@ from otel_dspy.telemetry.spans.evaluate import (
 from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
-from otel_dspy.telemetry.spans.trial import (
-    Scope,
-    TrialInfo,
-    TrialKind,
-    TrialOutcome,
-    close_trial,
-    open_trial,
-)
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo, TrialKind, TrialOutcome
 from tests.unit.telemetry.spans.emitted import Emitted
 from tests.unit.telemetry.spans.opened_spans import CANDIDATE, EVERYTHING, EXAMPLE, INITIAL, opened_compile
 

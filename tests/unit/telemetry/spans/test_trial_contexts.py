@@ -19,7 +19,8 @@ from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, cl
 from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.setup import SetupInfo, emit_setup
-from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo, TrialKind, TrialOutcome
 from otel_dspy.telemetry.usage_tally import CallUsage, UsageTally
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 

@@ -8,14 +8,8 @@ import pytest
 from opentelemetry.context import Context
 
 from otel_dspy.telemetry.spans.compile import close_compile
-from otel_dspy.telemetry.spans.trial import (
-    ScoreUnit,
-    TrialInfo,
-    TrialOutcome,
-    TrialState,
-    close_trial,
-    open_trial,
-)
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import ScoreUnit, TrialInfo, TrialOutcome, TrialState
 from tests.unit.telemetry.spans.emitted import Emitted
 from tests.unit.telemetry.spans.opened_spans import opened_compile
 

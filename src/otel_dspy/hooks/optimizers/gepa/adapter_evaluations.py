@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import override
 
-from otel_dspy.hooks.metric.values import as_score, label_of, objectives_of
+from otel_dspy.hooks.metric.metric_values import as_score, label_of, objectives_of
 from otel_dspy.hooks.optimizers.gepa.phases import PHASES, RESUME, StepHook, within_step
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import CallHook
@@ -19,7 +19,7 @@ from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
-from otel_dspy.telemetry.spans.trial import Scope
+from otel_dspy.telemetry.spans.trial_info import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

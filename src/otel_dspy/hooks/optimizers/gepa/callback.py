@@ -20,7 +20,7 @@ from otel_dspy.hooks.optimizers.gepa.proposal import (
 from otel_dspy.hooks.optimizers.gepa.proposal_trials import ProposalTrials
 from otel_dspy.hooks.optimizers.gepa.resume import Resume
 from otel_dspy.runtime.error_guard import guarded
-from otel_dspy.telemetry.spans.trial import TrialKind
+from otel_dspy.telemetry.spans.trial_info import TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from typing_extensions import override
 
-from otel_dspy.hooks.metric.name import metric_name
+from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.optimizers.gepa.callback import GepaEvents
 from otel_dspy.hooks.optimizers.gepa.parameters import run_parameters
 from otel_dspy.hooks.optimizers.gepa.phases import EVENTS

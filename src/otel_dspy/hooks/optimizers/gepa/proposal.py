@@ -7,14 +7,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.telemetry.objective_scores import ObjectiveMeans
-from otel_dspy.telemetry.spans.trial import Scope, ScoreUnit, TrialInfo, TrialOutcome, TrialState
+from otel_dspy.telemetry.spans.trial_info import Scope, ScoreUnit, TrialInfo, TrialOutcome, TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.open_scopes import TrialScope
-    from otel_dspy.telemetry.spans.trial import TrialKind
+    from otel_dspy.telemetry.spans.trial_info import TrialKind
 
 _NOTHING_PROPOSED = "no candidate was proposed"
 _KEY_TYPES = (bool, int, float, str)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from otel_dspy.hooks.optimizers.gepa.proposal import Proposal, outcome, trial_info
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program, snapshot_of_texts
-from otel_dspy.telemetry.spans.trial import TrialInfo, TrialKind, TrialOutcome, close_trial, open_trial
+from otel_dspy.telemetry.spans.trial import close_trial, open_trial
+from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind, TrialOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

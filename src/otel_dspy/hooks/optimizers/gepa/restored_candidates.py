@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.hooks.optimizers.gepa.proposal import Acceptance, Proposal, pareto_front
-from otel_dspy.telemetry.spans.trial import TrialKind
+from otel_dspy.telemetry.spans.trial_info import TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

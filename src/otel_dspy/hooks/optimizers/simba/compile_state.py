@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.serialization.programs import snapshot_if_program
-from otel_dspy.telemetry.spans.trial import ScoreUnit, TrialOutcome, close_trial
+from otel_dspy.telemetry.spans.trial import close_trial
+from otel_dspy.telemetry.spans.trial_info import ScoreUnit, TrialOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.open_scopes import CompileScope, EvaluateScope, TrialScope
-    from otel_dspy.telemetry.spans.trial import TrialInfo
+    from otel_dspy.telemetry.spans.trial_info import TrialInfo
 
 
 @dataclass(slots=True, eq=False)

@@ -15,7 +15,7 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.hooks.calls.module import instrumented_program
-from otel_dspy.hooks.metric.values import as_score, objectives_of
+from otel_dspy.hooks.metric.metric_values import as_score, objectives_of
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.simba.compile_state import Candidate, Tag
 from otel_dspy.hooks.patching.call_hook import CallHook
@@ -25,7 +25,8 @@ from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
-from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, TrialKind, open_trial
+from otel_dspy.telemetry.spans.trial import open_trial
+from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo, TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

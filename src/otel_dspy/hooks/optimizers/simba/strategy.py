@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from otel_dspy.hooks.metric.values import as_score
+from otel_dspy.hooks.metric.metric_values import as_score
 from otel_dspy.hooks.optimizers.predictors import predictors
 from otel_dspy.hooks.optimizers.simba.compile_state import Candidate
 from otel_dspy.hooks.patching.call_hook import CallHook
@@ -20,7 +20,8 @@ from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
-from otel_dspy.telemetry.spans.trial import Scope, TrialInfo, open_trial
+from otel_dspy.telemetry.spans.trial import open_trial
+from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo
 from otel_dspy.telemetry.usage_tally import PROMPT
 
 if TYPE_CHECKING:

@@ -7,10 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.naming import MAX_TAG
-from otel_dspy.mlflow.tracking.store import capabilities
 
-if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
-    pass
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -27,7 +27,7 @@ from otel_dspy.tracking_uri import without_passwords
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.mlflow.tracking.store.connection import Connection
+    from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
     from otel_dspy.mlflow.tracking.store.store import RunHandle
 
 _logger = logging.getLogger(__name__)

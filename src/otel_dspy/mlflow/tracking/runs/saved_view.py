@@ -10,7 +10,7 @@ from otel_dspy.mlflow.mapping.trials_view import WRITTEN, trials_view
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.tracking.store.connection import Connection
+    from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 
 _logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from otel_dspy.mlflow.tracking.requests.outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.compile_state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.state.run_lookup import ExclusiveCreation, Runs
-from otel_dspy.mlflow.tracking.store.connection import Connection
+from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

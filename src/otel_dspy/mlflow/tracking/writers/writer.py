@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
     from otel_dspy.mlflow.tracking.state.run_lookup import Runs
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
-    from otel_dspy.mlflow.tracking.store.connection import Connection
+    from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 
     ProgramOperation = LogProgram | LogChanges | LogModel
 

@@ -9,7 +9,7 @@ import dspy
 import pytest
 from dspy.teleprompt import bootstrap_trace
 
-from otel_dspy.hooks.metric.name import metric_name, scoring_metric
+from otel_dspy.hooks.metric.metric_name import metric_name, scoring_metric
 
 
 def exact(_example: object, _prediction: object) -> bool:

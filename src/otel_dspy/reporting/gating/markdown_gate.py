@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.comparison.text import FIGURES
+from otel_dspy.reporting.comparison.text_comparison import FIGURES
 from otel_dspy.reporting.gating.checks import WORDS
 from otel_dspy.reporting.markdown import markdown_text
 

@@ -1,6 +1,6 @@
 """Rename a private name of a library, as its next release may: the library itself uses the new name everywhere.
 
-`python -m tests.support.renamed` imports DSPy once and then forks for each line of its input, a JSON object
+`python -m tests.support.renamed_private_names` imports DSPy once and then forks for each line of its input, a JSON object
 `{"package": ..., "name": ...}`, or `"name": null` for a module; it answers with a JSON object. otel-dspy is imported after the name is gone.
 """
 

@@ -9,7 +9,7 @@ from otel_dspy.stop_reasons import stop_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.reporting.model.compile_result import Compile, Trial
+    from otel_dspy.reporting.compile_result import Compile, Trial
 
 _OPEN: Final = frozenset({"running", "killed"})
 """States of a trial whose end was not recorded: the status of its run."""

@@ -14,7 +14,7 @@ from otel_dspy.model_registry.model_files import write_model
 from otel_dspy.model_registry.model_metrics import log_score
 from otel_dspy.model_registry.model_version import create_version, existing_version
 from otel_dspy.model_registry.prompts import PROMPTS, register_prompts
-from otel_dspy.model_registry.registered_model import Registered
+from otel_dspy.model_registry.registration_data import Registered
 from otel_dspy.rerun.best_program import best_program
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Run
 
-    from otel_dspy.model_registry.registered_model import Registration
+    from otel_dspy.model_registry.registration_data import Registration
     from otel_dspy.rerun.best_program import BestProgram
 
 

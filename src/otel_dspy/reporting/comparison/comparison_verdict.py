@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from otel_dspy.reporting.comparison.run_figures import points, run_name
-from otel_dspy.reporting.wording import counted, probability_text
+from otel_dspy.reporting.number_text import counted, probability_text
 from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.comparison.examples import ExampleComparison
-    from otel_dspy.reporting.model.compile_result import Compile
-    from otel_dspy.reporting.statistics.paired import PairedTest
+    from otel_dspy.reporting.comparison.winner_comparison import ExampleComparison
+    from otel_dspy.reporting.compile_result import Compile
+    from otel_dspy.reporting.statistics.paired_test import PairedTest
 
 Outcome = Literal["better", "worse", "noise", "equal", "unknown"]
 

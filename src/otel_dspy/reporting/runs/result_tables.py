@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.reporting.model.compile_result import Example, ExampleResult
+from otel_dspy.reporting.compile_result import Example, ExampleResult
 from otel_dspy.reporting.runs.summary_rows import mapping, number
 
 if TYPE_CHECKING:

@@ -1,17 +1,13 @@
-"""Text formatting of trial results."""
+"""Text of trials, from their rows in the trials table: score, kind, parameters, choice."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_dspy.trial_text import NONE, chosen_text, score_value_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.trial_row import ModelUse, TrialRow
-
-_SMALLEST_P: Final = 0.001
-UNOBSERVED: Final = "model calls were not observed"
-"""Usage of an optimization that called models without DSPy."""
+    from otel_dspy.reporting.trial_row import TrialRow
 
 
 def score_text(row: TrialRow) -> str:
@@ -52,41 +48,3 @@ def choice_text(row: TrialRow) -> str:
     if "candidate" in row.parameters:
         return f"candidate {row.parameters['candidate']}"
     return row.label or (parameters_text(row) if row.parameters else kind_text(row))
-
-
-def duration_text(seconds: float) -> str:
-    """Format a duration: `4.2 s`, `2 min 15 s`, `1 h 03 min`."""
-    if seconds < 60:  # noqa: PLR2004 - seconds of a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:  # noqa: PLR2004 - minutes of an hour
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def probability_text(p_value: float) -> str:
-    """Format a p-value: `p = 0.18`, `p < 0.001`."""
-    return f"p < {_SMALLEST_P}" if p_value < _SMALLEST_P else f"p = {p_value:.2g}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Format a number with its noun in the singular or the plural: `1 trial`, `1,200 trials`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def use_text(use: ModelUse) -> str:
-    """Format calls, tokens and cost: `12 calls, 340 tokens, $0.0012 (3 calls not priced)`."""
-    if not use.observed:
-        return UNOBSERVED
-    cost = "price unknown" if use.cost is None else f"${use.cost:.4f}"
-    text = f"{counted(use.calls, 'call')}, {counted(use.tokens, 'token')}, {cost}"
-    # "price unknown" already covers unpriced calls.
-    return text if use.cost is None or not use.unpriced_calls else f"{text} ({use.unpriced_calls:,} calls not priced)"
-
-
-def unpriced_text(model: str) -> str:
-    """Format why a cost is unknown or incomplete, and what to do: DSPy has no price of the model."""
-    return (
-        f"No price is known for {model}: register one with litellm.register_model, or pass input_cost_per_token and "
-        "output_cost_per_token to dspy.LM."
-    )

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from otel_dspy.reporting.comparison.run_comparison import RunPair, RunsComparison
     from otel_dspy.reporting.comparison.run_figures import RunFigures
-    from otel_dspy.reporting.comparison.runs import RunPair, RunsComparison
-    from otel_dspy.reporting.statistics.paired import PairedTest
+    from otel_dspy.reporting.statistics.paired_test import PairedTest
 
 
 def json_text(found: RunsComparison) -> str:

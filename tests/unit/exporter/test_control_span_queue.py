@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from typing_extensions import override
 
 from otel_dspy import DSPyInstrumentor
-from otel_dspy.exporter.control_queue import MOST_CONTROL_SPANS, ControlQueue, keep_control_spans
+from otel_dspy.exporter.control_span_queue import MOST_CONTROL_SPANS, ControlQueue, keep_control_spans
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

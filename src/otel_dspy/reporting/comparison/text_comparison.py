@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from otel_dspy.reporting.wording import counted, duration_text
+from otel_dspy.reporting.number_text import counted, duration_text
 from otel_dspy.trial_text import NONE, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from otel_dspy.reporting.comparison.run_comparison import RunPair, RunsComparison
     from otel_dspy.reporting.comparison.run_figures import RunFigures
-    from otel_dspy.reporting.comparison.runs import RunPair, RunsComparison
     from otel_dspy.reporting.sections.prompt_diff import PredictorDiff
 
 _WIDTH: Final = 100

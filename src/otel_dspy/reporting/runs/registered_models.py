@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.reporting.runs.find import check_store
+from otel_dspy.reporting.runs.run_search import check_store
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:

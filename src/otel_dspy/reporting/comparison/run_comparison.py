@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.comparison.examples import compare_examples
+from otel_dspy.reporting.comparison.comparison_verdict import outcome, sentence
 from otel_dspy.reporting.comparison.parameters import differing_parameters
 from otel_dspy.reporting.comparison.run_figures import run_figures, run_name
-from otel_dspy.reporting.comparison.verdict import outcome, sentence
+from otel_dspy.reporting.comparison.winner_comparison import compare_examples
 from otel_dspy.reporting.sections.prompt_diff import program_diff
-from otel_dspy.reporting.statistics.paired import SIGNIFICANT
+from otel_dspy.reporting.statistics.paired_test import SIGNIFICANT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from otel_dspy.reporting.comparison.examples import ExampleComparison
+    from otel_dspy.reporting.comparison.comparison_verdict import Outcome
     from otel_dspy.reporting.comparison.parameters import ParameterRow
     from otel_dspy.reporting.comparison.run_figures import RunFigures
-    from otel_dspy.reporting.comparison.verdict import Outcome
-    from otel_dspy.reporting.model.compile_result import Compile, Predictor
+    from otel_dspy.reporting.comparison.winner_comparison import ExampleComparison
+    from otel_dspy.reporting.compile_result import Compile, Predictor
     from otel_dspy.reporting.sections.prompt_diff import PredictorDiff
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.comparison.json_text import run_data, test_data
+from otel_dspy.reporting.comparison.json_comparison import run_data, test_data
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.gating.checks import GateResult

@@ -10,12 +10,13 @@ from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, ERROR_MESSAGE, ERROR_T
 from otel_dspy.mlflow.mapping.summary import SUMMARY
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from otel_dspy.mlflow.tracking.store import server_artifacts
+from otel_dspy.reporting.compile_result import Compile, Trial
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.reporting.model.compile_result import Compile, Trial
-from otel_dspy.reporting.runs.artifacts import RunArtifacts
 from otel_dspy.reporting.runs.connection import connected
-from otel_dspy.reporting.runs.find import child_runs, find_run
+from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
 from otel_dspy.reporting.runs.programs import candidates, parent_ids, predictors, versions
+from otel_dspy.reporting.runs.result_tables import RESULT_TABLES, ExampleIndex, Table, table_rows
+from otel_dspy.reporting.runs.run_search import child_runs, find_run
 from otel_dspy.reporting.runs.summary_rows import (
     call_forecast,
     mapping,
@@ -27,8 +28,7 @@ from otel_dspy.reporting.runs.summary_rows import (
     use,
     uses,
 )
-from otel_dspy.reporting.runs.tables import RESULT_TABLES, ExampleIndex, Table, table_rows
-from otel_dspy.reporting.runs.unfinished import summary_of_runs
+from otel_dspy.reporting.runs.unfinished_summary import summary_of_runs
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:

@@ -1,1 +1,0 @@
-"""A recorded optimization as data: the one input of every view of it."""
