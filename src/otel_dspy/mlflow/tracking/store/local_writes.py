@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,10 @@ TOGETHER: Final = 100
 """Most writes in a transaction. Other writers of a sqlite database wait for its end."""
 MOST_SPANS: Final = 250
 """Most spans in a write, so that the infos of their traces fit in its transaction."""
+APART: Final = 60.0
+"""Seconds after an error of MLflow in which spans share no transaction: such an error undoes what is written with them,
+and MLflow before 3.9, which takes spans of one trace alone, has it each time.
+"""
 
 
 class LocalRequests:
@@ -36,7 +41,12 @@ class LocalRequests:
     overlaps: Final = False
 
     def __init__(
-        self, tracking_uri: str, workspace: str | None, stopped: Callable[[], bool], store: Callable[[], Store]
+        self,
+        tracking_uri: str,
+        workspace: str | None,
+        stopped: Callable[[], bool],
+        store: Callable[[], Store],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Create it.
 
@@ -45,13 +55,15 @@ class LocalRequests:
             workspace: workspace of all writes; None for the default one.
             stopped: returns whether to write nothing more: the deadline has passed, or others come first.
             store: returns the store.
+            clock: returns seconds.
         """
+        self._clock = clock
         self._workspace = workspace
         self._stopped = stopped
         self._store = store
         self._one_by_one = ConcurrentRequests(tracking_uri, workspace, stopped)
         self._gate = ForkGate()
-        self._spans_apart = False
+        self._apart_until: float | None = None
         self.transactions: list[range] = []
 
     def send(self, requests: Sequence[Request]) -> list[bool | None]:
@@ -79,7 +91,8 @@ class LocalRequests:
         with_spans = [number for number, request in enumerate(requests) if not request.measured]
         if not with_spans:
             return requests
-        return requests[: max(1, with_spans[0])] if self._spans_apart else requests[: with_spans[-1] + 1]
+        apart = self._apart_until is not None and self._clock() < self._apart_until
+        return requests[: max(1, with_spans[0])] if apart else requests[: with_spans[-1] + 1]
 
     def _sent_apart(self, requests: Sequence[Request]) -> list[bool | None]:
         infos = next((number for number, request in enumerate(requests) if not request.measured), len(requests))
@@ -98,6 +111,5 @@ class LocalRequests:
         try:
             request.send()
         except MlflowException:
-            # Such as of MLflow before 3.9, which takes spans of one trace alone: it would undo every transaction.
-            self._spans_apart = True
+            self._apart_until = self._clock() + APART
             raise
