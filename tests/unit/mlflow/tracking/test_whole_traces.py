@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from otel_dspy.mlflow.tracking.store.trace_store import Correction
+
 USAGE: Final = "mlflow.chat.tokenUsage"
 SUM: Final = "mlflow.trace.tokenUsage"
 
@@ -45,14 +47,14 @@ def statements(uri: str) -> Iterator[list[str]]:
 @pytest.fixture
 def read_back(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Filled with the ids of traces whose sums are read."""
-    read = TraceStore.corrected_sums
+    read = TraceStore.corrections
     found: list[str] = []
 
-    def noted(store: TraceStore, trace_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    def noted(store: TraceStore, trace_ids: Sequence[str]) -> dict[str, Correction]:
         found.extend(trace_ids)
         return read(store, trace_ids)
 
-    monkeypatch.setattr(TraceStore, "corrected_sums", noted)
+    monkeypatch.setattr(TraceStore, "corrections", noted)
     return found
 
 

@@ -78,3 +78,18 @@ def noted_end(metadata: Mapping[str, str]) -> TraceEnd | None:
         if name.startswith(PREFIX)
     ]
     return min(found, key=lambda end: end.weight, default=None)
+
+
+def reverted_end(metadata: Mapping[str, str], state: str) -> TraceEnd | None:
+    """Return the recorded end that takes precedence if the trace has another state.
+
+    Two writers may update an info at the same time. MLflow reads it before it locks the database, and writes what
+    differs from that: where a trace was OK, and a writer that knows of no end yet resets it meanwhile, it stays in
+    progress (MLflow 3.17 on sqlite, `_start_trace_once`).
+
+    Args:
+        metadata: the trace's metadata.
+        state: MLflow's name of its state.
+    """
+    end = noted_end(metadata)
+    return end if end is not None and end.state != state else None

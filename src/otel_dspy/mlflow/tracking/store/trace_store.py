@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from mlflow.exceptions import MlflowException
@@ -13,6 +14,7 @@ from otel_dspy.mlflow.tracking.store.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.prices import NO_PRICE
 from otel_dspy.mlflow.tracking.store.store_transaction import adding, spans_of
+from otel_dspy.mlflow.tracking.store.trace_ends import reverted_end
 from otel_dspy.mlflow.tracking.store.trace_sums import corrected_sums
 from otel_dspy.mlflow.tracking.store.unpriced_models import unpriced
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.tracking.store.trace_ends import TraceEnd
 
 _TAKES_WHOLE_HEADS = ("tried to blank-out primary key", "assessments.trace_id")
 """Errors of MLflow 3.6 and 3.10 for a trace info without a tag, metadata or an assessment that the trace has."""
@@ -30,6 +33,19 @@ _UNREADABLE = ("RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED")
 """Error codes of a trace that does not exist, or that the server cannot return."""
 _WITHOUT_SPANS = "Trace data not stored in tracking store"
 """Error of MLflow 3.17 (store/tracking/sqlalchemy_store.py, `get_trace`) for a trace that has no spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What MLflow has wrong of a trace.
+
+    Attributes:
+        sums: token usage and cost as metadata, where MLflow's sums differ from those of the spans.
+        end: the recorded end, if the trace has another state.
+    """
+
+    sums: Mapping[str, str]
+    end: TraceEnd | None
 
 
 class TraceStore:
@@ -126,11 +142,22 @@ class TraceStore:
         Args:
             trace_ids: 32 hex digits each. A trace that does not exist, or that the server cannot return, is left out.
         """
-        corrected: dict[str, dict[str, str]] = {}
+        found = self.corrections(trace_ids)
+        return {trace_id: dict(correction.sums) for trace_id, correction in found.items() if correction.sums}
+
+    def corrections(self, trace_ids: Sequence[str]) -> dict[str, Correction]:
+        """Return what MLflow has wrong of traces; none of it for a trace left out.
+
+        Args:
+            trace_ids: 32 hex digits each. A trace that does not exist, or that the server cannot return, is left out.
+        """
+        found: dict[str, Correction] = {}
         for trace in self._traces([f"tr-{trace_id}" for trace_id in trace_ids]):
-            if sums := corrected_sums(trace.info.trace_metadata, trace.data.spans):
-                corrected[str(trace.info.trace_id).removeprefix("tr-")] = sums
-        return corrected
+            metadata = trace.info.trace_metadata
+            sums, end = corrected_sums(metadata, trace.data.spans), reverted_end(metadata, trace.info.state)
+            if sums or end is not None:
+                found[str(trace.info.trace_id).removeprefix("tr-")] = Correction(sums, end)
+        return found
 
     def _traces(self, trace_ids: Sequence[str]) -> list[Any]:
         """Return traces with the spans that MLflow has of them."""

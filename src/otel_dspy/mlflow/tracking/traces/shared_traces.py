@@ -1,7 +1,8 @@
-"""Token usage and cost of traces whose spans several writers send.
+"""Token usage, cost and state of traces that several writers send.
 
 MLflow ignores the tokens of a request that arrives after a trace's info, and no writer has received all spans of the
-trace. So each writer reads the sums after it has written spans or an end: the last one reads the spans of all.
+trace. So each writer reads the sums after it has written spans or an end: the last one reads the spans of all. It also
+writes an end again that MLflow has lost (see `reverted_end`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _ROUNDS: Final = 3
 
 
 class SharedTraces:
-    """Corrects the sums of ended traces in one experiment."""
+    """Corrects the sums and the states of ended traces in one experiment."""
 
     def __init__(self, writer: Writer, send: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
         """Create it.
@@ -39,7 +40,7 @@ class SharedTraces:
         self._send = send
 
     def correct(self, written: Sequence[WrittenTrace]) -> None:
-        """Correct the sums of those traces that have ended; the others are corrected by the writer of their end."""
+        """Correct those traces that have ended; the others are corrected by the writer of their end."""
         found = (self._attempt(lambda trace=trace: self._ended(trace)) for trace in written)
         heads = {head.trace_id: head for head in found if head is not None}
         for _ in range(_ROUNDS):
@@ -48,26 +49,31 @@ class SharedTraces:
                 return
 
     def _ended(self, trace: WrittenTrace) -> LogTrace | None:
-        """Return the info of the trace if it has ended and has spans."""
+        """Return the info of the trace if it has ended and has spans, or its end is lost."""
         if trace.head is not None and trace.head.state is not None and trace.has_spans:
             return trace.head
         found = self._writer.connection.reader().head(trace.trace_id)
-        if found is None or found.state is None or not found.has_spans:
+        if found is None:
+            return None
+        ended, lost = found.state is not None and found.has_spans, found.state is None and found.end is not None
+        if not (ended or lost):
             return None
         return trace.head or LogTrace(
             key=f"{trace.trace_id}/sums", trace_id=trace.trace_id, run=None, start_ms=found.start_ms
         )
 
     def _corrected(self, heads: Mapping[str, LogTrace]) -> dict[str, LogTrace]:
-        """Return those of the traces whose sums were wrong."""
+        """Return those of the traces that were wrong."""
         wrong: dict[str, LogTrace] = {}
         trace_ids = list(heads)
         for start in range(0, len(trace_ids), _CHUNK):
             chunk = trace_ids[start : start + _CHUNK]
-            sums = self._attempt(lambda chunk=chunk: self._writer.connection.store().traces.corrected_sums(chunk))
-            for trace_id, metadata in (sums or {}).items():
+            found = self._attempt(lambda chunk=chunk: self._writer.connection.store().traces.corrections(chunk))
+            for trace_id, correction in (found or {}).items():
                 head = wrong[trace_id] = heads[trace_id]
-                self._attempt(lambda head=head, metadata=metadata: self._send(head, metadata))
+                if correction.end is not None:
+                    head = correction.end.applied_to(head)
+                self._attempt(lambda head=head, sums=correction.sums: self._send(head, sums))
         return wrong
 
     def _attempt(self, attempt: Callable[[], Value]) -> Value | None:

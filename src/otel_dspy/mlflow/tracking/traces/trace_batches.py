@@ -15,6 +15,10 @@ MAX_SPANS: Final = 500
 """Maximum spans in a request: 850-1030 spans/s on sqlite at this size, a tenth of that at 5."""
 MAX_CHARACTERS: Final = 2_000_000
 """Maximum characters of attributes in a request."""
+MAX_CREATED: Final = 10
+"""Maximum traces in a request that MLflow has to create first. Where other writers create the same ones meanwhile, it
+attempts that ten times, each time with at least one less, and drops the spans of the rest (3.17, `_log_spans_once`).
+"""
 MAX_TRACES: Final = 100
 """Number of trace infos after which a batch is sent."""
 MAX_REMEMBERED: Final = 1024
@@ -122,14 +126,23 @@ class TraceBatch:
         """
         most = min(most or MAX_SPANS, MAX_SPANS)
         found: list[list[LogSpan]] = []
+        created: set[str] = set()
         characters = 0
         for span in self.spans:
             characters += _characters(span)
-            if not found or len(found[-1]) >= most or characters > MAX_CHARACTERS:
+            if not self._exists(span.trace_id):
+                created.add(span.trace_id)
+            full = characters > MAX_CHARACTERS or len(created) > MAX_CREATED
+            if not found or len(found[-1]) >= most or full:
                 found.append([])
                 characters = _characters(span)
+                created &= {span.trace_id}
             found[-1].append(span)
         return found
+
+    def _exists(self, trace_id: str) -> bool:
+        """Whether MLflow has the trace before its queued spans are sent, as far as that is remembered."""
+        return trace_id in self.heads or trace_id in self._sent or trace_id in self._begun
 
     def spans_sent(self, spans: list[LogSpan]) -> None:
         """Record that spans of one of `requests` were sent."""

@@ -113,11 +113,12 @@ class TraceSender:
         """Return the batch's requests; those of one trace have to be sent in this order.
 
         MLflow sums a trace's tokens and costs until it has the trace info, so traces in progress get theirs last. For a
-        new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much.
+        new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much. Infos
+        that are sent on their own come first, so that the others are sent together.
         """
         new, begun = self._batch.new_and_begun()
         heads = {head.trace_id: self._head_request(head) for head in new}
-        found: list[TraceRequest] = []
+        found = [heads.pop(head.trace_id) for head in new if not self._joins_others(head)]
         for spans in self._batch.requests(None if self._together.overlaps else MOST_SPANS):
             traces = {span.trace_id: None for span in spans}
             found += [heads.pop(trace_id) for trace_id in traces if trace_id in heads]
@@ -184,14 +185,20 @@ class TraceSender:
         retrier = self._writer.attempts.retrier
         return self._writer.connection.opened and retrier.failing_since is None and not retrier.stopped
 
+    def _joins_others(self, head: LogTrace) -> bool:
+        """Whether an info may be sent at the same time as others, or in a transaction with them.
+
+        A local store cannot have an info that exists in a transaction with others. To a server, a process that shares
+        the traces with others sends one request at a time.
+        """
+        possible = not self._writer.shared if self._together.overlaps else self._batch.is_new(head)
+        return possible and self._writer.metadata_alone(head) is not None
+
     def _head_once(self, head: LogTrace) -> Callable[[], None] | None:
         writer = self._writer
-        # A local store cannot have an info that exists in a transaction with others. To a server, a process that shares
-        # the traces with others sends one request at a time.
-        possible = not writer.shared if self._together.overlaps else self._batch.is_new(head)
-        metadata = writer.metadata_alone(head) if possible and self._takes_single_requests() else None
-        if metadata is None:
+        if not (self._joins_others(head) and self._takes_single_requests()):
             return None
+        metadata = writer.metadata_alone(head)
         run = writer.runs.remembered(head.run) if head.run else None
         if head.run and run is None:
             return None
