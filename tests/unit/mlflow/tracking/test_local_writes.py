@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import Request
-from otel_dspy.mlflow.tracking.store.local_requests import APART, LocalRequests
+from otel_dspy.mlflow.tracking.store.local_writes import APART, LocalRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
