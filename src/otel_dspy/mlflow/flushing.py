@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import time
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from otel_dspy.runtime.fork_gate import ForkGate
 
-if TYPE_CHECKING:
-    from otel_dspy.mlflow.processor import MlflowSpanProcessor
 
-_processors: Final[weakref.WeakSet[MlflowSpanProcessor]] = weakref.WeakSet()
+class FlushableProcessor(Protocol):
+    """What `flush` calls of a span processor."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Wait for the delivery of what has ended; return False if the time ran out."""
+        ...
+
+    def wait_for_reports(self, timeout: float) -> None:
+        """Wait for reports on optimizations, `timeout` seconds at most."""
+        ...
+
+
+_processors: Final[weakref.WeakSet[FlushableProcessor]] = weakref.WeakSet()
 _gate: Final = ForkGate()
 """Held while the set is changed or copied."""
 
 
-def register(processor: MlflowSpanProcessor) -> None:
+def register(processor: FlushableProcessor) -> None:
     """Include a processor in `flush` for as long as it is referenced."""
     with _gate:
         _processors.add(processor)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from otel_dspy.reporting.statistics.intervals import mean_interval
-from otel_dspy.reporting.statistics.paired_test import paired_test, sign_test
+from otel_dspy.reporting.statistics.significance import paired_test, sign_test
 
 
 def by_counting(gained: int, lost: int) -> float:

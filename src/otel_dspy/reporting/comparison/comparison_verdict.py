@@ -11,7 +11,7 @@ from otel_dspy.trial_text import score_value_text
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.winner_comparison import ExampleComparison
     from otel_dspy.reporting.compile_result import Compile
-    from otel_dspy.reporting.statistics.paired_test import PairedTest
+    from otel_dspy.reporting.statistics.significance import PairedTest
 
 Outcome = Literal["better", "worse", "noise", "equal", "unknown"]
 

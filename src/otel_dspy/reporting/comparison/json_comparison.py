@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_comparison import RunPair, RunsComparison
     from otel_dspy.reporting.comparison.run_figures import RunFigures
-    from otel_dspy.reporting.statistics.paired_test import PairedTest
+    from otel_dspy.reporting.statistics.significance import PairedTest
 
 
 def json_text(found: RunsComparison) -> str:

@@ -10,7 +10,7 @@ from otel_dspy.reporting.comparison.parameters import differing_parameters
 from otel_dspy.reporting.comparison.run_figures import run_figures, run_name
 from otel_dspy.reporting.comparison.winner_comparison import compare_examples
 from otel_dspy.reporting.sections.prompt_diff import program_diff
-from otel_dspy.reporting.statistics.paired_test import SIGNIFICANT
+from otel_dspy.reporting.statistics.significance import SIGNIFICANT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.comparison.pairing import pair_examples
 from otel_dspy.reporting.sections.example_text import example_text, fields_text
-from otel_dspy.reporting.statistics.paired_test import paired_test
+from otel_dspy.reporting.statistics.significance import paired_test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_dspy.reporting.comparison.pairing import Pairing
     from otel_dspy.reporting.compile_result import Compile, ExampleResult, Trial
-    from otel_dspy.reporting.statistics.paired_test import PairedTest
+    from otel_dspy.reporting.statistics.significance import PairedTest
 
 MAX_FLIPS: Final = 20
 """Most examples of each kind that are shown."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_figures import RunFigures
     from otel_dspy.reporting.comparison.winner_comparison import ExampleComparison
     from otel_dspy.reporting.compile_result import Compile
-    from otel_dspy.reporting.statistics.paired_test import PairedTest
+    from otel_dspy.reporting.statistics.significance import PairedTest
 
 Status = Literal["pass", "fail", "unknown"]
 EXIT_STATUS: Final[dict[Status, int]] = {"pass": 0, "fail": 1, "unknown": 2}

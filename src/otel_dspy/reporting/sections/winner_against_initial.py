@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.statistics.paired_test import paired_test
+from otel_dspy.reporting.statistics.significance import paired_test
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile
-    from otel_dspy.reporting.statistics.paired_test import PairedTest
+    from otel_dspy.reporting.statistics.significance import PairedTest
 
 
 @dataclass(frozen=True)

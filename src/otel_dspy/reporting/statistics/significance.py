@@ -1,4 +1,4 @@
-"""Test of two programs on the same examples."""
+"""Significance of the difference of two programs on the same examples: paired tests, by SciPy."""
 
 from __future__ import annotations
 
