@@ -49,12 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Run a bridge until SIGTERM or Ctrl-C.
 
     Args:
         chosen: parsed arguments.
-        say: prints a line to standard output.
+        write_line: prints a line to standard output.
 
     Returns:
         Exit status: 0 after a regular shutdown, 1 if the bridge cannot start.
@@ -65,7 +65,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
         print(error, file=sys.stderr)
         return 1
     if chosen.print_collector_config:
-        say(collector_config(wanted).rstrip())
+        write_line(collector_config(wanted).rstrip())
         return 0
     missing = [name for name in NEEDED if not is_installed(name)]
     if missing:
@@ -86,12 +86,12 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda _number, _frame: ended.set())
     if wanted.http is not None:
-        say(f"OTLP/HTTP on {wanted.http.host}:{bridge.http_port}")
+        write_line(f"OTLP/HTTP on {wanted.http.host}:{bridge.http_port}")
     if wanted.grpc is not None:
-        say(f"OTLP/gRPC on {wanted.grpc.host}:{bridge.grpc_port}")
-    say(f"to MLflow at {without_passwords(wanted.tracking_uri)}")
+        write_line(f"OTLP/gRPC on {wanted.grpc.host}:{bridge.grpc_port}")
+    write_line(f"to MLflow at {without_passwords(wanted.tracking_uri)}")
     if wanted.queue is not None:
-        say(f"queue in {wanted.queue}")
+        write_line(f"queue in {wanted.queue}")
     sys.stdout.flush()
     ended.wait()
     # The watchdog works without the GIL and also bounds exit handlers of third-party libraries.

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Run all checks and print the findings; return exit status 1 if there is a problem, else 0."""
     found = Diagnosis(versions(), tuple(examine(os.environ, end_runs=chosen.end_runs)))
-    say(found.json if chosen.json else found.text)
+    write_line(found.json if chosen.json else found.text)
     return int(not found.works)

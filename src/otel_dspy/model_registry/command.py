@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON object")
 
 
-def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Register and print the version; return exit status 1, with the reason on standard error, if that fails."""
     from otel_dspy.model_registry.program_source import program_source  # noqa: PLC0415 - imports the user's code
 
@@ -57,7 +57,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
         print(f"The program was not registered: {without_passwords(str(error))}", file=sys.stderr)
         return 1
-    say(json.dumps(asdict(found), indent=2) if chosen.json else text(found))
+    write_line(json.dumps(asdict(found), indent=2) if chosen.json else text(found))
     return 0
 
 

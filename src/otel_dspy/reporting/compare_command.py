@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the comparison as a JSON object")
 
 
-def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Print the comparison; return exit status 1, with the reason on standard error, if there is none."""
     try:
         found = compare(chosen.first, *chosen.others, tracking_uri=chosen.tracking_uri)
@@ -34,7 +34,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
         print(f"MLflow could not be read: {without_passwords(str(error))}", file=sys.stderr)
         return 1
-    say(found.json if chosen.json else found.text.rstrip())
+    write_line(found.json if chosen.json else found.text.rstrip())
     if not chosen.html and chosen.out is None:
         return 0
     try:
@@ -43,5 +43,5 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
         print(f"The page could not be written: {error}", file=sys.stderr)
         return 1
     if not chosen.json:
-        say(f"\nThe page: {file}")
+        write_line(f"\nThe page: {file}")
     return 0

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", metavar="FILE", help="write GitHub-flavored Markdown: $GITHUB_STEP_SUMMARY")
 
 
-def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Print the result in one line; return 0 if it passed, 1 if it failed, 2 if it cannot be judged."""
     try:
         check_packages()
@@ -65,7 +65,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
         result = unreadable(str(error))
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
         result = unreadable(f"MLflow could not be read: {without_passwords(str(error))}")
-    say(json_text(result) if chosen.json else result.line)
+    write_line(json_text(result) if chosen.json else result.line)
     for path, text in ((chosen.junit, junit), (chosen.markdown, markdown)):
         if path is None:
             continue

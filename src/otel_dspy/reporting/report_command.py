@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     formats.add_argument("--json", action="store_true", help="print the report as a JSON object; no page")
 
 
-def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Write and print the report; return exit status 1, with the reason on standard error, if there is none."""
     try:
         found = _found(chosen)
@@ -53,7 +53,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
         print(f"MLflow could not be read: {without_passwords(str(error))}", file=sys.stderr)
         return 1
     try:
-        _show(found, chosen, say)
+        _show(found, chosen, write_line)
     except OSError as error:
         print(f"The page could not be written: {error}", file=sys.stderr)
         return 1
@@ -73,21 +73,21 @@ def _found(chosen: argparse.Namespace) -> Report:
     return report(given[0], tracking_uri=chosen.tracking_uri, experiment=chosen.experiment, against=chosen.against)
 
 
-def _show(found: Report, chosen: argparse.Namespace, say: Callable[[str], None]) -> None:
+def _show(found: Report, chosen: argparse.Namespace, write_line: Callable[[str], None]) -> None:
     if chosen.json:
-        say(found.json)
+        write_line(found.json)
     elif chosen.text:
-        say(found.text.rstrip())
+        write_line(found.text.rstrip())
     else:
         from otel_dspy.reporting.text_report import verdict_text  # noqa: PLC0415 - an optional package
 
-        say(verdict_text(found.verdict))
+        write_line(verdict_text(found.verdict))
         if found.comparison is not None:
-            say(f"\n{found.comparison.pairs[0].verdict}")
+            write_line(f"\n{found.comparison.pairs[0].verdict}")
     if chosen.out is None and not chosen.open and (chosen.json or chosen.text):
         return
     file = found.save(chosen.out or f"report-{found.compile.run_id[:_SHORT] or Path(chosen.run[0]).stem}.html")
     if not (chosen.json or chosen.text):
-        say(f"\nThe page: {file}")
+        write_line(f"\nThe page: {file}")
     if chosen.open:
         webbrowser.open(file.as_uri())

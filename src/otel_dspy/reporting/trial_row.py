@@ -89,45 +89,45 @@ def trial_row(span: ReadableSpan) -> TrialRow:
     Raises:
         KeyError: An attribute that the semantic conventions require is missing.
     """
-    facts = span.attributes or {}
+    attributes = span.attributes or {}
     started, ended = span.start_time or 0, span.end_time or 0
     return TrialRow(
-        index=cast("int", facts[semconv.DSPY_TRIAL_INDEX]),
-        label=cast("str | None", facts.get(semconv.DSPY_TRIAL_LABEL)),
-        kind=cast("str", facts[semconv.DSPY_TRIAL_KIND]),
-        state=cast("str", facts[semconv.DSPY_TRIAL_STATE]),
-        scope=cast("str | None", facts.get(semconv.DSPY_TRIAL_SCOPE)),
-        score=cast("float | None", facts.get(semconv.DSPY_TRIAL_SCORE)),
-        unit=cast("str | None", facts.get(semconv.DSPY_TRIAL_SCORE_UNIT)),
-        best_score=cast("float | None", facts.get(semconv.DSPY_TRIAL_BEST_SCORE)),
-        is_best=bool(facts.get(semconv.DSPY_TRIAL_IS_BEST)),
-        parameters=below(facts, semconv.DSPY_TRIAL_PARAMETER),
-        input_tokens=cast("int", facts.get(semconv.DSPY_USAGE_INPUT_TOKENS, 0)),
-        output_tokens=cast("int", facts.get(semconv.DSPY_USAGE_OUTPUT_TOKENS, 0)),
-        lm_calls=cast("int", facts.get(semconv.DSPY_USAGE_LM_CALLS, 0)),
-        observed=semconv.DSPY_USAGE_LM_CALLS in facts,
-        cost=cast("float | None", facts.get(semconv.DSPY_USAGE_COST)),
-        unpriced_calls=cast("int", facts.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
-        models=_models(below(facts, semconv.DSPY_USAGE_MODEL)),
+        index=cast("int", attributes[semconv.DSPY_TRIAL_INDEX]),
+        label=cast("str | None", attributes.get(semconv.DSPY_TRIAL_LABEL)),
+        kind=cast("str", attributes[semconv.DSPY_TRIAL_KIND]),
+        state=cast("str", attributes[semconv.DSPY_TRIAL_STATE]),
+        scope=cast("str | None", attributes.get(semconv.DSPY_TRIAL_SCOPE)),
+        score=cast("float | None", attributes.get(semconv.DSPY_TRIAL_SCORE)),
+        unit=cast("str | None", attributes.get(semconv.DSPY_TRIAL_SCORE_UNIT)),
+        best_score=cast("float | None", attributes.get(semconv.DSPY_TRIAL_BEST_SCORE)),
+        is_best=bool(attributes.get(semconv.DSPY_TRIAL_IS_BEST)),
+        parameters=below(attributes, semconv.DSPY_TRIAL_PARAMETER),
+        input_tokens=cast("int", attributes.get(semconv.DSPY_USAGE_INPUT_TOKENS, 0)),
+        output_tokens=cast("int", attributes.get(semconv.DSPY_USAGE_OUTPUT_TOKENS, 0)),
+        lm_calls=cast("int", attributes.get(semconv.DSPY_USAGE_LM_CALLS, 0)),
+        observed=semconv.DSPY_USAGE_LM_CALLS in attributes,
+        cost=cast("float | None", attributes.get(semconv.DSPY_USAGE_COST)),
+        unpriced_calls=cast("int", attributes.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
+        models=_models(below(attributes, semconv.DSPY_USAGE_MODEL)),
         seconds=(ended - started) / NANOSECONDS,
     )
 
 
-def _models(facts: Mapping[str, AttributeValue]) -> dict[str, ModelUse]:
+def _models(attributes: Mapping[str, AttributeValue]) -> dict[str, ModelUse]:
     def count(model: str, name: str) -> int:
-        return cast("int", facts.get(f"{model}.{name}", 0))
+        return cast("int", attributes.get(f"{model}.{name}", 0))
 
     return {
         model: ModelUse(
             count(model, "lm_calls"),
             count(model, "input_tokens") + count(model, "output_tokens"),
-            cast("float | None", facts.get(f"{model}.cost")),
+            cast("float | None", attributes.get(f"{model}.cost")),
             count(model, "unpriced_calls"),
         )
-        for model in sorted({name.rpartition(".")[0] for name in facts})
+        for model in sorted({name.rpartition(".")[0] for name in attributes})
     }
 
 
-def below(facts: Mapping[str, AttributeValue], prefix: str) -> dict[str, AttributeValue]:
+def below(attributes: Mapping[str, AttributeValue], prefix: str) -> dict[str, AttributeValue]:
     """Return the attributes whose names begin with `prefix`, without the prefix."""
-    return {name.removeprefix(prefix): value for name, value in facts.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): value for name, value in attributes.items() if name.startswith(prefix)}

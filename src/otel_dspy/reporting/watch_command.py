@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON object for each trial, and one at the end")
 
 
-def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Print a line for each trial as it ends, then the report.
 
     Returns:
@@ -49,7 +49,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
     try:
         interval = max(_SHORTEST, number_of_seconds(chosen.interval))
         check_packages()
-        found = _followed(chosen, interval, say)
+        found = _followed(chosen, interval, write_line)
     except (ReportError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -61,23 +61,23 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
         return 1
     report = Report(found)
     if chosen.json:
-        say(json.dumps({"status": found.status, "report": json.loads(report.json)}))
+        write_line(json.dumps({"status": found.status, "report": json.loads(report.json)}))
     else:
-        say(f"\n{report.text.rstrip()}")
+        write_line(f"\n{report.text.rstrip()}")
     return int(found.status != "FINISHED")
 
 
-def _followed(chosen: argparse.Namespace, interval: float, say: Callable[[str], None]) -> Compile:
+def _followed(chosen: argparse.Namespace, interval: float, write_line: Callable[[str], None]) -> Compile:
     """Print what happens until the optimization ends; return all of it."""
     from otel_dspy.reporting.runs.read_compile import read_compile  # noqa: PLC0415 - MLflow: seconds
 
     uri, run_id = _place(chosen)
     if not chosen.json:
-        say(f"Watching run {run_id} in {without_passwords(uri)}")
+        write_line(f"Watching run {run_id} in {without_passwords(uri)}")
     printed: set[int] = set()
     for found in _looks(uri, run_id, interval):
         for row in _ended(found, printed):
-            say(json.dumps(_as_json(row)) if chosen.json else trial_line(row, None))
+            write_line(json.dumps(_as_json(row)) if chosen.json else trial_line(row, None))
         if found.status not in _RUNNING:
             break
     return read_compile(uri, run_id)

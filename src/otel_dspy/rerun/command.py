@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON object")
 
 
-def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Print the scores.
 
     Returns:
@@ -74,7 +74,7 @@ def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
             file=sys.stderr,
         )
         return 1
-    say(result.json if chosen.json else result.text)
+    write_line(result.json if chosen.json else result.text)
     if not result.is_complete:
         print(
             f"{result.unknown} calls are not in the record, so the score is not that of the trial. "

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 class _Report:
     """Reports the result for each file, and removes the files that were delivered."""
 
-    say: Callable[[str], None]
+    write_line: Callable[[str], None]
     keep: bool
     failed: bool = False
 
@@ -55,15 +55,17 @@ class _Report:
         """
         path = result.path
         for number, what in result.damaged:
-            self.say(f"{path}, line {number}: skipped, {what}")
+            self.write_line(f"{path}, line {number}: skipped, {what}")
         if result.outage is None:  # else one sentence for all files: `add_outage`
-            self.say(f"{path}: {_outcome(result, followed=followed)}")
+            self.write_line(f"{path}: {_outcome(result, followed=followed)}")
         if not result.whole:
             self.failed = True
             if result.damaged:
-                self.say(f"{path} is kept. Repair or delete these lines and replay it again: replaying is idempotent.")
+                self.write_line(
+                    f"{path} is kept. Repair or delete these lines and replay it again: replaying is idempotent."
+                )
         elif needed and not self.keep:
-            self.say(f"{path} is kept too: the files of an optimization are replayed together.")
+            self.write_line(f"{path} is kept too: the files of an optimization are replayed together.")
         elif not self.keep:
             self._remove(path)
 
@@ -71,16 +73,16 @@ class _Report:
         """Report the files that an outage of MLflow has left, if there is one."""
         left = [result for result in results if result.outage is not None]
         if left:
-            self.say(f"{left[0].outage}. These files are kept; replay them again later:")
+            self.write_line(f"{left[0].outage}. These files are kept; replay them again later:")
         for result in left:
-            self.say(f"{result.path}" + (" (a part was written)" if result.spans else ""))
+            self.write_line(f"{result.path}" + (" (a part was written)" if result.spans else ""))
 
     def _remove(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             self.failed = True
-            self.say(f"{path} cannot be removed: {error.strerror or error}")
+            self.write_line(f"{path} cannot be removed: {error.strerror or error}")
 
 
 def _outcome(result: FileResult, *, followed: bool) -> str:
@@ -90,12 +92,12 @@ def _outcome(result: FileResult, *, followed: bool) -> str:
     return f"{result.spans} spans written{'' if result.ended or followed else cut}"
 
 
-def run(chosen: argparse.Namespace, say: Callable[[str], None]) -> int:
+def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Replay the files that the arguments name; return the exit status: 0 if everything was written, else 1."""
-    report = _Report(say, chosen.keep)
+    report = _Report(write_line, chosen.keep)
     paths = _files(chosen.files or [spool_folder.folder()], report)
     if not paths:
-        say("There is nothing to replay.")
+        write_line("There is nothing to replay.")
         return int(report.failed)
     if chosen.otlp:
         _send(paths, chosen.otlp, report)
@@ -112,7 +114,7 @@ def _files(named: list[Path], report: _Report) -> list[Path]:
         elif path.exists():
             found.add(path)
         elif path != spool_folder.folder():
-            report.say(f"{path}: no such file")
+            report.write_line(f"{path}: no such file")
             report.failed = True
     # By name: the control files of a process come before its traces, and segments in order.
     return sorted(found, key=lambda path: (path.name, path))
@@ -120,7 +122,7 @@ def _files(named: list[Path], report: _Report) -> list[Path]:
 
 def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> None:
     if importlib.util.find_spec("mlflow") is None:
-        report.say(
+        report.write_line(
             "MLflow is not installed: pip install 'otel-dspy[mlflow]', or send the files elsewhere with --otlp URL."
         )
         report.failed = True
@@ -139,14 +141,16 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
         report.add(result, needed=needed, followed=followed)
     report.add_outage(results)
     if killed:
-        report.say(f"{killed} runs were still open and the files do not contain their end: they are marked KILLED.")
+        report.write_line(
+            f"{killed} runs were still open and the files do not contain their end: they are marked KILLED."
+        )
 
 
 def _send(paths: list[Path], url: str, report: _Report) -> None:
     try:
         target = replay_to_otlp.traces_url(url)
     except replay_to_otlp.EndpointError as error:
-        report.say(f"--otlp {error}. Write it as http://HOST:PORT; nothing was sent.")
+        report.write_line(f"--otlp {error}. Write it as http://HOST:PORT; nothing was sent.")
         report.failed = True
         return
     shown = address_without_passwords(url)

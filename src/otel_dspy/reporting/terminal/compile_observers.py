@@ -45,10 +45,10 @@ class CompileObservers(SpanProcessor):
     @override
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         with guarded(_PART):
-            facts = span.attributes or {}
-            compile_id = str(facts.get(semconv.DSPY_COMPILE_ID))
-            if facts.get(semconv.DSPY_OPERATION_NAME) == "compile" and compile_id not in self._watches:
-                if facts.keys() & {semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL}:
+            attributes = span.attributes or {}
+            compile_id = str(attributes.get(semconv.DSPY_COMPILE_ID))
+            if attributes.get(semconv.DSPY_OPERATION_NAME) == "compile" and compile_id not in self._watches:
+                if attributes.keys() & {semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL}:
                     return
                 self._watches[compile_id] = CompileWatch(self._new_observer())
             watch = self._watches.get(compile_id)
@@ -58,11 +58,11 @@ class CompileObservers(SpanProcessor):
     @override
     def on_end(self, span: ReadableSpan) -> None:
         with guarded(_PART):
-            facts = span.attributes or {}
-            compile_id = str(facts.get(semconv.DSPY_COMPILE_ID))
+            attributes = span.attributes or {}
+            compile_id = str(attributes.get(semconv.DSPY_COMPILE_ID))
             watch = self._watches.get(compile_id)
             if watch is None:
                 return
-            if facts.get(semconv.DSPY_OPERATION_NAME) == "compile":
+            if attributes.get(semconv.DSPY_OPERATION_NAME) == "compile":
                 del self._watches[compile_id]
             watch.on_end(span)

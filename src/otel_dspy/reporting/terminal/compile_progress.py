@@ -87,8 +87,8 @@ class CompileWatch(SpanProcessor):
 
     @override
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        facts = span.attributes or {}
-        self._change(lambda: self._started(facts))
+        attributes = span.attributes or {}
+        self._change(lambda: self._started(attributes))
 
     @override
     def on_end(self, span: ReadableSpan) -> None:
@@ -101,39 +101,39 @@ class CompileWatch(SpanProcessor):
         if view is not before and view is not None and self._on_change is not None:
             self._on_change(view)
 
-    def _started(self, facts: Mapping[str, AttributeValue]) -> CompileView | None:
+    def _started(self, attributes: Mapping[str, AttributeValue]) -> CompileView | None:
         view = self._view
-        operation = facts.get(semconv.DSPY_OPERATION_NAME)
-        if operation == "compile" and not facts.keys() & _INNER:
+        operation = attributes.get(semconv.DSPY_OPERATION_NAME)
+        if operation == "compile" and not attributes.keys() & _INNER:
             return CompileView(
-                compile_id=str(facts[semconv.DSPY_COMPILE_ID]),
-                optimizer=str(facts[semconv.DSPY_OPTIMIZER_NAME]),
-                program=str(facts[semconv.DSPY_PROGRAM_NAME]),
+                compile_id=str(attributes[semconv.DSPY_COMPILE_ID]),
+                optimizer=str(attributes[semconv.DSPY_OPTIMIZER_NAME]),
+                program=str(attributes[semconv.DSPY_PROGRAM_NAME]),
             )
-        if view is None or facts.get(semconv.DSPY_COMPILE_ID) != view.compile_id:
+        if view is None or attributes.get(semconv.DSPY_COMPILE_ID) != view.compile_id:
             return view
         if operation == "phase":
-            return replace(view, phase=str(facts[semconv.DSPY_PHASE_NAME]))
+            return replace(view, phase=str(attributes[semconv.DSPY_PHASE_NAME]))
         if operation == "trial":
-            return replace(view, running=cast("int", facts[semconv.DSPY_TRIAL_INDEX]), examples=0)
+            return replace(view, running=cast("int", attributes[semconv.DSPY_TRIAL_INDEX]), examples=0)
         return view
 
     def _ended(self, span: ReadableSpan) -> CompileView | None:
-        view, facts = self._view, span.attributes or {}
-        if view is None or facts.get(semconv.DSPY_COMPILE_ID) != view.compile_id:
+        view, attributes = self._view, span.attributes or {}
+        if view is None or attributes.get(semconv.DSPY_COMPILE_ID) != view.compile_id:
             return view
-        match facts.get(semconv.DSPY_OPERATION_NAME):
+        match attributes.get(semconv.DSPY_OPERATION_NAME):
             case "setup":
-                parameters = below(facts, semconv.DSPY_OPTIMIZER_PARAMETER)
+                parameters = below(attributes, semconv.DSPY_OPTIMIZER_PARAMETER)
                 planned = planned_trials(view.optimizer, parameters)
-                return replace(view, planned=planned, expected_calls=_expected(facts))
+                return replace(view, planned=planned, expected_calls=_expected(attributes))
             case "example":
-                of_this_trial = view.running is not None and facts.get(semconv.DSPY_TRIAL_INDEX) == view.running
+                of_this_trial = view.running is not None and attributes.get(semconv.DSPY_TRIAL_INDEX) == view.running
                 return replace(view, examples=view.examples + 1) if of_this_trial else view
             case "trial":
                 return replace(view, trials=(*view.trials, trial_row(span)), running=None, examples=0)
             case "compile":
-                trials = _with_best(view.trials, facts.get(semconv.DSPY_COMPILE_BEST_TRIAL_INDEX))
+                trials = _with_best(view.trials, attributes.get(semconv.DSPY_COMPILE_BEST_TRIAL_INDEX))
                 return replace(view, trials=trials, ended=True, running=None, phase=None, result=_result(span))
             case _:
                 return view
@@ -146,30 +146,32 @@ def _with_best(trials: tuple[TrialRow, ...], index: object) -> tuple[TrialRow, .
     return tuple(replace(row, is_best=row.index == index) for row in trials)
 
 
-def _expected(facts: Mapping[str, AttributeValue]) -> tuple[int, int | None] | None:
-    low = facts.get(semconv.DSPY_FORECAST_LM_CALLS_LOW)
+def _expected(attributes: Mapping[str, AttributeValue]) -> tuple[int, int | None] | None:
+    low = attributes.get(semconv.DSPY_FORECAST_LM_CALLS_LOW)
     return (
-        None if low is None else (cast("int", low), cast("int | None", facts.get(semconv.DSPY_FORECAST_LM_CALLS_HIGH)))
+        None
+        if low is None
+        else (cast("int", low), cast("int | None", attributes.get(semconv.DSPY_FORECAST_LM_CALLS_HIGH)))
     )
 
 
 def _result(span: ReadableSpan) -> CompileResult:
-    facts = span.attributes or {}
-    tokens = cast("int", facts.get(semconv.DSPY_USAGE_INPUT_TOKENS, 0)) + cast(
-        "int", facts.get(semconv.DSPY_USAGE_OUTPUT_TOKENS, 0)
+    attributes = span.attributes or {}
+    tokens = cast("int", attributes.get(semconv.DSPY_USAGE_INPUT_TOKENS, 0)) + cast(
+        "int", attributes.get(semconv.DSPY_USAGE_OUTPUT_TOKENS, 0)
     )
     usage = ModelUse(
-        cast("int", facts.get(semconv.DSPY_USAGE_LM_CALLS, 0)),
+        cast("int", attributes.get(semconv.DSPY_USAGE_LM_CALLS, 0)),
         tokens,
-        cast("float | None", facts.get(semconv.DSPY_USAGE_COST)),
-        cast("int", facts.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
-        semconv.DSPY_USAGE_LM_CALLS in facts,
+        cast("float | None", attributes.get(semconv.DSPY_USAGE_COST)),
+        cast("int", attributes.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
+        semconv.DSPY_USAGE_LM_CALLS in attributes,
     )
-    error, message = facts.get(ERROR_TYPE), span.status.description
+    error, message = attributes.get(ERROR_TYPE), span.status.description
     return CompileResult(
-        initial_score=cast("float | None", facts.get(semconv.DSPY_COMPILE_INITIAL_SCORE)),
-        best_score=cast("float | None", facts.get(semconv.DSPY_COMPILE_BEST_SCORE)),
-        unit=cast("str | None", facts.get(semconv.DSPY_TRIAL_SCORE_UNIT)),
+        initial_score=cast("float | None", attributes.get(semconv.DSPY_COMPILE_INITIAL_SCORE)),
+        best_score=cast("float | None", attributes.get(semconv.DSPY_COMPILE_BEST_SCORE)),
+        unit=cast("str | None", attributes.get(semconv.DSPY_TRIAL_SCORE_UNIT)),
         usage=usage,
         seconds=((span.end_time or 0) - (span.start_time or 0)) / NANOSECONDS,
         error=None if error is None else f"{error}: {message}" if message else str(error),
