@@ -10,13 +10,13 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from tools.contract import ROOT, load
+from tools.semconv_parser import ROOT, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tools.contract import Attribute, AttributeRef, Contract, Signal, Span
+    from tools.semconv_parser import Attribute, AttributeRef, Contract, Signal, Span
 
 CONSTANTS = ROOT / "src" / "otel_dspy" / "semconv.py"
 REFERENCE = ROOT / "docs" / "reference.md"

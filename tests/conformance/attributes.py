@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv.attributes import error_attributes, server_attributes
 
-from tools.contract import Span
+from tools.semconv_parser import Span
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from opentelemetry.util.types import AttributeValue
 
-    from tools.contract import Attribute, Contract, Signal
+    from tools.semconv_parser import Attribute, Contract, Signal
 
 _PYTHON_TYPES: Final[Mapping[str, type]] = {"string": str, "int": int, "double": float, "boolean": bool}
 STANDARD_NAMES: Final = frozenset(

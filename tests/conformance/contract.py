@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.conformance import tree as rules
 from tests.conformance.attributes import attribute_violations
-from tools.contract import load
+from tools.semconv_parser import load
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import Metric, MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from tools.contract import Contract, Span
+    from tools.semconv_parser import Contract, Span
 
 SCOPE: Final = "otel_dspy"
 """The instrumentation scope of everything that otel-dspy emits; other scopes are none of the contract's business."""

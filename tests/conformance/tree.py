@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from tools.contract import Span
+    from tools.semconv_parser import Span
 
 SpanKey = tuple[int, int]
 """Trace id and span id."""

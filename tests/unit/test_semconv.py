@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy import semconv
-from tools.contract import ContractError, load
 from tools.generate_semconv import ROOT, stale
+from tools.semconv_parser import ContractError, load
 
 if TYPE_CHECKING:
     from pathlib import Path

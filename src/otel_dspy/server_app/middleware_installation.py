@@ -20,7 +20,7 @@ from otel_dspy.server_app import base_app
 from otel_dspy.server_app.experiments import RequestExperiments
 from otel_dspy.server_app.requirements import wants_authentication
 from otel_dspy.server_app.traces_middleware import TracesMiddleware
-from otel_dspy.server_app.unsupported import UnsupportedServerError
+from otel_dspy.server_app.unsupported_error import UnsupportedServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from inline_snapshot import snapshot
 
 from otel_dspy.reporting.terminal.compile_progress import CompileView, CompileWatch
-from tests.unit.reporting.spoken_compile import SpokenCompile, speaking_to
+from tests.unit.reporting.compile_spans import SpokenCompile, speaking_to
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue

@@ -11,7 +11,7 @@ from otel_dspy.reporting.terminal.live_progress import live_progress
 from otel_dspy.reporting.terminal.trials_table import trials_table
 from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 from tests.support.waiting import awaited
-from tests.unit.reporting.spoken_compile import speaking_to
+from tests.unit.reporting.compile_spans import speaking_to
 
 WIDTH = 80
 

@@ -12,7 +12,7 @@ from dspy.lm15 import Message, Request
 
 import otel_dspy
 from otel_dspy import RecordedCallError, UnknownCallError
-from otel_dspy.rerun.chat_response import Fields
+from otel_dspy.rerun.chat_completion import Fields
 from otel_dspy.rerun.replay_lm.forward_lm import ForwardReplayLM
 from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.recorded_calls import written_calls

@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse
 from starlette.middleware import Middleware
 
 from otel_dspy.server_app.base_app import check_protected, prepare
-from otel_dspy.server_app.unsupported import UnsupportedServerError
+from otel_dspy.server_app.unsupported_error import UnsupportedServerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 
 from otel_dspy.server_app.middleware_installation import traces_path
-from otel_dspy.server_app.unsupported import UnsupportedServerError
+from otel_dspy.server_app.unsupported_error import UnsupportedServerError
 
 
 def app(*prefixes: str) -> FastAPI:

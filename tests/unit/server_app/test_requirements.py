@@ -6,7 +6,7 @@ import pytest
 
 from otel_dspy.server_app import requirements
 from otel_dspy.server_app.requirements import check_command, check_installed, check_options
-from otel_dspy.server_app.unsupported import UnsupportedServerError
+from otel_dspy.server_app.unsupported_error import UnsupportedServerError
 
 
 @pytest.mark.parametrize(

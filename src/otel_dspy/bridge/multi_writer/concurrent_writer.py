@@ -9,7 +9,7 @@ from otel_dspy.bridge.multi_writer.model_creation import ready_model
 from otel_dspy.bridge.multi_writer.run_creation import ConcurrentRunCreation
 from otel_dspy.mlflow.mapping.operations import KeepProgram, LogChanges
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, UserRun
-from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
+from otel_dspy.mlflow.tracking.requests.attempt_counters import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.compile_state_lookup import INITIAL_TAG, StateLookup
 from otel_dspy.mlflow.tracking.state.run_lookup import Runs

@@ -10,7 +10,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from opentelemetry.util.genai.types import InputMessage, OutputMessage
 
 from otel_dspy import semconv
-from otel_dspy.hooks.lm.settings import as_schemas, request_settings
+from otel_dspy.hooks.lm.model_parameters import as_schemas, request_settings
 from otel_dspy.hooks.lm.usage import measure_usage
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.genai.message_parts import ChatMessage, MessageParts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.hooks.lm.settings import lm_parameters
+from otel_dspy.hooks.lm.model_parameters import lm_parameters
 from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.optimizers.compile_in_call import CompileInCallHook
 from otel_dspy.hooks.optimizers.compile_plan import plan_of

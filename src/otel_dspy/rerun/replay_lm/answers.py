@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 
-from otel_dspy.rerun.chat_response import answer_of
+from otel_dspy.rerun.chat_completion import answer_of
 from otel_dspy.rerun.errors import RecordedCallError, UnknownCallError
 from otel_dspy.rerun.request_serialization import RequestReader
 

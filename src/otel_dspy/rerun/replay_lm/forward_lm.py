@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from typing_extensions import override
 
-from otel_dspy.rerun.chat_response import response_of
+from otel_dspy.rerun.chat_completion import response_of
 from otel_dspy.rerun.replay_lm.answers import ReplayAnswers, Replaying
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dspy
 
-from otel_dspy.rerun.chat_response import outputs_of, plain, response_of
+from otel_dspy.rerun.chat_completion import outputs_of, plain, response_of
 from otel_dspy.rerun.errors import UnknownCallError
 from otel_dspy.rerun.recorded_call import Answer, Choice
 

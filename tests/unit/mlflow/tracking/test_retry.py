@@ -14,7 +14,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
 from otel_dspy.mlflow.tracking.requests import retry
 from otel_dspy.mlflow.tracking.requests.error_classification import artifact_access
-from otel_dspy.mlflow.tracking.requests.outcome import Outcome
+from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import MAX_RETRIES, Retrier
 from otel_dspy.mlflow.tracking.store.store import Store
 

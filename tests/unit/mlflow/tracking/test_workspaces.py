@@ -13,7 +13,7 @@ from mlflow.utils.workspace_context import WorkspaceContext, get_request_workspa
 
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
-from otel_dspy.mlflow.tracking.requests.outcome import Outcome
+from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.requests.workspaces import NoWorkspacesError, active, same, selected
 

@@ -11,7 +11,7 @@ from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
-from otel_dspy.mlflow.tracking.requests.outcome import Outcome, Result
+from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome, Result
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import address_without_passwords, without_passwords
 

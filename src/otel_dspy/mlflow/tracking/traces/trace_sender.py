@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests
-from otel_dspy.mlflow.tracking.requests.outcome import Outcome
+from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.store import trace_sums
 from otel_dspy.mlflow.tracking.store.local_writes import MOST_SPANS, LocalRequests
 from otel_dspy.mlflow.tracking.traces.shared_traces import SharedTraces

@@ -8,8 +8,8 @@ from otel_dspy.mlflow.mapping.run_keys import UserRun
 from otel_dspy.mlflow.tracking.artifact_queue.attempt import ArtifactWrite
 from otel_dspy.mlflow.tracking.artifact_queue.queue import ArtifactQueue
 from otel_dspy.mlflow.tracking.requests import workspaces
-from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
-from otel_dspy.mlflow.tracking.requests.outcome import Outcome
+from otel_dspy.mlflow.tracking.requests.attempt_counters import CountedAttempts
+from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.compile_state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.state.run_lookup import ExclusiveCreation, Runs

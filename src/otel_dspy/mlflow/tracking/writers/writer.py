@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import KeepProgram, LogChanges, LogModel, LogProgram
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.mapping.trace_operations import LogTrace
-    from otel_dspy.mlflow.tracking.requests.counted_attempts import CountedAttempts
+    from otel_dspy.mlflow.tracking.requests.attempt_counters import CountedAttempts
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
     from otel_dspy.mlflow.tracking.state.run_lookup import Runs
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from otel_dspy.mlflow.tracking.requests.outcome import Outcome
+from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

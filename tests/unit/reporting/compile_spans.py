@@ -1,4 +1,4 @@
-"""A compile's spans as the instrumentation speaks them, without DSPy: what the terminal report is given to read."""
+"""Spans of a compile as the instrumentation records them, without DSPy: input of the terminal's progress."""
 
 from __future__ import annotations
 
